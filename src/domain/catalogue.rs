@@ -1,0 +1,324 @@
+//! Tools, their reviews, and the comparisons of two of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Timestamp;
+use super::named;
+
+/// The part of a web address that names a tool or a comparison: lower-case letters, digits and single hyphens, at most
+/// 200 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Slug(String);
+
+impl Slug {
+    /// The longest slug; two of half that length make a comparison's.
+    pub const MAX: usize = 200;
+
+    /// The text of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Slug {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let hyphens = text.starts_with('-') || text.ends_with('-') || text.contains("--");
+        if text.is_empty() || text.len() > Self::MAX || hyphens || !text.bytes().all(allowed) {
+            return Err(format!("{text:?} is not a slug: expected lower-case letters, digits and single hyphens, at most {}", Self::MAX));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for Slug {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Slug> for String {
+    fn from(slug: Slug) -> Self {
+        slug.0
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a reviewer thinks of a tool, 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Score(u8);
+
+impl Score {
+    /// The points.
+    pub fn points(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Score {
+    type Error = String;
+    fn try_from(points: i64) -> Result<Self, String> {
+        match u8::try_from(points) {
+            Ok(points @ 0..=100) => Ok(Self(points)),
+            _ => Err(format!("{points} is not a score: expected 0 to 100")),
+        }
+    }
+}
+
+impl From<Score> for i64 {
+    fn from(score: Score) -> Self {
+        score.0.into()
+    }
+}
+
+named! {
+    /// One reviewer's answer, or one reader's.
+    Verdict {
+        /// Use it.
+        Ship => "ship",
+        /// Leave it.
+        Skip => "skip",
+    }
+}
+
+named! {
+    /// The five of the panel, in the order in which a page shows them.
+    Reviewer {
+        /// Looks at how it is built and how soon it works.
+        Builder => "Builder",
+        /// Looks for what is not true, or not for long.
+        Skeptic => "Skeptic",
+        /// Looks at where it leads.
+        Futurist => "Futurist",
+        /// Looks at who pays and why they stay.
+        Founder => "Founder",
+        /// Looks at the work that comes out of it.
+        Creator => "Creator",
+    }
+}
+
+/// One reviewer's score, verdict and take on a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Who.
+    pub reviewer: Reviewer,
+    /// How much they like it.
+    pub score: Score,
+    /// Their answer.
+    pub verdict: Verdict,
+    /// Their reasons: a paragraph.
+    pub take: String,
+}
+
+/// A tool with the panel's reviews.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Its name in addresses, unique.
+    pub slug: Slug,
+    /// Its name for people.
+    pub name: String,
+    /// The shelf it stands on, like "Developer Tools".
+    pub category: String,
+    /// What it is in a line; shown as "Best for".
+    pub tagline: String,
+    /// What it is in a paragraph.
+    pub description: String,
+    /// Its maker's page.
+    pub url: Option<String>,
+    /// What it costs, in the maker's terms; empty when unknown.
+    pub pricing: String,
+    /// The smallest amount one can start with; empty when unknown.
+    pub entry_price: String,
+    /// When its verdict was first published.
+    pub published_at: Timestamp,
+    /// Whether it is invented, and must be shown as such.
+    pub sample: bool,
+    /// At most one of each reviewer, in the panel's order.
+    pub reviews: Vec<Review>,
+}
+
+impl Tool {
+    /// How the panel voted.
+    pub fn panel(&self) -> Panel {
+        let ships = self.reviews.iter().filter(|review| review.verdict == Verdict::Ship).count();
+        Panel { ships: ships as u32, skips: (self.reviews.len() - ships) as u32 }
+    }
+
+    /// That reviewer's review, if they wrote one.
+    pub fn review_by(&self, reviewer: Reviewer) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.reviewer == reviewer)
+    }
+}
+
+/// Two tools side by side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Its name in addresses, unique; `left-vs-right` unless said otherwise.
+    pub slug: Slug,
+    /// The tool on the left.
+    pub left: Slug,
+    /// The tool on the right, another one.
+    pub right: Slug,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// Whether it compares invented tools, and must be shown as such.
+    pub sample: bool,
+}
+
+/// How a panel voted: its verdict is the ship share of its reviews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Panel {
+    /// Reviewers who said *ship*.
+    pub ships: u32,
+    /// Reviewers who said *skip*.
+    pub skips: u32,
+}
+
+impl Panel {
+    /// Reviewers who said anything.
+    pub fn total(self) -> u32 {
+        self.ships + self.skips
+    }
+
+    /// What the majority says; `None` when it is split in halves, or nobody spoke.
+    pub fn verdict(self) -> Option<Verdict> {
+        match self.ships.cmp(&self.skips) {
+            std::cmp::Ordering::Greater => Some(Verdict::Ship),
+            std::cmp::Ordering::Less => Some(Verdict::Skip),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+
+    /// The share that said *ship*, in per cent, rounded; 0 when nobody spoke.
+    pub fn ship_percent(self) -> u32 {
+        (self.ships * 200 + self.total()).checked_div(2 * self.total()).unwrap_or(0)
+    }
+
+    /// The verdict for people: "Ship", "Skip", "Split", or "No verdict yet".
+    pub fn label(self) -> &'static str {
+        match (self.verdict(), self.total()) {
+            (_, 0) => "No verdict yet",
+            (Some(Verdict::Ship), _) => "Ship",
+            (Some(Verdict::Skip), _) => "Skip",
+            (None, _) => "Split",
+        }
+    }
+}
+
+/// What readers voted on a tool: its community verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Votes {
+    /// Readers who said *ship*.
+    pub ships: u64,
+    /// Readers who said *skip*.
+    pub skips: u64,
+}
+
+impl Votes {
+    /// Fewer votes than this say too little to be shown as a share, or to move a ranking.
+    pub const ENOUGH: u64 = 5;
+
+    /// All votes.
+    pub fn total(self) -> u64 {
+        self.ships.saturating_add(self.skips)
+    }
+
+    /// The share of *ship* in per cent, rounded, once there are [`Votes::ENOUGH`].
+    pub fn ship_percent(self) -> Option<u64> {
+        let total = self.total();
+        (total >= Self::ENOUGH).then(|| (self.ships.saturating_mul(200).saturating_add(total)) / (2 * total))
+    }
+
+    /// The community verdict for people.
+    pub fn label(self) -> String {
+        match (self.ship_percent(), self.total()) {
+            (_, 0) => "No community votes yet".into(),
+            (None, 1) => "1 vote so far".into(),
+            (None, total) => format!("{total} votes so far"),
+            (Some(percent), total) => format!("{percent} % of {total} readers say ship"),
+        }
+    }
+}
+
+/// A tool as a comparison shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contender {
+    /// The tool with its reviews.
+    pub tool: Tool,
+    /// What readers think of it.
+    pub votes: Votes,
+}
+
+/// A comparison with all that is shown of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matchup {
+    /// Which comparison.
+    pub comparison: Comparison,
+    /// The tool on the left.
+    pub left: Contender,
+    /// The tool on the right.
+    pub right: Contender,
+}
+
+impl Matchup {
+    /// "Left vs Right".
+    pub fn title(&self) -> String {
+        format!("{} vs {}", self.left.tool.name, self.right.tool.name)
+    }
+
+    /// Both tools, left first.
+    pub fn contenders(&self) -> [&Contender; 2] {
+        [&self.left, &self.right]
+    }
+
+    /// Whether any of it is invented.
+    pub fn is_sample(&self) -> bool {
+        self.comparison.sample || self.left.tool.sample || self.right.tool.sample
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panel_speaks_by_its_majority_and_says_when_it_is_split() {
+        let panel = |ships, skips| Panel { ships, skips };
+        assert_eq!((panel(3, 1).label(), panel(3, 1).ship_percent()), ("Ship", 75));
+        assert_eq!((panel(2, 2).label(), panel(2, 2).ship_percent()), ("Split", 50));
+        assert_eq!((panel(1, 4).label(), panel(1, 4).ship_percent()), ("Skip", 20));
+        assert_eq!((panel(0, 0).label(), panel(0, 0).ship_percent()), ("No verdict yet", 0));
+        assert_eq!(panel(2, 1).ship_percent(), 67);
+    }
+
+    #[test]
+    fn a_handful_of_votes_is_no_percentage() {
+        let votes = |ships, skips| Votes { ships, skips }.label();
+        assert_eq!(votes(0, 0), "No community votes yet");
+        assert_eq!(votes(3, 1), "4 votes so far");
+        assert_eq!(votes(52, 48), "52 % of 100 readers say ship");
+    }
+
+    #[test]
+    fn a_slug_is_what_an_address_can_carry() {
+        for good in ["a", "llama-4-compact-12b", "0-1"] {
+            assert!(good.parse::<Slug>().is_ok());
+        }
+        for bad in ["", "-a", "a-", "a--b", "A", "a b", "a/b", "ä", &"a".repeat(201)] {
+            assert!(bad.parse::<Slug>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Deliveries: the states of a ledger row, what a server's answer means for it, and when to try again.
+
+use chrono::TimeDelta;
+
+use super::Timestamp;
+use super::named;
+
+named! {
+    /// `queued -> sending -> sent`; also `queued` again with a later due time, `failed`, `uncertain`.
+    DeliveryState {
+        /// Waits for its time, or for a sender.
+        Queued => "queued",
+        /// Handed to a connection; its result is not known yet.
+        Sending => "sending",
+        /// Accepted by the next server.
+        Sent => "sent",
+        /// Final, and not delivered; the row says why.
+        Failed => "failed",
+        /// The connection or the process died at the one moment in which nobody can know.
+        Uncertain => "uncertain",
+    }
+}
+
+named! {
+    /// What is delivered.
+    DeliveryKind {
+        /// The mail with the button that confirms a sign-up; overtakes digests.
+        Confirmation => "confirmation",
+        /// A digest.
+        Digest => "digest",
+    }
+}
+
+/// A ledger row's name: one mailing (a digest, or one confirmation mail) to one subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryKey {
+    /// The digest's id, or a confirmation mail's own number.
+    pub mailing: i64,
+    /// To whom.
+    pub subscriber: i64,
+}
+
+/// What became of one attempt, and whose fault it was: decided by the reply, acted on by the ledger and the breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server took it (2xx after the final dot).
+    Accepted {
+        /// Its words.
+        reply: String,
+    },
+    /// Not now: 4xx, or no connection. The mail was certainly not taken.
+    Later {
+        /// The server's words, or ours about the connection.
+        reply: String,
+        /// Whether it tells something about us or the relay rather than about this recipient: the breaker counts it.
+        about_us: bool,
+    },
+    /// This mail is refused for good, and the subscriber is untouched: policy, content, full mailbox, a bare 550.
+    Refused {
+        /// The server's words.
+        reply: String,
+        /// Whether it tells something about us (policy, login, TLS): the breaker counts it.
+        about_us: bool,
+    },
+    /// There is no such mailbox (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1): mail to it would never arrive.
+    BadAddress {
+        /// The server's words.
+        reply: String,
+    },
+    /// The connection died between our final dot and the answer: taken or not, nobody can know.
+    InDoubt {
+        /// What happened.
+        reply: String,
+    },
+}
+
+impl Outcome {
+    /// The server's words, or ours about the connection.
+    pub fn reply(&self) -> &str {
+        match self {
+            Self::Accepted { reply }
+            | Self::Later { reply, .. }
+            | Self::Refused { reply, .. }
+            | Self::BadAddress { reply }
+            | Self::InDoubt { reply } => reply,
+        }
+    }
+
+    /// Whether it speaks of us or the relay: a run of these opens the breaker.
+    pub fn is_about_us(&self) -> bool {
+        matches!(self, Self::Later { about_us: true, .. } | Self::Refused { about_us: true, .. } | Self::InDoubt { .. })
+    }
+}
+
+/// When to try again: after `first`, then twice as long each time, until `max_age` is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// Wait after the first attempt.
+    pub first: TimeDelta,
+    /// Counted from when the delivery was queued.
+    pub max_age: TimeDelta,
+}
+
+impl Retry {
+    /// When the next attempt is due, or `None` when it would be too late. `attempts` made so far, at least 1; `jitter`
+    /// from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back as one.
+    pub fn next(&self, queued_at: Timestamp, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
+        let doubled = self.first.num_milliseconds().max(1).saturating_mul(1 << attempts.saturating_sub(1).min(20));
+        let longest = self.max_age.num_milliseconds().max(1) / 4;
+        let wait = doubled.min(longest.max(self.first.num_milliseconds())) as f64 * (0.75 + 0.5 * jitter.clamp(0.0, 1.0));
+        let due = now.checked_add_signed(TimeDelta::milliseconds(wait as i64))?;
+        (due - queued_at <= self.max_age).then_some(due)
+    }
+}
+
+/// What to do with a delivery in doubt: `mail.in_doubt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InDoubt {
+    /// Send it again, with the same `Message-ID`: better twice than never.
+    Resend,
+    /// Leave it for a person: better never than twice.
+    Hold,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_end_with_the_mails_age() {
+        let retry = Retry { first: TimeDelta::minutes(5), max_age: TimeDelta::days(4) };
+        let start: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
+        let wait = |attempts, jitter| retry.next(start, start, attempts, jitter).map(|due| (due - start).num_seconds());
+        assert_eq!((wait(1, 0.5), wait(2, 0.5), wait(3, 0.5)), (Some(300), Some(600), Some(1200)));
+        assert_eq!((wait(1, 0.0), wait(1, 1.0)), (Some(225), Some(375)));
+        assert_eq!(wait(40, 0.5), Some(86_400), "never longer than a quarter of the age");
+        assert_eq!(retry.next(start, start + TimeDelta::days(4), 9, 0.5), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! Floor 1: the product's words and their rules. No I/O, no async, no clock.
+//!
+//! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
+//! Reading order: [`address`], [`catalogue`], [`slot`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
+//! [`delivery`].
+
+pub mod address;
+pub mod catalogue;
+pub mod delivery;
+pub mod digest;
+pub mod letter;
+pub mod pick;
+pub mod slot;
+pub mod subscriber;
+pub mod token;
+
+/// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// Cuts a moment to the milliseconds that are stored, so that what was written equals what is read back.
+pub fn to_millis(moment: Timestamp) -> Timestamp {
+    from_millis(moment.timestamp_millis())
+}
+
+/// The moment that lies `millis` milliseconds after 1970-01-01T00:00:00Z; one that chrono cannot hold becomes the epoch.
+pub fn from_millis(millis: i64) -> Timestamp {
+    chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+/// A state or kind with a fixed name in the database and in every answer: the enum and its names stand in one table.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name used in the database, in JSON and in text.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(format!("{text:?} is not one of: {}", [$($text),+].join(", "))),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> { text.parse() }
+        }
+
+        impl From<$name> for &'static str {
+            fn from(value: $name) -> Self { value.as_str() }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.as_str()) }
+        }
+    };
+}
+pub(crate) use named;

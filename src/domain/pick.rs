@@ -1,0 +1,227 @@
+//! Picking the week's comparisons: a pure function, the product's heart.
+//!
+//! Comparisons of the slot's week come before older ones, whatever their points. Within each of the two, points are
+//! summed (freshness up to 40, how contested the panel is up to 40, readers' votes up to 20), and every earlier pick of
+//! the same category takes a quarter of what is left. The next pick is the one with most points whose tools are not in
+//! the digest yet. All arithmetic is on integers (thousandths of a point), and ties are broken by date, then slug, so
+//! that the same inputs give the same picks on any machine and in any row order.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Timestamp;
+use super::catalogue::Panel;
+use super::catalogue::Slug;
+use super::catalogue::Votes;
+
+/// Thousandths of a point: the parts add up to 100 points.
+const FRESHNESS: u64 = 40_000;
+const CONTEST: u64 = 40_000;
+const VOTES: u64 = 20_000;
+/// So many votes on the two tools together count in full.
+const MANY_VOTES: u64 = 50;
+/// What the slot's own week is ahead of older ones: more than all else together.
+const THIS_WEEK: u64 = 100_000;
+
+/// One of the two tools, as far as picking looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrant {
+    /// Which tool.
+    pub tool: Slug,
+    /// Its name, for the reasons.
+    pub name: String,
+    /// Its category.
+    pub category: String,
+    /// How its panel voted.
+    pub panel: Panel,
+    /// How readers voted.
+    pub votes: Votes,
+}
+
+/// A comparison that may be picked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which comparison.
+    pub comparison: Slug,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// The tool on the left.
+    pub left: Entrant,
+    /// The tool on the right.
+    pub right: Entrant,
+}
+
+/// The settings of `[picker]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Most comparisons in a digest.
+    pub max_items: usize,
+    /// With fewer there is no digest.
+    pub min_items: usize,
+    /// How old a comparison may be that was never sent.
+    pub look_back: TimeDelta,
+}
+
+/// A chosen comparison, why, and how much it was worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pick {
+    /// Which comparison.
+    pub comparison: Slug,
+    /// Points: 100 to 200 for one of the slot's week, 0 to 100 for an older one. Never rises from one pick to the next.
+    pub score: f64,
+    /// Why, in words for a reader, the weightiest first.
+    pub reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Points {
+    this_week: bool,
+    freshness: u64,
+    contest: u64,
+    votes: u64,
+}
+
+/// Chooses the comparisons of one digest, best first; empty when there are fewer than `rules.min_items`.
+///
+/// `week` is the slot's span; `sent` names the comparisons that some digest already carried.
+pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, week: &Range<Timestamp>, now: Timestamp, rules: &Rules) -> Vec<Pick> {
+    let mut left = eligible(candidates, sent, week, now, rules);
+    let mut picks: Vec<Pick> = Vec::new();
+    let mut tools: HashSet<&Slug> = HashSet::new();
+    let mut categories: Vec<&str> = Vec::new();
+    while picks.len() < rules.max_items {
+        left.retain(|(c, _)| !tools.contains(&c.left.tool) && !tools.contains(&c.right.tool));
+        let worth = |c: &Candidate, p: &Points| {
+            let alike = categories.iter().filter(|shelf| **shelf == c.left.category || **shelf == c.right.category).count();
+            p.total(alike as u32)
+        };
+        let best = left.iter().max_by(|(a, pa), (b, pb)| {
+            worth(a, pa).cmp(&worth(b, pb)).then(a.published_at.cmp(&b.published_at)).then(b.comparison.cmp(&a.comparison))
+        });
+        let Some(&(chosen, points)) = best else { break };
+        picks.push(Pick {
+            comparison: chosen.comparison.clone(),
+            score: worth(chosen, &points) as f64 / 1000.0,
+            reasons: reasons(chosen, points, now),
+        });
+        tools.extend([&chosen.left.tool, &chosen.right.tool]);
+        categories.extend(shelves(chosen));
+    }
+    if picks.len() < rules.min_items { Vec::new() } else { picks }
+}
+
+/// The candidates that are published, recent enough and never sent, with their points.
+fn eligible<'a>(
+    candidates: &'a [Candidate],
+    sent: &HashSet<Slug>,
+    week: &Range<Timestamp>,
+    now: Timestamp,
+    rules: &Rules,
+) -> Vec<(&'a Candidate, Points)> {
+    let oldest = now.checked_sub_signed(rules.look_back).unwrap_or(Timestamp::MIN_UTC);
+    let of_week = |c: &Candidate| week.contains(&c.published_at);
+    let fits = |c: &&Candidate| c.published_at <= now && (of_week(c) || c.published_at >= oldest) && !sent.contains(&c.comparison);
+    let points = |c: &Candidate| Points {
+        this_week: of_week(c),
+        freshness: freshness(now - c.published_at, rules.look_back),
+        contest: contest(c),
+        votes: votes(c),
+    };
+    candidates.iter().filter(fits).map(|c| (c, points(c))).collect()
+}
+
+impl Points {
+    /// The sum, less a quarter for each earlier pick on the same shelf.
+    fn total(self, alike: u32) -> u64 {
+        let sum = self.freshness + self.contest + self.votes;
+        let mixed = (0..alike.min(64)).fold(sum, |points, _| points * 3 / 4);
+        mixed + if self.this_week { THIS_WEEK } else { 0 }
+    }
+}
+
+/// Full points when new, none at `look_back`, evenly between.
+fn freshness(age: TimeDelta, look_back: TimeDelta) -> u64 {
+    let (age, limit) = (age.num_seconds().max(0) as u64, look_back.num_seconds().max(1) as u64);
+    FRESHNESS * limit.saturating_sub(age) / limit
+}
+
+/// Opposite panel verdicts tell most; else the more split of the two panels counts twice, the other once.
+fn contest(c: &Candidate) -> u64 {
+    if opposite(c) {
+        return CONTEST;
+    }
+    let (a, b) = (split(c.left.panel), split(c.right.panel));
+    CONTEST * (2 * a.max(b) + a.min(b)) / 3000
+}
+
+/// In thousandths: 0 for a panel of one mind, 500 for 3 to 1, 1000 for 2 to 2.
+fn split(panel: Panel) -> u64 {
+    u64::from(2000 * panel.ships.min(panel.skips)).checked_div(u64::from(panel.total())).unwrap_or(0)
+}
+
+fn opposite(c: &Candidate) -> bool {
+    matches!((c.left.panel.verdict(), c.right.panel.verdict()), (Some(a), Some(b)) if a != b)
+}
+
+/// Half for how many voted, half for how evenly; nothing below [`Votes::ENOUGH`], and never more than its share.
+fn votes(c: &Candidate) -> u64 {
+    let counted: Vec<Votes> = [c.left.votes, c.right.votes].into_iter().filter(|v| v.total() >= Votes::ENOUGH).collect();
+    let total: u64 = counted.iter().map(|v| v.total()).sum();
+    let many = total.min(MANY_VOTES) * 1000 / MANY_VOTES;
+    VOTES * many * (1000 + counted.iter().map(|v| evenness(*v)).max().unwrap_or(0)) / 2_000_000
+}
+
+/// In thousandths: 1000 when readers are split in halves, 0 when they are of one mind.
+fn evenness(votes: Votes) -> u64 {
+    votes.ship_percent().map_or(0, |percent| percent.min(100 - percent) * 20)
+}
+
+fn shelves(c: &Candidate) -> impl Iterator<Item = &str> {
+    let second = (c.right.category != c.left.category).then_some(c.right.category.as_str());
+    std::iter::once(c.left.category.as_str()).chain(second)
+}
+
+fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
+    let mut reasons = vec![(points.freshness, age_in_words(points.this_week, now - c.published_at))];
+    if points.contest > 0 {
+        reasons.push((points.contest, contest_in_words(c)));
+    }
+    for entrant in [&c.left, &c.right] {
+        if let Some(percent) = entrant.votes.ship_percent() {
+            reasons.push((points.votes, format!("readers are split {percent} to {} on {}", 100 - percent, entrant.name)));
+        }
+    }
+    // Being of the week outweighs all else; the rest in the order of their points (a stable sort keeps left before right).
+    reasons[1..].sort_by_key(|(points, _)| std::cmp::Reverse(*points));
+    if !points.this_week {
+        reasons.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
+    }
+    reasons.into_iter().map(|(_, words)| words).collect()
+}
+
+fn age_in_words(this_week: bool, age: TimeDelta) -> String {
+    match age.num_days() {
+        _ if this_week => "new this week".into(),
+        ..=6 => "new since the last digest".into(),
+        7..=13 => "published a week ago and not sent yet".into(),
+        days => format!("published {} weeks ago and not sent yet", days / 7),
+    }
+}
+
+fn contest_in_words(c: &Candidate) -> String {
+    if opposite(c) {
+        let named = |e: &Entrant| format!("{} for {}", e.panel.label().to_lowercase(), e.name);
+        return format!("the panel says {}, {}", named(&c.left), named(&c.right));
+    }
+    let more_split = if split(c.right.panel) > split(c.left.panel) { &c.right } else { &c.left };
+    let Panel { ships, skips } = more_split.panel;
+    format!("the panel is split {} to {} on {}", ships.max(skips), ships.min(skips), more_split.name)
+}
+
+#[cfg(test)]
+#[path = "pick_tests.rs"]
+mod tests;

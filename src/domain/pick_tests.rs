@@ -1,0 +1,141 @@
+use super::*;
+use proptest::prelude::*;
+
+fn now() -> Timestamp {
+    "2026-11-24T08:00:00Z".parse().expect("a moment")
+}
+
+fn week() -> Range<Timestamp> {
+    "2026-W48".parse::<crate::domain::slot::Slot>().expect("a slot").span(chrono_tz::Tz::UTC)
+}
+
+fn rules() -> Rules {
+    Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28) }
+}
+
+fn entrant(tool: &str, category: &str, (ships, skips): (u32, u32), (yes, no): (u64, u64)) -> Entrant {
+    Entrant {
+        tool: tool.parse().expect("a slug"),
+        name: tool.to_uppercase(),
+        category: category.into(),
+        panel: Panel { ships, skips },
+        votes: Votes { ships: yes, skips: no },
+    }
+}
+
+/// A comparison of two tools of its own, `hours` old.
+fn candidate(name: &str, category: &str, hours: i64, left: (u32, u32), right: (u32, u32)) -> Candidate {
+    Candidate {
+        comparison: name.parse().expect("a slug"),
+        published_at: now() - TimeDelta::hours(hours),
+        left: entrant(&format!("{name}-l"), category, left, (0, 0)),
+        right: entrant(&format!("{name}-r"), category, right, (0, 0)),
+    }
+}
+
+fn picked(candidates: &[Candidate]) -> Vec<String> {
+    pick(candidates, &HashSet::new(), &week(), now(), &rules()).iter().map(|p| p.comparison.to_string()).collect()
+}
+
+#[test]
+fn the_slots_week_comes_before_anything_older() {
+    let dull_but_new = candidate("new", "A", 20, (4, 0), (4, 0));
+    let hot_but_old = candidate("old", "B", 60, (2, 2), (2, 2));
+    assert_eq!(picked(&[hot_but_old, dull_but_new]), ["new", "old"]);
+}
+
+#[test]
+fn a_split_panel_or_opposite_verdicts_tell_more_than_agreement() {
+    let all = [
+        candidate("agreed", "A", 10, (4, 0), (3, 1)),
+        candidate("opposite", "B", 10, (4, 0), (1, 3)),
+        candidate("split", "C", 10, (2, 2), (3, 1)),
+    ];
+    assert_eq!(picked(&all), ["opposite", "split", "agreed"]);
+}
+
+#[test]
+fn no_tool_comes_twice_and_categories_are_mixed() {
+    let mut again = candidate("again", "A", 2, (2, 2), (2, 2));
+    again.left = entrant("first-l", "A", (2, 2), (0, 0));
+    let all = [
+        candidate("first", "A", 1, (2, 2), (2, 2)),
+        again,
+        candidate("same-shelf", "A", 3, (2, 2), (3, 1)),
+        candidate("other-shelf", "B", 5, (3, 1), (3, 1)),
+    ];
+    assert_eq!(picked(&all), ["first", "other-shelf", "same-shelf"]);
+}
+
+#[test]
+fn readers_votes_turn_a_ranking_within_their_bound() {
+    let dull = candidate("dull", "A", 10, (4, 0), (4, 0));
+    let mut voted = candidate("voted", "B", 30, (4, 0), (4, 0));
+    assert_eq!(picked(&[dull.clone(), voted.clone()]), ["dull", "voted"]);
+    voted.left.votes = Votes { ships: 52, skips: 48 };
+    assert_eq!(picked(&[dull, voted.clone()]), ["voted", "dull"]);
+    let hot = candidate("hot", "C", 10, (4, 0), (0, 4));
+    voted.left.votes = Votes { ships: u64::MAX / 4, skips: u64::MAX / 4 };
+    assert_eq!(picked(&[voted, hot]), ["hot", "voted"]);
+}
+
+#[test]
+fn a_reader_can_be_told_why() {
+    let mut contested = candidate("contested", "A", 10, (2, 2), (4, 0));
+    contested.right.votes = Votes { ships: 52, skips: 48 };
+    let old = candidate("old", "B", 24 * 15, (4, 0), (1, 3));
+    let picks = pick(&[contested, old], &HashSet::new(), &week(), now(), &rules());
+    assert_eq!(
+        picks[0].reasons,
+        ["new this week", "the panel is split 2 to 2 on CONTESTED-L", "readers are split 52 to 48 on CONTESTED-R"]
+    );
+    assert_eq!(picks[1].reasons, ["the panel says ship for OLD-L, skip for OLD-R", "published 2 weeks ago and not sent yet"]);
+}
+
+#[test]
+fn too_few_make_no_digest() {
+    let one = [candidate("one", "A", 10, (4, 0), (4, 0))];
+    let strict = Rules { min_items: 2, ..rules() };
+    assert!(pick(&one, &HashSet::new(), &week(), now(), &strict).is_empty());
+}
+
+fn any_candidate() -> impl Strategy<Value = Candidate> {
+    let side = || (0u32..12, 0usize..4, (0u32..6, 0u32..6), (0u64..200, 0u64..200));
+    (0u32..1000, -48i64..1000, side(), side()).prop_map(|(id, hours, l, r)| {
+        let side = |(tool, shelf, panel, votes)| entrant(&format!("tool-{tool}"), ["A", "B", "C", "D"][shelf], panel, votes);
+        Candidate {
+            comparison: format!("c-{id}").parse().expect("a slug"),
+            published_at: now() - TimeDelta::hours(hours),
+            left: side(l),
+            right: side(r),
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn picks_keep_every_rule_whatever_the_catalogue(all in prop::collection::vec(any_candidate(), 0..60), cut in 0usize..60, max in 0usize..8, min in 0usize..4) {
+        let mut seen = HashSet::new();
+        let mut all: Vec<Candidate> = all.into_iter().filter(|c| seen.insert(c.comparison.clone()) && c.left.tool != c.right.tool).collect();
+        let sent: HashSet<Slug> = all.iter().take(cut / 4).map(|c| c.comparison.clone()).collect();
+        let rules = Rules { max_items: max, min_items: min, look_back: TimeDelta::days(28) };
+        let picks = pick(&all, &sent, &week(), now(), &rules);
+
+        prop_assert!(picks.len() <= max && (picks.is_empty() || picks.len() >= min));
+        prop_assert!(picks.windows(2).all(|two| two[0].score >= two[1].score), "scores never rise");
+        let mut tools = HashSet::new();
+        for pick in &picks {
+            let chosen = all.iter().find(|c| c.comparison == pick.comparison).expect("one of the candidates");
+            prop_assert!(!sent.contains(&pick.comparison) && chosen.published_at <= now());
+            prop_assert!(chosen.published_at >= now() - TimeDelta::days(28));
+            prop_assert!(tools.insert(chosen.left.tool.clone()) && tools.insert(chosen.right.tool.clone()), "no tool twice");
+            prop_assert!(!pick.reasons.is_empty());
+            prop_assert_eq!(pick.score >= 100.0, week().contains(&chosen.published_at));
+        }
+
+        let middle = cut.min(all.len());
+        all.rotate_left(middle);
+        all.reverse();
+        prop_assert_eq!(pick(&all, &sent, &week(), now(), &rules), picks, "row order changes nothing");
+    }
+}

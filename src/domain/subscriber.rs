@@ -1,0 +1,84 @@
+//! People on the list.
+
+use super::named;
+
+named! {
+    /// Where somebody stands. `pending -> active -> unsubscribed`; a bad address or a complaint ends it for ever.
+    SubscriberState {
+        /// Signed up, not confirmed yet.
+        Pending => "pending",
+        /// Gets the digest.
+        Active => "active",
+        /// Left; may come back by signing up.
+        Unsubscribed => "unsubscribed",
+        /// Their server says that there is no such mailbox.
+        Bounced => "bounced",
+        /// Called our mail spam.
+        Complained => "complained",
+    }
+}
+
+named! {
+    /// Why an address is on the suppression list: it never gets mail again, whatever is imported.
+    Suppression {
+        /// Erased on request; only the keyed hash of the address is left.
+        Erased => "erased",
+        /// A bad address.
+        Bounced => "bounced",
+        /// A complaint.
+        Complained => "complained",
+    }
+}
+
+/// Somebody on the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscriber {
+    /// Their number here.
+    pub id: i64,
+    /// As typed; the domain in ASCII.
+    pub email: String,
+    /// What they want to be called, if they said.
+    pub name: Option<String>,
+    /// Where they stand.
+    pub state: SubscriberState,
+}
+
+/// What somebody agreed to, and how we know (GDPR Art. 7(1): the sender must be able to show it).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Consent {
+    /// When they asked.
+    pub requested_at: super::Timestamp,
+    /// The words that they were shown, or that the operator gives for an import.
+    pub shown: String,
+    /// Where: `web form`, `api`, `import`, ...
+    pub source: String,
+    /// The network that the request came from: an IPv4 address cut to /24, IPv6 to /48.
+    pub network: Option<String>,
+    /// When the address was confirmed.
+    pub confirmed_at: Option<super::Timestamp>,
+}
+
+/// Cuts a client's address to its network, so that the consent record points at a place and not at a person.
+pub fn network_of(address: std::net::IpAddr) -> String {
+    match address.to_canonical() {
+        std::net::IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        std::net::IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            format!("{}/48", std::net::Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_consent_record_keeps_a_network_and_no_person() {
+        let cut = |text: &str| super::network_of(text.parse().expect("an address"));
+        assert_eq!(cut("203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(cut("::ffff:203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(cut("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+    }
+}
