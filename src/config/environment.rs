@@ -1,0 +1,63 @@
+//! Environment variables as a layer of settings.
+//!
+//! figment's own provider guesses a value's kind from its text, so that a secret of digits would become a number. Here
+//! the default of the same key says what kind is meant.
+
+use figment::Figment;
+use figment::Metadata;
+use figment::Profile;
+use figment::Provider;
+use figment::value::Dict;
+use figment::value::Map;
+use figment::value::Value;
+
+use super::ConfigError;
+
+const PREFIX: &str = "VERDICTS_";
+
+/// One variable, as one setting.
+pub(super) struct EnvironmentValue {
+    name: String,
+    key: String,
+    value: Value,
+}
+
+/// The variables that are settings: `VERDICTS_SECTION__KEY`. Others with the prefix (`VERDICTS_LOG`) are left alone.
+pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String, String)>) -> Result<Vec<EnvironmentValue>, ConfigError> {
+    let mut found = Vec::new();
+    for (name, text) in variables {
+        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let key = path.to_lowercase().replace("__", ".");
+        let value = match defaults.find_value(&key) {
+            Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
+            Ok(Value::Array(..)) if text.trim_start().starts_with('[') => as_toml(&text),
+            Ok(Value::Dict(..)) | Err(_) => {
+                return Err(ConfigError(format!(
+                    "The environment variable {name} names no setting; `verdicts config` lists them all, {key} is none of them."
+                )));
+            }
+            Ok(_) => Value::from(text),
+        };
+        found.push(EnvironmentValue { name, key, value });
+    }
+    Ok(found)
+}
+
+/// Reads a number, a yes/no or a list as TOML would; what is none stays a text, which the settings then refuse by name.
+fn as_toml(text: &str) -> Value {
+    let table: Option<toml::Table> = toml::from_str(&format!("value = {text}")).ok();
+    let value = table.and_then(|mut table| table.remove("value")).and_then(|value| Value::serialize(value).ok());
+    value.unwrap_or_else(|| Value::from(text))
+}
+
+impl Provider for EnvironmentValue {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("environment variable {}", self.name))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(Profile::Default.collect(dict))
+    }
+}

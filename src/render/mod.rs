@@ -1,0 +1,41 @@
+//! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
+//!
+//! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`email`], and below
+//! them `view` (what both show of a comparison) and `text` (cutting and wrapping).
+
+pub mod email;
+pub mod page;
+mod text;
+mod view;
+
+#[cfg(test)]
+mod fixture;
+
+/// What every page and mail says of the site.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where the site lives, without a slash at the end; every link in a mail starts with it.
+    pub base_url: String,
+    /// The site's name, like "Ship or Skip".
+    pub name: String,
+    /// The newsletter's name, like "Weekly AI Tool Verdicts".
+    pub newsletter: String,
+    /// The calendar by which dates are shown.
+    pub timezone: chrono_tz::Tz,
+    /// Whose mail it is; shown under every mail when known.
+    pub postal_address: Option<String>,
+    /// Whether mail is captured at `/mailbox`, so that pages link to it.
+    pub has_mailbox: bool,
+}
+
+impl Site {
+    /// The absolute address of `path`, which starts with a slash.
+    fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+}
+
+/// A template failed. None of ours can by what it shows, so this is a defect of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("a template could not be rendered")]
+pub struct RenderError(#[from] askama::Error);

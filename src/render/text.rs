@@ -1,0 +1,89 @@
+//! Words made to fit: cleaned, cut, wrapped.
+
+use crate::domain::address::is_noncharacter;
+
+/// One line without what could break out of it: white space is folded; control characters, noncharacters (they mark the
+/// holes of a mail) and characters that turn the direction of the text after them are dropped.
+pub fn clean(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    let mut line = String::with_capacity(text.len().min(1024));
+    for c in text.chars() {
+        if c.is_whitespace() {
+            if !line.is_empty() && !line.ends_with(' ') {
+                line.push(' ');
+            }
+        } else if !c.is_control() && !is_noncharacter(c) && !turns(c) {
+            line.push(c);
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// At most `max` characters of it, cut between words and marked with an ellipsis.
+pub fn shorten(text: &str, max: usize) -> String {
+    let line = clean(text);
+    let Some((end, _)) = line.char_indices().nth(max) else { return line };
+    let last = line.char_indices().nth(max.saturating_sub(1)).map_or(end, |(at, _)| at);
+    let head = &line[..last];
+    // A word boundary in the second half is worth having; a text without one is cut where it stands.
+    let cut = head.rfind(' ').filter(|at| at * 2 > head.len()).unwrap_or(head.len());
+    format!("{}…", head[..cut].trim_end_matches([' ', ',', ';', ':', '-', '–', '—']))
+}
+
+/// The first sentence or two, as many as fit in `max` characters; a longer first one is shortened.
+pub fn sentences(text: &str, max: usize) -> String {
+    let line = clean(text);
+    let fits = |end: &usize| line[..*end].chars().count() <= max;
+    match sentence_ends(&line).take(2).take_while(fits).last() {
+        Some(end) => line[..end].to_owned(),
+        None => shorten(&line, max),
+    }
+}
+
+/// The places just after each sentence: a mark, closing quotes, then the end or a space and no lower-case letter.
+fn sentence_ends(line: &str) -> impl Iterator<Item = usize> {
+    line.match_indices(['.', '!', '?', '。', '！', '？']).filter_map(|(at, mark)| {
+        let rest = &line[at + mark.len()..];
+        let after = rest.trim_start_matches(['"', '\'', ')', '”', '’', '»']);
+        let word = line[..at].rsplit(' ').next().unwrap_or_default();
+        let abbreviation = matches!(word, "vs" | "e.g" | "i.e" | "approx" | "Dr" | "Mr" | "Ms" | "St" | "No");
+        let next = after.strip_prefix(' ').map(|next| next.chars().next());
+        let ends = after.is_empty() || (!abbreviation && next.is_some_and(|c| !c.is_some_and(char::is_lowercase)));
+        ends.then_some(line.len() - after.len())
+    })
+}
+
+/// How many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
+pub fn columns(text: &str) -> usize {
+    let wide = |c: char| {
+        matches!(u32::from(c), 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60
+            | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD)
+    };
+    text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
+}
+
+/// The text in lines of at most `width` columns. A word longer than a line is broken, unless it is a link.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let is_link = word.contains("://");
+        for c in word.chars() {
+            if !is_link && columns(&line) + columns(c.encode_utf8(&mut [0; 4])) > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}

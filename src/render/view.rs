@@ -1,0 +1,326 @@
+//! What a page and a mail show of a comparison, cut to fit.
+
+use chrono::Datelike;
+
+use super::Site;
+use super::text::clean;
+use super::text::sentences;
+use super::text::shorten;
+use crate::domain::Timestamp;
+use crate::domain::catalogue::Contender;
+use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::Review;
+use crate::domain::catalogue::Reviewer;
+use crate::domain::catalogue::Slug;
+use crate::domain::catalogue::Verdict;
+use crate::domain::digest::Content;
+use crate::domain::digest::Item;
+use crate::domain::slot::Slot;
+
+/// Said where the catalogue holds nothing.
+const UNKNOWN: &str = "Not stated";
+
+/// How many characters may be shown of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    name: usize,
+    line: usize,
+    take: usize,
+    reasons: usize,
+}
+
+impl Limits {
+    /// A page has room for all of a catalogue.
+    pub const PAGE: Self = Self { name: 300, line: 2_000, take: 100_000, reasons: 10 };
+    /// A mail has not: receiving servers clip it.
+    pub const MAIL: Self = Self { name: 60, line: 120, take: 280, reasons: 3 };
+}
+
+/// A panel's verdict, for people.
+#[derive(Debug, Clone, Copy)]
+pub struct Badge(pub Panel);
+
+impl Badge {
+    /// The style's name of it.
+    pub fn kind(self) -> &'static str {
+        match (self.0.total(), self.0.verdict()) {
+            (0, _) => "none",
+            (_, Some(verdict)) => verdict.as_str(),
+            (_, None) => "split",
+        }
+    }
+
+    /// "SHIP 3 to 1": the majority first.
+    pub fn text(self) -> String {
+        let Panel { ships, skips } = self.0;
+        match self.0.total() {
+            0 => "NO VERDICT YET".into(),
+            _ => format!("{} {} to {}", self.0.label().to_uppercase(), ships.max(skips), ships.min(skips)),
+        }
+    }
+
+    /// "75 % panel ship".
+    pub fn share(self) -> String {
+        match self.0.total() {
+            0 => "No panel reviews yet".into(),
+            _ => format!("{} % panel ship", self.0.ship_percent()),
+        }
+    }
+
+    /// "Ship · 3 ship / 1 skip".
+    pub fn count(self) -> String {
+        match self.0.total() {
+            0 => self.0.label().into(),
+            _ => format!("{} · {} ship / {} skip", self.0.label(), self.0.ships, self.0.skips),
+        }
+    }
+}
+
+/// One tool.
+#[derive(Debug, Clone)]
+pub struct Side<'a> {
+    pub slug: &'a Slug,
+    pub name: String,
+    pub initial: String,
+    pub category: String,
+    pub best_for: String,
+    pub description: String,
+    /// Its maker's page, if that is a page.
+    pub url: Option<&'a str>,
+    pub pricing: String,
+    pub entry_price: String,
+    pub panel: Badge,
+    pub community: String,
+    pub sample: bool,
+}
+
+impl<'a> Side<'a> {
+    pub fn new(contender: &'a Contender, limits: Limits) -> Self {
+        let tool = &contender.tool;
+        let line = |text: &str| Some(shorten(text, limits.line)).filter(|line| !line.is_empty()).unwrap_or_else(|| UNKNOWN.into());
+        let name = Some(shorten(&tool.name, limits.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| tool.slug.to_string());
+        let first = name.chars().find(|c| c.is_alphanumeric()).or(name.chars().next());
+        Self {
+            slug: &tool.slug,
+            initial: first.map(|c| c.to_uppercase().collect()).unwrap_or_default(),
+            name,
+            category: line(&tool.category),
+            best_for: line(&tool.tagline),
+            description: shorten(&tool.description, limits.take),
+            url: tool.url.as_deref().filter(|url| is_web_address(url)),
+            pricing: line(&tool.pricing),
+            entry_price: line(&tool.entry_price),
+            panel: Badge(tool.panel()),
+            community: contender.votes.label(),
+            sample: tool.sample,
+        }
+    }
+}
+
+/// A link that runs a script is no link.
+fn is_web_address(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https")) && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// What one reviewer says of one tool.
+#[derive(Debug, Clone)]
+pub struct Opinion {
+    pub score: u8,
+    pub verdict: Verdict,
+    pub take: String,
+}
+
+impl Opinion {
+    pub fn new(review: &Review, limits: Limits) -> Self {
+        Self { score: review.score.points(), verdict: review.verdict, take: shorten(&review.take, limits.take) }
+    }
+}
+
+/// One reviewer's opinions of both tools.
+#[derive(Debug, Clone)]
+pub struct ScoreRow {
+    pub reviewer: Reviewer,
+    pub opinions: [Option<Opinion>; 2],
+}
+
+/// The sharpest lines of a take.
+#[derive(Debug, Clone)]
+pub struct Quote {
+    pub verdict: Verdict,
+    pub score: u8,
+    pub reviewer: Reviewer,
+    pub tool: String,
+    pub text: String,
+}
+
+/// A comparison.
+#[derive(Debug, Clone)]
+pub struct Duel<'a> {
+    pub slug: &'a Slug,
+    pub sides: [Side<'a>; 2],
+    pub scorecard: Vec<ScoreRow>,
+    /// One *ship* and one *skip*, where there are such.
+    pub quotes: Vec<Quote>,
+    /// Why it was picked; empty where it was not.
+    pub reasons: Vec<String>,
+    pub published: Date,
+    pub sample: bool,
+}
+
+impl<'a> Duel<'a> {
+    pub fn new(site: &Site, matchup: &'a Matchup, limits: Limits) -> Self {
+        let sides = matchup.contenders().map(|contender| Side::new(contender, limits));
+        Self {
+            slug: &matchup.comparison.slug,
+            scorecard: scorecard(matchup, limits),
+            quotes: [Verdict::Ship, Verdict::Skip].into_iter().filter_map(|verdict| quote(matchup, &sides, verdict)).collect(),
+            sides,
+            reasons: Vec::new(),
+            published: Date::new(site, matchup.comparison.published_at),
+            sample: matchup.is_sample(),
+        }
+    }
+
+    pub fn picked(site: &Site, item: &'a Item, limits: Limits) -> Self {
+        let reasons = item.reasons.iter().take(limits.reasons).map(|reason| sentence(&shorten(reason, 2 * limits.line)));
+        Self { reasons: reasons.filter(|reason| !reason.is_empty()).collect(), ..Self::new(site, &item.matchup, limits) }
+    }
+
+    pub fn title(&self) -> String {
+        format!("{} vs {}", self.sides[0].name, self.sides[1].name)
+    }
+
+    /// One category, or both.
+    pub fn category(&self) -> String {
+        match &self.sides {
+            [left, right] if left.category == right.category => left.category.clone(),
+            [left, right] => format!("{} / {}", left.category, right.category),
+        }
+    }
+}
+
+fn scorecard(matchup: &Matchup, limits: Limits) -> Vec<ScoreRow> {
+    let row = |reviewer: &Reviewer| ScoreRow {
+        reviewer: *reviewer,
+        opinions: matchup.contenders().map(|c| c.tool.review_by(*reviewer).map(|review| Opinion::new(review, limits))),
+    };
+    Reviewer::ALL.iter().map(row).collect()
+}
+
+/// The most decided take of that verdict: the highest score that ships, the lowest that skips.
+fn quote(matchup: &Matchup, sides: &[Side<'_>; 2], verdict: Verdict) -> Option<Quote> {
+    let takes = matchup.contenders().into_iter().zip(sides).flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
+    let decided = |review: &Review| match verdict {
+        Verdict::Ship => review.score.points(),
+        Verdict::Skip => 100 - review.score.points(),
+    };
+    takes
+        .filter(|(review, _)| review.verdict == verdict && !clean(&review.take).is_empty())
+        .rev_max_by_key(|(review, _)| decided(review))
+        .map(|(review, side)| Quote {
+            verdict,
+            score: review.score.points(),
+            reviewer: review.reviewer,
+            tool: side.name.clone(),
+            text: sentences(&review.take, Limits::MAIL.take),
+        })
+}
+
+/// `max_by_key` that keeps the first of equals, so that left and the panel's order decide.
+trait FirstMax: Iterator + Sized {
+    fn rev_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item> {
+        self.reduce(|best, next| if key(&next) > key(&best) { next } else { best })
+    }
+}
+impl<I: Iterator> FirstMax for I {}
+
+/// With a capital at its start and a mark at its end.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let Some(first) = chars.next() else { return String::new() };
+    let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    first.to_uppercase().chain(chars).chain(stop.chars()).collect()
+}
+
+/// A day, for people and for programs.
+#[derive(Debug, Clone)]
+pub struct Date {
+    /// "17 November 2026".
+    pub words: String,
+    /// "2026-11-17".
+    pub iso: String,
+}
+
+impl Date {
+    pub fn new(site: &Site, moment: Timestamp) -> Self {
+        let day = moment.with_timezone(&site.timezone).date_naive();
+        Self { words: format!("{} {} {}", day.day(), month(day.month()), day.year()), iso: format!("{}", day.format("%Y-%m-%d")) }
+    }
+
+    /// The Monday of that week.
+    pub fn monday(site: &Site, slot: Slot) -> Self {
+        Self::new(site, slot.span(site.timezone).start)
+    }
+}
+
+fn month(number: u32) -> &'static str {
+    const NAMES: [&str; 12] =
+        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+    NAMES.get(number as usize - 1).copied().unwrap_or_default()
+}
+
+/// What a digest's first lines say: how much there is, and where the panel is least of one mind.
+#[derive(Debug, Clone)]
+pub struct Lead {
+    /// "Five comparisons, ten tools: 6 ship, 3 skip, 1 split."
+    pub count: String,
+    /// "The closest call: A or B. The panel is split 2 to 2 on A."
+    pub contest: String,
+}
+
+impl Lead {
+    pub fn new(content: &Content, duels: &[Duel<'_>]) -> Self {
+        let panels: Vec<Badge> = content.items.iter().flat_map(|item| item.matchup.contenders().map(|c| Badge(c.tool.panel()))).collect();
+        let of = |kind: &str| panels.iter().filter(|badge| badge.kind() == kind).count();
+        let parts = [("ship", of("ship")), ("skip", of("skip")), ("split", of("split")), ("without a verdict", of("none"))];
+        let parts: Vec<String> = parts.iter().filter(|(_, n)| *n > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
+        let (pairs, tools) = (content.items.len(), panels.len());
+        let comparisons = if pairs == 1 { "comparison" } else { "comparisons" };
+        Self {
+            count: match pairs {
+                0 => "Nothing new this week.".into(),
+                _ => sentence(&format!("{} {comparisons}, {} tools: {}", number(pairs), number(tools), parts.join(", "))),
+            },
+            contest: contest(duels),
+        }
+    }
+}
+
+fn contest(duels: &[Duel<'_>]) -> String {
+    let opposite = |d: &Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
+    let split = |s: &Side<'_>| (1000 * s.panel.0.ships.min(s.panel.0.skips)).checked_div(s.panel.0.total()).unwrap_or(0);
+    let closest = duels.iter().flat_map(|d| d.sides.iter().map(move |side| (d, side))).rev_max_by_key(|(_, side)| split(side));
+    match closest.filter(|(_, side)| split(side) > 0) {
+        Some((duel, side)) => {
+            let Panel { ships, skips } = side.panel.0;
+            let [left, right] = &duel.sides;
+            let split = format!("{} splits the panel {} to {}", side.name, ships.max(skips), ships.min(skips));
+            format!("The closest call: {} or {}? {split}.", left.name, right.name)
+        }
+        None => match duels.iter().find(|duel| opposite(duel)) {
+            Some(duel) => {
+                let ([left, right], label) = (&duel.sides, |s: &Side<'_>| s.panel.0.label().to_lowercase());
+                format!("The sharpest line: {} for {}, {} for {}.", label(left), left.name, label(right), right.name)
+            }
+            None => String::new(),
+        },
+    }
+}
+
+/// Small numbers in words, as one reads them.
+fn number(n: usize) -> String {
+    const WORDS: [&str; 13] = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+    WORDS.get(n).map_or_else(|| n.to_string(), |word| (*word).into())
+}

@@ -1,0 +1,38 @@
+//! Floor 2: logs to stderr and figures for `/metrics`.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing_subscriber::EnvFilter;
+
+/// Logs to stderr from `level` up; `VERDICTS_LOG` (like `debug` or `verdicts::app=trace`) overrides it. A second call
+/// changes nothing.
+pub fn log_to_stderr(level: &str) {
+    let filter = std::env::var("VERDICTS_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,verdicts={level}")));
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(is_terminal);
+    // Fails only where a subscriber is set already, which is then the one that was wanted.
+    let _ = logs.try_init();
+}
+
+/// The process's figures, in Prometheus' text format. One per process: the first call installs the recorder.
+pub fn figures() -> &'static PrometheusHandle {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Fails only where another recorder is set already: then these figures stay empty and nothing else is lost.
+        let _ = metrics::set_global_recorder(recorder);
+        describe();
+        handle
+    })
+}
+
+fn describe() {
+    metrics::describe_counter!("verdicts_sign_ups_total", "Valid sign-up requests");
+    metrics::describe_counter!("verdicts_confirmations_total", "Sign-ups that became subscriptions");
+    metrics::describe_counter!("verdicts_unsubscribes_total", "Subscriptions that ended by the link");
+    metrics::describe_counter!("verdicts_deliveries_total", "Delivery attempts by outcome");
+    metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
+    metrics::describe_gauge!("verdicts_breaker_open", "1 while sending is paused because of the relay or our settings");
+}
