@@ -1,3 +1,4 @@
 pub mod config;
 pub mod domain;
+pub mod storage;
 pub mod telemetry;

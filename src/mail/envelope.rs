@@ -1,0 +1,46 @@
+//! Whom a mail is handed over for, which is not what its header says (RFC 5321 2.3.1).
+
+use crate::domain::address::EmailAddress;
+
+/// One mail's envelope.
+#[derive(Clone, Copy)]
+pub struct Envelope<'a> {
+    /// The return path: where bounces go. Empty for the null sender (RFC 5321 4.5.5).
+    pub from: &'a str,
+    /// The one recipient: one per mail, for each mail has its reader's own links.
+    pub to: &'a EmailAddress,
+    /// The mail's name when it is kept in a folder: one delivery, one name, so that sending it twice keeps it once.
+    pub file: &'a str,
+}
+
+/// More of an answer than this many bytes helps nobody, and it is stored per delivery.
+const LONGEST_REPLY: usize = 500;
+
+impl Envelope<'_> {
+    /// A server's words as they may be stored and logged: one line, at most 500 bytes, the recipient's address masked, for
+    /// servers love to repeat it and it would outlive an erasure in the ledger.
+    pub(super) fn tidied(&self, reply: &str) -> String {
+        let mut text: String = reply.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let address = self.to.as_str().to_ascii_lowercase();
+        // Lower-casing ASCII moves no byte, so a place in one text is the same place in the other.
+        while let Some(at) = text.to_ascii_lowercase().find(&address) {
+            text.replace_range(at..at + address.len(), &self.to.masked());
+        }
+        text.truncate(text.floor_char_boundary(LONGEST_REPLY));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_kept_without_the_address_it_repeats() {
+        let to = EmailAddress::parse("Bob@Example.org").expect("an address");
+        let envelope = Envelope { from: "", to: &to, file: "1" };
+        let reply = "550 5.1.1 <bob@example.org>: no such\r\nuser BOB@EXAMPLE.ORG";
+        assert_eq!(envelope.tidied(reply), "550 5.1.1 <B***@E***.org>: no such  user B***@E***.org");
+        assert_eq!(envelope.tidied(&"ü".repeat(400)).len(), LONGEST_REPLY);
+    }
+}

@@ -1,0 +1,43 @@
+//! Floor 3: a mail as bytes, and one way out for it: a server, or a folder that stands for one.
+//!
+//! Nothing of SMTP is seen above this module: what became of a mail is an [`crate::domain::delivery::Outcome`].
+//! In reading order:
+//!
+//! - `mailbox`: who a mail is from; `envelope`: who one is handed over for.
+//! - `letter`: a mail, encoded once and filled per reader. `header` folds and encodes its header lines (RFC 5322,
+//!   RFC 2047), `quoted` its bodies (RFC 2045).
+//! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
+//! - `maildir`: the folder.
+//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them;
+//!   `reply`: what the answers mean; `fault`: why there is no connection.
+
+mod envelope;
+mod fault;
+mod header;
+mod letter;
+mod mailbox;
+mod maildir;
+mod quoted;
+mod reply;
+mod server;
+mod smtp;
+mod stream;
+mod tls;
+mod transport;
+
+pub use envelope::Envelope;
+pub use fault::ConnectFault;
+pub use letter::Headers;
+pub use letter::Letter;
+pub use letter::Recipient;
+pub use letter::TOKEN_LENGTH;
+pub use mailbox::InvalidMailbox;
+pub use mailbox::Mailbox;
+pub use maildir::Maildir;
+pub use maildir::Stored;
+pub use reply::Stage;
+pub use reply::outcome_of;
+pub use server::Timeouts;
+pub use transport::Connection;
+pub use transport::InvalidTransport;
+pub use transport::Transport;

@@ -1,0 +1,461 @@
+//! Tools, reviews, comparisons and readers' votes.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use sqlx::AssertSqlSafe;
+
+use super::Queryable;
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::catalogue::Comparison;
+use crate::domain::catalogue::Contender;
+use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::Review;
+use crate::domain::catalogue::Score;
+use crate::domain::catalogue::Slug;
+use crate::domain::catalogue::Tool;
+use crate::domain::catalogue::Verdict;
+use crate::domain::catalogue::Votes;
+use crate::domain::from_millis;
+use crate::domain::pick::Candidate;
+use crate::domain::pick::Entrant;
+
+/// What an import did with things of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// New here.
+    pub added: u64,
+    /// Known, and different now.
+    pub changed: u64,
+    /// Known, and the same.
+    pub unchanged: u64,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Imported {
+    /// Tools.
+    pub tools: Counts,
+    /// Their reviews.
+    pub reviews: Counts,
+    /// Comparisons.
+    pub comparisons: Counts,
+}
+
+#[derive(sqlx::FromRow)]
+struct ToolRow {
+    slug: String,
+    name: String,
+    category: String,
+    tagline: String,
+    description: String,
+    url: Option<String>,
+    pricing: String,
+    entry_price: String,
+    published_at: i64,
+    sample: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct ReviewRow {
+    tool: String,
+    reviewer: String,
+    score: i64,
+    verdict: String,
+    take: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct ComparisonRow {
+    slug: String,
+    left_tool: String,
+    right_tool: String,
+    published_at: i64,
+    sample: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct CandidateRow {
+    slug: String,
+    published_at: i64,
+    left_tool: String,
+    left_name: String,
+    left_category: String,
+    right_tool: String,
+    right_name: String,
+    right_category: String,
+}
+
+impl Storage {
+    /// Writes tools and comparisons, all or nothing; what is the same already is left alone. Returns `Err` inside with a
+    /// sentence when a comparison names a tool that is neither in `tools` nor in the database.
+    pub async fn import_catalogue(&self, tools: &[Tool], comparisons: &[Comparison]) -> Result<Result<Imported, String>, StorageError> {
+        let mut tx = self.begin().await?;
+        let mut done = Imported::default();
+        let slugs: Vec<&Slug> = tools.iter().map(|tool| &tool.slug).chain(comparisons.iter().flat_map(|c| [&c.left, &c.right])).collect();
+        let mut known = tools_by_slug(&mut tx, &slugs).await?;
+        for tool in tools {
+            write_tool(&mut tx, tool, known.remove(&tool.slug).as_ref(), &mut done).await?;
+        }
+        let given: HashSet<&Slug> = tools.iter().map(|tool| &tool.slug).collect();
+        for comparison in comparisons {
+            if let Some(missing) = [&comparison.left, &comparison.right].into_iter().find(|t| !given.contains(t) && !known.contains_key(t))
+            {
+                return Ok(Err(format!("comparison {}: there is no tool {missing}", comparison.slug)));
+            }
+            write_comparison(&mut tx, comparison, &mut done).await?;
+        }
+        tx.commit().await?;
+        Ok(Ok(done))
+    }
+
+    /// The whole catalogue, in the order of its slugs.
+    pub async fn export_catalogue(&self) -> Result<(Vec<Tool>, Vec<Comparison>), StorageError> {
+        let mut reader = self.read().await?;
+        let slugs: Vec<(String,)> = all!(reader, "select slug from tools order by slug")?;
+        let mut tools = Vec::with_capacity(slugs.len());
+        for chunk in slugs.chunks(IN_LIST) {
+            let slugs: Vec<Slug> = stored(chunk.iter().map(|(slug,)| slug.parse()).collect())?;
+            let mut found = tools_by_slug(&mut reader, &slugs.iter().collect::<Vec<_>>()).await?;
+            tools.extend(slugs.iter().filter_map(|slug| found.remove(slug)));
+        }
+        let rows: Vec<ComparisonRow> =
+            all!(reader, "select slug, left_tool, right_tool, published_at, sample from comparisons order by slug")?;
+        Ok((tools, stored(rows.into_iter().map(comparison_from).collect())?))
+    }
+
+    /// Whether there is neither a tool nor a comparison.
+    pub async fn is_catalogue_empty(&self) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(reader, "select cast(1 as bigint) from tools limit 1")?;
+        Ok(found.is_none())
+    }
+
+    /// Takes the invented tools and their comparisons out; answers how many tools there were. Digests that were
+    /// published stay as they are, for they carry their own content.
+    pub async fn drop_sample(&self) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "delete from comparisons where sample = 1 or left_tool in (select slug from tools where sample = 1)
+             or right_tool in (select slug from tools where sample = 1)"
+        )?;
+        let dropped = execute!(tx, "delete from tools where sample = 1")?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+
+    /// What may be picked: the comparisons published from `since` up to `now`, without the texts.
+    pub async fn candidates(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Candidate>, StorageError> {
+        let (since, now) = (since.timestamp_millis(), now.timestamp_millis());
+        let mut reader = self.read().await?;
+        let rows: Vec<CandidateRow> = all!(
+            reader,
+            "select c.slug, c.published_at, l.slug as left_tool, l.name as left_name, l.category as left_category,
+                    r.slug as right_tool, r.name as right_name, r.category as right_category
+             from comparisons c join tools l on l.slug = c.left_tool join tools r on r.slug = c.right_tool
+             where c.published_at >= $1 and c.published_at <= $2",
+            since,
+            now
+        )?;
+        let panels: Vec<(String, i64, i64)> = all!(
+            reader,
+            "select tool, cast(sum(case when verdict = 'ship' then 1 else 0 end) as bigint), count(*) from reviews
+             where tool in (select left_tool from comparisons where published_at >= $1 and published_at <= $2
+                            union select right_tool from comparisons where published_at >= $1 and published_at <= $2)
+             group by tool",
+            since,
+            now
+        )?;
+        let votes: Vec<(String, i64, i64)> = all!(
+            reader,
+            "select tool, cast(sum(case when verdict = 'ship' then 1 else 0 end) as bigint), count(*) from votes
+             where tool in (select left_tool from comparisons where published_at >= $1 and published_at <= $2
+                            union select right_tool from comparisons where published_at >= $1 and published_at <= $2)
+             group by tool",
+            since,
+            now
+        )?;
+        let panels: HashMap<String, Panel> =
+            panels.into_iter().map(|(tool, ships, all)| (tool, Panel { ships: ships as u32, skips: (all - ships) as u32 })).collect();
+        let votes = votes_from(votes);
+        let entrant = |tool: String, name, category| -> Result<Entrant, String> {
+            let (panel, votes) = (panels.get(&tool).copied().unwrap_or_default(), votes.get(&tool).copied().unwrap_or_default());
+            Ok(Entrant { tool: tool.parse()?, name, category, panel, votes })
+        };
+        let candidate = |row: CandidateRow| {
+            Ok(Candidate {
+                comparison: row.slug.parse()?,
+                published_at: from_millis(row.published_at),
+                left: entrant(row.left_tool, row.left_name, row.left_category)?,
+                right: entrant(row.right_tool, row.right_name, row.right_category)?,
+            })
+        };
+        stored(rows.into_iter().map(candidate).collect())
+    }
+
+    /// The comparison with that slug, if it was published by `now`.
+    pub async fn matchup(&self, slug: &Slug, now: Timestamp) -> Result<Option<Matchup>, StorageError> {
+        Ok(self.matchups(std::slice::from_ref(slug), now).await?.pop())
+    }
+
+    /// Those of the comparisons that were published by `now`, in the order of `slugs`: a bounded number of them.
+    pub async fn matchups(&self, slugs: &[Slug], now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+        let mut reader = self.read().await?;
+        let mut found = Vec::with_capacity(slugs.len());
+        for slug in slugs {
+            let row: Option<ComparisonRow> = optional!(
+                reader,
+                "select slug, left_tool, right_tool, published_at, sample from comparisons where slug = $1 and published_at <= $2",
+                slug.as_str(),
+                now.timestamp_millis()
+            )?;
+            found.extend(row);
+        }
+        assemble(&mut reader, found).await
+    }
+
+    /// The newest comparisons, newest first.
+    pub async fn latest(&self, count: i64, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<ComparisonRow> = all!(
+            reader,
+            "select slug, left_tool, right_tool, published_at, sample from comparisons where published_at <= $1
+             order by published_at desc, slug limit $2",
+            now.timestamp_millis(),
+            count
+        )?;
+        assemble(&mut reader, rows).await
+    }
+
+    /// The newest comparisons in which one of the tools takes part, newest first, without the one named `except`.
+    pub async fn comparisons_of(
+        &self,
+        tools: [&Slug; 2],
+        except: Option<&Slug>,
+        count: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Matchup>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<ComparisonRow> = all!(
+            reader,
+            "select slug, left_tool, right_tool, published_at, sample from comparisons
+             where published_at <= $1 and slug <> $2 and (left_tool in ($3, $4) or right_tool in ($3, $4))
+             order by published_at desc, slug limit $5",
+            now.timestamp_millis(),
+            except.map(Slug::as_str).unwrap_or_default(),
+            tools[0].as_str(),
+            tools[1].as_str(),
+            count
+        )?;
+        assemble(&mut reader, rows).await
+    }
+
+    /// The tool with that slug, if it was published by `now`.
+    pub async fn contender(&self, slug: &Slug, now: Timestamp) -> Result<Option<Contender>, StorageError> {
+        let mut reader = self.read().await?;
+        let found = contenders(&mut reader, &[slug]).await?.remove(slug);
+        Ok(found.filter(|contender| contender.tool.published_at <= now))
+    }
+
+    /// Counts a reader's vote on a tool; a later one takes the place of the earlier.
+    pub async fn vote(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "insert into votes (tool, subscriber_id, verdict, voted_at) values ($1, $2, $3, $4)
+             on conflict (tool, subscriber_id) do update set verdict = excluded.verdict, voted_at = excluded.voted_at",
+            tool.as_str(),
+            subscriber,
+            verdict.as_str(),
+            now.timestamp_millis()
+        )?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Placeholders in one list: SQLite takes 32,766 and PostgreSQL 65,535; this keeps statements short.
+const IN_LIST: usize = 500;
+
+async fn write_tool(tx: &mut Tx, tool: &Tool, known: Option<&Tool>, done: &mut Imported) -> Result<(), StorageError> {
+    for review in &tool.reviews {
+        match known.map(|known| known.review_by(review.reviewer)) {
+            Some(Some(old)) if old == review => done.reviews.unchanged += 1,
+            Some(Some(_)) => done.reviews.changed += 1,
+            _ => done.reviews.added += 1,
+        }
+    }
+    match known {
+        Some(known) if known == tool => {
+            done.tools.unchanged += 1;
+            return Ok(());
+        }
+        Some(_) => done.tools.changed += 1,
+        None => done.tools.added += 1,
+    }
+    execute!(
+        tx,
+        "insert into tools (slug, name, category, tagline, description, url, pricing, entry_price, published_at, sample)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (slug) do update set name = excluded.name, category = excluded.category, tagline = excluded.tagline,
+           description = excluded.description, url = excluded.url, pricing = excluded.pricing,
+           entry_price = excluded.entry_price, published_at = excluded.published_at, sample = excluded.sample",
+        tool.slug.as_str(),
+        &tool.name,
+        &tool.category,
+        &tool.tagline,
+        &tool.description,
+        tool.url.as_deref(),
+        &tool.pricing,
+        &tool.entry_price,
+        tool.published_at.timestamp_millis(),
+        i64::from(tool.sample)
+    )?;
+    execute!(tx, "delete from reviews where tool = $1", tool.slug.as_str())?;
+    for (position, review) in tool.reviews.iter().enumerate() {
+        execute!(
+            tx,
+            "insert into reviews (tool, position, reviewer, score, verdict, take) values ($1, $2, $3, $4, $5, $6)",
+            tool.slug.as_str(),
+            position as i64,
+            review.reviewer.as_str(),
+            i64::from(review.score),
+            review.verdict.as_str(),
+            &review.take
+        )?;
+    }
+    Ok(())
+}
+
+async fn write_comparison(tx: &mut Tx, comparison: &Comparison, done: &mut Imported) -> Result<(), StorageError> {
+    let old: Option<ComparisonRow> = optional!(
+        tx,
+        "select slug, left_tool, right_tool, published_at, sample from comparisons where slug = $1",
+        comparison.slug.as_str()
+    )?;
+    match old.map(comparison_from) {
+        Some(Ok(old)) if old == *comparison => {
+            done.comparisons.unchanged += 1;
+            return Ok(());
+        }
+        Some(_) => done.comparisons.changed += 1,
+        None => done.comparisons.added += 1,
+    }
+    execute!(
+        tx,
+        "insert into comparisons (slug, left_tool, right_tool, published_at, sample) values ($1, $2, $3, $4, $5)
+         on conflict (slug) do update set left_tool = excluded.left_tool, right_tool = excluded.right_tool,
+           published_at = excluded.published_at, sample = excluded.sample",
+        comparison.slug.as_str(),
+        comparison.left.as_str(),
+        comparison.right.as_str(),
+        comparison.published_at.timestamp_millis(),
+        i64::from(comparison.sample)
+    )?;
+    Ok(())
+}
+
+/// Puts both tools beside each comparison: three queries, however many comparisons.
+async fn assemble(conn: &mut impl Queryable, rows: Vec<ComparisonRow>) -> Result<Vec<Matchup>, StorageError> {
+    let comparisons: Vec<Comparison> = stored(rows.into_iter().map(comparison_from).collect())?;
+    let slugs: Vec<&Slug> = comparisons.iter().flat_map(|c| [&c.left, &c.right]).collect();
+    let sides = contenders(conn, &slugs).await?;
+    let side = |slug: &Slug| sides.get(slug).cloned();
+    let matchup = |c: Comparison| Some(Matchup { left: side(&c.left)?, right: side(&c.right)?, comparison: c });
+    Ok(comparisons.into_iter().filter_map(matchup).collect())
+}
+
+async fn contenders(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Contender>, StorageError> {
+    let tools = tools_by_slug(conn, slugs).await?;
+    let mut votes = HashMap::new();
+    for chunk in slugs.chunks(IN_LIST) {
+        let sql = format!(
+            "select tool, cast(sum(case when verdict = 'ship' then 1 else 0 end) as bigint), count(*) from votes
+             where tool in ({}) group by tool",
+            placeholders(chunk.len())
+        );
+        votes.extend(votes_from(rows_in(conn, sql, chunk).await?));
+    }
+    let contender = |tool: Tool| Contender { votes: votes.get(tool.slug.as_str()).copied().unwrap_or_default(), tool };
+    Ok(tools.into_iter().map(|(slug, tool)| (slug, contender(tool))).collect())
+}
+
+async fn tools_by_slug(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Tool>, StorageError> {
+    let mut tools = HashMap::with_capacity(slugs.len());
+    for chunk in slugs.chunks(IN_LIST) {
+        let list = placeholders(chunk.len());
+        let sql = format!("select tool, reviewer, score, verdict, take from reviews where tool in ({list}) order by tool, position");
+        let mut reviews: HashMap<String, Vec<Review>> = HashMap::new();
+        for row in rows_in::<ReviewRow>(conn, sql, chunk).await? {
+            let tool = row.tool.clone();
+            reviews.entry(tool).or_default().push(stored(review_from(row))?);
+        }
+        let sql = format!(
+            "select slug, name, category, tagline, description, url, pricing, entry_price, published_at, sample
+             from tools where slug in ({list})"
+        );
+        for row in rows_in::<ToolRow>(conn, sql, chunk).await? {
+            let reviews = reviews.remove(&row.slug).unwrap_or_default();
+            let tool = stored(tool_from(row, reviews))?;
+            tools.insert(tool.slug.clone(), tool);
+        }
+    }
+    Ok(tools)
+}
+
+/// Runs a query whose only values are the slugs of a list. `sql` is made of literals and [`placeholders`] alone.
+async fn rows_in<T>(conn: &mut impl Queryable, sql: String, slugs: &[&Slug]) -> Result<Vec<T>, StorageError>
+where
+    T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+{
+    Ok(on!(conn, c => {
+        let mut query = sqlx::query_as(AssertSqlSafe(sql));
+        for slug in slugs {
+            query = query.bind(slug.as_str());
+        }
+        query.fetch_all(&mut *c).await
+    })?)
+}
+
+fn placeholders(count: usize) -> String {
+    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+fn votes_from(rows: Vec<(String, i64, i64)>) -> HashMap<String, Votes> {
+    rows.into_iter().map(|(tool, ships, all)| (tool, Votes { ships: ships as u64, skips: (all - ships) as u64 })).collect()
+}
+
+fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, String> {
+    Ok(Tool {
+        slug: row.slug.parse()?,
+        name: row.name,
+        category: row.category,
+        tagline: row.tagline,
+        description: row.description,
+        url: row.url,
+        pricing: row.pricing,
+        entry_price: row.entry_price,
+        published_at: from_millis(row.published_at),
+        sample: row.sample != 0,
+        reviews,
+    })
+}
+
+fn review_from(row: ReviewRow) -> Result<Review, String> {
+    Ok(Review { reviewer: row.reviewer.parse()?, score: Score::try_from(row.score)?, verdict: row.verdict.parse()?, take: row.take })
+}
+
+fn comparison_from(row: ComparisonRow) -> Result<Comparison, String> {
+    Ok(Comparison {
+        slug: row.slug.parse()?,
+        left: row.left_tool.parse()?,
+        right: row.right_tool.parse()?,
+        published_at: from_millis(row.published_at),
+        sample: row.sample != 0,
+    })
+}

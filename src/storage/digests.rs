@@ -1,0 +1,272 @@
+//! Digests: one per slot, ever.
+
+use std::collections::HashSet;
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::catalogue::Slug;
+use crate::domain::digest::Content;
+use crate::domain::digest::Digest;
+use crate::domain::digest::DigestState;
+use crate::domain::from_millis;
+use crate::domain::letter::Rendered;
+use crate::domain::pick::Pick;
+use crate::domain::slot::Slot;
+
+/// What publishing did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// So many deliveries were made.
+    To(u64),
+    /// Nobody is on the list yet; nothing was changed.
+    Nobody,
+    /// It is not approved (any more): somebody else published it, or took it back.
+    NotApproved,
+}
+
+#[derive(sqlx::FromRow)]
+struct DigestRow {
+    id: i64,
+    state: String,
+    send_at: i64,
+    published_at: Option<i64>,
+    finished_at: Option<i64>,
+    recipients: i64,
+}
+
+impl Storage {
+    /// Makes the slot's digest in the given state, unless it has one already. `true` if it was made.
+    pub async fn make_digest(
+        &self,
+        slot: Slot,
+        state: DigestState,
+        picks: &[Pick],
+        send_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let approved_at = (state == DigestState::Approved).then_some(now.timestamp_millis());
+        let made = execute!(
+            tx,
+            "insert into digests (id, state, created_at, send_at, approved_at) values ($1, $2, $3, $4, $5) on conflict (id) do nothing",
+            slot.id(),
+            state.as_str(),
+            now.timestamp_millis(),
+            send_at.timestamp_millis(),
+            approved_at
+        )?;
+        if made > 0 {
+            write_picks(&mut tx, slot, picks).await?;
+        }
+        tx.commit().await?;
+        Ok(made > 0)
+    }
+
+    /// The slot's digest.
+    pub async fn digest(&self, slot: Slot) -> Result<Option<Digest>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<DigestRow> =
+            optional!(reader, "select id, state, send_at, published_at, finished_at, recipients from digests where id = $1", slot.id())?;
+        stored(row.map(digest_from).transpose())
+    }
+
+    /// All digests, newest first: one a week.
+    pub async fn digests(&self) -> Result<Vec<Digest>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<DigestRow> =
+            all!(reader, "select id, state, send_at, published_at, finished_at, recipients from digests order by id desc")?;
+        stored(rows.into_iter().map(digest_from).collect())
+    }
+
+    /// The approved digests whose time has come: at `send_at`, or when they were approved after it.
+    pub async fn due_digests(&self, now: Timestamp) -> Result<Vec<Digest>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<DigestRow> = all!(
+            reader,
+            "select id, state, case when approved_at > send_at then approved_at else send_at end as send_at, published_at, finished_at, recipients
+             from digests where state = 'approved' and send_at <= $1 and approved_at <= $1 order by id",
+            now.timestamp_millis()
+        )?;
+        stored(rows.into_iter().map(digest_from).collect())
+    }
+
+    /// What was picked for the slot, best first.
+    pub async fn picks(&self, slot: Slot) -> Result<Vec<Pick>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64, String)> =
+            all!(reader, "select comparison, score_thousandths, reasons from picks where digest_id = $1 order by position", slot.id())?;
+        let pick = |(comparison, score, reasons): (String, i64, String)| {
+            Ok(Pick {
+                comparison: comparison.parse()?,
+                score: score as f64 / 1000.0,
+                reasons: serde_json::from_str(&reasons).map_err(|error| error.to_string())?,
+            })
+        };
+        stored(rows.into_iter().map(pick).collect())
+    }
+
+    /// The comparisons that some digest other than the slot's own carried when it was published.
+    pub async fn sent_comparisons(&self, other_than: Slot) -> Result<HashSet<Slug>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String,)> = all!(
+            reader,
+            "select distinct comparison from picks where digest_id in
+               (select id from digests where published_at is not null and id <> $1)",
+            other_than.id()
+        )?;
+        stored(rows.into_iter().map(|(slug,)| slug.parse()).collect())
+    }
+
+    /// Moves a digest from one of the states `from` to `to`; `false` if it is in none of them. Cancelling also ends the
+    /// deliveries that were not handed to a connection yet.
+    pub async fn move_digest(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let mut moved = 0;
+        for state in from {
+            moved += execute!(
+                tx,
+                "update digests set state = $3,
+                   approved_at = case when $3 = 'approved' then $4 else approved_at end,
+                   finished_at = case when $3 = 'cancelled' then $4 else finished_at end
+                 where id = $1 and state = $2",
+                slot.id(),
+                state.as_str(),
+                to.as_str(),
+                now.timestamp_millis()
+            )?;
+            if moved > 0 {
+                break;
+            }
+        }
+        if moved > 0 && to == DigestState::Cancelled {
+            execute!(
+                tx,
+                "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: the digest was cancelled'
+                 where mailing_id = $1 and finished_at is null and state in ('queued', 'uncertain')",
+                slot.id(),
+                now.timestamp_millis()
+            )?;
+        }
+        tx.commit().await?;
+        Ok(moved > 0)
+    }
+
+    /// Publishes an approved digest: freezes what it says and makes one delivery for everybody on the list, at once.
+    pub async fn publish(&self, content: &Content, rendered: &Rendered, now: Timestamp) -> Result<Published, StorageError> {
+        let frozen = serde_json::to_string(content).map_err(|error| StorageError::Stored(error.to_string()))?;
+        let (id, millis) = (content.slot.id(), now.timestamp_millis());
+        let mut tx = self.begin().await?;
+        let published = execute!(
+            tx,
+            "update digests set state = 'sending', published_at = $2, content = $3, subject = $4, html = $5, plain = $6
+             where id = $1 and state = 'approved'",
+            id,
+            millis,
+            frozen,
+            &rendered.subject,
+            &rendered.html,
+            &rendered.text
+        )?;
+        if published == 0 {
+            return Ok(Published::NotApproved);
+        }
+        let recipients = execute!(
+            tx,
+            "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
+             select $1, id, 'digest', 'queued', $2, $2 from subscribers where state = 'active'",
+            id,
+            millis
+        )?;
+        if recipients == 0 {
+            return Ok(Published::Nobody);
+        }
+        execute!(tx, "update digests set recipients = $2 where id = $1", id, recipients as i64)?;
+        let picks = content.items.iter().map(|item| Pick {
+            comparison: item.matchup.comparison.slug.clone(),
+            score: item.score,
+            reasons: item.reasons.clone(),
+        });
+        write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
+        tx.commit().await?;
+        Ok(Published::To(recipients))
+    }
+
+    /// Marks as sent every digest that has no open delivery left; answers which.
+    pub async fn finish_digests(&self, now: Timestamp) -> Result<Vec<Slot>, StorageError> {
+        let mut tx = self.begin().await?;
+        let rows: Vec<(i64,)> = all!(
+            tx,
+            "update digests set state = 'sent', finished_at = $1 where state = 'sending'
+             and not exists (select 1 from deliveries where mailing_id = digests.id and finished_at is null)
+             returning id",
+            now.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok(rows.into_iter().filter_map(|(id,)| Slot::from_id(id)).collect())
+    }
+
+    /// Whether a digest is being sent.
+    pub async fn is_sending(&self) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(reader, "select id from digests where state = 'sending' limit 1")?;
+        Ok(found.is_some())
+    }
+
+    /// The mail of a published digest, as it was rendered, and when it was published.
+    pub async fn frozen_mail(&self, id: i64) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String, String, String, i64)> =
+            optional!(reader, "select subject, html, plain, published_at from digests where id = $1 and published_at is not null", id)?;
+        Ok(row.map(|(subject, html, text, at)| (Rendered { subject, html, text }, from_millis(at))))
+    }
+
+    /// What a published digest says, and when it was published.
+    pub async fn frozen_content(&self, slot: Slot) -> Result<Option<(Content, Timestamp)>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String, i64)> =
+            optional!(reader, "select content, published_at from digests where id = $1 and published_at is not null", slot.id())?;
+        stored(row.map(content_from).transpose())
+    }
+
+    /// What the newest published digests say, newest first.
+    pub async fn archive(&self, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64)> =
+            all!(reader, "select content, published_at from digests where published_at is not null order by id desc limit $1", count)?;
+        stored(rows.into_iter().map(content_from).collect())
+    }
+}
+
+async fn write_picks(tx: &mut Tx, slot: Slot, picks: &[Pick]) -> Result<(), StorageError> {
+    execute!(tx, "delete from picks where digest_id = $1", slot.id())?;
+    for (position, pick) in picks.iter().enumerate() {
+        execute!(
+            tx,
+            "insert into picks (digest_id, position, comparison, score_thousandths, reasons) values ($1, $2, $3, $4, $5)",
+            slot.id(),
+            position as i64,
+            pick.comparison.as_str(),
+            (pick.score * 1000.0).round() as i64,
+            serde_json::Value::from(pick.reasons.clone()).to_string()
+        )?;
+    }
+    Ok(())
+}
+
+fn digest_from(row: DigestRow) -> Result<Digest, String> {
+    Ok(Digest {
+        slot: Slot::from_id(row.id).ok_or_else(|| format!("{} is not a digest's id", row.id))?,
+        state: row.state.parse()?,
+        send_at: from_millis(row.send_at),
+        published_at: row.published_at.map(from_millis),
+        finished_at: row.finished_at.map(from_millis),
+        recipients: row.recipients,
+    })
+}
+
+fn content_from((content, published_at): (String, i64)) -> Result<(Content, Timestamp), String> {
+    Ok((serde_json::from_str(&content).map_err(|error| error.to_string())?, from_millis(published_at)))
+}

@@ -1,0 +1,405 @@
+//! The ledger of deliveries: claims under a lease, results in group commits.
+//!
+//! A sender holds a row in `senders` and renews it. It claims a chunk of deliveries (they stay `queued`, with its
+//! number), and before each message goes out [`Storage::step`] commits, in one transaction for all connections, the
+//! results so far and the marks `sending` of what goes out next. So at any instant the rows in `sending` are exactly
+//! those handed to a connection: killed then, they are the ones in doubt, at most one for each connection.
+
+use super::Queryable;
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::ids;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::InDoubt;
+use crate::domain::from_millis;
+use crate::domain::subscriber::SubscriberState;
+
+/// A delivery that this process has claimed.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Which.
+    pub key: DeliveryKey,
+    /// What.
+    pub kind: DeliveryKind,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// Since when it is in the ledger.
+    pub queued_at: Timestamp,
+    /// To which address.
+    pub email: String,
+}
+
+/// A finished attempt.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Which.
+    pub key: DeliveryKey,
+    /// What becomes of it.
+    pub step: Step,
+    /// The server's words.
+    pub reply: String,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Delivered.
+    Sent,
+    /// Once more, at that moment.
+    Again(Timestamp),
+    /// Final.
+    Failed,
+    /// Final, and the address is bad: the subscriber is `bounced`, its keyed hash goes on the suppression list.
+    Bounced {
+        /// The keyed hash of the address.
+        hash: String,
+        /// With which secret.
+        key_name: String,
+    },
+    /// Taken or not, nobody knows: sent again at that moment, or held for a person.
+    Doubted(Option<Timestamp>),
+}
+
+/// A digest's or confirmation's deliveries by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// Waiting.
+    pub queued: u64,
+    /// Handed to a connection.
+    pub sending: u64,
+    /// Delivered.
+    pub sent: u64,
+    /// Final, not delivered.
+    pub failed: u64,
+    /// In doubt.
+    pub uncertain: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct JobRow {
+    mailing_id: i64,
+    subscriber_id: i64,
+    kind: String,
+    attempts: i64,
+    queued_at: i64,
+    due_at: i64,
+    email: Option<String>,
+    state: Option<String>,
+    requested_at: Option<i64>,
+}
+
+/// One text for both databases but for the lock: two PostgreSQL senders must not wait for each other's rows. SQLite has one
+/// writer and no such words.
+macro_rules! claim {
+    ($which:literal, $lock:literal) => {
+        concat!(
+            "update deliveries set sender_id = $1 where (mailing_id, subscriber_id) in
+               (select mailing_id, subscriber_id from deliveries
+                where ",
+            $which,
+            " and finished_at is null and state = 'queued' and sender_id is null and due_at <= $2
+                order by due_at limit $3",
+            $lock,
+            ")
+             returning mailing_id, subscriber_id, kind, attempts, queued_at, due_at,
+               (select email from subscribers where id = deliveries.subscriber_id) as email,
+               (select state from subscribers where id = deliveries.subscriber_id) as state,
+               (select requested_at from subscribers where id = deliveries.subscriber_id) as requested_at"
+        )
+    };
+}
+
+impl Storage {
+    /// Enters a new sender, silent no longer than until `expires_at`; answers its number.
+    pub async fn enter_sender(&self, expires_at: Timestamp, now: Timestamp) -> Result<i64, StorageError> {
+        let mut tx = self.begin().await?;
+        let id = ids::fresh(now);
+        execute!(
+            tx,
+            "insert into senders (id, started_at, expires_at) values ($1, $2, $3)",
+            id,
+            now.timestamp_millis(),
+            expires_at.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Says that the sender lives, and what troubles it. `false`: it was given up, others have its work; it must stop.
+    pub async fn renew_sender(&self, id: i64, expires_at: Timestamp, trouble: Option<&str>) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let renewed =
+            execute!(tx, "update senders set expires_at = $2, trouble = $3 where id = $1", id, expires_at.timestamp_millis(), trouble)?;
+        tx.commit().await?;
+        Ok(renewed > 0)
+    }
+
+    /// Takes a sender out and gives back what it claimed and did not begin.
+    pub async fn leave_sender(&self, id: i64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(tx, "update deliveries set sender_id = null where sender_id = $1 and state = 'queued'", id)?;
+        // One that still has a message out stays entered: it expires, and the message is found to be in doubt.
+        execute!(tx, "delete from senders where id = $1 and not exists (select 1 from deliveries where sender_id = $1)", id)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// What troubles the senders that are alive.
+    pub async fn troubles(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String,)> = all!(
+            reader,
+            "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble",
+            now.timestamp_millis()
+        )?;
+        Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
+    }
+
+    /// Gives the work of silent senders to others: what they had begun becomes `uncertain`, and by `policy` is sent again
+    /// or held. Also brings back doubted deliveries whose time has come. Answers how many became uncertain.
+    pub async fn recover(&self, policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        let millis = now.timestamp_millis();
+        let silent: Vec<(i64,)> = all!(tx, "delete from senders where expires_at < $1 returning id", millis)?;
+        let held_since = (policy == InDoubt::Hold).then_some(millis);
+        let mut doubted = 0;
+        for (id,) in silent {
+            doubted += execute!(
+                tx,
+                "update deliveries set state = 'uncertain', uncertain_at = $2, due_at = $2, finished_at = $3, sender_id = null,
+                   reply = 'in doubt: the sender died while this mail was out'
+                 where sender_id = $1 and state = 'sending'",
+                id,
+                millis,
+                held_since
+            )?;
+            execute!(tx, "update deliveries set sender_id = null where sender_id = $1", id)?;
+        }
+        execute!(
+            tx,
+            "update deliveries set state = 'queued' where uncertain_at is not null and state = 'uncertain'
+             and finished_at is null and due_at <= $1",
+            millis
+        )?;
+        tx.commit().await?;
+        Ok(doubted)
+    }
+
+    /// Claims up to `count` due deliveries for a sender: confirmations first, then those of the digests that are being
+    /// sent; with `only`, those of that mailing alone. What must not go out any more becomes `failed` here.
+    pub async fn claim(&self, sender: i64, only: Option<i64>, count: usize, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+        let mut tx = self.begin().await?;
+        let mut rows: Vec<JobRow> = Vec::new();
+        if only.is_none() {
+            let sql = if tx.is_postgres() {
+                claim!("kind = 'confirmation'", " for update skip locked")
+            } else {
+                claim!("kind = 'confirmation'", "")
+            };
+            rows = all!(tx, sql, sender, now.timestamp_millis(), count as i64)?;
+        }
+        let digests: Vec<(i64,)> = all!(tx, "select id from digests where state = 'sending' order by id")?;
+        for (id,) in digests.into_iter().filter(|(id,)| only.is_none_or(|only| only == *id)) {
+            let room = count - rows.len().min(count);
+            if room == 0 {
+                break;
+            }
+            let sql = if tx.is_postgres() {
+                claim!("mailing_id = $4 and kind = 'digest'", " for update skip locked")
+            } else {
+                claim!("mailing_id = $4 and kind = 'digest'", "")
+            };
+            let more: Vec<JobRow> = all!(tx, sql, sender, now.timestamp_millis(), room as i64, id)?;
+            rows.extend(more);
+        }
+        rows.sort_by_key(|row| (row.kind != "confirmation", row.due_at, row.mailing_id, row.subscriber_id));
+        let mut jobs = Vec::with_capacity(rows.len());
+        for row in rows {
+            match why_not(&row)? {
+                Some(why) => withhold(&mut tx, &row, why, now).await?,
+                None => jobs.push(stored(job_from(row))?),
+            }
+        }
+        tx.commit().await?;
+        Ok(jobs)
+    }
+
+    /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
+    /// still go out (still ours, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
+    /// one that may not is given back.
+    pub async fn step(&self, sender: i64, done: &[Done], next: &[DeliveryKey], now: Timestamp) -> Result<Vec<bool>, StorageError> {
+        let mut tx = self.begin().await?;
+        for done in done {
+            finish(&mut tx, sender, done, now).await?;
+        }
+        let mut may_go = Vec::with_capacity(next.len());
+        for key in next {
+            may_go.push(begin(&mut tx, sender, key, now).await?);
+        }
+        tx.commit().await?;
+        Ok(may_go)
+    }
+
+    /// How the deliveries of a mailing stand.
+    pub async fn tally(&self, mailing: i64) -> Result<Tally, StorageError> {
+        let mut reader = self.read().await?;
+        tally(&mut reader, mailing).await
+    }
+
+    /// Why deliveries of a mailing failed, most frequent first: the server's words (or ours), and how often.
+    pub async fn failures(&self, mailing: i64, count: i64) -> Result<Vec<(String, u64)>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select reply, count(*) as times from deliveries where mailing_id = $1 and state = 'failed' and reply is not null
+             group by reply order by times desc, reply limit $2",
+            mailing,
+            count
+        )?;
+        Ok(rows.into_iter().map(|(reply, times)| (reply, times as u64)).collect())
+    }
+
+    /// When the next delivery of a mailing that waits is due.
+    pub async fn next_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (due,): (Option<i64>,) = one!(
+            reader,
+            "select min(due_at) from deliveries where mailing_id = $1 and finished_at is null and sender_id is null",
+            mailing
+        )?;
+        Ok(due.map(from_millis))
+    }
+
+    /// How many confirmation mails wait: for the readiness page and the figures.
+    pub async fn waiting_confirmations(&self) -> Result<u64, StorageError> {
+        let mut reader = self.read().await?;
+        let (count,): (i64,) = one!(reader, "select count(*) from deliveries where kind = 'confirmation' and finished_at is null")?;
+        Ok(count as u64)
+    }
+}
+
+pub(super) async fn tally(conn: &mut impl Queryable, mailing: i64) -> Result<Tally, StorageError> {
+    let rows: Vec<(String, i64)> = all!(conn, "select state, count(*) from deliveries where mailing_id = $1 group by state", mailing)?;
+    let mut tally = Tally::default();
+    for (state, count) in rows {
+        let place = match stored(state.parse())? {
+            DeliveryState::Queued => &mut tally.queued,
+            DeliveryState::Sending => &mut tally.sending,
+            DeliveryState::Sent => &mut tally.sent,
+            DeliveryState::Failed => &mut tally.failed,
+            DeliveryState::Uncertain => &mut tally.uncertain,
+        };
+        *place = count as u64;
+    }
+    Ok(tally)
+}
+
+/// Writes one result. The `where` is the fence: a sender that was given up for dead changes nothing.
+async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result<(), StorageError> {
+    let millis = now.timestamp_millis();
+    let (state, due_at, finished_at, uncertain_at) = match &done.step {
+        Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
+        Step::Again(at) => (DeliveryState::Queued, Some(at.timestamp_millis()), None, None),
+        Step::Failed | Step::Bounced { .. } => (DeliveryState::Failed, None, Some(millis), None),
+        Step::Doubted(Some(at)) => (DeliveryState::Uncertain, Some(at.timestamp_millis()), None, Some(millis)),
+        Step::Doubted(None) => (DeliveryState::Uncertain, None, Some(millis), Some(millis)),
+    };
+    let written = execute!(
+        tx,
+        "update deliveries set state = $4, due_at = coalesce($5, due_at), finished_at = $6, uncertain_at = coalesce($7, uncertain_at),
+           reply = $8, sender_id = null
+         where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'sending'",
+        done.key.mailing,
+        done.key.subscriber,
+        sender,
+        state.as_str(),
+        due_at,
+        finished_at,
+        uncertain_at,
+        done.reply.as_str()
+    )?;
+    if let (1, Step::Bounced { hash, key_name }) = (written, &done.step) {
+        let bounced = execute!(
+            tx,
+            "update subscribers set state = 'bounced', state_at = $2, requested_at = null
+             where id = $1 and state in ('pending', 'active', 'unsubscribed')",
+            done.key.subscriber,
+            millis
+        )?;
+        if bounced > 0 {
+            super::subscribers::history(tx, done.key.subscriber, now, &format!("bounced: {}", done.reply)).await?;
+            super::people::suppress(tx, hash, key_name, "bounced", now).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn begin(tx: &mut Tx, sender: i64, key: &DeliveryKey, now: Timestamp) -> Result<bool, StorageError> {
+    let begun = execute!(
+        tx,
+        "update deliveries set state = 'sending', attempts = attempts + 1, started_at = $4
+         where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'
+           and ((kind = 'confirmation'
+                 and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null))
+             or (kind = 'digest'
+                 and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
+                 and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))",
+        key.mailing,
+        key.subscriber,
+        sender,
+        now.timestamp_millis()
+    )?;
+    if begun == 0 {
+        execute!(
+            tx,
+            "update deliveries set sender_id = null where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
+            key.mailing,
+            key.subscriber,
+            sender
+        )?;
+    }
+    Ok(begun > 0)
+}
+
+/// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
+fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
+    let Some(state) = &row.state else { return Ok(Some("not sent: the subscriber was erased or forgotten")) };
+    let state = stored(state.parse())?;
+    let is_wanted = match stored(row.kind.parse())? {
+        DeliveryKind::Confirmation => row.requested_at.is_some(),
+        DeliveryKind::Digest => state == SubscriberState::Active,
+    };
+    Ok(match state {
+        _ if is_wanted => None,
+        SubscriberState::Unsubscribed => Some("not sent: unsubscribed before it was sent"),
+        SubscriberState::Bounced | SubscriberState::Complained => Some("not sent: on the suppression list"),
+        SubscriberState::Active | SubscriberState::Pending => Some("not sent: no longer asked for"),
+    })
+}
+
+async fn withhold(tx: &mut Tx, row: &JobRow, why: &str, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update deliveries set state = 'failed', finished_at = $3, sender_id = null, reply = $4
+         where mailing_id = $1 and subscriber_id = $2",
+        row.mailing_id,
+        row.subscriber_id,
+        now.timestamp_millis(),
+        why
+    )?;
+    Ok(())
+}
+
+fn job_from(row: JobRow) -> Result<Job, String> {
+    Ok(Job {
+        key: DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id },
+        kind: row.kind.parse()?,
+        attempts: row.attempts as u32,
+        queued_at: from_millis(row.queued_at),
+        email: row.email.unwrap_or_default(),
+    })
+}

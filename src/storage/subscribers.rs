@@ -1,0 +1,219 @@
+//! Joining, confirming and leaving.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::ids;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::SubscriberState;
+
+/// A request to join.
+#[derive(Debug)]
+pub struct SignUp<'a> {
+    /// Who, as typed.
+    pub email: &'a EmailAddress,
+    /// What they want to be called.
+    pub name: Option<&'a str>,
+    /// The words of consent that they were shown.
+    pub shown: &'a str,
+    /// Where they asked.
+    pub source: &'a str,
+    /// From which network.
+    pub network: Option<&'a str>,
+    /// The keyed hashes of the address, under every secret.
+    pub hashes: &'a [String],
+    /// No second confirmation mail if there was one after this moment.
+    pub quiet_since: Timestamp,
+}
+
+/// What a request to join led to. Whoever asked is told none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedUp {
+    /// A confirmation mail is queued.
+    ConfirmationQueued,
+    /// There was one a short time ago.
+    AskedRecently,
+    /// They are on the list.
+    AlreadyActive,
+    /// They never get mail again.
+    Suppressed,
+}
+
+/// What pressing the confirmation button led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// They are on the list from now on.
+    Now,
+    /// They are on the list already.
+    Already,
+    /// That sign-up was forgotten, or undone by leaving.
+    Gone,
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    id: i64,
+    state: String,
+    requested_at: Option<i64>,
+    confirmation_at: Option<i64>,
+}
+
+impl Storage {
+    /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one.
+    pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
+        let mut tx = self.begin().await?;
+        if is_suppressed(&mut tx, request.hashes).await? {
+            return Ok(SignedUp::Suppressed);
+        }
+        let row = find_or_make(&mut tx, request.email, request.name, now).await?;
+        match stored(row.state.parse())? {
+            SubscriberState::Active => return Ok(SignedUp::AlreadyActive),
+            SubscriberState::Bounced | SubscriberState::Complained => return Ok(SignedUp::Suppressed),
+            SubscriberState::Pending | SubscriberState::Unsubscribed => {}
+        }
+        let asked_recently = row.confirmation_at.is_some_and(|at| at > request.quiet_since.timestamp_millis());
+        if asked_recently && row.requested_at.is_some() {
+            return Ok(SignedUp::AskedRecently);
+        }
+        // Somebody who left within the hour and comes back gets no second mail, but the one they have works again.
+        execute!(tx, "update subscribers set requested_at = $2 where id = $1", row.id, now.timestamp_millis())?;
+        if !asked_recently {
+            queue_confirmation(&mut tx, row.id, now).await?;
+        }
+        consent(&mut tx, row.id, request, now).await?;
+        history(&mut tx, row.id, now, &format!("asked to join ({})", request.source)).await?;
+        tx.commit().await?;
+        Ok(if asked_recently { SignedUp::AskedRecently } else { SignedUp::ConfirmationQueued })
+    }
+
+    /// Turns the open sign-up of `id` into a subscription; doing it twice is doing it once.
+    pub async fn confirm(&self, id: i64, now: Timestamp) -> Result<Confirmed, StorageError> {
+        let mut tx = self.begin().await?;
+        let millis = now.timestamp_millis();
+        let confirmed = execute!(
+            tx,
+            "update subscribers set state = 'active', state_at = $2, requested_at = null
+             where id = $1 and requested_at is not null and state in ('pending', 'unsubscribed')",
+            id,
+            millis
+        )?;
+        if confirmed == 0 {
+            let state: Option<(String,)> = optional!(tx, "select state from subscribers where id = $1", id)?;
+            return Ok(if state.is_some_and(|(state,)| state == "active") { Confirmed::Already } else { Confirmed::Gone });
+        }
+        execute!(
+            tx,
+            "update consents set confirmed_at = $2 where subscriber_id = $1 and confirmed_at is null
+             and requested_at = (select max(requested_at) from consents where subscriber_id = $1)",
+            id,
+            millis
+        )?;
+        history(&mut tx, id, now, "confirmed the address").await?;
+        tx.commit().await?;
+        Ok(Confirmed::Now)
+    }
+
+    /// Ends the subscription of `id`, and any open sign-up; doing it twice is doing it once. `true` if it did something.
+    pub async fn unsubscribe(&self, id: i64, how: &str, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let left = execute!(
+            tx,
+            "update subscribers set state = 'unsubscribed', state_at = $2, requested_at = null
+             where id = $1 and (state in ('pending', 'active') or (state = 'unsubscribed' and requested_at is not null))",
+            id,
+            now.timestamp_millis()
+        )?;
+        if left > 0 {
+            history(&mut tx, id, now, &format!("unsubscribed ({how})")).await?;
+        }
+        tx.commit().await?;
+        Ok(left > 0)
+    }
+
+    /// Forgets the sign-ups from before `cutoff` that nobody confirmed; answers how many. Somebody who once was on the
+    /// list and left stays known as such, or an import could bring them back.
+    pub async fn forget_unconfirmed(&self, cutoff: Timestamp) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        let cutoff = cutoff.timestamp_millis();
+        let forgotten =
+            execute!(tx, "delete from subscribers where state = 'pending' and requested_at is not null and requested_at < $1", cutoff)?;
+        let reverted =
+            execute!(tx, "update subscribers set requested_at = null where requested_at is not null and requested_at < $1", cutoff)?;
+        tx.commit().await?;
+        Ok(forgotten + reverted)
+    }
+}
+
+/// The subscriber with that address, made as pending if there is none, and held until the transaction ends.
+async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now: Timestamp) -> Result<StandingRow, StorageError> {
+    execute!(
+        tx,
+        "insert into subscribers (id, email, email_key, name, state, state_at, created_at) values ($1, $2, $3, $4, 'pending', $5, $5)
+         on conflict (email_key) do nothing",
+        ids::fresh(now),
+        email.as_str(),
+        email.key(),
+        name,
+        now.timestamp_millis()
+    )?;
+    // An update rather than a select takes the row's lock on PostgreSQL: two requests for one address go one by one.
+    Ok(one!(
+        tx,
+        "update subscribers set email_key = email_key where email_key = $1
+         returning id, state, requested_at, confirmation_at",
+        email.key()
+    )?)
+}
+
+/// Puts the confirmation mail into the ledger.
+async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+    let millis = now.timestamp_millis();
+    execute!(tx, "update subscribers set confirmation_at = $2 where id = $1", subscriber, millis)?;
+    execute!(
+        tx,
+        "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at) values ($1, $2, 'confirmation', 'queued', $3, $3)",
+        ids::fresh(now),
+        subscriber,
+        millis
+    )?;
+    Ok(())
+}
+
+async fn consent(tx: &mut Tx, subscriber: i64, request: &SignUp<'_>, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into consents (subscriber_id, requested_at, shown, source, network) values ($1, $2, $3, $4, $5)
+         on conflict (subscriber_id, requested_at) do nothing",
+        subscriber,
+        now.timestamp_millis(),
+        request.shown,
+        request.source,
+        request.network
+    )?;
+    Ok(())
+}
+
+/// Whether one of the keyed hashes is on the suppression list.
+pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool, StorageError> {
+    for hash in hashes {
+        let found: Option<(String,)> = optional!(tx, "select reason from suppressions where address_hash = $1", hash)?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Adds a line to what happened to a subscriber.
+pub(super) async fn history(tx: &mut Tx, subscriber: i64, at: Timestamp, what: &str) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into history (subscriber_id, at, what) values ($1, $2, $3) on conflict (subscriber_id, at, what) do nothing",
+        subscriber,
+        at.timestamp_millis(),
+        what
+    )?;
+    Ok(())
+}
