@@ -121,9 +121,11 @@ create table picks (
 );
 create index picks_by_comparison on picks (comparison);
 
--- Whoever sends holds a row here and renews it; past expires_at others take its work over.
+-- Whoever sends holds a row here and renews it; past expires_at, or when its process is known to be gone, others take its
+-- work over.
 create table senders (
     id bigint not null primary key,
+    process text not null,
     started_at bigint not null,
     expires_at bigint not null,
     trouble text

@@ -1,4 +1,22 @@
+//! verdicts: a weekly newsletter service for a site that compares AI tools.
+//!
+//! A house of six floors; an import may only point down, and `tests/layers.rs` holds that. In reading order, from the
+//! ground up:
+//!
+//! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
+//! - [`config`], [`telemetry`]: settings; logs and figures.
+//! - [`storage`], [`render`], [`mail`]: three arms, strangers to one another: the database, templates, and the way out.
+//! - [`app`]: the use cases, where the arms meet. `app::deliver` keeps the ledger's promises.
+//! - [`web`], [`schedule`]: doors: a request or a tick becomes one use case.
+//! - [`cli`]: reads settings, builds the `App`, starts what was asked.
+
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod mail;
+pub mod render;
+pub mod schedule;
 pub mod storage;
 pub mod telemetry;
+pub mod web;

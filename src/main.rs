@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: `verdicts --help` says what it does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    verdicts::cli::run()
+}

@@ -284,7 +284,8 @@ pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, Stri
             return Err(ConfigError(format!("The settings file {} is not there; name one that exists with --config.", path.display())));
         }
         Some(path) => figment = figment.merge(Toml::file_exact(path)),
-        None => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None => {}
     }
     for value in environment::values(&defaults, environment)? {
         figment = figment.merge(value);
@@ -299,8 +300,13 @@ impl Settings {
     fn check(&self) -> Result<(), ConfigError> {
         let fault = |key: &str, what: &str| Err(ConfigError(format!("{key}: {what}.")));
         let base = &self.site.base_url;
-        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() || base.query().is_some() || base.fragment().is_some() {
-            return fault("site.base_url", "expected an http or https address without ? and #, like https://news.example.org");
+        if !matches!(base.scheme(), "http" | "https")
+            || base.host().is_none()
+            || base.path() != "/"
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
+            return fault("site.base_url", "expected an http or https address without a path, like https://news.example.org");
         }
         if self.site.secret.iter().any(|secret| secret.len() < 16) {
             return fault("site.secret", "each secret needs at least 16 characters; `openssl rand -hex 32` makes one");

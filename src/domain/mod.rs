@@ -1,7 +1,7 @@
 //! Floor 1: the product's words and their rules. No I/O, no async, no clock.
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`slot`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
+//! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
 //! [`delivery`].
 
 pub mod address;
@@ -12,6 +12,7 @@ pub mod letter;
 pub mod pick;
 pub mod slot;
 pub mod subscriber;
+pub mod timetable;
 pub mod token;
 
 /// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].

@@ -20,12 +20,16 @@ impl Envelope<'_> {
     /// A server's words as they may be stored and logged: one line, at most 500 bytes, the recipient's address masked, for
     /// servers love to repeat it and it would outlive an erasure in the ledger.
     pub(super) fn tidied(&self, reply: &str) -> String {
-        let mut text: String = reply.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let address = self.to.as_str().to_ascii_lowercase();
+        let line: String = reply.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut text = String::with_capacity(line.len());
+        let mut done = 0;
         // Lower-casing ASCII moves no byte, so a place in one text is the same place in the other.
-        while let Some(at) = text.to_ascii_lowercase().find(&address) {
-            text.replace_range(at..at + address.len(), &self.to.masked());
+        for (at, found) in line.to_ascii_lowercase().match_indices(&self.to.as_str().to_ascii_lowercase()) {
+            text += &line[done..at];
+            text += &self.to.masked();
+            done = at + found.len();
         }
+        text += &line[done..];
         text.truncate(text.floor_char_boundary(LONGEST_REPLY));
         text
     }
@@ -40,7 +44,7 @@ mod tests {
         let to = EmailAddress::parse("Bob@Example.org").expect("an address");
         let envelope = Envelope { from: "", to: &to, file: "1" };
         let reply = "550 5.1.1 <bob@example.org>: no such\r\nuser BOB@EXAMPLE.ORG";
-        assert_eq!(envelope.tidied(reply), "550 5.1.1 <B***@E***.org>: no such  user B***@E***.org");
+        assert_eq!(envelope.tidied(reply), "550 5.1.1 <B***@e***.org>: no such  user B***@e***.org");
         assert_eq!(envelope.tidied(&"ü".repeat(400)).len(), LONGEST_REPLY);
     }
 }

@@ -107,10 +107,9 @@ impl<'a> Line<'a> {
     fn separate(&mut self, width: usize) {
         if !self.is_empty && self.column + 1 + width > FOLD_AT {
             self.fold();
-        } else if self.column > 0 {
-            self.draft.push(" ");
-            self.column += 1;
         }
+        self.draft.push(" ");
+        self.column += 1;
         self.is_empty = false;
     }
 

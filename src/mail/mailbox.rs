@@ -72,7 +72,9 @@ mod tests {
         assert_eq!(read("Grüße <news@bücher.example>"), pair("Grüße", "news@xn--bcher-kva.example"));
         assert_eq!(read("news@localhost"), pair("", "news@localhost"));
         assert_eq!(read("<news@localhost>"), pair("", "news@localhost"));
-        for bad in ["", "news", "News <news>", "News <news@>", "grüße@example.org", "a@b@localhost", "News\r\n <news@localhost>", "N <a@b> x"] {
+        for bad in
+            ["", "news", "News <news>", "News <news@>", "grüße@example.org", "a@b@localhost", "News\r\n <news@localhost>", "N <a@b> x"]
+        {
             assert_eq!(read(bad), None, "{bad:?} is no sender");
         }
     }

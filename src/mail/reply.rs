@@ -72,8 +72,20 @@ mod tests {
     fn short(code: u16, text: &str, stage: Stage) -> char {
         match outcome_of(code, text, stage) {
             Outcome::Accepted { .. } => 'A',
-            Outcome::Later { about_us, .. } => if about_us { 'l' } else { 'L' },
-            Outcome::Refused { about_us, .. } => if about_us { 'r' } else { 'R' },
+            Outcome::Later { about_us, .. } => {
+                if about_us {
+                    'l'
+                } else {
+                    'L'
+                }
+            }
+            Outcome::Refused { about_us, .. } => {
+                if about_us {
+                    'r'
+                } else {
+                    'R'
+                }
+            }
             Outcome::BadAddress { .. } => 'B',
             Outcome::InDoubt { .. } => 'D',
         }

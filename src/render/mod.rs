@@ -10,6 +10,8 @@ mod view;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;
 
 /// What every page and mail says of the site.
 #[derive(Debug, Clone)]

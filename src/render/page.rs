@@ -99,7 +99,7 @@ pub fn stylesheet() -> &'static Stylesheet {
 /// What a person agrees to by signing up: stands beside the button, and in the record of their consent.
 pub fn consent_sentence(site: &Site) -> String {
     format!(
-        "By signing up you agree to get {} from {} by email, about once a week, until you unsubscribe with the link in every mail.",
+        "By signing up you agree to get {} from {} by email, about once a week, until you unsubscribe with the link in every digest.",
         clean(&site.newsletter),
         clean(&site.name)
     )
@@ -186,7 +186,14 @@ struct Button<'a> {
 impl<'a> Notice<'a> {
     fn new(site: &'a Site, heading: &'a str, sentences: &[&str]) -> Self {
         let frame = Frame::private(site, heading.to_owned(), sentences.first().copied().unwrap_or_default());
-        Self { frame, heading, sentences: sentences.iter().map(|s| clean(s)).collect(), button: None, sign_up: None, link: Some(("/", "To the front page")) }
+        Self {
+            frame,
+            heading,
+            sentences: sentences.iter().map(|s| clean(s)).collect(),
+            button: None,
+            sign_up: None,
+            link: Some(("/", "To the front page")),
+        }
     }
 }
 
@@ -229,7 +236,7 @@ pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
 
 /// After that button.
 pub fn goodbye(site: &Site) -> Result<String, RenderError> {
-    let sentence = format!("You get no more mail of {}.", site.newsletter);
+    let sentence = format!("{} no longer comes to your inbox.", site.newsletter);
     let back = "Changed your mind? Sign up again on the front page, whenever you like.";
     Ok(Notice::new(site, "You are unsubscribed", &[&sentence, back]).render()?)
 }
@@ -324,7 +331,8 @@ struct Digests<'a> {
 
 /// The past digests, as a list.
 pub fn digests(site: &Site, entries: &[DigestEntry]) -> Result<String, RenderError> {
-    let frame = Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
+    let frame =
+        Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
     Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect() }.render()?)
 }
 

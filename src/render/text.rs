@@ -2,18 +2,29 @@
 
 use crate::domain::address::is_noncharacter;
 
+/// How far beyond a cut one must see to know whether a word or a sentence ends there.
+const AHEAD: usize = 8;
+
 /// One line without what could break out of it: white space is folded; control characters, noncharacters (they mark the
 /// holes of a mail) and characters that turn the direction of the text after them are dropped.
 pub fn clean(text: &str) -> String {
+    clean_start(text, usize::MAX)
+}
+
+/// The same of the first `most` characters: what is cut short anyway need not be read to its end.
+fn clean_start(text: &str, most: usize) -> String {
     let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    let mut line = String::with_capacity(text.len().min(1024));
+    let (mut line, mut length) = (String::new(), 0);
     for c in text.chars() {
-        if c.is_whitespace() {
-            if !line.is_empty() && !line.ends_with(' ') {
-                line.push(' ');
-            }
-        } else if !c.is_control() && !is_noncharacter(c) && !turns(c) {
-            line.push(c);
+        let folded = if c.is_whitespace() { ' ' } else { c };
+        let dropped = if folded == ' ' { line.is_empty() || line.ends_with(' ') } else { c.is_control() || is_noncharacter(c) || turns(c) };
+        if dropped {
+            continue;
+        }
+        line.push(folded);
+        length += 1;
+        if length == most {
+            break;
         }
     }
     line.truncate(line.trim_end().len());
@@ -22,18 +33,19 @@ pub fn clean(text: &str) -> String {
 
 /// At most `max` characters of it, cut between words and marked with an ellipsis.
 pub fn shorten(text: &str, max: usize) -> String {
-    let line = clean(text);
+    let line = clean_start(text, max.saturating_add(AHEAD));
     let Some((end, _)) = line.char_indices().nth(max) else { return line };
     let last = line.char_indices().nth(max.saturating_sub(1)).map_or(end, |(at, _)| at);
     let head = &line[..last];
     // A word boundary in the second half is worth having; a text without one is cut where it stands.
-    let cut = head.rfind(' ').filter(|at| at * 2 > head.len()).unwrap_or(head.len());
+    let inside = !line[last..].starts_with(' ');
+    let cut = head.rfind(' ').filter(|at| inside && at * 2 > head.len()).unwrap_or(head.len());
     format!("{}…", head[..cut].trim_end_matches([' ', ',', ';', ':', '-', '–', '—']))
 }
 
 /// The first sentence or two, as many as fit in `max` characters; a longer first one is shortened.
 pub fn sentences(text: &str, max: usize) -> String {
-    let line = clean(text);
+    let line = clean_start(text, max.saturating_add(AHEAD));
     let fits = |end: &usize| line[..*end].chars().count() <= max;
     match sentence_ends(&line).take(2).take_while(fits).last() {
         Some(end) => line[..end].to_owned(),
@@ -66,20 +78,25 @@ pub fn columns(text: &str) -> usize {
 /// The text in lines of at most `width` columns. A word longer than a line is broken, unless it is a link.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut line = String::new();
+    let (mut line, mut used) = (String::new(), 0);
     for word in text.split_whitespace() {
-        if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
+        if used > 0 && used + 1 + columns(word) > width {
             lines.push(std::mem::take(&mut line));
+            used = 0;
         }
-        if !line.is_empty() {
+        if used > 0 {
             line.push(' ');
+            used += 1;
         }
         let is_link = word.contains("://");
         for c in word.chars() {
-            if !is_link && columns(&line) + columns(c.encode_utf8(&mut [0; 4])) > width {
+            let wide = columns(c.encode_utf8(&mut [0; 4]));
+            if !is_link && used + wide > width {
                 lines.push(std::mem::take(&mut line));
+                used = 0;
             }
             line.push(c);
+            used += wide;
         }
     }
     if !line.is_empty() || lines.is_empty() {

@@ -35,6 +35,8 @@ impl Limits {
     pub const PAGE: Self = Self { name: 300, line: 2_000, take: 100_000, reasons: 10 };
     /// A mail has not: receiving servers clip it.
     pub const MAIL: Self = Self { name: 60, line: 120, take: 280, reasons: 3 };
+    /// For a mail that got too long all the same.
+    pub const TIGHT: Self = Self { name: 40, line: 80, take: 140, reasons: 1 };
 }
 
 /// A panel's verdict, for people.
@@ -145,6 +147,13 @@ pub struct ScoreRow {
     pub opinions: [Option<Opinion>; 2],
 }
 
+impl ScoreRow {
+    /// Whether they wrote about either tool.
+    pub fn is_reviewed(&self) -> bool {
+        self.opinions.iter().any(Option::is_some)
+    }
+}
+
 /// The sharpest lines of a take.
 #[derive(Debug, Clone)]
 pub struct Quote {
@@ -175,7 +184,7 @@ impl<'a> Duel<'a> {
         Self {
             slug: &matchup.comparison.slug,
             scorecard: scorecard(matchup, limits),
-            quotes: [Verdict::Ship, Verdict::Skip].into_iter().filter_map(|verdict| quote(matchup, &sides, verdict)).collect(),
+            quotes: Verdict::ALL.iter().filter_map(|verdict| quote(matchup, &sides, *verdict, limits)).collect(),
             sides,
             reasons: Vec::new(),
             published: Date::new(site, matchup.comparison.published_at),
@@ -190,6 +199,16 @@ impl<'a> Duel<'a> {
 
     pub fn title(&self) -> String {
         format!("{} vs {}", self.sides[0].name, self.sides[1].name)
+    }
+
+    /// Why it was picked, in a row of sentences.
+    pub fn why(&self) -> String {
+        self.reasons.join(" ")
+    }
+
+    /// What its link says: read aloud without the rest of the page, it still says where it leads.
+    pub fn button(&self) -> String {
+        format!("Read {} in full", self.title())
     }
 
     /// One category, or both.
@@ -210,7 +229,7 @@ fn scorecard(matchup: &Matchup, limits: Limits) -> Vec<ScoreRow> {
 }
 
 /// The most decided take of that verdict: the highest score that ships, the lowest that skips.
-fn quote(matchup: &Matchup, sides: &[Side<'_>; 2], verdict: Verdict) -> Option<Quote> {
+fn quote(matchup: &Matchup, sides: &[Side<'_>; 2], verdict: Verdict, limits: Limits) -> Option<Quote> {
     let takes = matchup.contenders().into_iter().zip(sides).flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
     let decided = |review: &Review| match verdict {
         Verdict::Ship => review.score.points(),
@@ -218,19 +237,19 @@ fn quote(matchup: &Matchup, sides: &[Side<'_>; 2], verdict: Verdict) -> Option<Q
     };
     takes
         .filter(|(review, _)| review.verdict == verdict && !clean(&review.take).is_empty())
-        .rev_max_by_key(|(review, _)| decided(review))
+        .first_max_by_key(|(review, _)| decided(review))
         .map(|(review, side)| Quote {
             verdict,
             score: review.score.points(),
             reviewer: review.reviewer,
             tool: side.name.clone(),
-            text: sentences(&review.take, Limits::MAIL.take),
+            text: sentences(&review.take, limits.take.min(Limits::MAIL.take)),
         })
 }
 
 /// `max_by_key` that keeps the first of equals, so that left and the panel's order decide.
 trait FirstMax: Iterator + Sized {
-    fn rev_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item> {
+    fn first_max_by_key<K: Ord>(self, key: impl Fn(&Self::Item) -> K) -> Option<Self::Item> {
         self.reduce(|best, next| if key(&next) > key(&best) { next } else { best })
     }
 }
@@ -301,7 +320,7 @@ impl Lead {
 fn contest(duels: &[Duel<'_>]) -> String {
     let opposite = |d: &Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
     let split = |s: &Side<'_>| (1000 * s.panel.0.ships.min(s.panel.0.skips)).checked_div(s.panel.0.total()).unwrap_or(0);
-    let closest = duels.iter().flat_map(|d| d.sides.iter().map(move |side| (d, side))).rev_max_by_key(|(_, side)| split(side));
+    let closest = duels.iter().flat_map(|d| d.sides.iter().map(move |side| (d, side))).first_max_by_key(|(_, side)| split(side));
     match closest.filter(|(_, side)| split(side) > 0) {
         Some((duel, side)) => {
             let Panel { ships, skips } = side.panel.0;

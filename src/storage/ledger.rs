@@ -65,6 +65,20 @@ pub enum Step {
     Doubted(Option<Timestamp>),
 }
 
+impl Step {
+    /// For logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Again(_) => "again later",
+            Self::Failed => "failed",
+            Self::Bounced { .. } => "bounced",
+            Self::Doubted(Some(_)) => "in doubt, again later",
+            Self::Doubted(None) => "in doubt, held",
+        }
+    }
+}
+
 /// A digest's or confirmation's deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
@@ -115,14 +129,15 @@ macro_rules! claim {
 }
 
 impl Storage {
-    /// Enters a new sender, silent no longer than until `expires_at`; answers its number.
-    pub async fn enter_sender(&self, expires_at: Timestamp, now: Timestamp) -> Result<i64, StorageError> {
+    /// Enters a new sender of the process named `process`, silent no longer than until `expires_at`; answers its number.
+    pub async fn enter_sender(&self, process: &str, expires_at: Timestamp, now: Timestamp) -> Result<i64, StorageError> {
         let mut tx = self.begin().await?;
         let id = ids::fresh(now);
         execute!(
             tx,
-            "insert into senders (id, started_at, expires_at) values ($1, $2, $3)",
+            "insert into senders (id, process, started_at, expires_at) values ($1, $2, $3, $4)",
             id,
+            process,
             now.timestamp_millis(),
             expires_at.timestamp_millis()
         )?;
@@ -137,6 +152,12 @@ impl Storage {
             execute!(tx, "update senders set expires_at = $2, trouble = $3 where id = $1", id, expires_at.timestamp_millis(), trouble)?;
         tx.commit().await?;
         Ok(renewed > 0)
+    }
+
+    /// The senders that are entered, with their processes: those alive, and those not known to be dead yet.
+    pub async fn senders(&self) -> Result<Vec<(i64, String)>, StorageError> {
+        let mut reader = self.read().await?;
+        Ok(all!(reader, "select id, process from senders order by id")?)
     }
 
     /// Takes a sender out and gives back what it claimed and did not begin.
@@ -159,12 +180,16 @@ impl Storage {
         Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
     }
 
-    /// Gives the work of silent senders to others: what they had begun becomes `uncertain`, and by `policy` is sent again
+    /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`, and by `policy` is sent again
     /// or held. Also brings back doubted deliveries whose time has come. Answers how many became uncertain.
-    pub async fn recover(&self, policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+    pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
-        let silent: Vec<(i64,)> = all!(tx, "delete from senders where expires_at < $1 returning id", millis)?;
+        let mut silent: Vec<(i64,)> = all!(tx, "delete from senders where expires_at < $1 returning id", millis)?;
+        for id in dead {
+            let gone: Option<(i64,)> = optional!(tx, "delete from senders where id = $1 returning id", id)?;
+            silent.extend(gone);
+        }
         let held_since = (policy == InDoubt::Hold).then_some(millis);
         let mut doubted = 0;
         for (id,) in silent {
@@ -228,6 +253,22 @@ impl Storage {
         Ok(jobs)
     }
 
+    /// Whether something waits to be claimed.
+    pub async fn has_due(&self, now: Timestamp) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select cast(1 as bigint) where exists
+               (select 1 from deliveries where kind = 'confirmation' and finished_at is null and state = 'queued'
+                and sender_id is null and due_at <= $1)
+             or exists
+               (select 1 from digests g join deliveries d on d.mailing_id = g.id where g.state = 'sending'
+                and d.finished_at is null and d.state = 'queued' and d.sender_id is null and d.due_at <= $1)",
+            now.timestamp_millis()
+        )?;
+        Ok(found.is_some())
+    }
+
     /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
     /// still go out (still ours, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
     /// one that may not is given back.
@@ -272,6 +313,17 @@ impl Storage {
             mailing
         )?;
         Ok(due.map(from_millis))
+    }
+
+    /// Whether some sender has claimed deliveries of a mailing.
+    pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select subscriber_id from deliveries where mailing_id = $1 and finished_at is null and sender_id is not null limit 1",
+            mailing
+        )?;
+        Ok(found.is_some())
     }
 
     /// How many confirmation mails wait: for the readiness page and the figures.

@@ -5,6 +5,7 @@
 //! this file (opening, transactions, macros), [`catalogue`], [`subscribers`], [`people`], [`digests`], [`ledger`],
 //! [`audit`].
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -243,7 +244,7 @@ async fn open_sqlite(url: &str, connections: u32) -> Result<Pools, StorageError>
     // Each connection of a database in memory would see one of its own.
     let path = sqlite_file(url).ok_or(StorageError::Address)?;
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        std::fs::create_dir_all(dir).map_err(|error| StorageError::Folder(dir.to_path_buf(), error))?;
+        make_private(dir).map_err(|error| StorageError::Folder(dir.to_path_buf(), error))?;
     }
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
@@ -256,6 +257,15 @@ async fn open_sqlite(url: &str, connections: u32) -> Result<Pools, StorageError>
     let writer = pool().max_connections(1).connect_with(options.clone()).await?;
     let readers = pool().max_connections(connections).connect_with(options.pragma("query_only", "on")).await?;
     Ok(Pools::Sqlite { readers, writer })
+}
+
+/// A folder that is made here is its owner's alone: addresses lie in it.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
 }
 
 async fn open_postgres(url: &str, connections: u32) -> Result<Pools, StorageError> {

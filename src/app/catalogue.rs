@@ -1,0 +1,158 @@
+//! Catalogue in and out, and the sample that a first start brings.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::App;
+use super::Failure;
+use super::document::Catalogue;
+use super::document::Format;
+use crate::storage::catalogue::Imported;
+
+/// The sample catalogue, inside the program so that it needs no files to start. Every tool in it is invented.
+const SAMPLE: [(&str, &str); 7] = [
+    ("audio-and-video.toml", include_str!("../../content/audio-and-video.toml")),
+    ("automation.toml", include_str!("../../content/automation.toml")),
+    ("data.toml", include_str!("../../content/data.toml")),
+    ("design.toml", include_str!("../../content/design.toml")),
+    ("developer-tools.toml", include_str!("../../content/developer-tools.toml")),
+    ("research.toml", include_str!("../../content/research.toml")),
+    ("writing.toml", include_str!("../../content/writing.toml")),
+];
+
+/// The largest document that is read, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a document: a file, a folder of them, or `-` for JSON from standard input.
+///
+/// # Errors
+/// A sentence that names the file, the line or key, and what was expected there.
+pub fn read(path: &Path) -> Result<Catalogue, Failure> {
+    let mut whole = Catalogue::default();
+    if path == Path::new("-") {
+        let text = std::io::read_to_string(std::io::stdin())
+            .map_err(|error| Failure::because(format!("Standard input cannot be read: {error}.")))?;
+        return parse("standard input", &text, Format::Json);
+    }
+    let files = files_at(path).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", path.display())))?;
+    for file in files {
+        let name = file.display().to_string();
+        let format = Format::of(&file).ok_or_else(|| Failure::because(format!("{name}: expected a name that ends in .toml or .json.")))?;
+        let text = read_text(&file).map_err(|error| Failure::because(format!("{name} cannot be read: {error}.")))?;
+        whole.merge(parse(&name, &text, format)?).map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
+    }
+    Ok(whole)
+}
+
+/// The sample, with its own dates.
+pub fn sample() -> Result<Catalogue, Failure> {
+    let mut whole = Catalogue::default();
+    for (name, text) in SAMPLE {
+        whole.merge(parse(name, text, Format::Toml)?).map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
+    }
+    Ok(whole)
+}
+
+impl App {
+    /// Checks a document against itself and the database without writing: answers what an import would do.
+    pub async fn check_catalogue(&self, catalogue: &Catalogue) -> Result<(), Failure> {
+        let (known, _) = self.storage.export_catalogue().await?;
+        for (tool, comparison) in catalogue.outside_tools() {
+            if !known.iter().any(|known| known.slug == *tool) {
+                return Err(Failure::because(format!("comparison {comparison}: there is no tool {tool}, here or in the database.")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a document into the database, all or nothing; doing it twice is doing it once.
+    pub async fn import_catalogue(&self, catalogue: &Catalogue) -> Result<Imported, Failure> {
+        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons).await?;
+        imported.map_err(|fault| Failure::because(format!("{fault}, here or in the database; nothing was imported.")))
+    }
+
+    /// The whole catalogue of the database.
+    pub async fn export_catalogue(&self) -> Result<Catalogue, Failure> {
+        let (tools, comparisons) = self.storage.export_catalogue().await?;
+        Ok(Catalogue { tools, comparisons })
+    }
+
+    /// Brings the sample into an empty catalogue of the embedded defaults, its dates moved so that the newest is now, and
+    /// says so. Answers how many tools it brought.
+    pub async fn bring_sample(&self) -> Result<usize, Failure> {
+        if !self.settings.is_embedded_default() || !self.storage.is_catalogue_empty().await? {
+            return Ok(0);
+        }
+        let mut catalogue = sample()?;
+        catalogue.move_dates_to(self.now());
+        self.import_catalogue(&catalogue).await?;
+        Ok(catalogue.tools.len())
+    }
+}
+
+/// Writes a document to a file by its ending, into a folder as `catalogue.toml`, or as JSON to standard output (`-`).
+pub fn write(catalogue: &Catalogue, path: &Path) -> Result<(), Failure> {
+    let fault = |error: String| Failure::because(format!("{} cannot be written: {error}.", path.display()));
+    if path == Path::new("-") {
+        use std::io::Write as _;
+        let text = catalogue.write(Format::Json).map_err(fault)?;
+        return std::io::stdout().write_all(text.as_bytes()).map_err(|error| fault(error.to_string()));
+    }
+    let file = if path.is_dir() { path.join("catalogue.toml") } else { path.to_path_buf() };
+    let format = Format::of(&file).ok_or_else(|| fault("expected a folder, or a name that ends in .toml or .json".into()))?;
+    std::fs::write(&file, catalogue.write(format).map_err(fault)?).map_err(|error| fault(error.to_string()))
+}
+
+fn parse(name: &str, text: &str, format: Format) -> Result<Catalogue, Failure> {
+    let catalogue = Catalogue::parse(text, format).and_then(|catalogue| catalogue.check().map(|()| catalogue));
+    catalogue.map_err(|fault| Failure::because(format!("{name}: {fault}.")))
+}
+
+/// The file itself, or those below a folder that are documents, in the order of their names.
+fn files_at(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut entries = std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        if entry.is_dir() && !entry.is_symlink() {
+            files.extend(files_at(&entry)?);
+        } else if Format::of(&entry).is_some() {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    match std::fs::metadata(path)?.len() {
+        length if length > LARGEST => Err(std::io::Error::other(format!("it has {length} bytes, at most {LARGEST} are read"))),
+        _ => std::fs::read_to_string(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_sample_is_large_enough_to_look_real_and_says_what_it_is() {
+        let sample = sample().expect("good");
+        let categories: HashSet<&str> = sample.tools.iter().map(|tool| tool.category.as_str()).collect();
+        assert!(sample.tools.len() >= 24 && categories.len() >= 6 && sample.comparisons.len() >= 30);
+        assert!(sample.tools.iter().all(|tool| tool.sample && (4..=5).contains(&tool.reviews.len())));
+        assert!(sample.comparisons.iter().all(|comparison| comparison.sample) && sample.outside_tools().is_empty());
+        let dates = || sample.comparisons.iter().map(|comparison| comparison.published_at);
+        let weeks = (dates().max().expect("some") - dates().min().expect("some")).num_days();
+        assert!((49..=56).contains(&weeks), "eight weeks: {weeks} days");
+    }
+
+    #[test]
+    fn the_files_in_content_are_the_sample() {
+        let folder = read(Path::new("content")).expect("good");
+        assert_eq!(folder, sample().expect("good"));
+    }
+}

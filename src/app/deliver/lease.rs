@@ -1,0 +1,68 @@
+//! A sender's lease: renewed while it works, given up when the database says that others have its work.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::process;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::delta;
+
+/// An entered sender. Drop it without [`Lease::leave`] and the lease runs out by itself.
+pub struct Lease {
+    /// The sender's number in the ledger.
+    pub sender: i64,
+    /// Cancelled when the lease is lost: nothing more may be sent.
+    pub lost: CancellationToken,
+    heart: JoinHandle<()>,
+}
+
+impl Lease {
+    /// Enters a sender and keeps its lease fresh.
+    pub async fn enter(app: &Arc<App>) -> Result<Self, Failure> {
+        let now = app.now();
+        let sender = app.storage.enter_sender(&process::name(), now + delta(app.settings.mail.lease), now).await?;
+        let lost = CancellationToken::new();
+        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone()));
+        Ok(Self { sender, lost, heart })
+    }
+
+    /// Gives back what was claimed and not begun.
+    pub async fn leave(self, app: &App) {
+        self.heart.abort();
+        if let Err(error) = app.storage.leave_sender(self.sender).await {
+            tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.heart.abort();
+    }
+}
+
+/// Renews the lease three times in its length. Once it could not be renewed for its whole length it is lost, whatever the
+/// database may say later: a process that slept must not go on as if nothing were.
+async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken) {
+    let length = app.settings.mail.lease;
+    let mut renewed = Instant::now();
+    loop {
+        tokio::time::sleep(length / 3).await;
+        let asked = Instant::now();
+        let trouble = app.breaker.trouble();
+        match app.storage.renew_sender(sender, app.now() + delta(length), trouble.as_deref()).await {
+            Ok(true) => renewed = asked,
+            Ok(false) => break,
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+        }
+        if renewed.elapsed() >= length {
+            break;
+        }
+    }
+    tracing::warn!(sender, "the lease is lost: others have this sender's work");
+    lost.cancel();
+}

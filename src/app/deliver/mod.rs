@@ -1,0 +1,208 @@
+//! Delivering: from the ledger over connections that we hold to the relay, and back into the ledger.
+//!
+//! A [`round`](App::round) enters a sender under a [`lease`], starts a few [`worker`]s with a connection each, and lets a
+//! [`desk`] hand out what is due until nothing is. All results meet at the desk, in group commits. The crash promise lives
+//! there: a worker gets its next message only after its last result is committed.
+
+mod desk;
+mod lease;
+mod process;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use super::Failure;
+use super::breaker::Standing;
+use crate::domain::slot::Slot;
+use crate::storage::ledger::Tally;
+
+/// The longest wait before looking for work that another process left: the ledger is the truth, the bell a courtesy.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long messages that are out may take to end once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What this process did in a round, for progress bars.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Taken by the relay.
+    pub sent: AtomicU64,
+    /// Final, and not delivered.
+    pub failed: AtomicU64,
+    /// To be tried again.
+    pub later: AtomicU64,
+    /// In doubt.
+    pub doubted: AtomicU64,
+}
+
+impl Progress {
+    /// Attempts that ended.
+    pub fn total(&self) -> u64 {
+        self.sent.load(Relaxed) + self.failed.load(Relaxed) + self.later.load(Relaxed) + self.doubted.load(Relaxed)
+    }
+}
+
+/// How delivering a digest ended for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Every delivery is final.
+    Final,
+    /// What is left waits for a later retry.
+    Waits,
+    /// It was paused or cancelled meanwhile.
+    Halted,
+    /// The breaker is open: the relay or our settings are at fault.
+    Trouble(String),
+    /// The process was told to stop.
+    Stopped,
+}
+
+impl App {
+    /// Delivers whatever becomes due, until told to stop; then finishes what is out.
+    pub async fn deliver_until(self: &Arc<Self>, stop: &CancellationToken) {
+        let progress = Arc::new(Progress::default());
+        let mut looked_for_dead = None;
+        while !stop.is_cancelled() {
+            if let Err(failure) = self.deliver_due(None, stop, &progress, &mut looked_for_dead).await {
+                tracing::warn!(cause = failure.cause(), "delivering waits: {failure}");
+            }
+            let pause = match self.breaker.standing() {
+                Standing::Open(left) => left.min(LOOK),
+                _ => LOOK,
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.doorbell.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Delivers one published digest until every delivery is final or waits for a later retry.
+    pub async fn deliver_digest(
+        self: &Arc<Self>,
+        slot: Slot,
+        stop: &CancellationToken,
+        progress: &Arc<Progress>,
+    ) -> Result<Ending, Failure> {
+        let mut looked_for_dead = None;
+        loop {
+            self.deliver_due(Some(slot), stop, progress, &mut looked_for_dead).await?;
+            if let Some(ending) = self.ending(slot).await? {
+                return Ok(ending);
+            }
+            if stop.is_cancelled() {
+                return Ok(Ending::Stopped);
+            }
+            // What is left is in the hands of another process; or just became due.
+            tokio::time::sleep(LOOK / 5).await;
+        }
+    }
+
+    async fn ending(&self, slot: Slot) -> Result<Option<Ending>, Failure> {
+        use crate::domain::digest::DigestState;
+        let Some(digest) = self.storage.digest(slot).await? else { return Ok(Some(Ending::Final)) };
+        if digest.state != DigestState::Sending {
+            return Ok(Some(if digest.state == DigestState::Sent { Ending::Final } else { Ending::Halted }));
+        }
+        if let Some(trouble) = self.breaker.trouble() {
+            return Ok(Some(Ending::Trouble(trouble)));
+        }
+        let Tally { sending, .. } = self.storage.tally(slot.id()).await?;
+        let all_later = sending == 0
+            && !self.storage.is_held(slot.id()).await?
+            && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());
+        Ok(all_later.then_some(Ending::Waits))
+    }
+
+    /// One look: takes over from the dead, runs a round if something is due, and marks digests that are done.
+    async fn deliver_due(
+        self: &Arc<Self>,
+        only: Option<Slot>,
+        stop: &CancellationToken,
+        progress: &Arc<Progress>,
+        looked_for_dead: &mut Option<tokio::time::Instant>,
+    ) -> Result<(), Failure> {
+        if looked_for_dead.is_none_or(|last| last.elapsed() >= LOOK) {
+            self.take_over_from_the_dead().await?;
+            *looked_for_dead = Some(tokio::time::Instant::now());
+        }
+        let workers = match self.breaker.standing() {
+            Standing::Open(_) => 0,
+            Standing::Probing => 1,
+            Standing::Closed => self.settings.mail.connections,
+        };
+        if workers > 0 && self.storage.has_due(self.now()).await? {
+            self.round(only, workers, stop, progress).await?;
+        }
+        if only.is_some() || self.storage.is_sending().await? {
+            for slot in self.storage.finish_digests(self.now()).await? {
+                tracing::info!(%slot, "digest sent: every delivery is final");
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back to the ledger what senders held that no longer live.
+    async fn take_over_from_the_dead(&self) -> Result<(), Failure> {
+        let senders = self.storage.senders().await?;
+        let dead: Vec<i64> = senders.iter().filter(|(_, process)| process::is_gone(process)).map(|(id, _)| *id).collect();
+        let doubted = self.storage.recover(&dead, self.settings.mail.in_doubt, self.now()).await?;
+        if doubted > 0 {
+            tracing::warn!(doubted, "a sender died: these deliveries are in doubt, see `digest audit`");
+        }
+        Ok(())
+    }
+
+    /// Sends what is due over up to `workers` connections, until nothing is left or it must stop.
+    async fn round(
+        self: &Arc<Self>,
+        only: Option<Slot>,
+        workers: usize,
+        stop: &CancellationToken,
+        progress: &Arc<Progress>,
+    ) -> Result<(), Failure> {
+        let lease = lease::Lease::enter(self).await?;
+        let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
+        let workers = workers.min(desk.waiting());
+        let probing = self.breaker.standing() == Standing::Probing;
+        let (requests, inbox) = mpsc::channel(workers.max(1));
+        let desk = tokio::spawn(desk.run(inbox, probing));
+        let mut crew = JoinSet::new();
+        for _ in 0..workers {
+            crew.spawn(worker::work(self.clone(), requests.clone()));
+        }
+        drop(requests);
+        let mut unconnected = Vec::new();
+        let all_ended = async {
+            while let Some(ended) = crew.join_next().await {
+                unconnected.extend(ended.ok().and_then(Result::err));
+            }
+        };
+        tokio::select! {
+            () = all_ended => {}
+            () = drain(stop) => tracing::warn!("stopping: messages that did not end in {} s are in doubt now", DRAIN.as_secs()),
+        }
+        if let Some(trouble) = unconnected.first().filter(|_| unconnected.len() == workers) {
+            self.breaker.note_no_connection(trouble, true);
+        }
+        crew.shutdown().await;
+        if desk.await.is_err() {
+            tracing::error!("the desk ended badly; its messages are in doubt now");
+        }
+        lease.leave(self).await;
+        Ok(())
+    }
+}
+
+async fn drain(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}

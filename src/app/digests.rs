@@ -1,0 +1,237 @@
+//! The life of a digest, by the clock and by hand.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use super::Failure;
+use super::deliver::Ending;
+use super::deliver::Progress;
+use super::delta;
+use crate::config::Approval;
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::Outcome;
+use crate::domain::digest::Digest;
+use crate::domain::digest::DigestState;
+use crate::domain::slot::Slot;
+use crate::mail::Envelope;
+use crate::mail::Recipient;
+use crate::render::email;
+use crate::storage::digests::Published;
+use crate::storage::ledger::Tally;
+
+/// A digest and how its deliveries stand.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The digest.
+    pub digest: Digest,
+    /// Its deliveries by state.
+    pub tally: Tally,
+    /// When the next one that waits is due.
+    pub next_due: Option<Timestamp>,
+    /// Why deliveries failed, most frequent first, up to ten reasons.
+    pub failures: Vec<(String, u64)>,
+    /// What keeps senders from sending, in plain words.
+    pub troubles: Vec<String>,
+}
+
+/// What `digest send` came to.
+#[derive(Debug, Clone)]
+pub enum Sent {
+    /// The digest, and how delivering it ended for now.
+    Delivered(Status, Ending),
+    /// Nothing was sent, for the reason in words.
+    Not(Status, String),
+}
+
+impl App {
+    /// What the clock wants done at this moment: forgets old sign-ups, picks, publishes. Doing it twice, or in two
+    /// processes, is doing it once: the slot decides.
+    pub async fn tick(&self) -> Result<(), Failure> {
+        let now = self.now();
+        let forgotten = self.storage.forget_unconfirmed(now - delta(self.settings.signup.confirm_within)).await?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
+        }
+        self.pick_if_due(now).await?;
+        self.publish_if_due(now).await
+    }
+
+    async fn pick_if_due(&self, now: Timestamp) -> Result<(), Failure> {
+        // A time before the service was first set up was not missed: nobody was there to wait for it.
+        let since = (now - delta(self.settings.schedule.catch_up)).max(self.storage.created_at().await?);
+        let Some(due) = self.pick_times.last_due(since, now) else { return Ok(()) };
+        let slot = self.slot_at(due);
+        if self.storage.digest(slot).await?.is_some() {
+            return Ok(());
+        }
+        let send_at = self.send_times.next_from(due).unwrap_or(due);
+        self.make(slot, due, send_at, self.settings.schedule.approval).await?;
+        Ok(())
+    }
+
+    async fn publish_if_due(&self, now: Timestamp) -> Result<(), Failure> {
+        for digest in self.storage.due_digests(now).await? {
+            let late = now - digest.send_at;
+            if late > delta(self.settings.schedule.catch_up) {
+                // Said for some minutes, not for ever: `digest list` keeps showing it as approved.
+                if late < delta(self.settings.schedule.catch_up) + TimeDelta::minutes(5) {
+                    tracing::warn!(slot = %digest.slot, "its time is over since longer than schedule.catch_up; `digest send` still sends it");
+                }
+                continue;
+            }
+            if self.publish(digest.slot).await? == Published::Nobody && late < TimeDelta::minutes(5) {
+                tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
+            }
+        }
+        Ok(())
+    }
+
+    /// Picks for the slot and writes the digest down: approved, draft, or skipped when there is too little. `false` if
+    /// the slot has one already.
+    async fn make(&self, slot: Slot, at: Timestamp, send_at: Timestamp, approval: Approval) -> Result<bool, Failure> {
+        let picks = self.pick_for(slot, at).await?;
+        let state = match (picks.is_empty(), approval) {
+            (true, _) => DigestState::Skipped,
+            (false, Approval::Auto) => DigestState::Approved,
+            (false, Approval::Required) => DigestState::Draft,
+        };
+        let made = self.storage.make_digest(slot, state, &picks, send_at, self.now()).await?;
+        if made {
+            tracing::info!(%slot, %state, picks = picks.len(), %send_at, "digest made");
+        }
+        Ok(made)
+    }
+
+    /// Freezes an approved digest and makes its deliveries.
+    async fn publish(&self, slot: Slot) -> Result<Published, Failure> {
+        let mut picks = self.storage.picks(slot).await?;
+        let sent = self.storage.sent_comparisons(slot).await?;
+        picks.retain(|pick| !sent.contains(&pick.comparison));
+        let content = self.content_of(slot, picks).await?;
+        if content.items.len() < self.settings.picker.min_items.max(1) {
+            tracing::warn!(%slot, items = content.items.len(), "too little is left of what was picked: the slot is skipped");
+            self.storage.move_digest(slot, &[DigestState::Approved], DigestState::Skipped, self.now()).await?;
+            return Ok(Published::NotApproved);
+        }
+        let rendered = email::digest(&self.site, &content)?;
+        let published = self.storage.publish(&content, &rendered, self.now()).await?;
+        if let Published::To(recipients) = published {
+            tracing::info!(%slot, recipients, subject = rendered.subject, "digest published");
+            self.ring();
+        }
+        Ok(published)
+    }
+
+    /// `digest send`: picks if the slot has no digest, publishes, and delivers until every delivery is final or waits.
+    /// `started` is told how many deliveries there are before the first goes out.
+    pub async fn send_digest(
+        self: &Arc<Self>,
+        at: Timestamp,
+        stop: &CancellationToken,
+        progress: &Arc<Progress>,
+        started: impl FnOnce(u64),
+    ) -> Result<Sent, Failure> {
+        let slot = self.slot_at(at);
+        if self.storage.digest(slot).await?.is_none() {
+            self.make(slot, at, self.now(), Approval::Auto).await?;
+        }
+        // Whoever sends by hand approves by hand.
+        self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
+        let mut nobody = false;
+        if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
+            nobody = self.publish(slot).await? == Published::Nobody;
+        }
+        let status = self.status(slot).await?;
+        let words = match status.digest.state {
+            DigestState::Sending => {
+                started(status.tally.queued + status.tally.sending);
+                let ending = self.deliver_digest(slot, stop, progress).await?;
+                return Ok(Sent::Delivered(self.status(slot).await?, ending));
+            }
+            DigestState::Approved if nobody => {
+                format!("Nobody is on the list yet: {slot} was not sent. Sign up at {}, confirm, and send again.", self.settings.base_url())
+            }
+            DigestState::Sent => format!("{slot} was sent already; nobody gets it twice."),
+            DigestState::Skipped => format!("{slot} is skipped: there was nothing new to pick. Nobody gets mail."),
+            DigestState::Paused => format!("{slot} is paused; `verdicts digest resume {slot}` lets it go on."),
+            DigestState::Cancelled => format!("{slot} is cancelled; nothing more of it is sent."),
+            DigestState::Draft | DigestState::Approved => {
+                format!("{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`.")
+            }
+        };
+        Ok(Sent::Not(status, words))
+    }
+
+    /// Sends one copy of what the slot's digest is or would be to one address; changes nothing. Its unsubscribe link
+    /// belongs to nobody.
+    pub async fn send_test_copy(&self, at: Timestamp, to: &EmailAddress) -> Result<String, Failure> {
+        let preview = self.preview(self.slot_at(at), at).await?;
+        let message_id = format!("test.{}.{:016x}@{}", preview.slot, rand::random::<u64>(), self.message_id_host());
+        let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
+        let mut message = Vec::new();
+        let recipient = Recipient { to, token: "", message_id: &message_id, date: self.now() };
+        self.digest_letter(&holes).fill(&recipient, &mut message);
+        let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
+        let from = self.settings.mail.return_path.as_deref().unwrap_or_else(|| self.from.address());
+        let outcome = connection.send(&Envelope { from, to, file: &message_id }, &message).await;
+        connection.close().await;
+        match outcome {
+            Outcome::Accepted { reply } => Ok(reply),
+            other => Err(Failure::because(format!("The test copy was not taken: {}.", other.reply()))),
+        }
+    }
+
+    /// A digest with its deliveries; a sentence if the slot has none.
+    pub async fn status(&self, slot: Slot) -> Result<Status, Failure> {
+        let digest = self.storage.digest(slot).await?;
+        let digest = digest.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?;
+        let mut troubles = self.storage.troubles(self.now()).await?;
+        troubles.extend(self.breaker.trouble().filter(|trouble| !troubles.contains(trouble)));
+        Ok(Status {
+            tally: self.storage.tally(slot.id()).await?,
+            next_due: self.storage.next_due(slot.id()).await?,
+            failures: self.storage.failures(slot.id(), 10).await?,
+            troubles,
+            digest,
+        })
+    }
+
+    /// Approves a draft; it goes out at its time, or at once if that is over.
+    pub async fn approve_digest(&self, slot: Slot) -> Result<Status, Failure> {
+        self.move_digest(slot, &[DigestState::Draft], DigestState::Approved, "only a draft can be approved").await
+    }
+
+    /// Stops sending: within a message, in every process.
+    pub async fn pause_digest(&self, slot: Slot) -> Result<Status, Failure> {
+        self.move_digest(slot, &[DigestState::Sending], DigestState::Paused, "only one that is being sent can be paused").await
+    }
+
+    /// Goes on sending.
+    pub async fn resume_digest(&self, slot: Slot) -> Result<Status, Failure> {
+        self.move_digest(slot, &[DigestState::Paused], DigestState::Sending, "only a paused one can be resumed").await
+    }
+
+    /// Gives a digest up: what has not gone out never will.
+    pub async fn cancel_digest(&self, slot: Slot) -> Result<Status, Failure> {
+        let from = [DigestState::Draft, DigestState::Approved, DigestState::Sending, DigestState::Paused];
+        self.move_digest(slot, &from, DigestState::Cancelled, "it is over already").await
+    }
+
+    /// Doing it twice is doing it once: a digest that is where it should go is left there without a complaint.
+    async fn move_digest(&self, slot: Slot, from: &[DigestState], to: DigestState, otherwise: &str) -> Result<Status, Failure> {
+        let moved = self.storage.move_digest(slot, from, to, self.now()).await?;
+        let status = self.status(slot).await?;
+        if !moved && status.digest.state != to {
+            return Err(Failure::because(format!("{slot} is {}: {otherwise}.", status.digest.state)));
+        }
+        if moved {
+            tracing::info!(%slot, state = %to, "digest moved by hand");
+            self.ring();
+        }
+        Ok(status)
+    }
+}

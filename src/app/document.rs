@@ -1,0 +1,388 @@
+//! The catalogue document: TOML or JSON in, domain types out, and back.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+use crate::domain::address::is_noncharacter;
+use crate::domain::catalogue::Comparison;
+use crate::domain::catalogue::Review;
+use crate::domain::catalogue::Reviewer;
+use crate::domain::catalogue::Score;
+use crate::domain::catalogue::Slug;
+use crate::domain::catalogue::Tool;
+use crate::domain::catalogue::Verdict;
+use crate::domain::to_millis;
+
+/// Tools and comparisons that fit together, as far as one document can tell.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalogue {
+    /// Each slug once.
+    pub tools: Vec<Tool>,
+    /// Each slug once; they may name tools that only the database knows.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `.toml`
+    Toml,
+    /// `.json`, and standard input.
+    Json,
+}
+
+impl Format {
+    /// By the ending of a file's name.
+    pub fn of(path: &std::path::Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "toml" => Some(Self::Toml),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Document {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    comparisons: Vec<ComparisonEntry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolEntry {
+    slug: Slug,
+    name: Line<120>,
+    category: Line<60>,
+    tagline: Line<300>,
+    description: Paragraphs<10_000>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<WebAddress>,
+    #[serde(default)]
+    pricing: OptionalLine<300>,
+    #[serde(default)]
+    entry_price: OptionalLine<60>,
+    published_at: Moment,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sample: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reviews: Vec<ReviewEntry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewEntry {
+    reviewer: Reviewer,
+    score: Score,
+    verdict: Verdict,
+    take: Paragraphs<20_000>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ComparisonEntry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slug: Option<Slug>,
+    left: Slug,
+    right: Slug,
+    published_at: Moment,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sample: bool,
+}
+
+impl Catalogue {
+    /// Reads one document. The error says where (a line, or a key) and what was expected.
+    pub fn parse(text: &str, format: Format) -> Result<Self, String> {
+        let document: Document = match format {
+            Format::Toml => toml::from_str(text).map_err(|error| toml_fault(text, &error))?,
+            Format::Json => {
+                serde_json::from_str(text).map_err(|error| format!("line {}, column {}: {error}", error.line(), error.column()))?
+            }
+        };
+        let mut catalogue = Self::default();
+        for entry in document.tools {
+            catalogue.tools.push(tool_from(entry)?);
+        }
+        for entry in document.comparisons {
+            catalogue.comparisons.push(comparison_from(entry)?);
+        }
+        Ok(catalogue)
+    }
+
+    /// Writes one document.
+    pub fn write(&self, format: Format) -> Result<String, String> {
+        let document = Document {
+            tools: self.tools.iter().map(tool_entry).collect(),
+            comparisons: self.comparisons.iter().map(comparison_entry).collect(),
+        };
+        match format {
+            Format::Json => serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(|error| error.to_string()),
+            Format::Toml => {
+                let mut value = toml::Value::try_from(&document).map_err(|error| error.to_string())?;
+                dates_as_dates(&mut value);
+                toml::to_string_pretty(&value).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Takes in the rest of a folder; `self` and `other` must not name a thing twice.
+    pub fn merge(&mut self, other: Self) -> Result<(), String> {
+        self.tools.extend(other.tools);
+        self.comparisons.extend(other.comparisons);
+        self.check()
+    }
+
+    /// That no slug comes twice and no pair of tools is compared twice under the same slug.
+    pub fn check(&self) -> Result<(), String> {
+        let mut tools = HashSet::new();
+        if let Some(twice) = self.tools.iter().find(|tool| !tools.insert(&tool.slug)) {
+            return Err(format!("tool {}: expected each slug once, it comes twice", twice.slug));
+        }
+        let mut comparisons = HashSet::new();
+        match self.comparisons.iter().find(|comparison| !comparisons.insert(&comparison.slug)) {
+            Some(twice) => Err(format!("comparison {}: expected each slug once, it comes twice", twice.slug)),
+            None => Ok(()),
+        }
+    }
+
+    /// The tools that are compared here and not described here, with the comparison that names them.
+    pub fn outside_tools(&self) -> HashMap<&Slug, &Slug> {
+        let here: HashSet<&Slug> = self.tools.iter().map(|tool| &tool.slug).collect();
+        self.comparisons.iter().flat_map(|c| [(&c.left, &c.slug), (&c.right, &c.slug)]).filter(|(tool, _)| !here.contains(tool)).collect()
+    }
+
+    /// Moves all dates alike, so that the newest is `now`.
+    pub fn move_dates_to(&mut self, now: Timestamp) {
+        let dates = self.tools.iter().map(|t| t.published_at).chain(self.comparisons.iter().map(|c| c.published_at));
+        let Some(newest) = dates.max() else { return };
+        let shift = now - newest;
+        self.tools.iter_mut().for_each(|tool| tool.published_at += shift);
+        self.comparisons.iter_mut().for_each(|comparison| comparison.published_at += shift);
+    }
+}
+
+fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    match error.span() {
+        Some(span) => format!("line {}: {}", text[..span.start.min(text.len())].matches('\n').count() + 1, error.message()),
+        None => error.message().into(),
+    }
+}
+
+fn tool_from(entry: ToolEntry) -> Result<Tool, String> {
+    let mut reviews: Vec<Review> = Vec::with_capacity(entry.reviews.len());
+    for review in entry.reviews {
+        if reviews.iter().any(|known| known.reviewer == review.reviewer) {
+            return Err(format!("tool {}, reviews: expected one of {}, it has two", entry.slug, review.reviewer));
+        }
+        reviews.push(Review { reviewer: review.reviewer, score: review.score, verdict: review.verdict, take: review.take.0 });
+    }
+    reviews.sort_by_key(|review| review.reviewer);
+    Ok(Tool {
+        slug: entry.slug,
+        name: entry.name.0,
+        category: entry.category.0,
+        tagline: entry.tagline.0,
+        description: entry.description.0,
+        url: entry.url.map(|url| url.0),
+        pricing: entry.pricing.0,
+        entry_price: entry.entry_price.0,
+        published_at: entry.published_at.0,
+        sample: entry.sample,
+        reviews,
+    })
+}
+
+fn comparison_from(entry: ComparisonEntry) -> Result<Comparison, String> {
+    let slug = match entry.slug {
+        Some(slug) => slug,
+        None => format!("{}-vs-{}", entry.left, entry.right)
+            .parse()
+            .map_err(|error| format!("comparison {} with {}: {error}; give it a slug", entry.left, entry.right))?,
+    };
+    if entry.left == entry.right {
+        return Err(format!("comparison {slug}: expected two different tools, both are {}", entry.left));
+    }
+    Ok(Comparison { slug, left: entry.left, right: entry.right, published_at: entry.published_at.0, sample: entry.sample })
+}
+
+fn tool_entry(tool: &Tool) -> ToolEntry {
+    let review = |review: &Review| ReviewEntry {
+        reviewer: review.reviewer,
+        score: review.score,
+        verdict: review.verdict,
+        take: Paragraphs(review.take.clone()),
+    };
+    ToolEntry {
+        slug: tool.slug.clone(),
+        name: Line(tool.name.clone()),
+        category: Line(tool.category.clone()),
+        tagline: Line(tool.tagline.clone()),
+        description: Paragraphs(tool.description.clone()),
+        url: tool.url.clone().map(WebAddress),
+        pricing: OptionalLine(tool.pricing.clone()),
+        entry_price: OptionalLine(tool.entry_price.clone()),
+        published_at: Moment(tool.published_at),
+        sample: tool.sample,
+        reviews: tool.reviews.iter().map(review).collect(),
+    }
+}
+
+fn comparison_entry(comparison: &Comparison) -> ComparisonEntry {
+    ComparisonEntry {
+        slug: Some(comparison.slug.clone()),
+        left: comparison.left.clone(),
+        right: comparison.right.clone(),
+        published_at: Moment(comparison.published_at),
+        sample: comparison.sample,
+    }
+}
+
+/// TOML has dates of its own; serde knows only texts.
+fn dates_as_dates(value: &mut toml::Value) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table.iter_mut() {
+                match value.as_str().filter(|_| key == "published_at").and_then(|text| text.parse().ok()) {
+                    Some(date) => *value = toml::Value::Datetime(date),
+                    None => dates_as_dates(value),
+                }
+            }
+        }
+        toml::Value::Array(items) => items.iter_mut().for_each(dates_as_dates),
+        _ => {}
+    }
+}
+
+/// One line of 1 to `MAX` characters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Line<const MAX: usize>(String);
+
+/// A line that may be missing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct OptionalLine<const MAX: usize>(String);
+
+/// Text of 1 to `MAX` characters that may have line breaks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Paragraphs<const MAX: usize>(String);
+
+/// An http or https address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct WebAddress(String);
+
+fn checked(text: &str, max: usize, breaks: bool) -> Result<String, String> {
+    let text = text.trim();
+    let is_break = |c: char| matches!(c, '\n' | '\r' | '\t');
+    if text.chars().any(|c| is_noncharacter(c) || (c.is_control() && !(breaks && is_break(c)))) {
+        return Err(format!("expected {} without control characters", if breaks { "text" } else { "one line" }));
+    }
+    match text.chars().count() {
+        length if length > max => Err(format!("expected at most {max} characters, it has {length}")),
+        _ => Ok(text.into()),
+    }
+}
+
+fn not_empty(text: String) -> Result<String, String> {
+    if text.is_empty() { Err("expected some text, it is empty".into()) } else { Ok(text) }
+}
+
+impl<const MAX: usize> TryFrom<String> for Line<MAX> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        checked(&text, MAX, false).and_then(not_empty).map(Self)
+    }
+}
+
+impl<const MAX: usize> TryFrom<String> for OptionalLine<MAX> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        checked(&text, MAX, false).map(Self)
+    }
+}
+
+impl<const MAX: usize> TryFrom<String> for Paragraphs<MAX> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        checked(&text, MAX, true).and_then(not_empty).map(Self)
+    }
+}
+
+impl TryFrom<String> for WebAddress {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let url = url::Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        url.filter(|url| url.as_str().len() <= 2000)
+            .map(|url| Self(url.into()))
+            .ok_or_else(|| format!("{text:?} is not a web address: expected https://..."))
+    }
+}
+
+impl<const MAX: usize> From<Line<MAX>> for String {
+    fn from(line: Line<MAX>) -> Self {
+        line.0
+    }
+}
+
+impl<const MAX: usize> From<OptionalLine<MAX>> for String {
+    fn from(line: OptionalLine<MAX>) -> Self {
+        line.0
+    }
+}
+
+impl<const MAX: usize> From<Paragraphs<MAX>> for String {
+    fn from(text: Paragraphs<MAX>) -> Self {
+        text.0
+    }
+}
+
+impl From<WebAddress> for String {
+    fn from(address: WebAddress) -> Self {
+        address.0
+    }
+}
+
+/// RFC 3339 with an offset, as TOML's own date or as a text, cut to milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Moment(Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a moment like 2026-11-16T09:00:00Z")]
+        enum Either {
+            Date(toml::value::Datetime),
+            Text(String),
+        }
+        let text = match Either::deserialize(deserializer)? {
+            Either::Date(date) => date.to_string(),
+            Either::Text(text) => text,
+        };
+        let moment: Timestamp = text
+            .parse()
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z")))?;
+        if !(0..=253_402_300_799).contains(&moment.timestamp()) {
+            return Err(serde::de::Error::custom(format!("{text:?}: expected a moment from 1970 to 9999")));
+        }
+        Ok(Self(to_millis(moment)))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+    }
+}
+
+#[cfg(test)]
+#[path = "document_tests.rs"]
+mod tests;

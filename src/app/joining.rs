@@ -1,0 +1,114 @@
+//! Joining by double opt-in, and leaving by a link.
+
+use chrono::TimeDelta;
+
+use super::App;
+use super::Failure;
+use super::delta;
+use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::network_of;
+use crate::domain::token::Purpose;
+use crate::domain::token::Token;
+use crate::storage::subscribers::Confirmed;
+use crate::storage::subscribers::SignUp;
+use crate::storage::subscribers::SignedUp;
+
+/// At most one confirmation mail to one address in this time.
+const QUIET: TimeDelta = TimeDelta::hours(1);
+
+/// Where a request to join came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// `web form`, `api`, `operator`.
+    pub source: &'a str,
+    /// The words of consent that were shown.
+    pub shown: &'a str,
+    /// The client, which the record keeps cut to its network.
+    pub client: Option<std::net::IpAddr>,
+}
+
+/// What a link's token means when its button is pressed, or before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfirmLink {
+    /// Signed by us and in time.
+    Good,
+    /// Signed by us, but the sign-up is over: too old, forgotten, or undone.
+    Over,
+    /// Not ours.
+    Forged,
+}
+
+impl App {
+    /// Writes down a request to join. Whoever asks gets the same answer whatever comes of it.
+    pub async fn sign_up(&self, email: &EmailAddress, name: Option<&str>, origin: Origin<'_>) -> Result<SignedUp, Failure> {
+        let now = self.now();
+        let network = origin.client.map(network_of);
+        let hashes = self.secrets.address_hashes(email);
+        let request = SignUp {
+            email,
+            name,
+            shown: origin.shown,
+            source: origin.source,
+            network: network.as_deref(),
+            hashes: &hashes,
+            quiet_since: now - QUIET,
+        };
+        let result = self.storage.sign_up(&request, now).await?;
+        metrics::counter!("verdicts_sign_ups_total").increment(1);
+        tracing::info!(email = email.masked(), source = origin.source, result = ?result, "sign-up");
+        if result == SignedUp::ConfirmationQueued {
+            self.ring();
+        }
+        Ok(result)
+    }
+
+    /// What a confirmation link is worth, without doing anything.
+    pub fn look_at_confirm_link(&self, token: &str) -> ConfirmLink {
+        match self.secrets.read(Purpose::Confirm, token) {
+            None => ConfirmLink::Forged,
+            Some(token) if token.is_expired(self.now()) => ConfirmLink::Over,
+            Some(_) => ConfirmLink::Good,
+        }
+    }
+
+    /// Presses the button of a confirmation link; pressing it twice is pressing it once.
+    pub async fn confirm(&self, token: &str) -> Result<ConfirmLink, Failure> {
+        let Some(token) = self.secrets.read(Purpose::Confirm, token) else { return Ok(ConfirmLink::Forged) };
+        let now = self.now();
+        if token.is_expired(now) {
+            return Ok(ConfirmLink::Over);
+        }
+        let result = self.storage.confirm(token.subscriber, now).await?;
+        if result == Confirmed::Now {
+            metrics::counter!("verdicts_confirmations_total").increment(1);
+            tracing::info!(subscriber = token.subscriber, "subscription confirmed");
+        }
+        Ok(if result == Confirmed::Gone { ConfirmLink::Over } else { ConfirmLink::Good })
+    }
+
+    /// Whether an unsubscribe link is ours, without doing anything.
+    pub fn is_unsubscribe_link(&self, token: &str) -> bool {
+        self.secrets.read(Purpose::Unsubscribe, token).is_some()
+    }
+
+    /// Presses the button of an unsubscribe link; pressing it twice is pressing it once. `false` if the link is not ours.
+    pub async fn unsubscribe(&self, token: &str) -> Result<bool, Failure> {
+        let Some(token) = self.secrets.read(Purpose::Unsubscribe, token) else { return Ok(false) };
+        if self.storage.unsubscribe(token.subscriber, "link", self.now()).await? {
+            metrics::counter!("verdicts_unsubscribes_total").increment(1);
+            tracing::info!(subscriber = token.subscriber, "unsubscribed by link");
+        }
+        Ok(true)
+    }
+
+    /// The token in a subscriber's unsubscribe links: the same for ever.
+    pub(crate) fn unsubscribe_token(&self, subscriber: i64) -> String {
+        self.secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber, expires_at: None })
+    }
+
+    /// The token in the confirmation mail of a sign-up from `requested_at`.
+    pub(crate) fn confirm_token(&self, subscriber: i64, requested_at: crate::domain::Timestamp) -> String {
+        let expires_at = Some(requested_at + delta(self.settings.signup.confirm_within));
+        self.secrets.sign(&Token { purpose: Purpose::Confirm, subscriber, expires_at })
+    }
+}

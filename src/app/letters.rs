@@ -1,0 +1,129 @@
+//! Mails made ready to be filled: rendered once, encoded once, kept as long as they are sent.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use super::App;
+use super::Failure;
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::letter::Rendered;
+use crate::domain::letter::TOKEN_HOLE;
+use crate::mail::Headers;
+use crate::mail::Letter;
+use crate::render::email;
+
+/// Letters in memory at once: a digest or two, and the confirmation.
+const KEPT: usize = 4;
+
+/// The confirmation mail stands under this number; digests under theirs.
+const CONFIRMATION: i64 = 0;
+
+/// A letter, and the date that all its copies carry (none: each its own).
+pub(crate) struct Ready {
+    pub letter: Letter,
+    pub date: Option<Timestamp>,
+}
+
+/// The letters in use, newest last.
+#[derive(Default)]
+pub(crate) struct Letters(Mutex<Vec<(i64, Arc<Ready>)>>);
+
+impl Letters {
+    fn find(&self, id: i64) -> Option<Arc<Ready>> {
+        let kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.iter().find(|(known, _)| *known == id).map(|(_, ready)| ready.clone())
+    }
+
+    fn keep(&self, id: i64, ready: Arc<Ready>) {
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != id);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((id, ready));
+    }
+}
+
+impl App {
+    /// The letter that a delivery fills.
+    pub(crate) async fn letter_for(&self, key: DeliveryKey, kind: DeliveryKind) -> Result<Arc<Ready>, Failure> {
+        let id = match kind {
+            DeliveryKind::Confirmation => CONFIRMATION,
+            DeliveryKind::Digest => key.mailing,
+        };
+        if let Some(ready) = self.letters.find(id) {
+            return Ok(ready);
+        }
+        let ready = match kind {
+            DeliveryKind::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
+            DeliveryKind::Digest => {
+                let frozen = self.storage.frozen_mail(id).await?;
+                let (rendered, date) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
+                Ready { letter: self.digest_letter(&rendered), date: Some(date) }
+            }
+        };
+        let ready = Arc::new(ready);
+        self.letters.keep(id, ready.clone());
+        Ok(ready)
+    }
+
+    /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058).
+    pub(crate) fn digest_letter(&self, rendered: &Rendered) -> Letter {
+        let extra = vec![
+            ("List-Id", self.list_id()),
+            ("List-Unsubscribe", format!("<{}/unsubscribe/{TOKEN_HOLE}>", self.settings.base_url())),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+        ];
+        Letter::new(rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra })
+    }
+
+    fn confirmation_letter(&self) -> Result<Letter, Failure> {
+        let within = in_words(self.settings.signup.confirm_within);
+        let rendered = email::confirmation(&self.site, &within)?;
+        let extra = vec![("Auto-Submitted", "auto-generated".into())];
+        Ok(Letter::new(&rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra }))
+    }
+
+    /// RFC 2919: a name of ours, and below it a domain of ours.
+    fn list_id(&self) -> String {
+        let host = match self.settings.site.base_url.host() {
+            Some(url::Host::Domain(domain)) => domain,
+            _ => "localhost",
+        };
+        let id = self.settings.mail.list_id.clone().unwrap_or_else(|| format!("verdicts.{host}"));
+        format!("{} <{id}>", self.settings.site.newsletter)
+    }
+
+    /// The right side of our message ids: the sender's own domain.
+    pub(crate) fn message_id_host(&self) -> &str {
+        self.from.address().rsplit_once('@').map_or("localhost", |(_, host)| host)
+    }
+
+    /// The same for every attempt at a delivery, so that a copy in doubt is known as one.
+    pub(crate) fn message_id(&self, key: DeliveryKey) -> String {
+        format!("{}.{}@{}", key.mailing, key.subscriber, self.message_id_host())
+    }
+}
+
+/// "3 days", "90 minutes": the largest unit that says it without a rest.
+fn in_words(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs().max(1);
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (size, name) = units.into_iter().find(|(size, _)| seconds % size == 0).unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_duration_is_said_in_its_largest_whole_unit() {
+        let words = |seconds| super::in_words(std::time::Duration::from_secs(seconds));
+        assert_eq!(
+            (words(72 * 3600), words(5400), words(3600), words(1)),
+            ("3 days".into(), "90 minutes".into(), "1 hour".into(), "1 second".into())
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
+//!
+//! Reading order: this file (what a process holds), [`joining`], [`catalogue`] with [`document`], [`picking`],
+//! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`], [`doctor`].
+
+pub mod breaker;
+pub mod catalogue;
+pub mod deliver;
+pub mod digests;
+pub mod doctor;
+pub mod document;
+mod failure;
+pub mod joining;
+pub mod letters;
+mod pace;
+pub mod people;
+pub mod picking;
+pub mod spreadsheet;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::config::Settings;
+use crate::domain::Timestamp;
+use crate::domain::pick::Rules;
+use crate::domain::timetable::Timetable;
+use crate::domain::to_millis;
+use crate::domain::token::Secrets;
+use crate::mail::Mailbox;
+use crate::mail::Timeouts;
+use crate::mail::Transport;
+use crate::render::Site;
+use crate::storage::Storage;
+use crate::storage::sqlite_file;
+
+pub use failure::Failure;
+
+/// Where `now` comes from: the caller brings it, so that a test can.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks `now`.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The machine's clock.
+    #[allow(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
+    pub fn system() -> Self {
+        Self::new(chrono::Utc::now)
+    }
+
+    /// The moment, in whole milliseconds.
+    pub fn now(&self) -> Timestamp {
+        to_millis((self.0)())
+    }
+}
+
+/// What a process holds: the open database, the settings made ready for use, the clock.
+pub struct App {
+    /// The settings in force.
+    pub settings: Settings,
+    /// Pages may read straight from it; writes go through the use cases.
+    pub storage: Storage,
+    /// What every page and mail says of the site.
+    pub site: Site,
+    pub(crate) clock: Clock,
+    pub(crate) secrets: Secrets,
+    pub(crate) transport: Transport,
+    pub(crate) from: Mailbox,
+    pub(crate) reply_to: Option<Mailbox>,
+    pub(crate) pick_times: Timetable,
+    pub(crate) send_times: Timetable,
+    pub(crate) breaker: breaker::Breaker,
+    pub(crate) letters: letters::Letters,
+    pub(crate) pace: pace::Pace,
+    /// Rung when there is something to deliver.
+    pub(crate) doorbell: Notify,
+}
+
+impl App {
+    /// Checks the settings and opens the database they name, without bringing its tables up to date.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that cannot be used, or says why the database cannot be opened.
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
+        let parts = Parts::from(&settings)?;
+        let storage = Storage::open(&settings.database.url, settings.database.connections).await?;
+        let secrets = secrets(&settings, &storage).await?;
+        Ok(Arc::new(Self {
+            site: site(&settings, &parts.transport),
+            storage,
+            clock,
+            secrets,
+            transport: parts.transport,
+            from: parts.from,
+            reply_to: parts.reply_to,
+            pick_times: parts.pick_times,
+            send_times: parts.send_times,
+            breaker: breaker::Breaker::default(),
+            letters: letters::Letters::default(),
+            pace: pace::Pace::new(settings.mail.rate_per_second),
+            doorbell: Notify::new(),
+            settings,
+        }))
+    }
+
+    /// The moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The folder of mails, where the transport is one and may be shown: on a loopback address only.
+    pub fn mailbox(&self) -> Option<&crate::mail::Maildir> {
+        self.transport.mailbox().filter(|_| self.settings.site.listen.ip().is_loopback())
+    }
+
+    /// The settings of `[picker]`.
+    pub(crate) fn rules(&self) -> Rules {
+        let picker = &self.settings.picker;
+        Rules { max_items: picker.max_items, min_items: picker.min_items, look_back: delta(picker.look_back) }
+    }
+
+    /// Somebody may want mail at once.
+    pub(crate) fn ring(&self) {
+        self.doorbell.notify_one();
+    }
+}
+
+/// What the settings say, made ready for use; each fault names its key.
+pub(crate) struct Parts {
+    pub transport: Transport,
+    pub from: Mailbox,
+    pub reply_to: Option<Mailbox>,
+    pub pick_times: Timetable,
+    pub send_times: Timetable,
+}
+
+impl Parts {
+    pub(crate) fn from(settings: &Settings) -> Result<Self, Failure> {
+        let mail = &settings.mail;
+        let fault = |key: &str, error: &dyn std::fmt::Display| Failure::because(format!("{key}: {error}"));
+        let mailbox = |key: &str, text: &str| Mailbox::parse(text).map_err(|error| fault(key, &error));
+        if let Some(path) = &mail.return_path {
+            mailbox("mail.return_path", path)?;
+        }
+        let limits = &mail.timeouts;
+        let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
+        let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
+        Ok(Self {
+            transport: Transport::parse(&mail.transport, hello, timeouts).map_err(|error| fault("mail.transport", &error))?,
+            from: mailbox("mail.from", &mail.from)?,
+            reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
+            pick_times: Timetable::parse(&settings.schedule.pick, settings.site.timezone)
+                .map_err(|error| fault("schedule.pick", &error))?,
+            send_times: Timetable::parse(&settings.schedule.send, settings.site.timezone)
+                .map_err(|error| fault("schedule.send", &error))?,
+        })
+    }
+}
+
+/// A setting's duration as the domain counts; the settings are checked to be below a century.
+pub(crate) fn delta(duration: std::time::Duration) -> chrono::TimeDelta {
+    chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
+}
+
+fn site(settings: &Settings, transport: &Transport) -> Site {
+    Site {
+        base_url: settings.base_url().into(),
+        name: settings.site.name.clone(),
+        newsletter: settings.site.newsletter.clone(),
+        timezone: settings.site.timezone,
+        postal_address: settings.mail.postal_address.clone(),
+        has_mailbox: transport.mailbox().is_some() && settings.site.listen.ip().is_loopback(),
+    }
+}
+
+/// The secrets of the settings, or the one that is kept beside the database, made on the first start.
+async fn secrets(settings: &Settings, storage: &Storage) -> Result<Secrets, Failure> {
+    let mut texts = settings.site.secret.clone();
+    if texts.is_empty() {
+        texts.push(match sqlite_file(&settings.database.url) {
+            Some(file) => secret_file(&file)?,
+            // Machines that share a database must share the secret too, so it is kept in there; `doctor` advises
+            // against it, for whoever reads a backup could then sign links.
+            None => match storage.keep_secret("site.secret", &fresh_secret()).await {
+                Ok(secret) => secret,
+                // Before the first `migrate` nothing can be signed or checked that matters.
+                Err(error) if error.is_not_migrated() => fresh_secret(),
+                Err(error) => return Err(error.into()),
+            },
+        });
+    }
+    Secrets::new(&texts).ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
+}
+
+/// 256 bits of the system's randomness, in hex.
+fn fresh_secret() -> String {
+    let bytes: [u8; 32] = rand::random();
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The secret in the file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only.
+fn secret_file(database: &Path) -> Result<String, Failure> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".secret");
+    let path = PathBuf::from(path);
+    let fault = |error: std::io::Error| {
+        Failure::because(format!(
+            "The file {} that keeps the secret cannot be used ({error}); mend its rights, or set site.secret.",
+            path.display()
+        ))
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().len() >= 16 => return Ok(text.trim().into()),
+        Ok(_) => {
+            return Err(Failure::because(format!(
+                "The file {} that keeps the secret is too short; take it away or set site.secret.",
+                path.display()
+            )));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fault(error)),
+    }
+    // Written aside and linked into place, so that two processes that start at once agree on one whole secret.
+    let mut draft = path.clone().into_os_string();
+    draft.push(format!(".{}", std::process::id()));
+    let draft = PathBuf::from(draft);
+    write_private(&draft, &fresh_secret()).map_err(fault)?;
+    let linked = std::fs::hard_link(&draft, &path);
+    let _ = std::fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fault(error)),
+        _ => Ok(std::fs::read_to_string(&path).map_err(fault)?.trim().into()),
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}

@@ -1,0 +1,188 @@
+//! The operator's side of the list: import, export, look up, add, erase.
+
+use std::io::Read;
+use std::io::Write;
+
+use super::App;
+use super::Failure;
+use super::joining::Origin;
+use super::spreadsheet::Refused;
+use super::spreadsheet::Row;
+use super::spreadsheet::Spreadsheet;
+use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::SubscriberState;
+use crate::storage::people::Arrival;
+use crate::storage::people::Listed;
+use crate::storage::people::Person;
+use crate::storage::subscribers::SignedUp;
+
+/// Refused rows that an answer names; all are counted.
+const NAMED: usize = 100;
+/// Rows read at once when the whole list is walked through.
+const PAGE: i64 = 1_000;
+
+/// What an import did; `read` is the sum of the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ImportReport {
+    /// Rows in the file.
+    pub read: u64,
+    /// New on the list.
+    pub added: u64,
+    /// Known already, and left as they are.
+    pub known: u64,
+    /// On the suppression list, and left out.
+    pub suppressed: u64,
+    /// Could not be read.
+    pub refused: u64,
+    /// The first of the refused rows.
+    pub refusals: Vec<Refused>,
+    /// Whether it was only tried.
+    pub dry_run: bool,
+}
+
+/// How an import is meant.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportTerms<'a> {
+    /// What the people in the file agreed to, in the operator's words: goes into each consent record.
+    pub consent: &'a str,
+    /// They confirmed elsewhere; otherwise each gets a confirmation mail.
+    pub confirmed: bool,
+    /// Count, and change nothing.
+    pub dry_run: bool,
+}
+
+impl App {
+    /// Takes in a file of subscribers, all or nothing, in memory that does not grow with it. `row_read` is called for
+    /// each row.
+    ///
+    /// # Errors
+    /// When the file cannot be read to its end, or the database refuses; then nothing was imported. Broken rows are no
+    /// error: they are counted and named.
+    pub async fn import_subscribers(
+        &self,
+        file: impl Read + Send,
+        terms: ImportTerms<'_>,
+        row_read: impl Fn(u64) + Send + Sync,
+    ) -> Result<ImportReport, Failure> {
+        let fault = |error: String| Failure::because(format!("The file cannot be imported: {error}. Nothing was imported."));
+        let mut sheet = Spreadsheet::open(file).map_err(fault)?;
+        let mut report = ImportReport { dry_run: terms.dry_run, ..ImportReport::default() };
+        let mut broken = None;
+        let mut arrivals = std::iter::from_fn(|| {
+            loop {
+                match sheet.next_row()? {
+                    Ok(row) => {
+                        report.read += 1;
+                        row_read(report.read);
+                        match row {
+                            Ok(row) => return Some(self.arrival(row, terms)),
+                            Err(refused) => {
+                                report.refused += 1;
+                                if report.refusals.len() < NAMED {
+                                    report.refusals.push(refused);
+                                }
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        broken = Some(error);
+                        return None;
+                    }
+                }
+            }
+        });
+        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
+        let arrived = self.storage.import_subscribers(&mut arrivals, terms.consent, &key_name, terms.dry_run, self.now()).await?;
+        drop(arrivals);
+        if let Some(error) = broken {
+            return Err(fault(error));
+        }
+        (report.added, report.known, report.suppressed) = (arrived.added, arrived.known, arrived.suppressed);
+        if !terms.dry_run {
+            tracing::info!(read = report.read, added = report.added, refused = report.refused, "subscribers imported");
+            self.ring();
+        }
+        Ok(report)
+    }
+
+    fn arrival(&self, row: Row, terms: ImportTerms<'_>) -> Arrival {
+        let state = match row.state {
+            Some(ended @ (SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained)) => ended,
+            Some(SubscriberState::Pending) => SubscriberState::Pending,
+            _ if terms.confirmed => SubscriberState::Active,
+            _ => SubscriberState::Pending,
+        };
+        Arrival {
+            hashes: self.secrets.address_hashes(&row.email),
+            email: row.email,
+            name: row.name,
+            source: row.source.unwrap_or_else(|| "import".into()),
+            state,
+            confirmed_at: row.confirmed_at.or_else(|| terms.confirmed.then(|| self.now())),
+        }
+    }
+
+    /// Writes the whole list as CSV that an import can read again; answers how many there are.
+    pub async fn export_subscribers(&self, file: impl Write) -> Result<u64, Failure> {
+        let fault = |error: &dyn std::fmt::Display| Failure::because(format!("The file cannot be written: {error}."));
+        let mut writer = csv::Writer::from_writer(file);
+        writer.write_record(["email", "name", "confirmed_at", "source", "state"]).map_err(|error| fault(&error))?;
+        let mut count = 0;
+        let mut after = 0;
+        loop {
+            let page = self.list_subscribers(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.subscriber.id;
+            for listed in &page {
+                let confirmed = listed.confirmed_at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+                let fields = [
+                    listed.subscriber.email.as_str(),
+                    listed.subscriber.name.as_deref().unwrap_or_default(),
+                    confirmed.as_deref().unwrap_or_default(),
+                    listed.source.as_deref().unwrap_or_default(),
+                    listed.subscriber.state.as_str(),
+                ];
+                writer.write_record(fields).map_err(|error| fault(&error))?;
+                count += 1;
+            }
+        }
+        writer.flush().map_err(|error| fault(&error))?;
+        Ok(count)
+    }
+
+    /// A page of the list, after the subscriber numbered `after`.
+    pub async fn list_subscribers(&self, after: i64, count: i64) -> Result<Vec<Listed>, Failure> {
+        Ok(self.storage.subscribers_after(after, count).await?)
+    }
+
+    /// Everything that is kept of somebody.
+    pub async fn person(&self, email: &EmailAddress) -> Result<Person, Failure> {
+        if let Some(person) = self.storage.person(email).await? {
+            return Ok(person);
+        }
+        let suppressed = self.storage.is_suppressed(&self.secrets.address_hashes(email)).await?;
+        let hint = if suppressed { "only a keyed hash of it is left, on the suppression list" } else { "it is not known here" };
+        Err(Failure::because(format!("There is no subscriber {email}: {hint}.")))
+    }
+
+    /// Signs somebody up by hand: they get the confirmation mail, as anybody does.
+    pub async fn add_subscriber(&self, email: &EmailAddress, consent: &str) -> Result<SignedUp, Failure> {
+        self.sign_up(email, None, Origin { source: "operator", shown: consent, client: None }).await
+    }
+
+    /// Forgets somebody; what stays is a keyed hash on the suppression list. Doing it twice is doing it once.
+    pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
+        let hashes = self.secrets.address_hashes(email);
+        let (Some(hash), Some(key_name)) = (hashes.first(), self.secrets.key_names().into_iter().next()) else {
+            return Err(Failure::because("site.secret: expected at least one secret."));
+        };
+        if self.storage.erase(email, hash, &key_name, self.now()).await? {
+            tracing::info!("a subscriber was erased");
+            return Ok(());
+        }
+        match self.storage.is_suppressed(&hashes).await? {
+            true => Ok(()),
+            false => Err(Failure::because(format!("There is no subscriber {email}: nothing was erased."))),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Subscriber files: CSV in, row by row, and out.
+
+use std::io::Read;
+
+use csv::ByteRecord;
+
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::address::is_noncharacter;
+use crate::domain::subscriber::SubscriberState;
+use crate::domain::to_millis;
+
+/// The longest field that is read, in bytes.
+const LONGEST_FIELD: usize = 4_000;
+
+/// A row that could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// `email`
+    pub email: EmailAddress,
+    /// `name`
+    pub name: Option<String>,
+    /// `confirmed_at`
+    pub confirmed_at: Option<Timestamp>,
+    /// `source`
+    pub source: Option<String>,
+    /// `state`: how somebody stood where the file comes from.
+    pub state: Option<SubscriberState>,
+}
+
+/// A row that could not.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Refused {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// Why, and what was expected.
+    pub reason: String,
+}
+
+/// Which column holds what.
+#[derive(Debug)]
+struct Columns {
+    count: usize,
+    email: usize,
+    name: Option<usize>,
+    confirmed_at: Option<usize>,
+    source: Option<usize>,
+    state: Option<usize>,
+}
+
+/// A file of subscribers, read one row at a time: memory does not grow with it.
+pub struct Spreadsheet<R> {
+    reader: csv::Reader<R>,
+    columns: Columns,
+    record: ByteRecord,
+}
+
+impl<R: Read> Spreadsheet<R> {
+    /// Reads the header. Commas, semicolons or tabs separate; a byte order mark is no part of it.
+    ///
+    /// # Errors
+    /// A sentence: what is missing in the header.
+    pub fn open(mut source: R) -> Result<Spreadsheet<impl Read>, String> {
+        let mut head = vec![0; 8 << 10];
+        let length = fill(&mut source, &mut head).map_err(|error| format!("it cannot be read: {error}"))?;
+        head.truncate(length);
+        if head.starts_with(b"\xEF\xBB\xBF") {
+            head.drain(..3);
+        }
+        let first_line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        let count = |separator: u8| first_line.iter().filter(|b| **b == separator).count();
+        let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',');
+        let whole = std::io::Cursor::new(head).chain(source);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(whole);
+        let header = reader.byte_headers().map_err(|error| format!("its header cannot be read: {error}"))?;
+        let columns = Columns::of(header)?;
+        Ok(Spreadsheet { reader, columns, record: ByteRecord::new() })
+    }
+
+    /// The next row, or why it is refused; `None` at the end. An error of reading ends everything.
+    pub fn next_row(&mut self) -> Option<Result<Result<Row, Refused>, String>> {
+        match self.reader.read_byte_record(&mut self.record) {
+            Ok(false) => None,
+            Ok(true) => {
+                let line = self.record.position().map_or(0, csv::Position::line);
+                Some(Ok(self.columns.row(&self.record).map_err(|reason| Refused { line, reason })))
+            }
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the source ends.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+impl Columns {
+    fn of(header: &ByteRecord) -> Result<Self, String> {
+        let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect();
+        let find = |wanted: &str| names.iter().position(|name| name == wanted);
+        let email = find("email").ok_or_else(|| format!("expected a header with a column \"email\", it has: {}", names.join(", ")))?;
+        Ok(Self {
+            count: names.len(),
+            email,
+            name: find("name"),
+            confirmed_at: find("confirmed_at"),
+            source: find("source"),
+            state: find("state"),
+        })
+    }
+
+    fn row(&self, record: &ByteRecord) -> Result<Row, String> {
+        if record.len() != self.count {
+            return Err(format!("expected {} fields as in the header, it has {}", self.count, record.len()));
+        }
+        let email = text(record, Some(self.email))?.ok_or("there is no address in it")?;
+        Ok(Row {
+            email: EmailAddress::parse(&email).map_err(|error| error.to_string())?,
+            name: text(record, self.name)?,
+            confirmed_at: text(record, self.confirmed_at)?.map(|text| moment(&text)).transpose()?,
+            source: text(record, self.source)?,
+            state: text(record, self.state)?.map(|text| text.parse()).transpose()?,
+        })
+    }
+}
+
+/// A field as text, trimmed; `None` when it is empty or the column is missing.
+fn text(record: &ByteRecord, column: Option<usize>) -> Result<Option<String>, String> {
+    let Some(field) = column.and_then(|column| record.get(column)) else { return Ok(None) };
+    if field.len() > LONGEST_FIELD {
+        return Err(format!("expected fields of at most {LONGEST_FIELD} bytes, one has {}", field.len()));
+    }
+    let text = std::str::from_utf8(field).map_err(|_| "expected UTF-8")?.trim();
+    if text.chars().any(|c| c.is_control() || is_noncharacter(c)) {
+        return Err("expected no control characters".into());
+    }
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map(to_millis).map_err(|_| format!("{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(text: impl AsRef<[u8]>) -> Vec<Result<Row, Refused>> {
+        let bytes = text.as_ref().to_vec();
+        let mut sheet = Spreadsheet::open(std::io::Cursor::new(bytes)).expect("a header");
+        std::iter::from_fn(|| sheet.next_row()).map(|row| row.expect("readable")).collect()
+    }
+
+    #[test]
+    fn a_plain_file_is_read_whatever_program_wrote_it() {
+        let plain = "email,name,confirmed_at,source\nada@example.org,\"Lovelace, Ada\",2026-01-02T03:04:05Z,fair\n";
+        let excel = "\u{feff}email;name;confirmed_at;source\r\nada@example.org;\"Lovelace, Ada\";2026-01-02T03:04:05Z;fair\r\n";
+        let row = rows(plain).remove(0).expect("good");
+        assert_eq!(
+            (row.email.as_str(), row.name.as_deref(), row.source.as_deref()),
+            ("ada@example.org", Some("Lovelace, Ada"), Some("fair"))
+        );
+        assert_eq!(rows(excel), [Ok(row)]);
+    }
+
+    #[test]
+    fn a_broken_row_is_refused_with_its_line_and_the_rest_is_read() {
+        let read = rows(b"email,name,state\nada@example.org,Ada,active\nnonsense,x,\nbob@example.org\neve@example.org,\xff,\nmax@example.org,M,gone\n,x,\nzoe@example.org,,unsubscribed\n");
+        let faults: Vec<(u64, &str)> = read.iter().filter_map(|row| row.as_ref().err()).map(|r| (r.line, r.reason.as_str())).collect();
+        assert_eq!(read.iter().filter(|row| row.is_ok()).count(), 2);
+        assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
+        assert!(faults[1].1.contains("expected 3 fields") && faults[2].1.contains("UTF-8") && faults[3].1.contains("pending, active"));
+    }
+
+    #[test]
+    fn a_file_without_addresses_is_refused_as_a_whole() {
+        assert!(Spreadsheet::open("name,mail\n".as_bytes()).err().expect("refused").contains("a column \"email\""));
+        assert!(Spreadsheet::open("".as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400), header: bool) {
+            let mut file = if header { b"email,name,confirmed_at\n".to_vec() } else { Vec::new() };
+            file.extend(&bytes);
+            if let Ok(mut sheet) = Spreadsheet::open(file.as_slice()) {
+                while sheet.next_row().is_some_and(|row| row.is_ok()) {}
+            }
+        }
+    }
+}

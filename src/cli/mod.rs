@@ -1,0 +1,109 @@
+//! Floor 6: the commands. Reads settings, builds the `App`, starts what was asked.
+//!
+//! Data goes to stdout, logs to stderr; `--json` prints one JSON document. Exit 0: done; 1: failed, with a sentence on
+//! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
+//! [`operations`]; [`output`] has what they share.
+
+mod catalog;
+mod digest;
+mod operations;
+mod output;
+mod serve;
+mod subscribers;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::app::App;
+use crate::app::Clock;
+use crate::app::Failure;
+use crate::config;
+use crate::telemetry;
+use output::Output;
+
+/// A weekly newsletter service: sign-up, digest, delivery ledger.
+#[derive(Debug, Parser)]
+#[command(name = "verdicts", version, about, max_term_width = 100)]
+struct Arguments {
+    /// The settings file [default: config/verdicts.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service: pages, schedule and delivery
+    Serve(serve::Serve),
+    /// Bring the database up to date
+    Migrate,
+    /// Tools, reviews and comparisons
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    /// The weekly digest
+    #[command(subcommand)]
+    Digest(digest::DigestCommand),
+    /// The people on the list
+    #[command(subcommand)]
+    Subscribers(subscribers::Subscribers),
+    /// Look at everything that must be right before a real send
+    Doctor,
+    /// Show the settings in force, and where each came from
+    Config,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::log_to_stderr(if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
+    let output = Output { json: arguments.json };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("The program cannot start: {error}.");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(arguments, output)) {
+        Ok(code) => code,
+        Err(failure) => {
+            tracing::debug!(cause = failure.cause(), "the command failed");
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
+    let loaded = config::load(arguments.config.as_deref(), environment()).map_err(|error| Failure::because(error.to_string()))?;
+    let open = async || -> Result<Arc<App>, Failure> {
+        let app = App::open(loaded.settings.clone(), Clock::system()).await?;
+        // On SQLite there is nobody else to do it, and nothing to coordinate.
+        if !app.storage.is_postgres() {
+            app.storage.migrate(app.now()).await?;
+        }
+        Ok(app)
+    };
+    match arguments.command {
+        Command::Serve(command) => command.run(open().await?).await,
+        Command::Migrate => operations::migrate(open().await?, output).await,
+        Command::Catalog(command) => command.run(open().await?, output).await,
+        Command::Digest(command) => command.run(open().await?, output).await,
+        Command::Subscribers(command) => command.run(open().await?, output).await,
+        Command::Doctor => operations::doctor(App::open(loaded.settings.clone(), Clock::system()).await, output).await,
+        Command::Config => operations::config(&loaded, output),
+    }
+}
+
+/// The process's variables; one that is no Unicode is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -1,0 +1,50 @@
+//! `migrate`, `doctor`, `config`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::output::Output;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::doctor::Finding;
+use crate::app::doctor::Level;
+use crate::config::Loaded;
+
+pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
+    app.storage.migrate(app.now()).await?;
+    output.print(&serde_json::json!({ "status": "up_to_date" }), || "The database is up to date.\n".into())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at everything; a database that cannot be opened at all is the one finding then.
+pub async fn doctor(app: Result<Arc<App>, Failure>, output: Output) -> Result<ExitCode, Failure> {
+    let findings = match app {
+        Ok(app) => app.examine().await,
+        Err(failure) => vec![Finding { what: "start", level: Level::Fault, words: failure.to_string() }],
+    };
+    let healthy = findings.iter().all(|finding| finding.level != Level::Fault);
+    output.print(&serde_json::json!({ "healthy": healthy, "findings": findings }), || {
+        findings.iter().fold(String::new(), |mut text, finding| {
+            let mark = match finding.level {
+                Level::Good => "good  ",
+                Level::Advice => "advice",
+                Level::Fault => "FAULT ",
+            };
+            let _ = writeln!(text, "{mark}  {:<15} {}", finding.what, finding.words);
+            text
+        })
+    })?;
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
+    let shown = loaded.shown();
+    output.print(&serde_json::json!({ "settings": shown }), || {
+        shown.iter().fold(String::new(), |mut text, setting| {
+            let _ = writeln!(text, "{} = {}  # {}", setting.key, setting.value, setting.origin);
+            text
+        })
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

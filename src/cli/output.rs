@@ -1,0 +1,101 @@
+//! What commands share: printing, moments, progress bars, the stop signal.
+
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Failure;
+use crate::domain::Timestamp;
+use crate::domain::slot::Slot;
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// As one JSON document.
+    pub json: bool,
+}
+
+impl Output {
+    /// Prints the JSON document, or the text.
+    pub fn print(self, json: &serde_json::Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        let text = if self.json { format!("{json:#}\n") } else { text() };
+        write_out(text.as_bytes())
+    }
+}
+
+/// Writes to stdout. A reader that has gone away (`| head`) is no failure.
+pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::because(format!("The answer cannot be printed: {error}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 3339 in UTC.
+pub fn moment(moment: Timestamp) -> String {
+    moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+/// Reads `--at`.
+pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map(crate::domain::to_millis).map_err(|_| "expected RFC 3339, like 2026-11-24T09:00:00Z".into())
+}
+
+/// Reads a digest's name: its slot, `2026-W47`, or its id, `202647`.
+pub fn parse_digest(text: &str) -> Result<Slot, String> {
+    let by_id = text.parse().ok().and_then(Slot::from_id);
+    by_id.map_or_else(|| text.parse().map_err(|_| "expected a week like 2026-W47, or a digest's id like 202647".into()), Ok)
+}
+
+/// A bar on a terminal; elsewhere a line now and then.
+pub fn bar(total: u64, what: &'static str) -> ProgressBar {
+    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return ProgressBar::hidden();
+    }
+    let template = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if total > 0 { ProgressBar::new(total).with_style(style) } else { ProgressBar::new_spinner() };
+    bar.set_message(what);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Whether lines take the place of bars.
+pub fn lines_instead_of_bars() -> bool {
+    !std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
+/// Cancelled by SIGTERM or ctrl-C; a second one ends the process at once.
+pub fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        signalled().await;
+        token.cancel();
+        signalled().await;
+        std::process::exit(130);
+    });
+    stop
+}
+
+async fn signalled() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::SignalKind;
+        use tokio::signal::unix::signal;
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

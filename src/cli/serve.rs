@@ -1,0 +1,101 @@
+//! `serve`: the service itself.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::output::stop_signal;
+use crate::app::App;
+use crate::app::Failure;
+use crate::schedule;
+use crate::telemetry;
+use crate::web;
+
+/// Run the service until SIGTERM or ctrl-C: then stop taking work, finish what is in flight, and end.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// What this process does
+    #[arg(long, value_delimiter = ',', default_value = "web,schedule,deliver", value_name = "ROLES")]
+    role: Vec<Role>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Pages and sign-up
+    Web,
+    /// Picking and publishing at their times
+    Schedule,
+    /// Sending
+    Deliver,
+}
+
+impl Serve {
+    pub(super) async fn run(self, app: Arc<App>) -> Result<ExitCode, Failure> {
+        let has = |role| self.role.contains(&role);
+        if !app.storage.is_up_to_date().await? {
+            return Err(Failure::because("The database's tables are missing or too old; run `verdicts migrate`."));
+        }
+        telemetry::figures();
+        let stop = stop_signal();
+        let brought = app.bring_sample().await?;
+        let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
+        let mut address = None;
+        if has(Role::Web) {
+            let listener = listen(app.settings.site.listen).await?;
+            address = listener.local_addr().ok();
+            roles.spawn(web::serve(app.clone(), listener, stop.clone()));
+        }
+        if has(Role::Schedule) {
+            roles.spawn(schedule::run(app.clone(), stop.clone()));
+        }
+        if has(Role::Deliver) {
+            let (app, stop) = (app.clone(), stop.clone());
+            roles.spawn(async move {
+                app.deliver_until(&stop).await;
+                Ok(())
+            });
+        }
+        greet(&app, address, brought);
+        let mut failed = None;
+        while let Some(ended) = roles.join_next().await {
+            let result = ended.unwrap_or_else(|error| Err(Failure::because(format!("A part of the service ended badly: {error}."))));
+            failed = failed.or(result.err());
+            // One part alone is no service: the others end in order.
+            stop.cancel();
+        }
+        app.storage.close().await;
+        tracing::info!("stopped");
+        failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::because(format!(
+            "The service cannot listen on {address}: {error}. Stop what uses it, or set VERDICTS_SITE__LISTEN to another."
+        ))
+    })
+}
+
+/// Says where to look, in words for the person who started it.
+fn greet(app: &App, address: Option<SocketAddr>, brought: usize) {
+    if brought > 0 {
+        eprintln!("The catalogue was empty: a sample of {brought} invented tools was loaded, its dates moved to now.");
+    }
+    if let Some(address) = address {
+        eprintln!("verdicts is running at http://{address}");
+        if app.mailbox().is_some() {
+            eprintln!("Mails stay on this machine: read them at http://{address}/mailbox");
+        }
+        let base = app.settings.base_url();
+        let told = app.settings.site.base_url.port_or_known_default();
+        if app.settings.site.base_url.scheme() == "http" && told != Some(address.port()) {
+            eprintln!("Links in mails begin with {base}, which is not where this listens: set VERDICTS_SITE__BASE_URL.");
+        }
+    }
+    eprintln!("Stop it with ctrl-C.");
+}

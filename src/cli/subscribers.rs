@@ -1,0 +1,221 @@
+//! `subscribers`: import, export, list, show, add, erase.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::io::BufWriter;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::output::Output;
+use super::output::bar;
+use super::output::lines_instead_of_bars;
+use super::output::moment;
+use super::output::write_out;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::people::ImportReport;
+use crate::app::people::ImportTerms;
+use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::SubscriberState;
+use crate::storage::people::Listed;
+use crate::storage::people::Person;
+use crate::storage::subscribers::SignedUp;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Subscribers {
+    /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state
+    Import {
+        /// The file, or - for standard input
+        file: PathBuf,
+        /// What the people in the file agreed to, in your words: kept in each consent record
+        #[arg(long, value_name = "TEXT")]
+        consent: String,
+        /// They confirmed elsewhere; otherwise each gets a confirmation mail
+        #[arg(long)]
+        confirmed: bool,
+        /// Count, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Export everybody as CSV that an import can read again
+    Export {
+        /// The file, or - for standard output
+        file: PathBuf,
+    },
+    /// List everybody
+    List {
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<SubscriberState>,
+    },
+    /// State, consent record and history of somebody
+    Show { email: EmailAddress },
+    /// Sign somebody up: they get the confirmation mail
+    Add {
+        email: EmailAddress,
+        /// What they agreed to, in your words
+        #[arg(long, value_name = "TEXT")]
+        consent: String,
+    },
+    /// Forget somebody; only a keyed hash stays, on the suppression list
+    Erase { email: EmailAddress },
+}
+
+impl Subscribers {
+    pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Import { file, consent, confirmed, dry_run } => {
+                import(&app, &file, ImportTerms { consent: &consent, confirmed, dry_run }, output).await?
+            }
+            Self::Export { file } => export(&app, &file, output).await?,
+            Self::List { state } => list(&app, state, output).await?,
+            Self::Show { email } => show(&app.person(&email).await?, output)?,
+            Self::Add { email, consent } => add(&app, &email, &consent, output).await?,
+            Self::Erase { email } => {
+                app.erase_subscriber(&email).await?;
+                output.print(&json!({ "status": "erased" }), || {
+                    "Erased: only a keyed hash of the address is left, on the suppression list.\n".into()
+                })?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) -> Result<(), Failure> {
+    let progress = bar(0, "Reading");
+    let counted = |rows: u64| {
+        if rows.is_multiple_of(1_000) {
+            progress.set_position(rows);
+            progress.set_message(format!("{rows} rows"));
+        }
+        if lines_instead_of_bars() && rows.is_multiple_of(100_000) {
+            eprintln!("{rows} rows");
+        }
+    };
+    let report = if file == Path::new("-") {
+        app.import_subscribers(std::io::stdin(), terms, counted).await?
+    } else {
+        let opened = File::open(file).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", file.display())))?;
+        app.import_subscribers(BufReader::new(opened), terms, counted).await?
+    };
+    progress.finish_and_clear();
+    output.print(&json!(report), || report_text(&report))
+}
+
+fn report_text(report: &ImportReport) -> String {
+    let ImportReport { read, added, known, suppressed, refused, refusals, dry_run } = report;
+    let tried = if *dry_run { "Only tried, nothing was changed: " } else { "" };
+    let mut text = format!("{tried}{read} rows read: {added} added, {known} known, {suppressed} suppressed, {refused} refused\n");
+    for refusal in refusals {
+        text.push_str(&format!("line {}: {}\n", refusal.line, refusal.reason));
+    }
+    if *refused > refusals.len() as u64 {
+        text.push_str(&format!("and {} more\n", refused - refusals.len() as u64));
+    }
+    text
+}
+
+async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
+    if file == Path::new("-") {
+        return app.export_subscribers(std::io::stdout().lock()).await.map(|_| ());
+    }
+    // Written aside and moved into place: whoever reads the file never sees half of it.
+    let fault = |error: std::io::Error| Failure::because(format!("{} cannot be written: {error}.", file.display()));
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".part");
+    let count = app.export_subscribers(BufWriter::new(File::create(&draft).map_err(fault)?)).await?;
+    std::fs::rename(&draft, file).map_err(fault)?;
+    output.print(&json!({ "exported": count }), || format!("{count} subscribers in {}\n", file.display()))
+}
+
+/// Prints page by page: a list of any length in little memory.
+async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Result<(), Failure> {
+    let (mut after, mut first) = (0, true);
+    if output.json {
+        write_out(b"{\"subscribers\":[")?;
+    }
+    loop {
+        let page = app.list_subscribers(after, 1_000).await?;
+        let Some(last) = page.last() else { break };
+        after = last.subscriber.id;
+        let mut text = String::new();
+        for listed in page.iter().filter(|listed| state.is_none_or(|state| listed.subscriber.state == state)) {
+            if output.json {
+                text.push_str(if first { "\n" } else { ",\n" });
+                text.push_str(&listed_json(listed).to_string());
+            } else {
+                text.push_str(&format!("{:<12} {}  {}\n", listed.subscriber.state, moment(listed.created_at), listed.subscriber.email));
+            }
+            first = false;
+        }
+        write_out(text.as_bytes())?;
+    }
+    if output.json { write_out(b"]}\n") } else { Ok(()) }
+}
+
+fn listed_json(listed: &Listed) -> serde_json::Value {
+    json!({
+        "id": listed.subscriber.id.to_string(),
+        "email": listed.subscriber.email,
+        "name": listed.subscriber.name,
+        "state": listed.subscriber.state,
+        "created_at": moment(listed.created_at),
+        "confirmed_at": listed.confirmed_at.map(moment),
+        "source": listed.source,
+    })
+}
+
+fn show(person: &Person, output: Output) -> Result<(), Failure> {
+    let consents: Vec<_> = person
+        .consents
+        .iter()
+        .map(|consent| {
+            json!({
+                "requested_at": moment(consent.requested_at),
+                "shown": consent.shown,
+                "source": consent.source,
+                "network": consent.network,
+                "confirmed_at": consent.confirmed_at.map(moment),
+            })
+        })
+        .collect();
+    let history: Vec<_> = person.history.iter().map(|(at, what)| json!({ "at": moment(*at), "what": what })).collect();
+    let json = json!({
+        "id": person.subscriber.id.to_string(),
+        "email": person.subscriber.email,
+        "name": person.subscriber.name,
+        "state": person.subscriber.state,
+        "consent": consents.last(),
+        "earlier_consents": &consents[..consents.len().saturating_sub(1)],
+        "history": history,
+    });
+    output.print(&json, || {
+        let mut text = format!("{}  {}\n", person.subscriber.email, person.subscriber.state);
+        for consent in &person.consents {
+            let (at, from) = (moment(consent.requested_at), consent.network.as_deref().unwrap_or("no network kept"));
+            let confirmed = consent.confirmed_at.map_or_else(|| "not confirmed".into(), |at| format!("confirmed {}", moment(at)));
+            text.push_str(&format!("consent {at} ({}, {from}), {confirmed}: {}\n", consent.source, consent.shown));
+        }
+        for (at, what) in &person.history {
+            text.push_str(&format!("{}  {what}\n", moment(*at)));
+        }
+        text
+    })
+}
+
+async fn add(app: &App, email: &EmailAddress, consent: &str, output: Output) -> Result<(), Failure> {
+    let (status, words) = match app.add_subscriber(email, consent).await? {
+        SignedUp::ConfirmationQueued => ("check_inbox", "A confirmation mail is queued; a running `serve` sends it."),
+        SignedUp::AskedRecently => ("asked_recently", "A confirmation mail went there within the last hour; no second one is sent."),
+        SignedUp::AlreadyActive => ("already_active", "They are on the list already."),
+        SignedUp::Suppressed => {
+            return Err(Failure::because(format!("{email} is on the suppression list: it never gets mail again.")));
+        }
+    };
+    output.print(&json!({ "status": status }), || format!("{words}\n"))
+}

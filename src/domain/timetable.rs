@@ -1,0 +1,100 @@
+//! When something is due: cron expressions on the calendar of the site's time zone.
+//!
+//! croner computes on the zone's own calendar, so that 09:00 stays 09:00 when the clocks change: a time left out by the
+//! change moves to its end, a time that comes twice counts once. No clock here: what is due follows from `now`.
+
+use std::str::FromStr;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use croner::Cron;
+
+use super::Timestamp;
+
+/// A cron expression in a time zone.
+#[derive(Debug, Clone)]
+pub struct Timetable {
+    cron: Cron,
+    timezone: Tz,
+}
+
+impl Timetable {
+    /// Parses five fields (minute hour day month weekday), or six with seconds in front.
+    ///
+    /// # Errors
+    /// A sentence: what is wrong with it, or that it never comes.
+    pub fn parse(cron: &str, timezone: Tz) -> Result<Self, String> {
+        let parsed =
+            Cron::from_str(cron).map_err(|error| format!("{cron:?} is not a cron expression ({error}); one looks like \"0 9 * * TUE\""))?;
+        let timetable = Self { cron: parsed, timezone };
+        match timetable.next(Timestamp::UNIX_EPOCH + TimeDelta::days(20_000)) {
+            Some(_) => Ok(timetable),
+            None => Err(format!("{cron:?} is a time that never comes")),
+        }
+    }
+
+    /// The first time after `moment`.
+    pub fn next(&self, moment: Timestamp) -> Option<Timestamp> {
+        self.cron.find_next_occurrence(&moment.with_timezone(&self.timezone), false).ok().map(|time| time.to_utc())
+    }
+
+    /// The first time at or after `moment`.
+    pub fn next_from(&self, moment: Timestamp) -> Option<Timestamp> {
+        self.cron.find_next_occurrence(&moment.with_timezone(&self.timezone), true).ok().map(|time| time.to_utc())
+    }
+
+    /// The last time after `since` and not after `now`: the one that is due, if it was not made yet.
+    ///
+    /// Counted forwards on purpose: backwards, croner meets the hour that comes twice from its other side.
+    pub fn last_due(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let following = |time: &Timestamp| self.next(*time).filter(|next| *next <= now);
+        std::iter::successors(following(&since), following).last()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a moment")
+    }
+
+    fn berlin(cron: &str) -> Timetable {
+        Timetable::parse(cron, Tz::Europe__Berlin).expect("a timetable")
+    }
+
+    #[test]
+    fn nine_o_clock_stays_nine_o_clock_when_the_clocks_change() {
+        let tuesdays = berlin("0 9 * * TUE");
+        assert_eq!(tuesdays.next(at("2026-03-23T00:00:00Z")), Some(at("2026-03-24T08:00:00Z")));
+        assert_eq!(tuesdays.next(at("2026-03-25T00:00:00Z")), Some(at("2026-03-31T07:00:00Z")));
+        assert_eq!(tuesdays.next(at("2026-10-21T00:00:00Z")), Some(at("2026-10-27T08:00:00Z")));
+    }
+
+    #[test]
+    fn on_the_last_sunday_of_march_the_hour_left_out_moves_to_its_end() {
+        let sundays = berlin("30 2 * * SUN");
+        assert_eq!(sundays.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(sundays.last_due(at("2026-03-28T12:00:00Z"), at("2026-03-29T20:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(sundays.next(at("2026-03-29T01:00:00Z")), Some(at("2026-04-05T00:30:00Z")));
+    }
+
+    #[test]
+    fn on_the_last_sunday_of_october_the_hour_that_comes_twice_counts_once() {
+        let sundays = berlin("30 2 * * SUN");
+        let first = sundays.next(at("2026-10-24T12:00:00Z")).expect("a time");
+        assert_eq!(first, at("2026-10-25T00:30:00Z"));
+        assert_eq!(sundays.next(first), Some(at("2026-11-01T01:30:00Z")));
+        for now in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T20:00:00Z"] {
+            assert_eq!(sundays.last_due(at("2026-10-24T12:00:00Z"), at(now)), Some(first));
+        }
+        assert_eq!(sundays.last_due(first, at("2026-10-25T20:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_time_that_never_comes_is_refused() {
+        assert!(Timetable::parse("0 9 31 2 *", Tz::UTC).is_err());
+        assert!(Timetable::parse("whenever", Tz::UTC).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! Why there is no connection, in words for the operator.
+
+use std::fmt::Display;
+
+use super::server::Server;
+use crate::domain::delivery::Outcome;
+
+/// Why a connection could not be had. It says nothing about any mail or reader: every mail waits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{outcome_words}")]
+pub struct ConnectFault {
+    /// A sentence for the operator: what failed, and what to do. No password in it.
+    pub outcome_words: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Network,
+    Tls,
+    Login,
+    Refused,
+}
+
+impl ConnectFault {
+    pub(super) fn unreachable(server: &Server, why: impl Display) -> Self {
+        let words = format!("cannot reach the SMTP server at {}: {why}; check mail.transport", server.place());
+        Self { outcome_words: words, kind: Kind::Network }
+    }
+
+    pub(super) fn broke_off(server: &Server, why: impl Display) -> Self {
+        let words = format!("the SMTP server at {} broke off: {why}; check host, port and tls in mail.transport", server.place());
+        Self { outcome_words: words, kind: Kind::Network }
+    }
+
+    pub(super) fn tls(server: &Server, why: impl Display) -> Self {
+        Self { outcome_words: format!("no TLS with the SMTP server at {}: {why}", server.place()), kind: Kind::Tls }
+    }
+
+    pub(super) fn login(server: &Server, why: impl Display) -> Self {
+        let words = format!("the SMTP server at {} refused our login: {why}; check user and password in mail.transport", server.place());
+        Self { outcome_words: words, kind: Kind::Login }
+    }
+
+    pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
+        let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
+        Self { outcome_words: words, kind: Kind::Refused }
+    }
+
+    /// No server there, or none that answers.
+    pub fn is_network(&self) -> bool {
+        self.kind == Kind::Network
+    }
+
+    /// No TLS, or no certificate to trust.
+    pub fn is_tls(&self) -> bool {
+        self.kind == Kind::Tls
+    }
+
+    /// The server does not accept our user and password.
+    pub fn is_login(&self) -> bool {
+        self.kind == Kind::Login
+    }
+
+    /// What it means for a mail that waited for the connection.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::Later { reply: self.outcome_words.clone(), about_us: true }
+    }
+}

@@ -1,0 +1,246 @@
+//! One SMTP connection: what is said over the line, and what is known when it goes silent.
+
+use std::error::Error as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::response::Response;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+use super::envelope::Envelope;
+use super::fault::ConnectFault;
+use super::reply::Stage;
+use super::reply::outcome_of;
+use super::server::Login;
+use super::server::Server;
+use super::server::Timeouts;
+use super::stream;
+use crate::domain::delivery::Outcome;
+
+/// Servers hang up on who is idle or stays long, and the mail that finds out would wait for its next attempt: a connection
+/// is given up before (RFC 5321 lets a server do so after 5 minutes, and not all are that patient).
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
+const LONGEST_LIFE: Duration = Duration::from_secs(300);
+/// `QUIT` is a courtesy.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
+
+/// A connection between two mails. It holds none while one is under way, so that a `send` that was cut short, by an error,
+/// a time-out or a dropped future, can never leave one behind that is used again.
+pub(super) struct SmtpConnection {
+    smtp: Option<AsyncSmtpConnection>,
+    timeouts: Timeouts,
+    offers: Offers,
+    opened: Instant,
+    used: Instant,
+}
+
+/// What the server can do (RFC 5321 4.1.1.1), as far as it matters here.
+struct Offers {
+    size: bool,
+    smtputf8: bool,
+}
+
+/// Why a mail was not taken.
+enum Failure {
+    /// The server said so, and listens.
+    Answer(u16, String, Stage),
+    /// We are out of step with it: the connection is of no more use.
+    Broken(Outcome),
+}
+
+/// What came of waiting for an answer.
+type Answer<T> = Result<Result<T, Error>, Elapsed>;
+
+impl SmtpConnection {
+    pub(super) async fn open(server: &Server) -> Result<Self, ConnectFault> {
+        let limit = server.timeouts.connect;
+        let line = stream::open(server).await?;
+        let greeted = timeout(limit, AsyncSmtpConnection::connect_with_transport(line, &server.hello)).await;
+        let mut smtp = or_fault(server, limit, greeted)?;
+        // A second EHLO, for of the answer to its own lettre keeps nothing that says SIZE.
+        let offered = timeout(limit, smtp.command(format!("EHLO {}\r\n", server.hello))).await;
+        let offers = Offers::read(&or_fault(server, limit, offered)?);
+        if let Some(login) = &server.login {
+            log_in(server, &mut smtp, login).await?;
+        }
+        let now = Instant::now();
+        Ok(Self { smtp: Some(smtp), timeouts: server.timeouts, offers, opened: now, used: now })
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        self.smtp.is_some() && self.used.elapsed() < LONGEST_IDLE && self.opened.elapsed() < LONGEST_LIFE
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(mut smtp) = self.smtp {
+            let _ = timeout(LONGEST_FAREWELL.min(self.timeouts.command), smtp.quit()).await;
+        }
+    }
+
+    pub(super) async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
+        if let Some(refused) = self.refuse(envelope) {
+            return refused;
+        }
+        let Some(mut smtp) = self.smtp.take() else { return later("the connection is closed") };
+        let (outcome, in_step) = match self.transact(&mut smtp, envelope, message).await {
+            Ok(outcome) => (outcome, true),
+            Err(Failure::Answer(code, text, stage)) => {
+                // 421 (RFC 5321 3.8): the server is about to hang up.
+                let in_step = code != 421 && self.ask(&mut smtp, Stage::Session, "RSET\r\n").await.is_ok();
+                (outcome_of(code, &text, stage), in_step)
+            }
+            Err(Failure::Broken(outcome)) => (outcome, false),
+        };
+        if in_step {
+            self.smtp = Some(smtp);
+            self.used = Instant::now();
+        }
+        tidied(outcome, envelope)
+    }
+
+    /// What need not be tried.
+    fn refuse(&self, envelope: &Envelope<'_>) -> Option<Outcome> {
+        let refused = |about_us, reply: &str| Some(Outcome::Refused { reply: reply.into(), about_us });
+        if envelope.from.contains(|c: char| c.is_control()) {
+            return refused(true, "not sent: the return path holds a control character; check mail.return_path");
+        }
+        if needs_smtputf8(envelope) && !self.offers.smtputf8 {
+            return refused(false, "not sent: an address is not ASCII before its @, and our mail server cannot do that (no SMTPUTF8)");
+        }
+        None
+    }
+
+    /// One mail, one step after the other. (Several steps in one write, RFC 2920, would begin here.)
+    async fn transact(&self, smtp: &mut AsyncSmtpConnection, envelope: &Envelope<'_>, message: &[u8]) -> Result<Outcome, Failure> {
+        // Commands by hand: lettre's own address type refuses some that are valid.
+        let size = if self.offers.size { format!(" SIZE={}", message.len()) } else { String::new() };
+        // No BODY=8BITMIME: our bodies are 7bit, and a header in UTF-8 is what SMTPUTF8 is for (RFC 6531 3.6).
+        let utf8 = if needs_smtputf8(envelope) { " SMTPUTF8" } else { "" };
+        self.ask(smtp, Stage::Sender, &format!("MAIL FROM:<{}>{size}{utf8}\r\n", envelope.from)).await?;
+        self.ask(smtp, Stage::Recipient, &format!("RCPT TO:<{}>\r\n", envelope.to)).await?;
+        self.ask(smtp, Stage::Data, "DATA\r\n").await?;
+        self.hand_over(smtp, message).await
+    }
+
+    /// One command, and the answer that lets us go on.
+    async fn ask(&self, smtp: &mut AsyncSmtpConnection, stage: Stage, command: &str) -> Result<(), Failure> {
+        let limit = self.timeouts.command;
+        let verb = command.split([' ', '\r']).next().unwrap_or_default();
+        match reply(limit, timeout(limit, smtp.command(command)).await) {
+            Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
+            Ok((354, _)) if stage == Stage::Data => Ok(()),
+            Ok((code @ 400.., text)) => Err(Failure::Answer(code, text, stage)),
+            Ok((code, text)) => Err(Failure::Broken(later(format!("{code} {text}: that is no answer to {verb}")))),
+            Err(why) => Err(Failure::Broken(later(format!("{verb}: {why}")))),
+        }
+    }
+
+    /// The mail's text and the final dot: until the dot is on its way nothing was taken, afterwards only an answer tells.
+    async fn hand_over(&self, smtp: &mut AsyncSmtpConnection, message: &[u8]) -> Result<Outcome, Failure> {
+        // lettre ends the last line itself.
+        let message = message.strip_suffix(b"\r\n").unwrap_or(message);
+        // lettre asks for the next part when it has written the one before; when there is none, the dot comes next.
+        let dot_is_out = AtomicBool::new(false);
+        let parts = std::iter::once(message).chain(std::iter::from_fn(|| {
+            dot_is_out.store(true, Ordering::Relaxed);
+            None
+        }));
+        let Timeouts { data, finish, .. } = self.timeouts;
+        let mut sending = std::pin::pin!(smtp.message_iter(parts));
+        let answer = match timeout(data, &mut sending).await {
+            Err(_) if dot_is_out.load(Ordering::Relaxed) => reply(finish, timeout(finish, sending).await),
+            answer => reply(data, answer),
+        };
+        match answer {
+            Ok((code @ 200..=299, text)) => Ok(outcome_of(code, &text, Stage::Text)),
+            Ok((code @ 400.., text)) => Err(Failure::Answer(code, text, Stage::Text)),
+            Ok((code, text)) => Err(Failure::Broken(outcome_of(code, &text, Stage::Text))),
+            Err(why) if dot_is_out.load(Ordering::Relaxed) => {
+                Err(Failure::Broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") }))
+            }
+            Err(why) => Err(Failure::Broken(later(format!("before the final dot: {why}")))),
+        }
+    }
+}
+
+impl Offers {
+    fn read(answer: &Response) -> Self {
+        let offers =
+            |keyword: &str| answer.message().any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword)));
+        Self { size: offers("SIZE"), smtputf8: offers("SMTPUTF8") }
+    }
+}
+
+async fn log_in(server: &Server, smtp: &mut AsyncSmtpConnection, login: &Login) -> Result<(), ConnectFault> {
+    let limit = server.timeouts.command;
+    let credentials = Credentials::new(login.user.clone(), login.password.clone());
+    match timeout(limit, smtp.auth(DEFAULT_MECHANISMS, &credentials)).await {
+        Ok(Err(err)) if err.is_client() => Err(ConnectFault::login(server, "it offers none of a kind that we know (PLAIN, LOGIN)")),
+        answer => match reply(limit, answer) {
+            Ok((200..=299, _)) => Ok(()),
+            Ok((code, text)) => Err(ConnectFault::login(server, format!("{code} {}", without_secrets(text, login)))),
+            Err(why) => Err(ConnectFault::broke_off(server, why)),
+        },
+    }
+}
+
+/// A server that does not know AUTH may repeat the line it did not understand, and these words are logged.
+fn without_secrets(text: String, login: &Login) -> String {
+    let Login { user, password } = login;
+    let secrets = [password.clone(), STANDARD.encode(password), STANDARD.encode(format!("\0{user}\0{password}"))];
+    let tells = secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret));
+    if tells { "(its words repeat the password)".into() } else { text }
+}
+
+fn needs_smtputf8(envelope: &Envelope<'_>) -> bool {
+    envelope.to.needs_smtputf8() || !envelope.from.is_ascii()
+}
+
+fn later(reply: impl Into<String>) -> Outcome {
+    Outcome::Later { reply: reply.into(), about_us: true }
+}
+
+fn tidied(outcome: Outcome, envelope: &Envelope<'_>) -> Outcome {
+    let reply = envelope.tidied(outcome.reply());
+    match outcome {
+        Outcome::Accepted { .. } => Outcome::Accepted { reply },
+        Outcome::Later { about_us, .. } => Outcome::Later { reply, about_us },
+        Outcome::Refused { about_us, .. } => Outcome::Refused { reply, about_us },
+        Outcome::BadAddress { .. } => Outcome::BadAddress { reply },
+        Outcome::InDoubt { .. } => Outcome::InDoubt { reply },
+    }
+}
+
+/// What the server said, code and text; or the words of why it said nothing.
+fn reply(limit: Duration, answer: Answer<Response>) -> Result<(u16, String), String> {
+    match answer {
+        Ok(Ok(response)) => Ok((response.code().into(), response.message().collect::<Vec<_>>().join(" "))),
+        Ok(Err(err)) => refusal(&err).ok_or_else(|| format!("the connection broke: {err}")),
+        Err(_) => Err(format!("no answer within {limit:?}")),
+    }
+}
+
+/// lettre makes an error of every 4xx and 5xx, with the code in one place and the text in another.
+fn refusal(err: &Error) -> Option<(u16, String)> {
+    err.status().map(|code| (code.into(), err.source().map(ToString::to_string).unwrap_or_default()))
+}
+
+fn or_fault<T>(server: &Server, limit: Duration, answer: Answer<T>) -> Result<T, ConnectFault> {
+    match answer {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(err)) => Err(match refusal(&err) {
+            Some((code, text)) => ConnectFault::refused(server, code, &text),
+            None => ConnectFault::broke_off(server, err),
+        }),
+        Err(_) => Err(ConnectFault::broke_off(server, format!("no answer within {limit:?}"))),
+    }
+}

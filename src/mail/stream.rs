@@ -1,0 +1,240 @@
+//! The line to a server, ready to be talked over: TCP, and TLS as the setting demands it.
+//!
+//! lettre talks over what it is given here. Its own way to a line is not used: it leaves Nagle's algorithm on (44 ms a mail),
+//! has no time-outs, and its STARTTLS keeps what arrived before the handshake, so that a stranger on the way can put
+//! answers into the server's mouth ("NO STARTTLS", USENIX Security 2021).
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use lettre::transport::smtp::client::AsyncTokioStream;
+use rustls_pki_types::ServerName;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::fault::ConnectFault;
+use super::server::Security;
+use super::server::Server;
+
+/// Reaches the server. What comes back is at its greeting, whatever was said before.
+pub(super) async fn open(server: &Server) -> Result<Box<dyn AsyncTokioStream>, ConnectFault> {
+    // In place of the greeting that was read here, for lettre waits for one.
+    const GREETING: &[u8] = b"220 \r\n";
+    let (tcp, peer) = connect(server).await?;
+    let (tls, name) = match &server.security {
+        Security::Plain => return Ok(Line::boxed(peer, b"", tcp)),
+        Security::Implicit(tls, name) => return Ok(Line::boxed(peer, b"", shake_hands(server, tls, name, tcp).await?)),
+        Security::Opportunistic(tls, name) | Security::StartTls(tls, name) => (tls, name),
+    };
+    match ask_for_tls(server, tcp).await? {
+        (tcp, Ok(())) => Ok(Line::boxed(peer, GREETING, shake_hands(server, tls, name, tcp).await?)),
+        // RFC 7435: in the clear is better than not at all. A handshake that fails is another matter: a server that offers
+        // TLS and cannot do it wants mending, not a workaround.
+        (tcp, Err(_)) if matches!(server.security, Security::Opportunistic(..)) => Ok(Line::boxed(peer, GREETING, tcp)),
+        (_, Err(why)) => {
+            let advice = "use smtps:// if it has that, or tls=none if the network is your own";
+            Err(ConnectFault::tls(server, format!("it {why}, and no mail or password may go there in the clear; {advice}")))
+        }
+    }
+}
+
+/// Tries the server's addresses in turn, for one of them may lead nowhere.
+async fn connect(server: &Server) -> Result<(TcpStream, SocketAddr), ConnectFault> {
+    let limit = server.timeouts.connect;
+    let mut why = format!("no answer within {limit:?}");
+    match timeout(limit, tokio::net::lookup_host((server.host.as_str(), server.port))).await {
+        Ok(Ok(addresses)) => {
+            for address in addresses {
+                match timeout(limit, TcpStream::connect(address)).await {
+                    Ok(Ok(tcp)) => {
+                        // Without it each mail waits 44 ms for a delayed ACK. Where it cannot be set, mail is slow and arrives.
+                        let _ = tcp.set_nodelay(true);
+                        return Ok((tcp, address));
+                    }
+                    Ok(Err(err)) => why = err.to_string(),
+                    Err(_) => why = format!("no answer within {limit:?}"),
+                }
+            }
+        }
+        Ok(Err(err)) => why = err.to_string(),
+        Err(_) => why = format!("its name was not resolved within {limit:?}"),
+    }
+    Err(ConnectFault::unreachable(server, why))
+}
+
+async fn shake_hands(
+    server: &Server,
+    tls: &TlsConnector,
+    name: &ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, ConnectFault> {
+    let limit = server.timeouts.connect;
+    let why = match timeout(limit, tls.connect(name.clone(), tcp)).await {
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(err)) if is_about_the_certificate(&err) => {
+            format!("its certificate is not trusted: {err}; correct the host in mail.transport, or name its root in tls_ca")
+        }
+        Ok(Err(err)) => format!("{err}; check scheme, port and tls in mail.transport"),
+        Err(_) => format!("no handshake within {limit:?}; check scheme, port and tls in mail.transport"),
+    };
+    Err(ConnectFault::tls(server, why))
+}
+
+fn is_about_the_certificate(err: &io::Error) -> bool {
+    matches!(err.get_ref().and_then(|err| err.downcast_ref()), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// Greeting, EHLO, STARTTLS (RFC 3207). Gives the line back with the server ready for a handshake, or why it is not.
+async fn ask_for_tls(server: &Server, tcp: TcpStream) -> Result<(TcpStream, Result<(), String>), ConnectFault> {
+    let mut talk = BufReader::new(tcp);
+    answer(server, &mut talk, 220).await?;
+    say(server, &mut talk, &format!("EHLO {}\r\n", server.hello)).await?;
+    let offers = answer(server, &mut talk, 250).await?;
+    if !offers.iter().skip(1).any(|offer| offer.trim().eq_ignore_ascii_case("STARTTLS")) {
+        return Ok((talk.into_inner(), Err("offers no STARTTLS".into())));
+    }
+    say(server, &mut talk, "STARTTLS\r\n").await?;
+    let (code, lines) = heard(server, read_reply(&mut talk)).await?;
+    if code != 220 {
+        return Ok((talk.into_inner(), Err(format!("refused STARTTLS: {code} {}", lines.join(" ")))));
+    }
+    // Whatever stands here was not said under TLS, yet would be read as if it were.
+    if !talk.buffer().is_empty() {
+        return Err(ConnectFault::tls(
+            server,
+            "it went on in the clear after its answer to STARTTLS: it is broken, or somebody stands in between",
+        ));
+    }
+    Ok((talk.into_inner(), Ok(())))
+}
+
+async fn say(server: &Server, talk: &mut BufReader<TcpStream>, command: &str) -> Result<(), ConnectFault> {
+    heard(server, talk.write_all(command.as_bytes())).await
+}
+
+async fn answer(server: &Server, talk: &mut BufReader<TcpStream>, expected: u16) -> Result<Vec<String>, ConnectFault> {
+    match heard(server, read_reply(talk)).await? {
+        (code, lines) if code == expected => Ok(lines),
+        (code, lines) => Err(ConnectFault::refused(server, code, &lines.join(" "))),
+    }
+}
+
+/// One step of a talk: within its time, or not at all.
+async fn heard<T>(server: &Server, step: impl Future<Output = io::Result<T>>) -> Result<T, ConnectFault> {
+    let limit = server.timeouts.connect;
+    match timeout(limit, step).await {
+        Ok(heard) => heard.map_err(|err| ConnectFault::broke_off(server, err)),
+        Err(_) => Err(ConnectFault::broke_off(server, format!("no answer within {limit:?}"))),
+    }
+}
+
+/// One reply (RFC 5321 4.2.1), by lines without their code. For the few words before TLS; from there on lettre reads them.
+async fn read_reply(talk: &mut BufReader<TcpStream>) -> io::Result<(u16, Vec<String>)> {
+    const MOST_LINES: usize = 100;
+    let mut lines = Vec::new();
+    while lines.len() < MOST_LINES {
+        let mut line = Vec::new();
+        (&mut *talk).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let (code, text) = line.split_at(line.floor_char_boundary(3));
+        match code.parse() {
+            Ok(code) if line.ends_with('\n') => {
+                lines.push(text.get(1..).unwrap_or_default().trim_end().to_string());
+                if !text.starts_with('-') {
+                    return Ok((code, lines));
+                }
+            }
+            _ if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => break,
+        }
+    }
+    Err(no_smtp())
+}
+
+/// Twice what a line of a reply may have (RFC 5321 4.5.3.1.5: 512 octets), which is what is seen in the wild.
+const LONGEST_LINE: usize = 1024;
+
+fn no_smtp() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "that is no SMTP")
+}
+
+/// What lettre reads and writes.
+struct Line<S> {
+    peer: SocketAddr,
+    /// Still to be read, before anything from the server.
+    greeting: &'static [u8],
+    /// How much of a line without its end was read.
+    unended: usize,
+    inner: S,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Line<S> {
+    fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S) -> Box<dyn AsyncTokioStream> {
+        Box::new(Self { peer, greeting, unended: 0, inner })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Line<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+/// lettre asks for it; the TLS state would print keys.
+impl<S> fmt::Debug for Line<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({})", self.peer)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        if !line.greeting.is_empty() {
+            let (now, later) = line.greeting.split_at(line.greeting.len().min(buffer.remaining()));
+            buffer.put_slice(now);
+            line.greeting = later;
+            return Poll::Ready(Ok(()));
+        }
+        let known = buffer.filled().len();
+        ready!(Pin::new(&mut line.inner).poll_read(cx, buffer))?;
+        for byte in &mut buffer.filled_mut()[known..] {
+            line.unended = if *byte == b'\n' { 0 } else { line.unended + 1 };
+            // lettre takes a reply that is not UTF-8 for a broken connection: an old server that says "250 angekommen,
+            // schöne Grüße" in Latin-1 would leave each mail in doubt. Replies are ASCII (RFC 5321 4.2): nothing is lost.
+            if !byte.is_ascii() {
+                *byte = b'?';
+            }
+        }
+        // lettre measures a line when it has all of it, however long that takes and however much it is.
+        if line.unended > LONGEST_LINE { Poll::Ready(Err(no_smtp())) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

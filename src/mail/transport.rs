@@ -1,0 +1,122 @@
+//! The way out for a mail, as `mail.transport` names it.
+
+use std::fmt;
+
+use super::envelope::Envelope;
+use super::fault::ConnectFault;
+use super::maildir::Maildir;
+use super::server::Server;
+use super::server::Timeouts;
+use super::smtp::SmtpConnection;
+use crate::domain::delivery::Outcome;
+
+/// A server, or a folder that stands for one.
+#[derive(Clone)]
+pub struct Transport(Way);
+
+#[derive(Clone)]
+enum Way {
+    Folder(Maildir),
+    Smtp(Box<Server>),
+}
+
+impl Transport {
+    /// Reads `mailbox:DIR`, `smtp://user:password@host:port?tls=none|opportunistic|required` or `smtps://...`. With
+    /// `tls_ca=FILE` the certificates in a PEM file, which is read here, are trusted besides Mozilla's.
+    ///
+    /// The port is 465 for `smtps`, else 587 with `tls=required` and 25 without; `tls` is `opportunistic` when not given,
+    /// but with a password for a host other than this one, or with `tls_ca`, that means `required`. User and password are
+    /// percent-encoded. `hello` is the name we greet with (RFC 5321 4.1.4): a host name or an IP address.
+    pub fn parse(url: &str, hello: &str, timeouts: Timeouts) -> Result<Self, InvalidTransport> {
+        match url.split_once(':') {
+            Some(("mailbox", dir)) if !dir.is_empty() => Ok(Self(Way::Folder(Maildir::new(dir)))),
+            Some(("smtp" | "smtps", _)) => {
+                Server::parse(url, hello, timeouts).map(|server| Self(Way::Smtp(Box::new(server)))).map_err(InvalidTransport)
+            }
+            _ => Err(InvalidTransport("mail.transport must be mailbox:DIR, smtp://HOST or smtps://HOST".into())),
+        }
+    }
+
+    /// The folder, when it is one.
+    pub fn mailbox(&self) -> Option<&Maildir> {
+        match &self.0 {
+            Way::Folder(maildir) => Some(maildir),
+            Way::Smtp(_) => None,
+        }
+    }
+
+    /// What an operator may read of it; no secret.
+    pub fn describe(&self) -> String {
+        match &self.0 {
+            Way::Folder(maildir) => format!("folder {}", maildir.path().display()),
+            Way::Smtp(server) => server.describe(),
+        }
+    }
+
+    /// Opens a connection, within the time-outs of each step.
+    pub async fn connect(&self) -> Result<Connection, ConnectFault> {
+        Ok(Connection(match &self.0 {
+            Way::Folder(maildir) => Line::Folder(maildir.clone()),
+            Way::Smtp(server) => Line::Smtp(Box::new(SmtpConnection::open(server).await?)),
+        }))
+    }
+}
+
+/// Shows what [`Transport::describe`] does.
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transport({})", self.describe())
+    }
+}
+
+/// An open way out: one mail at a time.
+pub struct Connection(Line);
+
+enum Line {
+    Folder(Maildir),
+    Smtp(Box<SmtpConnection>),
+}
+
+impl Connection {
+    /// Hands one mail over. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. The outcome's words are one line
+    /// of at most 500 bytes, with the recipient's address masked.
+    ///
+    /// A refused mail leaves the connection usable; one that broke, timed out or was dropped half-way closes it.
+    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
+        match &mut self.0 {
+            Line::Smtp(smtp) => smtp.send(envelope, message).await,
+            Line::Folder(maildir) => match maildir.write(envelope.file, message).await {
+                Ok(name) => Outcome::Accepted { reply: format!("kept as {name}") },
+                Err(err) => {
+                    let reply = format!("cannot write to the folder {}: {err}; check mail.transport", maildir.path().display());
+                    Outcome::Later { reply, about_us: true }
+                }
+            },
+        }
+    }
+
+    /// Whether another mail can be sent over it. A connection that was idle for 30 seconds, or is open for 5 minutes, cannot:
+    /// close it and open another.
+    pub fn is_usable(&self) -> bool {
+        match &self.0 {
+            Line::Folder(_) => true,
+            Line::Smtp(smtp) => smtp.is_usable(),
+        }
+    }
+
+    /// Takes leave; waits for the answer for two seconds at most.
+    pub async fn close(self) {
+        if let Line::Smtp(smtp) = self.0 {
+            smtp.close().await;
+        }
+    }
+}
+
+/// Why a text is no transport: a sentence that says what was expected, and shows nothing of what may be a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidTransport(String);
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;

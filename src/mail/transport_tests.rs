@@ -1,0 +1,308 @@
+//! Against servers that answer as told, over real sockets.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufStream;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::domain::address::EmailAddress;
+
+const SHORT: Duration = Duration::from_millis(300);
+const MAIL: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nend\r\n";
+const PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mail/tls_test.pem");
+
+/// What a server does when it has heard something.
+#[derive(Clone, Copy)]
+enum Act {
+    Say(&'static str),
+    Hang,
+    HangUp,
+}
+use Act::*;
+
+/// A server's manners: what it does at `GREETING`, at a command, or at `.`, the end of a mail.
+type Manners = fn(&str) -> Act;
+
+fn polite(heard: &str) -> Act {
+    Say(match heard.split([' ', ':']).next() {
+        Some("GREETING") => "220 sink",
+        Some("EHLO") => "250-sink\r\n250-SIZE\r\n250-SMTPUTF8\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN",
+        Some("STARTTLS") => "220 go",
+        Some("AUTH") => "235 2.7.0 welcome",
+        Some("DATA") => "354 go on",
+        Some("QUIT") => "221 bye",
+        _ => "250 2.0.0 ok",
+    })
+}
+
+struct Sink {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sink {
+    async fn open(manners: Manners, is_tls: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let heard = Arc::new(Mutex::new(vec![]));
+        let sink = Self { address: listener.local_addr().expect("an address"), heard: heard.clone() };
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let heard = heard.clone();
+                tokio::spawn(async move {
+                    if is_tls {
+                        let Ok(tls) = acceptor().accept(tcp).await else { return };
+                        let _ = talk(BufStream::new(tls), manners, &heard, true).await;
+                        return;
+                    }
+                    let Ok(Some(plain)) = talk(BufStream::new(tcp), manners, &heard, true).await else { return };
+                    let Ok(tls) = acceptor().accept(plain.into_inner()).await else { return };
+                    heard.lock().expect("unpoisoned").push("TLS".into());
+                    let _ = talk(BufStream::new(tls), manners, &heard, false).await;
+                });
+            }
+        });
+        sink
+    }
+
+    fn transport(&self, query: &str) -> Transport {
+        transport(&format!("smtp://{}{query}", self.address))
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().expect("unpoisoned").clone()
+    }
+}
+
+fn transport(url: &str) -> Transport {
+    let timeouts = Timeouts { connect: SHORT, command: SHORT, data: SHORT, finish: SHORT };
+    Transport::parse(url, "news.example.org", timeouts).expect("a transport")
+}
+
+fn acceptor() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_file(PEM).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(PEM).expect("a key");
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
+    TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key).expect("a configuration")))
+}
+
+/// Until the other side goes, or says STARTTLS and may.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: BufStream<S>,
+    manners: Manners,
+    heard: &Mutex<Vec<String>>,
+    greets: bool,
+) -> std::io::Result<Option<BufStream<S>>> {
+    let mut command = String::from(if greets { "GREETING" } else { "" });
+    let mut mail = None;
+    loop {
+        if !command.is_empty() {
+            heard.lock().expect("unpoisoned").push(command.clone());
+            match manners(command.lines().last().unwrap_or_default()) {
+                Say(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
+                Hang => pending().await,
+                HangUp => return Ok(None),
+            }
+            stream.flush().await?;
+            if command == "STARTTLS" {
+                return Ok(Some(stream));
+            }
+            mail = (command == "DATA").then(String::new);
+        }
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        command = match &mut mail {
+            Some(text) if line == ".\r\n" => std::mem::take(text) + ".",
+            Some(text) => {
+                *text += line.strip_prefix('.').unwrap_or(&line);
+                String::new()
+            }
+            None => line.trim_end().into(),
+        };
+    }
+}
+
+async fn send(connection: &mut Connection, to: &str) -> Outcome {
+    let to = EmailAddress::parse(to).expect("an address");
+    connection.send(&Envelope { from: "back@localhost", to: &to, file: "1" }, MAIL).await
+}
+
+async fn connected(transport: &Transport) -> Connection {
+    transport.connect().await.unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+#[tokio::test]
+async fn a_mail_arrives_byte_by_byte_and_the_connection_serves_the_next() {
+    let sink = Sink::open(polite, false).await;
+    let mut connection = connected(&sink.transport("?tls=none")).await;
+    for to in ["ada@example.org", "\"odd one\"@example.org", "grüße@example.org"] {
+        assert_eq!(send(&mut connection, to).await, Outcome::Accepted { reply: "250 2.0.0 ok".into() });
+    }
+    connection.close().await;
+    let kept = format!("{}.", std::str::from_utf8(MAIL).expect("UTF-8"));
+    let heard = sink.heard();
+    assert_eq!(
+        heard[..7],
+        [
+            "GREETING",
+            "EHLO news.example.org",
+            "EHLO news.example.org",
+            "MAIL FROM:<back@localhost> SIZE=34",
+            "RCPT TO:<ada@example.org>",
+            "DATA",
+            &kept
+        ]
+    );
+    assert!(heard.contains(&"RCPT TO:<\"odd one\"@example.org>".into()));
+    assert_eq!(heard[11..], ["MAIL FROM:<back@localhost> SIZE=34 SMTPUTF8", "RCPT TO:<grüße@example.org>", "DATA", &kept, "QUIT"]);
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_connection_for_the_next_mail_and_a_421_does_not() {
+    let sink = Sink::open(
+        |heard| match heard {
+            "RCPT TO:<later@example.org>" => Say("451 4.2.1 not now"),
+            "RCPT TO:<gone@example.org>" => Say("550-5.1.1 <GONE@example.org>\r\n550 5.1.1 no such user"),
+            "RCPT TO:<policy@example.org>" => Say("550 5.7.1 not you"),
+            "RCPT TO:<bye@example.org>" => Say("421 4.3.2 closing"),
+            _ => polite(heard),
+        },
+        false,
+    )
+    .await;
+    let mut connection = connected(&sink.transport("?tls=none")).await;
+    assert_eq!(send(&mut connection, "later@example.org").await, Outcome::Later { reply: "451 4.2.1 not now".into(), about_us: false });
+    assert_eq!(
+        send(&mut connection, "gone@example.org").await,
+        Outcome::BadAddress { reply: "550 5.1.1 <g***@e***.org> no such user".into() }
+    );
+    assert_eq!(send(&mut connection, "policy@example.org").await, Outcome::Refused { reply: "550 5.7.1 not you".into(), about_us: true });
+    assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
+    assert_eq!(sink.heard().iter().filter(|heard| *heard == "RSET").count(), 3);
+    assert!(connection.is_usable());
+    assert_eq!(send(&mut connection, "bye@example.org").await, Outcome::Later { reply: "421 4.3.2 closing".into(), about_us: true });
+    assert!(!connection.is_usable());
+    assert_eq!(sink.heard().iter().filter(|heard| *heard == "GREETING").count(), 1);
+}
+
+#[tokio::test]
+async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
+    let before: [Manners; 6] = [
+        |heard| if heard.starts_with("MAIL") { Hang } else { polite(heard) },
+        |heard| if heard.starts_with("MAIL") { HangUp } else { polite(heard) },
+        |heard| if heard.starts_with("RCPT") { Hang } else { polite(heard) },
+        |heard| if heard.starts_with("RCPT") { HangUp } else { polite(heard) },
+        |heard| if heard == "DATA" { Hang } else { polite(heard) },
+        |heard| if heard == "DATA" { Say("250 what") } else { polite(heard) },
+    ];
+    let after: [Manners; 3] = [
+        |heard| if heard == "." { Hang } else { polite(heard) },
+        |heard| if heard == "." { HangUp } else { polite(heard) },
+        |heard| if heard == "." { Say("nonsense") } else { polite(heard) },
+    ];
+    for (number, manners) in before.into_iter().chain(after).enumerate() {
+        let sink = Sink::open(manners, false).await;
+        let mut connection = connected(&sink.transport("?tls=none")).await;
+        let outcome = send(&mut connection, "ada@example.org").await;
+        match number < before.len() {
+            true => assert!(matches!(outcome, Outcome::Later { about_us: true, .. }), "{number}: {outcome:?}"),
+            false => assert!(matches!(outcome, Outcome::InDoubt { .. }), "{number}: {outcome:?}"),
+        }
+        assert!(!connection.is_usable(), "{number}: nobody knows what it is at");
+    }
+}
+
+#[tokio::test]
+async fn a_send_that_was_given_up_closes_its_connection() {
+    let sink = Sink::open(|heard| if heard == "." { Hang } else { polite(heard) }, false).await;
+    let mut connection = connected(&sink.transport("?tls=none")).await;
+    let _ = tokio::time::timeout(SHORT / 3, send(&mut connection, "ada@example.org")).await;
+    assert!(!connection.is_usable());
+}
+
+#[tokio::test]
+async fn no_connection_is_a_sentence_that_says_why() {
+    let faults: [(Manners, &str); 6] = [
+        (|_| Hang, "broke off: no answer within 300ms"),
+        (|_| HangUp, "broke off"),
+        (|_| Say("554 5.7.1 not you"), "refused us: 554 5.7.1 not you"),
+        (|heard| if heard.starts_with("EHLO") { Hang } else { polite(heard) }, "broke off: no answer within 300ms"),
+        (
+            |heard| if heard.starts_with("AUTH") { Say("535 5.7.8 AHVzZXIAU2VDckV0 is wrong") } else { polite(heard) },
+            "refused our login: 535",
+        ),
+        (|heard| if heard.starts_with("AUTH") { Hang } else { polite(heard) }, "broke off: no answer within 300ms"),
+    ];
+    for (manners, expected) in faults {
+        let sink = Sink::open(manners, false).await;
+        for security in ["none", "opportunistic"] {
+            let fault =
+                transport(&format!("smtp://user:SeCrEt@{}?tls={security}", sink.address)).connect().await.err().expect("no connection");
+            assert!(fault.outcome_words.contains(expected), "{fault}");
+            assert!(!fault.outcome_words.contains("SeCrEt") && !fault.outcome_words.contains("U2VDckV0"), "{fault}");
+            assert_eq!(fault.is_login(), expected.contains("login"));
+        }
+    }
+    let fault = transport("smtp://127.0.0.1:1").connect().await.err().expect("no connection");
+    assert!(
+        fault.is_network() && fault.outcome_words.starts_with("cannot reach the SMTP server at 127.0.0.1:1: Connection refused"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn a_password_goes_only_over_tls_that_is_trusted() {
+    let sink = Sink::open(polite, false).await;
+    let url = format!("smtp://user:SeCrEt@{}?tls=required", sink.address);
+    let fault = transport(&url).connect().await.err().expect("an unknown certificate");
+    assert!(fault.is_tls() && fault.outcome_words.contains("its certificate is not trusted"), "{fault}");
+    assert!(!sink.heard().iter().any(|heard| heard.starts_with("AUTH")));
+
+    let mut connection = connected(&transport(&format!("{url}&tls_ca={PEM}"))).await;
+    assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
+    let heard = sink.heard();
+    let place = |word: &str| heard.iter().position(|heard| heard.starts_with(word)).expect("heard");
+    assert!(place("STARTTLS") < place("TLS") && place("TLS") < place("AUTH") && place("AUTH") < place("MAIL"), "{heard:?}");
+
+    let implicit = Sink::open(polite, true).await;
+    let url = format!("smtps://user:SeCrEt@{}", implicit.address);
+    assert!(transport(&url).connect().await.err().is_some_and(|fault| fault.is_tls()));
+    let mut connection = connected(&transport(&format!("{url}?tls_ca={PEM}"))).await;
+    assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
+}
+
+#[tokio::test]
+async fn without_a_password_any_tls_is_better_than_none_unless_more_is_demanded() {
+    let sink = Sink::open(polite, false).await;
+    assert!(matches!(send(&mut connected(&sink.transport("")).await, "ada@example.org").await, Outcome::Accepted { .. }));
+    assert!(sink.heard().contains(&"TLS".into()));
+
+    let old = Sink::open(|heard| if heard.starts_with("EHLO") { Say("250 sink") } else { polite(heard) }, false).await;
+    assert!(matches!(send(&mut connected(&old.transport("")).await, "ada@example.org").await, Outcome::Accepted { .. }));
+    let refused = send(&mut connected(&old.transport("")).await, "grüße@example.org").await;
+    assert!(matches!(refused, Outcome::Refused { about_us: false, .. }), "it has no SMTPUTF8: {refused:?}");
+    let fault = old.transport("?tls=required").connect().await.err().expect("no TLS");
+    assert!(fault.is_tls() && fault.outcome_words.contains("offers no STARTTLS"), "{fault}");
+}
+
+#[tokio::test]
+async fn an_answer_from_before_the_handshake_is_not_read_after_it() {
+    let sink = Sink::open(|heard| if heard == "STARTTLS" { Say("220 go\r\n250 evil") } else { polite(heard) }, false).await;
+    let fault = sink.transport(&format!("?tls=required&tls_ca={PEM}")).connect().await.err().expect("no connection");
+    assert!(fault.is_tls() && fault.outcome_words.contains("somebody stands in between"), "{fault}");
+}

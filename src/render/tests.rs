@@ -1,0 +1,233 @@
+use super::email;
+use super::fixture::*;
+use super::page;
+use super::page::DigestEntry;
+use super::page::MailRow;
+use super::page::MailView;
+use super::page::SignUpForm;
+use super::text;
+use crate::domain::catalogue::Matchup;
+use crate::domain::digest::Content;
+use crate::domain::letter::Rendered;
+use crate::domain::letter::TOKEN_HOLE;
+
+/// Every page with this content on it, by name.
+fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
+    let (site, form) = (site(), SignUpForm { email: words, problem: Some(words) });
+    let matchups: Vec<Matchup> = content.items.iter().map(|item| item.matchup.clone()).collect();
+    let first = &matchups[0];
+    let entry = DigestEntry { slot: content.slot, published_at: now(), titles: vec![words.into()] };
+    let row = MailRow { name: words.into(), to: words.into(), subject: words.into(), date: Some(now()), size: 4096 };
+    let text = Some(format!("{words} https://verdicts.example/confirm/x \"<img>"));
+    let mail = MailView { row: row.clone(), from: words.into(), headers: words.into(), text, has_html: true };
+    let pages = [
+        ("front", page::front(&site, &matchups, &form)),
+        ("check_inbox", page::check_inbox(&site)),
+        ("confirm", page::confirm(&site, words)),
+        ("confirmed", page::confirmed(&site)),
+        ("link_expired", page::link_expired(&site, &form)),
+        ("unsubscribe", page::unsubscribe(&site, words)),
+        ("goodbye", page::goodbye(&site)),
+        ("comparison", page::comparison(&site, first, &matchups, &form)),
+        ("tool", page::tool(&site, &first.left, &matchups)),
+        ("digests", page::digests(&site, std::slice::from_ref(&entry))),
+        ("digest", page::digest(&site, content, now(), &form)),
+        ("problem", page::problem(&site, words, words)),
+        ("mailbox", page::mailbox(&site, std::slice::from_ref(&row))),
+        ("mailbox_mail", page::mailbox_mail(&site, &mail)),
+        ("feed", page::feed(&site, &[(entry, content.clone())], now())),
+    ];
+    pages.into_iter().map(|(name, page)| (name, page.expect(name))).collect()
+}
+
+fn page_of(name: &str, matchup: Matchup) -> String {
+    let pages = pages_of(&content([matchup]), "token");
+    pages.into_iter().find(|(page, _)| *page == name).expect("such a page").1
+}
+
+fn digest_of(matchups: impl IntoIterator<Item = Matchup>) -> Rendered {
+    email::digest(&site(), &content(matchups)).expect("a digest")
+}
+
+fn links_of_html(html: &str) -> Vec<&str> {
+    html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+fn links_of_text(text: &str) -> Vec<&str> {
+    text.split_whitespace().filter(|word| word.contains("://")).collect()
+}
+
+#[test]
+fn hostile_content_is_escaped_in_every_page_and_mail() {
+    let content = content([hostile(1), hostile(2)]);
+    let mail = email::digest(&site(), &content).expect("a digest");
+    let mut seen = pages_of(&content, &hostile_text());
+    seen.push(("mail", mail.html.clone()));
+    for (name, html) in &seen {
+        for raw in ["<img", "<script", "javascript:", "href=\"\"", "\u{1b}Bcc"] {
+            assert!(!html.contains(raw), "{name} holds {raw:?}");
+        }
+    }
+    assert!(seen.iter().filter(|(name, _)| ["mail", "comparison", "tool"].contains(name)).all(|(_, html)| html.contains("{{ 7*7 }}")));
+    for shown in [&mail.subject, &mail.html, &mail.text] {
+        assert!(!shown.contains(['\u{202E}', '\u{1b}', '\u{FFFE}', '\r']), "only holes are left of what is no text");
+    }
+    assert!(!mail.subject.contains(['\n', TOKEN_HOLE]) && mail.subject.chars().count() <= 90, "{:?}", mail.subject);
+}
+
+#[test]
+fn pages_obey_a_policy_that_forbids_inline_styles_and_scripts() {
+    for (name, page) in pages_of(&content([matchup(1)]), "x") {
+        assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("<script"), "{name}");
+        assert!(name == "feed" || page.contains(&page::stylesheet().path), "{name}");
+    }
+}
+
+#[test]
+fn the_hole_of_a_token_stands_in_its_links_and_nowhere_else() {
+    let digest = digest_of([matchup(1), hostile(1)]);
+    let link = format!("https://verdicts.example/unsubscribe/{TOKEN_HOLE}");
+    assert!(digest.html.contains(&format!("href=\"{link}\"")) && digest.text.contains(&format!("\n{link}\n")));
+    assert_eq!([&digest.html, &digest.text].map(|part| part.matches(TOKEN_HOLE).count()), [1, 1]);
+
+    let confirmation = email::confirmation(&site(), "3 days").expect("a mail");
+    let link = format!("https://verdicts.example/confirm/{TOKEN_HOLE}");
+    assert_eq!([&confirmation.html, &confirmation.text].map(|part| part.matches(&link).count()), [2, 1]);
+    assert!(confirmation.text.contains("after 3 days"));
+}
+
+#[test]
+fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
+    let many = (1..=12).map(matchup);
+    for mail in [digest_of(many), digest_of([hostile(1)]), email::confirmation(&site(), "3 days").expect("a mail")] {
+        let links = links_of_html(&mail.html);
+        assert!(!links.is_empty() && links.iter().all(|link| link.starts_with("https://verdicts.example/")));
+        assert_eq!(links, links_of_text(&mail.text));
+    }
+}
+
+#[test]
+fn a_mail_is_never_so_long_that_it_is_clipped() {
+    let usual = digest_of((1..=5).map(matchup));
+    assert!((15_000..45_000).contains(&usual.html.len()), "{}", usual.html.len());
+    for count in [1, 5, 8, 60] {
+        let mail = digest_of((1..=count).map(hostile));
+        assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{count}: {} and {}", mail.html.len(), mail.text.len());
+        assert!(mail.html.contains("SHIP 3 to 2"), "{count}: no comparison is shown in full");
+    }
+}
+
+#[test]
+fn lines_of_a_text_part_have_78_columns_but_links_are_whole() {
+    for mail in [digest_of((1..=9).map(matchup)), digest_of((1..=9).map(hostile)), digest_of([bare()])] {
+        for line in mail.text.lines() {
+            assert!(text::columns(line) <= 78 || line.starts_with("https://") && !line.contains(' '), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_review_says_so_wherever_reviews_stand() {
+    let mail = digest_of([matchup(1)]);
+    assert!(mail.html.contains("No panel take"));
+    assert!(mail.text.contains("Founder         72 ship                         No panel take"), "{}", mail.text);
+    for name in ["comparison", "tool", "digest"] {
+        assert!(page_of(name, matchup(1)).contains("No panel take"), "{name}");
+    }
+}
+
+#[test]
+fn a_tool_of_which_nothing_is_known_is_shown_as_such() {
+    let mail = digest_of([bare()]);
+    let lead = "One comparison, two tools: 2 without a verdict.";
+    for (part, verdict) in [
+        (mail.html, "NO VERDICT YET"),
+        (mail.text, "NO VERDICT YET"),
+        (page_of("comparison", bare()), "No verdict yet"),
+        (page_of("digest", bare()), "NO VERDICT YET"),
+    ] {
+        for words in [verdict, "No community votes yet", "Not stated"] {
+            assert!(part.contains(words), "{words} is not in {part}");
+        }
+        assert!(!part.contains("0 %") && !part.contains("0 to 0"));
+        assert!(verdict == "No verdict yet" || part.contains(lead));
+    }
+    let none = email::digest(&site(), &content([])).expect("an empty digest");
+    assert!(none.text.contains("Nothing new this week."));
+}
+
+#[test]
+fn what_is_invented_is_labelled_in_both_parts_and_on_every_page_that_shows_it() {
+    let sampled = |mut matchup: Matchup| {
+        matchup.left.tool.sample = true;
+        matchup
+    };
+    for (matchup, expected) in [(sampled(matchup(1)), true), (matchup(1), false)] {
+        let mail = digest_of([matchup.clone()]);
+        let mut parts = vec![("html", mail.html), ("text", mail.text)];
+        parts.extend(["front", "comparison", "tool", "digest", "feed"].map(|name| (name, page_of(name, matchup.clone()))));
+        for (name, part) in parts {
+            assert_eq!(part.contains("Sample") && part.contains("invented"), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_digest_quotes_the_most_decided_ship_and_skip_in_whole_sentences() {
+    let text = digest_of([matchup(1)]).text;
+    assert!(
+        text.contains("\"It runs in an hour. No keys, no limits, e.g. none at all.\"\n    Builder on Llama 1, 82 of 100: ship"),
+        "{text}"
+    );
+    assert!(text.contains("Skeptic on Mistral Small 3.1, 30 of 100: skip"), "{text}");
+    assert!(!text.contains("third sentence"));
+}
+
+#[test]
+fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
+    let subject = |matchups: Vec<Matchup>| digest_of(matchups).subject;
+    assert_eq!(subject((1..=5).map(matchup).collect()), "Llama 1 or Mistral Small 3.1? And 4 more verdicts");
+    assert_eq!(subject(vec![matchup(1)]), "Llama 1 or Mistral Small 3.1?");
+    let mut long = matchup(1);
+    long.left.tool.name = "A tool with a name as long as a short sentence about nothing".into();
+    assert_eq!(
+        subject(vec![long.clone(), matchup(2)]),
+        "A tool with a name as long as a short sentence about nothing or Mistral Small 3.1?"
+    );
+    long.right.tool.name = long.left.tool.name.clone();
+    let both = "A tool with a name as long as… or A tool with a name as long as…? And 1 more verdict";
+    assert_eq!(subject(vec![long, matchup(2)]), both);
+}
+
+#[test]
+fn what_is_agreed_to_stands_word_for_word_beside_the_button() {
+    let sentence = page::consent_sentence(&site());
+    for name in ["front", "link_expired", "comparison", "digest"] {
+        assert!(page_of(name, matchup(1)).contains(&sentence), "{name}");
+    }
+}
+
+#[test]
+fn a_page_behind_a_token_has_one_button_to_its_own_address_and_is_not_found_by_search() {
+    for name in ["confirm", "unsubscribe"] {
+        let page = page_of(name, matchup(1));
+        assert!(page.contains(&format!("<form method=\"post\" action=\"/{name}/token\"><button")), "{page}");
+        assert_eq!(page.matches("<button").count(), 1, "{name}");
+    }
+    for name in ["confirm", "unsubscribe", "confirmed", "goodbye", "link_expired", "check_inbox", "problem"] {
+        let page = page_of(name, matchup(1));
+        assert!(page.contains("<meta name=\"robots\" content=\"noindex\">") && !page.contains("canonical"), "{name}");
+    }
+    assert!(page_of("front", matchup(1)).contains("<link rel=\"canonical\" href=\"https://verdicts.example/\">"));
+}
+
+#[test]
+fn texts_are_cut_between_words_and_sentences() {
+    assert_eq!(text::shorten("one two three four", 12), "one two…");
+    assert_eq!(text::shorten(&"x".repeat(50), 10), format!("{}…", "x".repeat(9)));
+    assert_eq!(text::shorten("fits", 4), "fits");
+    assert_eq!(text::sentences("Version 3.1 vs. Version 4. Then \"more.\" And more.", 100), "Version 3.1 vs. Version 4. Then \"more.\"");
+    assert_eq!(text::sentences("A very long first sentence without an end in sight", 20), "A very long first…");
+    assert_eq!(text::wrap(&format!("ab https://x.example/{} cd", "y".repeat(20)), 10)[1], format!("https://x.example/{}", "y".repeat(20)));
+    assert_eq!(text::wrap("漢字漢字漢字", 10), ["漢字漢字漢", "字"]);
+}

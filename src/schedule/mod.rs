@@ -1,0 +1,42 @@
+//! Floor 5: the clock's door. A tick wakes the use case `tick`; the database says what is due.
+//!
+//! tokio-cron-scheduler only rings once a minute, in UTC, where it needs to know nothing of time zones: it freezes a
+//! zone's offset when a job is made, never makes up a lost tick, and lets jobs overlap. When something is due follows
+//! from `domain::timetable` and the database, so a missed ring, a second process or a restart changes nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_cron_scheduler::Job;
+use tokio_cron_scheduler::JobScheduler;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::app::Failure;
+
+/// At every full minute.
+const EVERY_MINUTE: &str = "0 * * * * *";
+
+/// Does what is due, now and every minute, one tick after the other, until told to stop.
+///
+/// # Errors
+/// When the scheduler cannot start.
+pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> {
+    let fault = |error: tokio_cron_scheduler::JobSchedulerError| Failure::because(format!("The scheduler failed: {error}."));
+    let bell = Arc::new(Notify::new());
+    let mut scheduler = JobScheduler::new().await.map_err(fault)?;
+    let ring = bell.clone();
+    let job = Job::new(EVERY_MINUTE, move |_, _| ring.notify_one()).map_err(fault)?;
+    scheduler.add(job).await.map_err(fault)?;
+    scheduler.start().await.map_err(fault)?;
+    while !stop.is_cancelled() {
+        if let Err(failure) = app.tick().await {
+            tracing::error!(cause = failure.cause(), "what was due waits for the next minute: {failure}");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = bell.notified() => {}
+        }
+    }
+    scheduler.shutdown().await.map_err(fault)
+}

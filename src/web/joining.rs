@@ -1,0 +1,148 @@
+//! Joining: the form, and the button in the mail.
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use serde::Deserialize;
+
+use super::Web;
+use super::answer::Page;
+use super::answer::Problem;
+use super::guard::Allowed;
+use super::guard::wants_json;
+use super::pages::front_with;
+use crate::app::joining::ConfirmLink;
+use crate::app::joining::Origin;
+use crate::domain::address::EmailAddress;
+use crate::render::page;
+use crate::render::page::SignUpForm;
+
+/// Token pages: nobody learns the address from a link on them, and no cache keeps them.
+pub(super) const PRIVATE: [(header::HeaderName, &str); 2] = [(header::REFERRER_POLICY, "no-referrer"), (header::CACHE_CONTROL, "no-store")];
+
+/// The longest name that is kept, in characters.
+const LONGEST_NAME: usize = 100;
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/subscribe", post(subscribe))
+        .route("/check-inbox", get(check_inbox))
+        .route("/confirm/{token}", get(look).post(confirm))
+}
+
+/// What somebody typed, or a program sent. `website` is a field that people do not see: what fills it in is no person.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    email: String,
+    name: String,
+    website: String,
+}
+
+async fn subscribe(
+    State(web): State<Web>,
+    Allowed(client): Allowed,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let json = wants_json(&headers);
+    let body = body.map_err(|rejection| too_large(&rejection).for_program(json))?;
+    let asked = read(&headers, &body).map_err(|problem| problem.for_program(json))?;
+    if !asked.website.is_empty() {
+        return Ok(check_your_inbox(json));
+    }
+    let email = match EmailAddress::parse(asked.email.trim()) {
+        Ok(email) => email,
+        Err(error) if json => {
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string()).for_program(true));
+        }
+        Err(error) => {
+            let words = error.to_string();
+            let page = front_with(&web, &SignUpForm { email: &asked.email, problem: Some(&words) }).await?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, [(header::CACHE_CONTROL, "no-store")], page).into_response());
+        }
+    };
+    let shown = page::consent_sentence(&web.app.site);
+    let source = if json { "api" } else { "web form" };
+    let name = asked.name.trim();
+    let name = (!name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then_some(name);
+    web.app.sign_up(&email, name, Origin { source, shown: &shown, client: Some(client) }).await?;
+    Ok(check_your_inbox(json))
+}
+
+/// The one answer to any valid address, known, new or suppressed.
+fn check_your_inbox(json: bool) -> Response {
+    match json {
+        true => (StatusCode::ACCEPTED, Json(serde_json::json!({ "status": "check_inbox" }))).into_response(),
+        false => Redirect::to("/check-inbox").into_response(),
+    }
+}
+
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "application/json" => serde_json::from_slice(body).map_err(|error| {
+            let sentence = format!("That is not the JSON expected here ({error}); send {{\"email\": \"ada@example.org\"}}.");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not understood", sentence)
+        }),
+        "" | "application/x-www-form-urlencoded" => {
+            let mut asked = Asked::default();
+            for (key, value) in url::form_urlencoded::parse(body) {
+                match &*key {
+                    "email" => asked.email = value.into_owned(),
+                    "name" => asked.name = value.into_owned(),
+                    "website" => asked.website = value.into_owned(),
+                    _ => {}
+                }
+            }
+            Ok(asked)
+        }
+        _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not understood", "Send a form (urlencoded) or JSON.")),
+    }
+}
+
+fn too_large(rejection: &BytesRejection) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", "That is more than a sign-up needs. Send just the address.")
+        }
+        status => Problem::new(status, "Not understood", "The request broke off. Try again."),
+    }
+}
+
+async fn check_inbox(State(web): State<Web>) -> Page {
+    Ok(Html(page::check_inbox(&web.app.site)?))
+}
+
+/// Shows the button and changes nothing: scanners follow links.
+async fn look(State(web): State<Web>, Path(token): Path<String>) -> Result<Response, Problem> {
+    answer(&web, web.app.look_at_confirm_link(&token), page::confirm(&web.app.site, &token)?)
+}
+
+async fn confirm(State(web): State<Web>, Path(token): Path<String>) -> Result<Response, Problem> {
+    answer(&web, web.app.confirm(&token).await?, page::confirmed(&web.app.site)?)
+}
+
+fn answer(web: &Web, link: ConfirmLink, good: String) -> Result<Response, Problem> {
+    Ok(match link {
+        ConfirmLink::Good => (PRIVATE, Html(good)).into_response(),
+        ConfirmLink::Over => {
+            let form = SignUpForm { email: "", problem: None };
+            (StatusCode::GONE, PRIVATE, Html(page::link_expired(&web.app.site, &form)?)).into_response()
+        }
+        ConfirmLink::Forged => (PRIVATE, Problem::bad_link()).into_response(),
+    })
+}

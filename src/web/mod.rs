@@ -1,0 +1,118 @@
+//! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
+//!
+//! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
+//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`joining`], [`leaving`], [`mailbox`],
+//! [`operations`].
+
+mod answer;
+mod guard;
+mod joining;
+mod leaving;
+mod mailbox;
+mod operations;
+mod pages;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::App;
+use crate::app::Failure;
+use guard::Allowance;
+
+/// The largest body that is read, in bytes: a sign-up is a hundred.
+const LARGEST_BODY: usize = 16 << 10;
+/// The longest that a request may take.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// No script at all, styles and pictures only of our own, forms only to us, and nobody may frame a page.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What every handler may ask for.
+#[derive(Clone)]
+struct Web {
+    app: Arc<App>,
+    allowance: Arc<Allowance>,
+}
+
+/// Answers requests on `listener` until told to stop, then finishes those that are under way.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), Failure> {
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let cut_off = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LONGEST).await;
+    };
+    tokio::select! {
+        result = served => result.map_err(|error| Failure::because(format!("The HTTP server failed: {error}."))),
+        () = cut_off => Ok(()),
+    }
+}
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    let web = Web { allowance: Arc::new(Allowance::new(app.settings.signup.per_client)), app };
+    Router::new()
+        .merge(pages::routes())
+        .merge(joining::routes())
+        .merge(leaving::routes())
+        .merge(mailbox::routes())
+        .merge(operations::routes())
+        .fallback(answer::not_found)
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(CatchPanicLayer::custom(answer::panicked))
+        .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
+        .with_state(web)
+}
+
+/// Headers that every answer carries, unless the handler knew better. Paths are not logged: some hold tokens.
+async fn protect(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<answer::Problem>() {
+        let given = std::mem::take(response.headers_mut());
+        response = problem.render(&web.app.site, given);
+    }
+    let class = match response.status().as_u16() / 100 {
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!("verdicts_requests_total", "status" => class).increment(1);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if web.app.settings.site.base_url.scheme() == "https" {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}

@@ -1,0 +1,108 @@
+//! The public pages.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use super::Web;
+use super::answer::Page;
+use super::answer::Problem;
+use crate::domain::Timestamp;
+use crate::domain::digest::Content;
+use crate::domain::slot::Slot;
+use crate::render::page;
+use crate::render::page::DigestEntry;
+use crate::render::page::SignUpForm;
+
+/// Comparisons on the front page.
+const LATEST: i64 = 12;
+/// Comparisons beside another one.
+const RELATED: i64 = 4;
+/// Comparisons on a tool's page.
+const OF_A_TOOL: i64 = 30;
+/// Digests in the archive: two years.
+const ARCHIVE: i64 = 104;
+/// Digests in the feed.
+const FEED: i64 = 20;
+
+const EMPTY: SignUpForm<'static> = SignUpForm { email: "", problem: None };
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/", get(front))
+        .route("/comparisons/{slug}", get(comparison))
+        .route("/tools/{slug}", get(tool))
+        .route("/digests", get(digests))
+        .route("/digests/{slot}", get(digest))
+        .route("/feed.xml", get(feed))
+        .route(&page::stylesheet().path, get(stylesheet))
+        .route("/robots.txt", get(robots))
+}
+
+async fn front(State(web): State<Web>) -> Page {
+    front_with(&web, &EMPTY).await
+}
+
+/// The front page with what was typed into its form, and what was wrong with it.
+pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
+    let latest = web.app.storage.latest(LATEST, web.app.now()).await?;
+    Ok(Html(page::front(&web.app.site, &latest, form)?))
+}
+
+async fn comparison(State(web): State<Web>, Path(slug): Path<String>) -> Page {
+    let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
+    let now = web.app.now();
+    let Some(matchup) = web.app.storage.matchup(&slug, now).await? else { return Err(Problem::not_found()) };
+    let tools = [&matchup.comparison.left, &matchup.comparison.right];
+    let related = web.app.storage.comparisons_of(tools, Some(&slug), RELATED, now).await?;
+    Ok(Html(page::comparison(&web.app.site, &matchup, &related, &EMPTY)?))
+}
+
+async fn tool(State(web): State<Web>, Path(slug): Path<String>) -> Page {
+    let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
+    let now = web.app.now();
+    let Some(contender) = web.app.storage.contender(&slug, now).await? else { return Err(Problem::not_found()) };
+    let comparisons = web.app.storage.comparisons_of([&slug, &slug], None, OF_A_TOOL, now).await?;
+    Ok(Html(page::tool(&web.app.site, &contender, &comparisons)?))
+}
+
+async fn digests(State(web): State<Web>) -> Page {
+    let archive = web.app.storage.archive(ARCHIVE).await?;
+    let entries: Vec<DigestEntry> = archive.iter().map(|(content, published_at)| entry(content, *published_at)).collect();
+    Ok(Html(page::digests(&web.app.site, &entries)?))
+}
+
+async fn digest(State(web): State<Web>, Path(slot): Path<String>) -> Page {
+    let Ok(slot) = slot.parse::<Slot>() else { return Err(Problem::not_found()) };
+    let Some((content, published_at)) = web.app.storage.frozen_content(slot).await? else { return Err(Problem::not_found()) };
+    Ok(Html(page::digest(&web.app.site, &content, published_at, &EMPTY)?))
+}
+
+async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
+    let archive = web.app.storage.archive(FEED).await?;
+    let updated = match archive.first() {
+        Some((_, published_at)) => *published_at,
+        None => web.app.storage.created_at().await?,
+    };
+    let entries: Vec<(DigestEntry, Content)> = archive.into_iter().map(|(content, at)| (entry(&content, at), content)).collect();
+    let text = page::feed(&web.app.site, &entries, updated)?;
+    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], text))
+}
+
+fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
+    DigestEntry { slot: content.slot, published_at, titles: content.items.iter().map(|item| item.matchup.title()).collect() }
+}
+
+/// Its address holds its hash, so it may be kept for ever.
+async fn stylesheet() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, page::stylesheet().text)
+}
+
+async fn robots() -> &'static str {
+    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\n"
+}

@@ -1,0 +1,364 @@
+//! One connection: SMTP as RFC 5321 has it, with the extensions the script offers.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use super::Received;
+use super::Shared;
+use super::body::Body;
+use super::script::Action;
+use super::script::LONGEST_MAIL;
+use super::script::Stage;
+use super::wire::Wire;
+
+const NAME: &str = "sink.test";
+
+/// Most recipients of one mail (RFC 5321 asks for 100 at least).
+const MOST_RECIPIENTS: usize = 1000;
+
+pub struct Session {
+    wire: Wire,
+    shared: Arc<Shared>,
+    connection: usize,
+    said_hello: bool,
+    logged_in: bool,
+    envelope: Option<Envelope>,
+}
+
+/// A transaction between MAIL and the final dot.
+struct Envelope {
+    from: String,
+    utf8: bool,
+    to: Vec<String>,
+}
+
+/// What comes after a reply.
+enum Next {
+    Listen,
+    Encrypt,
+    Hang,
+    /// As `Hang`, but reads nothing either.
+    Freeze,
+    /// Sends what was said, then closes.
+    Close,
+    /// Closes at once, unread input or not: the client sees a reset.
+    Drop,
+}
+
+impl Session {
+    pub async fn open(stream: TcpStream, connection: usize, shared: Arc<Shared>) -> io::Result<Session> {
+        let mut wire = Wire::new(stream)?;
+        if let (true, Some(tls)) = (shared.script.implicit_tls, &shared.tls) {
+            wire = wire.encrypt(tls).await?;
+        }
+        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, envelope: None })
+    }
+
+    pub async fn run(mut self) -> io::Result<()> {
+        let mut next = self.greet();
+        loop {
+            next = match next {
+                Next::Listen => {
+                    let line = self.wire.read_line().await?;
+                    self.obey(&line).await?
+                }
+                Next::Encrypt => {
+                    let Some(tls) = &self.shared.tls else { return Ok(()) };
+                    self.wire = self.wire.encrypt(tls).await?;
+                    // Nothing said in the clear counts (RFC 3207).
+                    (self.said_hello, self.logged_in, self.envelope) = (false, false, None);
+                    Next::Listen
+                }
+                Next::Hang => return self.wire.hang().await,
+                Next::Freeze => return self.wire.freeze().await,
+                Next::Close => return self.wire.close().await,
+                Next::Drop => return self.wire.flush().await,
+            }
+        }
+    }
+
+    fn greet(&mut self) -> Next {
+        match self.shared.script.turn(Stage::Greeting, "*") {
+            Some(Action::Reply(reply)) if !reply.starts_with('2') => self.say_and_close(reply),
+            Some(action) => self.act(action),
+            None => self.say(&format!("220 {NAME} ESMTP")),
+        }
+    }
+
+    async fn obey(&mut self, line: &str) -> io::Result<Next> {
+        self.shared.note_command(line);
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let verb = verb.to_ascii_uppercase();
+        if self.goes_on_too_soon(&verb) {
+            return Ok(self.say_and_close("503 5.5.0 improper use of SMTP command pipelining"));
+        }
+        Ok(match verb.as_str() {
+            "EHLO" | "HELO" if rest.is_empty() => self.say("501 5.5.4 who are you?"),
+            "EHLO" => self.hello_with_extensions(),
+            "HELO" => self.hello(&format!("250 {NAME}")),
+            "AUTH" => self.log_in(rest).await?,
+            "STARTTLS" => self.start_tls(),
+            "MAIL" => self.mail(rest),
+            "RCPT" => self.rcpt(rest),
+            "DATA" => self.data().await?,
+            "RSET" => {
+                self.envelope = None;
+                self.say("250 2.0.0 OK")
+            }
+            "NOOP" => self.say("250 2.0.0 OK"),
+            "VRFY" => self.say("252 2.1.5 send it and see"),
+            "QUIT" => self.say_and_close("221 2.0.0 bye"),
+            _ => self.say("500 5.5.2 unknown command"),
+        })
+    }
+
+    /// Whether the client sent more although it was not offered to, or after a command whose reply it must wait for
+    /// (RFC 2920, 3.1).
+    fn goes_on_too_soon(&self, verb: &str) -> bool {
+        let must_wait = matches!(verb, "EHLO" | "HELO" | "AUTH" | "STARTTLS" | "DATA");
+        (must_wait || !self.shared.script.offers("PIPELINING")) && !self.wire.unread().is_empty()
+    }
+
+    fn hello_with_extensions(&mut self) -> Next {
+        let script = &self.shared.script;
+        let mut lines = vec![NAME.to_owned()];
+        lines.extend(script.extensions.iter().cloned());
+        if self.may_encrypt() {
+            lines.push("STARTTLS".to_owned());
+        }
+        if script.login.is_some() && !self.may_encrypt() {
+            lines.push("AUTH PLAIN LOGIN".to_owned());
+        }
+        let last = lines.len() - 1;
+        let lines = lines.iter().enumerate().map(|(i, line)| format!("250{}{line}", if i < last { '-' } else { ' ' }));
+        self.hello(&lines.collect::<Vec<_>>().join("\r\n"))
+    }
+
+    fn hello(&mut self, reply: &str) -> Next {
+        self.said_hello = true;
+        self.envelope = None;
+        self.say(reply)
+    }
+
+    fn may_encrypt(&self) -> bool {
+        self.shared.script.starttls && !self.wire.is_encrypted()
+    }
+
+    fn start_tls(&mut self) -> Next {
+        if !self.may_encrypt() {
+            return self.say("503 5.5.1 STARTTLS is not offered");
+        }
+        self.say("220 2.0.0 go ahead");
+        Next::Encrypt
+    }
+
+    async fn log_in(&mut self, rest: &str) -> io::Result<Next> {
+        if self.shared.script.login.is_none() || self.may_encrypt() {
+            return Ok(self.say("503 5.5.1 AUTH is not offered"));
+        }
+        if !self.said_hello || self.logged_in || self.envelope.is_some() {
+            return Ok(self.say("503 5.5.1 not now"));
+        }
+        let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
+        let is_right = match mechanism.to_ascii_uppercase().as_str() {
+            "PLAIN" => self.log_in_plain(initial).await?,
+            "LOGIN" => self.log_in_login(initial).await?,
+            _ => return Ok(self.say("504 5.5.4 unknown mechanism")),
+        };
+        if let Some(action) = self.shared.script.turn(Stage::Login, "*") {
+            return Ok(self.act(action));
+        }
+        if !is_right {
+            return Ok(self.say("535 5.7.8 Authentication credentials invalid"));
+        }
+        self.logged_in = true;
+        Ok(self.say("235 2.7.0 welcome"))
+    }
+
+    async fn log_in_plain(&mut self, initial: &str) -> io::Result<bool> {
+        let answer = self.initial_or_asked(initial, "334 ").await?;
+        Ok(self.shared.script.login.as_ref().is_some_and(|login| login.plain.contains(&answer)))
+    }
+
+    /// The questions are `Username:` and `Password:` in base64.
+    async fn log_in_login(&mut self, initial: &str) -> io::Result<bool> {
+        let user = self.initial_or_asked(initial, "334 VXNlcm5hbWU6").await?;
+        let password = self.initial_or_asked("", "334 UGFzc3dvcmQ6").await?;
+        Ok(self.shared.script.login.as_ref().is_some_and(|login| login.user == user && login.password == password))
+    }
+
+    async fn initial_or_asked(&mut self, initial: &str, question: &str) -> io::Result<String> {
+        if !initial.is_empty() {
+            return Ok(initial.to_owned());
+        }
+        self.wire.write(question);
+        self.wire.read_line().await
+    }
+
+    fn mail(&mut self, rest: &str) -> Next {
+        if !self.said_hello || self.envelope.is_some() {
+            return self.say("503 5.5.1 not now");
+        }
+        if self.shared.script.login.is_some() && !self.logged_in {
+            return self.say("530 5.7.0 authentication required");
+        }
+        let Some((from, parameters)) = path(rest, "FROM:") else {
+            return self.say("501 5.5.4 MAIL FROM:<address>");
+        };
+        if let Some(fault) = self.fault_in(parameters) {
+            return self.say(fault);
+        }
+        let utf8 = parameters.split(' ').any(|parameter| parameter.eq_ignore_ascii_case("SMTPUTF8"));
+        if !utf8 && !from.is_ascii() {
+            return self.say("553 5.6.7 SMTPUTF8 was not asked for");
+        }
+        let action = self.shared.script.turn(Stage::MailFrom, "*").unwrap_or(Action::Reply("250 2.1.0 OK"));
+        if action.accepts('2') {
+            self.envelope = Some(Envelope { from: from.to_owned(), utf8, to: Vec::new() });
+        }
+        self.act(action)
+    }
+
+    /// The reply to parameters of MAIL that were not offered or are wrong.
+    fn fault_in(&self, parameters: &str) -> Option<&'static str> {
+        let fault = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let offered = |extension| self.shared.script.offers(extension);
+            let is_known = match name.to_ascii_uppercase().as_str() {
+                "SIZE" if value.parse().is_ok_and(|size: usize| size > LONGEST_MAIL) => return Some("552 5.3.4 message too big"),
+                "SIZE" => offered("SIZE"),
+                "BODY" => offered("8BITMIME"),
+                "SMTPUTF8" => offered("SMTPUTF8"),
+                "AUTH" => self.shared.script.login.is_some(),
+                _ => false,
+            };
+            (!is_known).then_some("555 5.5.4 unknown parameter")
+        };
+        parameters.split(' ').filter(|parameter| !parameter.is_empty()).find_map(fault)
+    }
+
+    fn rcpt(&mut self, rest: &str) -> Next {
+        let Some(envelope) = &mut self.envelope else {
+            return self.say("503 5.5.1 MAIL first");
+        };
+        let Some((to, "")) = path(rest, "TO:").filter(|(to, _)| !to.is_empty()) else {
+            return self.say("501 5.5.4 RCPT TO:<address>");
+        };
+        if !envelope.utf8 && !to.is_ascii() {
+            return self.say("553 5.6.7 SMTPUTF8 was not asked for");
+        }
+        if envelope.to.len() == MOST_RECIPIENTS {
+            return self.say("452 4.5.3 too many recipients");
+        }
+        let action = self.shared.script.turn(Stage::Recipient, local_part(to)).unwrap_or(Action::Reply("250 2.1.5 OK"));
+        if action.accepts('2') {
+            envelope.to.push(to.to_owned());
+        }
+        self.act(action)
+    }
+
+    async fn data(&mut self) -> io::Result<Next> {
+        let Some(envelope) = &self.envelope else {
+            return Ok(self.say("503 5.5.1 MAIL first"));
+        };
+        if envelope.to.is_empty() && !self.shared.script.says_354_to_nobody {
+            return Ok(self.say("554 5.5.1 no valid recipients"));
+        }
+        let action = self.turn_of(envelope, Stage::Data).unwrap_or(Action::Reply("354 end with a dot"));
+        // A refused DATA leaves the transaction open, as with Postfix: the client owes an RSET.
+        let Some(envelope) = self.envelope.take_if(|_| action.accepts('3')) else {
+            return Ok(self.act(action));
+        };
+        self.act(action);
+        self.wire.read_more().await?;
+        match self.turn_of(&envelope, Stage::InBody) {
+            Some(Action::Reply(reply)) => return Ok(self.say_and_close(reply)),
+            Some(Action::Hang) => return Ok(Next::Freeze),
+            Some(Action::Close) => return Ok(Next::Drop),
+            None => {}
+        }
+        let body = self.read_body().await?;
+        let delay = self.shared.script.delay;
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        Ok(self.take(envelope, body))
+    }
+
+    /// The first of the recipients for whom something unusual is to be done decides for all.
+    fn turn_of(&self, envelope: &Envelope, stage: Stage) -> Option<Action> {
+        envelope.to.iter().find_map(|to| self.shared.script.turn(stage, local_part(to)))
+    }
+
+    async fn read_body(&mut self) -> io::Result<Result<Vec<u8>, &'static str>> {
+        let mut body = Body::new();
+        loop {
+            let (used, is_whole) = body.read(self.wire.unread());
+            self.wire.skip(used);
+            if is_whole {
+                return Ok(body.finish());
+            }
+            self.wire.read_more().await?;
+        }
+    }
+
+    /// Answers the final dot. A mail is noted before its reply is sent: whoever has the reply finds the mail.
+    fn take(&mut self, envelope: Envelope, body: Result<Vec<u8>, &'static str>) -> Next {
+        let data = match body {
+            Err(fault) => return self.say(fault),
+            Ok(_) if envelope.to.is_empty() => return self.say("554 5.5.1 no valid recipients"),
+            Ok(data) => data,
+        };
+        let action = self.turn_of(&envelope, Stage::AfterBody).unwrap_or(Action::Reply("250 2.0.0 taken"));
+        if action.accepts('2') || !matches!(action, Action::Reply(_)) {
+            self.note(envelope, data);
+        }
+        self.act(action)
+    }
+
+    fn note(&self, envelope: Envelope, data: Vec<u8>) {
+        let (connection, tls) = (self.connection, self.wire.is_encrypted());
+        for to in envelope.to {
+            self.shared.note_mail(Received { from: envelope.from.clone(), to, data: data.clone(), connection, tls });
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Next {
+        match action {
+            Action::Reply(reply) => self.say(reply),
+            Action::Hang => Next::Hang,
+            Action::Close => Next::Drop,
+        }
+    }
+
+    /// A 421 is said by a server that closes.
+    fn say(&mut self, reply: &str) -> Next {
+        self.wire.write(reply);
+        if reply.starts_with("421") { Next::Close } else { Next::Listen }
+    }
+
+    fn say_and_close(&mut self, reply: &str) -> Next {
+        self.wire.write(reply);
+        Next::Close
+    }
+}
+
+impl Action {
+    fn accepts(self, first_digit: char) -> bool {
+        matches!(self, Action::Reply(reply) if reply.starts_with(first_digit))
+    }
+}
+
+/// The address and the parameters of `FROM:<address> parameters`.
+fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
+    let (said, rest) = rest.split_at_checked(keyword.len())?;
+    let rest = rest.trim().strip_prefix('<').filter(|_| said.eq_ignore_ascii_case(keyword))?;
+    rest.split_once("> ").or_else(|| Some((rest.strip_suffix('>')?, "")))
+}
+
+fn local_part(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(local_part, _)| local_part)
+}
