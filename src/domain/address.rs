@@ -20,8 +20,10 @@ impl EmailAddress {
         if text.chars().any(|c| c.is_control() || is_noncharacter(c)) {
             return Err(InvalidAddress("An address holds no control characters."));
         }
-        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| BAD_DOMAIN)?;
-        if !has_resolvable_shape(&domain) {
+        let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| BAD_DOMAIN)?;
+        // A domain that was ASCII already keeps its case, which the conversion would lower.
+        let domain = if ascii.eq_ignore_ascii_case(domain) { domain } else { ascii.as_str() };
+        if !has_resolvable_shape(domain) {
             return Err(BAD_DOMAIN);
         }
         let address = format!("{local}@{domain}");
@@ -154,6 +156,7 @@ mod tests {
     fn a_domain_becomes_a_labels_and_case_is_kept_but_not_compared() {
         let address = EmailAddress::parse("Ada@BÜCHER.example").expect("an address");
         assert_eq!(address.as_str(), "Ada@xn--bcher-kva.example");
+        assert_eq!(EmailAddress::parse("Ada@Example.ORG").expect("an address").as_str(), "Ada@Example.ORG");
         assert_eq!(address.key(), EmailAddress::parse("ada@xn--bcher-kva.EXAMPLE").expect("an address").key());
     }
 

@@ -41,9 +41,9 @@ mod tests {
 
     #[test]
     fn a_reply_is_kept_without_the_address_it_repeats() {
-        let to = EmailAddress::parse("Bob@Example.org").expect("an address");
+        let to = EmailAddress::parse("Bob@example.org").expect("an address");
         let envelope = Envelope { from: "", to: &to, file: "1" };
-        let reply = "550 5.1.1 <bob@example.org>: no such\r\nuser BOB@EXAMPLE.ORG";
+        let reply = "550 5.1.1 <bob@example.org>: no such\r\nuser BOB@Example.ORG";
         assert_eq!(envelope.tidied(reply), "550 5.1.1 <B***@e***.org>: no such  user B***@e***.org");
         assert_eq!(envelope.tidied(&"ü".repeat(400)).len(), LONGEST_REPLY);
     }

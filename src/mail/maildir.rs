@@ -164,22 +164,24 @@ fn header_end(mail: &[u8]) -> usize {
 
 fn stored(name: String, mail: &[u8], size: u64) -> Stored {
     let headers = String::from_utf8_lossy(&mail[..header_end(mail)]).into_owned();
-    let message = MessageParser::default().parse(mail).unwrap_or_default();
-    let part = |is_html: bool| {
-        let part = if is_html { message.html_part(0) } else { message.text_part(0) };
-        match part.map(|part| &part.body) {
-            Some(PartType::Html(html)) if is_html => Some(html.to_string()),
-            Some(PartType::Text(text)) if !is_html => Some(text.to_string()),
-            _ => None,
-        }
+    // Not `unwrap_or_default`: mail-parser panics when an empty message is asked for its sender.
+    let message = MessageParser::default().parse(mail);
+    let message = message.as_ref();
+    let html = match message.and_then(|message| message.html_part(0)).map(|part| &part.body) {
+        Some(PartType::Html(html)) => Some(html.to_string()),
+        _ => None,
+    };
+    let text = match message.and_then(|message| message.text_part(0)).map(|part| &part.body) {
+        Some(PartType::Text(text)) => Some(text.to_string()),
+        _ => None,
     };
     Stored {
-        from: mailbox(message.from()),
-        to: mailbox(message.to()),
-        subject: message.subject().unwrap_or_default().to_string(),
-        date: message.date().and_then(|date| Timestamp::from_timestamp_secs(date.to_timestamp())),
-        html: part(true),
-        text: part(false),
+        from: mailbox(message.and_then(|message| message.from())),
+        to: mailbox(message.and_then(|message| message.to())),
+        subject: message.and_then(|message| message.subject()).unwrap_or_default().to_string(),
+        date: message.and_then(|message| message.date()).and_then(|date| Timestamp::from_timestamp_secs(date.to_timestamp())),
+        html,
+        text,
         name,
         size,
         headers,

@@ -57,7 +57,7 @@ pub(super) struct Login {
     pub password: String,
 }
 
-const EXPECTED: &str = "mail.transport must look like smtp://user:password@host:port?tls=none|opportunistic|required \
+const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportunistic|required \
      or smtps://user:password@host:port, with &tls_ca=FILE for roots of your own";
 
 impl Server {
@@ -213,7 +213,7 @@ mod tests {
             "smtp://host?tls=none&tls_ca=/SeCrEt",
         ] {
             let error = parse(text).err().unwrap_or_else(|| panic!("{text} is refused"));
-            assert!(error.starts_with("mail.transport must look like smtp://"), "{error}");
+            assert!(error.starts_with("expected smtp://"), "{error}");
             assert!(!error.contains("SeCrEt") && !error.contains("CrEt"), "{error}");
         }
         assert!(parse("smtp://host?tls=required&tls_ca=/nowhere.pem").err().is_some_and(|err| err.starts_with("tls_ca: /nowhere.pem")));

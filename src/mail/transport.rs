@@ -33,7 +33,7 @@ impl Transport {
             Some(("smtp" | "smtps", _)) => {
                 Server::parse(url, hello, timeouts).map(|server| Self(Way::Smtp(Box::new(server)))).map_err(InvalidTransport)
             }
-            _ => Err(InvalidTransport("mail.transport must be mailbox:DIR, smtp://HOST or smtps://HOST".into())),
+            _ => Err(InvalidTransport("expected mailbox:DIR, smtp://HOST or smtps://HOST".into())),
         }
     }
 
@@ -112,7 +112,7 @@ impl Connection {
     }
 }
 
-/// Why a text is no transport: a sentence that says what was expected, and shows nothing of what may be a password.
+/// Why a text is no transport: what was expected, with nothing in it of what may be a password. The caller names the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidTransport(String);

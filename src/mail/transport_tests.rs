@@ -20,7 +20,10 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::domain::address::EmailAddress;
 
-const SHORT: Duration = Duration::from_millis(300);
+/// For what never comes.
+const SHORT: Duration = Duration::from_millis(500);
+/// For what comes, on however busy a machine.
+const LONG: Duration = Duration::from_secs(20);
 const MAIL: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nend\r\n";
 const PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mail/tls_test.pem");
 
@@ -77,8 +80,8 @@ impl Sink {
         sink
     }
 
-    fn transport(&self, query: &str) -> Transport {
-        transport(&format!("smtp://{}{query}", self.address))
+    async fn connect(&self, query: &str) -> Connection {
+        connected(&format!("smtp://{}{query}", self.address)).await
     }
 
     fn heard(&self) -> Vec<String> {
@@ -86,9 +89,17 @@ impl Sink {
     }
 }
 
-fn transport(url: &str) -> Transport {
-    let timeouts = Timeouts { connect: SHORT, command: SHORT, data: SHORT, finish: SHORT };
+fn transport(url: &str, limit: Duration) -> Transport {
+    let timeouts = Timeouts { connect: limit, command: limit, data: limit, finish: limit };
     Transport::parse(url, "news.example.org", timeouts).expect("a transport")
+}
+
+async fn connected(url: &str) -> Connection {
+    transport(url, LONG).connect().await.unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+async fn fault(url: &str, limit: Duration) -> ConnectFault {
+    transport(url, limit).connect().await.err().expect("no connection")
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -111,13 +122,14 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         if !command.is_empty() {
             heard.lock().expect("unpoisoned").push(command.clone());
-            match manners(command.lines().last().unwrap_or_default()) {
-                Say(reply) => stream.write_all(format!("{reply}\r\n").as_bytes()).await?,
+            let reply = match manners(command.lines().last().unwrap_or_default()) {
+                Say(reply) => reply,
                 Hang => pending().await,
                 HangUp => return Ok(None),
-            }
+            };
+            stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
             stream.flush().await?;
-            if command == "STARTTLS" {
+            if command == "STARTTLS" && reply.starts_with("220") {
                 return Ok(Some(stream));
             }
             mail = (command == "DATA").then(String::new);
@@ -142,14 +154,10 @@ async fn send(connection: &mut Connection, to: &str) -> Outcome {
     connection.send(&Envelope { from: "back@localhost", to: &to, file: "1" }, MAIL).await
 }
 
-async fn connected(transport: &Transport) -> Connection {
-    transport.connect().await.unwrap_or_else(|fault| panic!("{fault}"))
-}
-
 #[tokio::test]
 async fn a_mail_arrives_byte_by_byte_and_the_connection_serves_the_next() {
     let sink = Sink::open(polite, false).await;
-    let mut connection = connected(&sink.transport("?tls=none")).await;
+    let mut connection = sink.connect("?tls=none").await;
     for to in ["ada@example.org", "\"odd one\"@example.org", "grüße@example.org"] {
         assert_eq!(send(&mut connection, to).await, Outcome::Accepted { reply: "250 2.0.0 ok".into() });
     }
@@ -185,7 +193,7 @@ async fn a_refusal_leaves_the_connection_for_the_next_mail_and_a_421_does_not() 
         false,
     )
     .await;
-    let mut connection = connected(&sink.transport("?tls=none")).await;
+    let mut connection = sink.connect("?tls=none").await;
     assert_eq!(send(&mut connection, "later@example.org").await, Outcome::Later { reply: "451 4.2.1 not now".into(), about_us: false });
     assert_eq!(
         send(&mut connection, "gone@example.org").await,
@@ -217,7 +225,8 @@ async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
     ];
     for (number, manners) in before.into_iter().chain(after).enumerate() {
         let sink = Sink::open(manners, false).await;
-        let mut connection = connected(&sink.transport("?tls=none")).await;
+        let transport = transport(&format!("smtp://{}?tls=none", sink.address), SHORT);
+        let mut connection = transport.connect().await.unwrap_or_else(|fault| panic!("{fault}"));
         let outcome = send(&mut connection, "ada@example.org").await;
         match number < before.len() {
             true => assert!(matches!(outcome, Outcome::Later { about_us: true, .. }), "{number}: {outcome:?}"),
@@ -230,35 +239,34 @@ async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
 #[tokio::test]
 async fn a_send_that_was_given_up_closes_its_connection() {
     let sink = Sink::open(|heard| if heard == "." { Hang } else { polite(heard) }, false).await;
-    let mut connection = connected(&sink.transport("?tls=none")).await;
-    let _ = tokio::time::timeout(SHORT / 3, send(&mut connection, "ada@example.org")).await;
+    let mut connection = sink.connect("?tls=none").await;
+    let _ = tokio::time::timeout(SHORT, send(&mut connection, "ada@example.org")).await;
     assert!(!connection.is_usable());
 }
 
 #[tokio::test]
 async fn no_connection_is_a_sentence_that_says_why() {
     let faults: [(Manners, &str); 6] = [
-        (|_| Hang, "broke off: no answer within 300ms"),
+        (|_| Hang, "broke off: no answer within 500ms"),
         (|_| HangUp, "broke off"),
         (|_| Say("554 5.7.1 not you"), "refused us: 554 5.7.1 not you"),
-        (|heard| if heard.starts_with("EHLO") { Hang } else { polite(heard) }, "broke off: no answer within 300ms"),
+        (|heard| if heard.starts_with("EHLO") { Hang } else { polite(heard) }, "broke off: no answer within 500ms"),
         (
             |heard| if heard.starts_with("AUTH") { Say("535 5.7.8 AHVzZXIAU2VDckV0 is wrong") } else { polite(heard) },
             "refused our login: 535",
         ),
-        (|heard| if heard.starts_with("AUTH") { Hang } else { polite(heard) }, "broke off: no answer within 300ms"),
+        (|heard| if heard.starts_with("AUTH") { Hang } else { polite(heard) }, "broke off: no answer within 500ms"),
     ];
     for (manners, expected) in faults {
         let sink = Sink::open(manners, false).await;
         for security in ["none", "opportunistic"] {
-            let fault =
-                transport(&format!("smtp://user:SeCrEt@{}?tls={security}", sink.address)).connect().await.err().expect("no connection");
+            let fault = fault(&format!("smtp://user:SeCrEt@{}?tls={security}", sink.address), SHORT).await;
             assert!(fault.outcome_words.contains(expected), "{fault}");
             assert!(!fault.outcome_words.contains("SeCrEt") && !fault.outcome_words.contains("U2VDckV0"), "{fault}");
             assert_eq!(fault.is_login(), expected.contains("login"));
         }
     }
-    let fault = transport("smtp://127.0.0.1:1").connect().await.err().expect("no connection");
+    let fault = fault("smtp://127.0.0.1:1", LONG).await;
     assert!(
         fault.is_network() && fault.outcome_words.starts_with("cannot reach the SMTP server at 127.0.0.1:1: Connection refused"),
         "{fault}"
@@ -269,11 +277,11 @@ async fn no_connection_is_a_sentence_that_says_why() {
 async fn a_password_goes_only_over_tls_that_is_trusted() {
     let sink = Sink::open(polite, false).await;
     let url = format!("smtp://user:SeCrEt@{}?tls=required", sink.address);
-    let fault = transport(&url).connect().await.err().expect("an unknown certificate");
-    assert!(fault.is_tls() && fault.outcome_words.contains("its certificate is not trusted"), "{fault}");
+    let refused = fault(&url, LONG).await;
+    assert!(refused.is_tls() && refused.outcome_words.contains("its certificate is not trusted"), "{refused}");
     assert!(!sink.heard().iter().any(|heard| heard.starts_with("AUTH")));
 
-    let mut connection = connected(&transport(&format!("{url}&tls_ca={PEM}"))).await;
+    let mut connection = connected(&format!("{url}&tls_ca={PEM}")).await;
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
     let heard = sink.heard();
     let place = |word: &str| heard.iter().position(|heard| heard.starts_with(word)).expect("heard");
@@ -281,28 +289,31 @@ async fn a_password_goes_only_over_tls_that_is_trusted() {
 
     let implicit = Sink::open(polite, true).await;
     let url = format!("smtps://user:SeCrEt@{}", implicit.address);
-    assert!(transport(&url).connect().await.err().is_some_and(|fault| fault.is_tls()));
-    let mut connection = connected(&transport(&format!("{url}?tls_ca={PEM}"))).await;
+    assert!(fault(&url, LONG).await.is_tls());
+    let mut connection = connected(&format!("{url}?tls_ca={PEM}")).await;
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
 }
 
 #[tokio::test]
 async fn without_a_password_any_tls_is_better_than_none_unless_more_is_demanded() {
     let sink = Sink::open(polite, false).await;
-    assert!(matches!(send(&mut connected(&sink.transport("")).await, "ada@example.org").await, Outcome::Accepted { .. }));
+    assert!(matches!(send(&mut sink.connect("").await, "ada@example.org").await, Outcome::Accepted { .. }));
     assert!(sink.heard().contains(&"TLS".into()));
 
+    let busy = Sink::open(|heard| if heard == "STARTTLS" { Say("454 4.7.0 not now") } else { polite(heard) }, false).await;
+    assert!(matches!(send(&mut busy.connect("").await, "ada@example.org").await, Outcome::Accepted { .. }));
+
     let old = Sink::open(|heard| if heard.starts_with("EHLO") { Say("250 sink") } else { polite(heard) }, false).await;
-    assert!(matches!(send(&mut connected(&old.transport("")).await, "ada@example.org").await, Outcome::Accepted { .. }));
-    let refused = send(&mut connected(&old.transport("")).await, "grüße@example.org").await;
+    assert!(matches!(send(&mut old.connect("").await, "ada@example.org").await, Outcome::Accepted { .. }));
+    let refused = send(&mut old.connect("").await, "grüße@example.org").await;
     assert!(matches!(refused, Outcome::Refused { about_us: false, .. }), "it has no SMTPUTF8: {refused:?}");
-    let fault = old.transport("?tls=required").connect().await.err().expect("no TLS");
+    let fault = fault(&format!("smtp://{}?tls=required", old.address), LONG).await;
     assert!(fault.is_tls() && fault.outcome_words.contains("offers no STARTTLS"), "{fault}");
 }
 
 #[tokio::test]
 async fn an_answer_from_before_the_handshake_is_not_read_after_it() {
     let sink = Sink::open(|heard| if heard == "STARTTLS" { Say("220 go\r\n250 evil") } else { polite(heard) }, false).await;
-    let fault = sink.transport(&format!("?tls=required&tls_ca={PEM}")).connect().await.err().expect("no connection");
+    let fault = fault(&format!("smtp://{}?tls=required&tls_ca={PEM}", sink.address), LONG).await;
     assert!(fault.is_tls() && fault.outcome_words.contains("somebody stands in between"), "{fault}");
 }

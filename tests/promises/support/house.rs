@@ -1,0 +1,191 @@
+//! The service in this process, with a clock that can be moved.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use reqwest::Response;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use verdicts::app::App;
+use verdicts::app::Clock;
+use verdicts::app::deliver::Progress;
+use verdicts::app::digests::Sent;
+use verdicts::app::document::Catalogue;
+use verdicts::app::document::Format;
+use verdicts::app::people::ImportTerms;
+use verdicts::config::Settings;
+use verdicts::domain::Timestamp;
+use verdicts::domain::slot::Slot;
+use verdicts::domain::subscriber::SubscriberState;
+
+use super::Place;
+use super::SmtpSink;
+use super::catalogue;
+
+/// A Tuesday in November.
+pub const START: &str = "2026-11-24T07:30:00Z";
+
+/// A running service. Dropped, it stops.
+pub struct House {
+    pub app: Arc<App>,
+    pub url: String,
+    pub place: Place,
+    pub stop: CancellationToken,
+    http: reqwest::Client,
+    shift: Arc<AtomicI64>,
+}
+
+impl House {
+    /// Opens the service with the local mailbox.
+    pub async fn open(place: Place) -> Self {
+        Self::open_with(place, |_| {}).await
+    }
+
+    /// Opens the service with `sink` as its relay.
+    pub async fn open_to(place: Place, sink: &SmtpSink) -> Self {
+        let url = sink.url();
+        Self::open_with(place, |settings| settings.mail.transport = url).await
+    }
+
+    /// Opens the service with settings of its own, on an up-to-date database. Only the pages run: a test calls for the
+    /// rest (`deliver`, `app.tick()`).
+    pub async fn open_with(place: Place, adapt: impl FnOnce(&mut Settings)) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut settings = settings_in(&place);
+        settings.site.listen = listener.local_addr().expect("an address");
+        settings.site.base_url = url.parse().expect("an address");
+        adapt(&mut settings);
+        let start: Timestamp = START.parse().expect("a moment");
+        let (began, shift) = (std::time::Instant::now(), Arc::new(AtomicI64::new(0)));
+        let moved = shift.clone();
+        let clock = Clock::new(move || start + TimeDelta::milliseconds(began.elapsed().as_millis() as i64 + moved.load(SeqCst)));
+        let app = App::open(settings, clock).await.expect("the service opens");
+        app.storage.migrate(app.now()).await.expect("the tables are made");
+        let stop = CancellationToken::new();
+        tokio::spawn(verdicts::web::serve(app.clone(), listener, stop.clone()));
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        Self { app, url, place, stop, http, shift }
+    }
+
+    /// Moves the clock on.
+    pub fn wait(&self, time: TimeDelta) {
+        self.shift.fetch_add(time.num_milliseconds(), SeqCst);
+    }
+
+    /// Sets the clock.
+    pub fn set_clock(&self, moment: &str) {
+        let moment: Timestamp = moment.parse().expect("a moment");
+        self.wait(moment - self.app.now());
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http.get(self.address(path)).send().await.expect("an answer")
+    }
+
+    pub async fn page(&self, path: &str) -> String {
+        let response = self.get(path).await;
+        assert!(response.status().is_success(), "GET {path}: {}", response.status());
+        response.text().await.expect("a page")
+    }
+
+    pub async fn post(&self, path: &str) -> Response {
+        self.http.post(self.address(path)).send().await.expect("an answer")
+    }
+
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.http.post(self.address(path)).form(fields).send().await.expect("an answer")
+    }
+
+    pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> Response {
+        self.http.post(self.address(path)).json(body).send().await.expect("an answer")
+    }
+
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.address(path))
+    }
+
+    fn address(&self, path: &str) -> String {
+        if path.starts_with("http") { path.into() } else { format!("{}{path}", self.url) }
+    }
+
+    /// Fills in the form on the front page.
+    pub async fn sign_up(&self, email: &str) -> Response {
+        self.post_form("/subscribe", &[("email", email), ("website", "")]).await
+    }
+
+    /// Puts people on the list as confirmed elsewhere: `name0@example.org`, ...
+    pub async fn enlist(&self, name: &str, count: usize) {
+        let rows: String = (0..count).map(|n| format!("{name}{n}@example.org\n")).collect();
+        self.enlist_all(&format!("email\n{rows}")).await;
+    }
+
+    /// Puts the people of a CSV file on the list as confirmed elsewhere.
+    pub async fn enlist_all(&self, csv: &str) {
+        let terms = ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
+        let report = self.app.import_subscribers(csv.as_bytes(), terms, |_| {}).await.expect("imported");
+        assert_eq!(report.added, report.read, "{report:?}");
+    }
+
+    /// Imports a catalogue in TOML.
+    pub async fn stock(&self, toml: &str) {
+        let catalogue = Catalogue::parse(toml, Format::Toml).expect("a catalogue");
+        self.app.import_catalogue(&catalogue).await.expect("imported");
+    }
+
+    /// Imports five comparisons, an hour to five hours old.
+    pub async fn stock_small(&self) {
+        self.stock(&catalogue::small(5, self.app.now())).await;
+    }
+
+    /// `digest send` now.
+    pub async fn send_digest(&self) -> Sent {
+        let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::default()));
+        self.app.send_digest(self.app.now(), &stop, &progress, |_| {}).await.expect("sent")
+    }
+
+    /// Runs the deliver role until `done` says so.
+    pub async fn deliver_while(&self, what: &str, done: impl AsyncFnMut() -> bool) {
+        let (app, stop) = (self.app.clone(), self.stop.child_token());
+        let token = stop.clone();
+        let sender = tokio::spawn(async move { app.deliver_until(&token).await });
+        super::until(what, done).await;
+        stop.cancel();
+        sender.await.expect("ended in order");
+    }
+
+    /// This week's slot.
+    pub fn slot(&self) -> Slot {
+        self.app.slot_at(self.app.now())
+    }
+
+    /// Where somebody stands; `None` if nobody knows them.
+    pub async fn state_of(&self, email: &str) -> Option<SubscriberState> {
+        let email = email.parse().expect("an address");
+        self.app.storage.person(&email).await.expect("an answer").map(|person| person.subscriber.state)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The defaults, but in the test's own place and impatient.
+pub fn settings_in(place: &Place) -> Settings {
+    let mut settings = Settings::default();
+    settings.database.url = place.database_url.clone();
+    settings.site.secret = vec!["a secret for tests only".into()];
+    settings.mail.transport = format!("mailbox:{}/mailbox", place.dir.path().display());
+    settings.mail.from = "Ship or Skip <news@verdicts.example>".into();
+    settings.mail.timeouts.connect = Duration::from_secs(2);
+    settings.mail.timeouts.command = Duration::from_secs(2);
+    settings.mail.timeouts.data = Duration::from_secs(2);
+    settings.mail.timeouts.finish = Duration::from_secs(2);
+    settings
+}

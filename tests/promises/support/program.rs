@@ -1,0 +1,131 @@
+//! The compiled program, as its user starts it.
+
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+use super::Place;
+
+/// How the program is started: in a folder of its own, on a database of its own.
+#[derive(Clone)]
+pub struct Program {
+    pub dir: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+/// What the program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Program {
+    pub fn in_place(place: &Place) -> Self {
+        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new() };
+        program.with("VERDICTS_DATABASE__URL", &place.database_url)
+    }
+
+    /// Sets an environment variable.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verdicts"));
+        command.args(arguments).current_dir(&self.dir);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        Said::from(self.command(arguments).stdin(Stdio::null()).output().expect("the program starts"))
+    }
+
+    /// Runs a command with something on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Said {
+        use std::io::Write as _;
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("a pipe").write_all(input).expect("written");
+        Said::from(child.wait_with_output().expect("it ends"))
+    }
+
+    /// Starts a command and leaves it running; what it says goes to `{name}.err` and `{name}.out` in its folder.
+    pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
+        let file = |ending: &str| std::fs::File::create(self.dir.join(format!("{name}.{ending}"))).expect("a file");
+        let child =
+            self.command(arguments).stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().expect("the program starts");
+        Running(child)
+    }
+}
+
+impl Said {
+    /// The JSON document on stdout.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Checks that it went well.
+    pub fn good(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A program that runs; dropped, it is killed.
+pub struct Running(Child);
+
+impl Running {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("buried");
+    }
+
+    /// SIGTERM, and its exit code once it has ended.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill");
+        assert!(sent.success());
+        self.0.wait().expect("buried").code()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a state").is_some()
+    }
+
+    /// Its exit code once it has ended by itself.
+    pub fn end(&mut self) -> Option<i32> {
+        self.0.wait().expect("buried").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
