@@ -57,7 +57,8 @@ impl App {
             tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
         }
         self.pick_if_due(now).await?;
-        self.publish_if_due(now).await
+        // The moment anew: what was just approved is due too.
+        self.publish_if_due(self.now()).await
     }
 
     async fn pick_if_due(&self, now: Timestamp) -> Result<(), Failure> {
@@ -176,8 +177,7 @@ impl App {
         let recipient = Recipient { to, token: "", message_id: &message_id, date: self.now() };
         self.digest_letter(&holes).fill(&recipient, &mut message);
         let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
-        let from = self.settings.mail.return_path.as_deref().unwrap_or_else(|| self.from.address());
-        let outcome = connection.send(&Envelope { from, to, file: &message_id }, &message).await;
+        let outcome = connection.send(&Envelope { from: &self.return_path, to, file: &message_id }, &message).await;
         connection.close().await;
         match outcome {
             Outcome::Accepted { reply } => Ok(reply),

@@ -74,6 +74,8 @@ pub struct App {
     pub(crate) transport: Transport,
     pub(crate) from: Mailbox,
     pub(crate) reply_to: Option<Mailbox>,
+    /// The envelope's sender: where bounces go.
+    pub(crate) return_path: String,
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
     pub(crate) breaker: breaker::Breaker,
@@ -100,6 +102,7 @@ impl App {
             transport: parts.transport,
             from: parts.from,
             reply_to: parts.reply_to,
+            return_path: parts.return_path,
             pick_times: parts.pick_times,
             send_times: parts.send_times,
             breaker: breaker::Breaker::default(),
@@ -137,6 +140,7 @@ pub(crate) struct Parts {
     pub transport: Transport,
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
+    pub return_path: String,
     pub pick_times: Timetable,
     pub send_times: Timetable,
 }
@@ -146,15 +150,15 @@ impl Parts {
         let mail = &settings.mail;
         let fault = |key: &str, error: &dyn std::fmt::Display| Failure::because(format!("{key}: {error}"));
         let mailbox = |key: &str, text: &str| Mailbox::parse(text).map_err(|error| fault(key, &error));
-        if let Some(path) = &mail.return_path {
-            mailbox("mail.return_path", path)?;
-        }
+        let from = mailbox("mail.from", &mail.from)?;
+        let return_path = mail.return_path.as_deref().map(|text| mailbox("mail.return_path", text)).transpose()?;
         let limits = &mail.timeouts;
         let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
         Ok(Self {
             transport: Transport::parse(&mail.transport, hello, timeouts).map_err(|error| fault("mail.transport", &error))?,
-            from: mailbox("mail.from", &mail.from)?,
+            return_path: return_path.as_ref().unwrap_or(&from).address().to_owned(),
+            from,
             reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
             pick_times: Timetable::parse(&settings.schedule.pick, settings.site.timezone)
                 .map_err(|error| fault("schedule.pick", &error))?,

@@ -93,7 +93,6 @@ impl App {
         });
         let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
         let arrived = self.storage.import_subscribers(&mut arrivals, terms.consent, &key_name, terms.dry_run, self.now()).await?;
-        drop(arrivals);
         if let Some(error) = broken {
             return Err(fault(error));
         }

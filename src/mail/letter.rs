@@ -31,7 +31,8 @@ pub struct Headers {
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// What fills each [`TOKEN_HOLE`]: at most [`TOKEN_LENGTH`] of base64url's characters; others are left out.
+    /// What fills each [`TOKEN_HOLE`]: [`TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
+    /// leaves the holes empty.
     pub token: &'a str,
     /// The `Message-ID`, without its angle brackets. A mail sent again keeps it.
     pub message_id: &'a str,
@@ -74,6 +75,9 @@ impl Letter {
 
     /// Writes the mail for one reader into `out`, whose old content goes and whose room is used again.
     pub fn fill(&self, recipient: &Recipient<'_>, out: &mut Vec<u8>) {
+        // Looked at once, copied into each hole.
+        let token = recipient.token.as_bytes();
+        let token = if token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) { token } else { b"" };
         out.clear();
         let mut done = 0;
         for &(at, hole) in &self.0.holes {
@@ -83,7 +87,7 @@ impl Letter {
                 Hole::To => out.extend_from_slice(recipient.to.as_str().as_bytes()),
                 Hole::Date => write_date(out, recipient.date),
                 Hole::MessageId => out.extend(recipient.message_id.bytes().filter(|b| b.is_ascii_graphic() && !b"<>".contains(b))),
-                Hole::Token => out.extend(recipient.token.bytes().filter(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))),
+                Hole::Token => out.extend_from_slice(token),
             }
         }
         out.extend_from_slice(&self.0.bytes[done..]);

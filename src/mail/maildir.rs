@@ -203,10 +203,8 @@ mod tests {
     use super::*;
 
     fn mail(subject: &str) -> Vec<u8> {
-        format!(
-            "From: Ship or Skip <news@localhost>\r\nTo: ada@example.org\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody\r\n"
-        )
-        .into_bytes()
+        let who = "From: Ship or Skip <news@localhost>\r\nTo: ada@example.org";
+        format!("{who}\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody\r\n").into_bytes()
     }
 
     #[tokio::test]

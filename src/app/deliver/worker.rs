@@ -76,8 +76,14 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
     let message_id = app.message_id(job.key);
     let date = ready.date.unwrap_or(job.queued_at);
     ready.letter.fill(&Recipient { to: &to, token: &token, message_id: &message_id, date }, buffer);
-    let from = app.settings.mail.return_path.as_deref().unwrap_or_else(|| app.from.address());
-    connection.send(&Envelope { from, to: &to, file: &message_id }, buffer).await
+    if !connection.is_usable() {
+        // It grew stale while it waited for work. Nothing was said yet, so there is nothing to doubt.
+        match connect(app).await {
+            Ok(fresh) => *connection = fresh,
+            Err(words) => return Outcome::Later { reply: words, about_us: true },
+        }
+    }
+    connection.send(&Envelope { from: &app.return_path, to: &to, file: &message_id }, buffer).await
 }
 
 /// What an outcome means for the ledger.
@@ -85,7 +91,6 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
     let retry = Retry { first: delta(app.settings.mail.retry.first), max_age: delta(app.settings.mail.retry.max_age) };
     let next = || retry.next(job.queued_at, now, job.attempts + 1, rand::random());
-    let reply = without_address(outcome.reply(), &job.email);
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
         Outcome::Later { .. } => next().map_or(Step::Failed, Step::Again),
@@ -97,8 +102,8 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         },
     };
     let reply = match (&step, &outcome) {
-        (Step::Failed, Outcome::Later { .. }) => format!("given up after {} attempts: {reply}", job.attempts + 1),
-        _ => reply,
+        (Step::Failed, Outcome::Later { reply, .. }) => format!("given up after {} attempts: {reply}", job.attempts + 1),
+        _ => outcome.reply().to_owned(),
     };
     if step != Step::Sent {
         tracing::info!(mailing = job.key.mailing, subscriber = job.key.subscriber, reply, step = step.name(), "not delivered");
@@ -112,29 +117,5 @@ fn bounced(app: &App, email: &str) -> Step {
     match (hash, key_name) {
         (Some(hash), Some(key_name)) => Step::Bounced { hash, key_name },
         _ => Step::Failed,
-    }
-}
-
-/// The server's words without the address it repeats: the ledger outlives an erasure, the address must not. Also kept short.
-fn without_address(reply: &str, email: &str) -> String {
-    let (lower, needle) = (reply.to_ascii_lowercase(), email.to_ascii_lowercase());
-    let mut clean = String::with_capacity(reply.len());
-    let mut from = 0;
-    while let Some(at) = lower[from..].find(&needle).filter(|_| !needle.is_empty()) {
-        clean.push_str(&reply[from..from + at]);
-        clean.push_str("(the address)");
-        from += at + needle.len();
-    }
-    clean.push_str(&reply[from..]);
-    clean.chars().take(300).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_ledger_keeps_the_servers_words_without_the_address() {
-        let clean = super::without_address("550 5.1.1 <Ada@Example.org>: no ada@example.org here", "ada@example.org");
-        assert_eq!(clean, "550 5.1.1 <(the address)>: no (the address) here");
-        assert_eq!(super::without_address("ü", ""), "ü");
     }
 }

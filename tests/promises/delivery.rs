@@ -1,0 +1,335 @@
+//! What a server's answer does to a delivery, and to nobody else.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use verdicts::app::deliver::Ending;
+use verdicts::app::digests::Sent;
+use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::digest::DigestState;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::storage::ledger::Tally;
+
+use crate::journey::link;
+use crate::support::Behaviour;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::on_both;
+use crate::support::until;
+
+/// A service with `count` people on its list (`r0@example.org`, ...), a catalogue, and that relay.
+async fn house_of(count: usize, place: Place, sink: &SmtpSink) -> House {
+    let house = House::open_to(place, sink).await;
+    house.stock_small().await;
+    house.enlist("r", count).await;
+    house
+}
+
+fn tally(sent: &Sent) -> Tally {
+    match sent {
+        Sent::Delivered(status, _) | Sent::Not(status, _) => status.tally,
+    }
+}
+
+fn ending(sent: &Sent) -> Ending {
+    match sent {
+        Sent::Delivered(_, ending) => ending.clone(),
+        Sent::Not(_, words) => panic!("nothing was sent: {words}"),
+    }
+}
+
+fn message_ids(sink: &SmtpSink, address: &str) -> Vec<String> {
+    let id = |data: &[u8]| mail_parser::MessageParser::default().parse(data).and_then(|m| m.message_id().map(String::from)).expect("an id");
+    sink.received_by(address).iter().map(|mail| id(&mail.data)).collect()
+}
+
+on_both! {
+    async fn a_temporary_refusal_is_tried_again_later_with_the_same_message(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r1", Behaviour::reply("451 4.3.0 try later").times(2))).await;
+        let house = house_of(3, place, &sink).await;
+
+        let first = house.send_digest().await;
+        assert_eq!((tally(&first).sent, tally(&first).queued, ending(&first)), (2, 1, Ending::Waits));
+        let again = house.send_digest().await;
+        assert_eq!((tally(&again).queued, sink.mails()), (1, 2), "not before its time");
+        house.wait(TimeDelta::minutes(7));
+        assert_eq!(tally(&house.send_digest().await).queued, 1, "refused once more");
+        house.wait(TimeDelta::minutes(7));
+        assert_eq!(tally(&house.send_digest().await).queued, 1, "the wait has doubled");
+        house.wait(TimeDelta::minutes(7));
+        let last = house.send_digest().await;
+        assert_eq!((tally(&last).sent, ending(&last)), (3, Ending::Final));
+        assert_eq!(sink.received_by("r1@example.org").len(), 1);
+    }
+
+    async fn what_is_refused_for_days_is_given_up_and_nobody_is_unsubscribed(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r0", "452 4.2.2 mailbox full")).await;
+        let house = house_of(1, place, &sink).await;
+        for _ in 0..30 {
+            house.send_digest().await;
+            house.wait(TimeDelta::hours(13));
+        }
+        let status = house.app.status("2026-W48".parse().expect("a slot")).await.expect("a status");
+        assert_eq!((status.tally.failed, status.digest.state), (1, DigestState::Sent));
+        assert!(status.failures[0].0.starts_with("given up after"), "{:?}", status.failures);
+        assert_eq!(house.state_of("r0@example.org").await, Some(SubscriberState::Active));
+    }
+
+    async fn a_bad_address_ends_that_subscription_and_no_other(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r1", "550 5.1.1 <r1@example.org> no such user")).await;
+        let house = house_of(3, place, &sink).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).failed, ending(&sent)), (2, 1, Ending::Final));
+        assert_eq!(house.state_of("r1@example.org").await, Some(SubscriberState::Bounced));
+        assert_eq!(house.state_of("r0@example.org").await, Some(SubscriberState::Active));
+        let status = house.app.status(house.slot()).await.expect("a status");
+        assert!(!status.failures[0].0.contains("r1@example.org"), "the ledger outlives an erasure: {:?}", status.failures);
+
+        house.sign_up("r1@example.org").await;
+        house.app.erase_subscriber(&"r1@example.org".parse().expect("an address")).await.expect("erased");
+        house.sign_up("r1@example.org").await;
+        assert_eq!(house.app.storage.waiting_confirmations().await.expect("a count"), 0, "it never gets mail again");
+    }
+
+    async fn a_policy_refusal_fails_the_mail_and_touches_nobody(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r0", "550 5.7.1 rejected by policy").after_body("r1", "554 5.6.0 content")).await;
+        let house = house_of(3, place, &sink).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).failed), (1, 2));
+        for reader in ["r0@example.org", "r1@example.org"] {
+            assert_eq!(house.state_of(reader).await, Some(SubscriberState::Active));
+        }
+    }
+
+    async fn a_relay_that_is_busy_closes_the_line_and_loses_nobody(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r2", Behaviour::reply("421 4.7.0 too many").times(1))).await;
+        let house = house_of(5, place, &sink).await;
+        let first = house.send_digest().await;
+        assert_eq!((tally(&first).sent, tally(&first).queued), (4, 1));
+        house.wait(TimeDelta::minutes(7));
+        assert_eq!(tally(&house.send_digest().await).sent, 5);
+        assert_eq!(sink.mails(), 5);
+    }
+
+    async fn a_wrong_smtp_password_unsubscribes_nobody_and_costs_no_attempt(place) {
+        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right")).await;
+        let (wrong, right) = (sink.url_as("news", "wr0ng-secret"), sink.url_as("news", "right"));
+        let reopened = Place { dir: tempfile::tempdir().expect("a folder"), database_url: place.database_url.clone() };
+        let house = House::open_with(place, |settings| settings.mail.transport = wrong).await;
+        house.stock_small().await;
+        house.enlist("r", 20).await;
+        let sent = house.send_digest().await;
+        let Ending::Trouble(words) = ending(&sent) else { panic!("{sent:?}") };
+        assert!(words.contains("535") && !words.contains("wr0ng-secret"), "{words}");
+        assert_eq!((tally(&sent).queued, tally(&sent).failed), (20, 0));
+        let house = House::open_with(reopened, |settings| settings.mail.transport = right).await;
+        house.wait(TimeDelta::minutes(1));
+        assert_eq!(tally(&house.send_digest().await).sent, 20);
+        assert_eq!(house.state_of("r7@example.org").await, Some(SubscriberState::Active));
+    }
+
+    async fn a_relay_that_is_down_is_said_and_costs_no_attempt(place) {
+        let mut sink = SmtpSink::start(Script::accept_all()).await;
+        sink.stop().await;
+        let house = house_of(20, place, &sink).await;
+        let sent = house.send_digest().await;
+        assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("127.0.0.1")), "{sent:?}");
+        assert_eq!(tally(&sent), Tally { queued: 20, ..Tally::default() });
+    }
+
+    async fn a_server_that_hangs_is_left_and_the_mail_goes_out_later(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r0", Behaviour::hang().times(1))).await;
+        let house = house_of(4, place, &sink).await;
+        let first = house.send_digest().await;
+        assert_eq!((tally(&first).sent, tally(&first).queued, tally(&first).uncertain), (3, 1, 0), "no final dot, no doubt");
+        house.wait(TimeDelta::minutes(7));
+        assert_eq!(tally(&house.send_digest().await).sent, 4);
+        assert_eq!(sink.mails(), 4);
+    }
+
+    async fn a_connection_lost_in_the_middle_of_the_body_loses_nobody(place) {
+        let sink = SmtpSink::start(Script::accept_all().in_body("r0", Behaviour::close().times(1))).await;
+        let house = house_of(4, place, &sink).await;
+        house.send_digest().await;
+        house.wait(TimeDelta::minutes(7));
+        let last = house.send_digest().await;
+        assert_eq!((tally(&last).sent, ending(&last)), (4, Ending::Final));
+        assert_eq!(sink.received_by("r0@example.org").len(), 1);
+    }
+
+    async fn a_connection_lost_after_the_final_dot_is_a_doubt_that_is_named_and_resent(place) {
+        let sink = SmtpSink::start(Script::accept_all().after_body("r0", Behaviour::close().times(1))).await;
+        let house = house_of(4, place, &sink).await;
+        let first = house.send_digest().await;
+        assert_eq!((tally(&first).sent, tally(&first).uncertain), (3, 1));
+        house.wait(TimeDelta::minutes(7));
+        let last = house.send_digest().await;
+        assert_eq!((tally(&last).sent, ending(&last)), (4, Ending::Final));
+        let ids = message_ids(&sink, "r0@example.org");
+        assert!(ids.len() == 2 && ids[0] == ids[1], "the extra copy is known as one: {ids:?}");
+        let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("of a digest");
+        assert_eq!((audit.faults, audit.doubts.len(), audit.doubts[0].attempts), (vec![], 1, 2));
+    }
+
+    async fn a_doubt_is_held_where_the_operator_wants_it_held(place) {
+        let sink = SmtpSink::start(Script::accept_all().after_body("r0", Behaviour::hang())).await;
+        let url = sink.url();
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = url;
+            settings.mail.in_doubt = InDoubt::Hold;
+        }).await;
+        house.stock_small().await;
+        house.enlist("r", 2).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).uncertain, ending(&sent)), (1, 1, Ending::Final));
+        house.wait(TimeDelta::days(2));
+        house.send_digest().await;
+        assert_eq!(sink.mails(), 2, "one each, however long one waits");
+    }
+
+    async fn a_pause_takes_hold_and_a_resumed_digest_goes_to_everybody_once(place) {
+        let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(20))).await;
+        let house = house_of(300, place, &sink).await;
+        let slot = house.slot();
+        house.deliver_while("a pause", async || {
+            if house.app.status(slot).await.is_err() {
+                house.set_clock("2026-11-24T09:00:30Z");
+                house.app.tick().await.expect("picked and published");
+            }
+            if sink.mails() < 30 {
+                return false;
+            }
+            house.app.pause_digest(slot).await.is_ok()
+        }).await;
+        let paused_at = sink.mails();
+        assert!(paused_at < 300, "a pause that came too late shows nothing");
+        let status = house.app.status(slot).await.expect("a status");
+        assert_eq!((status.digest.state, status.tally.sending, status.tally.sent as usize), (DigestState::Paused, 0, paused_at));
+        house.deliver_while("some looks of the sender", async || { tokio::time::sleep(Duration::from_millis(300)).await; true }).await;
+        assert_eq!(sink.mails(), paused_at, "paused is paused");
+        house.app.resume_digest(slot).await.expect("resumed");
+        assert_eq!(ending(&house.send_digest().await), Ending::Final);
+        assert_eq!(sink.mails(), 300);
+    }
+
+    async fn somebody_who_leaves_after_publishing_gets_nothing_and_the_ledger_says_why(place) {
+        let mut down = SmtpSink::start(Script::accept_all()).await;
+        down.stop().await;
+        let port = down.port();
+        let house = house_of(3, place, &down).await;
+        house.send_digest().await;
+        let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
+        house.app.storage.unsubscribe(reader.subscriber.id, "test", house.app.now()).await.expect("left");
+        let sink = SmtpSink::start_on(port, Script::accept_all()).await;
+        tokio::time::sleep(Duration::from_secs(6)).await; // the breaker's first pause
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).failed, sink.received_by("r1@example.org").len()), (2, 1, 0));
+        let status = house.app.status(house.slot()).await.expect("a status");
+        assert_eq!(status.failures, [("not sent: unsubscribed before it was sent".to_owned(), 1)]);
+    }
+
+    async fn a_confirmation_overtakes_a_digest_that_is_being_sent(place) {
+        let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(20))).await;
+        let house = house_of(600, place, &sink).await;
+        house.set_clock("2026-11-24T09:00:30Z");
+        house.app.tick().await.expect("picked and published");
+        let mut asked = false;
+        house.deliver_while("the confirmation", async || {
+            if sink.mails() >= 50 && !asked {
+                house.sign_up("new@example.org").await;
+                asked = true;
+            }
+            !sink.received_by("new@example.org").is_empty()
+        }).await;
+        let order: Vec<String> = sink.received().into_iter().map(|mail| mail.to).collect();
+        let place = order.iter().position(|to| to == "new@example.org").expect("there");
+        assert!(place < 400, "it came as number {place} of 601");
+        assert!(link(&sink.received_by("new@example.org")[0].data, "/confirm/").contains("/confirm/"));
+    }
+
+    async fn a_cancelled_digest_stops_for_good(place) {
+        let mut down = SmtpSink::start(Script::accept_all()).await;
+        down.stop().await;
+        let house = house_of(3, place, &down).await;
+        house.send_digest().await;
+        let status = house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        assert_eq!((status.digest.state, status.tally.failed), (DigestState::Cancelled, 3));
+        assert!(matches!(house.send_digest().await, Sent::Not(_, words) if words.contains("cancelled")));
+    }
+
+    async fn a_sender_that_was_given_up_for_dead_changes_nothing_any_more(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_of(2, place, &sink).await;
+        house.set_clock("2026-11-24T09:00:30Z");
+        house.app.tick().await.expect("picked and published");
+        let storage = &house.app.storage;
+        let now = house.app.now();
+        let slow = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
+        let jobs = storage.claim(slow, None, 10, now).await.expect("claimed");
+        let keys: Vec<_> = jobs.iter().map(|job| job.key).collect();
+        assert_eq!(storage.step(slow, &[], &keys[..1], now).await.expect("begun"), [true]);
+        let later = now + TimeDelta::seconds(61);
+        assert_eq!(storage.recover(&[], InDoubt::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
+        assert!(!storage.renew_sender(slow, later, None).await.expect("answered"), "it must stop");
+        let done = verdicts::storage::ledger::Done { key: keys[0], step: verdicts::storage::ledger::Step::Failed, reply: "late".into() };
+        assert_eq!(storage.step(slow, &[done], &keys[1..], later).await.expect("answered"), [false], "nothing more may go out");
+        house.wait(TimeDelta::minutes(2));
+        assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");
+    }
+}
+
+#[tokio::test]
+async fn mail_leaves_over_starttls_and_over_implicit_tls_with_a_login() {
+    for script in [Script::accept_all().offers_starttls(), Script::accept_all().implicit_tls()] {
+        let sink = SmtpSink::start(script.requires_login("news", "p@ss/word")).await;
+        let place = Place::sqlite();
+        let authority = place.dir.path().join("ca.pem");
+        let pem = base64_lines(&sink.certificate().expect("a certificate"));
+        std::fs::write(&authority, format!("-----BEGIN CERTIFICATE-----\n{pem}-----END CERTIFICATE-----\n")).expect("written");
+        let url = sink.url_as("news", "p@ss/word");
+        let joint = if url.contains('?') { '&' } else { '?' };
+        let house =
+            House::open_with(place, |settings| settings.mail.transport = format!("{url}{joint}tls_ca={}", authority.display())).await;
+        house.stock_small().await;
+        house.enlist("r", 3).await;
+        assert_eq!(tally(&house.send_digest().await).sent, 3);
+        assert!(sink.received().iter().all(|mail| mail.tls));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_stops_sending_and_says_so() {
+    let sink = SmtpSink::start(Script::accept_all().offers_starttls()).await;
+    let house = house_of(3, Place::sqlite(), &sink).await;
+    let sent = house.send_digest().await;
+    assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("certificate")), "{sent:?}");
+    assert_eq!((tally(&sent).queued, sink.mails()), (3, 0));
+}
+
+#[tokio::test]
+async fn sending_goes_on_by_itself_once_the_relay_is_back() {
+    let mut sink = SmtpSink::start(Script::accept_all()).await;
+    let port = sink.port();
+    sink.stop().await;
+    let house = house_of(3, Place::sqlite(), &sink).await;
+    house.set_clock("2026-11-24T09:00:30Z");
+    house.app.tick().await.expect("picked and published");
+    let mut back = None;
+    house
+        .deliver_while("all mails", async || {
+            if back.is_none() && house.app.status(house.slot()).await.is_ok_and(|status| !status.troubles.is_empty()) {
+                back = Some(SmtpSink::start_on(port, Script::accept_all()).await);
+            }
+            back.as_ref().is_some_and(|sink| sink.mails() == 3)
+        })
+        .await;
+    until("the trouble is over", async || house.app.status(house.slot()).await.is_ok_and(|status| status.troubles.is_empty())).await;
+}
+
+fn base64_lines(bytes: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    text.as_bytes().chunks(64).map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect()
+}
