@@ -25,7 +25,17 @@ const SHORT: Duration = Duration::from_millis(500);
 /// For what comes, on however busy a machine.
 const LONG: Duration = Duration::from_secs(20);
 const MAIL: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nend\r\n";
-const PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mail/tls_test.pem");
+
+/// The file with a certificate for this machine's own names, and its key, made for this run.
+fn pem() -> &'static str {
+    static FILE: std::sync::LazyLock<tempfile::NamedTempFile> = std::sync::LazyLock::new(|| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem())).expect("written");
+        file
+    });
+    FILE.path().to_str().expect("a path")
+}
 
 /// What a server does when it has heard something.
 #[derive(Clone, Copy)]
@@ -103,8 +113,8 @@ async fn fault(url: &str, limit: Duration) -> ConnectFault {
 }
 
 fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(PEM).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(PEM).expect("a key");
+    let certificate = CertificateDer::from_pem_file(pem()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(pem()).expect("a key");
     let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
     TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key).expect("a configuration")))
@@ -281,7 +291,7 @@ async fn a_password_goes_only_over_tls_that_is_trusted() {
     assert!(refused.is_tls() && refused.outcome_words.contains("its certificate is not trusted"), "{refused}");
     assert!(!sink.heard().iter().any(|heard| heard.starts_with("AUTH")));
 
-    let mut connection = connected(&format!("{url}&tls_ca={PEM}")).await;
+    let mut connection = connected(&format!("{url}&tls_ca={}", pem())).await;
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
     let heard = sink.heard();
     let place = |word: &str| heard.iter().position(|heard| heard.starts_with(word)).expect("heard");
@@ -290,7 +300,7 @@ async fn a_password_goes_only_over_tls_that_is_trusted() {
     let implicit = Sink::open(polite, true).await;
     let url = format!("smtps://user:SeCrEt@{}", implicit.address);
     assert!(fault(&url, LONG).await.is_tls());
-    let mut connection = connected(&format!("{url}?tls_ca={PEM}")).await;
+    let mut connection = connected(&format!("{url}?tls_ca={}", pem())).await;
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
 }
 
@@ -314,6 +324,6 @@ async fn without_a_password_any_tls_is_better_than_none_unless_more_is_demanded(
 #[tokio::test]
 async fn an_answer_from_before_the_handshake_is_not_read_after_it() {
     let sink = Sink::open(|heard| if heard == "STARTTLS" { Say("220 go\r\n250 evil") } else { polite(heard) }, false).await;
-    let fault = fault(&format!("smtp://{}?tls=required&tls_ca={PEM}", sink.address), LONG).await;
+    let fault = fault(&format!("smtp://{}?tls=required&tls_ca={}", sink.address, pem()), LONG).await;
     assert!(fault.is_tls() && fault.outcome_words.contains("somebody stands in between"), "{fault}");
 }
