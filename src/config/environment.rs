@@ -31,6 +31,7 @@ pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String
         let value = match defaults.find_value(&key) {
             Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
             Ok(Value::Array(..)) if text.trim_start().starts_with('[') => as_toml(&text),
+            Ok(Value::Dict(..)) if matches!(as_toml(&text), Value::Dict(..)) => as_toml(&text),
             Ok(Value::Dict(..)) | Err(_) => {
                 return Err(ConfigError(format!(
                     "The environment variable {name} names no setting; `verdicts config` lists them all, {key} is none of them."

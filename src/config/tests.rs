@@ -48,6 +48,13 @@ fn a_variable_overrides_the_file_and_the_file_the_default() {
 }
 
 #[test]
+fn a_whole_table_fits_into_a_variable_and_leaves_its_other_keys_alone() {
+    let s = loaded("", &[("VERDICTS_MAIL__RETRY", "{ first = \"2s\" }")]).expect("good").settings;
+    assert_eq!((s.mail.retry.first, s.mail.retry.max_age), (Duration::from_secs(2), days(4)));
+    assert!(refusal("", &[("VERDICTS_MAIL__RETRY", "2s")]).contains("VERDICTS_MAIL__RETRY"));
+}
+
+#[test]
 fn a_secret_may_be_one_text_or_a_list_and_is_never_shown() {
     let one = loaded("", &[("VERDICTS_SITE__SECRET", "1234567890123456")]).expect("good");
     let two = loaded("", &[("VERDICTS_SITE__SECRET", "[\"0123456789abcdef\", \"fedcba9876543210\"]")]).expect("good");

@@ -74,6 +74,9 @@ pub struct MailView {
     pub has_html: bool,
 }
 
+/// The site's icon, an SVG.
+pub const ICON: &str = include_str!("../../templates/web/icon.svg");
+
 /// The stylesheet of all pages.
 #[derive(Debug)]
 pub struct Stylesheet {

@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/digests/{slot}", get(digest))
         .route("/feed.xml", get(feed))
         .route(&page::stylesheet().path, get(stylesheet))
+        .route("/favicon.ico", get(icon))
         .route("/robots.txt", get(robots))
 }
 
@@ -101,6 +102,12 @@ fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
 async fn stylesheet() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
     (headers, page::stylesheet().text)
+}
+
+/// Browsers ask for it by this name and read it by its type.
+async fn icon() -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=604800")];
+    (headers, page::ICON)
 }
 
 async fn robots() -> &'static str {

@@ -1,0 +1,101 @@
+//! The mails as they go over the wire, whole: headers and both bodies. `UPDATE_SNAPSHOTS=1 cargo test` writes them anew;
+//! look at the difference before you commit it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+
+/// Holds a mail against `tests/snapshots/{name}.eml`, with what differs from run to run masked.
+fn matches_snapshot(name: &str, mail: &[u8], house: &House) {
+    let mut text = String::from_utf8(mail.to_vec()).expect("7 bit").replace("\r\n", "\n");
+    text = text.replace(&house.url, "http://verdicts.example").replace(&house.url.replace("http://", ""), "verdicts.example");
+    for (before, length) in [("/confirm/", 39), ("/unsubscribe/", 39)] {
+        text = masked(&text, before, length);
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.eml"));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, &text).expect("written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("a snapshot; UPDATE_SNAPSHOTS=1 makes it");
+    let text = unnumbered(&text);
+    let expected = unnumbered(&expected);
+    if text != expected {
+        let difference = similar::TextDiff::from_lines(&expected, &text).unified_diff().context_radius(2).to_string();
+        panic!("{name} is not what it was:\n{difference}");
+    }
+}
+
+/// Replaces the token behind `before`; in quoted-printable it stands on a line of its own.
+fn masked(text: &str, before: &str, length: usize) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(before) {
+        let (head, tail) = rest.split_at(at + before.len());
+        let token = tail.strip_prefix("=\n").unwrap_or(tail);
+        out.push_str(head);
+        out.push_str("TOKEN");
+        rest = &token[length.min(token.len())..];
+    }
+    out + rest
+}
+
+/// Without numbers and moments that are made anew each time.
+fn unnumbered(text: &str) -> String {
+    let line = |line: &str| match line.split_once(": ") {
+        Some((name @ ("Date" | "Message-ID"), _)) => format!("{name}: (its own)\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_and_a_digest_are_what_they_were() {
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
+        settings.mail.reply_to = Some("Die Redaktion für alle <editors@verdicts.example>".into());
+    })
+    .await;
+    house.stock_small().await;
+    house.sign_up("ada@example.org").await;
+    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
+    matches_snapshot("confirmation", &sink.received()[0].data, &house);
+    house.enlist("reader", 1).await;
+    house.send_digest().await;
+    let digest = sink.wait_for(2, Duration::from_secs(5)).await.remove(1);
+    matches_snapshot("digest", &digest.data, &house);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_carry_what_mail_programs_act_on() {
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.mail.return_path = Some("Bounces <bounces@verdicts.example>".into());
+        settings.mail.list_id = Some("weekly.verdicts.example".into());
+        settings.site.newsletter = "Verdikte der Woche – für alle\r\nBcc: eve@example.org".into();
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist_all("email\n\"\"\"odd one\"\"@example.org\"\nplain@example.org\n").await;
+    house.send_digest().await;
+    for received in sink.wait_for(2, Duration::from_secs(5)).await {
+        assert_eq!(received.from, "bounces@verdicts.example");
+        let mail = mail_parser::MessageParser::default().parse(&received.data).expect("a mail");
+        let header = |name: &str| mail.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+        assert!(header("List-Id").ends_with("<weekly.verdicts.example>"));
+        assert!(header("List-Unsubscribe").starts_with(&format!("<{}/unsubscribe/", house.url)));
+        assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+        assert!(header("Bcc").is_empty(), "no name makes a header");
+        assert!(mail.body_text(0).is_some() && mail.body_html(0).is_some());
+        assert!(received.data.split(|b| *b == b'\n').all(|line| line.len() <= 999));
+    }
+}
