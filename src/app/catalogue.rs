@@ -7,7 +7,7 @@ use super::App;
 use super::Failure;
 use super::document::Catalogue;
 use super::document::Format;
-use crate::storage::catalogue::Imported;
+use crate::storage::stocking::Imported;
 
 /// The sample catalogue, inside the program so that it needs no files to start. Every tool in it is invented.
 const SAMPLE: [(&str, &str); 7] = [

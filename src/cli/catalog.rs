@@ -8,7 +8,7 @@ use super::output::Output;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::catalogue;
-use crate::storage::catalogue::Counts;
+use crate::storage::stocking::Counts;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Catalog {

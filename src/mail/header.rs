@@ -7,8 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::letter::Draft;
-use super::letter::width;
+use super::draft::Draft;
+use super::draft::width;
 use super::mailbox::Mailbox;
 use crate::domain::letter::TOKEN_HOLE;
 

@@ -5,16 +5,14 @@ use std::io::Write;
 use chrono::Datelike;
 use chrono::Timelike;
 
+use super::draft::Draft;
+use super::draft::Hole;
 use super::header;
 use super::mailbox::Mailbox;
 use super::quoted;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_HOLE;
-
-/// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
-pub const TOKEN_LENGTH: usize = 39;
 
 /// What a mail's header says besides its subject and what [`Recipient`] adds.
 pub struct Headers {
@@ -22,7 +20,7 @@ pub struct Headers {
     pub from: Mailbox,
     /// Where answers go, when not there.
     pub reply_to: Option<Mailbox>,
-    /// More header lines, in this order: `List-Unsubscribe` and the like. A value may hold [`TOKEN_HOLE`]. A control
+    /// More header lines, in this order: `List-Unsubscribe` and the like. A value may hold [`crate::domain::letter::TOKEN_HOLE`]. A control
     /// character counts as a space; a word longer than 900 octets cannot stand in a header (RFC 5322 2.1.1) and is encoded.
     pub extra: Vec<(&'static str, String)>,
 }
@@ -31,7 +29,7 @@ pub struct Headers {
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// What fills each [`TOKEN_HOLE`]: [`TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
+    /// What fills each hole: [`super::TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
     /// leaves the holes empty.
     pub token: &'a str,
     /// The `Message-ID`, without its angle brackets. A mail sent again keeps it.
@@ -80,8 +78,8 @@ impl Letter {
         let token = if token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) { token } else { b"" };
         out.clear();
         let mut done = 0;
-        for &(at, hole) in &self.0.holes {
-            out.extend_from_slice(&self.0.bytes[done..at]);
+        for &(at, hole) in self.0.holes() {
+            out.extend_from_slice(&self.0.bytes()[done..at]);
             done = at;
             match hole {
                 Hole::To => out.extend_from_slice(recipient.to.as_str().as_bytes()),
@@ -90,7 +88,7 @@ impl Letter {
                 Hole::Token => out.extend_from_slice(token),
             }
         }
-        out.extend_from_slice(&self.0.bytes[done..]);
+        out.extend_from_slice(&self.0.bytes()[done..]);
     }
 }
 
@@ -101,47 +99,6 @@ fn write_date(out: &mut Vec<u8>, date: Timestamp) {
     let (day, year, hour, minute, second) = (date.day(), date.year(), date.hour(), date.minute(), date.second());
     // Writing into a Vec cannot fail.
     let _ = write!(out, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000");
-}
-
-/// What fills a hole.
-#[derive(Clone, Copy)]
-pub(super) enum Hole {
-    To,
-    Date,
-    MessageId,
-    Token,
-}
-
-/// A letter while it is written: bytes, and the places in them where something is put in later, in order.
-#[derive(Default)]
-pub(super) struct Draft {
-    bytes: Vec<u8>,
-    holes: Vec<(usize, Hole)>,
-}
-
-impl Draft {
-    pub(super) fn push(&mut self, text: &str) -> &mut Self {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self
-    }
-
-    pub(super) fn hole(&mut self, hole: Hole) -> &mut Self {
-        self.holes.push((self.bytes.len(), hole));
-        self
-    }
-
-    /// One character of a text with holes, which the caller knows to be a hole or ASCII; anything else would be raw 8bit.
-    pub(super) fn push_char(&mut self, c: char) {
-        match c {
-            TOKEN_HOLE => self.holes.push((self.bytes.len(), Hole::Token)),
-            _ => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
-        }
-    }
-}
-
-/// The columns that a character of a text with holes takes, written as it is.
-pub(super) fn width(c: char) -> usize {
-    if c == TOKEN_HOLE { TOKEN_LENGTH } else { 1 }
 }
 
 #[cfg(test)]

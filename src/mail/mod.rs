@@ -4,13 +4,14 @@
 //! In reading order:
 //!
 //! - `mailbox`: who a mail is from; `envelope`: who one is handed over for.
-//! - `letter`: a mail, encoded once and filled per reader. `header` folds and encodes its header lines (RFC 5322,
+//! - `letter`: a mail, encoded once and filled per reader; a `draft` while it is written. `header` folds and encodes its header lines (RFC 5322,
 //!   RFC 2047), `quoted` its bodies (RFC 2045).
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them;
 //!   `reply`: what the answers mean; `fault`: why there is no connection.
 
+mod draft;
 mod envelope;
 mod fault;
 mod header;
@@ -25,12 +26,12 @@ mod stream;
 mod tls;
 mod transport;
 
+pub use draft::TOKEN_LENGTH;
 pub use envelope::Envelope;
 pub use fault::ConnectFault;
 pub use letter::Headers;
 pub use letter::Letter;
 pub use letter::Recipient;
-pub use letter::TOKEN_LENGTH;
 pub use mailbox::InvalidMailbox;
 pub use mailbox::Mailbox;
 pub use maildir::Maildir;

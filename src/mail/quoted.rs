@@ -1,7 +1,7 @@
 //! Bodies as quoted-printable (RFC 2045 6.7), with holes that stay whole.
 
-use super::letter::Draft;
-use super::letter::width;
+use super::draft::Draft;
+use super::draft::width;
 use crate::domain::letter::TOKEN_HOLE;
 
 /// A line may have 76 columns; the last is kept for the `=` of a soft line break.

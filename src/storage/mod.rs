@@ -2,8 +2,8 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (opening, transactions, macros), [`catalogue`], [`subscribers`], [`people`], [`digests`], [`ledger`],
-//! [`audit`].
+//! this file (opening, transactions, macros), [`catalogue`], [`stocking`], [`subscribers`], [`people`], [`digests`],
+//! [`ledger`] with `senders`, [`audit`].
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -69,6 +69,8 @@ pub mod digests;
 mod ids;
 pub mod ledger;
 pub mod people;
+mod senders;
+pub mod stocking;
 pub mod subscribers;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

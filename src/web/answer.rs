@@ -14,7 +14,6 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 
 use super::Web;
-use super::guard::wants_json;
 use crate::app::Failure;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -126,6 +125,12 @@ impl From<RenderError> for Problem {
     fn from(error: RenderError) -> Self {
         Failure::from(error).into()
     }
+}
+
+/// Whether a program asks: it sends JSON, or wants it.
+pub fn wants_json(headers: &HeaderMap) -> bool {
+    let says = |name| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("application/json"));
+    says(header::CONTENT_TYPE) || says(header::ACCEPT)
 }
 
 /// No route fits.

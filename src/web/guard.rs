@@ -17,6 +17,7 @@ use governor::clock::DefaultClock;
 
 use super::Web;
 use super::answer::Problem;
+use super::answer::wants_json;
 use crate::config::Settings;
 
 /// Networks kept in mind at once before those that have their full allowance again are forgotten.
@@ -90,12 +91,6 @@ fn behind_proxies(peer: IpAddr, headers: &HeaderMap, settings: &Settings) -> IpA
         client = hop.to_canonical();
     }
     client
-}
-
-/// Whether a program asks: it sends JSON, or wants it.
-pub fn wants_json(headers: &HeaderMap) -> bool {
-    let says = |name| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("application/json"));
-    says(axum::http::header::CONTENT_TYPE) || says(axum::http::header::ACCEPT)
 }
 
 /// Guards the mailbox page: a mailbox transport on a loopback address, asked for by a loopback name. The name keeps out

@@ -1,4 +1,7 @@
-//! Every page of the site, the feed and the stylesheet.
+//! Every page of the site, the feed and the stylesheet. Past digests are in `archive`, captured mails in `captured`.
+
+mod archive;
+mod captured;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -13,16 +16,21 @@ use super::text::clean;
 use super::text::shorten;
 use super::view::Date;
 use super::view::Duel;
-use super::view::Lead;
 use super::view::Limits;
 use super::view::Opinion;
 use super::view::Side;
-use crate::domain::Timestamp;
 use crate::domain::catalogue::Contender;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Reviewer;
-use crate::domain::digest::Content;
-use crate::domain::slot::Slot;
+
+pub use archive::DigestEntry;
+pub use archive::digest;
+pub use archive::digests;
+pub use archive::feed;
+pub use captured::MailRow;
+pub use captured::MailView;
+pub use captured::mailbox;
+pub use captured::mailbox_mail;
 
 /// The sign-up form as it is shown: empty at first; refused, it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,49 +41,8 @@ pub struct SignUpForm<'a> {
     pub problem: Option<&'a str>,
 }
 
-/// A digest in a list.
-#[derive(Debug, Clone)]
-pub struct DigestEntry {
-    /// Its week.
-    pub slot: Slot,
-    /// When it was published.
-    pub published_at: Timestamp,
-    /// The titles of its comparisons.
-    pub titles: Vec<String>,
-}
-
-/// A captured mail in a list.
-#[derive(Debug, Clone)]
-pub struct MailRow {
-    /// Its file's name, which is its address below `/mailbox/`.
-    pub name: String,
-    /// Whom it is for.
-    pub to: String,
-    /// Its subject.
-    pub subject: String,
-    /// Its date, if it has one that can be read.
-    pub date: Option<Timestamp>,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-/// A captured mail.
-#[derive(Debug, Clone)]
-pub struct MailView {
-    /// What the list says of it.
-    pub row: MailRow,
-    /// Whom it is from.
-    pub from: String,
-    /// All its headers, as they stand.
-    pub headers: String,
-    /// Its text part, decoded.
-    pub text: Option<String>,
-    /// Whether it has an HTML part, shown in a frame from `/mailbox/{name}/html`.
-    pub has_html: bool,
-}
-
 /// The site's icon, an SVG.
-pub const ICON: &str = include_str!("../../templates/web/icon.svg");
+pub const ICON: &str = include_str!("../../../templates/web/icon.svg");
 
 /// The stylesheet of all pages.
 #[derive(Debug)]
@@ -89,7 +56,7 @@ pub struct Stylesheet {
 /// The stylesheet of all pages.
 pub fn stylesheet() -> &'static Stylesheet {
     static STYLESHEET: LazyLock<Stylesheet> = LazyLock::new(|| {
-        let text = include_str!("../../templates/web/style.css");
+        let text = include_str!("../../../templates/web/style.css");
         let hash = Sha256::digest(text).iter().take(6).fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -298,190 +265,4 @@ pub fn tool(site: &Site, contender: &Contender, comparisons: &[Matchup]) -> Resu
         side,
     };
     Ok(page.render()?)
-}
-
-/// A digest in a list, with its days in words.
-struct EntryView<'a> {
-    slot: Slot,
-    monday: Date,
-    published: Date,
-    published_at: String,
-    titles: &'a [String],
-}
-
-impl<'a> EntryView<'a> {
-    fn new(site: &Site, entry: &'a DigestEntry) -> Self {
-        Self {
-            slot: entry.slot,
-            monday: Date::monday(site, entry.slot),
-            published: Date::new(site, entry.published_at),
-            published_at: rfc3339(entry.published_at),
-            titles: &entry.titles,
-        }
-    }
-}
-
-fn rfc3339(moment: Timestamp) -> String {
-    moment.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
-#[derive(Template)]
-#[template(path = "web/digests.html", whitespace = "minimize")]
-struct Digests<'a> {
-    frame: Frame<'a>,
-    entries: Vec<EntryView<'a>>,
-}
-
-/// The past digests, as a list.
-pub fn digests(site: &Site, entries: &[DigestEntry]) -> Result<String, RenderError> {
-    let frame =
-        Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
-    Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect() }.render()?)
-}
-
-#[derive(Template)]
-#[template(path = "web/digest.html", whitespace = "minimize")]
-struct DigestPage<'a> {
-    frame: Frame<'a>,
-    monday: Date,
-    published: Date,
-    lead: Lead,
-    duels: Vec<Duel<'a>>,
-    sample: bool,
-    sign_up: FormView<'a>,
-}
-
-/// A past digest as a web page.
-pub fn digest(site: &Site, content: &Content, published_at: Timestamp, form: &SignUpForm<'_>) -> Result<String, RenderError> {
-    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::PAGE)).collect();
-    let lead = Lead::new(content, &duels);
-    let monday = Date::monday(site, content.slot);
-    let title = format!("{}, week of {}", site.newsletter, monday.words);
-    let page = DigestPage {
-        frame: Frame::public(site, &format!("/digests/{}", content.slot), title, &format!("{} {}", lead.count, lead.contest)),
-        monday,
-        published: Date::new(site, published_at),
-        lead,
-        duels,
-        sample: content.is_sample(),
-        sign_up: FormView::new(site, form),
-    };
-    Ok(page.render()?)
-}
-
-/// A mail in a list, with its date and size in words.
-struct RowView<'a> {
-    name: &'a str,
-    to: String,
-    subject: String,
-    date: String,
-    size: String,
-}
-
-impl<'a> RowView<'a> {
-    fn new(site: &Site, row: &'a MailRow) -> Self {
-        let date = row.date.map(|date| date.with_timezone(&site.timezone).format("%Y-%m-%d %H:%M %Z").to_string());
-        Self {
-            name: &row.name,
-            to: shorten(&row.to, 200),
-            subject: Some(shorten(&row.subject, 200)).filter(|subject| !subject.is_empty()).unwrap_or_else(|| "(no subject)".into()),
-            date: date.unwrap_or_else(|| "no date".into()),
-            size: format!("{}.{} KB", row.size / 1024, row.size % 1024 * 10 / 1024),
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "web/mailbox.html", whitespace = "minimize")]
-struct Mailbox<'a> {
-    frame: Frame<'a>,
-    rows: Vec<RowView<'a>>,
-}
-
-/// The captured mails, as a list.
-pub fn mailbox(site: &Site, rows: &[MailRow]) -> Result<String, RenderError> {
-    let frame = Frame::private(site, "Mailbox".into(), "Mail that was captured instead of sent.");
-    Ok(Mailbox { frame, rows: rows.iter().map(|row| RowView::new(site, row)).collect() }.render()?)
-}
-
-/// A stretch of a mail's text: words, or one of the site's own links.
-struct Piece<'a> {
-    text: &'a str,
-    is_link: bool,
-}
-
-#[derive(Template)]
-#[template(path = "web/mailbox_mail.html", whitespace = "minimize")]
-struct MailboxMail<'a> {
-    frame: Frame<'a>,
-    row: RowView<'a>,
-    from: String,
-    headers: &'a str,
-    text: Option<Vec<Piece<'a>>>,
-    has_html: bool,
-}
-
-/// One captured mail. Links of its text part that lead to this site can be followed.
-pub fn mailbox_mail(site: &Site, mail: &MailView) -> Result<String, RenderError> {
-    let row = RowView::new(site, &mail.row);
-    let page = MailboxMail {
-        frame: Frame::private(site, row.subject.clone(), "A mail that was captured instead of sent."),
-        row,
-        from: shorten(&mail.from, 200),
-        headers: &mail.headers,
-        text: mail.text.as_deref().map(|text| pieces(site, text)),
-        has_html: mail.has_html,
-    };
-    Ok(page.render()?)
-}
-
-fn pieces<'a>(site: &Site, text: &'a str) -> Vec<Piece<'a>> {
-    let start = site.link("/");
-    let words = text.split_inclusive(char::is_whitespace).flat_map(|word| {
-        let (bare, space) = word.split_at(word.trim_end().len());
-        [Piece { text: bare, is_link: bare.starts_with(&start) }, Piece { text: space, is_link: false }]
-    });
-    words.filter(|piece| !piece.text.is_empty()).collect()
-}
-
-#[derive(Template)]
-#[template(path = "web/feed.xml", whitespace = "minimize")]
-struct Feed<'a> {
-    site: &'a Site,
-    name: String,
-    updated: String,
-    entries: Vec<FeedEntry>,
-}
-
-struct FeedEntry {
-    url: String,
-    title: String,
-    updated: String,
-    html: String,
-}
-
-#[derive(Template)]
-#[template(path = "web/feed_entry.html", whitespace = "minimize")]
-struct FeedEntryHtml<'a> {
-    site: &'a Site,
-    lead: Lead,
-    duels: Vec<Duel<'a>>,
-    sample: bool,
-}
-
-/// The past digests as an Atom feed (RFC 4287).
-pub fn feed(site: &Site, entries: &[(DigestEntry, Content)], updated: Timestamp) -> Result<String, RenderError> {
-    let entries: Result<Vec<FeedEntry>, RenderError> = entries.iter().map(|(entry, content)| feed_entry(site, entry, content)).collect();
-    Ok(Feed { site, name: clean(&site.newsletter), updated: rfc3339(updated), entries: entries? }.render()?)
-}
-
-fn feed_entry(site: &Site, entry: &DigestEntry, content: &Content) -> Result<FeedEntry, RenderError> {
-    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::MAIL)).collect();
-    let html = FeedEntryHtml { site, lead: Lead::new(content, &duels), duels, sample: content.is_sample() };
-    Ok(FeedEntry {
-        url: site.link(&format!("/digests/{}", entry.slot)),
-        title: format!("{}, week of {}", clean(&site.newsletter), Date::monday(site, entry.slot).words),
-        updated: rfc3339(entry.published_at),
-        html: html.render()?,
-    })
 }

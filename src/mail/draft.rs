@@ -1,0 +1,57 @@
+//! A letter while it is written: bytes with holes, which `header` and `quoted` write into.
+
+use crate::domain::letter::TOKEN_HOLE;
+
+/// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
+pub const TOKEN_LENGTH: usize = 39;
+
+/// What fills a hole.
+#[derive(Clone, Copy)]
+pub(super) enum Hole {
+    To,
+    Date,
+    MessageId,
+    Token,
+}
+
+/// A letter while it is written: bytes, and the places in them where something is put in later, in order.
+#[derive(Default)]
+pub(super) struct Draft {
+    bytes: Vec<u8>,
+    holes: Vec<(usize, Hole)>,
+}
+
+impl Draft {
+    /// What is written as it goes out.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where something is put in, in order.
+    pub(super) fn holes(&self) -> &[(usize, Hole)] {
+        &self.holes
+    }
+
+    pub(super) fn push(&mut self, text: &str) -> &mut Self {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    pub(super) fn hole(&mut self, hole: Hole) -> &mut Self {
+        self.holes.push((self.bytes.len(), hole));
+        self
+    }
+
+    /// One character of a text with holes, which the caller knows to be a hole or ASCII; anything else would be raw 8bit.
+    pub(super) fn push_char(&mut self, c: char) {
+        match c {
+            TOKEN_HOLE => self.holes.push((self.bytes.len(), Hole::Token)),
+            _ => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
+        }
+    }
+}
+
+/// The columns that a character of a text with holes takes, written as it is.
+pub(super) fn width(c: char) -> usize {
+    if c == TOKEN_HOLE { TOKEN_LENGTH } else { 1 }
+}

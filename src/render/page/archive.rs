@@ -1,0 +1,139 @@
+//! Past digests: the list, each as a page, and the feed.
+
+use askama::Template;
+
+use super::FormView;
+use super::Frame;
+use super::SignUpForm;
+use crate::domain::Timestamp;
+use crate::domain::digest::Content;
+use crate::domain::slot::Slot;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::text::clean;
+use crate::render::view::Date;
+use crate::render::view::Duel;
+use crate::render::view::Lead;
+use crate::render::view::Limits;
+
+/// A digest in a list.
+#[derive(Debug, Clone)]
+pub struct DigestEntry {
+    /// Its week.
+    pub slot: Slot,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// The titles of its comparisons.
+    pub titles: Vec<String>,
+}
+
+/// A digest in a list, with its days in words.
+struct EntryView<'a> {
+    slot: Slot,
+    monday: Date,
+    published: Date,
+    published_at: String,
+    titles: &'a [String],
+}
+
+impl<'a> EntryView<'a> {
+    fn new(site: &Site, entry: &'a DigestEntry) -> Self {
+        Self {
+            slot: entry.slot,
+            monday: Date::monday(site, entry.slot),
+            published: Date::new(site, entry.published_at),
+            published_at: rfc3339(entry.published_at),
+            titles: &entry.titles,
+        }
+    }
+}
+
+fn rfc3339(moment: Timestamp) -> String {
+    moment.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+#[derive(Template)]
+#[template(path = "web/digests.html", whitespace = "minimize")]
+struct Digests<'a> {
+    frame: Frame<'a>,
+    entries: Vec<EntryView<'a>>,
+}
+
+/// The past digests, as a list.
+pub fn digests(site: &Site, entries: &[DigestEntry]) -> Result<String, RenderError> {
+    let frame =
+        Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
+    Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect() }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "web/digest.html", whitespace = "minimize")]
+struct DigestPage<'a> {
+    frame: Frame<'a>,
+    monday: Date,
+    published: Date,
+    lead: Lead,
+    duels: Vec<Duel<'a>>,
+    sample: bool,
+    sign_up: FormView<'a>,
+}
+
+/// A past digest as a web page.
+pub fn digest(site: &Site, content: &Content, published_at: Timestamp, form: &SignUpForm<'_>) -> Result<String, RenderError> {
+    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::PAGE)).collect();
+    let lead = Lead::new(content, &duels);
+    let monday = Date::monday(site, content.slot);
+    let title = format!("{}, week of {}", site.newsletter, monday.words);
+    let page = DigestPage {
+        frame: Frame::public(site, &format!("/digests/{}", content.slot), title, &format!("{} {}", lead.count, lead.contest)),
+        monday,
+        published: Date::new(site, published_at),
+        lead,
+        duels,
+        sample: content.is_sample(),
+        sign_up: FormView::new(site, form),
+    };
+    Ok(page.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "web/feed.xml", whitespace = "minimize")]
+struct Feed<'a> {
+    site: &'a Site,
+    name: String,
+    updated: String,
+    entries: Vec<FeedEntry>,
+}
+
+struct FeedEntry {
+    url: String,
+    title: String,
+    updated: String,
+    html: String,
+}
+
+#[derive(Template)]
+#[template(path = "web/feed_entry.html", whitespace = "minimize")]
+struct FeedEntryHtml<'a> {
+    site: &'a Site,
+    lead: Lead,
+    duels: Vec<Duel<'a>>,
+    sample: bool,
+}
+
+/// The past digests as an Atom feed (RFC 4287).
+pub fn feed(site: &Site, entries: &[(DigestEntry, Content)], updated: Timestamp) -> Result<String, RenderError> {
+    let entries: Result<Vec<FeedEntry>, RenderError> = entries.iter().map(|(entry, content)| feed_entry(site, entry, content)).collect();
+    Ok(Feed { site, name: clean(&site.newsletter), updated: rfc3339(updated), entries: entries? }.render()?)
+}
+
+fn feed_entry(site: &Site, entry: &DigestEntry, content: &Content) -> Result<FeedEntry, RenderError> {
+    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::MAIL)).collect();
+    let html = FeedEntryHtml { site, lead: Lead::new(content, &duels), duels, sample: content.is_sample() };
+    Ok(FeedEntry {
+        url: site.link(&format!("/digests/{}", entry.slot)),
+        title: format!("{}, week of {}", clean(&site.newsletter), Date::monday(site, entry.slot).words),
+        updated: rfc3339(entry.published_at),
+        html: html.render()?,
+    })
+}

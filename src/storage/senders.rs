@@ -1,0 +1,94 @@
+//! Who sends: each sender holds a row and renews it, and what it held is given to others when it dies.
+
+use super::Storage;
+use super::StorageError;
+use super::ids;
+use crate::domain::Timestamp;
+use crate::domain::delivery::InDoubt;
+
+impl Storage {
+    /// Enters a new sender of the process named `process`, silent no longer than until `expires_at`; answers its number.
+    pub async fn enter_sender(&self, process: &str, expires_at: Timestamp, now: Timestamp) -> Result<i64, StorageError> {
+        let mut tx = self.begin().await?;
+        let id = ids::fresh(now);
+        execute!(
+            tx,
+            "insert into senders (id, process, started_at, expires_at) values ($1, $2, $3, $4)",
+            id,
+            process,
+            now.timestamp_millis(),
+            expires_at.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Says that the sender lives, and what troubles it. `false`: it was given up, others have its work; it must stop.
+    pub async fn renew_sender(&self, id: i64, expires_at: Timestamp, trouble: Option<&str>) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let renewed =
+            execute!(tx, "update senders set expires_at = $2, trouble = $3 where id = $1", id, expires_at.timestamp_millis(), trouble)?;
+        tx.commit().await?;
+        Ok(renewed > 0)
+    }
+
+    /// The senders that are entered, with their processes: those alive, and those not known to be dead yet.
+    pub async fn senders(&self) -> Result<Vec<(i64, String)>, StorageError> {
+        let mut reader = self.read().await?;
+        Ok(all!(reader, "select id, process from senders order by id")?)
+    }
+
+    /// Takes a sender out and gives back what it claimed and did not begin.
+    pub async fn leave_sender(&self, id: i64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(tx, "update deliveries set sender_id = null where sender_id = $1 and state = 'queued'", id)?;
+        // One that still has a message out stays entered: it expires, and the message is found to be in doubt.
+        execute!(tx, "delete from senders where id = $1 and not exists (select 1 from deliveries where sender_id = $1)", id)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// What troubles the senders that are alive.
+    pub async fn troubles(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String,)> = all!(
+            reader,
+            "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble",
+            now.timestamp_millis()
+        )?;
+        Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
+    }
+
+    /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`, and by `policy` is sent again
+    /// or held. Also brings back doubted deliveries whose time has come. Answers how many became uncertain.
+    pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        let millis = now.timestamp_millis();
+        let mut silent: Vec<(i64,)> = all!(tx, "delete from senders where expires_at < $1 returning id", millis)?;
+        for id in dead {
+            let gone: Option<(i64,)> = optional!(tx, "delete from senders where id = $1 returning id", id)?;
+            silent.extend(gone);
+        }
+        let held_since = (policy == InDoubt::Hold).then_some(millis);
+        let mut doubted = 0;
+        for (id,) in silent {
+            doubted += execute!(
+                tx,
+                "update deliveries set state = 'uncertain', uncertain_at = $2, due_at = $2, finished_at = $3, sender_id = null,
+                   reply = 'in doubt: the sender died while this mail was out'
+                 where sender_id = $1 and state = 'sending'",
+                id,
+                millis,
+                held_since
+            )?;
+            execute!(tx, "update deliveries set sender_id = null where sender_id = $1", id)?;
+        }
+        execute!(
+            tx,
+            "update deliveries set state = 'queued' where uncertain_at is not null and state = 'uncertain'
+             and finished_at is null and due_at <= $1",
+            millis
+        )?;
+        tx.commit().await?;
+        Ok(doubted)
+    }
+}
