@@ -47,7 +47,7 @@ impl App {
     pub async fn examine(&self) -> Vec<Finding> {
         let mut findings = vec![good("settings", "every key is known and every value fits")];
         let database = self.examine_database().await;
-        let usable = database.level != Level::Fault;
+        let usable = database.level == Level::Good;
         findings.push(database);
         if usable {
             findings.push(self.examine_catalogue().await);
@@ -65,6 +65,9 @@ impl App {
     async fn examine_database(&self) -> Finding {
         match self.storage.is_up_to_date().await {
             Ok(true) => good("database", format!("{} answers, its tables are up to date", self.settings.database_for_log())),
+            Ok(false) if !self.storage.is_postgres() => {
+                advice("database", "its tables are missing or old; `verdicts serve` brings them up to date")
+            }
             Ok(false) => fault("database", "its tables are missing or too old; run `verdicts migrate`"),
             Err(error) => fault("database", error.advice()),
         }

@@ -117,7 +117,7 @@ impl App {
             name: row.name,
             source: row.source.unwrap_or_else(|| "import".into()),
             state,
-            confirmed_at: row.confirmed_at.or_else(|| terms.confirmed.then(|| self.now())),
+            confirmed_at: row.confirmed_at.or_else(|| (state == SubscriberState::Active).then(|| self.now())),
         }
     }
 

@@ -67,10 +67,10 @@ impl<R: Read> Spreadsheet<R> {
         if head.starts_with(b"\xEF\xBB\xBF") {
             head.drain(..3);
         }
-        let first_line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        let first_line = head.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
         let count = |separator: u8| first_line.iter().filter(|b| **b == separator).count();
         let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',');
-        let whole = std::io::Cursor::new(head).chain(source);
+        let whole = PlainLines::new(std::io::Cursor::new(head).chain(source));
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(whole);
         let header = reader.byte_headers().map_err(|error| format!("its header cannot be read: {error}"))?;
         let columns = Columns::of(header)?;
@@ -82,10 +82,55 @@ impl<R: Read> Spreadsheet<R> {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => None,
             Ok(true) => {
-                let line = self.record.position().map_or(0, csv::Position::line);
+                // Where the reader stands now, less the lines of this row: before the row it had not passed empty lines yet.
+                let inside = self.record.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+                let line = self.reader.position().line().saturating_sub(1 + inside);
                 Some(Ok(self.columns.row(&self.record).map_err(|reason| Refused { line, reason })))
             }
             Err(error) => Some(Err(error.to_string())),
+        }
+    }
+}
+
+/// A file whose lines all end in a line feed, whatever they ended in: so that lines can be counted.
+struct PlainLines<R> {
+    source: R,
+    after_return: bool,
+    last: u8,
+}
+
+impl<R: Read> PlainLines<R> {
+    fn new(source: R) -> Self {
+        Self { source, after_return: false, last: b'\n' }
+    }
+}
+
+impl<R: Read> Read for PlainLines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let length = self.source.read(buffer)?;
+            if length == 0 {
+                // The last line may lack its end.
+                let missing = self.last != b'\n' && !buffer.is_empty();
+                if missing {
+                    (buffer[0], self.last) = (b'\n', b'\n');
+                }
+                return Ok(usize::from(missing));
+            }
+            let mut kept = 0;
+            for at in 0..length {
+                let byte = buffer[at];
+                let second_half = byte == b'\n' && self.after_return;
+                self.after_return = byte == b'\r';
+                if !second_half {
+                    self.last = if byte == b'\r' { b'\n' } else { byte };
+                    buffer[kept] = self.last;
+                    kept += 1;
+                }
+            }
+            if kept > 0 {
+                return Ok(kept);
+            }
         }
     }
 }

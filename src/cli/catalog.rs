@@ -56,7 +56,17 @@ impl Catalog {
                     format!("{}{}{}", line("Tools", done.tools), line("Reviews", done.reviews), line("Comparisons", done.comparisons))
                 })?;
             }
-            Self::Export { path } => catalogue::write(&app.export_catalogue().await?, &path)?,
+            Self::Export { path } => {
+                let whole = app.export_catalogue().await?;
+                catalogue::write(&whole, &path)?;
+                // With `-` the document itself is the answer.
+                if path.as_os_str() != "-" {
+                    let (tools, comparisons) = (whole.tools.len(), whole.comparisons.len());
+                    output.print(&serde_json::json!({ "tools": tools, "comparisons": comparisons }), || {
+                        format!("{tools} tools and {comparisons} comparisons in {}\n", path.display())
+                    })?;
+                }
+            }
             Self::DropSample => {
                 let dropped = app.storage.drop_sample().await?;
                 output.print(&serde_json::json!({ "tools": dropped }), || format!("{dropped} invented tools taken out.\n"))?;

@@ -41,12 +41,11 @@ impl Serve {
         }
         telemetry::figures();
         let stop = stop_signal();
+        let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let brought = app.bring_sample().await?;
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
-        let mut address = None;
-        if has(Role::Web) {
-            let listener = listen(app.settings.site.listen).await?;
-            address = listener.local_addr().ok();
+        if let Some(listener) = listener {
             roles.spawn(web::serve(app.clone(), listener, stop.clone()));
         }
         if has(Role::Schedule) {

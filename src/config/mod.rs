@@ -279,12 +279,15 @@ pub struct Loaded {
 pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Loaded, ConfigError> {
     let defaults = Figment::from(Serialized::defaults(Settings::default()));
     let mut figment = defaults.clone();
-    match file {
+    let named = file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file()));
+    match named {
         Some(path) if !path.is_file() => {
             return Err(ConfigError(format!("The settings file {} is not there; name one that exists with --config.", path.display())));
         }
-        Some(path) => figment = figment.merge(Toml::file_exact(path)),
-        None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        Some(path) => {
+            check_syntax(path)?;
+            figment = figment.merge(Toml::file_exact(path));
+        }
         None => {}
     }
     for value in environment::values(&defaults, environment)? {
@@ -376,6 +379,16 @@ fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializ
     })
 }
 
+/// Whether the file is TOML at all. figment would quote the faulty line, and there may be a secret in it.
+fn check_syntax(path: &Path) -> Result<(), ConfigError> {
+    let fault = |words: String| ConfigError(format!("The settings file {}: {words}.", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    text.parse::<toml::Table>().map(|_| ()).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        fault(format!("line {line} is not TOML ({})", error.message()))
+    })
+}
+
 fn describe(error: &figment::Error) -> String {
     let sentences: Vec<String> = error
         .clone()
@@ -389,6 +402,7 @@ fn describe(error: &figment::Error) -> String {
             let place = place.map(|p| format!(" (in {p})")).unwrap_or_default();
             match &fault.kind {
                 figment::error::Kind::UnknownField(name, known) => {
+                    let key = key.strip_suffix(name.as_str()).unwrap_or(&key).trim_end_matches('.');
                     let section = if key.is_empty() { "the settings have".into() } else { format!("[{key}] has") };
                     format!("Unknown setting {name:?}{place}: {section} {}.", known.join(", "))
                 }

@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use chrono::SubsecRound;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use croner::Cron;
@@ -35,12 +36,15 @@ impl Timetable {
 
     /// The first time after `moment`.
     pub fn next(&self, moment: Timestamp) -> Option<Timestamp> {
-        self.cron.find_next_occurrence(&moment.with_timezone(&self.timezone), false).ok().map(|time| time.to_utc())
+        // Whole seconds: croner would carry the fraction on into what it finds.
+        let second = moment.trunc_subsecs(0).with_timezone(&self.timezone);
+        self.cron.find_next_occurrence(&second, false).ok().map(|time| time.to_utc())
     }
 
-    /// The first time at or after `moment`.
+    /// The first time at or after `moment`. Asked as "after the moment before": of a time that a change of the clocks moved
+    /// to this very moment, croner knows only so.
     pub fn next_from(&self, moment: Timestamp) -> Option<Timestamp> {
-        self.cron.find_next_occurrence(&moment.with_timezone(&self.timezone), true).ok().map(|time| time.to_utc())
+        self.next(moment - TimeDelta::milliseconds(1))
     }
 
     /// The last time after `since` and not after `now`: the one that is due, if it was not made yet.
@@ -78,6 +82,7 @@ mod tests {
         assert_eq!(sundays.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
         assert_eq!(sundays.last_due(at("2026-03-28T12:00:00Z"), at("2026-03-29T20:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
         assert_eq!(sundays.next(at("2026-03-29T01:00:00Z")), Some(at("2026-04-05T00:30:00Z")));
+        assert_eq!(berlin("45 2 * * SUN").next_from(at("2026-03-29T01:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
     }
 
     #[test]
@@ -90,6 +95,13 @@ mod tests {
             assert_eq!(sundays.last_due(at("2026-10-24T12:00:00Z"), at(now)), Some(first));
         }
         assert_eq!(sundays.last_due(first, at("2026-10-25T20:00:00Z")), None);
+    }
+
+    #[test]
+    fn what_is_due_is_a_whole_second_whenever_one_asks() {
+        assert_eq!(berlin("0 9 * * TUE").next(at("2026-11-23T12:00:00.123Z")), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00.001Z")), Some(at("2026-12-01T08:00:00Z")));
     }
 
     #[test]

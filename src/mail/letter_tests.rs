@@ -7,6 +7,8 @@ use mail_parser::PartType;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::letter::TOKEN_HOLE;
+use crate::mail::TOKEN_LENGTH;
 
 const TOKEN: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_x";
 

@@ -16,7 +16,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
     let (site, form) = (site(), SignUpForm { email: words, problem: Some(words) });
     let matchups: Vec<Matchup> = content.items.iter().map(|item| item.matchup.clone()).collect();
     let first = &matchups[0];
-    let entry = DigestEntry { slot: content.slot, published_at: now(), titles: vec![words.into()] };
+    let entry = DigestEntry { slot: content.slot, published_at: now(), titles: vec![words.into()], sample: true };
     let row = MailRow { name: words.into(), to: words.into(), subject: words.into(), date: Some(now()), size: 4096 };
     let text = Some(format!("{words} https://verdicts.example/confirm/x \"<img>"));
     let mail = MailView { row: row.clone(), from: words.into(), headers: words.into(), text, has_html: true };

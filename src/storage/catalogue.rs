@@ -112,7 +112,7 @@ impl Storage {
             "select c.slug, c.published_at, l.slug as left_tool, l.name as left_name, l.category as left_category,
                     r.slug as right_tool, r.name as right_name, r.category as right_category
              from comparisons c join tools l on l.slug = c.left_tool join tools r on r.slug = c.right_tool
-             where c.published_at >= $1 and c.published_at <= $2",
+             where c.published_at >= $1 and c.published_at <= $2 and l.published_at <= $2 and r.published_at <= $2",
             since,
             now
         )?;
@@ -154,7 +154,7 @@ impl Storage {
             )?;
             found.extend(row);
         }
-        assemble(&mut reader, found).await
+        assemble(&mut reader, found, now).await
     }
 
     /// The newest comparisons, newest first.
@@ -167,7 +167,7 @@ impl Storage {
             now.timestamp_millis(),
             count
         )?;
-        assemble(&mut reader, rows).await
+        assemble(&mut reader, rows, now).await
     }
 
     /// The newest comparisons in which one of the tools takes part, newest first, without the one named `except`.
@@ -190,7 +190,7 @@ impl Storage {
             tools[1].as_str(),
             count
         )?;
-        assemble(&mut reader, rows).await
+        assemble(&mut reader, rows, now).await
     }
 
     /// The tool with that slug, if it was published by `now`.
@@ -219,12 +219,13 @@ impl Storage {
 /// Placeholders in one list: SQLite takes 32,766 and PostgreSQL 65,535; this keeps statements short.
 const IN_LIST: usize = 500;
 
-/// Puts both tools beside each comparison: three queries, however many comparisons.
-async fn assemble(conn: &mut impl Queryable, rows: Vec<ComparisonRow>) -> Result<Vec<Matchup>, StorageError> {
+/// Puts both tools beside each comparison: three queries, however many comparisons. One of a tool that is not published by
+/// `now` is left out: it would lead to a page that is not there.
+async fn assemble(conn: &mut impl Queryable, rows: Vec<ComparisonRow>, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
     let comparisons: Vec<Comparison> = stored(rows.into_iter().map(comparison_from).collect())?;
     let slugs: Vec<&Slug> = comparisons.iter().flat_map(|c| [&c.left, &c.right]).collect();
     let sides = contenders(conn, &slugs).await?;
-    let side = |slug: &Slug| sides.get(slug).cloned();
+    let side = |slug: &Slug| sides.get(slug).filter(|side| side.tool.published_at <= now).cloned();
     let matchup = |c: Comparison| Some(Matchup { left: side(&c.left)?, right: side(&c.right)?, comparison: c });
     Ok(comparisons.into_iter().filter_map(matchup).collect())
 }

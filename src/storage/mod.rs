@@ -254,6 +254,8 @@ async fn open_sqlite(url: &str, connections: u32) -> Result<Pools, StorageError>
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(60))
+        // What is erased is overwritten, not just unlinked.
+        .pragma("secure_delete", "on")
         .pragma("temp_store", "memory");
     let pool = || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(Duration::from_secs(60));
     let writer = pool().max_connections(1).connect_with(options.clone()).await?;

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
@@ -13,7 +12,6 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::Web;
 use crate::app::Failure;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -30,7 +28,6 @@ pub struct Problem {
     title: &'static str,
     sentence: String,
     retry_after: Option<Duration>,
-    json: bool,
 }
 
 impl Problem {
@@ -49,22 +46,16 @@ impl Problem {
     }
 
     /// The client asked too often.
-    pub fn too_many(wait: Duration, json: bool) -> Self {
+    pub fn too_many(wait: Duration) -> Self {
         let minutes = wait.as_secs().div_ceil(60).max(1);
         let plural = if minutes == 1 { "" } else { "s" };
         let sentence = format!("There were too many sign-ups from your network. Try again in {minutes} minute{plural}.");
-        Self { retry_after: Some(wait), json, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many sign-ups", sentence) }
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many sign-ups", sentence) }
     }
 
     /// Something else, with its own status.
     pub fn new(status: StatusCode, title: &'static str, sentence: impl Into<String>) -> Self {
-        Self { status, title, sentence: sentence.into(), retry_after: None, json: false }
-    }
-
-    /// The same, for a program if it asks as one.
-    pub fn for_program(mut self, json: bool) -> Self {
-        self.json = json;
-        self
+        Self { status, title, sentence: sentence.into(), retry_after: None }
     }
 }
 
@@ -79,9 +70,9 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    /// The answer itself, with the headers that the handler had set.
-    pub fn render(self, site: &Site, given: HeaderMap) -> Response {
-        let mut response = if self.json {
+    /// The answer itself, as JSON for a program, with the headers that the handler had set.
+    pub fn render(self, site: &Site, json: bool, given: HeaderMap) -> Response {
+        let mut response = if json {
             (self.status, Json(serde_json::json!({ "error": self.sentence }))).into_response()
         } else {
             let page = page::problem(site, self.title, &self.sentence).unwrap_or_else(|_| self.sentence.clone());
@@ -129,19 +120,21 @@ impl From<RenderError> for Problem {
 
 /// Whether a program asks: it sends JSON, or wants it.
 pub fn wants_json(headers: &HeaderMap) -> bool {
-    let says = |name| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("application/json"));
+    let says = |name| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.to_ascii_lowercase().contains("application/json"))
+    };
     says(header::CONTENT_TYPE) || says(header::ACCEPT)
 }
 
 /// No route fits.
-pub async fn not_found(headers: HeaderMap) -> Problem {
-    Problem::not_found().for_program(wants_json(&headers))
+pub async fn not_found() -> Problem {
+    Problem::not_found()
 }
 
 /// A route fits, its method does not.
-pub async fn method_not_allowed(State(_): State<Web>, headers: HeaderMap) -> Problem {
+pub async fn method_not_allowed() -> Problem {
     let sentence = "This address does not take that kind of request. Follow a link or press a button on the page instead.";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Not like this", sentence).for_program(wants_json(&headers))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Not like this", sentence)
 }
 
 /// A handler panicked: a defect, which must not take the connection with it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::extract::FromRequestParts;
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use governor::DefaultKeyedRateLimiter;
@@ -17,7 +18,6 @@ use governor::clock::DefaultClock;
 
 use super::Web;
 use super::answer::Problem;
-use super::answer::wants_json;
 use crate::config::Settings;
 
 /// Networks kept in mind at once before those that have their full allowance again are forgotten.
@@ -53,6 +53,18 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
+/// The part of the path that a route leaves open, as text.
+pub struct Segment(pub String);
+
+impl FromRequestParts<Web> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, web).await;
+        path.map(|Path(text)| Self(text)).map_err(|_| Problem::not_found())
+    }
+}
+
 /// The address of whoever asks, behind the proxies that the settings trust.
 pub struct Client(pub IpAddr);
 
@@ -73,7 +85,7 @@ impl FromRequestParts<Web> for Allowed {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Client(client) = Client::from_request_parts(parts, web).await?;
-        web.allowance.take(client).map_err(|wait| Problem::too_many(wait, wants_json(&parts.headers)))?;
+        web.allowance.take(client).map_err(Problem::too_many)?;
         Ok(Self(client))
     }
 }

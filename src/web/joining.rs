@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
@@ -22,6 +21,7 @@ use super::answer::Page;
 use super::answer::Problem;
 use super::answer::wants_json;
 use super::guard::Allowed;
+use super::guard::Segment;
 use super::pages::front_with;
 use crate::app::joining::ConfirmLink;
 use crate::app::joining::Origin;
@@ -29,17 +29,16 @@ use crate::domain::address::EmailAddress;
 use crate::render::page;
 use crate::render::page::SignUpForm;
 
-/// Token pages: nobody learns the address from a link on them, and no cache keeps them.
-pub(super) const PRIVATE: [(header::HeaderName, &str); 2] = [(header::REFERRER_POLICY, "no-referrer"), (header::CACHE_CONTROL, "no-store")];
-
 /// The longest name that is kept, in characters.
 const LONGEST_NAME: usize = 100;
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new()
-        .route("/subscribe", post(subscribe))
-        .route("/check-inbox", get(check_inbox))
-        .route("/confirm/{token}", get(look).post(confirm))
+    Router::new().route("/subscribe", post(subscribe)).route("/check-inbox", get(check_inbox))
+}
+
+/// Those behind a token.
+pub(super) fn private_routes() -> Router<Web> {
+    Router::new().route("/confirm/{token}", get(look).post(confirm))
 }
 
 /// What somebody typed, or a program sent. `website` is a field that people do not see: what fills it in is no person.
@@ -58,16 +57,14 @@ async fn subscribe(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let json = wants_json(&headers);
-    let body = body.map_err(|rejection| too_large(&rejection).for_program(json))?;
-    let asked = read(&headers, &body).map_err(|problem| problem.for_program(json))?;
+    let body = body.map_err(|rejection| too_large(&rejection))?;
+    let asked = read(&headers, &body)?;
     if !asked.website.is_empty() {
         return Ok(check_your_inbox(json));
     }
     let email = match EmailAddress::parse(asked.email.trim()) {
         Ok(email) => email,
-        Err(error) if json => {
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string()).for_program(true));
-        }
+        Err(error) if json => return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string())),
         Err(error) => {
             let words = error.to_string();
             let page = front_with(&web, &SignUpForm { email: &asked.email, problem: Some(&words) }).await?;
@@ -91,7 +88,7 @@ fn check_your_inbox(json: bool) -> Response {
 }
 
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("not readable"));
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
         "application/json" => serde_json::from_slice(body).map_err(|error| {
@@ -128,21 +125,21 @@ async fn check_inbox(State(web): State<Web>) -> Page {
 }
 
 /// Shows the button and changes nothing: scanners follow links.
-async fn look(State(web): State<Web>, Path(token): Path<String>) -> Result<Response, Problem> {
+async fn look(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
     answer(&web, web.app.look_at_confirm_link(&token), page::confirm(&web.app.site, &token)?)
 }
 
-async fn confirm(State(web): State<Web>, Path(token): Path<String>) -> Result<Response, Problem> {
+async fn confirm(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
     answer(&web, web.app.confirm(&token).await?, page::confirmed(&web.app.site)?)
 }
 
 fn answer(web: &Web, link: ConfirmLink, good: String) -> Result<Response, Problem> {
     Ok(match link {
-        ConfirmLink::Good => (PRIVATE, Html(good)).into_response(),
+        ConfirmLink::Good => Html(good).into_response(),
         ConfirmLink::Over => {
             let form = SignUpForm { email: "", problem: None };
-            (StatusCode::GONE, PRIVATE, Html(page::link_expired(&web.app.site, &form)?)).into_response()
+            (StatusCode::GONE, Html(page::link_expired(&web.app.site, &form)?)).into_response()
         }
-        ConfirmLink::Forged => (PRIVATE, Problem::bad_link()).into_response(),
+        ConfirmLink::Forged => Problem::bad_link().into_response(),
     })
 }

@@ -1,7 +1,6 @@
 //! `/mailbox`: the mails that the local transport kept, for whoever tries the service on their own machine.
 
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::http::header;
@@ -13,6 +12,7 @@ use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
 use super::guard::LocalMailbox;
+use super::guard::Segment;
 use crate::mail::Stored;
 use crate::render::page;
 use crate::render::page::MailRow;
@@ -36,13 +36,13 @@ async fn list(State(web): State<Web>, _: LocalMailbox) -> Page {
     Ok(Html(page::mailbox(&web.app.site, &rows)?))
 }
 
-async fn one(State(web): State<Web>, _: LocalMailbox, Path(name): Path<String>) -> Page {
+async fn one(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) -> Page {
     let mail = find(&web, &name).await?;
     let view = MailView { row: row(&mail), from: mail.from, headers: mail.headers, text: mail.text, has_html: mail.html.is_some() };
     Ok(Html(page::mailbox_mail(&web.app.site, &view)?))
 }
 
-async fn html(State(web): State<Web>, _: LocalMailbox, Path(name): Path<String>) -> Result<impl IntoResponse, Problem> {
+async fn html(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) -> Result<impl IntoResponse, Problem> {
     let html = find(&web, &name).await?.html.ok_or_else(Problem::not_found)?;
     // Links in the frame open in the window: our own pages refuse to be framed.
     let html = html.replacen("<head>", "<head><base target=\"_top\">", 1);

@@ -74,7 +74,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(pages::routes())
         .merge(joining::routes())
-        .merge(leaving::routes())
+        .merge(joining::private_routes().merge(leaving::routes()).layer(axum::middleware::map_response(keep_private)))
         .merge(mailbox::routes())
         .merge(operations::routes())
         .fallback(answer::not_found)
@@ -87,12 +87,21 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(web)
 }
 
+/// For the pages behind a token: nobody learns the address from a link on them, and no cache keeps them.
+async fn keep_private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// Headers that every answer carries, unless the handler knew better. Paths are not logged: some hold tokens.
 async fn protect(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let json = answer::wants_json(request.headers());
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<answer::Problem>() {
         let given = std::mem::take(response.headers_mut());
-        response = problem.render(&web.app.site, given);
+        response = problem.render(&web.app.site, json, given);
     }
     let class = match response.status().as_u16() / 100 {
         2 => "2xx",

@@ -1,7 +1,6 @@
 //! The public pages.
 
 use axum::Router;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::Html;
@@ -11,6 +10,7 @@ use axum::routing::get;
 use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
+use super::guard::Segment;
 use crate::domain::Timestamp;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
@@ -54,7 +54,7 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
     Ok(Html(page::front(&web.app.site, &latest, form)?))
 }
 
-async fn comparison(State(web): State<Web>, Path(slug): Path<String>) -> Page {
+async fn comparison(State(web): State<Web>, Segment(slug): Segment) -> Page {
     let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
     let Some(matchup) = web.app.storage.matchup(&slug, now).await? else { return Err(Problem::not_found()) };
@@ -63,7 +63,7 @@ async fn comparison(State(web): State<Web>, Path(slug): Path<String>) -> Page {
     Ok(Html(page::comparison(&web.app.site, &matchup, &related, &EMPTY)?))
 }
 
-async fn tool(State(web): State<Web>, Path(slug): Path<String>) -> Page {
+async fn tool(State(web): State<Web>, Segment(slug): Segment) -> Page {
     let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
     let Some(contender) = web.app.storage.contender(&slug, now).await? else { return Err(Problem::not_found()) };
@@ -77,7 +77,7 @@ async fn digests(State(web): State<Web>) -> Page {
     Ok(Html(page::digests(&web.app.site, &entries)?))
 }
 
-async fn digest(State(web): State<Web>, Path(slot): Path<String>) -> Page {
+async fn digest(State(web): State<Web>, Segment(slot): Segment) -> Page {
     let Ok(slot) = slot.parse::<Slot>() else { return Err(Problem::not_found()) };
     let Some((content, published_at)) = web.app.storage.frozen_content(slot).await? else { return Err(Problem::not_found()) };
     Ok(Html(page::digest(&web.app.site, &content, published_at, &EMPTY)?))
@@ -95,7 +95,12 @@ async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
 }
 
 fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
-    DigestEntry { slot: content.slot, published_at, titles: content.items.iter().map(|item| item.matchup.title()).collect() }
+    DigestEntry {
+        slot: content.slot,
+        published_at,
+        titles: content.items.iter().map(|item| item.matchup.title()).collect(),
+        sample: content.is_sample(),
+    }
 }
 
 /// Its address holds its hash, so it may be kept for ever.

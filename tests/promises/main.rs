@@ -1,4 +1,17 @@
 //! The promises of the service, entered by the real door and run on both databases.
 
+mod catalogue;
+mod commands;
+mod crash;
+mod delivery;
+mod digests;
+mod joining;
 mod journey;
+mod leaving;
+mod limits;
+mod mails;
+mod pages;
+mod people;
+mod picking;
+mod schedule;
 mod support;

@@ -25,6 +25,8 @@ pub struct DigestEntry {
     pub published_at: Timestamp,
     /// The titles of its comparisons.
     pub titles: Vec<String>,
+    /// Whether any of them is invented.
+    pub sample: bool,
 }
 
 /// A digest in a list, with its days in words.
@@ -34,6 +36,7 @@ struct EntryView<'a> {
     published: Date,
     published_at: String,
     titles: &'a [String],
+    sample: bool,
 }
 
 impl<'a> EntryView<'a> {
@@ -44,6 +47,7 @@ impl<'a> EntryView<'a> {
             published: Date::new(site, entry.published_at),
             published_at: rfc3339(entry.published_at),
             titles: &entry.titles,
+            sample: entry.sample,
         }
     }
 }

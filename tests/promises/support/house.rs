@@ -158,6 +158,61 @@ impl House {
         sender.await.expect("ended in order");
     }
 
+    /// Delivers the confirmation mails that wait.
+    pub async fn deliver_confirmations(&self) {
+        self.deliver_while("the confirmation mails", async || self.waiting_confirmations().await == 0).await;
+    }
+
+    /// How many confirmation mails are queued and not yet out.
+    pub async fn waiting_confirmations(&self) -> u64 {
+        self.app.storage.waiting_confirmations().await.expect("a count")
+    }
+
+    /// The mails to that address in the local mailbox: digests, then confirmations, each oldest first.
+    pub fn mails_to(&self, address: &str) -> Vec<Vec<u8>> {
+        let Ok(folder) = std::fs::read_dir(self.place.dir.path().join("mailbox/new")) else { return Vec::new() };
+        let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
+        // A file is named after its mailing: a digest's number is its slot's, a confirmation's is far higher and rises.
+        files.sort();
+        let mails = files.iter().map(|file| std::fs::read(file).expect("a mail"));
+        mails.filter(|mail| addressee(mail).as_deref() == Some(address)).collect()
+    }
+
+    /// Signs up, and gives the link in the confirmation mail.
+    pub async fn ask_to_join(&self, email: &str) -> String {
+        assert_eq!(self.sign_up(email).await.status(), reqwest::StatusCode::SEE_OTHER);
+        self.deliver_confirmations().await;
+        self.newest_link(email, "/confirm/")
+    }
+
+    /// Signs up and confirms; gives the link that did it.
+    pub async fn join(&self, email: &str) -> String {
+        let link = self.ask_to_join(email).await;
+        assert_eq!(self.post(&link).await.status(), reqwest::StatusCode::OK);
+        link
+    }
+
+    /// The unsubscribe link in the newest digest that somebody got.
+    pub fn goodbye_link(&self, email: &str) -> String {
+        self.newest_link(email, "/unsubscribe/")
+    }
+
+    fn newest_link(&self, email: &str, path: &str) -> String {
+        let mails = self.mails_to(email);
+        let with_link = mails.iter().rev().find(|mail| contains(mail, path.as_bytes()));
+        crate::journey::link(with_link.unwrap_or_else(|| panic!("no mail to {email} has a link to {path}")), path)
+    }
+
+    /// Everything that is kept of somebody, as text to compare.
+    pub async fn record_of(&self, email: &str) -> String {
+        format!("{:?}", self.app.storage.person(&email.parse().expect("an address")).await.expect("an answer"))
+    }
+
+    /// How many people are known, whatever their state.
+    pub async fn known_people(&self) -> u64 {
+        self.app.storage.count_subscribers().await.expect("counts").iter().map(|(_, count)| count).sum()
+    }
+
     /// This week's slot.
     pub fn slot(&self) -> Slot {
         self.app.slot_at(self.app.now())
@@ -170,10 +225,66 @@ impl House {
     }
 }
 
+impl Place {
+    /// The same database for one more process, which has a folder of its own.
+    pub fn again(&self) -> Self {
+        Self { dir: tempfile::tempdir().expect("a folder"), database_url: self.database_url.clone() }
+    }
+
+    /// Every row of every table as a line of text, sorted: two dumps are equal when nothing was changed in between.
+    pub async fn dump(&self) -> Vec<String> {
+        let mut rows = if self.is_postgres() { dump_postgres(&self.database_url).await } else { dump_sqlite(&self.database_url).await };
+        rows.sort();
+        rows
+    }
+}
+
+async fn dump_postgres(url: &str) -> Vec<String> {
+    let pool = sqlx::PgPool::connect(url).await.expect("a connection");
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select table_name::text from information_schema.tables where table_schema = 'public' and table_name not like '\\_sqlx%'",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("tables");
+    let mut rows = Vec::new();
+    for table in tables {
+        let sql = sqlx::AssertSqlSafe(format!("select '{table}: ' || t::text from {table} t"));
+        rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(&pool).await.expect("rows"));
+    }
+    rows
+}
+
+async fn dump_sqlite(url: &str) -> Vec<String> {
+    let pool = sqlx::SqlitePool::connect(url).await.expect("a connection");
+    let tables: Vec<(String, String)> = sqlx::query_as(
+        "select t.name, group_concat('quote(\"' || c.name || '\")', ' || '', '' || ') from sqlite_master t, pragma_table_info(t.name) c
+         where t.type = 'table' and t.name not like '\\_sqlx%' escape '\\' and t.name not like 'sqlite%' group by t.name",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("tables");
+    let mut rows = Vec::new();
+    for (table, columns) in tables {
+        let sql = sqlx::AssertSqlSafe(format!("select '{table}: ' || {columns} from {table}"));
+        rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(&pool).await.expect("rows"));
+    }
+    rows
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn contains(mail: &[u8], text: &[u8]) -> bool {
+    mail.windows(text.len()).any(|window| window == text)
+}
+
+fn addressee(mail: &[u8]) -> Option<String> {
+    let mail = mail_parser::MessageParser::default().parse(mail)?;
+    Some(mail.header_raw("To")?.trim().to_owned())
 }
 
 /// The defaults, but in the test's own place and impatient.

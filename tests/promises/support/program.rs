@@ -29,10 +29,28 @@ impl Program {
         program.with("VERDICTS_DATABASE__URL", &place.database_url)
     }
 
+    /// On a database that is up to date, with the secret that a `House` there has too.
+    pub fn set_up(place: &Place) -> Self {
+        let program = Self::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+        program.run(&["migrate"]).good();
+        program
+    }
+
     /// Sets an environment variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self
+    }
+
+    /// Takes an environment variable away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Writes a file into its folder.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        std::fs::write(self.dir.join(name), text).expect("written");
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -77,6 +95,14 @@ impl Said {
     /// The JSON document on stdout.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Checks that it failed with a sentence on stderr that has all of `words` in it, and printed no data; gives the sentence.
+    pub fn refused(self, words: &[&str]) -> String {
+        assert_eq!((self.code, self.out.as_str()), (1, ""), "{self:?}");
+        assert!(!self.err.contains("panicked") && !self.err.contains("backtrace"), "{self:?}");
+        assert!(words.iter().all(|word| self.err.contains(word)), "{words:?} in {self:?}");
+        self.err
     }
 
     /// Checks that it went well.

@@ -1,0 +1,222 @@
+//! The catalogue, in and out of files.
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::catalogue::comparison;
+use crate::support::catalogue::small;
+use crate::support::house::START;
+use crate::support::on_both;
+use serde_json::Value;
+use serde_json::json;
+use verdicts::app::Clock;
+use verdicts::app::document::Catalogue;
+use verdicts::app::document::Format;
+use verdicts::domain::Timestamp;
+
+const SEED: &str = include_str!("../fixtures/seed-comparison.toml");
+
+fn start() -> Timestamp {
+    START.parse().expect("a moment")
+}
+
+fn as_json(toml: &str) -> String {
+    Catalogue::parse(toml, Format::Toml).expect("a catalogue").write(Format::Json).expect("written")
+}
+
+/// The answer to an import of so many that are all added, changed or unchanged.
+fn all(what: &str, [tools, reviews, comparisons]: [u64; 3]) -> Value {
+    let mut answer = json!({});
+    for (kind, count) in [("tools", tools), ("reviews", reviews), ("comparisons", comparisons)] {
+        answer[kind] = json!({ "added": 0, "changed": 0, "unchanged": 0 });
+        answer[kind][what] = json!(count);
+    }
+    answer
+}
+
+fn import(program: &Program, path: &str) -> Value {
+    program.run(&["--json", "catalog", "import", path]).good().json()
+}
+
+on_both! {
+    async fn an_import_counts_what_is_added_changed_and_unchanged(place) {
+        let (program, text) = (Program::set_up(&place), small(3, start()));
+        program.write("c.toml", &text);
+        assert_eq!(import(&program, "c.toml"), all("added", [6, 12, 3]));
+        let before = place.dump().await;
+        assert_eq!(import(&program, "c.toml"), all("unchanged", [6, 12, 3]));
+        assert_eq!(place.dump().await, before);
+
+        // A tool's reviews are part of it: t0 has new words of its own, t1 has new reviews, t2 has one less.
+        let third = "[[tools.reviews]]\nreviewer = \"Skeptic\"\nscore = 40\nverdict = \"skip\"\ntake = \"Nobody measured t2. I would wait.\"\n";
+        assert!(text.contains(third));
+        let edited = text.replace("\"Does t0\"", "\"Does more\"").replace("Nobody measured t1.", "Somebody measured t1.").replace(third, "");
+        program.write("c.toml", edited + &comparison("new", "Design", start()));
+        let counts = |added: u64, changed: u64, unchanged: u64| json!({ "added": added, "changed": changed, "unchanged": unchanged });
+        assert_eq!(
+            import(&program, "c.toml"),
+            json!({ "tools": counts(2, 5, 1), "reviews": counts(4, 2, 9), "comparisons": counts(1, 0, 3) })
+        );
+        let exported = program.run(&["catalog", "export", "-"]).good().json();
+        let reviews = |slug: &str| exported["tools"].as_array().expect("a list").iter().find(|tool| tool["slug"] == slug).expect("there")["reviews"].clone();
+        assert_eq!((reviews("t2-l").as_array().map(Vec::len), &reviews("t1-r")[1]["take"]), (Some(1), &"Somebody measured t1. I would wait.".into()));
+        let words = program.run(&["catalog", "import", "c.toml"]).good().out;
+        assert!(words.contains("Tools        0 added, 0 changed, 8 unchanged"), "{words}");
+    }
+
+    async fn a_file_a_folder_and_standard_input_say_the_same(place) {
+        let program = Program::set_up(&place);
+        let (first, second) = (comparison("a", "Design", start()), comparison("b", "Data", start()));
+        let whole = format!("{first}{second}");
+        std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+        program.write("folder/a.toml", &first);
+        program.write("folder/b.JSON", as_json(&second));
+        program.write("folder/README.md", "Not a catalogue.");
+        program.write("whole.toml", &whole);
+        program.write("whole.json", as_json(&whole));
+        assert_eq!(import(&program, "folder"), all("added", [4, 8, 2]));
+        assert_eq!(import(&program, "whole.toml"), all("unchanged", [4, 8, 2]));
+        assert_eq!(import(&program, "whole.json"), all("unchanged", [4, 8, 2]));
+        let piped = program.run_with_input(&["--json", "catalog", "import", "-"], as_json(&whole).as_bytes());
+        assert_eq!(piped.good().json(), all("unchanged", [4, 8, 2]));
+    }
+
+    async fn one_broken_comparison_among_many_imports_nothing(place) {
+        let program = Program::set_up(&place);
+        program.write("known.toml", comparison("t0", "Data", start()));
+        import(&program, "known.toml");
+        let before = place.dump().await;
+        let broken = "[[comparisons]]\nleft = \"t1-l\"\nright = \"nowhere\"\npublished_at = 2026-11-24T00:00:00Z\n";
+        program.write("many.toml", small(40, start()) + broken);
+        for command in ["check", "import"] {
+            program.run(&["catalog", command, "many.toml"]).refused(&["t1-l-vs-nowhere", "there is no tool nowhere"]);
+            assert_eq!(place.dump().await, before, "{command}");
+        }
+        program.write("many.toml", small(40, start()) + &broken.replace("nowhere", "t39-r"));
+        assert_eq!(import(&program, "many.toml")["comparisons"]["added"], 40);
+    }
+
+    async fn a_check_says_what_it_read_and_changes_nothing(place) {
+        let program = Program::set_up(&place);
+        program.write("c.toml", small(2, start()));
+        let before = place.dump().await;
+        let said = program.run(&["--json", "catalog", "check", "c.toml"]).good();
+        assert_eq!(said.json(), json!({ "tools": 4, "reviews": 8, "comparisons": 2 }));
+        assert_eq!(place.dump().await, before);
+    }
+
+    async fn a_comparison_may_name_tools_that_only_the_database_knows(place) {
+        let program = Program::set_up(&place);
+        program.write("tools.toml", small(2, start()));
+        import(&program, "tools.toml");
+        program.write("more.toml", "[[comparisons]]\nleft = \"t0-l\"\nright = \"t1-l\"\npublished_at = 2026-11-24T00:00:00Z\n");
+        assert_eq!(program.run(&["--json", "catalog", "check", "more.toml"]).good().json()["comparisons"], 1);
+        assert_eq!(import(&program, "more.toml"), all("added", [0, 0, 1]));
+    }
+
+    async fn what_is_exported_imports_unchanged_here_and_whole_elsewhere(place) {
+        let program = Program::set_up(&place);
+        let odd = small(4, start()).replace("Does t1", "Does “t1” & <b>\\\\ 'more' \\\"too\\\"").replace("It does t2", "One.\\n\\nTwo — ünd 日本");
+        program.write("odd.toml", odd.replacen("published_at = 2026-11-24T06:30:00Z", "published_at = 2026-11-24T07:30:00.125+01:00", 1) + SEED);
+        import(&program, "odd.toml");
+        for file in ["out.toml", "out.json"] {
+            program.run(&["catalog", "export", file]).good();
+            assert_eq!(import(&program, file), all("unchanged", [10, 24, 5]), "{file}");
+        }
+        let exported = program.run(&["catalog", "export", "-"]).good();
+        assert_eq!(exported.out, std::fs::read_to_string(place.dir.path().join("out.json")).expect("a file"));
+
+        let elsewhere = Place::sqlite();
+        let other = Program::set_up(&elsewhere);
+        other.write("in.toml", std::fs::read(place.dir.path().join("out.toml")).expect("a file"));
+        assert_eq!(import(&other, "in.toml"), all("added", [10, 24, 5]));
+        assert_eq!(other.run(&["catalog", "export", "-"]).good().json(), exported.json());
+    }
+
+    async fn dates_to_now_moves_all_dates_alike(place) {
+        let program = Program::set_up(&place);
+        program.write("old.toml", small(3, "2019-05-01T00:00:00Z".parse().expect("a moment")));
+        let before = Clock::system().now();
+        program.run(&["catalog", "import", "--dates-to-now", "old.toml"]).good();
+        let after = Clock::system().now();
+        let exported = program.run(&["catalog", "export", "-"]).good().json();
+        let date = |n: usize| -> Timestamp {
+            let slug = format!("t{n}-l-vs-t{n}-r");
+            let found = exported["comparisons"].as_array().expect("a list").iter().find(|c| c["slug"] == slug).expect("there");
+            found["published_at"].as_str().expect("a text").parse().expect("a moment")
+        };
+        assert!((before..=after).contains(&date(0)), "{} is not now", date(0));
+        assert_eq!([(date(0) - date(1)).num_milliseconds(), (date(1) - date(2)).num_milliseconds()], [3_600_000; 2]);
+    }
+
+    async fn drop_sample_takes_out_what_is_invented_and_nothing_else(place) {
+        let program = Program::set_up(&place);
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/content");
+        let brought = import(&program, sample)["tools"]["added"].as_u64().expect("a count");
+        let sampled = program.run(&["catalog", "export", "-"]).good().json()["tools"][0]["slug"].as_str().expect("a slug").to_owned();
+        let mixed = format!("[[comparisons]]\nleft = \"own-l\"\nright = \"{sampled}\"\npublished_at = 2026-11-24T00:00:00Z\n");
+        program.write("own.toml", comparison("own", "Design", start()) + &mixed);
+        import(&program, "own.toml");
+        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": brought }));
+        let left = program.run(&["catalog", "export", "-"]).good().json();
+        let slugs = |kind: &str| -> Vec<&str> { left[kind].as_array().expect("a list").iter().filter_map(|x| x["slug"].as_str()).collect() };
+        assert_eq!((slugs("tools"), slugs("comparisons")), (vec!["own-l", "own-r"], vec!["own-l-vs-own-r"]));
+        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": 0 }));
+    }
+
+    async fn the_facts_of_the_seed_comparison_stand_on_its_pages_and_in_the_mail(place) {
+        let house = House::open(place).await;
+        house.stock(SEED).await;
+        let page = house.page("/comparisons/llama-4-compact-12b-vs-mistral-small-3-1").await;
+        let facts = ["4 ship / 0 skip", "3 ship / 1 skip", "No panel take", "No community votes yet", "Llama 4 Compact (12B)", "Mistral Small 3.1"];
+        let prices = ["Free / Open weights (Llama community license)", "Free / Open Source (Apache 2.0) — API pricing via La Plateforme"];
+        for fact in facts.iter().chain(&prices).chain(&["Developer Tools", "82", "75", "80", "72", "45"]) {
+            assert!(page.contains(fact), "{fact} in {page}");
+        }
+        for (tool, panel) in [("llama-4-compact-12b", "4 ship / 0 skip"), ("mistral-small-3-1", "3 ship / 1 skip")] {
+            let page = house.page(&format!("/tools/{tool}")).await;
+            assert!(page.contains(panel) && page.matches("No panel take").count() == 1, "{page}");
+        }
+        let mail = house.app.preview(house.slot(), house.app.now()).await.expect("a digest").rendered;
+        for fact in ["No panel take", "Llama 4 Compact (12B)", "Mistral Small 3.1", "82", "75", "80", "72", "45"] {
+            assert!(mail.html.contains(fact) && mail.text.contains(fact), "{fact} in {} and {}", mail.html, mail.text);
+        }
+    }
+}
+
+#[test]
+fn a_fault_names_the_file_and_the_place_in_it() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place);
+    let good = comparison("a", "Design", start());
+    let broken = [
+        ("score.toml", good.replacen("score = 80", "score = 101", 1), vec!["score.toml", "line 12", "101"]),
+        ("slug.toml", good.replacen("\"a-l\"", "\"A l\"", 1), vec!["slug.toml", "line 2", "A l"]),
+        ("key.toml", format!("{good}colour = \"red\"\n"), vec!["key.toml", "colour"]),
+        ("gone.toml", good.replacen("name = \"Tool a l\"\n", "", 1), vec!["gone.toml", "name"]),
+        ("twice.toml", format!("{good}{good}"), vec!["twice.toml", "a-l", "twice"]),
+        ("syntax.toml", "[[tools]\n".into(), vec!["syntax.toml", "line 1"]),
+        ("syntax.json", "{\"tools\": [\n  {]}".into(), vec!["syntax.json", "line 2"]),
+        ("score.json", as_json(&good).replacen("\"score\": 80", "\"score\": -1", 1), vec!["score.json", "line "]),
+        ("wrong.yaml", good.clone(), vec!["wrong.yaml", ".toml or .json"]),
+    ];
+    for (name, text, words) in broken {
+        program.write(name, text);
+        program.run(&["catalog", "import", name]).refused(&words);
+        program.run(&["catalog", "check", name]).refused(&words);
+    }
+    program.run(&["catalog", "import", "nowhere.toml"]).refused(&["nowhere.toml", "cannot be read"]);
+    program.run_with_input(&["catalog", "import", "-"], b"{\"tools\": 5}").refused(&["standard input", "line 1"]);
+    program.run(&["catalog", "export", "nowhere/out.toml"]).refused(&["nowhere/out.toml", "cannot be written"]);
+    assert_eq!(program.run(&["--json", "catalog", "check", "-"]).code, 1, "an empty input is no document");
+}
+
+#[test]
+fn two_files_of_a_folder_that_describe_one_tool_are_refused_by_name() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place);
+    std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+    program.write("folder/1.toml", comparison("a", "Design", start()));
+    program.write("folder/2.toml", comparison("a", "Design", start()));
+    program.run(&["catalog", "import", "folder"]).refused(&["2.toml", "a-l", "twice"]);
+}

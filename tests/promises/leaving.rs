@@ -1,0 +1,154 @@
+//! Leaving: by the link, by the button of a mail program, with scanners in between.
+
+use crate::journey::link;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::catalogue;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use reqwest::Method;
+use reqwest::Response;
+use reqwest::StatusCode;
+use verdicts::domain::subscriber::SubscriberState;
+
+/// A house whose readers `reader0@example.org`, ... have got this week's digest.
+async fn house_with_readers(place: Place, count: usize) -> House {
+    let house = House::open(place).await;
+    house.stock_small().await;
+    house.enlist("reader", count).await;
+    house.send_digest().await;
+    house
+}
+
+/// The address in the mail's `List-Unsubscribe`, as a mail program takes it from there.
+fn one_click(house: &House, reader: &str) -> String {
+    let mail = house.mails_to(reader).pop().expect("a digest");
+    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+    let header = |name| mail.header_raw(name).unwrap_or_else(|| panic!("no {name}")).replace("\r\n", "").trim().to_owned();
+    assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    header("List-Unsubscribe").trim_matches(['<', '>']).to_owned()
+}
+
+fn assert_one_click(answer: &Response) {
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(!answer.headers().contains_key("location") && !answer.headers().contains_key("set-cookie"));
+}
+
+/// The same link with another token.
+fn with_token(link: &str, change: impl FnOnce(&str) -> String) -> String {
+    let (path, token) = link.rsplit_once('/').expect("a token");
+    format!("{path}/{}", change(token))
+}
+
+on_both! {
+    async fn one_click_leaves_whatever_the_encoding_of_its_body(place) {
+        let house = house_with_readers(place, 5).await;
+        let click = |reader| house.request(Method::POST, &one_click(&house, reader));
+        let multipart = reqwest::multipart::Form::new().text("List-Unsubscribe", "One-Click");
+        let garbage = click("reader3@example.org").header("content-type", "application/json").body(b"\xff{".to_vec());
+        for request in [
+            click("reader0@example.org").form(&[("List-Unsubscribe", "One-Click")]),
+            click("reader1@example.org").multipart(multipart),
+            click("reader2@example.org"),
+            garbage,
+        ] {
+            assert_one_click(&request.send().await.expect("an answer"));
+        }
+        for n in 0..4 {
+            assert_eq!(house.state_of(&format!("reader{n}@example.org")).await, Some(SubscriberState::Unsubscribed), "reader {n}");
+        }
+        assert_eq!(house.state_of("reader4@example.org").await, Some(SubscriberState::Active), "who did not click stays");
+    }
+
+    async fn leaving_twice_with_scanners_in_between_is_leaving_once(place) {
+        let house = house_with_readers(place, 1).await;
+        let link = one_click(&house, "reader0@example.org");
+        assert_one_click(&house.post(&link).await);
+        let left = house.record_of("reader0@example.org").await;
+        assert!(left.contains("state: Unsubscribed"), "{left}");
+        for method in [Method::HEAD, Method::POST, Method::GET, Method::OPTIONS, Method::HEAD, Method::POST] {
+            house.wait(TimeDelta::minutes(1));
+            let answer = house.request(method.clone(), &link).send().await.expect("an answer");
+            assert!(method == Method::OPTIONS || answer.status() == StatusCode::OK, "{method}");
+        }
+        assert_eq!(house.record_of("reader0@example.org").await, left);
+    }
+
+    async fn the_link_of_somebody_erased_still_answers_and_writes_nobody_down(place) {
+        let house = house_with_readers(place, 1).await;
+        let link = one_click(&house, "reader0@example.org");
+        house.app.erase_subscriber(&"reader0@example.org".parse().expect("an address")).await.expect("erased");
+        assert_one_click(&house.post(&link).await);
+        assert_eq!(house.known_people().await, 0);
+    }
+
+    async fn who_left_gets_no_further_digest(place) {
+        let house = house_with_readers(place, 2).await;
+        house.post(&house.goodbye_link("reader0@example.org")).await;
+        house.wait(TimeDelta::days(7));
+        house.stock(&catalogue::comparison("next", "Design", house.app.now() - TimeDelta::hours(1))).await;
+        house.send_digest().await;
+        let mails = |reader| house.mails_to(reader).len();
+        assert_eq!((mails("reader0@example.org"), mails("reader1@example.org")), (1, 2));
+    }
+
+    async fn who_left_as_the_digest_was_queued_does_not_get_it(place) {
+        let house = house_with_readers(place, 2).await;
+        house.set_clock("2026-12-01T08:30:00Z");
+        house.stock(&catalogue::comparison("next", "Design", house.app.now() - TimeDelta::hours(1))).await;
+        house.app.tick().await.expect("a tick picks");
+        house.wait(TimeDelta::hours(1));
+        house.app.tick().await.expect("a tick publishes");
+        house.post(&house.goodbye_link("reader0@example.org")).await;
+        let tally = async || house.app.storage.tally(house.slot().id()).await.expect("a tally");
+        assert_eq!(tally().await.queued, 2, "both deliveries wait");
+        house.send_digest().await;
+        assert_eq!((house.mails_to("reader0@example.org").len(), house.mails_to("reader1@example.org").len()), (1, 2));
+    }
+
+    async fn a_token_that_is_not_ours_is_not_found_and_does_nothing(place) {
+        let house = house_with_readers(place, 1).await;
+        let confirm = house.ask_to_join("ada@example.org").await;
+        let leave = one_click(&house, "reader0@example.org");
+        let records = async || (house.record_of("ada@example.org").await, house.record_of("reader0@example.org").await);
+        let before = records().await;
+        let swapped = [confirm.replace("/confirm/", "/unsubscribe/"), leave.replace("/unsubscribe/", "/confirm/")];
+        let forged = [&confirm, &leave].into_iter().flat_map(|link| {
+            let other = |c: char| if c == 'A' { 'B' } else { 'A' };
+            [
+                with_token(link, |token| token[..token.len() - 1].to_owned()),
+                with_token(link, |token| token[1..].to_owned()),
+                with_token(link, |token| format!("{token}A")),
+                with_token(link, |token| format!("{token}=")),
+                with_token(link, |token| format!("{}{}", &token[..38], other(token.chars().last().expect("a letter")))),
+                with_token(link, |token| format!("{}{}{}", &token[..5], other(token.chars().nth(5).expect("a letter")), &token[6..])),
+                with_token(link, |_| "x".into()),
+                with_token(link, |_| "%00%2e%2e%2f".into()),
+            ]
+        });
+        for link in forged.chain(swapped) {
+            for method in [Method::GET, Method::POST] {
+                let answer = house.request(method.clone(), &link).send().await.expect("an answer");
+                assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{method} {link}");
+                assert!(answer.text().await.expect("a page").contains("This link does not work"));
+            }
+        }
+        assert_eq!(records().await, before);
+        assert!(before.0.contains("state: Pending") && before.1.contains("state: Active"), "{before:?}");
+    }
+
+    async fn a_page_behind_a_token_is_kept_by_no_cache_and_tells_no_other_site(place) {
+        let house = house_with_readers(place, 1).await;
+        let confirm = house.ask_to_join("ada@example.org").await;
+        let leave = link(&house.mails_to("reader0@example.org")[0], "/unsubscribe/");
+        let bad = |link: &str| with_token(link, |_| "x".into());
+        let not_utf8 = |link: &str| with_token(link, |_| "%FF".into());
+        for link in [bad(&confirm), bad(&leave), not_utf8(&confirm), not_utf8(&leave), confirm, leave] {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::POST] {
+                let answer = house.request(method.clone(), &link).send().await.expect("an answer");
+                let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                assert_eq!((header("referrer-policy"), header("cache-control")), ("no-referrer", "no-store"), "{method} {link}");
+            }
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! The public pages: what they show, what they hide, what holds for all of them.
+
+use crate::joining::between;
+use crate::limits::sentence_in_json;
+use crate::limits::sentence_on_page;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::catalogue;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use reqwest::Method;
+use reqwest::StatusCode;
+use verdicts::app::document::Catalogue;
+use verdicts::app::document::Format;
+
+/// Script, a way out of an attribute, and two languages of templates. 52 characters, for every field to hold.
+const HOSTILE: &str = r#"<script>x</script>"'><i onload=x>{{7*7}}{% if %}&lt;"#;
+
+/// A house with `catalogue`, whose one reader got this week's digest in the local mailbox.
+async fn house_after_a_digest(place: Place, catalogue: impl FnOnce(verdicts::domain::Timestamp) -> String) -> House {
+    let house = House::open(place).await;
+    house.stock(&catalogue(house.app.now())).await;
+    house.enlist("reader", 1).await;
+    house.send_digest().await;
+    assert_eq!(house.mails_to("reader0@example.org").len(), 1);
+    house
+}
+
+/// The paths of every public page of a house with the comparison `t0-l-vs-t0-r` and a digest.
+fn public_pages(house: &House) -> Vec<String> {
+    let fixed = ["/", "/comparisons/t0-l-vs-t0-r", "/tools/t0-l", "/tools/t0-r", "/digests", "/check-inbox"];
+    fixed.map(String::from).into_iter().chain([format!("/digests/{}", house.slot())]).collect()
+}
+
+/// The HTML and the text of a reader's digest.
+fn digest_of(house: &House) -> (String, String) {
+    let mail = house.mails_to("reader0@example.org").pop().expect("a digest");
+    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+    (mail.body_html(0).expect("HTML").into_owned(), mail.body_text(0).expect("text").into_owned())
+}
+
+/// A catalogue of one comparison with `text` in every field that holds free text.
+fn catalogue_of(text: &str, at: verdicts::domain::Timestamp) -> Catalogue {
+    let review = |reviewer| serde_json::json!({ "reviewer": reviewer, "score": 50, "verdict": "ship", "take": text });
+    let tool = |slug| {
+        serde_json::json!({
+            "slug": slug, "name": text, "category": text, "tagline": text, "description": text, "pricing": text, "entry_price": text,
+            "url": "https://example.com/\"onclick='x'<script>", "published_at": at, "reviews": [review("Builder"), review("Creator")],
+        })
+    };
+    let comparison = serde_json::json!({ "left": "t0-l", "right": "t0-r", "published_at": at });
+    let document = serde_json::json!({ "tools": [tool("t0-l"), tool("t0-r")], "comparisons": [comparison] });
+    Catalogue::parse(&document.to_string(), Format::Json).expect("a catalogue")
+}
+
+/// Checks that no text of the catalogue became markup.
+fn assert_tame(what: &str, html: &str) {
+    for wild in ["<script", "<i onload", "49{", "\"onclick", "'x'<"] {
+        assert!(!html.contains(wild), "{what} has {wild}: {html}");
+    }
+}
+
+/// Checks that XML's tags are closed in order, its entities are known and its characters allowed; gives the texts between.
+fn well_formed(xml: &str) -> Result<Vec<String>, String> {
+    let body = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"utf-8\"?>").ok_or("no declaration")?;
+    let (mut open, mut texts) = (Vec::new(), Vec::new());
+    let mut pieces = body.split('<');
+    let before = pieces.next().unwrap_or_default();
+    if !before.trim().is_empty() || body.contains(|c: char| c.is_control() && !"\t\r\n".contains(c)) {
+        return Err("stray text or a control character".into());
+    }
+    for piece in pieces {
+        let (tag, text) = piece.split_once('>').ok_or("a tag without an end")?;
+        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).ok_or("a tag without a name")?;
+        match (tag.starts_with('/'), tag.ends_with('/')) {
+            (true, _) if open.pop() != Some(name) => return Err(format!("</{name}> closes another")),
+            (false, false) => open.push(name),
+            _ => {}
+        }
+        if tag.matches('"').count() % 2 == 1 || open.is_empty() && !text.trim().is_empty() {
+            return Err(format!("an open quote in <{tag}>, or text after the end"));
+        }
+        for entity in piece.split('&').skip(1) {
+            let name = entity.split_once(';').ok_or("a bare &")?.0;
+            if !matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") && !name.starts_with('#') {
+                return Err(format!("&{name}; is not XML's"));
+            }
+        }
+        texts.push(crate::joining::unescaped(text));
+    }
+    if open.is_empty() { Ok(texts) } else { Err(format!("{open:?} stay open")) }
+}
+
+#[test]
+fn the_check_for_well_formed_xml_can_fail() {
+    let check = |body: &str| well_formed(&format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{body}"));
+    assert_eq!(check("<a b=\"c\"><d/>x &amp; y</a>").expect("good").last().map(String::as_str), Some(""));
+    for bad in ["<a>", "<a></b>", "<a>&nbsp;</a>", "<a>& b</a>", "<a>\u{1}</a>", "<a b=\"></a>", "<a></a>x", "</a>"] {
+        assert!(check(bad).is_err(), "{bad}");
+    }
+}
+
+on_both! {
+    async fn the_front_lists_the_latest_and_has_a_form_with_a_label(place) {
+        let house = House::open(place).await;
+        assert!(house.page("/").await.contains("None yet"), "an empty house has a front too");
+        house.stock(&catalogue::small(14, house.app.now())).await;
+        let page = house.page("/").await;
+        let listed: Vec<usize> = (0..14).filter_map(|n| page.find(&format!("/comparisons/t{n}-l-vs-t{n}-r\""))).collect();
+        assert!(listed.len() == 12 && listed.is_sorted(), "the latest twelve, newest first: {listed:?}");
+        let form = between(&page, "<form", "</form>");
+        assert!(form.contains("method=\"post\" action=\"/subscribe\""));
+        assert!(form.contains("<label for=\"email\">") && form.contains("<input id=\"email\" name=\"email\""), "{form}");
+    }
+
+    async fn a_comparison_shows_both_tools_their_verdicts_and_every_reviewer(place) {
+        let house = House::open(place).await;
+        house.stock_small().await;
+        let page = house.page("/comparisons/t0-l-vs-t0-r").await;
+        for shown in [
+            "Tool t0 l",
+            "Tool t0 r",
+            "Split · 1 ship / 1 skip",
+            "Ship · 2 ship / 0 skip",
+            "No panel take",
+            "Nobody measured t0.",
+            "<b>80</b>",
+        ] {
+            assert!(page.contains(shown), "{shown}");
+        }
+        for reviewer in ["Builder", "Skeptic", "Futurist", "Founder", "Creator"] {
+            assert!(page.contains(&format!("<th scope=\"row\">{reviewer}</th>")), "{reviewer}");
+        }
+        assert!(house.page("/tools/t0-l").await.contains("/comparisons/t0-l-vs-t0-r\""));
+    }
+
+    async fn no_text_of_a_catalogue_becomes_markup_or_a_template(place) {
+        let house = House::open(place).await;
+        house.app.import_catalogue(&catalogue_of(HOSTILE, house.app.now() - TimeDelta::hours(1))).await.expect("imported");
+        house.enlist("reader", 1).await;
+        house.send_digest().await;
+        for path in public_pages(&house) {
+            let page = house.page(&path).await;
+            assert_tame(&path, &page);
+            assert!(path == "/check-inbox" || page.contains("{{7*7}}{% if %}&#38;lt;"), "{path} shows the text as it is");
+        }
+        let (html, text) = digest_of(&house);
+        assert_tame("the mail", &html);
+        assert!(html.contains("{{7*7}}") && text.contains("{{7*7}}"));
+        let mailbox = house.page("/mailbox").await;
+        let mail = format!("/mailbox/{}", between(&mailbox, "href=\"/mailbox/", "\""));
+        for page in [mailbox, house.page(&mail).await, house.page(&format!("{mail}/html")).await] {
+            assert_tame("the mailbox", &page);
+        }
+        let texts = well_formed(&house.page("/feed.xml").await).expect("well-formed");
+        assert!(texts.iter().any(|text| text.contains("{{7*7}}")));
+        texts.iter().for_each(|text| assert_tame("the feed", text));
+    }
+
+    async fn what_is_not_published_yet_is_not_to_be_found(place) {
+        let house = House::open(place).await;
+        let now = house.app.now();
+        house
+            .stock(
+                &(catalogue::comparison("old", "Data", now - TimeDelta::hours(1))
+                    + &catalogue::comparison("new", "Data", now + TimeDelta::hours(1))),
+            )
+            .await;
+        house
+            .stock(&format!(
+                "[[comparisons]]\nleft = \"old-l\"\nright = \"new-r\"\npublished_at = {}\n",
+                (now + TimeDelta::hours(1)).to_rfc3339()
+            ))
+            .await;
+        let hidden = ["/comparisons/new-l-vs-new-r", "/comparisons/old-l-vs-new-r", "/tools/new-l", "/tools/new-r"];
+        let shown = ["/", "/comparisons/old-l-vs-old-r", "/tools/old-l"];
+        for path in hidden {
+            assert_eq!(house.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        for path in shown {
+            assert!(!house.page(path).await.contains("new-"), "{path} gives nothing away");
+        }
+        house.wait(TimeDelta::hours(2));
+        for path in hidden.iter().chain(&shown) {
+            assert!(house.page(path).await.contains("new-"), "{path}");
+        }
+    }
+
+    async fn no_page_leads_to_a_tool_that_is_not_published_yet(place) {
+        let house = House::open(place).await;
+        let now = house.app.now();
+        house.stock(&catalogue::comparison("early", "Data", now + TimeDelta::hours(1))).await;
+        house
+            .stock(&format!(
+                "[[comparisons]]\nleft = \"early-l\"\nright = \"early-r\"\npublished_at = {}\n",
+                (now - TimeDelta::hours(1)).to_rfc3339()
+            ))
+            .await;
+        assert_eq!(house.get("/tools/early-l").await.status(), StatusCode::NOT_FOUND);
+        assert!(!house.page("/").await.contains("Tool early l"));
+        assert_eq!(house.get("/comparisons/early-l-vs-early-r").await.status(), StatusCode::NOT_FOUND);
+    }
+
+    async fn what_is_not_there_is_said_in_a_sentence(place) {
+        let house = House::open(place).await;
+        let lost = [
+            "/nowhere",
+            "/comparisons/none",
+            "/comparisons/Not%20A%20Slug",
+            "/tools/none",
+            "/digests/2026-W47",
+            "/digests/2026-W99",
+            "/digests/x",
+            "/mailbox/none",
+        ];
+        for path in lost {
+            let answer = house.get(path).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            sentence_on_page(answer).await;
+        }
+    }
+
+    async fn a_program_that_looks_for_what_is_not_there_gets_json(place) {
+        let house = House::open(place).await;
+        for path in ["/nowhere", "/comparisons/none", "/tools/none", "/digests/2026-W47", "/confirm/x", "/unsubscribe/x"] {
+            let answer = house.request(Method::GET, path).header("accept", "application/json").send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            sentence_in_json(answer).await;
+        }
+    }
+
+    async fn a_method_that_is_not_taken_names_those_that_are(place) {
+        let house = House::open(place).await;
+        let cases = [
+            (Method::POST, "/", "GET,HEAD"),
+            (Method::GET, "/subscribe", "POST"),
+            (Method::DELETE, "/unsubscribe/x", "GET,HEAD,POST"),
+            (Method::PUT, "/feed.xml", "GET,HEAD"),
+        ];
+        for (method, path, allowed) in cases {
+            let ask = || house.request(method.clone(), path);
+            let page = ask().send().await.expect("an answer");
+            let json = ask().header("accept", "application/json").send().await.expect("an answer");
+            for answer in [&page, &json] {
+                assert_eq!(
+                    (answer.status(), answer.headers()["allow"].to_str().ok()),
+                    (StatusCode::METHOD_NOT_ALLOWED, Some(allowed)),
+                    "{method} {path}"
+                );
+            }
+            sentence_on_page(page).await;
+            sentence_in_json(json).await;
+        }
+    }
+
+    async fn a_digest_stays_as_it_was_sent_whatever_becomes_of_the_catalogue(place) {
+        let house = house_after_a_digest(place, |now| catalogue::small(2, now)).await;
+        let digest = format!("/digests/{}", house.slot());
+        let everywhere = async || (house.page("/digests").await, house.page(&digest).await, house.page("/feed.xml").await);
+        let before = everywhere().await;
+        for page in [&before.0, &before.1, &before.2] {
+            assert!(page.contains("Tool t0 l") && page.contains("Tool t1 r"), "{page}");
+        }
+        assert!(
+            before.0.contains(&digest) && well_formed(&before.2).is_ok() && before.2.contains(&format!("<id>{}{digest}</id>", house.url))
+        );
+        house.stock(&catalogue::small(2, house.app.now()).replace("Tool t", "Renamed t").replace("score = 80", "score = 1")).await;
+        assert!(house.page("/comparisons/t0-l-vs-t0-r").await.contains("Renamed t0 l"));
+        assert_eq!(everywhere().await, before);
+    }
+
+    async fn a_digest_that_was_only_picked_is_not_shown(place) {
+        let house = House::open(place).await;
+        house.stock_small().await;
+        house.enlist("reader", 1).await;
+        house.wait(TimeDelta::minutes(45));
+        house.app.tick().await.expect("a tick");
+        assert!(house.app.storage.digest(house.slot()).await.expect("an answer").is_some(), "it is picked");
+        assert_eq!(house.get(&format!("/digests/{}", house.slot())).await.status(), StatusCode::NOT_FOUND);
+        assert!(house.page("/digests").await.contains("None has been sent yet"));
+        let feed = house.page("/feed.xml").await;
+        assert!(well_formed(&feed).is_ok() && !feed.contains("<entry>"));
+    }
+
+    async fn a_sample_is_called_one_wherever_it_is_shown(place) {
+        let house = house_after_a_digest(place, |now| {
+            catalogue::small(2, now)
+                .replace("[[tools.reviews]]\nreviewer = \"Builder\"", "sample = true\n[[tools.reviews]]\nreviewer = \"Builder\"")
+        })
+        .await;
+        let (html, text) = digest_of(&house);
+        let mut places = vec![("the mail's HTML".to_owned(), html), ("the mail's text".into(), text)];
+        for path in public_pages(&house).into_iter().chain(["/feed.xml".into()]).filter(|path| path != "/check-inbox") {
+            places.push((path.clone(), house.page(&path).await));
+        }
+        let unlabelled: Vec<&str> =
+            places.iter().filter(|(_, text)| !text.to_lowercase().contains("sample")).map(|(place, _)| place.as_str()).collect();
+        assert_eq!(unlabelled, [""; 0]);
+    }
+
+    async fn what_is_no_sample_is_not_called_one(place) {
+        let house = house_after_a_digest(place, |now| catalogue::small(2, now)).await;
+        for path in public_pages(&house) {
+            assert!(!house.page(&path).await.to_lowercase().contains("sample"), "{path}");
+        }
+    }
+
+    async fn the_mailbox_shows_what_was_captured_and_frames_its_html(place) {
+        let house = House::open(place).await;
+        assert!(house.page("/mailbox").await.contains("No mail yet"));
+        let link = house.ask_to_join("ada@example.org").await;
+        let list = house.page("/mailbox").await;
+        assert!(list.contains("ada@example.org"));
+        let mail = format!("/mailbox/{}", between(&list, "href=\"/mailbox/", "\""));
+        let page = house.page(&mail).await;
+        assert!(page.contains(&format!("<a href=\"{link}\">")), "the link can be followed");
+        assert!(page.contains(&format!("<iframe class=\"mail\" src=\"{mail}/html\"")));
+        let html = house.get(&format!("{mail}/html")).await;
+        let policy = html.headers()["content-security-policy"].to_str().expect("text").to_owned();
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("sandbox") && policy.contains("frame-ancestors 'self'"),
+            "{policy}"
+        );
+        for too_much in ["script-src", "allow-scripts", "allow-same-origin", "allow-forms"] {
+            assert!(!policy.contains(too_much), "{policy}");
+        }
+        assert!(html.text().await.expect("a page").contains(&link));
+    }
+
+    async fn the_mailbox_is_for_this_machine_alone_and_opens_no_other_file(place) {
+        let house = House::open(place).await;
+        house.ask_to_join("ada@example.org").await;
+        let name = between(&house.page("/mailbox").await, "href=\"/mailbox/", "\"").to_owned();
+        let ask =
+            async |path: &str, host: &str| house.request(Method::GET, path).header("host", host).send().await.expect("an answer").status();
+        for path in ["/mailbox".into(), format!("/mailbox/{name}"), format!("/mailbox/{name}/html")] {
+            for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
+                assert_eq!(ask(&path, host).await, StatusCode::OK, "{path} at {host}");
+            }
+            for host in [
+                "evil.example",
+                "127.0.0.1.evil.example",
+                "localhost.evil.example:8080",
+                "10.0.0.1",
+                "[2001:db8::1]:80",
+                "evil.example:127",
+            ] {
+                assert_eq!(ask(&path, host).await, StatusCode::NOT_FOUND, "{path} at {host}");
+            }
+        }
+        std::fs::write(house.place.dir.path().join("secret"), "From: x\r\n\r\nx").expect("written");
+        std::fs::write(house.place.dir.path().join("mailbox/new/.hidden"), "From: x\r\n\r\nx").expect("written");
+        let tricks = [
+            "..%2f..%2fsecret",
+            "%2e%2e%2f%2e%2e%2fsecret",
+            "..%5c..%5csecret",
+            "%2fetc%2fpasswd",
+            ".hidden",
+            "%00",
+            "new%2f..",
+            "%2e%2e%2ftmp",
+        ];
+        for trick in
+            tricks.map(String::from).into_iter().chain([format!("%2e%2f{name}"), format!("{name}%00"), format!("..%2fnew%2f{name}")])
+        {
+            for ending in ["", "/html"] {
+                assert_eq!(house.get(&format!("/mailbox/{trick}{ending}")).await.status(), StatusCode::NOT_FOUND, "{trick}");
+            }
+        }
+    }
+
+    async fn there_is_no_mailbox_where_mail_is_really_sent(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = House::open_to(place, &sink).await;
+        assert_eq!(house.get("/mailbox").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(house.get("/mailbox/x").await.status(), StatusCode::NOT_FOUND);
+        assert!(!house.page("/").await.contains("/mailbox"));
+    }
+}
