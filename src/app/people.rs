@@ -67,7 +67,6 @@ impl App {
         let fault = |error: String| Failure::because(format!("The file cannot be imported: {error}. Nothing was imported."));
         let mut sheet = Spreadsheet::open(file).map_err(fault)?;
         let mut report = ImportReport { dry_run: terms.dry_run, ..ImportReport::default() };
-        let mut broken = None;
         let mut arrivals = std::iter::from_fn(|| {
             loop {
                 match sheet.next_row()? {
@@ -75,7 +74,7 @@ impl App {
                         report.read += 1;
                         row_read(report.read);
                         match row {
-                            Ok(row) => return Some(self.arrival(row, terms)),
+                            Ok(row) => return Some(Ok(self.arrival(row, terms))),
                             Err(refused) => {
                                 report.refused += 1;
                                 if report.refusals.len() < NAMED {
@@ -84,18 +83,13 @@ impl App {
                             }
                         }
                     }
-                    Err(error) => {
-                        broken = Some(error);
-                        return None;
-                    }
+                    Err(error) => return Some(Err(error)),
                 }
             }
         });
         let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
         let arrived = self.storage.import_subscribers(&mut arrivals, terms.consent, &key_name, terms.dry_run, self.now()).await?;
-        if let Some(error) = broken {
-            return Err(fault(error));
-        }
+        let arrived = arrived.map_err(fault)?;
         (report.added, report.known, report.suppressed) = (arrived.added, arrived.known, arrived.suppressed);
         if !terms.dry_run {
             tracing::info!(read = report.read, added = report.added, refused = report.refused, "subscribers imported");

@@ -155,20 +155,24 @@ impl Storage {
         stored(rows.into_iter().map(listed).collect())
     }
 
-    /// Takes in everybody from `arrivals`, in one transaction: all or nothing, in memory that does not grow with the
-    /// file. `dry_run` counts and changes nothing. Pending ones get a confirmation mail.
+    /// Takes in everybody from `arrivals`, in one transaction, in memory that does not grow with the file. All or nothing:
+    /// an error among them undoes it all and is given back. `dry_run` counts and changes nothing. Pending ones get a
+    /// confirmation mail.
     pub async fn import_subscribers(
         &self,
-        arrivals: &mut (dyn Iterator<Item = Arrival> + Send),
+        arrivals: &mut (dyn Iterator<Item = Result<Arrival, String>> + Send),
         consent: &str,
         key_name: &str,
         dry_run: bool,
         now: Timestamp,
-    ) -> Result<Arrived, StorageError> {
+    ) -> Result<Result<Arrived, String>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Arrived::default();
         loop {
-            let chunk: Vec<Arrival> = arrivals.take(CHUNK).collect();
+            let chunk: Vec<Arrival> = match arrivals.take(CHUNK).collect() {
+                Ok(chunk) => chunk,
+                Err(broken) => return Ok(Err(broken)),
+            };
             if chunk.is_empty() {
                 break;
             }
@@ -177,7 +181,7 @@ impl Storage {
         if !dry_run {
             tx.commit().await?;
         }
-        Ok(done)
+        Ok(Ok(done))
     }
 
     /// Forgets the holder of that address; what stays is the keyed hash on the suppression list. `false` if the address

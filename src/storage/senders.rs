@@ -88,6 +88,14 @@ impl Storage {
              and finished_at is null and due_at <= $1",
             millis
         )?;
+        // What came back from a connection after its digest was cancelled has nowhere to go.
+        execute!(
+            tx,
+            "update deliveries set state = 'failed', finished_at = $1, reply = 'not sent: the digest was cancelled'
+             where finished_at is null and sender_id is null and state in ('queued', 'uncertain')
+             and mailing_id in (select id from digests where state = 'cancelled')",
+            millis
+        )?;
         tx.commit().await?;
         Ok(doubted)
     }

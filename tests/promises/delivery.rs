@@ -259,6 +259,27 @@ on_both! {
         assert!(matches!(house.send_digest().await, Sent::Not(_, words) if words.contains("cancelled")));
     }
 
+    async fn what_comes_back_to_a_cancelled_digest_stays_unsent(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("r0", "451 4.3.0 try later")).await;
+        let house = house_of(2, place, &sink).await;
+        house.send_digest().await;
+        let slot = house.slot();
+        // Its cancelling meets a delivery that is out: what that connection reports comes afterwards.
+        let storage = &house.app.storage;
+        house.wait(TimeDelta::minutes(7));
+        let now = house.app.now();
+        let sender = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
+        let key = storage.claim(sender, None, 10, now).await.expect("claimed")[0].key;
+        assert_eq!(storage.step(sender, &[], &[key], now).await.expect("begun"), [true]);
+        house.app.cancel_digest(slot).await.expect("cancelled");
+        let again = verdicts::storage::ledger::Step::Again(now);
+        let done = verdicts::storage::ledger::Done { key, step: again, reply: "451".into() };
+        storage.step(sender, &[done], &[], now).await.expect("written");
+        storage.recover(&[], InDoubt::Resend, now).await.expect("looked");
+        let tally = house.app.status(slot).await.expect("a status").tally;
+        assert_eq!((tally.sent, tally.failed, tally.queued), (1, 1, 0));
+    }
+
     async fn a_sender_that_was_given_up_for_dead_changes_nothing_any_more(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = house_of(2, place, &sink).await;

@@ -270,3 +270,29 @@ async fn after_an_erasure_the_file_of_the_database_does_not_hold_the_address() {
     assert!(holds("before@example.org") && holds("after@example.org"));
     assert!(!holds("erased-one@example"), "a deleted row's bytes stay in the file unless SQLite is told to overwrite them");
 }
+
+/// A file that breaks off: the disk or the network failed in the middle.
+struct Breaking(usize);
+
+impl std::io::Read for Breaking {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0 += 1;
+        if self.0 > 2_000 {
+            return Err(std::io::Error::other("the disk is gone"));
+        }
+        let text = if self.0 == 1 { "email\n".to_owned() } else { format!("r{}@example.org\n", self.0) };
+        let length = text.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Ok(length)
+    }
+}
+
+on_both! {
+    async fn a_file_that_breaks_off_in_the_middle_imports_nobody(place) {
+        let house = crate::support::House::open(place).await;
+        let terms = verdicts::app::people::ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
+        let failure = house.app.import_subscribers(Breaking(0), terms, |_| {}).await.expect_err("it broke off");
+        assert!(failure.to_string().contains("the disk is gone"), "{failure}");
+        assert!(house.app.storage.subscribers_after(0, 10).await.expect("a list").is_empty());
+    }
+}
