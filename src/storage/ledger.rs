@@ -32,51 +32,6 @@ pub struct Job {
     pub email: String,
 }
 
-/// A finished attempt.
-#[derive(Debug, Clone)]
-pub struct Done {
-    /// Which.
-    pub key: DeliveryKey,
-    /// What becomes of it.
-    pub step: Step,
-    /// The server's words.
-    pub reply: String,
-}
-
-/// What becomes of a delivery after an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Delivered.
-    Sent,
-    /// Once more, at that moment.
-    Again(Timestamp),
-    /// Final.
-    Failed,
-    /// Final, and the address is bad: the subscriber is `bounced`, its keyed hash goes on the suppression list.
-    Bounced {
-        /// The keyed hash of the address.
-        hash: String,
-        /// With which secret.
-        key_name: String,
-    },
-    /// Taken or not, nobody knows: sent again at that moment, or held for a person.
-    Doubted(Option<Timestamp>),
-}
-
-impl Step {
-    /// For logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Again(_) => "again later",
-            Self::Failed => "failed",
-            Self::Bounced { .. } => "bounced",
-            Self::Doubted(Some(_)) => "in doubt, again later",
-            Self::Doubted(None) => "in doubt, held",
-        }
-    }
-}
-
 /// A digest's or confirmation's deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
@@ -182,22 +137,6 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
-    /// still go out (still ours, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
-    /// one that may not is given back.
-    pub async fn step(&self, sender: i64, done: &[Done], next: &[DeliveryKey], now: Timestamp) -> Result<Vec<bool>, StorageError> {
-        let mut tx = self.begin().await?;
-        for done in done {
-            finish(&mut tx, sender, done, now).await?;
-        }
-        let mut may_go = Vec::with_capacity(next.len());
-        for key in next {
-            may_go.push(begin(&mut tx, sender, key, now).await?);
-        }
-        tx.commit().await?;
-        Ok(may_go)
-    }
-
     /// How the deliveries of a mailing stand.
     pub async fn tally(&self, mailing: i64) -> Result<Tally, StorageError> {
         let mut reader = self.read().await?;
@@ -261,73 +200,6 @@ pub(super) async fn tally(conn: &mut impl Queryable, mailing: i64) -> Result<Tal
         *place = count as u64;
     }
     Ok(tally)
-}
-
-/// Writes one result. The `where` is the fence: a sender that was given up for dead changes nothing.
-async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result<(), StorageError> {
-    let millis = now.timestamp_millis();
-    let (state, due_at, finished_at, uncertain_at) = match &done.step {
-        Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
-        Step::Again(at) => (DeliveryState::Queued, Some(at.timestamp_millis()), None, None),
-        Step::Failed | Step::Bounced { .. } => (DeliveryState::Failed, None, Some(millis), None),
-        Step::Doubted(Some(at)) => (DeliveryState::Uncertain, Some(at.timestamp_millis()), None, Some(millis)),
-        Step::Doubted(None) => (DeliveryState::Uncertain, None, Some(millis), Some(millis)),
-    };
-    let written = execute!(
-        tx,
-        "update deliveries set state = $4, due_at = coalesce($5, due_at), finished_at = $6, uncertain_at = coalesce($7, uncertain_at),
-           reply = $8, sender_id = null
-         where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'sending'",
-        done.key.mailing,
-        done.key.subscriber,
-        sender,
-        state.as_str(),
-        due_at,
-        finished_at,
-        uncertain_at,
-        done.reply.as_str()
-    )?;
-    if let (1, Step::Bounced { hash, key_name }) = (written, &done.step) {
-        let bounced = execute!(
-            tx,
-            "update subscribers set state = 'bounced', state_at = $2, requested_at = null
-             where id = $1 and state in ('pending', 'active', 'unsubscribed')",
-            done.key.subscriber,
-            millis
-        )?;
-        if bounced > 0 {
-            super::subscribers::history(tx, done.key.subscriber, now, &format!("bounced: {}", done.reply)).await?;
-            super::people::suppress(tx, hash, key_name, "bounced", now).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn begin(tx: &mut Tx, sender: i64, key: &DeliveryKey, now: Timestamp) -> Result<bool, StorageError> {
-    let begun = execute!(
-        tx,
-        "update deliveries set state = 'sending', attempts = attempts + 1, started_at = $4
-         where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'
-           and ((kind = 'confirmation'
-                 and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null))
-             or (kind = 'digest'
-                 and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
-                 and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))",
-        key.mailing,
-        key.subscriber,
-        sender,
-        now.timestamp_millis()
-    )?;
-    if begun == 0 {
-        execute!(
-            tx,
-            "update deliveries set sender_id = null where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
-            key.mailing,
-            key.subscriber,
-            sender
-        )?;
-    }
-    Ok(begun > 0)
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.

@@ -272,8 +272,8 @@ on_both! {
         let key = storage.claim(sender, None, 10, now).await.expect("claimed")[0].key;
         assert_eq!(storage.step(sender, &[], &[key], now).await.expect("begun"), [true]);
         house.app.cancel_digest(slot).await.expect("cancelled");
-        let again = verdicts::storage::ledger::Step::Again(now);
-        let done = verdicts::storage::ledger::Done { key, step: again, reply: "451".into() };
+        let again = verdicts::storage::steps::Step::Again(now);
+        let done = verdicts::storage::steps::Done { key, step: again, reply: "451".into() };
         storage.step(sender, &[done], &[], now).await.expect("written");
         storage.recover(&[], InDoubt::Resend, now).await.expect("looked");
         let tally = house.app.status(slot).await.expect("a status").tally;
@@ -294,7 +294,7 @@ on_both! {
         let later = now + TimeDelta::seconds(61);
         assert_eq!(storage.recover(&[], InDoubt::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
         assert!(!storage.renew_sender(slow, later, None).await.expect("answered"), "it must stop");
-        let done = verdicts::storage::ledger::Done { key: keys[0], step: verdicts::storage::ledger::Step::Failed, reply: "late".into() };
+        let done = verdicts::storage::steps::Done { key: keys[0], step: verdicts::storage::steps::Step::Failed, reply: "late".into() };
         assert_eq!(storage.step(slow, &[done], &keys[1..], later).await.expect("answered"), [false], "nothing more may go out");
         house.wait(TimeDelta::minutes(2));
         assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");

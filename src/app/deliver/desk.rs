@@ -17,9 +17,9 @@ use crate::app::Failure;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::slot::Slot;
-use crate::storage::ledger::Done;
 use crate::storage::ledger::Job;
-use crate::storage::ledger::Step;
+use crate::storage::steps::Done;
+use crate::storage::steps::Step;
 
 /// So long at most until a fresh confirmation mail overtakes what was claimed before it.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);

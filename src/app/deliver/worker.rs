@@ -16,9 +16,9 @@ use crate::domain::delivery::Retry;
 use crate::mail::Connection;
 use crate::mail::Envelope;
 use crate::mail::Recipient;
-use crate::storage::ledger::Done;
 use crate::storage::ledger::Job;
-use crate::storage::ledger::Step;
+use crate::storage::steps::Done;
+use crate::storage::steps::Step;
 
 /// Connects, then sends what the desk hands out until it hands out nothing. The error says why it never had a connection.
 ///
