@@ -8,7 +8,7 @@
 //!   RFC 2047), `quoted` its bodies (RFC 2045).
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
-//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them;
+//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them, `stuffing` included;
 //!   `reply`: what the answers mean; `fault`: why there is no connection.
 
 mod draft;
@@ -23,6 +23,7 @@ mod reply;
 mod server;
 mod smtp;
 mod stream;
+mod stuffing;
 mod tls;
 mod transport;
 

@@ -1,8 +1,6 @@
 //! One SMTP connection: what is said over the line, and what is known when it goes silent.
 
 use std::error::Error as _;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine;
@@ -24,6 +22,8 @@ use super::server::Login;
 use super::server::Server;
 use super::server::Timeouts;
 use super::stream;
+use super::stream::Written;
+use super::stuffing::stuffed;
 use crate::domain::delivery::Outcome;
 
 /// Servers hang up on who is idle or stays long, and the mail that finds out would wait for its next attempt: a connection
@@ -37,6 +37,7 @@ const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 /// a time-out or a dropped future, can never leave one behind that is used again.
 pub(super) struct SmtpConnection {
     smtp: Option<AsyncSmtpConnection>,
+    written: Written,
     timeouts: Timeouts,
     offers: Offers,
     opened: Instant,
@@ -47,12 +48,13 @@ pub(super) struct SmtpConnection {
 struct Offers {
     size: bool,
     smtputf8: bool,
+    pipelining: bool,
 }
 
 /// Why a mail was not taken.
 enum Failure {
-    /// The server said so, and listens.
-    Answer(u16, String, Stage),
+    /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
+    Answer { code: u16, text: String, stage: Stage, in_step: bool },
     /// We are out of step with it: the connection is of no more use.
     Broken(Outcome),
 }
@@ -63,7 +65,7 @@ type Answer<T> = Result<Result<T, Error>, Elapsed>;
 impl SmtpConnection {
     pub(super) async fn open(server: &Server) -> Result<Self, ConnectFault> {
         let limit = server.timeouts.connect;
-        let line = stream::open(server).await?;
+        let (line, written) = stream::open(server).await?;
         let greeted = timeout(limit, AsyncSmtpConnection::connect_with_transport(line, &server.hello)).await;
         let mut smtp = or_fault(server, limit, greeted)?;
         // A second EHLO, for of the answer to its own lettre keeps nothing that says SIZE.
@@ -73,7 +75,7 @@ impl SmtpConnection {
             log_in(server, &mut smtp, login).await?;
         }
         let now = Instant::now();
-        Ok(Self { smtp: Some(smtp), timeouts: server.timeouts, offers, opened: now, used: now })
+        Ok(Self { smtp: Some(smtp), written, timeouts: server.timeouts, offers, opened: now, used: now })
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -93,9 +95,9 @@ impl SmtpConnection {
         let Some(mut smtp) = self.smtp.take() else { return later("the connection is closed") };
         let (outcome, in_step) = match self.transact(&mut smtp, envelope, message).await {
             Ok(outcome) => (outcome, true),
-            Err(Failure::Answer(code, text, stage)) => {
+            Err(Failure::Answer { code, text, stage, in_step }) => {
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                let in_step = code != 421 && self.ask(&mut smtp, Stage::Session, "RSET\r\n").await.is_ok();
+                let in_step = in_step && code != 421 && self.ask(&mut smtp, Stage::Session, "RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
             Err(Failure::Broken(outcome)) => (outcome, false),
@@ -119,56 +121,99 @@ impl SmtpConnection {
         None
     }
 
-    /// One mail, one step after the other. (Several steps in one write, RFC 2920, would begin here.)
+    /// One mail: its envelope and DATA, in one write where the server takes that (PIPELINING, RFC 2920), then its text.
     async fn transact(&self, smtp: &mut AsyncSmtpConnection, envelope: &Envelope<'_>, message: &[u8]) -> Result<Outcome, Failure> {
         // Commands by hand: lettre's own address type refuses some that are valid.
         let size = if self.offers.size { format!(" SIZE={}", message.len()) } else { String::new() };
         // No BODY=8BITMIME: our bodies are 7bit, and a header in UTF-8 is what SMTPUTF8 is for (RFC 6531 3.6).
         let utf8 = if needs_smtputf8(envelope) { " SMTPUTF8" } else { "" };
-        self.ask(smtp, Stage::Sender, &format!("MAIL FROM:<{}>{size}{utf8}\r\n", envelope.from)).await?;
-        self.ask(smtp, Stage::Recipient, &format!("RCPT TO:<{}>\r\n", envelope.to)).await?;
-        self.ask(smtp, Stage::Data, "DATA\r\n").await?;
+        let mail = format!("MAIL FROM:<{}>{size}{utf8}\r\n", envelope.from);
+        let rcpt = format!("RCPT TO:<{}>\r\n", envelope.to);
+        if self.offers.pipelining {
+            self.ask_at_once(smtp, &format!("{mail}{rcpt}DATA\r\n")).await?;
+        } else {
+            self.ask(smtp, Stage::Sender, &mail).await?;
+            self.ask(smtp, Stage::Recipient, &rcpt).await?;
+            self.ask(smtp, Stage::Data, "DATA\r\n").await?;
+        }
         self.hand_over(smtp, message).await
     }
 
     /// One command, and the answer that lets us go on.
     async fn ask(&self, smtp: &mut AsyncSmtpConnection, stage: Stage, command: &str) -> Result<(), Failure> {
         let limit = self.timeouts.command;
-        let verb = command.split([' ', '\r']).next().unwrap_or_default();
-        match reply(limit, timeout(limit, smtp.command(command)).await) {
-            Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
-            Ok((354, _)) if stage == Stage::Data => Ok(()),
-            Ok((code @ 400.., text)) => Err(Failure::Answer(code, text, stage)),
-            Ok((code, text)) => Err(Failure::Broken(later(format!("{code} {text}: that is no answer to {verb}")))),
-            Err(why) => Err(Failure::Broken(later(format!("{verb}: {why}")))),
-        }
+        good(stage, reply(limit, timeout(limit, smtp.command(command)).await))
     }
 
-    /// The mail's text and the final dot: until the dot is on its way nothing was taken, afterwards only an answer tells.
+    /// MAIL, RCPT and DATA in one write, and their three answers. All three are read, whatever the first says, or the
+    /// connection would be out of step; where DATA was granted though a command before it was not, an empty text takes
+    /// it back (RFC 2920 3.1).
+    async fn ask_at_once(&self, smtp: &mut AsyncSmtpConnection, commands: &str) -> Result<(), Failure> {
+        let limit = self.timeouts.command;
+        let is_broken = |answer: Option<&Result<(), Failure>>| matches!(answer, Some(Err(Failure::Broken(_))));
+        let mut answers = vec![good(Stage::Sender, reply(limit, timeout(limit, smtp.command(commands)).await))];
+        for stage in [Stage::Recipient, Stage::Data] {
+            if !is_broken(answers.last()) {
+                answers.push(good(stage, reply(limit, timeout(limit, smtp.read_response()).await)));
+            }
+        }
+        let (broke, granted) = (is_broken(answers.last()), matches!(answers.get(2), Some(Ok(()))));
+        // The first refusal tells most, also where something broke after it.
+        let Some(fault) = answers.into_iter().find_map(Result::err) else { return Ok(()) };
+        let in_step = !broke && (!granted || self.take_back(smtp).await);
+        Err(fault.with_step(in_step))
+    }
+
+    /// Ends a text that should not have been asked for, with nothing in it. Whether the server answered.
+    async fn take_back(&self, smtp: &mut AsyncSmtpConnection) -> bool {
+        let limit = self.timeouts.command;
+        reply(limit, timeout(limit, smtp.command(".\r\n")).await).is_ok()
+    }
+
+    /// The mail's text and the final dot, in one write: until the dot is on its way nothing was taken, afterwards only an
+    /// answer tells.
     async fn hand_over(&self, smtp: &mut AsyncSmtpConnection, message: &[u8]) -> Result<Outcome, Failure> {
-        // lettre ends the last line itself.
-        let message = message.strip_suffix(b"\r\n").unwrap_or(message);
-        // lettre asks for the next part when it has written the one before; when there is none, the dot comes next.
-        let dot_is_out = AtomicBool::new(false);
-        let parts = std::iter::once(message).chain(std::iter::from_fn(|| {
-            dot_is_out.store(true, Ordering::Relaxed);
-            None
-        }));
+        let Ok(message) = std::str::from_utf8(message) else {
+            return Err(Failure::Broken(Outcome::Refused { reply: "not sent: the mail is not UTF-8".into(), about_us: false }));
+        };
+        let text = stuffed(message);
+        let end = self.written.bytes() + text.len() as u64;
+        let dot_is_out = || self.written.bytes() >= end;
         let Timeouts { data, finish, .. } = self.timeouts;
-        let mut sending = std::pin::pin!(smtp.message_iter(parts));
+        // lettre's `message` stuffs byte by byte and writes the dot apart; a command it writes as it is.
+        let mut sending = std::pin::pin!(smtp.command(text));
         let answer = match timeout(data, &mut sending).await {
-            Err(_) if dot_is_out.load(Ordering::Relaxed) => reply(finish, timeout(finish, sending).await),
+            Err(_) if dot_is_out() => reply(finish, timeout(finish, sending).await),
             answer => reply(data, answer),
         };
         match answer {
             Ok((code @ 200..=299, text)) => Ok(outcome_of(code, &text, Stage::Text)),
-            Ok((code @ 400.., text)) => Err(Failure::Answer(code, text, Stage::Text)),
+            Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage: Stage::Text, in_step: true }),
             Ok((code, text)) => Err(Failure::Broken(outcome_of(code, &text, Stage::Text))),
-            Err(why) if dot_is_out.load(Ordering::Relaxed) => {
-                Err(Failure::Broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") }))
-            }
+            Err(why) if dot_is_out() => Err(Failure::Broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") })),
             Err(why) => Err(Failure::Broken(later(format!("before the final dot: {why}")))),
         }
+    }
+}
+
+impl Failure {
+    /// The same refusal, on a connection that is in step or not.
+    fn with_step(self, in_step: bool) -> Self {
+        match self {
+            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step },
+            broken @ Self::Broken(_) => broken,
+        }
+    }
+}
+
+/// Whether an answer lets us go on.
+fn good(stage: Stage, answer: Result<(u16, String), String>) -> Result<(), Failure> {
+    match answer {
+        Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
+        Ok((354, _)) if stage == Stage::Data => Ok(()),
+        Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage, in_step: true }),
+        Ok((code, text)) => Err(Failure::Broken(later(format!("{code} {text}: that is no answer at {stage:?}")))),
+        Err(why) => Err(Failure::Broken(later(format!("at {stage:?}: {why}")))),
     }
 }
 
@@ -176,7 +221,7 @@ impl Offers {
     fn read(answer: &Response) -> Self {
         let offers =
             |keyword: &str| answer.message().any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword)));
-        Self { size: offers("SIZE"), smtputf8: offers("SMTPUTF8") }
+        Self { size: offers("SIZE"), smtputf8: offers("SMTPUTF8"), pipelining: offers("PIPELINING") }
     }
 }
 

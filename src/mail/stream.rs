@@ -8,6 +8,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -30,8 +33,18 @@ use super::fault::ConnectFault;
 use super::server::Security;
 use super::server::Server;
 
+/// How many bytes a line has taken so far: tells whether the last of a mail can be on its way.
+#[derive(Clone, Default)]
+pub(super) struct Written(Arc<AtomicU64>);
+
+impl Written {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Reaches the server. What comes back is at its greeting, whatever was said before.
-pub(super) async fn open(server: &Server) -> Result<Box<dyn AsyncTokioStream>, ConnectFault> {
+pub(super) async fn open(server: &Server) -> Result<(Box<dyn AsyncTokioStream>, Written), ConnectFault> {
     // In place of the greeting that was read here, for lettre waits for one.
     const GREETING: &[u8] = b"220 \r\n";
     let (tcp, peer) = connect(server).await?;
@@ -179,12 +192,14 @@ struct Line<S> {
     greeting: &'static [u8],
     /// How much of a line without its end was read.
     unended: usize,
+    written: Written,
     inner: S,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Line<S> {
-    fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S) -> Box<dyn AsyncTokioStream> {
-        Box::new(Self { peer, greeting, unended: 0, inner })
+    fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S) -> (Box<dyn AsyncTokioStream>, Written) {
+        let written = Written::default();
+        (Box::new(Self { peer, greeting, unended: 0, written: written.clone(), inner }), written)
     }
 }
 
@@ -227,7 +242,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let taken = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+        self.written.0.fetch_add(taken as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

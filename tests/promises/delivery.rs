@@ -321,6 +321,27 @@ async fn mail_leaves_over_starttls_and_over_implicit_tls_with_a_login() {
 }
 
 #[tokio::test]
+async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
+    let refuses =
+        || Script::accept_all().reply_to("r1", "550 5.1.1 no such user").reply_to("r3", "451 4.3.0 later").at_data("r5", "452 4.3.1 full");
+    for script in [refuses(), refuses().says_354_to_nobody(), refuses().extensions(&[])] {
+        let sink = SmtpSink::start(script).await;
+        let url = sink.url();
+        let house = House::open_with(Place::sqlite(), |settings| {
+            settings.mail.transport = url;
+            settings.mail.connections = 1;
+        })
+        .await;
+        house.stock_small().await;
+        house.enlist("r", 8).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).failed, tally(&sent).queued, sink.mails()), (5, 1, 2, 5));
+        assert_eq!(sink.connections(), 1, "one connection served them all");
+        assert!(sink.received().iter().all(|mail| !mail.data.is_empty()));
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_stops_sending_and_says_so() {
     let sink = SmtpSink::start(Script::accept_all().offers_starttls()).await;
     let house = house_of(3, Place::sqlite(), &sink).await;
