@@ -3,7 +3,9 @@
 
 create table installation (
     id bigint not null primary key check (id = 1),
-    created_at bigint not null
+    created_at bigint not null,
+    -- When the sample catalogue was brought.
+    sample_at bigint
 );
 
 -- Secrets made on first start, for a database that several machines share.
@@ -143,6 +145,8 @@ create table deliveries (
     attempts bigint not null default 0,
     sender_id bigint,
     started_at bigint,
+    -- When it was first tried.
+    first_at bigint,
     -- When it last became uncertain; stays, so that an extra copy can be named.
     uncertain_at bigint,
     -- Null as long as there is something left to do.

@@ -101,7 +101,7 @@ impl Breaker {
         state.until = Some(Instant::now() + pause);
         state.trouble = Some(trouble.to_owned());
         metrics::gauge!("verdicts_breaker_open").set(1.0);
-        tracing::warn!(trouble, pause_s = pause.as_secs(), "sending is paused: this is about the relay or our settings, nobody loses mail");
+        tracing::warn!(trouble, pause_s = pause.as_secs(), "sending is paused: this is about the relay or our settings");
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -34,6 +34,9 @@ pub fn read(path: &Path) -> Result<Catalogue, Failure> {
             .map_err(|error| Failure::because(format!("Standard input cannot be read: {error}.")))?;
         return parse("standard input", &text, Format::Json);
     }
+    if !path.exists() {
+        return Err(Failure::because(format!("{} cannot be read: it is not there.", path.display())));
+    }
     let files = files_at(path).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", path.display())))?;
     for file in files {
         let name = file.display().to_string();
@@ -81,6 +84,9 @@ impl App {
     /// says so. Answers how many tools it brought.
     pub async fn bring_sample(&self) -> Result<usize, Failure> {
         if !self.settings.is_embedded_default() || !self.storage.is_catalogue_empty().await? {
+            return Ok(0);
+        }
+        if !self.storage.note_sample(self.now()).await? {
             return Ok(0);
         }
         let mut catalogue = sample()?;

@@ -84,8 +84,13 @@ impl App {
                 }
                 continue;
             }
-            if self.publish(digest.slot).await? == Published::Nobody && late < TimeDelta::minutes(5) {
-                tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
+            match self.publish(digest.slot).await {
+                Ok(Published::Nobody) if late < TimeDelta::minutes(5) => {
+                    tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
+                }
+                Ok(_) => {}
+                // One that cannot be published must not keep back the others.
+                Err(failure) => tracing::error!(slot = %digest.slot, cause = failure.cause(), "not published: {failure}"),
             }
         }
         Ok(())
@@ -174,7 +179,8 @@ impl App {
         let message_id = format!("test.{}.{:016x}@{}", preview.slot, rand::random::<u64>(), self.message_id_host());
         let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
         let mut message = Vec::new();
-        let recipient = Recipient { to, token: "", message_id: &message_id, date: self.now() };
+        let token = self.unsubscribe_token(0);
+        let recipient = Recipient { to, token: &token, message_id: &message_id, date: self.now() };
         self.digest_letter(&holes).fill(&recipient, &mut message);
         let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
         let outcome = connection.send(&Envelope { from: &self.return_path, to, file: &message_id }, &message).await;

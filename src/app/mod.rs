@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::config::Durability;
 use crate::config::Settings;
 use crate::domain::Timestamp;
 use crate::domain::pick::Rules;
@@ -92,7 +93,8 @@ impl App {
     /// A sentence that names the setting that cannot be used, or says why the database cannot be opened.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
         let parts = Parts::from(&settings)?;
-        let storage = Storage::open(&settings.database.url, settings.database.connections).await?;
+        let storage =
+            Storage::open(&settings.database.url, settings.database.connections, settings.database.durability == Durability::Full).await?;
         let secrets = secrets(&settings, &storage).await?;
         Ok(Arc::new(Self {
             site: site(&settings, &parts.transport),
@@ -111,6 +113,11 @@ impl App {
             doorbell: Notify::new(),
             settings,
         }))
+    }
+
+    /// Checks the settings as [`App::open`] does, and opens nothing.
+    pub fn check(settings: &Settings) -> Result<(), Failure> {
+        Parts::from(settings).map(|_| ())
     }
 
     /// The moment.
@@ -184,22 +191,22 @@ fn site(settings: &Settings, transport: &Transport) -> Site {
     }
 }
 
-/// The secrets of the settings, or the one that is kept beside the database, made on the first start.
+/// The secrets of the settings, and behind them the one that is kept beside the database: made on the first start if the
+/// settings have none, and good for checking ever after, so that setting one later breaks no link.
 async fn secrets(settings: &Settings, storage: &Storage) -> Result<Secrets, Failure> {
     let mut texts = settings.site.secret.clone();
-    if texts.is_empty() {
-        texts.push(match sqlite_file(&settings.database.url) {
-            Some(file) => secret_file(&file)?,
-            // Machines that share a database must share the secret too, so it is kept in there; `doctor` advises
-            // against it, for whoever reads a backup could then sign links.
-            None => match storage.keep_secret("site.secret", &fresh_secret()).await {
-                Ok(secret) => secret,
-                // Before the first `migrate` nothing can be signed or checked that matters.
-                Err(error) if error.is_not_migrated() => fresh_secret(),
-                Err(error) => return Err(error.into()),
-            },
-        });
-    }
+    let make = texts.is_empty();
+    texts.extend(match sqlite_file(&settings.database.url) {
+        Some(file) => secret_file(&file, make)?,
+        // Machines that share a database must share the secret too, so it is kept in there; `doctor` advises
+        // against it, for whoever reads a backup could then sign links.
+        None => match storage.keep_secret("site.secret", make.then(fresh_secret).as_deref()).await {
+            Ok(secret) => secret,
+            // Before the first `migrate` nothing can be signed or checked that matters.
+            Err(error) if error.is_not_migrated() => make.then(fresh_secret),
+            Err(error) => return Err(error.into()),
+        },
+    });
     Secrets::new(&texts).ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
 }
 
@@ -212,8 +219,9 @@ fn fresh_secret() -> String {
     })
 }
 
-/// The secret in the file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only.
-fn secret_file(database: &Path) -> Result<String, Failure> {
+/// The secret in the file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only. If
+/// there is none, one is made where `make` says so.
+fn secret_file(database: &Path, make: bool) -> Result<Option<String>, Failure> {
     let mut path = database.as_os_str().to_owned();
     path.push(".secret");
     let path = PathBuf::from(path);
@@ -224,14 +232,15 @@ fn secret_file(database: &Path) -> Result<String, Failure> {
         ))
     };
     match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().len() >= 16 => return Ok(text.trim().into()),
+        Ok(text) if text.trim().len() >= 16 => return Ok(Some(text.trim().into())),
         Ok(_) => {
             return Err(Failure::because(format!(
                 "The file {} that keeps the secret is too short; take it away or set site.secret.",
                 path.display()
             )));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fault(error)),
     }
     // Written aside and linked into place, so that two processes that start at once agree on one whole secret.
@@ -243,7 +252,7 @@ fn secret_file(database: &Path) -> Result<String, Failure> {
     let _ = std::fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fault(error)),
-        _ => Ok(std::fs::read_to_string(&path).map_err(fault)?.trim().into()),
+        _ => Ok(Some(std::fs::read_to_string(&path).map_err(fault)?.trim().into())),
     }
 }
 

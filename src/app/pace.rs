@@ -15,6 +15,11 @@ impl Pace {
         Self(quota.map(DefaultDirectRateLimiter::direct))
     }
 
+    /// Whether there is anything to wait for.
+    pub fn is_limited(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Until the next message may go.
     pub async fn wait(&self) {
         if let Some(limiter) = &self.0 {

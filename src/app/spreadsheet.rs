@@ -70,7 +70,7 @@ impl<R: Read> Spreadsheet<R> {
         let first_line = head.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
         let count = |separator: u8| first_line.iter().filter(|b| **b == separator).count();
         let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',');
-        let whole = PlainLines::new(std::io::Cursor::new(head).chain(source));
+        let whole = PlainLines::new(std::io::Cursor::new(head).chain(source), delimiter);
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(whole);
         let header = reader.byte_headers().map_err(|error| format!("its header cannot be read: {error}"))?;
         let columns = Columns::of(header)?;
@@ -92,16 +92,59 @@ impl<R: Read> Spreadsheet<R> {
     }
 }
 
-/// A file whose lines all end in a line feed, whatever they ended in: so that lines can be counted.
+/// The longest row, in bytes: more is a quote that was opened and never closed.
+const LONGEST_ROW: usize = 64 << 10;
+
+/// A file whose lines all end in a line feed, whatever they ended in, so that lines can be counted; and in which no row is
+/// longer than [`LONGEST_ROW`], so that one stray quote does not swallow all rows behind it.
 struct PlainLines<R> {
     source: R,
+    delimiter: u8,
     after_return: bool,
     last: u8,
+    place: Place,
+    row_length: usize,
+    line: u64,
+    row_line: u64,
+}
+
+/// Where in a row the next byte stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quoted field: its end, or half of a doubled one.
+    QuoteInQuoted,
 }
 
 impl<R: Read> PlainLines<R> {
-    fn new(source: R) -> Self {
-        Self { source, after_return: false, last: b'\n' }
+    fn new(source: R, delimiter: u8) -> Self {
+        Self { source, delimiter, after_return: false, last: b'\n', place: Place::FieldStart, row_length: 0, line: 1, row_line: 1 }
+    }
+
+    fn note(&mut self, byte: u8) {
+        self.row_length += 1;
+        self.place = match (self.place, byte) {
+            (Place::FieldStart | Place::QuoteInQuoted, b'"') => Place::Quoted,
+            (Place::Quoted, b'"') => Place::QuoteInQuoted,
+            (Place::Quoted, _) => Place::Quoted,
+            (_, b'\n') => {
+                (self.row_length, self.row_line) = (0, self.line + 1);
+                Place::FieldStart
+            }
+            (_, byte) if byte == self.delimiter => Place::FieldStart,
+            _ => Place::Plain,
+        };
+        self.line += u64::from(byte == b'\n');
+    }
+
+    fn check(&self, at_end: bool) -> std::io::Result<()> {
+        if self.row_length <= LONGEST_ROW && !(at_end && self.place == Place::Quoted) {
+            return Ok(());
+        }
+        let what = if self.place == Place::Quoted { "opens a quote that is never closed" } else { "is longer than 64 KB" };
+        Err(std::io::Error::other(format!("the row in line {} {what}", self.row_line)))
     }
 }
 
@@ -110,6 +153,7 @@ impl<R: Read> Read for PlainLines<R> {
         loop {
             let length = self.source.read(buffer)?;
             if length == 0 {
+                self.check(true)?;
                 // The last line may lack its end.
                 let missing = self.last != b'\n' && !buffer.is_empty();
                 if missing {
@@ -124,9 +168,11 @@ impl<R: Read> Read for PlainLines<R> {
                 self.after_return = byte == b'\r';
                 if !second_half {
                     self.last = if byte == b'\r' { b'\n' } else { byte };
+                    self.note(self.last);
                     buffer[kept] = self.last;
                     kept += 1;
                 }
+                self.check(false)?;
             }
             if kept > 0 {
                 return Ok(kept);
@@ -153,7 +199,12 @@ impl Columns {
     fn of(header: &ByteRecord) -> Result<Self, String> {
         let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect();
         let find = |wanted: &str| names.iter().position(|name| name == wanted);
-        let email = find("email").ok_or_else(|| format!("expected a header with a column \"email\", it has: {}", names.join(", ")))?;
+        let email = find("email").ok_or_else(|| {
+            format!(
+                "expected a header with a column \"email\", it has: {}",
+                names.join(", ").chars().filter(|c| !c.is_control()).take(100).collect::<String>()
+            )
+        })?;
         Ok(Self {
             count: names.len(),
             email,
@@ -232,6 +283,19 @@ mod tests {
     fn a_file_without_addresses_is_refused_as_a_whole() {
         assert!(Spreadsheet::open("name,mail\n".as_bytes()).err().expect("refused").contains("a column \"email\""));
         assert!(Spreadsheet::open("".as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_ends_the_whole_and_one_inside_a_field_is_a_letter() {
+        let faults = |text: &str| {
+            let mut sheet = Spreadsheet::open(std::io::Cursor::new(text.to_owned())).expect("a header");
+            std::iter::from_fn(|| sheet.next_row()).find_map(Result::err)
+        };
+        let rest = "r@example.org,R\n".repeat(9_000);
+        assert!(faults(&format!("email,name\na@example.org,A\n\"b@example.org,B\n{rest}")).is_some_and(|fault| fault.contains("line 3")));
+        assert!(faults("email,name\n\"b@example.org,B\n").is_some_and(|fault| fault.contains("line 2 opens a quote")));
+        assert_eq!(faults(&format!("email,name\na@example.org,5\" pipe\n{rest}")), None);
+        assert_eq!(faults("email,name\na@example.org,\"A \"\"B\"\"\nC\"\n"), None);
     }
 
     proptest! {

@@ -30,7 +30,7 @@ pub enum Catalog {
         /// A file (.toml, .json), a folder, or - for JSON
         path: PathBuf,
     },
-    /// Take the invented tools of the sample out
+    /// Take the invented tools of the sample out, with every comparison that names one
     DropSample,
 }
 
@@ -68,8 +68,10 @@ impl Catalog {
                 }
             }
             Self::DropSample => {
-                let dropped = app.storage.drop_sample().await?;
-                output.print(&serde_json::json!({ "tools": dropped }), || format!("{dropped} invented tools taken out.\n"))?;
+                let (tools, comparisons) = app.storage.drop_sample().await?;
+                output.print(&serde_json::json!({ "tools": tools, "comparisons": comparisons }), || {
+                    format!("{tools} invented tools and {comparisons} comparisons with them taken out.\n")
+                })?;
             }
         }
         Ok(ExitCode::SUCCESS)

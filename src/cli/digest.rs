@@ -15,6 +15,7 @@ use super::output::lines_instead_of_bars;
 use super::output::moment;
 use super::output::parse_digest;
 use super::output::parse_moment;
+use super::output::say;
 use super::output::stop_signal;
 use crate::app::App;
 use crate::app::Failure;
@@ -173,7 +174,7 @@ async fn send(app: &Arc<App>, at: Timestamp, output: Output) -> Result<ExitCode,
     };
     show(&status, output)?;
     if let Some(words) = words {
-        eprintln!("{words}");
+        say(words);
     }
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -194,7 +195,10 @@ fn in_words(status: &Status, ending: &Ending) -> (Option<String>, bool) {
             )
         }
         Ending::Halted => (Some(format!("{slot} is {} now; what is left waits.", status.digest.state)), false),
-        Ending::Trouble(trouble) => (Some(format!("Sending is paused, nothing is lost, {waiting} wait: {trouble}")), false),
+        Ending::Trouble(trouble) => {
+            let failed = if status.tally.failed > 0 { format!(", {} failed for good", status.tally.failed) } else { String::new() };
+            (Some(format!("Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}")), false)
+        }
         Ending::Stopped => (Some(format!("Stopped; {waiting} deliveries wait. Send again to go on.")), false),
     }
 }
@@ -207,7 +211,7 @@ async fn watch(progress: Arc<Progress>, total: u64) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         bar.set_position(progress.total());
         if lines_instead_of_bars() && said.elapsed() > Duration::from_secs(5) {
-            eprintln!("{} of {total} deliveries", progress.total());
+            say(format_args!("{} of {total} deliveries", progress.total()));
             said = std::time::Instant::now();
         }
     }

@@ -24,6 +24,7 @@ use crate::app::Failure;
 use crate::config;
 use crate::telemetry;
 use output::Output;
+use output::say;
 
 /// A weekly newsletter service: sign-up, digest, delivery ledger.
 #[derive(Debug, Parser)]
@@ -68,7 +69,7 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("The program cannot start: {error}.");
+            say(format_args!("The program cannot start: {error}."));
             return ExitCode::FAILURE;
         }
     };
@@ -76,7 +77,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             tracing::debug!(cause = failure.cause(), "the command failed");
-            eprintln!("{failure}");
+            say(failure);
             ExitCode::FAILURE
         }
     }

@@ -39,6 +39,7 @@ pub async fn doctor(app: Result<Arc<App>, Failure>, output: Output) -> Result<Ex
 }
 
 pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
+    App::check(&loaded.settings)?;
     let shown = loaded.shown();
     output.print(&serde_json::json!({ "settings": shown }), || {
         shown.iter().fold(String::new(), |mut text, setting| {

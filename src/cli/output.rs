@@ -37,6 +37,11 @@ pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// Says something to the person, on stderr; if nobody listens there any more, nobody minds.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// RFC 3339 in UTC.
 pub fn moment(moment: Timestamp) -> String {
     moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
@@ -44,7 +49,10 @@ pub fn moment(moment: Timestamp) -> String {
 
 /// Reads `--at`.
 pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
-    text.parse().map(crate::domain::to_millis).map_err(|_| "expected RFC 3339, like 2026-11-24T09:00:00Z".into())
+    let moment: Option<Timestamp> = text.parse().ok().map(crate::domain::to_millis);
+    // Years that a slot can be written in, with room for a look back.
+    let moment = moment.filter(|moment| (1971..=9997).contains(&chrono::Datelike::year(moment)));
+    moment.ok_or_else(|| "expected RFC 3339, like 2026-11-24T09:00:00Z".into())
 }
 
 /// Reads a digest's name: its slot, `2026-W47`, or its id, `202647`.

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::output::say;
 use super::output::stop_signal;
 use crate::app::App;
 use crate::app::Failure;
@@ -83,18 +84,18 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 /// Says where to look, in words for the person who started it.
 fn greet(app: &App, address: Option<SocketAddr>, brought: usize) {
     if brought > 0 {
-        eprintln!("The catalogue was empty: a sample of {brought} invented tools was loaded, its dates moved to now.");
+        say(format_args!("The catalogue was empty: a sample of {brought} invented tools was loaded, its dates moved to now."));
     }
     if let Some(address) = address {
-        eprintln!("verdicts is running at http://{address}");
+        say(format_args!("verdicts is running at http://{address}"));
         if app.mailbox().is_some() {
-            eprintln!("Mails stay on this machine: read them at http://{address}/mailbox");
+            say(format_args!("Mails stay on this machine: read them at http://{address}/mailbox"));
         }
         let base = app.settings.base_url();
         let told = app.settings.site.base_url.port_or_known_default();
         if app.settings.site.base_url.scheme() == "http" && told != Some(address.port()) {
-            eprintln!("Links in mails begin with {base}, which is not where this listens: set VERDICTS_SITE__BASE_URL.");
+            say(format_args!("Links in mails begin with {base}, which is not where this listens: set VERDICTS_SITE__BASE_URL."));
         }
     }
-    eprintln!("Stop it with ctrl-C.");
+    say("Stop it with ctrl-C.");
 }

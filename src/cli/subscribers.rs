@@ -14,6 +14,7 @@ use super::output::Output;
 use super::output::bar;
 use super::output::lines_instead_of_bars;
 use super::output::moment;
+use super::output::say;
 use super::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
@@ -32,7 +33,7 @@ pub enum Subscribers {
         /// The file, or - for standard input
         file: PathBuf,
         /// What the people in the file agreed to, in your words: kept in each consent record
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
         /// They confirmed elsewhere; otherwise each gets a confirmation mail
         #[arg(long)]
@@ -58,7 +59,7 @@ pub enum Subscribers {
     Add {
         email: EmailAddress,
         /// What they agreed to, in your words
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
     },
     /// Forget somebody; only a keyed hash stays, on the suppression list
@@ -86,6 +87,12 @@ impl Subscribers {
     }
 }
 
+/// A consent record that says nothing proves nothing.
+fn parse_consent(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("expected what they agreed to, in your words".into()) } else { Ok(text.into()) }
+}
+
 async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) -> Result<(), Failure> {
     let progress = bar(0, "Reading");
     let counted = |rows: u64| {
@@ -94,17 +101,26 @@ async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) 
             progress.set_message(format!("{rows} rows"));
         }
         if lines_instead_of_bars() && rows.is_multiple_of(100_000) {
-            eprintln!("{rows} rows");
+            say(format_args!("{rows} rows"));
         }
     };
     let report = if file == Path::new("-") {
-        app.import_subscribers(std::io::stdin(), terms, counted).await?
+        app.import_subscribers(spooled(std::io::stdin())?, terms, counted).await?
     } else {
         let opened = File::open(file).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", file.display())))?;
         app.import_subscribers(BufReader::new(opened), terms, counted).await?
     };
     progress.finish_and_clear();
     output.print(&json!(report), || report_text(&report))
+}
+
+/// All of standard input, in a file without a name: whoever types or pipes slowly must not hold the database meanwhile.
+fn spooled(mut input: impl std::io::Read) -> Result<BufReader<File>, Failure> {
+    let fault = |error: std::io::Error| Failure::because(format!("Standard input cannot be read: {error}. Nothing was imported."));
+    let mut file = tempfile::tempfile().map_err(fault)?;
+    std::io::copy(&mut input, &mut file).map_err(fault)?;
+    std::io::Seek::rewind(&mut file).map_err(fault)?;
+    Ok(BufReader::new(file))
 }
 
 fn report_text(report: &ImportReport) -> String {
@@ -121,6 +137,9 @@ fn report_text(report: &ImportReport) -> String {
 }
 
 async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
+    if file == Path::new("-") && output.json {
+        return Err(Failure::because("An export is CSV: name a file for it, or leave --json out."));
+    }
     if file == Path::new("-") {
         return app.export_subscribers(std::io::stdout().lock()).await.map(|_| ());
     }
@@ -128,9 +147,22 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     let fault = |error: std::io::Error| Failure::because(format!("{} cannot be written: {error}.", file.display()));
     let mut draft = file.as_os_str().to_owned();
     draft.push(".part");
-    let count = app.export_subscribers(BufWriter::new(File::create(&draft).map_err(fault)?)).await?;
+    let written = app.export_subscribers(BufWriter::new(private_file(Path::new(&draft)).map_err(fault)?)).await;
+    if written.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    let count = written?;
     std::fs::rename(&draft, file).map_err(fault)?;
     output.print(&json!({ "exported": count }), || format!("{count} subscribers in {}\n", file.display()))
+}
+
+/// Its owner's alone: addresses lie in it.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Prints page by page: a list of any length in little memory.

@@ -74,6 +74,18 @@ pub struct Database {
     pub url: String,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,
+    /// What a power cut may cost.
+    pub durability: Durability,
+}
+
+/// `database.durability`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing: a commit is on the disk before it counts.
+    Full,
+    /// The last commits, for more mails a second.
+    Relaxed,
 }
 
 /// `[mail]`
@@ -204,7 +216,7 @@ impl Default for Site {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite:data/verdicts.db".into(), connections: 8 }
+        Self { url: "sqlite:data/verdicts.db".into(), connections: 8, durability: Durability::Full }
     }
 }
 
@@ -316,6 +328,15 @@ impl Settings {
         }
         if self.site.name.trim().is_empty() || self.site.newsletter.trim().is_empty() {
             return fault("site.name, site.newsletter", "expected a name");
+        }
+        for (key, text) in [("site.name", &self.site.name), ("site.newsletter", &self.site.newsletter)] {
+            if text.chars().any(|c| c.is_control()) || text.chars().count() > 200 {
+                return fault(key, "expected one line of at most 200 characters");
+            }
+        }
+        let is_list_id = |id: &String| id.contains('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        if self.mail.list_id.as_ref().is_some_and(|id| !is_list_id(id)) {
+            return fault("mail.list_id", "expected a name like weekly.news.example.org (RFC 2919)");
         }
         if !(1..=200).contains(&self.mail.connections) {
             return fault("mail.connections", "expected 1 to 200");

@@ -58,17 +58,32 @@ fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// An address with `***` where its password stood. One that does not parse but has an @ shows nothing before it.
+/// What an address may show behind its `?`; anything else may be a password under another name.
+const HARMLESS: [&str; 5] = ["tls", "tls_ca", "sslmode", "mode", "host"];
+
+/// An address without what may be secret in it: the password, any user of a mail server (with some providers it is the
+/// secret), and what stands behind the `?` but for a few known names. One that does not parse shows nothing before its @.
 pub fn without_password(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            // Cannot fail: an address that has a password can have another.
-            let _ = url.set_password(Some("***"));
-            url.into()
-        }
-        Ok(_) => text.into(),
-        Err(_) => text.rsplit_once('@').map_or_else(|| text.into(), |(_, rest)| format!("***@{rest}")),
+    let Ok(mut url) = url::Url::parse(text) else {
+        return text.rsplit_once('@').map_or_else(|| text.into(), |(_, rest)| format!("***@{rest}"));
+    };
+    // Neither can fail: an address that has them can have others.
+    if url.password().is_some() {
+        let _ = url.set_password(Some("***"));
     }
+    if url.scheme().starts_with("smtp") && !url.username().is_empty() {
+        let _ = url.set_username("***");
+    }
+    let is_harmless = |key: &str| HARMLESS.contains(&key);
+    if url.query_pairs().all(|(key, _)| is_harmless(&key)) {
+        return if url.password().is_some() || url.username() == "***" { url.into() } else { text.into() };
+    }
+    let pairs: Vec<(String, String)> = url
+        .query_pairs()
+        .map(|(key, value)| (key.clone().into_owned(), if is_harmless(&key) { value.into_owned() } else { "***".into() }))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(pairs);
+    url.into()
 }
 
 impl Settings {

@@ -63,7 +63,10 @@ fn a_secret_may_be_one_text_or_a_list_and_is_never_shown() {
     let database = ("VERDICTS_DATABASE__URL", "postgres://user:hunter3@db/verdicts");
     let text = format!("{:?}", loaded("site.secret = [\"0123456789abcdef\"]", &[transport, database]).expect("good").shown());
     assert!(!text.contains("0123456789abcdef") && !text.contains("hunter"), "{text}");
-    assert!(text.contains("user:***@mail.example.org"), "{text}");
+    assert!(text.contains("***:***@mail.example.org"), "{text}");
+    let odd = ("VERDICTS_DATABASE__URL", "postgres://h/db?user=v&password=hunter4");
+    let text = format!("{:?}", loaded("", &[odd]).expect("good").shown());
+    assert!(!text.contains("hunter4") && text.contains("postgres://h/db"), "{text}");
 }
 
 #[test]

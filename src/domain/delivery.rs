@@ -97,19 +97,19 @@ impl Outcome {
 pub struct Retry {
     /// Wait after the first attempt.
     pub first: TimeDelta,
-    /// Counted from when the delivery was queued.
+    /// Counted from the first attempt.
     pub max_age: TimeDelta,
 }
 
 impl Retry {
     /// When the next attempt is due, or `None` when it would be too late. `attempts` made so far, at least 1; `jitter`
     /// from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back as one.
-    pub fn next(&self, queued_at: Timestamp, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
+    pub fn next(&self, first_at: Timestamp, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
         let doubled = self.first.num_milliseconds().max(1).saturating_mul(1 << attempts.saturating_sub(1).min(20));
         let longest = self.max_age.num_milliseconds().max(1) / 4;
         let wait = doubled.min(longest.max(self.first.num_milliseconds())) as f64 * (0.75 + 0.5 * jitter.clamp(0.0, 1.0));
         let due = now.checked_add_signed(TimeDelta::milliseconds(wait as i64))?;
-        (due - queued_at <= self.max_age).then_some(due)
+        (due - first_at <= self.max_age).then_some(due)
     }
 }
 

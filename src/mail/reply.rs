@@ -19,7 +19,8 @@ pub enum Stage {
 
 /// Reads an answer. `text` is what follows the code, lines joined by a space; the outcome's words are both.
 ///
-/// Before a recipient was named no refusal can be about one: all of it is about us. From there on it is about us when
+/// Before a recipient was named no refusal can be about one: all of it is about us, and the mail is kept for when we are
+/// mended (only one too large for the server, 552, is refused for good). From there on it is about us when
 /// the enhanced code (RFC 3463) says so: x.3 the mail system, x.7 policy; or the code is 421, 454 or about our login.
 pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let reply = format!("{code} {text}").trim_end().to_string();
@@ -29,7 +30,9 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     match code {
         200..=299 if stage == Stage::Text => Outcome::Accepted { reply },
         400..=499 => Outcome::Later { reply, about_us: about_us || matches!(code, 421 | 454) },
-        530 | 534 | 535 | 538 => Outcome::Refused { reply, about_us: true },
+        // Not this mail's fault: nobody shall lose it because our password or return path is wrong.
+        530 | 534 | 535 | 538 => Outcome::Later { reply, about_us: true },
+        500..=599 if nobody_was_named && code != 552 => Outcome::Later { reply, about_us: true },
         500..=599 if !nobody_was_named && is_about_the_mailbox(enhanced, text) => Outcome::BadAddress { reply },
         500..=599 => Outcome::Refused { reply, about_us },
         // Not an answer to what was asked. After the final dot it may still have meant yes.
@@ -104,13 +107,13 @@ mod tests {
             (550, "5.1.2 host", Recipient, 'B'), (501, "5.1.3 syntax", Recipient, 'B'), (551, "5.1.6 moved", Recipient, 'B'),
             (556, "5.1.10 null mx", Recipient, 'B'), (550, "5.2.1 disabled by corporate policy", Recipient, 'B'),
             (550, "5.2.1 mail at a rate that prevents", Recipient, 'R'), (550, "5.2.1 Too many messages", Recipient, 'R'),
-            (550, "5.1.1 no such user", Sender, 'r'), (550, "5.1.7 bad sender", Sender, 'r'), (553, "5.1.8 bad sender", Sender, 'r'),
+            (550, "5.1.1 no such user", Sender, 'l'), (550, "5.1.7 bad sender", Sender, 'l'), (553, "5.1.8 bad sender", Sender, 'l'),
             (550, "5.1.8 sender domain", Recipient, 'R'), (550, "5.1.0 rejected", Recipient, 'R'),
-            (535, "5.7.8 bad password", Session, 'r'), (530, "5.7.0 log in", Recipient, 'r'), (534, "", Sender, 'r'),
-            (538, "5.1.1 odd", Recipient, 'r'), (550, "5.7.1 spam", Recipient, 'r'), (554, "5.7.26 unauthenticated", Text, 'r'),
+            (535, "5.7.8 bad password", Session, 'l'), (530, "5.7.0 log in", Recipient, 'l'), (534, "", Sender, 'l'),
+            (538, "5.1.1 odd", Recipient, 'l'), (550, "5.7.1 spam", Recipient, 'r'), (554, "5.7.26 unauthenticated", Text, 'r'),
             (552, "full", Recipient, 'R'), (552, "5.2.2 full", Text, 'R'), (550, "5.2.2 full", Recipient, 'R'),
             (552, "size", Sender, 'r'), (552, "5.3.4 too big for us", Text, 'r'), (552, "5.2.3 too big for them", Text, 'R'),
-            (550, "no", Recipient, 'R'), (554, "no", Text, 'R'), (550, "no", Sender, 'r'), (554, "no", Session, 'r'),
+            (550, "no", Recipient, 'R'), (554, "no", Text, 'R'), (550, "no", Sender, 'l'), (554, "no", Session, 'l'),
             (550, "Mailbox 5.1.1 unknown", Recipient, 'R'), (550, "5.1.1x unknown", Recipient, 'R'), (550, "5.1.1.1 u", Recipient, 'R'),
             (550, "4.1.1 mixed up", Recipient, 'R'), (550, "+5.1.1 u", Recipient, 'R'), (550, "5.1. u", Recipient, 'R'),
             (503, "sequence", Data, 'R'), (599, "what", Text, 'R'), (600, "what", Text, 'D'), (100, "what", Recipient, 'l'),

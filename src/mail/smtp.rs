@@ -42,6 +42,8 @@ pub(super) struct SmtpConnection {
     offers: Offers,
     opened: Instant,
     used: Instant,
+    mails: u64,
+    turned_away: bool,
 }
 
 /// What the server can do (RFC 5321 4.1.1.1), as far as it matters here.
@@ -56,7 +58,7 @@ enum Failure {
     /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
     Answer { code: u16, text: String, stage: Stage, in_step: bool },
     /// We are out of step with it: the connection is of no more use.
-    Broken(Outcome),
+    Broken { outcome: Outcome, stage: Stage },
 }
 
 /// What came of waiting for an answer.
@@ -75,11 +77,16 @@ impl SmtpConnection {
             log_in(server, &mut smtp, login).await?;
         }
         let now = Instant::now();
-        Ok(Self { smtp: Some(smtp), written, timeouts: server.timeouts, offers, opened: now, used: now })
+        Ok(Self { smtp: Some(smtp), written, timeouts: server.timeouts, offers, opened: now, used: now, mails: 0, turned_away: false })
     }
 
     pub(super) fn is_usable(&self) -> bool {
         self.smtp.is_some() && self.used.elapsed() < LONGEST_IDLE && self.opened.elapsed() < LONGEST_LIFE
+    }
+
+    /// Whether the last mail was not even looked at, for the server had enough of this connection.
+    pub(super) fn was_turned_away(&self) -> bool {
+        self.turned_away
     }
 
     pub(super) async fn close(self) {
@@ -93,14 +100,17 @@ impl SmtpConnection {
             return refused;
         }
         let Some(mut smtp) = self.smtp.take() else { return later("the connection is closed") };
-        let (outcome, in_step) = match self.transact(&mut smtp, envelope, message).await {
+        let sent = self.transact(&mut smtp, envelope, message).await;
+        self.turned_away = self.mails > 0 && sent.as_ref().is_err_and(Failure::is_farewell);
+        self.mails += 1;
+        let (outcome, in_step) = match sent {
             Ok(outcome) => (outcome, true),
             Err(Failure::Answer { code, text, stage, in_step }) => {
                 // 421 (RFC 5321 3.8): the server is about to hang up.
                 let in_step = in_step && code != 421 && self.ask(&mut smtp, Stage::Session, "RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
-            Err(Failure::Broken(outcome)) => (outcome, false),
+            Err(Failure::Broken { outcome, .. }) => (outcome, false),
         };
         if in_step {
             self.smtp = Some(smtp);
@@ -150,7 +160,7 @@ impl SmtpConnection {
     /// it back (RFC 2920 3.1).
     async fn ask_at_once(&self, smtp: &mut AsyncSmtpConnection, commands: &str) -> Result<(), Failure> {
         let limit = self.timeouts.command;
-        let is_broken = |answer: Option<&Result<(), Failure>>| matches!(answer, Some(Err(Failure::Broken(_))));
+        let is_broken = |answer: Option<&Result<(), Failure>>| matches!(answer, Some(Err(Failure::Broken { .. })));
         let mut answers = vec![good(Stage::Sender, reply(limit, timeout(limit, smtp.command(commands)).await))];
         for stage in [Stage::Recipient, Stage::Data] {
             if !is_broken(answers.last()) {
@@ -174,7 +184,10 @@ impl SmtpConnection {
     /// answer tells.
     async fn hand_over(&self, smtp: &mut AsyncSmtpConnection, message: &[u8]) -> Result<Outcome, Failure> {
         let Ok(message) = std::str::from_utf8(message) else {
-            return Err(Failure::Broken(Outcome::Refused { reply: "not sent: the mail is not UTF-8".into(), about_us: false }));
+            return Err(Failure::broken(
+                Outcome::Refused { reply: "not sent: the mail is not UTF-8".into(), about_us: false },
+                Stage::Text,
+            ));
         };
         let text = stuffed(message);
         let end = self.written.bytes() + text.len() as u64;
@@ -189,19 +202,31 @@ impl SmtpConnection {
         match answer {
             Ok((code @ 200..=299, text)) => Ok(outcome_of(code, &text, Stage::Text)),
             Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage: Stage::Text, in_step: true }),
-            Ok((code, text)) => Err(Failure::Broken(outcome_of(code, &text, Stage::Text))),
-            Err(why) if dot_is_out() => Err(Failure::Broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") })),
-            Err(why) => Err(Failure::Broken(later(format!("before the final dot: {why}")))),
+            Ok((code, text)) => Err(Failure::broken(outcome_of(code, &text, Stage::Text), Stage::Text)),
+            Err(why) if dot_is_out() => {
+                Err(Failure::broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") }, Stage::Text))
+            }
+            Err(why) => Err(Failure::broken(later(format!("before the final dot: {why}")), Stage::Text)),
         }
     }
 }
 
 impl Failure {
+    fn broken(outcome: Outcome, stage: Stage) -> Self {
+        Self::Broken { outcome, stage }
+    }
+
+    /// Whether the server had enough of this connection, before anything was said of this mail: it allows so many mails, or
+    /// so much time, and then says 421 or just hangs up.
+    fn is_farewell(&self) -> bool {
+        matches!(self, Self::Answer { code: 421, stage: Stage::Sender, .. } | Self::Broken { stage: Stage::Sender, .. })
+    }
+
     /// The same refusal, on a connection that is in step or not.
     fn with_step(self, in_step: bool) -> Self {
         match self {
             Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step },
-            broken @ Self::Broken(_) => broken,
+            broken @ Self::Broken { .. } => broken,
         }
     }
 }
@@ -212,8 +237,8 @@ fn good(stage: Stage, answer: Result<(u16, String), String>) -> Result<(), Failu
         Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
         Ok((354, _)) if stage == Stage::Data => Ok(()),
         Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage, in_step: true }),
-        Ok((code, text)) => Err(Failure::Broken(later(format!("{code} {text}: that is no answer at {stage:?}")))),
-        Err(why) => Err(Failure::Broken(later(format!("at {stage:?}: {why}")))),
+        Ok((code, text)) => Err(Failure::broken(later(format!("{code} {text}: that is no answer at {stage:?}")), stage)),
+        Err(why) => Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage)),
     }
 }
 

@@ -104,6 +104,12 @@ impl Connection {
         }
     }
 
+    /// Whether the last mail was not even looked at: the server had enough of this connection, which had served others. Over
+    /// a new one the mail can go at once.
+    pub fn was_turned_away(&self) -> bool {
+        matches!(&self.0, Line::Smtp(smtp) if smtp.was_turned_away())
+    }
+
     /// Takes leave; waits for the answer for two seconds at most.
     pub async fn close(self) {
         if let Line::Smtp(smtp) = self.0 {

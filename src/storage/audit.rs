@@ -8,6 +8,9 @@ use crate::domain::Timestamp;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
 
+/// Two machines' clocks may differ by this, in milliseconds, before one that sent after the other unsubscribed is a fault.
+const CLOCKS_APART: i64 = 5_000;
+
 /// What the ledger says of one digest, and whether it holds together.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Audit {
@@ -51,8 +54,9 @@ impl Storage {
             reader,
             "select count(*) from deliveries d join subscribers s on s.id = d.subscriber_id
              where d.mailing_id = $1 and d.state in ('sending', 'sent', 'uncertain')
-               and s.state in ('unsubscribed', 'bounced', 'complained') and d.started_at > s.state_at",
-            slot.id()
+               and s.state in ('unsubscribed', 'bounced', 'complained') and d.started_at > s.state_at + $2",
+            slot.id(),
+            CLOCKS_APART
         )?;
         let (unended,): (i64,) = one!(
             reader,

@@ -108,13 +108,14 @@ impl Storage {
         stored(rows.into_iter().map(pick).collect())
     }
 
-    /// The comparisons that some digest other than the slot's own carried when it was published.
+    /// The comparisons that some digest other than the slot's own carried to anybody.
     pub async fn sent_comparisons(&self, other_than: Slot) -> Result<HashSet<Slug>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String,)> = all!(
             reader,
             "select distinct comparison from picks where digest_id in
-               (select id from digests where published_at is not null and id <> $1)",
+               (select id from digests where published_at is not null and id <> $1 and (state <> 'cancelled' or exists
+                 (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain'))))",
             other_than.id()
         )?;
         stored(rows.into_iter().map(|(slug,)| slug.parse()).collect())
@@ -231,11 +232,17 @@ impl Storage {
         stored(row.map(content_from).transpose())
     }
 
-    /// What the newest published digests say, newest first.
+    /// What the newest published digests say, newest first; not those that were cancelled before anybody got them.
     pub async fn archive(&self, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(String, i64)> =
-            all!(reader, "select content, published_at from digests where published_at is not null order by id desc limit $1", count)?;
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select content, published_at from digests where published_at is not null
+              and (state <> 'cancelled' or exists
+                (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain')))
+              order by id desc limit $1",
+            count
+        )?;
         stored(rows.into_iter().map(content_from).collect())
     }
 }

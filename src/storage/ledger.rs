@@ -28,6 +28,8 @@ pub struct Job {
     pub attempts: u32,
     /// Since when it is in the ledger.
     pub queued_at: Timestamp,
+    /// When it was first tried, if it was: `mail.retry.max_age` counts from there.
+    pub first_at: Option<Timestamp>,
     /// To which address.
     pub email: String,
 }
@@ -54,6 +56,7 @@ struct JobRow {
     kind: String,
     attempts: i64,
     queued_at: i64,
+    first_at: Option<i64>,
     due_at: i64,
     email: Option<String>,
     state: Option<String>,
@@ -73,7 +76,7 @@ macro_rules! claim {
                 order by due_at limit $3",
             $lock,
             ")
-             returning mailing_id, subscriber_id, kind, attempts, queued_at, due_at,
+             returning mailing_id, subscriber_id, kind, attempts, queued_at, first_at, due_at,
                (select email from subscribers where id = deliveries.subscriber_id) as email,
                (select state from subscribers where id = deliveries.subscriber_id) as state,
                (select requested_at from subscribers where id = deliveries.subscriber_id) as requested_at"
@@ -82,10 +85,13 @@ macro_rules! claim {
 }
 
 impl Storage {
-    /// Claims up to `count` due deliveries for a sender: confirmations first, then those of the digests that are being
+    /// Claims up to `count` due deliveries for a sender that is still entered: confirmations first, then those of the digests that are being
     /// sent; with `only`, those of that mailing alone. What must not go out any more becomes `failed` here.
     pub async fn claim(&self, sender: i64, only: Option<i64>, count: usize, now: Timestamp) -> Result<Vec<Job>, StorageError> {
         let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(Vec::new());
+        }
         let mut rows: Vec<JobRow> = Vec::new();
         if only.is_none() {
             let sql = if tx.is_postgres() {
@@ -237,6 +243,7 @@ fn job_from(row: JobRow) -> Result<Job, String> {
         kind: row.kind.parse()?,
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),
+        first_at: row.first_at.map(from_millis),
         email: row.email.unwrap_or_default(),
     })
 }

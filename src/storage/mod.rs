@@ -148,15 +148,16 @@ impl Tx {
 }
 
 impl Storage {
-    /// Opens the database at `url` with up to `connections` connections; a SQLite file that is not there is made.
+    /// Opens the database at `url` with up to `connections` connections; a SQLite file that is not there is made. `durable`:
+    /// a commit is on the disk before it counts, so that a power cut costs nothing.
     ///
     /// # Errors
     /// When the address is of no known kind, or nothing answers there.
-    pub async fn open(url: &str, connections: u32) -> Result<Self, StorageError> {
+    pub async fn open(url: &str, connections: u32, durable: bool) -> Result<Self, StorageError> {
         let pools = if url.starts_with("sqlite:") {
-            open_sqlite(url, connections).await?
+            open_sqlite(url, connections, durable).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            open_postgres(url, connections).await?
+            open_postgres(url, connections, durable).await?
         } else {
             return Err(StorageError::Address);
         };
@@ -166,7 +167,7 @@ impl Storage {
     /// Brings the tables up to date; doing it twice, or from two processes at once, is doing it once.
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => MIGRATIONS.run(writer).await?,
+            Pools::Sqlite { writer, .. } => migrate_sqlite(writer).await?,
             Pools::Postgres(pool) => MIGRATIONS.run(pool).await?,
         }
         let mut tx = self.begin().await?;
@@ -193,13 +194,23 @@ impl Storage {
         Ok(crate::domain::from_millis(created_at))
     }
 
-    /// The secret kept under `name`, after keeping `fresh` if there was none.
-    pub async fn keep_secret(&self, name: &str, fresh: &str) -> Result<String, StorageError> {
+    /// Notes that the sample was brought: it is brought once. `false` if that was noted before.
+    pub async fn note_sample(&self, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing", name, fresh)?;
-        let (value,): (String,) = one!(tx, "select value from kept_secrets where name = $1", name)?;
+        let noted = execute!(tx, "update installation set sample_at = $1 where id = 1 and sample_at is null", now.timestamp_millis())?;
         tx.commit().await?;
-        Ok(value)
+        Ok(noted > 0)
+    }
+
+    /// The secret kept under `name`, after keeping `fresh`, if given, where there was none.
+    pub async fn keep_secret(&self, name: &str, fresh: Option<&str>) -> Result<Option<String>, StorageError> {
+        let mut tx = self.begin().await?;
+        if let Some(fresh) = fresh {
+            execute!(tx, "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing", name, fresh)?;
+        }
+        let value: Option<(String,)> = optional!(tx, "select value from kept_secrets where name = $1", name)?;
+        tx.commit().await?;
+        Ok(value.map(|(value,)| value))
     }
 
     /// Whether several machines can share it.
@@ -218,6 +229,11 @@ impl Storage {
         }
     }
 
+    /// Whether something can be written, without writing it.
+    pub async fn can_write(&self) -> Result<(), StorageError> {
+        self.begin().await.map(drop)
+    }
+
     async fn read(&self) -> Result<Reader, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
@@ -229,7 +245,16 @@ impl Storage {
     /// "database is locked" as soon as another process wrote in between, and no waiting mends that.
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("begin immediate").await?),
+            Pools::Sqlite { writer, .. } => Tx::Sqlite(match writer.begin_with("begin immediate").await {
+                Ok(tx) => tx,
+                // A full disk makes SQLite roll back by itself, and the driver then takes the connection for one that is still
+                // in its transaction, for ever. A new connection knows nothing of that.
+                Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed) => {
+                    writer.acquire().await?.close().await?;
+                    writer.begin_with("begin immediate").await?
+                }
+                Err(error) => return Err(error.into()),
+            }),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -243,16 +268,18 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     (url.starts_with("sqlite:") && !in_memory).then_some(path)
 }
 
-async fn open_sqlite(url: &str, connections: u32) -> Result<Pools, StorageError> {
+async fn open_sqlite(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
     // Each connection of a database in memory would see one of its own.
     let path = sqlite_file(url).ok_or(StorageError::Address)?;
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         make_private(dir).map_err(|error| StorageError::Folder(dir.to_path_buf(), error))?;
     }
+    // Its owner's alone, whatever the folder allows; SQLite gives the files beside it the same rights.
+    make_private_file(&path).map_err(|error| StorageError::Folder(path.clone(), error))?;
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(60))
         // What is erased is overwritten, not just unlinked.
@@ -264,6 +291,19 @@ async fn open_sqlite(url: &str, connections: u32) -> Result<Pools, StorageError>
     Ok(Pools::Sqlite { readers, writer })
 }
 
+/// sqlx locks a migration on PostgreSQL only. Of two processes that begin at once on one SQLite file the second fails as a
+/// whole, and finds all done when it looks again.
+async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut tries = 0;
+    loop {
+        match MIGRATIONS.run(writer).await {
+            Err(_) if tries < 20 => tries += 1,
+            result => return result,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A folder that is made here is its owner's alone: addresses lie in it.
 fn make_private(dir: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
@@ -273,8 +313,21 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
     builder.create(dir)
 }
 
-async fn open_postgres(url: &str, connections: u32) -> Result<Pools, StorageError> {
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ())
+}
+
+async fn open_postgres(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
+    // Left to the server where it should be durable: it may know better (synchronous replicas).
+    let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
     let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(Duration::from_secs(15));
     Ok(Pools::Postgres(pool.connect_with(options).await?))
 }
@@ -285,8 +338,8 @@ pub enum StorageError {
     /// The address is of no known kind.
     #[error("not the address of a database")]
     Address,
-    /// The folder of a SQLite file cannot be made.
-    #[error("cannot make the folder {0}: {1}")]
+    /// A SQLite file, or its folder, cannot be made.
+    #[error("cannot make {0}: {1}")]
     Folder(PathBuf, std::io::Error),
     /// The tables could not be brought up to date.
     #[error("migration: {0}")]
@@ -321,7 +374,7 @@ impl StorageError {
                 "database.url is not an address that is known here: expected sqlite:PATH or postgres://user:password@host/name.".into()
             }
             Self::Folder(dir, error) => {
-                format!("The folder {} of the database cannot be made ({error}); choose another in database.url.", dir.display())
+                format!("{} cannot be made ({error}); choose another place in database.url.", dir.display())
             }
             _ if self.is_unreachable() => {
                 format!("The database cannot be reached ({self}); check that it runs and that database.url is right.")

@@ -2,6 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
+use super::Tx;
 use super::ids;
 use crate::domain::Timestamp;
 use crate::domain::delivery::InDoubt;
@@ -63,25 +64,26 @@ impl Storage {
     pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
-        let mut silent: Vec<(i64,)> = all!(tx, "delete from senders where expires_at < $1 returning id", millis)?;
+        execute!(tx, "delete from senders where expires_at < $1", millis)?;
         for id in dead {
-            let gone: Option<(i64,)> = optional!(tx, "delete from senders where id = $1 returning id", id)?;
-            silent.extend(gone);
+            execute!(tx, "delete from senders where id = $1", id)?;
         }
         let held_since = (policy == InDoubt::Hold).then_some(millis);
-        let mut doubted = 0;
-        for (id,) in silent {
-            doubted += execute!(
-                tx,
-                "update deliveries set state = 'uncertain', uncertain_at = $2, due_at = $2, finished_at = $3, sender_id = null,
-                   reply = 'in doubt: the sender died while this mail was out'
-                 where sender_id = $1 and state = 'sending'",
-                id,
-                millis,
-                held_since
-            )?;
-            execute!(tx, "update deliveries set sender_id = null where sender_id = $1", id)?;
-        }
+        // Whatever is held by a sender that is not entered (any more), whoever took it out.
+        let doubted = execute!(
+            tx,
+            "update deliveries set state = 'uncertain', uncertain_at = $1, due_at = $1, finished_at = $2, sender_id = null,
+               reply = 'in doubt: the sender died while this mail was out'
+             where sender_id is not null and state = 'sending'
+             and not exists (select 1 from senders s where s.id = deliveries.sender_id)",
+            millis,
+            held_since
+        )?;
+        execute!(
+            tx,
+            "update deliveries set sender_id = null where sender_id is not null
+             and not exists (select 1 from senders s where s.id = deliveries.sender_id)"
+        )?;
         execute!(
             tx,
             "update deliveries set state = 'queued' where uncertain_at is not null and state = 'uncertain'
@@ -99,4 +101,10 @@ impl Storage {
         tx.commit().await?;
         Ok(doubted)
     }
+}
+
+/// Whether the sender is still entered. It takes the row's lock, so that on PostgreSQL nobody gives a sender up for dead
+/// while it claims or begins: first one, then the other, and the sweep of the second sees all.
+pub(super) async fn is_entered(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
+    Ok(execute!(tx, "update senders set process = process where id = $1", sender)? > 0)
 }

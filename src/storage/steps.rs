@@ -62,9 +62,14 @@ impl Step {
 impl Storage {
     /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
     /// still go out (still ours, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
-    /// one that may not is given back.
-    pub async fn step(&self, sender: i64, done: &[Done], next: &[DeliveryKey], now: Timestamp) -> Result<Vec<bool>, StorageError> {
+    /// one that may not is given back. `None`: this sender was given up for dead; others have its work, and nothing was written.
+    ///
+    /// The same step with the same `now` may be repeated when it is not known whether it was committed.
+    pub async fn step(&self, sender: i64, done: &[Done], next: &[DeliveryKey], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
         let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(None);
+        }
         let (sent, other): (Vec<&Done>, Vec<&Done>) = done.iter().partition(|done| done.step == Step::Sent);
         if !sent.is_empty() {
             finish_sent(&mut tx, sender, &sent, now).await?;
@@ -77,7 +82,7 @@ impl Storage {
             give_back(&mut tx, sender, key).await?;
         }
         tx.commit().await?;
-        Ok(next.iter().map(|key| begun.contains(key)).collect())
+        Ok(Some(next.iter().map(|key| begun.contains(key)).collect()))
     }
 }
 
@@ -145,10 +150,10 @@ async fn begin(tx: &mut Tx, sender: i64, next: &[DeliveryKey], now: Timestamp) -
             row.push_bind(key.mailing).push_bind(key.subscriber);
         });
         query.push(") update deliveries set state = 'sending', attempts = attempts + 1, started_at = ");
-        query.push_bind(now.timestamp_millis());
+        query.push_bind(now.timestamp_millis()).push(", first_at = coalesce(first_at, ").push_bind(now.timestamp_millis()).push(")");
         // A join rather than a list: SQLite then looks each row up by its key, not through all that this sender holds.
-        query.push(" from next where mailing_id = next.mailing and subscriber_id = next.subscriber and state = 'queued' and sender_id = ");
-        query.push_bind(sender);
+        query.push(" from next where mailing_id = next.mailing and subscriber_id = next.subscriber and sender_id = ");
+        query.push_bind(sender).push(" and (state = 'queued' or (state = 'sending' and started_at = ").push_bind(now.timestamp_millis()).push("))");
         query.push(
             " and ((kind = 'confirmation'
                    and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null))

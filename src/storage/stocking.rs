@@ -57,18 +57,18 @@ impl Storage {
         Ok(Ok(done))
     }
 
-    /// Takes the invented tools and their comparisons out; answers how many tools there were. Digests that were
+    /// Takes the invented tools and their comparisons out; answers how many there were of each. Digests that were
     /// published stay as they are, for they carry their own content.
-    pub async fn drop_sample(&self) -> Result<u64, StorageError> {
+    pub async fn drop_sample(&self) -> Result<(u64, u64), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(
+        let comparisons = execute!(
             tx,
             "delete from comparisons where sample = 1 or left_tool in (select slug from tools where sample = 1)
              or right_tool in (select slug from tools where sample = 1)"
         )?;
-        let dropped = execute!(tx, "delete from tools where sample = 1")?;
+        let tools = execute!(tx, "delete from tools where sample = 1")?;
         tx.commit().await?;
-        Ok(dropped)
+        Ok((tools, comparisons))
     }
 }
 

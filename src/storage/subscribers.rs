@@ -64,10 +64,11 @@ impl Storage {
     /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one.
     pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
         let mut tx = self.begin().await?;
+        // The row's lock first: an erasure is either over, and seen, or waits.
+        let row = find_or_make(&mut tx, request.email, request.name, now).await?;
         if is_suppressed(&mut tx, request.hashes).await? {
             return Ok(SignedUp::Suppressed);
         }
-        let row = find_or_make(&mut tx, request.email, request.name, now).await?;
         match stored(row.state.parse())? {
             SubscriberState::Active => return Ok(SignedUp::AlreadyActive),
             SubscriberState::Bounced | SubscriberState::Complained => return Ok(SignedUp::Suppressed),
@@ -171,6 +172,14 @@ async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now
 async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
     let millis = now.timestamp_millis();
     execute!(tx, "update subscribers set confirmation_at = $2 where id = $1", subscriber, millis)?;
+    // One that still waits for a relay would arrive beside this one.
+    execute!(
+        tx,
+        "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: asked again'
+         where kind = 'confirmation' and finished_at is null and state = 'queued' and subscriber_id = $1",
+        subscriber,
+        millis
+    )?;
     execute!(
         tx,
         "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at) values ($1, $2, 'confirmation', 'queued', $3, $3)",

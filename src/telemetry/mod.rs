@@ -10,7 +10,12 @@ pub fn log_to_stderr(level: &str) {
     let filter = std::env::var("VERDICTS_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,verdicts={level}")));
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(is_terminal);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .with_target(false)
+        .with_ansi(is_terminal);
     // Fails only where a subscriber is set already, which is then the one that was wanted.
     let _ = logs.try_init();
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::time::Duration;
+use std::time::Instant;
 
 use axum::extract::ConnectInfo;
 use axum::extract::FromRequestParts;
@@ -24,21 +26,35 @@ use crate::config::Settings;
 const MANY: usize = 10_000;
 
 /// Sign-ups an hour from one client.
-pub struct Allowance(DefaultKeyedRateLimiter<IpAddr>);
+pub struct Allowance {
+    limiter: DefaultKeyedRateLimiter<IpAddr>,
+    tidied: Mutex<Instant>,
+}
 
 impl Allowance {
     /// So many an hour, all at once if need be.
     pub fn new(per_hour: u32) -> Self {
         let per_hour = NonZeroU32::new(per_hour).unwrap_or(NonZeroU32::MIN);
-        Self(DefaultKeyedRateLimiter::keyed(Quota::per_hour(per_hour)))
+        Self { limiter: DefaultKeyedRateLimiter::keyed(Quota::per_hour(per_hour)), tidied: Mutex::new(Instant::now()) }
     }
 
     /// Takes one; the error is how long to wait for the next.
     fn take(&self, client: IpAddr) -> Result<(), Duration> {
-        if self.0.len() > MANY {
-            self.0.retain_recent();
+        if self.limiter.len() > MANY {
+            self.tidy();
         }
-        self.0.check_key(&network(client)).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+        self.limiter.check_key(&network(client)).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
+impl Allowance {
+    /// Forgets who has a full allowance again; at most once a minute, for it looks at everybody.
+    fn tidy(&self) {
+        let mut tidied = self.tidied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tidied.elapsed() > Duration::from_secs(60) {
+            *tidied = Instant::now();
+            self.limiter.retain_recent();
+        }
     }
 }
 
@@ -105,6 +121,28 @@ fn behind_proxies(peer: IpAddr, headers: &HeaderMap, settings: &Settings) -> IpA
     client
 }
 
+/// Guards the figures: a machine of one's own network asks, and no proxy for somebody. They rise by one when a mail goes
+/// out, which would tell whether an address that was just typed in is new here.
+pub struct Operator;
+
+impl FromRequestParts<Web> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Web) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        let own = peer.is_some_and(|peer| match peer {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        });
+        if own && !is_forwarded(&parts.headers) { Ok(Self) } else { Err(Problem::not_found()) }
+    }
+}
+
+/// Whether a proxy asks for somebody else.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
+}
+
 /// Guards the mailbox page: a mailbox transport on a loopback address, asked for by a loopback name. The name keeps out
 /// pages of other sites whose name was made to point here.
 pub struct LocalMailbox;
@@ -117,7 +155,7 @@ impl FromRequestParts<Web> for LocalMailbox {
         let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
         let name = name.trim_matches(['[', ']']);
         let local = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if local && web.app.mailbox().is_some() { Ok(Self) } else { Err(Problem::not_found()) }
+        if local && !is_forwarded(&parts.headers) && web.app.mailbox().is_some() { Ok(Self) } else { Err(Problem::not_found()) }
     }
 }
 

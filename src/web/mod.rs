@@ -25,8 +25,16 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -39,6 +47,10 @@ use guard::Allowance;
 const LARGEST_BODY: usize = 16 << 10;
 /// The longest that a request may take.
 const LONGEST: Duration = Duration::from_secs(30);
+/// The longest until its header is whole, and that a connection may wait for its next request.
+const LONGEST_HEADER: Duration = Duration::from_secs(15);
+/// Connections at once; more wait to be accepted.
+const MOST_CONNECTIONS: usize = 1_000;
 
 /// No script at all, styles and pictures only of our own, forms only to us, and nobody may frame a page.
 const POLICY: &str =
@@ -51,21 +63,48 @@ struct Web {
     allowance: Arc<Allowance>,
 }
 
-/// Answers requests on `listener` until told to stop, then finishes those that are under way.
+/// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
+///
+/// An accept loop of our own, for `axum::serve` waits for ever for a request that never becomes whole and takes any number
+/// of connections.
 ///
 /// # Errors
-/// When the listener fails for good.
+/// None so far: a listener that fails for a moment (out of file handles) is asked again.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), Failure> {
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let cut_off = async {
-        stop.cancelled().await;
-        tokio::time::sleep(LONGEST).await;
-    };
-    tokio::select! {
-        result = served => result.map_err(|error| Failure::because(format!("The HTTP server failed: {error}."))),
-        () = cut_off => Ok(()),
+    let mut service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let open = GracefulShutdown::new();
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_HEADER).keep_alive(true);
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = places.clone().acquire_owned() => place,
+        };
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let Ok(handler) = service.call(peer).await;
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(handler)).into_owned();
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is no event.
+            let _ = connection.await;
+            drop(place);
+        });
     }
+    drop(listener);
+    let _ = tokio::time::timeout(LONGEST, open.shutdown()).await;
+    Ok(())
 }
 
 /// All routes.

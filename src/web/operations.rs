@@ -1,5 +1,7 @@
 //! For the operator's machines: is it up, can it work, how is it doing.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -10,6 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::Web;
+use super::guard::Operator;
 use crate::telemetry;
 
 pub(super) fn routes() -> Router<Web> {
@@ -21,17 +24,22 @@ async fn health() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "status": "up" }))
 }
 
-/// The database answers and the ledger can be read.
+/// The ledger that cannot be written for so long is not usable.
+const WRITABLE: Duration = Duration::from_secs(5);
+
+/// The database answers and the ledger can be written.
 async fn ready(State(web): State<Web>) -> Response {
-    let state = match (web.app.storage.is_up_to_date().await, web.app.storage.waiting_confirmations().await) {
-        (Ok(true), Ok(waiting)) => Ok(waiting),
-        (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".to_owned()),
-        (Err(error), _) | (_, Err(error)) => {
+    let written = tokio::time::timeout(WRITABLE, web.app.storage.can_write()).await;
+    let state = match (web.app.storage.is_up_to_date().await, written) {
+        (Ok(true), Ok(Ok(()))) => Ok(()),
+        (Ok(true), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
+        (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
+        (Err(error), _) | (_, Ok(Err(error))) => {
             Err(if error.is_unreachable() { "The database does not answer.".into() } else { error.advice() })
         }
     };
     match state {
-        Ok(waiting) => Json(serde_json::json!({ "status": "ready", "waiting_confirmations": waiting })).into_response(),
+        Ok(()) => Json(serde_json::json!({ "status": "ready" })).into_response(),
         Err(sentence) => {
             let body = Json(serde_json::json!({ "status": "not_ready", "error": sentence }));
             (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store")], body).into_response()
@@ -40,6 +48,6 @@ async fn ready(State(web): State<Web>) -> Response {
 }
 
 /// Prometheus' text format.
-async fn figures() -> impl IntoResponse {
+async fn figures(_: Operator) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::figures().render())
 }

@@ -152,16 +152,18 @@ on_both! {
     async fn drop_sample_takes_out_what_is_invented_and_nothing_else(place) {
         let program = Program::set_up(&place);
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/content");
-        let brought = import(&program, sample)["tools"]["added"].as_u64().expect("a count");
+        let imported = import(&program, sample);
+        let count = |kind: &str| imported[kind]["added"].as_u64().expect("a count");
+        let (brought, compared) = (count("tools"), count("comparisons"));
         let sampled = program.run(&["catalog", "export", "-"]).good().json()["tools"][0]["slug"].as_str().expect("a slug").to_owned();
         let mixed = format!("[[comparisons]]\nleft = \"own-l\"\nright = \"{sampled}\"\npublished_at = 2026-11-24T00:00:00Z\n");
         program.write("own.toml", comparison("own", "Design", start()) + &mixed);
         import(&program, "own.toml");
-        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": brought }));
+        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": brought, "comparisons": compared + 1 }));
         let left = program.run(&["catalog", "export", "-"]).good().json();
         let slugs = |kind: &str| -> Vec<&str> { left[kind].as_array().expect("a list").iter().filter_map(|x| x["slug"].as_str()).collect() };
         assert_eq!((slugs("tools"), slugs("comparisons")), (vec!["own-l", "own-r"], vec!["own-l-vs-own-r"]));
-        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": 0 }));
+        assert_eq!(program.run(&["--json", "catalog", "drop-sample"]).good().json(), json!({ "tools": 0, "comparisons": 0 }));
     }
 
     async fn the_facts_of_the_seed_comparison_stand_on_its_pages_and_in_the_mail(place) {

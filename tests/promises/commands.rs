@@ -260,7 +260,7 @@ fn config_says_what_is_in_force_and_where_it_came_from_and_keeps_secrets() {
     assert!(find("site.name").1.ends_with("own.toml") && find("schedule.pick") == ("\"0 8 * * TUE\"".into(), "default".into()));
     assert_eq!(find("site.secret").0, "[\"***\",\"***\"]");
     assert_eq!(find("mail.connections"), ("7".into(), "environment variable VERDICTS_MAIL__CONNECTIONS".into()));
-    assert!(find("mail.transport").0.contains("me:***@mail.example.org") && find("database.url").0.contains("me:***@db.example.org"));
+    assert!(find("mail.transport").0.contains("***:***@mail.example.org") && find("database.url").0.contains("me:***@db.example.org"));
 }
 
 #[test]

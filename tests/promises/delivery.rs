@@ -270,7 +270,7 @@ on_both! {
         let now = house.app.now();
         let sender = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
         let key = storage.claim(sender, None, 10, now).await.expect("claimed")[0].key;
-        assert_eq!(storage.step(sender, &[], &[key], now).await.expect("begun"), [true]);
+        assert_eq!(storage.step(sender, &[], &[key], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(slot).await.expect("cancelled");
         let again = verdicts::storage::steps::Step::Again(now);
         let done = verdicts::storage::steps::Done { key, step: again, reply: "451".into() };
@@ -290,12 +290,12 @@ on_both! {
         let slow = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
         let jobs = storage.claim(slow, None, 10, now).await.expect("claimed");
         let keys: Vec<_> = jobs.iter().map(|job| job.key).collect();
-        assert_eq!(storage.step(slow, &[], &keys[..1], now).await.expect("begun"), [true]);
+        assert_eq!(storage.step(slow, &[], &keys[..1], now).await.expect("begun"), Some(vec![true]));
         let later = now + TimeDelta::seconds(61);
         assert_eq!(storage.recover(&[], InDoubt::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
         assert!(!storage.renew_sender(slow, later, None).await.expect("answered"), "it must stop");
         let done = verdicts::storage::steps::Done { key: keys[0], step: verdicts::storage::steps::Step::Failed, reply: "late".into() };
-        assert_eq!(storage.step(slow, &[done], &keys[1..], later).await.expect("answered"), [false], "nothing more may go out");
+        assert_eq!(storage.step(slow, &[done], &keys[1..], later).await.expect("answered"), None, "nothing more may go out");
         house.wait(TimeDelta::minutes(2));
         assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");
     }
@@ -339,6 +339,29 @@ async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
         assert_eq!(sink.connections(), 1, "one connection served them all");
         assert!(sink.received().iter().all(|mail| !mail.data.is_empty()));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_after_some_mails_keeps_nobody_waiting() {
+    let sink = SmtpSink::start(Script::accept_all().mails_per_connection(3)).await;
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.mail.connections = 1;
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("r", 10).await;
+    assert_eq!((tally(&house.send_digest().await).sent, sink.mails(), sink.connections()), (10, 10, 4));
+}
+
+#[tokio::test]
+async fn a_relay_that_refuses_us_costs_no_reader_their_mail() {
+    let sink = SmtpSink::start(Script::accept_all().at_mail_from("554 5.7.1 your network is not welcome")).await;
+    let house = house_of(60, Place::sqlite(), &sink).await;
+    let sent = house.send_digest().await;
+    assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("554")), "{sent:?}");
+    assert_eq!((tally(&sent).failed, tally(&sent).queued), (0, 60));
 }
 
 #[tokio::test]

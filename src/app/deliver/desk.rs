@@ -26,6 +26,11 @@ const CLAIM_AGAIN: Duration = Duration::from_millis(250);
 /// Claimed at once for each connection: enough to keep it busy, little enough that one process does not hoard.
 const CHUNK: usize = 20;
 
+/// A round is no longer than this,
+const LONGEST_ROUND: Duration = Duration::from_secs(30);
+/// or this, if it could use more connections.
+const SHORT_HANDED: Duration = Duration::from_secs(2);
+
 /// What a worker brings and wants, at once.
 pub struct Request {
     /// What became of its last message.
@@ -47,6 +52,8 @@ pub struct Desk {
     urgent: VecDeque<Job>,
     bulk: VecDeque<Job>,
     claimed_at: Instant,
+    opened: Instant,
+    crew: usize,
     /// While the breaker probes, a single message goes out.
     allowed: Option<usize>,
 }
@@ -70,6 +77,8 @@ impl Desk {
             urgent: VecDeque::new(),
             bulk: VecDeque::new(),
             claimed_at: Instant::now(),
+            opened: Instant::now(),
+            crew: 0,
             allowed: None,
         };
         desk.claim().await?;
@@ -81,8 +90,9 @@ impl Desk {
         self.urgent.len() + self.bulk.len()
     }
 
-    /// Serves until the last worker has gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Request>, probing: bool) {
+    /// Serves a crew of so many workers until the last one has gone.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Request>, crew: usize, probing: bool) {
+        self.crew = crew;
         self.allowed = probing.then_some(1);
         let mut batch = Vec::new();
         while inbox.recv_many(&mut batch, 256).await > 0 {
@@ -126,7 +136,15 @@ impl Desk {
     }
 
     fn must_stop(&self) -> bool {
-        self.stop.is_cancelled() || self.lost.is_cancelled() || self.allowed == Some(0) || self.app.breaker.is_open()
+        self.stop.is_cancelled() || self.lost.is_cancelled() || self.allowed == Some(0) || self.app.breaker.is_open() || self.is_over()
+    }
+
+    /// A round ends after a while, and soon when there is work for more connections than it has: the next one connects
+    /// anew what was lost, and looks after the dead.
+    fn is_over(&self) -> bool {
+        let age = self.opened.elapsed();
+        let short_handed = self.crew < self.app.settings.mail.connections && self.waiting() > self.crew;
+        age > LONGEST_ROUND || (short_handed && age > SHORT_HANDED)
     }
 
     async fn refill(&mut self, wanted: usize) {
@@ -164,11 +182,16 @@ impl Desk {
     /// ends the waiting, for then others have marked these messages as in doubt already.
     async fn commit(&self, done: &[Done], next: &[DeliveryKey]) -> Vec<bool> {
         let mut pause = Duration::from_millis(50);
+        let now = self.app.now();
         loop {
-            match self.app.storage.step(self.sender, done, next, self.app.now()).await {
-                Ok(may_go) => {
+            match self.app.storage.step(self.sender, done, next, now).await {
+                Ok(Some(may_go)) => {
                     done.iter().for_each(|done| self.count(&done.step));
                     return may_go;
+                }
+                Ok(None) => {
+                    self.lost.cancel();
+                    return vec![false; next.len()];
                 }
                 Err(error) => tracing::warn!(%error, results = done.len(), "the ledger cannot be written; trying again"),
             }

@@ -54,10 +54,11 @@ async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken) {
         tokio::time::sleep(length / 3).await;
         let asked = Instant::now();
         let trouble = app.breaker.trouble();
-        match app.storage.renew_sender(sender, app.now() + delta(length), trouble.as_deref()).await {
-            Ok(true) => renewed = asked,
-            Ok(false) => break,
-            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+        let renewing = app.storage.renew_sender(sender, app.now() + delta(length), trouble.as_deref());
+        match tokio::time::timeout_at(renewed + length, renewing).await {
+            Ok(Ok(true)) => renewed = asked,
+            Ok(Ok(false)) | Err(_) => break,
+            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed"),
         }
         if renewed.elapsed() >= length {
             break;

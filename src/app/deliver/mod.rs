@@ -22,7 +22,6 @@ use super::App;
 use super::Failure;
 use super::breaker::Standing;
 use crate::domain::slot::Slot;
-use crate::storage::ledger::Tally;
 
 /// The longest wait before looking for work that another process left: the ledger is the truth, the bell a courtesy.
 const LOOK: Duration = Duration::from_secs(1);
@@ -115,10 +114,8 @@ impl App {
         if let Some(trouble) = self.breaker.trouble() {
             return Ok(Some(Ending::Trouble(trouble)));
         }
-        let Tally { sending, .. } = self.storage.tally(slot.id()).await?;
-        let all_later = sending == 0
-            && !self.storage.is_held(slot.id()).await?
-            && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());
+        let all_later =
+            !self.storage.is_held(slot.id()).await? && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());
         Ok(all_later.then_some(Ending::Waits))
     }
 
@@ -174,7 +171,7 @@ impl App {
         let workers = workers.min(desk.waiting());
         let probing = self.breaker.standing() == Standing::Probing;
         let (requests, inbox) = mpsc::channel(workers.max(1));
-        let desk = tokio::spawn(desk.run(inbox, probing));
+        let desk = tokio::spawn(desk.run(inbox, workers, probing));
         let mut crew = JoinSet::new();
         for _ in 0..workers {
             crew.spawn(worker::work(self.clone(), requests.clone()));

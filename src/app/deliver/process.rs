@@ -14,12 +14,19 @@ pub fn name() -> String {
     }
 }
 
-/// Whether the process with that name is surely gone: it was on this machine, in this boot, and is no more.
+/// Whether the process with that name is surely gone: it was on this machine, in this boot, and is no more. Where this
+/// process may not look at others' (`hidepid`, `ProtectProc`), nothing is sure, and the lease decides.
 pub fn is_gone(name: &str) -> bool {
     let Some((place, rest)) = name.split_once(' ') else { return false };
     let Some((pid, start)) = rest.split_once(' ') else { return false };
-    let Ok(pid) = pid.parse::<u32>() else { return false };
-    whereabouts().is_some_and(|here| here == place) && start_of(pid).is_none_or(|found| found != start)
+    let (Ok(pid), true) = (pid.parse::<u32>(), fs::read_to_string("/proc/1/stat").is_ok()) else { return false };
+    if whereabouts().is_none_or(|here| here != place) {
+        return false;
+    }
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => start_in(&stat).is_none_or(|found| found != start),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 fn whereabouts() -> Option<String> {
@@ -28,10 +35,13 @@ fn whereabouts() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), space.display()))
 }
 
-/// Clock ticks from boot to its start, field 22 of `/proc/PID/stat` (proc(5)); `None` for a process that is not there or
-/// has ended and only waits to be buried (a zombie sends nothing).
 fn start_of(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    start_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Clock ticks from boot to its start, field 22 of `/proc/PID/stat` (proc(5)); `None` for a process that has ended and only
+/// waits to be buried (a zombie sends nothing).
+fn start_in(stat: &str) -> Option<String> {
     // The name in field 2 may hold spaces and brackets: count from its last bracket.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;

@@ -36,7 +36,11 @@ pub async fn work(app: Arc<App>, desk: mpsc::Sender<Request>) -> Result<(), Stri
                 Err(_) => return Ok(()),
             }
         }
-        app.pace.wait().await;
+        if app.pace.is_limited() {
+            // The result first, here too; and no message is begun while its turn is waited for.
+            let _ = desk.send(Request { done: done.take(), wants: None }).await;
+            app.pace.wait().await;
+        }
         let (wants, answer) = oneshot::channel();
         if desk.send(Request { done: done.take(), wants: Some(wants) }).await.is_err() {
             break;
@@ -83,14 +87,29 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
             Err(words) => return Outcome::Later { reply: words, about_us: true },
         }
     }
-    connection.send(&Envelope { from: &app.return_path, to: &to, file: &message_id }, buffer).await
+    let envelope = Envelope { from: &app.return_path, to: &to, file: &message_id };
+    let outcome = connection.send(&envelope, buffer).await;
+    if !connection.was_turned_away() {
+        return outcome;
+    }
+    match connect(app).await {
+        Ok(fresh) => *connection = fresh,
+        Err(_) => return outcome,
+    }
+    connection.send(&envelope, buffer).await
 }
 
 /// What an outcome means for the ledger.
 fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
-    let retry = Retry { first: delta(app.settings.mail.retry.first), max_age: delta(app.settings.mail.retry.max_age) };
-    let next = || retry.next(job.queued_at, now, job.attempts + 1, rand::random());
+    let settings = &app.settings;
+    let max_age = match job.kind {
+        DeliveryKind::Digest => settings.mail.retry.max_age,
+        // Later its link would be over.
+        DeliveryKind::Confirmation => settings.mail.retry.max_age.min(settings.signup.confirm_within),
+    };
+    let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(max_age) };
+    let next = || retry.next(job.first_at.unwrap_or(now), now, job.attempts + 1, rand::random());
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
         Outcome::Later { .. } => next().map_or(Step::Failed, Step::Again),

@@ -77,6 +77,7 @@ pub struct Script {
     pub(super) delay: Duration,
     pub(super) only_counts: bool,
     pub(super) says_354_to_nobody: bool,
+    pub(super) mails_per_connection: usize,
     /// By stage and local part, which is `*` before there is a recipient.
     behaviours: Mutex<HashMap<Stage, HashMap<String, Behaviour>>>,
 }
@@ -94,8 +95,15 @@ impl Script {
             delay: Duration::ZERO,
             only_counts: false,
             says_354_to_nobody: false,
+            mails_per_connection: usize::MAX,
             behaviours: Mutex::default(),
         }
+    }
+
+    /// After so many MAIL commands a connection gets 421 for the next one.
+    pub fn mails_per_connection(mut self, most: usize) -> Script {
+        self.mails_per_connection = most;
+        self
     }
 
     /// What a new connection gets. A reply other than 2xx closes it.

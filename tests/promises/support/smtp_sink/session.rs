@@ -26,6 +26,7 @@ pub struct Session {
     said_hello: bool,
     logged_in: bool,
     envelope: Option<Envelope>,
+    mails: usize,
 }
 
 /// A transaction between MAIL and the final dot.
@@ -54,7 +55,7 @@ impl Session {
         if let (true, Some(tls)) = (shared.script.implicit_tls, &shared.tls) {
             wire = wire.encrypt(tls).await?;
         }
-        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, envelope: None })
+        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, envelope: None, mails: 0 })
     }
 
     pub async fn run(mut self) -> io::Result<()> {
@@ -204,6 +205,10 @@ impl Session {
         }
         if self.shared.script.login.is_some() && !self.logged_in {
             return self.say("530 5.7.0 authentication required");
+        }
+        self.mails += 1;
+        if self.mails > self.shared.script.mails_per_connection {
+            return self.act(Action::Reply("421 4.7.0 enough for this connection"));
         }
         let Some((from, parameters)) = path(rest, "FROM:") else {
             return self.say("501 5.5.4 MAIL FROM:<address>");
