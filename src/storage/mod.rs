@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::PgPool;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
@@ -73,6 +74,9 @@ mod senders;
 pub mod steps;
 pub mod stocking;
 pub mod subscribers;
+
+/// How long a connection to PostgreSQL is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -229,9 +233,11 @@ impl Storage {
         }
     }
 
-    /// Whether something can be written, without writing it.
+    /// Whether something can be written: by writing what is there already, for only the commit of that meets a full disk.
     pub async fn can_write(&self) -> Result<(), StorageError> {
-        self.begin().await.map(drop)
+        let mut tx = self.begin().await?;
+        execute!(tx, "update installation set created_at = created_at where id = 1")?;
+        Ok(tx.commit().await?)
     }
 
     async fn read(&self) -> Result<Reader, StorageError> {
@@ -328,7 +334,10 @@ async fn open_postgres(url: &str, connections: u32, durable: bool) -> Result<Poo
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
-    let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(Duration::from_secs(15));
+    // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
+    let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
+    first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
+    let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(LONGEST_WAIT);
     Ok(Pools::Postgres(pool.connect_with(options).await?))
 }
 
