@@ -18,6 +18,7 @@ pub mod picking;
 pub mod spreadsheet;
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -247,7 +248,7 @@ fn secret_file(database: &Path, make: bool) -> Result<Option<String>, Failure> {
     let mut draft = path.clone().into_os_string();
     draft.push(format!(".{}", std::process::id()));
     let draft = PathBuf::from(draft);
-    write_private(&draft, &fresh_secret()).map_err(fault)?;
+    private_file(&draft).and_then(|mut file| file.write_all(fresh_secret().as_bytes())).map_err(fault)?;
     let linked = std::fs::hard_link(&draft, &path);
     let _ = std::fs::remove_file(&draft);
     match linked {
@@ -256,11 +257,11 @@ fn secret_file(database: &Path, make: bool) -> Result<Option<String>, Failure> {
     }
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
+/// Makes a file, or empties it, for its owner's eyes alone: a secret, or addresses.
+pub fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    options.open(path)
 }

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::people::ImportReport;
 use crate::app::people::ImportTerms;
+use crate::app::private_file;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
 use crate::storage::people::Listed;
@@ -154,15 +155,6 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     let count = written?;
     std::fs::rename(&draft, file).map_err(fault)?;
     output.print(&json!({ "exported": count }), || format!("{count} subscribers in {}\n", file.display()))
-}
-
-/// Its owner's alone: addresses lie in it.
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Prints page by page: a list of any length in little memory.

@@ -27,6 +27,19 @@ async fn house_of(count: usize, place: Place, sink: &SmtpSink) -> House {
     house
 }
 
+/// The same, on SQLite, with a single connection to the relay.
+async fn house_over_one_connection(count: usize, sink: &SmtpSink) -> House {
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.mail.connections = 1;
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("r", count).await;
+    house
+}
+
 fn tally(sent: &Sent) -> Tally {
     match sent {
         Sent::Delivered(status, _) | Sent::Not(status, _) => status.tally,
@@ -326,14 +339,7 @@ async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
         || Script::accept_all().reply_to("r1", "550 5.1.1 no such user").reply_to("r3", "451 4.3.0 later").at_data("r5", "452 4.3.1 full");
     for script in [refuses(), refuses().says_354_to_nobody(), refuses().extensions(&[])] {
         let sink = SmtpSink::start(script).await;
-        let url = sink.url();
-        let house = House::open_with(Place::sqlite(), |settings| {
-            settings.mail.transport = url;
-            settings.mail.connections = 1;
-        })
-        .await;
-        house.stock_small().await;
-        house.enlist("r", 8).await;
+        let house = house_over_one_connection(8, &sink).await;
         let sent = house.send_digest().await;
         assert_eq!((tally(&sent).sent, tally(&sent).failed, tally(&sent).queued, sink.mails()), (5, 1, 2, 5));
         assert_eq!(sink.connections(), 1, "one connection served them all");
@@ -344,14 +350,7 @@ async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
 #[tokio::test]
 async fn a_server_that_hangs_up_after_some_mails_keeps_nobody_waiting() {
     let sink = SmtpSink::start(Script::accept_all().mails_per_connection(3)).await;
-    let url = sink.url();
-    let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
-        settings.mail.connections = 1;
-    })
-    .await;
-    house.stock_small().await;
-    house.enlist("r", 10).await;
+    let house = house_over_one_connection(10, &sink).await;
     assert_eq!((tally(&house.send_digest().await).sent, sink.mails(), sink.connections()), (10, 10, 4));
 }
 
