@@ -26,7 +26,11 @@ pub(super) struct EnvironmentValue {
 pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String, String)>) -> Result<Vec<EnvironmentValue>, ConfigError> {
     let mut found = Vec::new();
     for (name, text) in variables {
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        if !path.contains("__") {
+            refuse_slip(defaults, &name, path)?;
+            continue;
+        }
         let key = path.to_lowercase().replace("__", ".");
         let value = match defaults.find_value(&key) {
             Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
@@ -42,6 +46,17 @@ pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String
         found.push(EnvironmentValue { name, key, value });
     }
     Ok(found)
+}
+
+/// One underscore where two belong is the commonest slip, and would be passed over in silence.
+fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigError> {
+    let Some((section, key)) = path.split_once('_') else { return Ok(()) };
+    match defaults.find_value(&format!("{section}.{key}").to_lowercase()) {
+        Ok(_) => Err(ConfigError(format!(
+            "The environment variable {name} needs two underscores between section and key: {PREFIX}{section}__{key}."
+        ))),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Reads a number, a yes/no or a list as TOML would; what is none stays a text, which the settings then refuse by name.

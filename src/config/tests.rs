@@ -76,6 +76,7 @@ fn a_fault_names_the_key_and_the_place() {
     let refused = refusal("[picker]\nmax_items = \"many\"\n", &[]);
     assert!(refused.contains("picker.max_items") && refused.contains("verdicts.toml"), "{refused}");
     assert!(refusal("", &[("VERDICTS_SITE__NMAE", "x")]).contains("VERDICTS_SITE__NMAE"));
+    assert!(refusal("", &[("VERDICTS_SITE_NAME", "x")]).contains("VERDICTS_SITE__NAME"));
     assert!(refusal("", &[("VERDICTS_SITE__TIMEZONE", "Mars/Base")]).contains("site.timezone"));
     assert!(refusal("", &[("VERDICTS_MAIL__CONNECTIONS", "lots")]).contains("mail.connections"));
     assert!(refusal("", &[("VERDICTS_SITE__SECRET", "short")]).contains("site.secret"));
