@@ -66,17 +66,21 @@ impl Storage {
         let mut tx = self.begin().await?;
         // The row's lock first: an erasure is either over, and seen, or waits.
         let row = find_or_make(&mut tx, request.email, request.name, now).await?;
-        if is_suppressed(&mut tx, request.hashes).await? {
-            return Ok(SignedUp::Suppressed);
-        }
-        match stored(row.state.parse())? {
-            SubscriberState::Active => return Ok(SignedUp::AlreadyActive),
-            SubscriberState::Bounced | SubscriberState::Complained => return Ok(SignedUp::Suppressed),
-            SubscriberState::Pending | SubscriberState::Unsubscribed => {}
-        }
+        let suppressed = is_suppressed(&mut tx, request.hashes).await?;
+        let nothing_to_do = match stored(row.state.parse())? {
+            _ if suppressed => Some(SignedUp::Suppressed),
+            SubscriberState::Active => Some(SignedUp::AlreadyActive),
+            SubscriberState::Bounced | SubscriberState::Complained => Some(SignedUp::Suppressed),
+            SubscriberState::Pending | SubscriberState::Unsubscribed => None,
+        };
         let asked_recently = row.confirmation_at.is_some_and(|at| at > request.quiet_since.timestamp_millis());
-        if asked_recently && row.requested_at.is_some() {
-            return Ok(SignedUp::AskedRecently);
+        let answer = nothing_to_do.or((asked_recently && row.requested_at.is_some()).then_some(SignedUp::AskedRecently));
+        if let Some(answer) = answer {
+            // The row that was made just now for somebody suppressed goes again. Committed all the same: the time that a
+            // commit takes must not tell who is known here.
+            execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at is null", row.id)?;
+            tx.commit().await?;
+            return Ok(answer);
         }
         // Somebody who left within the hour and comes back gets no second mail, but the one they have works again.
         execute!(tx, "update subscribers set requested_at = $2 where id = $1", row.id, now.timestamp_millis())?;
