@@ -1,4 +1,4 @@
-//! What a server's answer means: the one table of it (DESIGN.md, "Reply to outcome").
+//! What a server's answer means: the one table of it; docs/ledger.md has it for people.
 
 use crate::domain::delivery::Outcome;
 
