@@ -1,0 +1,44 @@
+//! `[database]`: where everything is kept.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigError;
+use super::fault;
+
+/// `[database]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub url: String,
+    /// Connections to PostgreSQL, or readers of SQLite, of this process.
+    pub connections: u32,
+    /// What a power cut may cost.
+    pub durability: Durability,
+}
+
+/// `database.durability`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing: a commit is on the disk before it counts.
+    Full,
+    /// The last commits, for more mails a second.
+    Relaxed,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:data/verdicts.db".into(), connections: 8, durability: Durability::Full }
+    }
+}
+
+impl Database {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=500).contains(&self.connections) {
+            return fault("database.connections", "expected 1 to 500");
+        }
+        Ok(())
+    }
+}

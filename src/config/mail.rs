@@ -1,0 +1,128 @@
+//! `[mail]`: how mail leaves.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigError;
+use super::days;
+use super::fault;
+use super::within;
+use crate::domain::delivery::InDoubt;
+
+/// `[mail]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// `mailbox:DIR`, `smtp://...` or `smtps://...`.
+    pub transport: String,
+    /// Whom mails come from: `Name <address>`.
+    pub from: String,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// The envelope's sender, where bounces go; without it the address of `from`.
+    pub return_path: Option<String>,
+    /// Printed in every digest, as the law asks of newsletters in many places.
+    pub postal_address: Option<String>,
+    /// `List-Id` (RFC 2919); without it made of the host of `site.base_url`.
+    pub list_id: Option<String>,
+    /// What we call ourselves in EHLO; without it the host of `site.base_url`.
+    pub hello: Option<String>,
+    /// Connections of this process.
+    pub connections: usize,
+    /// Mails a second of this process; 0: no limit.
+    pub rate_per_second: u32,
+    /// When to try again.
+    pub retry: Retry,
+    /// What becomes of a mail of which nobody can know whether it was taken.
+    pub in_doubt: InDoubt,
+    /// How long a sender may be silent before others take over its work.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Time limits of the steps of a conversation.
+    pub timeouts: Timeouts,
+}
+
+/// `[mail.retry]`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Wait before the second attempt; doubled each time.
+    #[serde(with = "humantime_serde")]
+    pub first: Duration,
+    /// After that a mail counts as failed.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+/// `[mail.timeouts]`: RFC 5321 4.5.3.2 asks for 5 minutes a command, 3 a block of data and 10 for the last dot.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// TCP and TLS handshakes.
+    #[serde(with = "humantime_serde")]
+    pub connect: Duration,
+    /// A command's answer.
+    #[serde(with = "humantime_serde")]
+    pub command: Duration,
+    /// Writing the body.
+    #[serde(with = "humantime_serde")]
+    pub data: Duration,
+    /// The answer to the last dot.
+    #[serde(with = "humantime_serde")]
+    pub finish: Duration,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            transport: "mailbox:data/mailbox".into(),
+            from: "Ship or Skip <newsletter@localhost>".into(),
+            reply_to: None,
+            return_path: None,
+            postal_address: None,
+            list_id: None,
+            hello: None,
+            connections: 10,
+            rate_per_second: 0,
+            retry: Retry::default(),
+            in_doubt: InDoubt::Resend,
+            lease: Duration::from_secs(60),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(5 * 60), max_age: days(4) }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self { connect: Duration::from_secs(30), command: minutes(5), data: minutes(3), finish: minutes(10) }
+    }
+}
+
+impl Mail {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let is_list_id = |id: &String| id.contains('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        if self.list_id.as_ref().is_some_and(|id| !is_list_id(id)) {
+            return fault("mail.list_id", "expected a name like weekly.news.example.org (RFC 2919)");
+        }
+        if !(1..=200).contains(&self.connections) {
+            return fault("mail.connections", "expected 1 to 200");
+        }
+        let instant = Duration::from_millis(1);
+        within("mail.retry.first", self.retry.first, instant)?;
+        within("mail.retry.max_age", self.retry.max_age, instant)?;
+        within("mail.lease", self.lease, Duration::from_secs(1))?;
+        within("mail.timeouts.connect", self.timeouts.connect, instant)?;
+        within("mail.timeouts.command", self.timeouts.command, instant)?;
+        within("mail.timeouts.data", self.timeouts.data, instant)?;
+        within("mail.timeouts.finish", self.timeouts.finish, instant)
+    }
+}

@@ -1,0 +1,39 @@
+//! `[picker]`: how comparisons are chosen.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigError;
+use super::days;
+use super::fault;
+use super::within;
+
+/// `[picker]`
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Picker {
+    /// Most comparisons in a digest.
+    pub max_items: usize,
+    /// With fewer the slot is skipped.
+    pub min_items: usize,
+    /// How far back a comparison that was never sent is still news.
+    #[serde(with = "humantime_serde")]
+    pub look_back: Duration,
+}
+
+impl Default for Picker {
+    fn default() -> Self {
+        Self { max_items: 5, min_items: 1, look_back: days(28) }
+    }
+}
+
+impl Picker {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=20).contains(&self.max_items) || self.min_items > self.max_items {
+            return fault("picker.max_items, picker.min_items", "expected 1 to 20, and min_items not above max_items");
+        }
+        within("picker.look_back", self.look_back, Duration::from_secs(1))
+    }
+}

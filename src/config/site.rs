@@ -1,0 +1,74 @@
+//! `[site]`: the site, its address, its secret.
+
+use std::net::SocketAddr;
+
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigError;
+use super::fault;
+use super::one_or_many;
+
+/// `[site]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Links in mails begin with it; no slash at the end.
+    pub base_url: url::Url,
+    /// Where the service listens.
+    pub listen: SocketAddr,
+    /// The site's name.
+    pub name: String,
+    /// The newsletter's name.
+    pub newsletter: String,
+    /// Slots and the times that people read follow this zone.
+    pub timezone: Tz,
+    /// Sign links; the first signs, all check. Empty: made on first start and kept beside the database.
+    #[serde(deserialize_with = "one_or_many")]
+    pub secret: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "one_or_many")]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            base_url: url::Url::parse("http://127.0.0.1:8080").expect("a literal"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            name: "Ship or Skip".into(),
+            newsletter: "Weekly AI Tool Verdicts".into(),
+            timezone: Tz::UTC,
+            secret: Vec::new(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Site {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let base = &self.base_url;
+        if !matches!(base.scheme(), "http" | "https")
+            || base.host().is_none()
+            || base.path() != "/"
+            || base.query().is_some()
+            || base.fragment().is_some()
+        {
+            return fault("site.base_url", "expected an http or https address without a path, like https://news.example.org");
+        }
+        if self.secret.iter().any(|secret| secret.len() < 16) {
+            return fault("site.secret", "each secret needs at least 16 characters; `openssl rand -hex 32` makes one");
+        }
+        if self.name.trim().is_empty() || self.newsletter.trim().is_empty() {
+            return fault("site.name, site.newsletter", "expected a name");
+        }
+        for (key, text) in [("site.name", &self.name), ("site.newsletter", &self.newsletter)] {
+            if text.chars().any(|c| c.is_control()) || text.chars().count() > 200 {
+                return fault(key, "expected one line of at most 200 characters");
+            }
+        }
+        Ok(())
+    }
+}
