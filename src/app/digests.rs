@@ -179,8 +179,8 @@ impl App {
         let message_id = format!("test.{}.{:016x}@{}", preview.slot, rand::random::<u64>(), self.message_id_host());
         let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
         let mut message = Vec::new();
-        let token = self.unsubscribe_token(0);
-        let recipient = Recipient { to, token: &token, message_id: &message_id, date: self.now() };
+        let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
+        let recipient = Recipient { to, token: &token, reader: &reader, message_id: &message_id, date: self.now() };
         self.digest_letter(&holes).fill(&recipient, &mut message);
         let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
         let outcome = connection.send(&Envelope { from: &self.return_path, to, file: &message_id }, &message).await;

@@ -113,6 +113,11 @@ impl App {
         self.secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber, expires_at: None })
     }
 
+    /// The token in a subscriber's links to what they may choose: the same for ever.
+    pub(crate) fn reader_token(&self, subscriber: i64) -> String {
+        self.secrets.sign(&Token { purpose: Purpose::Read, subscriber, expires_at: None })
+    }
+
     /// The token in the confirmation mail of a sign-up from `requested_at`.
     pub(crate) fn confirm_token(&self, subscriber: i64, requested_at: crate::domain::Timestamp) -> String {
         let expires_at = Some(requested_at + delta(self.settings.signup.confirm_within));

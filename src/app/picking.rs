@@ -5,7 +5,9 @@ use super::Failure;
 use crate::domain::Timestamp;
 use crate::domain::digest::Content;
 use crate::domain::digest::Item;
+use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
+use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::pick::Pick;
 use crate::domain::pick::pick;
 use crate::domain::slot::Slot;
@@ -69,14 +71,14 @@ impl App {
                 (email::digest(&self.site, &content)?, content.items.len())
             }
         };
-        let token = self.unsubscribe_token(0);
+        let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
         let address =
             crate::domain::address::EmailAddress::parse("reader@example.org").map_err(|error| Failure::because(error.to_string()))?;
         let message_id = format!("preview.{slot}@{}", self.message_id_host());
         let mut message = Vec::new();
-        let recipient = Recipient { to: &address, token: &token, message_id: &message_id, date: at };
+        let recipient = Recipient { to: &address, token: &token, reader: &reader, message_id: &message_id, date: at };
         self.digest_letter(&rendered).fill(&recipient, &mut message);
-        let own = |text: &str| text.replace(crate::domain::letter::TOKEN_HOLE, &token);
+        let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader);
         let rendered = Rendered { subject: rendered.subject, html: own(&rendered.html), text: own(&rendered.text) };
         Ok(Preview { rendered, message, items, slot })
     }

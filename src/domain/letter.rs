@@ -4,7 +4,10 @@
 /// (see [`super::address::is_noncharacter`]) and no escaping touches.
 pub const TOKEN_HOLE: char = '\u{FDD0}';
 
-/// A rendered mail. Links that differ from reader to reader end in [`TOKEN_HOLE`].
+/// The hole that a digest's second token fills, the one for what a reader may choose ([`super::token::Purpose::Read`]).
+pub const READER_HOLE: char = '\u{FDD1}';
+
+/// A rendered mail. Links that differ from reader to reader end in [`TOKEN_HOLE`] or [`READER_HOLE`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line, no holes.

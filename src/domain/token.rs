@@ -22,6 +22,9 @@ pub enum Purpose {
     Confirm = 1,
     /// End a subscription.
     Unsubscribe = 2,
+    /// Choose: vote, save tools for later, say what to get. It stands in every digest, and digests are forwarded, so it
+    /// never leads to what is known of a person.
+    Read = 3,
 }
 
 /// What a signed token says.

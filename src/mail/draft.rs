@@ -1,5 +1,6 @@
 //! A letter while it is written: bytes with holes, which `header` and `quoted` write into.
 
+use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
 
 /// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
@@ -12,6 +13,7 @@ pub(super) enum Hole {
     Date,
     MessageId,
     Token,
+    Reader,
 }
 
 /// A letter while it is written: bytes, and the places in them where something is put in later, in order.
@@ -46,12 +48,18 @@ impl Draft {
     pub(super) fn push_char(&mut self, c: char) {
         match c {
             TOKEN_HOLE => self.holes.push((self.bytes.len(), Hole::Token)),
+            READER_HOLE => self.holes.push((self.bytes.len(), Hole::Reader)),
             _ => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
         }
     }
 }
 
+/// Whether a token goes there.
+pub(super) fn is_hole(c: char) -> bool {
+    c == TOKEN_HOLE || c == READER_HOLE
+}
+
 /// The columns that a character of a text with holes takes, written as it is.
 pub(super) fn width(c: char) -> usize {
-    if c == TOKEN_HOLE { TOKEN_LENGTH } else { 1 }
+    if is_hole(c) { TOKEN_LENGTH } else { 1 }
 }

@@ -29,9 +29,11 @@ pub struct Headers {
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// What fills each hole: [`super::TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
+    /// What fills each [`crate::domain::letter::TOKEN_HOLE`]: [`super::TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
     /// leaves the holes empty.
     pub token: &'a str,
+    /// What fills each [`crate::domain::letter::READER_HOLE`], by the same rule.
+    pub reader: &'a str,
     /// The `Message-ID`, without its angle brackets. A mail sent again keeps it.
     pub message_id: &'a str,
     /// The `Date`, in whole seconds.
@@ -74,8 +76,7 @@ impl Letter {
     /// Writes the mail for one reader into `out`, whose old content goes and whose room is used again.
     pub fn fill(&self, recipient: &Recipient<'_>, out: &mut Vec<u8>) {
         // Looked at once, copied into each hole.
-        let token = recipient.token.as_bytes();
-        let token = if token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) { token } else { b"" };
+        let (token, reader) = (tame(recipient.token), tame(recipient.reader));
         out.clear();
         let mut done = 0;
         for &(at, hole) in self.0.holes() {
@@ -86,10 +87,16 @@ impl Letter {
                 Hole::Date => write_date(out, recipient.date),
                 Hole::MessageId => out.extend(recipient.message_id.bytes().filter(|b| b.is_ascii_graphic() && !b"<>".contains(b))),
                 Hole::Token => out.extend_from_slice(token),
+                Hole::Reader => out.extend_from_slice(reader),
             }
         }
         out.extend_from_slice(&self.0.bytes()[done..]);
     }
+}
+
+/// A token's octets, or none of a text that is no token.
+fn tame(token: &str) -> &[u8] {
+    if token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) { token.as_bytes() } else { b"" }
 }
 
 /// RFC 5322 3.3. By hand, because chrono's own formatting allocates, and this is all of it.

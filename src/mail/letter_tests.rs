@@ -7,10 +7,12 @@ use mail_parser::PartType;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::mail::TOKEN_LENGTH;
 
 const TOKEN: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_x";
+const READER: &str = "x_-9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA";
 
 fn rendered(subject: &str, html: &str, text: &str) -> Rendered {
     Rendered { subject: subject.into(), html: html.into(), text: text.into() }
@@ -25,7 +27,7 @@ fn filled(letter: &Letter) -> Vec<u8> {
     let to = EmailAddress::parse("grüße@example.org").expect("an address");
     let date = "2026-11-24T09:00:00Z".parse().expect("a moment");
     let mut out = b"old".to_vec();
-    letter.fill(&Recipient { to: &to, token: TOKEN, message_id: "7.3@example.org", date }, &mut out);
+    letter.fill(&Recipient { to: &to, token: TOKEN, reader: READER, message_id: "7.3@example.org", date }, &mut out);
     out
 }
 
@@ -45,7 +47,7 @@ fn bodies(message: &Message<'_>) -> (String, String) {
 
 /// A text as its reader gets it: line ends as one, holes filled.
 fn expected(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n").replace(TOKEN_HOLE, TOKEN)
+    text.replace("\r\n", "\n").replace('\r', "\n").replace(TOKEN_HOLE, TOKEN).replace(READER_HOLE, READER)
 }
 
 /// What every mail keeps, whatever is in it.
@@ -69,7 +71,7 @@ fn a_whole_letter_byte_by_byte() {
         ..headers(vec![("List-Unsubscribe", link), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into())])
     };
     let html = format!("<p class=\"x\">Grüße</p>\n<a href=\"https://example.org/u/{TOKEN_HOLE}\">leave</a>\n");
-    let text = format!("Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_HOLE}?\n.\n");
+    let text = format!("Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_HOLE}?\n.\n{READER_HOLE}\n");
     let letter = Letter::new(&rendered("Ship or Skip: Käse für alle", &html, &text), &headers);
     let expected = "From: \"Ship or Skip\" <news@localhost>
 To: grüße@example.org
@@ -91,6 +93,7 @@ Gr=C3=BC=C3=9Fe=20
 =46rom here: https://example.org/unsubscribe/=
 AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_x?
 .
+x_-9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA
 
 --=_verdicts
 Content-Type: text/html; charset=utf-8
@@ -133,13 +136,13 @@ fn nasty() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
 }
 
-/// The same with holes.
+/// The same with holes of both kinds.
 fn with_holes() -> impl Strategy<Value = String> {
-    prop::collection::vec(nasty(), 0..5).prop_map(|parts| parts.join(&TOKEN_HOLE.to_string()))
+    prop::collection::vec(nasty(), 0..5).prop_map(|parts| parts.join(&format!("{TOKEN_HOLE}{READER_HOLE}")))
 }
 
 fn without_holes(text: &str) -> String {
-    text.replace(TOKEN_HOLE, "")
+    text.replace([TOKEN_HOLE, READER_HOLE], "")
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Bodies as quoted-printable (RFC 2045 6.7), with holes that stay whole.
 
 use super::draft::Draft;
+use super::draft::is_hole;
 use super::draft::width;
-use crate::domain::letter::TOKEN_HOLE;
 
 /// A line may have 76 columns; the last is kept for the `=` of a soft line break.
 const ROOM: usize = 75;
@@ -47,6 +47,6 @@ fn is_literal(c: char, ends_the_line: bool) -> bool {
         // Servers strip white space at the end of a line.
         ' ' | '\t' => !ends_the_line,
         '=' => false,
-        _ => c == TOKEN_HOLE || c.is_ascii_graphic(),
+        _ => is_hole(c) || c.is_ascii_graphic(),
     }
 }

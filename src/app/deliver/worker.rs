@@ -73,13 +73,13 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
     let Ok(to) = EmailAddress::parse(&job.email) else {
         return Outcome::Refused { reply: "not sent: what is stored is not an address".into(), about_us: false };
     };
-    let token = match job.kind {
-        DeliveryKind::Confirmation => app.confirm_token(job.key.subscriber, job.queued_at),
-        DeliveryKind::Digest => app.unsubscribe_token(job.key.subscriber),
+    let (token, reader) = match job.kind {
+        DeliveryKind::Confirmation => (app.confirm_token(job.key.subscriber, job.queued_at), String::new()),
+        DeliveryKind::Digest => (app.unsubscribe_token(job.key.subscriber), app.reader_token(job.key.subscriber)),
     };
     let message_id = app.message_id(job.key);
     let date = ready.date.unwrap_or(job.queued_at);
-    ready.letter.fill(&Recipient { to: &to, token: &token, message_id: &message_id, date }, buffer);
+    ready.letter.fill(&Recipient { to: &to, token: &token, reader: &reader, message_id: &message_id, date }, buffer);
     if !connection.is_usable() {
         // It grew stale while it waited for work. Nothing was said yet, so there is nothing to doubt.
         match connect(app).await {
