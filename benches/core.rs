@@ -87,7 +87,18 @@ fn one_readers_message_from_it(bencher: Bencher) {
     let mut buffer = Vec::new();
     bencher.bench_local(|| {
         let token = secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber: black_box(7), expires_at: None });
-        letter.fill(&Recipient { to: &to, token: &token, reader: &token, message_id: "202648.7@example.org", date: now() }, &mut buffer);
+        letter.fill(
+            &Recipient {
+                to: &to,
+                token: &token,
+                reader: &token,
+                since: "17 November 2026",
+                verp: "",
+                message_id: "202648.7@example.org",
+                date: now(),
+            },
+            &mut buffer,
+        );
         black_box(buffer.len())
     });
 }

@@ -13,6 +13,7 @@ use super::delta;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::Outcome;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
@@ -180,10 +181,11 @@ impl App {
         let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
         let mut message = Vec::new();
         let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
-        let recipient = Recipient { to, token: &token, reader: &reader, message_id: &message_id, date: self.now() };
-        self.digest_letter(&holes).fill(&recipient, &mut message);
+        let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: preview.slot.id(), subscriber: 0 });
+        let recipient = Recipient { to, token: &token, reader: &reader, since: "", verp: &verp, message_id: &message_id, date: self.now() };
+        self.digest_letter(preview.slot, &holes).fill(&recipient, &mut message);
         let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
-        let outcome = connection.send(&Envelope { from: &self.return_path, to, file: &message_id }, &message).await;
+        let outcome = connection.send(&Envelope { from: &self.return_path.with(&verp), to, file: &message_id }, &message).await;
         connection.close().await;
         match outcome {
             Outcome::Accepted { reply } => Ok(reply),

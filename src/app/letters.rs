@@ -10,6 +10,8 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::VERP_HOLE;
+use crate::domain::slot::Slot;
 use crate::mail::Headers;
 use crate::mail::Letter;
 use crate::render::email;
@@ -61,7 +63,8 @@ impl App {
             DeliveryKind::Digest => {
                 let frozen = self.storage.frozen_mail(id).await?;
                 let (rendered, date) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
-                Ready { letter: self.digest_letter(&rendered), date: Some(date) }
+                let slot = Slot::from_id(id).ok_or_else(|| Failure::because(format!("Digest {id} belongs to no week.")))?;
+                Ready { letter: self.digest_letter(slot, &rendered), date: Some(date) }
             }
         };
         let ready = Arc::new(ready);
@@ -69,12 +72,19 @@ impl App {
         Ok(ready)
     }
 
-    /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058).
-    pub(crate) fn digest_letter(&self, rendered: &Rendered) -> Letter {
+    /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive
+    /// and keeps its automatic answers to itself.
+    pub(crate) fn digest_letter(&self, slot: Slot, rendered: &Rendered) -> Letter {
+        let base = self.settings.base_url();
         let extra = vec![
             ("List-Id", self.list_id()),
-            ("List-Unsubscribe", format!("<{}/unsubscribe/{TOKEN_HOLE}>", self.settings.base_url())),
+            ("List-Unsubscribe", self.list_unsubscribe()),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+            ("List-Archive", format!("<{base}/digests>")),
+            ("List-Help", format!("<{base}/>")),
+            ("Feedback-ID", format!("{slot}:digest:{}", sender_id(self.message_id_host()))),
+            // Of no standard (RFC 3834 section 2 knows it), and heeded by more programs than what is.
+            ("Precedence", "bulk".into()),
         ];
         Letter::new(rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra })
     }
@@ -84,6 +94,16 @@ impl App {
         let rendered = email::confirmation(&self.site, &within)?;
         let extra = vec![("Auto-Submitted", "auto-generated".into())];
         Ok(Letter::new(&rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra }))
+    }
+
+    /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the
+    /// programs that know no other way (RFC 2369). Who writes there is known by the address alone.
+    fn list_unsubscribe(&self) -> String {
+        let link = format!("<{}/unsubscribe/{TOKEN_HOLE}>", self.settings.base_url());
+        if !self.return_path.is_per_delivery() {
+            return link;
+        }
+        format!("{link}, <mailto:{}?subject=unsubscribe>", self.return_path.with(&VERP_HOLE.to_string()))
     }
 
     /// RFC 2919: a name of ours, and below it a domain of ours.
@@ -107,6 +127,14 @@ impl App {
     }
 }
 
+/// Who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all
+/// our mail (support.google.com/mail/answer/6254652).
+fn sender_id(host: &str) -> String {
+    let letters = host.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let id: String = letters.take(15).collect();
+    if id.len() < 5 { format!("{id}-list") } else { id }
+}
+
 /// "3 days", "90 minutes": the largest unit that says it without a rest.
 fn in_words(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs().max(1);
@@ -118,6 +146,14 @@ fn in_words(duration: std::time::Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_sender_is_named_in_5_to_15_characters() {
+        assert_eq!(
+            ["news.example.org", "x.io", "", "Longer.Host.Example"].map(super::sender_id),
+            ["news-example-or", "x-io-list", "-list", "longer-host-exa"]
+        );
+    }
+
     #[test]
     fn a_duration_is_said_in_its_largest_whole_unit() {
         let words = |seconds| super::in_words(std::time::Duration::from_secs(seconds));

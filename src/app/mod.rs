@@ -32,6 +32,7 @@ use crate::domain::pick::Rules;
 use crate::domain::timetable::Timetable;
 use crate::domain::to_millis;
 use crate::domain::token::Secrets;
+use crate::domain::verp::ReturnPath;
 use crate::mail::Mailbox;
 use crate::mail::Timeouts;
 use crate::mail::Transport;
@@ -77,7 +78,7 @@ pub struct App {
     pub(crate) from: Mailbox,
     pub(crate) reply_to: Option<Mailbox>,
     /// The envelope's sender: where bounces go.
-    pub(crate) return_path: String,
+    pub(crate) return_path: ReturnPath,
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
     pub(crate) breaker: breaker::Breaker,
@@ -148,7 +149,7 @@ pub(crate) struct Parts {
     pub transport: Transport,
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
-    pub return_path: String,
+    pub return_path: ReturnPath,
     pub pick_times: Timetable,
     pub send_times: Timetable,
 }
@@ -165,7 +166,8 @@ impl Parts {
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
         Ok(Self {
             transport: Transport::parse(&mail.transport, hello, timeouts).map_err(|error| fault("mail.transport", &error))?,
-            return_path: return_path.as_ref().unwrap_or(&from).address().to_owned(),
+            return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
+                .map_err(|error| fault("mail.return_path", &error))?,
             from,
             reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
             pick_times: Timetable::parse(&settings.schedule.pick, settings.site.timezone)

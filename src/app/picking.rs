@@ -3,10 +3,12 @@
 use super::App;
 use super::Failure;
 use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryKey;
 use crate::domain::digest::Content;
 use crate::domain::digest::Item;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
+use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::pick::Pick;
 use crate::domain::pick::pick;
@@ -71,14 +73,16 @@ impl App {
                 (email::digest(&self.site, &content)?, content.items.len())
             }
         };
-        let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
+        let (token, reader, since) = (self.unsubscribe_token(0), self.reader_token(0), self.site.day(at));
+        let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: slot.id(), subscriber: 0 });
         let address =
             crate::domain::address::EmailAddress::parse("reader@example.org").map_err(|error| Failure::because(error.to_string()))?;
         let message_id = format!("preview.{slot}@{}", self.message_id_host());
         let mut message = Vec::new();
-        let recipient = Recipient { to: &address, token: &token, reader: &reader, message_id: &message_id, date: at };
-        self.digest_letter(&rendered).fill(&recipient, &mut message);
-        let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader);
+        let recipient =
+            Recipient { to: &address, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date: at };
+        self.digest_letter(slot, &rendered).fill(&recipient, &mut message);
+        let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader).replace(SINCE_HOLE, &since);
         let rendered = Rendered { subject: rendered.subject, html: own(&rendered.html), text: own(&rendered.text) };
         Ok(Preview { rendered, message, items, slot })
     }

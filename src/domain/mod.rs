@@ -2,7 +2,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
-//! [`delivery`].
+//! [`delivery`], [`verp`].
 
 pub mod address;
 pub mod catalogue;
@@ -14,6 +14,7 @@ pub mod slot;
 pub mod subscriber;
 pub mod timetable;
 pub mod token;
+pub mod verp;
 
 /// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

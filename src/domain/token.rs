@@ -62,8 +62,8 @@ impl Secrets {
         bytes[0] = token.purpose as u8;
         bytes[1..9].copy_from_slice(&token.subscriber.to_be_bytes());
         bytes[9..13].copy_from_slice(&minutes(token.expires_at).to_be_bytes());
-        let mac = mac(&self.0[0], b"token", &bytes[..BODY]);
-        bytes[BODY..].copy_from_slice(&mac.finalize().into_bytes()[..MAC]);
+        let tag = self.tag(b"token", &bytes[..BODY]);
+        bytes[BODY..].copy_from_slice(&tag[..MAC]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -73,15 +73,24 @@ impl Secrets {
         let mut bytes = [0; BODY + MAC];
         let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         let (body, tag) = bytes.split_at(BODY);
-        // Constant time for each key (`verify_truncated_left`), and all keys are tried whatever the first says.
-        let genuine = self.0.iter().fold(false, |found, key| mac(key, b"token", body).verify_truncated_left(tag).is_ok() | found);
-        if length != BODY + MAC || !genuine || body[0] != purpose as u8 {
+        if length != BODY + MAC || !self.is_genuine(b"token", body, tag) || body[0] != purpose as u8 {
             return None;
         }
         let subscriber = i64::from_be_bytes(body[1..9].try_into().ok()?);
         let expiry = u32::from_be_bytes(body[9..13].try_into().ok()?);
         let expires_at = (expiry > 0).then(|| super::from_millis(i64::from(expiry) * 60_000));
         Some(Token { purpose, subscriber, expires_at })
+    }
+
+    /// The newest secret's mac over `body`, made for the use that `word` names.
+    pub(super) fn tag(&self, word: &[u8], body: &[u8]) -> [u8; 32] {
+        mac(&self.0[0], word, body).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` begins the mac of one of the secrets, newest or not.
+    pub(super) fn is_genuine(&self, word: &[u8], body: &[u8], tag: &[u8]) -> bool {
+        // Constant time for each key (`verify_truncated_left`), and all keys are tried whatever the first says.
+        self.0.iter().fold(false, |found, key| mac(key, word, body).verify_truncated_left(tag).is_ok() | found)
     }
 
     /// The keyed hashes of an address, one for each secret, newest first: what stays of somebody who was erased.

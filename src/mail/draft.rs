@@ -1,7 +1,11 @@
 //! A letter while it is written: bytes with holes, which `header` and `quoted` write into.
 
 use crate::domain::letter::READER_HOLE;
+use crate::domain::letter::SINCE_HOLE;
+use crate::domain::letter::SINCE_LENGTH;
 use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::VERP_HOLE;
+use crate::domain::verp::VERP_LENGTH;
 
 /// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
 pub const TOKEN_LENGTH: usize = 39;
@@ -14,6 +18,21 @@ pub(super) enum Hole {
     MessageId,
     Token,
     Reader,
+    Since,
+    Verp,
+}
+
+impl Hole {
+    /// The hole that a character of a text stands for, if it is one.
+    pub(super) fn of(c: char) -> Option<Self> {
+        match c {
+            TOKEN_HOLE => Some(Self::Token),
+            READER_HOLE => Some(Self::Reader),
+            SINCE_HOLE => Some(Self::Since),
+            VERP_HOLE => Some(Self::Verp),
+            _ => None,
+        }
+    }
 }
 
 /// A letter while it is written: bytes, and the places in them where something is put in later, in order.
@@ -46,20 +65,19 @@ impl Draft {
 
     /// One character of a text with holes, which the caller knows to be a hole or ASCII; anything else would be raw 8bit.
     pub(super) fn push_char(&mut self, c: char) {
-        match c {
-            TOKEN_HOLE => self.holes.push((self.bytes.len(), Hole::Token)),
-            READER_HOLE => self.holes.push((self.bytes.len(), Hole::Reader)),
-            _ => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
+        match Hole::of(c) {
+            Some(hole) => self.holes.push((self.bytes.len(), hole)),
+            None => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
         }
     }
 }
 
-/// Whether a token goes there.
-pub(super) fn is_hole(c: char) -> bool {
-    c == TOKEN_HOLE || c == READER_HOLE
-}
-
 /// The columns that a character of a text with holes takes, written as it is.
 pub(super) fn width(c: char) -> usize {
-    if is_hole(c) { TOKEN_LENGTH } else { 1 }
+    match c {
+        TOKEN_HOLE | READER_HOLE => TOKEN_LENGTH,
+        SINCE_HOLE => SINCE_LENGTH,
+        VERP_HOLE => VERP_LENGTH,
+        _ => 1,
+    }
 }

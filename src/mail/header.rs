@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::draft::Draft;
-use super::draft::is_hole;
+use super::draft::Hole;
 use super::draft::width;
 use super::mailbox::Mailbox;
 
@@ -61,7 +61,7 @@ fn words(draft: &mut Draft, name: &str, value: &str, is_plain: fn(&str) -> bool)
 
 fn is_short_ascii(word: &str) -> bool {
     // A word with a hole is never encoded, for nothing could be put into it then.
-    word.contains(is_hole) || word.len() <= LONGEST_WORD && word.bytes().all(|b| (b' '..=b'~').contains(&b))
+    word.contains(|c| Hole::of(c).is_some()) || word.len() <= LONGEST_WORD && word.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 struct Line<'a> {

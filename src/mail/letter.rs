@@ -7,12 +7,15 @@ use chrono::Timelike;
 
 use super::draft::Draft;
 use super::draft::Hole;
+use super::draft::TOKEN_LENGTH;
 use super::header;
 use super::mailbox::Mailbox;
 use super::quoted;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::letter::Rendered;
+use crate::domain::letter::SINCE_LENGTH;
+use crate::domain::verp::VERP_LENGTH;
 
 /// What a mail's header says besides its subject and what [`Recipient`] adds.
 pub struct Headers {
@@ -20,7 +23,7 @@ pub struct Headers {
     pub from: Mailbox,
     /// Where answers go, when not there.
     pub reply_to: Option<Mailbox>,
-    /// More header lines, in this order: `List-Unsubscribe` and the like. A value may hold [`crate::domain::letter::TOKEN_HOLE`]. A control
+    /// More header lines, in this order: `List-Unsubscribe` and the like. A value may hold the holes of [`crate::domain::letter`]. A control
     /// character counts as a space; a word longer than 900 octets cannot stand in a header (RFC 5322 2.1.1) and is encoded.
     pub extra: Vec<(&'static str, String)>,
 }
@@ -29,11 +32,16 @@ pub struct Headers {
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// What fills each [`crate::domain::letter::TOKEN_HOLE`]: [`super::TOKEN_LENGTH`] of base64url's characters. A text with others in it is no token, and
-    /// leaves the holes empty.
+    /// What fills each [`crate::domain::letter::TOKEN_HOLE`]: [`super::TOKEN_LENGTH`] of base64url's characters. A text with
+    /// others in it is no token, and leaves the holes empty.
     pub token: &'a str,
     /// What fills each [`crate::domain::letter::READER_HOLE`], by the same rule.
     pub reader: &'a str,
+    /// The day since when they get the newsletter, as it is read ("17 November 2026"): ASCII letters, digits and spaces, at
+    /// most [`crate::domain::letter::SINCE_LENGTH`]; anything else leaves its holes empty.
+    pub since: &'a str,
+    /// This delivery's own part of the return path ([`crate::domain::verp`]), or nothing.
+    pub verp: &'a str,
     /// The `Message-ID`, without its angle brackets. A mail sent again keeps it.
     pub message_id: &'a str,
     /// The `Date`, in whole seconds.
@@ -76,7 +84,10 @@ impl Letter {
     /// Writes the mail for one reader into `out`, whose old content goes and whose room is used again.
     pub fn fill(&self, recipient: &Recipient<'_>, out: &mut Vec<u8>) {
         // Looked at once, copied into each hole.
-        let (token, reader) = (tame(recipient.token), tame(recipient.reader));
+        let token = only(recipient.token, TOKEN_LENGTH, b"-_");
+        let reader = only(recipient.reader, TOKEN_LENGTH, b"-_");
+        let since = only(recipient.since, SINCE_LENGTH, b" ");
+        let verp = only(recipient.verp, VERP_LENGTH, b"");
         out.clear();
         let mut done = 0;
         for &(at, hole) in self.0.holes() {
@@ -88,15 +99,19 @@ impl Letter {
                 Hole::MessageId => out.extend(recipient.message_id.bytes().filter(|b| b.is_ascii_graphic() && !b"<>".contains(b))),
                 Hole::Token => out.extend_from_slice(token),
                 Hole::Reader => out.extend_from_slice(reader),
+                Hole::Since => out.extend_from_slice(since),
+                Hole::Verp => out.extend_from_slice(verp),
             }
         }
         out.extend_from_slice(&self.0.bytes()[done..]);
     }
 }
 
-/// A token's octets, or none of a text that is no token.
-fn tame(token: &str) -> &[u8] {
-    if token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) { token.as_bytes() } else { b"" }
+/// The bytes of a text that fits its holes: no longer than the room kept, and of letters, digits and `others` alone. Any
+/// other would need an encoding, and breaks out of the line that was laid out for it.
+fn only<'a>(text: &'a str, room: usize, others: &[u8]) -> &'a [u8] {
+    let fits = text.len() <= room && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
+    if fits { text.as_bytes() } else { b"" }
 }
 
 /// RFC 5322 3.3. By hand, because chrono's own formatting allocates, and this is all of it.

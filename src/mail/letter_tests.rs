@@ -8,11 +8,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::letter::READER_HOLE;
+use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::VERP_HOLE;
 use crate::mail::TOKEN_LENGTH;
 
 const TOKEN: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_x";
 const READER: &str = "x_-9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA";
+const SINCE: &str = "30 September 2026";
+const VERP: &str = "abcdefghijklmnopqrstuvwxyz234567abcdefghij";
 
 fn rendered(subject: &str, html: &str, text: &str) -> Rendered {
     Rendered { subject: subject.into(), html: html.into(), text: text.into() }
@@ -25,9 +29,12 @@ fn headers(extra: Vec<(&'static str, String)>) -> Headers {
 
 fn filled(letter: &Letter) -> Vec<u8> {
     let to = EmailAddress::parse("grüße@example.org").expect("an address");
-    let date = "2026-11-24T09:00:00Z".parse().expect("a moment");
+    let date: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
     let mut out = b"old".to_vec();
-    letter.fill(&Recipient { to: &to, token: TOKEN, reader: READER, message_id: "7.3@example.org", date }, &mut out);
+    letter.fill(
+        &Recipient { to: &to, token: TOKEN, reader: READER, since: SINCE, verp: VERP, message_id: "7.3@example.org", date },
+        &mut out,
+    );
     out
 }
 
@@ -47,7 +54,12 @@ fn bodies(message: &Message<'_>) -> (String, String) {
 
 /// A text as its reader gets it: line ends as one, holes filled.
 fn expected(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n").replace(TOKEN_HOLE, TOKEN).replace(READER_HOLE, READER)
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .replace(TOKEN_HOLE, TOKEN)
+        .replace(READER_HOLE, READER)
+        .replace(SINCE_HOLE, SINCE)
+        .replace(VERP_HOLE, VERP)
 }
 
 /// What every mail keeps, whatever is in it.
@@ -114,7 +126,19 @@ fn the_room_kept_for_a_token_is_what_a_token_takes() {
     let secrets = crate::domain::token::Secrets::new(&["secret".into()]).expect("one secret");
     let token = crate::domain::token::Token { purpose: crate::domain::token::Purpose::Unsubscribe, subscriber: i64::MAX, expires_at: None };
     assert_eq!(secrets.sign(&token).len(), TOKEN_LENGTH);
-    assert_eq!(TOKEN.len(), TOKEN_LENGTH);
+    assert_eq!((TOKEN.len(), SINCE.len(), VERP.len()), (TOKEN_LENGTH, SINCE_LENGTH, VERP_LENGTH));
+}
+
+#[test]
+fn what_does_not_fit_its_hole_leaves_it_empty() {
+    let to = EmailAddress::parse("ada@example.org").expect("an address");
+    let letter = Letter::new(&rendered("s", "", &format!("<{TOKEN_HOLE}><{SINCE_HOLE}><{VERP_HOLE}>")), &headers(vec![]));
+    let bad = [["a b", "1 May\r\n", "a@b"], ["a=b", "1. Mai", "a+b"], ["\u{e9}", "a day as long as a sentence", &"a".repeat(43)]];
+    for [token, since, verp] in bad {
+        let mut out = Vec::new();
+        letter.fill(&Recipient { to: &to, token, reader: token, since, verp, message_id: "1@x", date: Timestamp::default() }, &mut out);
+        assert_eq!(bodies(&parse(&out)).0, "<><><>", "{token} {since} {verp}");
+    }
 }
 
 /// Words that have broken encoders before, among ordinary ones.
@@ -136,13 +160,14 @@ fn nasty() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
 }
 
-/// The same with holes of both kinds.
+/// The same with holes of one kind or another.
 fn with_holes() -> impl Strategy<Value = String> {
-    prop::collection::vec(nasty(), 0..5).prop_map(|parts| parts.join(&format!("{TOKEN_HOLE}{READER_HOLE}")))
+    let hole = prop_oneof![Just(TOKEN_HOLE), Just(READER_HOLE), Just(SINCE_HOLE), Just(VERP_HOLE)];
+    (prop::collection::vec(nasty(), 0..5), hole).prop_map(|(parts, hole)| parts.join(&hole.to_string()))
 }
 
 fn without_holes(text: &str) -> String {
-    text.replace([TOKEN_HOLE, READER_HOLE], "")
+    text.replace([TOKEN_HOLE, READER_HOLE, SINCE_HOLE, VERP_HOLE], "")
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Bodies as quoted-printable (RFC 2045 6.7), with holes that stay whole.
 
 use super::draft::Draft;
-use super::draft::is_hole;
+use super::draft::Hole;
 use super::draft::width;
 
 /// A line may have 76 columns; the last is kept for the `=` of a soft line break.
@@ -47,6 +47,6 @@ fn is_literal(c: char, ends_the_line: bool) -> bool {
         // Servers strip white space at the end of a line.
         ' ' | '\t' => !ends_the_line,
         '=' => false,
-        _ => is_hole(c) || c.is_ascii_graphic(),
+        _ => Hole::of(c).is_some() || c.is_ascii_graphic(),
     }
 }

@@ -16,6 +16,7 @@ use super::view::Quote;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
+use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
 
 /// Text mails are read in windows of 80 columns.
@@ -123,7 +124,7 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
     let mut frame = Frame::new(site, &subject, &site.newsletter, &preheader(&lead));
     frame.week = Some(monday.clone());
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let why = format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address.");
+    let why = format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}.");
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_HOLE}"));
     let online = site.link(&format!("/digests/{}", content.slot));
     let sample = content.is_sample();

@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+use crate::domain::Timestamp;
+
 /// What every page and mail says of the site.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -31,6 +33,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// A day as people read it: "17 November 2026", at most [`crate::domain::letter::SINCE_LENGTH`] characters of ASCII.
+    pub fn day(&self, moment: Timestamp) -> String {
+        view::Date::new(self, moment).words
+    }
+
     /// The absolute address of `path`, which starts with a slash.
     fn link(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)

@@ -1,6 +1,8 @@
 //! Words made to fit: cleaned, cut, wrapped.
 
 use crate::domain::address::is_noncharacter;
+use crate::domain::letter::SINCE_HOLE;
+use crate::domain::letter::SINCE_LENGTH;
 
 /// How far beyond a cut one must see to know whether a word or a sentence ends there.
 const AHEAD: usize = 8;
@@ -72,7 +74,12 @@ pub fn columns(text: &str) -> usize {
         matches!(u32::from(c), 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60
             | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x20000..=0x3FFFD)
     };
-    text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
+    let width = |c: char| match c {
+        SINCE_HOLE => SINCE_LENGTH,
+        _ if wide(c) => 2,
+        _ => 1,
+    };
+    text.chars().map(width).sum()
 }
 
 /// The text in lines of at most `width` columns. A word longer than a line is broken, unless it is a link.

@@ -32,6 +32,8 @@ pub struct Job {
     pub first_at: Option<Timestamp>,
     /// To which address.
     pub email: String,
+    /// Since when the subscriber stands where they stand: an active one gets the newsletter since then.
+    pub since: Timestamp,
 }
 
 /// A digest's or confirmation's deliveries by state.
@@ -60,6 +62,7 @@ struct JobRow {
     due_at: i64,
     email: Option<String>,
     state: Option<String>,
+    state_at: Option<i64>,
     requested_at: Option<i64>,
 }
 
@@ -79,6 +82,7 @@ macro_rules! claim {
              returning mailing_id, subscriber_id, kind, attempts, queued_at, first_at, due_at,
                (select email from subscribers where id = deliveries.subscriber_id) as email,
                (select state from subscribers where id = deliveries.subscriber_id) as state,
+               (select state_at from subscribers where id = deliveries.subscriber_id) as state_at,
                (select requested_at from subscribers where id = deliveries.subscriber_id) as requested_at"
         )
     };
@@ -245,5 +249,6 @@ fn job_from(row: JobRow) -> Result<Job, String> {
         queued_at: from_millis(row.queued_at),
         first_at: row.first_at.map(from_millis),
         email: row.email.unwrap_or_default(),
+        since: from_millis(row.state_at.unwrap_or(row.queued_at)),
     })
 }

@@ -290,7 +290,9 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
         query.push_values(arrivals, |mut row, (id, arrival)| {
             let waiting = (arrival.state == SubscriberState::Pending).then_some(millis);
             row.push_bind(*id).push_bind(arrival.email.as_str()).push_bind(arrival.email.key()).push_bind(arrival.name.as_deref());
-            row.push_bind(arrival.state.as_str()).push_bind(millis).push_bind(millis).push_bind(waiting).push_bind(waiting);
+            // Somebody on the list is so since they confirmed, wherever that was.
+            let since = arrival.confirmed_at.filter(|at| arrival.state == SubscriberState::Active && *at < now).unwrap_or(now);
+            row.push_bind(arrival.state.as_str()).push_bind(since.timestamp_millis()).push_bind(millis).push_bind(waiting).push_bind(waiting);
         });
         query.push(" on conflict (email_key) do nothing returning id");
         query.build_query_as().fetch_all(&mut *c).await

@@ -93,9 +93,45 @@ async fn headers_carry_what_mail_programs_act_on() {
         let header = |name: &str| mail.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
         assert!(header("List-Id").ends_with("<weekly.verdicts.example>"));
         assert!(header("List-Unsubscribe").starts_with(&format!("<{}/unsubscribe/", house.url)));
+        assert!(!header("List-Unsubscribe").contains("mailto:"), "nobody reads that inbox");
         assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+        assert_eq!(header("List-Archive"), format!("<{}/digests>", house.url));
+        assert_eq!(header("List-Help"), format!("<{}/>", house.url));
+        assert_eq!(header("Feedback-ID"), "2026-W48:digest:verdicts-exampl");
+        assert_eq!(header("Precedence"), "bulk");
+        assert!(
+            mail.body_text(0).expect("a text").split_whitespace().collect::<Vec<_>>().join(" ").contains("address on 24 November 2026.")
+        );
         assert!(header("Bcc").is_empty(), "no name makes a header");
         assert!(mail.body_text(0).is_some() && mail.body_html(0).is_some());
         assert!(received.data.split(|b| *b == b'\n').all(|line| line.len() <= 999));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_delivery_has_a_return_path_of_its_own_that_also_unsubscribes_by_mail() {
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into());
+    })
+    .await;
+    house.stock_small().await;
+    house.sign_up("ada@example.org").await;
+    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
+    house.enlist("reader", 2).await;
+    house.send_digest().await;
+    let received = sink.wait_for(3, Duration::from_secs(5)).await;
+    let mut seen = std::collections::HashSet::new();
+    for received in &received {
+        let verp = received.from.strip_prefix("bounces+").and_then(|rest| rest.strip_suffix("@verdicts.example")).expect("a return path");
+        assert!(verp.len() == 42 && seen.insert(verp), "{verp}");
+    }
+    for received in &received[1..] {
+        let mail = mail_parser::MessageParser::default().parse(&received.data).expect("a mail");
+        let value = mail.header_raw("List-Unsubscribe").expect("a way out").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(value.starts_with(&format!("<{}/unsubscribe/", house.url)), "{value}");
+        assert!(value.ends_with(&format!(">, <mailto:{}?subject=unsubscribe>", received.from)), "{value}");
     }
 }

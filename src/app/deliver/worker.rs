@@ -79,7 +79,9 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
     };
     let message_id = app.message_id(job.key);
     let date = ready.date.unwrap_or(job.queued_at);
-    ready.letter.fill(&Recipient { to: &to, token: &token, reader: &reader, message_id: &message_id, date }, buffer);
+    let (since, verp) = (app.site.day(job.since), app.return_path.verp(&app.secrets, job.key));
+    let recipient = Recipient { to: &to, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date };
+    ready.letter.fill(&recipient, buffer);
     if !connection.is_usable() {
         // It grew stale while it waited for work. Nothing was said yet, so there is nothing to doubt.
         match connect(app).await {
@@ -87,7 +89,8 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
             Err(words) => return Outcome::Later { reply: words, about_us: true },
         }
     }
-    let envelope = Envelope { from: &app.return_path, to: &to, file: &message_id };
+    let return_path = app.return_path.with(&verp);
+    let envelope = Envelope { from: &return_path, to: &to, file: &message_id };
     let outcome = connection.send(&envelope, buffer).await;
     if !connection.was_turned_away() {
         return outcome;

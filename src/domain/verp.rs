@@ -1,0 +1,176 @@
+//! Variable envelope return paths: what comes back for a delivery comes to an address of its own.
+//!
+//! `mail.return_path = "bounces+{verp}@example.org"`: the mark is filled with `base32(mailing, subscriber, mac)`, 8 + 8 + 10
+//! bytes, 42 characters of RFC 4648's alphabet in lower case. Not base64: RFC 5321 2.4 tells servers to keep the case of
+//! what stands before the @, and not all do. The mac is HMAC-SHA-256 cut to 80 bits, the least that RFC 2104 section 5
+//! allows: so nobody can make up a bounce for somebody else.
+
+use std::borrow::Cow;
+
+use data_encoding::BASE32_NOPAD;
+
+use super::delivery::DeliveryKey;
+use super::token::Secrets;
+
+/// What `mail.return_path` says where each delivery's own part goes.
+pub const MARK: &str = "{verp}";
+
+/// The characters that fill the mark: what [`Secrets::sign_delivery`] makes.
+pub const VERP_LENGTH: usize = 42;
+
+const BODY: usize = 16;
+const MAC: usize = 10;
+/// RFC 5321 4.5.3.1.1.
+const LONGEST_LOCAL_PART: usize = 64;
+
+/// The envelope's sender, to which bounces go: one address for all mail, or with [`MARK`] one for each delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnPath {
+    head: String,
+    /// What stands behind the mark, from there to the end; none without a mark.
+    tail: Option<String>,
+}
+
+impl ReturnPath {
+    /// Takes an address that is one already, the mark counted as letters.
+    pub fn new(address: &str) -> Result<Self, InvalidReturnPath> {
+        let Some((head, tail)) = address.split_once(MARK) else { return Ok(Self { head: address.into(), tail: None }) };
+        let Some((rest, _)) = tail.rsplit_once('@').filter(|_| !tail.contains(MARK)) else { return Err(InvalidReturnPath::Place) };
+        if head.len() + VERP_LENGTH + rest.len() > LONGEST_LOCAL_PART {
+            return Err(InvalidReturnPath::Length);
+        }
+        Ok(Self { head: head.into(), tail: Some(tail.into()) })
+    }
+
+    /// Whether each delivery has an address of its own, which is to say that somebody reads what comes back.
+    pub fn is_per_delivery(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// The address with `verp` in the place of the mark; without a mark, the address.
+    pub fn with(&self, verp: &str) -> Cow<'_, str> {
+        match &self.tail {
+            Some(tail) => format!("{}{verp}{tail}", self.head).into(),
+            None => Cow::Borrowed(&self.head),
+        }
+    }
+
+    /// What fills the mark for a delivery; nothing without a mark.
+    pub fn verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
+        if self.is_per_delivery() { secrets.sign_delivery(key) } else { String::new() }
+    }
+
+    /// The delivery that `address` was made for; `None` when it is forged, or none of ours. The host is not looked at: a
+    /// server may know itself by another name, and the mac is what counts.
+    pub fn delivery(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {
+        let (rest, _) = self.tail.as_deref()?.rsplit_once('@')?;
+        let (local, _) = address.rsplit_once('@')?;
+        let start = local.get(..self.head.len()).filter(|start| start.eq_ignore_ascii_case(&self.head))?;
+        let verp = local.get(start.len()..start.len() + VERP_LENGTH)?;
+        let end = &local[start.len() + verp.len()..];
+        end.eq_ignore_ascii_case(rest).then(|| secrets.read_delivery(verp))?
+    }
+}
+
+/// Why an address cannot be a return path, as a sentence for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReturnPath {
+    /// The mark stands twice, or in the domain.
+    #[error("{{verp}} stands once, before the @, like bounces+{{verp}}@example.org.")]
+    Place,
+    /// Filled in, it would be no address.
+    #[error("with {{verp}} filled in, the part before the @ is longer than 64 characters; 22 are left beside it.")]
+    Length,
+}
+
+impl Secrets {
+    /// The text that stands for a delivery in a return path: [`VERP_LENGTH`] characters.
+    pub fn sign_delivery(&self, key: DeliveryKey) -> String {
+        let mut bytes = [0; BODY + MAC];
+        bytes[..8].copy_from_slice(&key.mailing.to_be_bytes());
+        bytes[8..BODY].copy_from_slice(&key.subscriber.to_be_bytes());
+        let tag = self.tag(b"return path", &bytes[..BODY]);
+        bytes[BODY..].copy_from_slice(&tag[..MAC]);
+        let mut text = BASE32_NOPAD.encode(&bytes);
+        text.make_ascii_lowercase();
+        text
+    }
+
+    /// Reads such a text in any case; `None` when no secret of ours made it.
+    pub fn read_delivery(&self, text: &str) -> Option<DeliveryKey> {
+        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok().filter(|bytes| bytes.len() == BODY + MAC)?;
+        let (body, tag) = bytes.split_at(BODY);
+        let number = |range: std::ops::Range<usize>| body[range].try_into().map(i64::from_be_bytes).ok();
+        self.is_genuine(b"return path", body, tag).then_some(DeliveryKey { mailing: number(0..8)?, subscriber: number(8..16)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: DeliveryKey = DeliveryKey { mailing: 202_648, subscriber: i64::MAX };
+
+    fn secrets(texts: &[&str]) -> Secrets {
+        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("at least one")
+    }
+
+    #[test]
+    fn a_delivery_has_an_address_of_its_own_which_is_read_back_in_any_case_and_with_an_older_secret() {
+        let path = ReturnPath::new("bounces+{verp}@example.org").expect("a return path");
+        let old = secrets(&["old"]);
+        let address = path.with(&path.verp(&old, KEY)).into_owned();
+        assert_eq!(address.len(), "bounces+@example.org".len() + VERP_LENGTH);
+        assert!(crate::domain::address::EmailAddress::parse(&address).is_ok(), "{address}");
+        let new = secrets(&["new", "old"]);
+        for seen in [&address, &address.to_uppercase(), &address.replace("example.org", "mx1.example.net")] {
+            assert_eq!(path.delivery(&new, seen), Some(KEY), "{seen}");
+        }
+        assert_eq!(path.delivery(&secrets(&["new"]), &address), None);
+        for other in ["bounces@example.org", "", "@", "bounces+@example.org", "bounces+käsekäsekäsekäsekäsekäsekäsekäsekäsekäsekä@x.org"]
+        {
+            assert_eq!(path.delivery(&new, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_return_path_without_the_mark_is_one_address_for_all() {
+        let path = ReturnPath::new("bounces+all@example.org").expect("a return path");
+        assert_eq!((path.verp(&secrets(&["s"]), KEY).as_str(), &*path.with("")), ("", "bounces+all@example.org"));
+        assert_eq!(path.delivery(&secrets(&["s"]), "bounces+all@example.org"), None);
+    }
+
+    #[test]
+    fn the_mark_stands_once_where_there_is_room_for_it() {
+        for (text, fault) in [
+            ("b@{verp}.example.org", InvalidReturnPath::Place),
+            ("{verp}+{verp}@example.org", InvalidReturnPath::Place),
+            ("a-name-of-twenty-three-+{verp}@example.org", InvalidReturnPath::Length),
+        ] {
+            assert_eq!(ReturnPath::new(text), Err(fault), "{text}");
+        }
+        assert!(ReturnPath::new("a-name-of-22-letters-+{verp}@example.org").is_ok());
+        assert!(ReturnPath::new("{verp}@bounces.example.org").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn one_changed_character_makes_it_worthless(mailing: i64, subscriber: i64, at in 0usize..VERP_LENGTH, other in "[a-z2-7]") {
+            let keys = secrets(&["s"]);
+            let key = DeliveryKey { mailing, subscriber };
+            let text = keys.sign_delivery(key);
+            prop_assert_eq!(text.len(), VERP_LENGTH);
+            prop_assert_eq!(keys.read_delivery(&text), Some(key));
+            let forged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+            prop_assume!(forged != text);
+            prop_assert_eq!(keys.read_delivery(&forged), None);
+        }
+
+        #[test]
+        fn any_address_is_read_or_refused(text in "\\PC{0,200}") {
+            let path = ReturnPath::new("b+{verp}@example.org").expect("a return path");
+            prop_assert_eq!(path.delivery(&secrets(&["s"]), &text), None);
+        }
+    }
+}
