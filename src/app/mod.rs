@@ -26,6 +26,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::config::Durability;
+use crate::config::Relay;
 use crate::config::Settings;
 use crate::domain::Timestamp;
 use crate::domain::pick::Rules;
@@ -164,8 +165,13 @@ impl Parts {
         let limits = &mail.timeouts;
         let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
+        let transport = |relay: &Relay| {
+            let key = if mail.relays.is_empty() { "mail.transport".into() } else { format!("mail.relays ({}): transport", relay.name) };
+            Transport::parse(&relay.transport, hello, timeouts).map_err(|error| fault(&key, &error))
+        };
+        let mut transports = mail.relays_in_force().iter().map(transport).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            transport: Transport::parse(&mail.transport, hello, timeouts).map_err(|error| fault("mail.transport", &error))?,
+            transport: transports.swap_remove(0),
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
             from,

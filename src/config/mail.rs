@@ -8,8 +8,11 @@ use serde::Serialize;
 use super::ConfigError;
 use super::days;
 use super::fault;
+use super::relays::ListedRelay;
+use super::relays::PerDomain;
 use super::within;
 use crate::domain::delivery::InDoubt;
+use crate::domain::limits::WarmUp;
 
 /// `[mail]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +36,14 @@ pub struct Mail {
     pub connections: usize,
     /// Mails a second of this process; 0: no limit.
     pub rate_per_second: u32,
+    /// Mails a day (UTC) of all processes together; 0: no limit.
+    pub per_day: u64,
+    /// Fewer a day at first.
+    pub warm_up: WarmUp,
+    /// Several ways out, in place of `transport`.
+    pub relays: Vec<ListedRelay>,
+    /// What some recipient domains are spared.
+    pub per_domain: Vec<PerDomain>,
     /// When to try again.
     pub retry: Retry,
     /// What becomes of a mail of which nobody can know whether it was taken.
@@ -86,6 +97,10 @@ impl Default for Mail {
             hello: None,
             connections: 10,
             rate_per_second: 0,
+            per_day: 0,
+            warm_up: WarmUp::default(),
+            relays: Vec::new(),
+            per_domain: Vec::new(),
             retry: Retry::default(),
             in_doubt: InDoubt::Resend,
             lease: Duration::from_secs(60),
@@ -116,6 +131,7 @@ impl Mail {
         if !(1..=200).contains(&self.connections) {
             return fault("mail.connections", "expected 1 to 200");
         }
+        self.check_relays()?;
         let instant = Duration::from_millis(1);
         within("mail.retry.first", self.retry.first, instant)?;
         within("mail.retry.max_age", self.retry.max_age, instant)?;

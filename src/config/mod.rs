@@ -8,6 +8,7 @@ mod database;
 mod environment;
 mod mail;
 mod picker;
+mod relays;
 mod schedule;
 mod shown;
 mod signup;
@@ -29,6 +30,9 @@ pub use mail::Mail;
 pub use mail::Retry;
 pub use mail::Timeouts;
 pub use picker::Picker;
+pub use relays::ListedRelay;
+pub use relays::PerDomain;
+pub use relays::Relay;
 pub use schedule::Approval;
 pub use schedule::Schedule;
 pub use shown::Shown;
@@ -118,7 +122,8 @@ impl Settings {
 
     /// Whether the database and the transport are the embedded defaults, so that a first start may bring its sample.
     pub fn is_embedded_default(&self) -> bool {
-        self.database.url == Database::default().url && self.mail.transport.starts_with("mailbox:")
+        self.database.url == Database::default().url
+            && self.mail.relays_in_force().iter().all(|relay| relay.transport.starts_with("mailbox:"))
     }
 }
 
@@ -134,18 +139,23 @@ fn within(key: &str, value: Duration, least: Duration) -> Result<(), ConfigError
     Ok(())
 }
 
-/// A list, or a single value in its place: easier to write in an environment variable.
+/// A list, or a single text in its place: easier to write in an environment variable. By a visitor rather than an untagged
+/// enum, which would lose what is wrong with a value.
 fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a text or a list of texts")]
-    enum OneOrMany<T> {
-        One(T),
-        Many(Vec<T>),
+    struct OneOrMany<T>(std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OneOrMany<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            T::deserialize(serde::de::value::StrDeserializer::new(text)).map(|one| vec![one])
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(list))
+        }
     }
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(one) => vec![one],
-        OneOrMany::Many(many) => many,
-    })
+    deserializer.deserialize_any(OneOrMany(std::marker::PhantomData))
 }
 
 /// Whether the file is TOML at all. figment would quote the faulty line, and there may be a secret in it.

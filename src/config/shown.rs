@@ -54,8 +54,19 @@ fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
     match (key, value) {
         ("site.secret", serde_json::Value::Array(list)) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
         ("database.url" | "mail.transport", serde_json::Value::String(text)) => without_password(text).into(),
+        // `mail.relays`: a list of tables.
+        (_, serde_json::Value::Array(list)) => list.iter().map(|entry| masked_entry(key, entry)).collect(),
         _ => value.clone(),
     }
+}
+
+fn masked_entry(list: &str, entry: &serde_json::Value) -> serde_json::Value {
+    let serde_json::Value::Object(keys) = entry else { return entry.clone() };
+    let mask = |key: &str, value| match (list, key) {
+        ("mail.relays", "transport") => masked("mail.transport", value),
+        _ => value.clone(),
+    };
+    keys.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), mask(key, value))).collect()
 }
 
 /// What an address may show behind its `?`; anything else may be a password under another name.

@@ -76,6 +76,11 @@ pub fn mask(text: &str) -> String {
 
 const BAD_DOMAIN: InvalidAddress = InvalidAddress("The part behind the @ is not a mail domain; one looks like example.org.");
 
+/// A domain that mail can go to, as lower-case A-labels: the form in which domains are compared.
+pub fn mail_domain(text: &str) -> Option<String> {
+    idna::domain_to_ascii_strict(text).ok().filter(|domain| has_resolvable_shape(domain))
+}
+
 fn has_resolvable_shape(domain: &str) -> bool {
     let labels: Vec<&str> = domain.split('.').collect();
     let last_is_a_name = labels.last().is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));

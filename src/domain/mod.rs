@@ -2,13 +2,14 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
-//! [`delivery`], [`verp`].
+//! [`delivery`], [`limits`], [`verp`].
 
 pub mod address;
 pub mod catalogue;
 pub mod delivery;
 pub mod digest;
 pub mod letter;
+pub mod limits;
 pub mod pick;
 pub mod slot;
 pub mod subscriber;

@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (opening, transactions, macros), [`catalogue`], [`stocking`], [`subscribers`], [`people`], [`digests`],
-//! [`ledger`] with `senders` and [`steps`], [`audit`].
+//! [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -70,6 +70,7 @@ pub mod digests;
 mod ids;
 pub mod ledger;
 pub mod people;
+pub mod relays;
 mod senders;
 pub mod steps;
 pub mod stocking;

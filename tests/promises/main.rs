@@ -13,5 +13,6 @@ mod mails;
 mod pages;
 mod people;
 mod picking;
+mod relays;
 mod schedule;
 mod support;

@@ -1,0 +1,82 @@
+//! What each relay was given on each day, by all processes that share the database.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+
+/// A relay's use so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RelayUse {
+    /// The first day on which it was given anything.
+    pub first_day: Option<i64>,
+    /// Messages begun with it on the day asked for.
+    pub begun: u64,
+}
+
+impl Storage {
+    /// How the relay of that name was used so far, and on `day` (see `domain::limits::day_of`).
+    pub async fn relay_use(&self, relay: &str, day: i64) -> Result<RelayUse, StorageError> {
+        let mut reader = self.read().await?;
+        let (first_day, begun): (Option<i64>, Option<i64>) = one!(
+            reader,
+            "select min(day), cast(sum(case when day = $2 then begun else 0 end) as bigint) from relay_days
+             where relay = $1 and begun > 0",
+            relay,
+            day
+        )?;
+        Ok(RelayUse { first_day, begun: begun.unwrap_or(0) as u64 })
+    }
+
+    /// Adds to what a relay was given on a day.
+    pub async fn note_begun(&self, relay: &str, day: i64, count: u64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        note_begun(&mut tx, relay, day, count).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes up to `wanted` messages out of the `allowed` ones of a day; answers how many there were left to take. However
+    /// many processes take at once, all together get no more than is allowed: the count is raised before anything goes out.
+    pub async fn take_from_day(&self, relay: &str, day: i64, wanted: u64, allowed: u64) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        // An update even where there is nothing to change: it takes the row's lock on PostgreSQL.
+        let (begun,): (i64,) = one!(
+            tx,
+            "insert into relay_days (relay, day, begun) values ($1, $2, 0)
+             on conflict (relay, day) do update set begun = relay_days.begun returning begun",
+            relay,
+            day
+        )?;
+        let taken = wanted.min(allowed.saturating_sub(begun as u64));
+        if taken > 0 {
+            note_begun(&mut tx, relay, day, taken).await?;
+            tx.commit().await?;
+        }
+        Ok(taken)
+    }
+
+    /// Gives back what was taken from a day and not begun.
+    pub async fn give_back_to_day(&self, relay: &str, day: i64, count: u64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "update relay_days set begun = case when begun > $3 then begun - $3 else 0 end where relay = $1 and day = $2",
+            relay,
+            day,
+            count as i64
+        )?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Adds to what a relay was given on a day, in a transaction that does more.
+pub(super) async fn note_begun(tx: &mut Tx, relay: &str, day: i64, count: u64) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into relay_days (relay, day, begun) values ($1, $2, $3)
+         on conflict (relay, day) do update set begun = relay_days.begun + excluded.begun",
+        relay,
+        day,
+        count as i64
+    )?;
+    Ok(())
+}
