@@ -17,6 +17,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -72,10 +73,17 @@ rm -rf "$2"
 /// Where it is installed and does not start: a test that was never run must not look like one that passed.
 pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
-    match CLUSTER.get_or_init(start_if_installed) {
+    match CLUSTER.get_or_init(|| start_if_installed("", None)) {
         Ok(cluster) => cluster.as_ref(),
         Err(why) => panic!("PostgreSQL is installed, but a cluster for the tests could not be started: {why}"),
     }
+}
+
+/// One more cluster, for whoever stops it, fills its disk, or wants it set up otherwise: `settings` are lines of
+/// postgresql.conf that overrule those of the tests, `folder` is where its files lie. It ends when it is dropped. None
+/// where PostgreSQL is not installed.
+pub fn another(settings: &str, folder: Option<&Path>) -> Option<Cluster> {
+    start_if_installed(settings, folder).unwrap_or_else(|why| panic!("one more cluster could not be started: {why}"))
 }
 
 /// A running server of this process alone.
@@ -87,7 +95,15 @@ pub struct Cluster {
     copies_files: bool,
     made: AtomicUsize,
     /// Its standard input is the pipe.
-    _watchdog: Child,
+    watchdog: Child,
+}
+
+impl Drop for Cluster {
+    /// Waits until the watchdog has done its work, so that whoever owns the disk can take that away.
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
 }
 
 impl Cluster {
@@ -95,9 +111,66 @@ impl Cluster {
     /// threads may call it at once, for nobody can be connected to `template0` and so be in the way.
     pub fn fresh_database(&self) -> String {
         let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        self.copy("template0", &name);
+        self.url_of(&name)
+    }
+
+    /// Makes a copy of a database to which nobody is connected, and returns its URL.
+    pub fn copy_of(&self, database_url: &str) -> String {
+        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        self.copy(name_in(database_url), &name);
+        self.url_of(&name)
+    }
+
+    /// Takes a database away, whoever is connected to it.
+    pub fn drop_database(&self, database_url: &str) {
+        self.query(&format!("drop database {} with (force)", name_in(database_url)));
+    }
+
+    fn copy(&self, template: &str, name: &str) {
         let strategy = if self.copies_files { " strategy file_copy" } else { "" };
-        self.query(&format!("create database {name} template template0{strategy}"));
+        self.query(&format!("create database {name} template {template}{strategy}"));
+    }
+
+    fn url_of(&self, name: &str) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Ends all connections to a database from the server's side; answers how many.
+    pub fn cut_connections(&self, database_url: &str) -> usize {
+        let sql = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}'", name_in(database_url));
+        self.query(&sql).trim().parse().expect("a count")
+    }
+
+    /// Stops the server; `immediate` is as if it were killed, and it recovers at the next start.
+    pub fn stop(&self, immediate: bool) {
+        let mut pg_ctl = self.home.program("pg_ctl");
+        pg_ctl.args(["stop", "-s", "-w", "-m", if immediate { "immediate" } else { "fast" }, "-D"]).arg(self.home.data());
+        // An error is a server that has ended by itself meanwhile.
+        let _ = output_of(pg_ctl);
+    }
+
+    /// Starts it again on its port, if it does not run.
+    pub fn go_on(&self) {
+        let mut status = self.home.program("pg_ctl");
+        status.arg("status").arg("-D").arg(self.home.data());
+        if output_of(status).is_ok() {
+            return;
+        }
+        let mut pg_ctl = self.home.program("pg_ctl");
+        pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {}", self.port), "-D"]).arg(self.home.data());
+        pg_ctl.arg("-l").arg(self.home.folder.join("server.log"));
+        output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// Starts another program as the account that runs the server, with the server's folder as its own.
+    pub fn companion(&self, program: &str) -> Command {
+        self.home.program_at(Path::new(program))
+    }
+
+    /// The folder of its files.
+    pub fn folder(&self) -> &Path {
+        &self.home.folder
     }
 
     /// Port of 127.0.0.1.
@@ -114,18 +187,24 @@ impl Cluster {
     }
 }
 
-fn start_if_installed() -> Result<Option<Cluster>, String> {
+/// The database's name in its URL.
+fn name_in(database_url: &str) -> &str {
+    let path = database_url.rsplit('/').next().unwrap_or_default();
+    path.split('?').next().unwrap_or_default()
+}
+
+fn start_if_installed(settings: &str, folder: Option<&Path>) -> Result<Option<Cluster>, String> {
     let Some(bin) = find_programs()? else {
         // Not eprintln: libtest swallows that in a test that passes.
         io::stderr().write_all(NOT_FOUND).map_err(|why| why.to_string())?;
         return Ok(None);
     };
-    let home = Home::make(bin)?;
+    let home = Home::make(bin, folder)?;
     let watchdog = home.watch()?;
-    home.init(&watchdog)?;
+    home.init(&watchdog, settings)?;
     let port = home.start(&watchdog)?;
     let copies_files = home.major_version()? >= 15;
-    Ok(Some(Cluster { home, port, copies_files, made: AtomicUsize::new(0), _watchdog: watchdog }))
+    Ok(Some(Cluster { home, port, copies_files, made: AtomicUsize::new(0), watchdog }))
 }
 
 /// Where the programs are, where the cluster lives and who runs it.
@@ -136,9 +215,9 @@ struct Home {
 }
 
 impl Home {
-    fn make(bin: PathBuf) -> Result<Home, String> {
+    fn make(bin: PathBuf, place: Option<&Path>) -> Result<Home, String> {
         let owner = Owner::instead_of_root()?;
-        let folder = make_folder(owner)?;
+        let folder = make_folder(owner, place)?;
         Ok(Home { bin, folder, owner })
     }
 
@@ -152,7 +231,7 @@ impl Home {
         sh.spawn().map_err(|why| format!("the watchdog did not start: {why}"))
     }
 
-    fn init(&self, watchdog: &Child) -> Result<(), String> {
+    fn init(&self, watchdog: &Child, settings: &str) -> Result<(), String> {
         let mut initdb = self.watched_program("initdb", watchdog)?;
         initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER]);
         initdb.arg("-D").arg(self.data()).stdout(Stdio::null());
@@ -161,7 +240,7 @@ impl Home {
         fs::OpenOptions::new()
             .append(true)
             .open(self.data().join("postgresql.conf"))
-            .and_then(|mut file| writeln!(file, "{SETTINGS}unix_socket_directories = '{socket}'"))
+            .and_then(|mut file| writeln!(file, "{SETTINGS}{settings}\nunix_socket_directories = '{socket}'"))
             .map_err(|why| format!("postgresql.conf could not be written: {why}"))
     }
 
@@ -210,7 +289,11 @@ impl Home {
     /// One of PostgreSQL's programs, deaf to whatever PG... variables the developer has set for another server. `TZ` spares
     /// initdb the search for the machine's time zone.
     fn program(&self, name: &str) -> Command {
-        let mut command = as_owner(self.bin.join(name), self.owner);
+        self.program_at(&self.bin.join(name))
+    }
+
+    fn program_at(&self, path: &Path) -> Command {
+        let mut command = as_owner(path, self.owner);
         for (variable, _) in env::vars_os() {
             if variable.as_encoded_bytes().starts_with(b"PG") {
                 command.env_remove(variable);
@@ -260,9 +343,12 @@ fn as_owner(program: impl Into<OsString>, owner: Option<Owner>) -> Command {
 
 /// Makes the cluster's folder. The owner makes it, rather than root for it: so it is sure to reach it, and the watchdog
 /// to be allowed to remove it. A place private to root is passed over.
-fn make_folder(owner: Option<Owner>) -> Result<PathBuf, String> {
+fn make_folder(owner: Option<Owner>, place: Option<&Path>) -> Result<PathBuf, String> {
     let wish = env::var_os("TMPDIR").map(PathBuf::from);
-    let places = [wish, memory_folder(), Some(env::temp_dir()), Some("/var/tmp".into())];
+    let places = match place {
+        Some(place) => vec![Some(place.to_owned())],
+        None => vec![wish, memory_folder(), Some(env::temp_dir()), Some("/var/tmp".into())],
+    };
     let mut faults = String::new();
     for place in places.into_iter().flatten() {
         let mut mktemp = as_owner("mktemp", owner);

@@ -82,12 +82,44 @@ impl Program {
         Said::from(child.wait_with_output().expect("it ends"))
     }
 
-    /// Starts a command and leaves it running; what it says goes to `{name}.err` and `{name}.out` in its folder.
+    /// Starts a command and leaves it running; what it says is added to `{name}.err` and `{name}.out` in its folder.
     pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
-        let file = |ending: &str| std::fs::File::create(self.dir.join(format!("{name}.{ending}"))).expect("a file");
-        let child =
-            self.command(arguments).stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().expect("the program starts");
-        Running(child)
+        let child = self.with_files(name, self.command(arguments)).spawn().expect("the program starts");
+        Running { id: child.id(), child }
+    }
+
+    /// As [`Program::start`], but in a name space of process numbers of its own, like a container or another machine: nobody
+    /// can look up there whether it still lives. Where that is not allowed, as any other.
+    pub fn start_apart(&self, name: &str, arguments: &[&str]) -> Running {
+        let inside = self.command(arguments);
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(inside.get_program()).args(inside.get_args());
+        for (name, value) in inside.get_envs() {
+            match value {
+                Some(value) => unshare.env(name, value),
+                None => unshare.env_remove(name),
+            };
+        }
+        unshare.current_dir(&self.dir);
+        let mut child = self.with_files(name, unshare).spawn().expect("unshare starts");
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        while child.try_wait().expect("a state").is_none() {
+            let listed = std::fs::read_to_string(&children).unwrap_or_default();
+            if let Some(id) = listed.split_whitespace().next().and_then(|id| id.parse().ok()) {
+                return Running { child, id };
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        self.start(name, arguments)
+    }
+
+    fn with_files(&self, name: &str, mut command: Command) -> Command {
+        let file = |ending: &str| {
+            let path = self.dir.join(format!("{name}.{ending}"));
+            std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a file")
+        };
+        command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        command
     }
 }
 
@@ -123,35 +155,49 @@ impl From<Output> for Said {
 }
 
 /// A program that runs; dropped, it is killed.
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    /// The program's own number, where the child is only what it was started by.
+    id: u32,
+}
 
 impl Running {
     /// `kill -9`.
     pub fn kill(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("buried");
+        self.signal("KILL");
+        self.child.wait().expect("buried");
     }
 
     /// SIGTERM, and its exit code once it has ended.
     pub fn terminate(&mut self) -> Option<i32> {
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill");
-        assert!(sent.success());
-        self.0.wait().expect("buried").code()
+        self.signal("TERM");
+        self.child.wait().expect("buried").code()
+    }
+
+    /// Any signal, by its name: `STOP`, `CONT`, `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.id.to_string()]).status().expect("kill");
+        assert!(sent.success(), "{name} was sent");
+    }
+
+    /// Its exit code, if it has ended: `Some(None)` when a signal ended it.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().expect("a state").map(|status| status.code())
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.0.try_wait().expect("a state").is_some()
+        self.ended().is_some()
     }
 
     /// Its exit code once it has ended by itself.
     pub fn end(&mut self) -> Option<i32> {
-        self.0.wait().expect("buried").code()
+        self.child.wait().expect("buried").code()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::time::Duration;
+use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
@@ -37,6 +38,7 @@ use tokio::time::timeout;
 
 pub use script::Behaviour;
 pub use script::Script;
+pub use script::Stage;
 use session::Session;
 use wire::Tls;
 
@@ -54,6 +56,8 @@ pub struct Received {
     pub connection: usize,
     /// Whether it came encrypted.
     pub tls: bool,
+    /// When its final dot was read.
+    pub at: Instant,
 }
 
 /// A running server on 127.0.0.1. It and its connections end when it is dropped.
@@ -74,7 +78,8 @@ impl SmtpSink {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port of 127.0.0.1 can be listened on");
         let port = listener.local_addr().expect("a listener has an address").port();
         let tls = (script.implicit_tls || script.starttls).then(Tls::generate);
-        let shared = Arc::new(Shared { script, tls, seen: Mutex::default(), changed: watch::Sender::new(()) });
+        let shared =
+            Arc::new(Shared { script, tls, seen: Mutex::default(), changed: watch::Sender::new(()), stalled: watch::Sender::new(false) });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         SmtpSink { port, shared, accepting }
     }
@@ -89,6 +94,22 @@ impl SmtpSink {
     /// Port of 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Changes the script while it runs: from now on this happens at that stage, to recipients with this local part (`*`:
+    /// to all without a line of their own there).
+    pub fn order(&self, stage: Stage, local_part: &str, behaviour: impl Into<Behaviour>) {
+        self.shared.script.order(stage, local_part, behaviour.into());
+    }
+
+    /// Stops reading and answering, on all connections, new ones too; they stay open.
+    pub fn stall(&self) {
+        self.shared.stalled.send_replace(true);
+    }
+
+    /// Ends a stall: what has come meanwhile is read and answered.
+    pub fn go_on(&self) {
+        self.shared.stalled.send_replace(false);
     }
 
     /// How a client without a login reaches it, with the encryption it offers.
@@ -192,6 +213,7 @@ struct Shared {
     tls: Option<Tls>,
     seen: Mutex<Seen>,
     changed: watch::Sender<()>,
+    stalled: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -213,8 +235,16 @@ impl Shared {
         seen.connections - 1
     }
 
+    /// Waits while the server is told to stand still.
+    async fn not_stalled(&self) {
+        if *self.stalled.borrow() {
+            // An error would be a server that is gone.
+            let _ = self.stalled.subscribe().wait_for(|stalled| !stalled).await;
+        }
+    }
+
     fn note_command(&self, line: &str) {
-        if !self.script.only_counts {
+        if !self.script.only_counts && !self.script.only_recipients {
             self.seen().commands.push(line.to_owned());
             self.changed.send_replace(());
         }

@@ -76,6 +76,7 @@ pub struct Script {
     pub(super) implicit_tls: bool,
     pub(super) delay: Duration,
     pub(super) only_counts: bool,
+    pub(super) only_recipients: bool,
     pub(super) says_354_to_nobody: bool,
     pub(super) mails_per_connection: usize,
     /// By stage and local part, which is `*` before there is a recipient.
@@ -94,6 +95,7 @@ impl Script {
             implicit_tls: false,
             delay: Duration::ZERO,
             only_counts: false,
+            only_recipients: false,
             says_354_to_nobody: false,
             mails_per_connection: usize::MAX,
             behaviours: Mutex::default(),
@@ -174,6 +176,16 @@ impl Script {
     /// Keeps neither mails nor commands, for a benchmark of millions.
     pub fn only_counts(self) -> Script {
         Script { only_counts: true, ..self }
+    }
+
+    /// Keeps who got a mail and when, but neither its text nor the commands.
+    pub fn only_recipients(self) -> Script {
+        Script { only_recipients: true, ..self }
+    }
+
+    pub(super) fn order(&self, stage: Stage, local_part: &str, behaviour: Behaviour) {
+        let mut behaviours = self.behaviours.lock().expect("nobody panics while asking");
+        behaviours.entry(stage).or_default().insert(local_part.to_owned(), behaviour);
     }
 
     fn with(mut self, stage: Stage, local_part: &str, behaviour: impl Into<Behaviour>) -> Script {

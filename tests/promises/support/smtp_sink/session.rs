@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -59,11 +60,13 @@ impl Session {
     }
 
     pub async fn run(mut self) -> io::Result<()> {
+        self.shared.not_stalled().await;
         let mut next = self.greet();
         loop {
             next = match next {
                 Next::Listen => {
                     let line = self.wire.read_line().await?;
+                    self.shared.not_stalled().await;
                     self.obey(&line).await?
                 }
                 Next::Encrypt => {
@@ -303,6 +306,7 @@ impl Session {
         loop {
             let (used, is_whole) = body.read(self.wire.unread());
             self.wire.skip(used);
+            self.shared.not_stalled().await;
             if is_whole {
                 return Ok(body.finish());
             }
@@ -325,9 +329,10 @@ impl Session {
     }
 
     fn note(&self, envelope: Envelope, data: Vec<u8>) {
-        let (connection, tls) = (self.connection, self.wire.is_encrypted());
+        let (connection, tls, at) = (self.connection, self.wire.is_encrypted(), Instant::now());
+        let data = if self.shared.script.only_recipients { Vec::new() } else { data };
         for to in envelope.to {
-            self.shared.note_mail(Received { from: envelope.from.clone(), to, data: data.clone(), connection, tls });
+            self.shared.note_mail(Received { from: envelope.from.clone(), to, data: data.clone(), connection, tls, at });
         }
     }
 

@@ -1,0 +1,28 @@
+//! Where a test keeps its data: a folder of its own, and a database of its own.
+
+use super::postgres;
+
+/// A folder and an empty database that no other test knows.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub database_url: String,
+}
+
+impl Place {
+    /// A new SQLite file.
+    pub fn sqlite() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let database_url = format!("sqlite:{}/verdicts.db", dir.path().display());
+        Self { dir, database_url }
+    }
+
+    /// A new database in the private PostgreSQL cluster; `None` where there are no server programs, which is said once.
+    pub fn postgres() -> Option<Self> {
+        let database_url = postgres::cluster()?.fresh_database();
+        Some(Self { dir: tempfile::tempdir().expect("a folder"), database_url })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.database_url.starts_with("postgres")
+    }
+}

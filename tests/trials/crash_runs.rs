@@ -1,0 +1,189 @@
+//! The crash runs: seeded troubles strike a send at random moments; afterwards everybody has the mail.
+//!
+//! `CRASH_RUNS` on each database (a few by default), from seed `CRASH_SEED`, with `CRASH_READERS` readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use crate::field::Field;
+use crate::field::program_in;
+use crate::judge::Cost;
+use crate::judge::Promise;
+use crate::judge::until_final;
+use crate::plan::Means;
+use crate::plan::Plan;
+use crate::plan::Trouble;
+use crate::senders::Senders;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::say;
+use crate::support::setting;
+use crate::trouble::Clock;
+use crate::trouble::Scene;
+
+/// A trouble strikes when so many mails are through, or when none came for so long.
+const IMPATIENCE: Duration = Duration::from_millis(1_500);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_strikes_a_send_on_sqlite_nobody_is_lost() {
+    runs(Field::on_sqlite(setting("CRASH_READERS", 2_000))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_strikes_a_send_on_postgresql_nobody_is_lost() {
+    if let Some(field) = Field::on_postgres(setting("CRASH_READERS", 2_000)) {
+        runs(field).await;
+    }
+}
+
+async fn runs(field: Field) {
+    let (count, first) = (setting("CRASH_RUNS", 5), setting("CRASH_SEED", 5) as u64);
+    let means = Means { postgres: field.cluster.is_some(), small_disk: field.disk.is_small, clock: Clock::library().is_some() };
+    if !means.clock {
+        say("libfaketime was not found: jumping clocks are left out of the trials. On Debian: apt-get install faketime");
+    }
+    let field = Arc::new(field);
+    let mut summary = Summary::default();
+    for seed in first..first + count as u64 {
+        let plan = Plan::of(seed, field.readers, means);
+        let began = Instant::now();
+        let result = run(&field, &plan).await;
+        let took = began.elapsed();
+        let words = match &result {
+            Ok(cost) => format!("{} in doubt, {} extra copies, at most {}", cost.doubts, cost.extra, plan.most_copies()),
+            Err(fault) => format!("FAILED: {fault}"),
+        };
+        say(&format!("{} {plan:?}: {words}; {:.1} s", field.name(), took.as_secs_f64()));
+        summary.note(&plan, result, took);
+    }
+    say(&summary.table(&field));
+    assert!(summary.faults.is_empty(), "{} of {count} runs failed: {:#?}", summary.faults.len(), summary.faults);
+}
+
+async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
+    let place = field.fresh();
+    let sink = Arc::new(SmtpSink::start(Script::accept_all().only_recipients()).await);
+    let clock = Clock::in_folder(place.dir.path());
+    let program = program_in(&place)
+        .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
+        .with("VERDICTS_MAIL__CONNECTIONS", &plan.connections.to_string())
+        .with("VERDICTS_MAIL__IN_DOUBT", if plan.hold { "hold" } else { "resend" });
+    let result = send(field, plan, &place, &program, &sink, &clock).await;
+    match &result {
+        Ok(_) => field.clear(&place),
+        Err(_) => say(&format!("what the senders said is kept in {}", place.dir.keep().display())),
+    }
+    result
+}
+
+async fn send(
+    field: &Arc<Field>,
+    plan: &Plan,
+    place: &Place,
+    program: &Program,
+    sink: &Arc<SmtpSink>,
+    clock: &Clock,
+) -> Result<Cost, String> {
+    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
+    let clocks = plan.has_true_clock().then(|| (Instant::now(), chrono::Utc::now()));
+    let sending = if plan.has_true_clock() { program.clone() } else { with_clock(program.clone(), clock) };
+    let mut senders = Senders::start(sending, plan.senders);
+    let mut scene = Scene { field, place, sink, clock, mending: JoinSet::new() };
+    for (at, trouble) in &plan.troubles {
+        reached(sink, *at).await;
+        scene.strike(*trouble, &mut senders).await?;
+    }
+    scene.mend().await;
+    if !plan.has_true_clock() {
+        // Retries wait for their time by a clock that was ahead; later by the clock than all of them it is done.
+        clock.set(12 * 3_600);
+    }
+    let mut died = 0;
+    until_final(&field.digest, program, sink, || died += senders.revive()).await?;
+    senders.end().await?;
+    let promise = Promise {
+        digest: &field.digest,
+        ids: &field.ids,
+        most_copies: plan.most_copies() + died * plan.connections,
+        hold: plan.hold,
+        clocks,
+    };
+    promise.judge(program, sink)
+}
+
+fn with_clock(program: Program, clock: &Clock) -> Program {
+    clock.variables().iter().fold(program, |program, (name, value)| program.with(name, value))
+}
+
+async fn reached(sink: &SmtpSink, mails: usize) {
+    let (mut last, mut moved) = (sink.mails(), Instant::now());
+    while last < mails && moved.elapsed() < IMPATIENCE {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        if sink.mails() != last {
+            (last, moved) = (sink.mails(), Instant::now());
+        }
+    }
+}
+
+/// All runs on one database.
+#[derive(Default)]
+struct Summary {
+    struck: BTreeMap<&'static str, usize>,
+    cost: Cost,
+    most_copies: usize,
+    orderly: usize,
+    orderly_extra: usize,
+    held: usize,
+    took: Vec<Duration>,
+    faults: Vec<String>,
+}
+
+impl Summary {
+    fn note(&mut self, plan: &Plan, result: Result<Cost, String>, took: Duration) {
+        plan.troubles.iter().for_each(|(_, trouble)| *self.struck.entry(trouble.name()).or_default() += 1);
+        self.took.push(took);
+        self.most_copies += plan.most_copies();
+        self.held += usize::from(plan.hold);
+        match result {
+            Ok(cost) => {
+                self.cost.doubts += cost.doubts;
+                self.cost.extra += cost.extra;
+                if plan.troubles.iter().all(|(_, trouble)| matches!(trouble, Trouble::Terminate)) {
+                    self.orderly += 1;
+                    self.orderly_extra += cost.extra + cost.doubts;
+                }
+            }
+            Err(fault) => self.faults.push(format!("seed {}: {fault}", plan.seed)),
+        }
+    }
+
+    /// For docs/reliability.md.
+    fn table(&self, field: &Field) -> String {
+        let runs = self.took.len();
+        let mut sorted = self.took.clone();
+        sorted.sort_unstable();
+        let struck: Vec<String> = self.struck.iter().map(|(name, times)| format!("{name} {times}")).collect();
+        let lines = [
+            ("runs, readers in each", format!("{runs}, {}", field.readers)),
+            ("troubles", struck.join("; ")),
+            ("runs in which a promise was broken", self.faults.len().to_string()),
+            ("mails in doubt, all named by the ledger", self.cost.doubts.to_string()),
+            ("extra copies, of at most", format!("{}, {}", self.cost.extra, self.most_copies)),
+            ("runs with SIGTERM alone, their doubts and extra copies", format!("{}, {}", self.orderly, self.orderly_extra)),
+            ("runs with mail.in_doubt = \"hold\"", self.held.to_string()),
+            ("a run takes, median and longest", format!("{:.1} s, {:.1} s", seconds(&sorted, runs / 2), seconds(&sorted, runs - 1))),
+        ];
+        let rows: String = lines.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
+        format!("| | {} |\n| --- | --- |\n{rows}", field.name())
+    }
+}
+
+fn seconds(sorted: &[Duration], index: usize) -> f64 {
+    sorted.get(index).map_or(0.0, Duration::as_secs_f64)
+}

@@ -1,0 +1,37 @@
+//! What the trials share with the promises.
+
+#![allow(dead_code, unused_imports, reason = "the trials use part of it")]
+
+#[path = "../promises/support/catalogue.rs"]
+pub mod catalogue;
+#[path = "../promises/support/place.rs"]
+pub mod place;
+#[path = "../promises/support/postgres.rs"]
+pub mod postgres;
+#[path = "../promises/support/program.rs"]
+pub mod program;
+#[path = "../promises/support/smtp_sink.rs"]
+pub mod smtp_sink;
+
+pub use place::Place;
+pub use program::Program;
+pub use program::Running;
+pub use smtp_sink::Behaviour;
+pub use smtp_sink::Script;
+pub use smtp_sink::SmtpSink;
+pub use smtp_sink::Stage;
+
+use std::io::Write as _;
+
+/// Says a line that is seen also when the test passes: `eprintln` of one that does is swallowed.
+pub fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// A number from the environment.
+pub fn setting(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; expected a number")),
+        Err(_) => default,
+    }
+}
