@@ -10,11 +10,13 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 9] = [
+const HOMES: [(&str, &str); 11] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("lettre", "mail"),
     ("mail_parser", "mail"),
+    ("mail_auth", "mail"),
+    ("aws_lc_rs", "mail"),
     ("tokio_rustls", "mail"),
     ("axum", "web"),
     ("tower_http", "web"),

@@ -184,6 +184,7 @@ impl App {
         let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: preview.slot.id(), subscriber: 0 });
         let recipient = Recipient { to, token: &token, reader: &reader, since: "", verp: &verp, message_id: &message_id, date: self.now() };
         self.digest_letter(preview.slot, &holes).fill(&recipient, &mut message);
+        self.signers.seal(&mut message, self.now());
         let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
         let outcome = connection.send(&Envelope { from: &self.return_path.with(&verp), to, file: &message_id }, &message).await;
         connection.close().await;

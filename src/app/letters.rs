@@ -118,7 +118,7 @@ impl App {
 
     /// The right side of our message ids: the sender's own domain.
     pub(crate) fn message_id_host(&self) -> &str {
-        self.from.address().rsplit_once('@').map_or("localhost", |(_, host)| host)
+        self.from.domain()
     }
 
     /// The same for every attempt at a delivery, so that a copy in doubt is known as one.

@@ -1,7 +1,8 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`], [`doctor`].
+//! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
+//! [`doctor`], [`keys`].
 
 pub mod breaker;
 pub mod catalogue;
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod document;
 mod failure;
 pub mod joining;
+pub mod keys;
 pub mod letters;
 mod pace;
 pub mod people;
@@ -35,6 +37,7 @@ use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
 use crate::mail::Mailbox;
+use crate::mail::Signers;
 use crate::mail::Timeouts;
 use crate::mail::Transport;
 use crate::render::Site;
@@ -76,6 +79,8 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) secrets: Secrets,
     pub(crate) transport: Transport,
+    /// What signs each mail.
+    pub(crate) signers: Signers,
     pub(crate) from: Mailbox,
     pub(crate) reply_to: Option<Mailbox>,
     /// The envelope's sender: where bounces go.
@@ -105,6 +110,7 @@ impl App {
             clock,
             secrets,
             transport: parts.transport,
+            signers: parts.signers,
             from: parts.from,
             reply_to: parts.reply_to,
             return_path: parts.return_path,
@@ -121,6 +127,12 @@ impl App {
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
         Parts::from(settings).map(|_| ())
+    }
+
+    /// The domain of `mail.from`.
+    pub fn sender_domain(settings: &Settings) -> Result<String, Failure> {
+        let from = Mailbox::parse(&settings.mail.from).map_err(|error| Failure::because(format!("mail.from: {error}")))?;
+        Ok(from.domain().to_owned())
     }
 
     /// The moment.
@@ -148,6 +160,7 @@ impl App {
 /// What the settings say, made ready for use; each fault names its key.
 pub(crate) struct Parts {
     pub transport: Transport,
+    pub signers: Signers,
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
     pub return_path: ReturnPath,
@@ -164,6 +177,7 @@ impl Parts {
         let return_path = mail.return_path.as_deref().map(|text| mailbox("mail.return_path", text)).transpose()?;
         let limits = &mail.timeouts;
         let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
+        let keys = mail.dkim.iter().map(|key| (key.domain.as_str(), key.selector.as_str(), key.key_file.as_path()));
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
         let transport = |relay: &Relay| {
             let key = if mail.relays.is_empty() { "mail.transport".into() } else { format!("mail.relays ({}): transport", relay.name) };
@@ -172,6 +186,7 @@ impl Parts {
         let mut transports = mail.relays_in_force().iter().map(transport).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             transport: transports.swap_remove(0),
+            signers: Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?,
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
             from,

@@ -82,6 +82,7 @@ impl App {
         let recipient =
             Recipient { to: &address, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date: at };
         self.digest_letter(slot, &rendered).fill(&recipient, &mut message);
+        self.signers.seal(&mut message, self.now());
         let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader).replace(SINCE_HOLE, &since);
         let rendered = Rendered { subject: rendered.subject, html: own(&rendered.html), text: own(&rendered.text) };
         Ok(Preview { rendered, message, items, slot })

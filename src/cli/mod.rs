@@ -2,10 +2,11 @@
 //!
 //! Data goes to stdout, logs to stderr; `--json` prints one JSON document. Exit 0: done; 1: failed, with a sentence on
 //! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
-//! [`operations`]; [`output`] has what they share.
+//! [`keys`], [`operations`]; [`output`] has what they share.
 
 mod catalog;
 mod digest;
+mod keys;
 mod operations;
 mod output;
 mod serve;
@@ -55,6 +56,9 @@ enum Command {
     /// The people on the list
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
+    /// Keys that sign mails
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Look at everything that must be right before a real send
     Doctor,
     /// Show the settings in force, and where each came from
@@ -99,6 +103,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
+        Command::Keys(command) => command.run(&loaded.settings, Clock::system().now(), output),
         Command::Doctor => operations::doctor(App::open(loaded.settings.clone(), Clock::system()).await, output).await,
         Command::Config => operations::config(&loaded, output),
     }

@@ -1,5 +1,6 @@
 //! `[mail]`: how mail leaves.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub struct Mail {
     pub postal_address: Option<String>,
     /// `List-Id` (RFC 2919); without it made of the host of `site.base_url`.
     pub list_id: Option<String>,
+    /// Keys that sign each mail (DKIM), in this order.
+    pub dkim: Vec<DkimKey>,
     /// What we call ourselves in EHLO; without it the host of `site.base_url`.
     pub hello: Option<String>,
     /// Connections of this process.
@@ -53,6 +56,18 @@ pub struct Mail {
     pub lease: Duration,
     /// Time limits of the steps of a conversation.
     pub timeouts: Timeouts,
+}
+
+/// One of `mail.dkim`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DkimKey {
+    /// The domain that vouches for the mail; DMARC wants it to be that of `from`, or one that it belongs to.
+    pub domain: String,
+    /// Under which name the public half stands in that domain's DNS: `SELECTOR._domainkey.DOMAIN`.
+    pub selector: String,
+    /// The private half, in PEM.
+    pub key_file: PathBuf,
 }
 
 /// `[mail.retry]`
@@ -94,6 +109,7 @@ impl Default for Mail {
             return_path: None,
             postal_address: None,
             list_id: None,
+            dkim: Vec::new(),
             hello: None,
             connections: 10,
             rate_per_second: 0,

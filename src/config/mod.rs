@@ -26,6 +26,7 @@ use serde::Serialize;
 
 pub use database::Database;
 pub use database::Durability;
+pub use mail::DkimKey;
 pub use mail::Mail;
 pub use mail::Retry;
 pub use mail::Timeouts;

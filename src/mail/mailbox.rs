@@ -36,6 +36,11 @@ impl Mailbox {
     pub fn address(&self) -> &str {
         &self.address
     }
+
+    /// What stands behind its @.
+    pub fn domain(&self) -> &str {
+        self.address.rsplit_once('@').map_or("localhost", |(_, host)| host)
+    }
 }
 
 const EXPECTED: InvalidMailbox = InvalidMailbox("A sender looks like: Ship or Skip <news@example.org>.");

@@ -6,11 +6,14 @@
 //! - `mailbox`: who a mail is from; `envelope`: who one is handed over for.
 //! - `letter`: a mail, encoded once and filled per reader; a `draft` while it is written. `header` folds and encodes its header lines (RFC 5322,
 //!   RFC 2047), `quoted` its bodies (RFC 2045).
+//! - `dkim`: the signatures of a mail; `signing_key` the keys, `canonical` the form of a mail that they sign.
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them, `stuffing` included;
 //!   `reply`: what the answers mean; `fault`: why there is no connection.
 
+mod canonical;
+mod dkim;
 mod draft;
 mod envelope;
 mod fault;
@@ -21,12 +24,16 @@ mod maildir;
 mod quoted;
 mod reply;
 mod server;
+mod signing_key;
 mod smtp;
 mod stream;
 mod stuffing;
 mod tls;
 mod transport;
 
+pub use dkim::KeyRecord;
+pub use dkim::Signers;
+pub use dkim::make_key;
 pub use draft::TOKEN_LENGTH;
 pub use envelope::Envelope;
 pub use fault::ConnectFault;
@@ -40,6 +47,7 @@ pub use maildir::Stored;
 pub use reply::Stage;
 pub use reply::outcome_of;
 pub use server::Timeouts;
+pub use signing_key::Algorithm;
 pub use transport::Connection;
 pub use transport::InvalidTransport;
 pub use transport::Transport;

@@ -82,6 +82,7 @@ async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Ve
     let (since, verp) = (app.site.day(job.since), app.return_path.verp(&app.secrets, job.key));
     let recipient = Recipient { to: &to, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date };
     ready.letter.fill(&recipient, buffer);
+    app.signers.seal(buffer, app.now());
     if !connection.is_usable() {
         // It grew stale while it waited for work. Nothing was said yet, so there is nothing to doubt.
         match connect(app).await {

@@ -1,0 +1,76 @@
+//! `keys`: what signs mails.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::output::Output;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::keys::make_dkim_key;
+use crate::config::Settings;
+use crate::domain::Timestamp;
+use crate::mail::Algorithm;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Keys {
+    /// Make a DKIM key and print its DNS record
+    Dkim {
+        /// The file for the private key; it must not be there yet
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Ed25519 instead of RSA with 2048 bits: beside one, for not every server knows it
+        #[arg(long)]
+        ed25519: bool,
+        /// The domain that vouches for the mails [default: that of mail.from]
+        #[arg(long, value_name = "DOMAIN")]
+        domain: Option<String>,
+        /// The key's name in DNS [default: the kind and this month, like rsa202611]
+        #[arg(long, value_name = "NAME")]
+        selector: Option<String>,
+    },
+}
+
+impl Keys {
+    pub(super) fn run(self, settings: &Settings, now: Timestamp, output: Output) -> Result<ExitCode, Failure> {
+        let Self::Dkim { out, ed25519, domain, selector } = self;
+        let (algorithm, kind) = if ed25519 { (Algorithm::Ed25519, "ed") } else { (Algorithm::Rsa, "rsa") };
+        let domain = match domain {
+            Some(domain) => domain,
+            None => App::sender_domain(settings)?,
+        };
+        let selector = selector.unwrap_or_else(|| format!("{kind}{}", now.format("%Y%m")));
+        let record = make_dkim_key(algorithm, &domain, &selector, &out)?;
+        let file = std::path::absolute(&out).unwrap_or(out);
+        let json = json!({
+            "algorithm": record.algorithm,
+            "domain": record.domain,
+            "selector": selector,
+            "key_file": file,
+            "name": record.name,
+            "type": "TXT",
+            "value": record.value,
+            "strings": record.strings(),
+        });
+        output.print(&json, || {
+            let strings: Vec<_> = record.strings().into_iter().map(|piece| format!("\"{piece}\"")).collect();
+            format!(
+                "The private key is in {}; keep it in your backups, and to yourself.\n\n\
+                 Publish this record in the DNS of {domain}:\n\n\
+                 name   {}\ntype   TXT\nvalue  {}\n\n\
+                 In a zone file, which takes at most 255 bytes in a piece:\n\n{}. IN TXT ({})\n\n\
+                 Once `dig TXT {} +short` shows it, add the key to the settings, and look at `verdicts doctor`:\n\n\
+                 [[mail.dkim]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nkey_file = \"{}\"\n",
+                file.display(),
+                record.name,
+                record.value,
+                record.name,
+                strings.join(" "),
+                record.name,
+                file.display(),
+            )
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
