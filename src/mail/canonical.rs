@@ -51,7 +51,7 @@ pub(super) fn relaxed_body_hash(body: &[u8]) -> Digest {
 }
 
 /// Whether a body has lines that end in CRLF, the last one not an empty one, no tabs, and no spaces at a line's end.
-fn has_only_runs_of_spaces(body: &[u8]) -> bool {
+pub(super) fn has_only_runs_of_spaces(body: &[u8]) -> bool {
     body.ends_with(b"\r\n")
         && body != b"\r\n"
         && !body.ends_with(b"\r\n\r\n")

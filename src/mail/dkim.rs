@@ -252,9 +252,8 @@ fn record(domain: &str, selector: &str, key: &SigningKey) -> Result<KeyRecord, U
 /// Domain and selector as DNS writes them.
 fn names(domain: &str, selector: &str) -> Result<(String, String), String> {
     let is_name = |name: &String| {
-        let is_label = |label: &str| {
-            matches!(label.len(), 1..=63) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
+        let is_label =
+            |label: &str| matches!(label.len(), 1..=63) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         name.len() <= 253 && name.split('.').all(is_label)
     };
     let domain = idna::domain_to_ascii(domain).ok().filter(is_name).ok_or_else(|| format!("{domain:?} is not a domain"))?;

@@ -45,7 +45,7 @@ impl Algorithm {
     }
 
     /// The `k=` tag of a record.
-    fn key_type(self) -> &'static str {
+    pub(super) fn key_type(self) -> &'static str {
         match self {
             Self::Rsa => "rsa",
             Self::Ed25519 => "ed25519",
@@ -92,7 +92,8 @@ impl SigningKey {
         };
         // RFC 8301 3.2: signers should use at least 2048 bits; verifiers need not know more than 4096.
         let is_short_enough = |key: &Self| key.signature_length() <= LONGEST_SIGNATURE;
-        key.filter(is_short_enough).ok_or_else(|| "holds a key that DKIM cannot use: it takes RSA with 2048 to 4096 bits, or Ed25519".into())
+        key.filter(is_short_enough)
+            .ok_or_else(|| "holds a key that DKIM cannot use: it takes RSA with 2048 to 4096 bits, or Ed25519".into())
     }
 
     /// Makes a key, and its PEM (PKCS#8), by the system's randomness.

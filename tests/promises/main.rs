@@ -15,4 +15,5 @@ mod people;
 mod picking;
 mod relays;
 mod schedule;
+mod signing;
 mod support;
