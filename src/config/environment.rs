@@ -34,7 +34,7 @@ pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String
         let key = path.to_lowercase().replace("__", ".");
         let value = match defaults.find_value(&key) {
             Ok(Value::Num(..) | Value::Bool(..)) => as_toml(&text),
-            Ok(Value::Array(..)) if text.trim_start().starts_with('[') => as_toml(&text),
+            Ok(Value::Array(..)) => as_list(&name, &text)?,
             Ok(Value::Dict(..)) if matches!(as_toml(&text), Value::Dict(..)) => as_toml(&text),
             Ok(Value::Dict(..)) | Err(_) => {
                 return Err(ConfigError(format!(
@@ -57,6 +57,16 @@ fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigE
         ))),
         Err(_) => Ok(()),
     }
+}
+
+/// Reads a list: `["one", "two"]` as in the file, or `one,two` as shells like it. Taken for one long secret, a list of two
+/// would break every link that was ever sent, and say nothing.
+fn as_list(name: &str, text: &str) -> Result<Value, ConfigError> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect::<Vec<_>>().into());
+    }
+    let list = Some(as_toml(text)).filter(|value| matches!(value, Value::Array(..)));
+    list.ok_or_else(|| ConfigError(format!("The environment variable {name}: expected a list like [\"one\", \"two\"], or one,two.")))
 }
 
 /// Reads a number, a yes/no or a list as TOML would; what is none stays a text, which the settings then refuse by name.

@@ -59,6 +59,10 @@ fn a_secret_may_be_one_text_or_a_list_and_is_never_shown() {
     let one = loaded("", &[("VERDICTS_SITE__SECRET", "1234567890123456")]).expect("good");
     let two = loaded("", &[("VERDICTS_SITE__SECRET", "[\"0123456789abcdef\", \"fedcba9876543210\"]")]).expect("good");
     assert_eq!((one.settings.site.secret.len(), two.settings.site.secret.len()), (1, 2));
+    let commas = loaded("", &[("VERDICTS_SITE__SECRET", "0123456789abcdef, fedcba9876543210")]).expect("good");
+    assert_eq!(commas.settings.site.secret, two.settings.site.secret);
+    let unquoted = refusal("", &[("VERDICTS_SITE__SECRET", "[0123456789abcdef, fedcba9876543210]")]);
+    assert!(unquoted.contains("VERDICTS_SITE__SECRET") && unquoted.contains("a list") && !unquoted.contains("0123"), "{unquoted}");
     let transport = ("VERDICTS_MAIL__TRANSPORT", "smtp://user:hunter2@mail.example.org");
     let database = ("VERDICTS_DATABASE__URL", "postgres://user:hunter3@db/verdicts");
     let text = format!("{:?}", loaded("site.secret = [\"0123456789abcdef\"]", &[transport, database]).expect("good").shown());
