@@ -116,7 +116,7 @@ impl App {
     /// Freezes an approved digest and makes its deliveries.
     async fn publish(&self, slot: Slot) -> Result<Published, Failure> {
         let mut picks = self.storage.picks(slot).await?;
-        let sent = self.storage.sent_comparisons(slot).await?;
+        let sent = self.storage.sent_comparisons().await?;
         picks.retain(|pick| !sent.contains(&pick.comparison));
         let content = self.content_of(slot, picks).await?;
         if content.items.len() < self.settings.picker.min_items.max(1) {

@@ -40,7 +40,7 @@ impl App {
         let week = slot.span(self.settings.site.timezone);
         let since = at.checked_sub_signed(rules.look_back).unwrap_or_default().min(week.start);
         let candidates = self.storage.candidates(since, at).await?;
-        let sent = self.storage.sent_comparisons(slot).await?;
+        let sent = self.storage.sent_comparisons().await?;
         Ok(pick(&candidates, &sent, &week, at, &rules))
     }
 

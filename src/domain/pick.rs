@@ -206,7 +206,7 @@ fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
 fn age_in_words(this_week: bool, age: TimeDelta) -> String {
     match age.num_days() {
         _ if this_week => "new this week".into(),
-        ..=6 => "new since the last digest".into(),
+        ..=6 => "new in the last seven days".into(),
         7..=13 => "published a week ago and not sent yet".into(),
         days => format!("published {} weeks ago and not sent yet", days / 7),
     }

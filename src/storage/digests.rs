@@ -108,15 +108,14 @@ impl Storage {
         stored(rows.into_iter().map(pick).collect())
     }
 
-    /// The comparisons that some digest other than the slot's own carried to anybody.
-    pub async fn sent_comparisons(&self, other_than: Slot) -> Result<HashSet<Slug>, StorageError> {
+    /// The comparisons that some digest carried to anybody.
+    pub async fn sent_comparisons(&self) -> Result<HashSet<Slug>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String,)> = all!(
             reader,
             "select distinct comparison from picks where digest_id in
-               (select id from digests where published_at is not null and id <> $1 and (state <> 'cancelled' or exists
-                 (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain'))))",
-            other_than.id()
+               (select id from digests where published_at is not null and (state <> 'cancelled' or exists
+                 (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain'))))"
         )?;
         stored(rows.into_iter().map(|(slug,)| slug.parse()).collect())
     }
@@ -224,11 +223,16 @@ impl Storage {
         Ok(row.map(|(subject, html, text, at)| (Rendered { subject, html, text }, from_millis(at))))
     }
 
-    /// What a published digest says, and when it was published.
+    /// What a published digest says, and when it was published; not of one that was cancelled before anybody got it.
     pub async fn frozen_content(&self, slot: Slot) -> Result<Option<(Content, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String, i64)> =
-            optional!(reader, "select content, published_at from digests where id = $1 and published_at is not null", slot.id())?;
+        let row: Option<(String, i64)> = optional!(
+            reader,
+            "select content, published_at from digests where id = $1 and published_at is not null
+              and (state <> 'cancelled' or exists
+                (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain')))",
+            slot.id()
+        )?;
         stored(row.map(content_from).transpose())
     }
 

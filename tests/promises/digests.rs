@@ -110,6 +110,7 @@ on_both! {
         assert!(held.code == 1 && held.err.contains("digest resume 2026-W48"), "{held:?}");
         assert_eq!([state("resume").as_deref(), state("resume").as_deref()], [Some("sending"); 2]);
         assert_eq!([state("cancel").as_deref(), state("cancel").as_deref()], [Some("cancelled"); 2]);
+        assert_eq!(house.get("/digests/2026-W48").await.status(), reqwest::StatusCode::NOT_FOUND, "nobody got it");
         refused("resume", &["2026-W48 is cancelled"]);
         refused("approve", &["2026-W48 is cancelled"]);
 
@@ -174,6 +175,7 @@ on_both! {
         house.enlist("reader", 1).await;
         let first = picked(&house).await;
         house.send_digest().await;
+        assert!(picked(&house).await.iter().all(|slug| !first.contains(slug)), "nor in the same week");
         house.wait(TimeDelta::days(7));
         let second = picked(&house).await;
         assert_eq!((first.len(), second.len()), (5, 3));
