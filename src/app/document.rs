@@ -102,9 +102,7 @@ impl Catalogue {
     pub fn parse(text: &str, format: Format) -> Result<Self, String> {
         let document: Document = match format {
             Format::Toml => toml::from_str(text).map_err(|error| toml_fault(text, &error))?,
-            Format::Json => {
-                serde_json::from_str(text).map_err(|error| format!("line {}, column {}: {error}", error.line(), error.column()))?
-            }
+            Format::Json => serde_json::from_str(text).map_err(|error| json_fault(&error))?,
         };
         let mut catalogue = Self::default();
         for entry in document.tools {
@@ -168,10 +166,22 @@ impl Catalogue {
     }
 }
 
+/// The place in front, as for TOML; serde_json says it at the end.
+fn json_fault(error: &serde_json::Error) -> String {
+    let (line, column, words) = (error.line(), error.column(), error.to_string());
+    let place = format!(" at line {line} column {column}");
+    format!("line {line}, column {column}: {}", plain(words.strip_suffix(&place).unwrap_or(&words)))
+}
+
+/// serde's words for numbers are a programmer's.
+fn plain(words: &str) -> String {
+    words.replace("expected i64", "expected a whole number")
+}
+
 fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     match error.span() {
-        Some(span) => format!("line {}: {}", text[..span.start.min(text.len())].matches('\n').count() + 1, error.message()),
-        None => error.message().into(),
+        Some(span) => format!("line {}: {}", text[..span.start.min(text.len())].matches('\n').count() + 1, plain(error.message())),
+        None => plain(error.message()),
     }
 }
 

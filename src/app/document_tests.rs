@@ -25,6 +25,7 @@ fn a_fault_says_where_and_what_was_expected() {
     let review = |body: &str| refusal(&format!("{TOOL}[[tools.reviews]]\n{body}"));
     let good = "reviewer = \"Builder\"\nscore = 80\nverdict = \"ship\"\ntake = \"Good.\"\n";
     assert!(review(&good.replace("80", "101")).contains("line 11: 101 is not a score"));
+    assert!(review(&good.replace("80", "82.5")).contains("expected a whole number"));
     assert!(review(&good.replace("ship", "maybe")).contains("ship, skip"));
     assert!(review(&good.replace("Builder", "Critic")).contains("Builder, Skeptic"));
     assert!(review(&format!("{good}[[tools.reviews]]\n{good}")).contains("tool a, reviews: expected one of Builder"));
@@ -36,6 +37,8 @@ fn a_fault_says_where_and_what_was_expected() {
     assert!(refusal(&format!("{TOOL}{TOOL}")).contains("tool a: expected each slug once"));
     assert!(refusal("[[comparisons]]\nleft = \"a\"\nright = \"a\"\npublished_at = 2026-11-16T09:00:00Z\n").contains("two different tools"));
     assert!(Catalogue::parse("{\"tools\": [{]}", Format::Json).expect_err("refused").contains("line 1, column"));
+    let fault = Catalogue::parse("{\"tools\": 5}", Format::Json).expect_err("refused");
+    assert_eq!(fault.matches("column").count(), 1, "the place is said once: {fault}");
 }
 
 #[test]

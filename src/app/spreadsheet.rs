@@ -198,6 +198,9 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
 impl Columns {
     fn of(header: &ByteRecord) -> Result<Self, String> {
         let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect();
+        if names.is_empty() {
+            return Err("expected a header with a column \"email\", it is empty".into());
+        }
         let find = |wanted: &str| names.iter().position(|name| name == wanted);
         let email = find("email").ok_or_else(|| {
             format!(

@@ -220,6 +220,9 @@ async fn watch(progress: Arc<Progress>, total: u64) {
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let digests = app.storage.digests().await?;
     let rows: Vec<_> = digests.iter().map(digest_json).collect();
+    if rows.is_empty() && !output.json {
+        say("There is no digest yet.");
+    }
     output.print(&json!({ "digests": rows }), || {
         digests.iter().fold(String::new(), |mut text, digest| {
             let id = digest.slot.id();
@@ -281,6 +284,9 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
     for slot in slots {
         let audit = app.storage.audit(slot, LISTED).await?;
         audits.push(audit.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?);
+    }
+    if audits.is_empty() && !output.json {
+        say("No digest was published yet: there is nothing to check.");
     }
     let holds = audits.iter().all(|audit| audit.faults.is_empty());
     output.print(&json!({ "holds": holds, "digests": audits }), || {

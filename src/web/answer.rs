@@ -80,6 +80,8 @@ impl Problem {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // What was asked for may have held a token.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }

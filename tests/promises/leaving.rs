@@ -144,7 +144,7 @@ on_both! {
         let bad = |link: &str| with_token(link, |_| "x".into());
         let not_utf8 = |link: &str| with_token(link, |_| "%FF".into());
         for link in [bad(&confirm), bad(&leave), not_utf8(&confirm), not_utf8(&leave), confirm, leave] {
-            for method in [Method::GET, Method::HEAD, Method::POST, Method::POST] {
+            for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::POST] {
                 let answer = house.request(method.clone(), &link).send().await.expect("an answer");
                 let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
                 assert_eq!((header("referrer-policy"), header("cache-control")), ("no-referrer", "no-store"), "{method} {link}");

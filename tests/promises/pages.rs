@@ -317,6 +317,7 @@ on_both! {
         let page = house.page(&mail).await;
         assert!(page.contains(&format!("<a href=\"{link}\">")), "the link can be followed");
         assert!(page.contains(&format!("<iframe class=\"mail\" src=\"{mail}/html\"")));
+        assert!(page.contains(&format!("<a href=\"{mail}/html\"")), "and it opens by itself");
         let html = house.get(&format!("{mail}/html")).await;
         let policy = html.headers()["content-security-policy"].to_str().expect("text").to_owned();
         assert!(
