@@ -43,7 +43,7 @@ pub(super) fn private_routes() -> Router<Web> {
 
 /// What somebody typed, or a program sent. `website` is a field that people do not see: what fills it in is no person.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, expecting = "expected an object")]
+#[serde(default, expecting = "an object")]
 struct Asked {
     email: String,
     name: String,
