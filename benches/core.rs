@@ -59,6 +59,7 @@ fn content() -> Content {
     let side = |slug: &Slug| Contender {
         tool: sample.tools.iter().find(|tool| tool.slug == *slug).expect("a tool").clone(),
         votes: Votes::default(),
+        visitors: Votes::default(),
     };
     let item = |comparison: &verdicts::domain::catalogue::Comparison| Item {
         matchup: Matchup { comparison: comparison.clone(), left: side(&comparison.left), right: side(&comparison.right) },
@@ -120,7 +121,7 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
     };
     let candidates: Vec<Candidate> = (0..5000).map(candidate).collect();
     let (week, sent) = (slot().span(chrono_tz::Tz::UTC), HashSet::new());
-    let rules = Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28) };
+    let rules = Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 };
     bencher.bench(|| pick(black_box(&candidates), &sent, &week, now(), &rules));
 }
 

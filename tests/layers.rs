@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 11] = [
+const HOMES: [(&str, &str); 12] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("lettre", "mail"),
@@ -19,6 +19,7 @@ const HOMES: [(&str, &str); 11] = [
     ("aws_lc_rs", "mail"),
     ("tokio_rustls", "mail"),
     ("axum", "web"),
+    ("axum_extra", "web"),
     ("tower_http", "web"),
     ("tokio_cron_scheduler", "schedule"),
     ("clap", "cli"),

@@ -70,7 +70,7 @@ impl App {
 
     /// Writes a document into the database, all or nothing; doing it twice is doing it once.
     pub async fn import_catalogue(&self, catalogue: &Catalogue) -> Result<Imported, Failure> {
-        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons).await?;
+        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons, self.now()).await?;
         imported.map_err(|fault| Failure::because(format!("{fault}, here or in the database; nothing was imported.")))
     }
 

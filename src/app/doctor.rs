@@ -130,7 +130,7 @@ impl App {
             let items = sample.comparisons.iter().take(1).filter_map(|comparison| {
                 let side = |slug: &crate::domain::catalogue::Slug| {
                     let tool = sample.tools.iter().find(|tool| tool.slug == *slug)?.clone();
-                    Some(crate::domain::catalogue::Contender { tool, votes: Default::default() })
+                    Some(crate::domain::catalogue::Contender { tool, votes: Default::default(), visitors: Default::default() })
                 };
                 let matchup = crate::domain::catalogue::Matchup {
                     left: side(&comparison.left)?,

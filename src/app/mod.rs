@@ -1,11 +1,12 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
-//! Reading order: this file (what a process holds), [`joining`], [`catalogue`] with [`document`], [`picking`],
+//! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
 //! [`doctor`], [`keys`].
 
 pub mod breaker;
 pub mod catalogue;
+pub mod choosing;
 pub mod deliver;
 pub mod digests;
 pub mod doctor;
@@ -148,7 +149,12 @@ impl App {
     /// The settings of `[picker]`.
     pub(crate) fn rules(&self) -> Rules {
         let picker = &self.settings.picker;
-        Rules { max_items: picker.max_items, min_items: picker.min_items, look_back: delta(picker.look_back) }
+        Rules {
+            max_items: picker.max_items,
+            min_items: picker.min_items,
+            look_back: delta(picker.look_back),
+            votes_weight: picker.votes_weight,
+        }
     }
 
     /// Somebody may want mail at once.

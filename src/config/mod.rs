@@ -13,6 +13,7 @@ mod schedule;
 mod shown;
 mod signup;
 mod site;
+mod votes;
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use schedule::Schedule;
 pub use shown::Shown;
 pub use signup::SignUp;
 pub use site::Site;
+pub use votes::Votes;
 
 /// Where the settings file is looked for when none is named.
 pub const DEFAULT_FILE: &str = "config/verdicts.toml";
@@ -59,6 +61,8 @@ pub struct Settings {
     pub picker: Picker,
     /// How people join.
     pub signup: SignUp,
+    /// How readers and visitors vote.
+    pub votes: Votes,
 }
 
 const fn days(n: u64) -> Duration {
@@ -108,7 +112,8 @@ impl Settings {
         self.mail.check()?;
         self.schedule.check()?;
         self.picker.check()?;
-        self.signup.check()
+        self.signup.check()?;
+        self.votes.check()
     }
 
     /// `site.base_url` without a slash at its end.

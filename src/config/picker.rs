@@ -21,11 +21,13 @@ pub struct Picker {
     /// How far back a comparison that was never sent is still news.
     #[serde(with = "humantime_serde")]
     pub look_back: Duration,
+    /// How many of the 100 points of a comparison readers' votes can give at most.
+    pub votes_weight: u32,
 }
 
 impl Default for Picker {
     fn default() -> Self {
-        Self { max_items: 5, min_items: 1, look_back: days(28) }
+        Self { max_items: 5, min_items: 1, look_back: days(28), votes_weight: 20 }
     }
 }
 
@@ -33,6 +35,9 @@ impl Picker {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=20).contains(&self.max_items) || self.min_items > self.max_items {
             return fault("picker.max_items, picker.min_items", "expected 1 to 20, and min_items not above max_items");
+        }
+        if self.votes_weight > 60 {
+            return fault("picker.votes_weight", "expected 0 (votes do not count) to 60, out of 100 points");
         }
         within("picker.look_back", self.look_back, Duration::from_secs(1))
     }

@@ -242,13 +242,13 @@ impl Votes {
         (total >= Self::ENOUGH).then(|| (self.ships.saturating_mul(200).saturating_add(total)) / (2 * total))
     }
 
-    /// The community verdict for people.
-    pub fn label(self) -> String {
+    /// What `who` ("reader", "visitor") voted, for people; `None` when nobody did.
+    fn words(self, who: &str) -> Option<String> {
         match (self.ship_percent(), self.total()) {
-            (_, 0) => "No community votes yet".into(),
-            (None, 1) => "1 vote so far".into(),
-            (None, total) => format!("{total} votes so far"),
-            (Some(percent), total) => format!("{percent} % of {total} readers say ship"),
+            (_, 0) => None,
+            (None, 1) => Some(format!("1 {who} voted")),
+            (None, total) => Some(format!("{total} {who}s voted")),
+            (Some(percent), total) => Some(format!("{percent} % of {total} {who}s say ship")),
         }
     }
 }
@@ -260,6 +260,17 @@ pub struct Contender {
     pub tool: Tool,
     /// What readers think of it.
     pub votes: Votes,
+    /// What visitors of the site think of it, who are no subscribers: counted apart.
+    #[serde(default)]
+    pub visitors: Votes,
+}
+
+impl Contender {
+    /// The community verdict for people: readers and visitors, each as a share from [`Votes::ENOUGH`] votes on.
+    pub fn community(&self) -> String {
+        let parts: Vec<String> = [self.votes.words("reader"), self.visitors.words("visitor")].into_iter().flatten().collect();
+        if parts.is_empty() { "No community votes yet".into() } else { parts.join(", ") }
+    }
 }
 
 /// A comparison with all that is shown of it.
@@ -306,9 +317,10 @@ mod tests {
 
     #[test]
     fn a_handful_of_votes_is_no_percentage() {
-        let votes = |ships, skips| Votes { ships, skips }.label();
-        assert_eq!(votes(0, 0), "No community votes yet");
-        assert_eq!(votes(3, 1), "4 votes so far");
+        let votes = |ships, skips| Votes { ships, skips }.words("reader").unwrap_or_default();
+        assert_eq!(votes(0, 0), "");
+        assert_eq!(votes(1, 0), "1 reader voted");
+        assert_eq!(votes(3, 1), "4 readers voted");
         assert_eq!(votes(52, 48), "52 % of 100 readers say ship");
     }
 

@@ -1,7 +1,7 @@
 //! Floor 1: the product's words and their rules. No I/O, no async, no clock.
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`token`], [`letter`],
+//! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
 //! [`delivery`], [`limits`], [`verp`].
 
 pub mod address;
@@ -11,6 +11,7 @@ pub mod digest;
 pub mod letter;
 pub mod limits;
 pub mod pick;
+pub mod reader;
 pub mod slot;
 pub mod subscriber;
 pub mod timetable;

@@ -1,7 +1,8 @@
 //! Picking the week's comparisons: a pure function, the product's heart.
 //!
 //! Comparisons of the slot's week come before older ones, whatever their points. Within each of the two, points are
-//! summed (freshness up to 40, how contested the panel is up to 40, readers' votes up to 20), and every earlier pick of
+//! summed: readers' votes up to [`Rules::votes_weight`] (20 by default), freshness and how contested the panel is up to
+//! half of the rest each (40 and 40). 100 is the sum, so votes turn a ranking within that bound only. Every earlier pick of
 //! the same category takes a quarter of what is left. The next pick is the one with most points whose tools are not in
 //! the digest yet. All arithmetic is on integers (thousandths of a point), and ties are broken by date, then slug, so
 //! that the same inputs give the same picks on any machine and in any row order.
@@ -18,14 +19,12 @@ use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Votes;
 
-/// Thousandths of a point: the parts add up to 100 points.
-const FRESHNESS: u64 = 40_000;
-const CONTEST: u64 = 40_000;
-const VOTES: u64 = 20_000;
+/// Thousandths of a point that all parts add up to at most.
+const ALL: u64 = 100_000;
 /// So many votes on the two tools together count in full.
 const MANY_VOTES: u64 = 50;
 /// What the slot's own week is ahead of older ones: more than all else together.
-const THIS_WEEK: u64 = 100_000;
+const THIS_WEEK: u64 = ALL;
 
 /// One of the two tools, as far as picking looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +63,20 @@ pub struct Rules {
     pub min_items: usize,
     /// How old a comparison may be that was never sent.
     pub look_back: TimeDelta,
+    /// Points that readers' votes give at most, 0 to 100.
+    pub votes_weight: u32,
+}
+
+impl Rules {
+    /// Thousandths of a point that votes give at most,
+    fn votes(&self) -> u64 {
+        (u64::from(self.votes_weight) * 1000).min(ALL)
+    }
+
+    /// and each of the other two.
+    fn other(&self) -> u64 {
+        (ALL - self.votes()) / 2
+    }
 }
 
 /// A chosen comparison, why, and how much it was worth.
@@ -127,9 +140,9 @@ fn eligible<'a>(
     let fits = |c: &&Candidate| c.published_at <= now && (of_week(c) || c.published_at >= oldest) && !sent.contains(&c.comparison);
     let points = |c: &Candidate| Points {
         this_week: of_week(c),
-        freshness: freshness(now - c.published_at, rules.look_back),
-        contest: contest(c),
-        votes: votes(c),
+        freshness: freshness(now - c.published_at, rules.look_back, rules.other()),
+        contest: contest(c, rules.other()),
+        votes: votes(c, rules.votes()),
     };
     candidates.iter().filter(fits).map(|c| (c, points(c))).collect()
 }
@@ -144,18 +157,18 @@ impl Points {
 }
 
 /// Full points when new, none at `look_back`, evenly between.
-fn freshness(age: TimeDelta, look_back: TimeDelta) -> u64 {
+fn freshness(age: TimeDelta, look_back: TimeDelta, most: u64) -> u64 {
     let (age, limit) = (age.num_seconds().max(0) as u64, look_back.num_seconds().max(1) as u64);
-    FRESHNESS * limit.saturating_sub(age) / limit
+    most * limit.saturating_sub(age) / limit
 }
 
 /// Opposite panel verdicts tell most; else the more split of the two panels counts twice, the other once.
-fn contest(c: &Candidate) -> u64 {
+fn contest(c: &Candidate, most: u64) -> u64 {
     if opposite(c) {
-        return CONTEST;
+        return most;
     }
     let (a, b) = (split(c.left.panel), split(c.right.panel));
-    CONTEST * (2 * a.max(b) + a.min(b)) / 3000
+    most * (2 * a.max(b) + a.min(b)) / 3000
 }
 
 /// In thousandths: 0 for a panel of one mind, 500 for 3 to 1, 1000 for 2 to 2.
@@ -168,11 +181,11 @@ fn opposite(c: &Candidate) -> bool {
 }
 
 /// Half for how many voted, half for how evenly; nothing below [`Votes::ENOUGH`], and never more than its share.
-fn votes(c: &Candidate) -> u64 {
+fn votes(c: &Candidate, most: u64) -> u64 {
     let counted: Vec<Votes> = [c.left.votes, c.right.votes].into_iter().filter(|v| v.total() >= Votes::ENOUGH).collect();
     let total: u64 = counted.iter().map(|v| v.total()).sum();
     let many = total.min(MANY_VOTES) * 1000 / MANY_VOTES;
-    VOTES * many * (1000 + counted.iter().map(|v| evenness(*v)).max().unwrap_or(0)) / 2_000_000
+    most * many * (1000 + counted.iter().map(|v| evenness(*v)).max().unwrap_or(0)) / 2_000_000
 }
 
 /// In thousandths: 1000 when readers are split in halves, 0 when they are of one mind.
@@ -192,7 +205,7 @@ fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
     }
     for entrant in [&c.left, &c.right] {
         if let Some(percent) = entrant.votes.ship_percent() {
-            reasons.push((points.votes, format!("readers are split {percent} to {} on {}", 100 - percent, entrant.name)));
+            reasons.push((points.votes, format!("readers split {percent} to {} on {}", 100 - percent, entrant.name)));
         }
     }
     // Being of the week outweighs all else; the rest in the order of their points (a stable sort keeps left before right).

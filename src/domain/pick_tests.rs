@@ -10,7 +10,7 @@ fn week() -> Range<Timestamp> {
 }
 
 fn rules() -> Rules {
-    Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28) }
+    Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 }
 }
 
 fn entrant(tool: &str, category: &str, (ships, skips): (u32, u32), (yes, no): (u64, u64)) -> Entrant {
@@ -85,10 +85,7 @@ fn a_reader_can_be_told_why() {
     contested.right.votes = Votes { ships: 52, skips: 48 };
     let old = candidate("old", "B", 24 * 15, (4, 0), (1, 3));
     let picks = pick(&[contested, old], &HashSet::new(), &week(), now(), &rules());
-    assert_eq!(
-        picks[0].reasons,
-        ["new this week", "the panel is split 2 to 2 on CONTESTED-L", "readers are split 52 to 48 on CONTESTED-R"]
-    );
+    assert_eq!(picks[0].reasons, ["new this week", "the panel is split 2 to 2 on CONTESTED-L", "readers split 52 to 48 on CONTESTED-R"]);
     assert_eq!(picks[1].reasons, ["the panel says ship for OLD-L, skip for OLD-R", "published 2 weeks ago and not sent yet"]);
 }
 
@@ -118,7 +115,7 @@ proptest! {
         let mut seen = HashSet::new();
         let mut all: Vec<Candidate> = all.into_iter().filter(|c| seen.insert(c.comparison.clone()) && c.left.tool != c.right.tool).collect();
         let sent: HashSet<Slug> = all.iter().take(cut / 4).map(|c| c.comparison.clone()).collect();
-        let rules = Rules { max_items: max, min_items: min, look_back: TimeDelta::days(28) };
+        let rules = Rules { max_items: max, min_items: min, look_back: TimeDelta::days(28), votes_weight: 20 };
         let picks = pick(&all, &sent, &week(), now(), &rules);
 
         prop_assert!(picks.len() <= max && (picks.is_empty() || picks.len() >= min));

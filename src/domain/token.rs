@@ -100,6 +100,11 @@ impl Secrets {
         self.0.iter().map(hash).collect()
     }
 
+    /// The keyed hash of a network, as [`super::subscriber::network_of`] cuts it: enough to count those who come from there.
+    pub fn network_hash(&self, network: &str) -> String {
+        hex(&mac(&self.0[0], b"network", network.as_bytes()).finalize().into_bytes()[..16])
+    }
+
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.
     pub fn key_names(&self) -> Vec<String> {
         self.0.iter().map(|key| hex(&mac(key, b"name", b"").finalize().into_bytes()[..4])).collect()
@@ -111,6 +116,12 @@ impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Secrets({} kept)", self.0.len())
     }
+}
+
+/// The hash of a visitor's cookie: nobody who reads the database can vote in their place. Hex, 32 characters.
+pub fn cookie_hash(cookie: &str) -> String {
+    use sha2::Digest as _;
+    hex(&Sha256::digest(cookie.as_bytes())[..16])
 }
 
 /// Each use of a secret has a word of its own in front, so that a hash made for one is worthless for another.

@@ -13,8 +13,10 @@ use super::view::Duel;
 use super::view::Lead;
 use super::view::Limits;
 use super::view::Quote;
+use super::view::Side;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
+use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
@@ -51,6 +53,15 @@ impl<'a> Frame<'a> {
         self.site.link(&format!("/comparisons/{slug}"))
     }
 
+    /// Where a vote on that tool is shown before it counts.
+    fn vote(&self, tool: &Slug, verdict: &str) -> String {
+        self.site.link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
+    }
+
+    fn save(&self, tool: &Slug) -> String {
+        self.site.link(&format!("/save/{tool}/{READER_HOLE}"))
+    }
+
     fn heading_in_capitals(&self) -> String {
         paragraph(&self.heading.to_uppercase())
     }
@@ -72,6 +83,7 @@ struct DigestHtml<'a> {
     sample_words: &'static str,
     why: &'a str,
     unsubscribe: &'a str,
+    saved: &'a str,
     online: &'a str,
 }
 
@@ -87,6 +99,7 @@ struct DigestText<'a> {
     sample_words: &'static str,
     why: String,
     unsubscribe: &'a str,
+    saved: &'a str,
     online: &'a str,
     postal_address: String,
 }
@@ -98,6 +111,8 @@ struct TextItem {
     table: String,
     quotes: Vec<String>,
     why: String,
+    /// For each tool: what the links are for, then to ship, to skip, to save.
+    choices: Vec<(String, String, String, String)>,
     url: String,
 }
 
@@ -126,6 +141,7 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
     let why = format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}.");
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_HOLE}"));
+    let saved = site.link(&format!("/saved/{READER_HOLE}"));
     let online = site.link(&format!("/digests/{}", content.slot));
     let sample = content.is_sample();
     let text = DigestText {
@@ -138,6 +154,7 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
         sample_words: SAMPLE,
         why: paragraph(&why),
         unsubscribe: &unsubscribe,
+        saved: &saved,
         online: &online,
         postal_address: frame.postal_address_in_lines(),
     };
@@ -151,6 +168,7 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
         sample_words: SAMPLE,
         why: &why,
         unsubscribe: &unsubscribe,
+        saved: &saved,
         online: &online,
     };
     Ok(Rendered { html: html.render()?, text, subject })
@@ -184,8 +202,14 @@ fn text_item(frame: &Frame<'_>, index: usize, total: usize, duel: &Duel<'_>) -> 
         table: table(duel),
         quotes: duel.quotes.iter().map(quotation).collect(),
         why: if duel.reasons.is_empty() { String::new() } else { paragraph(&format!("Why we picked it: {}", duel.why())) },
+        choices: duel.sides.iter().map(|side| choices(frame, side)).collect(),
         url: frame.comparison(duel.slug),
     }
+}
+
+fn choices(frame: &Frame<'_>, side: &Side<'_>) -> (String, String, String, String) {
+    let words = paragraph(&format!("{}: ship, skip, or save it for later", side.name));
+    (words, frame.vote(side.slug, "ship"), frame.vote(side.slug, "skip"), frame.save(side.slug))
 }
 
 fn quotation(quote: &Quote) -> String {

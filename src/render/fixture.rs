@@ -53,7 +53,7 @@ fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
         sample: false,
         reviews,
     };
-    Contender { tool, votes: Votes { ships: 31, skips: 12 } }
+    Contender { tool, votes: Votes { ships: 31, skips: 12 }, visitors: Votes::default() }
 }
 
 fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
@@ -91,7 +91,7 @@ pub fn bare() -> Matchup {
         let words = || String::new();
         let tool =
             Tool { category: words(), tagline: words(), description: words(), pricing: words(), entry_price: words(), url: None, ..tool };
-        Contender { tool, votes: Votes::default() }
+        Contender { tool, votes: Votes::default(), visitors: Votes::default() }
     };
     versus("bare-vs-empty", empty("bare", "Bare"), empty("empty", "Empty"))
 }
@@ -104,11 +104,11 @@ pub fn hostile(number: usize) -> Matchup {
             let verdict = if i % 2 == 0 { Verdict::Ship } else { Verdict::Skip };
             review(*reviewer, 20 * i as i64, verdict, &text)
         });
-        let Contender { tool, votes } = tool(&slug, &text, all.collect());
+        let Contender { tool, votes, visitors } = tool(&slug, &text, all.collect());
         let (category, tagline, description) = (text.clone(), text.clone(), text.clone());
         let url = Some("javascript:alert(1)".into());
         let tool = Tool { category, tagline, description, pricing: text.clone(), entry_price: text, url, sample: true, ..tool };
-        Contender { tool, votes }
+        Contender { tool, votes, visitors }
     };
     versus(&format!("evil-{number}"), evil(format!("evil-left-{number}")), evil(format!("evil-right-{number}")))
 }

@@ -5,11 +5,20 @@ use super::page::DigestEntry;
 use super::page::MailRow;
 use super::page::MailView;
 use super::page::SignUpForm;
+use super::page::Visit;
 use super::text;
 use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::Verdict;
 use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::reader::PanelPoint;
+use crate::domain::reader::Saved;
+use crate::domain::reader::Standing;
+
+/// How the one script begins that pages may have.
+const OUR_SCRIPT: &str = "<script src=\"";
 
 /// Every page with this content on it, by name.
 fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
@@ -20,7 +29,17 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
     let row = MailRow { name: words.into(), to: words.into(), subject: words.into(), date: Some(now()), size: 4096 };
     let text = Some(format!("{words} https://verdicts.example/confirm/x \"<img>"));
     let mail = MailView { row: row.clone(), from: words.into(), headers: words.into(), text, has_html: true };
+    let standing = Standing { vote: Some(Verdict::Ship), saved: true };
+    let visit = Visit { is_reader: true, standings: vec![standing; 2], saved: vec![(first.left.tool.slug.clone(), words.into())] };
+    let point = |day, ships| PanelPoint { at: now() + chrono::TimeDelta::days(day), panel: Panel { ships, skips: 4 - ships }, points: 200 };
+    let history = [point(0, 1), point(5, 3)];
+    let saved = Saved { contender: first.left.clone(), at: now(), then: history[0].panel, since: vec![history[1]] };
     let pages = [
+        ("vote", page::vote(&site, &first.left, Verdict::Skip, standing, words)),
+        ("voted", page::voted(&site, &first.left, standing, words)),
+        ("save", page::save(&site, &first.left, standing, words)),
+        ("saved", page::saved(&site, &first.left, standing, words)),
+        ("saved_tools", page::saved_tools(&site, &[saved], words)),
         ("front", page::front(&site, &matchups, &form)),
         ("check_inbox", page::check_inbox(&site)),
         ("confirm", page::confirm(&site, words)),
@@ -28,8 +47,8 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         ("link_expired", page::link_expired(&site, &form)),
         ("unsubscribe", page::unsubscribe(&site, words)),
         ("goodbye", page::goodbye(&site)),
-        ("comparison", page::comparison(&site, first, &matchups, &form)),
-        ("tool", page::tool(&site, &first.left, &matchups)),
+        ("comparison", page::comparison(&site, first, &matchups, &visit, &form)),
+        ("tool", page::tool(&site, &first.left, &history, &matchups, &visit)),
         ("digests", page::digests(&site, std::slice::from_ref(&entry))),
         ("digest", page::digest(&site, content, now(), &form)),
         ("problem", page::problem(&site, words, words)),
@@ -64,6 +83,7 @@ fn hostile_content_is_escaped_in_every_page_and_mail() {
     let mut seen = pages_of(&content, &hostile_text());
     seen.push(("mail", mail.html.clone()));
     for (name, html) in &seen {
+        let html = &html.replace(OUR_SCRIPT, "");
         for raw in ["<img", "<script", "javascript:", "href=\"\"", "\u{1b}Bcc"] {
             assert!(!html.contains(raw), "{name} holds {raw:?}");
         }
@@ -78,7 +98,9 @@ fn hostile_content_is_escaped_in_every_page_and_mail() {
 #[test]
 fn pages_obey_a_policy_that_forbids_inline_styles_and_scripts() {
     for (name, page) in pages_of(&content([matchup(1)]), "x") {
-        assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("<script"), "{name}");
+        let scripts = page.matches("<script").count();
+        let ours = page.matches(&format!("{OUR_SCRIPT}{}\" defer></script>", page::script().path)).count();
+        assert!(!page.contains(" style=") && !page.contains("<style") && scripts == ours, "{name}");
         assert!(name == "feed" || page.contains(&page::stylesheet().path), "{name}");
     }
 }

@@ -114,7 +114,7 @@ impl<'a> Side<'a> {
             pricing: line(&tool.pricing),
             entry_price: line(&tool.entry_price),
             panel: Badge(tool.panel()),
-            community: contender.votes.label(),
+            community: contender.community(),
             sample: tool.sample,
         }
     }

@@ -1,4 +1,4 @@
-//! Tools, reviews, comparisons and readers' votes.
+//! Tools, reviews and comparisons, with the votes on them.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,6 @@ use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
-use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::Votes;
 use crate::domain::from_millis;
 use crate::domain::pick::Candidate;
@@ -199,21 +198,6 @@ impl Storage {
         let found = contenders(&mut reader, &[slug]).await?.remove(slug);
         Ok(found.filter(|contender| contender.tool.published_at <= now))
     }
-
-    /// Counts a reader's vote on a tool; a later one takes the place of the earlier.
-    pub async fn vote(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        execute!(
-            tx,
-            "insert into votes (tool, subscriber_id, verdict, voted_at) values ($1, $2, $3, $4)
-             on conflict (tool, subscriber_id) do update set verdict = excluded.verdict, voted_at = excluded.voted_at",
-            tool.as_str(),
-            subscriber,
-            verdict.as_str(),
-            now.timestamp_millis()
-        )?;
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Placeholders in one list: SQLite takes 32,766 and PostgreSQL 65,535; this keeps statements short.
@@ -230,19 +214,27 @@ async fn assemble(conn: &mut impl Queryable, rows: Vec<ComparisonRow>, now: Time
     Ok(comparisons.into_iter().filter_map(matchup).collect())
 }
 
-async fn contenders(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Contender>, StorageError> {
+pub(super) async fn contenders(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Contender>, StorageError> {
     let tools = tools_by_slug(conn, slugs).await?;
+    let readers = votes_in(conn, "votes", slugs).await?;
+    let visitors = votes_in(conn, "visitor_votes", slugs).await?;
+    let of = |votes: &HashMap<String, Votes>, tool: &Tool| votes.get(tool.slug.as_str()).copied().unwrap_or_default();
+    let contender = |tool: Tool| Contender { votes: of(&readers, &tool), visitors: of(&visitors, &tool), tool };
+    Ok(tools.into_iter().map(|(slug, tool)| (slug, contender(tool))).collect())
+}
+
+/// The votes on each of the tools that `table` holds.
+async fn votes_in(conn: &mut impl Queryable, table: &'static str, slugs: &[&Slug]) -> Result<HashMap<String, Votes>, StorageError> {
     let mut votes = HashMap::new();
     for chunk in slugs.chunks(IN_LIST) {
         let sql = format!(
-            "select tool, cast(sum(case when verdict = 'ship' then 1 else 0 end) as bigint), count(*) from votes
+            "select tool, cast(sum(case when verdict = 'ship' then 1 else 0 end) as bigint), count(*) from {table}
              where tool in ({}) group by tool",
             placeholders(chunk.len())
         );
         votes.extend(votes_from(rows_in(conn, sql, chunk).await?));
     }
-    let contender = |tool: Tool| Contender { votes: votes.get(tool.slug.as_str()).copied().unwrap_or_default(), tool };
-    Ok(tools.into_iter().map(|(slug, tool)| (slug, contender(tool))).collect())
+    Ok(votes)
 }
 
 pub(super) async fn tools_by_slug(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Tool>, StorageError> {

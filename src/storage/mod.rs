@@ -2,7 +2,8 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (opening, transactions, macros), [`catalogue`], [`stocking`], [`subscribers`], [`people`], [`digests`],
+//! this file (opening, transactions, macros), [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! [`bookmarks`], [`subscribers`], [`people`], [`digests`],
 //! [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
 
 use std::path::Path;
@@ -65,7 +66,9 @@ macro_rules! all {
 }
 
 pub mod audit;
+pub mod bookmarks;
 pub mod catalogue;
+mod changes;
 pub mod digests;
 mod ids;
 pub mod ledger;
@@ -75,6 +78,7 @@ mod senders;
 pub mod steps;
 pub mod stocking;
 pub mod subscribers;
+pub mod votes;
 
 /// How long a connection to PostgreSQL is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);

@@ -8,6 +8,8 @@ use super::Tx;
 use super::catalogue::ComparisonRow;
 use super::catalogue::comparison_from;
 use super::catalogue::tools_by_slug;
+use super::changes::note_panel;
+use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
@@ -37,13 +39,19 @@ pub struct Imported {
 impl Storage {
     /// Writes tools and comparisons, all or nothing; what is the same already is left alone. Returns `Err` inside with a
     /// sentence when a comparison names a tool that is neither in `tools` nor in the database.
-    pub async fn import_catalogue(&self, tools: &[Tool], comparisons: &[Comparison]) -> Result<Result<Imported, String>, StorageError> {
+    pub async fn import_catalogue(
+        &self,
+        tools: &[Tool],
+        comparisons: &[Comparison],
+        now: Timestamp,
+    ) -> Result<Result<Imported, String>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Imported::default();
         let slugs: Vec<&Slug> = tools.iter().map(|tool| &tool.slug).chain(comparisons.iter().flat_map(|c| [&c.left, &c.right])).collect();
         let mut known = tools_by_slug(&mut tx, &slugs).await?;
         for tool in tools {
             write_tool(&mut tx, tool, known.remove(&tool.slug).as_ref(), &mut done).await?;
+            note_panel(&mut tx, tool, now).await?;
         }
         let given: HashSet<&Slug> = tools.iter().map(|tool| &tool.slug).collect();
         for comparison in comparisons {

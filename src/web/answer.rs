@@ -46,11 +46,11 @@ impl Problem {
     }
 
     /// The client asked too often.
-    pub fn too_many(wait: Duration) -> Self {
+    pub fn too_many(what: &'static str, wait: Duration) -> Self {
         let minutes = wait.as_secs().div_ceil(60).max(1);
         let plural = if minutes == 1 { "" } else { "s" };
-        let sentence = format!("There were too many sign-ups from your network. Try again in {minutes} minute{plural}.");
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many sign-ups", sentence) }
+        let sentence = format!("There were too many {what} from your network. Try again in {minutes} minute{plural}.");
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many at once", sentence) }
     }
 
     /// Something else, with its own status.

@@ -25,7 +25,7 @@ use crate::config::Settings;
 /// Networks kept in mind at once before those that have their full allowance again are forgotten.
 const MANY: usize = 10_000;
 
-/// Sign-ups an hour from one client.
+/// So many of something an hour from one client.
 pub struct Allowance {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     tidied: Mutex<Instant>,
@@ -101,7 +101,20 @@ impl FromRequestParts<Web> for Allowed {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Client(client) = Client::from_request_parts(parts, web).await?;
-        web.allowance.take(client).map_err(Problem::too_many)?;
+        web.allowance.take(client).map_err(|wait| Problem::too_many("sign-ups", wait))?;
+        Ok(Self(client))
+    }
+}
+
+/// A client that may vote or save once more.
+pub struct MayChoose(pub IpAddr);
+
+impl FromRequestParts<Web> for MayChoose {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let Client(client) = Client::from_request_parts(parts, web).await?;
+        web.choices.take(client).map_err(|wait| Problem::too_many("votes", wait))?;
         Ok(Self(client))
     }
 }

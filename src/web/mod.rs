@@ -1,10 +1,12 @@
 //! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
-//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`joining`], [`leaving`], [`mailbox`],
-//! [`operations`].
+//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`joining`], [`leaving`], [`choices`] with
+//! [`cookies`], [`mailbox`], [`operations`].
 
 mod answer;
+mod choices;
+mod cookies;
 mod guard;
 mod joining;
 mod leaving;
@@ -52,15 +54,16 @@ const LONGEST_HEADER: Duration = Duration::from_secs(15);
 /// Connections at once; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 1_000;
 
-/// No script at all, styles and pictures only of our own, forms only to us, and nobody may frame a page.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Scripts, styles and pictures only of our own and none inline, forms and requests only to us, and nobody may frame a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What every handler may ask for.
 #[derive(Clone)]
 struct Web {
     app: Arc<App>,
     allowance: Arc<Allowance>,
+    choices: Arc<Allowance>,
 }
 
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
@@ -109,11 +112,13 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
-    let web = Web { allowance: Arc::new(Allowance::new(app.settings.signup.per_client)), app };
+    let allowance = |per_hour| Arc::new(Allowance::new(per_hour));
+    let web = Web { allowance: allowance(app.settings.signup.per_client), choices: allowance(app.settings.votes.per_client), app };
     Router::new()
         .merge(pages::routes())
         .merge(joining::routes())
-        .merge(joining::private_routes().merge(leaving::routes()).layer(axum::middleware::map_response(keep_private)))
+        .merge(choices::routes())
+        .merge(private_routes().layer(axum::middleware::map_response(keep_private)))
         .merge(mailbox::routes())
         .merge(operations::routes())
         .fallback(answer::not_found)
@@ -124,6 +129,11 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
         .with_state(web)
+}
+
+/// Those behind a token.
+fn private_routes() -> Router<Web> {
+    joining::private_routes().merge(leaving::routes()).merge(choices::private_routes())
 }
 
 /// For the pages behind a token: nobody learns the address from a link on them, and no cache keeps them.

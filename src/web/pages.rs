@@ -10,8 +10,11 @@ use axum::routing::get;
 use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
+use super::choices::visit;
+use super::cookies::Holder;
 use super::guard::Segment;
 use crate::domain::Timestamp;
+use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::render::page;
@@ -40,6 +43,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/digests/{slot}", get(digest))
         .route("/feed.xml", get(feed))
         .route(&page::stylesheet().path, get(stylesheet))
+        .route(&page::script().path, get(script))
         .route("/favicon.ico", get(icon))
         .route("/robots.txt", get(robots))
 }
@@ -54,21 +58,24 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
     Ok(Html(page::front(&web.app.site, &latest, form)?))
 }
 
-async fn comparison(State(web): State<Web>, Segment(slug): Segment) -> Page {
+async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
     let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
     let Some(matchup) = web.app.storage.matchup(&slug, now).await? else { return Err(Problem::not_found()) };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
     let related = web.app.storage.comparisons_of(tools, Some(&slug), RELATED, now).await?;
-    Ok(Html(page::comparison(&web.app.site, &matchup, &related, &EMPTY)?))
+    let visit = visit(&web, &holder, &tools).await?;
+    Ok(Html(page::comparison(&web.app.site, &matchup, &related, &visit, &EMPTY)?))
 }
 
-async fn tool(State(web): State<Web>, Segment(slug): Segment) -> Page {
-    let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
+async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
+    let Ok(slug): Result<Slug, _> = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
     let Some(contender) = web.app.storage.contender(&slug, now).await? else { return Err(Problem::not_found()) };
     let comparisons = web.app.storage.comparisons_of([&slug, &slug], None, OF_A_TOOL, now).await?;
-    Ok(Html(page::tool(&web.app.site, &contender, &comparisons)?))
+    let history = web.app.storage.panel_history(&slug).await?;
+    let visit = visit(&web, &holder, &[&slug]).await?;
+    Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit)?))
 }
 
 async fn digests(State(web): State<Web>) -> Page {
@@ -109,6 +116,12 @@ async fn stylesheet() -> impl IntoResponse {
     (headers, page::stylesheet().text)
 }
 
+async fn script() -> impl IntoResponse {
+    let headers =
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, page::script().text)
+}
+
 /// Browsers ask for it by this name and read it by its type.
 async fn icon() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=604800")];
@@ -116,5 +129,5 @@ async fn icon() -> impl IntoResponse {
 }
 
 async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\n"
+    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\n"
 }

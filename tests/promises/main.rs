@@ -17,3 +17,4 @@ mod relays;
 mod schedule;
 mod signing;
 mod support;
+mod votes;

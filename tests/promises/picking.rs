@@ -29,7 +29,7 @@ on_both! {
         }
         assert_eq!(picked(&house).await, ["old-l-vs-old-r", "new-l-vs-new-r"]);
         let picks = house.app.pick_for(house.slot(), now).await.expect("picks");
-        assert!(picks[0].reasons.contains(&"readers are split 50 to 50 on Tool old l".to_owned()), "{:?}", picks[0].reasons);
+        assert!(picks[0].reasons.contains(&"readers split 50 to 50 on Tool old l".to_owned()), "{:?}", picks[0].reasons);
         assert!(house.page("/tools/old-l").await.contains("50 %"), "the page shows the same votes");
     }
 }

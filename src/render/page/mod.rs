@@ -1,7 +1,11 @@
-//! Every page of the site, the feed and the stylesheet. Past digests are in `archive`, captured mails in `captured`.
+//! Every page of the site, the feed and the stylesheet. Past digests are in `archive`, captured mails in `captured`, pages
+//! that say one thing in `notice`, what readers choose in `choices`.
 
 mod archive;
 mod captured;
+mod choices;
+mod history;
+mod notice;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -22,6 +26,9 @@ use super::view::Side;
 use crate::domain::catalogue::Contender;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Reviewer;
+use crate::domain::reader::PanelPoint;
+use choices::Choices;
+use history::HistoryView;
 
 pub use archive::DigestEntry;
 pub use archive::digest;
@@ -31,6 +38,20 @@ pub use captured::MailRow;
 pub use captured::MailView;
 pub use captured::mailbox;
 pub use captured::mailbox_mail;
+pub use choices::Visit;
+pub use choices::save;
+pub use choices::saved;
+pub use choices::saved_tools;
+pub use choices::vote;
+pub use choices::voted;
+pub use notice::check_inbox;
+pub use notice::confirm;
+pub use notice::confirmed;
+pub use notice::goodbye;
+pub use notice::link_expired;
+pub use notice::problem;
+pub use notice::said;
+pub use notice::unsubscribe;
 
 /// The sign-up form as it is shown: empty at first; refused, it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,26 +65,35 @@ pub struct SignUpForm<'a> {
 /// The site's icon, an SVG.
 pub const ICON: &str = include_str!("../../../templates/web/icon.svg");
 
-/// The stylesheet of all pages.
+/// A file that pages ask for.
 #[derive(Debug)]
-pub struct Stylesheet {
+pub struct Asset {
     /// Where it is served: the path changes with the text, so it may be cached for ever.
     pub path: String,
     /// Its text.
     pub text: &'static str,
 }
 
-/// The stylesheet of all pages.
-pub fn stylesheet() -> &'static Stylesheet {
-    static STYLESHEET: LazyLock<Stylesheet> = LazyLock::new(|| {
-        let text = include_str!("../../../templates/web/style.css");
+impl Asset {
+    fn new(name: &str, ending: &str, text: &'static str) -> Self {
         let hash = Sha256::digest(text).iter().take(6).fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Stylesheet { path: format!("/assets/style-{hash}.css"), text }
-    });
+        Self { path: format!("/assets/{name}-{hash}.{ending}"), text }
+    }
+}
+
+/// The stylesheet of all pages.
+pub fn stylesheet() -> &'static Asset {
+    static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| Asset::new("style", "css", include_str!("../../../templates/web/style.css")));
     &STYLESHEET
+}
+
+/// The one script, without which everything works too.
+pub fn script() -> &'static Asset {
+    static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("site", "js", include_str!("../../../templates/web/site.js")));
+    &SCRIPT
 }
 
 /// What a person agrees to by signing up: stands beside the button, and in the record of their consent.
@@ -79,6 +109,7 @@ pub fn consent_sentence(site: &Site) -> String {
 struct Frame<'a> {
     site: &'a Site,
     style: &'static str,
+    script: &'static str,
     title: String,
     description: String,
     /// The page's own address; `None` for pages that are not to be found by search, like those behind a token.
@@ -91,7 +122,14 @@ impl<'a> Frame<'a> {
     }
 
     fn private(site: &'a Site, title: String, description: &str) -> Self {
-        Self { site, style: &stylesheet().path, title: clean(&title), description: shorten(description, 160), canonical: None }
+        Self {
+            site,
+            style: &stylesheet().path,
+            script: &script().path,
+            title: clean(&title),
+            description: shorten(description, 160),
+            canonical: None,
+        }
     }
 
     /// The front's title begins with the site's name; the others end in it.
@@ -133,100 +171,25 @@ fn duels<'a>(site: &Site, matchups: &'a [Matchup]) -> Vec<Duel<'a>> {
     matchups.iter().map(|matchup| Duel::new(site, matchup, Limits::PAGE)).collect()
 }
 
-/// A page that says something and offers at most one thing to do.
-#[derive(Template)]
-#[template(path = "web/notice.html", whitespace = "minimize")]
-struct Notice<'a> {
-    frame: Frame<'a>,
-    heading: &'a str,
-    sentences: Vec<String>,
-    button: Option<Button<'a>>,
-    sign_up: Option<FormView<'a>>,
-    /// Where to go from here: a path and its words.
-    link: Option<(&'static str, &'static str)>,
-}
-
-/// The one button of a token's page: `POST`s to the token's own address, for a `GET` changes nothing.
-struct Button<'a> {
-    action: &'static str,
-    token: &'a str,
-    label: &'static str,
-}
-
-impl<'a> Notice<'a> {
-    fn new(site: &'a Site, heading: &'a str, sentences: &[&str]) -> Self {
-        let frame = Frame::private(site, heading.to_owned(), sentences.first().copied().unwrap_or_default());
-        Self {
-            frame,
-            heading,
-            sentences: sentences.iter().map(|s| clean(s)).collect(),
-            button: None,
-            sign_up: None,
-            link: Some(("/", "To the front page")),
-        }
-    }
-}
-
-/// After signing up: the same words for everybody, whether the address was known or not.
-pub fn check_inbox(site: &Site) -> Result<String, RenderError> {
-    let sentences = [
-        "If that address can get our mail, a message with a link is on its way to it. Open the link and press the button to finish.",
-        "Nothing there after some minutes? Look in the spam folder, or sign up once more.",
-    ];
-    Ok(Notice::new(site, "Look in your inbox", &sentences).render()?)
-}
-
-/// Behind the link of a confirmation mail: one button.
-pub fn confirm(site: &Site, token: &str) -> Result<String, RenderError> {
-    let sentence = format!("One press, and {} comes to your inbox about once a week.", site.newsletter);
-    let button = Some(Button { action: "confirm", token, label: "Confirm my subscription" });
-    Ok(Notice { button, link: None, ..Notice::new(site, "Almost there", &[&sentence]) }.render()?)
-}
-
-/// After that button.
-pub fn confirmed(site: &Site) -> Result<String, RenderError> {
-    let sentence = format!("Your subscription to {} is confirmed. The next digest comes to your inbox.", site.newsletter);
-    let notice = Notice::new(site, "You are in", &[&sentence, "Until then, the past ones are here to read."]);
-    Ok(Notice { link: Some(("/digests", "To the past digests")), ..notice }.render()?)
-}
-
-/// Behind the link of a confirmation mail that is too old: a form to get a new one.
-pub fn link_expired(site: &Site, form: &SignUpForm<'_>) -> Result<String, RenderError> {
-    let sentence = "A confirmation link is good for a limited time only, and this one's is over. Enter your address to get a new one.";
-    let notice = Notice::new(site, "This link has expired", &[sentence]);
-    Ok(Notice { sign_up: Some(FormView::new(site, form)), ..notice }.render()?)
-}
-
-/// Behind the unsubscribe link of a mail: one button.
-pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
-    let sentence = format!("Press the button, and {} no longer comes to your inbox.", site.newsletter);
-    let button = Some(Button { action: "unsubscribe", token, label: "Unsubscribe" });
-    Ok(Notice { button, link: None, ..Notice::new(site, "Unsubscribe?", &[&sentence]) }.render()?)
-}
-
-/// After that button.
-pub fn goodbye(site: &Site) -> Result<String, RenderError> {
-    let sentence = format!("{} no longer comes to your inbox.", site.newsletter);
-    let back = "Changed your mind? Sign up again on the front page, whenever you like.";
-    Ok(Notice::new(site, "You are unsubscribed", &[&sentence, back]).render()?)
-}
-
-/// Every page that says what went wrong.
-pub fn problem(site: &Site, title: &str, sentence: &str) -> Result<String, RenderError> {
-    Ok(Notice::new(site, title, &[sentence]).render()?)
-}
-
 #[derive(Template)]
 #[template(path = "web/comparison.html", whitespace = "minimize")]
 struct Comparison<'a> {
     frame: Frame<'a>,
     duel: Duel<'a>,
+    choices: [Choices<'a>; 2],
+    visit: &'a Visit,
     related: Vec<Duel<'a>>,
     sign_up: FormView<'a>,
 }
 
 /// One comparison, with everything that is known of both tools.
-pub fn comparison(site: &Site, matchup: &Matchup, related: &[Matchup], form: &SignUpForm<'_>) -> Result<String, RenderError> {
+pub fn comparison(
+    site: &Site,
+    matchup: &Matchup,
+    related: &[Matchup],
+    visit: &Visit,
+    form: &SignUpForm<'_>,
+) -> Result<String, RenderError> {
     let duel = Duel::new(site, matchup, Limits::PAGE);
     let [left, right] = &duel.sides;
     let title = format!("{} or {}: which one should you ship?", left.name, right.name);
@@ -237,8 +200,10 @@ pub fn comparison(site: &Site, matchup: &Matchup, related: &[Matchup], form: &Si
         right.name,
         right.panel.0.label()
     );
-    let frame = Frame::public(site, &format!("/comparisons/{}", duel.slug), title, &description);
-    Ok(Comparison { frame, related: duels(site, related), sign_up: FormView::new(site, form), duel }.render()?)
+    let path = format!("/comparisons/{}", duel.slug);
+    let frame = Frame::public(site, &path, title, &description);
+    let choices = [visit.choices(0, &matchup.left, &path), visit.choices(1, &matchup.right, &path)];
+    Ok(Comparison { frame, choices, visit, related: duels(site, related), sign_up: FormView::new(site, form), duel }.render()?)
 }
 
 #[derive(Template)]
@@ -246,19 +211,30 @@ pub fn comparison(site: &Site, matchup: &Matchup, related: &[Matchup], form: &Si
 struct ToolPage<'a> {
     frame: Frame<'a>,
     side: Side<'a>,
+    choices: Choices<'a>,
+    history: Option<HistoryView>,
     reviews: Vec<(Reviewer, Option<Opinion>)>,
     comparisons: Vec<Duel<'a>>,
     first_verdict: Date,
 }
 
-/// One tool: its reviews and its comparisons.
-pub fn tool(site: &Site, contender: &Contender, comparisons: &[Matchup]) -> Result<String, RenderError> {
+/// One tool: its reviews, its score over time and its comparisons.
+pub fn tool(
+    site: &Site,
+    contender: &Contender,
+    history: &[PanelPoint],
+    comparisons: &[Matchup],
+    visit: &Visit,
+) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
     let review = |reviewer: &Reviewer| (*reviewer, contender.tool.review_by(*reviewer).map(|review| Opinion::new(review, Limits::PAGE)));
     let description = format!("{}: {}", side.panel.count(), side.best_for);
-    let frame = Frame::public(site, &format!("/tools/{}", side.slug), format!("{}: ship or skip?", side.name), &description);
+    let path = format!("/tools/{}", side.slug);
+    let frame = Frame::public(site, &path, format!("{}: ship or skip?", side.name), &description);
     let page = ToolPage {
         frame,
+        choices: visit.choices(0, contender, &path),
+        history: HistoryView::new(site, history),
         reviews: Reviewer::ALL.iter().map(review).collect(),
         comparisons: duels(site, comparisons),
         first_verdict: Date::new(site, contender.tool.published_at),

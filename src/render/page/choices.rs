@@ -1,0 +1,172 @@
+//! What readers choose: votes and saved tools, on the pages and behind the links of a digest.
+
+use askama::Template;
+
+use super::Frame;
+use super::notice::Button;
+use super::notice::Notice;
+use crate::domain::catalogue::Contender;
+use crate::domain::catalogue::Slug;
+use crate::domain::catalogue::Verdict;
+use crate::domain::reader::Saved;
+use crate::domain::reader::Standing;
+use crate::domain::reader::turns;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::view::Date;
+use crate::render::view::Limits;
+use crate::render::view::Side;
+
+/// Whoever looks at a page, and what they did so far.
+#[derive(Debug, Clone, Default)]
+pub struct Visit {
+    /// Whether they came with a reader's cookie.
+    pub is_reader: bool,
+    /// What they did with each tool of the page, in the page's order.
+    pub standings: Vec<Standing>,
+    /// What they saved last: slug and name.
+    pub saved: Vec<(Slug, String)>,
+}
+
+impl Visit {
+    pub(super) fn choices<'a>(&self, index: usize, contender: &'a Contender, back: &str) -> Choices<'a> {
+        let standing = self.standings.get(index).copied().unwrap_or_default();
+        Choices::new(contender, standing, back)
+    }
+}
+
+/// The buttons by which a tool is voted on and saved.
+pub(super) struct Choices<'a> {
+    pub slug: &'a Slug,
+    pub name: String,
+    pub community: String,
+    pub vote: Option<Verdict>,
+    pub saved: bool,
+    /// The page that the answer leads back to.
+    pub back: String,
+}
+
+impl<'a> Choices<'a> {
+    pub fn new(contender: &'a Contender, standing: Standing, back: &str) -> Self {
+        let side = Side::new(contender, Limits::PAGE);
+        Self { slug: side.slug, name: side.name, community: side.community, vote: standing.vote, saved: standing.saved, back: back.into() }
+    }
+
+    pub fn says(&self, verdict: &str) -> bool {
+        self.vote.is_some_and(|vote| vote.as_str() == verdict)
+    }
+}
+
+/// Behind a vote's link in a mail: what was chosen, and one button that counts it.
+pub fn vote(site: &Site, contender: &Contender, verdict: Verdict, standing: Standing, token: &str) -> Result<String, RenderError> {
+    let side = Side::new(contender, Limits::PAGE);
+    let heading = format!("{} {}?", title(verdict), side.name);
+    let now = match standing.vote {
+        None => "You have not voted on it yet.".into(),
+        Some(vote) if vote == verdict => format!("That is your vote already: {vote}."),
+        Some(vote) => format!("Your vote so far is {vote}; the button changes it."),
+    };
+    let panel = format!("The panel says {}. {}.", side.panel.count(), side.community);
+    let button = Button { action: format!("vote/{}/{verdict}", side.slug), token, label: format!("Count my vote: {verdict}") };
+    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, &heading, &[&panel, &now]) }.render()?)
+}
+
+/// Behind the link that saves a tool: one button.
+pub fn save(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+    let side = Side::new(contender, Limits::PAGE);
+    let heading = format!("Save {} for later?", side.name);
+    let sentence = match standing.saved {
+        true => "It is among your saved tools already.",
+        false => "It then stands among your saved tools, and you read it first when the panel changes its mind.",
+    };
+    let button = Button { action: format!("save/{}", side.slug), token, label: "Save for later".into() };
+    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, &heading, &[sentence]) }.render()?)
+}
+
+fn title(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ship => "Ship",
+        Verdict::Skip => "Skip",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "web/chosen.html", whitespace = "minimize")]
+struct Chosen<'a> {
+    frame: Frame<'a>,
+    heading: String,
+    sentence: String,
+    choices: Choices<'a>,
+    token: &'a str,
+}
+
+/// After a vote by a mail's link: what counts now, and what else one can do with the tool.
+pub fn voted(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+    let sentence = "You can change it whenever you like: here, on the site, or from any digest.";
+    chosen(site, contender, standing, token, "Your vote counts", sentence)
+}
+
+/// After saving by a mail's link.
+pub fn saved(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+    chosen(
+        site,
+        contender,
+        standing,
+        token,
+        "Saved for later",
+        "When the panel changes its mind about it, you read it first in your next digest.",
+    )
+}
+
+fn chosen<'a>(
+    site: &'a Site,
+    contender: &'a Contender,
+    standing: Standing,
+    token: &'a str,
+    heading: &str,
+    sentence: &str,
+) -> Result<String, RenderError> {
+    let choices = Choices::new(contender, standing, &format!("/tools/{}", contender.tool.slug));
+    let frame = Frame::private(site, heading.to_owned(), sentence);
+    Ok(Chosen { frame, heading: heading.into(), sentence: sentence.into(), choices, token }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "web/saved.html", whitespace = "minimize")]
+struct SavedPage<'a> {
+    frame: Frame<'a>,
+    rows: Vec<SavedRow<'a>>,
+    token: &'a str,
+}
+
+struct SavedRow<'a> {
+    side: Side<'a>,
+    at: Date,
+    /// What changed since, newest first.
+    news: Vec<String>,
+}
+
+/// What a reader saved: each tool's verdict now, and what changed since it was saved.
+pub fn saved_tools(site: &Site, saved: &[Saved], token: &str) -> Result<String, RenderError> {
+    let rows = saved.iter().map(|saved| SavedRow {
+        side: Side::new(&saved.contender, Limits::PAGE),
+        at: Date::new(site, saved.at),
+        news: news(site, saved),
+    });
+    let frame = Frame::private(site, "Saved for later".into(), "The tools that you saved, and what became of them.");
+    Ok(SavedPage { frame, rows: rows.collect(), token }.render()?)
+}
+
+fn news(site: &Site, saved: &Saved) -> Vec<String> {
+    let then = crate::domain::reader::PanelPoint { at: saved.at, panel: saved.then, points: 0 };
+    let points: Vec<_> = std::iter::once(then).chain(saved.since.iter().copied()).collect();
+    let turned =
+        turns(&points).map(|(at, before, after)| format!("{} became {} on {}", before.label(), after.label(), Date::new(site, at).words));
+    let mut news: Vec<String> = turned.collect();
+    let (now, before) = (saved.contender.tool.panel(), saved.then);
+    if news.is_empty() && now != before {
+        news.push(format!("The panel stood at {} ship / {} skip when you saved it", before.ships, before.skips));
+    }
+    news.reverse();
+    news
+}

@@ -1,0 +1,98 @@
+//! Pages that say one thing and offer at most one thing to do.
+
+use askama::Template;
+
+use super::FormView;
+use super::Frame;
+use super::SignUpForm;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::text::clean;
+
+/// A page that says something and offers at most one thing to do.
+#[derive(Template)]
+#[template(path = "web/notice.html", whitespace = "minimize")]
+pub(super) struct Notice<'a> {
+    pub(super) frame: Frame<'a>,
+    pub(super) heading: &'a str,
+    pub(super) sentences: Vec<String>,
+    pub(super) button: Option<Button<'a>>,
+    pub(super) sign_up: Option<FormView<'a>>,
+    /// Where to go from here: a path and its words.
+    pub(super) link: Option<(&'static str, &'static str)>,
+}
+
+/// The one button of a token's page: `POST`s to the token's own address, for a `GET` changes nothing.
+pub(super) struct Button<'a> {
+    pub(super) action: String,
+    pub(super) token: &'a str,
+    pub(super) label: String,
+}
+
+impl<'a> Notice<'a> {
+    pub(super) fn new(site: &'a Site, heading: &'a str, sentences: &[&str]) -> Self {
+        let frame = Frame::private(site, heading.to_owned(), sentences.first().copied().unwrap_or_default());
+        Self {
+            frame,
+            heading,
+            sentences: sentences.iter().map(|s| clean(s)).collect(),
+            button: None,
+            sign_up: None,
+            link: Some(("/", "To the front page")),
+        }
+    }
+}
+
+/// After signing up: the same words for everybody, whether the address was known or not.
+pub fn check_inbox(site: &Site) -> Result<String, RenderError> {
+    let sentences = [
+        "If that address can get our mail, a message with a link is on its way to it. Open the link and press the button to finish.",
+        "Nothing there after some minutes? Look in the spam folder, or sign up once more.",
+    ];
+    Ok(Notice::new(site, "Look in your inbox", &sentences).render()?)
+}
+
+/// Behind the link of a confirmation mail: one button.
+pub fn confirm(site: &Site, token: &str) -> Result<String, RenderError> {
+    let sentence = format!("One press, and {} comes to your inbox about once a week.", site.newsletter);
+    let button = Some(Button { action: "confirm".into(), token, label: "Confirm my subscription".into() });
+    Ok(Notice { button, link: None, ..Notice::new(site, "Almost there", &[&sentence]) }.render()?)
+}
+
+/// After that button.
+pub fn confirmed(site: &Site) -> Result<String, RenderError> {
+    let sentence = format!("Your subscription to {} is confirmed. The next digest comes to your inbox.", site.newsletter);
+    let notice = Notice::new(site, "You are in", &[&sentence, "Until then, the past ones are here to read."]);
+    Ok(Notice { link: Some(("/digests", "To the past digests")), ..notice }.render()?)
+}
+
+/// Behind the link of a confirmation mail that is too old: a form to get a new one.
+pub fn link_expired(site: &Site, form: &SignUpForm<'_>) -> Result<String, RenderError> {
+    let sentence = "A confirmation link is good for a limited time only, and this one's is over. Enter your address to get a new one.";
+    let notice = Notice::new(site, "This link has expired", &[sentence]);
+    Ok(Notice { sign_up: Some(FormView::new(site, form)), ..notice }.render()?)
+}
+
+/// Behind the unsubscribe link of a mail: one button.
+pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
+    let sentence = format!("Press the button, and {} no longer comes to your inbox.", site.newsletter);
+    let button = Some(Button { action: "unsubscribe".into(), token, label: "Unsubscribe".into() });
+    Ok(Notice { button, link: None, ..Notice::new(site, "Unsubscribe?", &[&sentence]) }.render()?)
+}
+
+/// After that button.
+pub fn goodbye(site: &Site) -> Result<String, RenderError> {
+    let sentence = format!("{} no longer comes to your inbox.", site.newsletter);
+    let back = "Changed your mind? Sign up again on the front page, whenever you like.";
+    Ok(Notice::new(site, "You are unsubscribed", &[&sentence, back]).render()?)
+}
+
+/// Any other page that says something.
+pub fn said(site: &Site, heading: &str, sentences: &[&str]) -> Result<String, RenderError> {
+    Ok(Notice::new(site, heading, sentences).render()?)
+}
+
+/// Every page that says what went wrong.
+pub fn problem(site: &Site, title: &str, sentence: &str) -> Result<String, RenderError> {
+    Ok(Notice::new(site, title, &[sentence]).render()?)
+}
