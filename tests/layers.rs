@@ -10,13 +10,14 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 13] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("lettre", "mail"),
     ("mail_parser", "mail"),
     ("mail_auth", "mail"),
     ("aws_lc_rs", "mail"),
+    ("psl", "mail"),
     ("tokio_rustls", "mail"),
     ("axum", "web"),
     ("axum_extra", "web"),

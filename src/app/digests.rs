@@ -10,6 +10,7 @@ use super::Failure;
 use super::deliver::Ending;
 use super::deliver::Progress;
 use super::delta;
+use super::preflight::Preflight;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -85,12 +86,14 @@ impl App {
                 }
                 continue;
             }
-            match self.publish(digest.slot).await {
+            match self.publish(digest.slot, Preflight::Heeded).await {
                 Ok(Published::Nobody) if late < TimeDelta::minutes(5) => {
                     tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
                 }
                 Ok(_) => {}
                 // One that cannot be published must not keep back the others.
+                // It is tried again each minute, and said once.
+                Err(failure) if self.is_said(digest.slot, &failure) => {}
                 Err(failure) => tracing::error!(slot = %digest.slot, cause = failure.cause(), "not published: {failure}"),
             }
         }
@@ -114,7 +117,7 @@ impl App {
     }
 
     /// Freezes an approved digest and makes its deliveries.
-    async fn publish(&self, slot: Slot) -> Result<Published, Failure> {
+    async fn publish(&self, slot: Slot, preflight: Preflight) -> Result<Published, Failure> {
         let mut picks = self.storage.picks(slot).await?;
         let sent = self.storage.sent_comparisons().await?;
         picks.retain(|pick| !sent.contains(&pick.comparison));
@@ -125,6 +128,9 @@ impl App {
             return Ok(Published::NotApproved);
         }
         let rendered = email::digest(&self.site, &content)?;
+        if preflight == Preflight::Heeded {
+            self.preflight(slot, &rendered).await?;
+        }
         let published = self.storage.publish(&content, &rendered, self.now()).await?;
         if let Published::To(recipients) = published {
             tracing::info!(%slot, recipients, subject = rendered.subject, "digest published");
@@ -133,11 +139,22 @@ impl App {
         Ok(published)
     }
 
+    /// Whether the last failure to publish was this one.
+    fn is_said(&self, slot: Slot, failure: &Failure) -> bool {
+        let words = format!("{slot}: {failure}");
+        let mut said = self.unpublished.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *said == words || {
+            *said = words;
+            false
+        }
+    }
+
     /// `digest send`: picks if the slot has no digest, publishes, and delivers until every delivery is final or waits.
     /// `started` is told how many deliveries there are before the first goes out.
     pub async fn send_digest(
         self: &Arc<Self>,
         at: Timestamp,
+        preflight: Preflight,
         stop: &CancellationToken,
         progress: &Arc<Progress>,
         started: impl FnOnce(u64),
@@ -150,7 +167,7 @@ impl App {
         self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
         let mut nobody = false;
         if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
-            nobody = self.publish(slot).await? == Published::Nobody;
+            nobody = self.publish(slot, preflight).await? == Published::Nobody;
         }
         let status = self.status(slot).await?;
         let words = match status.digest.state {

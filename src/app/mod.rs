@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
-//! [`doctor`], [`keys`].
+//! [`doctor`] with [`preflight`], [`keys`].
 
 pub mod breaker;
 pub mod catalogue;
@@ -18,6 +18,7 @@ pub mod letters;
 mod pace;
 pub mod people;
 pub mod picking;
+pub mod preflight;
 pub mod spreadsheet;
 
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
@@ -91,6 +93,8 @@ pub struct App {
     pub(crate) breaker: breaker::Breaker,
     pub(crate) letters: letters::Letters,
     pub(crate) pace: pace::Pace,
+    /// Why a digest whose time has come was last not published, so that each reason is said once.
+    pub(crate) unpublished: Mutex<String>,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
 }
@@ -120,6 +124,7 @@ impl App {
             breaker: breaker::Breaker::default(),
             letters: letters::Letters::default(),
             pace: pace::Pace::new(settings.mail.rate_per_second),
+            unpublished: Mutex::default(),
             doorbell: Notify::new(),
             settings,
         }))

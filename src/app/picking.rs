@@ -73,6 +73,15 @@ impl App {
                 (email::digest(&self.site, &content)?, content.items.len())
             }
         };
+        let message = self.one_copy(slot, &rendered, at)?;
+        let (token, reader, since) = (self.unsubscribe_token(0), self.reader_token(0), self.site.day(at));
+        let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader).replace(SINCE_HOLE, &since);
+        let rendered = Rendered { subject: rendered.subject, html: own(&rendered.html), text: own(&rendered.text) };
+        Ok(Preview { rendered, message, items, slot })
+    }
+
+    /// A digest as one reader would get it, whose links belong to nobody.
+    pub(crate) fn one_copy(&self, slot: Slot, rendered: &Rendered, at: Timestamp) -> Result<Vec<u8>, Failure> {
         let (token, reader, since) = (self.unsubscribe_token(0), self.reader_token(0), self.site.day(at));
         let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: slot.id(), subscriber: 0 });
         let address =
@@ -81,10 +90,8 @@ impl App {
         let mut message = Vec::new();
         let recipient =
             Recipient { to: &address, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date: at };
-        self.digest_letter(slot, &rendered).fill(&recipient, &mut message);
+        self.digest_letter(slot, rendered).fill(&recipient, &mut message);
         self.signers.seal(&mut message, self.now());
-        let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader).replace(SINCE_HOLE, &since);
-        let rendered = Rendered { subject: rendered.subject, html: own(&rendered.html), text: own(&rendered.text) };
-        Ok(Preview { rendered, message, items, slot })
+        Ok(message)
     }
 }

@@ -23,6 +23,7 @@ use crate::app::deliver::Ending;
 use crate::app::deliver::Progress;
 use crate::app::digests::Sent;
 use crate::app::digests::Status;
+use crate::app::preflight::Preflight;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::digest::Digest;
@@ -60,6 +61,9 @@ pub enum DigestCommand {
         /// Only a test copy to this address; changes nothing
         #[arg(long, value_name = "ADDRESS")]
         to: Option<EmailAddress>,
+        /// Even where the look before it finds what mail servers refuse or hide mail for
+        #[arg(long)]
+        force: bool,
     },
     /// All digests, newest first
     List,
@@ -105,11 +109,14 @@ impl DigestCommand {
                 let at = at(given);
                 preview(&app, id.unwrap_or_else(|| app.slot_at(at)), at, &out, output).await?;
             }
-            Self::Send { at: given, to: Some(to) } => {
+            Self::Send { at: given, to: Some(to), .. } => {
                 let reply = app.send_test_copy(at(given), &to).await?;
                 output.print(&json!({ "to": to.as_str(), "reply": reply }), || format!("A test copy went to {to}.\n"))?;
             }
-            Self::Send { at: given, to: None } => return send(&app, at(given), output).await,
+            Self::Send { at: given, to: None, force } => {
+                let preflight = if force { Preflight::Forced } else { Preflight::Heeded };
+                return send(&app, at(given), preflight, output).await;
+            }
             Self::List => list(&app, output).await?,
             Self::Show { id } => show(&app.status(id).await?, output)?,
             Self::Approve { id } => show(&app.approve_digest(id).await?, output)?,
@@ -154,11 +161,11 @@ async fn preview(app: &App, slot: Slot, at: Timestamp, out: &Path, output: Outpu
     })
 }
 
-async fn send(app: &Arc<App>, at: Timestamp, output: Output) -> Result<ExitCode, Failure> {
+async fn send(app: &Arc<App>, at: Timestamp, preflight: Preflight, output: Output) -> Result<ExitCode, Failure> {
     let stop = stop_signal();
     let progress = Arc::new(Progress::default());
     let mut watcher = None;
-    let sent = app.send_digest(at, &stop, &progress, |total| watcher = Some(tokio::spawn(watch(progress.clone(), total)))).await;
+    let sent = app.send_digest(at, preflight, &stop, &progress, |total| watcher = Some(tokio::spawn(watch(progress.clone(), total)))).await;
     if let Some(watcher) = watcher {
         watcher.abort();
     }

@@ -1,5 +1,6 @@
 //! `[mail]`: how mail leaves.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Mail {
     pub list_id: Option<String>,
     /// Keys that sign each mail (DKIM), in this order.
     pub dkim: Vec<DkimKey>,
+    /// The name server that is asked how this sender stands; without it those of this machine.
+    pub resolver: Option<SocketAddr>,
     /// What we call ourselves in EHLO; without it the host of `site.base_url`.
     pub hello: Option<String>,
     /// Connections of this process.
@@ -110,6 +113,7 @@ impl Default for Mail {
             postal_address: None,
             list_id: None,
             dkim: Vec::new(),
+            resolver: None,
             hello: None,
             connections: 10,
             rate_per_second: 0,

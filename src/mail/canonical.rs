@@ -31,8 +31,9 @@ pub(super) fn relaxed_field(field: &[u8], out: &mut Vec<u8>) {
 /// The hash of a body.
 ///
 /// In what `quoted` makes the one thing to be changed is a run of spaces, in the columns of a text: those are found at
-/// the speed of memory, and all between them is hashed where it stands. That is 4 us for 40 KB beside the 22 of SHA-256
-/// itself, where mail-auth, which looks at each byte, takes some 40. It is asked where more is to be done.
+/// the speed of memory, and all between them is hashed where it stands: with everything else but the key's own arithmetic
+/// that is 7 us for 40 KB beside the 22 of SHA-256, where mail-auth, which looks at each byte, takes 27
+/// (`cargo bench --bench signing`). It is asked where more is to be done.
 pub(super) fn relaxed_body_hash(body: &[u8]) -> Digest {
     let mut hash = Hash(Context::new(&SHA256));
     if !has_only_runs_of_spaces(body) {

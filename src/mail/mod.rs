@@ -7,6 +7,7 @@
 //! - `letter`: a mail, encoded once and filled per reader; a `draft` while it is written. `header` folds and encodes its header lines (RFC 5322,
 //!   RFC 2047), `quoted` its bodies (RFC 2045).
 //! - `dkim`: the signatures of a mail; `signing_key` the keys, `canonical` the form of a mail that they sign.
+//! - `standing`: what `dns` says of us; `inspection`: what a server and a reader see of a mail.
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them, `stuffing` included;
@@ -14,10 +15,12 @@
 
 mod canonical;
 mod dkim;
+mod dns;
 mod draft;
 mod envelope;
 mod fault;
 mod header;
+mod inspection;
 mod letter;
 mod mailbox;
 mod maildir;
@@ -26,6 +29,7 @@ mod reply;
 mod server;
 mod signing_key;
 mod smtp;
+mod standing;
 mod stream;
 mod stuffing;
 mod tls;
@@ -37,6 +41,8 @@ pub use dkim::make_key;
 pub use draft::TOKEN_LENGTH;
 pub use envelope::Envelope;
 pub use fault::ConnectFault;
+pub use inspection::Inspection;
+pub use inspection::inspect;
 pub use letter::Headers;
 pub use letter::Letter;
 pub use letter::Recipient;
@@ -48,6 +54,12 @@ pub use reply::Stage;
 pub use reply::outcome_of;
 pub use server::Timeouts;
 pub use signing_key::Algorithm;
+pub use standing::Bounces;
+pub use standing::DkimStanding;
+pub use standing::DmarcStanding;
+pub use standing::Spf;
+pub use standing::Standing;
+pub use standing::standing;
 pub use transport::Connection;
 pub use transport::InvalidTransport;
 pub use transport::Transport;

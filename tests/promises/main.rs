@@ -16,5 +16,6 @@ mod picking;
 mod relays;
 mod schedule;
 mod signing;
+mod standing;
 mod support;
 mod votes;

@@ -17,6 +17,7 @@ use verdicts::app::digests::Sent;
 use verdicts::app::document::Catalogue;
 use verdicts::app::document::Format;
 use verdicts::app::people::ImportTerms;
+use verdicts::app::preflight::Preflight;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
 use verdicts::domain::slot::Slot;
@@ -145,7 +146,7 @@ impl House {
     /// `digest send` now.
     pub async fn send_digest(&self) -> Sent {
         let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::default()));
-        self.app.send_digest(self.app.now(), &stop, &progress, |_| {}).await.expect("sent")
+        self.app.send_digest(self.app.now(), Preflight::Heeded, &stop, &progress, |_| {}).await.expect("sent")
     }
 
     /// Runs the deliver role until `done` says so.

@@ -1,0 +1,269 @@
+//! How a sender stands with the world: what DNS says of its domains, judged as mail servers judge it.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+
+use mail_auth::Parameters;
+use mail_auth::SpfResult;
+use mail_auth::common::parse::TxtRecordParser;
+use mail_auth::common::verify::DomainKey;
+use mail_auth::dmarc::Alignment;
+use mail_auth::dmarc::Dmarc;
+use mail_auth::spf::verify::SpfParameters;
+
+use super::dkim::KeyRecord;
+use super::dns::Answer;
+use super::dns::Dns;
+
+/// What DNS says of a sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Who may send for the return path's domain.
+    pub spf: Spf,
+    /// Each key, in the order of the settings.
+    pub dkim: Vec<(KeyRecord, DkimStanding)>,
+    /// What is to be done with mail that is not from the domain of `From`.
+    pub dmarc: DmarcStanding,
+    /// Whether bounces have somewhere to go.
+    pub bounces: Bounces,
+}
+
+/// SPF (RFC 7208).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spf {
+    /// A record that names some.
+    Some,
+    /// One that names everybody (`+all`).
+    Everybody,
+    /// One that names nobody (`v=spf1 -all`).
+    Nobody,
+    /// No record.
+    Missing,
+    /// One that servers give up on (permerror), in words.
+    Broken(String),
+    /// DNS does not say.
+    Unknown(String),
+}
+
+/// A DKIM record against our key (RFC 6376 3.6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DkimStanding {
+    /// It is ours.
+    Ours,
+    /// It is ours, and says that it is only being tried out (`t=y`).
+    Testing,
+    /// No record.
+    Missing,
+    /// It takes the key back (an empty `p=`).
+    Revoked,
+    /// It is another key's.
+    Others,
+    /// It cannot be used, in words.
+    Broken(String),
+    /// DNS does not say.
+    Unknown(String),
+}
+
+/// DMARC (RFC 7489).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DmarcStanding {
+    /// A record.
+    Found {
+        /// The domain whose record it is: that of `From`, or the one that belongs to.
+        domain: String,
+        /// What is asked for mail that fails: `none`, `quarantine`, `reject`.
+        policy: &'static str,
+        /// Whether a key of ours stands for `From`.
+        dkim_aligned: bool,
+        /// Whether the return path does.
+        spf_aligned: bool,
+    },
+    /// No record.
+    Missing,
+    /// One that counts as none, in words.
+    Broken(String),
+    /// DNS does not say.
+    Unknown(String),
+}
+
+/// Where bounces go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bounces {
+    /// The domain has mail servers.
+    Somewhere,
+    /// It has none, but an address, which counts as one (RFC 5321 5.1).
+    Address,
+    /// It says that it takes no mail (RFC 7505).
+    Refused,
+    /// It has neither.
+    Nowhere,
+    /// DNS does not say.
+    Unknown(String),
+}
+
+/// Looks up how a sender stands: the domain of `From`, the return path, our keys. `server` is asked, or those of this
+/// machine. Takes some seconds at most, also where nobody answers.
+pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, server: Option<SocketAddr>) -> Standing {
+    let bounce_domain = return_path.rsplit_once('@').map_or(return_path, |(_, domain)| domain);
+    let unknown = |why: String, keys: Vec<KeyRecord>| Standing {
+        spf: Spf::Unknown(why.clone()),
+        dkim: keys.into_iter().map(|key| (key, DkimStanding::Unknown(why.clone()))).collect(),
+        dmarc: DmarcStanding::Unknown(why.clone()),
+        bounces: Bounces::Unknown(why),
+    };
+    let dns = match Dns::open(server) {
+        Ok(dns) => dns,
+        Err(why) => return unknown(why, keys),
+    };
+    if let Some(why) = dns.isolation(from).await {
+        return unknown(why, keys);
+    }
+    let look_up = |key: KeyRecord| {
+        let dns = dns.clone();
+        tokio::spawn(async move {
+            let standing = dkim(&dns, &key).await;
+            (key, standing)
+        })
+    };
+    // All at once: one name server that is silent costs its patience once.
+    let looked_up: Vec<_> = keys.into_iter().map(look_up).collect();
+    let (spf, bounces) = tokio::join!(spf(&dns, bounce_domain, return_path), bounces(&dns, bounce_domain));
+    let mut dkim = Vec::new();
+    for key in looked_up {
+        dkim.extend(key.await.ok());
+    }
+    let dmarc = dmarc(&dns, from, bounce_domain, &dkim).await;
+    Standing { spf, dkim, dmarc, bounces }
+}
+
+async fn spf(dns: &Dns, domain: &str, return_path: &str) -> Spf {
+    let texts = match dns.texts(domain).await {
+        Answer::Found(texts) => texts,
+        Answer::Absent => return Spf::Missing,
+        Answer::Unknown(why) => return Spf::Unknown(why),
+    };
+    let is_spf = |text: &&String| text.to_ascii_lowercase().split(' ').next() == Some("v=spf1");
+    let records: Vec<_> = texts.iter().filter(is_spf).collect();
+    let [record] = records[..] else {
+        return if records.is_empty() {
+            Spf::Missing
+        } else {
+            Spf::Broken(format!("there are {} of them, and only one may be", records.len()))
+        };
+    };
+    if record.to_ascii_lowercase().split_whitespace().eq(["v=spf1", "-all"]) {
+        return Spf::Nobody;
+    }
+    // mail-auth takes slips like "ipv4:" for what was meant; the servers that matter do not.
+    if let Some(term) = record.split_whitespace().skip(1).find(|term| !is_spf_term(term)) {
+        return Spf::Broken(format!("{term:?} is no term of SPF"));
+    }
+    // A stranger's address, so that each term is looked at to the end.
+    let stranger = IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1));
+    let question = SpfParameters::verify_mail_from(stranger, domain, domain, return_path);
+    match dns.authenticator().verify_spf(Parameters::new(question)).await.result() {
+        SpfResult::Pass => Spf::Everybody,
+        SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => Spf::Some,
+        SpfResult::None => Spf::Missing,
+        SpfResult::TempError => Spf::Unknown(format!("DNS did not answer to all that the SPF record of {domain} asks for")),
+        SpfResult::PermError => {
+            Spf::Broken("a term in it cannot be read, it includes a record that is not there, or takes more than ten look-ups".into())
+        }
+    }
+}
+
+/// A mechanism, or a modifier, which may be one that nobody knows (RFC 7208 4.6.1 and 12).
+fn is_spf_term(term: &str) -> bool {
+    let term = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
+    let name = term.split([':', '/']).next().unwrap_or_default();
+    ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"].contains(&name) || name.contains('=')
+}
+
+async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
+    let texts = match dns.texts(&key.name).await {
+        Answer::Found(texts) => texts,
+        Answer::Absent => return DkimStanding::Missing,
+        Answer::Unknown(why) => return DkimStanding::Unknown(why),
+    };
+    let [text] = &texts[..] else {
+        return DkimStanding::Broken(format!("there are {} records at {}, and only one may be", texts.len(), key.name));
+    };
+    let same = |name| tag(text, name) == tag(&key.value, name);
+    match tag(text, "p") {
+        None => DkimStanding::Broken("it names no key (p=)".into()),
+        Some(public) if public.is_empty() => DkimStanding::Revoked,
+        Some(_) if !same("p") => DkimStanding::Others,
+        // RFC 6376 3.6.1: without k= it is RSA.
+        Some(_) if tag(text, "k").unwrap_or_else(|| "rsa".into()) != tag(&key.value, "k").unwrap_or_default() => {
+            DkimStanding::Broken("it says another kind of key (k=)".into())
+        }
+        Some(_) if tag(text, "h").is_some_and(|hashes| !hashes.split(':').any(|hash| hash == "sha256")) => {
+            DkimStanding::Broken("it does not take SHA-256 (h=)".into())
+        }
+        Some(_) if DomainKey::parse(text.as_bytes()).is_err() => DkimStanding::Broken("it cannot be read".into()),
+        Some(_) if tag(text, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "y")) => DkimStanding::Testing,
+        Some(_) => DkimStanding::Ours,
+    }
+}
+
+/// A tag's value (RFC 6376 3.2), without white space.
+fn tag(record: &str, name: &str) -> Option<String> {
+    let tags = record.split(';').filter_map(|tag| tag.split_once('='));
+    let mut values = tags.filter(|(known, _)| known.trim() == name).map(|(_, value)| value);
+    values.next().map(|value| value.split_whitespace().collect())
+}
+
+async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[(KeyRecord, DkimStanding)]) -> DmarcStanding {
+    let organization = organization(from);
+    for domain in if organization == from { vec![from] } else { vec![from, organization] } {
+        let texts = match dns.texts(&format!("_dmarc.{domain}")).await {
+            Answer::Found(texts) => texts,
+            Answer::Absent => continue,
+            Answer::Unknown(why) => return DmarcStanding::Unknown(why),
+        };
+        let records: Vec<_> = texts.iter().filter(|text| text.trim_start().starts_with("v=DMARC1")).collect();
+        let record = match records[..] {
+            [] => continue,
+            [record] => record,
+            _ => return DmarcStanding::Broken(format!("there are {} of them at _dmarc.{domain}, so none counts", records.len())),
+        };
+        let Ok(parsed) = Dmarc::parse(record.as_bytes()) else {
+            return DmarcStanding::Broken(format!("the one at _dmarc.{domain} cannot be read"));
+        };
+        // For a subdomain that has no record of its own there may be another policy.
+        let asked = (domain != from).then(|| tag(record, "sp")).flatten().or_else(|| tag(record, "p"));
+        let policy = match asked.as_deref() {
+            Some("reject") => "reject",
+            Some("quarantine") => "quarantine",
+            _ => "none",
+        };
+        let aligned =
+            |other: &str, how: &Alignment| other == from || *how == Alignment::Relaxed && self::organization(other) == organization;
+        return DmarcStanding::Found {
+            domain: domain.into(),
+            policy,
+            dkim_aligned: keys.iter().any(|(key, _)| aligned(&key.domain, &parsed.adkim)),
+            spf_aligned: aligned(bounce_domain, &parsed.aspf),
+        };
+    }
+    DmarcStanding::Missing
+}
+
+/// The domain that somebody registered, by the public suffix list (RFC 7489 3.2).
+fn organization(domain: &str) -> &str {
+    psl::domain_str(domain).unwrap_or(domain)
+}
+
+async fn bounces(dns: &Dns, domain: &str) -> Bounces {
+    match dns.exchanges(domain).await {
+        Answer::Found(servers) if servers.iter().all(String::is_empty) => Bounces::Refused,
+        Answer::Found(_) => Bounces::Somewhere,
+        Answer::Unknown(why) => Bounces::Unknown(why),
+        Answer::Absent => match dns.has_address(domain).await {
+            Answer::Found(()) => Bounces::Address,
+            Answer::Absent => Bounces::Nowhere,
+            Answer::Unknown(why) => Bounces::Unknown(why),
+        },
+    }
+}

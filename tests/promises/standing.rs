@@ -1,0 +1,283 @@
+//! `doctor` and the look before a send: what DNS says of us, asked over the wire of a small name server.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use verdicts::domain::digest::DigestState;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::catalogue::small;
+use crate::support::dns::NameServer;
+use crate::support::house::START;
+use crate::support::on_both;
+
+const AT: &str = "2026-11-24T08:00:00Z";
+const DOMAIN: &str = "verdicts.example";
+
+/// A program that would really send, its name server, and its relay.
+struct Sender {
+    _place: Place,
+    program: Program,
+    dns: NameServer,
+    relay: SmtpSink,
+    /// Where the record of its key stands, and what it should say.
+    record: (String, String),
+}
+
+impl Sender {
+    /// One whose DNS is as it should be, with a digest to send and somebody to send it to.
+    async fn ready(place: Place) -> Self {
+        let (dns, relay) = (NameServer::start().await, SmtpSink::start(Script::accept_all()).await);
+        let program = Program::set_up(&place);
+        let made = program.run(&["--json", "keys", "dkim", "--out", "key.pem", "--domain", DOMAIN, "--selector", "s1"]).good().json();
+        let text = |key: &str| made[key].as_str().expect("a text").to_owned();
+        let key = format!("[{{ domain = \"{DOMAIN}\", selector = \"s1\", key_file = \"key.pem\" }}]");
+        let program = program
+            .with("VERDICTS_MAIL__TRANSPORT", &relay.url())
+            .with("VERDICTS_MAIL__FROM", &format!("News <news@{DOMAIN}>"))
+            .with("VERDICTS_MAIL__RESOLVER", &dns.address())
+            .with("VERDICTS_MAIL__DKIM", &key)
+            .with("VERDICTS_MAIL__POSTAL_ADDRESS", "1 Example Street")
+            .with("VERDICTS_SITE__BASE_URL", &format!("https://{DOMAIN}"));
+        dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").text(&text("name"), &text("value"));
+        dns.text(&format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=reject").exchange(DOMAIN, "mx.verdicts.example");
+        program.write("c.toml", small(5, START.parse().expect("a moment")));
+        program.write("l.csv", "email\nada@example.org\n");
+        program.run(&["catalog", "import", "c.toml"]).good();
+        program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+        Self { _place: place, program, dns, relay, record: (text("name"), text("value")) }
+    }
+
+    fn with(self, name: &str, value: &str) -> Self {
+        Self { program: self.program.with(name, value), ..self }
+    }
+
+    fn doctor_says(&self, what: &str, level: &str, words: &[&str]) {
+        doctor_says(&self.program, what, level, words);
+    }
+
+    /// Whether the digest was stopped with that word, and nothing went out.
+    fn is_stopped(&self, word: &str) {
+        let said = self.program.run(&["digest", "send", "--at", AT]).refused(&["is not sent", "--force", word]);
+        assert_eq!(self.relay.mails(), 0, "{said}");
+        let shown = self.program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
+        assert_eq!((&shown["state"], &shown["recipients"]), (&"approved".into(), &0.into()));
+    }
+
+    fn is_sent(&self) -> String {
+        let said = self.program.run(&["--json", "digest", "send", "--at", AT]).good();
+        assert_eq!((said.json()["state"].as_str(), self.relay.mails()), (Some("sent"), 1), "{said:?}");
+        said.err
+    }
+}
+
+/// What `doctor` says of that: level and words.
+fn finding(program: &Program, what: &str) -> (String, String) {
+    let said = program.run(&["--json", "doctor"]).json();
+    let findings = said["findings"].as_array().expect("a list");
+    let found = findings.iter().find(|finding| finding["what"] == what).unwrap_or_else(|| panic!("{what} in {said}"));
+    let text = |key: &str| found[key].as_str().expect("a text").to_owned();
+    (text("level"), text("words"))
+}
+
+fn doctor_says(program: &Program, what: &str, level: &str, words: &[&str]) {
+    let (found, said) = finding(program, what);
+    assert!(found == level && words.iter().all(|word| said.contains(word)), "{what} is {found}: {said}");
+}
+
+on_both! {
+    async fn a_sender_in_order_is_told_so_and_sends(place) {
+        let sender = Sender::ready(place).await;
+        let said = sender.program.run(&["--json", "doctor"]).json();
+        let faults: Vec<&Value> = said["findings"].as_array().expect("a list").iter().filter(|found| found["level"] == "fault").collect();
+        assert!(faults.is_empty(), "{faults:?}");
+        sender.doctor_says("spf", "good", &[DOMAIN]);
+        sender.doctor_says("dkim", "good", &["s1._domainkey"]);
+        sender.doctor_says("dmarc", "good", &["reject"]);
+        sender.doctor_says("return_path", "good", &[DOMAIN]);
+        sender.doctor_says("transport", "good", &["127.0.0.1"]);
+        let warned = sender.is_sent();
+        assert!(!warned.contains("before sending"), "{warned}");
+    }
+
+    async fn a_fault_that_servers_punish_stops_a_send_until_it_is_mended_or_forced(place) {
+        let sender = Sender::ready(place).await;
+        sender.dns.forget(&sender.record.0);
+        sender.is_stopped("s1._domainkey");
+        sender.is_stopped("s1._domainkey");
+        sender.program.run(&["digest", "send", "--at", AT, "--to", "editor@example.org"]).good();
+        assert_eq!(sender.relay.mails(), 1, "a test copy is how one looks at what is wrong");
+        let forced = sender.program.run(&["--json", "digest", "send", "--at", AT, "--force"]).good().json();
+        assert_eq!((forced["state"].as_str(), sender.relay.mails()), (Some("sent"), 2));
+    }
+
+    async fn what_was_mended_is_sent(place) {
+        let sender = Sender::ready(place).await;
+        sender.dns.forget(DOMAIN).text(DOMAIN, "v=spf1 -all").exchange(DOMAIN, "mx.verdicts.example");
+        sender.is_stopped("nobody sends");
+        sender.dns.forget(DOMAIN).text(DOMAIN, "v=spf1 ip4:198.51.100.7 ~all").exchange(DOMAIN, "mx.verdicts.example");
+        sender.is_sent();
+    }
+
+    async fn the_clock_publishes_once_a_fault_is_mended(place) {
+        let (dns, relay) = (NameServer::start().await, SmtpSink::start(Script::accept_all()).await);
+        dns.text(DOMAIN, "v=spf1 -all");
+        let (resolver, url) = (dns.address().parse().ok(), relay.url());
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = url;
+            settings.mail.resolver = resolver;
+            settings.site.base_url = "https://verdicts.example".parse().expect("an address");
+        })
+        .await;
+        house.stock_small().await;
+        house.enlist("reader", 2).await;
+        house.set_clock("2026-11-24T08:00:00Z");
+        house.app.tick().await.expect("a tick");
+        house.set_clock("2026-11-24T09:00:00Z");
+        for _ in 0..3 {
+            house.app.tick().await.expect("a tick");
+            let digest = house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest");
+            assert_eq!(digest.state, DigestState::Approved);
+            house.wait(TimeDelta::minutes(1));
+        }
+        dns.forget(DOMAIN).text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").exchange(DOMAIN, "mx.verdicts.example");
+        house.app.tick().await.expect("a tick");
+        let digest = house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest");
+        assert_eq!((digest.state, digest.recipients), (DigestState::Sending, 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
+    let place = Place::sqlite();
+    let sender = Sender::ready(place).await;
+    let key = sender.record.clone();
+    let with_exchange = || sender.dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example");
+
+    for (record, level, word) in [
+        ("v=spf1 -all", "fault", "nobody"),
+        ("v=spf1 +all", "advice", "everybody"),
+        ("v=spf1 include:nowhere.example -all", "fault", "broken"),
+        ("v=spf1 ipv4:198.51.100.7 -all", "fault", "ipv4:198.51.100.7"),
+        ("v=spf1 a:verdicts.example/24 mx ip6:2001:db8::/32 known=unknown -all", "good", "who may send"),
+        ("some other text", "advice", "no SPF record"),
+    ] {
+        with_exchange().text(DOMAIN, record);
+        sender.doctor_says("spf", level, &[DOMAIN, word]);
+    }
+    with_exchange().text(DOMAIN, "v=spf1 mx -all").text(DOMAIN, "v=spf1 -all");
+    sender.doctor_says("spf", "fault", &["2 of them"]);
+    // RFC 7208 4.6.4: ten look-ups at the most.
+    let eleven: String = (0..11).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
+    for n in 0..11 {
+        sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ip4:198.51.100.8 ?all");
+    }
+    with_exchange().text(DOMAIN, &format!("v=spf1 {eleven}-all"));
+    sender.doctor_says("spf", "fault", &["ten look-ups"]);
+
+    let other = key.1.replacen("p=MII", "p=MIJ", 1);
+    for (record, level, word) in [
+        (other.as_str(), "fault", "another key"),
+        ("v=DKIM1; k=rsa; p=", "fault", "takes the key back"),
+        ("v=DKIM1; k=rsa", "fault", "no key"),
+        (&format!("{}; t=y", key.1), "advice", "t=y"),
+        (&format!("{}; h=sha1", key.1), "fault", "SHA-256"),
+        (&key.1.replace("k=rsa", "k=ed25519"), "fault", "k="),
+        (&key.1.replace("; ", ";\t"), "good", "our key"),
+    ] {
+        sender.dns.forget(&key.0).text(&key.0, record);
+        sender.doctor_says("dkim", level, &["s1._domainkey", word]);
+    }
+    sender.dns.forget(&key.0);
+    sender.doctor_says("dkim", "fault", &["no TXT record", "keys dkim", "v=DKIM1"]);
+
+    let dmarc = format!("_dmarc.{DOMAIN}");
+    sender.dns.forget(&dmarc);
+    sender.doctor_says("dmarc", "advice", &["no record", "v=DMARC1"]);
+    sender.dns.text(&dmarc, "v=DMARC1; p=none").text(&dmarc, "v=DMARC1; p=reject");
+    sender.doctor_says("dmarc", "advice", &["2 of them"]);
+
+    sender.dns.forget(DOMAIN);
+    sender.doctor_says("return_path", "fault", &[DOMAIN, "neither", "mail.return_path"]);
+    sender.dns.address_of(DOMAIN);
+    sender.doctor_says("return_path", "advice", &["only an address"]);
+    sender.dns.exchange(DOMAIN, "");
+    sender.doctor_says("return_path", "fault", &["takes no mail"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alignment_is_judged_strictly_and_relaxed() {
+    let place = Place::sqlite();
+    let sender = Sender::ready(place).await.with("VERDICTS_MAIL__FROM", "news@weekly.verdicts.example");
+    let relaxed = finding(&sender.program, "dmarc");
+    assert!(relaxed.0 == "good" && relaxed.1.contains("verdicts.example asks for reject"), "{relaxed:?}");
+    let dmarc = "_dmarc.verdicts.example";
+    sender.dns.forget(dmarc).text(dmarc, "v=DMARC1; p=none; sp=quarantine; adkim=s");
+    sender.doctor_says("dmarc", "advice", &["quarantine", "only the return path"]);
+    let sender = sender.with("VERDICTS_MAIL__RETURN_PATH", "bounces@verdicts.example");
+    sender.dns.forget(dmarc).text(dmarc, "v=DMARC1; p=none; adkim=s; aspf=s");
+    sender.doctor_says("dmarc", "fault", &["neither", "weekly.verdicts.example"]);
+    let sender = sender.with("VERDICTS_MAIL__DKIM", "[]");
+    sender.doctor_says("dmarc", "advice", &["your relay signs"]);
+    sender.doctor_says("dkim", "advice", &["keys dkim"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dns_that_is_not_there_or_cut_off_is_a_warning_and_quick() {
+    let place = Place::sqlite();
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let silent = silent.local_addr().expect("an address").to_string();
+    let sender = Sender::ready(place).await.with("VERDICTS_MAIL__RESOLVER", &silent);
+    let began = Instant::now();
+    for what in ["spf", "dkim", "dmarc", "return_path"] {
+        sender.doctor_says(what, "advice", &["could not be looked at"]);
+    }
+    assert!(began.elapsed() < Duration::from_secs(60), "four looks, each within its patience: {:?}", began.elapsed());
+    let warned = sender.is_sent();
+    assert!(warned.contains("before sending") && warned.contains("could not be looked at"), "{warned}");
+
+    let sender = Sender::ready(Place::sqlite()).await;
+    sender.dns.forget("example").forget(DOMAIN).forget(&sender.record.0).forget(&format!("_dmarc.{DOMAIN}"));
+    sender.doctor_says("spf", "advice", &["do not even know of .example"]);
+    sender.is_sent();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_dmarc_a_long_list_is_not_sent_to() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    sender.dns.forget("_dmarc.verdicts.example");
+    let rows: String = (0..5_000).map(|n| format!("reader{n}@example.org\n")).collect();
+    sender.program.write("more.csv", format!("email\n{rows}"));
+    sender.program.run(&["subscribers", "import", "more.csv", "--consent", "x", "--confirmed"]).good();
+    sender.doctor_says("dmarc", "fault", &["5001 readers", "v=DMARC1"]);
+    sender.is_stopped("_dmarc.verdicts.example");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_tries_tls_and_login_of_the_relay() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let relay = SmtpSink::start(Script::accept_all().offers_starttls().requires_login("news", "hunter2")).await;
+    let through = |url: &str| sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", url);
+    doctor_says(&through(&relay.url_as("news", "hunter2")), "transport", "fault", &["certificate"]);
+    let trusted = format!("{}&tls_ca=ca.pem", relay.url_as("news", "hunter2"));
+    let certificate = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, relay.certificate().expect("a certificate"));
+    sender.program.write("ca.pem", format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"));
+    doctor_says(&through(&trusted), "transport", "good", &["STARTTLS, verified"]);
+    doctor_says(&through(&trusted.replace("hunter2", "wrong")), "transport", "fault", &["535"]);
+    doctor_says(&through(&sender.relay.url().replace("tls=none", "tls=required")), "transport", "fault", &["STARTTLS"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_are_not_https_stop_a_send_and_trying_out_is_never_stopped() {
+    let sender = Sender::ready(Place::sqlite()).await.with("VERDICTS_SITE__BASE_URL", "http://verdicts.example");
+    sender.is_stopped("not https");
+    let sender = Sender::ready(Place::sqlite()).await.with("VERDICTS_SITE__BASE_URL", "http://127.0.0.1:8080");
+    sender.dns.forget(DOMAIN);
+    sender.is_sent();
+}
