@@ -1,5 +1,7 @@
 //! `doctor` and the look before a send: what DNS says of us, asked over the wire of a small name server.
 
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -246,6 +248,52 @@ async fn dns_that_is_not_there_or_cut_off_is_a_warning_and_quick() {
     sender.dns.forget("example").forget(DOMAIN).forget(&sender.record.0).forget(&format!("_dmarc.{DOMAIN}"));
     sender.doctor_says("spf", "advice", &["do not even know of .example"]);
     sender.is_sent();
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+// On one thread, which is the one that is listened to.
+#[tokio::test]
+async fn the_clock_says_each_reason_once() {
+    let dns = NameServer::start().await;
+    dns.text(DOMAIN, "v=spf1 -all").exchange(DOMAIN, "mx.verdicts.example");
+    let resolver = dns.address().parse().ok();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = "smtp://127.0.0.1:1?tls=none".into();
+        settings.mail.resolver = resolver;
+        settings.site.base_url = "https://verdicts.example".parse().expect("an address");
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("reader", 2).await;
+    house.set_clock("2026-11-24T09:00:00Z");
+    let heard = Heard::default();
+    let writer = heard.clone();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
+    let said = async |times: usize| {
+        for _ in 0..times {
+            house.app.tick().await.expect("a tick");
+        }
+        let text = String::from_utf8(std::mem::take(&mut *heard.0.lock().expect("whole"))).expect("text");
+        text.lines().filter(|line| line.contains("not published")).map(String::from).collect::<Vec<_>>()
+    };
+    let first = said(3).await;
+    assert!(first.len() == 1 && first[0].contains("nobody sends"), "{first:?}");
+    dns.forget(DOMAIN).text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all");
+    let second = said(3).await;
+    assert!(second.len() == 1 && second[0].contains("return_path"), "{second:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
