@@ -1,0 +1,59 @@
+//! How fast the program delivers, against Postfix's own test programs in the same run:
+//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--databases NAMES] [--comparisons NS] [--connections NS]`.
+//!
+//! | part | measures |
+//! | --- | --- |
+//! | `rates` | mails a second over loopback, ledger on, against `smtp-source` |
+//! | `link` | the same over one connection on a link with 20 ms delay |
+//! | `signed` | processor time of a mail with two DKIM signatures, against `openssl speed rsa2048` |
+//! | `lists` | publishing, memory and rate from 1,000 to 1,000,000 readers |
+//! | `busy` | sign-ups and confirmation mails while a digest goes out |
+//!
+//! A mail's size comes of its digest: about 40 KB with five comparisons, 13 KB with one, than which there is none smaller.
+//! The peers send as many bytes. Each part prints a table for docs/performance.md. The program is driven from outside, by its commands and settings; the
+//! sink is Debian's `smtp-sink` (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its
+//! rounds. Needs postfix, openssl, and for `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
+
+#[path = "../../tests/promises/support/postgres.rs"]
+mod postgres;
+#[path = "../../tests/promises/support/smtp_sink.rs"]
+mod smtp_sink;
+
+mod busy;
+mod link;
+mod lists;
+mod peers;
+mod rates;
+mod signed;
+mod stock;
+mod wanted;
+
+use wanted::Wanted;
+
+fn main() {
+    let wanted = Wanted::from_arguments();
+    peers::must_be_installed();
+    println!("{}\n", peers::machine());
+    let mut stock = stock::Stock::new(&wanted);
+    if wanted.part("rates") {
+        rates::run(&wanted, &mut stock);
+    }
+    if wanted.part("link") {
+        link::run(&wanted, &mut stock);
+    }
+    if wanted.part("signed") {
+        signed::run(&wanted, &mut stock);
+    }
+    if wanted.part("lists") {
+        lists::run(&wanted, &mut stock);
+    }
+    if wanted.part("busy") {
+        busy::run(&wanted, &mut stock);
+    }
+}
+
+/// The middle one.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}

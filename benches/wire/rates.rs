@@ -1,0 +1,65 @@
+//! Mails a second over loopback, ledger on.
+
+use crate::median;
+use crate::peers::Sink;
+use crate::peers::smtp_source;
+use crate::stock::Database;
+use crate::stock::Sending;
+use crate::stock::Stock;
+use crate::wanted::Wanted;
+
+const READERS: usize = 100_000;
+
+pub fn run(wanted: &Wanted, stock: &mut Stock) {
+    let readers = wanted.readers.unwrap_or(READERS);
+    let databases: Vec<Database> = wanted.databases.iter().copied().filter(|database| stock.has(*database)).collect();
+    println!(
+        "## Mails a second\n\n{readers} readers, unsigned; median of {} rounds, in which all peers take turns. A command's time is",
+        wanted.rounds
+    );
+    println!("the whole of it: start, picking, publishing, sending, ending.\n");
+    println!("| bytes | connections | ledger | mails/s | smtp-source | ratio | while sending | publish | peak memory |");
+    println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for &comparisons in &wanted.comparisons {
+        for &connections in &wanted.connections {
+            compare(stock, &databases, readers, comparisons, connections, wanted.rounds);
+        }
+    }
+    println!();
+}
+
+fn compare(stock: &mut Stock, databases: &[Database], readers: usize, comparisons: usize, connections: usize, rounds: usize) {
+    let mut sent: Vec<Vec<Sending>> = databases.iter().map(|_| Vec::new()).collect();
+    let (mut source, mut bytes) = (Vec::new(), 0);
+    for _ in 0..rounds {
+        for (database, sent) in databases.iter().zip(&mut sent) {
+            let sink = Sink::start();
+            let place = stock.place(*database, readers).with_relay("127.0.0.1", sink.port, connections);
+            bytes = place.bring_digest_of(comparisons);
+            sent.push(place.send(readers));
+            stock.clear(place);
+        }
+        let sink = Sink::start();
+        source.push(readers as f64 / smtp_source("127.0.0.1", sink.port, connections, readers, bytes).as_secs_f64());
+    }
+    let source = median(source);
+    for (database, sent) in databases.iter().zip(&sent) {
+        let of = |figure: fn(&Sending) -> f64| median(sent.iter().map(figure).collect());
+        let rate = readers as f64 / of(|sending| sending.took.as_secs_f64());
+        println!(
+            "| {bytes} | {connections} | {} | {rate:.0} | {source:.0} | **{:.2}** | {:.0} | {} | {:.1} MB |",
+            database.name(),
+            rate / source,
+            readers as f64 / of(|sending| sending.sending.as_secs_f64()),
+            published(sent),
+            of(|sending| sending.peak as f64) / 1024.0,
+        );
+    }
+}
+
+/// The median, marked where it is not the program's own word.
+pub fn published(sent: &[Sending]) -> String {
+    let seconds = median(sent.iter().map(|sending| sending.publish.as_secs_f64()).collect());
+    let mark = if sent.iter().all(|sending| sending.publish_is_logged) { "" } else { " (start and picking too)" };
+    format!("{seconds:.2} s{mark}")
+}

@@ -1,0 +1,321 @@
+//! Databases full of readers, made once and copied for each run, and the program on one of them.
+
+use std::collections::HashMap;
+use std::io::BufReader;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::postgres;
+use crate::postgres::Cluster;
+use crate::wanted::Wanted;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_verdicts");
+
+/// A server as Debian sets it up: what is committed is on the disk.
+const SETTINGS: &str = "\
+fsync = on
+synchronous_commit = on
+full_page_writes = on
+wal_level = replica
+shared_buffers = '256MB'
+max_wal_size = '2GB'
+checkpoint_timeout = '5min'
+autovacuum = on
+";
+
+/// The ledger's database, and what a power cut may cost there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Database {
+    SqliteFull,
+    SqliteRelaxed,
+    PostgresFull,
+    PostgresRelaxed,
+}
+
+impl Database {
+    pub const ALL: [Self; 4] = [Self::SqliteFull, Self::SqliteRelaxed, Self::PostgresFull, Self::PostgresRelaxed];
+
+    pub fn named(name: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|database| database.name() == name)
+            .unwrap_or_else(|| panic!("{name} is no database; known are {}", Self::ALL.map(Self::name).join(", ")))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SqliteFull => "sqlite-full",
+            Self::SqliteRelaxed => "sqlite-relaxed",
+            Self::PostgresFull => "postgres-full",
+            Self::PostgresRelaxed => "postgres-relaxed",
+        }
+    }
+
+    pub fn is_postgres(self) -> bool {
+        matches!(self, Self::PostgresFull | Self::PostgresRelaxed)
+    }
+
+    fn durability(self) -> &'static str {
+        if matches!(self, Self::SqliteFull | Self::PostgresFull) { "full" } else { "relaxed" }
+    }
+}
+
+/// The databases of this run, on the disk that `TMPDIR` is on.
+pub struct Stock {
+    templates: HashMap<(bool, usize), Template>,
+    cluster: Option<Cluster>,
+    folder: tempfile::TempDir,
+}
+
+struct Template {
+    file: PathBuf,
+    url: String,
+}
+
+impl Stock {
+    pub fn new(wanted: &Wanted) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(folder.path(), open).expect("opened");
+        let needs_cluster = wanted.databases.iter().any(|database| database.is_postgres());
+        let cluster = if needs_cluster { postgres::another(SETTINGS, Some(folder.path())) } else { None };
+        Self { templates: HashMap::new(), cluster, folder }
+    }
+
+    /// Whether it can be had here.
+    pub fn has(&self, database: Database) -> bool {
+        !database.is_postgres() || self.cluster.is_some()
+    }
+
+    /// A database with so many readers, and no catalogue.
+    pub fn place(&mut self, database: Database, readers: usize) -> Place {
+        let key = (database.is_postgres(), readers);
+        if !self.templates.contains_key(&key) {
+            let template = self.prepare(database, readers);
+            self.templates.insert(key, template);
+        }
+        let place = self.copy(database, &self.templates[&key]);
+        // So that the copying does not go on beneath what is measured.
+        let _ = Command::new("sync").status();
+        place
+    }
+
+    fn prepare(&self, database: Database, readers: usize) -> Template {
+        let place = self.empty(database);
+        place.run(&["migrate"]);
+        let csv = place.dir.path().join("readers.csv");
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&csv).expect("a file"));
+        writeln!(file, "email").expect("written");
+        (0..readers).for_each(|n| writeln!(file, "reader{n}@example.org").expect("written"));
+        file.flush().expect("written");
+        let began = Instant::now();
+        place.run(&["subscribers", "import", "readers.csv", "--consent", "benchmark", "--confirmed"]);
+        let took = began.elapsed().as_secs_f64();
+        eprintln!("{readers} readers imported into {} in {took:.1} s", if database.is_postgres() { "PostgreSQL" } else { "SQLite" });
+        std::fs::remove_file(csv).expect("removed");
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| database.is_postgres()) {
+            cluster.query("checkpoint");
+        }
+        let url = place.url.clone();
+        Template { file: place.dir.keep().join("verdicts.db"), url }
+    }
+
+    fn empty(&self, database: Database) -> Place {
+        let dir = tempfile::tempdir_in(self.folder.path()).expect("a folder");
+        let url = match &self.cluster {
+            Some(cluster) if database.is_postgres() => cluster.fresh_database(),
+            _ => format!("sqlite:{}/verdicts.db", dir.path().display()),
+        };
+        Place::new(dir, url, database)
+    }
+
+    fn copy(&self, database: Database, template: &Template) -> Place {
+        let dir = tempfile::tempdir_in(self.folder.path()).expect("a folder");
+        let url = match &self.cluster {
+            Some(cluster) if database.is_postgres() => cluster.copy_of(&template.url),
+            _ => {
+                for ending in ["db", "db-wal"] {
+                    let (from, to) = (template.file.with_extension(ending), dir.path().join(format!("verdicts.{ending}")));
+                    assert!(!from.exists() || std::fs::copy(from, to).is_ok(), "copied");
+                }
+                format!("sqlite:{}/verdicts.db", dir.path().display())
+            }
+        };
+        Place::new(dir, url, database)
+    }
+
+    /// Takes a database away.
+    pub fn clear(&self, place: Place) {
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| place.url.starts_with("postgres")) {
+            cluster.drop_database(&place.url);
+        }
+    }
+}
+
+/// The program on one database.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub url: String,
+    variables: Vec<(String, String)>,
+}
+
+/// What one send cost.
+pub struct Sending {
+    /// From starting the command to its end.
+    pub took: Duration,
+    /// From `digest published` in its log to its end.
+    pub sending: Duration,
+    /// As its log says (`took_ms`), or else from the start of the command: to open, pick, render and publish.
+    pub publish: Duration,
+    pub publish_is_logged: bool,
+    /// User and system time of the process.
+    pub cpu: Duration,
+    /// KiB.
+    pub peak: u64,
+}
+
+impl Place {
+    fn new(dir: tempfile::TempDir, url: String, database: Database) -> Self {
+        let place = Self { dir, url: url.clone(), variables: Vec::new() };
+        place
+            .with("VERDICTS_DATABASE__URL", &url)
+            .with("VERDICTS_DATABASE__DURABILITY", database.durability())
+            .with("VERDICTS_SITE__SECRET", "a secret for benchmarks only")
+            .with("VERDICTS_LOG", "warn,verdicts=info")
+            .with("VERDICTS_MAIL__FROM", "Ship or Skip <news@example.org>")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// A relay on that port of that address.
+    pub fn with_relay(self, address: &str, port: u16, connections: usize) -> Self {
+        self.with("VERDICTS_MAIL__TRANSPORT", &format!("smtp://{address}:{port}?tls=none"))
+            .with("VERDICTS_MAIL__CONNECTIONS", &connections.to_string())
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command to its end; what it printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the program");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Brings a catalogue for a digest of so many comparisons; answers how many bytes the mail has.
+    pub fn bring_digest_of(&self, comparisons: usize) -> usize {
+        std::fs::write(self.dir.path().join("catalogue.toml"), catalogue(comparisons)).expect("written");
+        self.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]);
+        self.run(&["digest", "preview", "--out", "."]);
+        std::fs::metadata(self.dir.path().join("digest.eml")).expect("a mail").len() as usize
+    }
+
+    /// `digest send`, watched.
+    pub fn send(&self, readers: usize) -> Sending {
+        let began = Instant::now();
+        let mut child = self.command(&["digest", "send", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (mut cpu, mut peak) = (Duration::ZERO, 0);
+        let published = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| published_in(stderr));
+            (cpu, peak) = watch(&child);
+            reading.join().expect("read")
+        });
+        let ended = Instant::now();
+        let output = child.wait_with_output().expect("ended");
+        let sent: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(sent["deliveries"]["sent"].as_u64(), Some(readers as u64), "{sent}");
+        let (at, logged) = published.expect("it logs that the digest is published");
+        Sending {
+            took: ended - began,
+            sending: ended - at,
+            publish: logged.unwrap_or(at - began),
+            publish_is_logged: logged.is_some(),
+            cpu,
+            peak,
+        }
+    }
+}
+
+/// When the log said that the digest is published, and how long that took by its own word.
+fn published_in(stderr: impl std::io::BufRead) -> Option<(Instant, Option<Duration>)> {
+    let mut published = None;
+    for line in stderr.lines().map_while(Result::ok) {
+        if line.contains("digest published") {
+            let millis = line.split("took_ms=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+            published = Some((Instant::now(), millis.map(Duration::from_millis)));
+        }
+    }
+    published
+}
+
+/// Waits for the end of a process, without burying it; its processor time and its largest resident size (KiB).
+pub fn watch(child: &Child) -> (Duration, u64) {
+    let mut peak = 0;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        peak = peak.max(kibibytes(&status, "VmHWM:"));
+        // An ended process keeps its times until it is buried.
+        let (state, cpu) = times(child.id());
+        if state == 'Z' {
+            return (cpu, peak);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn kibibytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// State, and user and system time, of which Linux counts a hundred ticks a second (proc(5)).
+fn times(pid: u32) -> (char, Duration) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let ticks = |index: usize| fields[index].parse::<u64>().expect("a number");
+    (fields[0].chars().next().expect("a state"), Duration::from_millis(10 * (ticks(11) + ticks(12))))
+}
+
+/// So many comparisons of two tools each, with two reviews each.
+fn catalogue(comparisons: usize) -> String {
+    let review = |reviewer: &str, score: u32| {
+        let verdict = if score > 50 { "ship" } else { "skip" };
+        format!(
+            "[[tools.reviews]]\nreviewer = \"{reviewer}\"\nscore = {score}\nverdict = \"{verdict}\"\n\
+             take = \"It does one thing and leaves the rest to whoever comes next. I would wait.\"\n"
+        )
+    };
+    let tool = |slug: String, score: u32| {
+        format!(
+            "[[tools]]\nslug = \"{slug}\"\nname = \"Tool {slug}\"\ncategory = \"Data\"\ntagline = \"One thing\"\n\
+             description = \"It does one thing.\"\npricing = \"Free\"\nentry_price = \"Free\"\npublished_at = 2026-11-16T09:00:00Z\n{}{}",
+            review("Builder", score),
+            review("Skeptic", score / 2)
+        )
+    };
+    let comparison = |n: usize| {
+        format!(
+            "{}{}[[comparisons]]\nleft = \"t{n}-left\"\nright = \"t{n}-right\"\npublished_at = 2026-11-17T09:00:00Z\n",
+            tool(format!("t{n}-left"), 82),
+            tool(format!("t{n}-right"), 31)
+        )
+    };
+    (0..comparisons).map(comparison).collect()
+}

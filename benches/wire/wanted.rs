@@ -1,0 +1,52 @@
+//! What was asked for on the command line.
+
+use crate::stock::Database;
+
+/// The parts, and how much of each.
+pub struct Wanted {
+    parts: Vec<String>,
+    pub readers: Option<usize>,
+    pub rounds: usize,
+    pub databases: Vec<Database>,
+    /// In a digest: what its size is made of.
+    pub comparisons: Vec<usize>,
+    pub connections: Vec<usize>,
+}
+
+const PARTS: [&str; 5] = ["rates", "link", "signed", "lists", "busy"];
+
+impl Wanted {
+    pub fn from_arguments() -> Self {
+        let mut wanted = Self {
+            parts: Vec::new(),
+            readers: None,
+            rounds: 3,
+            databases: Database::ALL.to_vec(),
+            comparisons: vec![5, 1],
+            connections: vec![10, 20],
+        };
+        let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
+            match argument.as_str() {
+                "--readers" => wanted.readers = Some(number(&value())),
+                "--rounds" => wanted.rounds = number(&value()),
+                "--comparisons" => wanted.comparisons = value().split(',').map(number).collect(),
+                "--connections" => wanted.connections = value().split(',').map(number).collect(),
+                "--databases" => wanted.databases = value().split(',').map(Database::named).collect(),
+                part if PARTS.contains(&part) => wanted.parts.push(part.to_owned()),
+                other => panic!("{other} is not known; parts are {}", PARTS.join(", ")),
+            }
+        }
+        wanted
+    }
+
+    /// Without a part named, all are wanted.
+    pub fn part(&self, name: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|part| part == name)
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.replace('_', "").parse().unwrap_or_else(|_| panic!("{text:?} is not a number"))
+}
