@@ -1,6 +1,7 @@
 //! The life of a digest, by the clock and by hand.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::Outcome;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
+use crate::domain::due::DueTimes;
+use crate::domain::due::LONGEST_LEAD;
+use crate::domain::due::Pacing;
 use crate::domain::slot::Slot;
 use crate::mail::Envelope;
 use crate::mail::Recipient;
@@ -77,7 +81,11 @@ impl App {
     }
 
     async fn publish_if_due(&self, now: Timestamp) -> Result<(), Failure> {
-        for digest in self.storage.due_digests(now).await? {
+        let pacing = self.pacing();
+        for digest in self.storage.due_digests(now + LONGEST_LEAD).await? {
+            if pacing.publish_at(digest.send_at) > now {
+                continue;
+            }
             let late = now - digest.send_at;
             if late > delta(self.settings.schedule.catch_up) {
                 // Said for some minutes, not for ever: `digest list` keeps showing it as approved.
@@ -86,8 +94,10 @@ impl App {
                 }
                 continue;
             }
-            match self.publish(digest.slot, Preflight::Heeded).await {
-                Ok(Published::Nobody) if late < TimeDelta::minutes(5) => {
+            // Its own time, where it was approved after it: the clocks elsewhere may not show that one yet.
+            let send_at = self.storage.digest(digest.slot).await?.map_or(digest.send_at, |digest| digest.send_at);
+            match self.publish(digest.slot, Preflight::Heeded, |now| pacing.due_times(send_at, now)).await {
+                Ok(Published::Nobody) if (TimeDelta::zero()..TimeDelta::minutes(5)).contains(&late) => {
                     tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
                 }
                 Ok(_) => {}
@@ -116,8 +126,14 @@ impl App {
         Ok(made)
     }
 
-    /// Freezes an approved digest and makes its deliveries.
-    async fn publish(&self, slot: Slot, preflight: Preflight) -> Result<Published, Failure> {
+    /// `schedule.spread` and `schedule.local_time`.
+    fn pacing(&self) -> Pacing {
+        let schedule = &self.settings.schedule;
+        Pacing { spread: delta(schedule.spread), local_time: schedule.local_time, home: self.settings.site.timezone }
+    }
+
+    /// Freezes an approved digest and makes its deliveries, due as `due` says for that moment.
+    async fn publish(&self, slot: Slot, preflight: Preflight, due: impl FnOnce(Timestamp) -> DueTimes) -> Result<Published, Failure> {
         let mut picks = self.storage.picks(slot).await?;
         let sent = self.storage.sent_comparisons().await?;
         picks.retain(|pick| !sent.contains(&pick.comparison));
@@ -131,9 +147,11 @@ impl App {
         if preflight == Preflight::Heeded {
             self.preflight(slot, &rendered).await?;
         }
-        let published = self.storage.publish(&content, &rendered, self.now()).await?;
+        let (now, began) = (self.now(), Instant::now());
+        let published = self.storage.publish(&content, &rendered, &due(now), now).await?;
         if let Published::To(recipients) = published {
-            tracing::info!(%slot, recipients, subject = rendered.subject, "digest published");
+            let took_ms = began.elapsed().as_millis() as u64;
+            tracing::info!(%slot, recipients, took_ms, subject = rendered.subject, "digest published");
             self.ring();
         }
         Ok(published)
@@ -167,7 +185,7 @@ impl App {
         self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
         let mut nobody = false;
         if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
-            nobody = self.publish(slot, preflight).await? == Published::Nobody;
+            nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Published::Nobody;
         }
         let status = self.status(slot).await?;
         let words = match status.digest.state {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 
 use super::App;
 use super::Failure;
@@ -28,6 +29,8 @@ pub struct Origin<'a> {
     pub source: &'a str,
     /// The words of consent that were shown.
     pub shown: &'a str,
+    /// Whose clock the person lives by, if they said.
+    pub timezone: Option<Tz>,
     /// The client, which the record keeps cut to its network.
     pub client: Option<std::net::IpAddr>,
 }
@@ -52,6 +55,7 @@ impl App {
         let request = SignUp {
             email,
             name,
+            timezone: origin.timezone,
             shown: origin.shown,
             source: origin.source,
             network: network.as_deref(),

@@ -22,7 +22,8 @@ const KEPT: usize = 4;
 /// The confirmation mail stands under this number; digests under theirs.
 const CONFIRMATION: i64 = 0;
 
-/// A letter, and the date that all its copies carry (none: each its own).
+/// A letter, and the date that all its copies carry (none: each its own, when it was first due: a digest that goes out over
+/// a day must not look a day old where it arrives last).
 pub(crate) struct Ready {
     pub letter: Letter,
     pub date: Option<Timestamp>,
@@ -62,9 +63,9 @@ impl App {
             DeliveryKind::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
             DeliveryKind::Digest => {
                 let frozen = self.storage.frozen_mail(id).await?;
-                let (rendered, date) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
+                let (rendered, _) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
                 let slot = Slot::from_id(id).ok_or_else(|| Failure::because(format!("Digest {id} belongs to no week.")))?;
-                Ready { letter: self.digest_letter(slot, &rendered), date: Some(date) }
+                Ready { letter: self.digest_letter(slot, &rendered), date: None }
             }
         };
         let ready = Arc::new(ready);

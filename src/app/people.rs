@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::io::Write;
 
+use chrono_tz::Tz;
+
 use super::App;
 use super::Failure;
 use super::joining::Origin;
@@ -109,6 +111,7 @@ impl App {
             hashes: self.secrets.address_hashes(&row.email),
             email: row.email,
             name: row.name,
+            timezone: row.timezone,
             source: row.source.unwrap_or_else(|| "import".into()),
             state,
             confirmed_at: row.confirmed_at.or_else(|| (state == SubscriberState::Active).then(|| self.now())),
@@ -119,7 +122,7 @@ impl App {
     pub async fn export_subscribers(&self, file: impl Write) -> Result<u64, Failure> {
         let fault = |error: &dyn std::fmt::Display| Failure::because(format!("The file cannot be written: {error}."));
         let mut writer = csv::Writer::from_writer(file);
-        writer.write_record(["email", "name", "confirmed_at", "source", "state"]).map_err(|error| fault(&error))?;
+        writer.write_record(["email", "name", "confirmed_at", "source", "state", "timezone"]).map_err(|error| fault(&error))?;
         let mut count = 0;
         let mut after = 0;
         loop {
@@ -134,6 +137,7 @@ impl App {
                     confirmed.as_deref().unwrap_or_default(),
                     listed.source.as_deref().unwrap_or_default(),
                     listed.subscriber.state.as_str(),
+                    listed.subscriber.timezone.map_or("", Tz::name),
                 ];
                 writer.write_record(fields).map_err(|error| fault(&error))?;
                 count += 1;
@@ -160,7 +164,7 @@ impl App {
 
     /// Signs somebody up by hand: they get the confirmation mail, as anybody does.
     pub async fn add_subscriber(&self, email: &EmailAddress, consent: &str) -> Result<SignedUp, Failure> {
-        self.sign_up(email, None, Origin { source: "operator", shown: consent, client: None }).await
+        self.sign_up(email, None, Origin { source: "operator", shown: consent, timezone: None, client: None }).await
     }
 
     /// Forgets somebody; what stays is a keyed hash on the suppression list. Doing it twice is doing it once.

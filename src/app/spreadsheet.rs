@@ -2,12 +2,14 @@
 
 use std::io::Read;
 
+use chrono_tz::Tz;
 use csv::ByteRecord;
 
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::address::is_noncharacter;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::subscriber::timezone;
 use crate::domain::to_millis;
 
 /// The longest field that is read, in bytes.
@@ -26,6 +28,8 @@ pub struct Row {
     pub source: Option<String>,
     /// `state`: how somebody stood where the file comes from.
     pub state: Option<SubscriberState>,
+    /// `timezone`, where it is an IANA name.
+    pub timezone: Option<Tz>,
 }
 
 /// A row that could not.
@@ -46,6 +50,7 @@ struct Columns {
     confirmed_at: Option<usize>,
     source: Option<usize>,
     state: Option<usize>,
+    timezone: Option<usize>,
 }
 
 /// A file of subscribers, read one row at a time: memory does not grow with it.
@@ -215,6 +220,7 @@ impl Columns {
             confirmed_at: find("confirmed_at"),
             source: find("source"),
             state: find("state"),
+            timezone: find("timezone"),
         })
     }
 
@@ -229,6 +235,7 @@ impl Columns {
             confirmed_at: text(record, self.confirmed_at)?.map(|text| moment(&text)).transpose()?,
             source: text(record, self.source)?,
             state: text(record, self.state)?.map(|text| text.parse()).transpose()?,
+            timezone: text(record, self.timezone)?.and_then(|text| timezone(&text)),
         })
     }
 }

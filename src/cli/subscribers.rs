@@ -29,7 +29,7 @@ use crate::storage::subscribers::SignedUp;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Subscribers {
-    /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state
+    /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state, timezone
     Import {
         /// The file, or - for standard input
         file: PathBuf,
@@ -188,6 +188,7 @@ fn listed_json(listed: &Listed) -> serde_json::Value {
         "email": listed.subscriber.email,
         "name": listed.subscriber.name,
         "state": listed.subscriber.state,
+        "timezone": listed.subscriber.timezone.map(chrono_tz::Tz::name),
         "created_at": moment(listed.created_at),
         "confirmed_at": listed.confirmed_at.map(moment),
         "source": listed.source,
@@ -214,12 +215,14 @@ fn show(person: &Person, output: Output) -> Result<(), Failure> {
         "email": person.subscriber.email,
         "name": person.subscriber.name,
         "state": person.subscriber.state,
+        "timezone": person.subscriber.timezone.map(chrono_tz::Tz::name),
         "consent": consents.last(),
         "earlier_consents": &consents[..consents.len().saturating_sub(1)],
         "history": history,
     });
     output.print(&json, || {
-        let mut text = format!("{}  {}\n", person.subscriber.email, person.subscriber.state);
+        let zone = person.subscriber.timezone.map(|zone| format!("  {zone}")).unwrap_or_default();
+        let mut text = format!("{}  {}{zone}\n", person.subscriber.email, person.subscriber.state);
         for consent in &person.consents {
             let (at, from) = (moment(consent.requested_at), consent.network.as_deref().unwrap_or("no network kept"));
             let confirmed = consent.confirmed_at.map_or_else(|| "not confirmed".into(), |at| format!("confirmed {}", moment(at)));

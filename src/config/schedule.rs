@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ConfigError;
 use super::days;
+use super::fault;
 use super::within;
 
 /// `[schedule]`
@@ -20,6 +21,11 @@ pub struct Schedule {
     /// A time missed by less than this is made up.
     #[serde(with = "humantime_serde")]
     pub catch_up: Duration,
+    /// Over how long a digest's mails become due, each reader at their own point of it.
+    #[serde(with = "humantime_serde")]
+    pub spread: Duration,
+    /// At the time of `send` by the reader's own clock, where their zone is known.
+    pub local_time: bool,
     /// Whether a person must approve a digest.
     pub approval: Approval,
 }
@@ -36,12 +42,24 @@ pub enum Approval {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { pick: "0 8 * * TUE".into(), send: "0 9 * * TUE".into(), catch_up: days(2), approval: Approval::Auto }
+        Self {
+            pick: "0 8 * * TUE".into(),
+            send: "0 9 * * TUE".into(),
+            catch_up: days(2),
+            spread: Duration::ZERO,
+            local_time: false,
+            approval: Approval::Auto,
+        }
     }
 }
 
 impl Schedule {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        within("schedule.catch_up", self.catch_up, Duration::ZERO)
+        within("schedule.catch_up", self.catch_up, Duration::ZERO)?;
+        // A longer one would reach into the next digest.
+        if self.spread > days(7) {
+            return fault("schedule.spread", "expected at most 7d");
+        }
+        Ok(())
     }
 }

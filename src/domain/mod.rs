@@ -2,12 +2,13 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
-//! [`delivery`], [`limits`], [`verp`].
+//! [`delivery`], [`due`], [`limits`], [`verp`].
 
 pub mod address;
 pub mod catalogue;
 pub mod delivery;
 pub mod digest;
+pub mod due;
 pub mod letter;
 pub mod limits;
 pub mod pick;

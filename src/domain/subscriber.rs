@@ -1,5 +1,7 @@
 //! People on the list.
 
+use chrono_tz::Tz;
+
 use super::named;
 
 named! {
@@ -41,6 +43,13 @@ pub struct Subscriber {
     pub name: Option<String>,
     /// Where they stand.
     pub state: SubscriberState,
+    /// Whose clock they live by, if they said.
+    pub timezone: Option<Tz>,
+}
+
+/// Reads an IANA name like `Europe/Berlin`; of anything else nothing is known, which is no fault: mail goes by the site's clock.
+pub fn timezone(text: &str) -> Option<Tz> {
+    text.trim().parse().ok()
 }
 
 /// What somebody agreed to, and how we know (GDPR Art. 7(1): the sender must be able to show it).

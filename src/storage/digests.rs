@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sqlx::QueryBuilder;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -11,6 +13,7 @@ use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
+use crate::domain::due::DueTimes;
 use crate::domain::from_millis;
 use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
@@ -81,7 +84,7 @@ impl Storage {
         stored(rows.into_iter().map(digest_from).collect())
     }
 
-    /// The approved digests whose time has come: at `send_at`, or when they were approved after it.
+    /// The approved digests whose time has come by `now`: at `send_at`, or when they were approved after it.
     pub async fn due_digests(&self, now: Timestamp) -> Result<Vec<Digest>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<DigestRow> = all!(
@@ -154,8 +157,8 @@ impl Storage {
         Ok(moved > 0)
     }
 
-    /// Publishes an approved digest: freezes what it says and makes one delivery for everybody on the list, at once.
-    pub async fn publish(&self, content: &Content, rendered: &Rendered, now: Timestamp) -> Result<Published, StorageError> {
+    /// Publishes an approved digest: freezes what it says and makes one delivery for everybody on the list, due as `due` has it.
+    pub async fn publish(&self, content: &Content, rendered: &Rendered, due: &DueTimes, now: Timestamp) -> Result<Published, StorageError> {
         let frozen = serde_json::to_string(content).map_err(|error| StorageError::Stored(error.to_string()))?;
         let (id, millis) = (content.slot.id(), now.timestamp_millis());
         let mut tx = self.begin().await?;
@@ -173,13 +176,7 @@ impl Storage {
         if published == 0 {
             return Ok(Published::NotApproved);
         }
-        let recipients = execute!(
-            tx,
-            "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
-             select $1, id, 'digest', 'queued', $2, $2 from subscribers where state = 'active'",
-            id,
-            millis
-        )?;
+        let recipients = make_deliveries(&mut tx, id, due).await?;
         if recipients == 0 {
             return Ok(Published::Nobody);
         }
@@ -249,6 +246,34 @@ impl Storage {
         )?;
         stored(rows.into_iter().map(content_from).collect())
     }
+}
+
+/// The spread has so many steps. Few enough that the index over `due_at` grows at as many warm ends, and not all over: with a
+/// moment of its own for each of a million readers SQLite took five times as long.
+const STEPS: i64 = 240;
+
+/// One delivery for everybody on the list, in one statement; answers how many.
+///
+/// A reader's step is their number times the golden ratio, in whole numbers modulo a prime: even for numbers that follow one
+/// another, as those of an import do, and the same each week. No product here exceeds 62 bits, whatever the number.
+async fn make_deliveries(tx: &mut Tx, id: i64, due: &DueTimes) -> Result<u64, StorageError> {
+    on!(tx, c => {
+        let mut query = QueryBuilder::new("with zones (zone, due_at) as (");
+        query.push_values(&due.zones, |mut row, (zone, at)| {
+            // Without the cast SQLite sees no text there, and looks through all zones for each reader.
+            row.push("cast(").push_bind_unseparated(zone.name()).push_unseparated(" as text)").push_bind(at.timestamp_millis());
+        });
+        query.push(
+            ") insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
+               select mailing_id, id, 'digest', 'queued', due_at, due_at from (select ",
+        );
+        query.push_bind(id).push(" as mailing_id, s.id, coalesce(z.due_at, ").push_bind(due.otherwise.timestamp_millis());
+        query.push(") + s.id % 2147483647 * 1327217885 % 2147483647 * ").push_bind(STEPS).push(" / 2147483647 * ");
+        query.push_bind(due.spread.num_milliseconds() / STEPS);
+        query.push(" as due_at from subscribers s left join zones z on z.zone = s.timezone where s.state = 'active') as readers");
+        query.build().execute(&mut *c).await.map(|done| done.rows_affected())
+    })
+    .map_err(StorageError::from)
 }
 
 async fn write_picks(tx: &mut Tx, slot: Slot, picks: &[Pick]) -> Result<(), StorageError> {

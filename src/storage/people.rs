@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono_tz::Tz;
 use sqlx::AssertSqlSafe;
 use sqlx::QueryBuilder;
 
@@ -16,6 +17,7 @@ use crate::domain::from_millis;
 use crate::domain::subscriber::Consent;
 use crate::domain::subscriber::Subscriber;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::subscriber::timezone;
 
 /// Everything that is kept of somebody.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Arrival {
     pub email: EmailAddress,
     /// What they want to be called.
     pub name: Option<String>,
+    /// Whose clock they live by.
+    pub timezone: Option<Tz>,
     /// The keyed hashes of the address, newest secret first.
     pub hashes: Vec<String>,
     /// Where they came from.
@@ -75,6 +79,7 @@ struct PersonRow {
     email: String,
     name: Option<String>,
     state: String,
+    timezone: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -83,6 +88,7 @@ struct ListedRow {
     email: String,
     name: Option<String>,
     state: String,
+    timezone: Option<String>,
     created_at: i64,
     confirmed_at: Option<i64>,
     source: Option<String>,
@@ -104,7 +110,8 @@ impl Storage {
     /// Everything that is kept of the holder of that address.
     pub async fn person(&self, email: &EmailAddress) -> Result<Option<Person>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<PersonRow> = optional!(reader, "select id, email, name, state from subscribers where email_key = $1", email.key())?;
+        let row: Option<PersonRow> =
+            optional!(reader, "select id, email, name, state, timezone from subscribers where email_key = $1", email.key())?;
         let Some(row) = row else { return Ok(None) };
         let consents: Vec<ConsentRow> = all!(
             reader,
@@ -112,7 +119,8 @@ impl Storage {
             row.id
         )?;
         let history: Vec<(i64, String)> = all!(reader, "select at, what from history where subscriber_id = $1 order by at, what", row.id)?;
-        let subscriber = Subscriber { id: row.id, email: row.email, name: row.name, state: stored(row.state.parse())? };
+        let subscriber =
+            Subscriber { id: row.id, email: row.email, name: row.name, state: stored(row.state.parse())?, timezone: zone(row.timezone) };
         let consent = |row: ConsentRow| Consent {
             requested_at: from_millis(row.requested_at),
             shown: row.shown,
@@ -137,7 +145,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<ListedRow> = all!(
             reader,
-            "select s.id, s.email, s.name, s.state, s.created_at, c.confirmed_at, c.source
+            "select s.id, s.email, s.name, s.state, s.timezone, s.created_at, c.confirmed_at, c.source
              from subscribers s left join consents c on c.subscriber_id = s.id
                and c.requested_at = (select max(l.requested_at) from consents l where l.subscriber_id = s.id)
              where s.id > $1 order by s.id limit $2",
@@ -146,7 +154,13 @@ impl Storage {
         )?;
         let listed = |row: ListedRow| {
             Ok(Listed {
-                subscriber: Subscriber { id: row.id, email: row.email, name: row.name, state: row.state.parse()? },
+                subscriber: Subscriber {
+                    id: row.id,
+                    email: row.email,
+                    name: row.name,
+                    state: row.state.parse()?,
+                    timezone: zone(row.timezone),
+                },
                 created_at: from_millis(row.created_at),
                 confirmed_at: row.confirmed_at.map(from_millis),
                 source: row.source,
@@ -208,6 +222,10 @@ impl Storage {
         let rows: Vec<(String, i64)> = all!(reader, "select key_name, count(*) from suppressions group by key_name order by key_name")?;
         Ok(rows.into_iter().map(|(name, count)| (name, count as u64)).collect())
     }
+}
+
+fn zone(name: Option<String>) -> Option<Tz> {
+    name.and_then(|name| timezone(&name))
 }
 
 /// Puts a keyed hash on the suppression list; a reason that is there already stays.
@@ -285,7 +303,7 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
     let millis = now.timestamp_millis();
     let rows: Vec<(i64,)> = on!(tx, c => {
         let mut query = QueryBuilder::new(
-            "insert into subscribers (id, email, email_key, name, state, state_at, created_at, requested_at, confirmation_at) ",
+            "insert into subscribers (id, email, email_key, name, state, state_at, created_at, requested_at, confirmation_at, timezone) ",
         );
         query.push_values(arrivals, |mut row, (id, arrival)| {
             let waiting = (arrival.state == SubscriberState::Pending).then_some(millis);
@@ -293,6 +311,7 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
             // Somebody on the list is so since they confirmed, wherever that was.
             let since = arrival.confirmed_at.filter(|at| arrival.state == SubscriberState::Active && *at < now).unwrap_or(now);
             row.push_bind(arrival.state.as_str()).push_bind(since.timestamp_millis()).push_bind(millis).push_bind(waiting).push_bind(waiting);
+            row.push_bind(arrival.timezone.map(Tz::name));
         });
         query.push(" on conflict (email_key) do nothing returning id");
         query.build_query_as().fetch_all(&mut *c).await

@@ -1,5 +1,7 @@
 //! Joining, confirming and leaving.
 
+use chrono_tz::Tz;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -16,6 +18,8 @@ pub struct SignUp<'a> {
     pub email: &'a EmailAddress,
     /// What they want to be called.
     pub name: Option<&'a str>,
+    /// Whose clock they live by.
+    pub timezone: Option<Tz>,
     /// The words of consent that they were shown.
     pub shown: &'a str,
     /// Where they asked.
@@ -83,7 +87,13 @@ impl Storage {
             return Ok(answer);
         }
         // Somebody who left within the hour and comes back gets no second mail, but the one they have works again.
-        execute!(tx, "update subscribers set requested_at = $2 where id = $1", row.id, now.timestamp_millis())?;
+        execute!(
+            tx,
+            "update subscribers set requested_at = $2, timezone = coalesce($3, timezone) where id = $1",
+            row.id,
+            now.timestamp_millis(),
+            request.timezone.map(Tz::name)
+        )?;
         if !asked_recently {
             queue_confirmation(&mut tx, row.id, now).await?;
         }

@@ -26,6 +26,7 @@ use super::pages::front_with;
 use crate::app::joining::ConfirmLink;
 use crate::app::joining::Origin;
 use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::timezone;
 use crate::render::page;
 use crate::render::page::SignUpForm;
 
@@ -47,6 +48,7 @@ pub(super) fn private_routes() -> Router<Web> {
 struct Asked {
     email: String,
     name: String,
+    timezone: String,
     website: String,
 }
 
@@ -75,7 +77,7 @@ async fn subscribe(
     let source = if json { "api" } else { "web form" };
     let name = asked.name.trim();
     let name = (!name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then_some(name);
-    web.app.sign_up(&email, name, Origin { source, shown: &shown, client: Some(client) }).await?;
+    web.app.sign_up(&email, name, Origin { source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) }).await?;
     Ok(check_your_inbox(json))
 }
 
@@ -101,6 +103,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
                 match &*key {
                     "email" => asked.email = value.into_owned(),
                     "name" => asked.name = value.into_owned(),
+                    "timezone" => asked.timezone = value.into_owned(),
                     "website" => asked.website = value.into_owned(),
                     _ => {}
                 }

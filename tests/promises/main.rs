@@ -10,6 +10,7 @@ mod journey;
 mod leaving;
 mod limits;
 mod mails;
+mod pacing;
 mod pages;
 mod people;
 mod picking;
