@@ -55,6 +55,11 @@ impl Breaker {
         self.count(trouble, surely_ours);
     }
 
+    /// The relay wants a rest: its last connection is throttled.
+    pub fn rest(&self, trouble: &str) {
+        self.count(trouble, true);
+    }
+
     /// Whether mail may go out.
     pub fn standing(&self) -> Standing {
         let state = self.state();

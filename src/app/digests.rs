@@ -24,6 +24,7 @@ use crate::domain::due::LONGEST_LEAD;
 use crate::domain::due::Pacing;
 use crate::domain::slot::Slot;
 use crate::mail::Envelope;
+use crate::mail::Fence;
 use crate::mail::Recipient;
 use crate::render::email;
 use crate::storage::digests::Published;
@@ -219,8 +220,9 @@ impl App {
         let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: preview.slot.id(), subscriber: 0 });
         let recipient = Recipient { to, token: &token, reader: &reader, since: "", verp: &verp, message_id: &message_id, date: self.now() };
         self.digest_letter(preview.slot, &holes).fill(&recipient, &mut message);
-        self.signers.seal(&mut message, self.now());
-        let mut connection = self.transport.connect().await.map_err(|fault| Failure::because(fault.to_string()))?;
+        let message = self.signing.seal(message, self.now()).await;
+        let connected = self.transport().connect(Fence::open()).await;
+        let mut connection = connected.map_err(|fault| Failure::because(fault.to_string()))?;
         let outcome = connection.send(&Envelope { from: &self.return_path.with(&verp), to, file: &message_id }, &message).await;
         connection.close().await;
         match outcome {
@@ -234,7 +236,7 @@ impl App {
         let digest = self.storage.digest(slot).await?;
         let digest = digest.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?;
         let mut troubles = self.storage.troubles(self.now()).await?;
-        troubles.extend(self.breaker.trouble().filter(|trouble| !troubles.contains(trouble)));
+        troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
         Ok(Status {
             tally: self.storage.tally(slot.id()).await?,
             next_due: self.storage.next_due(slot.id()).await?,

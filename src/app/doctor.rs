@@ -6,6 +6,8 @@ use super::preflight::is_near;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
+use crate::mail::Fence;
+use crate::mail::Limits;
 use crate::mail::Timeouts;
 use crate::mail::Transport;
 use crate::render::email;
@@ -171,8 +173,8 @@ impl App {
 
     /// Each relay: whether it answers, takes our login, and keeps mail from strangers' eyes.
     async fn examine_relays(&self) -> Vec<Finding> {
-        if self.transport.mailbox().is_some() {
-            return vec![self.examine_transport(&self.transport).await];
+        if self.transport().mailbox().is_some() {
+            return vec![self.examine_transport(self.transport()).await];
         }
         let mut findings = Vec::new();
         for relay in self.settings.mail.relays_in_force() {
@@ -187,7 +189,7 @@ impl App {
 
     async fn examine_transport(&self, transport: &Transport) -> Finding {
         let described = transport.describe();
-        match transport.connect().await {
+        match transport.connect(Fence::open()).await {
             Ok(connection) => {
                 connection.close().await;
                 match transport.mailbox() {
@@ -207,7 +209,8 @@ impl App {
         let limits = &mail.timeouts;
         let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
         let hello = mail.hello.as_deref().unwrap_or_else(|| self.settings.host());
-        Transport::parse(relay, hello, timeouts).map_err(|error| Failure::because(error.to_string()))
+        let limits = Limits { mails: 1, idle: limits.command };
+        Transport::parse(relay, hello, timeouts, limits).map_err(|error| Failure::because(error.to_string()))
     }
 
     /// Over a line that others can read, and without a demand for TLS: whether the demand could be made.
@@ -221,7 +224,7 @@ impl App {
         url.query_pairs_mut().clear().append_pair("tls", "required");
         // Without a port of its own it would be another one.
         let _ = url.set_port(Some(port));
-        let words = match self.transport_of(url.as_str()).ok()?.connect().await {
+        let words = match self.transport_of(url.as_str()).ok()?.connect(Fence::open()).await {
             Ok(connection) => {
                 connection.close().await;
                 "the server offers STARTTLS with a certificate that is trusted, and it is not asked for: set tls=required".into()
@@ -235,7 +238,7 @@ impl App {
     pub(super) fn examine_base_url(&self) -> Finding {
         let base = self.settings.base_url();
         let local = matches!(self.settings.host(), "localhost" | "127.0.0.1" | "[::1]");
-        match (self.settings.site.base_url.scheme() == "https", local, self.transport.mailbox().is_some()) {
+        match (self.settings.site.base_url.scheme() == "https", local, self.transport().mailbox().is_some()) {
             (true, false, _) => good("base_url", format!("links begin with {base}")),
             (_, true, false) => fault(
                 "base_url",
@@ -248,11 +251,11 @@ impl App {
 
     pub(super) fn examine_sender(&self) -> Finding {
         let host = self.message_id_host();
-        if self.is_example() && self.transport.mailbox().is_none() {
+        if self.is_example() && self.transport().mailbox().is_none() {
             let words = format!("mail.from is {}, a name for examples; set it to an address of your domain", self.from.address());
             return if self.relays_are_near() { advice("sender", words) } else { fault("sender", words) };
         }
-        match (host.contains('.'), self.transport.mailbox().is_some()) {
+        match (host.contains('.'), self.transport().mailbox().is_some()) {
             (true, _) => good("sender", format!("mail comes from {}", self.from.address())),
             (false, true) => {
                 advice("sender", format!("mail comes from {}; set mail.from to an address of your domain", self.from.address()))

@@ -1,7 +1,7 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`deliver`] with [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
+//! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
 //! [`doctor`] with [`preflight`], [`keys`].
 
 pub mod breaker;
@@ -19,6 +19,7 @@ mod pace;
 pub mod people;
 pub mod picking;
 pub mod preflight;
+mod relay;
 pub mod spreadsheet;
 
 use std::fmt::Write as _;
@@ -30,8 +31,8 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
+use crate::config;
 use crate::config::Durability;
-use crate::config::Relay;
 use crate::config::Settings;
 use crate::domain::Timestamp;
 use crate::domain::pick::Rules;
@@ -39,6 +40,7 @@ use crate::domain::timetable::Timetable;
 use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
+use crate::mail::Limits;
 use crate::mail::Mailbox;
 use crate::mail::Signers;
 use crate::mail::Timeouts;
@@ -46,6 +48,9 @@ use crate::mail::Transport;
 use crate::render::Site;
 use crate::storage::Storage;
 use crate::storage::sqlite_file;
+
+use deliver::Signing;
+use relay::Relay;
 
 pub use failure::Failure;
 
@@ -81,18 +86,16 @@ pub struct App {
     pub site: Site,
     pub(crate) clock: Clock,
     pub(crate) secrets: Secrets,
-    pub(crate) transport: Transport,
-    /// What signs each mail.
-    pub(crate) signers: Signers,
+    /// The ways out; never none.
+    pub(crate) relays: Vec<Arc<Relay>>,
+    pub(crate) signing: Signing,
     pub(crate) from: Mailbox,
     pub(crate) reply_to: Option<Mailbox>,
     /// The envelope's sender: where bounces go.
     pub(crate) return_path: ReturnPath,
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
-    pub(crate) breaker: breaker::Breaker,
     pub(crate) letters: letters::Letters,
-    pub(crate) pace: pace::Pace,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
     /// Rung when there is something to deliver.
@@ -110,20 +113,18 @@ impl App {
             Storage::open(&settings.database.url, settings.database.connections, settings.database.durability == Durability::Full).await?;
         let secrets = secrets(&settings, &storage).await?;
         Ok(Arc::new(Self {
-            site: site(&settings, &parts.transport),
+            site: site(&settings, &parts.relays),
             storage,
             clock,
             secrets,
-            transport: parts.transport,
-            signers: parts.signers,
+            relays: parts.relays,
+            signing: parts.signing,
             from: parts.from,
             reply_to: parts.reply_to,
             return_path: parts.return_path,
             pick_times: parts.pick_times,
             send_times: parts.send_times,
-            breaker: breaker::Breaker::default(),
             letters: letters::Letters::default(),
-            pace: pace::Pace::new(settings.mail.rate_per_second),
             unpublished: Mutex::default(),
             doorbell: Notify::new(),
             settings,
@@ -146,9 +147,14 @@ impl App {
         self.clock.now()
     }
 
+    /// The first way out.
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.relays[0].transport
+    }
+
     /// The folder of mails, where the transport is one and may be shown: on a loopback address only.
     pub fn mailbox(&self) -> Option<&crate::mail::Maildir> {
-        self.transport.mailbox().filter(|_| self.settings.site.listen.ip().is_loopback())
+        self.relays.iter().find_map(|relay| relay.transport.mailbox()).filter(|_| self.settings.site.listen.ip().is_loopback())
     }
 
     /// The settings of `[picker]`.
@@ -170,8 +176,8 @@ impl App {
 
 /// What the settings say, made ready for use; each fault names its key.
 pub(crate) struct Parts {
-    pub transport: Transport,
-    pub signers: Signers,
+    pub relays: Vec<Arc<Relay>>,
+    pub signing: Signing,
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
     pub return_path: ReturnPath,
@@ -189,15 +195,19 @@ impl Parts {
         let limits = &mail.timeouts;
         let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
         let keys = mail.dkim.iter().map(|key| (key.domain.as_str(), key.selector.as_str(), key.key_file.as_path()));
+        let use_limits = Limits { mails: mail.messages_per_connection, idle: mail.idle };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
-        let transport = |relay: &Relay| {
+        let relay = |relay: &config::Relay| {
             let key = if mail.relays.is_empty() { "mail.transport".into() } else { format!("mail.relays ({}): transport", relay.name) };
-            Transport::parse(&relay.transport, hello, timeouts).map_err(|error| fault(&key, &error))
+            let transport = Transport::parse(&relay.transport, hello, timeouts, use_limits).map_err(|error| fault(&key, &error))?;
+            Ok::<_, Failure>(Arc::new(Relay::new(relay, transport)))
         };
-        let mut transports = mail.relays_in_force().iter().map(transport).collect::<Result<Vec<_>, _>>()?;
+        let signers = Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
+        let signing = Signing::new(signers);
+        let relays = mail.relays_in_force().iter().map(relay).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            transport: transports.swap_remove(0),
-            signers: Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?,
+            relays,
+            signing: signing.map_err(|error| fault("mail.dkim", &format_args!("no threads to sign with: {error}.")))?,
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
             from,
@@ -215,14 +225,14 @@ pub(crate) fn delta(duration: std::time::Duration) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
 }
 
-fn site(settings: &Settings, transport: &Transport) -> Site {
+fn site(settings: &Settings, relays: &[Arc<Relay>]) -> Site {
     Site {
         base_url: settings.base_url().into(),
         name: settings.site.name.clone(),
         newsletter: settings.site.newsletter.clone(),
         timezone: settings.site.timezone,
         postal_address: settings.mail.postal_address.clone(),
-        has_mailbox: transport.mailbox().is_some() && settings.site.listen.ip().is_loopback(),
+        has_mailbox: relays.iter().any(|relay| relay.transport.mailbox().is_some()) && settings.site.listen.ip().is_loopback(),
     }
 }
 

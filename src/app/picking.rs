@@ -91,7 +91,7 @@ impl App {
         let recipient =
             Recipient { to: &address, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date: at };
         self.digest_letter(slot, rendered).fill(&recipient, &mut message);
-        self.signers.seal(&mut message, self.now());
+        self.signing.signers().seal(&mut message, self.now());
         Ok(message)
     }
 }

@@ -44,7 +44,7 @@ impl App {
     /// Nothing is looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
     /// relays in it too.
     pub(crate) async fn preflight(&self, slot: Slot, rendered: &Rendered) -> Result<(), Failure> {
-        if self.transport.mailbox().is_some() || self.is_tried_out() || self.readers().await == 0 {
+        if self.transport().mailbox().is_some() || self.is_tried_out() || self.readers().await == 0 {
             return Ok(());
         }
         let mut findings = self.examine_standing().await;
@@ -89,13 +89,13 @@ impl App {
             return vec![advice("dns", format!("was not asked: {from} is a name for examples (RFC 2606)"))];
         }
         let return_path = self.return_path.with("x");
-        let found = standing(from, &return_path, self.signers.records(), self.settings.mail.resolver).await;
+        let found = standing(from, &return_path, self.signing.signers().records(), self.settings.mail.resolver).await;
         let readers = self.readers().await;
         let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
         let mut findings = vec![judge_spf(&found.spf, bounce_domain)];
         findings.extend(judge_dkim(&found));
         findings.extend([judge_dmarc(&found, from, readers), judge_bounces(&found.bounces, bounce_domain)]);
-        if self.transport.mailbox().is_some() {
+        if self.transport().mailbox().is_some() {
             // No mail leaves yet, so nothing is wrong yet.
             findings.iter_mut().for_each(|finding| finding.level = finding.level.min(Level::Advice));
         }

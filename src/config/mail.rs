@@ -40,6 +40,11 @@ pub struct Mail {
     pub hello: Option<String>,
     /// Connections of this process.
     pub connections: usize,
+    /// Mails on one connection before it is closed and another opened.
+    pub messages_per_connection: u32,
+    /// A connection that had nothing to do for so long is given up.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
     /// Mails a second of this process; 0: no limit.
     pub rate_per_second: u32,
     /// Mails a day (UTC) of all processes together; 0: no limit.
@@ -116,6 +121,8 @@ impl Default for Mail {
             resolver: None,
             hello: None,
             connections: 10,
+            messages_per_connection: 1000,
+            idle: Duration::from_secs(30),
             rate_per_second: 0,
             per_day: 0,
             warm_up: WarmUp::default(),
@@ -151,8 +158,12 @@ impl Mail {
         if !(1..=200).contains(&self.connections) {
             return fault("mail.connections", "expected 1 to 200");
         }
+        if self.messages_per_connection == 0 {
+            return fault("mail.messages_per_connection", "expected at least 1");
+        }
         self.check_relays()?;
         let instant = Duration::from_millis(1);
+        within("mail.idle", self.idle, instant)?;
         within("mail.retry.first", self.retry.first, instant)?;
         within("mail.retry.max_age", self.retry.max_age, instant)?;
         within("mail.lease", self.lease, Duration::from_secs(1))?;

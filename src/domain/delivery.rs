@@ -55,6 +55,12 @@ pub enum Outcome {
         /// Whether it tells something about us or the relay rather than about this recipient: the breaker counts it.
         about_us: bool,
     },
+    /// Not now, for it is too much at once: 421, 454, 4.7.x, "too many". The mail was certainly not taken, and is not at fault;
+    /// the relay is slowed down for.
+    Throttled {
+        /// The server's words.
+        reply: String,
+    },
     /// This mail is refused for good, and the subscriber is untouched: policy, content, full mailbox, a bare 550.
     Refused {
         /// The server's words.
@@ -80,6 +86,7 @@ impl Outcome {
         match self {
             Self::Accepted { reply }
             | Self::Later { reply, .. }
+            | Self::Throttled { reply }
             | Self::Refused { reply, .. }
             | Self::BadAddress { reply }
             | Self::InDoubt { reply } => reply,

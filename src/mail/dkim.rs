@@ -132,6 +132,11 @@ impl Signers {
         }
     }
 
+    /// As long as the fields may be that sign a mail, in bytes.
+    pub fn longest(&self) -> usize {
+        self.0.len() * 1536
+    }
+
     /// [`Signers::sign`], and puts the signatures before the mail.
     pub fn seal(&self, message: &mut Vec<u8>, now: Timestamp) {
         let mut signatures = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::reply::is_throttle;
 use super::server::Server;
 use crate::domain::delivery::Outcome;
 
@@ -20,6 +21,7 @@ enum Kind {
     Tls,
     Login,
     Refused,
+    Throttled,
 }
 
 impl ConnectFault {
@@ -44,7 +46,8 @@ impl ConnectFault {
 
     pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
         let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
-        Self { outcome_words: words, kind: Kind::Refused }
+        let kind = if is_throttle(code, None, text) { Kind::Throttled } else { Kind::Refused };
+        Self { outcome_words: words, kind }
     }
 
     /// No server there, or none that answers.
@@ -60,6 +63,11 @@ impl ConnectFault {
     /// The server does not accept our user and password.
     pub fn is_login(&self) -> bool {
         self.kind == Kind::Login
+    }
+
+    /// The server has enough connections, or mail, of us for now.
+    pub fn is_throttle(&self) -> bool {
+        self.kind == Kind::Throttled
     }
 
     /// What it means for a mail that waited for the connection.

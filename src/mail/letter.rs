@@ -81,6 +81,12 @@ impl Letter {
         Self(draft)
     }
 
+    /// As long as a filled copy may be at the most, in bytes: what `SIZE` (RFC 1870) tells a server beforehand.
+    pub fn longest(&self) -> usize {
+        // One hole holds an address (RFC 5321 4.5.3.1.3), the others what our tokens, dates and ids need.
+        self.0.bytes().len() + 256 + 80 * self.0.holes().len()
+    }
+
     /// Writes the mail for one reader into `out`, whose old content goes and whose room is used again.
     pub fn fill(&self, recipient: &Recipient<'_>, out: &mut Vec<u8>) {
         // Looked at once, copied into each hole.

@@ -10,8 +10,8 @@
 //! - `standing`: what `dns` says of us; `inspection`: what a server and a reader see of a mail.
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
-//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `smtp`: what is said over them, `stuffing` included;
-//!   `reply`: what the answers mean; `fault`: why there is no connection.
+//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `smtp`: what is
+//!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
 
 mod canonical;
 mod dkim;
@@ -24,6 +24,7 @@ mod inspection;
 mod letter;
 mod mailbox;
 mod maildir;
+mod outlet;
 mod quoted;
 mod reply;
 mod server;
@@ -50,8 +51,10 @@ pub use mailbox::InvalidMailbox;
 pub use mailbox::Mailbox;
 pub use maildir::Maildir;
 pub use maildir::Stored;
+pub use outlet::Fence;
 pub use reply::Stage;
 pub use reply::outcome_of;
+pub use server::Limits;
 pub use server::Timeouts;
 pub use signing_key::Algorithm;
 pub use standing::Bounces;

@@ -21,7 +21,8 @@ pub enum Stage {
 ///
 /// Before a recipient was named no refusal can be about one: all of it is about us, and the mail is kept for when we are
 /// mended (only one too large for the server, 552, is refused for good). From there on it is about us when
-/// the enhanced code (RFC 3463) says so: x.3 the mail system, x.7 policy; or the code is 421, 454 or about our login.
+/// the enhanced code (RFC 3463) says so: x.3 the mail system, x.7 policy; or the code is about our login. A temporary refusal
+/// that is about how much we send at once is a [`Outcome::Throttled`].
 pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let reply = format!("{code} {text}").trim_end().to_string();
     let enhanced = enhanced_code(text).filter(|(class, ..)| *class == code / 100).map(|(_, subject, detail)| (subject, detail));
@@ -29,7 +30,8 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let about_us = nobody_was_named || matches!(enhanced, Some((3 | 7, _)));
     match code {
         200..=299 if stage == Stage::Text => Outcome::Accepted { reply },
-        400..=499 => Outcome::Later { reply, about_us: about_us || matches!(code, 421 | 454) },
+        400..=499 if is_throttle(code, enhanced, text) => Outcome::Throttled { reply },
+        400..=499 => Outcome::Later { reply, about_us },
         // Not this mail's fault: nobody shall lose it because our password or return path is wrong.
         530 | 534 | 535 | 538 => Outcome::Later { reply, about_us: true },
         500..=599 if nobody_was_named && code != 552 => Outcome::Later { reply, about_us: true },
@@ -39,6 +41,12 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
         _ if stage == Stage::Text => Outcome::InDoubt { reply },
         _ => Outcome::Later { reply, about_us: true },
     }
+}
+
+/// 421 (the server wants to be left alone), 454, 4.7.x, or words that speak of a rate: what large receivers say to who sends
+/// more than they like (postmaster.google.com and sendersupport.olc.protection.outlook.com list theirs).
+pub(super) fn is_throttle(code: u16, enhanced: Option<(u16, u16)>, text: &str) -> bool {
+    matches!(code, 421 | 454) || matches!(enhanced, Some((7, _))) || speaks_of_rate(text)
 }
 
 /// No mailbox (5.1.1), no such host (5.1.2), no valid address (5.1.3), moved away (5.1.6), null MX (5.1.10, RFC 7505), or
@@ -71,7 +79,7 @@ mod tests {
     use super::Stage::*;
     use super::*;
 
-    /// `A`ccepted, `L`ater, `R`efused, `B`ad address, in `D`oubt; small letters: and it is about us.
+    /// `A`ccepted, `L`ater, `T`hrottled, `R`efused, `B`ad address, in `D`oubt; small letters: and it is about us.
     fn short(code: u16, text: &str, stage: Stage) -> char {
         match outcome_of(code, text, stage) {
             Outcome::Accepted { .. } => 'A',
@@ -89,6 +97,7 @@ mod tests {
                     'R'
                 }
             }
+            Outcome::Throttled { .. } => 'T',
             Outcome::BadAddress { .. } => 'B',
             Outcome::InDoubt { .. } => 'D',
         }
@@ -99,10 +108,10 @@ mod tests {
         #[rustfmt::skip]
         let table = [
             (250, "2.0.0 queued as 1", Text, 'A'), (250, "", Text, 'A'), (250, "ok", Data, 'l'), (354, "go on", Text, 'D'),
-            (421, "4.4.2 closing", Recipient, 'l'), (421, "bye", Text, 'l'), (454, "4.7.0 later", Session, 'l'),
-            (450, "4.2.1 too quickly", Recipient, 'L'), (451, "try again", Recipient, 'L'), (452, "4.2.2 full", Text, 'L'),
-            (450, "4.7.1 greylisted", Recipient, 'l'), (452, "4.3.1 no room", Recipient, 'l'), (451, "4.3.0 queue", Text, 'l'),
-            (450, "too many connections", Session, 'l'), (452, "4.4.5 busy", Sender, 'l'), (451, "rate", Text, 'L'),
+            (421, "4.4.2 closing", Recipient, 'T'), (421, "bye", Text, 'T'), (454, "4.7.0 later", Session, 'T'),
+            (450, "4.2.1 too quickly", Recipient, 'T'), (451, "try again", Recipient, 'L'), (452, "4.2.2 full", Text, 'L'),
+            (450, "4.7.1 greylisted", Recipient, 'T'), (452, "4.3.1 no room", Recipient, 'l'), (451, "4.3.0 queue", Text, 'l'),
+            (450, "too many connections", Session, 'T'), (452, "4.4.5 busy", Sender, 'l'), (451, "rate", Text, 'T'),
             (550, "5.1.1 no such user", Recipient, 'B'), (550, "5.1.1 no such user", Text, 'B'), (550, "5.1.1", Data, 'B'),
             (550, "5.1.2 host", Recipient, 'B'), (501, "5.1.3 syntax", Recipient, 'B'), (551, "5.1.6 moved", Recipient, 'B'),
             (556, "5.1.10 null mx", Recipient, 'B'), (550, "5.2.1 disabled by corporate policy", Recipient, 'B'),

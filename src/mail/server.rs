@@ -26,6 +26,15 @@ pub struct Timeouts {
     pub finish: Duration,
 }
 
+/// How long a connection is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Mails on one connection; many servers allow a hundred or a few.
+    pub mails: u32,
+    /// A connection that had nothing to do for so long is given up: the server may have done so too.
+    pub idle: Duration,
+}
+
 /// One server and the terms on which it is used.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -35,6 +44,7 @@ pub(super) struct Server {
     pub login: Option<Login>,
     pub hello: ClientId,
     pub timeouts: Timeouts,
+    pub limits: Limits,
 }
 
 /// What must be true of the line before a mail or a password goes over it.
@@ -63,7 +73,7 @@ const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportu
 impl Server {
     /// Reads `smtp://...` or `smtps://...`. The error is a sentence; no part of the text is shown in it, for
     /// an unescaped character in a password makes anything else look like the password's end.
-    pub(super) fn parse(text: &str, hello: &str, timeouts: Timeouts) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, hello: &str, timeouts: Timeouts, limits: Limits) -> Result<Self, String> {
         let escape = format!("{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25");
         let url = Url::parse(text).map_err(|err| format!("{escape} ({err})"))?;
         let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(&escape)?;
@@ -104,7 +114,7 @@ impl Server {
             _ => return Err(EXPECTED.into()),
         };
         let port = url.port().unwrap_or(usual_port);
-        Ok(Self { host, port, security, login, hello: parse_hello(hello)?, timeouts })
+        Ok(Self { host, port, security, login, hello: parse_hello(hello)?, timeouts, limits })
     }
 
     /// `host:port`, as sentences name it.
@@ -164,9 +174,10 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
     const TIMEOUTS: Timeouts = Timeouts { connect: LIMIT, command: LIMIT, data: LIMIT, finish: LIMIT };
+    const LIMITS: Limits = Limits { mails: 1000, idle: LIMIT };
 
     fn parse(text: &str) -> Result<Server, String> {
-        Server::parse(text, "news.example.org", TIMEOUTS)
+        Server::parse(text, "news.example.org", TIMEOUTS, LIMITS)
     }
 
     #[test]
@@ -217,6 +228,6 @@ mod tests {
             assert!(!error.contains("SeCrEt") && !error.contains("CrEt"), "{error}");
         }
         assert!(parse("smtp://host?tls=required&tls_ca=/nowhere.pem").err().is_some_and(|err| err.starts_with("tls_ca: /nowhere.pem")));
-        assert!(Server::parse("smtp://host", "a b\r\n", TIMEOUTS).is_err());
+        assert!(Server::parse("smtp://host", "a b\r\n", TIMEOUTS, LIMITS).is_err());
     }
 }

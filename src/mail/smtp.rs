@@ -1,6 +1,12 @@
 //! One SMTP connection: what is said over the line, and what is known when it goes silent.
+//!
+//! A mail takes two steps, so that its envelope may travel with the text of the mail before it (PIPELINING, RFC 2920: one
+//! round trip a mail instead of four) while the ledger is still writing: [`SmtpConnection::open_mail`] names sender and
+//! recipient and gets leave to send, [`SmtpConnection::hand_over`] sends the text.
 
 use std::error::Error as _;
+use std::io::IoSlice;
+use std::io::Write as _;
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,34 +22,40 @@ use tokio::time::timeout;
 
 use super::envelope::Envelope;
 use super::fault::ConnectFault;
+use super::outlet::Fence;
+use super::outlet::Outlet;
 use super::reply::Stage;
 use super::reply::outcome_of;
 use super::server::Login;
 use super::server::Server;
-use super::server::Timeouts;
 use super::stream;
-use super::stream::Written;
+use super::stuffing::end_of;
 use super::stuffing::stuffed;
 use crate::domain::delivery::Outcome;
 
-/// Servers hang up on who is idle or stays long, and the mail that finds out would wait for its next attempt: a connection
-/// is given up before (RFC 5321 lets a server do so after 5 minutes, and not all are that patient).
-const LONGEST_IDLE: Duration = Duration::from_secs(30);
+/// Servers hang up on who stays long, and the mail that finds out would wait for its next attempt: a connection is given up
+/// before (RFC 5321 lets a server do so after 5 minutes, and not all are that patient).
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// `QUIT` is a courtesy.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 
-/// A connection between two mails. It holds none while one is under way, so that a `send` that was cut short, by an error,
-/// a time-out or a dropped future, can never leave one behind that is used again.
+/// A connection to a server that has greeted us and knows us.
 pub(super) struct SmtpConnection {
-    smtp: Option<AsyncSmtpConnection>,
-    written: Written,
-    timeouts: Timeouts,
+    smtp: AsyncSmtpConnection,
+    outlet: Outlet,
+    server: Server,
     offers: Offers,
     opened: Instant,
     used: Instant,
-    mails: u64,
+    mails: u32,
+    /// Whether the server and we are at the same place. False while something is under way, so that a step that was cut
+    /// short, by an error, a time-out or a dropped future, can never leave a connection behind that is used again.
+    in_step: bool,
+    /// Whether the envelope of the next mail is out, and its answers are not read yet.
+    is_ahead: bool,
     turned_away: bool,
+    commands: Vec<u8>,
+    stuffing: Vec<u8>,
 }
 
 /// What the server can do (RFC 5321 4.1.1.1), as far as it matters here.
@@ -65,9 +77,9 @@ enum Failure {
 type Answer<T> = Result<Result<T, Error>, Elapsed>;
 
 impl SmtpConnection {
-    pub(super) async fn open(server: &Server) -> Result<Self, ConnectFault> {
+    pub(super) async fn open(server: &Server, fence: Fence) -> Result<Self, ConnectFault> {
         let limit = server.timeouts.connect;
-        let (line, written) = stream::open(server).await?;
+        let (line, outlet) = stream::open(server, fence).await?;
         let greeted = timeout(limit, AsyncSmtpConnection::connect_with_transport(line, &server.hello)).await;
         let mut smtp = or_fault(server, limit, greeted)?;
         // A second EHLO, for of the answer to its own lettre keeps nothing that says SIZE.
@@ -77,11 +89,35 @@ impl SmtpConnection {
             log_in(server, &mut smtp, login).await?;
         }
         let now = Instant::now();
-        Ok(Self { smtp: Some(smtp), written, timeouts: server.timeouts, offers, opened: now, used: now, mails: 0, turned_away: false })
+        Ok(Self {
+            smtp,
+            outlet,
+            server: server.clone(),
+            offers,
+            opened: now,
+            used: now,
+            mails: 0,
+            in_step: true,
+            is_ahead: false,
+            turned_away: false,
+            commands: Vec::new(),
+            stuffing: Vec::new(),
+        })
     }
 
+    /// Whether another mail can be opened on it.
     pub(super) fn is_usable(&self) -> bool {
-        self.smtp.is_some() && self.used.elapsed() < LONGEST_IDLE && self.opened.elapsed() < LONGEST_LIFE
+        self.in_step && (self.is_ahead || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
+    }
+
+    /// Whether it has served its time, or its number of mails.
+    fn is_worn(&self) -> bool {
+        self.mails >= self.server.limits.mails || self.opened.elapsed() >= LONGEST_LIFE
+    }
+
+    /// Whether the envelope of the next mail may go with the text of this one.
+    pub(super) fn goes_ahead(&self) -> bool {
+        self.offers.pipelining && self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
     }
 
     /// Whether the last mail was not even looked at, for the server had enough of this connection.
@@ -89,34 +125,98 @@ impl SmtpConnection {
         self.turned_away
     }
 
-    pub(super) async fn close(self) {
-        if let Some(mut smtp) = self.smtp {
-            let _ = timeout(LONGEST_FAREWELL.min(self.timeouts.command), smtp.quit()).await;
+    pub(super) fn give_up(&mut self) {
+        self.in_step = false;
+    }
+
+    pub(super) async fn close(mut self) {
+        if self.in_step && !self.is_ahead {
+            let _ = timeout(LONGEST_FAREWELL.min(self.server.timeouts.command), self.smtp.quit()).await;
         }
     }
 
-    pub(super) async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
+    /// Says whom a mail of so many bytes is from and to, unless that went ahead, and gets leave to send its text. The outcome
+    /// says why there is none.
+    pub(super) async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
+        let is_ahead = std::mem::take(&mut self.is_ahead);
+        self.turned_away = false;
         if let Some(refused) = self.refuse(envelope) {
-            return refused;
+            return Err(refused);
         }
-        let Some(mut smtp) = self.smtp.take() else { return later("the connection is closed") };
-        let sent = self.transact(&mut smtp, envelope, message).await;
-        self.turned_away = self.mails > 0 && sent.as_ref().is_err_and(Failure::is_farewell);
-        self.mails += 1;
-        let (outcome, in_step) = match sent {
-            Ok(outcome) => (outcome, true),
-            Err(Failure::Answer { code, text, stage, in_step }) => {
+        if !std::mem::take(&mut self.in_step) {
+            return Err(later("the connection is closed"));
+        }
+        let opened = match (is_ahead, self.offers.pipelining) {
+            (true, _) => self.answers().await,
+            (false, true) => self.ask_at_once(envelope, size).await,
+            (false, false) => self.ask_in_turn(envelope, size).await,
+        };
+        let Err(failure) = opened else {
+            self.settle(true);
+            return Ok(());
+        };
+        self.turned_away = self.mails > 0 && failure.is_farewell();
+        let (outcome, in_step) = match failure {
+            Failure::Answer { code, text, stage, in_step } => {
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                let in_step = in_step && code != 421 && self.ask(&mut smtp, Stage::Session, "RSET\r\n").await.is_ok();
+                let in_step = in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
-            Err(Failure::Broken { outcome, .. }) => (outcome, false),
+            Failure::Broken { outcome, .. } => (outcome, false),
         };
-        if in_step {
-            self.smtp = Some(smtp);
-            self.used = Instant::now();
+        self.settle(in_step);
+        Err(tidied(outcome, envelope))
+    }
+
+    /// Sends the text of the mail that was opened, its final dot, and the envelope `ahead` of the next mail, in one write.
+    /// Until the dot is on its way nothing was taken, afterwards only an answer tells.
+    pub(super) async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], ahead: Option<(&Envelope<'_>, usize)>) -> Outcome {
+        if !std::mem::take(&mut self.in_step) {
+            return later("the connection is closed");
         }
+        let ahead = ahead.filter(|(next, _)| self.refuse(next).is_none());
+        self.commands.clear();
+        if let Some((next, size)) = ahead {
+            self.push_envelope(next, size);
+        }
+        let (answer, dot_is_out) = self.say_text(message).await;
+        self.mails += 1;
+        let (outcome, in_step) = match answer {
+            Ok((code @ 200..=299, text)) => (outcome_of(code, &text, Stage::Text), true),
+            Ok((code @ 400.., text)) => (outcome_of(code, &text, Stage::Text), code != 421),
+            Ok((code, text)) => (outcome_of(code, &text, Stage::Text), false),
+            Err(why) if dot_is_out => (Outcome::InDoubt { reply: format!("after the final dot: {why}") }, false),
+            Err(why) => (later(format!("before the final dot: {why}")), false),
+        };
+        self.is_ahead = ahead.is_some() && in_step;
+        self.settle(in_step);
         tidied(outcome, envelope)
+    }
+
+    /// Whether the answer, or why there is none, came after the final dot was on its way.
+    async fn say_text(&mut self, message: &[u8]) -> (Result<(u16, String), String>, bool) {
+        let text = stuffed(message, &mut self.stuffing);
+        let end = end_of(text);
+        let dot = self.outlet.written() + (text.len() + end.len()) as u64;
+        let limits = self.server.timeouts;
+        let mut parts = [IoSlice::new(text), IoSlice::new(end), IoSlice::new(&self.commands)];
+        let written = timeout(limits.data, self.outlet.write(&mut parts)).await;
+        let dot_is_out = self.outlet.written() >= dot;
+        let failed = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(format!("the connection broke: {error}")),
+            Err(_) => Some(format!("it took nothing more within {:?}", limits.data)),
+        };
+        match failed {
+            Some(why) if !dot_is_out => (Err(why), false),
+            // Its answer may be on its way even where the line took no more of what follows the dot.
+            _ => (reply(limits.finish, timeout(limits.finish, self.smtp.read_response()).await), true),
+        }
+    }
+
+    fn settle(&mut self, in_step: bool) {
+        self.in_step = in_step;
+        self.used = Instant::now();
     }
 
     /// What need not be tried.
@@ -131,83 +231,94 @@ impl SmtpConnection {
         None
     }
 
-    /// One mail: its envelope and DATA, in one write where the server takes that (PIPELINING, RFC 2920), then its text.
-    async fn transact(&self, smtp: &mut AsyncSmtpConnection, envelope: &Envelope<'_>, message: &[u8]) -> Result<Outcome, Failure> {
-        // Commands by hand: lettre's own address type refuses some that are valid.
-        let size = if self.offers.size { format!(" SIZE={}", message.len()) } else { String::new() };
-        // No BODY=8BITMIME: our bodies are 7bit, and a header in UTF-8 is what SMTPUTF8 is for (RFC 6531 3.6).
-        let utf8 = if needs_smtputf8(envelope) { " SMTPUTF8" } else { "" };
-        let mail = format!("MAIL FROM:<{}>{size}{utf8}\r\n", envelope.from);
-        let rcpt = format!("RCPT TO:<{}>\r\n", envelope.to);
-        if self.offers.pipelining {
-            self.ask_at_once(smtp, &format!("{mail}{rcpt}DATA\r\n")).await?;
-        } else {
-            self.ask(smtp, Stage::Sender, &mail).await?;
-            self.ask(smtp, Stage::Recipient, &rcpt).await?;
-            self.ask(smtp, Stage::Data, "DATA\r\n").await?;
+    /// MAIL, RCPT and DATA. Commands by hand: lettre's own address type refuses some that are valid.
+    fn push_envelope(&mut self, envelope: &Envelope<'_>, size: usize) {
+        self.push_mail(envelope, size);
+        self.push_rcpt(envelope);
+        self.commands.extend_from_slice(b"DATA\r\n");
+    }
+
+    fn push_mail(&mut self, envelope: &Envelope<'_>, size: usize) {
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.commands, "MAIL FROM:<{}>", envelope.from);
+        if self.offers.size {
+            let _ = write!(self.commands, " SIZE={size}");
         }
-        self.hand_over(smtp, message).await
+        // No BODY=8BITMIME: our bodies are 7bit, and a header in UTF-8 is what SMTPUTF8 is for (RFC 6531 3.6).
+        self.commands.extend_from_slice(if needs_smtputf8(envelope) { b" SMTPUTF8\r\n" } else { b"\r\n" });
+    }
+
+    fn push_rcpt(&mut self, envelope: &Envelope<'_>) {
+        let _ = write!(self.commands, "RCPT TO:<{}>\r\n", envelope.to);
+    }
+
+    async fn ask_in_turn(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Failure> {
+        self.commands.clear();
+        self.push_mail(envelope, size);
+        self.ask_prepared(Stage::Sender).await?;
+        self.commands.clear();
+        self.push_rcpt(envelope);
+        self.ask_prepared(Stage::Recipient).await?;
+        self.ask(Stage::Data, b"DATA\r\n").await
+    }
+
+    async fn ask_at_once(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Failure> {
+        self.commands.clear();
+        self.push_envelope(envelope, size);
+        let commands = std::mem::take(&mut self.commands);
+        let said = self.say(Stage::Sender, &commands).await;
+        self.commands = commands;
+        said?;
+        self.answers().await
+    }
+
+    async fn ask_prepared(&mut self, stage: Stage) -> Result<(), Failure> {
+        let commands = std::mem::take(&mut self.commands);
+        let answer = self.ask(stage, &commands).await;
+        self.commands = commands;
+        answer
     }
 
     /// One command, and the answer that lets us go on.
-    async fn ask(&self, smtp: &mut AsyncSmtpConnection, stage: Stage, command: &str) -> Result<(), Failure> {
-        let limit = self.timeouts.command;
-        good(stage, reply(limit, timeout(limit, smtp.command(command)).await))
+    async fn ask(&mut self, stage: Stage, command: &[u8]) -> Result<(), Failure> {
+        self.say(stage, command).await?;
+        self.hear(stage).await
     }
 
-    /// MAIL, RCPT and DATA in one write, and their three answers. All three are read, whatever the first says, or the
-    /// connection would be out of step; where DATA was granted though a command before it was not, an empty text takes
-    /// it back (RFC 2920 3.1).
-    async fn ask_at_once(&self, smtp: &mut AsyncSmtpConnection, commands: &str) -> Result<(), Failure> {
-        let limit = self.timeouts.command;
-        let is_broken = |answer: Option<&Result<(), Failure>>| matches!(answer, Some(Err(Failure::Broken { .. })));
-        let mut answers = vec![good(Stage::Sender, reply(limit, timeout(limit, smtp.command(commands)).await))];
-        for stage in [Stage::Recipient, Stage::Data] {
-            if !is_broken(answers.last()) {
-                answers.push(good(stage, reply(limit, timeout(limit, smtp.read_response()).await)));
+    async fn say(&mut self, stage: Stage, command: &[u8]) -> Result<(), Failure> {
+        let limit = self.server.timeouts.command;
+        let why = match timeout(limit, self.outlet.write(&mut [IoSlice::new(command)])).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => format!("the connection broke: {error}"),
+            Err(_) => format!("it took nothing within {limit:?}"),
+        };
+        Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage))
+    }
+
+    async fn hear(&mut self, stage: Stage) -> Result<(), Failure> {
+        let limit = self.server.timeouts.command;
+        good(stage, reply(limit, timeout(limit, self.smtp.read_response()).await))
+    }
+
+    /// The three answers to MAIL, RCPT and DATA in one write. All three are read, whatever the first says, or the connection
+    /// would be out of step; where DATA was granted though a command before it was not, an empty text takes it back
+    /// (RFC 2920 3.1).
+    async fn answers(&mut self) -> Result<(), Failure> {
+        let mut first = None;
+        let mut granted = false;
+        for stage in [Stage::Sender, Stage::Recipient, Stage::Data] {
+            match self.hear(stage).await {
+                Ok(()) => granted = stage == Stage::Data,
+                // The first refusal tells most, also where something broke after it.
+                Err(broken @ Failure::Broken { .. }) => return Err(first.map_or(broken, Failure::out_of_step)),
+                Err(refusal) => first = first.or(Some(refusal)),
             }
         }
-        let (broke, granted) = (is_broken(answers.last()), matches!(answers.get(2), Some(Ok(()))));
-        // The first refusal tells most, also where something broke after it.
-        let Some(fault) = answers.into_iter().find_map(Result::err) else { return Ok(()) };
-        let in_step = !broke && (!granted || self.take_back(smtp).await);
-        Err(fault.with_step(in_step))
-    }
-
-    /// Ends a text that should not have been asked for, with nothing in it. Whether the server answered.
-    async fn take_back(&self, smtp: &mut AsyncSmtpConnection) -> bool {
-        let limit = self.timeouts.command;
-        reply(limit, timeout(limit, smtp.command(".\r\n")).await).is_ok()
-    }
-
-    /// The mail's text and the final dot, in one write: until the dot is on its way nothing was taken, afterwards only an
-    /// answer tells.
-    async fn hand_over(&self, smtp: &mut AsyncSmtpConnection, message: &[u8]) -> Result<Outcome, Failure> {
-        let Ok(message) = std::str::from_utf8(message) else {
-            return Err(Failure::broken(
-                Outcome::Refused { reply: "not sent: the mail is not UTF-8".into(), about_us: false },
-                Stage::Text,
-            ));
-        };
-        let text = stuffed(message);
-        let end = self.written.bytes() + text.len() as u64;
-        let dot_is_out = || self.written.bytes() >= end;
-        let Timeouts { data, finish, .. } = self.timeouts;
-        // lettre's `message` stuffs byte by byte and writes the dot apart; a command it writes as it is.
-        let mut sending = std::pin::pin!(smtp.command(text));
-        let answer = match timeout(data, &mut sending).await {
-            Err(_) if dot_is_out() => reply(finish, timeout(finish, sending).await),
-            answer => reply(data, answer),
-        };
-        match answer {
-            Ok((code @ 200..=299, text)) => Ok(outcome_of(code, &text, Stage::Text)),
-            Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage: Stage::Text, in_step: true }),
-            Ok((code, text)) => Err(Failure::broken(outcome_of(code, &text, Stage::Text), Stage::Text)),
-            Err(why) if dot_is_out() => {
-                Err(Failure::broken(Outcome::InDoubt { reply: format!("after the final dot: {why}") }, Stage::Text))
-            }
-            Err(why) => Err(Failure::broken(later(format!("before the final dot: {why}")), Stage::Text)),
+        let Some(refusal) = first else { return Ok(()) };
+        if granted && self.ask(Stage::Session, b".\r\n").await.is_err_and(|failure| matches!(failure, Failure::Broken { .. })) {
+            return Err(refusal.out_of_step());
         }
+        Err(refusal)
     }
 }
 
@@ -222,10 +333,10 @@ impl Failure {
         matches!(self, Self::Answer { code: 421, stage: Stage::Sender, .. } | Self::Broken { stage: Stage::Sender, .. })
     }
 
-    /// The same refusal, on a connection that is in step or not.
-    fn with_step(self, in_step: bool) -> Self {
+    /// The same refusal, on a connection that is of no more use.
+    fn out_of_step(self) -> Self {
         match self {
-            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step },
+            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step: false },
             broken @ Self::Broken { .. } => broken,
         }
     }
@@ -284,6 +395,7 @@ fn tidied(outcome: Outcome, envelope: &Envelope<'_>) -> Outcome {
     match outcome {
         Outcome::Accepted { .. } => Outcome::Accepted { reply },
         Outcome::Later { about_us, .. } => Outcome::Later { reply, about_us },
+        Outcome::Throttled { .. } => Outcome::Throttled { reply },
         Outcome::Refused { about_us, .. } => Outcome::Refused { reply, about_us },
         Outcome::BadAddress { .. } => Outcome::BadAddress { reply },
         Outcome::InDoubt { .. } => Outcome::InDoubt { reply },

@@ -9,8 +9,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -30,34 +31,27 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::fault::ConnectFault;
+use super::outlet::Fence;
+use super::outlet::Held;
+use super::outlet::Outlet;
 use super::server::Security;
 use super::server::Server;
 
-/// How many bytes a line has taken so far: tells whether the last of a mail can be on its way.
-#[derive(Clone, Default)]
-pub(super) struct Written(Arc<AtomicU64>);
-
-impl Written {
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Reaches the server. What comes back is at its greeting, whatever was said before.
-pub(super) async fn open(server: &Server) -> Result<(Box<dyn AsyncTokioStream>, Written), ConnectFault> {
+pub(super) async fn open(server: &Server, fence: Fence) -> Result<(Box<dyn AsyncTokioStream>, Outlet), ConnectFault> {
     // In place of the greeting that was read here, for lettre waits for one.
     const GREETING: &[u8] = b"220 \r\n";
     let (tcp, peer) = connect(server).await?;
     let (tls, name) = match &server.security {
-        Security::Plain => return Ok(Line::boxed(peer, b"", tcp)),
-        Security::Implicit(tls, name) => return Ok(Line::boxed(peer, b"", shake_hands(server, tls, name, tcp).await?)),
+        Security::Plain => return Ok(Line::boxed(peer, b"", tcp, fence)),
+        Security::Implicit(tls, name) => return Ok(Line::boxed(peer, b"", shake_hands(server, tls, name, tcp).await?, fence)),
         Security::Opportunistic(tls, name) | Security::StartTls(tls, name) => (tls, name),
     };
     match ask_for_tls(server, tcp).await? {
-        (tcp, Ok(())) => Ok(Line::boxed(peer, GREETING, shake_hands(server, tls, name, tcp).await?)),
+        (tcp, Ok(())) => Ok(Line::boxed(peer, GREETING, shake_hands(server, tls, name, tcp).await?, fence)),
         // RFC 7435: in the clear is better than not at all. A handshake that fails is another matter: a server that offers
         // TLS and cannot do it wants mending, not a workaround.
-        (tcp, Err(_)) if matches!(server.security, Security::Opportunistic(..)) => Ok(Line::boxed(peer, GREETING, tcp)),
+        (tcp, Err(_)) if matches!(server.security, Security::Opportunistic(..)) => Ok(Line::boxed(peer, GREETING, tcp, fence)),
         (_, Err(why)) => {
             let advice = "use smtps:// if it has that, or tls=none if the network is your own";
             Err(ConnectFault::tls(server, format!("it {why}, and no mail or password may go there in the clear; {advice}")))
@@ -185,25 +179,30 @@ fn no_smtp() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "that is no SMTP")
 }
 
-/// What lettre reads and writes.
+/// What lettre reads, and writes before the first mail; from then on an [`Outlet`] writes.
 struct Line<S> {
     peer: SocketAddr,
     /// Still to be read, before anything from the server.
     greeting: &'static [u8],
     /// How much of a line without its end was read.
     unended: usize,
-    written: Written,
-    inner: S,
+    inner: Held<S>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static> Line<S> {
-    fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S) -> (Box<dyn AsyncTokioStream>, Written) {
-        let written = Written::default();
-        (Box::new(Self { peer, greeting, unended: 0, written: written.clone(), inner }), written)
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
+    fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S, fence: Fence) -> (Box<dyn AsyncTokioStream>, Outlet) {
+        let inner = Arc::new(Mutex::new(inner));
+        (Box::new(Self { peer, greeting, unended: 0, inner: inner.clone() }), Outlet::new(inner, fence))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Line<S> {
+impl<S> Line<S> {
+    fn inner(&self) -> MutexGuard<'_, S> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> AsyncTokioStream for Line<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
@@ -226,7 +225,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
             return Poll::Ready(Ok(()));
         }
         let known = buffer.filled().len();
-        ready!(Pin::new(&mut line.inner).poll_read(cx, buffer))?;
+        ready!(Pin::new(&mut *line.inner()).poll_read(cx, buffer))?;
         for byte in &mut buffer.filled_mut()[known..] {
             line.unended = if *byte == b'\n' { 0 } else { line.unended + 1 };
             // lettre takes a reply that is not UTF-8 for a broken connection: an old server that says "250 angekommen,
@@ -241,17 +240,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let taken = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
-        self.written.0.fetch_add(taken as u64, Ordering::Relaxed);
-        Poll::Ready(Ok(taken))
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.inner()).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner()).poll_shutdown(cx)
     }
 }

@@ -2,42 +2,56 @@
 
 use memchr::memmem;
 
-/// A mail's text as it goes over the line: each line's leading dot doubled, and the final dot behind the last line, which
-/// may or may not have brought its line end.
-pub(super) fn stuffed(message: &str) -> String {
-    let message = message.strip_suffix("\r\n").unwrap_or(message);
-    let mut out = String::with_capacity(message.len() + message.len() / 64 + 8);
-    if message.starts_with('.') {
-        out.push('.');
+/// A mail's text as it goes over the line: each line's leading dot doubled. Without any, which is how our own mails are
+/// made, that is the text itself; else it is written into `room`.
+pub(super) fn stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>) -> &'a [u8] {
+    let mut dots = memmem::find_iter(message, b"\r\n.").map(|at| at + "\r\n".len()).peekable();
+    let leads = message.starts_with(b".");
+    if !leads && dots.peek().is_none() {
+        return message;
+    }
+    room.clear();
+    if leads {
+        room.push(b'.');
     }
     let mut done = 0;
-    for at in memmem::find_iter(message.as_bytes(), b"\r\n.") {
-        let dot = at + "\r\n".len();
-        out.push_str(&message[done..dot]);
-        out.push('.');
+    for dot in dots {
+        room.extend_from_slice(&message[done..dot]);
+        room.push(b'.');
         done = dot;
     }
-    out.push_str(&message[done..]);
-    out.push_str("\r\n.\r\n");
-    out
+    room.extend_from_slice(&message[done..]);
+    room
+}
+
+/// What ends a text: the final dot, behind the line end that the text brought or did not.
+pub(super) fn end_of(message: &[u8]) -> &'static [u8] {
+    if message.ends_with(b"\r\n") { b".\r\n" } else { b"\r\n.\r\n" }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::stuffed;
+    use super::*;
     use proptest::prelude::*;
+
+    fn sent(message: &str) -> String {
+        let mut room = Vec::new();
+        let mut sent = stuffed(message.as_bytes(), &mut room).to_vec();
+        sent.extend_from_slice(end_of(message.as_bytes()));
+        String::from_utf8(sent).expect("UTF-8")
+    }
 
     #[test]
     fn a_leading_dot_is_doubled_and_the_last_line_ends_once() {
-        assert_eq!(stuffed(".a\r\n..b\r\nc.\r\n"), "..a\r\n...b\r\nc.\r\n.\r\n");
-        assert_eq!(stuffed("\r\n.\r\nMAIL FROM:<eve@example.org>"), "\r\n..\r\nMAIL FROM:<eve@example.org>\r\n.\r\n");
-        assert_eq!(stuffed(""), "\r\n.\r\n");
+        assert_eq!(sent(".a\r\n..b\r\nc.\r\n"), "..a\r\n...b\r\nc.\r\n.\r\n");
+        assert_eq!(sent("\r\n.\r\nMAIL FROM:<eve@example.org>"), "\r\n..\r\nMAIL FROM:<eve@example.org>\r\n.\r\n");
+        assert_eq!(sent(""), "\r\n.\r\n");
     }
 
     proptest! {
         #[test]
         fn a_server_reads_what_was_written(lines in prop::collection::vec("[.a]{0,4}", 1..8)) {
-            let sent = stuffed(&lines.join("\r\n"));
+            let sent = sent(&lines.join("\r\n"));
             let (body, end) = sent.split_at(sent.len() - 3);
             prop_assert_eq!(end, ".\r\n");
             let read: Vec<&str> = body.split_terminator("\r\n").map(|line| line.strip_prefix('.').unwrap_or(line)).collect();

@@ -5,6 +5,8 @@ use std::fmt;
 use super::envelope::Envelope;
 use super::fault::ConnectFault;
 use super::maildir::Maildir;
+use super::outlet::Fence;
+use super::server::Limits;
 use super::server::Server;
 use super::server::Timeouts;
 use super::smtp::SmtpConnection;
@@ -27,11 +29,11 @@ impl Transport {
     /// The port is 465 for `smtps`, else 587 with `tls=required` and 25 without; `tls` is `opportunistic` when not given,
     /// but with a password for a host other than this one, or with `tls_ca`, that means `required`. User and password are
     /// percent-encoded. `hello` is the name we greet with (RFC 5321 4.1.4): a host name or an IP address.
-    pub fn parse(url: &str, hello: &str, timeouts: Timeouts) -> Result<Self, InvalidTransport> {
+    pub fn parse(url: &str, hello: &str, timeouts: Timeouts, limits: Limits) -> Result<Self, InvalidTransport> {
         match url.split_once(':') {
             Some(("mailbox", dir)) if !dir.is_empty() => Ok(Self(Way::Folder(Maildir::new(dir)))),
             Some(("smtp" | "smtps", _)) => {
-                Server::parse(url, hello, timeouts).map(|server| Self(Way::Smtp(Box::new(server)))).map_err(InvalidTransport)
+                Server::parse(url, hello, timeouts, limits).map(|server| Self(Way::Smtp(Box::new(server)))).map_err(InvalidTransport)
             }
             _ => Err(InvalidTransport("expected mailbox:DIR, smtp://HOST or smtps://HOST".into())),
         }
@@ -53,11 +55,11 @@ impl Transport {
         }
     }
 
-    /// Opens a connection, within the time-outs of each step.
-    pub async fn connect(&self) -> Result<Connection, ConnectFault> {
+    /// Opens a connection, within the time-outs of each step. Nothing is written to it once `fence` is over.
+    pub async fn connect(&self, fence: Fence) -> Result<Connection, ConnectFault> {
         Ok(Connection(match &self.0 {
             Way::Folder(maildir) => Line::Folder(maildir.clone()),
-            Way::Smtp(server) => Line::Smtp(Box::new(SmtpConnection::open(server).await?)),
+            Way::Smtp(server) => Line::Smtp(Box::new(SmtpConnection::open(server, fence).await?)),
         }))
     }
 }
@@ -78,13 +80,22 @@ enum Line {
 }
 
 impl Connection {
-    /// Hands one mail over. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. The outcome's words are one line
-    /// of at most 500 bytes, with the recipient's address masked.
-    ///
-    /// A refused mail leaves the connection usable; one that broke, timed out or was dropped half-way closes it.
-    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
+    /// Names sender and recipient of a mail of about `size` bytes, unless they went ahead, and gets leave to hand it over. The
+    /// outcome says why there is none. A refusal leaves the connection usable; one that broke, timed out or was dropped
+    /// half-way closes it.
+    pub async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
         match &mut self.0 {
-            Line::Smtp(smtp) => smtp.send(envelope, message).await,
+            Line::Smtp(smtp) => smtp.open_mail(envelope, size).await,
+            Line::Folder(_) => Ok(()),
+        }
+    }
+
+    /// Hands over the mail that was opened. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. With it goes the
+    /// envelope `ahead` of the mail that is to be opened next, where [`Connection::goes_ahead`] says so. The outcome's words
+    /// are one line of at most 500 bytes, with the recipient's address masked.
+    pub async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], ahead: Option<(&Envelope<'_>, usize)>) -> Outcome {
+        match &mut self.0 {
+            Line::Smtp(smtp) => smtp.hand_over(envelope, message, ahead).await,
             Line::Folder(maildir) => match maildir.write(envelope.file, message).await {
                 Ok(name) => Outcome::Accepted { reply: format!("kept as {name}") },
                 Err(err) => {
@@ -95,8 +106,28 @@ impl Connection {
         }
     }
 
-    /// Whether another mail can be sent over it. A connection that was idle for 30 seconds, or is open for 5 minutes, cannot:
-    /// close it and open another.
+    /// One mail, both steps.
+    pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
+        match self.open_mail(envelope, message.len()).await {
+            Ok(()) => self.hand_over(envelope, message, None).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Takes back leave to hand over a mail that was opened: the server forgets it when the line breaks (RFC 5321 4.1.1.4).
+    pub fn give_up(&mut self) {
+        if let Line::Smtp(smtp) = &mut self.0 {
+            smtp.give_up();
+        }
+    }
+
+    /// Whether the next envelope may go with a mail's text. It can be taken back only by giving the connection up.
+    pub fn goes_ahead(&self) -> bool {
+        matches!(&self.0, Line::Smtp(smtp) if smtp.goes_ahead())
+    }
+
+    /// Whether another mail can be opened on it. A connection that was idle for too long, is open for 5 minutes or has carried
+    /// its number of mails cannot: close it and open another.
     pub fn is_usable(&self) -> bool {
         match &self.0 {
             Line::Folder(_) => true,

@@ -101,15 +101,15 @@ impl Sink {
 
 fn transport(url: &str, limit: Duration) -> Transport {
     let timeouts = Timeouts { connect: limit, command: limit, data: limit, finish: limit };
-    Transport::parse(url, "news.example.org", timeouts).expect("a transport")
+    Transport::parse(url, "news.example.org", timeouts, Limits { mails: 1000, idle: LONG }).expect("a transport")
 }
 
 async fn connected(url: &str) -> Connection {
-    transport(url, LONG).connect().await.unwrap_or_else(|fault| panic!("{fault}"))
+    transport(url, LONG).connect(Fence::open()).await.unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 async fn fault(url: &str, limit: Duration) -> ConnectFault {
-    transport(url, limit).connect().await.err().expect("no connection")
+    transport(url, limit).connect(Fence::open()).await.err().expect("no connection")
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -213,7 +213,7 @@ async fn a_refusal_leaves_the_connection_for_the_next_mail_and_a_421_does_not() 
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
     assert_eq!(sink.heard().iter().filter(|heard| *heard == "RSET").count(), 3);
     assert!(connection.is_usable());
-    assert_eq!(send(&mut connection, "bye@example.org").await, Outcome::Later { reply: "421 4.3.2 closing".into(), about_us: true });
+    assert_eq!(send(&mut connection, "bye@example.org").await, Outcome::Throttled { reply: "421 4.3.2 closing".into() });
     assert!(!connection.is_usable());
     assert_eq!(sink.heard().iter().filter(|heard| *heard == "GREETING").count(), 1);
 }
@@ -236,7 +236,7 @@ async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
     for (number, manners) in before.into_iter().chain(after).enumerate() {
         let sink = Sink::open(manners, false).await;
         let transport = transport(&format!("smtp://{}?tls=none", sink.address), SHORT);
-        let mut connection = transport.connect().await.unwrap_or_else(|fault| panic!("{fault}"));
+        let mut connection = transport.connect(Fence::open()).await.unwrap_or_else(|fault| panic!("{fault}"));
         let outcome = send(&mut connection, "ada@example.org").await;
         match number < before.len() {
             true => assert!(matches!(outcome, Outcome::Later { about_us: true, .. }), "{number}: {outcome:?}"),

@@ -131,6 +131,23 @@ impl Storage {
         Ok(jobs)
     }
 
+    /// Gives claimed deliveries that were not begun back to the ledger, to be claimed again at `due`.
+    pub async fn put_off(&self, sender: i64, keys: &[DeliveryKey], due: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        for key in keys {
+            execute!(
+                tx,
+                "update deliveries set sender_id = null, due_at = $4
+                 where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
+                key.mailing,
+                key.subscriber,
+                sender,
+                due.timestamp_millis()
+            )?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// Whether something waits to be claimed.
     pub async fn has_due(&self, now: Timestamp) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;

@@ -2,25 +2,14 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (opening, transactions, macros), [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`subscribers`], [`people`], [`digests`],
-//! [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
+//! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! [`bookmarks`], [`subscribers`], [`people`], [`digests`], [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
 
-use std::path::Path;
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
-
-use sqlx::Connection;
 use sqlx::PgPool;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::sqlite::SqliteJournalMode;
-use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::sqlite::SqliteSynchronous;
+use writer::SqliteTx;
+use writer::Writer;
 
 use crate::domain::Timestamp;
 
@@ -70,8 +59,10 @@ pub mod bookmarks;
 pub mod catalogue;
 mod changes;
 pub mod digests;
+mod error;
 mod ids;
 pub mod ledger;
+mod opening;
 pub mod people;
 pub mod relays;
 mod senders;
@@ -79,9 +70,10 @@ pub mod steps;
 pub mod stocking;
 pub mod subscribers;
 pub mod votes;
+mod writer;
 
-/// How long a connection to PostgreSQL is waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+pub use error::StorageError;
+pub use opening::sqlite_file;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -97,7 +89,7 @@ enum Pools {
     /// cheap, waiting in SQLite's busy handler is neither.
     Sqlite {
         readers: SqlitePool,
-        writer: SqlitePool,
+        writer: Writer,
     },
     Postgres(PgPool),
 }
@@ -110,7 +102,7 @@ enum Reader {
 
 /// A transaction that writes; dropped without [`Tx::commit`] it changes nothing.
 enum Tx {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(SqliteTx),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
@@ -137,7 +129,7 @@ impl Queryable for Reader {
 impl Queryable for Tx {
     fn session(&mut self) -> Session<'_> {
         match self {
-            Self::Sqlite(tx) => Session::Sqlite(tx),
+            Self::Sqlite(tx) => Session::Sqlite(tx.connection()),
             Self::Postgres(tx) => Session::Postgres(tx),
         }
     }
@@ -164,9 +156,9 @@ impl Storage {
     /// When the address is of no known kind, or nothing answers there.
     pub async fn open(url: &str, connections: u32, durable: bool) -> Result<Self, StorageError> {
         let pools = if url.starts_with("sqlite:") {
-            open_sqlite(url, connections, durable).await?
+            opening::sqlite(url, connections, durable).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            open_postgres(url, connections, durable).await?
+            opening::postgres(url, connections, durable).await?
         } else {
             return Err(StorageError::Address);
         };
@@ -176,7 +168,7 @@ impl Storage {
     /// Brings the tables up to date; doing it twice, or from two processes at once, is doing it once.
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => migrate_sqlite(writer).await?,
+            Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
             Pools::Postgres(pool) => MIGRATIONS.run(pool).await?,
         }
         let mut tx = self.begin().await?;
@@ -252,152 +244,12 @@ impl Storage {
         })
     }
 
-    /// Begins a transaction that writes. `BEGIN IMMEDIATE` on SQLite: a plain `BEGIN` that writes later fails with
-    /// "database is locked" as soon as another process wrote in between, and no waiting mends that.
+    /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Tx::Sqlite(match writer.begin_with("begin immediate").await {
-                Ok(tx) => tx,
-                // A full disk makes SQLite roll back by itself, and the driver then takes the connection for one that is still
-                // in its transaction, for ever. A new connection knows nothing of that.
-                Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed) => {
-                    writer.acquire().await?.close().await?;
-                    writer.begin_with("begin immediate").await?
-                }
-                Err(error) => return Err(error.into()),
-            }),
+            Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
-    }
-}
-
-/// The file of a SQLite address; `None` for one that lives in memory only.
-pub fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let options = SqliteConnectOptions::from_str(url).ok()?;
-    let path = options.get_filename().to_path_buf();
-    let in_memory = url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty();
-    (url.starts_with("sqlite:") && !in_memory).then_some(path)
-}
-
-async fn open_sqlite(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
-    // Each connection of a database in memory would see one of its own.
-    let path = sqlite_file(url).ok_or(StorageError::Address)?;
-    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-        make_private(dir).map_err(|error| StorageError::Folder(dir.to_path_buf(), error))?;
-    }
-    // Its owner's alone, whatever the folder allows; SQLite gives the files beside it the same rights.
-    make_private_file(&path).map_err(|error| StorageError::Folder(path.clone(), error))?;
-    let options = SqliteConnectOptions::from_str(url)?
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(60))
-        // What is erased is overwritten, not just unlinked.
-        .pragma("secure_delete", "on")
-        .pragma("temp_store", "memory");
-    let pool = || SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(Duration::from_secs(60));
-    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-    let readers = pool().max_connections(connections).connect_with(options.pragma("query_only", "on")).await?;
-    Ok(Pools::Sqlite { readers, writer })
-}
-
-/// sqlx locks a migration on PostgreSQL only. Of two processes that begin at once on one SQLite file the second fails as a
-/// whole, and finds all done when it looks again.
-async fn migrate_sqlite(writer: &SqlitePool) -> Result<(), sqlx::migrate::MigrateError> {
-    let mut tries = 0;
-    loop {
-        match MIGRATIONS.run(writer).await {
-            Err(_) if tries < 20 => tries += 1,
-            result => return result,
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// A folder that is made here is its owner's alone: addresses lie in it.
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-fn make_private_file(path: &Path) -> std::io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ())
-}
-
-async fn open_postgres(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
-    let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
-    // Left to the server where it should be durable: it may know better (synchronous replicas).
-    let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
-    // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
-    let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
-    first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
-    let pool = PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(LONGEST_WAIT);
-    Ok(Pools::Postgres(pool.connect_with(options).await?))
-}
-
-/// What went wrong with the database. `Display` is for the log; [`StorageError::advice`] for the person.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// The address is of no known kind.
-    #[error("not the address of a database")]
-    Address,
-    /// A SQLite file, or its folder, cannot be made.
-    #[error("cannot make {0}: {1}")]
-    Folder(PathBuf, std::io::Error),
-    /// The tables could not be brought up to date.
-    #[error("migration: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A query failed, or the connection did.
-    #[error("{0}")]
-    Query(#[from] sqlx::Error),
-    /// What is stored is not what this program stores.
-    #[error("what is stored is not readable: {0}")]
-    Stored(String),
-}
-
-impl StorageError {
-    /// Whether nothing answers, so that waiting may help.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Query(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))
-    }
-
-    /// Whether the tables are missing or too old.
-    pub fn is_not_migrated(&self) -> bool {
-        let Self::Query(sqlx::Error::Database(error)) = self else { return false };
-        // 42P01 and 42703: undefined table and column (PostgreSQL); SQLite has only words for them.
-        matches!(error.code().as_deref(), Some("42P01" | "42703"))
-            || error.message().starts_with("no such table")
-            || error.message().starts_with("no such column")
-    }
-
-    /// What the operator should do.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Address => {
-                "database.url is not an address that is known here: expected sqlite:PATH or postgres://user:password@host/name.".into()
-            }
-            Self::Folder(dir, error) => {
-                format!("{} cannot be made ({error}); choose another place in database.url.", dir.display())
-            }
-            _ if self.is_unreachable() => {
-                format!("The database cannot be reached ({self}); check that it runs and that database.url is right.")
-            }
-            _ if self.is_not_migrated() => "The database's tables are missing or too old; run `verdicts migrate`.".into(),
-            Self::Migrate(error) => format!("The database's tables cannot be brought up to date: {error}. Was it used by a newer version?"),
-            Self::Query(error) => format!("The database refused: {error}. Check database.url, the disk's space and the rights on it."),
-            Self::Stored(what) => format!("The database holds something this version cannot read: {what}. Was it used by a newer version?"),
-        }
     }
 }
 

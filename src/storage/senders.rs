@@ -103,8 +103,10 @@ impl Storage {
     }
 }
 
-/// Whether the sender is still entered. It takes the row's lock, so that on PostgreSQL nobody gives a sender up for dead
-/// while it claims or begins: first one, then the other, and the sweep of the second sees all.
+/// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
+/// while it claims or finishes: first one, then the other, and the sweep of the second sees all. SQLite has one writer.
 pub(super) async fn is_entered(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
-    Ok(execute!(tx, "update senders set process = process where id = $1", sender)? > 0)
+    let sql = if tx.is_postgres() { "select id from senders where id = $1 for share" } else { "select id from senders where id = $1" };
+    let found: Option<(i64,)> = optional!(tx, sql, sender)?;
+    Ok(found.is_some())
 }

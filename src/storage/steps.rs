@@ -1,15 +1,17 @@
 //! Steps of deliveries: results and beginnings, in one commit for all connections.
 //!
-//! What happens a thousand times a second, a mail begun and a mail sent, is one statement for all connections each; the
-//! rest, a row at a time.
+//! What happens a thousand times a second, a mail begun and a mail sent, is one trip to the database for all connections;
+//! the rest, a row at a time. The two databases differ in the open here, for each has another way to do it in one trip:
+//! SQLite a text of several statements, PostgreSQL one statement of several parts. What the parts say stands once.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
-use sqlx::QueryBuilder;
-
+use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::writer::Writer;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryState;
@@ -23,6 +25,15 @@ pub struct Done {
     pub step: Step,
     /// The server's words.
     pub reply: String,
+}
+
+/// An attempt that is about to begin.
+#[derive(Debug, Clone)]
+pub struct Next<'a> {
+    /// Which.
+    pub key: DeliveryKey,
+    /// By which relay.
+    pub relay: &'a str,
 }
 
 /// What becomes of a delivery after an attempt.
@@ -65,41 +76,165 @@ impl Storage {
     /// one that may not is given back. `None`: this sender was given up for dead; others have its work, and nothing was written.
     ///
     /// The same step with the same `now` may be repeated when it is not known whether it was committed.
-    pub async fn step(&self, sender: i64, done: &[Done], next: &[DeliveryKey], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
-        let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+    pub async fn step(&self, sender: i64, done: &[Done], next: &[Next<'_>], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
+        let (sent, other): (Vec<&Done>, Vec<&Done>) = done.iter().partition(|done| done.step == Step::Sent);
+        if !other.is_empty() && !self.finish_others(sender, &other, now).await? {
             return Ok(None);
         }
-        let (sent, other): (Vec<&Done>, Vec<&Done>) = done.iter().partition(|done| done.step == Step::Sent);
-        if !sent.is_empty() {
-            finish_sent(&mut tx, sender, &sent, now).await?;
+        let trip = Trip { sender, sent: &sent, next, now: now.timestamp_millis() };
+        let rows = match &self.pools {
+            Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
+            Pools::Postgres(pool) => trip.on_postgres(&mut *pool.acquire().await?).await?,
+        };
+        // The first row says that the sender is still entered.
+        if !rows.contains(&(sender, sender)) {
+            return Ok(None);
         }
-        for done in other {
+        let begun: HashSet<DeliveryKey> = rows.into_iter().map(|(mailing, subscriber)| DeliveryKey { mailing, subscriber }).collect();
+        let may_go: Vec<bool> = next.iter().map(|next| begun.contains(&next.key)).collect();
+        if may_go.contains(&false) {
+            self.give_back(sender, next.iter().zip(&may_go).filter(|(_, may)| !**may).map(|(next, _)| next.key)).await?;
+        }
+        Ok(Some(may_go))
+    }
+
+    /// Results other than `sent`. `false` if the sender was given up for dead.
+    async fn finish_others(&self, sender: i64, done: &[&Done], now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(false);
+        }
+        for done in done {
             finish(&mut tx, sender, done, now).await?;
         }
-        let begun = if next.is_empty() { HashSet::new() } else { begin(&mut tx, sender, next, now).await? };
-        for key in next.iter().filter(|key| !begun.contains(key)) {
-            give_back(&mut tx, sender, key).await?;
-        }
         tx.commit().await?;
-        Ok(Some(next.iter().map(|key| begun.contains(key)).collect()))
+        Ok(true)
+    }
+
+    async fn give_back(&self, sender: i64, keys: impl Iterator<Item = DeliveryKey>) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        for key in keys {
+            execute!(
+                tx,
+                "update deliveries set sender_id = null where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
+                key.mailing,
+                key.subscriber,
+                sender
+            )?;
+        }
+        Ok(tx.commit().await?)
     }
 }
 
-/// Writes down what was delivered. The `where` is the fence: a sender that was given up for dead changes nothing.
-async fn finish_sent(tx: &mut Tx, sender: i64, sent: &[&Done], now: Timestamp) -> Result<(), StorageError> {
-    on!(tx, c => {
-        let mut query = QueryBuilder::new("with done (mailing, subscriber, reply) as (");
-        query.push_values(sent, |mut row, done| {
-            row.push_bind(done.key.mailing).push_bind(done.key.subscriber).push_bind(done.reply.as_str());
-        });
-        query.push(") update deliveries set state = 'sent', reply = done.reply, sender_id = null, finished_at = ");
-        query.push_bind(now.timestamp_millis());
-        query.push(" from done where mailing_id = done.mailing and subscriber_id = done.subscriber and state = 'sending' and sender_id = ");
-        query.push_bind(sender);
-        query.build().execute(&mut *c).await.map(|_| ())
-    })?;
-    Ok(())
+/// One trip to the database: what was sent, what goes out next.
+struct Trip<'a> {
+    sender: i64,
+    sent: &'a [&'a Done],
+    next: &'a [Next<'a>],
+    now: i64,
+}
+
+/// Binds a trip's values in the order in which its text numbers them, and reads its rows.
+macro_rules! run {
+    ($trip:expr, $text:expr, $connection:expr) => {{
+        let trip = $trip;
+        let mut query = sqlx::query_as(sqlx::AssertSqlSafe($text)).bind(trip.sender).bind(trip.now);
+        for at in 0..padded(trip.sent.len()) {
+            let (key, reply) = trip.sent.get(at).map_or((NOBODY, ""), |done| (done.key, done.reply.as_str()));
+            query = query.bind(key.mailing).bind(key.subscriber).bind(reply);
+        }
+        for at in 0..padded(trip.next.len()) {
+            let (key, relay) = trip.next.get(at).map_or((NOBODY, ""), |next| (next.key, next.relay));
+            query = query.bind(key.mailing).bind(key.subscriber).bind(relay);
+        }
+        query.fetch_all($connection).await
+    }};
+}
+
+impl Trip<'_> {
+    /// A transaction in one text.
+    async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<Vec<(i64, i64)>> {
+        let (done, next) = (self.done_rows(), self.next_rows());
+        let mut text = String::from("begin immediate; select id, id from senders where id = $1");
+        if !self.sent.is_empty() {
+            let _ = write!(text, "; with {done} {FINISH} from done where {FINISH_WHERE} and exists (select 1 from senders where id = $1)");
+        }
+        if !self.next.is_empty() {
+            let _ = write!(
+                text,
+                "; with {next} {BEGIN} from next where {BEGIN_WHERE} and exists (select 1 from senders where id = $1)
+                 returning mailing_id, subscriber_id"
+            );
+        }
+        text += "; commit";
+        let mut turn = writer.whole_text().await?;
+        let rows = run!(self, text, turn.connection())?;
+        turn.went_through();
+        Ok(rows)
+    }
+
+    /// One statement. Its parts see the same moment and touch different rows; the lock on the sender's row makes whoever gives
+    /// this sender up for dead wait: first one, then the other, and the sweep of the second sees all.
+    async fn on_postgres(&self, connection: &mut sqlx::PgConnection) -> sqlx::Result<Vec<(i64, i64)>> {
+        let (done, next) = (self.done_rows(), self.next_rows());
+        let mut text = String::from("with fence as (select id from senders where id = $1 for share)");
+        if !self.sent.is_empty() {
+            let _ = write!(text, ", {done}, finished as ({FINISH} from done, fence where {FINISH_WHERE})");
+        }
+        if !self.next.is_empty() {
+            let _ = write!(
+                text,
+                ", {next}, begun as ({BEGIN} from next, fence where {BEGIN_WHERE} returning mailing_id, subscriber_id)
+                 select id, id from fence union all select mailing_id, subscriber_id from begun"
+            );
+        } else {
+            text += " select id, id from fence";
+        }
+        // Every moment is bound, though a text without results has no use for it.
+        text += " where $2 > 0";
+        run!(self, text, connection)
+    }
+
+    fn done_rows(&self) -> String {
+        format!("done (mailing, subscriber, reply) as (values {})", numbered(FIRST, padded(self.sent.len())))
+    }
+
+    fn next_rows(&self) -> String {
+        let first = FIRST + 3 * padded(self.sent.len());
+        format!("next (mailing, subscriber, relay) as (values {})", numbered(first, padded(self.next.len())))
+    }
+}
+
+/// The first number after those of the sender and the moment.
+const FIRST: usize = 3;
+
+/// A row that meets no delivery.
+const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
+
+/// The `where` is the fence: a sender that was given up for dead changes nothing.
+const FINISH: &str = "update deliveries set state = 'sent', reply = done.reply, sender_id = null, finished_at = $2";
+const FINISH_WHERE: &str = "mailing_id = done.mailing and subscriber_id = done.subscriber and state = 'sending' and sender_id = $1";
+
+const BEGIN: &str = "update deliveries set state = 'sending', attempts = attempts + 1, started_at = $2, first_at = coalesce(first_at, $2),
+   relay = next.relay";
+/// A join rather than a list: SQLite then looks each row up by its key, not through all that this sender holds.
+const BEGIN_WHERE: &str = "mailing_id = next.mailing and subscriber_id = next.subscriber and sender_id = $1
+   and (state = 'queued' or (state = 'sending' and started_at = $2))
+   and ((kind = 'confirmation'
+         and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null))
+      or (kind = 'digest'
+         and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
+         and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))";
+
+/// So many rows for so many values: a power of two, so that a few prepared statements serve every number of connections.
+fn padded(count: usize) -> usize {
+    if count == 0 { 0 } else { count.next_power_of_two() }
+}
+
+/// `($3, $4, $5), ($6, $7, $8)`
+fn numbered(first: usize, rows: usize) -> String {
+    let row = |at: usize| format!("(${}, ${}, ${})", first + 3 * at, first + 3 * at + 1, first + 3 * at + 2);
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes down any other result, behind the same fence.
@@ -139,41 +274,5 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result
             super::people::suppress(tx, hash, key_name, "bounced", now).await?;
         }
     }
-    Ok(())
-}
-
-/// Marks as `sending` what may go out; answers which.
-async fn begin(tx: &mut Tx, sender: i64, next: &[DeliveryKey], now: Timestamp) -> Result<HashSet<DeliveryKey>, StorageError> {
-    let begun: Vec<(i64, i64)> = on!(tx, c => {
-        let mut query = QueryBuilder::new("with next (mailing, subscriber) as (");
-        query.push_values(next, |mut row, key| {
-            row.push_bind(key.mailing).push_bind(key.subscriber);
-        });
-        query.push(") update deliveries set state = 'sending', attempts = attempts + 1, started_at = ");
-        query.push_bind(now.timestamp_millis()).push(", first_at = coalesce(first_at, ").push_bind(now.timestamp_millis()).push(")");
-        // A join rather than a list: SQLite then looks each row up by its key, not through all that this sender holds.
-        query.push(" from next where mailing_id = next.mailing and subscriber_id = next.subscriber and sender_id = ");
-        query.push_bind(sender).push(" and (state = 'queued' or (state = 'sending' and started_at = ").push_bind(now.timestamp_millis()).push("))");
-        query.push(
-            " and ((kind = 'confirmation'
-                   and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null))
-                or (kind = 'digest'
-                   and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
-                   and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))
-              returning mailing_id, subscriber_id",
-        );
-        query.build_query_as().fetch_all(&mut *c).await
-    })?;
-    Ok(begun.into_iter().map(|(mailing, subscriber)| DeliveryKey { mailing, subscriber }).collect())
-}
-
-async fn give_back(tx: &mut Tx, sender: i64, key: &DeliveryKey) -> Result<(), StorageError> {
-    execute!(
-        tx,
-        "update deliveries set sender_id = null where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
-        key.mailing,
-        key.subscriber,
-        sender
-    )?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::ledger::Tally;
+use verdicts::storage::steps::Next;
 
 use crate::journey::link;
 use crate::support::Behaviour;
@@ -283,7 +284,7 @@ on_both! {
         let now = house.app.now();
         let sender = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
         let key = storage.claim(sender, None, 10, now).await.expect("claimed")[0].key;
-        assert_eq!(storage.step(sender, &[], &[key], now).await.expect("begun"), Some(vec![true]));
+        assert_eq!(storage.step(sender, &[], &[Next { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(slot).await.expect("cancelled");
         let again = verdicts::storage::steps::Step::Again(now);
         let done = verdicts::storage::steps::Done { key, step: again, reply: "451".into() };
@@ -302,13 +303,13 @@ on_both! {
         let now = house.app.now();
         let slow = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
         let jobs = storage.claim(slow, None, 10, now).await.expect("claimed");
-        let keys: Vec<_> = jobs.iter().map(|job| job.key).collect();
-        assert_eq!(storage.step(slow, &[], &keys[..1], now).await.expect("begun"), Some(vec![true]));
+        let next: Vec<_> = jobs.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
+        assert_eq!(storage.step(slow, &[], &next[..1], now).await.expect("begun"), Some(vec![true]));
         let later = now + TimeDelta::seconds(61);
         assert_eq!(storage.recover(&[], InDoubt::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
         assert!(!storage.renew_sender(slow, later, None).await.expect("answered"), "it must stop");
-        let done = verdicts::storage::steps::Done { key: keys[0], step: verdicts::storage::steps::Step::Failed, reply: "late".into() };
-        assert_eq!(storage.step(slow, &[done], &keys[1..], later).await.expect("answered"), None, "nothing more may go out");
+        let done = verdicts::storage::steps::Done { key: next[0].key, step: verdicts::storage::steps::Step::Failed, reply: "late".into() };
+        assert_eq!(storage.step(slow, &[done], &next[1..], later).await.expect("answered"), None, "nothing more may go out");
         house.wait(TimeDelta::minutes(2));
         assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");
     }

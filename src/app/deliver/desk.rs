@@ -1,6 +1,5 @@
 //! The desk: hands out what is due, and commits all results in groups.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -12,19 +11,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::Progress;
 use super::lease::Lease;
+use super::queue::Queue;
+use super::shares::Shares;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::breaker::Standing;
+use crate::app::delta;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::delivery::DeliveryKind;
 use crate::domain::slot::Slot;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
+use crate::storage::steps::Next;
 use crate::storage::steps::Step;
 
 /// So long at most until a fresh confirmation mail overtakes what was claimed before it.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
 /// Claimed at once for each connection: enough to keep it busy, little enough that one process does not hoard.
-const CHUNK: usize = 20;
+const CHUNK: usize = 50;
+/// Claimed at once at the most: a claim of that many takes a few milliseconds, for which results wait.
+const LARGEST_CHUNK: usize = 1_000;
+
+/// Who waits for a mail whose turn has not come is looked at again after that.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A round is no longer than this,
 const LONGEST_ROUND: Duration = Duration::from_secs(30);
@@ -32,14 +40,26 @@ const LONGEST_ROUND: Duration = Duration::from_secs(30);
 const SHORT_HANDED: Duration = Duration::from_secs(2);
 
 /// What a worker brings and wants, at once.
-pub struct Request {
-    /// What became of its last message.
+pub struct Turn {
+    /// What became of its last mail.
     pub done: Option<Done>,
-    /// Where the next one goes; `None` in the answer when there is none.
-    pub wants: Option<oneshot::Sender<Option<Job>>>,
+    /// Over which relay it sends.
+    pub relay: usize,
+    /// The mail whose text goes out next, if it may.
+    pub begin: Option<DeliveryKey>,
+    /// Whether it wants another one to be at hand.
+    pub wants: bool,
+    /// Where the answer goes, once all of this is committed.
+    pub answer: oneshot::Sender<Answer>,
 }
 
-type Wish = oneshot::Sender<Option<Job>>;
+/// What a worker may do now.
+pub struct Answer {
+    /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
+    pub may_go: bool,
+    /// The one after that: claimed, not begun.
+    pub next: Option<Job>,
+}
 
 /// One round's desk.
 pub struct Desk {
@@ -49,13 +69,15 @@ pub struct Desk {
     stop: CancellationToken,
     lost: CancellationToken,
     progress: Arc<Progress>,
-    urgent: VecDeque<Job>,
-    bulk: VecDeque<Job>,
+    queue: Queue,
+    shares: Shares,
+    /// Workers that have nothing out and wait for a mail that their relay and its domain may have.
+    asking: Vec<Turn>,
     claimed_at: Instant,
     opened: Instant,
     crew: usize,
-    /// While the breaker probes, a single message goes out.
-    allowed: Option<usize>,
+    /// While a relay is probed, a single mail goes out over it.
+    probing: Vec<Option<usize>>,
 }
 
 impl Desk {
@@ -68,119 +90,170 @@ impl Desk {
         progress: Arc<Progress>,
     ) -> Result<Self, Failure> {
         let mut desk = Self {
-            app,
             sender: lease.sender,
             only,
             stop,
             lost: lease.lost.clone(),
             progress,
-            urgent: VecDeque::new(),
-            bulk: VecDeque::new(),
+            queue: Queue::new(app.settings.mail.domain_limits()),
+            shares: Shares::new(app.relays.iter().map(|relay| relay.weight)),
+            asking: Vec::new(),
             claimed_at: Instant::now(),
             opened: Instant::now(),
             crew: 0,
-            allowed: None,
+            probing: app.relays.iter().map(|relay| (relay.breaker.standing() == Standing::Probing).then_some(1)).collect(),
+            app,
         };
         desk.claim().await?;
         Ok(desk)
     }
 
-    /// Messages at hand.
+    /// Mails at hand.
     pub fn waiting(&self) -> usize {
-        self.urgent.len() + self.bulk.len()
+        self.queue.len()
     }
 
     /// Serves a crew of so many workers until the last one has gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Request>, crew: usize, probing: bool) {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Turn>, crew: usize) {
         self.crew = crew;
-        self.allowed = probing.then_some(1);
-        let mut batch = Vec::new();
-        while inbox.recv_many(&mut batch, 256).await > 0 {
-            let mut done = Vec::with_capacity(batch.len());
-            let mut wishes = VecDeque::with_capacity(batch.len());
-            for request in batch.drain(..) {
-                done.extend(request.done);
-                wishes.extend(request.wants);
+        let mut turns = Vec::new();
+        loop {
+            let came = if self.asking.is_empty() {
+                inbox.recv_many(&mut turns, 256).await
+            } else {
+                tokio::select! {
+                    came = inbox.recv_many(&mut turns, 256) => came,
+                    () = tokio::time::sleep(ASK_AGAIN) => usize::MAX,
+                }
+            };
+            if came == 0 {
+                break;
             }
-            self.serve(done, wishes).await;
+            self.serve(&mut turns).await;
+        }
+        for (at, relay) in self.app.relays.iter().enumerate() {
+            let left = self.shares.budget(at).and_then(|budget| budget.take()).unwrap_or(0);
+            self.app.give_back_to_day(relay, left).await;
         }
     }
 
-    /// Commits `done` together with what goes out next; whoever gets nothing is told so.
-    async fn serve(&mut self, mut done: Vec<Done>, mut wishes: VecDeque<Wish>) {
-        loop {
-            if !wishes.is_empty() && !self.must_stop() {
-                self.refill(wishes.len()).await;
+    /// Commits what the workers bring together with what they begin, then answers all.
+    async fn serve(&mut self, turns: &mut Vec<Turn>) {
+        let halted = self.must_stop();
+        if !halted && self.queue.ready() < turns.len() {
+            self.claim_more().await;
+        }
+        self.fill_budgets(turns).await;
+        let done: Vec<Done> = turns.iter_mut().filter_map(|turn| turn.done.take()).collect();
+        done.iter().for_each(|done| self.queue.is_back(done.key));
+        let relays = self.app.relays.clone();
+        let begin = |turn: &Turn| turn.begin.filter(|_| !halted).map(|key| Next { key, relay: &relays[turn.relay].name });
+        let next: Vec<Next<'_>> = turns.iter().filter_map(begin).collect();
+        let mut may_go = if done.is_empty() && next.is_empty() { Vec::new() } else { self.commit(&done, &next).await }.into_iter();
+        for turn in turns.drain(..) {
+            let may_go = turn.begin.is_some() && !halted && may_go.next().unwrap_or(false);
+            if let (Some(key), false) = (turn.begin, may_go) {
+                self.queue.is_back(key);
             }
-            let next = self.take(wishes.len());
-            if done.is_empty() && next.is_empty() {
-                break;
-            }
-            let keys: Vec<DeliveryKey> = next.iter().map(|job| job.key).collect();
-            let may_go = self.commit(&done, &keys).await;
-            done.clear();
-            for (job, may_go) in next.into_iter().zip(may_go) {
-                if !may_go {
-                    continue;
-                }
-                let Some(wish) = wishes.pop_front() else { break };
-                if let Err(Some(job)) = wish.send(Some(job)) {
-                    // The worker is gone and never saw it: nothing went out, so there is nothing to doubt.
-                    done.push(Done { key: job.key, step: Step::Again(self.app.now()), reply: "not sent: stopped".into() });
+            self.shares.note(turn.relay);
+            match turn.begin {
+                None if turn.wants => self.asking.push(turn),
+                // A worker that is gone never saw it: it stays claimed and goes back with the lease.
+                _ => {
+                    let next = if turn.wants { self.take(turn.relay) } else { None };
+                    let _ = turn.answer.send(Answer { may_go, next });
                 }
             }
         }
-        for wish in wishes {
-            let _ = wish.send(None);
+        self.answer_those_who_ask();
+        // Results have waited long enough: fresh confirmation mails are looked for behind them.
+        if !self.must_stop() && (self.queue.ready() < self.crew || self.claimed_at.elapsed() > CLAIM_AGAIN) {
+            self.claim_more().await;
+        }
+    }
+
+    /// Who asks is given a mail, or told that there is none; or waits, while there is one whose turn has not come.
+    fn answer_those_who_ask(&mut self) {
+        for turn in std::mem::take(&mut self.asking) {
+            let next = self.take(turn.relay);
+            let may_come = next.is_none() && self.queue.len() > 0 && !self.is_closed_to(turn.relay);
+            if may_come {
+                self.asking.push(turn);
+            } else {
+                let _ = turn.answer.send(Answer { may_go: false, next });
+            }
+        }
+    }
+
+    fn is_closed_to(&mut self, relay: usize) -> bool {
+        self.must_stop()
+            || self.app.relays[relay].breaker.is_open()
+            || self.probing[relay] == Some(0)
+            || self.shares.budget(relay).is_some_and(|budget| *budget == Some(0))
+    }
+
+    /// Takes what the turns may need out of the days' allowances, a chunk at a time.
+    async fn fill_budgets(&mut self, turns: &[Turn]) {
+        for at in 0..self.app.relays.len() {
+            let is_new = self.opened == self.claimed_at;
+            let Some(budget) = self.shares.budget(at).filter(|budget| is_new || matches!(budget, Some(0))) else { continue };
+            let relay = self.app.relays[at].clone();
+            if !turns.iter().any(|turn| turn.wants && turn.relay == at) || relay.is_spent(self.app.now()) {
+                continue;
+            }
+            match self.app.take_from_day(&relay, CHUNK as u64).await {
+                Ok(taken) => *budget = taken,
+                Err(failure) => tracing::warn!(cause = failure.cause(), relay = relay.name, "its day's allowance is not known: {failure}"),
+            }
         }
     }
 
     fn must_stop(&self) -> bool {
-        self.stop.is_cancelled() || self.lost.is_cancelled() || self.allowed == Some(0) || self.app.breaker.is_open() || self.is_over()
+        self.stop.is_cancelled() || self.lost.is_cancelled() || self.is_over()
     }
 
     /// A round ends after a while, and soon when there is work for more connections than it has: the next one connects
     /// anew what was lost, and looks after the dead.
     fn is_over(&self) -> bool {
         let age = self.opened.elapsed();
-        let short_handed = self.crew < self.app.settings.mail.connections && self.waiting() > self.crew;
+        let most: usize = self.app.relays.iter().map(|relay| relay.connections).sum();
+        let short_handed = self.crew < most && self.queue.ready() > self.crew;
         age > LONGEST_ROUND || (short_handed && age > SHORT_HANDED)
     }
 
-    async fn refill(&mut self, wanted: usize) {
-        if self.waiting() >= wanted && self.claimed_at.elapsed() < CLAIM_AGAIN {
-            return;
-        }
+    async fn claim_more(&mut self) {
         if let Err(failure) = self.claim().await {
             tracing::warn!(cause = failure.cause(), "nothing can be claimed: {failure}");
         }
     }
 
     async fn claim(&mut self) -> Result<(), Failure> {
-        let room = (CHUNK * self.app.settings.mail.connections).saturating_sub(self.bulk.len()).max(CHUNK);
+        let chunk = (CHUNK * self.app.settings.mail.connections).min(LARGEST_CHUNK);
+        // Of the bulk, none while half a chunk is left: then it is the urgent ones that are asked for.
+        let room = if self.queue.ready() > chunk / 2 { 0 } else { chunk - self.queue.ready() };
         self.claimed_at = Instant::now();
         for job in self.app.storage.claim(self.sender, self.only.map(Slot::id), room, self.app.now()).await? {
-            match job.kind {
-                DeliveryKind::Confirmation => self.urgent.push_back(job),
-                DeliveryKind::Digest => self.bulk.push_back(job),
-            }
+            self.queue.push(job);
+        }
+        while let Some((keys, wait)) = self.queue.too_many() {
+            self.app.storage.put_off(self.sender, &keys, self.app.now() + delta(wait)).await?;
         }
         Ok(())
     }
 
-    fn take(&mut self, count: usize) -> Vec<Job> {
-        if self.must_stop() {
-            return Vec::new();
+    fn take(&mut self, relay: usize) -> Option<Job> {
+        if self.is_closed_to(relay) || !self.shares.may_take(relay) {
+            return None;
         }
-        let count = self.allowed.map_or(count, |allowed| count.min(allowed));
-        let jobs: Vec<Job> = std::iter::from_fn(|| self.urgent.pop_front().or_else(|| self.bulk.pop_front())).take(count).collect();
-        self.allowed = self.allowed.map(|allowed| allowed - jobs.len());
-        jobs
+        let job = self.queue.pop()?;
+        self.shares.took(relay);
+        self.probing[relay] = self.probing[relay].map(|allowed| allowed - 1);
+        Some(job)
     }
 
     /// Commits, and waits as long as it takes: a result that is not written would become a second copy. Only a lost lease
     /// ends the waiting, for then others have marked these messages as in doubt already.
-    async fn commit(&self, done: &[Done], next: &[DeliveryKey]) -> Vec<bool> {
+    async fn commit(&self, done: &[Done], next: &[Next<'_>]) -> Vec<bool> {
         let mut pause = Duration::from_millis(50);
         let now = self.app.now();
         loop {

@@ -1,6 +1,7 @@
 //! A sender's lease: renewed while it works, given up when the database says that others have its work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use super::process;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::delta;
+use crate::mail::Fence;
 
 /// An entered sender. Drop it without [`Lease::leave`] and the lease runs out by itself.
 pub struct Lease {
@@ -17,17 +19,20 @@ pub struct Lease {
     pub sender: i64,
     /// Cancelled when the lease is lost: nothing more may be sent.
     pub lost: CancellationToken,
+    /// Over when the lease is: nothing is written to a server any more, whoever has not heard of it yet.
+    pub fence: Fence,
     heart: JoinHandle<()>,
 }
 
 impl Lease {
     /// Enters a sender and keeps its lease fresh.
     pub async fn enter(app: &Arc<App>) -> Result<Self, Failure> {
-        let now = app.now();
+        let (now, asked) = (app.now(), Instant::now());
         let sender = app.storage.enter_sender(&process::name(), now + delta(app.settings.mail.lease), now).await?;
         let lost = CancellationToken::new();
-        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone()));
-        Ok(Self { sender, lost, heart })
+        let fence = Fence::until(asked + reach(app));
+        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone(), fence.clone()));
+        Ok(Self { sender, lost, fence, heart })
     }
 
     /// Gives back what was claimed and not begun.
@@ -45,18 +50,27 @@ impl Drop for Lease {
     }
 }
 
+/// How long after the last sign of life this process may still write to a server: a tenth less than others wait for it, for
+/// their clocks are not ours.
+fn reach(app: &App) -> Duration {
+    app.settings.mail.lease.mul_f64(0.9)
+}
+
 /// Renews the lease three times in its length. Once it could not be renewed for its whole length it is lost, whatever the
 /// database may say later: a process that slept must not go on as if nothing were.
-async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken) {
+async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence) {
     let length = app.settings.mail.lease;
     let mut renewed = Instant::now();
     loop {
         tokio::time::sleep(length / 3).await;
         let asked = Instant::now();
-        let trouble = app.breaker.trouble();
+        let trouble = app.trouble();
         let renewing = app.storage.renew_sender(sender, app.now() + delta(length), trouble.as_deref());
         match tokio::time::timeout_at(renewed + length, renewing).await {
-            Ok(Ok(true)) => renewed = asked,
+            Ok(Ok(true)) => {
+                renewed = asked;
+                fence.move_to(asked + reach(&app));
+            }
             Ok(Ok(false)) | Err(_) => break,
             Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed"),
         }

@@ -6,8 +6,14 @@
 
 mod desk;
 mod lease;
+mod outgoing;
 mod process;
+mod queue;
+mod shares;
+mod signing;
 mod worker;
+
+pub use signing::Signing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::Failure;
-use super::breaker::Standing;
 use crate::domain::slot::Slot;
 
 /// The longest wait before looking for work that another process left: the ledger is the truth, the bell a courtesy.
@@ -72,14 +77,10 @@ impl App {
             if let Err(failure) = self.deliver_due(None, stop, &progress, &mut looked_for_dead).await {
                 tracing::warn!(cause = failure.cause(), "delivering waits: {failure}");
             }
-            let pause = match self.breaker.standing() {
-                Standing::Open(left) => left.min(LOOK),
-                _ => LOOK,
-            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.doorbell.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
@@ -111,7 +112,7 @@ impl App {
         if digest.state != DigestState::Sending {
             return Ok(Some(if digest.state == DigestState::Sent { Ending::Final } else { Ending::Halted }));
         }
-        if let Some(trouble) = self.breaker.trouble() {
+        if let Some(trouble) = self.trouble() {
             return Ok(Some(Ending::Trouble(trouble)));
         }
         let all_later =
@@ -131,13 +132,8 @@ impl App {
             self.take_over_from_the_dead().await?;
             *looked_for_dead = Some(tokio::time::Instant::now());
         }
-        let workers = match self.breaker.standing() {
-            Standing::Open(_) => 0,
-            Standing::Probing => 1,
-            Standing::Closed => self.settings.mail.connections,
-        };
-        if workers > 0 && self.storage.has_due(self.now()).await? {
-            self.round(only, workers, stop, progress).await?;
+        if self.relays.iter().any(|relay| relay.crew(self.now()) > 0) && self.storage.has_due(self.now()).await? {
+            self.round(only, stop, progress).await?;
         }
         if only.is_some() || self.storage.is_sending().await? {
             for slot in self.storage.finish_digests(self.now()).await? {
@@ -158,37 +154,38 @@ impl App {
         Ok(())
     }
 
-    /// Sends what is due over up to `workers` connections, until nothing is left or it must stop.
-    async fn round(
-        self: &Arc<Self>,
-        only: Option<Slot>,
-        workers: usize,
-        stop: &CancellationToken,
-        progress: &Arc<Progress>,
-    ) -> Result<(), Failure> {
+    /// Sends what is due over as many connections as the relays bear, until nothing is left or it must stop.
+    async fn round(self: &Arc<Self>, only: Option<Slot>, stop: &CancellationToken, progress: &Arc<Progress>) -> Result<(), Failure> {
         let lease = lease::Lease::enter(self).await?;
         let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
-        let workers = workers.min(desk.waiting());
-        let probing = self.breaker.standing() == Standing::Probing;
-        let (requests, inbox) = mpsc::channel(workers.max(1));
-        let desk = tokio::spawn(desk.run(inbox, workers, probing));
+        let crews: Vec<usize> = self.relays.iter().map(|relay| relay.crew(self.now()).min(desk.waiting())).collect();
+        let (turns, inbox) = mpsc::channel(crews.iter().sum::<usize>().max(1));
+        let desk = tokio::spawn(desk.run(inbox, crews.iter().sum()));
         let mut crew = JoinSet::new();
-        for _ in 0..workers {
-            crew.spawn(worker::work(self.clone(), requests.clone()));
+        for (at, relay) in self.relays.iter().enumerate() {
+            for place in 0..crews[at] {
+                let (relay, desk, fence) = (relay.clone(), turns.clone(), lease.fence.clone());
+                let worker = worker::Worker { app: self.clone(), relay, place: (at, place), desk, fence };
+                crew.spawn(async move { (at, worker.work().await) });
+            }
         }
-        drop(requests);
-        let mut unconnected = Vec::new();
+        drop(turns);
+        let mut unconnected = vec![Vec::new(); self.relays.len()];
         let all_ended = async {
             while let Some(ended) = crew.join_next().await {
-                unconnected.extend(ended.ok().and_then(Result::err));
+                if let Ok((at, Err(trouble))) = ended {
+                    unconnected[at].push(trouble);
+                }
             }
         };
         tokio::select! {
             () = all_ended => {}
             () = drain(stop) => tracing::warn!("stopping: messages that did not end in {} s are in doubt now", DRAIN.as_secs()),
         }
-        if let Some(trouble) = unconnected.first().filter(|_| unconnected.len() == workers) {
-            self.breaker.note_no_connection(trouble, true);
+        for (at, troubles) in unconnected.iter().enumerate() {
+            if let Some(trouble) = troubles.first().filter(|_| troubles.len() == crews[at]) {
+                self.relays[at].breaker.note_no_connection(trouble, true);
+            }
         }
         crew.shutdown().await;
         if desk.await.is_err() {

@@ -1,106 +1,161 @@
-//! A worker: one connection, one message at a time.
+//! A worker: one connection, one mail after the other.
+//!
+//! While a mail is with the server, the next one is written and signed; while the ledger notes what became of the one and that
+//! the other begins, the server answers to the other's envelope, which went along with the one's text. So the line, the
+//! ledger and the processor work at the same time, and yet no text goes out before the ledger says that it may.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
-use super::desk::Request;
+use super::desk::Answer;
+use super::desk::Turn;
+use super::outgoing::Outgoing;
 use crate::app::App;
 use crate::app::delta;
+use crate::app::relay::Relay;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::Retry;
 use crate::mail::Connection;
-use crate::mail::Envelope;
-use crate::mail::Recipient;
+use crate::mail::Fence;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
 use crate::storage::steps::Step;
 
-/// Connects, then sends what the desk hands out until it hands out nothing. The error says why it never had a connection.
-///
-/// It connects before it asks for a message, so that a relay that is down costs no delivery an attempt.
-pub async fn work(app: Arc<App>, desk: mpsc::Sender<Request>) -> Result<(), String> {
-    let mut connection = connect(&app).await?;
-    let mut done = None;
-    let mut buffer = Vec::new();
-    loop {
+/// What a worker works with.
+pub struct Worker {
+    pub app: Arc<App>,
+    /// Over which relay it sends.
+    pub relay: Arc<Relay>,
+    /// That relay's place among the others, and this worker's in its crew.
+    pub place: (usize, usize),
+    pub desk: mpsc::Sender<Turn>,
+    /// Of the round's lease.
+    pub fence: Fence,
+}
+
+impl Worker {
+    /// Connects, then sends what the desk hands out until it hands out nothing. The error says why it never had a connection.
+    ///
+    /// It connects before it asks for a mail, so that a relay that is down costs no delivery an attempt.
+    pub async fn work(self) -> Result<(), String> {
+        let mut connection = self.connect().await?;
+        let mut done = None;
+        let mut at_hand = None;
+        let (mut text, mut room) = (Vec::new(), Vec::new());
+        loop {
+            let mail = match at_hand.take() {
+                Some(mail) => mail,
+                None => {
+                    let wants = self.is_wanted();
+                    let Some(mail) = self.addressed(self.turn(done.take(), None, wants).await).await else { break };
+                    text = mail.text(&self.app, text).await;
+                    mail
+                }
+            };
+            if self.relay.pace.is_limited() || !connection.is_usable() {
+                // The result first: neither a slow pace nor a slow relay must keep it from being written down.
+                self.turn(done.take(), None, false).await;
+                self.relay.pace.wait().await;
+                // What is at hand has not begun: without a connection it goes back with the lease.
+                if !self.is_connected(&mut connection).await {
+                    return Ok(());
+                }
+            }
+            let (answer, opened) = tokio::join!(self.turn(done.take(), Some(&mail), self.is_wanted()), self.open(&mut connection, &mail));
+            let may_go = answer.as_ref().is_some_and(|answer| answer.may_go);
+            let next = self.addressed(answer).await;
+            let sending = async {
+                match opened {
+                    Ok(()) if may_go => Some(self.hand_over(&mut connection, &mail, &text, next.as_ref()).await),
+                    // Leave to send a text is given back only with the connection.
+                    Ok(()) => {
+                        connection.give_up();
+                        None
+                    }
+                    Err(outcome) => may_go.then_some(outcome),
+                }
+            };
+            let writing = async {
+                match &next {
+                    Some(next) => next.text(&self.app, std::mem::take(&mut room)).await,
+                    None => Vec::new(),
+                }
+            };
+            let (outcome, written) = tokio::join!(sending, writing);
+            room = std::mem::replace(&mut text, written);
+            if let Some(outcome) = outcome {
+                self.relay.note(&outcome, self.app.now());
+                done = Some(conclude(&self.app, &mail.job, outcome));
+            }
+            at_hand = next;
+        }
+        connection.close().await;
+        Ok(())
+    }
+
+    /// Tells the desk what became of a mail, and of the one that is about to begin. `None`: the desk is closed.
+    async fn turn(&self, done: Option<Done>, begin: Option<&Outgoing>, wants: bool) -> Option<Answer> {
+        let (answer, answered) = oneshot::channel();
+        self.desk.send(Turn { done, relay: self.place.0, begin: begin.map(|mail| mail.job.key), wants, answer }).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Whether the relay bears this connection, too.
+    fn is_wanted(&self) -> bool {
+        self.place.1 < self.relay.window()
+    }
+
+    async fn addressed(&self, answer: Option<Answer>) -> Option<Outgoing> {
+        Some(Outgoing::address(&self.app, answer?.next?).await)
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| {
+            let words = fault.to_string();
+            if fault.is_throttle() {
+                self.relay.slow_down(&words, self.app.now());
+            } else {
+                self.relay.breaker.note_no_connection(&words, fault.is_login() || fault.is_tls());
+            }
+            words
+        })
+    }
+
+    /// Makes a new connection of one that is of no more use. `false`: there is none to be had.
+    async fn is_connected(&self, connection: &mut Connection) -> bool {
         if !connection.is_usable() {
-            // The result first: a slow relay must not keep it from being written down.
-            let _ = desk.send(Request { done: done.take(), wants: None }).await;
-            match connect(&app).await {
-                Ok(fresh) => connection = fresh,
-                Err(_) => return Ok(()),
+            match self.connect().await {
+                Ok(fresh) => *connection = fresh,
+                Err(_) => return false,
             }
         }
-        if app.pace.is_limited() {
-            // The result first, here too; and no message is begun while its turn is waited for.
-            let _ = desk.send(Request { done: done.take(), wants: None }).await;
-            app.pace.wait().await;
-        }
-        let (wants, answer) = oneshot::channel();
-        if desk.send(Request { done: done.take(), wants: Some(wants) }).await.is_err() {
-            break;
-        }
-        let Ok(Some(job)) = answer.await else { break };
-        let outcome = send(&app, &mut connection, &job, &mut buffer).await;
-        app.breaker.note(&outcome);
-        done = Some(conclude(&app, &job, outcome));
+        true
     }
-    connection.close().await;
-    Ok(())
-}
 
-async fn connect(app: &App) -> Result<Connection, String> {
-    app.transport.connect().await.map_err(|fault| {
-        let words = fault.to_string();
-        app.breaker.note_no_connection(&words, fault.is_login() || fault.is_tls());
-        words
-    })
-}
+    /// Gets leave to hand the mail over; on a new connection if the server had enough of the old one.
+    async fn open(&self, connection: &mut Connection, mail: &Outgoing) -> Result<(), Outcome> {
+        let (envelope, size) = mail.envelope()?;
+        let opened = connection.open_mail(&envelope, size).await;
+        if !connection.was_turned_away() || !self.is_connected(connection).await {
+            return opened;
+        }
+        connection.open_mail(&envelope, size).await
+    }
 
-async fn send(app: &App, connection: &mut Connection, job: &Job, buffer: &mut Vec<u8>) -> Outcome {
-    let ready = match app.letter_for(job.key, job.kind).await {
-        Ok(ready) => ready,
-        Err(failure) => {
-            tracing::error!(cause = failure.cause(), mailing = job.key.mailing, "a mail cannot be made: {failure}");
-            return Outcome::Later { reply: format!("not sent: {failure}"), about_us: true };
-        }
-    };
-    let Ok(to) = EmailAddress::parse(&job.email) else {
-        return Outcome::Refused { reply: "not sent: what is stored is not an address".into(), about_us: false };
-    };
-    let (token, reader) = match job.kind {
-        DeliveryKind::Confirmation => (app.confirm_token(job.key.subscriber, job.queued_at), String::new()),
-        DeliveryKind::Digest => (app.unsubscribe_token(job.key.subscriber), app.reader_token(job.key.subscriber)),
-    };
-    let message_id = app.message_id(job.key);
-    let date = ready.date.unwrap_or(job.queued_at);
-    let (since, verp) = (app.site.day(job.since), app.return_path.verp(&app.secrets, job.key));
-    let recipient = Recipient { to: &to, token: &token, reader: &reader, since: &since, verp: &verp, message_id: &message_id, date };
-    ready.letter.fill(&recipient, buffer);
-    app.signers.seal(buffer, app.now());
-    if !connection.is_usable() {
-        // It grew stale while it waited for work. Nothing was said yet, so there is nothing to doubt.
-        match connect(app).await {
-            Ok(fresh) => *connection = fresh,
-            Err(words) => return Outcome::Later { reply: words, about_us: true },
-        }
+    async fn hand_over(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8], next: Option<&Outgoing>) -> Outcome {
+        let (envelope, _) = match mail.envelope() {
+            Ok(envelope) => envelope,
+            Err(outcome) => return outcome,
+        };
+        let may_go_ahead = connection.goes_ahead() && !self.relay.pace.is_limited();
+        let ahead = next.filter(|_| may_go_ahead).and_then(|next| next.envelope().ok());
+        connection.hand_over(&envelope, text, ahead.as_ref().map(|(envelope, size)| (envelope, *size))).await
     }
-    let return_path = app.return_path.with(&verp);
-    let envelope = Envelope { from: &return_path, to: &to, file: &message_id };
-    let outcome = connection.send(&envelope, buffer).await;
-    if !connection.was_turned_away() {
-        return outcome;
-    }
-    match connect(app).await {
-        Ok(fresh) => *connection = fresh,
-        Err(_) => return outcome,
-    }
-    connection.send(&envelope, buffer).await
 }
 
 /// What an outcome means for the ledger.
@@ -113,10 +168,13 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         DeliveryKind::Confirmation => settings.mail.retry.max_age.min(settings.signup.confirm_within),
     };
     let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(max_age) };
-    let next = || retry.next(job.first_at.unwrap_or(now), now, job.attempts + 1, rand::random());
+    let first_at = job.first_at.unwrap_or(now);
+    let next = || retry.next(first_at, now, job.attempts + 1, rand::random());
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
         Outcome::Later { .. } => next().map_or(Step::Failed, Step::Again),
+        // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
+        Outcome::Throttled { .. } => retry.next(first_at, now, 1, rand::random()).map_or(Step::Failed, Step::Again),
         Outcome::Refused { .. } => Step::Failed,
         Outcome::BadAddress { .. } => bounced(app, &job.email),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
@@ -125,7 +183,9 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         },
     };
     let reply = match (&step, &outcome) {
-        (Step::Failed, Outcome::Later { reply, .. }) => format!("given up after {} attempts: {reply}", job.attempts + 1),
+        (Step::Failed, Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
+            format!("given up after {} attempts: {reply}", job.attempts + 1)
+        }
         _ => outcome.reply().to_owned(),
     };
     if step != Step::Sent {

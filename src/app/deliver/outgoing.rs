@@ -1,0 +1,69 @@
+//! A mail on its way to one reader: whom it is for, and what it says.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::app::letters::Ready;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::delivery::Outcome;
+use crate::mail::Envelope;
+use crate::mail::Recipient;
+use crate::storage::ledger::Job;
+
+/// A claimed delivery, addressed: all that its envelope needs is known.
+pub struct Outgoing {
+    pub job: Job,
+    /// Or why no mail can be made of it.
+    address: Result<Address, Outcome>,
+}
+
+struct Address {
+    to: EmailAddress,
+    return_path: String,
+    verp: String,
+    message_id: String,
+    ready: Arc<Ready>,
+    /// As long as its text may be, in bytes.
+    longest: usize,
+}
+
+impl Outgoing {
+    pub async fn address(app: &App, job: Job) -> Self {
+        Self { address: address(app, &job).await, job }
+    }
+
+    /// Its envelope, and how long its text may be.
+    pub fn envelope(&self) -> Result<(Envelope<'_>, usize), Outcome> {
+        let Address { to, return_path, message_id, longest, .. } = self.address.as_ref().map_err(Outcome::clone)?;
+        Ok((Envelope { from: return_path, to, file: message_id }, *longest))
+    }
+
+    /// Its text: the letter with this reader's own parts, signed. It is written into `room`, which an earlier one needs no more.
+    pub async fn text(&self, app: &App, mut room: Vec<u8>) -> Vec<u8> {
+        let Ok(Address { to, verp, message_id, ready, .. }) = &self.address else { return room };
+        let job = &self.job;
+        let (token, reader) = match job.kind {
+            DeliveryKind::Confirmation => (app.confirm_token(job.key.subscriber, job.queued_at), String::new()),
+            DeliveryKind::Digest => (app.unsubscribe_token(job.key.subscriber), app.reader_token(job.key.subscriber)),
+        };
+        let since = app.site.day(job.since);
+        let date = ready.date.unwrap_or(job.queued_at);
+        let recipient = Recipient { to, token: &token, reader: &reader, since: &since, verp, message_id, date };
+        ready.letter.fill(&recipient, &mut room);
+        app.signing.seal(room, app.now()).await
+    }
+}
+
+async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
+    let ready = app.letter_for(job.key, job.kind).await.map_err(|failure| {
+        tracing::error!(cause = failure.cause(), mailing = job.key.mailing, "a mail cannot be made: {failure}");
+        Outcome::Later { reply: format!("not sent: {failure}"), about_us: true }
+    })?;
+    let to = EmailAddress::parse(&job.email)
+        .map_err(|_| Outcome::Refused { reply: "not sent: what is stored is not an address".into(), about_us: false })?;
+    let verp = app.return_path.verp(&app.secrets, job.key);
+    let return_path = app.return_path.with(&verp).into_owned();
+    let longest = ready.letter.longest() + app.signing.signers().longest();
+    Ok(Address { to, return_path, verp, message_id: app.message_id(job.key), ready, longest })
+}

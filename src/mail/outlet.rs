@@ -1,0 +1,100 @@
+//! Our own hold on the line: we write, lettre reads the answers.
+//!
+//! Not by lettre's `command`: it copies what it writes into a text first, and with 40 KB a mail that shows. Not by its
+//! `message` either, which stuffs byte by byte and writes the final dot apart.
+
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::task::ready;
+
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+/// A line that its reader and its writer hold together. They take turns, so the lock is never waited for.
+pub(super) type Held<S> = Arc<Mutex<S>>;
+
+/// Until when this process may send; whoever holds its lease moves it on.
+///
+/// Looked at before every write, so that a process that was stopped for longer than its lease says no word more when it
+/// wakes: what it had out is in others' hands then.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    base: Instant,
+    /// Milliseconds after `base`.
+    until: Arc<AtomicU64>,
+}
+
+impl Fence {
+    /// One that is never over: for a mail that no lease stands behind.
+    pub fn open() -> Self {
+        Self { base: Instant::now(), until: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    /// One that is over at that moment, unless it is moved on.
+    pub fn until(moment: Instant) -> Self {
+        let fence = Self::open();
+        fence.move_to(moment);
+        fence
+    }
+
+    /// The lease was renewed.
+    pub fn move_to(&self, moment: Instant) {
+        self.until.store(moment.saturating_duration_since(self.base).as_millis() as u64, Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.base.elapsed().as_millis() as u64 >= self.until.load(Relaxed)
+    }
+}
+
+/// The writing half of a line.
+pub(super) struct Outlet {
+    line: Held<dyn AsyncWrite + Send + Unpin>,
+    fence: Fence,
+    written: u64,
+}
+
+impl Outlet {
+    pub(super) fn new(line: Held<dyn AsyncWrite + Send + Unpin>, fence: Fence) -> Self {
+        Self { line, fence, written: 0 }
+    }
+
+    /// How many bytes went out so far: tells whether the last of a mail can be on its way.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes the parts one after the other, in as few writes as the line takes.
+    pub(super) async fn write(&mut self, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            let taken = std::future::poll_fn(|cx| {
+                if self.fence.is_over() {
+                    return Poll::Ready(Err(io::Error::other("the lease is over: others have this mail now")));
+                }
+                let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                Pin::new(&mut *line).poll_write_vectored(cx, parts)
+            });
+            match taken.await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                taken => {
+                    self.written += taken as u64;
+                    IoSlice::advance_slices(&mut parts, taken);
+                }
+            }
+        }
+        std::future::poll_fn(|cx| {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            ready!(Pin::new(&mut *line).poll_flush(cx))?;
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}

@@ -1,0 +1,90 @@
+//! Opening the database: addresses, files, and how each kind is set up.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::SqliteJournalMode;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::sqlite::SqliteSynchronous;
+
+use super::Pools;
+use super::StorageError;
+use super::writer::LONGEST_TURN;
+use super::writer::Writer;
+
+/// How long a connection to PostgreSQL is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// A connection that lay idle longer is asked whether it still lives before it is used again; a round trip each time would
+/// halve what one can do.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The file of a SQLite address; `None` for one that lives in memory only.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    let path = options.get_filename().to_path_buf();
+    let in_memory = url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty();
+    (url.starts_with("sqlite:") && !in_memory).then_some(path)
+}
+
+pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
+    // Each connection of a database in memory would see one of its own.
+    let path = sqlite_file(url).ok_or(StorageError::Address)?;
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        make_private(dir).map_err(|error| StorageError::Folder(dir.to_path_buf(), error))?;
+    }
+    // Its owner's alone, whatever the folder allows; SQLite gives the files beside it the same rights.
+    make_private_file(&path).map_err(|error| StorageError::Folder(path.clone(), error))?;
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .foreign_keys(true)
+        .busy_timeout(LONGEST_TURN)
+        // What is erased is overwritten, not just unlinked.
+        .pragma("secure_delete", "on")
+        .pragma("temp_store", "memory");
+    let writer = Writer::open(options.clone()).await?;
+    let readers = SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(LONGEST_TURN).max_connections(connections);
+    Ok(Pools::Sqlite { readers: readers.connect_with(options.pragma("query_only", "on")).await?, writer })
+}
+
+pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
+    // Left to the server where it should be durable: it may know better (synchronous replicas).
+    let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
+    // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
+    let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
+    first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(connections.max(2))
+        .acquire_timeout(LONGEST_WAIT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| Box::pin(async move { Ok(state.idle_for < FRESH || connection.ping().await.is_ok()) }));
+    Ok(Pools::Postgres(pool.connect_with(options).await?))
+}
+
+/// A folder that is made here is its owner's alone: addresses lie in it.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ())
+}

@@ -1,0 +1,148 @@
+//! SQLite's one writer: a connection held for good, on which transactions take turns.
+//!
+//! Held, for a query through sqlx's pool costs three times one on a connection at hand. Turns are fair: who waited longest
+//! is next, so a sign-up waits for one group commit at most, not for a whole send.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::SqliteConnection;
+use sqlx::migrate::MigrateError;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::Mutex;
+use tokio::sync::OwnedMutexGuard;
+
+/// How long a turn is waited for, and another process's lock on the file.
+pub(super) const LONGEST_TURN: Duration = Duration::from_secs(60);
+
+/// The writer, shared by all who write in this process.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    options: Arc<SqliteConnectOptions>,
+    turn: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    connection: SqliteConnection,
+    /// Whether a text that was begun may have left a transaction open.
+    is_unsure: bool,
+    is_closed: bool,
+}
+
+impl Writer {
+    pub(super) async fn open(options: SqliteConnectOptions) -> sqlx::Result<Self> {
+        let connection = SqliteConnection::connect_with(&options).await?;
+        Ok(Self { options: Arc::new(options), turn: Arc::new(Mutex::new(Held { connection, is_unsure: false, is_closed: false })) })
+    }
+
+    /// Begins a transaction. `BEGIN IMMEDIATE`: a plain `BEGIN` that writes later fails with "database is locked" as soon as
+    /// another process wrote in between, and no waiting mends that. Not by sqlx's own transactions: after a full disk, when
+    /// SQLite rolls back by itself, they take the connection for one still in its transaction, for ever.
+    pub(super) async fn begin(&self) -> sqlx::Result<SqliteTx> {
+        let mut turn = self.turn().await?;
+        turn.is_unsure = true;
+        let mut tx = SqliteTx { turn, writer: self.clone() };
+        sqlx::query("begin immediate").execute(tx.connection()).await?;
+        Ok(tx)
+    }
+
+    /// A turn for a text that brings its own `begin immediate` and `commit`: one trip to the driver's thread instead of one a
+    /// statement. The text must end in `commit`; when it fails, nothing of it has happened.
+    pub(super) async fn whole_text(&self) -> sqlx::Result<WholeText> {
+        let mut turn = self.turn().await?;
+        turn.is_unsure = true;
+        Ok(WholeText(turn))
+    }
+
+    /// sqlx locks a migration on PostgreSQL only. Of two processes that begin at once on one SQLite file the second fails as
+    /// a whole, and finds all done when it looks again.
+    pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), MigrateError> {
+        let mut turn = self.turn().await.map_err(MigrateError::Execute)?;
+        let mut tries = 0;
+        loop {
+            match migrations.run(&mut turn.connection).await {
+                Err(_) if tries < 20 => tries += 1,
+                result => return result,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits for the turns that were taken, and gives no more.
+    pub(super) async fn close(&self) {
+        self.turn.lock().await.is_closed = true;
+    }
+
+    async fn turn(&self) -> sqlx::Result<OwnedMutexGuard<Held>> {
+        let waited = tokio::time::timeout(LONGEST_TURN, self.turn.clone().lock_owned()).await;
+        let mut turn = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if turn.is_closed {
+            return Err(sqlx::Error::PoolClosed);
+        }
+        if turn.is_unsure {
+            self.roll_back(&mut turn).await?;
+        }
+        Ok(turn)
+    }
+
+    /// Ends what the last turn left open, if anything. A connection that cannot even say whether there was gives way to a new one.
+    async fn roll_back(&self, turn: &mut Held) -> sqlx::Result<()> {
+        match sqlx::query("rollback").execute(&mut turn.connection).await {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => {}
+            Err(_) => {
+                let old = std::mem::replace(&mut turn.connection, SqliteConnection::connect_with(&self.options).await?);
+                // It is gone either way.
+                let _ = old.close_hard().await;
+            }
+        }
+        turn.is_unsure = false;
+        Ok(())
+    }
+}
+
+/// A turn with an open transaction; dropped without [`SqliteTx::commit`], it is rolled back.
+#[derive(Debug)]
+pub(super) struct SqliteTx {
+    turn: OwnedMutexGuard<Held>,
+    writer: Writer,
+}
+
+impl SqliteTx {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.turn.connection
+    }
+
+    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+        sqlx::query("commit").execute(self.connection()).await?;
+        self.turn.is_unsure = false;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTx {
+    fn drop(&mut self) {
+        // At once rather than with the next turn, which may be far: other processes wait for the file.
+        if let (true, Ok(runtime)) = (self.turn.is_unsure, tokio::runtime::Handle::try_current()) {
+            let writer = self.writer.clone();
+            runtime.spawn(async move { writer.turn().await.map(drop) });
+        }
+    }
+}
+
+/// A turn for one text that is a transaction of its own.
+pub(super) struct WholeText(OwnedMutexGuard<Held>);
+
+impl WholeText {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.0.connection
+    }
+
+    /// The text went through. Without this, the next turn begins by rolling back.
+    pub(super) fn went_through(mut self) {
+        self.0.is_unsure = false;
+    }
+}
