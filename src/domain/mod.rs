@@ -2,13 +2,14 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
-//! [`delivery`], [`due`], [`limits`], [`verp`].
+//! [`delivery`], [`due`], [`inbound`], [`limits`], [`verp`].
 
 pub mod address;
 pub mod catalogue;
 pub mod delivery;
 pub mod digest;
 pub mod due;
+pub mod inbound;
 pub mod letter;
 pub mod limits;
 pub mod pick;

@@ -12,6 +12,7 @@
 //! - `maildir`: the folder.
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `smtp`: what is
 //!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
+//! - `inbound`: what came back, read.
 
 mod canonical;
 mod dkim;
@@ -20,6 +21,7 @@ mod draft;
 mod envelope;
 mod fault;
 mod header;
+pub mod inbound;
 mod inspection;
 mod letter;
 mod mailbox;

@@ -1,0 +1,140 @@
+//! What a mail that came back means: for whom, what, why, and by what it can be told whose mail it was an answer to.
+
+use super::named;
+
+named! {
+    /// What a mail means for one recipient.
+    Meaning {
+        /// Mail to this address will never arrive: no such mailbox, no such host.
+        Hard => "hard",
+        /// This mail did not arrive; another one may.
+        Soft => "soft",
+        /// The reader called our mail spam.
+        Complaint => "complaint",
+        /// A machine answered for the reader: away, received, read, or "prove that you are human".
+        Auto => "auto",
+        /// The reader asks to leave.
+        Unsubscribe => "unsubscribe",
+        /// The reader asks to join.
+        Subscribe => "subscribe",
+        /// Nothing to act on: a person's answer, a notice of a delay or of success.
+        None => "none",
+    }
+}
+
+named! {
+    /// Why a mail did not arrive.
+    Reason {
+        /// There is no such mailbox, or no longer.
+        NoMailbox => "no_mailbox",
+        /// There is no such mail domain, or it takes no mail (RFC 7505).
+        NoHost => "no_host",
+        /// The mailbox is full.
+        Full => "full",
+        /// The mail is too big.
+        TooBig => "too_big",
+        /// Refused for its content, or by a rule of the receiver.
+        Policy => "policy",
+        /// Our server, domain or address is on a list of unwanted ones.
+        Blocked => "blocked",
+        /// No way to the receiving server, or a loop.
+        Network => "network",
+        /// Tried for too long.
+        Expired => "expired",
+        /// Too much at once.
+        Rate => "rate",
+        /// None of these, or none was given.
+        Other => "other",
+    }
+}
+
+/// An enhanced status code (RFC 3463): `class.subject.detail`, like 5.1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// 2 success, 4 not now, 5 never.
+    pub class: u16,
+    /// 1 address, 2 mailbox, 3 mail system, 4 network, 5 protocol, 6 content, 7 policy.
+    pub subject: u16,
+    /// What exactly.
+    pub detail: u16,
+}
+
+impl Status {
+    /// Reads a code that stands alone; `None` when it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| {
+            let plain = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse().ok()).flatten()
+        };
+        let mut parts = text.split('.');
+        let status = Self { class: number(parts.next()?)?, subject: number(parts.next()?)?, detail: number(parts.next()?)? };
+        (parts.next().is_none() && matches!(status.class, 2 | 4 | 5) && status.subject <= 7).then_some(status)
+    }
+
+    /// Whether it says that mail to the address can never arrive. The same codes that end a subscription when a server says
+    /// them while we send.
+    pub fn is_bad_address(self) -> bool {
+        self.class == 5 && matches!((self.subject, self.detail), (1, 1 | 2 | 3 | 6 | 10) | (2, 1))
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+/// What a mail says of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The address as the mail writes it; `None` where it was blanked out or never named. Holds no white space or controls.
+    pub address: Option<String>,
+    /// What it means.
+    pub meaning: Meaning,
+    /// Why, of a failure.
+    pub reason: Option<Reason>,
+    /// The enhanced status code, if one was given.
+    pub status: Option<Status>,
+    /// The words that it was read from, at most 500 characters.
+    pub line: String,
+}
+
+/// A mail, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What it says; never empty.
+    pub findings: Vec<Finding>,
+    /// By what it may be told whose it is.
+    pub clues: Clues,
+    /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
+    pub answerable: bool,
+}
+
+/// What a mail carries of ours, unchecked: whatever is acted on must be checked first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clues {
+    /// Addresses that it was sent to, or that the mail it is about was sent from: one may be a return path of ours.
+    pub addressed: Vec<String>,
+    /// Texts that may be tokens of our links.
+    pub tokens: Vec<String>,
+    /// Ids of the mails that it is about, without angle brackets.
+    pub message_ids: Vec<String>,
+    /// Its own author.
+    pub author: Option<String>,
+    /// Its own subject.
+    pub subject: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Status;
+
+    #[test]
+    fn a_status_is_read_whole_or_not_at_all() {
+        let text = |text| Status::parse(text).map(|status| status.to_string());
+        assert_eq!((text("5.1.1"), text("4.7.650")), (Some("5.1.1".into()), Some("4.7.650".into())));
+        for bad in ["", "5", "5.1", "5.1.1.1", "3.1.1", "5.8.1", "5.1.1234", "5.+1.1", "5..1", "٥.1.1"] {
+            assert_eq!(text(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a mail carries of ours: addresses, tokens and ids. None of it is believed here; whoever acts checks it.
+
+use super::addresses;
+use super::manner;
+use super::mime::Headers;
+use super::mime::Parts;
+use super::prose::Prose;
+use super::report;
+use crate::domain::inbound::Clues;
+
+/// Of each kind that are kept.
+const MANY: usize = 30;
+/// Characters of a token of ours (see `domain::token`).
+const TOKEN: usize = 39;
+
+pub fn of(mail: &Parts, prose: &Prose, author: Option<String>) -> Clues {
+    let mut clues = Clues { author, subject: super::short(mail.headers.get("subject").unwrap_or_default()), ..Clues::default() };
+    clues.addressed = manner::addressed(&mail.headers);
+    let sent_from =
+        prose.originals.iter().flat_map(|head| ["return-path", "x-return-path", "sender"].into_iter().flat_map(|name| head.all(name)));
+    let reported = mail
+        .parts
+        .iter()
+        .filter(|part| part.kind == "message/feedback-report")
+        .map(|part| Headers::read(part.text.trim_start().as_bytes()).0);
+    let reported: Vec<String> =
+        reported.flat_map(|fields| fields.all("original-mail-from").map(String::from).collect::<Vec<_>>()).collect();
+    let found = sent_from.chain(reported.iter().map(String::as_str)).flat_map(addresses::find).map(|found| found.address.to_owned());
+    clues.addressed.extend(found);
+    clues.addressed.extend(report::sender(mail));
+    clues.addressed.truncate(2 * MANY);
+
+    let ids = |head: &Headers, names: &[&str]| names.iter().flat_map(|name| head.all(name)).flat_map(message_ids).collect::<Vec<_>>();
+    clues.message_ids = ids(&mail.headers, &["in-reply-to", "references"]);
+    for head in &prose.originals {
+        clues.message_ids.extend(ids(head, &["message-id", "x-original-message-id"]));
+    }
+    let in_reports = mail.parts.iter().filter(|part| part.kind.starts_with("message/")).flat_map(|part| part.text.lines());
+    let named = in_reports.filter(|line| line.to_ascii_lowercase().starts_with("original-message-id:"));
+    clues.message_ids.extend(named.flat_map(message_ids));
+    clues.message_ids.truncate(MANY);
+
+    let texts = mail.parts.iter().map(|part| part.text.as_str());
+    let own = [mail.headers.get("subject"), mail.headers.get("to"), mail.headers.get("delivered-to"), mail.headers.get("x-original-to")];
+    for text in own.into_iter().flatten().chain(texts) {
+        clues.tokens.extend(tokens(text).take(MANY).map(String::from));
+    }
+    clues.tokens.dedup();
+    clues.tokens.truncate(MANY);
+    clues
+}
+
+/// What stands in angle brackets and has an `@`.
+fn message_ids(text: &str) -> Vec<String> {
+    text.split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'))
+        .map(|(id, _)| id.trim())
+        .filter(|id| id.contains('@') && id.len() < 300)
+        .map(String::from)
+        .take(MANY)
+        .collect()
+}
+
+/// Runs of letters of as many as a token of ours has.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).filter(|run| run.len() == TOKEN)
+}

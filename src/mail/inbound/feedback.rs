@@ -1,0 +1,112 @@
+//! Complaints: feedback reports (RFC 5965), and the older forms that some providers keep to.
+
+use super::addresses;
+use super::mime::Headers;
+use super::mime::Parts;
+use super::short;
+use crate::domain::inbound::Finding;
+use crate::domain::inbound::Meaning;
+
+/// The findings of a feedback report; `None` if the mail is none. `author_to` are the recipients of the mail complained of.
+pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
+    let report = mail.parts.iter().find(|part| !part.enclosed && part.kind == "message/feedback-report");
+    let as_text =
+        || mail.parts.iter().find(|part| !part.enclosed && has_field(&part.text, "feedback-type") && has_field(&part.text, "user-agent"));
+    let fields = match report.map(|part| part.text.as_str()).or_else(|| as_text().map(|part| from_field(&part.text))) {
+        Some(text) => Headers::read(text.trim_start().as_bytes()).0,
+        None if mail.kind.ends_with("feedback-report") => Headers::default(),
+        None => return is_older_form(mail).then(|| complaint(&recipients(&Headers::default(), mail, author_to), "complaint")),
+    };
+    let kind = fields.lower("feedback-type");
+    let kind = kind.split([';', ' ']).next().unwrap_or_default();
+    let to = recipients(&fields, mail, author_to);
+    // Reports on forged mail (RFC 6591), and "this is not spam", are no complaints of a reader.
+    if matches!(kind, "auth-failure" | "not-spam" | "dmarc" | "dkim") {
+        let line = short(&format!("Feedback-Type: {kind}"));
+        return Some(vec![Finding { address: to.into_iter().next(), meaning: Meaning::None, reason: None, status: None, line }]);
+    }
+    Some(complaint(&to, &format!("Feedback-Type: {}", if kind.is_empty() { "abuse" } else { kind })))
+}
+
+fn complaint(to: &[String], line: &str) -> Vec<Finding> {
+    let finding = |address| Finding { address, meaning: Meaning::Complaint, reason: None, status: None, line: short(line) };
+    match to {
+        [] => vec![finding(None)],
+        to => to.iter().map(|address| finding(Some(address.clone()))).collect(),
+    }
+}
+
+/// Whom the mail complained of had gone to: as the report says, as the provider's own field says, or as it was addressed.
+fn recipients(fields: &Headers, mail: &Parts, author_to: &[String]) -> Vec<String> {
+    let names =
+        ["original-rcpt-to", "original-recipient", "final-recipient", "removal-recipient", "x-original-rcpt-to", "redacted-address"];
+    let mut found: Vec<String> = names.iter().flat_map(|name| fields.all(name)).filter_map(addresses::of_field).collect();
+    if found.is_empty() {
+        let heads = mail.parts.iter().filter(|part| part.enclosed).map(|part| Headers::read(part.text.as_bytes()).0);
+        let own = |head: &Headers| {
+            let value = head.get("x-hmxmroriginalrecipient").or_else(|| head.get("x-rcpt-to")).and_then(addresses::of_field);
+            value.into_iter().collect::<Vec<_>>()
+        };
+        found = heads.flat_map(|head| own(&head)).collect();
+    }
+    if found.is_empty() {
+        found = author_to.to_vec();
+    }
+    found.retain(|address| !is_blanked(address));
+    let mut seen: Vec<String> = Vec::new();
+    found.retain(|address| {
+        let new = !seen.iter().any(|known| addresses::same(known, address));
+        seen.extend(new.then(|| address.clone()));
+        new
+    });
+    found
+}
+
+/// `redacted@...` and the like stand for an address that the provider keeps to itself.
+fn is_blanked(address: &str) -> bool {
+    let lower = address.to_ascii_lowercase();
+    ["redact", "undisclosed", "anonymi", "xxxxx", "removed@", "hidden@", "privacy@"].iter().any(|word| lower.contains(word))
+}
+
+/// Hotmail's and AOL's programmes before RFC 5965: the mail itself, sent on by an address that does nothing else.
+fn is_older_form(mail: &Parts) -> bool {
+    let (from, subject) = (mail.headers.lower("from"), mail.headers.lower("subject"));
+    let encloses = mail.parts.iter().any(|part| part.kind == "message/rfc822");
+    let from_a_loop = [
+        "staff@hotmail.com",
+        "scomp@",
+        "feedbackloop",
+        "feedback-loop",
+        "fbl@",
+        "fbl-",
+        "complaints@",
+        "abuse-report",
+        "arf@",
+        "feedback@arf",
+        "jmrp",
+    ];
+    let says = ["complaint about message from", "email feedback report", "abuse report", "spam complaint", "fbl report", "feedback loop"];
+    encloses
+        && (from_a_loop.iter().any(|word| from.contains(word))
+            || says.iter().any(|word| subject.contains(word))
+            || mail.headers.lower("x-loop") == "scomp")
+}
+
+fn has_field(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.split_once(':').is_some_and(|(known, _)| known.trim().eq_ignore_ascii_case(name)))
+}
+
+/// The text from its first field on: what a person wrote above it is none.
+fn from_field(text: &str) -> &str {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line
+            .split_once(':')
+            .is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("feedback-type") || name.trim().eq_ignore_ascii_case("user-agent"))
+        {
+            return &text[at..];
+        }
+        at += line.len();
+    }
+    text
+}

@@ -1,0 +1,163 @@
+//! Mail that came back, read: what it means for whom. [`read`] takes any bytes, and answers in bounded time and memory.
+//!
+//! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
+//! complaints (RFC 5965), `prose` what systems say in sentences, with `addresses` in it; `diagnosis` tells hard from soft by the
+//! words of `phrases`; `request` hears those who want to join or leave; `clues` gathers what may tell whose mail it is.
+
+mod addresses;
+mod clues;
+mod diagnosis;
+mod feedback;
+mod manner;
+mod mime;
+mod phrases;
+mod prose;
+mod report;
+mod request;
+
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Finding;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reading;
+use manner::Manner;
+use mime::Headers;
+use mime::Parts;
+use prose::Prose;
+
+/// Bytes of a mail that are read; what lies behind is attachments.
+const LONGEST: usize = 32 << 20;
+
+/// Reads a mail as it came (RFC 5322): from a byte to 25 MB, lines ended by CR, LF or both, however broken.
+pub fn read(raw: &[u8]) -> Reading {
+    let mail = mime::take_apart(&raw[..raw.len().min(LONGEST)]);
+    let manner = Manner::of(&mail);
+    let prose = Prose::of(&mail);
+    let clues = clues::of(&mail, &prose, manner.author.clone());
+    let findings = findings(&mail, &manner, &prose, &clues);
+    Reading { findings, clues, answerable: manner.is_answerable() }
+}
+
+fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<Finding> {
+    let own = own_addresses(mail, prose, manner);
+    let one =
+        |meaning, line: &str| vec![Finding { address: manner.author.clone(), meaning, reason: None, status: None, line: short(line) }];
+    if let Some(complaints) = feedback::findings(mail, &prose.original_recipients(&own)) {
+        return complaints;
+    }
+    let failed = failed_recipients(&mail.headers);
+    if let Some(receipt) = mail.parts.iter().find(|part| !part.enclosed && part.kind == "message/disposition-notification") {
+        // A receipt (RFC 8098) tells that a mail was shown or deleted; some servers say with one that they refused it.
+        let refused = manner.daemon && phrases::is_failure_subject(&manner.subject);
+        let of = Headers::read(receipt.text.trim_start().as_bytes()).0;
+        let failed: Vec<String> = of.all("final-recipient").filter_map(addresses::of_field).collect();
+        return if refused { prose.failures(&own, &failed) } else { one(Meaning::Auto, &manner.subject) };
+    }
+    let passes_on = manner.reply && !manner.is_machine();
+    if !passes_on {
+        let reported = report::findings(mail, |address| prose.about(address));
+        if !reported.is_empty() {
+            return named(reported, prose, &own, &failed);
+        }
+    }
+    let said = phrases::plain(&prose.text);
+    let begin = &said[..said.char_indices().nth(1_500).map_or(said.len(), |(at, _)| at)];
+    if let Some(meaning) = request::to_an_address(&clues.addressed)
+        .filter(|_| !manner.daemon && !manner.automatic && !phrases::is_auto_subject(&manner.subject))
+    {
+        return one(meaning, &manner.subject);
+    }
+    let by_subject = phrases::is_failure_subject(&manner.subject) || phrases::is_delay_subject(&manner.subject);
+    let away = phrases::is_auto_subject(&manner.subject) && !by_subject;
+    let by_text = phrases::is_failure_notice(&said) || diagnosis::reply_code(&prose.text).is_some();
+    let reports = mail.kind.starts_with("multipart/report") || !failed.is_empty();
+    let system = manner.daemon || manner.nobody || reports;
+    // Without a mail system's name on it, a report begins a line with the address it failed on, and answers nothing.
+    let answers = mail.headers.has("in-reply-to") || mail.headers.has("references");
+    let is_report = match system {
+        true => (by_subject || by_text) && (manner.daemon || reports || by_subject),
+        false => by_subject && by_text && !manner.bulk && !answers && prose.begins_a_line_with_an_address(&own),
+    };
+    let is_failure = is_report && !passes_on && !away && !phrases::is_challenge(begin);
+    if is_failure {
+        let late = phrases::is_delay_notice(&said) && !phrases::is_certain_failure(&said) || phrases::is_delay_subject(&manner.subject);
+        let found = if late { prose::late(prose, &own, &failed) } else { prose.failures(&own, &failed) };
+        if !found.is_empty() {
+            return found;
+        }
+        if system {
+            // A report that names nobody: what it means is known, and the clues may tell for whom.
+            let diagnosis::Diagnosis { meaning, reason, status } = diagnosis::diagnose(&prose.about(None), None);
+            let (meaning, reason) = if late { (Meaning::None, None) } else { (meaning, Some(reason)) };
+            return vec![Finding { address: None, meaning, reason, status, line: short(&prose.text) }];
+        }
+    }
+    if phrases::is_challenge(begin)
+        || phrases::is_challenge(&manner.subject)
+        || away
+        || manner.automatic
+        || manner.generated
+        || phrases::is_auto_notice(begin)
+    {
+        return one(Meaning::Auto, &manner.subject);
+    }
+    if let Some(meaning) = request::in_words(&manner.subject, &prose.text).filter(|_| !manner.is_machine() && !manner.bulk) {
+        return one(meaning, &manner.subject);
+    }
+    one(Meaning::None, &manner.subject)
+}
+
+/// A report that blanks its recipient may name it elsewhere; where only one is missing, the mail's own recipient is it.
+fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[String]) -> Vec<Finding> {
+    if let [only] = reported.as_mut_slice()
+        && only.address.is_none()
+    {
+        let said = prose.failures(own, failed);
+        if let [other, ..] = said.as_slice() {
+            only.address.clone_from(&other.address);
+        }
+    }
+    // The same recipient twice, in a report and in one within it, is one.
+    let mut kept: Vec<Finding> = Vec::new();
+    for finding in reported {
+        let known = kept.iter_mut().find(|known| match (&known.address, &finding.address) {
+            (Some(a), Some(b)) => addresses::same(a, b),
+            (None, None) => true,
+            _ => false,
+        });
+        match known {
+            Some(known) if known.meaning == Meaning::None => *known = finding,
+            Some(_) => {}
+            None => kept.push(finding),
+        }
+    }
+    kept
+}
+
+/// `X-Failed-Recipients`, as Exim and Gmail write it.
+fn failed_recipients(head: &Headers) -> Vec<String> {
+    head.all("x-failed-recipients").flat_map(addresses::find).map(|found| found.address.to_owned()).take(200).collect()
+}
+
+/// Addresses that name us or the reporting system, in the mail's own header and in those it gives back.
+fn own_addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
+    let mut own = manner::addressed(&mail.headers);
+    own.extend(manner.author.clone());
+    own.extend(report::sender(mail));
+    let of = |head: &Headers, names: &[&str]| {
+        names.iter().flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address.to_owned()).collect::<Vec<_>>()
+    };
+    own.extend(of(&mail.headers, &["reply-to", "sender", "return-path", "errors-to"]));
+    for head in &prose.originals {
+        own.extend(of(
+            head,
+            &["from", "sender", "return-path", "reply-to", "errors-to", "list-unsubscribe", "list-id", "message-id", "x-sender"],
+        ));
+    }
+    own
+}
+
+/// A text on one line, for a record or a log: at most 500 characters.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(500).collect()
+}
