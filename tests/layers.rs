@@ -15,6 +15,7 @@ const HOMES: [(&str, &str); 13] = [
     ("askama", "render"),
     ("lettre", "mail"),
     ("mail_parser", "mail"),
+    ("aho_corasick", "mail"),
     ("mail_auth", "mail"),
     ("aws_lc_rs", "mail"),
     ("psl", "mail"),

@@ -1,17 +1,19 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`],
-//! [`doctor`] with [`preflight`], [`keys`].
+//! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
+//! [`inbound`], [`doctor`] with [`preflight`], [`keys`].
 
 pub mod breaker;
 pub mod catalogue;
 pub mod choosing;
 pub mod deliver;
+mod dialects;
 pub mod digests;
 pub mod doctor;
 pub mod document;
 mod failure;
+pub mod inbound;
 pub mod joining;
 pub mod keys;
 pub mod letters;

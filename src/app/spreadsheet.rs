@@ -5,15 +5,10 @@ use std::io::Read;
 use chrono_tz::Tz;
 use csv::ByteRecord;
 
+use super::dialects::Columns;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
-use crate::domain::address::is_noncharacter;
 use crate::domain::subscriber::SubscriberState;
-use crate::domain::subscriber::timezone;
-use crate::domain::to_millis;
-
-/// The longest field that is read, in bytes.
-const LONGEST_FIELD: usize = 4_000;
 
 /// A row that could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,18 +34,6 @@ pub struct Refused {
     pub line: u64,
     /// Why, and what was expected.
     pub reason: String,
-}
-
-/// Which column holds what.
-#[derive(Debug)]
-struct Columns {
-    count: usize,
-    email: usize,
-    name: Option<usize>,
-    confirmed_at: Option<usize>,
-    source: Option<usize>,
-    state: Option<usize>,
-    timezone: Option<usize>,
 }
 
 /// A file of subscribers, read one row at a time: memory does not grow with it.
@@ -198,63 +181,6 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(length)
-}
-
-impl Columns {
-    fn of(header: &ByteRecord) -> Result<Self, String> {
-        let names: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect();
-        if names.is_empty() {
-            return Err("expected a header with a column \"email\", it is empty".into());
-        }
-        let find = |wanted: &str| names.iter().position(|name| name == wanted);
-        let email = find("email").ok_or_else(|| {
-            format!(
-                "expected a header with a column \"email\", it has: {}",
-                names.join(", ").chars().filter(|c| !c.is_control()).take(100).collect::<String>()
-            )
-        })?;
-        Ok(Self {
-            count: names.len(),
-            email,
-            name: find("name"),
-            confirmed_at: find("confirmed_at"),
-            source: find("source"),
-            state: find("state"),
-            timezone: find("timezone"),
-        })
-    }
-
-    fn row(&self, record: &ByteRecord) -> Result<Row, String> {
-        if record.len() != self.count {
-            return Err(format!("expected {} fields as in the header, it has {}", self.count, record.len()));
-        }
-        let email = text(record, Some(self.email))?.ok_or("there is no address in it")?;
-        Ok(Row {
-            email: EmailAddress::parse(&email).map_err(|error| error.to_string())?,
-            name: text(record, self.name)?,
-            confirmed_at: text(record, self.confirmed_at)?.map(|text| moment(&text)).transpose()?,
-            source: text(record, self.source)?,
-            state: text(record, self.state)?.map(|text| text.parse()).transpose()?,
-            timezone: text(record, self.timezone)?.and_then(|text| timezone(&text)),
-        })
-    }
-}
-
-/// A field as text, trimmed; `None` when it is empty or the column is missing.
-fn text(record: &ByteRecord, column: Option<usize>) -> Result<Option<String>, String> {
-    let Some(field) = column.and_then(|column| record.get(column)) else { return Ok(None) };
-    if field.len() > LONGEST_FIELD {
-        return Err(format!("expected fields of at most {LONGEST_FIELD} bytes, one has {}", field.len()));
-    }
-    let text = std::str::from_utf8(field).map_err(|_| "expected UTF-8")?.trim();
-    if text.chars().any(|c| c.is_control() || is_noncharacter(c)) {
-        return Err("expected no control characters".into());
-    }
-    Ok((!text.is_empty()).then(|| text.into()))
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    text.parse().map(to_millis).map_err(|_| format!("{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod digest;
+mod inbound;
 mod keys;
 mod operations;
 mod output;
@@ -56,6 +57,8 @@ enum Command {
     /// The people on the list
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
+    /// Mails that came back
+    Inbound(inbound::Inbound),
     /// Keys that sign mails
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -103,6 +106,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
+        Command::Inbound(command) => command.run(open().await?, output).await,
         Command::Keys(command) => command.run(&loaded.settings, Clock::system().now(), output),
         Command::Doctor => operations::doctor(App::open(loaded.settings.clone(), Clock::system()).await, output).await,
         Command::Config => operations::config(&loaded, output),

@@ -30,6 +30,9 @@ use crate::storage::subscribers::SignedUp;
 #[derive(Debug, clap::Subcommand)]
 pub enum Subscribers {
     /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state, timezone
+    ///
+    /// The exports of Mailchimp, Substack, Ghost, listmonk, beehiiv, Kit and Buttondown are known by their headers: who left there,
+    /// bounced or complained is taken in as such.
     Import {
         /// The file, or - for standard input
         file: PathBuf,
@@ -63,6 +66,13 @@ pub enum Subscribers {
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
     },
+    /// Take somebody off the suppression list; they may be signed up again
+    Lift {
+        email: EmailAddress,
+        /// Why, in your words: kept
+        #[arg(long, value_name = "TEXT", value_parser = parse_note)]
+        note: String,
+    },
     /// Forget somebody; only a keyed hash stays, on the suppression list
     Erase { email: EmailAddress },
 }
@@ -77,6 +87,12 @@ impl Subscribers {
             Self::List { state } => list(&app, state, output).await?,
             Self::Show { email } => show(&app.person(&email).await?, output)?,
             Self::Add { email, consent } => add(&app, &email, &consent, output).await?,
+            Self::Lift { email, note } => {
+                let reason = app.lift_suppression(&email, &note).await?;
+                output.print(&json!({ "status": "lifted", "reason": reason }), || {
+                    format!("Taken off the suppression list, where they were as {reason}. A sign-up brings them back.\n")
+                })?;
+            }
             Self::Erase { email } => {
                 app.erase_subscriber(&email).await?;
                 output.print(&json!({ "status": "erased" }), || {
@@ -92,6 +108,11 @@ impl Subscribers {
 fn parse_consent(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() { Err("expected what they agreed to, in your words".into()) } else { Ok(text.into()) }
+}
+
+fn parse_note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("expected why, in your words".into()) } else { Ok(text.into()) }
 }
 
 async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! An unknown key or a bad value is an error that names it and where it stands. A section's file holds its keys, their
 //! defaults and their limits, in that order.
 
+mod bounces;
 mod database;
 mod environment;
 mod mail;
@@ -25,6 +26,7 @@ use figment::providers::Toml;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use bounces::Bounces;
 pub use database::Database;
 pub use database::Durability;
 pub use mail::DkimKey;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub signup: SignUp,
     /// How readers and visitors vote.
     pub votes: Votes,
+    /// When what comes back ends a subscription.
+    pub bounces: Bounces,
 }
 
 const fn days(n: u64) -> Duration {
@@ -113,7 +117,8 @@ impl Settings {
         self.schedule.check()?;
         self.picker.check()?;
         self.signup.check()?;
-        self.votes.check()
+        self.votes.check()?;
+        self.bounces.check()
     }
 
     /// `site.base_url` without a slash at its end.

@@ -108,6 +108,8 @@ pub struct Reading {
     pub clues: Clues,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
+    /// The same for the same mail, whatever way it came and whatever was noted on it on the way: 32 hexadecimal digits.
+    pub fingerprint: String,
 }
 
 /// What a mail carries of ours, unchecked: whatever is acted on must be checked first.
@@ -123,6 +125,87 @@ pub struct Clues {
     pub author: Option<String>,
     /// Its own subject.
     pub subject: String,
+}
+
+/// When reports end a subscription: `[bounces]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Hard failures in as many of the newest digests; 0: never.
+    pub hard: u32,
+    /// Failures of any kind in as many of the newest digests; 0: never.
+    pub soft: u32,
+}
+
+/// What a mail leads to for the subscriber whom it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// The subscription ends as `bounced` once so many of the newest digests failed, this one counted.
+    BouncedAfter(u32),
+    /// It ends at once, and for ever.
+    Complained,
+    /// It ends as the reader wishes.
+    Unsubscribed,
+    /// Nothing but the record of it.
+    Recorded,
+}
+
+impl Policy {
+    /// What a mail of this meaning leads to.
+    pub fn consequence(self, meaning: Meaning) -> Consequence {
+        match meaning {
+            Meaning::Hard if self.hard > 0 => Consequence::BouncedAfter(self.hard),
+            Meaning::Soft if self.soft > 0 => Consequence::BouncedAfter(self.soft),
+            Meaning::Complaint => Consequence::Complained,
+            Meaning::Unsubscribe => Consequence::Unsubscribed,
+            Meaning::Hard | Meaning::Soft | Meaning::Auto | Meaning::Subscribe | Meaning::None => Consequence::Recorded,
+        }
+    }
+}
+
+impl Reading {
+    /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
+    /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
+    pub fn about(&self, email: &str) -> Option<&Finding> {
+        let named = |finding: &&Finding| finding.address.as_ref().is_some_and(|address| address.to_lowercase() == email.to_lowercase());
+        let mildest = |finding: &&Finding| match finding.meaning {
+            Meaning::Hard => 2,
+            Meaning::Soft => 1,
+            _ => 0,
+        };
+        self.findings.iter().find(named).or_else(|| self.findings.iter().min_by_key(mildest))
+    }
+}
+
+#[cfg(test)]
+mod policy_tests {
+    use super::*;
+
+    fn finding(address: &str, meaning: Meaning) -> Finding {
+        Finding { address: Some(address.into()), meaning, reason: None, status: None, line: String::new() }
+    }
+
+    #[test]
+    fn one_of_several_that_a_readers_mail_is_passed_on_to_does_not_end_a_subscription() {
+        let reading = |findings| Reading { findings, clues: Clues::default(), answerable: false, fingerprint: String::new() };
+        let meaning = |reading: &Reading| reading.about("ada@example.org").map(|finding| finding.meaning);
+        let others = reading(vec![finding("a@x.example", Meaning::Hard), finding("b@x.example", Meaning::None)]);
+        assert_eq!(meaning(&others), Some(Meaning::None));
+        let own = reading(vec![finding("b@x.example", Meaning::None), finding("ADA@example.org", Meaning::Hard)]);
+        assert_eq!(meaning(&own), Some(Meaning::Hard));
+        assert_eq!(meaning(&reading(vec![finding("a@x.example", Meaning::Hard)])), Some(Meaning::Hard));
+    }
+
+    #[test]
+    fn the_policy_says_what_each_meaning_leads_to() {
+        let policy = Policy { hard: 1, soft: 5 };
+        assert_eq!(policy.consequence(Meaning::Hard), Consequence::BouncedAfter(1));
+        assert_eq!(policy.consequence(Meaning::Soft), Consequence::BouncedAfter(5));
+        assert_eq!(policy.consequence(Meaning::Complaint), Consequence::Complained);
+        for harmless in [Meaning::Auto, Meaning::Subscribe, Meaning::None] {
+            assert_eq!(policy.consequence(harmless), Consequence::Recorded);
+        }
+        assert_eq!(Policy { hard: 0, soft: 0 }.consequence(Meaning::Hard), Consequence::Recorded);
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ mod changes;
 pub mod digests;
 mod error;
 mod ids;
+pub mod inbound;
 pub mod ledger;
 mod opening;
 pub mod people;

@@ -128,7 +128,7 @@ pub fn addressed(head: &Headers) -> Vec<String> {
         "apparently-to",
     ];
     let mut found: Vec<String> = Vec::new();
-    for address in names.iter().flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address) {
+    for address in names.iter().flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address).take(1_000) {
         if found.len() < 50 && !found.iter().any(|known| addresses::same(known, address)) {
             found.push(address.to_owned());
         }

@@ -15,6 +15,9 @@ mod prose;
 mod report;
 mod request;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
@@ -34,7 +37,27 @@ pub fn read(raw: &[u8]) -> Reading {
     let prose = Prose::of(&mail);
     let clues = clues::of(&mail, &prose, manner.author.clone());
     let findings = findings(&mail, &manner, &prose, &clues);
-    Reading { findings, clues, answerable: manner.is_answerable() }
+    let fingerprint = fingerprint(&mail, &findings);
+    Reading { findings, clues, answerable: manner.is_answerable(), fingerprint }
+}
+
+/// Made of what its author wrote, not of what servers add on the way.
+fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
+    let mut hash = Sha256::new();
+    for name in ["message-id", "date", "from", "to", "subject"] {
+        hash.update(mail.headers.get(name).unwrap_or_default());
+        hash.update([0]);
+    }
+    for part in &mail.parts {
+        hash.update(&part.kind);
+        hash.update([0]);
+        hash.update(&part.text);
+        hash.update([0]);
+    }
+    for finding in findings {
+        hash.update(format!("{:?} {}\0", finding.address, finding.meaning));
+    }
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<Finding> {
@@ -153,6 +176,7 @@ fn own_addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
             &["from", "sender", "return-path", "reply-to", "errors-to", "list-unsubscribe", "list-id", "message-id", "x-sender"],
         ));
     }
+    own.truncate(500);
     own
 }
 

@@ -19,8 +19,10 @@ use crate::domain::inbound::Meaning;
 /// Recipients that are read from one text, and lines that belong to each.
 const RECIPIENTS: usize = 200;
 const CONTEXT: usize = 14;
-/// Lines of a report that are looked at.
+/// Lines of a report that are looked at, bytes of one, and addresses in it.
 const LINES: usize = 2_000;
+const LONGEST_LINE: usize = 2_000;
+const IN_A_LINE: usize = 20;
 
 /// The human part of a mail, and the headers of the mails that it gives back.
 pub struct Prose {
@@ -66,7 +68,7 @@ impl Prose {
         let fields =
             self.originals.iter().take(1).flat_map(|head| ["x-original-to", "to", "cc"].into_iter().flat_map(|name| head.all(name)));
         let mut to: Vec<String> = Vec::new();
-        for found in fields.flat_map(addresses::find) {
+        for found in fields.flat_map(addresses::find).take(5 * RECIPIENTS) {
             if !own.iter().any(|known| same(known, found.address)) && !to.iter().any(|known| same(known, found.address)) {
                 to.push(found.address.to_owned());
             }
@@ -78,10 +80,12 @@ impl Prose {
     /// What the text says of that address: its line and those below it. Of none, or where it is not named, all of it.
     pub fn about(&self, address: Option<&str>) -> String {
         let lines: Vec<&str> = self.text.lines().take(LINES).collect();
-        let named = |line: &str| address.is_some_and(|address| line.to_lowercase().contains(&address.to_lowercase()));
+        let address = address.map(str::to_lowercase);
+        let named = |line: &str| address.as_ref().is_some_and(|address| line[..floor(line, LONGEST_LINE)].to_lowercase().contains(address));
         let mut words = String::new();
         for (at, line) in lines.iter().enumerate() {
-            if named(line) && words.len() < 4_000 {
+            if words.len() < 4_000 && named(line) {
+                let line = &line[..floor(line, LONGEST_LINE)];
                 let below = lines[at + 1..].iter().take(CONTEXT).take_while(|line| !begins_with_address(line) || named(line));
                 words = below.fold(words + line, |words, line| words + "\n" + line) + "\n";
             }
@@ -116,11 +120,12 @@ impl Prose {
     fn failed_addresses(&self, own: &[String], original: &[String]) -> Vec<String> {
         let mut named: Vec<(String, u8)> = Vec::new();
         for line in self.text.lines().take(LINES).filter(|line| line.contains('@')) {
+            let line = &line[..floor(line, LONGEST_LINE)];
             let lower = line.trim_start().to_lowercase();
             if NO_RECIPIENT.iter().any(|name| lower.starts_with(name)) {
                 continue;
             }
-            for found in addresses::find(line) {
+            for found in addresses::find(line).into_iter().take(IN_A_LINE) {
                 if is_own(found.address, own) || named.len() >= 4 * RECIPIENTS {
                     continue;
                 }
@@ -278,6 +283,7 @@ const SPEAKS_OF: &[&str] = &[
 ];
 
 fn begins_with_address(line: &str) -> bool {
+    let line = &line[..floor(line, 200)];
     addresses::find(line)
         .first()
         .is_some_and(|found| line[..found.at].trim_matches(|c: char| c.is_whitespace() || "<\"'([*-•".contains(c)).is_empty())
@@ -295,15 +301,22 @@ fn telling_line(words: &str) -> Option<&str> {
     with_code.or_else(|| words.lines().find(|line| !diagnose(line, None).says_nothing()))
 }
 
+fn floor(text: &str, most: usize) -> usize {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
 /// Where the given-back mail begins in a text: what is said before, and the rest.
 fn original_in(text: &str) -> Option<(&str, &str)> {
     let mut at = 0;
     for line in text.split_inclusive('\n').take(LINES) {
-        let lower = line.trim().to_lowercase();
+        let lower = line[..floor(line, LONGEST_LINE)].trim().to_lowercase();
         let is_head = ["received: from", "received: by", "return-path:", "received: (qmail"].iter().any(|start| lower.starts_with(start));
         let is_line = lower.len() < 200 && BEGINS.iter().any(|words| lower.contains(words));
-        let has_said = text[..at].trim().len() > 20;
-        if has_said && (is_head || is_line) {
+        if (is_head || is_line) && text[..at].trim().len() > 20 {
             let rest = if is_head { &text[at..] } else { &text[at + line.len()..] };
             return Some((&text[..at], rest));
         }
@@ -386,7 +399,7 @@ fn head_in(text: &str) -> Option<Headers> {
         let named =
             line.split_once(':').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
         if named && !line.to_ascii_lowercase().starts_with("http") {
-            let head = Headers::read(text[at..].as_bytes()).0;
+            let head = Headers::read(&text.as_bytes()[at..]).0;
             return (head.has("to") || head.has("message-id") || head.has("from")).then_some(head);
         }
         at += line.len();

@@ -1,0 +1,133 @@
+//! Mail that came back: read, told whose it is, kept, and acted on.
+//!
+//! Acted on is only what carries proof that it answers a mail of ours: the return path of that very delivery, the token of
+//! its unsubscribe link, or its Message-ID. Anybody can write a report; it is then kept and changes nothing.
+
+use super::App;
+use super::Failure;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Policy;
+use crate::domain::inbound::Reading;
+use crate::domain::token::Purpose;
+use crate::mail::inbound::read;
+use crate::storage::inbound::About;
+use crate::storage::inbound::Arrived;
+use crate::storage::inbound::Taken;
+
+/// The subscriber whom a mail is about, by proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// Their number.
+    pub subscriber: i64,
+    /// Their address.
+    pub email: String,
+    /// The mailing that came back, if the mail tells.
+    pub mailing: Option<i64>,
+}
+
+/// A mail, read.
+#[derive(Debug, Clone)]
+pub struct Returned {
+    /// What it says.
+    pub reading: Reading,
+    /// Whom it is about; `None` where nothing in it proves that.
+    pub whose: Option<Whose>,
+}
+
+impl App {
+    /// Reads a mail that came back, and tells whose it is; changes nothing.
+    pub async fn read_inbound(&self, raw: &[u8]) -> Result<Returned, Failure> {
+        let mut reading = read(raw);
+        let whose = self.whose(&reading.clues).await?;
+        // An address that was blanked out is known by the proof; one of ours at which nobody lives is not the reader's.
+        if let (Some(whose), [only]) = (&whose, reading.findings.as_mut_slice())
+            && only.address.is_none()
+        {
+            only.address = Some(whose.email.clone());
+        }
+        Ok(Returned { reading, whose })
+    }
+
+    /// Reads a mail, keeps it, and does what the policy says: all of it or nothing. The same mail again does nothing. `door`
+    /// is the way that it came.
+    pub async fn take_inbound(&self, raw: &[u8], door: &str) -> Result<(Returned, Taken), Failure> {
+        let returned = self.read_inbound(raw).await?;
+        let policy = Policy { hard: self.settings.bounces.hard, soft: self.settings.bounces.soft };
+        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
+        let email = returned.whose.as_ref().and_then(|whose| EmailAddress::parse(&whose.email).ok());
+        let hash = email.map(|email| self.secrets.address_hashes(&email)).and_then(|hashes| hashes.into_iter().next()).unwrap_or_default();
+        let about = returned.whose.as_ref().map(|whose| About {
+            subscriber: whose.subscriber,
+            mailing: whose.mailing,
+            hash: &hash,
+            key_name: &key_name,
+        });
+        let email = returned.whose.as_ref().map(|whose| whose.email.as_str()).unwrap_or_default();
+        let Some(finding) = returned.reading.about(email) else { return Ok((returned, Taken::Kept)) };
+        let mail = Arrived {
+            fingerprint: &returned.reading.fingerprint,
+            door,
+            finding,
+            about: about.map(|about| (about, policy.consequence(finding.meaning))),
+        };
+        let taken = self.storage.take_inbound(&mail, self.now()).await?;
+        if taken != Taken::Before {
+            metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);
+            let subscriber = returned.whose.as_ref().map(|whose| whose.subscriber);
+            let meaning = finding.meaning;
+            tracing::info!(subscriber, meaning = meaning.as_str(), door, ended = (taken == Taken::Ended), "a mail came back");
+        }
+        Ok((returned, taken))
+    }
+
+    /// Takes somebody off the suppression list; answers why they were on it.
+    pub async fn lift_suppression(&self, email: &EmailAddress, note: &str) -> Result<String, Failure> {
+        let hashes = self.secrets.address_hashes(email);
+        let lifted = self.storage.lift(&email.key(), &hashes, note, self.now()).await?;
+        let reason = lifted.ok_or_else(|| Failure::because(format!("{email} is not on the suppression list: nothing was changed.")))?;
+        tracing::info!(email = email.masked(), reason, "a suppression was lifted");
+        Ok(reason)
+    }
+
+    /// Whose mail it is, by the first proof that holds.
+    async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
+        let returned = clues.addressed.iter().find_map(|address| self.return_path.delivery(&self.secrets, address));
+        if let Some(key) = returned {
+            return self.known(key.subscriber, Some(key.mailing)).await;
+        }
+        for id in &clues.message_ids {
+            let Some(key) = self.delivery_of(id) else { continue };
+            if self.storage.has_delivery(key).await? {
+                return self.known(key.subscriber, Some(key.mailing)).await;
+            }
+        }
+        let token = clues.tokens.iter().find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
+        match token {
+            Some(token) => self.known(token.subscriber, None).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn known(&self, subscriber: i64, mailing: Option<i64>) -> Result<Option<Whose>, Failure> {
+        let email = self.storage.email_of(subscriber).await?;
+        Ok(email.map(|email| Whose { subscriber, email, mailing }))
+    }
+
+    /// The delivery that a Message-ID of ours names (see [`App::message_id`]).
+    fn delivery_of(&self, id: &str) -> Option<DeliveryKey> {
+        let (local, host) = id.rsplit_once('@')?;
+        let (mailing, subscriber) = local.split_once('.')?;
+        let key = DeliveryKey { mailing: mailing.parse().ok()?, subscriber: subscriber.parse().ok()? };
+        host.eq_ignore_ascii_case(self.message_id_host()).then_some(key)
+    }
+}
+
+impl Returned {
+    /// What is printed of it: each address with its meaning, `-` where none is known.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, Meaning)> {
+        self.reading.findings.iter().map(|finding| (finding.address.as_deref().unwrap_or("-"), finding.meaning))
+    }
+}

@@ -1,0 +1,197 @@
+//! Mails that came back: kept and acted on in one transaction, each once.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::people::suppress;
+use super::subscribers::history;
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::inbound::Consequence;
+use crate::domain::inbound::Finding;
+
+/// Whom a mail is about.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The subscriber.
+    pub subscriber: i64,
+    /// The mailing, if the mail tells; otherwise the newest digest that they got is meant.
+    pub mailing: Option<i64>,
+    /// The keyed hash of their address, and with which secret.
+    pub hash: &'a str,
+    /// The name of that secret.
+    pub key_name: &'a str,
+}
+
+/// A mail to be kept and acted on.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// By what it is known again.
+    pub fingerprint: &'a str,
+    /// The way that it came.
+    pub door: &'a str,
+    /// What it means.
+    pub finding: &'a Finding,
+    /// Whom it is about, if that is certain; what it leads to for them.
+    pub about: Option<(About<'a>, Consequence)>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was here before, and nothing was done.
+    Before,
+    /// It is kept, and led to nothing.
+    Kept,
+    /// It ended a subscription.
+    Ended,
+}
+
+impl Storage {
+    /// Keeps the mail and does what it leads to, or neither.
+    pub async fn take_inbound(&self, mail: &Arrived<'_>, now: Timestamp) -> Result<Taken, StorageError> {
+        let mut tx = self.begin().await?;
+        let about = mail.about.as_ref().map(|(about, _)| about);
+        let mailing = match about {
+            Some(about) if about.mailing.is_none() => newest_digest(&mut tx, about.subscriber).await?,
+            about => about.and_then(|about| about.mailing),
+        };
+        let finding = mail.finding;
+        let kept = execute!(
+            tx,
+            "insert into inbound (fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (fingerprint) do nothing",
+            mail.fingerprint,
+            now.timestamp_millis(),
+            mail.door,
+            finding.meaning.as_str(),
+            finding.reason.map(|reason| reason.as_str()),
+            finding.status.map(|status| status.to_string()),
+            about.map(|_| finding.line.as_str()),
+            about.map(|about| about.subscriber),
+            mailing
+        )?;
+        if kept == 0 {
+            return Ok(Taken::Before);
+        }
+        let ended = match mail.about {
+            Some((about, consequence)) => act(&mut tx, about, consequence, finding, now).await?,
+            None => false,
+        };
+        tx.commit().await?;
+        Ok(if ended { Taken::Ended } else { Taken::Kept })
+    }
+
+    /// The address of a subscriber.
+    pub async fn email_of(&self, subscriber: i64) -> Result<Option<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String,)> = optional!(reader, "select email from subscribers where id = $1", subscriber)?;
+        Ok(row.map(|(email,)| email))
+    }
+
+    /// Whether there is such a delivery.
+    pub async fn has_delivery(&self, key: DeliveryKey) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select mailing_id from deliveries where mailing_id = $1 and subscriber_id = $2",
+            key.mailing,
+            key.subscriber
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Takes a suppression back and notes why; a subscriber who was ended by it is `unsubscribed` from then on, and may be
+    /// signed up again. Answers what the reason of the suppression was; `None` if there was none.
+    pub async fn lift(&self, email_key: &str, hashes: &[String], note: &str, now: Timestamp) -> Result<Option<String>, StorageError> {
+        let mut tx = self.begin().await?;
+        let mut lifted = None;
+        for hash in hashes {
+            let found: Option<(String, i64)> =
+                optional!(tx, "delete from suppressions where address_hash = $1 returning reason, created_at", hash)?;
+            let Some((reason, suppressed_at)) = found else { continue };
+            execute!(
+                tx,
+                "insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) values ($1, $2, $3, $4, $5)
+                 on conflict (address_hash, lifted_at) do nothing",
+                hash,
+                now.timestamp_millis(),
+                reason.as_str(),
+                suppressed_at,
+                note
+            )?;
+            lifted = Some(reason);
+        }
+        let ended: Option<(i64, String)> = optional!(
+            tx,
+            "update subscribers set state = 'unsubscribed', state_at = $2 where email_key = $1 and state in ('bounced', 'complained')
+             returning id, state",
+            email_key,
+            now.timestamp_millis()
+        )?;
+        if let Some((id, _)) = ended {
+            history(&mut tx, id, now, &format!("taken off the suppression list: {note}")).await?;
+            // What came back before counts no more.
+            execute!(tx, "update inbound set mailing_id = null where subscriber_id = $1", id)?;
+            lifted = lifted.or_else(|| Some("bounced".into()));
+        }
+        tx.commit().await?;
+        Ok(lifted)
+    }
+}
+
+/// The newest digest that a subscriber got.
+async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, StorageError> {
+    let row: Option<(i64,)> = optional!(
+        tx,
+        "select d.id from digests d join deliveries l on l.mailing_id = d.id and l.subscriber_id = $1
+         where l.kind = 'digest' and l.state = 'sent' order by d.id desc limit 1",
+        subscriber
+    )?;
+    Ok(row.map(|(id,)| id))
+}
+
+async fn act(tx: &mut Tx, about: About<'_>, consequence: Consequence, finding: &Finding, now: Timestamp) -> Result<bool, StorageError> {
+    let (state, what, suppressed) = match consequence {
+        Consequence::Recorded => return Ok(false),
+        Consequence::BouncedAfter(times) if times > 1 && failed_in_a_row(tx, about.subscriber, times).await? < times => {
+            history(tx, about.subscriber, now, &format!("a mail came back: {}", finding.line)).await?;
+            return Ok(false);
+        }
+        Consequence::BouncedAfter(_) => ("bounced", format!("bounced: {}", finding.line), true),
+        Consequence::Complained => ("complained", format!("complained: {}", finding.line), true),
+        Consequence::Unsubscribed => ("unsubscribed", "unsubscribed (mail)".into(), false),
+    };
+    let ended = execute!(
+        tx,
+        "update subscribers set state = $2, state_at = $3, requested_at = null
+         where id = $1 and (state in ('pending', 'active') or (state = 'unsubscribed' and ($4 = 1 or requested_at is not null))
+           or (state = 'bounced' and $2 = 'complained'))",
+        about.subscriber,
+        state,
+        now.timestamp_millis(),
+        i64::from(suppressed)
+    )?;
+    if ended > 0 {
+        history(tx, about.subscriber, now, &what).await?;
+        if suppressed {
+            suppress(tx, about.hash, about.key_name, state, now).await?;
+        }
+    }
+    Ok(ended > 0)
+}
+
+/// How many of the newest `times` digests that a subscriber was sent came back. One that arrived in between breaks the row.
+async fn failed_in_a_row(tx: &mut Tx, subscriber: i64, times: u32) -> Result<u32, StorageError> {
+    let (failed,): (i64,) = one!(
+        tx,
+        "select cast(count(*) as bigint) from (
+           select d.id from digests d join deliveries l on l.mailing_id = d.id and l.subscriber_id = $1
+           where l.kind = 'digest' and l.state = 'sent' order by d.id desc limit $2) recent
+         where exists (select 1 from inbound i
+           where i.subscriber_id = $1 and i.mailing_id = recent.id and i.meaning in ('hard', 'soft'))",
+        subscriber,
+        i64::from(times)
+    )?;
+    Ok(u32::try_from(failed).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,310 @@
+//! What comes back: read as the table beside the corpus says, and acted on only with proof, once.
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::catalogue;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use std::path::Path;
+use verdicts::domain::inbound::Meaning;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::mail::inbound::read;
+use verdicts::storage::inbound::Taken;
+
+const READER: &str = "reader0@example.org";
+
+/// A row of `tests/inbound/expected.tsv`: address, meaning, reason, status.
+type Row = [String; 4];
+
+/// Every mail of the corpus with what it means.
+fn corpus() -> Vec<(String, Vec<u8>, Vec<Row>)> {
+    let dir = Path::new("tests/inbound");
+    let table = std::fs::read_to_string(dir.join("expected.tsv")).expect("a table");
+    let mut mails: Vec<(String, Vec<u8>, Vec<Row>)> = Vec::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let mut fields = line.split('\t').map(String::from);
+        let name = fields.next().expect("a name");
+        let row: Row = std::array::from_fn(|_| fields.next().unwrap_or_default());
+        match mails.last_mut().filter(|(known, ..)| *known == name) {
+            Some((_, _, rows)) => rows.push(row),
+            None => mails.push((name.clone(), std::fs::read(dir.join(format!("{name}.eml"))).expect("a mail"), vec![row])),
+        }
+    }
+    mails
+}
+
+fn rows(raw: &[u8]) -> Vec<Row> {
+    let text = |text: Option<String>| text.unwrap_or_default();
+    let row = |finding: verdicts::domain::inbound::Finding| {
+        let address = finding.address.unwrap_or_else(|| "-".into());
+        let status = finding.status.map(|status| status.to_string());
+        [address, finding.meaning.to_string(), text(finding.reason.map(|reason| reason.to_string())), text(status)]
+    };
+    read(raw).findings.into_iter().map(row).collect()
+}
+
+#[test]
+fn every_mail_of_the_corpus_means_what_the_table_says() {
+    let corpus = corpus();
+    assert!(corpus.len() > 90 && std::fs::read_dir("tests/inbound").expect("a folder").count() == corpus.len() + 1);
+    for (name, raw, expected) in corpus {
+        assert_eq!(rows(&raw), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_ends_of_lines_change_nothing() {
+    for (name, raw, expected) in corpus().into_iter().filter(|(_, raw, _)| raw.is_ascii() && !raw.contains(&b'\r')) {
+        for end in ["\r\n", "\r"] {
+            let text = String::from_utf8(raw.clone()).expect("ASCII").replace('\n', end);
+            assert_eq!(rows(text.as_bytes()), expected, "{name} with {end:?}");
+        }
+    }
+}
+
+#[test]
+fn the_command_prints_a_line_for_each_recipient() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place);
+    let corpus = corpus();
+    let here = std::env::current_dir().expect("a folder");
+    let files: Vec<String> = corpus.iter().map(|(name, ..)| here.join(format!("tests/inbound/{name}.eml")).display().to_string()).collect();
+    let arguments: Vec<&str> = std::iter::once("inbound").chain(files.iter().map(String::as_str)).collect();
+    let expected: String =
+        corpus.iter().flat_map(|(_, _, rows)| rows).map(|[address, meaning, ..]| format!("{address}\t{meaning}\n")).collect();
+    assert_eq!(program.run(&arguments).good().out, expected);
+    let (_, raw, rows) = &corpus[0];
+    assert_eq!(program.run_with_input(&["inbound", "-"], raw).good().out, format!("{}\t{}\n", rows[0][0], rows[0][1]));
+    let json = program.run_with_input(&["--json", "inbound"], raw).good().json();
+    assert_eq!(json["mails"][0]["recipients"][0]["reason"], rows[0][2].as_str());
+    program.run(&["inbound", "missing.eml"]).refused(&["missing.eml"]);
+}
+
+#[test]
+fn a_hostile_mail_is_read_and_no_stack_or_memory_ends_with_it() {
+    let nested = |kind: &str, levels: usize| {
+        let mut mail = String::from("From: mailer-daemon@x.example\nSubject: failure notice\n");
+        (0..levels).for_each(|n| mail.push_str(&format!("Content-Type: {kind}; boundary=b{n}\n\n--b{n}\n")));
+        mail + "Content-Type: text/plain\n\n<ada@reader.example>: 550 5.1.1 user unknown\n"
+    };
+    let long_header = format!("From: a@b.example\nSubject: {}\n\nhello\n", "x".repeat(20 << 20));
+    let many_fields = format!("{}\n\nhello\n", "X-A: b\n".repeat(1 << 20));
+    let parts = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", "--b\n\nx\n".repeat(1 << 20));
+    let ats = format!("From: mailer-daemon@x.example\nSubject: failure notice\n\n{}", "a@b.cc ".repeat(1 << 20));
+    for mail in [
+        nested("multipart/mixed", 10_000),
+        nested("message/rfc822", 10_000),
+        nested("multipart/digest", 10_000),
+        long_header,
+        many_fields,
+        parts,
+        ats,
+        "@".repeat(1 << 20),
+        "=?utf-8?B?".repeat(1 << 18),
+        format!("Subject: {}\n\n", "=?utf-8?Q?=41?= ".repeat(1 << 16)),
+    ] {
+        assert!(!read(mail.as_bytes()).findings.is_empty());
+    }
+}
+
+/// How many cases proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for minutes.
+fn cases() -> ProptestConfig {
+    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: many.unwrap_or(256), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+        prop_assert!(!read(&bytes).findings.is_empty());
+    }
+
+    #[test]
+    fn a_mail_of_the_corpus_is_read_with_anything_cut_out_or_put_in(
+        index in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        length in 0usize..400,
+        put in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let corpus = corpus();
+        let mut raw = index.get(&corpus).1.clone();
+        let at = at.index(raw.len());
+        let end = (at + length).min(raw.len());
+        raw.splice(at..end, put);
+        let reading = read(&raw);
+        for finding in &reading.findings {
+            let clean = finding.address.as_ref().is_none_or(|address| !address.chars().any(|c| c.is_whitespace() || c.is_control()));
+            prop_assert!(clean && !finding.line.chars().any(char::is_control), "{:?}", finding);
+        }
+    }
+}
+
+/// A house with a reader who has got this week's digest by way of a return path of their own.
+async fn house_with_a_reader(place: Place) -> House {
+    let house = House::open_with(place, |settings| settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into())).await;
+    house.stock_small().await;
+    house.enlist("reader", 2).await;
+    house.send_digest().await;
+    house
+}
+
+/// Sends the next week's digest.
+async fn a_week_later(house: &House, week: usize) {
+    house.wait(TimeDelta::days(7));
+    house.stock(&catalogue::comparison(&format!("week-{week}"), "Design", house.app.now() - TimeDelta::hours(1))).await;
+    house.send_digest().await;
+}
+
+fn header(mail: &[u8], name: &str) -> String {
+    let mail = mail_parser::MessageParser::default().parse(mail).expect("a mail");
+    mail.header_raw(name).unwrap_or_else(|| panic!("no {name}")).replace("\r\n", "").trim().to_owned()
+}
+
+fn newest_to(house: &House, reader: &str) -> Vec<u8> {
+    house.mails_to(reader).pop().expect("a digest")
+}
+
+/// The address that a mail's List-Unsubscribe says to write to: the return path of its delivery.
+fn return_path(house: &House, reader: &str) -> String {
+    let header = header(&newest_to(house, reader), "List-Unsubscribe");
+    let (_, rest) = header.split_once("<mailto:").expect("an address to write to");
+    rest.split(['?', '>']).next().expect("an address").to_owned()
+}
+
+fn report(to: &str, reader: &str, said: &str) -> String {
+    format!(
+        "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.org\nTo: {to}\nSubject: Undelivered Mail\nMIME-Version: 1.0\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: text/plain\n\nIt failed.\n\n\
+         --b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; {reader}\n\
+         Action: failed\nDiagnostic-Code: smtp; {said}\n\n--b--\n"
+    )
+}
+
+async fn take(house: &House, mail: &str) -> Taken {
+    house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
+}
+
+on_both! {
+    async fn a_hard_bounce_ends_a_subscription_once(place) {
+        let house = house_with_a_reader(place).await;
+        let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
+        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        let record = house.record_of(READER).await;
+        assert!(record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"), "{record}");
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+        house.wait(TimeDelta::minutes(1));
+        let again = format!("Received: by another.example\nDelivered-To: list@example.org\n{mail}");
+        assert_eq!((take(&house, &mail).await, take(&house, &again).await), (Taken::Before, Taken::Before));
+        assert_eq!(house.record_of(READER).await, record);
+        let back = house.app.storage.is_suppressed(&[]).await.expect("an answer");
+        assert!(!back);
+        house.sign_up(READER).await;
+        assert_eq!(house.waiting_confirmations().await, 0, "on the suppression list");
+    }
+
+    async fn a_forged_report_changes_nobody(place) {
+        let house = house_with_a_reader(place).await;
+        let path = return_path(&house, READER);
+        let (head, tail) = path.split_at(12);
+        let forged = format!("{head}{}{}", if tail.starts_with('a') { 'b' } else { 'a' }, &tail[1..]);
+        let before = house.record_of(READER).await;
+        for to in ["bounces@verdicts.example", &forged, READER] {
+            assert_eq!(take(&house, &report(to, READER, "550 5.1.1 no such user")).await, Taken::Kept, "{to}");
+        }
+        let id = "In-Reply-To: <202648.4711@verdicts.example>\n";
+        assert_eq!(take(&house, &format!("{id}{}", report("x@verdicts.example", READER, "550 5.1.1 none"))).await, Taken::Kept);
+        assert_eq!(house.record_of(READER).await, before);
+    }
+
+    async fn the_message_id_of_the_mail_that_came_back_is_proof_too(place) {
+        let house = house_with_a_reader(place).await;
+        let id = header(&newest_to(&house, READER), "Message-ID");
+        let mail = report("bounces@verdicts.example", READER, "550 5.1.1 no such user");
+        let mail = mail.replace("\n--b--", &format!("\n--b\nContent-Type: text/rfc822-headers\n\nFrom: news@verdicts.example\nMessage-ID: {id}\n\n--b--"));
+        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+    }
+
+    async fn nobody_leaves_for_somebody_elses_fault(place) {
+        let house = house_with_a_reader(place).await;
+        let path = return_path(&house, READER);
+        for said in ["552 5.2.2 mailbox full", "550 5.7.1 spam", "550 5.2.1 receiving mail at a rate that", "554 5.7.1 relaying denied", "550 no"] {
+            assert_eq!(take(&house, &report(&path, READER, said)).await, Taken::Kept, "{said}");
+        }
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+    }
+
+    async fn five_digests_in_a_row_that_come_back_end_a_subscription_and_one_that_arrives_begins_anew(place) {
+        let house = house_with_a_reader(place).await;
+        let full = |path: &str| report(path, READER, "552 5.2.2 mailbox full");
+        for week in 0..8 {
+            assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active), "week {week}");
+            let path = return_path(&house, READER);
+            // In the third week the mail arrived.
+            if week != 2 {
+                let taken = take(&house, &full(&path)).await;
+                let again = take(&house, &full(&path).replace("Subject: ", "Subject: again: ")).await;
+                assert_eq!((taken, again), if week == 7 { (Taken::Ended, Taken::Kept) } else { (Taken::Kept, Taken::Kept) }, "week {week}");
+            }
+            if week < 7 {
+                a_week_later(&house, week).await;
+            }
+        }
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+    }
+
+    async fn a_complaint_ends_it_at_once_though_the_address_is_blanked_out(place) {
+        let house = house_with_a_reader(place).await;
+        let link = house.goodbye_link(READER);
+        let mail = format!(
+            "From: fbl@provider.example\nTo: fbl@verdicts.example\nSubject: FW\nMIME-Version: 1.0\n\
+             Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\nContent-Type: message/feedback-report\n\n\
+             Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\n\n--b\nContent-Type: message/rfc822\n\nTo: redacted@redacted.example\n\
+             From: news@verdicts.example\nList-Unsubscribe: <{link}>\n\nhello\n--b--\n"
+        );
+        let (returned, taken) = house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken");
+        assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Meaning::Complaint)]);
+        assert_eq!((taken, house.state_of(READER).await), (Taken::Ended, Some(SubscriberState::Complained)));
+    }
+
+    async fn a_mail_to_the_address_of_list_unsubscribe_unsubscribes(place) {
+        let house = house_with_a_reader(place).await;
+        let path = return_path(&house, READER);
+        let mail = format!("From: somebody@else.example\nTo: <{path}>\nSubject: unsubscribe\n\n");
+        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));
+        let away = format!("From: {READER}\nTo: <{}>\nSubject: Automatic reply\nAuto-Submitted: auto-replied\n\nAway.\n", return_path(&house, "reader1@example.org"));
+        assert_eq!(take(&house, &away).await, Taken::Kept);
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+    }
+
+    async fn a_suppression_is_lifted_with_a_note_and_a_sign_up_brings_them_back(place) {
+        let house = house_with_a_reader(place).await;
+        take(&house, &report(&return_path(&house, READER), READER, "550 5.1.1 no such user")).await;
+        let reader = READER.parse().expect("an address");
+        assert_eq!(house.app.lift_suppression(&reader, "their server was broken").await.expect("lifted"), "bounced");
+        assert!(house.record_of(READER).await.contains("their server was broken"));
+        assert!(house.app.lift_suppression(&reader, "again").await.is_err());
+        house.join(READER).await;
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+    }
+}
+
+#[test]
+fn the_command_acts_with_apply_only() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example");
+    program.write("list.csv", "email\nada@example.org\n");
+    program.run(&["subscribers", "import", "list.csv", "--consent", "x", "--confirmed"]).good();
+    let taken = |arguments: &[&str]| {
+        let mail = report("bounces@verdicts.example", "ada@example.org", "550 5.1.1 none");
+        program.run_with_input(&[&["--json", "inbound"], arguments].concat(), mail.as_bytes()).good().json()["mails"][0]["applied"].clone()
+    };
+    assert_eq!(taken(&[]), serde_json::Value::Null);
+    assert_eq!([taken(&["--apply"]), taken(&["--apply"])], ["kept", "known"]);
+    program.run(&["subscribers", "lift", "ada@example.org", "--note", "x"]).refused(&["ada@example.org", "nothing was changed"]);
+}
