@@ -7,13 +7,14 @@
 //! - [`config`], [`telemetry`]: settings; logs and figures.
 //! - [`storage`], [`render`], [`mail`]: three arms, strangers to one another: the database, templates, and the way out.
 //! - [`app`]: the use cases, where the arms meet. `app::deliver` keeps the ledger's promises.
-//! - [`web`], [`schedule`]: doors: a request or a tick becomes one use case.
+//! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod inbox;
 pub mod mail;
 pub mod render;
 pub mod schedule;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// From the ground up.
 const FLOORS: [&[&str]; 6] =
-    [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule"], &["cli"]];
+    [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
 const HOMES: [(&str, &str); 13] = [

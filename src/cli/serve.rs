@@ -12,6 +12,7 @@ use super::output::say;
 use super::output::stop_signal;
 use crate::app::App;
 use crate::app::Failure;
+use crate::inbox;
 use crate::schedule;
 use crate::telemetry;
 use crate::web;
@@ -32,6 +33,8 @@ enum Role {
     Schedule,
     /// Sending
     Deliver,
+    /// Taking in mail that comes back, by LMTP
+    Inbound,
 }
 
 impl Serve {
@@ -44,6 +47,7 @@ impl Serve {
         let stop = stop_signal();
         let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let door = if has(Role::Inbound) { Some(inbox::Door::open(&app.settings.inbound.lmtp).await?) } else { None };
         let brought = app.bring_sample().await?;
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
         if let Some(listener) = listener {
@@ -58,6 +62,11 @@ impl Serve {
                 app.deliver_until(&stop).await;
                 Ok(())
             });
+        }
+        if let Some(door) = door {
+            let place = door.address().map_or_else(|| app.settings.inbound.lmtp.clone(), |address| address.to_string());
+            say(format_args!("Mail that comes back is taken in by LMTP on {place}"));
+            roles.spawn(inbox::serve(app.clone(), door, stop.clone()));
         }
         greet(&app, address, brought);
         let mut failed = None;

@@ -7,6 +7,7 @@
 mod bounces;
 mod database;
 mod environment;
+mod inbound;
 mod mail;
 mod picker;
 mod relays;
@@ -29,6 +30,7 @@ use serde::Serialize;
 pub use bounces::Bounces;
 pub use database::Database;
 pub use database::Durability;
+pub use inbound::Inbound;
 pub use mail::DkimKey;
 pub use mail::Mail;
 pub use mail::Retry;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub votes: Votes,
     /// When what comes back ends a subscription.
     pub bounces: Bounces,
+    /// Where mail that comes back is taken in.
+    pub inbound: Inbound,
 }
 
 const fn days(n: u64) -> Duration {
@@ -118,7 +122,8 @@ impl Settings {
         self.picker.check()?;
         self.signup.check()?;
         self.votes.check()?;
-        self.bounces.check()
+        self.bounces.check()?;
+        self.inbound.check()
     }
 
     /// `site.base_url` without a slash at its end.

@@ -308,3 +308,75 @@ fn the_command_acts_with_apply_only() {
     assert_eq!([taken(&["--apply"]), taken(&["--apply"])], ["kept", "known"]);
     program.run(&["subscribers", "lift", "ada@example.org", "--note", "x"]).refused(&["ada@example.org", "nothing was changed"]);
 }
+
+/// Says each line to the LMTP door and gives the answers, up to the last of each.
+async fn converse(stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin), says: &[&str], answers: usize) -> Vec<String> {
+    use tokio::io::AsyncBufReadExt;
+    use tokio::io::AsyncWriteExt;
+    let mut stream = tokio::io::BufReader::new(stream);
+    for line in says {
+        stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("said");
+    }
+    let mut heard = Vec::new();
+    while heard.len() < answers {
+        let mut line = String::new();
+        let length = tokio::time::timeout(std::time::Duration::from_secs(20), stream.read_line(&mut line)).await.expect("an answer");
+        assert!(length.expect("read") > 0, "it hung up after {heard:?}");
+        if line.as_bytes().get(3) == Some(&b' ') {
+            heard.push(line[..3].to_owned());
+        }
+    }
+    heard
+}
+
+/// Hands a mail over by LMTP in one go; the answer to its dot.
+async fn hand_over(address: std::net::SocketAddr, to: &str, mail: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let stuffed = mail.replace("\n.", "\n..").replace('\n', "\r\n");
+    let rcpt = format!("RCPT TO:<{to}>");
+    let text = format!("{stuffed}\r\n.");
+    let says = ["LHLO mx.example.org", "MAIL FROM:<> SIZE=100", &rcpt, "DATA", &text, "QUIT"];
+    let heard = converse(&mut stream, &says, 7).await;
+    assert_eq!((&heard[..5], heard[6].as_str()), (["220", "250", "250", "250", "354"].map(String::from).as_slice(), "221"));
+    heard[5].clone()
+}
+
+on_both! {
+    async fn a_report_handed_over_by_lmtp_is_acknowledged_once_it_is_acted_on(place) {
+        let house = house_with_a_reader(place).await;
+        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let address = door.address().expect("a port");
+        let serving = tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+        let path = return_path(&house, READER);
+        // The report names nobody of ours: the envelope does.
+        let mail = report("somebody@else.example", READER, "550 5.1.1 no such user");
+        for _ in 0..2 {
+            assert_eq!(hand_over(address, &path, &mail).await, "250");
+            assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        }
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+        let long = "x".repeat(10_000);
+        let says = ["EHLO x", "DATA", "RCPT TO:<a@b.example>", "MAIL nonsense", &long, "LHLO x", "MAIL FROM:<a@b.example>", "DATA", "NOOP", "RSET", "WHAT"];
+        let heard = converse(&mut stream, &says, 12).await;
+        assert_eq!(heard, ["220", "500", "503", "503", "501", "500", "250", "250", "503", "250", "250", "500"]);
+        house.stop.cancel();
+        serving.await.expect("it ends").expect("in order");
+    }
+
+    async fn a_mail_is_not_acknowledged_while_the_database_cannot_keep_it(place) {
+        let house = house_with_a_reader(place).await;
+        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let address = door.address().expect("a port");
+        tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+        let path = return_path(&house, READER);
+        house.app.storage.close().await;
+        assert_eq!(hand_over(address, &path, &report("x@else.example", READER, "550 5.1.1 no such user")).await, "451");
+    }
+}
+
+#[test]
+fn lmtp_listens_on_this_machine_only() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place).with("VERDICTS_INBOUND__LMTP", "0.0.0.0:2424");
+    program.run(&["config"]).refused(&["inbound.lmtp", "loopback"]);
+}

@@ -1,0 +1,172 @@
+//! One conversation in LMTP (RFC 2033): a mail is acknowledged once what it means is committed, and not before.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// The largest mail that is taken, in bytes: 25 MB as a mail program counts them, and what base64 makes of them.
+const LARGEST: usize = 36 << 20;
+/// The longest command (RFC 5321 4.5.3.1.4 asks for 512 bytes, its extensions for more), and recipients of one mail.
+const COMMAND: usize = 4_096;
+const RECIPIENTS: usize = 100;
+/// How long the other side may be silent (RFC 5321, 4.5.3.2.7).
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Where a conversation stands.
+#[derive(Default)]
+struct Envelope {
+    from: Option<String>,
+    to: Vec<String>,
+}
+
+/// Talks until the other side leaves, falls silent, or the service stops.
+pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, stop: &CancellationToken) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let name = app.settings.host().to_owned();
+    say(&mut stream, &format!("220 {name} LMTP verdicts")).await?;
+    let mut envelope = Envelope::default();
+    let mut line = Vec::new();
+    loop {
+        let heard = tokio::select! {
+            () = stop.cancelled() => return say(&mut stream, "421 4.3.2 The service stops").await,
+            heard = tokio::time::timeout(PATIENCE, hear(&mut stream, &mut line, COMMAND)) => heard,
+        };
+        let Ok(heard) = heard else { return say(&mut stream, "421 4.4.2 Nothing was said for five minutes").await };
+        let whole = match heard? {
+            Heard::Nothing => return Ok(()),
+            Heard::Line => true,
+            Heard::TooLong => false,
+        };
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        let answer = match verb.to_ascii_uppercase().as_str() {
+            _ if !whole => "500 5.5.2 That line is too long".into(),
+            "LHLO" => {
+                envelope = Envelope::default();
+                format!("250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {LARGEST}")
+            }
+            "MAIL" => match path(rest, "FROM:") {
+                Some(from) if envelope.from.is_none() => {
+                    envelope.from = Some(from);
+                    "250 2.1.0 Go on".into()
+                }
+                Some(_) => "503 5.5.1 There is a sender already".into(),
+                None => "501 5.5.4 Expected MAIL FROM:<address>".into(),
+            },
+            "RCPT" => match path(rest, "TO:") {
+                _ if envelope.from.is_none() => "503 5.5.1 Say MAIL first".into(),
+                Some(_) if envelope.to.len() >= RECIPIENTS => "452 4.5.3 Too many recipients".into(),
+                Some(to) => {
+                    envelope.to.push(to);
+                    "250 2.1.5 Go on".into()
+                }
+                None => "501 5.5.4 Expected RCPT TO:<address>".into(),
+            },
+            "DATA" if envelope.to.is_empty() => "503 5.5.1 Say RCPT first".into(),
+            "DATA" => {
+                say(&mut stream, "354 Go on, and end with a dot").await?;
+                let mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope)).await;
+                let Ok(mail) = mail else { return say(&mut stream, "421 4.4.2 The mail took too long").await };
+                let answer = take(app, mail?).await;
+                // One answer for each recipient (RFC 2033, 4.2): all or none, for it is one mail.
+                let answers = vec![answer; envelope.to.len()].join("\r\n");
+                envelope = Envelope::default();
+                answers
+            }
+            "RSET" => {
+                envelope = Envelope::default();
+                "250 2.0.0 Forgotten".into()
+            }
+            "NOOP" => "250 2.0.0 Here".into(),
+            "VRFY" => "252 2.5.0 Send it and see".into(),
+            "QUIT" => return say(&mut stream, "221 2.0.0 Goodbye").await,
+            "HELO" | "EHLO" => "500 5.5.1 This is LMTP: say LHLO".into(),
+            _ => "500 5.5.1 That command is not known".into(),
+        };
+        say(&mut stream, &answer).await?;
+    }
+}
+
+/// The address in `FROM:<ada@example.org> SIZE=1`; empty for the null sender.
+fn path(rest: &str, word: &str) -> Option<String> {
+    let head = rest.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+    let (path, _) = rest[head.len()..].trim_start().strip_prefix('<')?.split_once('>')?;
+    (!path.chars().any(char::is_control)).then(|| path.to_owned())
+}
+
+/// Keeps the mail and acts on it; what is answered for it. `None`: it was too large.
+async fn take(app: &App, mail: Option<Vec<u8>>) -> String {
+    let Some(mail) = mail else { return format!("552 5.3.4 Mails of at most {LARGEST} bytes are taken") };
+    match app.take_inbound(&mail, "lmtp").await {
+        Ok(_) => "250 2.0.0 Taken".into(),
+        Err(failure) => {
+            tracing::error!(cause = failure.cause(), "a mail could not be taken, and stays with the mail server: {failure}");
+            "451 4.3.0 Not now: try again later".into()
+        }
+    }
+}
+
+/// The mail up to its dot, with the envelope written above it as a delivering server does; `None` if it is too large.
+async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope) -> io::Result<Option<Vec<u8>>> {
+    let mut mail = format!("Return-Path: <{}>\r\n", envelope.from.as_deref().unwrap_or_default()).into_bytes();
+    for to in &envelope.to {
+        mail.extend_from_slice(format!("Delivered-To: <{to}>\r\n").as_bytes());
+    }
+    let (mut line, mut fits) = (Vec::new(), true);
+    loop {
+        match hear(stream, &mut line, LARGEST).await? {
+            Heard::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Heard::TooLong => fits = false,
+            Heard::Line if line == b".\r\n" => return Ok(fits.then_some(mail)),
+            Heard::Line => {
+                let text = line.strip_prefix(b".").unwrap_or(&line);
+                fits &= mail.len() + text.len() <= LARGEST;
+                if fits {
+                    mail.extend_from_slice(text);
+                }
+            }
+        }
+    }
+}
+
+enum Heard {
+    /// The other side has gone.
+    Nothing,
+    Line,
+    TooLong,
+}
+
+/// Reads a line with its end, and keeps at most `most` bytes of it.
+async fn hear(stream: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, most: usize) -> io::Result<Heard> {
+    line.clear();
+    let mut too_long = false;
+    loop {
+        let buffer = stream.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(Heard::Nothing);
+        }
+        let end = memchr::memchr(b'\n', buffer).map(|at| at + 1);
+        let length = end.unwrap_or(buffer.len());
+        too_long |= line.len() + length > most;
+        if !too_long {
+            line.extend_from_slice(&buffer[..length]);
+        }
+        stream.consume(length);
+        if end.is_some() {
+            return Ok(if too_long { Heard::TooLong } else { Heard::Line });
+        }
+    }
+}
+
+async fn say(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
+    stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+    stream.flush().await
+}
