@@ -66,7 +66,7 @@ fn content() -> Content {
         score: 150.0,
         reasons: vec!["new this week".into()],
     };
-    Content { slot: slot(), items: sample.comparisons.iter().take(5).map(item).collect() }
+    Content { slot: slot(), items: sample.comparisons.iter().take(5).map(item).collect(), opening: Default::default() }
 }
 
 fn secrets() -> Secrets {

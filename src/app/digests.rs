@@ -149,7 +149,8 @@ impl App {
             self.preflight(slot, &rendered).await?;
         }
         let (now, began) = (self.now(), Instant::now());
-        let published = self.storage.publish(&content, &rendered, &due(now), now).await?;
+        let variants = self.variants(&content, now).await?;
+        let published = self.storage.publish(&content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
         if let Published::To(recipients) = published {
             let took_ms = began.elapsed().as_millis() as u64;
             tracing::info!(%slot, recipients, took_ms, subject = rendered.subject, "digest published");

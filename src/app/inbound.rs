@@ -112,6 +112,12 @@ impl App {
     }
 
     async fn known(&self, subscriber: i64, mailing: Option<i64>) -> Result<Option<Whose>, Failure> {
+        // A mail to a new address that is asked, or to an old one that is told, says nothing of the one they have.
+        if let Some(mailing) = mailing
+            && self.storage.went_elsewhere(mailing).await?
+        {
+            return Ok(None);
+        }
         let email = self.storage.email_of(subscriber).await?;
         Ok(email.map(|email| Whose { subscriber, email, mailing }))
     }

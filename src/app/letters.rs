@@ -8,6 +8,7 @@ use super::Failure;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::delivery::Notice;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::letter::VERP_HOLE;
@@ -15,12 +16,19 @@ use crate::domain::slot::Slot;
 use crate::mail::Headers;
 use crate::mail::Letter;
 use crate::render::email;
+use crate::storage::ledger::Job;
 
-/// Letters in memory at once: a digest or two, and the confirmation.
-const KEPT: usize = 4;
+/// Letters in memory at once: a digest with its variants, and the others; some 60 KB each.
+const KEPT: usize = 256;
 
-/// The confirmation mail stands under this number; digests under theirs.
-const CONFIRMATION: i64 = 0;
+/// What a letter is kept under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Confirmation,
+    Notice(Notice),
+    /// A digest, and which variant of it.
+    Digest(i64, Option<i64>),
+}
 
 /// A letter, and the date that all its copies carry (none: each its own, when it was first due: a digest that goes out over
 /// a day must not look a day old where it arrives last).
@@ -31,46 +39,63 @@ pub(crate) struct Ready {
 
 /// The letters in use, newest last.
 #[derive(Default)]
-pub(crate) struct Letters(Mutex<Vec<(i64, Arc<Ready>)>>);
+pub(crate) struct Letters(Mutex<Vec<(Name, Arc<Ready>)>>);
 
 impl Letters {
-    fn find(&self, id: i64) -> Option<Arc<Ready>> {
+    fn find(&self, name: Name) -> Option<Arc<Ready>> {
         let kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        kept.iter().find(|(known, _)| *known == id).map(|(_, ready)| ready.clone())
+        kept.iter().find(|(known, _)| *known == name).map(|(_, ready)| ready.clone())
     }
 
-    fn keep(&self, id: i64, ready: Arc<Ready>) {
+    fn keep(&self, name: Name, ready: Arc<Ready>) {
         let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        kept.retain(|(known, _)| *known != id);
+        kept.retain(|(known, _)| *known != name);
         if kept.len() >= KEPT {
             kept.remove(0);
         }
-        kept.push((id, ready));
+        kept.push((name, ready));
     }
 }
 
 impl App {
     /// The letter that a delivery fills.
-    pub(crate) async fn letter_for(&self, key: DeliveryKey, kind: DeliveryKind) -> Result<Arc<Ready>, Failure> {
-        let id = match kind {
-            DeliveryKind::Confirmation => CONFIRMATION,
-            DeliveryKind::Digest => key.mailing,
+    pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<Ready>, Failure> {
+        let name = match (job.kind, job.notice) {
+            (DeliveryKind::Confirmation, Some((notice, _))) => Name::Notice(notice),
+            (DeliveryKind::Confirmation, None) => Name::Confirmation,
+            (DeliveryKind::Digest, _) => Name::Digest(job.key.mailing, job.variant),
         };
-        if let Some(ready) = self.letters.find(id) {
+        if let Some(ready) = self.letters.find(name) {
             return Ok(ready);
         }
-        let ready = match kind {
-            DeliveryKind::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
-            DeliveryKind::Digest => {
-                let frozen = self.storage.frozen_mail(id).await?;
+        let ready = match name {
+            Name::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
+            Name::Notice(notice) => Ready { letter: self.by_hand(&email::notice(&self.site, notice)?), date: None },
+            Name::Digest(id, variant) => {
+                let frozen = match variant {
+                    Some(number) => self.storage.frozen_variant(id, number).await?,
+                    None => self.storage.frozen_mail(id).await?,
+                };
                 let (rendered, _) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
                 let slot = Slot::from_id(id).ok_or_else(|| Failure::because(format!("Digest {id} belongs to no week.")))?;
                 Ready { letter: self.digest_letter(slot, &rendered), date: None }
             }
         };
         let ready = Arc::new(ready);
-        self.letters.keep(id, ready.clone());
+        self.letters.keep(name, ready.clone());
         Ok(ready)
+    }
+
+    /// What fills the two kinds of holes in a delivery's letter.
+    pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
+        let subscriber = job.key.subscriber;
+        match (job.kind, job.notice) {
+            (DeliveryKind::Digest, _) => (self.unsubscribe_token(subscriber), self.reader_token(subscriber)),
+            (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, job.queued_at), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, job.queued_at), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, job.queued_at), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
+        }
     }
 
     /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive
@@ -92,9 +117,13 @@ impl App {
 
     fn confirmation_letter(&self) -> Result<Letter, Failure> {
         let within = in_words(self.settings.signup.confirm_within);
-        let rendered = email::confirmation(&self.site, &within)?;
+        Ok(self.by_hand(&email::confirmation(&self.site, &within)?))
+    }
+
+    /// A mail to one person who asked for it.
+    fn by_hand(&self, rendered: &Rendered) -> Letter {
         let extra = vec![("Auto-Submitted", "auto-generated".into())];
-        Ok(Letter::new(&rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra }))
+        Letter::new(rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra })
     }
 
     /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the

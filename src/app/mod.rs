@@ -1,9 +1,10 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
-//! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`catalogue`] with [`document`], [`picking`],
+//! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
 //! [`inbound`], [`doctor`] with [`preflight`], [`keys`].
 
+pub mod account;
 pub mod breaker;
 pub mod catalogue;
 pub mod choosing;
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod letters;
 mod pace;
 pub mod people;
+mod personal;
 pub mod picking;
 pub mod preflight;
 mod relay;

@@ -52,7 +52,7 @@ impl App {
             let pick = picks.iter().find(|pick| pick.comparison == matchup.comparison.slug)?;
             Some(Item { matchup, score: pick.score, reasons: pick.reasons.clone() })
         });
-        Ok(Content { slot, items: items.collect() })
+        Ok(Content { slot, items: items.collect(), opening: self.opening(slot).await? })
     }
 
     /// The digest of a slot as it is or would be: frozen if it was published, picked if it was picked, else picked now.

@@ -31,6 +31,18 @@ named! {
     }
 }
 
+named! {
+    /// What a mail is that stands in the ledger as a confirmation does, and asks for no sign-up.
+    Notice {
+        /// A fresh link to what is known of its reader.
+        Account => "account",
+        /// Asks at a new address whether it is theirs.
+        Move => "move",
+        /// Tells the old address that there is a new one.
+        Moved => "moved",
+    }
+}
+
 /// A ledger row's name: one mailing (a digest, or one confirmation mail) to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryKey {

@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::catalogue::Contender;
 use super::catalogue::Matchup;
 use super::named;
+use super::reader::Turn;
 use super::slot::Slot;
 
 named! {
@@ -63,6 +65,9 @@ pub struct Content {
     pub slot: Slot,
     /// The comparisons, best first.
     pub items: Vec<Item>,
+    /// What comes before them.
+    #[serde(default)]
+    pub opening: Opening,
 }
 
 impl Content {
@@ -70,4 +75,51 @@ impl Content {
     pub fn is_sample(&self) -> bool {
         self.items.iter().any(|item| item.matchup.is_sample())
     }
+}
+
+/// What a digest opens with, before its comparisons.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The verdicts that turned, on tools that its reader voted on or saved: read first.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
+    /// "What you decided last week", once somebody voted.
+    #[serde(default)]
+    pub decided: Option<Decided>,
+    /// Whether its reader has tools saved.
+    #[serde(default)]
+    pub has_saved: bool,
+}
+
+/// How readers voted on the tools of the digest before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// "Llama: 62 % of 40 readers say ship, the panel Ship 3 to 1", for each tool that was voted on.
+    pub lines: Vec<String>,
+    /// Where readers and panel are furthest apart, when both have said enough.
+    pub disagreement: Option<String>,
+}
+
+/// Panel against readers on the tools of `matchups`; `None` when no reader voted.
+pub fn decided(matchups: &[Matchup]) -> Option<Decided> {
+    let voted: Vec<&Contender> = matchups.iter().flat_map(Matchup::contenders).filter(|side| side.votes.total() > 0).collect();
+    let line = |side: &&Contender| {
+        let panel = side.tool.panel();
+        let readers = match side.votes.ship_percent() {
+            Some(percent) => format!("{percent} % of {} readers say ship", side.votes.total()),
+            None => format!("{} ship, {} skip", side.votes.ships, side.votes.skips),
+        };
+        format!("{}: {readers}; the panel says {}", side.tool.name, panel.label())
+    };
+    let apart = |side: &&Contender| {
+        let percent = side.votes.ship_percent()?;
+        (side.tool.panel().total() > 0).then(|| percent.abs_diff(u64::from(side.tool.panel().ship_percent())))
+    };
+    let furthest =
+        voted.iter().filter_map(|side| Some((apart(side)?, *side))).reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let disagreement = furthest.filter(|(points, _)| *points >= 20).and_then(|(_, side)| {
+        let (panel, readers) = (side.tool.panel().ship_percent(), side.votes.ship_percent()?);
+        Some(format!("The biggest disagreement: {}. {panel} % of the panel ship it, {readers} % of you do.", side.tool.name))
+    });
+    (!voted.is_empty()).then(|| Decided { lines: voted.iter().map(line).collect(), disagreement })
 }

@@ -8,6 +8,7 @@ use super::catalogue::Contender;
 use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Verdict;
+use super::digest::Item;
 
 /// Most tools that one reader saves.
 pub const MOST_SAVED: i64 = 500;
@@ -76,6 +77,103 @@ pub struct Saved {
     pub then: Panel,
     /// How its panel stood at each change since.
     pub since: Vec<PanelPoint>,
+}
+
+/// What a reader wants to get.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Preferences {
+    /// The categories that they follow; none: all.
+    pub categories: Vec<String>,
+    /// Once a month instead of every week.
+    pub monthly: bool,
+    /// Until when nothing comes.
+    pub paused_until: Option<Timestamp>,
+}
+
+impl Preferences {
+    /// Sorts the categories and drops what is said twice, so that equal choices are equal texts.
+    pub fn tidy(&mut self) {
+        self.categories.sort();
+        self.categories.dedup();
+    }
+
+    /// The categories as the text that readers of one choice share.
+    pub fn key(&self) -> String {
+        key(&self.categories)
+    }
+}
+
+fn key(categories: &[String]) -> String {
+    serde_json::Value::from(categories.to_vec()).to_string()
+}
+
+/// Whether a text can be somebody's name: one line of at most 100 characters.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control)
+}
+
+/// What makes one reader's digest differ from another's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Choice {
+    /// The categories followed, sorted; none: all.
+    pub categories: Vec<String>,
+    /// Once a month.
+    pub monthly: bool,
+    /// Whether they have tools saved, of which a line reminds.
+    pub saved: bool,
+    /// The verdicts that turned since their last digest, on tools that they voted on or saved.
+    pub turns: Vec<Turn>,
+}
+
+impl Choice {
+    /// Turns that one digest tells.
+    pub const MOST_TURNS: usize = 5;
+
+    /// The categories as text.
+    pub fn key(&self) -> String {
+        key(&self.categories)
+    }
+
+    /// Whether it is the digest as everybody gets it.
+    pub fn is_everybodys(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether that category is among those followed.
+    pub fn follows(&self, category: &str) -> bool {
+        self.categories.iter().any(|followed| followed == category)
+    }
+
+    /// Whether one of the tools is of a category that is followed.
+    pub fn wants(&self, item: &Item) -> bool {
+        item.matchup.contenders().iter().any(|side| self.follows(&side.tool.category))
+    }
+
+    /// The item with "because you follow Design" as its first reason, where that is so.
+    pub fn explained(&self, mut item: Item) -> Item {
+        let followed = item.matchup.contenders().into_iter().map(|side| side.tool.category.clone()).find(|category| self.follows(category));
+        if let Some(category) = followed {
+            item.reasons.insert(0, format!("because you follow {category}"));
+        }
+        item
+    }
+}
+
+/// The best of a month's items: those of the categories followed, by their points, no tool twice. The first of equals stays
+/// first, so `month` begins with what is newest.
+pub fn best_of(month: &[Item], choice: &Choice, most: usize) -> Vec<Item> {
+    let mut items: Vec<&Item> = month.iter().filter(|item| choice.categories.is_empty() || choice.wants(item)).collect();
+    items.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut tools: Vec<&Slug> = Vec::new();
+    let mut best = Vec::new();
+    for item in items {
+        let both = item.matchup.contenders().map(|side| &side.tool.slug);
+        if best.len() < most && !both.iter().any(|tool| tools.contains(tool)) {
+            tools.extend(both);
+            best.push(choice.explained(item.clone()));
+        }
+    }
+    best
 }
 
 #[cfg(test)]

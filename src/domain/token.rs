@@ -25,6 +25,10 @@ pub enum Purpose {
     /// Choose: vote, save tools for later, say what to get. It stands in every digest, and digests are forwarded, so it
     /// never leads to what is known of a person.
     Read = 3,
+    /// See, change or erase what is known of the subscriber: good for a short time, and sent to their address alone.
+    Account = 4,
+    /// Make the new address theirs: its number is that of the change, not of the subscriber.
+    Move = 5,
 }
 
 /// What a signed token says.

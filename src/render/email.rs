@@ -1,5 +1,7 @@
 //! The mails: the weekly digest and the confirmation, each as HTML and as text with the same links in the same order.
 
+mod notices;
+
 use askama::Template;
 
 use super::RenderError;
@@ -16,10 +18,14 @@ use super::view::Quote;
 use super::view::Side;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
+use crate::domain::digest::Opening;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::reader::Turn;
+
+pub use notices::notice;
 
 /// Text mails are read in windows of 80 columns.
 const WIDTH: usize = 78;
@@ -84,6 +90,8 @@ struct DigestHtml<'a> {
     why: &'a str,
     unsubscribe: &'a str,
     saved: &'a str,
+    preferences: &'a str,
+    opening: &'a OpeningView,
     online: &'a str,
 }
 
@@ -100,6 +108,10 @@ struct DigestText<'a> {
     why: String,
     unsubscribe: &'a str,
     saved: &'a str,
+    preferences: &'a str,
+    turns: Vec<String>,
+    decided: Vec<String>,
+    has_saved: bool,
     online: &'a str,
     postal_address: String,
 }
@@ -142,6 +154,8 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
     let why = format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}.");
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_HOLE}"));
     let saved = site.link(&format!("/saved/{READER_HOLE}"));
+    let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
+    let opening = OpeningView::new(&content.opening, limits);
     let online = site.link(&format!("/digests/{}", content.slot));
     let sample = content.is_sample();
     let text = DigestText {
@@ -155,6 +169,10 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
         why: paragraph(&why),
         unsubscribe: &unsubscribe,
         saved: &saved,
+        preferences: &preferences,
+        turns: opening.turns.iter().map(|line| paragraph(line)).collect(),
+        decided: opening.decided.iter().map(|line| paragraph(line)).collect(),
+        has_saved: opening.has_saved,
         online: &online,
         postal_address: frame.postal_address_in_lines(),
     };
@@ -169,6 +187,8 @@ fn digest_within(site: &Site, content: &Content, limits: Limits, full: usize) ->
         why: &why,
         unsubscribe: &unsubscribe,
         saved: &saved,
+        preferences: &preferences,
+        opening: &opening,
         online: &online,
     };
     Ok(Rendered { html: html.render()?, text, subject })
@@ -204,6 +224,22 @@ fn text_item(frame: &Frame<'_>, index: usize, total: usize, duel: &Duel<'_>) -> 
         why: if duel.reasons.is_empty() { String::new() } else { paragraph(&format!("Why we picked it: {}", duel.why())) },
         choices: duel.sides.iter().map(|side| choices(frame, side)).collect(),
         url: frame.comparison(duel.slug),
+    }
+}
+
+/// What a digest opens with, in lines.
+struct OpeningView {
+    turns: Vec<String>,
+    decided: Vec<String>,
+    has_saved: bool,
+}
+
+impl OpeningView {
+    fn new(opening: &Opening, limits: Limits) -> Self {
+        let turn = |turn: &Turn| format!("{}: {}.", shorten(&turn.name, 60), turn.words());
+        let line = |text: &String| limits.shorten_line(text);
+        let decided = opening.decided.iter().flat_map(|decided| decided.lines.iter().chain(&decided.disagreement).map(line));
+        Self { turns: opening.turns.iter().map(turn).collect(), decided: decided.collect(), has_saved: opening.has_saved }
     }
 }
 

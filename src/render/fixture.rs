@@ -119,5 +119,5 @@ pub fn content(matchups: impl IntoIterator<Item = Matchup>) -> Content {
         let reasons = if matchup.is_sample() { vec![hostile_text(); 9] } else { reasons.clone() };
         Item { matchup, score: 150.0, reasons }
     };
-    Content { slot: Slot::of(now(), chrono_tz::Tz::UTC), items: matchups.into_iter().map(item).collect() }
+    Content { slot: Slot::of(now(), chrono_tz::Tz::UTC), items: matchups.into_iter().map(item).collect(), opening: Default::default() }
 }

@@ -4,6 +4,7 @@ use super::page;
 use super::page::DigestEntry;
 use super::page::MailRow;
 use super::page::MailView;
+use super::page::Refused;
 use super::page::SignUpForm;
 use super::page::Visit;
 use super::text;
@@ -14,6 +15,7 @@ use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::reader::PanelPoint;
+use crate::domain::reader::Preferences;
 use crate::domain::reader::Saved;
 use crate::domain::reader::Standing;
 
@@ -33,12 +35,17 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
     let visit = Visit { is_reader: true, standings: vec![standing; 2], saved: vec![(first.left.tool.slug.clone(), words.into())] };
     let point = |day, ships| PanelPoint { at: now() + chrono::TimeDelta::days(day), panel: Panel { ships, skips: 4 - ships }, points: 200 };
     let history = [point(0, 1), point(5, 3)];
+    let wanted = Preferences { categories: vec![words.into()], monthly: true, paused_until: Some(now() + chrono::TimeDelta::days(9)) };
+    let refused = Refused { field: "email", typed: words, sentence: words };
     let saved = Saved { contender: first.left.clone(), at: now(), then: history[0].panel, since: vec![history[1]] };
     let pages = [
         ("vote", page::vote(&site, &first.left, Verdict::Skip, standing, words)),
         ("voted", page::voted(&site, &first.left, standing, words)),
         ("save", page::save(&site, &first.left, standing, words)),
         ("saved", page::saved(&site, &first.left, standing, words)),
+        ("preferences", page::preferences(&site, &wanted, &[words.into(), "Design".into()], now(), words, words)),
+        ("account", page::account(&site, words, Some(refused))),
+        ("confirm_move", page::confirm_move(&site, words)),
         ("saved_tools", page::saved_tools(&site, &[saved], words)),
         ("front", page::front(&site, &matchups, &form)),
         ("check_inbox", page::check_inbox(&site)),

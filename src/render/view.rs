@@ -37,6 +37,11 @@ impl Limits {
     pub const MAIL: Self = Self { name: 60, line: 120, take: 280, reasons: 3 };
     /// For a mail that got too long all the same.
     pub const TIGHT: Self = Self { name: 40, line: 80, take: 140, reasons: 1 };
+
+    /// A sentence about a tool, whatever the tool's name is.
+    pub fn shorten_line(self, text: &str) -> String {
+        shorten(text, 2 * self.line)
+    }
 }
 
 /// A panel's verdict, for people.

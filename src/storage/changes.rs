@@ -4,12 +4,15 @@ use super::Queryable;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::from_millis;
 use crate::domain::reader::PanelPoint;
+use crate::domain::reader::Turn;
+use crate::domain::reader::turns;
 
 #[derive(sqlx::FromRow)]
 struct PointRow {
@@ -68,4 +71,58 @@ pub(super) async fn note_panel(tx: &mut Tx, tool: &Tool, now: Timestamp) -> Resu
 fn point_from(row: PointRow) -> PanelPoint {
     let panel = Panel { ships: row.ships as u32, skips: row.skips as u32 };
     PanelPoint { at: from_millis(row.at), panel, points: row.points as u32 }
+}
+
+/// A tool whose panel's verdict turned, with how it stood before the first turn and after each.
+pub(super) struct Turned {
+    /// Which tool.
+    pub tool: Slug,
+    name: String,
+    /// When, and the verdict's label from then on; the first is from before.
+    labels: Vec<(i64, &'static str)>,
+}
+
+impl Turned {
+    /// When the first of its turns was.
+    pub fn first(&self) -> i64 {
+        self.labels.get(1).map_or(i64::MAX, |(at, _)| *at)
+    }
+
+    /// What somebody who last heard at `since` has not heard; `None` when it stands as it stood then.
+    pub fn since(&self, since: i64) -> Option<Turn> {
+        let before = self.labels.iter().rev().find(|(at, _)| *at <= since).or(self.labels.first())?.1;
+        let after = self.labels.last()?.1;
+        (before != after).then(|| Turn { tool: self.tool.clone(), name: self.name.clone(), before: before.into(), after: after.into() })
+    }
+}
+
+/// Tools whose verdict turned that are looked at for one digest.
+const MOST_TURNED: i64 = 500;
+
+/// The tools whose panel's verdict turned from `since` up to `now`.
+pub(super) async fn turned_since(conn: &mut impl Queryable, since: Timestamp, now: Timestamp) -> Result<Vec<Turned>, StorageError> {
+    let tools: Vec<(String, String)> = all!(
+        conn,
+        "select slug, name from tools where slug in (select tool from panel_history where at >= $1 and at <= $2) and published_at < $2
+         order by slug limit $3",
+        since.timestamp_millis(),
+        now.timestamp_millis(),
+        MOST_TURNED
+    )?;
+    let mut turned = Vec::new();
+    for (slug, name) in tools {
+        let tool: Slug = stored(slug.parse())?;
+        let points = points_since(conn, &tool, i64::MIN).await?;
+        let mut labels: Vec<(i64, &'static str)> = Vec::new();
+        for (at, before, after) in turns(&points).filter(|(at, ..)| *at >= since && *at <= now) {
+            if labels.is_empty() {
+                labels.push((i64::MIN, before.label()));
+            }
+            labels.push((at.timestamp_millis(), after.label()));
+        }
+        if !labels.is_empty() {
+            turned.push(Turned { tool, name, labels });
+        }
+    }
+    Ok(turned)
 }

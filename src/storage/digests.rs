@@ -8,6 +8,10 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::stored;
+use super::variants::Variant;
+use super::variants::follow_choices;
+use super::variants::tell_turns;
+use super::variants::write_variants;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
@@ -158,7 +162,17 @@ impl Storage {
     }
 
     /// Publishes an approved digest: freezes what it says and makes one delivery for everybody on the list, due as `due` has it.
-    pub async fn publish(&self, content: &Content, rendered: &Rendered, due: &DueTimes, now: Timestamp) -> Result<Published, StorageError> {
+    ///
+    /// Readers of each choice among `variants` get that; a monthly reader who got a digest since `month` gets none.
+    pub async fn publish(
+        &self,
+        content: &Content,
+        rendered: &Rendered,
+        variants: &[Variant],
+        month: Timestamp,
+        due: &DueTimes,
+        now: Timestamp,
+    ) -> Result<Published, StorageError> {
         let frozen = serde_json::to_string(content).map_err(|error| StorageError::Stored(error.to_string()))?;
         let (id, millis) = (content.slot.id(), now.timestamp_millis());
         let mut tx = self.begin().await?;
@@ -176,10 +190,13 @@ impl Storage {
         if published == 0 {
             return Ok(Published::NotApproved);
         }
+        write_variants(&mut tx, id, variants).await?;
         let recipients = make_deliveries(&mut tx, id, due).await?;
+        follow_choices(&mut tx, id, month, now).await?;
         if recipients == 0 {
             return Ok(Published::Nobody);
         }
+        tell_turns(&mut tx, content.slot, variants, now).await?;
         execute!(tx, "update digests set recipients = $2 where id = $1", id, recipients as i64)?;
         let picks = content.items.iter().map(|item| Pick {
             comparison: item.matchup.comparison.slug.clone(),

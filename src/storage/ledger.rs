@@ -14,6 +14,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
 use crate::domain::subscriber::SubscriberState;
 
@@ -30,6 +31,10 @@ pub struct Job {
     pub queued_at: Timestamp,
     /// When it was first tried, if it was: `mail.retry.max_age` counts from there.
     pub first_at: Option<Timestamp>,
+    /// Which variant of the digest; `None`: as everybody gets it.
+    pub variant: Option<i64>,
+    /// What it is, if it stands among the confirmations and is none, and what its link is for.
+    pub notice: Option<(Notice, i64)>,
     /// To which address.
     pub email: String,
     /// Since when the subscriber stands where they stand: an active one gets the newsletter since then.
@@ -60,6 +65,10 @@ struct JobRow {
     queued_at: i64,
     first_at: Option<i64>,
     due_at: i64,
+    variant: Option<i64>,
+    notice: Option<String>,
+    token_id: Option<i64>,
+    notice_email: Option<String>,
     email: Option<String>,
     state: Option<String>,
     state_at: Option<i64>,
@@ -79,7 +88,10 @@ macro_rules! claim {
                 order by due_at limit $3",
             $lock,
             ")
-             returning mailing_id, subscriber_id, kind, attempts, queued_at, first_at, due_at,
+             returning mailing_id, subscriber_id, kind, attempts, queued_at, first_at, due_at, variant,
+               case when kind = 'confirmation' then (select what from notices where mailing_id = deliveries.mailing_id) end as notice,
+               case when kind = 'confirmation' then (select token_id from notices where mailing_id = deliveries.mailing_id) end as token_id,
+               case when kind = 'confirmation' then (select email from notices where mailing_id = deliveries.mailing_id) end as notice_email,
                (select email from subscribers where id = deliveries.subscriber_id) as email,
                (select state from subscribers where id = deliveries.subscriber_id) as state,
                (select state_at from subscribers where id = deliveries.subscriber_id) as state_at,
@@ -234,7 +246,13 @@ fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
     let Some(state) = &row.state else { return Ok(Some("not sent: the subscriber was erased or forgotten")) };
     let state = stored(state.parse())?;
     let is_wanted = match stored(row.kind.parse())? {
-        DeliveryKind::Confirmation => row.requested_at.is_some(),
+        DeliveryKind::Confirmation => match &row.notice {
+            None => row.requested_at.is_some(),
+            Some(what) => {
+                let is_for_leavers = stored(what.parse::<Notice>())? == Notice::Account && state == SubscriberState::Unsubscribed;
+                state == SubscriberState::Active || is_for_leavers
+            }
+        },
         DeliveryKind::Digest => state == SubscriberState::Active,
     };
     Ok(match state {
@@ -265,7 +283,12 @@ fn job_from(row: JobRow) -> Result<Job, String> {
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),
         first_at: row.first_at.map(from_millis),
-        email: row.email.unwrap_or_default(),
+        variant: row.variant,
+        notice: match (row.notice, row.token_id) {
+            (Some(what), Some(id)) => Some((what.parse()?, id)),
+            _ => None,
+        },
+        email: row.notice_email.or(row.email).unwrap_or_default(),
         since: from_millis(row.state_at.unwrap_or(row.queued_at)),
     })
 }

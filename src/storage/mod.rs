@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`subscribers`], [`people`], [`digests`], [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
 
 use sqlx::PgPool;
 use sqlx::SqlitePool;
@@ -65,11 +65,13 @@ pub mod inbound;
 pub mod ledger;
 mod opening;
 pub mod people;
+pub mod preferences;
 pub mod relays;
 mod senders;
 pub mod steps;
 pub mod stocking;
 pub mod subscribers;
+pub mod variants;
 pub mod votes;
 mod writer;
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`joining`], [`leaving`], [`choices`] with
-//! [`cookies`], [`mailbox`], [`operations`].
+//! [`cookies`], [`preferences`], [`mailbox`], [`operations`].
 
 mod answer;
 mod choices;
@@ -13,6 +13,7 @@ mod leaving;
 mod mailbox;
 mod operations;
 mod pages;
+mod preferences;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,7 +134,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Those behind a token.
 fn private_routes() -> Router<Web> {
-    joining::private_routes().merge(leaving::routes()).merge(choices::private_routes())
+    joining::private_routes().merge(leaving::routes()).merge(choices::private_routes()).merge(preferences::routes())
 }
 
 /// For the pages behind a token: nobody learns the address from a link on them, and no cache keeps them.

@@ -129,5 +129,5 @@ async fn icon() -> impl IntoResponse {
 }
 
 async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\n"
+    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\n"
 }

@@ -206,6 +206,26 @@ on_both! {
         assert_eq!(house.waiting_confirmations().await, 0, "on the suppression list");
     }
 
+    async fn a_new_address_that_does_not_exist_ends_nobodys_subscription(place) {
+        let house = house_with_a_reader(place).await;
+        let preferences = crate::journey::link(&newest_to(&house, READER), "/preferences/");
+        house.post(&format!("{preferences}/link")).await;
+        house.deliver_confirmations().await;
+        let account = crate::journey::link(&newest_to(&house, READER), "/account/");
+        house.post_form(&format!("{account}/address"), &[("email", "mistyped@example.org")]).await;
+        house.deliver_confirmations().await;
+        let returned = |mail: &[u8], reader| {
+            let id = header(mail, "Message-ID");
+            let end = format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {id}\n\n--b--\n");
+            report("bounces@verdicts.example", reader, "550 5.1.1 no such user").replace("--b--\n", &end)
+        };
+        let asked = newest_to(&house, "mistyped@example.org");
+        assert_eq!(take(&house, &returned(&asked, "mistyped@example.org")).await, Taken::Kept);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+        let digest = house.mails_to("reader1@example.org").pop().expect("a digest");
+        assert_eq!(take(&house, &returned(&digest, "reader1@example.org")).await, Taken::Ended, "a report of this form is heard");
+    }
+
     async fn a_forged_report_changes_nobody(place) {
         let house = house_with_a_reader(place).await;
         let path = return_path(&house, READER);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::app::letters::Ready;
 use crate::domain::address::EmailAddress;
-use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::Outcome;
 use crate::mail::Envelope;
 use crate::mail::Recipient;
@@ -43,10 +42,7 @@ impl Outgoing {
     pub async fn text(&self, app: &App, mut room: Vec<u8>) -> Vec<u8> {
         let Ok(Address { to, verp, message_id, ready, .. }) = &self.address else { return room };
         let job = &self.job;
-        let (token, reader) = match job.kind {
-            DeliveryKind::Confirmation => (app.confirm_token(job.key.subscriber, job.queued_at), String::new()),
-            DeliveryKind::Digest => (app.unsubscribe_token(job.key.subscriber), app.reader_token(job.key.subscriber)),
-        };
+        let (token, reader) = app.tokens_for(job);
         let since = app.site.day(job.since);
         let date = ready.date.unwrap_or(job.queued_at);
         let recipient = Recipient { to, token: &token, reader: &reader, since: &since, verp, message_id, date };
@@ -56,7 +52,7 @@ impl Outgoing {
 }
 
 async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
-    let ready = app.letter_for(job.key, job.kind).await.map_err(|failure| {
+    let ready = app.letter_for(job).await.map_err(|failure| {
         tracing::error!(cause = failure.cause(), mailing = job.key.mailing, "a mail cannot be made: {failure}");
         Outcome::Later { reply: format!("not sent: {failure}"), about_us: true }
     })?;

@@ -176,6 +176,8 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
         Outcome::Throttled { .. } => retry.next(first_at, now, 1, rand::random()).map_or(Step::Failed, Step::Again),
         Outcome::Refused { .. } => Step::Failed,
+        // The address is not the subscriber's, or no longer.
+        Outcome::BadAddress { .. } if job.notice.is_some() => Step::Failed,
         Outcome::BadAddress { .. } => bounced(app, &job.email),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
             InDoubt::Hold => Step::Doubted(None),

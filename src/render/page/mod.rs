@@ -6,6 +6,7 @@ mod captured;
 mod choices;
 mod history;
 mod notice;
+mod preferences;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -52,6 +53,10 @@ pub use notice::link_expired;
 pub use notice::problem;
 pub use notice::said;
 pub use notice::unsubscribe;
+pub use preferences::Refused;
+pub use preferences::account;
+pub use preferences::confirm_move;
+pub use preferences::preferences;
 
 /// The sign-up form as it is shown: empty at first; refused, it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,0 +1,87 @@
+//! What a reader wants to get, and the page behind the fresh link to what is known of them.
+
+use askama::Template;
+
+use super::Frame;
+use super::notice::Button;
+use super::notice::Notice;
+use crate::domain::Timestamp;
+use crate::domain::reader::Preferences;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::view::Date;
+
+/// A field of the account page that was refused: it keeps what was typed and says what is wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// `name` or `email`.
+    pub field: &'static str,
+    /// What was typed.
+    pub typed: &'a str,
+    /// What is wrong with it.
+    pub sentence: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "web/preferences.html", whitespace = "minimize")]
+struct PreferencesPage<'a> {
+    frame: Frame<'a>,
+    /// Each category, and whether it is followed.
+    categories: Vec<(&'a str, bool)>,
+    monthly: bool,
+    paused: Option<Date>,
+    said: &'a str,
+    token: &'a str,
+}
+
+/// Categories, rhythm and a pause, as they are; nothing that tells whose they are. `said` is what the last press did.
+pub fn preferences(
+    site: &Site,
+    wanted: &Preferences,
+    categories: &[String],
+    now: Timestamp,
+    said: &str,
+    token: &str,
+) -> Result<String, RenderError> {
+    let frame = Frame::private(site, "Your preferences".into(), "What comes to your inbox, and how often.");
+    let page = PreferencesPage {
+        frame,
+        categories: categories.iter().map(|category| (category.as_str(), wanted.categories.contains(category))).collect(),
+        monthly: wanted.monthly,
+        paused: wanted.paused_until.filter(|until| *until > now).map(|until| Date::new(site, until)),
+        said,
+        token,
+    };
+    Ok(page.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "web/account.html", whitespace = "minimize")]
+struct AccountPage<'a> {
+    frame: Frame<'a>,
+    refused: Option<Refused<'a>>,
+    token: &'a str,
+}
+
+impl AccountPage<'_> {
+    fn typed(&self, field: &str) -> &str {
+        self.refused.filter(|refused| refused.field == field).map_or("", |refused| refused.typed)
+    }
+
+    fn problem(&self, field: &str) -> Option<&str> {
+        self.refused.filter(|refused| refused.field == field).map(|refused| refused.sentence)
+    }
+}
+
+/// What can be done with one's data; it shows none of it.
+pub fn account(site: &Site, token: &str, refused: Option<Refused<'_>>) -> Result<String, RenderError> {
+    Ok(AccountPage { frame: Frame::private(site, "Your data".into(), "See, change or erase what is known of you."), refused, token }
+        .render()?)
+}
+
+/// Behind the link in the mail to a new address: one button.
+pub fn confirm_move(site: &Site, token: &str) -> Result<String, RenderError> {
+    let sentence = format!("One press, and {} comes to this address instead of the old one, which is told.", site.newsletter);
+    let button = Button { action: "move".into(), token, label: "Use this address".into() };
+    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, "Your new address?", &[&sentence]) }.render()?)
+}

@@ -1,0 +1,231 @@
+//! What readers want to get, and the change of an address.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::ids;
+use super::stored;
+use super::subscribers::history;
+use super::subscribers::is_suppressed;
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::Notice;
+use crate::domain::from_millis;
+use crate::domain::reader::Preferences;
+
+/// What asking for another address led to. Whoever asks is told none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveAsked {
+    /// A mail to the new address is queued.
+    Queued,
+    /// Somebody has that address here, or it never gets mail.
+    Taken,
+    /// The subscription is over.
+    Over,
+}
+
+impl Storage {
+    /// What a reader wants to get; the defaults for who never said.
+    pub async fn preferences(&self, subscriber: i64) -> Result<Preferences, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String, i64, Option<i64>)> =
+            optional!(reader, "select categories, monthly, paused_until from preferences where subscriber_id = $1", subscriber)?;
+        let Some((categories, monthly, paused_until)) = row else { return Ok(Preferences::default()) };
+        let categories = stored(serde_json::from_str(&categories).map_err(|error| error.to_string()))?;
+        Ok(Preferences { categories, monthly: monthly != 0, paused_until: paused_until.map(from_millis) })
+    }
+
+    /// Writes down what a reader wants to get; `false` if their subscription is over.
+    pub async fn set_preferences(&self, subscriber: i64, wanted: &Preferences) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let set = execute!(
+            tx,
+            "insert into preferences (subscriber_id, categories, monthly, paused_until)
+             select id, $2, $3, $4 from subscribers where id = $1 and state = 'active'
+             on conflict (subscriber_id) do update set categories = excluded.categories, monthly = excluded.monthly,
+               paused_until = excluded.paused_until",
+            subscriber,
+            wanted.key(),
+            i64::from(wanted.monthly),
+            wanted.paused_until.map(|at| at.timestamp_millis())
+        )?;
+        tx.commit().await?;
+        Ok(set > 0)
+    }
+
+    /// The categories that there is something of, in order.
+    pub async fn categories(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String,)> = all!(
+            reader,
+            "select distinct category from tools where published_at <= $1 and category <> '' order by category limit 200",
+            now.timestamp_millis()
+        )?;
+        Ok(rows.into_iter().map(|(category,)| category).collect())
+    }
+
+    /// What somebody wants to be called; `None` takes the name out.
+    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Queues the mail with a fresh link to what is known of a reader, at most one that waits or went out after
+    /// `quiet_since`. `false` if there is no such reader, or there was one.
+    pub async fn queue_account_link(&self, subscriber: i64, quiet_since: Timestamp, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        // Takes the row's lock: two presses of one button go one by one.
+        let known = execute!(tx, "update subscribers set name = name where id = $1 and state in ('active', 'unsubscribed')", subscriber)?;
+        let recent: Option<(i64,)> = optional!(
+            tx,
+            "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
+             where n.subscriber_id = $1 and n.what = 'account' and d.queued_at > $2 limit 1",
+            subscriber,
+            quiet_since.timestamp_millis()
+        )?;
+        if known == 0 || recent.is_some() {
+            return Ok(false);
+        }
+        queue_notice(&mut tx, subscriber, Notice::Account, None, subscriber, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Writes down that a reader wants another address, and queues the mail that asks there.
+    pub async fn ask_to_move(
+        &self,
+        subscriber: i64,
+        email: &EmailAddress,
+        hashes: &[String],
+        now: Timestamp,
+    ) -> Result<MoveAsked, StorageError> {
+        let mut tx = self.begin().await?;
+        if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {
+            return Ok(MoveAsked::Over);
+        }
+        let taken: Option<(i64,)> = optional!(tx, "select id from subscribers where email_key = $1", email.key())?;
+        if taken.is_some() || is_suppressed(&mut tx, hashes).await? {
+            return Ok(MoveAsked::Taken);
+        }
+        let id = ids::fresh(now);
+        execute!(tx, "delete from moves where subscriber_id = $1", subscriber)?;
+        execute!(
+            tx,
+            "insert into moves (id, subscriber_id, email, email_key, requested_at) values ($1, $2, $3, $4, $5)",
+            id,
+            subscriber,
+            email.as_str(),
+            email.key(),
+            now.timestamp_millis()
+        )?;
+        queue_notice(&mut tx, subscriber, Notice::Move, Some(email.as_str()), id, now).await?;
+        tx.commit().await?;
+        Ok(MoveAsked::Queued)
+    }
+
+    /// Whether a change of address still waits.
+    pub async fn is_move_open(&self, id: i64) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(reader, "select id from moves where id = $1", id)?;
+        Ok(found.is_some())
+    }
+
+    /// Makes the new address theirs, and tells the old one. `false`: it no longer waits, or somebody else has it by now.
+    pub async fn complete_move(&self, id: i64, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let row: Option<(i64, String, String, String)> = optional!(
+            tx,
+            "select s.id, s.email, m.email, m.email_key from moves m join subscribers s on s.id = m.subscriber_id
+             where m.id = $1 and s.state = 'active' and not exists (select 1 from subscribers o where o.email_key = m.email_key)",
+            id
+        )?;
+        let Some((subscriber, old, email, key)) = row else { return Ok(false) };
+        if execute!(tx, "delete from moves where id = $1", id)? == 0 {
+            return Ok(false);
+        }
+        execute!(tx, "update subscribers set email = $2, email_key = $3 where id = $1", subscriber, email, key)?;
+        queue_notice(&mut tx, subscriber, Notice::Moved, Some(&old), subscriber, now).await?;
+        history(&mut tx, subscriber, now, "changed the address").await?;
+        match tx.commit().await {
+            // Somebody else took the address in the same moment.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+            done => Ok(done.map(|()| true)?),
+        }
+    }
+
+    /// Whether that mailing went to another address than its subscriber's.
+    pub async fn went_elsewhere(&self, mailing: i64) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> =
+            optional!(reader, "select mailing_id from notices where mailing_id = $1 and email is not null", mailing)?;
+        Ok(found.is_some())
+    }
+
+    /// The address of a reader, to act on what they ask for.
+    pub async fn address_of(&self, subscriber: i64) -> Result<Option<EmailAddress>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String,)> = optional!(reader, "select email from subscribers where id = $1", subscriber)?;
+        Ok(row.and_then(|(email,)| EmailAddress::parse(&email).ok()))
+    }
+
+    /// What a reader voted and saved, for their own copy of what is known of them: tool, vote, since when; tool, since when.
+    pub async fn choices_of(&self, subscriber: i64) -> Result<ChoicesOf, StorageError> {
+        let mut reader = self.read().await?;
+        let votes: Vec<(String, String, i64)> =
+            all!(reader, "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool", subscriber)?;
+        let saved: Vec<(String, i64)> =
+            all!(reader, "select tool, saved_at from bookmarks where subscriber_id = $1 order by saved_at, tool", subscriber)?;
+        let mails: Vec<(String, String, i64)> = all!(
+            reader,
+            "select kind, state, queued_at from deliveries where subscriber_id = $1 order by queued_at limit 5000",
+            subscriber
+        )?;
+        Ok(ChoicesOf {
+            votes: votes.into_iter().map(|(tool, verdict, at)| (tool, verdict, from_millis(at))).collect(),
+            saved: saved.into_iter().map(|(tool, at)| (tool, from_millis(at))).collect(),
+            mails: mails.into_iter().map(|(kind, state, at)| (kind, state, from_millis(at))).collect(),
+        })
+    }
+}
+
+/// What a reader did, and what they were sent.
+#[derive(Debug, Clone)]
+pub struct ChoicesOf {
+    /// Tool, verdict, when.
+    pub votes: Vec<(String, String, Timestamp)>,
+    /// Tool, when.
+    pub saved: Vec<(String, Timestamp)>,
+    /// Kind, state, when it was queued.
+    pub mails: Vec<(String, String, Timestamp)>,
+}
+
+/// Puts a mail that is neither digest nor confirmation into the ledger; it overtakes digests as confirmations do.
+async fn queue_notice(
+    tx: &mut Tx,
+    subscriber: i64,
+    what: Notice,
+    email: Option<&str>,
+    token_id: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let mailing = ids::fresh(now);
+    execute!(
+        tx,
+        "insert into notices (mailing_id, subscriber_id, what, email, token_id) values ($1, $2, $3, $4, $5)",
+        mailing,
+        subscriber,
+        what.as_str(),
+        email,
+        token_id
+    )?;
+    execute!(
+        tx,
+        "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
+         values ($1, $2, 'confirmation', 'queued', $3, $3)",
+        mailing,
+        subscriber,
+        now.timestamp_millis()
+    )?;
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Digests that differ from reader to reader: which choices there are, who made which, and the mail of each, frozen.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use super::Queryable;
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::changes::Turned;
+use super::changes::turned_since;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::catalogue::Slug;
+use crate::domain::digest::Content;
+use crate::domain::from_millis;
+use crate::domain::letter::Rendered;
+use crate::domain::reader::Choice;
+use crate::domain::reader::Turn;
+use crate::domain::slot::Slot;
+
+/// A digest as readers of one choice get it.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// Whose it is.
+    pub choice: Choice,
+    /// What it says; `None`: there is nothing new in it, and they get no mail.
+    pub mail: Option<(Content, Rendered)>,
+}
+
+/// Rows read at once where everybody who cares about a change is looked at.
+const PAGE: i64 = 5_000;
+/// How far back a change can be that somebody has not been told: whoever paused for half a year still is.
+const TOLD_WITHIN: chrono::TimeDelta = chrono::TimeDelta::days(200);
+
+impl Storage {
+    /// The distinct choices of the readers that a digest of `slot` would go to, without the one that is everybody's.
+    pub async fn choices(&self, slot: Slot, now: Timestamp) -> Result<Vec<Choice>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64, i64)> = all!(
+            reader,
+            "select distinct coalesce(p.categories, '[]'), coalesce(p.monthly, 0),
+                    cast(case when exists (select 1 from bookmarks b where b.subscriber_id = s.id) then 1 else 0 end as bigint)
+             from subscribers s left join preferences p on p.subscriber_id = s.id
+             where s.state = 'active' and (p.paused_until is null or p.paused_until <= $1)",
+            now.timestamp_millis()
+        )?;
+        let plain = rows.into_iter().map(|(categories, monthly, saved)| choice(&categories, monthly, saved, Vec::new()));
+        let mut choices: BTreeSet<Choice> = stored(plain.collect())?;
+        let turned = turned_since(&mut reader, now - TOLD_WITHIN, now).await?;
+        let mut after = i64::MIN;
+        while let Some((page, last)) = who_cares(&mut reader, &turned, slot, after, now).await? {
+            choices.extend(page.into_iter().map(|(_, choice)| choice));
+            after = last;
+        }
+        choices.remove(&Choice::default());
+        Ok(choices.into_iter().collect())
+    }
+
+    /// What the digests since `since` carried to readers of each choice of categories.
+    pub async fn carried(&self, slot: Slot, since: Timestamp) -> Result<HashMap<String, HashSet<Slug>>, StorageError> {
+        let mut reader = self.read().await?;
+        let mut carried: HashMap<String, HashSet<Slug>> = HashMap::new();
+        let digests: Vec<(i64,)> =
+            all!(reader, "select id from digests where published_at >= $1 and id <> $2 order by id", since.timestamp_millis(), slot.id())?;
+        for (id,) in digests {
+            // One choice of each kind is enough: `saved` and `changes` do not alter what is carried.
+            let rows: Vec<(String, String)> = all!(
+                reader,
+                "select categories, min(content) from variants
+                 where digest_id = $1 and monthly = 0 and categories <> '[]' and content is not null group by categories",
+                id
+            )?;
+            for (categories, content) in rows {
+                let content: Content = stored(serde_json::from_str(&content).map_err(|error| error.to_string()))?;
+                carried.entry(categories).or_default().extend(content.items.into_iter().map(|item| item.matchup.comparison.slug));
+            }
+        }
+        Ok(carried)
+    }
+
+    /// The mail of a published digest as readers of one choice get it, and when it was published.
+    pub async fn frozen_variant(&self, id: i64, number: i64) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String, String, String, i64)> = optional!(
+            reader,
+            "select v.subject, v.html, v.plain, g.published_at from variants v join digests g on g.id = v.digest_id
+             where v.digest_id = $1 and v.number = $2 and v.content is not null and g.published_at is not null",
+            id,
+            number
+        )?;
+        Ok(row.map(|(subject, html, text, at)| (Rendered { subject, html, text }, from_millis(at))))
+    }
+}
+
+/// Freezes the variants of a digest.
+pub(super) async fn write_variants(tx: &mut Tx, digest: i64, variants: &[Variant]) -> Result<(), StorageError> {
+    for (number, variant) in variants.iter().enumerate() {
+        let content = variant.mail.as_ref().map(|(content, _)| serde_json::to_string(content)).transpose();
+        let rendered = variant.mail.as_ref().map(|(_, rendered)| rendered);
+        execute!(
+            tx,
+            "insert into variants (digest_id, number, categories, monthly, saved, changes, content, subject, html, plain)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            digest,
+            number as i64,
+            variant.choice.key(),
+            i64::from(variant.choice.monthly),
+            i64::from(variant.choice.saved),
+            changes(&variant.choice),
+            stored(content.map_err(|error| error.to_string()))?,
+            rendered.map(|mail| mail.subject.as_str()),
+            rendered.map(|mail| mail.html.as_str()),
+            rendered.map(|mail| mail.text.as_str())
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives each delivery of a digest the variant of its reader's choice. Whoever gets no mail keeps the row, final from now on,
+/// and it says why. `month` is when the month began: a monthly reader who got a digest since then waits for the next.
+pub(super) async fn follow_choices(tx: &mut Tx, digest: i64, month: Timestamp, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update deliveries set variant = r.number, state = case when r.why is null then 'queued' else 'failed' end,
+           finished_at = case when r.why is null then null else $2 end, reply = r.why
+         from (
+           select s.id as id, v.number as number,
+             case when p.paused_until > $2 then 'not sent: the reader paused it'
+                  when p.monthly = 1 and exists
+                    (select 1 from digests g join deliveries d on d.mailing_id = g.id and d.subscriber_id = s.id
+                     where g.published_at >= $3 and g.id <> $1 and d.state <> 'failed')
+                    then 'not sent: monthly, and this month''s is out'
+                  when v.number is not null and v.content is null then 'not sent: nothing new in what the reader follows'
+             end as why
+           from subscribers s left join preferences p on p.subscriber_id = s.id
+             left join variants v on v.digest_id = $1 and v.changes = '[]' and v.categories = coalesce(p.categories, '[]')
+               and v.monthly = coalesce(p.monthly, 0)
+               and v.saved = case when exists (select 1 from bookmarks b where b.subscriber_id = s.id) then 1 else 0 end
+           where s.id in (select subscriber_id from preferences union select subscriber_id from bookmarks)
+         ) as r
+         where deliveries.mailing_id = $1 and deliveries.subscriber_id = r.id",
+        digest,
+        now.timestamp_millis(),
+        month.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Gives those who care about a verdict that turned the variant that tells them.
+pub(super) async fn tell_turns(tx: &mut Tx, slot: Slot, variants: &[Variant], now: Timestamp) -> Result<(), StorageError> {
+    let numbers: HashMap<&Choice, i64> = variants.iter().zip(0..).map(|(variant, number)| (&variant.choice, number)).collect();
+    let turned = turned_since(tx, now - TOLD_WITHIN, now).await?;
+    let mut after = i64::MIN;
+    while let Some((page, last)) = who_cares(tx, &turned, slot, after, now).await? {
+        for (subscriber, choice) in page {
+            let Some(number) = numbers.get(&choice) else { continue };
+            execute!(
+                tx,
+                "update deliveries set variant = $3 where mailing_id = $1 and subscriber_id = $2 and state = 'queued'",
+                slot.id(),
+                subscriber,
+                number
+            )?;
+        }
+        after = last;
+    }
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct CareRow {
+    subscriber_id: i64,
+    tool: String,
+    acted_at: i64,
+    last_at: Option<i64>,
+    categories: String,
+    monthly: i64,
+    saved: i64,
+}
+
+/// The next readers after the one numbered `after` who voted on or saved a tool whose verdict turned since, with their
+/// choice; and the last one looked at. A turn from before they acted, or before their last digest, is no news to them.
+async fn who_cares(
+    conn: &mut impl Queryable,
+    turned: &[Turned],
+    slot: Slot,
+    after: i64,
+    now: Timestamp,
+) -> Result<Option<(Vec<(i64, Choice)>, i64)>, StorageError> {
+    if turned.is_empty() {
+        return Ok(None);
+    }
+    let oldest = turned.iter().map(Turned::first).min().unwrap_or_default();
+    let mut rows: Vec<CareRow> = all!(
+        conn,
+        "select c.subscriber_id, c.tool, max(c.at) as acted_at,
+           (select max(g.published_at) from digests g join deliveries d on d.mailing_id = g.id and d.subscriber_id = c.subscriber_id
+            where g.published_at >= $4 and g.id <> $3 and d.state <> 'failed') as last_at,
+           coalesce((select p.categories from preferences p where p.subscriber_id = c.subscriber_id), '[]') as categories,
+           coalesce((select p.monthly from preferences p where p.subscriber_id = c.subscriber_id), 0) as monthly,
+           cast(case when exists (select 1 from bookmarks b where b.subscriber_id = c.subscriber_id) then 1 else 0 end as bigint) as saved
+         from (select subscriber_id, tool, voted_at as at from votes union all select subscriber_id, tool, saved_at from bookmarks) c
+         where c.subscriber_id > $1 and c.tool in (select tool from panel_history where at >= $4)
+           and exists (select 1 from subscribers s where s.id = c.subscriber_id and s.state = 'active')
+           and not exists (select 1 from preferences p where p.subscriber_id = c.subscriber_id and p.paused_until > $5)
+         group by c.subscriber_id, c.tool order by c.subscriber_id, c.tool limit $2",
+        after,
+        PAGE,
+        slot.id(),
+        oldest,
+        now.timestamp_millis()
+    )?;
+    let Some(last) = rows.last().map(|row| row.subscriber_id) else { return Ok(None) };
+    let mut last = last;
+    // A reader cut in two by the page's end comes whole with the next one.
+    if rows.len() as i64 == PAGE && rows[0].subscriber_id != last {
+        rows.retain(|row| row.subscriber_id != last);
+        last = rows.last().map_or(last, |row| row.subscriber_id);
+    }
+    let mut page: Vec<(i64, Choice)> = Vec::new();
+    for readers in rows.chunk_by(|one, next| one.subscriber_id == next.subscriber_id) {
+        let news = |row: &CareRow| {
+            let since = row.acted_at.max(row.last_at.unwrap_or(i64::MIN));
+            turned.iter().find(|turned| turned.tool.as_str() == row.tool).and_then(|turned| turned.since(since))
+        };
+        let turns: Vec<Turn> = readers.iter().filter_map(news).take(Choice::MOST_TURNS).collect();
+        if !turns.is_empty() {
+            let row = &readers[0];
+            page.push((row.subscriber_id, stored(choice(&row.categories, row.monthly, row.saved, turns))?));
+        }
+    }
+    Ok(Some((page, last)))
+}
+
+fn choice(categories: &str, monthly: i64, saved: i64, turns: Vec<Turn>) -> Result<Choice, String> {
+    let categories = serde_json::from_str(categories).map_err(|error| error.to_string())?;
+    Ok(Choice { categories, monthly: monthly != 0, saved: saved != 0, turns })
+}
+
+fn changes(choice: &Choice) -> String {
+    serde_json::to_string(&choice.turns).unwrap_or_default()
+}

@@ -1,0 +1,189 @@
+//! What a reader wants to get, behind the digest's own link; and what is known of them, behind a fresh one.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use super::Web;
+use super::answer::Page;
+use super::answer::Problem;
+use super::choices::Fields;
+use super::guard::MayChoose;
+use super::guard::Segment;
+use crate::app::account::ShortLink;
+use crate::domain::address::EmailAddress;
+use crate::domain::reader::Preferences;
+use crate::domain::reader::is_name;
+use crate::render::page;
+
+/// The longest pause, in weeks.
+const LONGEST_PAUSE: i64 = 26;
+
+/// All of them are behind a token.
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/preferences/{token}", get(look).post(set))
+        .route("/preferences/{token}/link", post(send_link))
+        .route("/account/{token}", get(account))
+        .route("/account/{token}/name", post(name))
+        .route("/account/{token}/address", post(address))
+        .route("/account/{token}/export", post(export))
+        .route("/account/{token}/erase", post(erase))
+        .route("/move/{token}", get(look_at_move).post(complete_move))
+}
+
+async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
+    show(&web, &token, "").await
+}
+
+async fn show(web: &Web, token: &str, said: &str) -> Page {
+    let reader = web.app.reader_of(token).ok_or_else(Problem::bad_link)?;
+    let wanted = web.app.preferences(reader).await?;
+    let categories = web.app.storage.categories(web.app.now()).await?;
+    Ok(Html(page::preferences(&web.app.site, &wanted, &categories, web.app.now(), said, token)?))
+}
+
+/// Categories come once for each box that is ticked, so the form is read by hand.
+async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body: String) -> Result<Response, Problem> {
+    let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    let known = web.app.storage.categories(web.app.now()).await?;
+    let before = web.app.preferences(reader).await?;
+    let mut wanted = Preferences { categories: Vec::new(), monthly: false, paused_until: before.paused_until };
+    for (key, value) in url::form_urlencoded::parse(body.as_bytes()) {
+        match &*key {
+            "category" if known.iter().any(|category| *category == value) => wanted.categories.push(value.into_owned()),
+            "rhythm" => wanted.monthly = value == "monthly",
+            "pause" => match value.parse::<i64>() {
+                Ok(0) => wanted.paused_until = None,
+                Ok(weeks @ 1..=LONGEST_PAUSE) => wanted.paused_until = Some(web.app.now() + TimeDelta::weeks(weeks)),
+                // As it is.
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    wanted.tidy();
+    if !web.app.set_preferences(reader, &wanted).await? {
+        let sentence =
+            "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
+        return Ok((StatusCode::GONE, Html(page::said(&web.app.site, "This link is over", &[sentence])?)).into_response());
+    }
+    Ok(show(&web, &token, "Kept: your next digest follows it.").await?.into_response())
+}
+
+/// The same answer whatever comes of it.
+async fn send_link(State(web): State<Web>, _: MayChoose, Segment(token): Segment) -> Page {
+    let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    web.app.send_account_link(reader).await?;
+    let sentences = [
+        "A mail with a fresh link is on its way to the address that gets the digest. It is good for one hour.",
+        "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
+    ];
+    Ok(Html(page::said(&web.app.site, "Look in your inbox", &sentences)?))
+}
+
+/// Whose link to their data it is; else the answer to give.
+fn reader_of(web: &Web, token: &str) -> Result<i64, Problem> {
+    match web.app.account_link(token) {
+        ShortLink::Good(reader) => Ok(reader),
+        ShortLink::Over => Err(over()),
+        ShortLink::Forged => Err(Problem::bad_link()),
+    }
+}
+
+fn over() -> Problem {
+    let sentence =
+        "Such a link is good for a short time only, and this one's is over. Ask for a new one from the preferences in any digest.";
+    Problem::new(StatusCode::GONE, "This link has expired", sentence)
+}
+
+/// Shows what can be done, and nothing of the person: mail programs look at links too.
+async fn account(State(web): State<Web>, Segment(token): Segment) -> Page {
+    reader_of(&web, &token)?;
+    Ok(Html(page::account(&web.app.site, &token, None)?))
+}
+
+#[derive(Debug, Deserialize)]
+struct NameFields {
+    name: String,
+}
+
+async fn name(State(web): State<Web>, Segment(token): Segment, Fields(fields): Fields<NameFields>) -> Result<Response, Problem> {
+    let reader = reader_of(&web, &token)?;
+    let name = fields.name.trim();
+    if !name.is_empty() && !is_name(name) {
+        let refused = page::Refused { field: "name", typed: &fields.name, sentence: "A name is one line of at most 100 characters." };
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
+    }
+    web.app.set_name(reader, (!name.is_empty()).then_some(name)).await?;
+    Ok(Html(page::said(&web.app.site, "Kept", &["That is what we call you from now on."])?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+struct AddressFields {
+    email: String,
+}
+
+async fn address(
+    State(web): State<Web>,
+    _: MayChoose,
+    Segment(token): Segment,
+    Fields(fields): Fields<AddressFields>,
+) -> Result<Response, Problem> {
+    let reader = reader_of(&web, &token)?;
+    let email = match EmailAddress::parse(fields.email.trim()) {
+        Ok(email) => email,
+        Err(error) => {
+            let sentence = error.to_string();
+            let refused = page::Refused { field: "email", typed: &fields.email, sentence: &sentence };
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
+        }
+    };
+    web.app.ask_to_move(reader, &email).await?;
+    let sentence =
+        "If that address can get our mail, a message with a link is on its way to it. Your digests go there once its button is pressed.";
+    Ok(Html(page::said(&web.app.site, "Look in the new inbox", &[sentence])?).into_response())
+}
+
+async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
+    let reader = reader_of(&web, &token)?;
+    let everything = web.app.export_reader(reader).await?.ok_or_else(Problem::not_found)?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
+    let text = serde_json::to_string_pretty(&everything).unwrap_or_default();
+    Ok((headers, text).into_response())
+}
+
+async fn erase(State(web): State<Web>, Segment(token): Segment) -> Page {
+    let reader = reader_of(&web, &token)?;
+    web.app.erase_reader(reader).await?;
+    let sentences = ["Nothing of you is left here but a keyed hash of your address, so that no list brings you back.", "Goodbye."];
+    Ok(Html(page::said(&web.app.site, "You are forgotten", &sentences)?))
+}
+
+/// Shows the button and changes nothing: scanners follow links.
+async fn look_at_move(State(web): State<Web>, Segment(token): Segment) -> Page {
+    match web.app.move_link(&token) {
+        ShortLink::Good(id) if web.app.storage.is_move_open(id).await? => Ok(Html(page::confirm_move(&web.app.site, &token)?)),
+        ShortLink::Forged => Err(Problem::bad_link()),
+        _ => Err(over()),
+    }
+}
+
+async fn complete_move(State(web): State<Web>, Segment(token): Segment) -> Page {
+    match web.app.move_link(&token) {
+        ShortLink::Good(id) if web.app.complete_move(id).await? => {
+            let sentence = "Your digests come to this address from now on. The old one was told.";
+            Ok(Html(page::said(&web.app.site, "This is your address now", &[sentence])?))
+        }
+        ShortLink::Forged => Err(Problem::bad_link()),
+        _ => Err(over()),
+    }
+}

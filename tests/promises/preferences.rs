@@ -1,0 +1,136 @@
+//! What a reader wants to get, and what is known of them: the first behind the digest's link, the second behind a fresh one.
+
+use crate::journey::link;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use reqwest::StatusCode;
+use verdicts::domain::subscriber::SubscriberState;
+
+const ADA: &str = "reader0@example.org";
+
+/// A house whose reader has got this week's digest, and the link to their preferences in it.
+async fn house_with_a_reader(place: Place) -> (House, String) {
+    let house = House::open(place).await;
+    house.stock_small().await;
+    house.enlist_all("email,name\nreader0@example.org,Ada Lovelace\n").await;
+    house.send_digest().await;
+    let preferences = link(&house.mails_to(ADA).pop().expect("a digest"), "/preferences/");
+    (house, preferences)
+}
+
+/// Asks for the link to one's data; gives the one that came.
+async fn account(house: &House, preferences: &str) -> String {
+    house.wait(TimeDelta::minutes(11));
+    let answer = house.post(&format!("{preferences}/link")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    house.deliver_confirmations().await;
+    link(&house.mails_to(ADA).pop().expect("a mail"), "/account/")
+}
+
+/// The newest mail to `email`, as text.
+fn newest(house: &House, email: &str) -> String {
+    let mail = house.mails_to(email).pop().expect("a mail");
+    mail_parser::MessageParser::default().parse(&mail).expect("a mail").body_text(0).expect("text").into_owned()
+}
+
+on_both! {
+    async fn preferences_are_kept_and_shown_again(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let page = house.page(&preferences).await;
+        assert!(page.contains("value=\"weekly\" checked") && !page.contains("name=\"category\" value=\"Design\" checked"), "{page}");
+        let fields = [("category", "Design"), ("category", "Data"), ("category", "Nonsense"), ("rhythm", "monthly"), ("pause", "4")];
+        let page = house.post_form(&preferences, &fields).await.text().await.expect("a page");
+        for kept in ["value=\"Design\" checked", "value=\"Data\" checked", "value=\"monthly\" checked", "Nothing comes before", "role=\"status\""] {
+            assert!(page.contains(kept), "{kept} in {page}");
+        }
+        assert!(!page.contains("value=\"Writing\" checked") && !page.contains("Nonsense"));
+        let page = house.post_form(&preferences, &[("rhythm", "weekly"), ("pause", "0")]).await.text().await.expect("a page");
+        assert!(!page.contains("value=\"Design\" checked") && page.contains("value=\"weekly\" checked") && !page.contains("Nothing comes before"));
+    }
+
+    async fn the_link_of_a_digest_shows_and_changes_nothing_of_the_person(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let token = preferences.rsplit_once('/').expect("a token").1;
+        for path in ["/account/", "/move/"] {
+            assert_eq!(house.get(&format!("{path}{token}")).await.status(), StatusCode::NOT_FOUND);
+        }
+        for path in ["export", "erase", "name", "address"] {
+            let before = house.place.dump().await;
+            let answer = house.post_form(&format!("/account/{token}/{path}"), &[("name", "Eve"), ("email", "eve@example.org")]).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(house.place.dump().await, before, "{path}");
+        }
+        for page in [&preferences, &preferences.replace("/preferences/", "/saved/")] {
+            let page = house.page(page).await;
+            assert!(!page.contains("Lovelace") && !page.contains(ADA), "{page}");
+        }
+    }
+
+    async fn a_fresh_link_goes_to_the_address_and_is_good_for_an_hour(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let data = account(&house, &preferences).await;
+        let again = house.post(&format!("{preferences}/link")).await;
+        assert_eq!(again.status(), StatusCode::OK, "the same answer");
+        assert_eq!(house.waiting_confirmations().await, 0, "and no second mail within ten minutes");
+        let before = house.place.dump().await;
+        let page = house.page(&data).await;
+        assert!(page.contains("Download my data") && page.contains("Erase me") && !page.contains("Lovelace"));
+        assert_eq!(house.place.dump().await, before, "looking changes nothing");
+
+        house.post_form(&format!("{data}/name"), &[("name", "Countess")]).await;
+        let refused = house.post_form(&format!("{data}/name"), &[("name", &"x".repeat(101))]).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text().await.expect("a page").contains(&"x".repeat(101)), "what was typed stays");
+        let export: serde_json::Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
+        assert_eq!((&export["email"], &export["name"], &export["state"]), (&ADA.into(), &"Countess".into(), &"active".into()));
+        assert!(export["mails"].as_array().is_some_and(|mails| mails.len() == 2) && export["consents"].is_array(), "{export}");
+
+        house.wait(TimeDelta::minutes(62));
+        assert_eq!(house.get(&data).await.status(), StatusCode::GONE);
+        for act in ["export", "erase"] {
+            assert_eq!(house.post(&format!("{data}/{act}")).await.status(), StatusCode::GONE);
+        }
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
+    }
+
+    async fn erasing_leaves_a_hash_and_nothing_else(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        house.post(&link(&house.mails_to(ADA).pop().expect("a digest"), "/vote/t0-l/ship/")).await;
+        house.post(&link(&house.mails_to(ADA).pop().expect("a digest"), "/save/t0-l/")).await;
+        house.post_form(&preferences, &[("category", "Design")]).await;
+        let data = account(&house, &preferences).await;
+        assert_eq!(house.post(&format!("{data}/erase")).await.status(), StatusCode::OK);
+        assert_eq!(house.post(&format!("{data}/erase")).await.status(), StatusCode::OK, "twice is once");
+        assert_eq!(house.state_of(ADA).await, None);
+        let left: Vec<String> = house.place.dump().await.into_iter().filter(|row| {
+            ["votes:", "bookmarks:", "preferences:", "notices:", "moves:", "subscribers:", "history:", "consents:"].iter().any(|table| row.starts_with(table))
+        }).collect();
+        assert_eq!(left, Vec::<String>::new());
+        assert!(!house.place.dump().await.iter().any(|row| row.contains("reader0@") || row.contains("Lovelace")));
+    }
+
+    async fn a_new_address_is_asked_and_the_old_one_told(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let data = account(&house, &preferences).await;
+        let address = format!("{data}/address");
+        let refused = house.post_form(&address, &[("email", "no address")]).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text().await.expect("a page").contains("value=\"no address\""));
+        house.enlist("other", 1).await;
+        let known = house.post_form(&address, &[("email", "other0@example.org")]).await.text().await.expect("a page");
+        let fresh = house.post_form(&address, &[("email", "ada@new.example")]).await.text().await.expect("a page");
+        assert_eq!(known, fresh, "nobody learns who is here");
+        house.deliver_confirmations().await;
+        assert!(house.mails_to("other0@example.org").is_empty());
+        let confirm = link(&house.mails_to("ada@new.example").pop().expect("a mail"), "/move/");
+        assert!(house.page(&confirm).await.contains("Use this address"));
+        assert!(house.state_of("ada@new.example").await.is_none(), "looking changes nothing");
+        assert_eq!(house.post(&confirm).await.status(), StatusCode::OK);
+        assert_eq!(house.post(&confirm).await.status(), StatusCode::GONE);
+        assert_eq!((house.state_of("ada@new.example").await, house.state_of(ADA).await), (Some(SubscriberState::Active), None));
+        house.deliver_confirmations().await;
+        assert!(newest(&house, ADA).contains("goes to another address from now on"), "{}", newest(&house, ADA));
+    }
+}
