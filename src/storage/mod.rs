@@ -182,10 +182,10 @@ impl Storage {
     /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let done: Result<Option<(i64,)>, sqlx::Error> = optional!(reader, "select max(version) from _sqlx_migrations where success");
-        let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+        let done: Result<Vec<(i64,)>, sqlx::Error> = all!(reader, "select version from _sqlx_migrations where success");
         match done {
-            Ok(row) => Ok(row.map(|(version,)| version) >= newest),
+            // Each by itself: two that were written side by side may come in either order.
+            Ok(rows) => Ok(MIGRATIONS.iter().all(|migration| rows.contains(&(migration.version,)))),
             Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
