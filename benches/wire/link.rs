@@ -37,12 +37,12 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     };
     println!("{}; {readers} readers, SQLite; median of {} rounds.\n", link.kind, wanted.rounds);
     println!("| bytes | mails/s | smtp-source | ratio |\n| ---: | ---: | ---: | ---: |");
-    for &comparisons in &wanted.comparisons {
+    for &wish in &wanted.bytes {
         let (mut sent, mut source, mut bytes) = (Vec::new(), Vec::new(), 0);
         for _ in 0..wanted.rounds {
             let sink = Sink::start_in(NAMESPACE, FAR, PORT);
             let place = stock.place(Database::SqliteFull, readers).with_relay(FAR, sink.port, 1);
-            bytes = place.bring_digest_of(comparisons);
+            bytes = place.bring_digest_of(wish);
             sent.push(readers as f64 / place.send(readers).took.as_secs_f64());
             stock.clear(place);
             source.push(readers as f64 / smtp_source(FAR, sink.port, 1, readers, bytes).as_secs_f64());

@@ -1,5 +1,5 @@
 //! How fast the program delivers, against Postfix's own test programs in the same run:
-//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--databases NAMES] [--comparisons NS] [--connections NS]`.
+//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--databases NAMES] [--bytes NS] [--connections NS]`.
 //!
 //! | part | measures |
 //! | --- | --- |
@@ -9,8 +9,8 @@
 //! | `lists` | publishing, memory and rate from 1,000 to 1,000,000 readers |
 //! | `busy` | sign-ups and confirmation mails while a digest goes out |
 //!
-//! A mail's size comes of its digest: about 40 KB with five comparisons, 13 KB with one, than which there is none smaller.
-//! The peers send as many bytes. Each part prints a table for docs/performance.md. The program is driven from outside, by its commands and settings; the
+//! A mail's size comes of its digest: as many comparisons as bring it near 40 KB, or the one of the smallest digest there is,
+//! which is larger than 4 KB. The peers send as many bytes. Each part prints a table for docs/performance.md. The program is driven from outside, by its commands and settings; the
 //! sink is Debian's `smtp-sink` (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its
 //! rounds. Needs postfix, openssl, and for `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
 

@@ -20,22 +20,22 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!("the whole of it: start, picking, publishing, sending, ending.\n");
     println!("| bytes | connections | ledger | mails/s | smtp-source | ratio | while sending | publish | peak memory |");
     println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for &comparisons in &wanted.comparisons {
+    for &wish in &wanted.bytes {
         for &connections in &wanted.connections {
-            compare(stock, &databases, readers, comparisons, connections, wanted.rounds);
+            compare(stock, &databases, readers, wish, connections, wanted.rounds);
         }
     }
     println!();
 }
 
-fn compare(stock: &mut Stock, databases: &[Database], readers: usize, comparisons: usize, connections: usize, rounds: usize) {
+fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usize, connections: usize, rounds: usize) {
     let mut sent: Vec<Vec<Sending>> = databases.iter().map(|_| Vec::new()).collect();
     let (mut source, mut bytes) = (Vec::new(), 0);
     for _ in 0..rounds {
         for (database, sent) in databases.iter().zip(&mut sent) {
             let sink = Sink::start();
             let place = stock.place(*database, readers).with_relay("127.0.0.1", sink.port, connections);
-            bytes = place.bring_digest_of(comparisons);
+            bytes = place.bring_digest_of(wish);
             sent.push(place.send(readers));
             stock.clear(place);
         }

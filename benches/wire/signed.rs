@@ -20,7 +20,7 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         for (with_keys, figures) in [(false, &mut plain), (true, &mut signed)] {
             let sink = Sink::start();
             let mut place = stock.place(Database::SqliteFull, readers).with_relay("127.0.0.1", sink.port, CONNECTIONS);
-            bytes = place.bring_digest_of(5);
+            bytes = place.bring_digest_of(40_000);
             if with_keys {
                 place = with_two_keys(place);
             }

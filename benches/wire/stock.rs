@@ -16,6 +16,9 @@ use crate::wanted::Wanted;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_verdicts");
 
+/// Comparisons in a digest (`picker.max_items`).
+const MOST: usize = 5;
+
 /// A server as Debian sets it up: what is committed is on the disk.
 const SETTINGS: &str = "\
 fsync = on
@@ -218,8 +221,18 @@ impl Place {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Brings a catalogue for a digest of so many comparisons; answers how many bytes the mail has.
-    pub fn bring_digest_of(&self, comparisons: usize) -> usize {
+    /// Brings as many comparisons as make a mail of about so many bytes; answers how many it has.
+    pub fn bring_digest_of(&self, bytes: usize) -> usize {
+        let (mut comparisons, mut size, mut step) = (1, self.bring(1), 0);
+        while comparisons < MOST && size + step / 2 < bytes {
+            comparisons += 1;
+            let larger = self.bring(comparisons);
+            (step, size) = (larger - size, larger);
+        }
+        size
+    }
+
+    fn bring(&self, comparisons: usize) -> usize {
         std::fs::write(self.dir.path().join("catalogue.toml"), catalogue(comparisons)).expect("written");
         self.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]);
         self.run(&["digest", "preview", "--out", "."]);

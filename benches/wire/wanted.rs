@@ -8,8 +8,8 @@ pub struct Wanted {
     pub readers: Option<usize>,
     pub rounds: usize,
     pub databases: Vec<Database>,
-    /// In a digest: what its size is made of.
-    pub comparisons: Vec<usize>,
+    /// Wished for in a mail; it gets as near as whole comparisons allow.
+    pub bytes: Vec<usize>,
     pub connections: Vec<usize>,
 }
 
@@ -22,7 +22,7 @@ impl Wanted {
             readers: None,
             rounds: 3,
             databases: Database::ALL.to_vec(),
-            comparisons: vec![5, 1],
+            bytes: vec![40_000, 4_000],
             connections: vec![10, 20],
         };
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
@@ -31,7 +31,7 @@ impl Wanted {
             match argument.as_str() {
                 "--readers" => wanted.readers = Some(number(&value())),
                 "--rounds" => wanted.rounds = number(&value()),
-                "--comparisons" => wanted.comparisons = value().split(',').map(number).collect(),
+                "--bytes" => wanted.bytes = value().split(',').map(number).collect(),
                 "--connections" => wanted.connections = value().split(',').map(number).collect(),
                 "--databases" => wanted.databases = value().split(',').map(Database::named).collect(),
                 part if PARTS.contains(&part) => wanted.parts.push(part.to_owned()),

@@ -69,7 +69,7 @@ async fn runs(field: Field) {
 async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
     let place = field.fresh();
     let sink = Arc::new(SmtpSink::start(Script::accept_all().only_recipients()).await);
-    let clock = Clock::in_folder(place.dir.path());
+    let clock = Clock::right();
     let program = program_in(&place)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__CONNECTIONS", &plan.connections.to_string())

@@ -137,21 +137,26 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// The clock of the program's machine: libfaketime under the program, told by a file how far it is off. Only the wall clock
 /// jumps, as a real one does; the monotonic one stays.
 pub struct Clock {
-    file: PathBuf,
+    /// Not on the disk that may be full.
+    folder: tempfile::TempDir,
 }
 
 impl Clock {
-    pub fn in_folder(folder: &Path) -> Self {
-        let clock = Self { file: folder.join("clock") };
+    pub fn right() -> Self {
+        let clock = Self { folder: tempfile::tempdir().expect("a folder") };
         clock.set(0);
         clock
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("clock")
     }
 
     /// Seconds off.
     pub fn set(&self, seconds: i64) {
         // Whole at every moment: renamed, not written over.
-        let new = self.file.with_extension("new");
-        std::fs::write(&new, format!("{seconds:+}\n")).and_then(|()| std::fs::rename(&new, &self.file)).expect("written");
+        let new = self.file().with_extension("new");
+        std::fs::write(&new, format!("{seconds:+}\n")).and_then(|()| std::fs::rename(&new, self.file())).expect("written");
     }
 
     /// What the program is started with.
@@ -159,7 +164,7 @@ impl Clock {
         let library = Self::library().unwrap_or_default();
         vec![
             ("LD_PRELOAD", library.to_owned()),
-            ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ]
