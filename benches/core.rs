@@ -47,6 +47,7 @@ fn site() -> Site {
         base_url: "https://news.example.org".into(),
         name: "Ship or Skip".into(),
         newsletter: "Weekly AI Tool Verdicts".into(),
+        subject: Default::default(),
         timezone: chrono_tz::Tz::UTC,
         postal_address: None,
         has_mailbox: false,
@@ -81,7 +82,7 @@ fn render_one_digest(bencher: Bencher) {
 
 #[divan::bench]
 fn one_readers_message_from_it(bencher: Bencher) {
-    let rendered = email::digest(&site(), &content()).expect("a mail");
+    let rendered = email::digest(&site(), &content()).expect("a mail").mail;
     let from = Mailbox::parse("Ship or Skip <news@example.org>").expect("a sender");
     let letter = Letter::new(&rendered, &Headers { from, reply_to: None, extra: vec![("List-Id", "News <news.example.org>".into())] });
     let (secrets, to) = (secrets(), EmailAddress::parse("ada@example.org").expect("an address"));

@@ -26,7 +26,6 @@ use crate::domain::slot::Slot;
 use crate::mail::Envelope;
 use crate::mail::Fence;
 use crate::mail::Recipient;
-use crate::render::email;
 use crate::storage::digests::Published;
 use crate::storage::ledger::Tally;
 
@@ -144,7 +143,7 @@ impl App {
             self.storage.move_digest(slot, &[DigestState::Approved], DigestState::Skipped, self.now()).await?;
             return Ok(Published::NotApproved);
         }
-        let rendered = email::digest(&self.site, &content)?;
+        let rendered = self.rendered_digest(&content)?;
         if preflight == Preflight::Heeded {
             self.preflight(slot, &rendered).await?;
         }

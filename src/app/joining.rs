@@ -16,7 +16,7 @@ use crate::storage::subscribers::Confirmed;
 use crate::storage::subscribers::SignUp;
 use crate::storage::subscribers::SignedUp;
 
-/// At most one confirmation mail to one address in this time.
+/// At most one mail to one address in this time, however often it is entered.
 const QUIET: TimeDelta = TimeDelta::hours(1);
 
 /// An answer to a sign-up takes no less than this, whoever asks: more than the database's work differs.
@@ -67,7 +67,7 @@ impl App {
         let result = result?;
         metrics::counter!("verdicts_sign_ups_total").increment(1);
         tracing::info!(email = email.masked(), source = origin.source, result = ?result, "sign-up");
-        if result == SignedUp::ConfirmationQueued {
+        if matches!(result, SignedUp::ConfirmationQueued | SignedUp::ReminderQueued) {
             self.ring();
         }
         Ok(result)
@@ -93,6 +93,7 @@ impl App {
         if result == Confirmed::Now {
             metrics::counter!("verdicts_confirmations_total").increment(1);
             tracing::info!(subscriber = token.subscriber, "subscription confirmed");
+            self.ring();
         }
         Ok(if result == Confirmed::Gone { ConfirmLink::Over } else { ConfirmLink::Good })
     }

@@ -9,6 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::Notice;
+use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::letter::VERP_HOLE;
@@ -25,6 +26,8 @@ const KEPT: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Confirmation,
+    Welcome,
+    Already,
     Notice(Notice),
     /// A digest, and which variant of it.
     Digest(i64, Option<i64>),
@@ -63,6 +66,8 @@ impl App {
         let name = match (job.kind, job.notice) {
             (DeliveryKind::Confirmation, Some((notice, _))) => Name::Notice(notice),
             (DeliveryKind::Confirmation, None) => Name::Confirmation,
+            (DeliveryKind::Welcome, _) => Name::Welcome,
+            (DeliveryKind::Already, _) => Name::Already,
             (DeliveryKind::Digest, _) => Name::Digest(job.key.mailing, job.variant),
         };
         if let Some(ready) = self.letters.find(name) {
@@ -70,6 +75,8 @@ impl App {
         }
         let ready = match name {
             Name::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
+            Name::Welcome => Ready { letter: self.by_hand(&email::welcome(&self.site)?), date: None },
+            Name::Already => Ready { letter: self.by_hand(&email::already(&self.site)?), date: None },
             Name::Notice(notice) => Ready { letter: self.by_hand(&email::notice(&self.site, notice)?), date: None },
             Name::Digest(id, variant) => {
                 let frozen = match variant {
@@ -90,12 +97,26 @@ impl App {
     pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
         let subscriber = job.key.subscriber;
         match (job.kind, job.notice) {
-            (DeliveryKind::Digest, _) => (self.unsubscribe_token(subscriber), self.reader_token(subscriber)),
+            (DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::Already, _) => {
+                (self.unsubscribe_token(subscriber), self.reader_token(subscriber))
+            }
             (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, job.queued_at), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, job.queued_at), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, job.queued_at), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
         }
+    }
+
+    /// The mail of a digest, with a line in the log where it had to be cut to size.
+    pub(crate) fn rendered_digest(&self, content: &Content) -> Result<Rendered, Failure> {
+        let fitted = email::digest(&self.site, content)?;
+        if fitted.is_shortened || fitted.moved > 0 {
+            tracing::warn!(
+                slot = %content.slot, bytes = fitted.mail.html.len(), takes_shortened = fitted.is_shortened, moved_to_links = fitted.moved,
+                "the digest was cut so that no server clips it"
+            );
+        }
+        Ok(fitted.mail)
     }
 
     /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive

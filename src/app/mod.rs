@@ -234,6 +234,8 @@ fn site(settings: &Settings, relays: &[Arc<Relay>]) -> Site {
         base_url: settings.base_url().into(),
         name: settings.site.name.clone(),
         newsletter: settings.site.newsletter.clone(),
+        // Checked when the settings were read.
+        subject: settings.mail.subject.parse().unwrap_or_default(),
         timezone: settings.site.timezone,
         postal_address: settings.mail.postal_address.clone(),
         has_mailbox: relays.iter().any(|relay| relay.transport.mailbox().is_some()) && settings.site.listen.ip().is_loopback(),

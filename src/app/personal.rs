@@ -21,7 +21,6 @@ use crate::domain::pick::pick;
 use crate::domain::reader::Choice;
 use crate::domain::reader::best_of;
 use crate::domain::slot::Slot;
-use crate::render::email;
 use crate::storage::variants::Variant;
 
 /// Digests that a month has at most.
@@ -71,7 +70,7 @@ impl App {
         let mut variants = Vec::with_capacity(picked.len());
         for (picks, choice) in picked {
             let content = content_for(base, &choice, picks, &week, &matchups, self.settings.picker.max_items);
-            let rendered = content.map(|content| email::digest(&self.site, &content).map(|mail| (content, mail))).transpose()?;
+            let rendered = content.map(|content| self.rendered_digest(&content).map(|mail| (content, mail))).transpose()?;
             variants.push(Variant { choice, mail: rendered });
         }
         Ok(variants)

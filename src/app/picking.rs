@@ -14,7 +14,6 @@ use crate::domain::pick::Pick;
 use crate::domain::pick::pick;
 use crate::domain::slot::Slot;
 use crate::mail::Recipient;
-use crate::render::email;
 
 /// A digest as one reader would get it.
 pub struct Preview {
@@ -70,7 +69,7 @@ impl App {
                         "There is nothing to pick for {slot}: no comparison is new. Import some, or give another --at."
                     )));
                 }
-                (email::digest(&self.site, &content)?, content.items.len())
+                (self.rendered_digest(&content)?, content.items.len())
             }
         };
         let message = self.one_copy(slot, &rendered, at)?;

@@ -260,6 +260,7 @@ async fn add(app: &App, email: &EmailAddress, consent: &str, output: Output) -> 
     let (status, words) = match app.add_subscriber(email, consent).await? {
         SignedUp::ConfirmationQueued => ("check_inbox", "A confirmation mail is queued; a running `serve` sends it."),
         SignedUp::AskedRecently => ("asked_recently", "A confirmation mail went there within the last hour; no second one is sent."),
+        SignedUp::ReminderQueued => ("already_active", "They are on the list already; a running `serve` tells them so."),
         SignedUp::AlreadyActive => ("already_active", "They are on the list already."),
         SignedUp::Suppressed => {
             return Err(Failure::because(format!("{email} is on the suppression list: it never gets mail again.")));

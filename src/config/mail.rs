@@ -28,6 +28,8 @@ pub struct Mail {
     pub reply_to: Option<String>,
     /// The envelope's sender, where bounces go; without it the address of `from`.
     pub return_path: Option<String>,
+    /// How a digest's subject is made ([`crate::domain::subject::SubjectPattern`]).
+    pub subject: String,
     /// Printed in every digest, as the law asks of newsletters in many places.
     pub postal_address: Option<String>,
     /// `List-Id` (RFC 2919); without it made of the host of `site.base_url`.
@@ -115,6 +117,7 @@ impl Default for Mail {
             from: "Ship or Skip <newsletter@localhost>".into(),
             reply_to: None,
             return_path: None,
+            subject: "{pair} {more}".into(),
             postal_address: None,
             list_id: None,
             dkim: Vec::new(),
@@ -154,6 +157,9 @@ impl Mail {
         let is_list_id = |id: &String| id.contains('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
         if self.list_id.as_ref().is_some_and(|id| !is_list_id(id)) {
             return fault("mail.list_id", "expected a name like weekly.news.example.org (RFC 2919)");
+        }
+        if let Err(error) = self.subject.parse::<crate::domain::subject::SubjectPattern>() {
+            return fault("mail.subject", &error.to_string());
         }
         if !(1..=200).contains(&self.connections) {
             return fault("mail.connections", "expected 1 to 200");

@@ -26,6 +26,10 @@ named! {
     DeliveryKind {
         /// The mail with the button that confirms a sign-up; overtakes digests.
         Confirmation => "confirmation",
+        /// The mail to somebody who just confirmed; overtakes digests, as all but them do.
+        Welcome => "welcome",
+        /// The mail to somebody on the list who signs up again.
+        Already => "already",
         /// A digest.
         Digest => "digest",
     }
@@ -46,7 +50,7 @@ named! {
 /// A ledger row's name: one mailing (a digest, or one confirmation mail) to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryKey {
-    /// The digest's id, or a confirmation mail's own number.
+    /// The digest's id, or the own number of any other mail.
     pub mailing: i64,
     /// To whom.
     pub subscriber: i64,

@@ -2,7 +2,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
-//! [`delivery`], [`due`], [`inbound`], [`limits`], [`verp`].
+//! [`delivery`], [`due`], [`inbound`], [`limits`], [`verp`], [`subject`].
 
 pub mod address;
 pub mod catalogue;
@@ -15,6 +15,7 @@ pub mod limits;
 pub mod pick;
 pub mod reader;
 pub mod slot;
+pub mod subject;
 pub mod subscriber;
 pub mod timetable;
 pub mod token;

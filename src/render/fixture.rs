@@ -29,6 +29,7 @@ pub fn site() -> Site {
         base_url: "https://verdicts.example".into(),
         name: "Ship or Skip".into(),
         newsletter: "Weekly AI Tool Verdicts".into(),
+        subject: Default::default(),
         timezone: chrono_tz::Tz::UTC,
         postal_address: Some("1 Example Street, Example Town".into()),
         has_mailbox: true,

@@ -11,9 +11,14 @@ mod view;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wellformed;
 
 use crate::domain::Timestamp;
+use crate::domain::subject::SubjectPattern;
 
 /// What every page and mail says of the site.
 #[derive(Debug, Clone)]
@@ -24,6 +29,8 @@ pub struct Site {
     pub name: String,
     /// The newsletter's name, like "Weekly AI Tool Verdicts".
     pub newsletter: String,
+    /// How a digest's subject is made.
+    pub subject: SubjectPattern,
     /// The calendar by which dates are shown.
     pub timezone: chrono_tz::Tz,
     /// Whose mail it is; shown under every mail when known.

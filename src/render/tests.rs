@@ -72,11 +72,17 @@ fn page_of(name: &str, matchup: Matchup) -> String {
 }
 
 fn digest_of(matchups: impl IntoIterator<Item = Matchup>) -> Rendered {
-    email::digest(&site(), &content(matchups)).expect("a digest")
+    email::digest(&site(), &content(matchups)).expect("a digest").mail
 }
 
 fn links_of_html(html: &str) -> Vec<&str> {
     html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+/// What a program makes of the characters that are escaped.
+fn unescaped(html: &str) -> String {
+    let marks = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
+    marks.iter().fold(html.to_owned(), |text, (escaped, mark)| text.replace(escaped, mark))
 }
 
 fn links_of_text(text: &str) -> Vec<&str> {
@@ -86,7 +92,7 @@ fn links_of_text(text: &str) -> Vec<&str> {
 #[test]
 fn hostile_content_is_escaped_in_every_page_and_mail() {
     let content = content([hostile(1), hostile(2)]);
-    let mail = email::digest(&site(), &content).expect("a digest");
+    let mail = email::digest(&site(), &content).expect("a digest").mail;
     let mut seen = pages_of(&content, &hostile_text());
     seen.push(("mail", mail.html.clone()));
     for (name, html) in &seen {
@@ -138,17 +144,21 @@ fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
 #[test]
 fn a_mail_is_never_so_long_that_it_is_clipped() {
     let usual = digest_of((1..=5).map(matchup));
-    assert!((15_000..45_000).contains(&usual.html.len()), "{}", usual.html.len());
+    assert!((15_000..40_000).contains(&usual.html.len()), "{}", usual.html.len());
     for count in [1, 5, 8, 60] {
-        let mail = digest_of((1..=count).map(hostile));
+        let fitted = email::digest(&site(), &content((1..=count).map(hostile))).expect("a digest");
+        let mail = &fitted.mail;
         assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{count}: {} and {}", mail.html.len(), mail.text.len());
         assert!(mail.html.contains("SHIP 3 to 2"), "{count}: no comparison is shown in full");
+        assert_eq!(fitted.moved > 0, mail.html.contains("Also this week"), "{count}");
+        assert!(fitted.is_shortened || fitted.moved == count.saturating_sub(8), "{count}: takes are shortened before anything is moved");
     }
 }
 
 #[test]
 fn lines_of_a_text_part_have_78_columns_but_links_are_whole() {
     for mail in [digest_of((1..=9).map(matchup)), digest_of((1..=9).map(hostile)), digest_of([bare()])] {
+        super::wellformed::check(&mail.html);
         for line in mail.text.lines() {
             assert!(text::columns(line) <= 78 || line.starts_with("https://") && !line.contains(' '), "{line:?}");
         }
@@ -181,7 +191,7 @@ fn a_tool_of_which_nothing_is_known_is_shown_as_such() {
         assert!(!part.contains("0 %") && !part.contains("0 to 0"));
         assert!(verdict == "No verdict yet" || part.contains(lead));
     }
-    let none = email::digest(&site(), &content([])).expect("an empty digest");
+    let none = email::digest(&site(), &content([])).expect("an empty digest").mail;
     assert!(none.text.contains("Nothing new this week."));
 }
 
@@ -226,6 +236,48 @@ fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
     long.right.tool.name = long.left.tool.name.clone();
     let both = "A tool with a name as long as… or A tool with a name as long as…? And 1 more verdict";
     assert_eq!(subject(vec![long, matchup(2)]), both);
+}
+
+#[test]
+fn a_setting_says_how_a_subject_is_made() {
+    let subject = |pattern: &str, matchups: Vec<Matchup>| {
+        let site = super::Site { subject: pattern.parse().expect("a pattern"), ..site() };
+        email::digest(&site, &content(matchups)).expect("a digest").mail.subject
+    };
+    assert_eq!(subject("{newsletter} {week}: {pair}", vec![matchup(1)]), "Weekly AI Tool Verdicts 2026-W47: Llama 1 or Mistral Small 3.1?");
+    assert_eq!(subject("[{site}] {count} verdicts. {more}", vec![matchup(1), matchup(2)]), "[Ship or Skip] 2 verdicts. And 1 more verdict");
+    assert_eq!(subject("{more}", vec![matchup(1)]), "Weekly AI Tool Verdicts, 2026-W47", "never an empty one");
+}
+
+#[test]
+fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
+    let confirmation = email::confirmation(&site(), "3 days").expect("a mail");
+    let notices = [confirmation, email::welcome(&site()).expect("a mail"), email::already(&site()).expect("a mail")];
+    let digests = [digest_of([matchup(1)]), digest_of((1..=12).map(matchup)), digest_of([bare()]), digest_of([hostile(1)]), digest_of([])];
+    for mail in digests.into_iter().chain(notices) {
+        let hidden = mail.html.split("overflow:hidden\">").nth(1).and_then(|rest| rest.split("</div>").next()).expect("a preheader");
+        let hidden = unescaped(hidden);
+        let words = hidden.trim_end_matches(['\u{a0}', '\u{34f}']);
+        assert!((40..=90).contains(&words.chars().count()), "{words:?}");
+        assert!(hidden.chars().filter(|c| *c != '\u{34f}').count() >= 150, "{hidden:?}");
+    }
+    assert!(digest_of([matchup(1)]).html.contains(">Mistral Small 3.1 splits the panel 1 to 1. 1 ship, 1 split."));
+}
+
+#[test]
+fn a_mail_about_a_subscription_has_one_button_whose_address_stands_in_plain_sight() {
+    let mails = [
+        ("https://verdicts.example/confirm/", email::confirmation(&site(), "3 days").expect("a mail"), false),
+        ("https://verdicts.example/digests", email::welcome(&site()).expect("a mail"), true),
+        ("https://verdicts.example/digests", email::already(&site()).expect("a mail"), true),
+    ];
+    for (link, mail, leaves) in mails {
+        assert_eq!(mail.html.matches("class=\"go\"").count(), 1);
+        assert!(mail.html.matches(link).count() == 2 && mail.text.matches(link).count() == 1, "{}", mail.html);
+        assert_eq!(links_of_html(&mail.html), links_of_text(&mail.text));
+        assert_eq!(mail.html.contains(">Unsubscribe</a>"), leaves);
+        super::wellformed::check(&mail.html);
+    }
 }
 
 #[test]

@@ -34,9 +34,11 @@ impl Limits {
     /// A page has room for all of a catalogue.
     pub const PAGE: Self = Self { name: 300, line: 2_000, take: 100_000, reasons: 10 };
     /// A mail has not: receiving servers clip it.
-    pub const MAIL: Self = Self { name: 60, line: 120, take: 280, reasons: 3 };
+    pub const MAIL: Self = Self { name: 60, line: 120, take: 220, reasons: 3 };
     /// For a mail that got too long all the same.
-    pub const TIGHT: Self = Self { name: 40, line: 80, take: 140, reasons: 1 };
+    pub const TIGHT: Self = Self { name: 60, line: 120, take: 140, reasons: 3 };
+    /// For one that got too long even then.
+    pub const TIGHTEST: Self = Self { name: 40, line: 80, take: 90, reasons: 1 };
 
     /// A sentence about a tool, whatever the tool's name is.
     pub fn shorten_line(self, text: &str) -> String {
@@ -169,6 +171,16 @@ pub struct Quote {
     pub text: String,
 }
 
+impl Quote {
+    /// "Ship" or "Skip".
+    pub fn word(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Ship => "Ship",
+            Verdict::Skip => "Skip",
+        }
+    }
+}
+
 /// A comparison.
 #[derive(Debug, Clone)]
 pub struct Duel<'a> {
@@ -204,6 +216,16 @@ impl<'a> Duel<'a> {
 
     pub fn title(&self) -> String {
         format!("{} vs {}", self.sides[0].name, self.sides[1].name)
+    }
+
+    /// What is said of both beside the scores, row by row.
+    pub fn facts(&self) -> [(&'static str, [&str; 2]); 3] {
+        let [left, right] = &self.sides;
+        [
+            ("Pricing", [&left.pricing, &right.pricing]),
+            ("Best for", [&left.best_for, &right.best_for]),
+            ("Community", [&left.community, &right.community]),
+        ]
     }
 
     /// Why it was picked, in a row of sentences.
@@ -300,8 +322,22 @@ fn month(number: u32) -> &'static str {
 pub struct Lead {
     /// "Five comparisons, ten tools: 6 ship, 3 skip, 1 split."
     pub count: String,
-    /// "The closest call: A or B. The panel is split 2 to 2 on A."
+    /// "6 ship, 3 skip, 1 split."
+    pub tally: String,
+    /// [`Call`] in one line; empty when there is none.
     pub contest: String,
+    pub call: Option<Call>,
+}
+
+/// The most contested pick.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// "The closest call".
+    pub label: &'static str,
+    /// "A or B? A splits the panel 2 to 2."
+    pub words: String,
+    /// The end of that, which stands without the rest: "A splits the panel 2 to 2."
+    pub point: String,
 }
 
 impl Lead {
@@ -312,34 +348,36 @@ impl Lead {
         let parts: Vec<String> = parts.iter().filter(|(_, n)| *n > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
         let (pairs, tools) = (content.items.len(), panels.len());
         let comparisons = if pairs == 1 { "comparison" } else { "comparisons" };
+        let tally = sentence(&parts.join(", "));
+        let call = Call::of(duels);
         Self {
             count: match pairs {
                 0 => "Nothing new this week.".into(),
-                _ => sentence(&format!("{} {comparisons}, {} tools: {}", number(pairs), number(tools), parts.join(", "))),
+                _ => sentence(&format!("{} {comparisons}, {} tools: {tally}", number(pairs), number(tools))),
             },
-            contest: contest(duels),
+            tally,
+            contest: call.as_ref().map(|call| format!("{}: {}", call.label, call.words)).unwrap_or_default(),
+            call,
         }
     }
 }
 
-fn contest(duels: &[Duel<'_>]) -> String {
-    let opposite = |d: &Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
-    let split = |s: &Side<'_>| (1000 * s.panel.0.ships.min(s.panel.0.skips)).checked_div(s.panel.0.total()).unwrap_or(0);
-    let closest = duels.iter().flat_map(|d| d.sides.iter().map(move |side| (d, side))).first_max_by_key(|(_, side)| split(side));
-    match closest.filter(|(_, side)| split(side) > 0) {
-        Some((duel, side)) => {
+impl Call {
+    /// The tool on which a panel is nearest to two halves; else the first pair whose panels say the opposite.
+    fn of(duels: &[Duel<'_>]) -> Option<Self> {
+        let split = |side: &Side<'_>| (1000 * side.panel.0.ships.min(side.panel.0.skips)).checked_div(side.panel.0.total()).unwrap_or(0);
+        let sides = duels.iter().flat_map(|duel| duel.sides.iter().map(move |side| (duel, side)));
+        if let Some((duel, side)) = sides.first_max_by_key(|(_, side)| split(side)).filter(|(_, side)| split(side) > 0) {
             let Panel { ships, skips } = side.panel.0;
-            let [left, right] = &duel.sides;
-            let split = format!("{} splits the panel {} to {}", side.name, ships.max(skips), ships.min(skips));
-            format!("The closest call: {} or {}? {split}.", left.name, right.name)
+            let point = format!("{} splits the panel {} to {}.", side.name, ships.max(skips), ships.min(skips));
+            let words = format!("{} or {}? {point}", duel.sides[0].name, duel.sides[1].name);
+            return Some(Self { label: "The closest call", words, point });
         }
-        None => match duels.iter().find(|duel| opposite(duel)) {
-            Some(duel) => {
-                let ([left, right], label) = (&duel.sides, |s: &Side<'_>| s.panel.0.label().to_lowercase());
-                format!("The sharpest line: {} for {}, {} for {}.", label(left), left.name, label(right), right.name)
-            }
-            None => String::new(),
-        },
+        let opposite = |d: &&Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
+        let [left, right] = &duels.iter().find(opposite)?.sides;
+        let label = |side: &Side<'_>| side.panel.0.label().to_lowercase();
+        let words = format!("{} for {}, {} for {}.", label(left), left.name, label(right), right.name);
+        Some(Self { label: "The sharpest line", point: sentence(&words), words })
     }
 }
 

@@ -88,7 +88,7 @@ macro_rules! claim {
                 order by due_at limit $3",
             $lock,
             ")
-             returning mailing_id, subscriber_id, kind, attempts, queued_at, first_at, due_at, variant,
+             returning mailing_id, subscriber_id, coalesce(notice, kind) as kind, attempts, queued_at, first_at, due_at, variant,
                case when kind = 'confirmation' then (select what from notices where mailing_id = deliveries.mailing_id) end as notice,
                case when kind = 'confirmation' then (select token_id from notices where mailing_id = deliveries.mailing_id) end as token_id,
                case when kind = 'confirmation' then (select email from notices where mailing_id = deliveries.mailing_id) end as notice_email,
@@ -131,7 +131,7 @@ impl Storage {
             let more: Vec<JobRow> = all!(tx, sql, sender, now.timestamp_millis(), room as i64, id)?;
             rows.extend(more);
         }
-        rows.sort_by_key(|row| (row.kind != "confirmation", row.due_at, row.mailing_id, row.subscriber_id));
+        rows.sort_by_key(|row| (row.kind == "digest", row.due_at, row.mailing_id, row.subscriber_id));
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
             match why_not(&row)? {
@@ -253,7 +253,7 @@ fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
                 state == SubscriberState::Active || is_for_leavers
             }
         },
-        DeliveryKind::Digest => state == SubscriberState::Active,
+        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => state == SubscriberState::Active,
     };
     Ok(match state {
         _ if is_wanted => None,

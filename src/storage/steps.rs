@@ -221,7 +221,8 @@ const BEGIN: &str = "update deliveries set state = 'sending', attempts = attempt
 const BEGIN_WHERE: &str = "mailing_id = next.mailing and subscriber_id = next.subscriber and sender_id = $1
    and (state = 'queued' or (state = 'sending' and started_at = $2))
    and ((kind = 'confirmation'
-         and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.requested_at is not null)
+         and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
+                and ((deliveries.notice is null and s.requested_at is not null) or (deliveries.notice is not null and s.state = 'active')))
               or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
       or (kind = 'digest'
          and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')

@@ -9,6 +9,7 @@ use super::ids;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::delivery::DeliveryKind;
 use crate::domain::subscriber::SubscriberState;
 
 /// A request to join.
@@ -28,7 +29,7 @@ pub struct SignUp<'a> {
     pub network: Option<&'a str>,
     /// The keyed hashes of the address, under every secret.
     pub hashes: &'a [String],
-    /// No second confirmation mail if there was one after this moment.
+    /// No second mail about it if there was one after this moment.
     pub quiet_since: Timestamp,
 }
 
@@ -39,7 +40,9 @@ pub enum SignedUp {
     ConfirmationQueued,
     /// There was one a short time ago.
     AskedRecently,
-    /// They are on the list.
+    /// They are on the list; a mail that says so is queued.
+    ReminderQueued,
+    /// They are on the list, and had a mail a short time ago.
     AlreadyActive,
     /// They never get mail again.
     Suppressed,
@@ -62,10 +65,12 @@ struct StandingRow {
     state: String,
     requested_at: Option<i64>,
     confirmation_at: Option<i64>,
+    reminded_at: Option<i64>,
 }
 
 impl Storage {
-    /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one.
+    /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one; somebody on
+    /// the list gets a mail that says so.
     pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
         let mut tx = self.begin().await?;
         // The row's lock first: an erasure is either over, and seen, or waits.
@@ -77,14 +82,20 @@ impl Storage {
             SubscriberState::Bounced | SubscriberState::Complained => Some(SignedUp::Suppressed),
             SubscriberState::Pending | SubscriberState::Unsubscribed => None,
         };
-        let asked_recently = row.confirmation_at.is_some_and(|at| at > request.quiet_since.timestamp_millis());
+        let is_recent = |at: i64| at > request.quiet_since.timestamp_millis();
+        let asked_recently = row.confirmation_at.is_some_and(is_recent);
         let answer = nothing_to_do.or((asked_recently && row.requested_at.is_some()).then_some(SignedUp::AskedRecently));
         if let Some(answer) = answer {
             // The row that was made just now for somebody suppressed goes again. Committed all the same: the time that a
             // commit takes must not tell who is known here.
             execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at is null", row.id)?;
+            let reminds = answer == SignedUp::AlreadyActive && !asked_recently && !row.reminded_at.is_some_and(is_recent);
+            if reminds {
+                execute!(tx, "update subscribers set reminded_at = $2 where id = $1", row.id, now.timestamp_millis())?;
+                queue(&mut tx, row.id, Some(DeliveryKind::Already), now).await?;
+            }
             tx.commit().await?;
-            return Ok(answer);
+            return Ok(if reminds { SignedUp::ReminderQueued } else { answer });
         }
         // Somebody who left within the hour and comes back gets no second mail, but the one they have works again.
         execute!(
@@ -103,7 +114,7 @@ impl Storage {
         Ok(if asked_recently { SignedUp::AskedRecently } else { SignedUp::ConfirmationQueued })
     }
 
-    /// Turns the open sign-up of `id` into a subscription; doing it twice is doing it once.
+    /// Turns the open sign-up of `id` into a subscription, and queues the mail that says so; doing it twice is doing it once.
     pub async fn confirm(&self, id: i64, now: Timestamp) -> Result<Confirmed, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
@@ -126,6 +137,7 @@ impl Storage {
             millis
         )?;
         history(&mut tx, id, now, "confirmed the address").await?;
+        queue(&mut tx, id, Some(DeliveryKind::Welcome), now).await?;
         tx.commit().await?;
         Ok(Confirmed::Now)
     }
@@ -177,7 +189,7 @@ async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now
     Ok(one!(
         tx,
         "update subscribers set email_key = email_key where email_key = $1
-         returning id, state, requested_at, confirmation_at",
+         returning id, state, requested_at, confirmation_at, reminded_at",
         email.key()
     )?)
 }
@@ -190,16 +202,23 @@ async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Res
     execute!(
         tx,
         "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: asked again'
-         where kind = 'confirmation' and finished_at is null and state = 'queued' and subscriber_id = $1",
+         where kind = 'confirmation' and notice is null and finished_at is null and state = 'queued' and subscriber_id = $1",
         subscriber,
         millis
     )?;
+    queue(tx, subscriber, None, now).await
+}
+
+/// Puts a mail about a subscription into the ledger: the confirmation, or that notice.
+async fn queue(tx: &mut Tx, subscriber: i64, notice: Option<DeliveryKind>, now: Timestamp) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at) values ($1, $2, 'confirmation', 'queued', $3, $3)",
+        "insert into deliveries (mailing_id, subscriber_id, kind, notice, state, queued_at, due_at)
+         values ($1, $2, 'confirmation', $3, 'queued', $4, $4)",
         ids::fresh(now),
         subscriber,
-        millis
+        notice.map(DeliveryKind::as_str),
+        now.timestamp_millis()
     )?;
     Ok(())
 }

@@ -75,7 +75,7 @@ on_both! {
             assert_eq!(whole(house.post_json("/subscribe", &json!({ "email": email })).await).await, json, "{email}");
         }
 
-        assert_eq!(house.waiting_confirmations().await, 5, "the new, the pending one and the one who left get mail");
+        assert_eq!(house.waiting_confirmations().await, 6, "the new, the pending one, the one who left and the one on the list get mail");
         for state in states {
             assert_eq!(person(&house, &format!("{state}@example.org")).await.subscriber.state.as_str(), state);
         }
@@ -156,6 +156,40 @@ on_both! {
         house.wait(TimeDelta::minutes(6));
         house.sign_up("ada@example.org").await;
         assert_eq!(house.waiting_confirmations().await, 1);
+    }
+
+    async fn who_confirmed_is_told_so_and_who_is_on_the_list_is_told_that_once_an_hour(place) {
+        let house = house_for_crowds(place).await;
+        let subjects = |house: &House| -> Vec<String> {
+            let subject = |mail: &Vec<u8>| {
+                mail_parser::MessageParser::default().parse(mail).and_then(|mail| mail.subject().map(String::from)).expect("a subject")
+            };
+            house.mails_to("ada@example.org").iter().map(subject).collect()
+        };
+        let [confirm, welcome, already] = ["Please confirm", "You are in", "You get it already"].map(|s| format!("{s}: Weekly AI Tool Verdicts"));
+        let link = house.join("ada@example.org").await;
+        house.post(&link).await;
+        house.deliver_confirmations().await;
+        assert_eq!(subjects(&house), [confirm.as_str(), &welcome], "pressed twice, told once");
+
+        house.sign_up("ada@example.org").await;
+        assert_eq!(house.waiting_confirmations().await, 0, "there was a mail within the hour");
+        house.wait(TimeDelta::minutes(61));
+        for email in ["ada@example.org", "ADA@example.org", "ada@example.org"] {
+            house.sign_up(email).await;
+        }
+        house.deliver_confirmations().await;
+        assert_eq!(subjects(&house), [confirm.as_str(), &welcome, &already]);
+        let reminder = &house.mails_to("ada@example.org")[2];
+        assert!(mail_parser::MessageParser::default().parse(reminder).expect("a mail").header_raw("Auto-Submitted").is_some());
+
+        house.wait(TimeDelta::minutes(61));
+        house.sign_up("ada@example.org").await;
+        assert_eq!(house.waiting_confirmations().await, 1);
+        let leave = crate::journey::link(reminder, "/unsubscribe/");
+        assert_eq!(house.post(&leave).await.status(), StatusCode::OK);
+        house.deliver_confirmations().await;
+        assert_eq!(subjects(&house).len(), 3, "who left meanwhile is not told that they are on the list");
     }
 
     async fn a_sign_up_that_nobody_confirms_is_forgotten_and_its_link_offers_the_form(place) {

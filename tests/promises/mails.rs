@@ -73,6 +73,28 @@ async fn a_confirmation_and_a_digest_are_what_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mails_to_somebody_who_confirmed_and_to_somebody_who_asks_again_are_what_they_were() {
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let url = sink.url();
+    let house = House::open_with(Place::sqlite(), |settings| {
+        settings.mail.transport = url;
+        settings.site.base_url = "https://verdicts.example".parse().expect("an address");
+        settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
+    })
+    .await;
+    house.sign_up("ada@example.org").await;
+    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
+    let link = crate::journey::link(&sink.received()[0].data, "/confirm/");
+    house.post(link.strip_prefix("https://verdicts.example").expect("a link of ours")).await;
+    house.deliver_while("the welcome", async || sink.mails() == 2).await;
+    matches_snapshot("welcome", &sink.received()[1].data);
+    house.wait(chrono::TimeDelta::hours(2));
+    house.sign_up("ada@example.org").await;
+    house.deliver_while("the reminder", async || sink.mails() == 3).await;
+    matches_snapshot("already", &sink.received()[2].data);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_carry_what_mail_programs_act_on() {
     let sink = SmtpSink::start(Script::accept_all()).await;
     let url = sink.url();
@@ -133,4 +155,29 @@ async fn each_delivery_has_a_return_path_of_its_own_that_also_unsubscribes_by_ma
         assert!(value.starts_with(&format!("<{}/unsubscribe/", house.url)), "{value}");
         assert!(value.ends_with(&format!(">, <mailto:{}?subject=unsubscribe>", received.from)), "{value}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() {
+    let house = House::open(Place::sqlite()).await;
+    for number in 1..=5 {
+        // The site's takes are about three times as long as ours.
+        let seed = include_str!("../fixtures/seed-comparison.toml")
+            .replace("take = \"\"\"", "take = \"\"\"A claim of its maker. And another one. ");
+        let (tools, _) = seed.split_once("[[comparisons]]").expect("two tools and what they are to each other");
+        let (left, right) = (format!("llama-{number}"), format!("mistral-{number}"));
+        let tools = tools.replace("llama-4-compact-12b", &left).replace("mistral-small-3-1", &right);
+        house
+            .stock(&format!(
+                "{tools}\n[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = 2026-11-23T0{number}:00:00Z\n"
+            ))
+            .await;
+    }
+    let preview = house.app.preview(house.slot(), house.app.now()).await.expect("a preview");
+    assert_eq!(preview.items, 5);
+    let (html, text) = (&preview.rendered.html, &preview.rendered.text);
+    assert!((15_000..=40_000).contains(&html.len()), "{} bytes", html.len());
+    assert!(!html.contains("Also this week") && html.matches("says the").count() == 10, "all are shown in full");
+    assert_eq!(preview.rendered.subject, "Llama 4 Compact (12B) or Mistral Small 3.1? And 4 more verdicts");
+    assert!(text.contains("Verdict         SHIP 4 to 0                     SHIP 3 to 1"), "{text}");
 }

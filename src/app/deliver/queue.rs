@@ -41,7 +41,7 @@ impl Queue {
     }
 
     pub fn push(&mut self, job: Job) {
-        if job.kind == DeliveryKind::Confirmation {
+        if job.kind != DeliveryKind::Digest {
             return self.urgent.push_back(job);
         }
         let domain = job.email.rsplit_once('@').map_or("", |(_, domain)| domain);

@@ -163,7 +163,7 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
     let settings = &app.settings;
     let max_age = match job.kind {
-        DeliveryKind::Digest => settings.mail.retry.max_age,
+        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => settings.mail.retry.max_age,
         // Later its link would be over.
         DeliveryKind::Confirmation => settings.mail.retry.max_age.min(settings.signup.confirm_within),
     };

@@ -1,38 +1,12 @@
 //! The mails beside digest and confirmation: a fresh link to one's data, and a change of address.
 
-use askama::Template;
-
-use super::Frame;
-use super::SUBJECT;
-use super::paragraph;
-use super::tidy;
+use super::notice::Words;
 use crate::domain::delivery::Notice;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;
-use crate::render::text::shorten;
-
-#[derive(Template)]
-#[template(path = "email/notice.html", whitespace = "minimize")]
-struct NoticeHtml<'a> {
-    frame: &'a Frame<'a>,
-    request: &'a str,
-    /// What the button says, and where it leads.
-    button: Option<(&'static str, &'a str)>,
-    otherwise: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "email/notice.txt", whitespace = "preserve")]
-struct NoticeText<'a> {
-    frame: &'a Frame<'a>,
-    request: String,
-    link: Option<&'a str>,
-    otherwise: String,
-    postal_address: String,
-}
 
 /// The mail of that kind.
 pub fn notice(site: &Site, notice: Notice) -> Result<Rendered, RenderError> {
@@ -62,17 +36,15 @@ pub fn notice(site: &Site, notice: Notice) -> Result<Rendered, RenderError> {
             "If you did not ask for it, answer this mail at once.",
         ),
     };
-    let subject = shorten(&format!("{heading}: {newsletter}"), SUBJECT);
-    let frame = Frame::new(site, &subject, heading, &request);
     let link = site.link(&format!("/{path}/{TOKEN_HOLE}"));
-    let button = button.map(|label| (label, link.as_str()));
-    let text = NoticeText {
-        frame: &frame,
-        request: paragraph(&request),
-        link: button.map(|(_, link)| link),
-        otherwise: paragraph(otherwise),
-        postal_address: frame.postal_address_in_lines(),
-    };
-    let html = NoticeHtml { frame: &frame, request: &request, button, otherwise };
-    Ok(Rendered { html: html.render()?, text: tidy(&text.render()?), subject })
+    Words {
+        subject: &format!("{heading}: {newsletter}"),
+        heading,
+        preheader: &request,
+        paragraphs: std::slice::from_ref(&request),
+        button: button.map(|label| (label, link.as_str())),
+        footer: otherwise,
+        unsubscribe: None,
+    }
+    .render(site)
 }

@@ -1,0 +1,200 @@
+//! The weekly digest.
+
+use askama::Template;
+
+use super::Frame;
+use super::SUBJECT;
+use super::plain::TextItem;
+use super::plain::paragraph;
+use super::plain::tidy;
+use crate::domain::digest::Content;
+use crate::domain::digest::Opening;
+use crate::domain::letter::READER_HOLE;
+use crate::domain::letter::Rendered;
+use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::reader::Turn;
+use crate::domain::subject::Marks;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::text::clean;
+use crate::render::text::shorten;
+use crate::render::view::Date;
+use crate::render::view::Duel;
+use crate::render::view::Lead;
+use crate::render::view::Limits;
+
+/// Gmail shows 102 KB of a mail and no more; what a server adds on the way counts too.
+const MOST: usize = 80_000;
+/// At most so many comparisons are shown in full; the rest are links.
+const FULL: usize = 8;
+/// And so many links: the digest's page has them all.
+const BRIEF: usize = 30;
+const SAMPLE: &str = "Sample: the tools in this digest are invented.";
+
+/// A digest, and what was done to it so that no server clips it.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The mail, with holes where what is a reader's own goes.
+    pub mail: Rendered,
+    /// Whether takes had to be cut shorter than they usually are.
+    pub is_shortened: bool,
+    /// How many comparisons became links.
+    pub moved: usize,
+}
+
+#[derive(Template)]
+#[template(path = "email/digest.html", whitespace = "minimize")]
+struct DigestHtml<'a> {
+    frame: &'a Frame<'a>,
+    lead: &'a Lead,
+    duels: &'a [Duel<'a>],
+    brief: &'a [Duel<'a>],
+    sample: bool,
+    sample_words: &'static str,
+    why: &'a str,
+    unsubscribe: &'a str,
+    saved: &'a str,
+    preferences: &'a str,
+    opening: &'a OpeningView,
+    online: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "email/digest.txt", whitespace = "preserve")]
+struct DigestText<'a> {
+    frame: &'a Frame<'a>,
+    subtitle: String,
+    lead: String,
+    call: String,
+    items: Vec<TextItem>,
+    brief: Vec<(String, String)>,
+    sample: bool,
+    sample_words: &'static str,
+    why: String,
+    unsubscribe: &'a str,
+    saved: &'a str,
+    preferences: &'a str,
+    turns: Vec<String>,
+    decided: Vec<String>,
+    has_saved: bool,
+    online: &'a str,
+    postal_address: String,
+}
+
+/// The weekly digest. Where it would be clipped, takes are cut shorter first, then comparisons become links.
+pub fn digest(site: &Site, content: &Content) -> Result<Fitted, RenderError> {
+    let all = FULL.min(content.items.len());
+    let usual = (Limits::MAIL, all);
+    let shorter = [Limits::TIGHT, Limits::TIGHTEST].map(|limits| (limits, all));
+    let fewer = (0..all).rev().map(|full| (Limits::TIGHTEST, full));
+    let mut fitted = within(site, content, usual)?;
+    for attempt in shorter.into_iter().chain(fewer) {
+        if fitted.mail.html.len() <= MOST {
+            break;
+        }
+        fitted = Fitted { is_shortened: true, ..within(site, content, attempt)? };
+    }
+    Ok(fitted)
+}
+
+fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Result<Fitted, RenderError> {
+    let all: Vec<Duel<'_>> = content.items.iter().take(FULL + BRIEF).map(|item| Duel::picked(site, item, limits)).collect();
+    let (duels, brief) = all.split_at(all.len().min(full));
+    let lead = Lead::new(content, &all);
+    let subject = subject(site, content, &all);
+    let monday = Date::monday(site, content.slot);
+    let mut frame = Frame::new(site, &subject, &site.newsletter, &preheader(&lead));
+    frame.week = Some(monday.clone());
+    let why = super::why(site);
+    let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_HOLE}"));
+    let saved = site.link(&format!("/saved/{READER_HOLE}"));
+    let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
+    let opening = OpeningView::new(&content.opening, limits);
+    let online = site.link(&format!("/digests/{}", content.slot));
+    let sample = content.is_sample();
+    let item = |(i, duel): (usize, &Duel<'_>)| TextItem::new(&frame, i, duels.len(), duel);
+    let text = DigestText {
+        frame: &frame,
+        subtitle: paragraph(&format!("{}, week of {}", clean(&site.name), monday.words)),
+        lead: paragraph(&lead.count),
+        call: lead.call.as_ref().map(|call| paragraph(&format!("{}: {}", call.label.to_uppercase(), call.words))).unwrap_or_default(),
+        items: duels.iter().enumerate().map(item).collect(),
+        brief: brief.iter().map(|duel| (paragraph(&duel.title()), frame.comparison(duel.slug))).collect(),
+        sample,
+        sample_words: SAMPLE,
+        why: paragraph(&why),
+        unsubscribe: &unsubscribe,
+        saved: &saved,
+        preferences: &preferences,
+        turns: opening.turns.iter().map(|line| paragraph(line)).collect(),
+        decided: opening.decided.iter().map(|line| paragraph(line)).collect(),
+        has_saved: opening.has_saved,
+        online: &online,
+        postal_address: frame.postal_address_in_lines(),
+    };
+    let text = tidy(&text.render()?);
+    let html = DigestHtml {
+        frame: &frame,
+        lead: &lead,
+        duels,
+        brief,
+        sample,
+        sample_words: SAMPLE,
+        why: &why,
+        unsubscribe: &unsubscribe,
+        saved: &saved,
+        preferences: &preferences,
+        opening: &opening,
+        online: &online,
+    };
+    let mail = Rendered { html: html.render()?, text, subject };
+    Ok(Fitted { mail, is_shortened: false, moved: content.items.len() - duels.len() })
+}
+
+/// Names what is inside, by the pattern of `mail.subject`: the first form that fits of the whole names, then of names cut
+/// shorter.
+fn subject(site: &Site, content: &Content, duels: &[Duel<'_>]) -> String {
+    let week = content.slot.to_string();
+    let plain = || shorten(&format!("{}, {week}", site.newsletter), SUBJECT);
+    let Some(first) = duels.first() else { return plain() };
+    let rest = match content.items.len() - 1 {
+        0 => String::new(),
+        1 => "And 1 more verdict".into(),
+        more => format!("And {more} more verdicts"),
+    };
+    let count = content.items.len().to_string();
+    let form = |max: usize, more: &str| {
+        let pair = format!("{} or {}?", shorten(&first.sides[0].name, max), shorten(&first.sides[1].name, max));
+        let marks = Marks { pair: &pair, more, count: &count, week: &week, site: &site.name, newsletter: &site.newsletter };
+        clean(&site.subject.fill(&marks))
+    };
+    let forms = [form(60, &rest), form(60, ""), form(30, &rest)];
+    let fitting = forms.into_iter().find(|form| form.chars().count() <= SUBJECT);
+    let subject = fitting.unwrap_or_else(|| shorten(&form(30, ""), SUBJECT));
+    if subject.is_empty() { plain() } else { subject }
+}
+
+/// What a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what
+/// there is; 40 to 90 characters.
+fn preheader(lead: &Lead) -> String {
+    let point = lead.call.as_ref().map(|call| call.point.as_str()).unwrap_or_default();
+    let forms = [format!("{point} {}", lead.tally), format!("{} Scores, prices and the sharpest lines.", lead.count), lead.count.clone()];
+    let fits = |form: &&String| (40..=super::PREHEADER).contains(&form.trim().chars().count());
+    forms.iter().find(fits).unwrap_or(&forms[1]).trim().to_owned()
+}
+
+/// What a digest opens with, in lines.
+struct OpeningView {
+    turns: Vec<String>,
+    decided: Vec<String>,
+    has_saved: bool,
+}
+
+impl OpeningView {
+    fn new(opening: &Opening, limits: Limits) -> Self {
+        let turn = |turn: &Turn| format!("{}: {}.", shorten(&turn.name, 60), turn.words());
+        let line = |text: &String| limits.shorten_line(text);
+        let decided = opening.decided.iter().flat_map(|decided| decided.lines.iter().chain(&decided.disagreement).map(line));
+        Self { turns: opening.turns.iter().map(turn).collect(), decided: decided.collect(), has_saved: opening.has_saved }
+    }
+}

@@ -1,0 +1,82 @@
+//! The mails, each as HTML and as text with the same links in the same order.
+//!
+//! `digest` is the weekly one, `plain` its text; `notice` are the short ones about a subscription, `notices` those about its reader's data. What stands around all
+//! of them is here.
+
+mod digest;
+mod notice;
+mod notices;
+mod plain;
+
+use super::Site;
+use super::text::clean;
+use super::text::shorten;
+use super::view::Date;
+use crate::domain::catalogue::Slug;
+use crate::domain::letter::READER_HOLE;
+use crate::domain::letter::SINCE_HOLE;
+
+pub use digest::Fitted;
+pub use digest::digest;
+pub use notice::already;
+pub use notice::confirmation;
+pub use notice::welcome;
+pub use notices::notice;
+
+/// What a list of mails shows of a subject.
+const SUBJECT: usize = 90;
+/// And of the line behind it.
+const PREHEADER: usize = 90;
+/// So far a list of mails may look for text to show behind a subject: what the preheader leaves of it is filled with blanks.
+const SEEN: usize = 150;
+
+/// What stands around every mail.
+struct Frame<'a> {
+    site: &'a Site,
+    title: String,
+    heading: String,
+    preheader: String,
+    postal_address: Option<String>,
+    week: Option<Date>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(site: &'a Site, title: &str, heading: &str, preheader: &str) -> Self {
+        let postal_address = site.postal_address.as_deref().map(|address| shorten(address, 200)).filter(|address| !address.is_empty());
+        let preheader = shorten(preheader, PREHEADER);
+        Self { site, title: clean(title), heading: clean(heading), preheader, postal_address, week: None }
+    }
+
+    /// Blanks that are not folded into one: each is held apart by a joiner that shows nothing.
+    fn padding(&self) -> String {
+        "\u{a0}\u{34f}".repeat(SEEN.saturating_sub(self.preheader.chars().count()))
+    }
+
+    fn comparison(&self, slug: &Slug) -> String {
+        self.site.link(&format!("/comparisons/{slug}"))
+    }
+
+    /// Where a vote on that tool is shown before it counts.
+    fn vote(&self, tool: &Slug, verdict: &str) -> String {
+        self.site.link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
+    }
+
+    fn save(&self, tool: &Slug) -> String {
+        self.site.link(&format!("/save/{tool}/{READER_HOLE}"))
+    }
+
+    fn heading_in_capitals(&self) -> String {
+        plain::paragraph(&self.heading.to_uppercase())
+    }
+
+    /// Empty when there is none.
+    fn postal_address_in_lines(&self) -> String {
+        self.postal_address.as_deref().map(plain::paragraph).unwrap_or_default()
+    }
+}
+
+/// Why somebody gets a mail, and since when.
+fn why(site: &Site) -> String {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}.")
+}

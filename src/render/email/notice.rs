@@ -1,0 +1,116 @@
+//! The short mails about a subscription: one button, and the address that it leads to in plain sight.
+
+use askama::Template;
+
+use super::Frame;
+use super::SUBJECT;
+use super::plain::paragraph;
+use super::plain::tidy;
+use crate::domain::letter::Rendered;
+use crate::domain::letter::SINCE_HOLE;
+use crate::domain::letter::TOKEN_HOLE;
+use crate::render::RenderError;
+use crate::render::Site;
+use crate::render::text::clean;
+use crate::render::text::shorten;
+
+/// What one says.
+pub(super) struct Words<'a> {
+    pub subject: &'a str,
+    pub heading: &'a str,
+    pub preheader: &'a str,
+    /// Before the button.
+    pub paragraphs: &'a [String],
+    /// What the button says, and where it leads.
+    pub button: Option<(&'static str, &'a str)>,
+    /// At its foot.
+    pub footer: &'a str,
+    /// Where somebody on the list leaves.
+    pub unsubscribe: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "email/notice.html", whitespace = "minimize")]
+struct NoticeHtml<'a> {
+    frame: &'a Frame<'a>,
+    words: &'a Words<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "email/notice.txt", whitespace = "preserve")]
+struct NoticeText<'a> {
+    frame: &'a Frame<'a>,
+    paragraphs: Vec<String>,
+    words: &'a Words<'a>,
+    footer: String,
+    postal_address: String,
+}
+
+impl Words<'_> {
+    pub(super) fn render(&self, site: &Site) -> Result<Rendered, RenderError> {
+        let subject = shorten(self.subject, SUBJECT);
+        let frame = Frame::new(site, &subject, self.heading, self.preheader);
+        let text = NoticeText {
+            frame: &frame,
+            paragraphs: self.paragraphs.iter().map(|text| paragraph(text)).collect(),
+            words: self,
+            footer: paragraph(self.footer),
+            postal_address: frame.postal_address_in_lines(),
+        };
+        let html = NoticeHtml { frame: &frame, words: self };
+        Ok(Rendered { html: html.render()?, text: tidy(&text.render()?), subject })
+    }
+}
+
+/// The mail that asks whether an address wants the newsletter. `confirm_within` is a length of time in words.
+pub fn confirmation(site: &Site, confirm_within: &str) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let request = format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:");
+    let otherwise =
+        format!("If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.", clean(confirm_within));
+    Words {
+        subject: &format!("Please confirm: {newsletter}"),
+        heading: "Confirm your subscription",
+        preheader: &format!("One press, and {newsletter} comes to you about once a week."),
+        paragraphs: &[request],
+        button: Some(("Confirm my subscription", &site.link(&format!("/confirm/{TOKEN_HOLE}")))),
+        footer: &otherwise,
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
+/// The mail to somebody who just confirmed.
+pub fn welcome(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let done = format!("Your address is confirmed. {newsletter} from {name} comes to you from now on, about once a week.");
+    let meanwhile = "The digests so far can be read online:".to_owned();
+    Words {
+        subject: &format!("You are in: {newsletter}"),
+        heading: "You are in",
+        preheader: &format!("Your address is confirmed, and the next {newsletter} comes to you."),
+        paragraphs: &[done, meanwhile],
+        button: Some(("See the digests so far", &site.link("/digests"))),
+        footer: &super::why(site),
+        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_HOLE}"))),
+    }
+    .render(site)
+}
+
+/// The mail to somebody on the list whose address was entered once more.
+pub fn already(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let request = format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}.");
+    let nothing = format!("There is nothing to do: it is on the list since {SINCE_HOLE}. If our mails do not arrive, look among the spam.");
+    let meanwhile = "The digests so far can be read online:".to_owned();
+    Words {
+        subject: &format!("You get it already: {newsletter}"),
+        heading: "You are on the list already",
+        preheader: &format!("There is nothing to do: the next {newsletter} comes to you."),
+        paragraphs: &[request, nothing, meanwhile],
+        button: Some(("See the digests so far", &site.link("/digests"))),
+        footer: "If it wasn't you, do nothing: nothing has changed.",
+        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_HOLE}"))),
+    }
+    .render(site)
+}

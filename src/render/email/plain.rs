@@ -1,0 +1,92 @@
+//! The digest's text, written to be read: lines of 78 columns, a table in plain characters, links on lines of their own.
+
+use super::Frame;
+use crate::render::text::columns;
+use crate::render::text::wrap;
+use crate::render::view::Duel;
+use crate::render::view::Quote;
+use crate::render::view::Side;
+
+/// Text mails are read in windows of 80 columns.
+const WIDTH: usize = 78;
+
+/// A comparison in lines that fit.
+pub(super) struct TextItem {
+    pub heading: String,
+    pub category: String,
+    pub table: String,
+    pub quotes: Vec<String>,
+    pub why: String,
+    /// For each tool: what the links are for, then to ship, to skip, to save.
+    pub choices: Vec<(String, String, String, String)>,
+    pub url: String,
+}
+
+impl TextItem {
+    pub(super) fn new(frame: &Frame<'_>, index: usize, total: usize, duel: &Duel<'_>) -> Self {
+        let title = duel.title().to_uppercase();
+        Self {
+            heading: paragraph(&format!("{}. {title}", index + 1)),
+            category: paragraph(&format!("{} of {total}, {}", index + 1, duel.category())),
+            table: table(duel),
+            quotes: duel.quotes.iter().map(quotation).collect(),
+            why: if duel.reasons.is_empty() { String::new() } else { paragraph(&format!("Why we picked it: {}", duel.why())) },
+            choices: duel.sides.iter().map(|side| choices(frame, side)).collect(),
+            url: frame.comparison(duel.slug),
+        }
+    }
+}
+
+fn choices(frame: &Frame<'_>, side: &Side<'_>) -> (String, String, String, String) {
+    let words = paragraph(&format!("{}: ship, skip, or save it for later", side.name));
+    (words, frame.vote(side.slug, "ship"), frame.vote(side.slug, "skip"), frame.save(side.slug))
+}
+
+fn quotation(quote: &Quote) -> String {
+    let said = wrap(&format!("\"{}\"", quote.text), WIDTH - 2);
+    let by = wrap(&format!("{} on {}, {} of 100: {}", quote.reviewer, quote.tool, quote.score, quote.verdict), WIDTH - 4);
+    let lines = said.into_iter().map(|line| format!("  {line}")).chain(by.into_iter().map(|line| format!("    {line}")));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The table of a comparison in plain characters: 14 columns for the row's head and 30 for each tool, two between.
+fn table(duel: &Duel<'_>) -> String {
+    let sides = |cell: &dyn Fn(usize) -> String| [cell(0), cell(1)];
+    let mut rows = vec![
+        ("".to_owned(), sides(&|i| duel.sides[i].name.clone())),
+        ("-".repeat(14), sides(&|_| "-".repeat(30))),
+        ("Verdict".into(), sides(&|i| duel.sides[i].panel.text())),
+    ];
+    for row in duel.scorecard.iter().filter(|row| row.is_reviewed()) {
+        let opinion = |i: usize| row.opinions[i].as_ref().map_or_else(|| "No panel take".into(), |o| format!("{} {}", o.score, o.verdict));
+        rows.push((row.reviewer.to_string(), sides(&opinion)));
+    }
+    rows.extend(duel.facts().map(|(head, cells)| (head.into(), cells.map(String::from))));
+    rows.iter().map(|(head, cells)| table_row(head, cells)).collect::<Vec<_>>().join("\n")
+}
+
+fn table_row(head: &str, cells: &[String; 2]) -> String {
+    let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))));
+    let [left, right] = [wrap(&cells[0], 30), wrap(&cells[1], 30)];
+    let line = |i: usize| {
+        let at = |lines: &[String]| lines.get(i).cloned().unwrap_or_default();
+        format!("{}  {}  {}", pad(if i == 0 { head } else { "" }, 14), pad(&at(&left), 30), at(&right)).trim_end().to_owned()
+    };
+    (0..left.len().max(right.len())).map(line).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn paragraph(text: &str) -> String {
+    wrap(text, WIDTH).join("\n")
+}
+
+/// At most one empty line in a row, none at the ends, no spaces at the end of a line.
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidied = String::with_capacity(text.len());
+    for line in text.trim().lines().map(str::trim_end) {
+        if !line.is_empty() || !tidied.ends_with("\n\n") {
+            tidied.push_str(line);
+            tidied.push('\n');
+        }
+    }
+    tidied
+}
