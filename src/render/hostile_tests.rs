@@ -9,6 +9,9 @@ use super::wellformed;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Votes;
+use crate::domain::digest::Content;
+use crate::domain::digest::Decided;
+use crate::domain::digest::Opening;
 
 /// Texts that have broken templates before, among ordinary ones, some of them ten thousand characters long.
 fn words() -> impl Strategy<Value = String> {
@@ -60,8 +63,10 @@ fn matchup() -> impl Strategy<Value = Matchup> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn any_catalogue_makes_a_mail(matchups in prop::collection::vec(matchup(), 0..12)) {
-        let mail = email::digest(&fixture::site(), &fixture::content(matchups)).expect("a digest").mail;
+    fn any_catalogue_makes_a_mail(matchups in prop::collection::vec(matchup(), 0..12), lines in prop::collection::vec(words(), 0..12), has_saved: bool) {
+        let decided = lines.split_first().map(|(first, rest)| Decided { lines: rest.to_vec(), disagreement: Some(first.clone()) });
+        let opening = Opening { turns: Vec::new(), decided, has_saved };
+        let mail = email::digest(&fixture::site(), &Content { opening, ..fixture::content(matchups) }).expect("a digest").mail;
         wellformed::check(&mail.html);
         prop_assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{} and {}", mail.html.len(), mail.text.len());
         prop_assert!((1..=90).contains(&mail.subject.chars().count()) && !mail.subject.contains('\n'), "{:?}", mail.subject);

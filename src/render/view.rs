@@ -34,7 +34,7 @@ impl Limits {
     /// A page has room for all of a catalogue.
     pub const PAGE: Self = Self { name: 300, line: 2_000, take: 100_000, reasons: 10 };
     /// A mail has not: receiving servers clip it.
-    pub const MAIL: Self = Self { name: 60, line: 120, take: 220, reasons: 3 };
+    pub const MAIL: Self = Self { name: 60, line: 120, take: 200, reasons: 3 };
     /// For a mail that got too long all the same.
     pub const TIGHT: Self = Self { name: 60, line: 120, take: 140, reasons: 3 };
     /// For one that got too long even then.

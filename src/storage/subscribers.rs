@@ -202,7 +202,8 @@ async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Res
     execute!(
         tx,
         "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: asked again'
-         where kind = 'confirmation' and notice is null and finished_at is null and state = 'queued' and subscriber_id = $1",
+         where kind = 'confirmation' and notice is null and finished_at is null and state = 'queued' and subscriber_id = $1
+         and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
         subscriber,
         millis
     )?;

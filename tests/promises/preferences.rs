@@ -68,6 +68,17 @@ on_both! {
         }
     }
 
+    async fn somebody_who_left_and_signs_up_again_still_gets_the_link_to_their_data(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        house.post(&house.goodbye_link(ADA)).await;
+        assert_eq!(house.post(&format!("{preferences}/link")).await.status(), StatusCode::OK);
+        house.sign_up(ADA).await;
+        house.deliver_confirmations().await;
+        let mails = house.mails_to(ADA);
+        let has = |path: &str| mails.iter().any(|mail| String::from_utf8_lossy(mail).contains(path));
+        assert!(has("/account/") && has("/confirm/"), "{} mails", mails.len());
+    }
+
     async fn a_fresh_link_goes_to_the_address_and_is_good_for_an_hour(place) {
         let (house, preferences) = house_with_a_reader(place).await;
         let data = account(&house, &preferences).await;

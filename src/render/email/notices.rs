@@ -38,7 +38,7 @@ pub fn notice(site: &Site, notice: Notice) -> Result<Rendered, RenderError> {
     };
     let link = site.link(&format!("/{path}/{TOKEN_HOLE}"));
     Words {
-        subject: &format!("{heading}: {newsletter}"),
+        subject: &format!("{heading}{} {newsletter}", if heading.ends_with('?') { "" } else { ":" }),
         heading,
         preheader: &request,
         paragraphs: std::slice::from_ref(&request),
