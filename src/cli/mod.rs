@@ -27,6 +27,7 @@ use crate::config;
 use crate::telemetry;
 use output::Output;
 use output::say;
+use output::stop_signal;
 
 /// A weekly newsletter service: sign-up, digest, delivery ledger.
 #[derive(Debug, Parser)]
@@ -101,7 +102,11 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Ok(app)
     };
     match arguments.command {
-        Command::Serve(command) => command.run(open().await?).await,
+        Command::Serve(command) => {
+            // Before the database is opened: who is asked to stop meanwhile ends in order too.
+            let stop = stop_signal();
+            command.run(open().await?, stop).await
+        }
         Command::Migrate => operations::migrate(open().await?, output).await,
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,

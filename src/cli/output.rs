@@ -79,31 +79,48 @@ pub fn lines_instead_of_bars() -> bool {
     !std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
-/// Cancelled by SIGTERM or ctrl-C; a second one ends the process at once.
+/// Cancelled by SIGTERM or ctrl-C; a second one ends the process at once. Listens from the moment of the call, not from
+/// the first run of a task: a signal between the two would kill the process out of order.
 pub fn stop_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        signalled().await;
+        signals.next().await;
         token.cancel();
-        signalled().await;
+        signals.next().await;
         std::process::exit(130);
     });
     stop
 }
 
-async fn signalled() {
+/// The signals that ask for an end; without Unix's, or where they cannot be had, ctrl-C alone.
+struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::SignalKind;
-        use tokio::signal::unix::signal;
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+    terminate: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            terminate: {
+                use tokio::signal::unix::SignalKind;
+                use tokio::signal::unix::signal;
+                signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok())
+            },
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some((terminate, interrupt)) = &mut self.terminate {
             tokio::select! {
                 _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }

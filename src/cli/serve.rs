@@ -7,9 +7,9 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::output::say;
-use super::output::stop_signal;
 use crate::app::App;
 use crate::app::Failure;
 use crate::inbox;
@@ -38,13 +38,12 @@ enum Role {
 }
 
 impl Serve {
-    pub(super) async fn run(self, app: Arc<App>) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
         let has = |role| self.role.contains(&role);
         if !app.storage.is_up_to_date().await? {
             return Err(Failure::because("The database's tables are missing or too old; run `verdicts migrate`."));
         }
         telemetry::figures();
-        let stop = stop_signal();
         let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let door = if has(Role::Inbound) { Some(inbox::Door::open(&app.settings.inbound.lmtp).await?) } else { None };

@@ -40,6 +40,8 @@ impl Senders {
         for _ in 0..LONGEST_END.as_millis() / 20 {
             match sender.ended() {
                 Some(Some(0)) => return Ok(()),
+                // The signal met a process that could not listen to it yet: it had begun nothing.
+                Some(None) if sender.is_silent() => return Ok(()),
                 Some(code) => return Err(format!("after SIGTERM it ended with {code:?}")),
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }

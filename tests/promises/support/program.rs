@@ -85,7 +85,7 @@ impl Program {
     /// Starts a command and leaves it running; what it says is added to `{name}.err` and `{name}.out` in its folder.
     pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
         let child = self.with_files(name, self.command(arguments)).spawn().expect("the program starts");
-        Running { id: child.id(), child }
+        Running { id: child.id(), child, words: self.dir.join(format!("{name}.err")) }
     }
 
     /// As [`Program::start`], but in a name space of process numbers of its own, like a container or another machine: nobody
@@ -106,7 +106,7 @@ impl Program {
         while child.try_wait().expect("a state").is_none() {
             let listed = std::fs::read_to_string(&children).unwrap_or_default();
             if let Some(id) = listed.split_whitespace().next().and_then(|id| id.parse().ok()) {
-                return Running { child, id };
+                return Running { child, id, words: self.dir.join(format!("{name}.err")) };
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -159,6 +159,8 @@ pub struct Running {
     child: Child,
     /// The program's own number, where the child is only what it was started by.
     id: u32,
+    /// Where what it says to people is kept.
+    words: PathBuf,
 }
 
 impl Running {
@@ -187,6 +189,11 @@ impl Running {
 
     pub fn has_ended(&mut self) -> bool {
         self.ended().is_some()
+    }
+
+    /// Whether it has not said a word yet, to anybody.
+    pub fn is_silent(&self) -> bool {
+        std::fs::metadata(&self.words).is_ok_and(|file| file.len() == 0)
     }
 
     /// Its exit code once it has ended by itself.
