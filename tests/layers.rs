@@ -10,9 +10,11 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 16] = [
     ("sqlx", "storage"),
     ("askama", "render"),
+    ("resvg", "render"),
+    ("skrifa", "render"),
     ("lettre", "mail"),
     ("mail_parser", "mail"),
     ("aho_corasick", "mail"),

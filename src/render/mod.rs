@@ -1,10 +1,11 @@
 //! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
 //!
-//! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`email`], and below
-//! them `view` (what both show of a comparison) and `text` (cutting and wrapping).
+//! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`email`], [`picture`],
+//! and below them `view` (what all show of a comparison) and `text` (cutting and wrapping).
 
 pub mod email;
 pub mod page;
+pub mod picture;
 mod text;
 mod view;
 
@@ -51,7 +52,13 @@ impl Site {
     }
 }
 
-/// A template failed. None of ours can by what it shows, so this is a defect of the program.
+/// A template or a drawing failed. None of ours can by what it shows, so this is a defect of the program.
 #[derive(Debug, thiserror::Error)]
-#[error("a template could not be rendered")]
-pub struct RenderError(#[from] askama::Error);
+pub enum RenderError {
+    /// A page or a mail.
+    #[error("a template could not be rendered")]
+    Template(#[from] askama::Error),
+    /// A picture, and why.
+    #[error("a picture could not be drawn: {0}")]
+    Picture(String),
+}

@@ -53,6 +53,12 @@ impl Problem {
         Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many at once", sentence) }
     }
 
+    /// There is more to do than can be done at once.
+    pub fn busy(what: &'static str, wait: Duration) -> Self {
+        let sentence = format!("{what} Try again in a moment.");
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", sentence) }
+    }
+
     /// Something else, with its own status.
     pub fn new(status: StatusCode, title: &'static str, sentence: impl Into<String>) -> Self {
         Self { status, title, sentence: sentence.into(), retry_after: None }

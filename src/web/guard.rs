@@ -39,7 +39,7 @@ impl Allowance {
     }
 
     /// Takes one; the error is how long to wait for the next.
-    fn take(&self, client: IpAddr) -> Result<(), Duration> {
+    pub fn take(&self, client: IpAddr) -> Result<(), Duration> {
         if self.limiter.len() > MANY {
             self.tidy();
         }

@@ -1,8 +1,8 @@
 //! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
-//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`joining`], [`leaving`], [`choices`] with
-//! [`cookies`], [`preferences`], [`mailbox`], [`operations`].
+//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`], [`leaving`], [`choices`]
+//! with [`cookies`], [`preferences`], [`mailbox`], [`operations`].
 
 mod answer;
 mod choices;
@@ -13,6 +13,7 @@ mod leaving;
 mod mailbox;
 mod operations;
 mod pages;
+mod pictures;
 mod preferences;
 
 use std::net::SocketAddr;
@@ -65,6 +66,7 @@ struct Web {
     app: Arc<App>,
     allowance: Arc<Allowance>,
     choices: Arc<Allowance>,
+    pictures: Arc<pictures::Pictures>,
 }
 
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
@@ -114,9 +116,11 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let allowance = |per_hour| Arc::new(Allowance::new(per_hour));
-    let web = Web { allowance: allowance(app.settings.signup.per_client), choices: allowance(app.settings.votes.per_client), app };
+    let (sign_ups, votes) = (allowance(app.settings.signup.per_client), allowance(app.settings.votes.per_client));
+    let web = Web { allowance: sign_ups, choices: votes, pictures: Arc::default(), app };
     Router::new()
         .merge(pages::routes())
+        .merge(pictures::routes())
         .merge(joining::routes())
         .merge(choices::routes())
         .merge(private_routes().layer(axum::middleware::map_response(keep_private)))

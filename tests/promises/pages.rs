@@ -137,6 +137,37 @@ on_both! {
         assert!(house.page("/tools/t0-l").await.contains("/comparisons/t0-l-vs-t0-r\""));
     }
 
+    async fn a_comparison_has_a_picture_that_is_another_once_the_panel_says_otherwise(place) {
+        let house = House::open(place).await;
+        house.stock_small().await;
+        let page = house.page("/comparisons/t0-l-vs-t0-r").await;
+        let shown = format!("{}/comparisons/t0-l-vs-t0-r/picture.png", house.url);
+        assert_eq!(between(&page, "<meta property=\"og:image\" content=\"", "\""), shown);
+        let path = "/comparisons/t0-l-vs-t0-r/picture.png";
+        let ask = async |tag: &str| house.request(Method::GET, path).header("if-none-match", tag).send().await.expect("an answer");
+        let first = ask("").await;
+        let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!((first.status(), header(&first, "content-type").as_str()), (StatusCode::OK, "image/png"));
+        assert_eq!(header(&first, "cache-control"), "public, max-age=3600");
+        let tag = header(&first, "etag");
+        let png = first.bytes().await.expect("a picture");
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".into()] {
+            let again = ask(&known).await;
+            assert_eq!((again.status(), header(&again, "etag")), (StatusCode::NOT_MODIFIED, tag.clone()), "{known}");
+            assert!(again.bytes().await.expect("nothing").is_empty());
+        }
+        assert_eq!(ask("\"x\"").await.bytes().await.expect("a picture"), png, "the same for everybody");
+
+        house.stock(&catalogue::small(1, house.app.now()).replace("verdict = \"skip\"", "verdict = \"ship\"")).await;
+        let later = ask(&tag).await;
+        assert_eq!(later.status(), StatusCode::OK);
+        assert!(header(&later, "etag") != tag && later.bytes().await.expect("a picture") != png);
+        for path in ["/comparisons/none/picture.png", "/comparisons/No/picture.png"] {
+            assert_eq!(house.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
     async fn no_text_of_a_catalogue_becomes_markup_or_a_template(place) {
         let house = House::open(place).await;
         house.app.import_catalogue(&catalogue_of(HOSTILE, house.app.now() - TimeDelta::hours(1))).await.expect("imported");

@@ -5,6 +5,7 @@ use askama::Template;
 use super::FormView;
 use super::Frame;
 use super::SignUpForm;
+use super::rfc3339;
 use crate::domain::Timestamp;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
@@ -52,10 +53,6 @@ impl<'a> EntryView<'a> {
     }
 }
 
-fn rfc3339(moment: Timestamp) -> String {
-    moment.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
 #[derive(Template)]
 #[template(path = "web/digests.html", whitespace = "minimize")]
 struct Digests<'a> {
@@ -88,8 +85,9 @@ pub fn digest(site: &Site, content: &Content, published_at: Timestamp, form: &Si
     let lead = Lead::new(content, &duels);
     let monday = Date::monday(site, content.slot);
     let title = format!("{}, week of {}", site.newsletter, monday.words);
+    let (path, description) = (format!("/digests/{}", content.slot), format!("{} {}", lead.count, lead.contest));
     let page = DigestPage {
-        frame: Frame::public(site, &format!("/digests/{}", content.slot), title, &format!("{} {}", lead.count, lead.contest)),
+        frame: Frame { published: Some(rfc3339(published_at)), ..Frame::public(site, &path, title, &description) },
         monday,
         published: Date::new(site, published_at),
         lead,

@@ -1,9 +1,10 @@
 //! Every page of the site, the feed and the stylesheet. Past digests are in `archive`, captured mails in `captured`, pages
-//! that say one thing in `notice`, what readers choose in `choices`.
+//! that say one thing in `notice`, what readers choose in `choices`, what search engines read in `data`.
 
 mod archive;
 mod captured;
 mod choices;
+mod data;
 mod history;
 mod notice;
 mod preferences;
@@ -24,6 +25,7 @@ use super::view::Duel;
 use super::view::Limits;
 use super::view::Opinion;
 use super::view::Side;
+use crate::domain::Timestamp;
 use crate::domain::catalogue::Contender;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Reviewer;
@@ -119,6 +121,19 @@ struct Frame<'a> {
     description: String,
     /// The page's own address; `None` for pages that are not to be found by search, like those behind a token.
     canonical: Option<String>,
+    /// Since when it stands, for what is an article.
+    published: Option<String>,
+    /// What other sites show beside a link to it.
+    picture: Option<Picture>,
+    /// What search engines read of it: JSON that can stand in a script element.
+    data: Option<String>,
+}
+
+/// A picture of a page.
+struct Picture {
+    url: String,
+    /// For whoever does not see it.
+    words: String,
 }
 
 impl<'a> Frame<'a> {
@@ -134,6 +149,9 @@ impl<'a> Frame<'a> {
             title: clean(&title),
             description: shorten(description, 160),
             canonical: None,
+            published: None,
+            picture: None,
+            data: None,
         }
     }
 
@@ -141,6 +159,10 @@ impl<'a> Frame<'a> {
     fn ends_in_name(&self) -> bool {
         !self.title.starts_with(&clean(&self.site.name))
     }
+}
+
+fn rfc3339(moment: Timestamp) -> String {
+    moment.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// The form with what stands beside it.
@@ -206,7 +228,13 @@ pub fn comparison(
         right.panel.0.label()
     );
     let path = format!("/comparisons/{}", duel.slug);
-    let frame = Frame::public(site, &path, title, &description);
+    let words = format!("{title} The panel says of {}: {}; of {}: {}.", left.name, left.panel.count(), right.name, right.panel.count());
+    let frame = Frame {
+        published: Some(rfc3339(matchup.comparison.published_at)),
+        picture: Some(Picture { url: site.link(&format!("{path}/picture.png")), words: shorten(&words, 400) }),
+        data: Some(data::of_comparison(site, matchup)),
+        ..Frame::public(site, &path, title, &description)
+    };
     let choices = [visit.choices(0, &matchup.left, &path), visit.choices(1, &matchup.right, &path)];
     Ok(Comparison { frame, choices, visit, related: duels(site, related), sign_up: FormView::new(site, form), duel }.render()?)
 }
@@ -235,9 +263,9 @@ pub fn tool(
     let review = |reviewer: &Reviewer| (*reviewer, contender.tool.review_by(*reviewer).map(|review| Opinion::new(review, Limits::PAGE)));
     let description = format!("{}: {}", side.panel.count(), side.best_for);
     let path = format!("/tools/{}", side.slug);
-    let frame = Frame::public(site, &path, format!("{}: ship or skip?", side.name), &description);
+    let title = format!("{}: ship or skip?", side.name);
     let page = ToolPage {
-        frame,
+        frame: Frame { data: Some(data::of_tool(site, contender)), ..Frame::public(site, &path, title, &description) },
         choices: visit.choices(0, contender, &path),
         history: HistoryView::new(site, history),
         reviews: Reviewer::ALL.iter().map(review).collect(),
