@@ -145,7 +145,7 @@ impl App {
         }
         let rendered = self.rendered_digest(&content)?;
         if preflight == Preflight::Heeded {
-            self.preflight(slot, &rendered).await?;
+            self.preflight(slot, DigestState::Approved, &rendered).await?;
         }
         let (now, began) = (self.now(), Instant::now());
         let variants = self.variants(&content, now).await?;
@@ -256,8 +256,15 @@ impl App {
         self.move_digest(slot, &[DigestState::Sending], DigestState::Paused, "only one that is being sent can be paused").await
     }
 
-    /// Goes on sending.
-    pub async fn resume_digest(&self, slot: Slot) -> Result<Status, Failure> {
+    /// Goes on sending, after the same look as before the first mail: what made somebody pause it may not be mended yet.
+    pub async fn resume_digest(&self, slot: Slot, preflight: Preflight) -> Result<Status, Failure> {
+        let is_paused = self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Paused);
+        if preflight == Preflight::Heeded
+            && is_paused
+            && let Some((frozen, _)) = self.storage.frozen_mail(slot.id()).await?
+        {
+            self.preflight(slot, DigestState::Paused, &frozen).await?;
+        }
         self.move_digest(slot, &[DigestState::Paused], DigestState::Sending, "only a paused one can be resumed").await
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
-//! [`inbound`], [`doctor`] with [`preflight`], [`keys`].
+//! [`inbound`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
 
 pub mod account;
 pub mod breaker;
@@ -25,6 +25,8 @@ pub mod picking;
 pub mod preflight;
 mod relay;
 pub mod spreadsheet;
+mod standing;
+mod ways_out;
 
 use std::fmt::Write as _;
 use std::io::Write as _;

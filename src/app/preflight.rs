@@ -1,7 +1,8 @@
 //! What must hold before mail goes out to all: what servers refuse or hide mail for is found here, not in ten thousand
-//! answers. `doctor` shows the same.
+//! answers. `doctor` looks at the same list.
 //!
-//! Only what is certain stops a send. DNS that does not answer, or that is cut off from the world, is a warning.
+//! Only what is certain stops a send. DNS that does not answer, or that is cut off from the world, is a warning; so is a relay
+//! that cannot be reached just now.
 
 use std::net::IpAddr;
 
@@ -12,22 +13,12 @@ use super::doctor::Level;
 use super::doctor::advice;
 use super::doctor::fault;
 use super::doctor::good;
-use crate::domain::Timestamp;
+use crate::domain::digest::DigestState;
 use crate::domain::letter::Rendered;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
-use crate::mail::Bounces;
-use crate::mail::DkimStanding;
-use crate::mail::DmarcStanding;
-use crate::mail::KeyRecord;
-use crate::mail::Spf;
-use crate::mail::Standing;
 use crate::mail::inspect;
-use crate::mail::standing;
-
-/// From so many readers on, Google, Yahoo and Microsoft ask for DMARC and refuse mail without it
-/// (support.google.com/mail/answer/81126, senders of 5,000 mails a day).
-const BULK: u64 = 5_000;
+use crate::mail::is_of_this_network;
 
 /// Whether a send begins with the look at what servers punish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,196 +30,140 @@ pub enum Preflight {
 }
 
 impl App {
-    /// Stops a send that mail servers would punish, with a sentence; warns of what could not be looked at.
+    /// Stops a send that would come to nothing, or that mail servers would punish, with a sentence; warns of the rest.
+    ///
+    /// A relay that cannot be reached now only warns: one that starts anew is back in seconds, and the breaker waits for it and
+    /// tries again for days, where a digest that was held back would miss its hour for nothing. And as long as one relay is left,
+    /// mail goes that way, which is what several are for.
     ///
     /// Nothing is looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
     /// relays in it too.
-    pub(crate) async fn preflight(&self, slot: Slot, rendered: &Rendered) -> Result<(), Failure> {
+    pub(crate) async fn preflight(&self, slot: Slot, state: DigestState, rendered: &Rendered) -> Result<(), Failure> {
         if self.transport().mailbox().is_some() || self.is_tried_out() || self.readers().await == 0 {
             return Ok(());
         }
-        let mut findings = self.examine_standing().await;
-        findings.extend([self.examine_base_url(), self.examine_sender(), self.examine_digest(slot, rendered, self.now())?]);
-        let faults = findings.iter().filter(|finding| finding.level == Level::Fault);
-        let faults: Vec<_> = faults.map(|Finding { what, words, .. }| format!("{what}: {words}")).collect();
+        let findings = self.examine_sending(slot, Some(rendered)).await;
+        let stays = |finding: &Finding| finding.level == Level::Fault && !finding.may_pass;
+        let lost = findings.iter().filter(|finding| finding.what == "transport" && stays(finding)).count();
+        let is_one_left = lost < self.relays.len();
+        let stops = |finding: &&Finding| stays(finding) && !(finding.what == "transport" && is_one_left);
+        let faults: Vec<_> = findings.iter().filter(stops).map(|Finding { what, words, .. }| format!("{what}: {words}")).collect();
         if faults.is_empty() {
-            for Finding { what, words, .. } in findings.iter().filter(|finding| finding.level == Level::Advice) {
+            for Finding { what, words, .. } in findings.iter().filter(|finding| finding.level != Level::Good) {
                 tracing::warn!(%slot, "before sending: {what}: {words}");
             }
             return Ok(());
         }
+        let anyway = if state == DigestState::Paused { format!("resume {slot}") } else { "send".into() };
         Err(Failure::because(format!(
-            "{slot} is not sent and stays approved, for mail servers would refuse it or hide it. {}. Mend that (`verdicts doctor` \
-             looks at all of it), or send it as it is with `verdicts digest send --force`.",
+            "{slot} is not sent and stays {state}, for its mails would be refused or hidden. {}. Mend that (`verdicts doctor` \
+             looks at all of it), or send it as it is with `verdicts digest {anyway} --force`.",
             faults.join("; ")
         )))
     }
 
-    /// Whether no reader's mail is meant: somebody is trying the program out.
-    fn is_tried_out(&self) -> bool {
-        is_near(self.settings.host()) && self.relays_are_near()
-    }
-
-    pub(crate) fn relays_are_near(&self) -> bool {
-        let host = |transport: &str| url::Url::parse(transport).ok().and_then(|url| url.host_str().map(String::from));
-        self.settings.mail.relays_in_force().iter().all(|relay| host(&relay.transport).is_none_or(|host| is_near(&host)))
-    }
-
-    /// Whether the sender's domain is one of those for examples, of which DNS has nothing to say, and nobody was named who has.
-    pub(crate) fn is_example(&self) -> bool {
-        self.settings.mail.resolver.is_none() && is_example(self.from.domain())
-    }
-
-    /// What DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
-    pub(crate) async fn examine_standing(&self) -> Vec<Finding> {
-        let from = self.from.domain();
-        if !from.contains('.') {
-            return Vec::new();
-        }
-        if self.is_example() {
-            return vec![advice("dns", format!("was not asked: {from} is a name for examples (RFC 2606)"))];
-        }
-        let return_path = self.return_path.with("x");
-        let found = standing(from, &return_path, self.signing.signers().records(), self.settings.mail.resolver).await;
-        let readers = self.readers().await;
-        let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
-        let mut findings = vec![judge_spf(&found.spf, bounce_domain)];
-        findings.extend(judge_dkim(&found));
-        findings.extend([judge_dmarc(&found, from, readers), judge_bounces(&found.bounces, bounce_domain)]);
-        if self.transport().mailbox().is_some() {
-            // No mail leaves yet, so nothing is wrong yet.
-            findings.iter_mut().for_each(|finding| finding.level = finding.level.min(Level::Advice));
-        }
+    /// What decides whether a digest arrives: the one list of what `doctor` and a send look at. `rendered` is left out where
+    /// there is none.
+    pub(super) async fn examine_sending(&self, slot: Slot, rendered: Option<&Rendered>) -> Vec<Finding> {
+        let (relays, standing) = tokio::join!(self.examine_relays(), self.examine_standing());
+        let mut findings: Vec<_> = rendered.map(|rendered| self.examine_digest(slot, rendered)).into_iter().chain(relays).collect();
+        findings.extend([self.examine_base_url(), self.examine_sender()]);
+        findings.extend(standing);
+        findings.push(self.examine_postal_address());
         findings
     }
 
+    /// Whether no reader's mail is meant: somebody is trying the program out.
+    fn is_tried_out(&self) -> bool {
+        is_near(self.settings.host()) && self.far_relays().is_empty()
+    }
+
+    /// The hosts of the relays that are not of this machine or its network.
+    pub(super) fn far_relays(&self) -> Vec<String> {
+        let host = |transport: &str| url::Url::parse(transport).ok().and_then(|url| url.host_str().map(|host| bare(host).to_owned()));
+        let hosts = self.settings.mail.relays_in_force().into_iter().filter_map(|relay| host(&relay.transport));
+        hosts.filter(|host| !is_near(host)).collect()
+    }
+
+    /// Whether the sender's domain is one of those for examples, of which DNS has nothing to say, and nobody was named who has.
+    pub(super) fn is_example(&self) -> bool {
+        self.settings.mail.resolver.is_none() && is_example(self.from.domain())
+    }
+
     /// How many are on the list; a database that does not answer is found elsewhere.
-    async fn readers(&self) -> u64 {
+    pub(super) async fn readers(&self) -> u64 {
         let counts = self.storage.count_subscribers().await.unwrap_or_default();
         counts.iter().filter(|(state, _)| *state == SubscriberState::Active).map(|(_, count)| count).sum()
     }
 
     /// The digest as it would go out, with the eyes of those who get it.
-    pub(crate) fn examine_digest(&self, slot: Slot, rendered: &Rendered, at: Timestamp) -> Result<Finding, Failure> {
+    fn examine_digest(&self, slot: Slot, rendered: &Rendered) -> Finding {
         let https = self.settings.site.base_url.scheme() == "https";
-        let found = inspect(&self.one_copy(slot, rendered, at)?, https);
-        Ok(if !found.faults.is_empty() {
+        let found = match self.one_copy(slot, rendered, self.now()) {
+            Ok(copy) => inspect(&copy, https),
+            Err(failure) => return fault("digest", failure.to_string()),
+        };
+        if !found.faults.is_empty() {
             fault("digest", found.faults.join("; "))
         } else if !found.advice.is_empty() {
             advice("digest", found.advice.join("; "))
         } else {
             let one_click = if https { "leaving takes one click" } else { "no one-click, for links are not https" };
             good("digest", format!("{} KB as it goes out, a text part in it, every link whole, {one_click}", found.size / 1024))
-        })
-    }
-}
-
-fn judge_spf(spf: &Spf, domain: &str) -> Finding {
-    match spf {
-        Spf::Some => good("spf", format!("{domain} names who may send for it; see that your relay is among them")),
-        Spf::Missing => advice(
-            "spf",
-            format!(
-                "{domain} has no SPF record; publish a TXT record there like \"v=spf1 include:RELAY -all\", as your relay's provider says"
-            ),
-        ),
-        Spf::Everybody => {
-            advice("spf", format!("the record of {domain} lets everybody send for it, which servers count against it; end it with -all"))
         }
-        Spf::Nobody => fault("spf", format!("the record of {domain} says that nobody sends for it (v=spf1 -all); put your relay into it")),
-        Spf::Broken(why) => fault("spf", format!("the record of {domain} is broken, and counts as a failure: {why}")),
-        Spf::Unknown(why) => advice("spf", format!("could not be looked at; {why}")),
     }
-}
 
-fn judge_dkim(found: &Standing) -> Vec<Finding> {
-    if found.dkim.is_empty() {
-        return vec![advice(
-            "dkim",
-            "mails are not signed here; unless your relay does it, make a key with `verdicts keys dkim --out FILE`",
-        )];
+    fn examine_base_url(&self) -> Finding {
+        let base = self.settings.base_url();
+        let local = matches!(self.settings.host(), "localhost" | "127.0.0.1" | "[::1]");
+        match (self.settings.site.base_url.scheme() == "https", local, self.transport().mailbox().is_some()) {
+            (true, false, _) => good("base_url", format!("links begin with {base}")),
+            (_, true, false) => fault(
+                "base_url",
+                format!("links begin with {base}, which no reader can open; set site.base_url to the public https address"),
+            ),
+            (_, true, true) => advice("base_url", format!("links begin with {base}: fine on this machine only")),
+            _ => fault("base_url", format!("{base} is not https: one-click unsubscribe (RFC 8058) needs it, and so do readers")),
+        }
     }
-    let judge = |(key, standing): &(KeyRecord, DkimStanding)| {
-        let name = &key.name;
-        let publish = "publish what `verdicts keys dkim` printed, or take the key out of mail.dkim";
-        match standing {
-            DkimStanding::Ours => good("dkim", format!("{name} has the record of our key")),
-            DkimStanding::Testing => advice("dkim", format!("{name} says t=y, so servers may treat mails as unsigned; take that out")),
-            DkimStanding::Missing => {
-                fault("dkim", format!("{name} has no TXT record, so no signature holds; {publish} (expected: {})", key.value))
+
+    fn examine_sender(&self) -> Finding {
+        let host = self.message_id_host();
+        if self.is_example() && self.transport().mailbox().is_none() {
+            let words = format!("mail.from is {}, a name for examples; set it to an address of your domain", self.from.address());
+            return if self.far_relays().is_empty() { advice("sender", words) } else { fault("sender", words) };
+        }
+        match (host.contains('.'), self.transport().mailbox().is_some()) {
+            (true, _) => good("sender", format!("mail comes from {}", self.from.address())),
+            (false, true) => {
+                advice("sender", format!("mail comes from {}; set mail.from to an address of your domain", self.from.address()))
             }
-            DkimStanding::Revoked => fault("dkim", format!("{name} takes the key back (an empty p=), so no signature holds; {publish}")),
-            DkimStanding::Others => {
-                fault("dkim", format!("{name} has the record of another key, so no signature holds; {publish} (expected: {})", key.value))
-            }
-            DkimStanding::Broken(why) => fault("dkim", format!("the record at {name} cannot be used: {why}")),
-            DkimStanding::Unknown(why) => advice("dkim", format!("{name} could not be looked at; {why}")),
+            (false, false) => fault(
+                "sender",
+                format!("mail.from is {}, which no server accepts; set it to an address of your domain", self.from.address()),
+            ),
         }
-    };
-    found.dkim.iter().map(judge).collect()
-}
-
-fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
-    match &found.dmarc {
-        DmarcStanding::Found { domain, policy, dkim_aligned, spf_aligned } => match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
-            (true, _, _) => good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}")),
-            (false, true, _) => advice(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and only the return path stands for {from}: mails that are forwarded fail; sign with a key of {from}"
-                ),
-            ),
-            // The relay may sign for the domain, and this cannot be seen from here.
-            (false, false, true) => advice(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and neither a key here nor the return path stands for {from}: see that your relay signs for it"
-                ),
-            ),
-            (false, false, false) => fault(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and neither a key in mail.dkim nor mail.return_path stands for {from}: each mail fails; make a key for {from}"
-                ),
-            ),
-        },
-        DmarcStanding::Missing if readers >= BULK => fault(
-            "dmarc",
-            format!(
-                "{from} has no record, and Google, Yahoo and Microsoft refuse mail to {readers} readers without; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least"
-            ),
-        ),
-        DmarcStanding::Missing => advice(
-            "dmarc",
-            format!(
-                "{from} has no record; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least, from {BULK} readers on it is asked for"
-            ),
-        ),
-        DmarcStanding::Broken(why) => advice("dmarc", format!("the record does not count: {why}")),
-        DmarcStanding::Unknown(why) => advice("dmarc", format!("could not be looked at; {why}")),
     }
-}
 
-fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
-    let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
-    match bounces {
-        Bounces::Somewhere => good("return_path", format!("{domain} has mail servers for what bounces")),
-        Bounces::Address => {
-            advice("return_path", format!("{domain} has no mail server in DNS (MX), only an address; some servers want the first"))
+    fn examine_postal_address(&self) -> Finding {
+        match &self.settings.mail.postal_address {
+            Some(_) => good("postal_address", "is printed in every digest"),
+            None => advice("postal_address", "is not set; many countries ask newsletters for one (mail.postal_address)"),
         }
-        Bounces::Refused => fault("return_path", format!("{domain} says that it takes no mail (an MX of \".\"); {nowhere}")),
-        Bounces::Nowhere => fault("return_path", format!("{domain} has neither a mail server nor an address in DNS; {nowhere}")),
-        Bounces::Unknown(why) => advice("return_path", format!("could not be looked at; {why}")),
     }
 }
 
 /// Whether a host is this machine or one of its network: an address of theirs, or a name that no other network knows.
 pub(super) fn is_near(host: &str) -> bool {
-    match host.trim_start_matches('[').trim_end_matches(']').parse() {
-        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    match bare(host).parse::<IpAddr>() {
+        Ok(address) => is_of_this_network(address),
         Err(_) => !host.contains('.') || ends_in(host, &["localhost", "local", "internal", "lan", "home.arpa", "test"]),
     }
+}
+
+/// Without the brackets of an IPv6 address in a URL.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// RFC 2606, RFC 6761.

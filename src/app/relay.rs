@@ -38,6 +38,8 @@ struct State {
     window: Window,
     /// The day for which nothing is left of its allowance.
     spent: Option<i64>,
+    /// What was found wrong with it, and when.
+    fault: Option<(Timestamp, String)>,
 }
 
 impl Relay {
@@ -51,7 +53,7 @@ impl Relay {
             breaker: Breaker::default(),
             per_day: settings.per_day,
             warm_up: settings.warm_up,
-            state: Mutex::new(State { window: Window::new(settings.connections), spent: None }),
+            state: Mutex::new(State { window: Window::new(settings.connections), spent: None, fault: None }),
         }
     }
 
@@ -100,6 +102,16 @@ impl Relay {
     /// Whether it takes no more today.
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.state().spent == Some(day_of(now))
+    }
+
+    /// What was found wrong with it after `since`.
+    pub fn known_fault(&self, since: Timestamp) -> Option<String> {
+        self.state().fault.as_ref().filter(|(at, _)| *at > since).map(|(_, words)| words.clone())
+    }
+
+    /// Something is wrong with it that stays so until somebody mends it.
+    pub fn note_fault(&self, words: String, now: Timestamp) {
+        self.state().fault = Some((now, words));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -86,6 +86,9 @@ pub enum DigestCommand {
     Resume {
         #[arg(value_parser = parse_digest)]
         id: Slot,
+        /// Even where the look before it finds what mail servers refuse or hide mail for
+        #[arg(long)]
+        force: bool,
     },
     /// Give a digest up: what has not gone out never will
     Cancel {
@@ -114,19 +117,22 @@ impl DigestCommand {
                 output.print(&json!({ "to": to.as_str(), "reply": reply }), || format!("A test copy went to {to}.\n"))?;
             }
             Self::Send { at: given, to: None, force } => {
-                let preflight = if force { Preflight::Forced } else { Preflight::Heeded };
-                return send(&app, at(given), preflight, output).await;
+                return send(&app, at(given), preflight(force), output).await;
             }
             Self::List => list(&app, output).await?,
             Self::Show { id } => show(&app.status(id).await?, output)?,
             Self::Approve { id } => show(&app.approve_digest(id).await?, output)?,
             Self::Pause { id } => show(&app.pause_digest(id).await?, output)?,
-            Self::Resume { id } => show(&app.resume_digest(id).await?, output)?,
+            Self::Resume { id, force } => show(&app.resume_digest(id, preflight(force)).await?, output)?,
             Self::Cancel { id } => show(&app.cancel_digest(id).await?, output)?,
             Self::Audit { id } => return audit(&app, id, output).await,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn preflight(force: bool) -> Preflight {
+    if force { Preflight::Forced } else { Preflight::Heeded }
 }
 
 async fn pick(app: &App, at: Timestamp, output: Output) -> Result<(), Failure> {

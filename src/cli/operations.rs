@@ -21,7 +21,7 @@ pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure>
 pub async fn doctor(app: Result<Arc<App>, Failure>, output: Output) -> Result<ExitCode, Failure> {
     let findings = match app {
         Ok(app) => app.examine().await,
-        Err(failure) => vec![Finding { what: "start", level: Level::Fault, words: failure.to_string() }],
+        Err(failure) => vec![Finding::new("start", Level::Fault, failure.to_string())],
     };
     let healthy = findings.iter().all(|finding| finding.level != Level::Fault);
     output.print(&serde_json::json!({ "healthy": healthy, "findings": findings }), || {

@@ -1,5 +1,6 @@
 //! DNS, asked for what it says of us. An answer that nobody gave is no answer: only what is certain may hold a mail back.
 
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -72,15 +73,16 @@ impl Dns {
         .await
     }
 
-    /// Whether a name has an address of either kind.
-    pub(super) async fn has_address(&self, name: &str) -> Answer<()> {
-        let v4 = self.ask(name, RecordType::A, |data| matches!(data, RData::A(_)).then_some(())).await;
-        if matches!(v4, Answer::Found(_)) {
-            return Answer::Found(());
-        }
-        let v6 = self.ask(name, RecordType::AAAA, |data| matches!(data, RData::AAAA(_)).then_some(())).await;
-        match (v4, v6) {
-            (_, Answer::Found(_)) => Answer::Found(()),
+    /// The addresses of a name, of both kinds; never none.
+    pub(super) async fn addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
+        let read = |data: &RData| match data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
+            _ => None,
+        };
+        match tokio::join!(self.ask(name, RecordType::A, read), self.ask(name, RecordType::AAAA, read)) {
+            (Answer::Found(v4), Answer::Found(v6)) => Answer::Found([v4, v6].concat()),
+            (Answer::Found(found), _) | (_, Answer::Found(found)) => Answer::Found(found),
             (Answer::Unknown(why), _) | (_, Answer::Unknown(why)) => Answer::Unknown(why),
             _ => Answer::Absent,
         }

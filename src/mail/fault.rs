@@ -21,6 +21,7 @@ enum Kind {
     Tls,
     Login,
     Refused,
+    Later,
     Throttled,
 }
 
@@ -46,7 +47,11 @@ impl ConnectFault {
 
     pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
         let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
-        let kind = if is_throttle(code, None, text) { Kind::Throttled } else { Kind::Refused };
+        let kind = match code {
+            _ if is_throttle(code, None, text) => Kind::Throttled,
+            400..=499 => Kind::Later,
+            _ => Kind::Refused,
+        };
         Self { outcome_words: words, kind }
     }
 
@@ -68,6 +73,12 @@ impl ConnectFault {
     /// The server has enough connections, or mail, of us for now.
     pub fn is_throttle(&self) -> bool {
         self.kind == Kind::Throttled
+    }
+
+    /// Whether it may be over by itself: a server that starts anew, a network that is down, one that asks for patience. What
+    /// is wrong with our name, login or demands stays wrong.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.kind, Kind::Network | Kind::Later | Kind::Throttled)
     }
 
     /// What it means for a mail that waited for the connection.

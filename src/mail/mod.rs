@@ -64,6 +64,8 @@ pub use standing::DkimStanding;
 pub use standing::DmarcStanding;
 pub use standing::Spf;
 pub use standing::Standing;
+pub use standing::Unnamed;
+pub use standing::is_of_this_network;
 pub use standing::standing;
 pub use transport::Connection;
 pub use transport::InvalidTransport;

@@ -16,6 +16,9 @@ use super::dkim::KeyRecord;
 use super::dns::Answer;
 use super::dns::Dns;
 
+/// So many addresses of a relay are looked at.
+const ADDRESSES: usize = 8;
+
 /// What DNS says of a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -32,8 +35,8 @@ pub struct Standing {
 /// SPF (RFC 7208).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spf {
-    /// A record that names some.
-    Some,
+    /// A record that names some. Of our relays: the hosts whose addresses it names, and the addresses that it does not.
+    Some { named: Vec<String>, unnamed: Vec<Unnamed> },
     /// One that names everybody (`+all`).
     Everybody,
     /// One that names nobody (`v=spf1 -all`).
@@ -44,6 +47,15 @@ pub enum Spf {
     Broken(String),
     /// DNS does not say.
     Unknown(String),
+}
+
+/// An address of a relay that an SPF record does not name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unnamed {
+    /// The relay's host, as the settings name it.
+    pub host: String,
+    /// One of its addresses.
+    pub address: IpAddr,
 }
 
 /// A DKIM record against our key (RFC 6376 3.6.1).
@@ -102,9 +114,9 @@ pub enum Bounces {
     Unknown(String),
 }
 
-/// Looks up how a sender stands: the domain of `From`, the return path, our keys. `server` is asked, or those of this
-/// machine. Takes some seconds at most, also where nobody answers.
-pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, server: Option<SocketAddr>) -> Standing {
+/// Looks up how a sender stands: the domain of `From`, the return path, our keys, the hosts of our relays. `server` is asked,
+/// or those of this machine. Takes some seconds at most, also where nobody answers.
+pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, relays: &[String], server: Option<SocketAddr>) -> Standing {
     let bounce_domain = return_path.rsplit_once('@').map_or(return_path, |(_, domain)| domain);
     let unknown = |why: String, keys: Vec<KeyRecord>| Standing {
         spf: Spf::Unknown(why.clone()),
@@ -128,7 +140,7 @@ pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, serve
     };
     // All at once: one name server that is silent costs its patience once.
     let looked_up: Vec<_> = keys.into_iter().map(look_up).collect();
-    let (spf, bounces) = tokio::join!(spf(&dns, bounce_domain, return_path), bounces(&dns, bounce_domain));
+    let (spf, bounces) = tokio::join!(spf(&dns, bounce_domain, return_path, relays), bounces(&dns, bounce_domain));
     let mut dkim = Vec::new();
     for key in looked_up {
         dkim.extend(key.await.ok());
@@ -137,7 +149,7 @@ pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, serve
     Standing { spf, dkim, dmarc, bounces }
 }
 
-async fn spf(dns: &Dns, domain: &str, return_path: &str) -> Spf {
+async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> Spf {
     let texts = match dns.texts(domain).await {
         Answer::Found(texts) => texts,
         Answer::Absent => return Spf::Missing,
@@ -161,15 +173,57 @@ async fn spf(dns: &Dns, domain: &str, return_path: &str) -> Spf {
     }
     // A stranger's address, so that each term is looked at to the end.
     let stranger = IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1));
-    let question = SpfParameters::verify_mail_from(stranger, domain, domain, return_path);
-    match dns.authenticator().verify_spf(Parameters::new(question)).await.result() {
+    match spf_result(dns, stranger, domain, return_path).await {
         SpfResult::Pass => Spf::Everybody,
-        SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => Spf::Some,
+        SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
+            let (named, unnamed) = sort_relays(dns, domain, return_path, relays).await;
+            Spf::Some { named, unnamed }
+        }
         SpfResult::None => Spf::Missing,
         SpfResult::TempError => Spf::Unknown(format!("DNS did not answer to all that the SPF record of {domain} asks for")),
         SpfResult::PermError => {
             Spf::Broken("a term in it cannot be read, it includes a record that is not there, or takes more than ten look-ups".into())
         }
+    }
+}
+
+async fn spf_result(dns: &Dns, address: IpAddr, domain: &str, return_path: &str) -> SpfResult {
+    let question = SpfParameters::verify_mail_from(address, domain, domain, return_path);
+    dns.authenticator().verify_spf(Parameters::new(question)).await.result()
+}
+
+/// Which relays the record names, and which of their addresses it does not. What DNS does not say, and what only this network
+/// knows (the world sees another address then), is neither.
+async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> (Vec<String>, Vec<Unnamed>) {
+    let (mut named, mut unnamed) = (Vec::new(), Vec::new());
+    for host in relays {
+        let addresses = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => match dns.addresses(host).await {
+                Answer::Found(addresses) => addresses,
+                Answer::Absent | Answer::Unknown(_) => continue,
+            },
+        };
+        let (mut passes, known) = (false, unnamed.len());
+        for address in addresses.into_iter().filter(|address| !is_of_this_network(*address)).take(ADDRESSES) {
+            match spf_result(dns, address, domain, return_path).await {
+                SpfResult::Pass => passes = true,
+                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => unnamed.push(Unnamed { host: host.clone(), address }),
+                SpfResult::None | SpfResult::TempError | SpfResult::PermError => {}
+            }
+        }
+        if passes && unnamed.len() == known {
+            named.push(host.clone());
+        }
+    }
+    (named, unnamed)
+}
+
+/// Whether an address means this machine or one of its network.
+pub fn is_of_this_network(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 
@@ -260,8 +314,8 @@ async fn bounces(dns: &Dns, domain: &str) -> Bounces {
         Answer::Found(servers) if servers.iter().all(String::is_empty) => Bounces::Refused,
         Answer::Found(_) => Bounces::Somewhere,
         Answer::Unknown(why) => Bounces::Unknown(why),
-        Answer::Absent => match dns.has_address(domain).await {
-            Answer::Found(()) => Bounces::Address,
+        Answer::Absent => match dns.addresses(domain).await {
+            Answer::Found(_) => Bounces::Address,
             Answer::Absent => Bounces::Nowhere,
             Answer::Unknown(why) => Bounces::Unknown(why),
         },

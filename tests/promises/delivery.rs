@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use verdicts::app::deliver::Ending;
 use verdicts::app::digests::Sent;
+use verdicts::app::preflight::Preflight;
 use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
@@ -223,7 +224,7 @@ on_both! {
         assert_eq!((status.digest.state, status.tally.sending, status.tally.sent as usize), (DigestState::Paused, 0, paused_at));
         house.deliver_while("some looks of the sender", async || { tokio::time::sleep(Duration::from_millis(300)).await; true }).await;
         assert_eq!(sink.mails(), paused_at, "paused is paused");
-        house.app.resume_digest(slot).await.expect("resumed");
+        house.app.resume_digest(slot, Preflight::Heeded).await.expect("resumed");
         assert_eq!(ending(&house.send_digest().await), Ending::Final);
         assert_eq!(sink.mails(), 300);
     }

@@ -23,3 +23,4 @@ mod signing;
 mod standing;
 mod support;
 mod votes;
+mod ways_out;

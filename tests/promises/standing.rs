@@ -19,22 +19,22 @@ use crate::support::dns::NameServer;
 use crate::support::house::START;
 use crate::support::on_both;
 
-const AT: &str = "2026-11-24T08:00:00Z";
-const DOMAIN: &str = "verdicts.example";
+pub const AT: &str = "2026-11-24T08:00:00Z";
+pub const DOMAIN: &str = "verdicts.example";
 
 /// A program that would really send, its name server, and its relay.
-struct Sender {
+pub struct Sender {
     _place: Place,
-    program: Program,
-    dns: NameServer,
-    relay: SmtpSink,
+    pub program: Program,
+    pub dns: NameServer,
+    pub relay: SmtpSink,
     /// Where the record of its key stands, and what it should say.
-    record: (String, String),
+    pub record: (String, String),
 }
 
 impl Sender {
     /// One whose DNS is as it should be, with a digest to send and somebody to send it to.
-    async fn ready(place: Place) -> Self {
+    pub async fn ready(place: Place) -> Self {
         let (dns, relay) = (NameServer::start().await, SmtpSink::start(Script::accept_all()).await);
         let program = Program::set_up(&place);
         let made = program.run(&["--json", "keys", "dkim", "--out", "key.pem", "--domain", DOMAIN, "--selector", "s1"]).good().json();
@@ -56,23 +56,23 @@ impl Sender {
         Self { _place: place, program, dns, relay, record: (text("name"), text("value")) }
     }
 
-    fn with(self, name: &str, value: &str) -> Self {
+    pub fn with(self, name: &str, value: &str) -> Self {
         Self { program: self.program.with(name, value), ..self }
     }
 
-    fn doctor_says(&self, what: &str, level: &str, words: &[&str]) {
+    pub fn doctor_says(&self, what: &str, level: &str, words: &[&str]) {
         doctor_says(&self.program, what, level, words);
     }
 
     /// Whether the digest was stopped with that word, and nothing went out.
-    fn is_stopped(&self, word: &str) {
+    pub fn is_stopped(&self, word: &str) {
         let said = self.program.run(&["digest", "send", "--at", AT]).refused(&["is not sent", "--force", word]);
         assert_eq!(self.relay.mails(), 0, "{said}");
         let shown = self.program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
         assert_eq!((&shown["state"], &shown["recipients"]), (&"approved".into(), &0.into()));
     }
 
-    fn is_sent(&self) -> String {
+    pub fn is_sent(&self) -> String {
         let said = self.program.run(&["--json", "digest", "send", "--at", AT]).good();
         assert_eq!((said.json()["state"].as_str(), self.relay.mails()), (Some("sent"), 1), "{said:?}");
         said.err
@@ -80,7 +80,7 @@ impl Sender {
 }
 
 /// What `doctor` says of that: level and words.
-fn finding(program: &Program, what: &str) -> (String, String) {
+pub fn finding(program: &Program, what: &str) -> (String, String) {
     let said = program.run(&["--json", "doctor"]).json();
     let findings = said["findings"].as_array().expect("a list");
     let found = findings.iter().find(|finding| finding["what"] == what).unwrap_or_else(|| panic!("{what} in {said}"));
@@ -88,7 +88,7 @@ fn finding(program: &Program, what: &str) -> (String, String) {
     (text("level"), text("words"))
 }
 
-fn doctor_says(program: &Program, what: &str, level: &str, words: &[&str]) {
+pub fn doctor_says(program: &Program, what: &str, level: &str, words: &[&str]) {
     let (found, said) = finding(program, what);
     assert!(found == level && words.iter().all(|word| said.contains(word)), "{what} is {found}: {said}");
 }
@@ -305,20 +305,6 @@ async fn without_dmarc_a_long_list_is_not_sent_to() {
     sender.program.run(&["subscribers", "import", "more.csv", "--consent", "x", "--confirmed"]).good();
     sender.doctor_says("dmarc", "fault", &["5001 readers", "v=DMARC1"]);
     sender.is_stopped("_dmarc.verdicts.example");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn doctor_tries_tls_and_login_of_the_relay() {
-    let sender = Sender::ready(Place::sqlite()).await;
-    let relay = SmtpSink::start(Script::accept_all().offers_starttls().requires_login("news", "hunter2")).await;
-    let through = |url: &str| sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", url);
-    doctor_says(&through(&relay.url_as("news", "hunter2")), "transport", "fault", &["certificate"]);
-    let trusted = format!("{}&tls_ca=ca.pem", relay.url_as("news", "hunter2"));
-    let certificate = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, relay.certificate().expect("a certificate"));
-    sender.program.write("ca.pem", format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"));
-    doctor_says(&through(&trusted), "transport", "good", &["STARTTLS, verified"]);
-    doctor_says(&through(&trusted.replace("hunter2", "wrong")), "transport", "fault", &["535"]);
-    doctor_says(&through(&sender.relay.url().replace("tls=none", "tls=required")), "transport", "fault", &["STARTTLS"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

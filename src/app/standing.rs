@@ -1,0 +1,160 @@
+//! What DNS says of the sender, judged: SPF, DKIM, DMARC, and where bounces go.
+
+use super::App;
+use super::doctor::Finding;
+use super::doctor::Level;
+use super::doctor::advice;
+use super::doctor::fault;
+use super::doctor::good;
+use crate::mail::Bounces;
+use crate::mail::DkimStanding;
+use crate::mail::DmarcStanding;
+use crate::mail::KeyRecord;
+use crate::mail::Spf;
+use crate::mail::Standing;
+use crate::mail::Unnamed;
+use crate::mail::standing;
+
+/// From so many readers on, Google, Yahoo and Microsoft ask for DMARC and refuse mail without it
+/// (support.google.com/mail/answer/81126, senders of 5,000 mails a day).
+const BULK: u64 = 5_000;
+
+impl App {
+    /// What DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
+    pub(super) async fn examine_standing(&self) -> Vec<Finding> {
+        let from = self.from.domain();
+        if !from.contains('.') {
+            return Vec::new();
+        }
+        if self.is_example() {
+            return vec![advice("dns", format!("was not asked: {from} is a name for examples (RFC 2606)"))];
+        }
+        let return_path = self.return_path.with("x");
+        let found = standing(from, &return_path, self.signing.signers().records(), &self.far_relays(), self.settings.mail.resolver).await;
+        let readers = self.readers().await;
+        let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
+        let mut findings = vec![judge_spf(&found.spf, bounce_domain)];
+        findings.extend(judge_dkim(&found));
+        findings.extend([judge_dmarc(&found, from, readers), judge_bounces(&found.bounces, bounce_domain)]);
+        if self.transport().mailbox().is_some() {
+            // No mail leaves yet, so nothing is wrong yet.
+            findings.iter_mut().for_each(|finding| finding.level = finding.level.min(Level::Advice));
+        }
+        findings
+    }
+}
+
+fn judge_spf(spf: &Spf, domain: &str) -> Finding {
+    match spf {
+        Spf::Some { named, unnamed } if unnamed.is_empty() => {
+            let relays =
+                if named.is_empty() { "see that your relay is among them".into() } else { format!("{} among them", named.join(", ")) };
+            good("spf", format!("{domain} names who may send for it; {relays}"))
+        }
+        // A relay may hand mail on to other machines, which cannot be known from here: this stops nothing.
+        Spf::Some { unnamed, .. } => {
+            let each = |words: fn(&Unnamed) -> String| unnamed.iter().map(words).collect::<Vec<_>>();
+            advice(
+                "spf",
+                format!(
+                    "the record of {domain} does not name {}: if mail leaves from there, put {} into it; if your relay hands it on to other machines, put in the include that its provider names",
+                    each(|relay| format!("{} ({})", relay.host, relay.address)).join(", "),
+                    each(|relay| format!("{}:{}", if relay.address.is_ipv4() { "ip4" } else { "ip6" }, relay.address)).join(" ")
+                ),
+            )
+        }
+        Spf::Missing => advice(
+            "spf",
+            format!(
+                "{domain} has no SPF record; publish a TXT record there like \"v=spf1 include:RELAY -all\", as your relay's provider says"
+            ),
+        ),
+        Spf::Everybody => {
+            advice("spf", format!("the record of {domain} lets everybody send for it, which servers count against it; end it with -all"))
+        }
+        Spf::Nobody => fault("spf", format!("the record of {domain} says that nobody sends for it (v=spf1 -all); put your relay into it")),
+        Spf::Broken(why) => fault("spf", format!("the record of {domain} is broken, and counts as a failure: {why}")),
+        Spf::Unknown(why) => advice("spf", format!("could not be looked at; {why}")),
+    }
+}
+
+fn judge_dkim(found: &Standing) -> Vec<Finding> {
+    if found.dkim.is_empty() {
+        return vec![advice(
+            "dkim",
+            "mails are not signed here; unless your relay does it, make a key with `verdicts keys dkim --out FILE`",
+        )];
+    }
+    let judge = |(key, standing): &(KeyRecord, DkimStanding)| {
+        let name = &key.name;
+        let publish = "publish what `verdicts keys dkim` printed, or take the key out of mail.dkim";
+        match standing {
+            DkimStanding::Ours => good("dkim", format!("{name} has the record of our key")),
+            DkimStanding::Testing => advice("dkim", format!("{name} says t=y, so servers may treat mails as unsigned; take that out")),
+            DkimStanding::Missing => {
+                fault("dkim", format!("{name} has no TXT record, so no signature holds; {publish} (expected: {})", key.value))
+            }
+            DkimStanding::Revoked => fault("dkim", format!("{name} takes the key back (an empty p=), so no signature holds; {publish}")),
+            DkimStanding::Others => {
+                fault("dkim", format!("{name} has the record of another key, so no signature holds; {publish} (expected: {})", key.value))
+            }
+            DkimStanding::Broken(why) => fault("dkim", format!("the record at {name} cannot be used: {why}")),
+            DkimStanding::Unknown(why) => advice("dkim", format!("{name} could not be looked at; {why}")),
+        }
+    };
+    found.dkim.iter().map(judge).collect()
+}
+
+fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
+    match &found.dmarc {
+        DmarcStanding::Found { domain, policy, dkim_aligned, spf_aligned } => match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
+            (true, _, _) => good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}")),
+            (false, true, _) => advice(
+                "dmarc",
+                format!(
+                    "{domain} asks for {policy}, and only the return path stands for {from}: mails that are forwarded fail; sign with a key of {from}"
+                ),
+            ),
+            // The relay may sign for the domain, and this cannot be seen from here.
+            (false, false, true) => advice(
+                "dmarc",
+                format!(
+                    "{domain} asks for {policy}, and neither a key here nor the return path stands for {from}: see that your relay signs for it"
+                ),
+            ),
+            (false, false, false) => fault(
+                "dmarc",
+                format!(
+                    "{domain} asks for {policy}, and neither a key in mail.dkim nor mail.return_path stands for {from}: each mail fails; make a key for {from}"
+                ),
+            ),
+        },
+        DmarcStanding::Missing if readers >= BULK => fault(
+            "dmarc",
+            format!(
+                "{from} has no record, and Google, Yahoo and Microsoft refuse mail to {readers} readers without; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least"
+            ),
+        ),
+        DmarcStanding::Missing => advice(
+            "dmarc",
+            format!(
+                "{from} has no record; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least, from {BULK} readers on it is asked for"
+            ),
+        ),
+        DmarcStanding::Broken(why) => advice("dmarc", format!("the record does not count: {why}")),
+        DmarcStanding::Unknown(why) => advice("dmarc", format!("could not be looked at; {why}")),
+    }
+}
+
+fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
+    let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
+    match bounces {
+        Bounces::Somewhere => good("return_path", format!("{domain} has mail servers for what bounces")),
+        Bounces::Address => {
+            advice("return_path", format!("{domain} has no mail server in DNS (MX), only an address; some servers want the first"))
+        }
+        Bounces::Refused => fault("return_path", format!("{domain} says that it takes no mail (an MX of \".\"); {nowhere}")),
+        Bounces::Nowhere => fault("return_path", format!("{domain} has neither a mail server nor an address in DNS; {nowhere}")),
+        Bounces::Unknown(why) => advice("return_path", format!("could not be looked at; {why}")),
+    }
+}

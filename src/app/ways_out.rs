@@ -1,0 +1,110 @@
+//! The relays, tried: whether each answers, takes our login, and keeps mail from strangers' eyes.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::timeout;
+
+use super::App;
+use super::doctor::Finding;
+use super::doctor::Level;
+use super::doctor::advice;
+use super::doctor::fault;
+use super::doctor::good;
+use super::preflight::is_near;
+use super::relay::Relay;
+use crate::domain::Timestamp;
+use crate::mail::Fence;
+use crate::mail::Limits;
+use crate::mail::Timeouts;
+use crate::mail::Transport;
+
+/// How long one look at a relay may take, all its steps together: the longest that a send waits for it.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// What is wrong with a relay for sure is looked at again after so long: the schedule asks each minute, and a login that is
+/// refused each minute locks the account.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
+
+impl App {
+    /// Tries each relay, all at once; one finding for each under `transport`, and advice.
+    pub(super) async fn examine_relays(&self) -> Vec<Finding> {
+        let settings = self.settings.mail.relays_in_force();
+        let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::Relay)| {
+            let (relay, encrypted, now) = (relay.clone(), self.encrypted(&settings.transport), self.now());
+            tokio::spawn(async move {
+                let found = examine(&relay, now).await;
+                let advice = match encrypted {
+                    Some(encrypted) if found.level == Level::Good => examine_encryption(&encrypted).await,
+                    _ => None,
+                };
+                [Some(found), advice]
+            })
+        };
+        let looks: Vec<_> = self.relays.iter().zip(&settings).map(look).collect();
+        let mut findings = Vec::new();
+        for look in looks {
+            findings.extend(look.await.into_iter().flatten().flatten());
+        }
+        findings
+    }
+
+    /// The relay with a demand for TLS and without a login, where mail goes over a line that others can read and no such demand
+    /// is made.
+    fn encrypted(&self, transport: &str) -> Option<Transport> {
+        let mut url = url::Url::parse(transport).ok()?;
+        let demands = |url: &url::Url| url.query_pairs().any(|(key, value)| key == "tls" && value == "required" || key == "tls_ca");
+        if url.scheme() != "smtp" || demands(&url) || url.host_str().is_none_or(is_near) {
+            return None;
+        }
+        let port = url.port().unwrap_or(25);
+        url.query_pairs_mut().clear().append_pair("tls", "required");
+        // Without a port of its own it would be another one.
+        url.set_port(Some(port)).ok()?;
+        url.set_password(None).ok()?;
+        url.set_username("").ok()?;
+        let timeouts = Timeouts { connect: LONGEST_LOOK, command: LONGEST_LOOK, data: LONGEST_LOOK, finish: LONGEST_LOOK };
+        let hello = self.settings.mail.hello.as_deref().unwrap_or_else(|| self.settings.host());
+        Transport::parse(url.as_str(), hello, timeouts, Limits { mails: 1, idle: LONGEST_LOOK }).ok()
+    }
+}
+
+async fn examine(relay: &Relay, now: Timestamp) -> Finding {
+    let described = relay.transport.describe();
+    if relay.transport.mailbox().is_some() {
+        return advice(
+            "transport",
+            format!("{described}: mails stay on this machine; set mail.transport to an SMTP server to really send"),
+        );
+    }
+    if let Some(words) = relay.known_fault(now - LOOK_AGAIN) {
+        return fault("transport", words);
+    }
+    match timeout(LONGEST_LOOK, relay.transport.connect(Fence::open())).await {
+        Ok(Ok(connection)) => {
+            connection.close().await;
+            good("transport", format!("{described} answers"))
+        }
+        Ok(Err(problem)) => {
+            if !problem.may_pass() {
+                relay.note_fault(problem.to_string(), now);
+            }
+            Finding { may_pass: problem.may_pass(), ..fault("transport", problem.to_string()) }
+        }
+        Err(_) => {
+            let words = format!("{described} was not ready for mail within {LONGEST_LOOK:?}; check mail.transport");
+            Finding { may_pass: true, ..fault("transport", words) }
+        }
+    }
+}
+
+/// Whether the demand for TLS could be made.
+async fn examine_encryption(encrypted: &Transport) -> Option<Finding> {
+    match timeout(LONGEST_LOOK, encrypted.connect(Fence::open())).await.ok()? {
+        Ok(connection) => {
+            connection.close().await;
+            Some(advice("tls", "the server offers STARTTLS with a certificate that is trusted, and it is not asked for: set tls=required"))
+        }
+        Err(problem) if problem.is_tls() => Some(advice("tls", format!("mails may be read on their way to the server: {problem}"))),
+        Err(_) => None,
+    }
+}
