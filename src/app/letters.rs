@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::App;
 use super::Failure;
+use super::account;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
@@ -77,7 +78,7 @@ impl App {
             Name::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
             Name::Welcome => Ready { letter: self.by_hand(&email::welcome(&self.site)?), date: None },
             Name::Already => Ready { letter: self.by_hand(&email::already(&self.site)?), date: None },
-            Name::Notice(notice) => Ready { letter: self.by_hand(&email::notice(&self.site, notice)?), date: None },
+            Name::Notice(notice) => Ready { letter: self.by_hand(&self.notice(notice)?), date: None },
             Name::Digest(id, variant) => {
                 let frozen = match variant {
                     Some(number) => self.storage.frozen_variant(id, number).await?,
@@ -139,6 +140,15 @@ impl App {
     fn confirmation_letter(&self) -> Result<Letter, Failure> {
         let within = in_words(self.settings.signup.confirm_within);
         Ok(self.by_hand(&email::confirmation(&self.site, &within)?))
+    }
+
+    fn notice(&self, notice: Notice) -> Result<Rendered, Failure> {
+        let good_for = |life: chrono::TimeDelta| in_words(life.to_std().unwrap_or_default());
+        Ok(match notice {
+            Notice::Account => email::account(&self.site, &good_for(account::LINK))?,
+            Notice::Move => email::new_address(&self.site, &good_for(account::MOVE))?,
+            Notice::Moved => email::old_address(&self.site)?,
+        })
     }
 
     /// A mail to one person who asked for it.

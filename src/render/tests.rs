@@ -12,7 +12,6 @@ use super::text;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Verdict;
-use crate::domain::delivery::Notice;
 use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
@@ -273,8 +272,8 @@ fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
 fn a_mail_about_a_subscription_has_one_button_whose_address_stands_in_plain_sight() {
     let mails = [
         ("https://verdicts.example/confirm/", email::confirmation(&site(), "3 days").expect("a mail"), false),
-        ("https://verdicts.example/account/", email::notice(&site(), Notice::Account).expect("a mail"), false),
-        ("https://verdicts.example/move/", email::notice(&site(), Notice::Move).expect("a mail"), false),
+        ("https://verdicts.example/account/", email::account(&site(), "1 hour").expect("a mail"), false),
+        ("https://verdicts.example/move/", email::new_address(&site(), "2 days").expect("a mail"), false),
         ("https://verdicts.example/digests", email::welcome(&site()).expect("a mail"), true),
         ("https://verdicts.example/digests", email::already(&site()).expect("a mail"), true),
     ];

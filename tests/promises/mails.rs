@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use verdicts::config::Settings;
+
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Script;
@@ -11,16 +13,14 @@ use crate::support::SmtpSink;
 
 /// Holds a mail against `tests/snapshots/{name}.eml`, with what differs from run to run masked.
 fn matches_snapshot(name: &str, mail: &[u8]) {
-    let mut text = String::from_utf8(mail.to_vec()).expect("7 bit").replace("\r\n", "\n");
-    text = masked(&text);
+    let text = String::from_utf8(mail.to_vec()).expect("7 bit").replace("\r\n", "\n");
+    let text = unnumbered(&masked(&text));
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.eml"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(&path, &text).expect("written");
     }
     let expected = std::fs::read_to_string(&path).expect("a snapshot; UPDATE_SNAPSHOTS=1 makes it");
-    let text = unnumbered(&text);
-    let expected = unnumbered(&expected);
     if text != expected {
         let difference = similar::TextDiff::from_lines(&expected, &text).unified_diff().context_radius(2).to_string();
         panic!("{name} is not what it was:\n{difference}");
@@ -51,21 +51,47 @@ fn unnumbered(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_confirmation_and_a_digest_are_what_they_were() {
+const SITE: &str = "https://verdicts.example";
+
+/// A relay, and a house that sends through it, with all that a mail can say of its sender.
+async fn house_with_a_relay(adapt: impl FnOnce(&mut Settings)) -> (House, SmtpSink) {
     let sink = SmtpSink::start(Script::accept_all()).await;
     let url = sink.url();
     let house = House::open_with(Place::sqlite(), |settings| {
         settings.mail.transport = url;
-        settings.site.base_url = "https://verdicts.example".parse().expect("an address");
         settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
+        adapt(settings);
+    })
+    .await;
+    (house, sink)
+}
+
+/// One whose links lead to [`SITE`], as they would in public.
+async fn public_house() -> (House, SmtpSink) {
+    house_with_a_relay(|settings| settings.site.base_url = SITE.parse().expect("an address")).await
+}
+
+/// Delivers what waits beside digests, and gives the newest mail: the `count`th.
+async fn newest(house: &House, sink: &SmtpSink, count: usize) -> Vec<u8> {
+    house.deliver_while("a mail", async || sink.mails() == count).await;
+    sink.received().pop().expect("a mail").data
+}
+
+/// Where a link of a mail leads in the house.
+fn path_in(mail: &[u8], path: &str) -> String {
+    crate::journey::link(mail, path).strip_prefix(SITE).expect("a link of ours").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_and_a_digest_are_what_they_were() {
+    let (house, sink) = house_with_a_relay(|settings| {
+        settings.site.base_url = SITE.parse().expect("an address");
         settings.mail.reply_to = Some("Die Redaktion für alle <editors@verdicts.example>".into());
     })
     .await;
     house.stock_small().await;
     house.sign_up("ada@example.org").await;
-    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
-    matches_snapshot("confirmation", &sink.received()[0].data);
+    matches_snapshot("confirmation", &newest(&house, &sink, 1).await);
     house.enlist("reader", 1).await;
     house.send_digest().await;
     let digest = sink.wait_for(2, Duration::from_secs(5)).await.remove(1);
@@ -74,32 +100,37 @@ async fn a_confirmation_and_a_digest_are_what_they_were() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mails_to_somebody_who_confirmed_and_to_somebody_who_asks_again_are_what_they_were() {
-    let sink = SmtpSink::start(Script::accept_all()).await;
-    let url = sink.url();
-    let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
-        settings.site.base_url = "https://verdicts.example".parse().expect("an address");
-        settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
-    })
-    .await;
+    let (house, sink) = public_house().await;
     house.sign_up("ada@example.org").await;
-    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
-    let link = crate::journey::link(&sink.received()[0].data, "/confirm/");
-    house.post(link.strip_prefix("https://verdicts.example").expect("a link of ours")).await;
-    house.deliver_while("the welcome", async || sink.mails() == 2).await;
-    matches_snapshot("welcome", &sink.received()[1].data);
+    let confirmation = newest(&house, &sink, 1).await;
+    house.post(&path_in(&confirmation, "/confirm/")).await;
+    matches_snapshot("welcome", &newest(&house, &sink, 2).await);
     house.wait(chrono::TimeDelta::hours(2));
     house.sign_up("ada@example.org").await;
-    house.deliver_while("the reminder", async || sink.mails() == 3).await;
-    matches_snapshot("already", &sink.received()[2].data);
+    matches_snapshot("already", &newest(&house, &sink, 3).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mails_about_a_readers_data_and_address_are_what_they_were() {
+    let (house, sink) = public_house().await;
+    house.stock_small().await;
+    house.enlist("reader", 1).await;
+    house.send_digest().await;
+    let digest = sink.wait_for(1, Duration::from_secs(5)).await.remove(0).data;
+    house.post(&format!("{}/link", path_in(&digest, "/preferences/"))).await;
+    let account = newest(&house, &sink, 2).await;
+    matches_snapshot("account", &account);
+    let fields = [("email", "ada@new.example")];
+    house.post_form(&format!("{}/address", path_in(&account, "/account/")), &fields).await;
+    let new_address = newest(&house, &sink, 3).await;
+    matches_snapshot("new_address", &new_address);
+    house.post(&path_in(&new_address, "/move/")).await;
+    matches_snapshot("old_address", &newest(&house, &sink, 4).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_carry_what_mail_programs_act_on() {
-    let sink = SmtpSink::start(Script::accept_all()).await;
-    let url = sink.url();
-    let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
+    let (house, sink) = house_with_a_relay(|settings| {
         settings.mail.return_path = Some("Bounces <bounces@verdicts.example>".into());
         settings.mail.list_id = Some("weekly.verdicts.example".into());
         settings.site.newsletter = "Verdikte der Woche – für alle\r\nBcc: eve@example.org".into();
@@ -131,13 +162,8 @@ async fn headers_carry_what_mail_programs_act_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_delivery_has_a_return_path_of_its_own_that_also_unsubscribes_by_mail() {
-    let sink = SmtpSink::start(Script::accept_all()).await;
-    let url = sink.url();
-    let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
-        settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into());
-    })
-    .await;
+    let (house, sink) =
+        house_with_a_relay(|settings| settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into())).await;
     house.stock_small().await;
     house.sign_up("ada@example.org").await;
     house.deliver_while("the confirmation", async || sink.mails() == 1).await;

@@ -142,6 +142,6 @@ on_both! {
         assert_eq!(house.post(&confirm).await.status(), StatusCode::GONE);
         assert_eq!((house.state_of("ada@new.example").await, house.state_of(ADA).await), (Some(SubscriberState::Active), None));
         house.deliver_confirmations().await;
-        assert!(newest(&house, ADA).contains("goes to another address from now on"), "{}", newest(&house, ADA));
+        assert!(newest(&house, ADA).contains("YOUR ADDRESS WAS CHANGED"), "{}", newest(&house, ADA));
     }
 }

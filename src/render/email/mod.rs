@@ -1,7 +1,7 @@
 //! The mails, each as HTML and as text with the same links in the same order.
 //!
-//! `digest` is the weekly one, `plain` its text; `notice` are the short ones about a subscription, `notices` those about its reader's data. What stands around all
-//! of them is here.
+//! `digest` is the weekly one, `plain` its text; `notice` are the short ones about a subscription, `notices` those about its
+//! reader's data. What stands around all of them is here.
 
 mod digest;
 mod notice;
@@ -21,7 +21,9 @@ pub use digest::digest;
 pub use notice::already;
 pub use notice::confirmation;
 pub use notice::welcome;
-pub use notices::notice;
+pub use notices::account;
+pub use notices::new_address;
+pub use notices::old_address;
 
 /// What a list of mails shows of a subject.
 const SUBJECT: usize = 90;

@@ -1,49 +1,58 @@
-//! The mails beside digest and confirmation: a fresh link to one's data, and a change of address.
+//! The mails about a reader's own data: a fresh link to it, and the change of an address.
 
 use super::notice::Words;
-use crate::domain::delivery::Notice;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;
 
-/// The mail of that kind.
-pub fn notice(site: &Site, notice: Notice) -> Result<Rendered, RenderError> {
-    let newsletter = clean(&site.newsletter);
-    let (heading, request, button, path, otherwise) = match notice {
-        Notice::Account => (
-            "Your data",
-            format!(
-                "Somebody, hopefully you, asked from a digest of {newsletter} to see, change or erase what is known of you. This link leads there:"
-            ),
-            Some("To my data"),
-            "account",
-            "It is good for one hour. If it wasn't you, do nothing: a digest of yours may have been forwarded, and its link alone shows none of your data.",
-        ),
-        Notice::Move => (
-            "Is this your new address?",
-            format!("A reader of {newsletter} wants it to come to this address from now on. Please confirm that it is yours:"),
-            Some("Use this address"),
-            "move",
-            "If you know nothing of it, do nothing: you hear no more from us.",
-        ),
-        Notice::Moved => (
-            "Your address was changed",
-            format!("As you asked, {newsletter} goes to another address from now on, and no longer to this one."),
-            None,
-            "",
-            "If you did not ask for it, answer this mail at once.",
-        ),
-    };
-    let link = site.link(&format!("/{path}/{TOKEN_HOLE}"));
+/// The mail with the link to what is known of a reader. `good_for` is a length of time in words.
+pub fn account(site: &Site, good_for: &str) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let request = format!("Somebody, hopefully you, asked from a digest of {newsletter} to see, change or erase what {name} knows of you.");
+    let lifetime = format!("This link leads there and works for {good_for}. Whoever has it can use it, so keep this mail to yourself:");
     Words {
-        subject: &format!("{heading}{} {newsletter}", if heading.ends_with('?') { "" } else { ":" }),
-        heading,
-        preheader: &request,
-        paragraphs: std::slice::from_ref(&request),
-        button: button.map(|label| (label, link.as_str())),
-        footer: otherwise,
+        subject: &format!("The link to your data: {newsletter}"),
+        heading: "The link to your data",
+        preheader: &format!("See, change or erase what is known of you. The link works for {good_for}."),
+        paragraphs: &[request, lifetime],
+        button: Some(("Go to my data", &site.link(&format!("/account/{TOKEN_HOLE}")))),
+        footer: "If it wasn't you, do nothing: somebody may have got a digest of yours forwarded, and from that alone nobody sees your data.",
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
+/// The mail that asks at a new address whether it is theirs. `good_for` is a length of time in words.
+pub fn new_address(site: &Site, good_for: &str) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let request = format!("A reader of {newsletter} from {name}, hopefully you, wants it to come to this address from now on.");
+    let lifetime = format!("Please confirm within {good_for} that the address is yours:");
+    Words {
+        subject: &format!("Please confirm your new address: {newsletter}"),
+        heading: "Confirm your new address",
+        preheader: &format!("One press, and {newsletter} comes to this address from now on."),
+        paragraphs: &[request, lifetime],
+        button: Some(("Use this address", &site.link(&format!("/move/{TOKEN_HOLE}")))),
+        footer: "If it wasn't you, do nothing: no digest comes to this address, and you hear no more from us.",
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
+/// The mail that tells the old address that there is a new one.
+pub fn old_address(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let done = format!("As you asked, {newsletter} from {name} goes to another address from now on, and no longer to this one.");
+    let otherwise = "There is nothing to do if it was you. If it wasn't, answer this mail, and we put it right.".to_owned();
+    Words {
+        subject: &format!("Your address was changed: {newsletter}"),
+        heading: "Your address was changed",
+        preheader: "It goes to another address from now on. If you did not ask for that, tell us.",
+        paragraphs: &[done, otherwise],
+        button: None,
+        footer: &format!("You get this mail because {newsletter} came to this address until now. It is the last one."),
         unsubscribe: None,
     }
     .render(site)
