@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::ConfigError;
 use super::days;
 use super::fault;
+use super::one_or_many;
 use super::within;
 
 /// `[signup]`
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
     /// An unconfirmed sign-up is forgotten after this.
@@ -19,11 +20,14 @@ pub struct SignUp {
     pub confirm_within: Duration,
     /// Sign-ups an hour from one client (IPv4 address, IPv6 /64).
     pub per_client: u32,
+    /// Other sites from whose pages people may sign up: origins as browsers write them (RFC 6454, 6.2).
+    #[serde(deserialize_with = "one_or_many")]
+    pub origins: Vec<String>,
 }
 
 impl Default for SignUp {
     fn default() -> Self {
-        Self { confirm_within: days(3), per_client: 30 }
+        Self { confirm_within: days(3), per_client: 30, origins: Vec::new() }
     }
 }
 
@@ -31,6 +35,14 @@ impl SignUp {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.per_client == 0 {
             return fault("signup.per_client", "expected at least 1");
+        }
+        for origin in &self.origins {
+            // As browsers write it, or it would never match: no path, no slash at the end, no port that goes without saying.
+            let written = url::Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin());
+            if origin.contains('*') || written.is_none_or(|written| written.ascii_serialization() != *origin) {
+                let what = format!("{origin:?} is not an origin; expected scheme and host alone, like \"https://blog.example.org\"");
+                return fault("signup.origins", &what);
+            }
         }
         within("signup.confirm_within", self.confirm_within, Duration::from_secs(1))
     }

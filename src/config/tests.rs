@@ -164,3 +164,23 @@ fn a_faulty_relay_or_limit_is_named() {
     assert!(refusal("mail.per_domain = [{ domain = \"nonsense\" }]", &[]).contains("\"nonsense\" is not a mail domain"));
     assert!(refusal("", &[("VERDICTS_MAIL__WARM_UP__DAYS", "900")]).contains("mail.warm_up.days"));
 }
+
+#[test]
+fn a_site_that_may_sign_people_up_is_named_as_browsers_name_it() {
+    let origins = |text: &str| loaded(&format!("signup.origins = {text}"), &[]).map(|loaded| loaded.settings.signup.origins.len());
+    assert_eq!(origins("[\"https://blog.example.org\", \"http://127.0.0.1:8000\"]").expect("good"), 2);
+    for bad in [
+        "*",
+        "null",
+        "blog.example.org",
+        "https://blog.example.org/",
+        "https://Blog.example.org",
+        "https://a.example:443",
+        "https://*.a.example",
+        "ftp://a",
+    ] {
+        assert!(refusal(&format!("signup.origins = [{bad:?}]"), &[]).contains("signup.origins"), "{bad}");
+    }
+    let variable = ("VERDICTS_SIGNUP__ORIGINS", "https://a.example,https://b.example");
+    assert_eq!(loaded("", &[variable]).expect("good").settings.signup.origins, ["https://a.example", "https://b.example"]);
+}

@@ -73,7 +73,11 @@ pub fn is_foreign(headers: &HeaderMap, web: &Web) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin != web.app.settings.base_url(),
+        // A page that this service itself gave, by whatever name it was asked: the browser's cookies are of that name too.
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            origin != web.app.settings.base_url() && (host.is_none() || host != text("host"))
+        }
         (None, None) => false,
     }
 }

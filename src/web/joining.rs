@@ -20,6 +20,8 @@ use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
 use super::answer::wants_json;
+use super::embedding;
+use super::embedding::Standing;
 use super::guard::Allowed;
 use super::guard::Segment;
 use super::pages::front_with;
@@ -33,8 +35,10 @@ use crate::render::page::SignUpForm;
 /// The longest name that is kept, in characters.
 const LONGEST_NAME: usize = 100;
 
-pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/subscribe", post(subscribe)).route("/check-inbox", get(check_inbox))
+pub(super) fn routes(origins: &[String]) -> Router<Web> {
+    // Browsers ask with OPTIONS what a page of another site may do; the layer answers.
+    let subscribe = post(subscribe).options(async || StatusCode::NO_CONTENT).layer(embedding::permissions(origins));
+    Router::new().route("/subscribe", subscribe).route("/check-inbox", get(check_inbox))
 }
 
 /// Those behind a token.
@@ -55,30 +59,43 @@ struct Asked {
 async fn subscribe(
     State(web): State<Web>,
     Allowed(client): Allowed,
+    standing: Standing,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let json = wants_json(&headers);
     let body = body.map_err(|rejection| too_large(&rejection))?;
     let asked = read(&headers, &body)?;
+    if standing == Standing::Unknown {
+        let sentence = "The form that you used stands on a site that we do not know. Sign up with this one instead.";
+        return if json {
+            Err(Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence))
+        } else {
+            form_again(&web, StatusCode::FORBIDDEN, &asked.email, sentence).await
+        };
+    }
     if !asked.website.is_empty() {
         return Ok(check_your_inbox(json));
     }
     let email = match EmailAddress::parse(asked.email.trim()) {
         Ok(email) => email,
         Err(error) if json => return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string())),
-        Err(error) => {
-            let words = error.to_string();
-            let page = front_with(&web, &SignUpForm { email: &asked.email, problem: Some(&words) }).await?;
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, [(header::CACHE_CONTROL, "no-store")], page).into_response());
-        }
+        Err(error) => return form_again(&web, StatusCode::UNPROCESSABLE_ENTITY, &asked.email, &error.to_string()).await,
     };
     let shown = page::consent_sentence(&web.app.site);
-    let source = if json { "api" } else { "web form" };
+    let source = standing.source(if json { "api" } else { "web form" });
     let name = asked.name.trim();
     let name = (!name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then_some(name);
-    web.app.sign_up(&email, name, Origin { source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) }).await?;
+    web.app
+        .sign_up(&email, name, Origin { source: &source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) })
+        .await?;
     Ok(check_your_inbox(json))
+}
+
+/// Our own form with what was typed, and what is wrong.
+async fn form_again(web: &Web, status: StatusCode, email: &str, problem: &str) -> Result<Response, Problem> {
+    let page = front_with(web, &SignUpForm { email, problem: Some(problem) }).await?;
+    Ok((status, [(header::CACHE_CONTROL, "no-store")], page).into_response())
 }
 
 /// The one answer to any valid address, known, new or suppressed.

@@ -1,12 +1,13 @@
 //! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
-//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`], [`leaving`], [`choices`]
-//! with [`cookies`], [`preferences`], [`mailbox`], [`operations`].
+//! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`mailbox`], [`operations`].
 
 mod answer;
 mod choices;
 mod cookies;
+mod embedding;
 mod guard;
 mod joining;
 mod leaving;
@@ -121,7 +122,8 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(pages::routes())
         .merge(pictures::routes())
-        .merge(joining::routes())
+        .merge(joining::routes(&web.app.settings.signup.origins))
+        .merge(embedding::routes())
         .merge(choices::routes())
         .merge(private_routes().layer(axum::middleware::map_response(keep_private)))
         .merge(mailbox::routes())

@@ -5,6 +5,7 @@ mod commands;
 mod crash;
 mod delivery;
 mod digests;
+mod embedding;
 mod inbound;
 mod joining;
 mod journey;

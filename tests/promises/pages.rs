@@ -267,7 +267,7 @@ on_both! {
         let house = House::open(place).await;
         let cases = [
             (Method::POST, "/", "GET,HEAD"),
-            (Method::GET, "/subscribe", "POST"),
+            (Method::GET, "/subscribe", "POST,OPTIONS"),
             (Method::DELETE, "/unsubscribe/x", "GET,HEAD,POST"),
             (Method::PUT, "/feed.xml", "GET,HEAD"),
         ];
