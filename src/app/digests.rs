@@ -36,6 +36,8 @@ pub struct Status {
     pub digest: Digest,
     /// Its deliveries by state.
     pub tally: Tally,
+    /// How many of those that count as failed were never tried: readers who pause, follow what has nothing new, or left.
+    pub withheld: u64,
     /// When the next one that waits is due.
     pub next_due: Option<Timestamp>,
     /// Why deliveries failed, most frequent first, up to ten reasons.
@@ -239,6 +241,7 @@ impl App {
         troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
         Ok(Status {
             tally: self.storage.tally(slot.id()).await?,
+            withheld: self.storage.withheld(slot.id()).await?,
             next_due: self.storage.next_due(slot.id()).await?,
             failures: self.storage.failures(slot.id(), 10).await?,
             troubles,

@@ -209,7 +209,8 @@ fn in_words(status: &Status, ending: &Ending) -> (Option<String>, bool) {
         }
         Ending::Halted => (Some(format!("{slot} is {} now; what is left waits.", status.digest.state)), false),
         Ending::Trouble(trouble) => {
-            let failed = if status.tally.failed > 0 { format!(", {} failed for good", status.tally.failed) } else { String::new() };
+            let failed = status.tally.failed.saturating_sub(status.withheld);
+            let failed = if failed > 0 { format!(", {failed} failed for good") } else { String::new() };
             (Some(format!("Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}")), false)
         }
         Ending::Stopped => (Some(format!("Stopped; {waiting} deliveries wait. Send again to go on.")), false),
@@ -267,6 +268,7 @@ fn digest_json(digest: &Digest) -> serde_json::Value {
 fn show(status: &Status, output: Output) -> Result<(), Failure> {
     let mut json = digest_json(&status.digest);
     json["deliveries"] = json!(status.tally);
+    json["withheld"] = json!(status.withheld);
     json["next_due"] = json!(status.next_due.map(moment));
     json["failures"] = status.failures.iter().map(|(reply, count)| json!({ "reply": reply, "count": count })).collect();
     json["troubles"] = json!(status.troubles);
@@ -275,11 +277,19 @@ fn show(status: &Status, output: Output) -> Result<(), Failure> {
         let mut text = format!("{} ({}): {}, {} recipients\n", digest.slot, digest.slot.id(), digest.state, digest.recipients);
         let _ = writeln!(
             text,
-            "queued {}, sending {}, sent {}, failed {}, uncertain {}",
-            tally.queued, tally.sending, tally.sent, tally.failed, tally.uncertain
+            "queued {}, sending {}, sent {}, failed {}{}, uncertain {}",
+            tally.queued,
+            tally.sending,
+            tally.sent,
+            tally.failed,
+            if status.withheld > 0 { format!(" ({} of them withheld, never tried)", status.withheld) } else { String::new() },
+            tally.uncertain
         );
         for (reply, count) in &status.failures {
-            let _ = writeln!(text, "failed {count} times: {reply}");
+            let _ = match reply.strip_prefix("not sent: ") {
+                Some(why) => writeln!(text, "not sent {count} times: {why}"),
+                None => writeln!(text, "failed {count} times: {reply}"),
+            };
         }
         for trouble in &status.troubles {
             let _ = writeln!(text, "trouble: {trouble}");

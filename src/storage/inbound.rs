@@ -57,6 +57,12 @@ impl Storage {
             about => about.and_then(|about| about.mailing),
         };
         let finding = mail.finding;
+        // What came back from an address that they have left says nothing of the one they have.
+        let is_bounce = matches!(mail.about, Some((_, Consequence::BouncedAfter(_))));
+        let (mailing, about_now) = match (about, mailing) {
+            (Some(about), Some(id)) if is_bounce && !went_to_this_address(&mut tx, about.subscriber, id).await? => (None, None),
+            _ => (mailing, mail.about),
+        };
         let kept = execute!(
             tx,
             "insert into inbound (fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id)
@@ -74,7 +80,7 @@ impl Storage {
         if kept == 0 {
             return Ok(Taken::Before);
         }
-        let ended = match mail.about {
+        let ended = match about_now {
             Some((about, consequence)) => act(&mut tx, about, consequence, finding, now).await?,
             None => false,
         };
@@ -140,6 +146,21 @@ impl Storage {
     }
 }
 
+/// Of a digest's delivery `l`: whether it went to the address that its subscriber has now. The mail that tells the old address
+/// is queued in the moment of the change, and one that was about to be sent then may have left within the hour after it.
+macro_rules! to_this_address {
+    () => {
+        "not exists (select 1 from notices n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
+           where n.subscriber_id = l.subscriber_id and n.what = 'moved' and l.started_at < told.queued_at + 3600000)"
+    };
+}
+
+async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Result<bool, StorageError> {
+    let sql = concat!("select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2 and ", to_this_address!());
+    let row: Option<(i64,)> = optional!(tx, sql, mailing, subscriber)?;
+    Ok(row.is_some())
+}
+
 /// The newest digest that a subscriber got.
 async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, StorageError> {
     let row: Option<(i64,)> = optional!(
@@ -183,15 +204,15 @@ async fn act(tx: &mut Tx, about: About<'_>, consequence: Consequence, finding: &
 
 /// How many of the newest `times` digests that a subscriber was sent came back. One that arrived in between breaks the row.
 async fn failed_in_a_row(tx: &mut Tx, subscriber: i64, times: u32) -> Result<u32, StorageError> {
-    let (failed,): (i64,) = one!(
-        tx,
+    let sql = concat!(
         "select cast(count(*) as bigint) from (
            select d.id from digests d join deliveries l on l.mailing_id = d.id and l.subscriber_id = $1
-           where l.kind = 'digest' and l.state = 'sent' order by d.id desc limit $2) recent
+           where l.kind = 'digest' and l.state = 'sent' and ",
+        to_this_address!(),
+        " order by d.id desc limit $2) recent
          where exists (select 1 from inbound i
-           where i.subscriber_id = $1 and i.mailing_id = recent.id and i.meaning in ('hard', 'soft'))",
-        subscriber,
-        i64::from(times)
-    )?;
+           where i.subscriber_id = $1 and i.mailing_id = recent.id and i.meaning in ('hard', 'soft'))"
+    );
+    let (failed,): (i64,) = one!(tx, sql, subscriber, i64::from(times))?;
     Ok(u32::try_from(failed).unwrap_or(u32::MAX))
 }

@@ -182,6 +182,15 @@ impl Storage {
         tally(&mut reader, mailing).await
     }
 
+    /// How many of a mailing's failed deliveries were never tried: their readers chose no mail (a pause, say), left, or were
+    /// suppressed or erased before, or the digest was cancelled. The ledger says which of these.
+    pub async fn withheld(&self, mailing: i64) -> Result<u64, StorageError> {
+        let mut reader = self.read().await?;
+        let (count,): (i64,) =
+            one!(reader, "select count(*) from deliveries where mailing_id = $1 and state = 'failed' and attempts = 0", mailing)?;
+        Ok(count as u64)
+    }
+
     /// Why deliveries of a mailing failed, most frequent first: the server's words (or ours), and how often.
     pub async fn failures(&self, mailing: i64, count: i64) -> Result<Vec<(String, u64)>, StorageError> {
         let mut reader = self.read().await?;

@@ -170,7 +170,11 @@ fn newest_to(house: &House, reader: &str) -> Vec<u8> {
 
 /// The address that a mail's List-Unsubscribe says to write to: the return path of its delivery.
 fn return_path(house: &House, reader: &str) -> String {
-    let header = header(&newest_to(house, reader), "List-Unsubscribe");
+    // A confirmation's number is higher than any digest's, and it has no such header.
+    let is_digest =
+        |mail: &Vec<u8>| mail_parser::MessageParser::default().parse(mail).expect("a mail").header_raw("List-Unsubscribe").is_some();
+    let digest = house.mails_to(reader).into_iter().rfind(is_digest).expect("a digest");
+    let header = header(&digest, "List-Unsubscribe");
     let (_, rest) = header.split_once("<mailto:").expect("an address to write to");
     rest.split(['?', '>']).next().expect("an address").to_owned()
 }
@@ -186,6 +190,22 @@ fn report(to: &str, reader: &str, said: &str) -> String {
 
 async fn take(house: &House, mail: &str) -> Taken {
     house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
+}
+
+/// Asks for another address, as far as the mail to it.
+async fn ask_to_move(house: &House, from: &str, to: &str) {
+    let preferences = crate::journey::link(&newest_to(house, from), "/preferences/");
+    house.post(&format!("{preferences}/link")).await;
+    house.deliver_confirmations().await;
+    let account = crate::journey::link(&newest_to(house, from), "/account/");
+    house.post_form(&format!("{account}/address"), &[("email", to)]).await;
+    house.deliver_confirmations().await;
+}
+
+async fn move_to(house: &House, from: &str, to: &str) {
+    ask_to_move(house, from, to).await;
+    house.post(&crate::journey::link(&newest_to(house, to), "/move/")).await;
+    assert_eq!(house.state_of(to).await, Some(SubscriberState::Active));
 }
 
 on_both! {
@@ -208,12 +228,7 @@ on_both! {
 
     async fn a_new_address_that_does_not_exist_ends_nobodys_subscription(place) {
         let house = house_with_a_reader(place).await;
-        let preferences = crate::journey::link(&newest_to(&house, READER), "/preferences/");
-        house.post(&format!("{preferences}/link")).await;
-        house.deliver_confirmations().await;
-        let account = crate::journey::link(&newest_to(&house, READER), "/account/");
-        house.post_form(&format!("{account}/address"), &[("email", "mistyped@example.org")]).await;
-        house.deliver_confirmations().await;
+        ask_to_move(&house, READER, "mistyped@example.org").await;
         let returned = |mail: &[u8], reader| {
             let id = header(mail, "Message-ID");
             let end = format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: {id}\n\n--b--\n");
@@ -224,6 +239,36 @@ on_both! {
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
         let digest = house.mails_to("reader1@example.org").pop().expect("a digest");
         assert_eq!(take(&house, &returned(&digest, "reader1@example.org")).await, Taken::Ended, "a report of this form is heard");
+    }
+
+    async fn what_comes_back_late_from_an_address_that_somebody_left_ends_nothing(place) {
+        let house = house_with_a_reader(place).await;
+        let full = |path: &str, to: &str| report(path, to, "552 5.2.2 mailbox full");
+        let mut old = vec![return_path(&house, READER)];
+        for week in 0..4 {
+            a_week_later(&house, week).await;
+            old.push(return_path(&house, READER));
+        }
+        for path in &old[..4] {
+            assert_eq!(take(&house, &full(path, READER)).await, Taken::Kept);
+        }
+        move_to(&house, READER, "ada@new.example").await;
+        house.wait(TimeDelta::hours(2));
+        assert_eq!(take(&house, &report(&old[4], READER, "550 5.1.1 no such user")).await, Taken::Kept, "the old one is gone");
+        assert_eq!(take(&house, &full(&old[4], READER)).await, Taken::Kept);
+        a_week_later(&house, 4).await;
+        assert_eq!(take(&house, &full(&return_path(&house, "ada@new.example"), "ada@new.example")).await, Taken::Kept, "the first of the new one");
+        assert_eq!(house.state_of("ada@new.example").await, Some(SubscriberState::Active));
+        let leave = format!("From: x@else.example\nTo: <{}>\nSubject: unsubscribe\n\n", old[0]);
+        assert_eq!(take(&house, &leave).await, Taken::Ended, "whoever wishes to leave may, by any mail that they got");
+    }
+
+    async fn a_new_address_that_ceases_to_exist_ends_the_subscription(place) {
+        let house = house_with_a_reader(place).await;
+        move_to(&house, READER, "ada@new.example").await;
+        a_week_later(&house, 0).await;
+        let mail = report(&return_path(&house, "ada@new.example"), "ada@new.example", "550 5.1.1 no such user");
+        assert_eq!(take(&house, &mail).await, Taken::Ended);
     }
 
     async fn a_forged_report_changes_nobody(place) {

@@ -67,6 +67,8 @@ on_both! {
         assert_eq!(said, [("not sent: nothing new in what the reader follows".into(), 1), ("not sent: the reader paused it".into(), 1)]);
         let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("of a digest");
         assert_eq!((audit.faults, audit.recipients, audit.deliveries.sent), (vec![], 4, 2));
+        let status = house.app.status(house.slot()).await.expect("a digest");
+        assert_eq!((status.tally.failed, status.withheld), (2, 2), "nothing went wrong: they wished it so");
 
         next_week(&house, "m", &["Data"]).await;
         house.send_digest().await;

@@ -62,9 +62,17 @@ on_both! {
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
             assert_eq!(house.place.dump().await, before, "{path}");
         }
-        for page in [&preferences, &preferences.replace("/preferences/", "/saved/")] {
-            let page = house.page(page).await;
-            assert!(!page.contains("Lovelace") && !page.contains(ADA), "{page}");
+        let digest = house.mails_to(ADA).pop().expect("a digest");
+        let links = ["/vote/t0-l/ship/", "/save/t0-l/", "/preferences/", "/saved/", "/unsubscribe/"].map(|path| link(&digest, path));
+        let asked = format!("{preferences}/link");
+        for path in links.iter().chain([&asked]) {
+            let mut shown = vec![house.get(path).await, house.post_form(path, &[("category", "Design"), ("remove", "t0-l")]).await];
+            shown.push(house.get(path).await);
+            for answer in shown {
+                let headers = format!("{:?}", answer.headers());
+                let said = (headers + &answer.text().await.expect("a page")).to_lowercase();
+                assert!(!["lovelace", "reader0", "example.org"].iter().any(|personal| said.contains(personal)), "{path}: {said}");
+            }
         }
     }
 
