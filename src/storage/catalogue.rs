@@ -169,24 +169,39 @@ impl Storage {
         assemble(&mut reader, rows, now).await
     }
 
-    /// The newest comparisons in which one of the tools takes part, newest first, without the one named `except`.
-    pub async fn comparisons_of(
-        &self,
-        tools: [&Slug; 2],
-        except: Option<&Slug>,
-        count: i64,
-        now: Timestamp,
-    ) -> Result<Vec<Matchup>, StorageError> {
+    /// The newest comparisons in which a tool takes part, newest first.
+    pub async fn comparisons_of(&self, tool: &Slug, count: i64, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<ComparisonRow> = all!(
             reader,
             "select slug, left_tool, right_tool, published_at, sample from comparisons
-             where published_at <= $1 and slug <> $2 and (left_tool in ($3, $4) or right_tool in ($3, $4))
-             order by published_at desc, slug limit $5",
+             where published_at <= $1 and (left_tool = $2 or right_tool = $2) order by published_at desc, slug limit $3",
             now.timestamp_millis(),
-            except.map(Slug::as_str).unwrap_or_default(),
-            tools[0].as_str(),
-            tools[1].as_str(),
+            tool.as_str(),
+            count
+        )?;
+        assemble(&mut reader, rows, now).await
+    }
+
+    /// What to read after a comparison: the newest in which one of its tools takes part, then the newest of their categories.
+    pub async fn related(&self, matchup: &Matchup, count: i64, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+        let mut reader = self.read().await?;
+        let [left, right] = matchup.contenders();
+        let rows: Vec<ComparisonRow> = all!(
+            reader,
+            "select slug, left_tool, right_tool, published_at, sample from
+               (select slug, left_tool, right_tool, published_at, sample,
+                  case when left_tool in ($3, $4) or right_tool in ($3, $4) then 0 else 1 end as distance
+                from comparisons where published_at <= $1 and slug <> $2) others
+             where distance = 0 or left_tool in (select slug from tools where category in ($5, $6) and category <> '')
+               or right_tool in (select slug from tools where category in ($5, $6) and category <> '')
+             order by distance, published_at desc, slug limit $7",
+            now.timestamp_millis(),
+            matchup.comparison.slug.as_str(),
+            left.tool.slug.as_str(),
+            right.tool.slug.as_str(),
+            left.tool.category.as_str(),
+            right.tool.category.as_str(),
             count
         )?;
         assemble(&mut reader, rows, now).await

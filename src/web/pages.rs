@@ -63,7 +63,7 @@ async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segme
     let now = web.app.now();
     let Some(matchup) = web.app.storage.matchup(&slug, now).await? else { return Err(Problem::not_found()) };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
-    let related = web.app.storage.comparisons_of(tools, Some(&slug), RELATED, now).await?;
+    let related = web.app.storage.related(&matchup, RELATED, now).await?;
     let visit = visit(&web, &holder, &tools).await?;
     Ok(Html(page::comparison(&web.app.site, &matchup, &related, &visit, &EMPTY)?))
 }
@@ -72,7 +72,7 @@ async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) ->
     let Ok(slug): Result<Slug, _> = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
     let Some(contender) = web.app.storage.contender(&slug, now).await? else { return Err(Problem::not_found()) };
-    let comparisons = web.app.storage.comparisons_of([&slug, &slug], None, OF_A_TOOL, now).await?;
+    let comparisons = web.app.storage.comparisons_of(&slug, OF_A_TOOL, now).await?;
     let history = web.app.storage.panel_history(&slug).await?;
     let visit = visit(&web, &holder, &[&slug]).await?;
     Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit)?))

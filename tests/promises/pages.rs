@@ -137,6 +137,26 @@ on_both! {
         assert!(house.page("/tools/t0-l").await.contains("/comparisons/t0-l-vs-t0-r\""));
     }
 
+    async fn a_comparison_leads_on_to_those_of_its_tools_and_then_of_its_category(place) {
+        let house = House::open(place).await;
+        let now = house.app.now();
+        house.stock(&catalogue::small(4, now)).await;
+        let again = |left: &str, right: &str, hours| {
+            let at = (now - TimeDelta::hours(hours)).to_rfc3339();
+            format!("[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {at}\n")
+        };
+        house.stock(&(again("t1-l", "t0-r", 50) + &again("t2-l", "t3-r", 60))).await;
+        let related = async |path: &str| -> Vec<String> {
+            let page = house.page(path).await;
+            let Some((_, rest)) = page.split_once("Related comparisons") else { return Vec::new() };
+            rest.split("href=\"/comparisons/").skip(1).filter_map(|rest| rest.split('"').next()).map(String::from).collect()
+        };
+        // t0 and t3 are of one category.
+        assert_eq!(related("/comparisons/t0-l-vs-t0-r").await, ["t1-l-vs-t0-r", "t3-l-vs-t3-r", "t2-l-vs-t3-r"]);
+        assert_eq!(related("/comparisons/t2-l-vs-t2-r").await, ["t2-l-vs-t3-r"], "and never itself");
+        assert!(house.page("/tools/t3-r").await.contains("/comparisons/t2-l-vs-t3-r\"") );
+    }
+
     async fn a_comparison_has_a_picture_that_is_another_once_the_panel_says_otherwise(place) {
         let house = House::open(place).await;
         house.stock_small().await;
