@@ -1,0 +1,10 @@
+//! The reader's side as readers meet it: a real browser on the compiled program, with scripts and without, by mouse and by
+//! keyboard. Headless Chromium does it, driven over WebDriver; where `chromedriver` is not installed these tests are
+//! skipped, which is said once. What holds for every page alike (axe-core, the Nu HTML checker, narrow windows) is in
+//! `tests/pages`.
+
+mod browser;
+mod house;
+mod story;
+mod support;
+mod touch;
