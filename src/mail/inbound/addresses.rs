@@ -28,8 +28,23 @@ fn around(text: &str, at: usize) -> Option<Found<'_>> {
             let start = before.char_indices().rev().take(LONGEST).take_while(|(_, c)| is_in_local(*c)).last()?.0;
             let local = before[start..].trim_start_matches(['.', '\'', '*', '-', '/', '|', '`', '{', '=', '+', '?', '!', '#']);
             // `to=ada@example.org` of a log line; a return path with the reader's address in it has more before its `=`.
-            let names = ["to=", "orig_to=", "rcpt=", "recipient=", "addr=", "address=", "email=", "rcpt-to=", "for=", "smtp="];
-            names.iter().find_map(|name| local.strip_prefix(name)).unwrap_or(local)
+            let names = [
+                "to=",
+                "orig_to=",
+                "rcpt=",
+                "recipient=",
+                "addr=",
+                "address=",
+                "email=",
+                "rcpt-to=",
+                "for=",
+                "smtp=",
+                "dd.rfc-822=",
+                "dd.rfc822=",
+                "rfc-822=",
+            ];
+            let stripped = names.iter().find_map(|name| local.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name)));
+            stripped.map_or(local, |name| &local[name.len()..])
         }
     };
     let after = &text[at + 1..];
@@ -43,7 +58,6 @@ fn around(text: &str, at: usize) -> Option<Found<'_>> {
         && domain.contains('.')
         && !domain.contains("..")
         && !local.contains("...")
-        && name.chars().count() >= 2
         && name.chars().any(char::is_alphabetic);
     good.then(|| {
         let start = at - local.len();
@@ -78,6 +92,8 @@ pub fn of_field(value: &str) -> Option<String> {
     let value = value.split_once(';').map_or(value, |(_, address)| address).trim();
     // RFC 6533: what is not ASCII stands there as \x{...}.
     let value = if value.contains("\\x{") { unescaped(value) } else { value.to_owned() };
+    // X.400 writes an Internet address as an attribute, with (a) for the sign that it has not.
+    let value = if value.contains("(a)") && !value.contains('@') { value.replacen("(a)", "@", 1) } else { value };
     if let Some(address) = first(&value) {
         return Some(address.to_owned());
     }
@@ -117,6 +133,7 @@ mod tests {
         assert_eq!(all("宛先ada@example.jpは存在しません"), ["ada@example.jp"]);
         assert_eq!(all("grüße@exämple.org"), ["grüße@exämple.org"]);
         assert_eq!(all("\"odd one\"@example.org"), ["\"odd one\"@example.org"]);
+        assert_eq!(all("c=US;a= ;p=Reader;SMTP=ada@example.org;"), ["ada@example.org"]);
         assert!(all("@ a@ @b.c a@b ada@localhost @@ d...@example.org 1@2.3").is_empty());
     }
 
@@ -126,6 +143,7 @@ mod tests {
         assert_eq!(of("rfc822; ada@example.org"), "ada@example.org");
         assert_eq!(of("RFC822;<Ada@Example.org> (Ada)"), "Ada@Example.org");
         assert_eq!(of("ada@localhost"), "ada@localhost");
+        assert_eq!(of("X400; /DD.RFC-822=ada(a)example.org/O=X/C=DE/"), "ada@example.org");
         assert_eq!(of("utf-8; gr\\x{FC}n@example.org"), "grün@example.org");
         assert_eq!((of("rfc822; /C=DE/O=X"), of("unknown"), of("")), (String::new(), String::new(), String::new()));
     }

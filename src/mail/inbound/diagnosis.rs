@@ -53,6 +53,14 @@ pub fn diagnose(words: &str, field: Option<Status>) -> Diagnosis {
     match () {
         () if has(Cause::Rate) && !(certain && has(Cause::NoMailbox)) => soft(Reason::Rate),
         () if has(Cause::Sender) => soft(Reason::Policy),
+        () if has(Cause::Nobody)
+            && said.is_some_and(|said| (said.class, said.subject, said.detail) == (5, 7, 1))
+            && !has(Cause::Policy)
+            && !has(Cause::Blocked)
+            && !has(Cause::Spam) =>
+        {
+            hard(Reason::NoMailbox)
+        }
         () if said.is_some_and(|said| said.subject == 7) => soft(by_policy()),
         () if is(2, &[2]) || (has(Cause::Full) && !(certain && has(Cause::NoMailbox))) => soft(Reason::Full),
         () if is(3, &[4]) || is(2, &[3]) || has(Cause::TooBig) => soft(Reason::TooBig),

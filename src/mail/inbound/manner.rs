@@ -98,6 +98,14 @@ impl Manner {
         }
     }
 
+    /// Whether a person answers or passes on another mail. Some systems set `Re:` before a subject and say behind it that the mail
+    /// was not delivered; a person who passes such a notice on has those words first.
+    pub fn passes_on(&self) -> bool {
+        let told = self.subject.strip_prefix("re:").map(str::trim_start).and_then(|subject| subject.split_once(" : "));
+        let told = told.is_some_and(|(first, behind)| !phrases::is_failure_subject(first) && phrases::is_failure_subject(behind));
+        self.reply && !self.is_machine() && !told
+    }
+
     /// Whether a machine wrote it that nobody should answer.
     pub fn is_machine(&self) -> bool {
         self.daemon || self.nobody || self.automatic || self.generated

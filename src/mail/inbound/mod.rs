@@ -1,8 +1,8 @@
 //! Mail that came back, read: what it means for whom. [`read`] takes any bytes, and answers in bounded time and memory.
 //!
 //! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
-//! complaints (RFC 5965), `prose` what systems say in sentences, with `addresses` in it; `diagnosis` tells hard from soft by the
-//! words of `phrases`; `request` hears those who want to join or leave; `clues` gathers what may tell whose mail it is.
+//! complaints (RFC 5965), `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
+//! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave; `clues` gathers what may tell whose mail it is.
 
 mod addresses;
 mod clues;
@@ -10,10 +10,12 @@ mod diagnosis;
 mod feedback;
 mod manner;
 mod mime;
+mod originals;
 mod phrases;
 mod prose;
 mod report;
 mod request;
+mod who;
 
 use sha2::Digest;
 use sha2::Sha256;
@@ -75,15 +77,21 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
         let failed: Vec<String> = of.all("final-recipient").filter_map(addresses::of_field).collect();
         return if refused { prose.failures(&own, &failed) } else { one(Meaning::Auto, &manner.subject) };
     }
-    let passes_on = manner.reply && !manner.is_machine();
+    let said = phrases::plain(&prose.text);
+    let begin = head_of(&said, 1_500);
+    // Nobody who passes a mail on makes the whole of it a report.
+    let passes_on = manner.passes_on() && !mail.kind.starts_with("multipart/report; delivery-status");
     if !passes_on {
         let reported = report::findings(mail, |address| prose.about(address));
+        // "Prove that you are human" comes as a report too, from whoever asks it and not from a mail system.
+        let asks = !manner.daemon && phrases::is_challenge(begin) && reported.iter().all(|finding| finding.meaning == Meaning::Soft);
+        if let ([only], true) = (reported.as_slice(), asks) {
+            return vec![Finding { meaning: Meaning::Auto, reason: None, ..only.clone() }];
+        }
         if !reported.is_empty() {
             return named(reported, prose, &own, &failed);
         }
     }
-    let said = phrases::plain(&prose.text);
-    let begin = &said[..said.char_indices().nth(1_500).map_or(said.len(), |(at, _)| at)];
     if let Some(meaning) = request::to_an_address(&clues.addressed)
         .filter(|_| !manner.daemon && !manner.automatic && !phrases::is_auto_subject(&manner.subject))
     {
@@ -96,9 +104,13 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
     let system = manner.daemon || manner.nobody || reports;
     // Without a mail system's name on it, a report begins a line with the address it failed on, and answers nothing.
     let answers = mail.headers.has("in-reply-to") || mail.headers.has("references");
+    // What came over a list is one only if it says so before anything else.
+    let opens_with_failure = phrases::is_failure_subject(head_of(&manner.subject, 24)) && phrases::is_failure_notice(head_of(&said, 160));
     let is_report = match system {
         true => (by_subject || by_text) && (manner.daemon || reports || by_subject),
-        false => by_subject && by_text && !manner.bulk && !answers && prose.begins_a_line_with_an_address(&own),
+        false => {
+            by_subject && by_text && (!manner.bulk || opens_with_failure) && !answers && who::Named::in_text(&prose.text, &own).is_certain()
+        }
     };
     let is_failure = is_report && !passes_on && !away && !phrases::is_challenge(begin);
     if is_failure {
@@ -173,11 +185,28 @@ fn own_addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
     for head in &prose.originals {
         own.extend(of(
             head,
-            &["from", "sender", "return-path", "reply-to", "errors-to", "list-unsubscribe", "list-id", "message-id", "x-sender"],
+            &[
+                "from",
+                "sender",
+                "return-path",
+                "reply-to",
+                "errors-to",
+                "list-unsubscribe",
+                "list-post",
+                "list-id",
+                "message-id",
+                "x-sender",
+                "x-beenthere",
+            ],
         ));
     }
     own.truncate(500);
     own
+}
+
+/// The first characters of a text.
+fn head_of(text: &str, characters: usize) -> &str {
+    &text[..text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at)]
 }
 
 /// A text on one line, for a record or a log: at most 500 characters.
