@@ -104,6 +104,8 @@ fn without_names(words: &str) -> String {
         host || word.contains("://") || (word.contains('@') && word.len() > 1)
     };
     let mut kept = String::with_capacity(words.len());
+    // sendmail sets three dots right behind the address.
+    let words = words.replace("...", " ");
     for word in words.split([' ', '\t', '\n', '\r', '<', '>', '[', ']', '(', ')', '"', '\u{a0}', ',', '=']) {
         if !is_name(word) {
             // A continued reply repeats its codes in front of each line, amid the sentence.
@@ -207,6 +209,10 @@ mod tests {
             ("Host or domain name not found. Name service error for name=example.org type=A: Host not found", "hard no_host"),
             ("Name service error for name=example.org type=MX: Host not found, try again", "soft network"),
             ("550 Requested action not taken: mailbox unavailable", "hard no_mailbox"),
+            ("550 ada@example.org...User unknown", "hard no_mailbox"), ("550 5.7.1 No such user", "hard no_mailbox"),
+            ("550 5.7.1 No such user, see our policy", "soft policy"), ("550 recipient is a deactivated mailbox", "hard no_mailbox"),
+            ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "soft policy"),
+            ("Name service error for name=example.org type=MX: Malformed name server reply", "soft network"),
             ("550 rejected", "soft other"), ("554 no", "soft other"), ("", "soft other"), ("452 4.3.1 out of memory", "soft other"),
             ("connect to example.org[192.0.2.1]:25: Connection timed out", "soft network"),
             ("554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org", "soft blocked"),

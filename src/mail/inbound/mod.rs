@@ -82,7 +82,7 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
     // Nobody who passes a mail on makes the whole of it a report.
     let passes_on = manner.passes_on() && !mail.kind.starts_with("multipart/report; delivery-status");
     if !passes_on {
-        let reported = report::findings(mail, |address| prose.about(address));
+        let reported = report::findings(mail, |address| prose.about(address, &[]));
         // "Prove that you are human" comes as a report too, from whoever asks it and not from a mail system.
         let asks = !manner.daemon && phrases::is_challenge(begin) && reported.iter().all(|finding| finding.meaning == Meaning::Soft);
         if let ([only], true) = (reported.as_slice(), asks) {
@@ -99,7 +99,10 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
     }
     let by_subject = phrases::is_failure_subject(&manner.subject) || phrases::is_delay_subject(&manner.subject);
     let away = phrases::is_auto_subject(&manner.subject) && !by_subject;
-    let by_text = phrases::is_failure_notice(&said) || diagnosis::reply_code(&prose.text).is_some();
+    // Some say nothing but that there is no such user, and leave it open who says so.
+    let by_text = phrases::is_failure_notice(&said)
+        || diagnosis::reply_code(&prose.text).is_some()
+        || (manner.daemon && manner.author.is_none() && diagnosis::diagnose(&said, None).meaning == Meaning::Hard);
     let reports = mail.kind.starts_with("multipart/report") || !failed.is_empty();
     let system = manner.daemon || manner.nobody || reports;
     // Without a mail system's name on it, a report begins a line with the address it failed on, and answers nothing.
@@ -121,7 +124,7 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
         }
         if system {
             // A report that names nobody: what it means is known, and the clues may tell for whom.
-            let diagnosis::Diagnosis { meaning, reason, status } = diagnosis::diagnose(&prose.about(None), None);
+            let diagnosis::Diagnosis { meaning, reason, status } = diagnosis::diagnose(&prose.about(None, &[]), None);
             let (meaning, reason) = if late { (Meaning::None, None) } else { (meaning, Some(reason)) };
             return vec![Finding { address: None, meaning, reason, status, line: short(&prose.text) }];
         }

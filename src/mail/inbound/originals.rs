@@ -14,7 +14,10 @@ pub fn original_in(text: &str) -> Option<(&str, &str)> {
         let is_line = lower.len() < 200 && BEGINS.iter().any(|words| lower.contains(words));
         if (is_head || is_line) && text[..at].trim().len() > 20 {
             let rest = if is_head { &text[at..] } else { &text[at + line.len()..] };
-            return Some((&text[..at], rest));
+            // A transcript can be announced in the same words, but a mail has a header, and the report has said whom it failed on.
+            if is_head || text[..at].contains('@') || head_in(rest).is_some() {
+                return Some((&text[..at], rest));
+            }
         }
         at += line.len();
     }

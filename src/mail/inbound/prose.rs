@@ -21,6 +21,8 @@ use crate::domain::inbound::Meaning;
 /// Recipients that are read from one text, and lines that belong to each.
 pub const RECIPIENTS: usize = 200;
 const CONTEXT: usize = 14;
+/// Other recipients at whose lines a recipient's own end.
+const IN_ALL: usize = 20;
 /// Lines of a report that are looked at, and bytes of one.
 pub const LINES: usize = 2_000;
 pub const LONGEST_LINE: usize = 2_000;
@@ -97,8 +99,9 @@ impl Prose {
         who::bare_names(&self.text).filter_map(whole).collect()
     }
 
-    /// What the text says of that address: its line and those below it. Of none, or where it is not named, all of it.
-    pub fn about(&self, address: Option<&str>) -> String {
+    /// What the text says of that address: its line and those below it, up to one that names one of the `others`. Of none, or
+    /// where it is not named, all of it.
+    pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
         let lines: Vec<&str> = self.text.lines().take(LINES).collect();
         let address = address.map(str::to_lowercase);
         let named = |line: &str| address.as_ref().is_some_and(|address| line[..floor(line, LONGEST_LINE)].to_lowercase().contains(address));
@@ -106,8 +109,16 @@ impl Prose {
         for (at, line) in lines.iter().enumerate() {
             if words.len() < 4_000 && named(line) {
                 let line = &line[..floor(line, LONGEST_LINE)];
-                let below = lines[at + 1..].iter().take(CONTEXT).take_while(|line| !begins_with_address(line) || named(line));
+                let below = lines[at + 1..].iter().take(CONTEXT);
+                let below = below.take_while(|line| named(line) || !(begins_with_address(line) || names_one(line, others)));
                 words = below.fold(words + line, |words, line| words + "\n" + line) + "\n";
+            }
+        }
+        // sendmail notes what the server said, and writes "user unknown" below it whatever that was.
+        if let Some((_, reason)) = words.split_once("(reason: ") {
+            let reason = &reason[..reason.find(")\n").unwrap_or(reason.len())];
+            if !diagnose(reason, None).says_nothing() {
+                return reason.to_owned();
             }
         }
         if words.is_empty() || diagnose(&words, None).says_nothing() { self.text.chars().take(8_000).collect() } else { words }
@@ -131,14 +142,20 @@ impl Prose {
             let named = Named::in_text(&self.text, &[]);
             addresses = if named.is_certain() { named.not_reached(&gone_to, &original) } else { Vec::new() };
         }
-        let finding = |address: String| {
-            let words = self.about(Some(&address));
+        let others = |one: &str| addresses.iter().filter(|address| !same(address, one)).take(IN_ALL).cloned().collect::<Vec<_>>();
+        let finding = |address: &String| {
+            let words = self.about(Some(address), &others(address));
             let Diagnosis { meaning, reason, status } = diagnose(&words, None);
             let line = telling_line(&words).unwrap_or(&words);
-            Finding { address: Some(address), meaning, reason: Some(reason), status, line: short(line) }
+            Finding { address: Some(address.clone()), meaning, reason: Some(reason), status, line: short(line) }
         };
-        addresses.into_iter().take(RECIPIENTS).map(finding).collect()
+        addresses.iter().take(RECIPIENTS).map(finding).collect()
     }
+}
+
+fn names_one(line: &str, addresses: &[String]) -> bool {
+    line.contains('@')
+        && addresses::find(&line[..floor(line, LONGEST_LINE)]).iter().any(|found| addresses.iter().any(|known| same(known, found.address)))
 }
 
 /// The line in which the reason stands: the first with a reply code, or the first that says something.
