@@ -92,6 +92,10 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
             return named(reported, prose, &own, &failed);
         }
     }
+    // A mail program that leaves for its reader says that it is a machine (Apple Mail does), and asks in one word.
+    if manner.automatic && !manner.daemon && !manner.nobody && request::in_words(&manner.subject, "") == Some(Meaning::Unsubscribe) {
+        return one(Meaning::Unsubscribe, &manner.subject);
+    }
     if let Some(meaning) = request::to_an_address(&clues.addressed)
         .filter(|_| !manner.daemon && !manner.automatic && !phrases::is_auto_subject(&manner.subject))
     {
