@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
+use super::groups::Groups;
 use super::lease::Lease;
 use super::queue::Queue;
 use super::shares::Shares;
@@ -114,19 +114,20 @@ impl Desk {
     }
 
     /// Serves a crew of so many workers until the last one has gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Turn>, crew: usize) {
+    pub async fn run(mut self, mut groups: Groups<Turn>, crew: usize) {
         self.crew = crew;
         let mut turns = Vec::new();
         loop {
-            let came = if self.asking.is_empty() {
-                inbox.recv_many(&mut turns, 256).await
+            let busy = crew.saturating_sub(self.asking.len());
+            let goes_on = if self.asking.is_empty() {
+                groups.next(&mut turns, busy).await
             } else {
                 tokio::select! {
-                    came = inbox.recv_many(&mut turns, 256) => came,
-                    () = tokio::time::sleep(ASK_AGAIN) => usize::MAX,
+                    goes_on = groups.next(&mut turns, busy) => goes_on,
+                    () = tokio::time::sleep(ASK_AGAIN) => true,
                 }
             };
-            if came == 0 {
+            if !goes_on {
                 break;
             }
             self.serve(&mut turns).await;

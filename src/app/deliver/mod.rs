@@ -5,6 +5,7 @@
 //! there: a worker gets its next message only after its last result is committed.
 
 mod desk;
+mod groups;
 mod lease;
 mod outgoing;
 mod process;
@@ -159,8 +160,8 @@ impl App {
         let lease = lease::Lease::enter(self).await?;
         let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
         let crews: Vec<usize> = self.relays.iter().map(|relay| relay.crew(self.now()).min(desk.waiting())).collect();
-        let (turns, inbox) = mpsc::channel(crews.iter().sum::<usize>().max(1));
-        let desk = tokio::spawn(desk.run(inbox, crews.iter().sum()));
+        let (turns, results) = mpsc::channel(crews.iter().sum::<usize>().max(1));
+        let desk = tokio::spawn(desk.run(groups::Groups::of(results), crews.iter().sum()));
         let mut crew = JoinSet::new();
         for (at, relay) in self.relays.iter().enumerate() {
             for place in 0..crews[at] {
