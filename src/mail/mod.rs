@@ -10,7 +10,8 @@
 //! - `standing`: what `dns` says of us; `inspection`: what a server and a reader see of a mail.
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
-//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `smtp`: what is
+//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`:
+//!   until the server knows us; `smtp`: what is
 //!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
 //! - `inbound`: what came back, read.
 
@@ -20,6 +21,7 @@ mod dns;
 mod draft;
 mod envelope;
 mod fault;
+mod greeting;
 mod header;
 pub mod inbound;
 mod inspection;
