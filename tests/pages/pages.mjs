@@ -1,0 +1,129 @@
+// Every page there is, in the order in which a site and two of its readers come to them. A page is
+//
+//     { name, path, post, status, as }
+//
+// `post`: the fields of a form that is sent to `path`; without it the page is looked at. `as`: a browser of one's own, with
+// its cookies. What a page changes is changed when the next one is asked for.
+
+/// More than fits: words that do not break, names from right to left, a panel that has not met.
+const LONG = 'Unbreakable'.repeat(9);
+const CATALOGUE = `
+[[tools]]
+slug = "long-words"
+name = "${LONG.slice(0, 90)}"
+category = "${LONG.slice(0, 40)}"
+tagline = "${LONG}"
+description = """${LONG.repeat(3)}"""
+url = "https://example.com/${LONG}"
+pricing = "${LONG.slice(0, 90)}"
+entry_price = "${LONG.slice(0, 50)}"
+published_at = 2026-11-16T09:00:00Z
+[[tools.reviews]]
+reviewer = "Builder"
+score = 100
+verdict = "ship"
+take = """${LONG.repeat(3)}"""
+
+[[tools]]
+slug = "right-to-left"
+name = "أداة تجريبية"
+category = "Design"
+tagline = "أداة مخترعة للتجربة"
+description = """أداة مخترعة للتجربة."""
+pricing = "Free"
+entry_price = "Free"
+published_at = 2026-11-16T09:00:00Z
+
+[[comparisons]]
+slug = "long-words-vs-right-to-left"
+left = "long-words"
+right = "right-to-left"
+published_at = 2026-11-17T09:00:00Z
+`;
+
+export async function* everyPage(site) {
+    yield { name: 'empty-front', path: '/' };
+    yield { name: 'empty-digests', path: '/digests' };
+    yield { name: 'empty-mailbox', path: '/mailbox' };
+    await site.feed('empty-feed');
+    // Over by the end: links expire by the minute.
+    await site.again({ SIGNUP__CONFIRM_WITHIN: '1s' });
+    yield { name: 'check-inbox', path: '/subscribe', post: { email: 'bea@example.org' } };
+    const late = await site.link('bea@example.org', 'Please confirm', '/confirm/');
+    await site.again({ SIGNUP__CONFIRM_WITHIN: '72h' });
+    site.run('catalog', 'import', site.content, '--dates-to-now');
+    site.run('catalog', 'import', site.write('long.toml', CATALOGUE));
+
+    yield { name: 'front', path: '/' };
+    yield { name: 'front-refused', path: '/subscribe', post: { email: 'ada@nowhere' }, status: 422 };
+    yield { name: 'embed', path: '/embed' };
+    yield { name: 'check-inbox-too', path: '/subscribe', post: { email: 'ada@example.org' } };
+    yield { name: 'comparison', path: '/comparisons/thimblewren-4b-vs-gantrymoth' };
+    yield { name: 'comparison-long', path: '/comparisons/long-words-vs-right-to-left' };
+    yield { name: 'tool', path: '/tools/gantrymoth' };
+    yield { name: 'tool-long', path: '/tools/long-words' };
+    yield { name: 'tool-unreviewed', path: '/tools/right-to-left' };
+    yield { name: 'voted-as-visitor', path: '/tools/gantrymoth/vote', post: { verdict: 'skip', back: '/comparisons/thimblewren-4b-vs-gantrymoth' } };
+    yield { name: 'save-refused', path: '/tools/gantrymoth/save', post: { save: 'yes' }, status: 403 };
+    yield { name: 'saved-nobody', path: '/saved' };
+    yield { name: 'not-found', path: '/nothing-here', status: 404 };
+    yield { name: 'not-like-this', path: '/digests', post: { a: 'b' }, status: 405 };
+    yield { name: 'not-understood', path: '/tools/gantrymoth/vote', post: { verdict: 'perhaps' }, status: 422 };
+    yield { name: 'too-large', path: '/subscribe', post: { email: 'a'.repeat(20_000) }, status: 413 };
+    yield { name: 'bad-link', path: '/unsubscribe/nonsense', status: 404 };
+
+    const confirm = await site.link('ada@example.org', 'Please confirm', '/confirm/');
+    yield { name: 'confirm', path: confirm };
+    yield { name: 'confirmed', path: confirm, post: {} };
+    site.run('digest', 'send');
+    const digest = (what) => site.link('ada@example.org', 'Thimblewren', what);
+    yield { name: 'digests', path: '/digests' };
+    yield { name: 'digest', path: await site.newestDigest() };
+    await site.feed('feed');
+
+    const [vote, save, saved] = [await digest('/vote/gantrymoth/ship/'), await digest('/save/gantrymoth/'), await digest('/saved/')];
+    yield { name: 'vote', path: vote };
+    yield { name: 'voted', path: vote, post: {}, as: 'ada' };
+    yield { name: 'vote-again', path: vote };
+    yield { name: 'saved-nothing', path: saved };
+    yield { name: 'save', path: save };
+    yield { name: 'save-done', path: save, post: {}, as: 'ada' };
+    const token = save.split('/').at(-1);
+    yield { name: 'save-long', path: `/save/long-words/${token}`, post: {}, as: 'ada' };
+    yield { name: 'saved', path: saved };
+    yield { name: 'comparison-of-a-reader', path: '/comparisons/thimblewren-4b-vs-gantrymoth', as: 'ada' };
+    yield { name: 'tool-of-a-reader', path: '/tools/gantrymoth', as: 'ada' };
+    yield { name: 'tool-with-history', path: site.turnsAround('long-words', CATALOGUE) };
+    yield { name: 'saved-with-news', path: saved };
+
+    const preferences = await digest('/preferences/');
+    yield { name: 'preferences', path: preferences };
+    yield { name: 'preferences-kept', path: preferences, post: { category: 'Design', rhythm: 'monthly', pause: '4' } };
+    yield { name: 'link-sent', path: `${preferences}/link`, post: {} };
+    const account = await site.link('ada@example.org', 'The link to your data', '/account/');
+    yield { name: 'account', path: account };
+    yield { name: 'account-address-refused', path: `${account}/address`, post: { email: 'ada@nowhere' }, status: 422 };
+    yield { name: 'account-name-refused', path: `${account}/name`, post: { name: LONG.repeat(2) }, status: 422 };
+    yield { name: 'account-name-kept', path: `${account}/name`, post: { name: 'Ada' } };
+    yield { name: 'account-address-asked', path: `${account}/address`, post: { email: 'ada@new.example.org' } };
+    const move = await site.link('ada@new.example.org', 'Please confirm', '/move/');
+    yield { name: 'move', path: move };
+    yield { name: 'moved', path: move, post: {} };
+    yield { name: 'move-over', path: move, status: 410 };
+
+    yield { name: 'mailbox', path: '/mailbox' };
+    yield { name: 'mailbox-mail', path: await site.mail('ada@example.org', 'Thimblewren') };
+
+    const goodbye = await digest('/unsubscribe/');
+    yield { name: 'unsubscribe', path: goodbye };
+    yield { name: 'unsubscribed', path: goodbye, post: {} };
+    yield { name: 'vote-over', path: vote, post: {}, status: 410 };
+    yield { name: 'preferences-over', path: preferences, post: { rhythm: 'weekly' }, status: 410 };
+    yield { name: 'erased', path: `${account}/erase`, post: {} };
+
+    await site.again({ SIGNUP__PER_CLIENT: '1' });
+    yield { name: 'check-inbox-again', path: '/subscribe', post: { email: 'bea@example.org' } };
+    await site.until('the link does not expire', async () => (await fetch(site.base + late)).status === 410);
+    yield { name: 'confirm-expired', path: late, status: 410 };
+    yield { name: 'too-many', path: '/subscribe', post: { email: 'bea@example.org' }, status: 429 };
+}
