@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 16] = [
+const HOMES: [(&str, &str); 17] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("resvg", "render"),
@@ -22,6 +22,7 @@ const HOMES: [(&str, &str); 16] = [
     ("aws_lc_rs", "mail"),
     ("psl", "mail"),
     ("tokio_rustls", "mail"),
+    ("webpki", "mail"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("tower_http", "web"),

@@ -5,6 +5,7 @@ use super::Failure;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::webhook::Provider;
 use crate::render::email;
 
 /// How much a finding matters.
@@ -70,6 +71,7 @@ impl App {
         // That nothing can be picked stands under "catalogue".
         let next = if usable { self.preview(slot, now).await.ok() } else { None };
         findings.extend(self.examine_sending(slot, next.as_ref().map(|preview| &preview.rendered)).await);
+        findings.extend(self.examine_webhooks());
         findings
     }
 
@@ -158,5 +160,19 @@ impl App {
             Ok(size) => good("templates", format!("all mails render ({size} bytes of HTML for one comparison)")),
             Err(failure) => fault("templates", failure.to_string()),
         }
+    }
+
+    /// Those that are open: the address to give the provider.
+    fn examine_webhooks(&self) -> Vec<Finding> {
+        let keys = |provider: Provider| self.settings.webhooks.keys(provider).len();
+        let open = Provider::ALL.iter().filter(|provider| keys(**provider) > 0);
+        let said = |provider: &Provider| {
+            let address = format!("{}/webhooks/{provider}", self.settings.base_url());
+            match self.settings.site.base_url.scheme() {
+                "https" => good("webhooks", format!("{provider} tells of bounces at {address} (keys: {})", keys(*provider))),
+                _ => advice("webhooks", format!("{provider} tells of bounces at {address}, which is not https: it can be read on its way")),
+            }
+        };
+        open.map(said).collect()
     }
 }

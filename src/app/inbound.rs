@@ -8,6 +8,7 @@ use super::Failure;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::inbound::Clues;
+use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Policy;
 use crate::domain::inbound::Reading;
@@ -55,32 +56,35 @@ impl App {
     /// is the way that it came.
     pub async fn take_inbound(&self, raw: &[u8], door: &str) -> Result<(Returned, Taken), Failure> {
         let returned = self.read_inbound(raw).await?;
-        let policy = Policy { hard: self.settings.bounces.hard, soft: self.settings.bounces.soft };
-        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
-        let email = returned.whose.as_ref().and_then(|whose| EmailAddress::parse(&whose.email).ok());
-        let hash = email.map(|email| self.secrets.address_hashes(&email)).and_then(|hashes| hashes.into_iter().next()).unwrap_or_default();
-        let about = returned.whose.as_ref().map(|whose| About {
-            subscriber: whose.subscriber,
-            mailing: whose.mailing,
-            hash: &hash,
-            key_name: &key_name,
-        });
         let email = returned.whose.as_ref().map(|whose| whose.email.as_str()).unwrap_or_default();
         let Some(finding) = returned.reading.about(email) else { return Ok((returned, Taken::Kept)) };
-        let mail = Arrived {
-            fingerprint: &returned.reading.fingerprint,
-            door,
-            finding,
-            about: about.map(|about| (about, policy.consequence(finding.meaning))),
-        };
+        let taken = self.keep_finding(finding, &returned.reading.fingerprint, door, returned.whose.as_ref()).await?;
+        Ok((returned, taken))
+    }
+
+    /// Keeps what is known of one recipient, under a name by which it is known again, and does what the policy says: all of it or
+    /// nothing.
+    pub(super) async fn keep_finding(
+        &self,
+        finding: &Finding,
+        fingerprint: &str,
+        door: &str,
+        whose: Option<&Whose>,
+    ) -> Result<Taken, Failure> {
+        let policy = Policy { hard: self.settings.bounces.hard, soft: self.settings.bounces.soft };
+        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
+        let email = whose.and_then(|whose| EmailAddress::parse(&whose.email).ok());
+        let hash = email.map(|email| self.secrets.address_hashes(&email)).and_then(|hashes| hashes.into_iter().next()).unwrap_or_default();
+        let about = whose.map(|whose| About { subscriber: whose.subscriber, mailing: whose.mailing, hash: &hash, key_name: &key_name });
+        let mail = Arrived { fingerprint, door, finding, about: about.map(|about| (about, policy.consequence(finding.meaning))) };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != Taken::Before {
             metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);
-            let subscriber = returned.whose.as_ref().map(|whose| whose.subscriber);
+            let subscriber = whose.map(|whose| whose.subscriber);
             let meaning = finding.meaning;
             tracing::info!(subscriber, meaning = meaning.as_str(), door, ended = (taken == Taken::Ended), "a mail came back");
         }
-        Ok((returned, taken))
+        Ok(taken)
     }
 
     /// Takes somebody off the suppression list; answers why they were on it.
@@ -93,7 +97,7 @@ impl App {
     }
 
     /// Whose mail it is, by the first proof that holds.
-    async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
+    pub(super) async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
         let returned = clues.addressed.iter().find_map(|address| self.return_path.delivery(&self.secrets, address));
         if let Some(key) = returned {
             return self.known(key.subscriber, Some(key.mailing)).await;

@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
-//! [`inbound`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
+//! [`inbound`] with [`webhooks`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
 
 pub mod account;
 pub mod breaker;
@@ -27,6 +27,7 @@ mod relay;
 pub mod spreadsheet;
 mod standing;
 mod ways_out;
+pub mod webhooks;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -59,6 +60,7 @@ use deliver::Signing;
 use relay::Relay;
 
 pub use failure::Failure;
+pub use webhooks::Fetch;
 
 /// Where `now` comes from: the caller brings it, so that a test can.
 #[derive(Clone)]
@@ -104,6 +106,8 @@ pub struct App {
     pub(crate) letters: letters::Letters,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
+    /// What providers tell.
+    pub(crate) webhooks: webhooks::Doors,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
 }
@@ -114,6 +118,14 @@ impl App {
     /// # Errors
     /// A sentence that names the setting that cannot be used, or says why the database cannot be opened.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
+        Self::open_with(settings, clock, Fetch::network()).await
+    }
+
+    /// The same, with another way to what lies at https addresses.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with(settings: Settings, clock: Clock, fetch: Fetch) -> Result<Arc<Self>, Failure> {
         let parts = Parts::from(&settings)?;
         let storage =
             Storage::open(&settings.database.url, settings.database.connections, settings.database.durability == Durability::Full).await?;
@@ -132,6 +144,7 @@ impl App {
             send_times: parts.send_times,
             letters: letters::Letters::default(),
             unpublished: Mutex::default(),
+            webhooks: webhooks::Doors::new(fetch),
             doorbell: Notify::new(),
             settings,
         }))

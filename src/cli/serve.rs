@@ -51,6 +51,11 @@ impl Serve {
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
         if let Some(listener) = listener {
             roles.spawn(web::serve(app.clone(), listener, stop.clone()));
+            let (app, stop) = (app.clone(), stop.clone());
+            roles.spawn(async move {
+                app.act_on_webhooks_until(&stop).await;
+                Ok(())
+            });
         }
         if has(Role::Schedule) {
             roles.spawn(schedule::run(app.clone(), stop.clone()));

@@ -16,6 +16,7 @@ mod shown;
 mod signup;
 mod site;
 mod votes;
+mod webhooks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use shown::Shown;
 pub use signup::SignUp;
 pub use site::Site;
 pub use votes::Votes;
+pub use webhooks::Webhooks;
 
 /// Where the settings file is looked for when none is named.
 pub const DEFAULT_FILE: &str = "config/verdicts.toml";
@@ -71,6 +73,8 @@ pub struct Settings {
     pub bounces: Bounces,
     /// Where mail that comes back is taken in.
     pub inbound: Inbound,
+    /// Which providers may tell of mails by webhook.
+    pub webhooks: Webhooks,
 }
 
 const fn days(n: u64) -> Duration {
@@ -123,7 +127,8 @@ impl Settings {
         self.signup.check()?;
         self.votes.check()?;
         self.bounces.check()?;
-        self.inbound.check()
+        self.inbound.check()?;
+        self.webhooks.check()
     }
 
     /// `site.base_url` without a slash at its end.

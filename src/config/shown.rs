@@ -52,7 +52,10 @@ impl Loaded {
 
 fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
     match (key, value) {
-        ("site.secret", serde_json::Value::Array(list)) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
+        (
+            "site.secret" | "webhooks.postmark" | "webhooks.mailgun" | "webhooks.resend" | "webhooks.signed",
+            serde_json::Value::Array(list),
+        ) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
         ("database.url" | "mail.transport", serde_json::Value::String(text)) => without_password(text).into(),
         // `mail.relays`: a list of tables.
         (_, serde_json::Value::Array(list)) => list.iter().map(|entry| masked_entry(key, entry)).collect(),

@@ -2,7 +2,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
-//! [`delivery`], [`due`], [`inbound`], [`limits`], [`verp`], [`subject`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`verp`], [`subject`].
 
 pub mod address;
 pub mod catalogue;
@@ -20,6 +20,7 @@ pub mod subscriber;
 pub mod timetable;
 pub mod token;
 pub mod verp;
+pub mod webhook;
 
 /// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -13,14 +13,16 @@
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`:
 //!   until the server knows us; `smtp`: what is
 //!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
-//! - `inbound`: what came back, read.
+//! - `inbound`: what came back, read; `events`: the same, as providers tell it, with `fetch` for a key that lies at one.
 
 mod canonical;
 mod dkim;
 mod dns;
 mod draft;
 mod envelope;
+pub mod events;
 mod fault;
+mod fetch;
 mod greeting;
 mod header;
 pub mod inbound;
@@ -46,6 +48,7 @@ pub use dkim::make_key;
 pub use draft::TOKEN_LENGTH;
 pub use envelope::Envelope;
 pub use fault::ConnectFault;
+pub use fetch::fetch;
 pub use inspection::Inspection;
 pub use inspection::inspect;
 pub use letter::Headers;

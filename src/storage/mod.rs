@@ -73,6 +73,7 @@ pub mod stocking;
 pub mod subscribers;
 pub mod variants;
 pub mod votes;
+pub mod webhooks;
 mod writer;
 
 pub use error::StorageError;

@@ -38,6 +38,8 @@ fn describe() {
     metrics::describe_counter!("verdicts_confirmations_total", "Sign-ups that became subscriptions");
     metrics::describe_counter!("verdicts_unsubscribes_total", "Subscriptions that ended by the link");
     metrics::describe_counter!("verdicts_deliveries_total", "Delivery attempts by outcome");
+    metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
+    metrics::describe_counter!("verdicts_webhooks_total", "What providers sent, by provider and what became of it");
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
     metrics::describe_gauge!("verdicts_breaker_open", "1 while sending is paused because of the relay or our settings");
 }

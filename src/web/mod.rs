@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
-//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`mailbox`], [`operations`].
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`mailbox`], [`operations`], [`webhooks`].
 
 mod answer;
 mod choices;
@@ -16,6 +16,7 @@ mod operations;
 mod pages;
 mod pictures;
 mod preferences;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -128,6 +129,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(private_routes().layer(axum::middleware::map_response(keep_private)))
         .merge(mailbox::routes())
         .merge(operations::routes())
+        .merge(webhooks::routes())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -25,3 +25,4 @@ mod standing;
 mod support;
 mod votes;
 mod ways_out;
+mod webhooks;

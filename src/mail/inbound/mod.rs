@@ -4,9 +4,9 @@
 //! complaints (RFC 5965), `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
 //! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave; `clues` gathers what may tell whose mail it is.
 
-mod addresses;
+pub(super) mod addresses;
 mod clues;
-mod diagnosis;
+pub(super) mod diagnosis;
 mod feedback;
 mod manner;
 mod mime;
@@ -217,7 +217,7 @@ fn head_of(text: &str, characters: usize) -> &str {
 }
 
 /// A text on one line, for a record or a log: at most 500 characters.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(500).collect()
 }

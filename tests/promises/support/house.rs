@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use verdicts::app::App;
 use verdicts::app::Clock;
+use verdicts::app::Fetch;
 use verdicts::app::deliver::Progress;
 use verdicts::app::digests::Sent;
 use verdicts::app::document::Catalogue;
@@ -55,6 +56,11 @@ impl House {
     /// Opens the service with settings of its own, on an up-to-date database. Only the pages run: a test calls for the
     /// rest (`deliver`, `app.tick()`).
     pub async fn open_with(place: Place, adapt: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_fetching(place, Fetch::new(async |_| Err("there is no network in a test".into())), adapt).await
+    }
+
+    /// The same, and `fetch` stands for what lies at https addresses.
+    pub async fn open_fetching(place: Place, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut settings = settings_in(&place);
@@ -65,7 +71,7 @@ impl House {
         let (began, shift) = (std::time::Instant::now(), Arc::new(AtomicI64::new(0)));
         let moved = shift.clone();
         let clock = Clock::new(move || start + TimeDelta::milliseconds(began.elapsed().as_millis() as i64 + moved.load(SeqCst)));
-        let app = App::open(settings, clock).await.expect("the service opens");
+        let app = App::open_with(settings, clock, fetch).await.expect("the service opens");
         app.storage.migrate(app.now()).await.expect("the tables are made");
         let stop = CancellationToken::new();
         tokio::spawn(verdicts::web::serve(app.clone(), listener, stop.clone()));

@@ -1,0 +1,36 @@
+//! What a mail provider tells of a mail of ours, over HTTP.
+
+use super::inbound::Clues;
+use super::inbound::Finding;
+use super::named;
+
+named! {
+    /// Who tells. The name stands in the settings, in the route and in the database.
+    Provider {
+        /// Amazon SES, by way of SNS.
+        Ses => "ses",
+        /// Postmark.
+        Postmark => "postmark",
+        /// Twilio SendGrid.
+        SendGrid => "sendgrid",
+        /// Mailgun.
+        Mailgun => "mailgun",
+        /// Resend.
+        Resend => "resend",
+        /// A script or a provider of one's own, by our own plain signature.
+        Signed => "signed",
+    }
+}
+
+/// One thing that became of one mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The same when the provider tells it again; never the same for two.
+    pub id: String,
+    /// For whom, what, why. The address is the provider's word.
+    pub finding: Finding,
+    /// By what it may be told whose it is, unchecked.
+    pub clues: Clues,
+    /// Domains that the provider says the mail was sent from; empty where it does not say.
+    pub domains: Vec<String>,
+}

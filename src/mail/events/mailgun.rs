@@ -1,0 +1,102 @@
+//! Mailgun (documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks): HMAC-SHA256 in hexadecimal of
+//! timestamp and token, by the account's HTTP webhook signing key; all three stand in the body.
+//!
+//! The signature is not over the body. Whoever has seen one request could sign another with it, but for the token: it is good
+//! for one body, and remembered for longer than the timestamp is.
+
+use chrono::TimeDelta;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Posted;
+use super::Refused;
+use super::signature::check_age;
+use super::signature::is_signed;
+use super::signature::seconds;
+use super::text;
+use super::verdict::Class;
+use super::verdict::did;
+use super::verdict::domains;
+use super::verdict::event;
+use super::verdict::failed;
+use super::verdict::message_id;
+use crate::domain::Timestamp;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reason;
+use crate::domain::webhook::Event;
+
+/// It tries again for eight hours.
+const BACK: TimeDelta = TimeDelta::hours(9);
+
+#[derive(Deserialize)]
+struct Body {
+    signature: Signature,
+}
+
+#[derive(Deserialize)]
+struct Signature {
+    timestamp: String,
+    token: String,
+    signature: String,
+}
+
+/// `keys`: signing keys.
+pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+    let Body { signature: Signature { timestamp, token, signature } } =
+        serde_json::from_slice(posted.body).map_err(|_| Refused::Unsigned)?;
+    let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).map_err(|_| Refused::Forged)?;
+    let parts = [timestamp.as_bytes(), token.as_bytes()];
+    // Fifty characters of the hexadecimal alphabet. Without a length, digits could move from the one to the other.
+    if token.len() != 50 || !is_signed(keys.iter().map(String::as_bytes), &parts, &signature) {
+        return Err(Refused::Forged);
+    }
+    check_age(seconds(&timestamp).ok_or(Refused::Forged)?, BACK, now)?;
+    Ok(token)
+}
+
+/// One event in `event-data` (documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure).
+pub fn read(value: &Value) -> Vec<Event> {
+    let Some(value) = value.pointer("/event-data") else { return Vec::new() };
+    let of = |place| text(value, place);
+    let (address, reason) = (of("/recipient"), of("/reason"));
+    let finding = match (of("/event"), of("/severity"), reason) {
+        // Mailgun did not try: the reader had complained, or left by Mailgun's link.
+        ("failed", "permanent", "suppress-complaint") => did("mailgun", address, Meaning::Complaint, reason),
+        ("failed", "permanent", "suppress-unsubscribe") => did("mailgun", address, Meaning::Unsubscribe, reason),
+        // A temporary failure is a delay: Mailgun tries again, and says how it ended.
+        ("failed", "permanent", _) => {
+            let class = match reason {
+                // It bounced before, for whatever reason; the receiving server was not asked now.
+                "suppress-bounce" => Class::Passing(Reason::Other),
+                // Tried for too long.
+                "old" => Class::Passing(Reason::Expired),
+                "espblock" => Class::Passing(Reason::Blocked),
+                _ => Class::Permanent,
+            };
+            let status = of("/delivery-status/enhanced-code");
+            let words = match (of("/delivery-status/message"), of("/delivery-status/description")) {
+                ("", words) | (words, "") => words.to_owned(),
+                (message, description) if message.contains(description) => message.to_owned(),
+                (message, description) => format!("{message} {description}"),
+            };
+            let code = value.pointer("/delivery-status/code").and_then(Value::as_u64).filter(|code| (400..600).contains(code));
+            let words = match code {
+                Some(code) if !words.is_empty() && !words.starts_with(&code.to_string()) => format!("{code} {words}"),
+                _ => words,
+            };
+            failed(&format!("mailgun {reason}"), address, class, &words, status)
+        }
+        ("complained", ..) => did("mailgun", address, Meaning::Complaint, "complained"),
+        ("unsubscribed", ..) => did("mailgun", address, Meaning::Unsubscribe, "unsubscribed"),
+        _ => return Vec::new(),
+    };
+    let (id, sender) = (of("/message/headers/message-id"), of("/envelope/sender"));
+    let clues = Clues {
+        message_ids: message_id(id).into_iter().collect(),
+        addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
+        ..Clues::default()
+    };
+    vec![event(of("/id"), value, finding, clues, domains([id, sender, of("/message/headers/from")]))]
+}

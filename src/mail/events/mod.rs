@@ -1,0 +1,106 @@
+//! What a provider tells by webhook: whether it is the provider who tells, and what it says. No I/O; bounded by the size of
+//! what was posted.
+//!
+//! A file for each provider holds how its requests are proven ([`identify`]) and what its events mean ([`read`]): the page of
+//! its documentation that says so stands there. `verdict` is what they share: the receiving server's words count for more than
+//! the provider's class of them, and *hard* is only what is certain. `sns` is the envelope that SES's events come in.
+
+mod mailgun;
+mod postmark;
+mod resend;
+mod sendgrid;
+mod ses;
+mod signature;
+mod signed;
+pub mod sns;
+mod verdict;
+
+use serde_json::Value;
+
+use crate::domain::Timestamp;
+use crate::domain::webhook::Event;
+use crate::domain::webhook::Provider;
+
+pub use signature::hex_digest;
+
+/// Events of one request that are read; providers send up to a thousand.
+const MOST: usize = 10_000;
+
+/// A request, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted<'a> {
+    /// Names in lower case, with their values.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body as it came: signatures are over its bytes.
+    pub body: &'a [u8],
+}
+
+impl<'a> Posted<'a> {
+    /// The value of a header that is there once; of one that is there twice nobody knows which is meant.
+    fn header(&self, name: &str) -> Result<&'a str, Refused> {
+        let mut found = self.headers.iter().filter(|(known, _)| *known == name);
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Ok(value),
+            _ => Err(Refused::Unsigned),
+        }
+    }
+}
+
+/// Why a request is not believed. Whoever sent it is told no more than that it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nothing in it proves anything.
+    #[error("it carries no signature")]
+    Unsigned,
+    /// No key of ours made it.
+    #[error("its signature is not made with the key of the settings")]
+    Forged,
+    /// It was signed too long ago, or in the future.
+    #[error("it was signed too long ago, or in the future")]
+    Stale,
+    /// It is about a topic that the settings do not name, or wants something of another host than Amazon's.
+    #[error("it is not of a topic that the settings name")]
+    Elsewhere,
+}
+
+/// Whether the provider sent it, by one of the keys of the settings; answers the name by which the request is known when it is
+/// sent again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
+pub fn identify(provider: Provider, keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+    match provider {
+        Provider::Ses => Err(Refused::Unsigned),
+        Provider::Postmark => postmark::identify(keys, posted),
+        Provider::SendGrid => sendgrid::identify(keys, posted, now),
+        Provider::Mailgun => mailgun::identify(keys, posted, now),
+        Provider::Resend => resend::identify(keys, posted, now),
+        Provider::Signed => signed::identify(keys, posted, now),
+    }
+}
+
+/// What it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
+/// the provider's form. `body` is what was proven; of SES the message within the envelope.
+pub fn read(provider: Provider, body: &str) -> Vec<Event> {
+    let Ok(value) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+    let mut events = match provider {
+        Provider::Ses => ses::read(&value),
+        Provider::Postmark => postmark::read(&value),
+        Provider::SendGrid => sendgrid::read(&value),
+        Provider::Mailgun => mailgun::read(&value),
+        Provider::Resend => resend::read(&value),
+        Provider::Signed => signed::read(&value),
+    };
+    events.truncate(MOST);
+    events
+}
+
+/// The text at a place like `/mail/source`; empty where there is none.
+fn text<'v>(value: &'v Value, place: &str) -> &'v str {
+    value.pointer(place).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The list at a place.
+fn list<'v>(value: &'v Value, place: &str) -> &'v [Value] {
+    value.pointer(place).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Postmark (postmarkapp.com/developer/webhooks): no signature. Its documentation protects a webhook by basic authentication
+//! in its address, `https://user:password@...`, and by HTTPS; the addresses that it sends from change without notice, so they
+//! are left to the firewall of who wants them.
+//!
+//! The password proves who sent it, not when: the same request again is known by its bytes, for as long as that is kept, and
+//! each event by its number for ever.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::Posted;
+use super::Refused;
+use super::hex_digest;
+use super::signature::is_same;
+use super::text;
+use super::verdict::Class;
+use super::verdict::did;
+use super::verdict::domains;
+use super::verdict::event;
+use super::verdict::failed;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reason;
+use crate::domain::webhook::Event;
+use crate::mail::inbound;
+
+/// `keys`: each `user:password` as it stands in the webhook's address.
+pub fn identify(keys: &[String], posted: Posted<'_>) -> Result<String, Refused> {
+    let (scheme, given) = posted.header("authorization")?.split_once(' ').ok_or(Refused::Unsigned)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Refused::Unsigned);
+    }
+    let given = STANDARD.decode(given.trim()).map_err(|_| Refused::Forged)?;
+    let known = keys.iter().fold(false, |known, key| known | is_same(&given, key.as_bytes()));
+    if known { Ok(hex_digest(&[posted.body])) } else { Err(Refused::Forged) }
+}
+
+/// `RecordType` `Bounce`, `SpamComplaint`, `SubscriptionChange`.
+pub fn read(value: &Value) -> Vec<Event> {
+    let of = |place| text(value, place);
+    let (address, kind) = (of("/Email"), of("/Type"));
+    let words = match of("/Details") {
+        "" => of("/Description"),
+        details => details,
+    };
+    let finding = match of("/RecordType") {
+        "Bounce" => match bounce(value.pointer("/TypeCode").and_then(Value::as_u64).unwrap_or_default()) {
+            Some(Said::Failed(class)) => failed(&format!("postmark {kind}"), address, class, words, ""),
+            Some(Said::Did(meaning)) => did("postmark", address, meaning, kind),
+            None => return Vec::new(),
+        },
+        "SpamComplaint" => did("postmark", address, Meaning::Complaint, "SpamComplaint"),
+        // A bounce and a complaint change it too, and are told by themselves; what was changed by hand is no reader's wish.
+        "SubscriptionChange" if value.pointer("/SuppressSending") == Some(&Value::Bool(true)) && of("/Origin") == "Recipient" => {
+            match of("/SuppressionReason") {
+                "ManualSuppression" => did("postmark", of("/Recipient"), Meaning::Unsubscribe, "ManualSuppression by the recipient"),
+                _ => return Vec::new(),
+            }
+        }
+        _ => return Vec::new(),
+    };
+    let id = match value.pointer("/ID").and_then(Value::as_u64) {
+        Some(id) => format!("{} {id}", of("/RecordType")),
+        None => format!("{} {} {}", of("/RecordType"), of("/MessageID"), of("/ChangedAt")),
+    };
+    // The mail that came back, where the webhook is set to include it, with all that it carries of ours.
+    let clues = match of("/Content") {
+        "" => Clues::default(),
+        content => inbound::read(content.as_bytes()).clues,
+    };
+    vec![event(&id, value, finding, clues, domains([of("/From")]))]
+}
+
+enum Said {
+    Failed(Class),
+    Did(Meaning),
+}
+
+/// By `TypeCode` (postmarkapp.com/developer/api/bounce-api#bounce-types); automatic answers and the like are none.
+fn bounce(code: u64) -> Option<Said> {
+    Some(match code {
+        // HardBounce, BadEmailAddress: told apart from Blocked, SpamNotification and DnsError below.
+        1 | 100_000 => Said::Failed(Class::NoMailbox),
+        // Transient (a delay that goes on), DnsError, Unknown, SoftBounce, Undeliverable.
+        2 | 2_048 | 4_096 | 100_003 => Said::Failed(Class::Passing(Reason::Other)),
+        256 => Said::Failed(Class::Passing(Reason::Network)),
+        // SpamNotification, VirusNotification, DMARCPolicy: what was refused is the mail.
+        512 | 8_192 | 100_009 => Said::Failed(Class::Passing(Reason::Policy)),
+        // Blocked: what was refused is us.
+        100_006 => Said::Failed(Class::Passing(Reason::Blocked)),
+        16 => Said::Did(Meaning::Unsubscribe),
+        100_001 => Said::Did(Meaning::Complaint),
+        // Subscribe, AutoResponder, AddressChange, OpenRelayTest, ChallengeVerification, ManuallyDeactivated, Unconfirmed,
+        // SMTPApiError, InboundError, TemplateRenderingFailed: a machine's answer, or something between Postmark and us.
+        _ => return None,
+    })
+}

@@ -1,0 +1,105 @@
+//! Twilio SendGrid's Signed Event Webhook
+//! (twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features): ECDSA on P-256
+//! with SHA-256, over the timestamp and the body as it came, in base64 of DER.
+
+use aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1;
+use aws_lc_rs::signature::UnparsedPublicKey;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::Posted;
+use super::Refused;
+use super::hex_digest;
+use super::signature::check_age;
+use super::signature::seconds;
+use super::text;
+use super::verdict::Class;
+use super::verdict::did;
+use super::verdict::domains;
+use super::verdict::event;
+use super::verdict::failed;
+use super::verdict::message_id;
+use crate::domain::Timestamp;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reason;
+use crate::domain::webhook::Event;
+
+/// It tries again for a day, and does not say whether it then signs anew. The body is signed with the time, and each event
+/// acts once, so that a wide window lets nobody do anything.
+const BACK: TimeDelta = TimeDelta::hours(25);
+
+/// `keys`: public keys as its pages show them, base64 of SubjectPublicKeyInfo.
+pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+    let signature = posted.header("x-twilio-email-event-webhook-signature")?;
+    let signed_at = posted.header("x-twilio-email-event-webhook-timestamp")?;
+    let signature = STANDARD.decode(signature).map_err(|_| Refused::Forged)?;
+    let message = [signed_at.as_bytes(), posted.body].concat();
+    let made_by = |key: &String| {
+        let der = STANDARD.decode(key).unwrap_or_default();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der).verify(&message, &signature).is_ok()
+    };
+    if !keys.iter().any(made_by) {
+        return Err(Refused::Forged);
+    }
+    check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
+    // Not the signature: from one of this kind anybody can make another that is right too.
+    Ok(hex_digest(&[&message]))
+}
+
+/// A list of events (twilio.com/docs/sendgrid/for-developers/tracking-events/event).
+pub fn read(value: &Value) -> Vec<Event> {
+    value.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(one).collect()
+}
+
+fn one(value: &Value) -> Option<Event> {
+    let of = |place| text(value, place);
+    let (address, reason, class) = (of("/email"), of("/reason"), of("/bounce_classification"));
+    let finding = match of("/event") {
+        "bounce" => {
+            let said = format!("sendgrid {} {class}", of("/type"));
+            failed(said.trim_end(), address, bounce(of("/type"), class), reason, of("/status"))
+        }
+        "dropped" => dropped(address, reason)?,
+        "spamreport" => did("sendgrid", address, Meaning::Complaint, "spamreport"),
+        "unsubscribe" | "group_unsubscribe" => did("sendgrid", address, Meaning::Unsubscribe, of("/event")),
+        // A delay is no failure; what arrived, was opened or clicked is none either.
+        _ => return None,
+    };
+    let id = of("/smtp-id");
+    // With a sender domain that SendGrid does not know it puts an id of its own there (django-anymail #108): that says nothing.
+    let from = domains([id]).into_iter().filter(|host| !host.ends_with("sendgrid.net")).collect();
+    let clues = Clues { message_ids: message_id(id).into_iter().collect(), ..Clues::default() };
+    Some(event(of("/sg_event_id"), value, finding, clues, from))
+}
+
+/// `type` is `bounce` for an address that SendGrid then suppresses, `blocked` for a refusal of this mail alone.
+fn bounce(kind: &str, class: &str) -> Class {
+    match (kind, class) {
+        (_, "Invalid Address") if kind != "blocked" => Class::NoMailbox,
+        (_, "Reputation") => Class::Passing(Reason::Blocked),
+        (_, "Content") => Class::Passing(Reason::Policy),
+        (_, "Frequency or Volume Too High") => Class::Passing(Reason::Rate),
+        (_, "Technical") => Class::Passing(Reason::Network),
+        // A full one, or one that is switched off for now.
+        (_, "Mailbox Unavailable") => Class::Passing(Reason::Other),
+        ("blocked", _) => Class::Passing(Reason::Blocked),
+        _ => Class::Permanent,
+    }
+}
+
+/// SendGrid did not even try, and says why.
+fn dropped(address: &str, reason: &str) -> Option<crate::domain::inbound::Finding> {
+    Some(match reason {
+        "Spam Reporting Address" => did("sendgrid dropped", address, Meaning::Complaint, reason),
+        "Unsubscribed Address" => did("sendgrid dropped", address, Meaning::Unsubscribe, reason),
+        // An address that does not parse.
+        "Invalid" => failed("sendgrid dropped", address, Class::NoMailbox, "", ""),
+        // It bounced before, for whatever reason: the receiving server was not asked now.
+        "Bounced Address" => failed("sendgrid dropped", address, Class::Passing(Reason::Other), reason, ""),
+        // Spam content, package quota, an invalid header: between SendGrid and us.
+        _ => return None,
+    })
+}

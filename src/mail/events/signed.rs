@@ -1,0 +1,73 @@
+//! Our own plain webhook: for a script over a mail server's log, or a provider that has no door of its own here. HMAC-SHA256 in
+//! hexadecimal of timestamp, a dot and the body.
+//!
+//! ```text
+//! POST /webhooks/signed
+//! X-Verdicts-Timestamp: 1764144000
+//! X-Verdicts-Signature: hex(hmac-sha256(secret, "1764144000." + body))
+//!
+//! {"id": "4711", "type": "bounce", "email": "ada@example.org", "diagnostic": "550 5.1.1 no such user"}
+//! ```
+
+use chrono::TimeDelta;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde_json::Value;
+
+use super::Posted;
+use super::Refused;
+use super::hex_digest;
+use super::signature::check_age;
+use super::signature::is_signed;
+use super::signature::seconds;
+use super::text;
+use super::verdict::Class;
+use super::verdict::did;
+use super::verdict::domains;
+use super::verdict::event;
+use super::verdict::failed;
+use super::verdict::message_id;
+use crate::domain::Timestamp;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reason;
+use crate::domain::webhook::Event;
+
+const BACK: TimeDelta = TimeDelta::minutes(5);
+
+/// `keys`: secrets.
+pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+    let signed_at = posted.header("x-verdicts-timestamp")?;
+    let signature = posted.header("x-verdicts-signature")?;
+    let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).map_err(|_| Refused::Forged)?;
+    if !is_signed(keys.iter().map(String::as_bytes), &[signed_at.as_bytes(), b".", posted.body], &signature) {
+        return Err(Refused::Forged);
+    }
+    check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
+    Ok(hex_digest(&[signed_at.as_bytes(), b".", posted.body]))
+}
+
+/// One event, or a list of them: `type` is `bounce` (the `diagnostic` decides what kind of; without one it is hard), `soft`,
+/// `complaint` or `unsubscribe`. `message_id` and `sender` (the envelope's) say which mail it was.
+pub fn read(value: &Value) -> Vec<Event> {
+    let one = std::slice::from_ref(value);
+    value.as_array().map_or(one, Vec::as_slice).iter().filter_map(read_one).collect()
+}
+
+fn read_one(value: &Value) -> Option<Event> {
+    let of = |place| text(value, place);
+    let (kind, address) = (of("/type"), of("/email"));
+    let finding = match kind {
+        "bounce" => failed("webhook", address, Class::Permanent, of("/diagnostic"), of("/status")),
+        "soft" => failed("webhook", address, Class::Passing(Reason::Other), of("/diagnostic"), of("/status")),
+        "complaint" => did("webhook", address, Meaning::Complaint, kind),
+        "unsubscribe" => did("webhook", address, Meaning::Unsubscribe, kind),
+        _ => return None,
+    };
+    let (id, sender) = (of("/message_id"), of("/sender"));
+    let clues = Clues {
+        message_ids: message_id(id).into_iter().collect(),
+        addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
+        ..Clues::default()
+    };
+    Some(event(of("/id"), value, finding, clues, domains([id, sender])))
+}

@@ -1,0 +1,326 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(seconds, 0).expect("a moment")
+}
+
+/// The one event in a body: whom it is about, what it means, why, and the status.
+fn said(provider: Provider, body: &Value) -> String {
+    let events = read(provider, &body.to_string());
+    let [event] = events.as_slice() else { return format!("{} events", events.len()) };
+    let finding = &event.finding;
+    let reason = finding.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+    let status = finding.status.map(|status| format!(" {status}")).unwrap_or_default();
+    assert_eq!(finding.address.as_deref(), Some("ada@example.org"), "{body}");
+    format!("{}{reason}{status}", finding.meaning)
+}
+
+#[test]
+fn sendgrids_own_example_is_genuine() {
+    // github.com/sendgrid/sendgrid-python, test/unit/test_eventwebhook.py; the body ends with CR and LF.
+    let key =
+        ["MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="];
+    let body = concat!(
+        r#"[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address","#,
+        r#""sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA","#,
+        r#""sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0","#,
+        r#""smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]"#,
+        "\r\n"
+    );
+    let signature = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=";
+    let headers = [("x-twilio-email-event-webhook-signature", signature), ("x-twilio-email-event-webhook-timestamp", "1600112502")];
+    let keys = key.map(String::from);
+    let check = |headers: &[(&str, &str)], body: &str, now| {
+        identify(Provider::SendGrid, &keys, Posted { headers, body: body.as_bytes() }, at(now)).map(|_| ())
+    };
+    assert_eq!(check(&headers, body, 1_600_112_502), Ok(()));
+    assert_eq!(check(&headers, body.trim_end(), 1_600_112_502), Err(Refused::Forged));
+    assert_eq!(check(&[headers[0], (headers[1].0, "1600112503")], body, 1_600_112_502), Err(Refused::Forged));
+    assert_eq!(check(&headers, body, 1_600_112_502 + 2 * 86_400), Err(Refused::Stale));
+    assert_eq!(check(&headers[..1], body, 1_600_112_502), Err(Refused::Unsigned));
+    assert_eq!(check(&[headers[0], headers[0], headers[1]], body, 1_600_112_502), Err(Refused::Unsigned));
+    let event = &read(Provider::SendGrid, body)[0];
+    assert_eq!((event.domains.len(), event.finding.meaning.as_str()), (0, "soft"), "SendGrid's own id says nothing of the sender");
+}
+
+#[test]
+fn svixs_own_example_is_genuine() {
+    // docs.svix.com, and every library of theirs.
+    let keys = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()];
+    let right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    let check = |signature: &str, body: &str, now| {
+        let headers = [("svix-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("svix-timestamp", "1614265330"), ("svix-signature", signature)];
+        identify(Provider::Resend, &keys, Posted { headers: &headers, body: body.as_bytes() }, at(now))
+    };
+    let body = r#"{"test": 2432232314}"#;
+    assert_eq!(check(right, body, 1_614_265_330).as_deref(), Ok("msg_p5jXN8AQM9LWM0D4loKWxJek"));
+    assert!(check(&format!("v1,{} v1a,x {right} v2,y", STANDARD.encode([0; 32])), body, 1_614_265_330).is_ok(), "one of several");
+    for wrong in ["", "v1,", "v1", "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", &right[..20], &right.replace("v1", "v2")] {
+        assert_eq!(check(wrong, body, 1_614_265_330), Err(Refused::Forged), "{wrong}");
+    }
+    assert_eq!(check(right, r#"{"test": 2432232315}"#, 1_614_265_330), Err(Refused::Forged));
+    assert_eq!(check(right, body, 1_614_265_330 + 301), Err(Refused::Stale));
+    assert_eq!(check(right, body, 1_614_265_330 - 301), Err(Refused::Stale));
+}
+
+#[test]
+fn what_ses_says_is_hard_only_where_it_is_certain() {
+    let bounce = |class: &str, sub_class: &str, words: &str| {
+        let to = json!([{ "emailAddress": "Ada <ada@example.org>", "diagnosticCode": words }]);
+        let bounce = json!({ "bounceType": class, "bounceSubType": sub_class, "bouncedRecipients": to, "feedbackId": "1" });
+        said(Provider::Ses, &json!({ "notificationType": "Bounce", "bounce": bounce, "mail": { "source": "news@verdicts.example" } }))
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("Permanent", "General", "smtp; 550 5.1.1 user unknown", "hard no_mailbox 5.1.1"),
+        ("Permanent", "General", "", "hard no_mailbox"),
+        ("Permanent", "NoEmail", "smtp; 550 rejected", "hard no_mailbox"),
+        ("Permanent", "General", "smtp; 550 rejected", "soft other"),
+        ("Permanent", "General", "smtp; 550 5.7.1 refused by policy", "soft policy 5.7.1"),
+        ("Permanent", "General", "smtp; 550 5.2.1 receiving mail at a rate that", "soft rate 5.2.1"),
+        ("Permanent", "NoEmail", "smtp; 552 5.2.2 mailbox full", "soft full 5.2.2"),
+        ("Permanent", "Suppressed", "Amazon SES has suppressed sending to this address", "soft other"),
+        ("Permanent", "OnAccountSuppressionList", "", "soft other"),
+        ("Permanent", "UnsubscribedRecipient", "", "unsubscribe"),
+        ("Transient", "General", "smtp; 550 5.1.1 user unknown", "soft other 5.1.1"),
+        ("Transient", "MailboxFull", "", "soft full"),
+        ("Transient", "MessageTooLarge", "", "soft too_big"),
+        ("Transient", "ContentRejected", "", "soft policy"),
+        ("Undetermined", "Undetermined", "", "soft other"),
+    ];
+    for (class, sub_class, words, expected) in table {
+        assert_eq!(bounce(class, sub_class, words), expected, "{class} {sub_class} {words}");
+    }
+    let complaint = |kind: &str, to: &[&str]| {
+        let to: Vec<Value> = to.iter().map(|to| json!({ "emailAddress": to })).collect();
+        said(
+            Provider::Ses,
+            &json!({ "eventType": "Complaint", "complaint": { "complainedRecipients": to, "complaintFeedbackType": kind } }),
+        )
+    };
+    assert_eq!(complaint("abuse", &["ada@example.org"]), "complaint");
+    assert_eq!(complaint("", &["ada@example.org"]), "complaint");
+    assert_eq!(complaint("not-spam", &["ada@example.org"]), "0 events");
+    assert_eq!(complaint("abuse", &["ada@example.org", "bob@example.org"]), "0 events", "nobody knows who it was");
+    for other in ["Delivery", "Send", "Open", "Click", "DeliveryDelay", "Reject", "Rendering Failure"] {
+        assert_eq!(said(Provider::Ses, &json!({ "eventType": other })), "0 events");
+    }
+}
+
+#[test]
+fn what_postmark_says_is_hard_only_where_it_is_certain() {
+    let bounce = |code: u64, words: &str| {
+        let body = json!({ "RecordType": "Bounce", "ID": 4711, "TypeCode": code, "Type": "X", "Details": words, "Email": "ada@example.org",
+            "From": "news@verdicts.example" });
+        said(Provider::Postmark, &body)
+    };
+    #[rustfmt::skip]
+    let table = [
+        (1, "smtp;550 5.1.1 no such user", "hard no_mailbox 5.1.1"), (1, "test bounce", "hard no_mailbox"), (100_000, "", "hard no_mailbox"),
+        (1, "smtp;552 5.2.2 mailbox full", "soft full 5.2.2"), (2, "", "soft other"), (4096, "smtp;550 5.1.1 no such user", "soft other 5.1.1"),
+        (256, "", "soft network"), (512, "", "soft policy"), (100_006, "", "soft blocked"), (100_009, "", "soft policy"),
+        (16, "", "unsubscribe"), (100_001, "", "complaint"), (64, "", "0 events"), (100_008, "", "0 events"), (0, "", "0 events"),
+    ];
+    for (code, words, expected) in table {
+        assert_eq!(bounce(code, words), expected, "{code} {words}");
+    }
+    assert_eq!(said(Provider::Postmark, &json!({ "RecordType": "SpamComplaint", "Email": "ada@example.org" })), "complaint");
+    let change = |origin: &str, reason: &str, suppress: bool| {
+        let body = json!({ "RecordType": "SubscriptionChange", "Recipient": "ada@example.org", "Origin": origin,
+            "SuppressionReason": reason, "SuppressSending": suppress });
+        said(Provider::Postmark, &body)
+    };
+    assert_eq!(change("Recipient", "ManualSuppression", true), "unsubscribe");
+    assert_eq!(change("Admin", "ManualSuppression", true), "0 events");
+    assert_eq!(change("Recipient", "HardBounce", true), "0 events");
+    assert_eq!(change("Recipient", "ManualSuppression", false), "0 events");
+}
+
+#[test]
+fn what_sendgrid_says_is_hard_only_where_it_is_certain() {
+    let of = |kind: &str, r#type: &str, class: &str, reason: &str| {
+        let body = json!([{ "email": "ada@example.org", "event": kind, "type": r#type, "bounce_classification": class, "reason": reason,
+            "sg_event_id": "1" }]);
+        said(Provider::SendGrid, &body)
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("bounce", "bounce", "Invalid Address", "550 5.1.1 user unknown", "hard no_mailbox 5.1.1"),
+        ("bounce", "bounce", "Invalid Address", "", "hard no_mailbox"),
+        ("bounce", "bounce", "Unclassified", "500 unknown recipient", "hard no_mailbox"),
+        ("bounce", "bounce", "Unclassified", "550 no", "soft other"),
+        ("bounce", "bounce", "Mailbox Unavailable", "552 5.2.2 over quota", "soft full 5.2.2"),
+        ("bounce", "blocked", "Reputation", "554 5.7.1 blocked", "soft blocked 5.7.1"),
+        ("bounce", "blocked", "", "550 5.1.1 user unknown", "soft blocked 5.1.1"),
+        ("bounce", "blocked", "Content", "", "soft policy"),
+        ("dropped", "", "", "Bounced Address", "soft other"),
+        ("dropped", "", "", "Invalid", "hard no_mailbox"),
+        ("dropped", "", "", "Spam Reporting Address", "complaint"),
+        ("dropped", "", "", "Unsubscribed Address", "unsubscribe"),
+        ("dropped", "", "", "Recipient List over Package Quota", "0 events"),
+        ("spamreport", "", "", "", "complaint"), ("group_unsubscribe", "", "", "", "unsubscribe"),
+        ("deferred", "", "", "", "0 events"), ("delivered", "", "", "", "0 events"), ("open", "", "", "", "0 events"),
+    ];
+    for (kind, r#type, class, reason, expected) in table {
+        assert_eq!(of(kind, r#type, class, reason), expected, "{kind} {type} {class} {reason}");
+    }
+}
+
+#[test]
+fn what_mailgun_says_is_hard_only_where_it_is_certain() {
+    let of = |event: &str, severity: &str, reason: &str, code: u64, words: &str| {
+        let data = json!({ "event": event, "severity": severity, "reason": reason, "recipient": "ada@example.org", "id": "1",
+            "delivery-status": { "code": code, "message": words, "description": "" } });
+        said(Provider::Mailgun, &json!({ "signature": {}, "event-data": data }))
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("failed", "permanent", "bounce", 550, "5.1.1 The email account that you tried to reach does not exist.", "hard no_mailbox 5.1.1"),
+        ("failed", "permanent", "bounce", 550, "5.7.1 spam", "soft policy 5.7.1"),
+        ("failed", "permanent", "generic", 0, "", "hard no_mailbox"),
+        ("failed", "permanent", "suppress-bounce", 605, "Not delivering to previously bounced address", "soft other"),
+        ("failed", "permanent", "suppress-complaint", 607, "", "complaint"),
+        ("failed", "permanent", "suppress-unsubscribe", 606, "", "unsubscribe"),
+        ("failed", "permanent", "old", 602, "Too old", "soft expired"),
+        ("failed", "temporary", "generic", 450, "greylisted", "0 events"),
+        ("complained", "", "", 0, "", "complaint"), ("unsubscribed", "", "", 0, "", "unsubscribe"), ("opened", "", "", 0, "", "0 events"),
+    ];
+    for (event, severity, reason, code, words, expected) in table {
+        assert_eq!(of(event, severity, reason, code, words), expected, "{event} {severity} {reason} {words}");
+    }
+}
+
+#[test]
+fn what_resend_says_is_hard_only_where_it_is_certain() {
+    let of = |kind: &str, class: &str, sub_class: &str| {
+        let data = json!({ "to": ["ada@example.org"], "from": "News <news@verdicts.example>", "email_id": "1",
+            "bounce": { "type": class, "subType": sub_class, "message": "The recipient's email address is on the suppression list" } });
+        said(Provider::Resend, &json!({ "type": kind, "data": data }))
+    };
+    assert_eq!(of("email.bounced", "Permanent", "General"), "hard no_mailbox");
+    assert_eq!(of("email.bounced", "Permanent", "Suppressed"), "soft other");
+    assert_eq!(of("email.bounced", "Transient", "MailboxFull"), "soft full");
+    assert_eq!((of("email.complained", "", "").as_str(), of("email.opened", "", "").as_str()), ("complaint", "0 events"));
+}
+
+#[test]
+fn a_topic_has_one_host() {
+    let host = |topic| sns::host_of(topic).unwrap_or_default();
+    assert_eq!(host("arn:aws:sns:eu-west-1:123456789012:bounces"), "sns.eu-west-1.amazonaws.com");
+    assert_eq!(host("arn:aws-cn:sns:cn-north-1:123456789012:b:c"), "sns.cn-north-1.amazonaws.com.cn");
+    for bad in ["", "arn:aws:sns:x.evil.example/:1:b", "arn:aws:sqs:eu-west-1:1:b", "arn:aws:sns:eu-west-1:1:", "arn:aws:sns::1:b"] {
+        assert_eq!(host(bad), "", "{bad}");
+    }
+}
+
+#[test]
+fn an_envelope_of_the_older_version_is_genuine_too() {
+    // Signed with `openssl dgst -sha1 -sign`, over the text that Amazon's documentation asks for, without a subject.
+    let (certificate, body) =
+        (include_bytes!("../../../tests/fixtures/sns/certificate.pem"), include_str!("../../../tests/fixtures/sns/version-1.json"));
+    let now: Timestamp = "2026-11-24T07:31:00Z".parse().expect("a moment");
+    let open = |body: &str, now| sns::Envelope::parse(body.as_bytes()).expect("an envelope").open(certificate, now);
+    assert!(matches!(open(body, now), Ok(sns::Content::Message(message)) if message.contains("\"Bounce\",\n")));
+    for (from, to) in [
+        ("Bounce", "Bounced"),
+        ("\"SignatureVersion\": \"1\"", "\"SignatureVersion\": \"2\""),
+        ("\"Type\"", "\"Subject\": \"new\", \"Type\""),
+        ("22b80b92", "22b80b93"),
+        ("Notification\"", "SubscriptionConfirmation\""),
+    ] {
+        assert!(body.contains(from) && open(&body.replacen(from, to, 1), now).is_err(), "{from}");
+    }
+    assert_eq!(open(body, now + chrono::TimeDelta::minutes(70)), Err(Refused::Stale));
+    assert_eq!(sns::Envelope::parse(body.as_bytes()).expect("an envelope").open(b"no certificate", now), Err(Refused::Forged));
+}
+
+fn cases() -> ProptestConfig {
+    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: many.unwrap_or(256), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Bodies of the form that providers send, with anything in their places.
+fn like_an_event() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        "\\PC{0,20}".prop_map(Value::from),
+        prop::sample::select(vec![
+            "Bounce",
+            "bounce",
+            "failed",
+            "permanent",
+            "email.bounced",
+            "Complaint",
+            "dropped",
+            "a@b.example",
+            "550 5.1.1 no"
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let names = vec![
+            "event-data",
+            "event",
+            "RecordType",
+            "Email",
+            "email",
+            "bounce",
+            "bouncedRecipients",
+            "emailAddress",
+            "mail",
+            "data",
+            "to",
+            "type",
+            "notificationType",
+            "delivery-status",
+            "message",
+            "headers",
+            "recipient",
+            "severity",
+            "TypeCode",
+            "Content",
+            "smtp-id",
+            "from",
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(names), inner), 0..6).prop_map(|pairs| Value::from_iter(pairs.into_iter())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn whatever_has_the_form_of_an_event_is_read(body in like_an_event()) {
+        for provider in Provider::ALL {
+            for event in read(*provider, &body.to_string()) {
+                let clean = event.finding.address.iter().all(|address| !address.chars().any(|c| c.is_whitespace() || c.is_control()));
+                prop_assert!(clean && !event.finding.line.chars().any(char::is_control) && !event.id.is_empty(), "{:?}", event);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_are_genuine(body in prop::collection::vec(any::<u8>(), 0..500), value in "\\PC{0,80}", name in 0usize..9) {
+        let names = ["authorization", "svix-id", "svix-timestamp", "svix-signature", "x-verdicts-timestamp", "x-verdicts-signature",
+            "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp", "x"];
+        let headers: Vec<(&str, &str)> = names.iter().cycle().skip(name).take(9).map(|name| (*name, value.as_str())).collect();
+        let keys = ["0123456789abcdef0123456789abcdef".to_owned()];
+        for provider in Provider::ALL {
+            let posted = Posted { headers: &headers, body: &body };
+            prop_assert!(identify(*provider, &keys, posted, at(1_764_000_000)).is_err());
+        }
+        if let Some(envelope) = sns::Envelope::parse(&body) {
+            prop_assert!(envelope.certificate(&keys).is_err());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What events mean, as far as it is the same with all providers.
+
+use serde_json::Value;
+
+use super::signature::hex_digest;
+use crate::domain::inbound::Clues;
+use crate::domain::inbound::Finding;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reason;
+use crate::domain::inbound::Status;
+use crate::domain::webhook::Event;
+use crate::mail::inbound::addresses;
+use crate::mail::inbound::diagnosis::Diagnosis;
+use crate::mail::inbound::diagnosis::diagnose;
+use crate::mail::inbound::short;
+
+/// How sure the provider is that mail to the address never arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It tells "no such mailbox" from every other refusal, and this is one: hard, unless the server's words say otherwise.
+    NoMailbox,
+    /// A refusal for good, whatever for: the server's words decide. Where there are none, it is hard.
+    Permanent,
+    /// Another mail may arrive: never hard, whatever the words say.
+    Passing(Reason),
+}
+
+/// A failure: the receiving server's words and the provider's class of them, weighed.
+pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: &str) -> Finding {
+    let said = diagnose(words, Status::parse(status));
+    let hard = Diagnosis { meaning: Meaning::Hard, reason: Reason::NoMailbox, status: said.status };
+    let soft = |reason| Diagnosis { meaning: Meaning::Soft, reason, status: said.status };
+    let found = match class {
+        Class::NoMailbox if said.says_nothing() => hard,
+        Class::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
+        Class::NoMailbox | Class::Permanent => said,
+        Class::Passing(reason) if said.says_nothing() || said.meaning == Meaning::Hard => soft(reason),
+        Class::Passing(_) => said,
+    };
+    let line = format!("{provider}: {words}");
+    let Diagnosis { meaning, reason, status } = found;
+    Finding { address: address_of(address), meaning, reason: Some(reason), status, line: short(&line) }
+}
+
+/// Whether words say why a mail was refused.
+pub fn is_telling(words: &str) -> bool {
+    !diagnose(words, None).says_nothing()
+}
+
+/// What the reader did: a complaint, or leaving by the provider's own link.
+pub fn did(provider: &str, address: &str, meaning: Meaning, words: &str) -> Finding {
+    let line = short(&format!("{provider}: {words}"));
+    Finding { address: address_of(address), meaning, reason: None, status: None, line }
+}
+
+/// The address alone, in a field that may say `Ada <ada@example.org>`.
+fn address_of(text: &str) -> Option<String> {
+    addresses::of_field(text)
+}
+
+/// An event of that name; where the provider gives it none, it is known by what it says.
+pub fn event(id: &str, said: &Value, finding: Finding, clues: Clues, domains: Vec<String>) -> Event {
+    let id = match id {
+        "" => hex_digest(&[said.to_string().as_bytes()]),
+        id => id.to_owned(),
+    };
+    Event { id, finding, clues, domains }
+}
+
+/// The domains of the addresses or message ids in some texts.
+pub fn domains<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let domain = |text: &str| {
+        let (_, domain) = text.rsplit_once('@')?;
+        let domain = domain.split(|c: char| c == '>' || c.is_whitespace()).next()?;
+        (!domain.is_empty()).then(|| domain.to_ascii_lowercase())
+    };
+    texts.into_iter().filter_map(domain).collect()
+}
+
+/// A message id as the clues hold it: without its angle brackets.
+pub fn message_id(text: &str) -> Option<String> {
+    let id = text.trim().trim_start_matches('<').trim_end_matches('>');
+    (id.contains('@') && id.len() < 300).then(|| id.to_owned())
+}
