@@ -72,6 +72,7 @@ impl App {
         let next = if usable { self.preview(slot, now).await.ok() } else { None };
         findings.extend(self.examine_sending(slot, next.as_ref().map(|preview| &preview.rendered)).await);
         findings.extend(self.examine_webhooks());
+        findings.extend(self.examine_returns().await);
         findings
     }
 
@@ -174,5 +175,24 @@ impl App {
             }
         };
         open.map(said).collect()
+    }
+
+    /// The mailbox that mail comes back to: whether it can be opened.
+    async fn examine_returns(&self) -> Option<Finding> {
+        let account = self.returns()?;
+        let mut session = match account.open().await {
+            Ok(session) => session,
+            Err(error) => {
+                let words = format!("{} cannot be opened, and nothing that comes back is read: {error}", account.describe());
+                return Some(fault("inbox", words));
+            }
+        };
+        let unread = session.unread().await;
+        let told = if session.can_idle() { "new mail is told at once" } else { "it is looked at as often as inbound.imap_every says" };
+        session.close().await;
+        Some(match unread {
+            Ok(mails) => good("inbox", format!("{} can be read, {} unread; {told}", account.describe(), mails.len())),
+            Err(error) => fault("inbox", format!("{} cannot be read: {error}", account.describe())),
+        })
     }
 }

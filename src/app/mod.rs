@@ -52,6 +52,7 @@ use crate::mail::Mailbox;
 use crate::mail::Signers;
 use crate::mail::Timeouts;
 use crate::mail::Transport;
+use crate::mail::imap::Account;
 use crate::render::Site;
 use crate::storage::Storage;
 use crate::storage::sqlite_file;
@@ -101,6 +102,8 @@ pub struct App {
     pub(crate) reply_to: Option<Mailbox>,
     /// The envelope's sender: where bounces go.
     pub(crate) return_path: ReturnPath,
+    /// The mailbox elsewhere that mail comes back to.
+    pub(crate) returns: Option<Account>,
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
     pub(crate) letters: letters::Letters,
@@ -140,6 +143,7 @@ impl App {
             from: parts.from,
             reply_to: parts.reply_to,
             return_path: parts.return_path,
+            returns: parts.returns,
             pick_times: parts.pick_times,
             send_times: parts.send_times,
             letters: letters::Letters::default(),
@@ -176,6 +180,11 @@ impl App {
         self.relays.iter().find_map(|relay| relay.transport.mailbox()).filter(|_| self.settings.site.listen.ip().is_loopback())
     }
 
+    /// The mailbox that mail comes back to, if it is one at another server (`inbound.imap`).
+    pub fn returns(&self) -> Option<&Account> {
+        self.returns.as_ref()
+    }
+
     /// The settings of `[picker]`.
     pub(crate) fn rules(&self) -> Rules {
         let picker = &self.settings.picker;
@@ -200,6 +209,7 @@ pub(crate) struct Parts {
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
     pub return_path: ReturnPath,
+    pub returns: Option<Account>,
     pub pick_times: Timetable,
     pub send_times: Timetable,
 }
@@ -223,12 +233,15 @@ impl Parts {
         };
         let signers = Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
         let signing = Signing::new(signers);
+        let inbound = &settings.inbound;
+        let returns = inbound.imap.as_deref().map(|text| Account::parse(text, &inbound.imap_after)).transpose();
         let relays = mail.relays_in_force().iter().map(relay).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             relays,
             signing: signing.map_err(|error| fault("mail.dkim", &format_args!("no threads to sign with: {error}.")))?,
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
+            returns: returns.map_err(|error| fault("inbound.imap", &format_args!("{error}.")))?,
             from,
             reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
             pick_times: Timetable::parse(&settings.schedule.pick, settings.site.timezone)

@@ -33,7 +33,7 @@ enum Role {
     Schedule,
     /// Sending
     Deliver,
-    /// Taking in mail that comes back, by LMTP
+    /// Taking in mail that comes back, by LMTP or from a mailbox
     Inbound,
 }
 
@@ -46,7 +46,12 @@ impl Serve {
         telemetry::figures();
         let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let door = if has(Role::Inbound) { Some(inbox::Door::open(&app.settings.inbound.lmtp).await?) } else { None };
+        let lmtp = Some(&app.settings.inbound.lmtp).filter(|place| has(Role::Inbound) && !place.is_empty());
+        let door = if let Some(place) = lmtp { Some(inbox::Door::open(place).await?) } else { None };
+        let mailbox = app.returns().filter(|_| has(Role::Inbound)).cloned();
+        if has(Role::Inbound) && door.is_none() && mailbox.is_none() {
+            return Err(Failure::because("The role inbound has no door: set inbound.lmtp or inbound.imap."));
+        }
         let brought = app.bring_sample().await?;
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
         if let Some(listener) = listener {
@@ -71,6 +76,10 @@ impl Serve {
             let place = door.address().map_or_else(|| app.settings.inbound.lmtp.clone(), |address| address.to_string());
             say(format_args!("Mail that comes back is taken in by LMTP on {place}"));
             roles.spawn(inbox::serve(app.clone(), door, stop.clone()));
+        }
+        if let Some(mailbox) = mailbox {
+            say(format_args!("Mail that comes back is fetched from {}", mailbox.describe()));
+            roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
         greet(&app, address, brought);
         let mut failed = None;

@@ -56,7 +56,7 @@ fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
             "site.secret" | "webhooks.postmark" | "webhooks.mailgun" | "webhooks.resend" | "webhooks.signed",
             serde_json::Value::Array(list),
         ) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
-        ("database.url" | "mail.transport", serde_json::Value::String(text)) => without_password(text).into(),
+        ("database.url" | "mail.transport" | "inbound.imap", serde_json::Value::String(text)) => without_password(text).into(),
         // `mail.relays`: a list of tables.
         (_, serde_json::Value::Array(list)) => list.iter().map(|entry| masked_entry(key, entry)).collect(),
         _ => value.clone(),
@@ -85,7 +85,7 @@ pub fn without_password(text: &str) -> String {
     if url.password().is_some() {
         let _ = url.set_password(Some("***"));
     }
-    if url.scheme().starts_with("smtp") && !url.username().is_empty() {
+    if (url.scheme().starts_with("smtp") || url.scheme().starts_with("imap")) && !url.username().is_empty() {
         let _ = url.set_username("***");
     }
     let is_harmless = |key: &str| HARMLESS.contains(&key);

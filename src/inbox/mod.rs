@@ -1,7 +1,9 @@
-//! Floor 5: the mail server's door. What comes back is handed over by LMTP ([`lmtp`]) and becomes one use case.
+//! Floor 5: the mail server's door. What comes back is handed over by LMTP ([`lmtp`]), or lies in a mailbox elsewhere ([`imap`]), and
+//! becomes one use case.
 //!
 //! Our own server, for there is no crate for LMTP's receiving side that does no more than this: one state, six commands.
 
+mod imap;
 mod lmtp;
 
 use std::net::SocketAddr;
@@ -18,6 +20,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::Failure;
+
+pub use imap::watch;
 
 /// Conversations at once; further ones wait.
 const CONVERSATIONS: usize = 32;

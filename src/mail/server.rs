@@ -136,7 +136,7 @@ impl Server {
 }
 
 /// `Some(None)` when there is none, `None` when there is half of one or not in UTF-8.
-fn parse_login(url: &Url) -> Option<Option<Login>> {
+pub(super) fn parse_login(url: &Url) -> Option<Option<Login>> {
     match (url.username(), url.password()) {
         ("", None) => Some(None),
         ("", _) | (_, None) => None,
@@ -144,7 +144,7 @@ fn parse_login(url: &Url) -> Option<Option<Login>> {
     }
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

@@ -8,12 +8,13 @@ use crate::support::on_both;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use std::path::Path;
+use verdicts::config::Settings;
 use verdicts::domain::inbound::Meaning;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::mail::inbound::read;
 use verdicts::storage::inbound::Taken;
 
-const READER: &str = "reader0@example.org";
+pub const READER: &str = "reader0@example.org";
 
 /// A row of `tests/inbound/expected.tsv`: address, meaning, reason, status.
 type Row = [String; 4];
@@ -145,7 +146,16 @@ proptest! {
 
 /// A house with a reader who has got this week's digest by way of a return path of their own.
 async fn house_with_a_reader(place: Place) -> House {
-    let house = House::open_with(place, |settings| settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into())).await;
+    house_with_a_reader_and(place, |_| {}).await
+}
+
+/// The same, with more settings.
+pub async fn house_with_a_reader_and(place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+    let house = House::open_with(place, |settings| {
+        settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
+        adapt(settings);
+    })
+    .await;
     house.stock_small().await;
     house.enlist("reader", 2).await;
     house.send_digest().await;
@@ -169,7 +179,7 @@ fn newest_to(house: &House, reader: &str) -> Vec<u8> {
 }
 
 /// The address that a mail's List-Unsubscribe says to write to: the return path of its delivery.
-fn return_path(house: &House, reader: &str) -> String {
+pub fn return_path(house: &House, reader: &str) -> String {
     // A confirmation's number is higher than any digest's, and it has no such header.
     let is_digest =
         |mail: &Vec<u8>| mail_parser::MessageParser::default().parse(mail).expect("a mail").header_raw("List-Unsubscribe").is_some();
@@ -179,7 +189,7 @@ fn return_path(house: &House, reader: &str) -> String {
     rest.split(['?', '>']).next().expect("an address").to_owned()
 }
 
-fn report(to: &str, reader: &str, said: &str) -> String {
+pub fn report(to: &str, reader: &str, said: &str) -> String {
     format!(
         "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.org\nTo: {to}\nSubject: Undelivered Mail\nMIME-Version: 1.0\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: text/plain\n\nIt failed.\n\n\

@@ -11,6 +11,7 @@ mod joining;
 mod journey;
 mod leaving;
 mod limits;
+mod mailboxes;
 mod mails;
 mod pacing;
 mod pages;

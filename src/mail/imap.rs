@@ -1,0 +1,300 @@
+//! A mailbox at an IMAP server (RFC 9051, RFC 3501), of which the mails that nobody has read are fetched. On crate `async-imap`.
+//!
+//! Nothing is kept of where we were: what is done is marked at the server. So a mailbox that was made anew, with other numbers
+//! for its mails (UIDVALIDITY), is no event.
+
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use async_imap::Client;
+use async_imap::types::Capabilities;
+use async_imap::types::UnsolicitedResponse;
+use futures_util::TryStreamExt;
+use rustls_pki_types::ServerName;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::Host;
+use url::Url;
+
+use super::server::Login;
+use super::server::parse_login;
+use super::server::percent_decoded;
+use super::tls;
+
+/// The largest mail that is fetched, in bytes; a larger one is left where it is.
+pub const LARGEST: u32 = 25 << 20;
+/// Mails whose size is asked for at once.
+const CHUNK: usize = 100;
+/// How long a step may take; fetching a mail, ten times as long.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// IDLE is asked for anew after so long: RFC 2177 wants it within 29 minutes, routers forget a silent line sooner.
+const IDLE: Duration = Duration::from_secs(9 * 60);
+
+const EXPECTED: &str = "expected imaps://user:password@host/INBOX, or imap:// for STARTTLS (without it on this machine only: ?tls=none), \
+     with ?tls_ca=FILE for roots of your own";
+
+/// What becomes of a mail that is done: `inbound.imap_after`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// It is marked as read.
+    Seen,
+    /// It is deleted.
+    Delete,
+    /// It goes to another folder.
+    Move(String),
+}
+
+/// A mailbox and the terms on which it is opened. No `Debug`, so that the password cannot be logged.
+#[derive(Clone)]
+pub struct Account {
+    host: String,
+    port: u16,
+    security: Security,
+    login: Login,
+    folder: String,
+    after: After,
+}
+
+#[derive(Clone)]
+enum Security {
+    Plain,
+    StartTls(TlsConnector, ServerName<'static>),
+    Implicit(TlsConnector, ServerName<'static>),
+}
+
+impl Account {
+    /// Reads `inbound.imap` and `inbound.imap_after`. The error is a sentence with no part of the text in it, as for an SMTP server.
+    pub fn parse(text: &str, after: &str) -> Result<Self, String> {
+        let escape = format!("{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25");
+        let url = Url::parse(text).map_err(|error| format!("{escape} ({error})"))?;
+        let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(&escape)?;
+        let (mut wanted, mut extra_roots) = (None, None);
+        for (key, value) in url.query_pairs() {
+            match key.as_ref() {
+                "tls" => wanted = Some(value),
+                "tls_ca" => extra_roots = Some(value),
+                _ => return Err(escape),
+            }
+        }
+        let login = parse_login(&url).flatten().ok_or(&escape)?;
+        let (is_loopback, host) = match &host {
+            Host::Domain(name) => (name == "localhost", name.clone()),
+            Host::Ipv4(ip) => (ip.is_loopback(), ip.to_string()),
+            Host::Ipv6(ip) => (ip.is_loopback(), ip.to_string()),
+        };
+        let name = || ServerName::try_from(host.clone()).map_err(|_| escape.clone());
+        let verified = || tls::verified(extra_roots.as_deref().map(Path::new));
+        let (security, usual_port) = match (url.scheme(), wanted.as_deref()) {
+            ("imaps", None | Some("required")) => (Security::Implicit(verified()?, name()?), 993),
+            ("imap", None | Some("required")) => (Security::StartTls(verified()?, name()?), 143),
+            ("imap", Some("none")) if is_loopback && extra_roots.is_none() => (Security::Plain, 143),
+            _ => return Err(escape),
+        };
+        let folder = percent_decoded(url.path().trim_start_matches('/')).filter(|folder| is_folder(folder) || folder.is_empty());
+        let folder =
+            folder.ok_or("the folder's name has other letters than those of ASCII: write it as your server does (RFC 3501, 5.1.3)")?;
+        let folder = if folder.is_empty() { "INBOX".into() } else { folder };
+        let after = match after.split_once(':') {
+            None if after == "seen" => After::Seen,
+            None if after == "delete" => After::Delete,
+            Some(("move", to)) if is_folder(to) && to != folder => After::Move(to.into()),
+            _ => return Err("imap_after: expected seen, delete, or move:FOLDER with another folder's name in ASCII".into()),
+        };
+        Ok(Self { port: url.port().unwrap_or(usual_port), host, security, login, folder, after })
+    }
+
+    /// What an operator may read of it.
+    pub fn describe(&self) -> String {
+        let security = match self.security {
+            Security::Plain => "no TLS",
+            Security::StartTls(..) => "STARTTLS, verified",
+            Security::Implicit(..) => "TLS, verified",
+        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{} at {host}:{} ({security})", self.folder, self.port)
+    }
+
+    /// Logs in and opens the folder.
+    pub async fn open(&self) -> Result<Session, Fault> {
+        let tcp = within(PATIENCE, "reaching it", TcpStream::connect((self.host.as_str(), self.port))).await?;
+        let line: Box<dyn Line> = match &self.security {
+            Security::Plain => Box::new(tcp),
+            Security::Implicit(tls, name) => Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), tcp)).await?),
+            Security::StartTls(tls, name) => {
+                let mut client = Client::new(tcp);
+                greeting(&mut client).await?;
+                within(PATIENCE, "STARTTLS", client.run_command_and_check_ok("STARTTLS", None)).await?;
+                // What it had said on in the clear ends here, with the client's buffer.
+                Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), client.into_inner())).await?)
+            }
+        };
+        let mut client = Client::new(line);
+        if !matches!(self.security, Security::StartTls(..)) {
+            greeting(&mut client).await?;
+        }
+        let login = async { client.login(&self.login.user, &self.login.password).await.map_err(|(error, _)| error) };
+        let mut inner = within(PATIENCE, "the login", login).await?;
+        let can = within(PATIENCE, "CAPABILITY", inner.capabilities()).await?;
+        if let After::Move(to) = &self.after {
+            // Where it is there already, that is refused, and meant to be.
+            let _ = within(PATIENCE, "CREATE", inner.create(to)).await;
+        }
+        let folder = within(PATIENCE, "opening the folder", inner.select(&self.folder)).await?;
+        Ok(Session { inner, can, after: self.after.clone(), validity: folder.uid_validity.unwrap_or_default() })
+    }
+}
+
+/// A name that may be sent as it is.
+fn is_folder(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 200 && name.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// Why a mailbox could not be read, as a sentence's end. Holds no password.
+#[derive(Debug, thiserror::Error)]
+#[error("{step} failed: {why}")]
+pub struct Fault {
+    step: &'static str,
+    why: String,
+}
+
+async fn within<T, E: fmt::Display>(limit: Duration, step: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, Fault> {
+    match timeout(limit, work).await {
+        Ok(done) => done.map_err(|error| Fault { step, why: error.to_string() }),
+        Err(_) => Err(Fault { step, why: format!("no answer within {limit:?}") }),
+    }
+}
+
+async fn greeting<S: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send>(client: &mut Client<S>) -> Result<(), Fault> {
+    let step = "its greeting";
+    match within(PATIENCE, step, client.read_response()).await? {
+        Some(_) => Ok(()),
+        None => Err(Fault { step, why: "it closed the connection".into() }),
+    }
+}
+
+trait Line: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send> Line for T {}
+
+/// An open folder.
+pub struct Session {
+    inner: async_imap::Session<Box<dyn Line>>,
+    can: Capabilities,
+    after: After,
+    /// What the numbers of its mails are good for: another one, and they name other mails.
+    pub validity: u32,
+}
+
+/// A mail, by its number in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread {
+    /// Its UID.
+    pub uid: u32,
+    /// Bytes.
+    pub size: u32,
+}
+
+impl Session {
+    /// Whether the server tells of new mail by itself (RFC 2177).
+    pub fn can_idle(&self) -> bool {
+        self.can.has_str("IDLE")
+    }
+
+    /// The mails that nobody has read, oldest first.
+    pub async fn unread(&mut self) -> Result<Vec<Unread>, Fault> {
+        let found = within(PATIENCE, "SEARCH", self.inner.uid_search("UNSEEN UNDELETED")).await?;
+        let mut uids: Vec<u32> = found.into_iter().collect();
+        uids.sort_unstable();
+        let mut unread = Vec::with_capacity(uids.len());
+        for chunk in uids.chunks(CHUNK) {
+            let set = chunk.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+            let sizes = async { self.inner.uid_fetch(&set, "(UID RFC822.SIZE)").await?.try_collect::<Vec<_>>().await };
+            let sizes = within(PATIENCE, "FETCH", sizes).await?;
+            unread.extend(sizes.iter().filter_map(|mail| Some(Unread { uid: mail.uid?, size: mail.size? })));
+        }
+        unread.sort_unstable_by_key(|mail| mail.uid);
+        Ok(unread)
+    }
+
+    /// The mail as it came; `None` if it has gone. It stays unread.
+    pub async fn fetch(&mut self, uid: u32) -> Result<Option<Vec<u8>>, Fault> {
+        let mails = async { self.inner.uid_fetch(uid.to_string(), "(UID BODY.PEEK[])").await?.try_collect::<Vec<_>>().await };
+        let mails = within(10 * PATIENCE, "FETCH", mails).await?;
+        Ok(mails.iter().find(|mail| mail.uid == Some(uid)).and_then(|mail| mail.body()).map(<[u8]>::to_vec))
+    }
+
+    /// Marks a mail as done, by the setting. Whatever is left half way, it is read.
+    pub async fn finish(&mut self, uid: u32) -> Result<(), Fault> {
+        match self.after.clone() {
+            After::Seen => self.flag(uid, "+FLAGS.SILENT (\\Seen)").await,
+            After::Delete => self.delete(uid).await,
+            After::Move(to) if self.can.has_str("MOVE") => {
+                self.flag(uid, "+FLAGS.SILENT (\\Seen)").await?;
+                within(PATIENCE, "MOVE", self.inner.uid_mv(uid.to_string(), &to)).await
+            }
+            After::Move(to) => {
+                within(PATIENCE, "COPY", self.inner.uid_copy(uid.to_string(), &to)).await?;
+                self.delete(uid).await
+            }
+        }
+    }
+
+    async fn delete(&mut self, uid: u32) -> Result<(), Fault> {
+        self.flag(uid, "+FLAGS.SILENT (\\Seen \\Deleted)").await?;
+        // Without UIDPLUS (RFC 4315) there is only EXPUNGE, which would take with it what others have marked.
+        if !self.can.has_str("UIDPLUS") {
+            return Ok(());
+        }
+        let gone = async { self.inner.uid_expunge(uid.to_string()).await?.try_collect::<Vec<_>>().await };
+        within(PATIENCE, "EXPUNGE", gone).await.map(|_| ())
+    }
+
+    async fn flag(&mut self, uid: u32, how: &str) -> Result<(), Fault> {
+        let flagged = async { self.inner.uid_store(uid.to_string(), how).await?.try_collect::<Vec<_>>().await };
+        within(PATIENCE, "STORE", flagged).await.map(|_| ())
+    }
+
+    /// Waits until there may be new mail, or until `stop`: by IDLE, else for `every`. Gives the session back.
+    pub async fn wait(mut self, every: Duration, stop: impl Future<Output = ()>) -> Result<Self, Fault> {
+        tokio::pin!(stop);
+        if !self.can_idle() {
+            tokio::select! {
+                () = &mut stop => {}
+                () = tokio::time::sleep(every) => {}
+            }
+            within(PATIENCE, "NOOP", self.inner.noop()).await?;
+            return Ok(self);
+        }
+        let told = self.inner.unsolicited_responses.clone();
+        let Self { inner, can, after, validity } = self;
+        let mut idle = inner.idle();
+        within(PATIENCE, "IDLE", idle.init()).await?;
+        // What came between the search and IDLE is told before IDLE begins, and would be waited for in vain.
+        let mut news = false;
+        while let Ok(response) = told.try_recv() {
+            news |= matches!(response, UnsolicitedResponse::Exists(_) | UnsolicitedResponse::Recent(_));
+        }
+        if !news {
+            let (waiting, _interrupt) = idle.wait_with_timeout(IDLE);
+            tokio::select! {
+                () = &mut stop => {}
+                // Not by the limit of its own: the server's "still here" would put that off for ever.
+                waited = timeout(IDLE, waiting) => match waited {
+                    Ok(Ok(_)) | Err(_) => {}
+                    Ok(Err(error)) => return Err(Fault { step: "IDLE", why: error.to_string() }),
+                },
+            }
+        }
+        let inner = within(PATIENCE, "the end of IDLE", idle.done()).await?;
+        Ok(Self { inner, can, after, validity })
+    }
+
+    /// Says goodbye.
+    pub async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(2), self.inner.logout()).await;
+    }
+}
