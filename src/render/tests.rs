@@ -59,7 +59,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         ("unsubscribe", page::unsubscribe(&site, words)),
         ("goodbye", page::goodbye(&site)),
         ("comparison", page::comparison(&site, first, &matchups, &visit, &form)),
-        ("tool", page::tool(&site, &first.left, &history, &matchups, &visit)),
+        ("tool", page::tool(&site, &first.left, &history, &matchups, &visit, now() + chrono::TimeDelta::days(10))),
         ("digests", page::digests(&site, std::slice::from_ref(&entry))),
         ("digest", page::digest(&site, content, now(), &form)),
         ("problem", page::problem(&site, words, words)),
@@ -392,6 +392,13 @@ fn a_picture_has_the_size_that_other_sites_ask_for_whatever_the_names_are() {
         assert_eq!(picture::comparison(&site(), matchup).expect("a picture").tag, picture.tag);
         assert!(tags.insert(picture.tag), "another picture has another tag");
     }
+}
+
+#[test]
+fn a_score_over_time_is_drawn_in_steps_until_now() {
+    let page = page_of("tool", matchup(1));
+    // 50 of 100 for five days, the same sum of another panel's verdicts since; ten days in all.
+    assert!(page.contains("points=\"0,50 300,50 300,50 600,50\""), "{}", page.split("polyline").nth(1).unwrap_or_default());
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) ->
     let comparisons = web.app.storage.comparisons_of(&slug, OF_A_TOOL, now).await?;
     let history = web.app.storage.panel_history(&slug).await?;
     let visit = visit(&web, &holder, &[&slug]).await?;
-    Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit)?))
+    Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit, now)?))
 }
 
 async fn digests(State(web): State<Web>) -> Page {

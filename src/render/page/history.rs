@@ -1,5 +1,6 @@
 //! A tool's score over time: a line for the eye, a table for everybody.
 
+use crate::domain::Timestamp;
 use crate::domain::reader::PanelPoint;
 use crate::domain::reader::turns;
 use crate::render::Site;
@@ -26,11 +27,11 @@ pub(super) struct HistoryRow {
 }
 
 impl HistoryView {
-    /// `None` where nobody has reviewed the tool.
-    pub fn new(site: &Site, points: &[PanelPoint]) -> Option<Self> {
+    /// Until `now`. `None` where nobody has reviewed the tool.
+    pub fn new(site: &Site, points: &[PanelPoint], now: Timestamp) -> Option<Self> {
         let points: Vec<&PanelPoint> = points.iter().filter(|point| point.panel.total() > 0).collect();
         let (first, last) = (points.first()?, points.last()?);
-        let span = (last.at - first.at).num_seconds().max(1);
+        let span = (now.max(last.at) - first.at).num_seconds().max(1);
         let height = |point: &PanelPoint| 100 - point.mean().unwrap_or(0).min(100);
         let column = |point: &PanelPoint| WIDTH * (point.at - first.at).num_seconds() / span;
         // A score holds until the next one: steps, not slopes.
@@ -39,9 +40,7 @@ impl HistoryView {
             corners.extend(before.map(|before| format!("{},{}", column(point), height(before))));
             corners.push(format!("{},{}", column(point), height(point)));
         }
-        if points.len() == 1 {
-            corners.push(format!("{WIDTH},{}", height(first)));
-        }
+        corners.push(format!("{WIDTH},{}", height(last)));
         let row = |point: &&PanelPoint| HistoryRow {
             date: Date::new(site, point.at),
             panel: Badge(point.panel),

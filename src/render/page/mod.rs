@@ -253,13 +253,14 @@ struct ToolPage<'a> {
     first_verdict: Date,
 }
 
-/// One tool: its reviews, its score over time and its comparisons.
+/// One tool: its reviews, its score over time until `now` and its comparisons.
 pub fn tool(
     site: &Site,
     contender: &Contender,
     history: &[PanelPoint],
     comparisons: &[Matchup],
     visit: &Visit,
+    now: Timestamp,
 ) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
     let review = |reviewer: &Reviewer| (*reviewer, contender.tool.review_by(*reviewer).map(|review| Opinion::new(review, Limits::PAGE)));
@@ -269,7 +270,7 @@ pub fn tool(
     let page = ToolPage {
         frame: Frame { data: Some(data::of_tool(site, contender)), ..Frame::public(site, &path, title, &description) },
         choices: visit.choices(0, contender, &path),
-        history: HistoryView::new(site, history),
+        history: HistoryView::new(site, history, now),
         reviews: Reviewer::ALL.iter().map(review).collect(),
         comparisons: duels(site, comparisons),
         first_verdict: Date::new(site, contender.tool.published_at),
