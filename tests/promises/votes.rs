@@ -8,6 +8,7 @@ use crate::support::on_both;
 use chrono::TimeDelta;
 use reqwest::Method;
 use reqwest::StatusCode;
+use std::collections::BTreeSet;
 use verdicts::domain::catalogue::Verdict;
 
 /// A house whose readers `reader0@example.org`, ... have got this week's digest.
@@ -24,12 +25,16 @@ fn link_of(house: &House, n: usize, path: &str) -> String {
     link(&house.mails_to(&format!("reader{n}@example.org")).pop().expect("a digest"), path)
 }
 
-/// Every link in the digest of the first reader.
-fn all_links(house: &House) -> Vec<String> {
+/// Every link in the digest of the first reader: in its HTML, its text, and the headers that mail programs make buttons of.
+fn all_links(house: &House) -> BTreeSet<String> {
     let mail = house.mails_to("reader0@example.org").pop().expect("a digest");
     let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
-    let html = mail.body_html(0).expect("HTML").into_owned();
-    html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(crate::joining::unescaped).collect()
+    let (html, text) = (mail.body_html(0).expect("HTML").into_owned(), mail.body_text(0).expect("text").into_owned());
+    let headers: String = mail.headers_raw().filter(|(name, _)| name.starts_with("List-")).map(|(_, value)| value).collect();
+    let in_html = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(crate::joining::unescaped);
+    let in_text = text.split_whitespace().map(|word| word.trim_matches(['(', ')', '<', '>', ',', '.']).to_owned());
+    let in_headers = headers.split(['<', '>']).map(str::to_owned);
+    in_html.chain(in_text).chain(in_headers).filter(|link| link.starts_with("http")).collect()
 }
 
 async fn picked(house: &House) -> Vec<String> {
@@ -79,7 +84,9 @@ on_both! {
     async fn every_link_of_a_digest_ten_times_over_changes_no_row(place) {
         let house = house_with_readers(place, 1).await;
         let links = all_links(&house);
-        assert!(links.iter().filter(|link| link.contains("/vote/")).count() == 20 && links.iter().any(|link| link.contains("/saved/")), "{links:?}");
+        let to = |path: &str| links.iter().filter(|link| link.starts_with(&format!("{}{path}", house.url))).count();
+        assert_eq!((to("/vote/"), to("/save/"), to("/comparisons/")), (20, 10, 5), "{links:?}");
+        assert!(["/saved/", "/preferences/", "/unsubscribe/"].iter().all(|path| to(path) >= 1) && to("/") == links.len(), "{links:?}");
         let before = house.place.dump().await;
         for _ in 0..10 {
             for link in &links {
