@@ -151,10 +151,12 @@ impl App {
         }
         let (now, began) = (self.now(), Instant::now());
         let variants = self.variants(&content, now).await?;
+        // Everybody's, and each choice's that gets a mail.
+        let renderings = 1 + variants.iter().filter(|variant| variant.mail.is_some()).count();
         let published = self.storage.publish(&content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
         if let Published::To(recipients) = published {
             let took_ms = began.elapsed().as_millis() as u64;
-            tracing::info!(%slot, recipients, took_ms, subject = rendered.subject, "digest published");
+            tracing::info!(%slot, recipients, renderings, took_ms, subject = rendered.subject, "digest published");
             self.ring();
         }
         Ok(published)

@@ -61,9 +61,9 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
 async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
     let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
-    let Some(matchup) = web.app.storage.matchup(&slug, now).await? else { return Err(Problem::not_found()) };
+    let found = web.app.storage.matchup_with_related(&slug, RELATED, now).await?;
+    let Some((matchup, related)) = found else { return Err(Problem::not_found()) };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
-    let related = web.app.storage.related(&matchup, RELATED, now).await?;
     let visit = visit(&web, &holder, &tools).await?;
     Ok(Html(page::comparison(&web.app.site, &matchup, &related, &visit, &EMPTY)?))
 }
