@@ -310,6 +310,26 @@ proptest! {
     }
 
     #[test]
+    fn no_envelope_is_genuine_whatever_stands_in_it(
+        kind in prop::sample::select(vec!["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation", ""]),
+        url in "(https|http|ftp)://(sns\\.eu-west-1\\.amazonaws\\.com|\\PC{0,20})(:443|@x|)/(SimpleNotificationService-[a-z0-9/.]{0,9}\\.pem|\\PC{0,20})",
+        texts in prop::collection::vec("\\PC{0,30}", 6),
+        version in "[12]",
+    ) {
+        let topic = "arn:aws:sns:eu-west-1:123456789012:bounces".to_owned();
+        let body = json!({ "Type": kind, "MessageId": texts[0], "TopicArn": topic, "Message": texts[1], "Timestamp": texts[2],
+            "SignatureVersion": version, "Signature": STANDARD.encode(&texts[3]), "SigningCertURL": url, "SubscribeURL": texts[4],
+            "Token": texts[5] });
+        let envelope = sns::Envelope::parse(body.to_string().as_bytes()).expect("an envelope");
+        if let Ok(url) = envelope.certificate(std::slice::from_ref(&topic)) {
+            prop_assert_eq!((url.scheme(), url.host_str(), url.port()), ("https", Some("sns.eu-west-1.amazonaws.com"), None));
+            prop_assert!(url.username().is_empty() && url.path().starts_with("/SimpleNotificationService-"));
+        }
+        let certificate = include_bytes!("../../../tests/fixtures/sns/certificate.pem");
+        prop_assert!(envelope.open(certificate, at(1_764_000_000)).is_err());
+    }
+
+    #[test]
     fn no_bytes_are_genuine(body in prop::collection::vec(any::<u8>(), 0..500), value in "\\PC{0,80}", name in 0usize..9) {
         let names = ["authorization", "svix-id", "svix-timestamp", "svix-signature", "x-verdicts-timestamp", "x-verdicts-signature",
             "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp", "x"];
