@@ -6,6 +6,7 @@
 use csv::ByteRecord;
 
 use super::spreadsheet::Row;
+use super::spreadsheet::taken;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::address::is_noncharacter;
@@ -117,8 +118,13 @@ impl Columns {
         if record.len() != self.count {
             return Err(format!("expected {} fields as in the header, it has {}", self.count, record.len()));
         }
-        let email = text(record, Some(self.email))?.ok_or("there is no address in it")?;
-        let name = match text(record, self.name)? {
+        let own = |column| {
+            // What our own export made of a text that a spreadsheet would compute.
+            let own = |cell: String| if self.dialect == Dialect::Plain { taken(&cell).to_owned() } else { cell };
+            Ok::<_, String>(text(record, column)?.map(own))
+        };
+        let email = own(Some(self.email))?.ok_or("there is no address in it")?;
+        let name = match own(self.name)? {
             Some(name) => Some(name),
             None => {
                 let parts = [text(record, self.first_name)?, text(record, self.last_name)?];
@@ -132,7 +138,7 @@ impl Columns {
             name,
             // What another service wrote is not the operator's to mend.
             confirmed_at: if self.dialect == Dialect::Plain { confirmed_at? } else { confirmed_at.unwrap_or_default() },
-            source: text(record, self.source)?.or_else(|| self.dialect.name().map(String::from)),
+            source: own(self.source)?.or_else(|| self.dialect.name().map(String::from)),
             state: self.state(record)?,
             timezone: text(record, self.timezone)?.and_then(|text| timezone(&text)),
         })

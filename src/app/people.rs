@@ -11,6 +11,7 @@ use super::joining::Origin;
 use super::spreadsheet::Refused;
 use super::spreadsheet::Row;
 use super::spreadsheet::Spreadsheet;
+use super::spreadsheet::defused;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
 use crate::storage::people::Arrival;
@@ -131,11 +132,14 @@ impl App {
             after = last.subscriber.id;
             for listed in &page {
                 let confirmed = listed.confirmed_at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+                let email = defused(listed.subscriber.email.as_str());
+                let name = defused(listed.subscriber.name.as_deref().unwrap_or_default());
+                let source = defused(listed.source.as_deref().unwrap_or_default());
                 let fields = [
-                    listed.subscriber.email.as_str(),
-                    listed.subscriber.name.as_deref().unwrap_or_default(),
+                    &*email,
+                    &*name,
                     confirmed.as_deref().unwrap_or_default(),
-                    listed.source.as_deref().unwrap_or_default(),
+                    &*source,
                     listed.subscriber.state.as_str(),
                     listed.subscriber.timezone.map_or("", Tz::name),
                 ];

@@ -1,5 +1,6 @@
 //! Subscriber files: CSV in, row by row, and out.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use chrono_tz::Tz;
@@ -78,6 +79,22 @@ impl<R: Read> Spreadsheet<R> {
             Err(error) => Some(Err(error.to_string())),
         }
     }
+}
+
+/// A text as a cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): an apostrophe before what would begin one
+/// makes it text there. [`taken`] takes it off again, so that what is exported is imported as it was.
+pub fn defused(text: &str) -> Cow<'_, str> {
+    if begins_a_formula(text) { format!("'{text}").into() } else { text.into() }
+}
+
+/// The text of a cell that [`defused`] wrote.
+pub fn taken(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| begins_a_formula(text)).unwrap_or(cell)
+}
+
+/// Apostrophes before it count too: else one of a text's own would be taken for ours.
+fn begins_a_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 /// The longest row, in bytes: more is a quote that was opened and never closed.
@@ -234,7 +251,24 @@ mod tests {
         assert_eq!(faults("email,name\na@example.org,\"A \"\"B\"\"\nC\"\n"), None);
     }
 
+    #[test]
+    fn what_a_spreadsheet_would_compute_is_written_as_text() {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "=cmd|'/C'!A0@example.org"] {
+            assert!(defused(formula).starts_with('\''), "{formula:?}");
+        }
+        for plain in ["Ada", "O'Neil", "'t Hooft", "", "1 + 1"] {
+            assert_eq!(defused(plain), plain);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_was_defused_is_taken_back_as_it_was(text in "['=+@a-]{0,5}.{0,3}") {
+            let cell = defused(&text).into_owned();
+            prop_assert_eq!(taken(&cell), text.as_str());
+            prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']));
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400), header: bool) {
             let mut file = if header { b"email,name,confirmed_at\n".to_vec() } else { Vec::new() };

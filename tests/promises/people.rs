@@ -156,6 +156,23 @@ on_both! {
         assert_eq!(states(&other), states(&program));
     }
 
+    async fn an_export_holds_nothing_that_a_spreadsheet_computes_and_comes_back_as_it_was(place) {
+        let program = Program::set_up(&place);
+        let csv = "email,name,source\n=cmd|'/C'!A0@example.org,=1+1,@shop\n+1@example.org,''=2,-fair\nad'a@example.org,O'Neil,'t Hooft\n";
+        import_confirmed(&program, csv);
+        program.run(&["subscribers", "export", "out.csv"]).good();
+        let out = std::fs::read_to_string(place.dir.path().join("out.csv")).expect("a file");
+        for cell in ["'=cmd|'/C'!A0@example.org,'=1+1,", ",'@shop,", "'+1@example.org,''=2,", "ad'a@example.org,O'Neil,", ",'t Hooft,"] {
+            assert!(out.contains(cell), "{cell} in {out}");
+        }
+        let elsewhere = Place::sqlite();
+        let other = Program::set_up(&elsewhere);
+        import_confirmed(&other, &out);
+        let name = |email: &str| other.run(&["--json", "subscribers", "show", email]).good().json()["name"].clone();
+        assert_eq!((name("=cmd|'/C'!A0@example.org"), name("+1@example.org")), ("=1+1".into(), "'=2".into()));
+        assert_eq!(states(&other), states(&program));
+    }
+
     async fn somebody_added_by_hand_gets_one_confirmation_mail(place) {
         let program = Program::set_up(&place);
         let add = || program.run(&["--json", "subscribers", "add", "ada@example.org", "--consent", "by phone"]).good().json()["status"].clone();
