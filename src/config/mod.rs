@@ -7,6 +7,7 @@
 mod bounces;
 mod database;
 mod environment;
+mod faults;
 mod inbound;
 mod mail;
 mod picker;
@@ -111,7 +112,7 @@ pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, Stri
     for value in environment::values(&defaults, environment)? {
         figment = figment.merge(value);
     }
-    let settings: Settings = figment.extract().map_err(|error| ConfigError(describe(&error)))?;
+    let settings: Settings = figment.extract().map_err(|error| ConfigError(faults::describe(error)))?;
     settings.check()?;
     Ok(Loaded { settings, figment })
 }
@@ -187,31 +188,6 @@ fn check_syntax(path: &Path) -> Result<(), ConfigError> {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         fault(format!("line {line} is not TOML ({})", error.message()))
     })
-}
-
-fn describe(error: &figment::Error) -> String {
-    let sentences: Vec<String> = error
-        .clone()
-        .into_iter()
-        .map(|fault| {
-            let key = fault.path.join(".");
-            let place = fault.metadata.as_ref().map(|m| match &m.source {
-                Some(figment::Source::File(path)) => path.display().to_string(),
-                _ => m.name.to_string(),
-            });
-            let place = place.map(|p| format!(" (in {p})")).unwrap_or_default();
-            match &fault.kind {
-                figment::error::Kind::UnknownField(name, known) => {
-                    let key = key.strip_suffix(name.as_str()).unwrap_or(&key).trim_end_matches('.');
-                    let section = if key.is_empty() { "the settings have".into() } else { format!("[{key}] has") };
-                    format!("Unknown setting {name:?}{place}: {section} {}.", known.join(", "))
-                }
-                kind if key.is_empty() => format!("{kind}{place}."),
-                kind => format!("{key}: {kind}{place}."),
-            }
-        })
-        .collect();
-    sentences.join(" ")
 }
 
 /// Settings that cannot be used, as a sentence for the operator.

@@ -91,6 +91,41 @@ fn a_fault_names_the_key_and_the_place() {
     assert!(missing.contains("nowhere.toml"), "{missing}");
 }
 
+#[test]
+fn a_value_of_the_wrong_kind_is_refused_in_plain_words() {
+    for (key, value, expected) in [
+        ("PICKER__MAX_ITEMS", "many", "picker.max_items: expected a whole number, 0 or more"),
+        ("PICKER__MAX_ITEMS", "-1", "picker.max_items: expected a whole number, 0 or more"),
+        ("PICKER__LOOK_BACK", "soon", "picker.look_back: expected a length of time like 90s, 5m or 28d"),
+        ("SCHEDULE__LOCAL_TIME", "perhaps", "schedule.local_time: expected true or false"),
+        ("SCHEDULE__APPROVAL", "maybe", "schedule.approval: expected auto or required"),
+        ("SITE__TIMEZONE", "Mars/Base", "site.timezone: expected a name of the time zone database, like Europe/Berlin"),
+        ("SITE__LISTEN", "here", "site.listen: expected an IP address and a port, like 127.0.0.1:8080"),
+        ("SITE__BASE_URL", "nowhere", "site.base_url: expected an http or https address without a path"),
+        ("SITE__TRUSTED_PROXIES", "all", "site.trusted_proxies.0: expected networks, like 10.0.0.0/8"),
+        ("MAIL__RESOLVER", "dns", "mail.resolver: expected an IP address and a port"),
+        ("MAIL__WARM_UP", "{ growth = \"x\" }", "mail.warm_up.growth: expected a number"),
+        ("MAIL__DKIM", "[\"key.pem\"]", "mail.dkim.0: expected a table of keys"),
+        ("MAIL__DKIM", "[{ domain = \"example.org\" }]", "mail.dkim.0: \"selector\" is missing"),
+        ("MAIL__PER_DOMAIN", "[{ domain = 5 }]", "mail.per_domain.0.domain: expected a text or a list of texts"),
+        ("MAIL__IN_DOUBT", "x", "mail.in_doubt: expected resend or hold"),
+    ] {
+        let name = format!("VERDICTS_{key}");
+        let refused = refusal("", &[(&name, value)]);
+        assert!(refused.starts_with(expected) && refused.ends_with(&format!("(in environment variable {name}).")), "{refused}");
+    }
+    for (file, expected) in [
+        ("site = 5", "site: expected a table of keys"),
+        ("[site]\nsecret = 1234567890123456", "site.secret: expected a text or a list of texts"),
+        ("[site]\nname = 5", "site.name: expected a text"),
+        ("[mail]\nconnections = 1.5", "mail.connections: expected a whole number, 0 or more"),
+        ("[[mail.relays]]\nname = 5", "mail.relays.0.name: expected a text"),
+    ] {
+        let refused = refusal(file, &[]);
+        assert!(refused.starts_with(expected) && refused.contains("verdicts.toml") && !refused.contains("1234"), "{refused}");
+    }
+}
+
 const TWO_RELAYS: &str = "[mail]
 connections = 7
 rate_per_second = 50
