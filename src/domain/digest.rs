@@ -6,6 +6,8 @@ use serde::Serialize;
 use super::Timestamp;
 use super::catalogue::Contender;
 use super::catalogue::Matchup;
+use super::catalogue::Panel;
+use super::catalogue::Votes;
 use super::named;
 use super::reader::Turn;
 use super::slot::Slot;
@@ -94,32 +96,61 @@ pub struct Opening {
 /// How readers voted on the tools of the digest before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
-    /// "Llama: 62 % of 40 readers say ship, the panel Ship 3 to 1", for each tool that was voted on.
-    pub lines: Vec<String>,
+    /// Those that most readers voted on, at most [`Decided::MOST`], most votes first.
+    #[serde(default)]
+    pub tools: Vec<DecidedTool>,
     /// Where readers and panel are furthest apart, when both have said enough.
-    pub disagreement: Option<String>,
+    #[serde(default)]
+    pub apart: Option<DecidedTool>,
+}
+
+/// What readers and panel say of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedTool {
+    /// Its name.
+    pub name: String,
+    /// The readers,
+    pub votes: Votes,
+    /// and the panel.
+    pub panel: Panel,
+}
+
+impl Decided {
+    /// Tools that one digest tells: more are a list that nobody reads before the new comparisons.
+    pub const MOST: usize = 6;
+    /// Per cent that readers and panel must be apart for it to be said.
+    const FAR: u64 = 20;
+}
+
+impl DecidedTool {
+    /// How many per cent readers and panel are apart; `None` as long as one of them has not said enough.
+    fn distance(&self) -> Option<u64> {
+        let readers = self.votes.ship_percent()?;
+        (self.panel.total() > 0).then(|| readers.abs_diff(u64::from(self.panel.ship_percent())))
+    }
 }
 
 /// Panel against readers on the tools of `matchups`; `None` when no reader voted.
 pub fn decided(matchups: &[Matchup]) -> Option<Decided> {
-    let voted: Vec<&Contender> = matchups.iter().flat_map(Matchup::contenders).filter(|side| side.votes.total() > 0).collect();
-    let line = |side: &&Contender| {
-        let panel = side.tool.panel();
-        let readers = match side.votes.ship_percent() {
-            Some(percent) => format!("{percent} % of {} readers say ship", side.votes.total()),
-            None => format!("{} ship, {} skip", side.votes.ships, side.votes.skips),
-        };
-        format!("{}: {readers}; the panel says {}", side.tool.name, panel.label())
-    };
-    let apart = |side: &&Contender| {
-        let percent = side.votes.ship_percent()?;
-        (side.tool.panel().total() > 0).then(|| percent.abs_diff(u64::from(side.tool.panel().ship_percent())))
-    };
-    let furthest =
-        voted.iter().filter_map(|side| Some((apart(side)?, *side))).reduce(|best, next| if next.0 > best.0 { next } else { best });
-    let disagreement = furthest.filter(|(points, _)| *points >= 20).and_then(|(_, side)| {
-        let (panel, readers) = (side.tool.panel().ship_percent(), side.votes.ship_percent()?);
-        Some(format!("The biggest disagreement: {}. {panel} % of the panel ship it, {readers} % of you do.", side.tool.name))
-    });
-    (!voted.is_empty()).then(|| Decided { lines: voted.iter().map(line).collect(), disagreement })
+    let told = |side: &Contender| DecidedTool { name: side.tool.name.clone(), votes: side.votes, panel: side.tool.panel() };
+    let voted = matchups.iter().flat_map(Matchup::contenders).filter(|side| side.votes.total() > 0);
+    let mut tools: Vec<DecidedTool> = voted.map(told).collect();
+    tools.sort_by_key(|tool| std::cmp::Reverse(tool.votes.total()));
+    let far = tools.iter().filter_map(|tool| Some((tool.distance()?, tool))).filter(|(distance, _)| *distance >= Decided::FAR);
+    let furthest = far.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let apart = furthest.map(|(_, tool)| tool.clone());
+    tools.truncate(Decided::MOST);
+    (!tools.is_empty()).then_some(Decided { tools, apart })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opening_that_was_frozen_in_an_older_form_is_read() {
+        let old = r#"{"turns":[],"decided":{"lines":["Llama: 62 % of 40 readers say ship"],"disagreement":null},"has_saved":true}"#;
+        let read: Opening = serde_json::from_str(old).expect("an opening");
+        assert_eq!(read, Opening { decided: Some(Decided { tools: Vec::new(), apart: None }), has_saved: true, ..Opening::default() });
+    }
 }

@@ -7,11 +7,15 @@ use super::fixture;
 use super::text;
 use super::wellformed;
 use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Votes;
 use crate::domain::digest::Content;
 use crate::domain::digest::Decided;
+use crate::domain::digest::DecidedTool;
 use crate::domain::digest::Opening;
+use crate::domain::reader::Choice;
+use crate::domain::reader::Turn;
 
 /// Texts that have broken templates before, among ordinary ones, some of them ten thousand characters long.
 fn words() -> impl Strategy<Value = String> {
@@ -64,8 +68,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_catalogue_makes_a_mail(matchups in prop::collection::vec(matchup(), 0..12), lines in prop::collection::vec(words(), 0..12), has_saved: bool) {
-        let decided = lines.split_first().map(|(first, rest)| Decided { lines: rest.to_vec(), disagreement: Some(first.clone()) });
-        let opening = Opening { turns: Vec::new(), decided, has_saved };
+        let told = |name: &String| DecidedTool { name: name.clone(), votes: Votes { ships: 9, skips: 1_000_000 }, panel: Panel::default() };
+        let turn = |name: &String| Turn { tool: "x".parse().expect("a slug"), name: name.clone(), before: "Skip".into(), after: "Ship".into() };
+        let decided = lines.split_first().map(|(first, rest)| Decided { tools: rest.iter().map(told).collect(), apart: Some(told(first)) });
+        let opening = Opening { turns: lines.iter().take(Choice::MOST_TURNS).map(turn).collect(), decided, has_saved };
         let mail = email::digest(&fixture::site(), &Content { opening, ..fixture::content(matchups) }).expect("a digest").mail;
         wellformed::check(&mail.html);
         prop_assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{} and {}", mail.html.len(), mail.text.len());

@@ -40,9 +40,9 @@ impl Limits {
     /// For one that got too long even then.
     pub const TIGHTEST: Self = Self { name: 40, line: 80, take: 90, reasons: 1 };
 
-    /// A sentence about a tool, whatever the tool's name is.
-    pub fn shorten_line(self, text: &str) -> String {
-        shorten(text, 2 * self.line)
+    /// A tool's name where it stands alone.
+    pub fn shorten_name(self, name: &str) -> String {
+        shorten(name, self.name)
     }
 }
 

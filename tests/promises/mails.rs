@@ -10,6 +10,7 @@ use crate::support::House;
 use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
+use crate::support::on_both;
 
 /// Holds a mail against `tests/snapshots/{name}.eml`, with what differs from run to run masked.
 fn matches_snapshot(name: &str, mail: &[u8]) {
@@ -183,22 +184,24 @@ async fn each_delivery_has_a_return_path_of_its_own_that_also_unsubscribes_by_ma
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() {
-    let house = House::open(Place::sqlite()).await;
-    for number in 1..=5 {
+/// Comparisons of the seed's length, one for each number, in whose slugs it stands.
+async fn stock_like_the_site(house: &House, numbers: std::ops::RangeInclusive<u32>, day: &str) {
+    for number in numbers {
         // The site's takes are about three times as long as ours.
         let seed = include_str!("../fixtures/seed-comparison.toml")
             .replace("take = \"\"\"", "take = \"\"\"A claim of its maker. And another one. ");
         let (tools, _) = seed.split_once("[[comparisons]]").expect("two tools and what they are to each other");
         let (left, right) = (format!("llama-{number}"), format!("mistral-{number}"));
         let tools = tools.replace("llama-4-compact-12b", &left).replace("mistral-small-3-1", &right);
-        house
-            .stock(&format!(
-                "{tools}\n[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = 2026-11-23T0{number}:00:00Z\n"
-            ))
-            .await;
+        let comparison = format!("[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {day}T00:00:{number:02}Z\n");
+        house.stock(&format!("{tools}\n{comparison}")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() {
+    let house = House::open(Place::sqlite()).await;
+    stock_like_the_site(&house, 1..=5, "2026-11-23").await;
     let preview = house.app.preview(house.slot(), house.app.now()).await.expect("a preview");
     assert_eq!(preview.items, 5);
     let (html, text) = (&preview.rendered.html, &preview.rendered.text);
@@ -206,4 +209,38 @@ async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() 
     assert!(!html.contains("Also this week") && html.matches("says the").count() == 10, "all are shown in full");
     assert_eq!(preview.rendered.subject, "Llama 4 Compact (12B) or Mistral Small 3.1? And 4 more verdicts");
     assert!(text.contains("Verdict         SHIP 4 to 0                     SHIP 3 to 1"), "{text}");
+}
+
+on_both! {
+    async fn a_digest_with_the_longest_opening_fits_too(place) {
+        let house = House::open(place).await;
+        stock_like_the_site(&house, 1..=5, "2026-11-23").await;
+        house.enlist("reader", 6).await;
+        house.send_digest().await;
+        for reader in 0..6 {
+            let digest = house.mails_to(&format!("reader{reader}@example.org")).pop().expect("a digest");
+            let text = mail_parser::MessageParser::default().parse(&digest).expect("a mail").body_text(0).expect("text").into_owned();
+            for link in text.lines().filter(|line| line.contains("/ship/") || line.contains("/save/")) {
+                assert!(house.post(link).await.status().is_success(), "{link}");
+            }
+        }
+        // Everybody on the panel turns round.
+        let turned = include_str!("../fixtures/seed-comparison.toml").replace("verdict = \"ship\"", "verdict = \"skip\"");
+        for number in 1..=5 {
+            let turned = turned.replace("llama-4-compact-12b", &format!("llama-{number}")).replace("mistral-small-3-1", &format!("mistral-{number}"));
+            house.stock(turned.split_once("[[comparisons]]").expect("two tools").0).await;
+        }
+        house.wait(chrono::TimeDelta::days(7));
+        stock_like_the_site(&house, 6..=10, "2026-11-30").await;
+        house.send_digest().await;
+        let digest = house.mails_to("reader0@example.org").pop().expect("a digest");
+        let mail = mail_parser::MessageParser::default().parse(&digest).expect("a mail");
+        let (html, text) = (mail.body_html(0).expect("HTML"), mail.body_text(0).expect("text"));
+        let opening = text.split_once("____").expect("an opening").0.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!((opening.matches(": Ship became Skip.").count(), opening.matches("100 % of 6 ship").count()), (5, 6), "{opening}");
+        assert!(opening.contains("Furthest apart on Llama 4 Compact (12B): 0 % of the panel ship it, 100 % of you do."), "{opening}");
+        assert!(opening.contains("see what became of them: http"), "{opening}");
+        assert!(html.contains("What you decided last week") && html.contains("see what became of them"), "{html}");
+        assert!(html.matches("says the").count() == 10 && html.len() <= 40 * 1024, "{} bytes", html.len());
+    }
 }

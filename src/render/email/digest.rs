@@ -4,10 +4,13 @@ use askama::Template;
 
 use super::Frame;
 use super::SUBJECT;
+use super::plain;
 use super::plain::TextItem;
 use super::plain::paragraph;
 use super::plain::tidy;
+use crate::domain::catalogue::Votes;
 use crate::domain::digest::Content;
+use crate::domain::digest::DecidedTool;
 use crate::domain::digest::Opening;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
@@ -18,6 +21,7 @@ use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;
 use crate::render::text::shorten;
+use crate::render::view::Badge;
 use crate::render::view::Date;
 use crate::render::view::Duel;
 use crate::render::view::Lead;
@@ -75,7 +79,8 @@ struct DigestText<'a> {
     saved: &'a str,
     preferences: &'a str,
     turns: Vec<String>,
-    decided: Vec<String>,
+    decided: String,
+    apart: String,
     has_saved: bool,
     online: &'a str,
     postal_address: String,
@@ -126,8 +131,9 @@ fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Re
         unsubscribe: &unsubscribe,
         saved: &saved,
         preferences: &preferences,
-        turns: opening.turns.iter().map(|line| paragraph(line)).collect(),
-        decided: opening.decided.iter().map(|line| paragraph(line)).collect(),
+        turns: opening.turns.iter().map(|(name, words)| paragraph(&format!("{name}: {words}."))).collect(),
+        decided: plain::decided(&opening.decided),
+        apart: paragraph(&opening.apart),
         has_saved: opening.has_saved,
         online: &online,
         postal_address: frame.postal_address_in_lines(),
@@ -183,18 +189,35 @@ fn preheader(lead: &Lead) -> String {
     forms.iter().find(fits).unwrap_or(&forms[1]).trim().to_owned()
 }
 
-/// What a digest opens with, in lines.
+/// What a digest opens with, in words.
 struct OpeningView {
-    turns: Vec<String>,
-    decided: Vec<String>,
+    /// A tool, and what became of its verdict.
+    turns: Vec<(String, String)>,
+    /// A tool, what its readers say, what the panel says.
+    decided: Vec<[String; 3]>,
+    /// Where they are furthest apart.
+    apart: String,
     has_saved: bool,
 }
 
 impl OpeningView {
     fn new(opening: &Opening, limits: Limits) -> Self {
-        let turn = |turn: &Turn| format!("{}: {}.", shorten(&turn.name, 60), turn.words());
-        let line = |text: &String| limits.shorten_line(text);
-        let decided = opening.decided.iter().flat_map(|decided| decided.lines.iter().chain(&decided.disagreement).map(line));
-        Self { turns: opening.turns.iter().map(turn).collect(), decided: decided.collect(), has_saved: opening.has_saved }
+        let turn = |turn: &Turn| (limits.shorten_name(&turn.name), turn.words());
+        let readers = |votes: Votes| match votes.ship_percent() {
+            Some(percent) => format!("{percent} % of {} ship", votes.total()),
+            None => format!("{} ship, {} skip", votes.ships, votes.skips),
+        };
+        let row = |tool: &DecidedTool| [limits.shorten_name(&tool.name), readers(tool.votes), Badge(tool.panel).text()];
+        let apart = |tool: &DecidedTool| {
+            let (name, panel, readers) = (limits.shorten_name(&tool.name), tool.panel.ship_percent(), tool.votes.ship_percent());
+            format!("Furthest apart on {name}: {panel} % of the panel ship it, {} % of you do.", readers.unwrap_or_default())
+        };
+        let decided = opening.decided.as_ref();
+        Self {
+            turns: opening.turns.iter().map(turn).collect(),
+            decided: decided.iter().flat_map(|decided| decided.tools.iter().map(row)).collect(),
+            apart: decided.and_then(|decided| decided.apart.as_ref()).map(apart).unwrap_or_default(),
+            has_saved: opening.has_saved,
+        }
     }
 }

@@ -65,14 +65,28 @@ fn table(duel: &Duel<'_>) -> String {
     rows.iter().map(|(head, cells)| table_row(head, cells)).collect::<Vec<_>>().join("\n")
 }
 
-fn table_row(head: &str, cells: &[String; 2]) -> String {
+fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
+    row(&[(head, 14), (left, 30), (right, 30)])
+}
+
+/// How readers and panel voted, in plain characters; nothing where nobody did.
+pub(super) fn decided(tools: &[[String; 3]]) -> String {
+    let line = |[name, readers, panel]: [&str; 3]| row(&[(name, 38), (readers, 20), (panel, 16)]);
+    let rows = tools.iter().map(|tool| line(tool.each_ref().map(String::as_str)));
+    let heads = [line(["", "Readers", "Panel"]), line(["-".repeat(38).as_str(), &"-".repeat(20), &"-".repeat(16)])];
+    if tools.is_empty() { String::new() } else { heads.into_iter().chain(rows).collect::<Vec<_>>().join("\n") }
+}
+
+/// Cells beside one another, each wrapped in its columns, two between them.
+fn row(cells: &[(&str, usize)]) -> String {
     let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))));
-    let [left, right] = [wrap(&cells[0], 30), wrap(&cells[1], 30)];
+    let wrapped: Vec<(Vec<String>, usize)> = cells.iter().map(|(text, width)| (wrap(text, *width), *width)).collect();
+    let height = wrapped.iter().map(|(lines, _)| lines.len()).max().unwrap_or_default();
     let line = |i: usize| {
-        let at = |lines: &[String]| lines.get(i).cloned().unwrap_or_default();
-        format!("{}  {}  {}", pad(if i == 0 { head } else { "" }, 14), pad(&at(&left), 30), at(&right)).trim_end().to_owned()
+        let cells = wrapped.iter().map(|(lines, width)| pad(lines.get(i).map_or("", String::as_str), *width));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    (0..left.len().max(right.len())).map(line).collect::<Vec<_>>().join("\n")
+    (0..height).map(line).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn paragraph(text: &str) -> String {
