@@ -187,7 +187,7 @@ impl Dialect {
             | "past_due" | "unpaid" | "free" | "paid" | "upcoming" => Ok(SubscriberState::Active),
             // At Kit somebody who has not confirmed; elsewhere somebody who left.
             "inactive" if self == Self::Kit => Ok(SubscriberState::Pending),
-            "pending" | "unconfirmed" | "unactivated" | "validating" => Ok(SubscriberState::Pending),
+            "pending" | "unconfirmed" | "unactivated" | "validating" | "needs_attention" => Ok(SubscriberState::Pending),
             "unsubscribed" | "inactive" | "cancelled" | "canceled" | "disabled" | "blocklisted" | "blacklisted" | "blocked" | "removed"
             | "paused" | "deleted" | "archived" => Ok(SubscriberState::Unsubscribed),
             "bounced" | "cleaned" | "undeliverable" | "invalid" => Ok(SubscriberState::Bounced),

@@ -154,7 +154,7 @@ impl App {
                 Some(crate::domain::digest::Item { matchup, score: 100.0, reasons: vec!["new this week".into()] })
             });
             let mail = email::digest(&self.site, &Content { slot, items: items.collect(), opening: Default::default() })?.mail;
-            email::confirmation(&self.site, "3 days")?;
+            email::confirmation(&self.site, "3 days", false)?;
             Ok(mail.html.len())
         };
         match rendered() {

@@ -58,7 +58,13 @@ impl App {
         let returned = self.read_inbound(raw).await?;
         let email = returned.whose.as_ref().map(|whose| whose.email.as_str()).unwrap_or_default();
         let Some(finding) = returned.reading.about(email) else { return Ok((returned, Taken::Kept)) };
+        // Done before it is kept: a mail that is handed over again because we broke off is answered then, and only once.
+        let answered = match self.storage.knows_inbound(&returned.reading.fingerprint).await? {
+            true => None,
+            false => self.answer(&returned).await?,
+        };
         let taken = self.keep_finding(finding, &returned.reading.fingerprint, door, returned.whose.as_ref()).await?;
+        let taken = if taken == Taken::Kept { answered.unwrap_or(taken) } else { taken };
         Ok((returned, taken))
     }
 
@@ -122,8 +128,8 @@ impl App {
         {
             return Ok(None);
         }
-        let email = self.storage.email_of(subscriber).await?;
-        Ok(email.map(|email| Whose { subscriber, email, mailing }))
+        let email = self.storage.address_of(subscriber).await?;
+        Ok(email.map(|email| Whose { subscriber, email: email.as_str().into(), mailing }))
     }
 
     /// The delivery that a Message-ID of ours names (see [`App::message_id`]).

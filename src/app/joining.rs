@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use super::App;
 use super::Failure;
 use super::delta;
+use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::network_of;
 use crate::domain::token::Purpose;
@@ -25,7 +26,7 @@ const LEAST: Duration = Duration::from_millis(5);
 /// Where a request to join came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// `web form`, `api`, `operator`.
+    /// `web form`, `api`, `operator`, `mail`.
     pub source: &'a str,
     /// The words of consent that were shown.
     pub shown: &'a str,
@@ -89,13 +90,19 @@ impl App {
         if token.is_expired(now) {
             return Ok(ConfirmLink::Over);
         }
-        let result = self.storage.confirm(token.subscriber, now).await?;
+        let result = self.confirmed(token.subscriber, now).await?;
+        Ok(if result == Confirmed::Gone { ConfirmLink::Over } else { ConfirmLink::Good })
+    }
+
+    /// Turns the open sign-up of somebody who proved that the address is theirs into a subscription.
+    pub(super) async fn confirmed(&self, subscriber: i64, now: Timestamp) -> Result<Confirmed, Failure> {
+        let result = self.storage.confirm(subscriber, now).await?;
         if result == Confirmed::Now {
             metrics::counter!("verdicts_confirmations_total").increment(1);
-            tracing::info!(subscriber = token.subscriber, "subscription confirmed");
+            tracing::info!(subscriber, "subscription confirmed");
             self.ring();
         }
-        Ok(if result == Confirmed::Gone { ConfirmLink::Over } else { ConfirmLink::Good })
+        Ok(result)
     }
 
     /// Whether an unsubscribe link is ours, without doing anything.
@@ -124,7 +131,7 @@ impl App {
     }
 
     /// The token in the confirmation mail of a sign-up from `requested_at`.
-    pub(crate) fn confirm_token(&self, subscriber: i64, requested_at: crate::domain::Timestamp) -> String {
+    pub(crate) fn confirm_token(&self, subscriber: i64, requested_at: Timestamp) -> String {
         let expires_at = Some(requested_at + delta(self.settings.signup.confirm_within));
         self.secrets.sign(&Token { purpose: Purpose::Confirm, subscriber, expires_at })
     }

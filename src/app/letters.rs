@@ -139,7 +139,15 @@ impl App {
 
     fn confirmation_letter(&self) -> Result<Letter, Failure> {
         let within = in_words(self.settings.signup.confirm_within);
-        Ok(self.by_hand(&email::confirmation(&self.site, &within)?))
+        let answers = self.return_path.is_per_delivery();
+        let mail = email::confirmation(&self.site, &within, answers)?;
+        if !answers {
+            return Ok(self.by_hand(&mail));
+        }
+        // Where the return path is read, an answer confirms: it comes to the address of this one delivery, in nobody else's hands.
+        let extra =
+            vec![("Auto-Submitted", "auto-generated".into()), ("Reply-To", format!("<{}>", self.return_path.with(&VERP_HOLE.to_string())))];
+        Ok(Letter::new(&mail, &Headers { from: self.from.clone(), reply_to: None, extra }))
     }
 
     fn notice(&self, notice: Notice) -> Result<Rendered, Failure> {

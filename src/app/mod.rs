@@ -2,10 +2,11 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
-//! [`inbound`] with [`webhooks`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
+//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
 
 pub mod account;
 pub mod breaker;
+mod by_mail;
 pub mod catalogue;
 pub mod choosing;
 pub mod deliver;

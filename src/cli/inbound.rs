@@ -82,6 +82,8 @@ fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json
         Taken::Before => "known",
         Taken::Kept => "kept",
         Taken::Ended => "ended",
+        Taken::Asked => "asked",
+        Taken::Confirmed => "confirmed",
     });
     json!({
         "file": file.display().to_string(),

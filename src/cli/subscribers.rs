@@ -116,33 +116,35 @@ fn parse_note(text: &str) -> Result<String, String> {
 }
 
 async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) -> Result<(), Failure> {
-    let progress = bar(0, "Reading");
+    // Measured by bytes: how many rows there are shows only at the end.
+    let opened = if file == Path::new("-") {
+        spooled(std::io::stdin())?
+    } else {
+        File::open(file).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", file.display())))?
+    };
+    let length = opened.metadata().map_or(0, |about| about.len());
+    let progress = bar(length, "Reading");
     let counted = |rows: u64| {
         if rows.is_multiple_of(1_000) {
-            progress.set_position(rows);
             progress.set_message(format!("{rows} rows"));
         }
         if lines_instead_of_bars() && rows.is_multiple_of(100_000) {
             say(format_args!("{rows} rows"));
         }
     };
-    let report = if file == Path::new("-") {
-        app.import_subscribers(spooled(std::io::stdin())?, terms, counted).await?
-    } else {
-        let opened = File::open(file).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", file.display())))?;
-        app.import_subscribers(BufReader::new(opened), terms, counted).await?
-    };
+    let source = BufReader::new(progress.wrap_read(opened));
+    let report = app.import_subscribers(source, terms, counted).await?;
     progress.finish_and_clear();
     output.print(&json!(report), || report_text(&report))
 }
 
 /// All of standard input, in a file without a name: whoever types or pipes slowly must not hold the database meanwhile.
-fn spooled(mut input: impl std::io::Read) -> Result<BufReader<File>, Failure> {
+fn spooled(mut input: impl std::io::Read) -> Result<File, Failure> {
     let fault = |error: std::io::Error| Failure::because(format!("Standard input cannot be read: {error}. Nothing was imported."));
     let mut file = tempfile::tempfile().map_err(fault)?;
     std::io::copy(&mut input, &mut file).map_err(fault)?;
     std::io::Seek::rewind(&mut file).map_err(fault)?;
-    Ok(BufReader::new(file))
+    Ok(file)
 }
 
 fn report_text(report: &ImportReport) -> String {

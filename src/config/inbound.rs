@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::fault;
 use super::within;
+use crate::domain::address::EmailAddress;
 
 /// `[inbound]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,11 +24,25 @@ pub struct Inbound {
     pub imap_every: Duration,
     /// What becomes of a mail there that is done: `seen`, `delete` or `move:FOLDER`.
     pub imap_after: String,
+    /// The address that people write to who want to join; whatever they write there. A subject like `subscribe` does it anywhere.
+    pub subscribe_address: Option<String>,
+    /// Sign-ups by mail in an hour, all together: anybody can write in somebody else's name. 0: none.
+    pub sign_ups_per_hour: u32,
+    /// The same of the addresses at one domain.
+    pub sign_ups_per_domain: u32,
 }
 
 impl Default for Inbound {
     fn default() -> Self {
-        Self { lmtp: "127.0.0.1:2424".into(), imap: None, imap_every: Duration::from_secs(60), imap_after: "seen".into() }
+        Self {
+            lmtp: "127.0.0.1:2424".into(),
+            imap: None,
+            imap_every: Duration::from_secs(60),
+            imap_after: "seen".into(),
+            subscribe_address: None,
+            sign_ups_per_hour: 200,
+            sign_ups_per_domain: 50,
+        }
     }
 }
 
@@ -38,6 +53,9 @@ impl Inbound {
         let file = self.lmtp.strip_prefix("unix:").is_some_and(|path| !path.is_empty());
         if !local && !file && !self.lmtp.is_empty() {
             return fault("inbound.lmtp", "expected a loopback address with a port, like 127.0.0.1:2424, or unix:PATH");
+        }
+        if self.subscribe_address.as_deref().is_some_and(|address| EmailAddress::parse(address).is_err()) {
+            return fault("inbound.subscribe_address", "expected a mail address, like subscribe@example.org");
         }
         within("inbound.imap_every", self.imap_every, Duration::from_secs(5))
     }

@@ -108,6 +108,8 @@ pub struct Reading {
     pub clues: Clues,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
+    /// Whether its author says yes, and little else, in words of their own.
+    pub agrees: bool,
     /// The same for the same mail, whatever way it came and whatever was noted on it on the way: 32 hexadecimal digits.
     pub fingerprint: String,
 }
@@ -186,7 +188,8 @@ mod policy_tests {
 
     #[test]
     fn one_of_several_that_a_readers_mail_is_passed_on_to_does_not_end_a_subscription() {
-        let reading = |findings| Reading { findings, clues: Clues::default(), answerable: false, fingerprint: String::new() };
+        let reading =
+            |findings| Reading { findings, clues: Clues::default(), answerable: false, agrees: false, fingerprint: String::new() };
         let meaning = |reading: &Reading| reading.about("ada@example.org").map(|finding| finding.meaning);
         let others = reading(vec![finding("a@x.example", Meaning::Hard), finding("b@x.example", Meaning::None)]);
         assert_eq!(meaning(&others), Some(Meaning::None));

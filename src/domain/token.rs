@@ -109,6 +109,11 @@ impl Secrets {
         hex(&mac(&self.0[0], b"network", network.as_bytes()).finalize().into_bytes()[..16])
     }
 
+    /// The keyed hash of a mail domain: enough to count those who ask from there.
+    pub fn domain_hash(&self, domain: &str) -> String {
+        hex(&mac(&self.0[0], b"domain", domain.to_ascii_lowercase().as_bytes()).finalize().into_bytes()[..16])
+    }
+
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.
     pub fn key_names(&self) -> Vec<String> {
         self.0.iter().map(|key| hex(&mac(key, b"name", b"").finalize().into_bytes()[..4])).collect()

@@ -60,6 +60,14 @@ impl ReturnPath {
         if self.is_per_delivery() { secrets.sign_delivery(key) } else { String::new() }
     }
 
+    /// Whether mail to `address` comes back to us by this path, whatever fills the mark.
+    pub fn is_one(&self, address: &str) -> bool {
+        let Some(tail) = &self.tail else { return address.eq_ignore_ascii_case(&self.head) };
+        let fits = address.len() >= self.head.len() + tail.len() && address.is_char_boundary(self.head.len());
+        let ends = |end: &str| address.get(address.len() - end.len()..).is_some_and(|part| part.eq_ignore_ascii_case(end));
+        fits && address[..self.head.len()].eq_ignore_ascii_case(&self.head) && ends(tail)
+    }
+
     /// The delivery that `address` was made for; `None` when it is forged, or none of ours. The host is not looked at: a
     /// server may know itself by another name, and the mac is what counts.
     pub fn delivery(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {

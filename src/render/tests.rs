@@ -129,7 +129,7 @@ fn the_hole_of_a_token_stands_in_its_links_and_nowhere_else() {
     assert!(digest.html.contains(&format!("href=\"{link}\"")) && digest.text.contains(&format!("\n{link}\n")));
     assert_eq!([&digest.html, &digest.text].map(|part| part.matches(TOKEN_HOLE).count()), [1, 1]);
 
-    let confirmation = email::confirmation(&site(), "3 days").expect("a mail");
+    let confirmation = email::confirmation(&site(), "3 days", false).expect("a mail");
     let link = format!("https://verdicts.example/confirm/{TOKEN_HOLE}");
     assert_eq!([&confirmation.html, &confirmation.text].map(|part| part.matches(&link).count()), [2, 1]);
     assert!(confirmation.text.contains("after 3 days"));
@@ -138,7 +138,7 @@ fn the_hole_of_a_token_stands_in_its_links_and_nowhere_else() {
 #[test]
 fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
     let many = (1..=12).map(matchup);
-    for mail in [digest_of(many), digest_of([hostile(1)]), email::confirmation(&site(), "3 days").expect("a mail")] {
+    for mail in [digest_of(many), digest_of([hostile(1)]), email::confirmation(&site(), "3 days", false).expect("a mail")] {
         let links = links_of_html(&mail.html);
         assert!(!links.is_empty() && links.iter().all(|link| link.starts_with("https://verdicts.example/")));
         assert_eq!(links, links_of_text(&mail.text));
@@ -255,7 +255,7 @@ fn a_setting_says_how_a_subject_is_made() {
 
 #[test]
 fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
-    let confirmation = email::confirmation(&site(), "3 days").expect("a mail");
+    let confirmation = email::confirmation(&site(), "3 days", false).expect("a mail");
     let notices = [confirmation, email::welcome(&site()).expect("a mail"), email::already(&site()).expect("a mail")];
     let digests = [digest_of([matchup(1)]), digest_of((1..=12).map(matchup)), digest_of([bare()]), digest_of([hostile(1)]), digest_of([])];
     for mail in digests.into_iter().chain(notices) {
@@ -271,7 +271,7 @@ fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
 #[test]
 fn a_mail_about_a_subscription_has_one_button_whose_address_stands_in_plain_sight() {
     let mails = [
-        ("https://verdicts.example/confirm/", email::confirmation(&site(), "3 days").expect("a mail"), false),
+        ("https://verdicts.example/confirm/", email::confirmation(&site(), "3 days", false).expect("a mail"), false),
         ("https://verdicts.example/account/", email::account(&site(), "1 hour").expect("a mail"), false),
         ("https://verdicts.example/move/", email::new_address(&site(), "2 days").expect("a mail"), false),
         ("https://verdicts.example/digests", email::welcome(&site()).expect("a mail"), true),

@@ -7,6 +7,7 @@ use super::people::suppress;
 use super::subscribers::history;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::from_millis;
 use crate::domain::inbound::Consequence;
 use crate::domain::inbound::Finding;
 
@@ -45,6 +46,10 @@ pub enum Taken {
     Kept,
     /// It ended a subscription.
     Ended,
+    /// Its author is asked whether they want to join, by the rules of a sign-up.
+    Asked,
+    /// It confirmed a subscription.
+    Confirmed,
 }
 
 impl Storage {
@@ -88,11 +93,48 @@ impl Storage {
         Ok(if ended { Taken::Ended } else { Taken::Kept })
     }
 
-    /// The address of a subscriber.
-    pub async fn email_of(&self, subscriber: i64) -> Result<Option<String>, StorageError> {
+    /// Whether a mail was here before.
+    pub async fn knows_inbound(&self, fingerprint: &str) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String,)> = optional!(reader, "select email from subscribers where id = $1", subscriber)?;
-        Ok(row.map(|(email,)| email))
+        let row: Option<(i64,)> = optional!(reader, "select received_at from inbound where fingerprint = $1", fingerprint)?;
+        Ok(row.is_some())
+    }
+
+    /// Whether one more at that domain may be asked by mail in this hour of the clock, and counts them if so. `most`: in all, and
+    /// at one domain.
+    pub async fn may_ask_by_mail(&self, domain_hash: &str, most: (u32, u32), now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let hour = now.timestamp().div_euclid(3_600);
+        execute!(tx, "delete from mail_sign_ups where hour < $1", hour)?;
+        for (hash, most) in [("", most.0), (domain_hash, most.1)] {
+            let counted = execute!(
+                tx,
+                "insert into mail_sign_ups (hour, domain_hash, asked) values ($1, $2, 1)
+                 on conflict (hour, domain_hash) do update set asked = mail_sign_ups.asked + 1 where mail_sign_ups.asked < $3",
+                hour,
+                hash,
+                i64::from(most)
+            )?;
+            if counted == 0 || most == 0 {
+                return Ok(false);
+            }
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// When the confirmation mail with that key was queued; `None` if it is another mail, or none.
+    pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select queued_at from deliveries
+             where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation' and notice is null
+             and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
+            key.mailing,
+            key.subscriber
+        )?;
+        Ok(row.map(|(at,)| from_millis(at)))
     }
 
     /// Whether there is such a delivery.

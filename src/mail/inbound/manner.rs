@@ -20,6 +20,8 @@ pub struct Manner {
     pub reply: bool,
     /// It came over a list, or was sent to many.
     pub bulk: bool,
+    /// It asks machines to say nothing to it (Microsoft's `X-Auto-Response-Suppress`).
+    pub wants_silence: bool,
     /// Its author has an address that can be answered.
     pub author: Option<String>,
     /// The subject, as phrases are looked for.
@@ -92,8 +94,11 @@ impl Manner {
             ]
             .iter()
             .any(|start| subject.starts_with(start)),
+            wants_silence: ["all", "autoreply"].iter().any(|word| head.lower("x-auto-response-suppress").contains(word)),
             bulk: matches!(precedence.as_str(), "bulk" | "list" | "junk")
-                || ["list-id", "list-post", "list-unsubscribe", "list-help"].iter().any(|name| head.has(name)),
+                || ["list-id", "list-post", "list-unsubscribe", "list-help", "list-subscribe", "list-owner", "list-archive"]
+                    .iter()
+                    .any(|name| head.has(name)),
             author,
             subject,
         }
@@ -118,7 +123,7 @@ impl Manner {
         let nobody_reads = ["no-reply", "noreply", "no_reply", "donotreply", "do-not-reply", "owner-", "-request", "bounce"]
             .iter()
             .any(|word| local.contains(word));
-        self.author.is_some() && !self.is_machine() && !self.bulk && !nobody_reads
+        self.author.is_some() && !self.is_machine() && !self.bulk && !self.wants_silence && !nobody_reads
     }
 }
 

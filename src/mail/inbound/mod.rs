@@ -2,7 +2,8 @@
 //!
 //! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
 //! complaints (RFC 5965), `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
-//! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave; `clues` gathers what may tell whose mail it is.
+//! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave;
+//! `clues` gathers what may tell whose mail it is.
 
 pub(super) mod addresses;
 mod clues;
@@ -40,7 +41,8 @@ pub fn read(raw: &[u8]) -> Reading {
     let clues = clues::of(&mail, &prose, manner.author.clone());
     let findings = findings(&mail, &manner, &prose, &clues);
     let fingerprint = fingerprint(&mail, &findings);
-    Reading { findings, clues, answerable: manner.is_answerable(), fingerprint }
+    let agrees = request::agrees(&prose.text);
+    Reading { findings, clues, answerable: manner.is_answerable(), agrees, fingerprint }
 }
 
 /// Made of what its author wrote, not of what servers add on the way.

@@ -111,6 +111,33 @@ pub fn to_an_address(addressed: &[String]) -> Option<Meaning> {
     }
 }
 
+#[rustfmt::skip]
+const YES: &[&str] = &[
+    "yes", "yes please", "yes, please", "yes thanks", "yes, thank you", "yes i do", "yes, i do", "yes it was me", "yes, it was me",
+    "yes, that was me", "yes i confirm", "yes, i confirm", "yep", "yeah", "sure", "ok", "okay", "ok thanks", "confirm", "confirmed",
+    "i confirm", "i agree", "agreed", "please confirm", "confirm my subscription", "ja", "ja bitte", "ja, bitte", "ja gerne", "ja, gerne",
+    "ich bestätige", "bestätigt", "oui", "oui, merci", "je confirme", "d'accord", "sí", "si", "sí, confirmo", "confirmo", "confirmado",
+    "sim", "sim, confirmo", "confermo", "sì", "va bene", "tak", "potwierdzam", "ano", "igen", "da", "да", "подтверждаю", "так", "evet",
+    "はい", "確認しました", "是", "是的", "好的", "确认", "確認", "네", "예", "확인",
+];
+
+/// Whether the text says yes: its first line does, and hardly another is its author's own.
+pub fn agrees(text: &str) -> bool {
+    let own = own_lines(text);
+    // A name below it, and what a telephone puts below every mail.
+    own.len() <= 4 && own.first().is_some_and(|first| YES.contains(&bare_of(&plain(first))) || JOIN.contains(&bare_of(&plain(first))))
+}
+
+/// The first lines that are its author's own: above the mail that they answer, and above their signature.
+fn own_lines(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with('>') && *line != "--" && !line.ends_with(':'));
+    lines.filter(|line| !line.is_empty()).take(5).collect()
+}
+
+fn bare_of(line: &str) -> &str {
+    line.trim_matches(|c: char| c.is_whitespace() || ".!,\"'。！".contains(c))
+}
+
 /// What a subject, or a text of a line or two above the mail it answers, asks for.
 pub fn in_words(subject: &str, text: &str) -> Option<Meaning> {
     let bare = subject.trim_matches(|c: char| c.is_whitespace() || ".!\"'".contains(c));
@@ -120,14 +147,9 @@ pub fn in_words(subject: &str, text: &str) -> Option<Meaning> {
         () => None,
     };
     asks(bare).or_else(|| {
-        let own = text
-            .lines()
-            .map(str::trim)
-            .take_while(|line| !line.starts_with('>') && *line != "--" && !line.ends_with(':'))
-            .filter(|line| !line.is_empty());
-        let own: Vec<&str> = own.take(3).collect();
+        let own = own_lines(text);
         let first = plain(own.first()?);
-        let first = first.trim_matches(|c: char| c.is_whitespace() || ".!,\"'".contains(c));
+        let first = bare_of(&first);
         let leaves = own.len() <= 2
             && first.len() < 120
             && ["unsubscribe me", "unsubscribe from", "please unsubscribe", "remove me from", "take me off"]

@@ -62,12 +62,16 @@ impl Words<'_> {
     }
 }
 
-/// The mail that asks whether an address wants the newsletter. `confirm_within` is a length of time in words.
-pub fn confirmation(site: &Site, confirm_within: &str) -> Result<Rendered, RenderError> {
+/// The mail that asks whether an address wants the newsletter. `confirm_within` is a length of time in words; `answers`: somebody
+/// reads what is answered to it.
+pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
     let request = format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:");
-    let otherwise =
-        format!("If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.", clean(confirm_within));
+    let or_answer = if answers { "Or answer this mail with the word yes. " } else { "" };
+    let otherwise = format!(
+        "{or_answer}If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.",
+        clean(confirm_within)
+    );
     Words {
         subject: &format!("Please confirm: {newsletter}"),
         heading: "Confirm your subscription",

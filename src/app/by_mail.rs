@@ -1,0 +1,85 @@
+//! Joining by mail: who writes to us is asked as by the form, and an answer confirms as the link does.
+//!
+//! Anybody can write in somebody else's name, and a machine answers what it is sent. So nothing is ever answered to a machine, a list,
+//! nobody or ourselves; whoever is asked is asked by the use case of the form, once an hour; and an hour has a bound for all of
+//! them and for each domain. What confirms is the address or the token that only the confirmation mail carried, in a person's hand.
+
+use super::App;
+use super::Failure;
+use super::inbound::Returned;
+use super::joining::ConfirmLink;
+use super::joining::Origin;
+use crate::domain::address::EmailAddress;
+use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Reading;
+use crate::domain::token::Purpose;
+use crate::storage::inbound::Taken;
+use crate::storage::subscribers::Confirmed;
+
+/// Where consent came from that was given by a mail to us.
+const SOURCE: &str = "mail";
+
+impl App {
+    /// Asks the author of a mail whether they want to join, or takes their answer; `None` if it is neither.
+    pub(super) async fn answer(&self, returned: &Returned) -> Result<Option<Taken>, Failure> {
+        let reading = &returned.reading;
+        let is_a_persons = reading.findings.iter().all(|finding| matches!(finding.meaning, Meaning::None | Meaning::Subscribe));
+        if !reading.answerable || !is_a_persons {
+            return Ok(None);
+        }
+        if reading.agrees && self.confirm_by_mail(reading).await? {
+            return Ok(Some(Taken::Confirmed));
+        }
+        if !self.wants_to_join(reading) {
+            return Ok(None);
+        }
+        let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse(author).ok());
+        let Some(author) = author.filter(|author| !self.is_ours(author.as_str())) else { return Ok(None) };
+        let domain = self.secrets.domain_hash(author.domain());
+        let limits = (self.settings.inbound.sign_ups_per_hour, self.settings.inbound.sign_ups_per_domain);
+        if !self.storage.may_ask_by_mail(&domain, limits, self.now()).await? {
+            tracing::warn!(email = author.masked(), "a sign-up by mail is not answered: too many in this hour");
+            return Ok(None);
+        }
+        let shown = format!("A mail of theirs with the subject: {}", reading.clues.subject.chars().take(200).collect::<String>());
+        self.sign_up(&author, None, Origin { source: SOURCE, shown: &shown, timezone: None, client: None }).await?;
+        Ok(Some(Taken::Asked))
+    }
+
+    /// Whether a mail asks to join: in so many words, or because it was sent where such mails go.
+    fn wants_to_join(&self, reading: &Reading) -> bool {
+        let sent_there = || {
+            let place = self.settings.inbound.subscribe_address.as_deref();
+            place.is_some_and(|place| reading.clues.addressed.iter().any(|address| address.eq_ignore_ascii_case(place)))
+        };
+        match reading.findings.as_slice() {
+            [only] => only.meaning == Meaning::Subscribe || (only.meaning == Meaning::None && sent_there()),
+            _ => false,
+        }
+    }
+
+    /// Confirms by an answer to a confirmation mail. A Message-ID proves nothing here, for it is no secret.
+    async fn confirm_by_mail(&self, reading: &Reading) -> Result<bool, Failure> {
+        let now = self.now();
+        let answered = reading.clues.addressed.iter().find_map(|address| self.return_path.delivery(&self.secrets, address));
+        if let Some(key) = answered {
+            let asked = self.storage.confirmation_queued_at(key).await?;
+            if asked.is_some_and(|asked| now < asked + super::delta(self.settings.signup.confirm_within)) {
+                return Ok(self.confirmed(key.subscriber, now).await? != Confirmed::Gone);
+            }
+        }
+        let quoted = reading.clues.tokens.iter().find(|text| self.secrets.read(Purpose::Confirm, text).is_some());
+        match quoted {
+            Some(token) => Ok(self.confirm(token).await? == ConfirmLink::Good),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether mail to an address comes to us: nothing is answered there.
+    fn is_ours(&self, address: &str) -> bool {
+        let inbound = self.settings.inbound.subscribe_address.as_deref();
+        let reply_to = self.reply_to.as_ref().map(crate::mail::Mailbox::address);
+        let named = [Some(self.from.address()), reply_to, inbound].into_iter().flatten().any(|ours| ours.eq_ignore_ascii_case(address));
+        named || self.return_path.is_one(address)
+    }
+}

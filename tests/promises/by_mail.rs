@@ -1,0 +1,190 @@
+//! Joining by mail alone: in by LMTP, out by SMTP.
+
+use crate::inbound::hand_over_from;
+use crate::inbound::header;
+use crate::inbound::report;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use std::net::SocketAddr;
+use verdicts::config::Settings;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::storage::inbound::Taken;
+
+const ADA: &str = "ada@reader.example";
+/// Where people write to who want to join.
+const PLACE: &str = "hello@verdicts.example";
+
+fn by_mail(settings: &mut Settings) {
+    settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
+    settings.mail.from = "News <news@verdicts.example>".into();
+    settings.inbound.subscribe_address = Some(PLACE.into());
+}
+
+async fn house(place: Place) -> House {
+    House::open_with(place, by_mail).await
+}
+
+/// Opens the door for the mail server.
+async fn open_door(house: &House) -> SocketAddr {
+    let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+    let address = door.address().expect("a port");
+    tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+    address
+}
+
+fn mail(from: &str, to: &str, more: &str, text: &str) -> String {
+    format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nDate: Tue, 24 Nov 2026 09:00:00 +0000\n{more}\n\n{text}\n")
+}
+
+async fn take(house: &House, mail: &str) -> Taken {
+    house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
+}
+
+/// Where an answer to the newest mail to somebody goes.
+fn reply_to(house: &House, email: &str) -> String {
+    let mail = house.mails_to(email).pop().expect("a mail");
+    header(&mail, "Reply-To").trim_matches(['<', '>']).to_owned()
+}
+
+/// The text of the newest mail to somebody, quoted as answers quote it.
+fn quoted(house: &House, email: &str) -> String {
+    let mail = house.mails_to(email).pop().expect("a mail");
+    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+    let text = mail.body_text(0).expect("a text").into_owned();
+    text.lines().map(|line| format!("> {line}\n")).collect()
+}
+
+on_both! {
+    async fn a_mail_to_the_subscribe_address_is_answered_as_the_form_is_and_an_answer_with_yes_confirms(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let url = sink.url();
+        let house = House::open_with(place, |settings| { by_mail(settings); settings.mail.transport = url; }).await;
+        let door = open_door(&house).await;
+        assert_eq!(hand_over_from(door, ADA, PLACE, &mail(ADA, PLACE, "Subject: Hi", "I read about you.")).await, "250");
+        house.sign_up("bob@reader.example").await;
+        house.deliver_while("both confirmation mails", async || sink.mails() == 2).await;
+        let [by_mail, by_form] = [ADA, "bob@reader.example"].map(|email| sink.received_by(email).pop().expect("a mail").data);
+        assert_eq!(header(&by_mail, "Subject"), header(&by_form, "Subject"));
+        let record = house.record_of(ADA).await;
+        assert!(record.contains(r#"source: "mail""#) && record.contains("with the subject: Hi"), "{record}");
+        let to = header(&by_mail, "Reply-To").trim_matches(['<', '>']).to_owned();
+        let yes = mail(ADA, &to, "Subject: Re: Please confirm\nIn-Reply-To: <x@y.example>", "Yes!\n\nAda\n\n> Please confirm that it was you:\n");
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
+        for _ in 0..2 {
+            assert_eq!(hand_over_from(door, ADA, &to, &yes).await, "250");
+            assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
+        }
+        assert_eq!(house.state_of("bob@reader.example").await, Some(SubscriberState::Pending));
+        house.stop.cancel();
+    }
+
+    async fn the_subject_subscribe_does_the_same_at_any_of_our_addresses(place) {
+        let house = house(place).await;
+        assert_eq!(take(&house, &mail(ADA, "news@verdicts.example", "Subject: Subscribe", "")).await, Taken::Asked);
+        house.deliver_confirmations().await;
+        // The link in the mail, quoted by who says yes, is as good as the address that it was answered to.
+        let yes = mail("ada@work.example", "news@verdicts.example", "Subject: Re: confirm", &format!("yes, please\n\nOn Tuesday you wrote:\n{}", quoted(&house, ADA)));
+        assert_eq!(take(&house, &yes).await, Taken::Confirmed);
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
+        assert_eq!(house.state_of("ada@work.example").await, None);
+    }
+
+    async fn who_asks_twice_or_is_known_or_suppressed_gets_no_more_mail_than_by_the_form(place) {
+        let house = house(place).await;
+        house.enlist_all("email,state\nin@reader.example,active\ngone@reader.example,complained\n").await;
+        let asks = |who: &str, id: u32| mail(who, PLACE, &format!("Subject: subscribe\nMessage-ID: <{id}@reader.example>"), "");
+        for round in 0..3 {
+            for who in [ADA, "in@reader.example", "gone@reader.example"] {
+                assert_eq!(take(&house, &asks(who, round)).await, Taken::Asked, "{who}");
+            }
+        }
+        // The same mail once more, a day later.
+        house.wait(TimeDelta::days(1));
+        assert_eq!(take(&house, &asks(ADA, 0)).await, Taken::Before);
+        house.deliver_confirmations().await;
+        let mails = [ADA, "in@reader.example", "gone@reader.example"].map(|who| house.mails_to(who).len());
+        assert_eq!(mails, [1, 1, 0]);
+    }
+
+    async fn nothing_is_answered_to_a_machine_a_list_nobody_or_ourselves(place) {
+        let house = house(place).await;
+        house.enlist("reader", 1).await;
+        house.stock_small().await;
+        house.send_digest().await;
+        let before = house.known_people().await;
+        let own = house.mails_to("reader0@example.org").pop().map(|mail| header(&mail, "List-Unsubscribe")).expect("a digest");
+        let (_, own) = own.split_once("<mailto:").expect("an address");
+        let own = own.split('?').next().expect("an address");
+        for from in ["mailer-daemon@reader.example", "no-reply@reader.example", "news@verdicts.example", PLACE, own, "not an address", ""] {
+            assert_eq!(take(&house, &mail(from, PLACE, "Subject: subscribe", "")).await, Taken::Kept, "{from}");
+        }
+        for field in [
+            "Auto-Submitted: auto-replied", "Auto-Submitted: auto-generated", "Precedence: bulk", "Precedence: list", "Precedence: junk", "List-Id: <a.b.example>",
+            "List-Unsubscribe: <https://a.example>", "X-Auto-Response-Suppress: All", "X-Autoreply: yes", "Return-Path: <>",
+        ] {
+            assert_eq!(take(&house, &mail(ADA, PLACE, &format!("{field}\nSubject: subscribe"), field)).await, Taken::Kept, "{field}");
+        }
+        assert_eq!((house.known_people().await, house.waiting_confirmations().await), (before, 0));
+    }
+
+    async fn a_machine_that_answers_and_a_person_who_does_not_say_yes_confirm_nothing(place) {
+        let house = house(place).await;
+        take(&house, &mail(ADA, PLACE, "Subject: subscribe", "")).await;
+        house.deliver_confirmations().await;
+        let (to, quoted) = (reply_to(&house, ADA), quoted(&house, ADA));
+        let newest = house.mails_to(ADA).pop().expect("a mail");
+        let message_id = header(&newest, "Message-ID");
+        let answer = |more: &str, text: &str| mail(ADA, &to, more, &format!("{text}\n\n{quoted}"));
+        let refused = [
+            report(&to, ADA, &format!("550 5.7.1 rejected\n\nyes\n\n{quoted}")),
+            answer("Subject: Re: Please confirm\nAuto-Submitted: auto-replied", "yes"),
+            answer("Subject: Automatic reply: Please confirm", "Yes"),
+            answer("Subject: Re: Please confirm\nPrecedence: bulk", "Yes"),
+            answer("Subject: Re: Please confirm", "Who are you? I never asked for this.\nyes"),
+            answer("Subject: Re: Please confirm", "No."),
+            answer("Subject: Re: Please confirm", ""),
+            answer("Subject: Re: Please confirm", "Yes I am annoyed, and this is the third mail of this kind that I get this week."),
+            // Anybody can make up a Message-ID of ours, and another address than the mail's own proves nothing.
+            mail(ADA, "news@verdicts.example", &format!("Subject: Re: Please confirm\nIn-Reply-To: {message_id}"), "yes"),
+            mail(ADA, &to.replace('+', "+a"), "Subject: Re: Please confirm", "yes"),
+        ];
+        for mail in refused {
+            assert_eq!(take(&house, &mail).await, Taken::Kept, "{mail}");
+            assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{mail}");
+        }
+        // Too late, it confirms nothing either; in time it would.
+        house.wait(TimeDelta::hours(73));
+        assert_eq!(take(&house, &answer("Subject: Re: Please confirm", "Yes, please")).await, Taken::Kept);
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
+    }
+
+    async fn who_answers_that_they_want_to_leave_is_not_asked_again(place) {
+        let house = house(place).await;
+        take(&house, &mail(ADA, PLACE, "Subject: subscribe", "")).await;
+        house.deliver_confirmations().await;
+        let to = reply_to(&house, ADA);
+        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "unsubscribe")).await, Taken::Ended);
+        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "yes")).await, Taken::Kept);
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Unsubscribed));
+    }
+
+    async fn a_flood_of_forged_mails_asks_no_more_people_than_an_hour_allows(place) {
+        let house = House::open_with(place, |settings| {
+            by_mail(settings);
+            (settings.inbound.sign_ups_per_hour, settings.inbound.sign_ups_per_domain) = (5, 3);
+        }).await;
+        for round in 1..=2 {
+            for domain in ["a.example", "b.example"] {
+                for n in 0..6 {
+                    take(&house, &mail(&format!("victim{round}{n}@{domain}"), PLACE, "Subject: subscribe", "")).await;
+                }
+            }
+            assert_eq!(house.known_people().await, 5 * round);
+            house.wait(TimeDelta::hours(1));
+        }
+    }
+}
