@@ -22,6 +22,8 @@ use crate::domain::digest::DigestState;
 use crate::domain::due::DueTimes;
 use crate::domain::due::LONGEST_LEAD;
 use crate::domain::due::Pacing;
+use crate::domain::progress;
+use crate::domain::progress::Minute;
 use crate::domain::slot::Slot;
 use crate::mail::Envelope;
 use crate::mail::Fence;
@@ -44,6 +46,12 @@ pub struct Status {
     pub failures: Vec<(String, u64)>,
     /// What keeps senders from sending, in plain words.
     pub troubles: Vec<String>,
+    /// What became of its mails minute by minute, oldest first; the last seconds may be missing.
+    pub minutes: Vec<Minute>,
+    /// How many deliveries end in a minute: lately while it is being sent, on the average once it is sent.
+    pub rate_per_minute: Option<f64>,
+    /// How long the rest takes, while it is being sent and anybody can know.
+    pub time_left: Option<TimeDelta>,
 }
 
 /// What `digest send` came to.
@@ -239,14 +247,26 @@ impl App {
     pub async fn status(&self, slot: Slot) -> Result<Status, Failure> {
         let digest = self.storage.digest(slot).await?;
         let digest = digest.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?;
-        let mut troubles = self.storage.troubles(self.now()).await?;
+        let (now, id) = (self.now(), slot.id());
+        let mut troubles = self.storage.troubles(now).await?;
         troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
+        let (tally, minutes) = (self.storage.tally(id).await?, self.storage.minutes(id).await?);
+        let (next_due, last_due) = (self.storage.next_due(id).await?, self.storage.last_due(id).await?);
+        let rate_per_minute = match (digest.state, digest.published_at, digest.finished_at) {
+            (DigestState::Sending, Some(since), _) => Some(progress::rate_per_minute(&minutes, since, now)),
+            (DigestState::Sent, Some(since), Some(until)) => Some(progress::average_per_minute(&minutes, since, until)),
+            _ => None,
+        };
+        let rate = rate_per_minute.filter(|_| digest.state == DigestState::Sending);
         Ok(Status {
-            tally: self.storage.tally(slot.id()).await?,
-            withheld: self.storage.withheld(slot.id()).await?,
-            next_due: self.storage.next_due(slot.id()).await?,
-            failures: self.storage.failures(slot.id(), 10).await?,
+            time_left: rate.and_then(|rate| progress::time_left(tally.open(), rate, next_due, last_due, now)),
+            withheld: self.storage.withheld(id).await?,
+            failures: self.storage.failures(id, 10).await?,
+            tally,
+            minutes,
+            next_due,
             troubles,
+            rate_per_minute,
             digest,
         })
     }

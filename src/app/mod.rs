@@ -112,6 +112,8 @@ pub struct App {
     pub(crate) unpublished: Mutex<String>,
     /// What providers tell.
     pub(crate) webhooks: webhooks::Doors,
+    /// How this process's sends went lately, not written yet.
+    pub(crate) minutes: deliver::Minutes,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
 }
@@ -150,6 +152,7 @@ impl App {
             letters: letters::Letters::default(),
             unpublished: Mutex::default(),
             webhooks: webhooks::Doors::new(fetch),
+            minutes: deliver::Minutes::default(),
             doorbell: Notify::new(),
             settings,
         }))

@@ -5,18 +5,16 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::output::Output;
-use super::output::bar;
-use super::output::lines_instead_of_bars;
 use super::output::moment;
 use super::output::parse_digest;
 use super::output::parse_moment;
 use super::output::say;
 use super::output::stop_signal;
+use super::progress;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::deliver::Ending;
@@ -169,9 +167,10 @@ async fn preview(app: &App, slot: Slot, at: Timestamp, out: &Path, output: Outpu
 
 async fn send(app: &Arc<App>, at: Timestamp, preflight: Preflight, output: Output) -> Result<ExitCode, Failure> {
     let stop = stop_signal();
-    let progress = Arc::new(Progress::default());
+    let done = Arc::new(Progress::default());
     let mut watcher = None;
-    let sent = app.send_digest(at, preflight, &stop, &progress, |total| watcher = Some(tokio::spawn(watch(progress.clone(), total)))).await;
+    let started = |total| watcher = Some(tokio::spawn(progress::watch(app.clone(), app.slot_at(at), done.clone(), total)));
+    let sent = app.send_digest(at, preflight, &stop, &done, started).await;
     if let Some(watcher) = watcher {
         watcher.abort();
     }
@@ -217,20 +216,6 @@ fn in_words(status: &Status, ending: &Ending) -> (Option<String>, bool) {
     }
 }
 
-/// Shows how far it is: a bar on a terminal, else a line every few seconds.
-async fn watch(progress: Arc<Progress>, total: u64) {
-    let bar = bar(total, "Sending");
-    let mut said = std::time::Instant::now();
-    loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        bar.set_position(progress.total());
-        if lines_instead_of_bars() && said.elapsed() > Duration::from_secs(5) {
-            say(format_args!("{} of {total} deliveries", progress.total()));
-            said = std::time::Instant::now();
-        }
-    }
-}
-
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let digests = app.storage.digests().await?;
     let rows: Vec<_> = digests.iter().map(digest_json).collect();
@@ -272,6 +257,7 @@ fn show(status: &Status, output: Output) -> Result<(), Failure> {
     json["next_due"] = json!(status.next_due.map(moment));
     json["failures"] = status.failures.iter().map(|(reply, count)| json!({ "reply": reply, "count": count })).collect();
     json["troubles"] = json!(status.troubles);
+    progress::add_to(&mut json, status);
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
         let mut text = format!("{} ({}): {}, {} recipients\n", digest.slot, digest.slot.id(), digest.state, digest.recipients);
@@ -285,6 +271,7 @@ fn show(status: &Status, output: Output) -> Result<(), Failure> {
             if status.withheld > 0 { format!(" ({} of them withheld, never tried)", status.withheld) } else { String::new() },
             tally.uncertain
         );
+        text += &progress::lines(status);
         for (reply, count) in &status.failures {
             let _ = match reply.strip_prefix("not sent: ") {
                 Some(why) => writeln!(text, "not sent {count} times: {why}"),

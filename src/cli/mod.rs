@@ -10,6 +10,7 @@ mod inbound;
 mod keys;
 mod operations;
 mod output;
+mod progress;
 mod serve;
 mod subscribers;
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use tokio_util::sync::CancellationToken;
 
@@ -61,10 +62,10 @@ pub fn parse_digest(text: &str) -> Result<Slot, String> {
     by_id.map_or_else(|| text.parse().map_err(|_| "expected a week like 2026-W47, or a digest's id like 202647".into()), Ok)
 }
 
-/// A bar on a terminal; elsewhere a line now and then.
+/// A bar on a terminal. Elsewhere nobody sees it, and it still knows the rate and the time left, for lines now and then.
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
-    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        return ProgressBar::hidden();
+    if lines_instead_of_bars() {
+        return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
     let template = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

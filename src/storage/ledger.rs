@@ -16,6 +16,8 @@ use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
+use crate::domain::progress::Minute;
+use crate::domain::progress::minute_of;
 use crate::domain::subscriber::SubscriberState;
 
 /// A delivery that this process has claimed.
@@ -54,6 +56,13 @@ pub struct Tally {
     pub failed: u64,
     /// In doubt.
     pub uncertain: u64,
+}
+
+impl Tally {
+    /// Deliveries that are not final. One in doubt that is held counts too: somebody must look at it.
+    pub fn open(&self) -> u64 {
+        self.queued + self.sending + self.uncertain
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -215,6 +224,14 @@ impl Storage {
         Ok(due.map(from_millis))
     }
 
+    /// When the last delivery of a mailing that is not final is due.
+    pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (due,): (Option<i64>,) =
+            one!(reader, "select max(due_at) from deliveries where mailing_id = $1 and finished_at is null", mailing)?;
+        Ok(due.map(from_millis))
+    }
+
     /// Whether some sender has claimed deliveries of a mailing.
     pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
@@ -282,6 +299,9 @@ async fn withhold(tx: &mut Tx, row: &JobRow, why: &str, now: Timestamp) -> Resul
         now.timestamp_millis(),
         why
     )?;
+    if row.kind == "digest" {
+        super::minutes::add(tx, row.mailing_id, &Minute { failed: 1, ..Minute::numbered(minute_of(now)) }).await?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders` and [`steps`], [`relays`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders` and [`steps`], [`relays`], [`minutes`], [`audit`].
 
 use sqlx::PgPool;
 use sqlx::SqlitePool;
@@ -63,6 +63,7 @@ mod error;
 mod ids;
 pub mod inbound;
 pub mod ledger;
+pub mod minutes;
 mod opening;
 pub mod people;
 pub mod preferences;

@@ -20,6 +20,7 @@ mod people;
 mod personal;
 mod picking;
 mod preferences;
+mod progress;
 mod relays;
 mod schedule;
 mod signing;

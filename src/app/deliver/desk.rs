@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::breaker::Standing;
 use crate::app::delta;
+use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::slot::Slot;
 use crate::storage::ledger::Job;
@@ -260,7 +261,7 @@ impl Desk {
         loop {
             match self.app.storage.step(self.sender, done, next, now).await {
                 Ok(Some(may_go)) => {
-                    done.iter().for_each(|done| self.count(&done.step));
+                    done.iter().for_each(|done| self.count(done, now));
                     return may_go;
                 }
                 Ok(None) => {
@@ -277,8 +278,9 @@ impl Desk {
         }
     }
 
-    fn count(&self, step: &Step) {
-        let (counter, name) = match step {
+    fn count(&self, done: &Done, now: Timestamp) {
+        self.app.minutes.count(done.key.mailing, &done.step, now);
+        let (counter, name) = match done.step {
             Step::Sent => (&self.progress.sent, "sent"),
             Step::Again(_) => (&self.progress.later, "later"),
             Step::Failed => (&self.progress.failed, "failed"),

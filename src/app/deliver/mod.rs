@@ -7,6 +7,7 @@
 mod desk;
 mod groups;
 mod lease;
+mod minutes;
 mod outgoing;
 mod process;
 mod queue;
@@ -14,11 +15,11 @@ mod shares;
 mod signing;
 mod worker;
 
+pub use minutes::Minutes;
 pub use signing::Signing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -45,13 +46,6 @@ pub struct Progress {
     pub later: AtomicU64,
     /// In doubt.
     pub doubted: AtomicU64,
-}
-
-impl Progress {
-    /// Attempts that ended.
-    pub fn total(&self) -> u64 {
-        self.sent.load(Relaxed) + self.failed.load(Relaxed) + self.later.load(Relaxed) + self.doubted.load(Relaxed)
-    }
 }
 
 /// How delivering a digest ended for now.
@@ -160,6 +154,7 @@ impl App {
         let lease = lease::Lease::enter(self).await?;
         let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
         let crews: Vec<usize> = self.relays.iter().map(|relay| relay.crew(self.now()).min(desk.waiting())).collect();
+        let minutes = minutes::Writing::start(self.clone());
         let (turns, results) = mpsc::channel(crews.iter().sum::<usize>().max(1));
         let desk = tokio::spawn(desk.run(groups::Groups::of(results), crews.iter().sum()));
         let mut crew = JoinSet::new();
@@ -192,6 +187,7 @@ impl App {
         if desk.await.is_err() {
             tracing::error!("the desk ended badly; its messages are in doubt now");
         }
+        minutes.end().await;
         lease.leave(self).await;
         Ok(())
     }

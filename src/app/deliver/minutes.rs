@@ -1,0 +1,90 @@
+//! What this process did minute by minute, added up here and written every few seconds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::Timestamp;
+use crate::domain::progress::Minute;
+use crate::domain::progress::minute_of;
+use crate::domain::slot::Slot;
+use crate::storage::steps::Step;
+
+/// A killed process loses the figures of so long at most; the ledger loses nothing.
+const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// What is not written yet, by digest and minute.
+#[derive(Debug, Default)]
+pub struct Minutes(Mutex<BTreeMap<(i64, i64), Minute>>);
+
+impl Minutes {
+    /// Counts what became of a mail. Confirmations are not counted: nobody draws them.
+    pub fn count(&self, mailing: i64, step: &Step, now: Timestamp) {
+        if Slot::from_id(mailing).is_none() {
+            return;
+        }
+        let number = minute_of(now);
+        let mut open = self.open();
+        let minute = open.entry((mailing, number)).or_insert_with(|| Minute::numbered(number));
+        *match step {
+            Step::Sent => &mut minute.sent,
+            Step::Failed | Step::Bounced { .. } => &mut minute.failed,
+            Step::Again(_) => &mut minute.later,
+            Step::Doubted(_) => &mut minute.uncertain,
+        } += 1;
+    }
+
+    async fn write(&self, app: &App) {
+        let taken = std::mem::take(&mut *self.open());
+        if taken.is_empty() {
+            return;
+        }
+        let rows: Vec<(i64, Minute)> = taken.iter().map(|((digest, _), minute)| (*digest, *minute)).collect();
+        if let Err(error) = app.storage.add_minutes(&rows).await {
+            tracing::debug!(%error, "a send's minutes are not written yet");
+            let mut open = self.open();
+            for ((digest, number), minute) in taken {
+                open.entry((digest, number)).or_insert_with(|| Minute::numbered(number)).add(&minute);
+            }
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<(i64, i64), Minute>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the minutes while a round lasts, beside it: no mail waits for a figure.
+pub struct Writing {
+    ended: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Writing {
+    pub fn start(app: Arc<App>) -> Self {
+        let ended = CancellationToken::new();
+        let over = ended.clone();
+        let task = tokio::spawn(async move {
+            while tokio::time::timeout(WRITE_EVERY, over.cancelled()).await.is_err() {
+                app.minutes.write(&app).await;
+            }
+            app.minutes.write(&app).await;
+        });
+        Self { ended, task }
+    }
+
+    /// Writes what is left.
+    pub async fn end(self) {
+        self.ended.cancel();
+        if self.task.await.is_err() {
+            tracing::error!("the minutes of this round are lost; the ledger is whole");
+        }
+    }
+}

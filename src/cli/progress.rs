@@ -1,0 +1,88 @@
+//! How a send goes on, for the person who looks: a bar while it is sent, a line of figures and a drawing from elsewhere.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::output::bar;
+use super::output::lines_instead_of_bars;
+use super::output::moment;
+use super::output::say;
+use crate::app::App;
+use crate::app::deliver::Progress;
+use crate::app::digests::Status;
+use crate::domain::progress::Minute;
+use crate::domain::progress::drawn;
+use crate::domain::slot::Slot;
+
+/// The widest drawing, in columns.
+const WIDEST: usize = 60;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What others do is asked for so often, and a line said where there is no bar.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far it is: a bar with rate and time left on a terminal, else a line every few seconds.
+///
+/// Other processes may send the same digest: the minutes that all write are looked at too, some seconds behind.
+pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u64) {
+    let bar = bar(total, "Sending");
+    let ended_before = app.storage.ended_by_minutes(slot.id()).await.unwrap_or(0);
+    let (mut by_all, mut said) = (0, Instant::now());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let by_us = progress.sent.load(Relaxed) + progress.failed.load(Relaxed);
+        bar.set_position(by_us.max(by_all));
+        if said.elapsed() < SAY_EVERY {
+            continue;
+        }
+        said = Instant::now();
+        by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
+        if lines_instead_of_bars() {
+            say(line(bar.position(), total, bar.per_sec(), bar.eta()));
+        }
+    }
+}
+
+fn line(done: u64, total: u64, per_second: f64, left: Duration) -> String {
+    let left = if per_second > 0.0 && done < total { format!(", about {} left", span(left)) } else { String::new() };
+    format!("{done} of {total} deliveries, {per_second:.0} a second{left}")
+}
+
+/// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
+pub fn lines(status: &Status) -> String {
+    let ended = status.tally.sent + status.tally.failed;
+    let mut text = String::new();
+    if let Some(rate) = status.rate_per_minute {
+        let percent = (ended * 100).checked_div(u64::try_from(status.digest.recipients).unwrap_or(0)).unwrap_or(100);
+        let _ = write!(text, "{ended} of {} are final ({percent} %), {rate:.0} a minute", status.digest.recipients);
+        if let Some(left) = status.time_left.filter(|_| status.tally.open() > 0) {
+            let _ = write!(text, ", about {} left", span(left.to_std().unwrap_or_default()));
+        }
+        text.push('\n');
+    }
+    let (line, each) = drawn(&status.minutes, WIDEST);
+    if let (Some(first), Some(last)) = (status.minutes.first(), status.minutes.last()) {
+        let bars = if each == 1 { "a bar a minute".into() } else { format!("a bar for {each} minutes") };
+        let _ = writeln!(text, "{} |{line}| {}, {bars}", moment(first.at), moment(last.at));
+    }
+    text
+}
+
+/// The same for `--json`, beside what else there is.
+pub fn add_to(json: &mut Value, status: &Status) {
+    let minute = |minute: &Minute| json!({ "at": moment(minute.at), "sent": minute.sent, "failed": minute.failed, "later": minute.later, "uncertain": minute.uncertain });
+    json["minutes"] = status.minutes.iter().map(minute).collect();
+    json["rate_per_minute"] = json!(status.rate_per_minute.map(|rate| (rate * 10.0).round() / 10.0));
+    json["seconds_left"] = json!(status.time_left.map(|left| left.num_seconds()));
+}
+
+/// `1h 5m`, `3m 20s`: two units are enough.
+fn span(left: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(left.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,74 @@
+//! What became of digests' mails minute by minute: for progress, and so that a send can be drawn long after.
+//!
+//! Senders add up and write every few seconds, so a process that is killed takes its last ones with it. The truth about a
+//! send are its deliveries; these figures only tell how it went.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use crate::domain::progress::Minute;
+use crate::domain::progress::minute_of;
+
+#[derive(sqlx::FromRow)]
+struct MinuteRow {
+    minute: i64,
+    sent: i64,
+    failed: i64,
+    later: i64,
+    uncertain: i64,
+}
+
+impl Storage {
+    /// Adds to the minutes of digests; several processes add up.
+    pub async fn add_minutes(&self, minutes: &[(i64, Minute)]) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        for (digest, minute) in minutes {
+            add(&mut tx, *digest, minute).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// The minutes of a digest in which something became of its mails, oldest first: as many as a send lasts.
+    pub async fn minutes(&self, digest: i64) -> Result<Vec<Minute>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<MinuteRow> = all!(
+            reader,
+            "select minute, sent, failed, later, uncertain from digest_minutes where mailing_id = $1 order by minute",
+            digest
+        )?;
+        let minute = |row: MinuteRow| Minute {
+            sent: row.sent as u64,
+            failed: row.failed as u64,
+            later: row.later as u64,
+            uncertain: row.uncertain as u64,
+            ..Minute::numbered(row.minute)
+        };
+        Ok(rows.into_iter().map(minute).collect())
+    }
+
+    /// How many deliveries of a digest have ended so far, by its minutes.
+    pub async fn ended_by_minutes(&self, digest: i64) -> Result<u64, StorageError> {
+        let mut reader = self.read().await?;
+        let (ended,): (Option<i64>,) =
+            one!(reader, "select cast(sum(sent + failed) as bigint) from digest_minutes where mailing_id = $1", digest)?;
+        Ok(ended.unwrap_or(0) as u64)
+    }
+}
+
+/// Adds to a minute of a digest, in a transaction that may do more.
+pub(super) async fn add(tx: &mut Tx, digest: i64, minute: &Minute) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into digest_minutes (mailing_id, minute, sent, failed, later, uncertain) values ($1, $2, $3, $4, $5, $6)
+         on conflict (mailing_id, minute) do update set sent = digest_minutes.sent + excluded.sent,
+           failed = digest_minutes.failed + excluded.failed, later = digest_minutes.later + excluded.later,
+           uncertain = digest_minutes.uncertain + excluded.uncertain",
+        digest,
+        minute_of(minute.at),
+        minute.sent as i64,
+        minute.failed as i64,
+        minute.later as i64,
+        minute.uncertain as i64
+    )?;
+    Ok(())
+}
