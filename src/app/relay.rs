@@ -99,6 +99,11 @@ impl Relay {
         }
     }
 
+    /// Whether it may be given only so many mails a day.
+    pub fn is_limited_by_day(&self) -> bool {
+        self.per_day > 0 || self.warm_up.start > 0
+    }
+
     /// Whether it takes no more today.
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.state().spent == Some(day_of(now))
@@ -122,7 +127,7 @@ impl Relay {
 impl App {
     /// Takes up to `wanted` mails out of what a relay may be given today; `None` where there is no limit.
     pub(crate) async fn take_from_day(&self, relay: &Relay, wanted: u64) -> Result<Option<u64>, Failure> {
-        if relay.per_day == 0 && relay.warm_up.start == 0 {
+        if !relay.is_limited_by_day() {
             return Ok(None);
         }
         let today = day_of(self.now());

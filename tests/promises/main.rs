@@ -21,6 +21,7 @@ mod personal;
 mod picking;
 mod preferences;
 mod progress;
+mod rates;
 mod relays;
 mod schedule;
 mod signing;

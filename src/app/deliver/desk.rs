@@ -97,7 +97,7 @@ impl Desk {
             lost: lease.lost.clone(),
             progress,
             queue: Queue::new(app.settings.mail.domain_limits()),
-            shares: Shares::new(app.relays.iter().map(|relay| relay.weight)),
+            shares: Shares::new(app.relays.iter().map(|relay| (relay.weight, relay.is_limited_by_day()))),
             asking: Vec::new(),
             claimed_at: Instant::now(),
             opened: Instant::now(),
@@ -197,8 +197,7 @@ impl Desk {
     /// Takes what the turns may need out of the days' allowances, a chunk at a time.
     async fn fill_budgets(&mut self, turns: &[Turn]) {
         for at in 0..self.app.relays.len() {
-            let is_new = self.opened == self.claimed_at;
-            let Some(budget) = self.shares.budget(at).filter(|budget| is_new || matches!(budget, Some(0))) else { continue };
+            let Some(budget) = self.shares.budget(at).filter(|budget| **budget == Some(0)) else { continue };
             let relay = self.app.relays[at].clone();
             if !turns.iter().any(|turn| turn.wants && turn.relay == at) || relay.is_spent(self.app.now()) {
                 continue;

@@ -20,14 +20,20 @@ struct Share {
     stride: f64,
     pass: f64,
     seen: Option<Instant>,
-    /// What is left of what was taken from the day's allowance; `None`: no limit.
+    /// What is left of what was taken from the day's allowance, of which nothing is taken at first; `None`: no limit.
     pub budget: Option<u64>,
 }
 
 impl Shares {
-    pub fn new(weights: impl Iterator<Item = u32>) -> Self {
-        let share = |weight: u32| Share { stride: 1.0 / f64::from(weight.max(1)), pass: 0.0, seen: None, budget: None };
-        Self(weights.map(share).collect())
+    /// For each relay its weight, and whether its days have an allowance.
+    pub fn new(relays: impl Iterator<Item = (u32, bool)>) -> Self {
+        let share = |(weight, is_limited): (u32, bool)| Share {
+            stride: 1.0 / f64::from(weight.max(1)),
+            pass: 0.0,
+            seen: None,
+            budget: is_limited.then_some(0),
+        };
+        Self(relays.map(share).collect())
     }
 
     /// A worker of that relay is here.
@@ -72,7 +78,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn mails_go_by_weight_and_a_silent_relay_is_not_waited_for() {
-        let mut shares = Shares::new([3, 1].into_iter());
+        let mut shares = Shares::new([(3, false), (1, false)].into_iter());
         let mut given = [0_i32, 0];
         for _ in 0..400 {
             for relay in [0, 1] {

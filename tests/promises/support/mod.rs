@@ -17,6 +17,7 @@ pub use house::House;
 pub use place::Place;
 pub use program::Program;
 pub use smtp_sink::Behaviour;
+pub use smtp_sink::Received;
 pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
 
