@@ -133,8 +133,9 @@ impl App {
     /// As [`App::open`].
     pub async fn open_with(settings: Settings, clock: Clock, fetch: Fetch) -> Result<Arc<Self>, Failure> {
         let parts = Parts::from(&settings)?;
-        let storage =
-            Storage::open(&settings.database.url, settings.database.connections, settings.database.durability == Durability::Full).await?;
+        let database = &settings.database;
+        let durable = database.durability == Durability::Full;
+        let storage = Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable).await?;
         let secrets = secrets(&settings, &storage).await?;
         Ok(Arc::new(Self {
             site: site(&settings, &parts.relays),

@@ -12,6 +12,8 @@ use super::fault;
 pub struct Database {
     /// `sqlite:PATH` or `postgres://...`.
     pub url: String,
+    /// Where a pooler in transaction mode (pgbouncer) stands at `url`: the PostgreSQL server behind it.
+    pub direct_url: Option<String>,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,
     /// What a power cut may cost.
@@ -30,7 +32,7 @@ pub enum Durability {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite:data/verdicts.db".into(), connections: 8, durability: Durability::Full }
+        Self { url: "sqlite:data/verdicts.db".into(), direct_url: None, connections: 8, durability: Durability::Full }
     }
 }
 
@@ -38,6 +40,10 @@ impl Database {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=500).contains(&self.connections) {
             return fault("database.connections", "expected 1 to 500");
+        }
+        let is_postgres = |url: &str| url.starts_with("postgres:") || url.starts_with("postgresql:");
+        if self.direct_url.as_deref().is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url)) {
+            return fault("database.direct_url", "it is for PostgreSQL behind a pooler: expected postgres://... here and in database.url");
         }
         Ok(())
     }

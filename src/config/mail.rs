@@ -64,6 +64,10 @@ pub struct Mail {
     /// How long a sender may be silent before others take over its work.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// The longest wait until mail is seen that nobody told this process of: a retry that became due, or what another process
+    /// put into the ledger.
+    #[serde(with = "humantime_serde")]
+    pub poll: Duration,
     /// Time limits of the steps of a conversation.
     pub timeouts: Timeouts,
 }
@@ -134,6 +138,7 @@ impl Default for Mail {
             retry: Retry::default(),
             in_doubt: InDoubt::Resend,
             lease: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
             timeouts: Timeouts::default(),
         }
     }
@@ -173,6 +178,9 @@ impl Mail {
         within("mail.retry.first", self.retry.first, instant)?;
         within("mail.retry.max_age", self.retry.max_age, instant)?;
         within("mail.lease", self.lease, Duration::from_secs(1))?;
+        if !(Duration::from_millis(50)..=Duration::from_secs(60)).contains(&self.poll) {
+            return fault("mail.poll", "expected 50ms to 1m");
+        }
         within("mail.timeouts.connect", self.timeouts.connect, instant)?;
         within("mail.timeouts.command", self.timeouts.command, instant)?;
         within("mail.timeouts.data", self.timeouts.data, instant)?;

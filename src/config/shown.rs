@@ -56,7 +56,9 @@ fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
             "site.secret" | "webhooks.postmark" | "webhooks.mailgun" | "webhooks.resend" | "webhooks.signed",
             serde_json::Value::Array(list),
         ) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
-        ("database.url" | "mail.transport" | "inbound.imap", serde_json::Value::String(text)) => without_password(text).into(),
+        ("database.url" | "database.direct_url" | "mail.transport" | "inbound.imap", serde_json::Value::String(text)) => {
+            without_password(text).into()
+        }
         // `mail.relays`: a list of tables.
         (_, serde_json::Value::Array(list)) => list.iter().map(|entry| masked_entry(key, entry)).collect(),
         _ => value.clone(),

@@ -294,8 +294,8 @@ async fn rows_in<T>(conn: &mut impl Queryable, sql: String, slugs: &[&Slug]) -> 
 where
     T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
 {
-    Ok(on!(conn, c => {
-        let mut query = sqlx::query_as(AssertSqlSafe(sql));
+    Ok(on!(conn, c, keeps => {
+        let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(keeps);
         for slug in slugs {
             query = query.bind(slug.as_str());
         }

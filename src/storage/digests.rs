@@ -7,6 +7,7 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::nudges::nudge;
 use super::stored;
 use super::variants::Variant;
 use super::variants::follow_choices;
@@ -157,6 +158,9 @@ impl Storage {
                 now.timestamp_millis()
             )?;
         }
+        if moved > 0 && to == DigestState::Sending {
+            nudge(&mut tx).await?;
+        }
         tx.commit().await?;
         Ok(moved > 0)
     }
@@ -204,6 +208,7 @@ impl Storage {
             reasons: item.reasons.clone(),
         });
         write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
+        nudge(&mut tx).await?;
         tx.commit().await?;
         Ok(Published::To(recipients))
     }
@@ -274,7 +279,7 @@ const STEPS: i64 = 240;
 /// A reader's step is their number times the golden ratio, in whole numbers modulo a prime: even for numbers that follow one
 /// another, as those of an import do, and the same each week. No product here exceeds 62 bits, whatever the number.
 async fn make_deliveries(tx: &mut Tx, id: i64, due: &DueTimes) -> Result<u64, StorageError> {
-    on!(tx, c => {
+    on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("with zones (zone, due_at) as (");
         query.push_values(&due.zones, |mut row, (zone, at)| {
             // Without the cast SQLite sees no text there, and looks through all zones for each reader.
@@ -288,7 +293,7 @@ async fn make_deliveries(tx: &mut Tx, id: i64, due: &DueTimes) -> Result<u64, St
         query.push(") + s.id % 2147483647 * 1327217885 % 2147483647 * ").push_bind(STEPS).push(" / 2147483647 * ");
         query.push_bind(due.spread.num_milliseconds() / STEPS);
         query.push(" as due_at from subscribers s left join zones z on z.zone = s.timezone where s.state = 'active') as readers");
-        query.build().execute(&mut *c).await.map(|done| done.rows_affected())
+        query.build().persistent(keeps).execute(&mut *c).await.map(|done| done.rows_affected())
     })
     .map_err(StorageError::from)
 }

@@ -3,8 +3,10 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders` and [`steps`], [`relays`], [`minutes`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
 
+use opening::Pooled;
+use sqlx::Connection;
 use sqlx::PgPool;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
@@ -13,15 +15,19 @@ use writer::Writer;
 
 use crate::domain::Timestamp;
 
-/// Runs `$body` with `$c` bound to the connection of whichever database `$conn` (a `Reader` or a `Tx`) is on.
+/// Runs `$body` with `$c` bound to the connection of whichever database `$conn` (a `Reader` or a `Tx`) is on, and `$keeps` to
+/// whether a statement may stay prepared on it (see [`Pooled`](opening::Pooled)).
 macro_rules! on {
-    ($conn:expr, $c:ident => $body:expr) => {{
+    ($conn:expr, $c:ident, $keeps:ident => $body:expr) => {{
         // Not needed where the bound of a generic brings the method.
         #[allow(unused_imports)]
         use $crate::storage::Queryable as _;
         match $conn.session() {
-            $crate::storage::Session::Sqlite($c) => $body,
-            $crate::storage::Session::Postgres($c) => $body,
+            $crate::storage::Session::Sqlite($c) => {
+                let $keeps = true;
+                $body
+            }
+            $crate::storage::Session::Postgres($c, $keeps) => $body,
         }
     }};
 }
@@ -29,28 +35,30 @@ macro_rules! on {
 /// Runs a statement; answers how many rows it touched.
 macro_rules! execute {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($conn, c => sqlx::query($sql)$(.bind($bind))*.execute(&mut *c).await.map(|done| done.rows_affected()))
+        on!($conn, c, keeps => {
+            sqlx::query($sql)$(.bind($bind))*.persistent(keeps).execute(&mut *c).await.map(|done| done.rows_affected())
+        })
     };
 }
 
 /// Reads at most one row.
 macro_rules! optional {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($conn, c => sqlx::query_as($sql)$(.bind($bind))*.fetch_optional(&mut *c).await)
+        on!($conn, c, keeps => sqlx::query_as($sql)$(.bind($bind))*.persistent(keeps).fetch_optional(&mut *c).await)
     };
 }
 
 /// Reads the one row that there must be.
 macro_rules! one {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($conn, c => sqlx::query_as($sql)$(.bind($bind))*.fetch_one(&mut *c).await)
+        on!($conn, c, keeps => sqlx::query_as($sql)$(.bind($bind))*.persistent(keeps).fetch_one(&mut *c).await)
     };
 }
 
 /// Reads all rows: only where their number is bounded.
 macro_rules! all {
     ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($conn, c => sqlx::query_as($sql)$(.bind($bind))*.fetch_all(&mut *c).await)
+        on!($conn, c, keeps => sqlx::query_as($sql)$(.bind($bind))*.persistent(keeps).fetch_all(&mut *c).await)
     };
 }
 
@@ -64,6 +72,7 @@ mod ids;
 pub mod inbound;
 pub mod ledger;
 pub mod minutes;
+pub mod nudges;
 mod opening;
 pub mod people;
 pub mod preferences;
@@ -97,24 +106,29 @@ enum Pools {
         writer: Writer,
     },
     Postgres(PgPool),
+    /// Through a pooler that lends the server for one transaction at a time.
+    Pooled(Pooled),
 }
 
 /// A connection that reads.
 enum Reader {
     Sqlite(PoolConnection<sqlx::Sqlite>),
     Postgres(PoolConnection<sqlx::Postgres>),
+    Pooled(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 /// A transaction that writes; dropped without [`Tx::commit`] it changes nothing.
 enum Tx {
     Sqlite(SqliteTx),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Pooled(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 /// What the query macros run on.
 enum Session<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
-    Postgres(&'a mut sqlx::PgConnection),
+    /// And whether a statement may stay prepared.
+    Postgres(&'a mut sqlx::PgConnection, bool),
 }
 
 /// Whatever the query macros can run on: a reader, or a transaction.
@@ -126,7 +140,8 @@ impl Queryable for Reader {
     fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite(c) => Session::Sqlite(c),
-            Self::Postgres(c) => Session::Postgres(c),
+            Self::Postgres(c) => Session::Postgres(c, true),
+            Self::Pooled(tx) => Session::Postgres(tx, false),
         }
     }
 }
@@ -135,37 +150,39 @@ impl Queryable for Tx {
     fn session(&mut self) -> Session<'_> {
         match self {
             Self::Sqlite(tx) => Session::Sqlite(tx.connection()),
-            Self::Postgres(tx) => Session::Postgres(tx),
+            Self::Postgres(tx) => Session::Postgres(tx, true),
+            Self::Pooled(tx) => Session::Postgres(tx, false),
         }
     }
 }
 
 impl Tx {
     fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self, Self::Postgres(_) | Self::Pooled(_))
     }
 
     async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) | Self::Pooled(tx) => tx.commit().await,
         }
     }
 }
 
 impl Storage {
-    /// Opens the database at `url` with up to `connections` connections; a SQLite file that is not there is made. `durable`:
-    /// a commit is on the disk before it counts, so that a power cut costs nothing.
+    /// Opens the database at `url` with up to `connections` connections; a SQLite file that is not there is made. `direct_url`:
+    /// where a pooler in transaction mode stands at `url`, the server behind it. `durable`: a commit is on the disk before it
+    /// counts, so that a power cut costs nothing.
     ///
     /// # Errors
     /// When the address is of no known kind, or nothing answers there.
-    pub async fn open(url: &str, connections: u32, durable: bool) -> Result<Self, StorageError> {
-        let pools = if url.starts_with("sqlite:") {
-            opening::sqlite(url, connections, durable).await?
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            opening::postgres(url, connections, durable).await?
-        } else {
-            return Err(StorageError::Address);
+    pub async fn open(url: &str, direct_url: Option<&str>, connections: u32, durable: bool) -> Result<Self, StorageError> {
+        let is_postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
+        let pools = match direct_url {
+            _ if url.starts_with("sqlite:") => opening::sqlite(url, connections, durable).await?,
+            Some(direct_url) if is_postgres => opening::pooled(url, direct_url, connections, durable).await?,
+            None if is_postgres => opening::postgres(url, connections, durable).await?,
+            _ => return Err(StorageError::Address),
         };
         Ok(Self { pools })
     }
@@ -175,6 +192,8 @@ impl Storage {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
             Pools::Postgres(pool) => MIGRATIONS.run(pool).await?,
+            // Its lock and its statements belong to a session, which a pooler does not keep.
+            Pools::Pooled(pooled) => MIGRATIONS.run(&mut sqlx::PgConnection::connect_with(&pooled.direct).await?).await?,
         }
         let mut tx = self.begin().await?;
         execute!(tx, "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing", now.timestamp_millis())?;
@@ -185,11 +204,11 @@ impl Storage {
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let done: Result<Vec<(i64,)>, sqlx::Error> = all!(reader, "select version from _sqlx_migrations where success");
-        match done {
+        match done.map_err(StorageError::from) {
             // Each by itself: two that were written side by side may come in either order.
             Ok(rows) => Ok(MIGRATIONS.iter().all(|migration| rows.contains(&(migration.version,)))),
-            Err(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) if error.is_not_migrated() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -221,7 +240,7 @@ impl Storage {
 
     /// Whether several machines can share it.
     pub fn is_postgres(&self) -> bool {
-        matches!(self.pools, Pools::Postgres(_))
+        !matches!(self.pools, Pools::Sqlite { .. })
     }
 
     /// Closes all connections.
@@ -231,7 +250,7 @@ impl Storage {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool) | Pools::Pooled(Pooled { pool, .. }) => pool.close().await,
         }
     }
 
@@ -246,6 +265,8 @@ impl Storage {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
             Pools::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
+            Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
     }
 
@@ -254,6 +275,7 @@ impl Storage {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }
 }

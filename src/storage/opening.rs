@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
+use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -58,6 +60,34 @@ pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Resu
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
+    Ok(Pools::Postgres(pool(options, connections).await?))
+}
+
+/// PostgreSQL behind a pooler in transaction mode, which may give each transaction another server connection. So nothing may
+/// last longer than one: no prepared statement but the unnamed one, no setting but `set local`, no lock, no `listen`.
+#[derive(Debug, Clone)]
+pub(super) struct Pooled {
+    pub pool: PgPool,
+    /// The server behind it, for what takes a session.
+    pub direct: Arc<PgConnectOptions>,
+    begin: &'static str,
+}
+
+impl Pooled {
+    pub(super) async fn begin(&self) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+        self.pool.begin_with(self.begin).await
+    }
+}
+
+pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
+    // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
+    let options = PgConnectOptions::from_str(url)?.application_name("verdicts").extra_float_digits(None).statement_cache_capacity(0);
+    let begin = if durable { "begin" } else { "begin; set local synchronous_commit = off" };
+    let direct = PgConnectOptions::from_str(direct_url)?.application_name("verdicts").into();
+    Ok(Pools::Pooled(Pooled { pool: pool(options, connections).await?, direct, begin }))
+}
+
+async fn pool(options: PgConnectOptions, connections: u32) -> sqlx::Result<PgPool> {
     // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
     let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
     first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
@@ -66,7 +96,7 @@ pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Resu
         .acquire_timeout(LONGEST_WAIT)
         .test_before_acquire(false)
         .before_acquire(|connection, state| Box::pin(async move { Ok(state.idle_for < FRESH || connection.ping().await.is_ok()) }));
-    Ok(Pools::Postgres(pool.connect_with(options).await?))
+    pool.connect_with(options).await
 }
 
 /// A folder that is made here is its owner's alone: addresses lie in it.

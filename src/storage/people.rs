@@ -267,6 +267,9 @@ async fn take_in(
     }
     insert_consents(tx, &new, consent, now).await?;
     insert_history(tx, &new, now).await?;
+    if new.iter().any(|(_, arrival)| arrival.state == SubscriberState::Pending) {
+        super::nudges::nudge(tx).await?;
+    }
     for (id, arrival) in &new {
         match arrival.state {
             SubscriberState::Pending => queue(tx, *id, now).await?,
@@ -286,8 +289,8 @@ async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<Stri
     for part in hashes.chunks(CHUNK) {
         let list = (1..=part.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
         let sql = format!("select address_hash from suppressions where address_hash in ({list})");
-        let rows: Vec<(String,)> = on!(tx, c => {
-            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+        let rows: Vec<(String,)> = on!(tx, c, keeps => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(keeps);
             for hash in part {
                 query = query.bind(hash.as_str());
             }
@@ -301,7 +304,7 @@ async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<Stri
 /// Writes the rows; answers the numbers of those that are new.
 async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestamp) -> Result<HashSet<i64>, StorageError> {
     let millis = now.timestamp_millis();
-    let rows: Vec<(i64,)> = on!(tx, c => {
+    let rows: Vec<(i64,)> = on!(tx, c, keeps => {
         let mut query = QueryBuilder::new(
             "insert into subscribers (id, email, email_key, name, state, state_at, created_at, requested_at, confirmation_at, timezone) ",
         );
@@ -314,14 +317,14 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
             row.push_bind(arrival.timezone.map(Tz::name));
         });
         query.push(" on conflict (email_key) do nothing returning id");
-        query.build_query_as().fetch_all(&mut *c).await
+        query.build_query_as().persistent(keeps).fetch_all(&mut *c).await
     })?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
 async fn insert_consents(tx: &mut Tx, new: &[&(i64, Arrival)], consent: &str, now: Timestamp) -> Result<(), StorageError> {
     let millis = now.timestamp_millis();
-    on!(tx, c => {
+    on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("insert into consents (subscriber_id, requested_at, shown, source, confirmed_at) ");
         query.push_values(new, |mut row, (id, arrival)| {
             let confirmed = match arrival.state {
@@ -330,19 +333,19 @@ async fn insert_consents(tx: &mut Tx, new: &[&(i64, Arrival)], consent: &str, no
             };
             row.push_bind(*id).push_bind(millis).push_bind(consent).push_bind(arrival.source.as_str()).push_bind(confirmed);
         });
-        query.build().execute(&mut *c).await.map(|_| ())
+        query.build().persistent(keeps).execute(&mut *c).await.map(|_| ())
     })?;
     Ok(())
 }
 
 async fn insert_history(tx: &mut Tx, new: &[&(i64, Arrival)], now: Timestamp) -> Result<(), StorageError> {
-    on!(tx, c => {
+    on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("insert into history (subscriber_id, at, what) ");
         query.push_values(new, |mut row, (id, arrival)| {
             row.push_bind(*id).push_bind(now.timestamp_millis());
             row.push_bind(format!("imported as {} ({})", arrival.state, arrival.source));
         });
-        query.build().execute(&mut *c).await.map(|_| ())
+        query.build().persistent(keeps).execute(&mut *c).await.map(|_| ())
     })?;
     Ok(())
 }

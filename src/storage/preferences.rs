@@ -227,5 +227,5 @@ async fn queue_notice(
         subscriber,
         now.timestamp_millis()
     )?;
-    Ok(())
+    super::nudges::nudge(tx).await
 }

@@ -84,7 +84,13 @@ impl Storage {
         let trip = Trip { sender, sent: &sent, next, now: now.timestamp_millis() };
         let rows = match &self.pools {
             Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
-            Pools::Postgres(pool) => trip.on_postgres(&mut *pool.acquire().await?).await?,
+            Pools::Postgres(pool) => trip.on_postgres(&mut *pool.acquire().await?, true).await?,
+            Pools::Pooled(pooled) => {
+                let mut tx = pooled.begin().await?;
+                let rows = trip.on_postgres(&mut tx, false).await?;
+                tx.commit().await?;
+                rows
+            }
         };
         // The first row says that the sender is still entered.
         if !rows.contains(&(sender, sender)) {
@@ -136,9 +142,9 @@ struct Trip<'a> {
 
 /// Binds a trip's values in the order in which its text numbers them, and reads its rows.
 macro_rules! run {
-    ($trip:expr, $text:expr, $connection:expr) => {{
+    ($trip:expr, $text:expr, $connection:expr, $keeps:expr) => {{
         let trip = $trip;
-        let mut query = sqlx::query_as(sqlx::AssertSqlSafe($text)).bind(trip.sender).bind(trip.now);
+        let mut query = sqlx::query_as(sqlx::AssertSqlSafe($text)).persistent($keeps).bind(trip.sender).bind(trip.now);
         for at in 0..padded(trip.sent.len()) {
             let (key, reply) = trip.sent.get(at).map_or((NOBODY, ""), |done| (done.key, done.reply.as_str()));
             query = query.bind(key.mailing).bind(key.subscriber).bind(reply);
@@ -168,14 +174,14 @@ impl Trip<'_> {
         }
         text += "; commit";
         let mut turn = writer.whole_text().await?;
-        let rows = run!(self, text, turn.connection())?;
+        let rows = run!(self, text, turn.connection(), true)?;
         turn.went_through();
         Ok(rows)
     }
 
     /// One statement. Its parts see the same moment and touch different rows; the lock on the sender's row makes whoever gives
     /// this sender up for dead wait: first one, then the other, and the sweep of the second sees all.
-    async fn on_postgres(&self, connection: &mut sqlx::PgConnection) -> sqlx::Result<Vec<(i64, i64)>> {
+    async fn on_postgres(&self, connection: &mut sqlx::PgConnection, keeps: bool) -> sqlx::Result<Vec<(i64, i64)>> {
         let (done, next) = (self.done_rows(), self.next_rows());
         let mut text = String::from("with fence as (select id from senders where id = $1 for share)");
         if !self.sent.is_empty() {
@@ -192,7 +198,7 @@ impl Trip<'_> {
         }
         // Every moment is bound, though a text without results has no use for it.
         text += " where $2 > 0";
-        run!(self, text, connection)
+        run!(self, text, connection, keeps)
     }
 
     fn done_rows(&self) -> String {

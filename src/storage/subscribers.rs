@@ -221,7 +221,7 @@ async fn queue(tx: &mut Tx, subscriber: i64, notice: Option<DeliveryKind>, now: 
         notice.map(DeliveryKind::as_str),
         now.timestamp_millis()
     )?;
-    Ok(())
+    super::nudges::nudge(tx).await
 }
 
 async fn consent(tx: &mut Tx, subscriber: i64, request: &SignUp<'_>, now: Timestamp) -> Result<(), StorageError> {

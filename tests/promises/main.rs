@@ -14,6 +14,7 @@ mod leaving;
 mod limits;
 mod mailboxes;
 mod mails;
+mod nudges;
 mod pacing;
 mod pages;
 mod people;

@@ -21,19 +21,23 @@ const CONNECTIONS: usize = 5;
 async fn of_four_machines_one_is_killed_and_one_frozen_and_each_mail_goes_out_once() {
     let Some(cluster) = postgres::cluster() else { return };
     let database_url = cluster.fresh_database();
-    share_a_send(&database_url, &database_url, setting("MACHINES_READERS", 20_000)).await;
+    share_a_send(&database_url, None, setting("MACHINES_READERS", 20_000)).await;
 }
 
-/// Publishes on one database and sends from four processes that reach it at `sending_url`; none of them can look up whether
-/// another lives.
-async fn share_a_send(database_url: &str, sending_url: &str, readers: usize) {
+/// Publishes on one database and sends from four processes, through the pooler at `pooler_url` if there is one; none of them
+/// can look up whether another lives.
+pub async fn share_a_send(database_url: &str, pooler_url: Option<&str>, readers: usize) {
     let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: database_url.to_owned() };
     let program = program_in(&place).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
     let (ids, digest) = publish(&program, readers);
     // The relay takes so long for a mail that every machine has some out at any time.
     let sink = SmtpSink::start(Script::accept_all().only_recipients().delay(Duration::from_millis(4))).await;
     let program = program.with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__CONNECTIONS", &CONNECTIONS.to_string());
-    let sending = program.clone().with("VERDICTS_DATABASE__URL", sending_url).with("VERDICTS_DATABASE__CONNECTIONS", "4");
+    let sending = program.clone().with("VERDICTS_DATABASE__CONNECTIONS", "4");
+    let sending = match pooler_url {
+        Some(url) => sending.with("VERDICTS_DATABASE__URL", url).with("VERDICTS_DATABASE__DIRECT_URL", database_url),
+        None => sending,
+    };
     #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
     let clocks = Some((std::time::Instant::now(), chrono::Utc::now()));
     let start = |n: usize| sending.start_apart(&format!("machine-{n}"), &["serve", "--role", "deliver"]);

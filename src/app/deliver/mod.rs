@@ -6,6 +6,7 @@
 
 mod desk;
 mod groups;
+mod hearing;
 mod lease;
 mod minutes;
 mod outgoing;
@@ -25,12 +26,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::App;
 use super::Failure;
 use crate::domain::slot::Slot;
 
-/// The longest wait before looking for work that another process left: the ledger is the truth, the bell a courtesy.
+/// How often those who died are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long messages that are out may take to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -68,6 +70,8 @@ impl App {
     pub async fn deliver_until(self: &Arc<Self>, stop: &CancellationToken) {
         let progress = Arc::new(Progress::default());
         let mut looked_for_dead = None;
+        let app = self.clone();
+        let _hearing = AbortOnDropHandle::new(tokio::spawn(async move { app.hear().await }));
         while !stop.is_cancelled() {
             if let Err(failure) = self.deliver_due(None, stop, &progress, &mut looked_for_dead).await {
                 tracing::warn!(cause = failure.cause(), "delivering waits: {failure}");
@@ -75,7 +79,8 @@ impl App {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.doorbell.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                // The ledger is the truth, the bell a courtesy.
+                () = tokio::time::sleep(self.settings.mail.poll) => {}
             }
         }
     }

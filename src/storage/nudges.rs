@@ -1,0 +1,57 @@
+//! Nudges: on PostgreSQL, whoever puts mail into the ledger tells all processes that share it.
+//!
+//! A courtesy that saves the wait until the next look. Nothing is lost with a nudge: whoever sends looks by itself, too.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use sqlx::postgres::PgPoolOptions;
+
+use super::Pools;
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+
+const CHANNEL: &str = "verdicts_mail";
+/// How long a connection is waited for: who cannot hear should say so soon.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
+/// Hears the nudges of all processes, over a connection of its own.
+pub struct Nudges(PgListener);
+
+impl Storage {
+    /// Listens from now on. `None` on SQLite, whose processes share no bell.
+    pub async fn listen(&self) -> Result<Option<Nudges>, StorageError> {
+        let options = match &self.pools {
+            Pools::Sqlite { .. } => return Ok(None),
+            Pools::Postgres(pool) => pool.connect_options(),
+            // A pooler in transaction mode takes `listen` without a word, and nobody hears anything.
+            Pools::Pooled(pooled) => pooled.direct.clone(),
+        };
+        // Not out of the pool of all others: it is held for good.
+        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(LONGEST_WAIT);
+        let pool = pool.connect_with(options.as_ref().clone()).await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(Some(Nudges(listener)))
+    }
+}
+
+impl Nudges {
+    /// Waits for the next one. A connection that was lost and made anew counts as one: something may have been missed.
+    ///
+    /// # Errors
+    /// When the connection is lost and cannot be made anew.
+    pub async fn next(&mut self) -> Result<(), StorageError> {
+        self.0.try_recv().await?;
+        Ok(())
+    }
+}
+
+/// Tells all processes, once the transaction is committed, that mail may be due.
+pub(super) async fn nudge(tx: &mut Tx) -> Result<(), StorageError> {
+    if tx.is_postgres() {
+        execute!(tx, "select pg_notify($1, '')", CHANNEL)?;
+    }
+    Ok(())
+}
