@@ -21,12 +21,12 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
             let sink = Sink::start();
             let place = stock.place(database, readers).with_relay("127.0.0.1", sink.port, CONNECTIONS);
             place.bring_digest_of(1);
-            let sending = place.send(readers);
+            let sending = place.send_for(readers, wanted.longest);
             println!(
                 "| {readers} | {} | {} | {:.0} | {:.1} MB |",
                 database.name(),
                 published(std::slice::from_ref(&sending)),
-                readers as f64 / sending.sending.as_secs_f64(),
+                sending.mails as f64 / sending.sending.as_secs_f64(),
                 sending.peak as f64 / 1024.0
             );
             stock.clear(place);

@@ -1,5 +1,5 @@
 //! How fast the program delivers, against Postfix's own test programs in the same run:
-//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--databases NAMES] [--bytes NS] [--connections NS]`.
+//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--seconds N] [--databases NAMES] [--bytes NS] [--connections NS]`.
 //!
 //! | part | measures |
 //! | --- | --- |
@@ -8,6 +8,7 @@
 //! | `signed` | processor time of a mail with two DKIM signatures, against `openssl speed rsa2048` |
 //! | `lists` | publishing, memory and rate from 1,000 to 1,000,000 readers |
 //! | `busy` | sign-ups and confirmation mails while a digest goes out |
+//! | `ledger` | the ledger alone: rows a second published, claimed, recorded, and what they weigh |
 //!
 //! A mail's size comes of its digest: as many comparisons as bring it near 40 KB, or the one of the smallest digest there is,
 //! which is larger than 4 KB. The peers send as many bytes. Each part prints a table for docs/performance.md. The program is driven from outside, by its commands and settings; the
@@ -20,6 +21,7 @@ mod postgres;
 mod smtp_sink;
 
 mod busy;
+mod ledger;
 mod link;
 mod lists;
 mod peers;
@@ -49,6 +51,9 @@ fn main() {
     }
     if wanted.part("busy") {
         busy::run(&wanted, &mut stock);
+    }
+    if wanted.part("ledger") {
+        ledger::run(&wanted, &mut stock);
     }
 }
 

@@ -152,6 +152,17 @@ impl Stock {
         Place::new(dir, url, database)
     }
 
+    /// Bytes that a database takes on the disk.
+    pub fn size(&self, place: &Place) -> u64 {
+        match &self.cluster {
+            Some(cluster) if place.url.starts_with("postgres") => {
+                let name = place.url.rsplit('/').next().unwrap_or_default();
+                cluster.query(&format!("select pg_database_size('{name}')")).trim().parse().expect("a number")
+            }
+            _ => std::fs::metadata(place.dir.path().join("verdicts.db")).expect("a file").len(),
+        }
+    }
+
     /// Takes a database away.
     pub fn clear(&self, place: Place) {
         if let Some(cluster) = self.cluster.as_ref().filter(|_| place.url.starts_with("postgres")) {
@@ -169,6 +180,7 @@ pub struct Place {
 
 /// What one send cost.
 pub struct Sending {
+    pub mails: u64,
     /// From starting the command to its end.
     pub took: Duration,
     /// From `digest published` in its log to its end.
@@ -239,23 +251,48 @@ impl Place {
         std::fs::metadata(self.dir.path().join("digest.eml")).expect("a mail").len() as usize
     }
 
-    /// `digest send`, watched.
+    /// Publishes over a relay that refuses connections; how long that took by its log.
+    pub fn publish(&self) -> Duration {
+        let mut command = self.command(&["digest", "send"]);
+        let output = command.env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").output().expect("the program");
+        assert_eq!(output.status.code(), Some(1), "published, and nothing sent");
+        let published = published_in(BufReader::new(output.stderr.as_slice()), || ());
+        published.and_then(|(_, took)| took).expect("it logs how long publishing took")
+    }
+
+    /// `digest send`, watched to its end.
     pub fn send(&self, readers: usize) -> Sending {
+        self.send_for(readers, None)
+    }
+
+    /// `digest send`, watched; stopped in order once it has sent for so long.
+    pub fn send_for(&self, readers: usize, limit: Option<Duration>) -> Sending {
         let began = Instant::now();
         let mut child = self.command(&["digest", "send", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (mut cpu, mut peak) = (Duration::ZERO, 0);
+        let id = child.id().to_string();
         let published = std::thread::scope(|scope| {
-            let reading = scope.spawn(|| published_in(stderr));
+            let reading = scope.spawn(|| {
+                published_in(stderr, || {
+                    if let Some(limit) = limit {
+                        std::thread::sleep(limit);
+                        // An error is a send that is over.
+                        let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
+                    }
+                })
+            });
             (cpu, peak) = watch(&child);
             reading.join().expect("read")
         });
         let ended = Instant::now();
         let output = child.wait_with_output().expect("ended");
         let sent: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        assert_eq!(sent["deliveries"]["sent"].as_u64(), Some(readers as u64), "{sent}");
+        let mails = sent["deliveries"]["sent"].as_u64().expect("a number");
+        assert!(limit.is_some() || mails == readers as u64, "{sent}");
         let (at, logged) = published.expect("it logs that the digest is published");
         Sending {
+            mails,
             took: ended - began,
             sending: ended - at,
             publish: logged.unwrap_or(at - began),
@@ -267,12 +304,13 @@ impl Place {
 }
 
 /// When the log said that the digest is published, and how long that took by its own word.
-fn published_in(stderr: impl std::io::BufRead) -> Option<(Instant, Option<Duration>)> {
+fn published_in(stderr: impl std::io::BufRead, mut then: impl FnMut()) -> Option<(Instant, Option<Duration>)> {
     let mut published = None;
     for line in stderr.lines().map_while(Result::ok) {
         if line.contains("digest published") {
             let millis = line.split("took_ms=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
             published = Some((Instant::now(), millis.map(Duration::from_millis)));
+            then();
         }
     }
     published

@@ -7,13 +7,15 @@ pub struct Wanted {
     parts: Vec<String>,
     pub readers: Option<usize>,
     pub rounds: usize,
+    /// For `lists`: a send is stopped after so long.
+    pub longest: Option<std::time::Duration>,
     pub databases: Vec<Database>,
     /// Wished for in a mail; it gets as near as whole comparisons allow.
     pub bytes: Vec<usize>,
     pub connections: Vec<usize>,
 }
 
-const PARTS: [&str; 5] = ["rates", "link", "signed", "lists", "busy"];
+const PARTS: [&str; 6] = ["rates", "link", "signed", "lists", "busy", "ledger"];
 
 impl Wanted {
     pub fn from_arguments() -> Self {
@@ -21,6 +23,7 @@ impl Wanted {
             parts: Vec::new(),
             readers: None,
             rounds: 3,
+            longest: None,
             databases: Database::ALL.to_vec(),
             bytes: vec![40_000, 4_000],
             connections: vec![10, 20],
@@ -31,6 +34,7 @@ impl Wanted {
             match argument.as_str() {
                 "--readers" => wanted.readers = Some(number(&value())),
                 "--rounds" => wanted.rounds = number(&value()),
+                "--seconds" => wanted.longest = Some(std::time::Duration::from_secs(number(&value()) as u64)),
                 "--bytes" => wanted.bytes = value().split(',').map(number).collect(),
                 "--connections" => wanted.connections = value().split(',').map(number).collect(),
                 "--databases" => wanted.databases = value().split(',').map(Database::named).collect(),

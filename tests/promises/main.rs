@@ -24,6 +24,7 @@ mod preferences;
 mod progress;
 mod rates;
 mod relays;
+mod scale;
 mod schedule;
 mod signing;
 mod standing;
