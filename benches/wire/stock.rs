@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -272,17 +274,18 @@ impl Place {
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (mut cpu, mut peak) = (Duration::ZERO, 0);
         let id = child.id().to_string();
+        let (lives, ended) = mpsc::channel::<()>();
         let published = std::thread::scope(|scope| {
-            let reading = scope.spawn(|| {
+            let reading = scope.spawn(move || {
                 published_in(stderr, || {
-                    if let Some(limit) = limit {
-                        std::thread::sleep(limit);
-                        // An error is a send that is over.
+                    let is_over = limit.is_none_or(|limit| ended.recv_timeout(limit) != Err(RecvTimeoutError::Timeout));
+                    if !is_over {
                         let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
                     }
                 })
             });
             (cpu, peak) = watch(&child);
+            drop(lives);
             reading.join().expect("read")
         });
         let ended = Instant::now();

@@ -47,8 +47,12 @@ impl Storage {
         let row: Option<(i64, String)> = optional!(reader, "select recipients, state from digests where id = $1", slot.id())?;
         let Some((recipients, state)) = row else { return Ok(None) };
         let deliveries = tally(&mut reader, slot.id()).await?;
-        let (rows, people): (i64, i64) =
-            one!(reader, "select count(*), count(distinct subscriber_id) from deliveries where mailing_id = $1", slot.id())?;
+        let (rows, people): (i64, i64) = one!(
+            reader,
+            "select count(*), (select count(*) from (select subscriber_id from deliveries where mailing_id = $1 group by subscriber_id) p)
+                 from deliveries where mailing_id = $1",
+            slot.id()
+        )?;
         let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", slot.id())?;
         let (too_late,): (i64,) = one!(
             reader,

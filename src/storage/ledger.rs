@@ -13,7 +13,6 @@ use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
-use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
 use crate::domain::progress::Minute;
@@ -251,20 +250,18 @@ impl Storage {
     }
 }
 
+/// Counted in one pass: `group by` would sort all rows, in SQLite's memory.
 pub(super) async fn tally(conn: &mut impl Queryable, mailing: i64) -> Result<Tally, StorageError> {
-    let rows: Vec<(String, i64)> = all!(conn, "select state, count(*) from deliveries where mailing_id = $1 group by state", mailing)?;
-    let mut tally = Tally::default();
-    for (state, count) in rows {
-        let place = match stored(state.parse())? {
-            DeliveryState::Queued => &mut tally.queued,
-            DeliveryState::Sending => &mut tally.sending,
-            DeliveryState::Sent => &mut tally.sent,
-            DeliveryState::Failed => &mut tally.failed,
-            DeliveryState::Uncertain => &mut tally.uncertain,
-        };
-        *place = count as u64;
-    }
-    Ok(tally)
+    let row: (i64, i64, i64, i64, i64) = one!(
+        conn,
+        "select count(case when state = 'queued' then 1 end), count(case when state = 'sending' then 1 end),
+           count(case when state = 'sent' then 1 end), count(case when state = 'failed' then 1 end),
+           count(case when state = 'uncertain' then 1 end)
+         from deliveries where mailing_id = $1",
+        mailing
+    )?;
+    let (queued, sending, sent, failed, uncertain) = row;
+    Ok(Tally { queued: queued as u64, sending: sending as u64, sent: sent as u64, failed: failed as u64, uncertain: uncertain as u64 })
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
