@@ -274,7 +274,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => Tx::Postgres(opening::begin_whole(pool.clone(), "begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

@@ -75,8 +75,15 @@ pub(super) struct Pooled {
 
 impl Pooled {
     pub(super) async fn begin(&self) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
-        self.pool.begin_with(self.begin).await
+        begin_whole(self.pool.clone(), self.begin).await
     }
+}
+
+/// Begins a transaction on a task of its own, for whoever waits may give up half-way (a lease that is over, a client that hangs
+/// up), and sqlx 0.9 rolls back only what it has counted: a `begin` dropped before its answer would go back to the pool as an open
+/// transaction, and hold its locks for ever. What the task begins for nobody is dropped whole, and rolled back.
+pub(super) async fn begin_whole(pool: PgPool, begin: &'static str) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    tokio::spawn(async move { pool.begin_with(begin).await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {

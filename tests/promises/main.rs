@@ -7,6 +7,7 @@ mod crash;
 mod delivery;
 mod digests;
 mod embedding;
+mod half_way;
 mod inbound;
 mod joining;
 mod journey;
