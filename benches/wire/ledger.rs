@@ -71,7 +71,7 @@ async fn work(place: &Place) -> (f64, f64) {
     let began = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     while jobs.len() < ENOUGH {
-        let chunk = storage.claim(sender, None, CHUNK, now).await.expect("claimed");
+        let chunk = storage.claim(sender, &[], None, CHUNK, now).await.expect("claimed");
         if chunk.is_empty() {
             break;
         }
@@ -88,7 +88,7 @@ async fn work(place: &Place) -> (f64, f64) {
     }
     storage.step(sender, &done, &[], now).await.expect("a step");
     let recorded = jobs.len() as f64 / began.elapsed().as_secs_f64();
-    storage.leave_sender(sender).await.expect("left");
+    storage.leave_sender(sender, now).await.expect("left");
     storage.close().await;
     (claimed, recorded)
 }

@@ -56,6 +56,15 @@ pub struct DeliveryKey {
     pub subscriber: i64,
 }
 
+/// A chunk's name: a stretch of a mailing's deliveries, in the order of their readers' numbers, that is claimed as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChunkKey {
+    /// As in [`DeliveryKey`].
+    pub mailing: i64,
+    /// The last reader in it.
+    pub last: i64,
+}
+
 /// What became of one attempt, and whose fault it was: decided by the reply, acted on by the ledger and the breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

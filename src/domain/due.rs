@@ -38,6 +38,11 @@ impl DueTimes {
     pub fn at_once(now: Timestamp) -> Self {
         Self { otherwise: now, zones: vec![(Tz::UTC, now)], spread: TimeDelta::zero() }
     }
+
+    /// When the first of them can be due.
+    pub fn first(&self) -> Timestamp {
+        self.zones.iter().map(|(_, due)| *due).fold(self.otherwise, Timestamp::min)
+    }
 }
 
 impl Pacing {

@@ -54,6 +54,12 @@ impl Storage {
             slot.id()
         )?;
         let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", slot.id())?;
+        let (unqueued,): (i64,) = one!(
+            reader,
+            "select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null and not exists
+               (select 1 from chunks c where c.mailing_id = $1 and c.last_id >= d.subscriber_id and c.first_id <= d.subscriber_id)",
+            slot.id()
+        )?;
         let (too_late,): (i64,) = one!(
             reader,
             "select count(*) from deliveries d join subscribers s on s.id = d.subscriber_id
@@ -78,6 +84,7 @@ impl Storage {
         must(rows == recipients, format!("{recipients} recipients when it was published, {rows} deliveries now"));
         must(too_late == 0, format!("{too_late} were sent to after they had left or been suppressed"));
         must(unended == 0, format!("{unended} deliveries are final without an end, or ended without being final"));
+        must(unqueued == 0, format!("{unqueued} deliveries are open and nobody would look at them: they are in no chunk"));
         must(state != "sent" || open == 0, format!("it counts as sent, with {open} deliveries open"));
         let doubts: Vec<(i64, String, i64, i64)> = all!(
             reader,

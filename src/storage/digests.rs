@@ -7,6 +7,8 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::chunks::queue_again;
+use super::chunks::queue_digest;
 use super::nudges::nudge;
 use super::stored;
 use super::variants::Variant;
@@ -152,11 +154,13 @@ impl Storage {
         if moved > 0 && to == DigestState::Cancelled {
             execute!(
                 tx,
-                "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: the digest was cancelled'
+                "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: the digest was cancelled'
                  where mailing_id = $1 and finished_at is null and state in ('queued', 'uncertain')",
                 slot.id(),
                 now.timestamp_millis()
             )?;
+            // What senders have of it they give back, and it ends then.
+            execute!(tx, "delete from chunks where mailing_id = $1 and sender_id is null", slot.id())?;
         }
         if moved > 0 && to == DigestState::Sending {
             nudge(&mut tx).await?;
@@ -201,6 +205,7 @@ impl Storage {
             return Ok(Published::Nobody);
         }
         tell_turns(&mut tx, content.slot, variants, now).await?;
+        queue_digest(&mut tx, id, due.first()).await?;
         execute!(tx, "update digests set recipients = $2 where id = $1", id, recipients as i64)?;
         let picks = content.items.iter().map(|item| Pick {
             comparison: item.matchup.comparison.slug.clone(),
@@ -215,16 +220,26 @@ impl Storage {
 
     /// Marks as sent every digest that has no open delivery left; answers which.
     pub async fn finish_digests(&self, now: Timestamp) -> Result<Vec<Slot>, StorageError> {
-        let mut tx = self.begin().await?;
+        let mut reader = self.read().await?;
+        // Without a chunk nothing should be open. That it is so is read from the ledger all the same, for it is the ledger that
+        // says who has their mail.
         let rows: Vec<(i64,)> = all!(
-            tx,
-            "update digests set state = 'sent', finished_at = $1 where state = 'sending'
-             and not exists (select 1 from deliveries where mailing_id = digests.id and finished_at is null)
-             returning id",
-            now.timestamp_millis()
+            reader,
+            "select id from digests where state = 'sending' and not exists (select 1 from chunks where mailing_id = digests.id)"
         )?;
-        tx.commit().await?;
-        Ok(rows.into_iter().filter_map(|(id,)| Slot::from_id(id)).collect())
+        let mut finished = Vec::new();
+        for (id,) in rows {
+            let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", id)?;
+            let mut tx = self.begin().await?;
+            if open > 0 {
+                tracing::error!(mailing = id, open, "deliveries are open and in no chunk: they are queued again");
+                queue_again(&mut tx, id, now).await?;
+            } else if execute!(tx, "update digests set state = 'sent', finished_at = $2 where id = $1 and state = 'sending'", id, now.timestamp_millis())? > 0 {
+                finished.extend(Slot::from_id(id));
+            }
+            tx.commit().await?;
+        }
+        Ok(finished)
     }
 
     /// Whether a digest is being sent.

@@ -1,16 +1,19 @@
-//! The ledger of deliveries: claims under a lease, results in group commits.
+//! The ledger of deliveries: what waits, how all stand, and why some did not go out.
 //!
-//! A sender holds a row in `senders` and renews it. It claims a chunk of deliveries (they stay `queued`, with its
-//! number), and before each message goes out [`Storage::step`] commits, in one transaction for all connections, the
-//! results so far and the marks `sending` of what goes out next. So at any instant the rows in `sending` are exactly
-//! those handed to a connection: killed then, they are the ones in doubt, at most one for each connection.
+//! A sender holds a row in `senders` and renews it. It claims [`chunks`](super::chunks) of deliveries, which stay `queued`, and before
+//! each message goes out [`Storage::step`] commits, in one transaction for all connections, the results so far and the marks
+//! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
+//! they are the ones in doubt, at most one for each connection.
 
 use super::Queryable;
+use super::Reader;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::chunks::Chunk;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::Notice;
@@ -19,11 +22,13 @@ use crate::domain::progress::Minute;
 use crate::domain::progress::minute_of;
 use crate::domain::subscriber::SubscriberState;
 
-/// A delivery that this process has claimed.
+/// A delivery in a chunk that this process has claimed.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Which.
     pub key: DeliveryKey,
+    /// In which chunk it was claimed.
+    pub chunk: ChunkKey,
     /// What.
     pub kind: DeliveryKind,
     /// Attempts before this one.
@@ -72,7 +77,6 @@ struct JobRow {
     attempts: i64,
     queued_at: i64,
     first_at: Option<i64>,
-    due_at: i64,
     variant: Option<i64>,
     notice: Option<String>,
     token_id: Option<i64>,
@@ -83,105 +87,23 @@ struct JobRow {
     requested_at: Option<i64>,
 }
 
-/// One text for both databases but for the lock: two PostgreSQL senders must not wait for each other's rows. SQLite has one
-/// writer and no such words.
-macro_rules! claim {
-    ($which:literal, $lock:literal) => {
-        concat!(
-            "update deliveries set sender_id = $1 where (mailing_id, subscriber_id) in
-               (select mailing_id, subscriber_id from deliveries
-                where ",
-            $which,
-            " and finished_at is null and state = 'queued' and sender_id is null and due_at <= $2
-                order by due_at limit $3",
-            $lock,
-            ")
-             returning mailing_id, subscriber_id, coalesce(notice, kind) as kind, attempts, queued_at, first_at, due_at, variant,
-               case when kind = 'confirmation' then (select what from notices where mailing_id = deliveries.mailing_id) end as notice,
-               case when kind = 'confirmation' then (select token_id from notices where mailing_id = deliveries.mailing_id) end as token_id,
-               case when kind = 'confirmation' then (select email from notices where mailing_id = deliveries.mailing_id) end as notice_email,
-               (select email from subscribers where id = deliveries.subscriber_id) as email,
-               (select state from subscribers where id = deliveries.subscriber_id) as state,
-               (select state_at from subscribers where id = deliveries.subscriber_id) as state_at,
-               (select requested_at from subscribers where id = deliveries.subscriber_id) as requested_at"
-        )
-    };
-}
-
 impl Storage {
-    /// Claims up to `count` due deliveries for a sender that is still entered: confirmations first, then those of the digests that are being
-    /// sent; with `only`, those of that mailing alone. What must not go out any more becomes `failed` here.
-    pub async fn claim(&self, sender: i64, only: Option<i64>, count: usize, now: Timestamp) -> Result<Vec<Job>, StorageError> {
-        let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
-            return Ok(Vec::new());
-        }
-        let mut rows: Vec<JobRow> = Vec::new();
-        if only.is_none() {
-            let sql = if tx.is_postgres() {
-                claim!("kind = 'confirmation'", " for update skip locked")
-            } else {
-                claim!("kind = 'confirmation'", "")
-            };
-            rows = all!(tx, sql, sender, now.timestamp_millis(), count as i64)?;
-        }
-        let digests: Vec<(i64,)> = all!(tx, "select id from digests where state = 'sending' order by id")?;
-        for (id,) in digests.into_iter().filter(|(id,)| only.is_none_or(|only| only == *id)) {
-            let room = count - rows.len().min(count);
-            if room == 0 {
-                break;
-            }
-            let sql = if tx.is_postgres() {
-                claim!("mailing_id = $4 and kind = 'digest'", " for update skip locked")
-            } else {
-                claim!("mailing_id = $4 and kind = 'digest'", "")
-            };
-            let more: Vec<JobRow> = all!(tx, sql, sender, now.timestamp_millis(), room as i64, id)?;
-            rows.extend(more);
-        }
-        rows.sort_by_key(|row| (row.kind == "digest", row.due_at, row.mailing_id, row.subscriber_id));
-        let mut jobs = Vec::with_capacity(rows.len());
-        for row in rows {
-            match why_not(&row)? {
-                Some(why) => withhold(&mut tx, &row, why, now).await?,
-                None => jobs.push(stored(job_from(row))?),
-            }
-        }
-        tx.commit().await?;
-        Ok(jobs)
-    }
-
-    /// Gives claimed deliveries that were not begun back to the ledger, to be claimed again at `due`.
+    /// Puts deliveries of this sender's chunks that were not begun off until `due`.
     pub async fn put_off(&self, sender: i64, keys: &[DeliveryKey], due: Timestamp) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(());
+        }
         for key in keys {
             execute!(
                 tx,
-                "update deliveries set sender_id = null, due_at = $4
-                 where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
+                "update deliveries set due_at = $3 where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain')",
                 key.mailing,
                 key.subscriber,
-                sender,
                 due.timestamp_millis()
             )?;
         }
         Ok(tx.commit().await?)
-    }
-
-    /// Whether something waits to be claimed.
-    pub async fn has_due(&self, now: Timestamp) -> Result<bool, StorageError> {
-        let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(
-            reader,
-            "select cast(1 as bigint) where exists
-               (select 1 from deliveries where kind = 'confirmation' and finished_at is null and state = 'queued'
-                and sender_id is null and due_at <= $1)
-             or exists
-               (select 1 from digests g join deliveries d on d.mailing_id = g.id where g.state = 'sending'
-                and d.finished_at is null and d.state = 'queued' and d.sender_id is null and d.due_at <= $1)",
-            now.timestamp_millis()
-        )?;
-        Ok(found.is_some())
     }
 
     /// How the deliveries of a mailing stand.
@@ -212,41 +134,12 @@ impl Storage {
         Ok(rows.into_iter().map(|(reply, times)| (reply, times as u64)).collect())
     }
 
-    /// When the next delivery of a mailing that waits is due.
-    pub async fn next_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
-        let mut reader = self.read().await?;
-        let (due,): (Option<i64>,) = one!(
-            reader,
-            "select min(due_at) from deliveries where mailing_id = $1 and finished_at is null and sender_id is null",
-            mailing
-        )?;
-        Ok(due.map(from_millis))
-    }
-
     /// When the last delivery of a mailing that is not final is due.
     pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let (due,): (Option<i64>,) =
             one!(reader, "select max(due_at) from deliveries where mailing_id = $1 and finished_at is null", mailing)?;
         Ok(due.map(from_millis))
-    }
-
-    /// Whether some sender has claimed deliveries of a mailing.
-    pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
-        let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(
-            reader,
-            "select subscriber_id from deliveries where mailing_id = $1 and finished_at is null and sender_id is not null limit 1",
-            mailing
-        )?;
-        Ok(found.is_some())
-    }
-
-    /// How many confirmation mails wait: for the readiness page and the figures.
-    pub async fn waiting_confirmations(&self) -> Result<u64, StorageError> {
-        let mut reader = self.read().await?;
-        let (count,): (i64,) = one!(reader, "select count(*) from deliveries where kind = 'confirmation' and finished_at is null")?;
-        Ok(count as u64)
     }
 }
 
@@ -286,25 +179,61 @@ fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
     })
 }
 
-async fn withhold(tx: &mut Tx, row: &JobRow, why: &str, now: Timestamp) -> Result<(), StorageError> {
-    execute!(
+/// Ends a delivery that must not go out any more.
+pub(super) async fn withhold(tx: &mut Tx, key: DeliveryKey, kind: DeliveryKind, why: &str, now: Timestamp) -> Result<(), StorageError> {
+    let ended = execute!(
         tx,
-        "update deliveries set state = 'failed', finished_at = $3, sender_id = null, reply = $4
-         where mailing_id = $1 and subscriber_id = $2",
-        row.mailing_id,
-        row.subscriber_id,
+        "update deliveries set state = 'failed', finished_at = $3, reply = $4
+         where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain') and finished_at is null",
+        key.mailing,
+        key.subscriber,
         now.timestamp_millis(),
         why
     )?;
-    if row.kind == "digest" {
-        super::minutes::add(tx, row.mailing_id, &Minute { failed: 1, ..Minute::numbered(minute_of(now)) }).await?;
+    if ended > 0 && kind == DeliveryKind::Digest {
+        super::minutes::add(tx, key.mailing, &Minute { failed: 1, ..Minute::numbered(minute_of(now)) }).await?;
     }
     Ok(())
 }
 
-fn job_from(row: JobRow) -> Result<Job, String> {
+/// A delivery that must not go out, and why.
+type Withheld = (DeliveryKey, DeliveryKind, &'static str);
+
+/// What is due in a chunk, and what of it must not go out any more. Both sides of the join are bounded by the chunk, so that no plan
+/// can walk through all subscribers.
+pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
+    let rows: Vec<JobRow> = all!(
+        reader,
+        "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.variant,
+           n.what as notice, n.token_id, n.email as notice_email, s.email, s.state, s.state_at, s.requested_at
+         from deliveries d
+         left join subscribers s on s.id = d.subscriber_id and s.id between $2 and $3
+         left join notices n on n.mailing_id = d.mailing_id and n.mailing_id = $1
+         where d.mailing_id = $1 and d.subscriber_id between $2 and $3 and d.finished_at is null and d.state in ('queued', 'uncertain')
+           and d.due_at <= $4
+         order by d.subscriber_id",
+        chunk.key.mailing,
+        chunk.first,
+        chunk.key.last,
+        now.timestamp_millis()
+    )?;
+    let (mut jobs, mut withheld) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        match why_not(&row)? {
+            Some(why) => {
+                let key = DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id };
+                withheld.push((key, stored(row.kind.parse())?, why));
+            }
+            None => jobs.push(stored(job_from(row, chunk.key))?),
+        }
+    }
+    Ok((jobs, withheld))
+}
+
+fn job_from(row: JobRow, chunk: ChunkKey) -> Result<Job, String> {
     Ok(Job {
         key: DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id },
+        chunk,
         kind: row.kind.parse()?,
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),

@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `chunks` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
 
 use opening::Pooled;
 use sqlx::Connection;
@@ -66,6 +66,7 @@ pub mod audit;
 pub mod bookmarks;
 pub mod catalogue;
 mod changes;
+mod chunks;
 pub mod digests;
 mod error;
 mod ids;
@@ -196,6 +197,18 @@ impl Storage {
             Pools::Pooled(pooled) => MIGRATIONS.run(&mut sqlx::PgConnection::connect_with(&pooled.direct).await?).await?,
         }
         let mut tx = self.begin().await?;
+        if tx.is_postgres() {
+            // Room for the two versions that a row of the ledger will have: they stay on its page, and no index is touched (heap-only
+            // tuples). SQLite has no such thing; a ledger in partitions says it for each (docs/partitions.sql).
+            execute!(
+                tx,
+                "do $$ begin
+                   if exists (select from pg_class where oid = 'deliveries'::regclass and relkind = 'r' and reloptions is null) then
+                     alter table deliveries set (fillfactor = 55);
+                   end if;
+                 end $$"
+            )?;
+        }
         execute!(tx, "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing", now.timestamp_millis())?;
         Ok(tx.commit().await?)
     }

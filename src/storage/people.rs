@@ -351,12 +351,13 @@ async fn insert_history(tx: &mut Tx, new: &[&(i64, Arrival)], now: Timestamp) ->
 }
 
 async fn queue(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+    let mailing = ids::fresh(now);
     execute!(
         tx,
         "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at) values ($1, $2, 'confirmation', 'queued', $3, $3)",
-        ids::fresh(now),
+        mailing,
         subscriber,
         now.timestamp_millis()
     )?;
-    Ok(())
+    super::chunks::queue_one(tx, mailing, subscriber, now).await
 }

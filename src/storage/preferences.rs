@@ -227,5 +227,6 @@ async fn queue_notice(
         subscriber,
         now.timestamp_millis()
     )?;
+    super::chunks::queue_one(tx, mailing, subscriber, now).await?;
     super::nudges::nudge(tx).await
 }

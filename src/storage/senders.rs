@@ -5,6 +5,7 @@ use super::StorageError;
 use super::Tx;
 use super::ids;
 use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::InDoubt;
 
 impl Storage {
@@ -39,12 +40,13 @@ impl Storage {
         Ok(all!(reader, "select id, process from senders order by id")?)
     }
 
-    /// Takes a sender out and gives back what it claimed and did not begin.
-    pub async fn leave_sender(&self, id: i64) -> Result<(), StorageError> {
+    /// Takes a sender out and gives back the chunks that it has. One that still has a message out stays entered: it expires, and the
+    /// message is found to be in doubt.
+    pub async fn leave_sender(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "update deliveries set sender_id = null where sender_id = $1 and state = 'queued'", id)?;
-        // One that still has a message out stays entered: it expires, and the message is found to be in doubt.
-        execute!(tx, "delete from senders where id = $1 and not exists (select 1 from deliveries where sender_id = $1)", id)?;
+        if super::chunks::release_all(&mut tx, id, now).await? {
+            execute!(tx, "delete from senders where id = $1", id)?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -60,7 +62,7 @@ impl Storage {
     }
 
     /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`, and by `policy` is sent again
-    /// or held. Also brings back doubted deliveries whose time has come. Answers how many became uncertain.
+    /// or held. Answers how many became uncertain.
     pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
@@ -68,39 +70,39 @@ impl Storage {
         for id in dead {
             execute!(tx, "delete from senders where id = $1", id)?;
         }
-        let held_since = (policy == InDoubt::Hold).then_some(millis);
         // Whatever is held by a sender that is not entered (any more), whoever took it out.
-        let doubted = execute!(
+        let orphans: Vec<(i64, i64, i64, i64)> = all!(
             tx,
-            "update deliveries set state = 'uncertain', uncertain_at = $1, due_at = $1, finished_at = $2, sender_id = null,
-               reply = 'in doubt: the sender died while this mail was out'
-             where sender_id is not null and state = 'sending'
-             and not exists (select 1 from senders s where s.id = deliveries.sender_id)",
-            millis,
-            held_since
+            "select mailing_id, first_id, last_id, sender_id from chunks where sender_id is not null
+             and not exists (select 1 from senders s where s.id = chunks.sender_id) order by mailing_id, last_id"
         )?;
-        execute!(
-            tx,
-            "update deliveries set sender_id = null where sender_id is not null
-             and not exists (select 1 from senders s where s.id = deliveries.sender_id)"
-        )?;
-        execute!(
-            tx,
-            "update deliveries set state = 'queued' where uncertain_at is not null and state = 'uncertain'
-             and finished_at is null and due_at <= $1",
-            millis
-        )?;
-        // What came back from a connection after its digest was cancelled has nowhere to go.
-        execute!(
-            tx,
-            "update deliveries set state = 'failed', finished_at = $1, reply = 'not sent: the digest was cancelled'
-             where finished_at is null and sender_id is null and state in ('queued', 'uncertain')
-             and mailing_id in (select id from digests where state = 'cancelled')",
-            millis
-        )?;
+        let mut doubted = 0;
+        for (mailing, first, last, sender) in orphans {
+            doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
+            super::chunks::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
+        }
         tx.commit().await?;
         Ok(doubted)
     }
+}
+
+/// What is out in a stretch of a mailing, of senders that are not entered, is in doubt from now on; answers how much.
+pub(super) async fn doubt(tx: &mut Tx, stretch: (i64, i64, i64), policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+    let millis = now.timestamp_millis();
+    let held_since = (policy == InDoubt::Hold).then_some(millis);
+    let (mailing, first, last) = stretch;
+    Ok(execute!(
+        tx,
+        "update deliveries set state = 'uncertain', uncertain_at = $1, due_at = $1, finished_at = $2, sender_id = null,
+           reply = 'in doubt: the sender died while this mail was out'
+         where mailing_id = $3 and subscriber_id between $4 and $5 and state = 'sending'
+         and not exists (select 1 from senders s where s.id = deliveries.sender_id)",
+        millis,
+        held_since,
+        mailing,
+        first,
+        last
+    )?)
 }
 
 /// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead

@@ -72,8 +72,8 @@ impl Step {
 
 impl Storage {
     /// One group commit for all connections: writes the results in `done`, and marks as `sending` those of `next` that may
-    /// still go out (still ours, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
-    /// one that may not is given back. `None`: this sender was given up for dead; others have its work, and nothing was written.
+    /// still go out (nobody else's, the digest not paused, the subscriber not gone). Answers, for each of `next`, whether it may;
+    /// one that may not is left as it was, and whoever claims its chunk next finds out why. `None`: this sender was given up for dead; others have its work, and nothing was written.
     ///
     /// The same step with the same `now` may be repeated when it is not known whether it was committed.
     pub async fn step(&self, sender: i64, done: &[Done], next: &[Next<'_>], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
@@ -97,11 +97,7 @@ impl Storage {
             return Ok(None);
         }
         let begun: HashSet<DeliveryKey> = rows.into_iter().map(|(mailing, subscriber)| DeliveryKey { mailing, subscriber }).collect();
-        let may_go: Vec<bool> = next.iter().map(|next| begun.contains(&next.key)).collect();
-        if may_go.contains(&false) {
-            self.give_back(sender, next.iter().zip(&may_go).filter(|(_, may)| !**may).map(|(next, _)| next.key)).await?;
-        }
-        Ok(Some(may_go))
+        Ok(Some(next.iter().map(|next| begun.contains(&next.key)).collect()))
     }
 
     /// Results other than `sent`. `false` if the sender was given up for dead.
@@ -115,20 +111,6 @@ impl Storage {
         }
         tx.commit().await?;
         Ok(true)
-    }
-
-    async fn give_back(&self, sender: i64, keys: impl Iterator<Item = DeliveryKey>) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        for key in keys {
-            execute!(
-                tx,
-                "update deliveries set sender_id = null where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'queued'",
-                key.mailing,
-                key.subscriber,
-                sender
-            )?;
-        }
-        Ok(tx.commit().await?)
     }
 }
 
@@ -221,11 +203,11 @@ const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
 const FINISH: &str = "update deliveries set state = 'sent', reply = done.reply, sender_id = null, finished_at = $2";
 const FINISH_WHERE: &str = "mailing_id = done.mailing and subscriber_id = done.subscriber and state = 'sending' and sender_id = $1";
 
-const BEGIN: &str = "update deliveries set state = 'sending', attempts = attempts + 1, started_at = $2, first_at = coalesce(first_at, $2),
+const BEGIN: &str = "update deliveries set state = 'sending', sender_id = $1, attempts = attempts + 1, started_at = $2, first_at = coalesce(first_at, $2),
    relay = next.relay";
 /// A join rather than a list: SQLite then looks each row up by its key, not through all that this sender holds.
-const BEGIN_WHERE: &str = "mailing_id = next.mailing and subscriber_id = next.subscriber and sender_id = $1
-   and (state = 'queued' or (state = 'sending' and started_at = $2))
+const BEGIN_WHERE: &str = "mailing_id = next.mailing and subscriber_id = next.subscriber and finished_at is null
+   and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = $1 and started_at = $2))
    and ((kind = 'confirmation'
          and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
                 and ((deliveries.notice is null and s.requested_at is not null) or (deliveries.notice is not null and s.state = 'active')))

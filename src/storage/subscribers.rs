@@ -201,8 +201,9 @@ async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Res
     // One that still waits for a relay would arrive beside this one.
     execute!(
         tx,
-        "update deliveries set state = 'failed', finished_at = $2, sender_id = null, reply = 'not sent: asked again'
-         where kind = 'confirmation' and notice is null and finished_at is null and state = 'queued' and subscriber_id = $1
+        "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: asked again'
+         where mailing_id in (select mailing_id from chunks where kind = 'confirmation' and last_id = $1) and subscriber_id = $1
+         and notice is null and finished_at is null and state = 'queued'
          and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
         subscriber,
         millis
@@ -212,15 +213,17 @@ async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Res
 
 /// Puts a mail about a subscription into the ledger: the confirmation, or that notice.
 async fn queue(tx: &mut Tx, subscriber: i64, notice: Option<DeliveryKind>, now: Timestamp) -> Result<(), StorageError> {
+    let mailing = ids::fresh(now);
     execute!(
         tx,
         "insert into deliveries (mailing_id, subscriber_id, kind, notice, state, queued_at, due_at)
          values ($1, $2, 'confirmation', $3, 'queued', $4, $4)",
-        ids::fresh(now),
+        mailing,
         subscriber,
         notice.map(DeliveryKind::as_str),
         now.timestamp_millis()
     )?;
+    super::chunks::queue_one(tx, mailing, subscriber, now).await?;
     super::nudges::nudge(tx).await
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
+use super::claims::Claims;
 use super::groups::Groups;
 use super::lease::Lease;
 use super::queue::Queue;
@@ -18,20 +19,17 @@ use crate::app::Failure;
 use crate::app::breaker::Standing;
 use crate::app::delta;
 use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::slot::Slot;
+use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
 use crate::storage::steps::Next;
 use crate::storage::steps::Step;
 
-/// So long at most until a fresh confirmation mail overtakes what was claimed before it.
-const CLAIM_AGAIN: Duration = Duration::from_millis(250);
-/// Claimed at once for each connection: enough to keep it busy, little enough that one process does not hoard.
-const CHUNK: usize = 50;
-/// Claimed at once at the most: a claim of that many takes a few milliseconds, for which results wait.
-const LARGEST_CHUNK: usize = 1_000;
-
+/// Taken at once from a relay's allowance for the day.
+const DAY_SHARE: u64 = 50;
 /// Who waits for a mail whose turn has not come is looked at again after that.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -42,12 +40,12 @@ const SHORT_HANDED: Duration = Duration::from_secs(2);
 
 /// What a worker brings and wants, at once.
 pub struct Turn {
-    /// What became of its last mail.
-    pub done: Option<Done>,
+    /// What became of its last mail, and of which chunk that was.
+    pub done: Option<(Done, ChunkKey)>,
     /// Over which relay it sends.
     pub relay: usize,
     /// The mail whose text goes out next, if it may.
-    pub begin: Option<DeliveryKey>,
+    pub begin: Option<(DeliveryKey, ChunkKey)>,
     /// Whether it wants another one to be at hand.
     pub wants: bool,
     /// Where the answer goes, once all of this is committed.
@@ -66,7 +64,6 @@ pub struct Answer {
 pub struct Desk {
     app: Arc<App>,
     sender: i64,
-    only: Option<Slot>,
     stop: CancellationToken,
     lost: CancellationToken,
     progress: Arc<Progress>,
@@ -74,7 +71,7 @@ pub struct Desk {
     shares: Shares,
     /// Workers that have nothing out and wait for a mail that their relay and its domain may have.
     asking: Vec<Turn>,
-    claimed_at: Instant,
+    claims: Claims,
     opened: Instant,
     crew: usize,
     /// While a relay is probed, a single mail goes out over it.
@@ -92,20 +89,21 @@ impl Desk {
     ) -> Result<Self, Failure> {
         let mut desk = Self {
             sender: lease.sender,
-            only,
             stop,
             lost: lease.lost.clone(),
             progress,
             queue: Queue::new(app.settings.mail.domain_limits()),
             shares: Shares::new(app.relays.iter().map(|relay| (relay.weight, relay.is_limited_by_day()))),
             asking: Vec::new(),
-            claimed_at: Instant::now(),
+            claims: Claims::new(app.clone(), lease.sender, only.map(Slot::id)),
             opened: Instant::now(),
             crew: 0,
             probing: app.relays.iter().map(|relay| (relay.breaker.standing() == Standing::Probing).then_some(1)).collect(),
             app,
         };
-        desk.claim().await?;
+        desk.claims.look_ahead(0);
+        let jobs = desk.claims.arrived().await?;
+        desk.take_in(jobs).await?;
         Ok(desk)
     }
 
@@ -120,19 +118,20 @@ impl Desk {
         let mut turns = Vec::new();
         loop {
             let busy = crew.saturating_sub(self.asking.len());
-            let goes_on = if self.asking.is_empty() {
-                groups.next(&mut turns, busy).await
-            } else {
-                tokio::select! {
-                    goes_on = groups.next(&mut turns, busy) => goes_on,
-                    () = tokio::time::sleep(ASK_AGAIN) => true,
+            let goes_on = tokio::select! {
+                goes_on = groups.next(&mut turns, busy) => goes_on,
+                claimed = self.claims.arrived() => {
+                    self.arrive(claimed).await;
+                    true
                 }
+                () = tokio::time::sleep(ASK_AGAIN), if !self.asking.is_empty() => true,
             };
             if !goes_on {
                 break;
             }
             self.serve(&mut turns).await;
         }
+        self.claims.end().await;
         for (at, relay) in self.app.relays.iter().enumerate() {
             let left = self.shares.budget(at).and_then(|budget| budget.take()).unwrap_or(0);
             self.app.give_back_to_day(relay, left).await;
@@ -142,20 +141,20 @@ impl Desk {
     /// Commits what the workers bring together with what they begin, then answers all.
     async fn serve(&mut self, turns: &mut Vec<Turn>) {
         let halted = self.must_stop();
-        if !halted && self.queue.ready() < turns.len() {
-            self.claim_more().await;
-        }
+        self.look_ahead();
         self.fill_budgets(turns).await;
-        let done: Vec<Done> = turns.iter_mut().filter_map(|turn| turn.done.take()).collect();
+        let (done, chunks): (Vec<Done>, Vec<ChunkKey>) = turns.iter_mut().filter_map(|turn| turn.done.take()).unzip();
         done.iter().for_each(|done| self.queue.is_back(done.key));
         let relays = self.app.relays.clone();
-        let begin = |turn: &Turn| turn.begin.filter(|_| !halted).map(|key| Next { key, relay: &relays[turn.relay].name });
+        let begin = |turn: &Turn| turn.begin.filter(|_| !halted).map(|(key, _)| Next { key, relay: &relays[turn.relay].name });
         let next: Vec<Next<'_>> = turns.iter().filter_map(begin).collect();
         let mut may_go = if done.is_empty() && next.is_empty() { Vec::new() } else { self.commit(&done, &next).await }.into_iter();
+        chunks.into_iter().for_each(|chunk| self.claims.has_ended(chunk));
         for turn in turns.drain(..) {
             let may_go = turn.begin.is_some() && !halted && may_go.next().unwrap_or(false);
-            if let (Some(key), false) = (turn.begin, may_go) {
+            if let (Some((key, chunk)), false) = (turn.begin, may_go) {
                 self.queue.is_back(key);
+                self.claims.has_ended(chunk);
             }
             self.shares.note(turn.relay);
             match turn.begin {
@@ -168,17 +167,13 @@ impl Desk {
             }
         }
         self.answer_those_who_ask();
-        // Results have waited long enough: fresh confirmation mails are looked for behind them.
-        if !self.must_stop() && (self.queue.ready() < self.crew || self.claimed_at.elapsed() > CLAIM_AGAIN) {
-            self.claim_more().await;
-        }
     }
 
     /// Who asks is given a mail, or told that there is none; or waits, while there is one whose turn has not come.
     fn answer_those_who_ask(&mut self) {
         for turn in std::mem::take(&mut self.asking) {
             let next = self.take(turn.relay);
-            let may_come = next.is_none() && self.queue.len() > 0 && !self.is_closed_to(turn.relay);
+            let may_come = next.is_none() && (self.queue.len() > 0 || self.claims.may_bring()) && !self.is_closed_to(turn.relay);
             if may_come {
                 self.asking.push(turn);
             } else {
@@ -202,7 +197,7 @@ impl Desk {
             if !turns.iter().any(|turn| turn.wants && turn.relay == at) || relay.is_spent(self.app.now()) {
                 continue;
             }
-            match self.app.take_from_day(&relay, CHUNK as u64).await {
+            match self.app.take_from_day(&relay, DAY_SHARE).await {
                 Ok(taken) => *budget = taken,
                 Err(failure) => tracing::warn!(cause = failure.cause(), relay = relay.name, "its day's allowance is not known: {failure}"),
             }
@@ -222,22 +217,31 @@ impl Desk {
         age > LONGEST_ROUND || (short_handed && age > SHORT_HANDED)
     }
 
-    async fn claim_more(&mut self) {
-        if let Err(failure) = self.claim().await {
+    fn look_ahead(&mut self) {
+        if !self.must_stop() {
+            self.claims.look_ahead(self.queue.ready());
+        }
+    }
+
+    async fn arrive(&mut self, claimed: Result<Vec<Job>, StorageError>) {
+        let taken_in = match claimed {
+            Ok(jobs) => self.take_in(jobs).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(failure) = taken_in {
             tracing::warn!(cause = failure.cause(), "nothing can be claimed: {failure}");
         }
     }
 
-    async fn claim(&mut self) -> Result<(), Failure> {
-        let chunk = (CHUNK * self.app.settings.mail.connections).min(LARGEST_CHUNK);
-        // Of the bulk, none while half a chunk is left: then it is the urgent ones that are asked for.
-        let room = if self.queue.ready() > chunk / 2 { 0 } else { chunk - self.queue.ready() };
-        self.claimed_at = Instant::now();
-        for job in self.app.storage.claim(self.sender, self.only.map(Slot::id), room, self.app.now()).await? {
+    /// Queues what was claimed; what is too much for its domain's limit goes back for later.
+    async fn take_in(&mut self, jobs: Vec<Job>) -> Result<(), Failure> {
+        for job in jobs {
             self.queue.push(job);
         }
-        while let Some((keys, wait)) = self.queue.too_many() {
+        while let Some((jobs, wait)) = self.queue.too_many() {
+            let keys: Vec<DeliveryKey> = jobs.iter().map(|job| job.key).collect();
             self.app.storage.put_off(self.sender, &keys, self.app.now() + delta(wait)).await?;
+            jobs.iter().for_each(|job| self.claims.has_ended(job.chunk));
         }
         Ok(())
     }

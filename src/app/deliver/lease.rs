@@ -38,7 +38,7 @@ impl Lease {
     /// Gives back what was claimed and not begun.
     pub async fn leave(self, app: &App) {
         self.heart.abort();
-        if let Err(error) = app.storage.leave_sender(self.sender).await {
+        if let Err(error) = app.storage.leave_sender(self.sender, app.now()).await {
             tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
         }
     }

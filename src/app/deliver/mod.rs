@@ -4,6 +4,7 @@
 //! [`desk`] hand out what is due until nothing is. All results meet at the desk, in group commits. The crash promise lives
 //! there: a worker gets its next message only after its last result is committed.
 
+mod claims;
 mod desk;
 mod groups;
 mod hearing;

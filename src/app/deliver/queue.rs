@@ -95,7 +95,7 @@ impl Queue {
     }
 
     /// What is too much to be kept until its domain's turn comes, and how long that may take.
-    pub fn too_many(&mut self) -> Option<(Vec<DeliveryKey>, Duration)> {
+    pub fn too_many(&mut self) -> Option<(VecDeque<Job>, Duration)> {
         if self.held_count <= MOST_HELD {
             return None;
         }
@@ -103,6 +103,6 @@ impl Queue {
         let jobs = held.jobs.split_off(held.jobs.len() / 2);
         self.held_count -= jobs.len();
         let wait = Duration::from_secs(1).mul_f64(held.jobs.len() as f64 / f64::from(held.limit.rate_per_second.max(1)));
-        Some((jobs.iter().map(|job| job.key).collect(), wait.clamp(Duration::from_secs(1), Duration::from_secs(600))))
+        Some((jobs, wait.clamp(Duration::from_secs(1), Duration::from_secs(600))))
     }
 }

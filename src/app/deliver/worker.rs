@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::app::delta;
 use crate::app::relay::Relay;
 use crate::domain::address::EmailAddress;
+use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
@@ -90,7 +91,7 @@ impl Worker {
             room = std::mem::replace(&mut text, written);
             if let Some(outcome) = outcome {
                 self.relay.note(&outcome, self.app.now());
-                done = Some(conclude(&self.app, &mail.job, outcome));
+                done = Some((conclude(&self.app, &mail.job, outcome), mail.job.chunk));
             }
             at_hand = next;
         }
@@ -99,9 +100,9 @@ impl Worker {
     }
 
     /// Tells the desk what became of a mail, and of the one that is about to begin. `None`: the desk is closed.
-    async fn turn(&self, done: Option<Done>, begin: Option<&Outgoing>, wants: bool) -> Option<Answer> {
+    async fn turn(&self, done: Option<(Done, ChunkKey)>, begin: Option<&Outgoing>, wants: bool) -> Option<Answer> {
         let (answer, answered) = oneshot::channel();
-        self.desk.send(Turn { done, relay: self.place.0, begin: begin.map(|mail| mail.job.key), wants, answer }).await.ok()?;
+        self.desk.send(Turn { done, relay: self.place.0, begin: begin.map(|mail| (mail.job.key, mail.job.chunk)), wants, answer }).await.ok()?;
         answered.await.ok()
     }
 

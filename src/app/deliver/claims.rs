@@ -1,0 +1,119 @@
+//! Claims: the chunks that a round has, fetched ahead so that no connection waits for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::domain::delivery::ChunkKey;
+use crate::storage::StorageError;
+use crate::storage::ledger::Job;
+
+/// So long at most until a fresh confirmation mail overtakes what was claimed before it.
+const CLAIM_AGAIN: Duration = Duration::from_millis(250);
+/// Claimed at once for each connection: enough to keep it busy, little enough that one process does not hoard.
+const CHUNK: usize = 50;
+/// Claimed at once at the most.
+const LARGEST_CHUNK: usize = 1_000;
+
+/// What a round has claimed, and its claim under way.
+pub struct Claims {
+    app: Arc<App>,
+    sender: i64,
+    only: Option<i64>,
+    chunk: usize,
+    /// How many mails of each chunk have not come to an end here.
+    open: HashMap<ChunkKey, usize>,
+    /// Chunks of which there is nothing left to do here; they go back with the next claim.
+    ended: Vec<ChunkKey>,
+    under_way: Option<UnderWay>,
+    asked_at: Instant,
+    /// Whether the last claim found nothing where there was room.
+    is_dry: bool,
+}
+
+struct UnderWay {
+    claim: JoinHandle<Result<Vec<Job>, StorageError>>,
+    returned: Vec<ChunkKey>,
+    has_room: bool,
+}
+
+impl Claims {
+    pub fn new(app: Arc<App>, sender: i64, only: Option<i64>) -> Self {
+        let chunk = (CHUNK * app.settings.mail.connections).min(LARGEST_CHUNK);
+        Self {
+            app,
+            sender,
+            only,
+            chunk,
+            open: HashMap::new(),
+            ended: Vec::new(),
+            under_way: None,
+            asked_at: Instant::now(),
+            is_dry: false,
+        }
+    }
+
+    /// Claims more, with so many mails at hand that wait for nothing: when half a chunk is gone; and now and then, for confirmation
+    /// mails overtake. What it finds, [`Claims::arrived`] brings.
+    pub fn look_ahead(&mut self, ready: usize) {
+        let is_low = ready <= self.chunk / 2;
+        let is_long_ago = self.asked_at.elapsed() > CLAIM_AGAIN;
+        if self.under_way.is_some() || !(is_low && !self.is_dry || is_long_ago) {
+            return;
+        }
+        let room = if is_low { self.chunk - ready } else { 0 };
+        let (app, sender, only, now) = (self.app.clone(), self.sender, self.only, self.app.now());
+        let returned = std::mem::take(&mut self.ended);
+        let ended = returned.clone();
+        let claim = tokio::spawn(async move { app.storage.claim(sender, &ended, only, room, now).await });
+        self.under_way = Some(UnderWay { claim, returned, has_room: room > 0 });
+        self.asked_at = Instant::now();
+    }
+
+    /// Whether mails may still come.
+    pub fn may_bring(&self) -> bool {
+        self.under_way.is_some() || !self.is_dry
+    }
+
+    /// What the claim under way found; for ever pending without one. May be dropped half-way.
+    pub async fn arrived(&mut self) -> Result<Vec<Job>, StorageError> {
+        let Some(under_way) = &mut self.under_way else { return std::future::pending().await };
+        let claimed = (&mut under_way.claim).await;
+        let Some(UnderWay { returned, has_room, .. }) = self.under_way.take() else { return Ok(Vec::new()) };
+        // One that panicked found nothing; what it may have claimed goes back with the lease.
+        let claimed = claimed.unwrap_or_else(|_| Ok(Vec::new()));
+        match &claimed {
+            Ok(jobs) => {
+                self.is_dry = jobs.is_empty() && (has_room || self.is_dry);
+                jobs.iter().for_each(|job| *self.open.entry(job.chunk).or_default() += 1);
+            }
+            Err(_) => {
+                // It is not known whether they went back; to give back what one does not have is nothing.
+                self.ended.extend(returned);
+                self.is_dry = true;
+            }
+        }
+        claimed
+    }
+
+    /// A mail of that chunk came to an end here: it is written down what became of it, or it will not be begun.
+    pub fn has_ended(&mut self, chunk: ChunkKey) {
+        let Some(open) = self.open.get_mut(&chunk) else { return };
+        *open -= 1;
+        if *open == 0 {
+            self.open.remove(&chunk);
+            self.ended.push(chunk);
+        }
+    }
+
+    /// Waits for the claim under way, so that what it takes is given back with the lease.
+    pub async fn end(mut self) {
+        if let Some(UnderWay { claim, .. }) = self.under_way.take() {
+            let _ = claim.await;
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Chunks: which stretches of the ledger have something left to do, and who has them.
+//!
+//! The ledger says what became of each delivery, and nothing in it moves until a delivery is begun. What waits stands here: a
+//! digest is one chunk when it is published, and whoever claims cuts off its front as much as they can bear. A chunk that comes
+//! back with retries in it waits until the first of them is due. So a million deliveries wait in a few rows, and beginning and
+//! ending one touches no index. Refused: a mark on each claimed delivery, which cost as much again as beginning and ending it.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::ledger::Job;
+use super::ledger::jobs_of;
+use super::ledger::withhold;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::InDoubt;
+
+/// A stretch of a mailing's deliveries: readers `first..=key.last`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk {
+    pub key: ChunkKey,
+    pub first: i64,
+}
+
+type Row = (i64, i64, i64, i64);
+
+/// Confirmations claimed at once, at the most.
+const URGENT: i64 = 100;
+/// As many chunks are looked into for one claim; those with nothing due in them cost little.
+const MOST_CHUNKS: usize = 8;
+/// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
+const LONGEST_GATHERING: i64 = 2_000;
+/// What other senders have under way in a chunk is waited for so long, in milliseconds.
+const PATIENCE: i64 = 1_000;
+
+/// One text for both databases but for the lock. On PostgreSQL the front of a digest is waited for: to skip it would mean that
+/// there is nothing to do. SQLite has one writer and no such words.
+macro_rules! next_chunk {
+    ($lock:literal) => {
+        concat!(
+            "select mailing_id, first_id, last_id, is_cut from chunks
+             where mailing_id = $1 and kind = 'digest' and sender_id is null and due_at <= $2 order by due_at, last_id limit 1",
+            $lock
+        )
+    };
+}
+
+/// All that wait at once; what another is just taking is theirs.
+macro_rules! claim_urgent {
+    ($lock:literal) => {
+        concat!(
+            "update chunks set sender_id = $1, is_cut = 1 where (mailing_id, last_id) in
+               (select mailing_id, last_id from chunks where kind = 'confirmation' and sender_id is null and due_at <= $2
+                order by due_at limit $3",
+            $lock,
+            ") returning mailing_id, first_id, last_id, is_cut"
+        )
+    };
+}
+
+impl Storage {
+    /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
+    /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
+    /// mailing alone. What must not go out any more becomes `failed` here.
+    pub async fn claim(
+        &self,
+        sender: i64,
+        ended: &[ChunkKey],
+        only: Option<i64>,
+        room: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, StorageError> {
+        let mut jobs = Vec::new();
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(jobs);
+        }
+        for key in ended {
+            release(&mut tx, sender, *key, now).await?;
+        }
+        let mut urgent = Vec::new();
+        if only.is_none() {
+            let sql = if tx.is_postgres() { claim_urgent!(" for update skip locked") } else { claim_urgent!("") };
+            urgent = all!(tx, sql, sender, now.timestamp_millis(), URGENT)?;
+        }
+        let digests: Vec<(i64,)> = all!(tx, "select id from digests where state = 'sending' order by id")?;
+        tx.commit().await?;
+        for row in urgent {
+            jobs.extend(self.open_chunk(sender, chunk_of(row), now).await?);
+        }
+        for (id,) in digests.into_iter().filter(|(id,)| only.is_none_or(|only| only == *id)) {
+            for _ in 0..MOST_CHUNKS {
+                let room = room - jobs.len().min(room);
+                if room == 0 {
+                    return Ok(jobs);
+                }
+                let Some(chunk) = self.claim_chunk(sender, id, room, now).await? else { break };
+                jobs.extend(self.open_chunk(sender, chunk, now).await?);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Takes the next chunk of a digest that is due, cut to `room` deliveries.
+    async fn claim_chunk(&self, sender: i64, digest: i64, room: usize, now: Timestamp) -> Result<Option<Chunk>, StorageError> {
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(None);
+        }
+        let sql = if tx.is_postgres() { next_chunk!(" for update") } else { next_chunk!("") };
+        let mut found: Option<Row> = optional!(tx, sql, digest, now.timestamp_millis())?;
+        if found.is_none() && tx.is_postgres() {
+            // Whoever was waited for took all of that one; there may be another.
+            found = optional!(tx, sql, digest, now.timestamp_millis())?;
+        }
+        let Some(row) = found else { return Ok(None) };
+        let is_cut = row.3 != 0;
+        let whole = chunk_of(row);
+        let cut = if is_cut { None } else { cut_of(&mut tx, whole, room).await? };
+        let chunk = match cut {
+            Some(last) => {
+                execute!(
+                    tx,
+                    "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut)
+                     select mailing_id, first_id, $3, kind, due_at, $4, 1 from chunks where mailing_id = $1 and last_id = $2",
+                    digest,
+                    whole.key.last,
+                    last,
+                    sender
+                )?;
+                execute!(
+                    tx,
+                    "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2",
+                    digest,
+                    whole.key.last,
+                    last + 1
+                )?;
+                Chunk { key: ChunkKey { mailing: digest, last }, ..whole }
+            }
+            None => {
+                execute!(
+                    tx,
+                    "update chunks set sender_id = $3, is_cut = 1 where mailing_id = $1 and last_id = $2",
+                    digest,
+                    whole.key.last,
+                    sender
+                )?;
+                whole
+            }
+        };
+        tx.commit().await?;
+        Ok(Some(chunk))
+    }
+
+    /// What is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
+    /// it, and whoever writes meanwhile need not wait.
+    async fn open_chunk(&self, sender: i64, chunk: Chunk, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+        let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
+        if jobs.is_empty() || !withheld.is_empty() {
+            let mut tx = self.begin().await?;
+            for (key, kind, why) in withheld {
+                withhold(&mut tx, key, kind, why, now).await?;
+            }
+            if jobs.is_empty() {
+                release(&mut tx, sender, chunk.key, now).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(jobs)
+    }
+
+    /// When the next delivery of a mailing that waits is looked at.
+    pub async fn next_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (due,): (Option<i64>,) = one!(reader, "select min(due_at) from chunks where mailing_id = $1 and sender_id is null", mailing)?;
+        Ok(due.map(crate::domain::from_millis))
+    }
+
+    /// Whether some sender has deliveries of a mailing.
+    pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> =
+            optional!(reader, "select last_id from chunks where mailing_id = $1 and sender_id is not null limit 1", mailing)?;
+        Ok(found.is_some())
+    }
+
+    /// Whether something waits to be claimed.
+    pub async fn has_due(&self, now: Timestamp) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select cast(1 as bigint) where exists
+               (select 1 from chunks where kind = 'confirmation' and sender_id is null and due_at <= $1)
+             or exists
+               (select 1 from digests g join chunks c on c.mailing_id = g.id where g.state = 'sending'
+                and c.sender_id is null and c.due_at <= $1)",
+            now.timestamp_millis()
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// How many confirmation mails wait: for the readiness page and the figures.
+    pub async fn waiting_confirmations(&self) -> Result<u64, StorageError> {
+        let mut reader = self.read().await?;
+        let (count,): (i64,) = one!(
+            reader,
+            "select count(*) from chunks c join deliveries d on d.mailing_id = c.mailing_id and d.subscriber_id = c.last_id
+             where c.kind = 'confirmation' and d.finished_at is null"
+        )?;
+        Ok(count as u64)
+    }
+}
+
+fn chunk_of((mailing, first, last, _): Row) -> Chunk {
+    Chunk { key: ChunkKey { mailing, last }, first }
+}
+
+/// After whom to cut so that `room` deliveries lie before; `None`: there are no more than that.
+async fn cut_of(tx: &mut Tx, chunk: Chunk, room: usize) -> Result<Option<i64>, StorageError> {
+    let found: Option<(i64,)> = optional!(
+        tx,
+        "select subscriber_id from deliveries where mailing_id = $1 and subscriber_id between $2 and $3
+         order by subscriber_id limit 1 offset $4",
+        chunk.key.mailing,
+        chunk.first,
+        chunk.key.last,
+        room as i64 - 1
+    )?;
+    Ok(found.map(|(cut,)| cut).filter(|cut| *cut < chunk.key.last))
+}
+
+/// Puts one mail to one reader, just written into the ledger, into the queue.
+pub(super) async fn queue_one(tx: &mut Tx, mailing: i64, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut) values ($1, $2, $2, 'confirmation', $3, 1)",
+        mailing,
+        subscriber,
+        now.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Puts a digest whose deliveries were just made into the queue.
+pub(super) async fn queue_digest(tx: &mut Tx, digest: i64, due: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
+         values ($1, (select min(subscriber_id) from deliveries where mailing_id = $1),
+           (select max(subscriber_id) from deliveries where mailing_id = $1), 'digest', $2, 0)",
+        digest,
+        due.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Puts a mailing with open deliveries in no chunk into the queue. Nothing makes such a one: a guard, so that a fault here would cost
+/// time and no mail.
+pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Result<(), StorageError> {
+    super::senders::doubt(tx, (mailing, i64::MIN, i64::MAX), InDoubt::Resend, now).await?;
+    execute!(
+        tx,
+        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
+         select mailing_id, min(subscriber_id), max(subscriber_id), min(kind), $2, 0
+         from deliveries where mailing_id = $1 and finished_at is null group by mailing_id
+         on conflict (mailing_id, last_id) do nothing",
+        mailing,
+        now.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
+/// still out stays its own: `false`.
+pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timestamp) -> Result<bool, StorageError> {
+    let found: Option<(i64,)> = optional!(
+        tx,
+        "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+        key.mailing,
+        key.last,
+        sender
+    )?;
+    let Some((first,)) = found else { return Ok(true) };
+    // What comes back after its digest was cancelled has nowhere to go.
+    execute!(
+        tx,
+        "update deliveries set state = 'failed', finished_at = $4, reply = 'not sent: the digest was cancelled'
+         where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')
+           and exists (select 1 from digests where id = $1 and state = 'cancelled')",
+        key.mailing,
+        first,
+        key.last,
+        now.timestamp_millis()
+    )?;
+    let left: Left = one!(
+        tx,
+        "select count(case when state = 'sending' and sender_id = $4 then 1 end) as out, count(case when state = 'sending' then 1 end) as sending,
+           min(case when state <> 'sending' and attempts = 0 then due_at end) as fresh,
+           min(case when state <> 'sending' and attempts > 0 then due_at end) as soonest,
+           max(case when state <> 'sending' and attempts > 0 then due_at end) as latest
+         from deliveries where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null",
+        key.mailing,
+        first,
+        key.last,
+        sender
+    )?;
+    if left.out > 0 {
+        return Ok(false);
+    }
+    match left.due(now) {
+        Some(due) => execute!(
+            tx,
+            "update chunks set sender_id = null, due_at = $4 where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            key.mailing,
+            key.last,
+            sender,
+            due
+        )?,
+        None => execute!(
+            tx,
+            "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            key.mailing,
+            key.last,
+            sender
+        )?,
+    };
+    Ok(true)
+}
+
+/// What is open in a chunk.
+#[derive(sqlx::FromRow)]
+struct Left {
+    /// In the hands of whoever gives it back.
+    out: i64,
+    /// In anybody's.
+    sending: i64,
+    /// When the first that was never tried is due; and the first and the last of the others.
+    fresh: Option<i64>,
+    soonest: Option<i64>,
+    latest: Option<i64>,
+}
+
+impl Left {
+    /// When the chunk is to be looked at again, if ever.
+    fn due(&self, now: Timestamp) -> Option<i64> {
+        let retries = self.soonest.zip(self.latest).map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING));
+        let others = (self.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
+        [self.fresh, retries].into_iter().flatten().min().or(others)
+    }
+}
+
+/// Gives back all that `sender` has. `false`: some of it is still out.
+pub(super) async fn release_all(tx: &mut Tx, sender: i64, now: Timestamp) -> Result<bool, StorageError> {
+    let rows: Vec<(i64, i64)> = all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
+    let mut all_back = true;
+    for (mailing, last) in rows {
+        all_back &= release(tx, sender, ChunkKey { mailing, last }, now).await?;
+    }
+    Ok(all_back)
+}
