@@ -74,6 +74,11 @@ impl App {
         if let Some(ready) = self.letters.find(name) {
             return Ok(ready);
         }
+        // Apart, for its state would make that of every mail under way as large.
+        Box::pin(self.make_letter(name)).await
+    }
+
+    async fn make_letter(&self, name: Name) -> Result<Arc<Ready>, Failure> {
         let ready = match name {
             Name::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
             Name::Welcome => Ready { letter: self.by_hand(&email::welcome(&self.site)?), date: None },

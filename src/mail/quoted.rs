@@ -28,8 +28,9 @@ fn write_line(draft: &mut Draft, line: &str) {
             draft.push("=\r\n");
             column = 0;
         }
-        // Mailbox files (mbox) put a ">" before a line that begins so, which would break a signature.
-        is_literal &= !(column == 0 && c == 'F' && rest.starts_with("rom "));
+        // Mailbox files (mbox) put a ">" before a line that begins so, which would break a signature. And a leading dot is doubled
+        // on the line (RFC 5321 4.5.2), for which the whole mail would be copied.
+        is_literal &= column > 0 || !(c == '.' || c == 'F' && rest.starts_with("rom "));
         if is_literal {
             draft.push_char(c);
             column += needed;

@@ -128,13 +128,7 @@ impl Storage {
                     last,
                     sender
                 )?;
-                execute!(
-                    tx,
-                    "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2",
-                    digest,
-                    whole.key.last,
-                    last + 1
-                )?;
+                execute!(tx, "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2", digest, whole.key.last, last + 1)?;
                 Chunk { key: ChunkKey { mailing: digest, last }, ..whole }
             }
             None => {
@@ -316,13 +310,9 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
             sender,
             due
         )?,
-        None => execute!(
-            tx,
-            "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
-            key.mailing,
-            key.last,
-            sender
-        )?,
+        None => {
+            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?
+        }
     };
     Ok(true)
 }
@@ -351,7 +341,8 @@ impl Left {
 
 /// Gives back all that `sender` has. `false`: some of it is still out.
 pub(super) async fn release_all(tx: &mut Tx, sender: i64, now: Timestamp) -> Result<bool, StorageError> {
-    let rows: Vec<(i64, i64)> = all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
+    let rows: Vec<(i64, i64)> =
+        all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
     let mut all_back = true;
     for (mailing, last) in rows {
         all_back &= release(tx, sender, ChunkKey { mailing, last }, now).await?;

@@ -234,7 +234,13 @@ impl Storage {
             if open > 0 {
                 tracing::error!(mailing = id, open, "deliveries are open and in no chunk: they are queued again");
                 queue_again(&mut tx, id, now).await?;
-            } else if execute!(tx, "update digests set state = 'sent', finished_at = $2 where id = $1 and state = 'sending'", id, now.timestamp_millis())? > 0 {
+            } else if execute!(
+                tx,
+                "update digests set state = 'sent', finished_at = $2 where id = $1 and state = 'sending'",
+                id,
+                now.timestamp_millis()
+            )? > 0
+            {
                 finished.extend(Slot::from_id(id));
             }
             tx.commit().await?;

@@ -1,10 +1,8 @@
 //! Steps of deliveries: results and beginnings, in one commit for all connections.
 //!
-//! What happens a thousand times a second, a mail begun and a mail sent, is one trip to the database for all connections;
-//! the rest, a row at a time. The two databases differ in the open here, for each has another way to do it in one trip:
-//! SQLite a text of several statements, PostgreSQL one statement of several parts. What the parts say stands once.
+//! What happens a thousand times a second, a mail begun and a mail sent, is one statement for all connections, and its answer a
+//! number: so many rows were written. Who was not among them is asked only where that is too few. The rest goes a row at a time.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::Pools;
@@ -82,22 +80,46 @@ impl Storage {
             return Ok(None);
         }
         let trip = Trip { sender, sent: &sent, next, now: now.timestamp_millis() };
-        let rows = match &self.pools {
+        if trip.rows() == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let written = match &self.pools {
             Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
             Pools::Postgres(pool) => trip.on_postgres(&mut *pool.acquire().await?, true).await?,
             Pools::Pooled(pooled) => {
                 let mut tx = pooled.begin().await?;
-                let rows = trip.on_postgres(&mut tx, false).await?;
+                let written = trip.on_postgres(&mut tx, false).await?;
                 tx.commit().await?;
-                rows
+                written
             }
         };
-        // The first row says that the sender is still entered.
-        if !rows.contains(&(sender, sender)) {
+        if written == trip.rows() as u64 {
+            return Ok(Some(vec![true; next.len()]));
+        }
+        self.begun(sender, next, now).await
+    }
+
+    /// Which of `next` a step of that moment has begun; `None` if the sender is not entered (any more).
+    async fn begun(&self, sender: i64, next: &[Next<'_>], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(None);
         }
-        let begun: HashSet<DeliveryKey> = rows.into_iter().map(|(mailing, subscriber)| DeliveryKey { mailing, subscriber }).collect();
-        Ok(Some(next.iter().map(|next| begun.contains(&next.key)).collect()))
+        let mut begun = Vec::with_capacity(next.len());
+        for next in next {
+            let row: Option<(i64,)> = optional!(
+                tx,
+                "select mailing_id from deliveries
+                 where mailing_id = $1 and subscriber_id = $2 and state = 'sending' and sender_id = $3 and started_at = $4",
+                next.key.mailing,
+                next.key.subscriber,
+                sender,
+                now.timestamp_millis()
+            )?;
+            begun.push(row.is_some());
+        }
+        tx.commit().await?;
+        Ok(Some(begun))
     }
 
     /// Results other than `sent`. `false` if the sender was given up for dead.
@@ -122,74 +144,55 @@ struct Trip<'a> {
     now: i64,
 }
 
-/// Binds a trip's values in the order in which its text numbers them, and reads its rows.
+/// Binds a trip's values in the order in which its text numbers them; answers how many rows it wrote.
 macro_rules! run {
     ($trip:expr, $text:expr, $connection:expr, $keeps:expr) => {{
-        let trip = $trip;
-        let mut query = sqlx::query_as(sqlx::AssertSqlSafe($text)).persistent($keeps).bind(trip.sender).bind(trip.now);
-        for at in 0..padded(trip.sent.len()) {
-            let (key, reply) = trip.sent.get(at).map_or((NOBODY, ""), |done| (done.key, done.reply.as_str()));
-            query = query.bind(key.mailing).bind(key.subscriber).bind(reply);
+        let (trip, text) = ($trip, $text);
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).persistent($keeps).bind(trip.sender).bind(trip.now);
+        for done in trip.sent {
+            query = query.bind(done.key.mailing).bind(done.key.subscriber).bind(0).bind(done.reply.as_str());
         }
-        for at in 0..padded(trip.next.len()) {
-            let (key, relay) = trip.next.get(at).map_or((NOBODY, ""), |next| (next.key, next.relay));
-            query = query.bind(key.mailing).bind(key.subscriber).bind(relay);
+        for next in trip.next {
+            query = query.bind(next.key.mailing).bind(next.key.subscriber).bind(1).bind(next.relay);
         }
-        query.fetch_all($connection).await
+        for _ in trip.rows()..padded(trip.rows()) {
+            query = query.bind(NOBODY.mailing).bind(NOBODY.subscriber).bind(0).bind("");
+        }
+        query.execute($connection).await.map(|done| done.rows_affected())
     }};
 }
 
 impl Trip<'_> {
-    /// A transaction in one text.
-    async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<Vec<(i64, i64)>> {
-        let (done, next) = (self.done_rows(), self.next_rows());
-        let mut text = String::from("begin immediate; select id, id from senders where id = $1");
-        if !self.sent.is_empty() {
-            let _ = write!(text, "; with {done} {FINISH} from done where {FINISH_WHERE} and exists (select 1 from senders where id = $1)");
-        }
-        if !self.next.is_empty() {
-            let _ = write!(
-                text,
-                "; with {next} {BEGIN} from next where {BEGIN_WHERE} and exists (select 1 from senders where id = $1)
-                 returning mailing_id, subscriber_id"
-            );
-        }
-        text += "; commit";
-        let mut turn = writer.whole_text().await?;
-        let rows = run!(self, text, turn.connection(), true)?;
-        turn.went_through();
-        Ok(rows)
+    fn rows(&self) -> usize {
+        self.sent.len() + self.next.len()
     }
 
-    /// One statement. Its parts see the same moment and touch different rows; the lock on the sender's row makes whoever gives
-    /// this sender up for dead wait: first one, then the other, and the sweep of the second sees all.
-    async fn on_postgres(&self, connection: &mut sqlx::PgConnection, keeps: bool) -> sqlx::Result<Vec<(i64, i64)>> {
-        let (done, next) = (self.done_rows(), self.next_rows());
-        let mut text = String::from("with fence as (select id from senders where id = $1 for share)");
-        if !self.sent.is_empty() {
-            let _ = write!(text, ", {done}, finished as ({FINISH} from done, fence where {FINISH_WHERE})");
-        }
-        if !self.next.is_empty() {
-            let _ = write!(
-                text,
-                ", {next}, begun as ({BEGIN} from next, fence where {BEGIN_WHERE} returning mailing_id, subscriber_id)
-                 select id, id from fence union all select mailing_id, subscriber_id from begun"
-            );
-        } else {
-            text += " select id, id from fence";
-        }
-        // Every moment is bound, though a text without results has no use for it.
-        text += " where $2 > 0";
+    /// One statement, and so a transaction of its own, which takes SQLite's lock as `begin immediate` does.
+    async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<u64> {
+        let text = format!("{}{STEP} from step where {STEP_WHERE} and exists (select 1 from senders where id = $1)", self.values());
+        let mut turn = writer.statement().await?;
+        run!(self, text, turn.connection(), true)
+    }
+
+    /// The same. The lock on the sender's row makes whoever gives this sender up for dead wait: first one, then the other, and the
+    /// sweep of the second sees all.
+    async fn on_postgres(&self, connection: &mut sqlx::PgConnection, keeps: bool) -> sqlx::Result<u64> {
+        let values = self.values();
+        let text =
+            format!("{values}, fence as (select id from senders where id = $1 for share) {STEP} from step, fence where {STEP_WHERE}");
         run!(self, text, connection, keeps)
     }
 
-    fn done_rows(&self) -> String {
-        format!("done (mailing, subscriber, reply) as (values {})", numbered(FIRST, padded(self.sent.len())))
-    }
-
-    fn next_rows(&self) -> String {
-        let first = FIRST + 3 * padded(self.sent.len());
-        format!("next (mailing, subscriber, relay) as (values {})", numbered(first, padded(self.next.len())))
+    fn values(&self) -> String {
+        let mut text = String::from("with step (mailing, subscriber, begins, words) as (values ");
+        for row in 0..padded(self.rows()) {
+            let first = FIRST + 4 * row;
+            let comma = if row == 0 { "" } else { ", " };
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{comma}(${first}, ${}, ${}, ${})", first + 1, first + 2, first + 3);
+        }
+        text.push(')');
+        text
     }
 }
 
@@ -199,32 +202,34 @@ const FIRST: usize = 3;
 /// A row that meets no delivery.
 const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
 
-/// The `where` is the fence: a sender that was given up for dead changes nothing.
-const FINISH: &str = "update deliveries set state = 'sent', reply = done.reply, sender_id = null, finished_at = $2";
-const FINISH_WHERE: &str = "mailing_id = done.mailing and subscriber_id = done.subscriber and state = 'sending' and sender_id = $1";
+/// A mail begun, where `begins` is 1; or one sent. A step that is repeated counts an attempt once.
+const STEP: &str = " update deliveries set
+   state = case when step.begins = 1 then 'sending' else 'sent' end,
+   sender_id = case when step.begins = 1 then $1 end,
+   attempts = attempts + case when step.begins = 1 and state <> 'sending' then 1 else 0 end,
+   started_at = case when step.begins = 1 then $2 else started_at end,
+   first_at = case when step.begins = 1 then coalesce(first_at, $2) else first_at end,
+   finished_at = case when step.begins = 1 then null else $2 end,
+   relay = case when step.begins = 1 then step.words else relay end,
+   reply = case when step.begins = 1 then reply else step.words end";
 
-const BEGIN: &str = "update deliveries set state = 'sending', sender_id = $1, attempts = attempts + 1, started_at = $2, first_at = coalesce(first_at, $2),
-   relay = next.relay";
-/// A join rather than a list: SQLite then looks each row up by its key, not through all that this sender holds.
-const BEGIN_WHERE: &str = "mailing_id = next.mailing and subscriber_id = next.subscriber and finished_at is null
-   and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = $1 and started_at = $2))
-   and ((kind = 'confirmation'
-         and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
-                and ((deliveries.notice is null and s.requested_at is not null) or (deliveries.notice is not null and s.state = 'active')))
-              or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
-      or (kind = 'digest'
-         and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
-         and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))";
+/// The fence: a sender that was given up for dead changes nothing, and what is not waiting is not begun. A join rather than a list:
+/// SQLite then looks each row up by its key.
+const STEP_WHERE: &str = "mailing_id = step.mailing and subscriber_id = step.subscriber
+   and ((step.begins = 0 and state = 'sending' and sender_id = $1)
+     or (step.begins = 1 and finished_at is null
+       and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = $1 and started_at = $2))
+       and ((kind = 'confirmation'
+             and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
+                    and ((deliveries.notice is null and s.requested_at is not null) or (deliveries.notice is not null and s.state = 'active')))
+                  or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
+          or (kind = 'digest'
+             and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
+             and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))";
 
 /// So many rows for so many values: a power of two, so that a few prepared statements serve every number of connections.
 fn padded(count: usize) -> usize {
-    if count == 0 { 0 } else { count.next_power_of_two() }
-}
-
-/// `($3, $4, $5), ($6, $7, $8)`
-fn numbered(first: usize, rows: usize) -> String {
-    let row = |at: usize| format!("(${}, ${}, ${})", first + 3 * at, first + 3 * at + 1, first + 3 * at + 2);
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    count.next_power_of_two()
 }
 
 /// Writes down any other result, behind the same fence.

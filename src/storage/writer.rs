@@ -49,12 +49,9 @@ impl Writer {
         Ok(tx)
     }
 
-    /// A turn for a text that brings its own `begin immediate` and `commit`: one trip to the driver's thread instead of one a
-    /// statement. The text must end in `commit`; when it fails, nothing of it has happened.
-    pub(super) async fn whole_text(&self) -> sqlx::Result<WholeText> {
-        let mut turn = self.turn().await?;
-        turn.is_unsure = true;
-        Ok(WholeText(turn))
+    /// A turn for one statement, which is a transaction of its own: one trip to the driver's thread instead of three.
+    pub(super) async fn statement(&self) -> sqlx::Result<Statement> {
+        self.turn().await.map(Statement)
     }
 
     /// sqlx locks a migration on PostgreSQL only. Of two processes that begin at once on one SQLite file the second fails as
@@ -133,16 +130,11 @@ impl Drop for SqliteTx {
     }
 }
 
-/// A turn for one text that is a transaction of its own.
-pub(super) struct WholeText(OwnedMutexGuard<Held>);
+/// A turn for one statement outside any transaction.
+pub(super) struct Statement(OwnedMutexGuard<Held>);
 
-impl WholeText {
+impl Statement {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.0.connection
-    }
-
-    /// The text went through. Without this, the next turn begins by rolling back.
-    pub(super) fn went_through(mut self) {
-        self.0.is_unsure = false;
     }
 }

@@ -44,17 +44,7 @@ struct UnderWay {
 impl Claims {
     pub fn new(app: Arc<App>, sender: i64, only: Option<i64>) -> Self {
         let chunk = (CHUNK * app.settings.mail.connections).min(LARGEST_CHUNK);
-        Self {
-            app,
-            sender,
-            only,
-            chunk,
-            open: HashMap::new(),
-            ended: Vec::new(),
-            under_way: None,
-            asked_at: Instant::now(),
-            is_dry: false,
-        }
+        Self { app, sender, only, chunk, open: HashMap::new(), ended: Vec::new(), under_way: None, asked_at: Instant::now(), is_dry: false }
     }
 
     /// Claims more, with so many mails at hand that wait for nothing: when half a chunk is gone; and now and then, for confirmation

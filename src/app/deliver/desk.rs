@@ -1,7 +1,6 @@
 //! The desk: hands out what is due, and commits all results in groups.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -10,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Progress;
 use super::claims::Claims;
+use super::commits::Commits;
+use super::commits::Group;
 use super::groups::Groups;
 use super::lease::Lease;
 use super::queue::Queue;
@@ -18,15 +19,12 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::breaker::Standing;
 use crate::app::delta;
-use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::slot::Slot;
 use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
-use crate::storage::steps::Next;
-use crate::storage::steps::Step;
 
 /// Taken at once from a relay's allowance for the day.
 const DAY_SHARE: u64 = 50;
@@ -66,12 +64,12 @@ pub struct Desk {
     sender: i64,
     stop: CancellationToken,
     lost: CancellationToken,
-    progress: Arc<Progress>,
     queue: Queue,
     shares: Shares,
     /// Workers that have nothing out and wait for a mail that their relay and its domain may have.
     asking: Vec<Turn>,
     claims: Claims,
+    commits: Commits,
     opened: Instant,
     crew: usize,
     /// While a relay is probed, a single mail goes out over it.
@@ -91,7 +89,7 @@ impl Desk {
             sender: lease.sender,
             stop,
             lost: lease.lost.clone(),
-            progress,
+            commits: Commits::new(app.clone(), lease.sender, lease.lost.clone(), progress),
             queue: Queue::new(app.settings.mail.domain_limits()),
             shares: Shares::new(app.relays.iter().map(|relay| (relay.weight, relay.is_limited_by_day()))),
             asking: Vec::new(),
@@ -117,9 +115,14 @@ impl Desk {
         self.crew = crew;
         let mut turns = Vec::new();
         loop {
-            let busy = crew.saturating_sub(self.asking.len());
+            // The other half keeps the lines busy meanwhile.
+            let enough = crew.saturating_sub(self.asking.len()) / 2;
             let goes_on = tokio::select! {
-                goes_on = groups.next(&mut turns, busy) => goes_on,
+                goes_on = groups.next(&mut turns, enough), if self.commits.is_free() => goes_on,
+                written = self.commits.written() => {
+                    written.into_iter().for_each(|group| self.answer(group));
+                    true
+                }
                 claimed = self.claims.arrived() => {
                     self.arrive(claimed).await;
                     true
@@ -129,8 +132,13 @@ impl Desk {
             if !goes_on {
                 break;
             }
-            self.serve(&mut turns).await;
+            if self.commits.is_free() && !turns.is_empty() {
+                self.serve(std::mem::take(&mut turns)).await;
+            }
+            self.look_ahead();
+            self.answer_those_who_ask();
         }
+        self.commits.end().await;
         self.claims.end().await;
         for (at, relay) in self.app.relays.iter().enumerate() {
             let left = self.shares.budget(at).and_then(|budget| budget.take()).unwrap_or(0);
@@ -138,20 +146,18 @@ impl Desk {
         }
     }
 
-    /// Commits what the workers bring together with what they begin, then answers all.
-    async fn serve(&mut self, turns: &mut Vec<Turn>) {
-        let halted = self.must_stop();
-        self.look_ahead();
-        self.fill_budgets(turns).await;
-        let (done, chunks): (Vec<Done>, Vec<ChunkKey>) = turns.iter_mut().filter_map(|turn| turn.done.take()).unzip();
-        done.iter().for_each(|done| self.queue.is_back(done.key));
-        let relays = self.app.relays.clone();
-        let begin = |turn: &Turn| turn.begin.filter(|_| !halted).map(|(key, _)| Next { key, relay: &relays[turn.relay].name });
-        let next: Vec<Next<'_>> = turns.iter().filter_map(begin).collect();
-        let mut may_go = if done.is_empty() && next.is_empty() { Vec::new() } else { self.commit(&done, &next).await }.into_iter();
-        chunks.into_iter().for_each(|chunk| self.claims.has_ended(chunk));
-        for turn in turns.drain(..) {
-            let may_go = turn.begin.is_some() && !halted && may_go.next().unwrap_or(false);
+    /// Begins to commit what the workers bring together with what they begin.
+    async fn serve(&mut self, turns: Vec<Turn>) {
+        self.fill_budgets(&turns).await;
+        let group = Group::of(turns, !self.must_stop());
+        group.done().iter().for_each(|done| self.queue.is_back(done.key));
+        self.commits.start(group);
+    }
+
+    /// Tells all in a group that is written what they may do.
+    fn answer(&mut self, group: Group) {
+        group.chunks.into_iter().for_each(|chunk| self.claims.has_ended(chunk));
+        for (turn, may_go) in group.turns.into_iter().zip(group.may_go) {
             if let (Some((key, chunk)), false) = (turn.begin, may_go) {
                 self.queue.is_back(key);
                 self.claims.has_ended(chunk);
@@ -166,7 +172,6 @@ impl Desk {
                 }
             }
         }
-        self.answer_those_who_ask();
     }
 
     /// Who asks is given a mail, or told that there is none; or waits, while there is one whose turn has not come.
@@ -254,43 +259,5 @@ impl Desk {
         self.shares.took(relay);
         self.probing[relay] = self.probing[relay].map(|allowed| allowed - 1);
         Some(job)
-    }
-
-    /// Commits, and waits as long as it takes: a result that is not written would become a second copy. Only a lost lease
-    /// ends the waiting, for then others have marked these messages as in doubt already.
-    async fn commit(&self, done: &[Done], next: &[Next<'_>]) -> Vec<bool> {
-        let mut pause = Duration::from_millis(50);
-        let now = self.app.now();
-        loop {
-            match self.app.storage.step(self.sender, done, next, now).await {
-                Ok(Some(may_go)) => {
-                    done.iter().for_each(|done| self.count(done, now));
-                    return may_go;
-                }
-                Ok(None) => {
-                    self.lost.cancel();
-                    return vec![false; next.len()];
-                }
-                Err(error) => tracing::warn!(%error, results = done.len(), "the ledger cannot be written; trying again"),
-            }
-            tokio::select! {
-                () = self.lost.cancelled() => return vec![false; next.len()],
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
-    }
-
-    fn count(&self, done: &Done, now: Timestamp) {
-        self.app.minutes.count(done.key.mailing, &done.step, now);
-        let (counter, name) = match done.step {
-            Step::Sent => (&self.progress.sent, "sent"),
-            Step::Again(_) => (&self.progress.later, "later"),
-            Step::Failed => (&self.progress.failed, "failed"),
-            Step::Bounced { .. } => (&self.progress.failed, "bounced"),
-            Step::Doubted(_) => (&self.progress.doubted, "uncertain"),
-        };
-        counter.fetch_add(1, Relaxed);
-        metrics::counter!("verdicts_deliveries_total", "outcome" => name).increment(1);
     }
 }

@@ -27,15 +27,15 @@ impl<T> Groups<T> {
         Self { results, is_busy: false }
     }
 
-    /// Adds the next group to `group`, out of a crew of so many. `false`: nobody is left who could bring anything. What was added stays
-    /// when it is dropped half-way.
-    pub async fn next(&mut self, group: &mut Vec<T>, crew: usize) -> bool {
-        if self.results.recv_many(group, MOST).await == 0 {
+    /// Adds the next group to `group`, of which so many are `enough`. `false`: nobody is left who could bring anything. What was added
+    /// stays when it is dropped half-way.
+    pub async fn next(&mut self, group: &mut Vec<T>, enough: usize) -> bool {
+        if group.is_empty() && self.results.recv_many(group, MOST).await == 0 {
             return false;
         }
         if self.is_busy {
             // Over or full, it is a group.
-            let _ = timeout(MOMENT, self.fill(group, crew / 2)).await;
+            let _ = timeout(MOMENT, self.fill(group, enough)).await;
         }
         self.is_busy = group.len() > 1;
         true
@@ -59,7 +59,7 @@ mod tests {
         for result in 0..3 {
             sender.send(result).await.expect("sent");
             let mut group = Vec::new();
-            assert!(groups.next(&mut group, 10).await);
+            assert!(groups.next(&mut group, 5).await);
             assert_eq!((group, began.elapsed()), (vec![result], Duration::ZERO));
         }
     }
@@ -72,7 +72,7 @@ mod tests {
             sender.send(result).await.expect("sent");
         }
         let mut group = Vec::new();
-        assert!(groups.next(&mut group, 10).await);
+        assert!(groups.next(&mut group, 5).await);
         assert_eq!(group.len(), 3, "nobody was waited for before it was known to be busy");
         group.clear();
         let late = tokio::spawn(async move {
@@ -82,7 +82,7 @@ mod tests {
             }
             sender
         });
-        assert!(groups.next(&mut group, 10).await);
+        assert!(groups.next(&mut group, 5).await);
         assert!(group.len() >= 5, "{group:?}");
         late.await.expect("ended");
     }
@@ -95,10 +95,10 @@ mod tests {
         for expected in [2, 4] {
             sender.send(0).await.expect("sent");
             sender.send(0).await.expect("sent");
-            assert!(groups.next(&mut group, 10).await);
+            assert!(groups.next(&mut group, 5).await);
             assert_eq!(group.len(), expected);
         }
         drop(sender);
-        assert!(!groups.next(&mut group, 10).await);
+        assert!(!groups.next(&mut group, 5).await);
     }
 }

@@ -5,6 +5,7 @@
 //! there: a worker gets its next message only after its last result is committed.
 
 mod claims;
+mod commits;
 mod desk;
 mod groups;
 mod hearing;
@@ -15,6 +16,7 @@ mod process;
 mod queue;
 mod shares;
 mod signing;
+mod thread;
 mod worker;
 
 pub use minutes::Minutes;
@@ -32,6 +34,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::App;
 use super::Failure;
 use crate::domain::slot::Slot;
+use crate::mail::Fence;
 
 /// How often those who died are looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -157,16 +160,25 @@ impl App {
 
     /// Sends what is due over as many connections as the relays bear, until nothing is left or it must stop.
     async fn round(self: &Arc<Self>, only: Option<Slot>, stop: &CancellationToken, progress: &Arc<Progress>) -> Result<(), Failure> {
+        let thread = thread::Thread::start()?;
         let lease = lease::Lease::enter(self).await?;
         let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
-        let crews: Vec<usize> = self.relays.iter().map(|relay| relay.crew(self.now()).min(desk.waiting())).collect();
         let minutes = minutes::Writing::start(self.clone());
+        let sent = thread.run(self.clone().send_all(desk, lease.fence.clone(), stop.clone())).await;
+        minutes.end().await;
+        lease.leave(self).await;
+        sent
+    }
+
+    /// Starts a crew for each relay, and lets it work until the desk has nothing left for it.
+    async fn send_all(self: Arc<Self>, desk: desk::Desk, fence: Fence, stop: CancellationToken) {
+        let crews: Vec<usize> = self.relays.iter().map(|relay| relay.crew(self.now()).min(desk.waiting())).collect();
         let (turns, results) = mpsc::channel(crews.iter().sum::<usize>().max(1));
         let desk = tokio::spawn(desk.run(groups::Groups::of(results), crews.iter().sum()));
         let mut crew = JoinSet::new();
         for (at, relay) in self.relays.iter().enumerate() {
             for place in 0..crews[at] {
-                let (relay, desk, fence) = (relay.clone(), turns.clone(), lease.fence.clone());
+                let (relay, desk, fence) = (relay.clone(), turns.clone(), fence.clone());
                 let worker = worker::Worker { app: self.clone(), relay, place: (at, place), desk, fence };
                 crew.spawn(async move { (at, worker.work().await) });
             }
@@ -182,7 +194,7 @@ impl App {
         };
         tokio::select! {
             () = all_ended => {}
-            () = drain(stop) => tracing::warn!("stopping: messages that did not end in {} s are in doubt now", DRAIN.as_secs()),
+            () = drain(&stop) => tracing::warn!("stopping: messages that did not end in {} s are in doubt now", DRAIN.as_secs()),
         }
         for (at, troubles) in unconnected.iter().enumerate() {
             if let Some(trouble) = troubles.first().filter(|_| troubles.len() == crews[at]) {
@@ -193,9 +205,6 @@ impl App {
         if desk.await.is_err() {
             tracing::error!("the desk ended badly; its messages are in doubt now");
         }
-        minutes.end().await;
-        lease.leave(self).await;
-        Ok(())
     }
 }
 

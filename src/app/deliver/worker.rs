@@ -102,7 +102,10 @@ impl Worker {
     /// Tells the desk what became of a mail, and of the one that is about to begin. `None`: the desk is closed.
     async fn turn(&self, done: Option<(Done, ChunkKey)>, begin: Option<&Outgoing>, wants: bool) -> Option<Answer> {
         let (answer, answered) = oneshot::channel();
-        self.desk.send(Turn { done, relay: self.place.0, begin: begin.map(|mail| (mail.job.key, mail.job.chunk)), wants, answer }).await.ok()?;
+        self.desk
+            .send(Turn { done, relay: self.place.0, begin: begin.map(|mail| (mail.job.key, mail.job.chunk)), wants, answer })
+            .await
+            .ok()?;
         answered.await.ok()
     }
 
