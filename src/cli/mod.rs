@@ -73,9 +73,15 @@ enum Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::log_to_stderr(if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
+    let serves = matches!(arguments.command, Command::Serve(_));
+    telemetry::log_to_stderr(if serves { "info" } else { "warn" });
     let output = Output { json: arguments.json };
-    let runtime = match tokio::runtime::Runtime::new() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !serves {
+        // A command does one thing; a second thread would be woken for nothing.
+        runtime.worker_threads(1);
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(format_args!("The program cannot start: {error}."));

@@ -104,7 +104,7 @@ Content-Transfer-Encoding: quoted-printable
 Gr=C3=BC=C3=9Fe=20
 =46rom here: https://example.org/unsubscribe/=
 AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_x?
-.
+=2E
 x_-9876543210zYxWvUtSrQpOnMlKjIhGfEdCbA
 
 --=_verdicts

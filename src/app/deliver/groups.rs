@@ -98,6 +98,7 @@ mod tests {
             assert!(groups.next(&mut group, 5).await);
             assert_eq!(group.len(), expected);
         }
+        group.clear();
         drop(sender);
         assert!(!groups.next(&mut group, 5).await);
     }

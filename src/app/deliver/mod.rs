@@ -160,11 +160,17 @@ impl App {
 
     /// Sends what is due over as many connections as the relays bear, until nothing is left or it must stop.
     async fn round(self: &Arc<Self>, only: Option<Slot>, stop: &CancellationToken, progress: &Arc<Progress>) -> Result<(), Failure> {
-        let thread = thread::Thread::start()?;
         let lease = lease::Lease::enter(self).await?;
         let desk = desk::Desk::open(self.clone(), &lease, only, stop.clone(), progress.clone()).await?;
         let minutes = minutes::Writing::start(self.clone());
-        let sent = thread.run(self.clone().send_all(desk, lease.fence.clone(), stop.clone())).await;
+        let work = self.clone().send_all(desk, lease.fence.clone(), stop.clone());
+        let sent = if self.storage.is_postgres() {
+            // Its connections belong to the runtime that opened them, and outlive a round.
+            work.await;
+            Ok(())
+        } else {
+            thread::on_its_own(work).await
+        };
         minutes.end().await;
         lease.leave(self).await;
         sent
