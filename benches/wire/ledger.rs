@@ -71,7 +71,7 @@ async fn work(place: &Place) -> (f64, f64) {
     let began = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     while jobs.len() < ENOUGH {
-        let chunk = storage.claim(sender, &[], None, CHUNK, now).await.expect("claimed");
+        let chunk = storage.claim(sender, &[], None, CHUNK, now).await.expect("claimed").jobs;
         if chunk.is_empty() {
             break;
         }

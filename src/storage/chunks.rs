@@ -26,8 +26,9 @@ type Row = (i64, i64, i64, i64);
 
 /// Confirmations claimed at once, at the most.
 const URGENT: i64 = 100;
-/// As many chunks are looked into for one claim; those with nothing due in them cost little.
-const MOST_CHUNKS: usize = 8;
+/// As many chunks are looked into for one claim: where readers of many zones or many who get no mail stand side by side, little in
+/// each is due.
+const MOST_CHUNKS: usize = 16;
 /// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
 const LONGEST_GATHERING: i64 = 2_000;
 /// What other senders have under way in a chunk is waited for so long, in milliseconds.
@@ -58,6 +59,15 @@ macro_rules! claim_urgent {
     };
 }
 
+/// What a claim found.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// What is due.
+    pub jobs: Vec<Job>,
+    /// Whether it stopped before it had seen all that is due.
+    pub may_be_more: bool,
+}
+
 impl Storage {
     /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
     /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
@@ -69,11 +79,10 @@ impl Storage {
         only: Option<i64>,
         room: usize,
         now: Timestamp,
-    ) -> Result<Vec<Job>, StorageError> {
-        let mut jobs = Vec::new();
+    ) -> Result<Claimed, StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
-            return Ok(jobs);
+            return Ok(Claimed::default());
         }
         for key in ended {
             release(&mut tx, sender, *key, now).await?;
@@ -85,20 +94,22 @@ impl Storage {
         }
         let digests: Vec<(i64,)> = all!(tx, "select id from digests where state = 'sending' order by id")?;
         tx.commit().await?;
+        let mut jobs = Vec::new();
         for row in urgent {
             jobs.extend(self.open_chunk(sender, chunk_of(row), now).await?);
         }
+        let mut looks = 0..MOST_CHUNKS;
         for (id,) in digests.into_iter().filter(|(id,)| only.is_none_or(|only| only == *id)) {
-            for _ in 0..MOST_CHUNKS {
+            loop {
                 let room = room - jobs.len().min(room);
-                if room == 0 {
-                    return Ok(jobs);
+                if room == 0 || looks.next().is_none() {
+                    return Ok(Claimed { jobs, may_be_more: true });
                 }
                 let Some(chunk) = self.claim_chunk(sender, id, room, now).await? else { break };
                 jobs.extend(self.open_chunk(sender, chunk, now).await?);
             }
         }
-        Ok(jobs)
+        Ok(Claimed { jobs, may_be_more: false })
     }
 
     /// Takes the next chunk of a digest that is due, cut to `room` deliveries.

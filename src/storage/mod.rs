@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with `chunks` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with [`chunks`] and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
 
 use opening::Pooled;
 use sqlx::Connection;
@@ -66,7 +66,7 @@ pub mod audit;
 pub mod bookmarks;
 pub mod catalogue;
 mod changes;
-mod chunks;
+pub mod chunks;
 pub mod digests;
 mod error;
 mod ids;

@@ -284,7 +284,7 @@ on_both! {
         house.wait(TimeDelta::minutes(7));
         let now = house.app.now();
         let sender = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
-        let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed")[0].key;
+        let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed").jobs[0].key;
         assert_eq!(storage.step(sender, &[], &[Next { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(slot).await.expect("cancelled");
         let again = verdicts::storage::steps::Step::Again(now);
@@ -303,7 +303,7 @@ on_both! {
         let storage = &house.app.storage;
         let now = house.app.now();
         let slow = storage.enter_sender("elsewhere", now + TimeDelta::seconds(60), now).await.expect("entered");
-        let jobs = storage.claim(slow, &[], None, 10, now).await.expect("claimed");
+        let jobs = storage.claim(slow, &[], None, 10, now).await.expect("claimed").jobs;
         let next: Vec<_> = jobs.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
         assert_eq!(storage.step(slow, &[], &next[..1], now).await.expect("begun"), Some(vec![true]));
         let later = now + TimeDelta::seconds(61);

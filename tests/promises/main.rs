@@ -2,6 +2,7 @@
 
 mod by_mail;
 mod catalogue;
+mod chunks;
 mod commands;
 mod crash;
 mod delivery;

@@ -2,18 +2,8 @@
 
 use crate::support::House;
 use crate::support::Place;
+use crate::support::behind_its_back;
 use crate::support::on_both;
-
-/// Does something to the database behind the program's back.
-async fn behind_its_back(place: &Place, sql: &'static str) {
-    if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        sqlx::raw_sql(sql).execute(&pool).await.expect("done");
-    } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-        sqlx::raw_sql(sql).execute(&pool).await.expect("done");
-    }
-}
 
 /// Sends this week's digest, of what is new, and looks at its promises.
 async fn send_and_audit(house: &House) -> u64 {

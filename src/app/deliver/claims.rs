@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::domain::delivery::ChunkKey;
 use crate::storage::StorageError;
+use crate::storage::chunks::Claimed;
 use crate::storage::ledger::Job;
 
 /// So long at most until a fresh confirmation mail overtakes what was claimed before it.
@@ -31,12 +32,12 @@ pub struct Claims {
     ended: Vec<ChunkKey>,
     under_way: Option<UnderWay>,
     asked_at: Instant,
-    /// Whether the last claim found nothing where there was room.
+    /// Whether the last claim had seen all that is due, and found nothing.
     is_dry: bool,
 }
 
 struct UnderWay {
-    claim: JoinHandle<Result<Vec<Job>, StorageError>>,
+    claim: JoinHandle<Result<Claimed, StorageError>>,
     returned: Vec<ChunkKey>,
     has_room: bool,
 }
@@ -75,10 +76,10 @@ impl Claims {
         let claimed = (&mut under_way.claim).await;
         let Some(UnderWay { returned, has_room, .. }) = self.under_way.take() else { return Ok(Vec::new()) };
         // One that panicked found nothing; what it may have claimed goes back with the lease.
-        let claimed = claimed.unwrap_or_else(|_| Ok(Vec::new()));
+        let claimed = claimed.unwrap_or_else(|_| Ok(Claimed::default()));
         match &claimed {
-            Ok(jobs) => {
-                self.is_dry = jobs.is_empty() && (has_room || self.is_dry);
+            Ok(Claimed { jobs, may_be_more }) => {
+                self.is_dry = jobs.is_empty() && !may_be_more && (has_room || self.is_dry);
                 jobs.iter().for_each(|job| *self.open.entry(job.chunk).or_default() += 1);
             }
             Err(_) => {
@@ -87,7 +88,7 @@ impl Claims {
                 self.is_dry = true;
             }
         }
-        claimed
+        claimed.map(|claimed| claimed.jobs)
     }
 
     /// A mail of that chunk came to an end here: it is written down what became of it, or it will not be begun.

@@ -99,9 +99,11 @@ impl Desk {
             probing: app.relays.iter().map(|relay| (relay.breaker.standing() == Standing::Probing).then_some(1)).collect(),
             app,
         };
-        desk.claims.look_ahead(0);
-        let jobs = desk.claims.arrived().await?;
-        desk.take_in(jobs).await?;
+        while desk.queue.len() == 0 && desk.claims.may_bring() {
+            desk.claims.look_ahead(0);
+            let jobs = desk.claims.arrived().await?;
+            desk.take_in(jobs).await?;
+        }
         Ok(desk)
     }
 

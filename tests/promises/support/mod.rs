@@ -46,6 +46,17 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Does something to the database behind the program's back.
+pub async fn behind_its_back(place: &Place, sql: &'static str) {
+    if place.is_postgres() {
+        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        sqlx::raw_sql(sql).execute(&pool).await.expect("done");
+    } else {
+        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        sqlx::raw_sql(sql).execute(&pool).await.expect("done");
+    }
+}
+
 /// Waits until `holds` says so, at most ten seconds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..500 {

@@ -1,0 +1,103 @@
+//! The queue beside the ledger: whatever happens to it, everybody has their mail once.
+
+use chrono::TimeDelta;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::behind_its_back;
+use crate::support::on_both;
+use crate::support::until;
+
+async fn house_of(readers: usize, place: Place, sink: &SmtpSink) -> House {
+    let url = sink.url();
+    let house = House::open_with(place, |settings| settings.mail.transport = url).await;
+    house.stock_small().await;
+    house.enlist("r", readers).await;
+    house
+}
+
+async fn faults(house: &House) -> Vec<String> {
+    house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest").faults
+}
+
+/// How many mails the sink has for each of so many readers.
+fn copies(sink: &SmtpSink, readers: usize) -> Vec<usize> {
+    (0..readers).map(|n| sink.received_by(&format!("r{n}@example.org")).len()).collect()
+}
+
+/// What a database of the version before looks like: no queue, and the indexes that stood for one.
+const BEFORE: &str = "
+    drop table chunks;
+    create index deliveries_open on deliveries (mailing_id, due_at) where finished_at is null;
+    create index deliveries_confirmations on deliveries (due_at) where kind = 'confirmation' and finished_at is null;
+    create index deliveries_held on deliveries (sender_id) where sender_id is not null;
+    delete from _sqlx_migrations where version = 13;";
+
+on_both! {
+    async fn an_update_in_the_middle_of_a_digest_loses_nobody(place) {
+        let later = (0..20).step_by(2).fold(Script::accept_all(), |script, n| script.reply_to(&format!("r{n}"), "451 4.3.0 try later"));
+        let mut sink = SmtpSink::start(later).await;
+        let port = sink.port();
+        let house = house_of(20, place, &sink).await;
+        house.send_digest().await;
+        let first = copies(&sink, 20);
+        assert_eq!(first.iter().sum::<usize>(), 10);
+        house.sign_up("ada@example.org").await;
+        sink.stop().await;
+        behind_its_back(&house.place, BEFORE).await;
+        house.app.storage.migrate(house.app.now()).await.expect("brought up to date");
+        assert_eq!((house.waiting_confirmations().await, faults(&house).await), (1, Vec::new()));
+        let sink = SmtpSink::start_on(port, Script::accept_all()).await;
+        house.wait(TimeDelta::minutes(10));
+        house.deliver_while("the confirmation", async || !sink.received_by("ada@example.org").is_empty()).await;
+        house.send_digest().await;
+        let second = copies(&sink, 20);
+        assert!(first.iter().zip(&second).all(|(first, second)| first + second == 1), "{first:?} {second:?}");
+        assert_eq!(faults(&house).await, [""; 0]);
+    }
+
+    async fn what_would_be_forgotten_is_named_by_the_audit_and_sent(place) {
+        let mut down = SmtpSink::start(Script::accept_all()).await;
+        let port = down.port();
+        down.stop().await;
+        let house = house_of(30, place, &down).await;
+        house.send_digest().await;
+        behind_its_back(&house.place, "delete from chunks").await;
+        let named = faults(&house).await;
+        assert!(named.len() == 1 && named[0].starts_with("30 deliveries are open"), "{named:?}");
+        let sink = SmtpSink::start_on(port, Script::accept_all()).await;
+        house.wait(TimeDelta::minutes(20));
+        house.deliver_while("all of it", async || sink.mails() == 30).await;
+        until("its end", async || { house.send_digest().await; faults(&house).await.is_empty() }).await;
+        assert_eq!(copies(&sink, 30), [1; 30]);
+    }
+
+    async fn a_confirmation_overtakes_all_that_is_claimed_for_a_slow_relay(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let url = sink.url();
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = url;
+            settings.mail.connections = 20;
+            settings.mail.rate_per_second = 20;
+        })
+        .await;
+        house.stock_small().await;
+        // More than half of what is claimed at once stays at hand for half a minute.
+        house.enlist("r", 1_200).await;
+        house.set_clock("2026-11-24T09:00:30Z");
+        house.app.tick().await.expect("picked and published");
+        let (stop, app) = (CancellationToken::new(), house.app.clone());
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { app.deliver_until(&token).await });
+        until("a beginning", async || sink.mails() > 3).await;
+        let before = sink.mails();
+        house.sign_up("ada@example.org").await;
+        until("the confirmation", async || !sink.received_by("ada@example.org").is_empty()).await;
+        assert!(sink.mails() - before < 300, "{} came before it", sink.mails() - before);
+        stop.cancel();
+        serving.await.expect("ended in order");
+    }
+}
