@@ -36,6 +36,11 @@ impl Senders {
     /// SIGTERM to the one that runs longest; returns when it has ended.
     pub async fn terminate(&mut self) -> Result<(), String> {
         let mut sender = self.running.remove(0);
+        if sender.has_ended() {
+            // It found no database when it started, say: whoever looks after it starts it again.
+            self.add();
+            return Ok(());
+        }
         sender.signal("TERM");
         for _ in 0..LONGEST_END.as_millis() / 20 {
             match sender.ended() {
