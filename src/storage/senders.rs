@@ -61,8 +61,8 @@ impl Storage {
         Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
     }
 
-    /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`, and by `policy` is sent again
-    /// or held. Answers how many became uncertain.
+    /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`,
+    /// and by `policy` is sent again or held. Answers how many became uncertain.
     pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
