@@ -286,17 +286,7 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
         sender
     )?;
     let Some((first,)) = found else { return Ok(true) };
-    // What comes back after its digest was cancelled has nowhere to go.
-    execute!(
-        tx,
-        "update deliveries set state = 'failed', finished_at = $4, reply = 'not sent: the digest was cancelled'
-         where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')
-           and exists (select 1 from digests where id = $1 and state = 'cancelled')",
-        key.mailing,
-        first,
-        key.last,
-        now.timestamp_millis()
-    )?;
+    end_cancelled(tx, key, first, now).await?;
     let left: Left = one!(
         tx,
         "select count(case when state = 'sending' and sender_id = $4 then 1 end) as out, count(case when state = 'sending' then 1 end) as sending,
@@ -326,6 +316,35 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
         }
     };
     Ok(true)
+}
+
+/// What comes back after its digest was cancelled has nowhere to go.
+async fn end_cancelled(tx: &mut Tx, key: ChunkKey, first: i64, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update deliveries set state = 'failed', finished_at = $4, reply = 'not sent: the digest was cancelled'
+         where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')
+           and exists (select 1 from digests where id = $1 and state = 'cancelled')",
+        key.mailing,
+        first,
+        key.last,
+        now.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Ends what came back in the very moment in which its digest was cancelled: neither saw the other.
+pub(super) async fn sweep_cancelled(tx: &mut Tx, now: Timestamp) -> Result<(), StorageError> {
+    let rows: Vec<(i64, i64, i64)> = all!(
+        tx,
+        "select mailing_id, first_id, last_id from chunks where sender_id is null
+         and mailing_id in (select id from digests where state = 'cancelled') order by mailing_id, last_id"
+    )?;
+    for (mailing, first, last) in rows {
+        end_cancelled(tx, ChunkKey { mailing, last }, first, now).await?;
+        execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null", mailing, last)?;
+    }
+    Ok(())
 }
 
 /// What is open in a chunk.

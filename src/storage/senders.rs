@@ -81,6 +81,7 @@ impl Storage {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
             super::chunks::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
         }
+        super::chunks::sweep_cancelled(&mut tx, now).await?;
         tx.commit().await?;
         Ok(doubted)
     }

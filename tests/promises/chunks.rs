@@ -75,6 +75,26 @@ on_both! {
         assert_eq!(copies(&sink, 30), [1; 30]);
     }
 
+    async fn what_comes_back_in_the_moment_of_cancelling_ends_too(place) {
+        let mut down = SmtpSink::start(Script::accept_all()).await;
+        down.stop().await;
+        let house = house_of(5, place, &down).await;
+        house.send_digest().await;
+        house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        // A chunk that was given back while that was going on, as PostgreSQL may have it.
+        behind_its_back(
+            &house.place,
+            "update deliveries set state = 'queued', finished_at = null where kind = 'digest';
+             insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
+               select mailing_id, min(subscriber_id), max(subscriber_id), 'digest', 0, 1 from deliveries where kind = 'digest' group by mailing_id",
+        )
+        .await;
+        assert_eq!(house.app.status(house.slot()).await.expect("a status").tally.queued, 5);
+        house.app.storage.recover(&[], verdicts::domain::delivery::InDoubt::Resend, house.app.now()).await.expect("looked");
+        let tally = house.app.status(house.slot()).await.expect("a status").tally;
+        assert_eq!((tally.queued, tally.failed), (0, 5));
+    }
+
     async fn a_confirmation_overtakes_all_that_is_claimed_for_a_slow_relay(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let url = sink.url();
