@@ -23,6 +23,9 @@ const NOT_FOUND: &[u8] =
 /// How long a page may take to show what is waited for: a machine may have more to do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a driver is started that finds no port.
+const STARTS: u32 = 20;
+
 /// Whether pages may run their scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scripts {
@@ -198,22 +201,28 @@ impl Drop for Browser {
 }
 
 /// A driver on a port of its choice, and its address.
+///
+/// It takes a free port of `::1` and then wants the same one of 127.0.0.1, which a server of another test may have: it
+/// ends at once, and is started again.
 fn start_driver() -> Option<(Child, String)> {
     static SAID: Once = Once::new();
-    let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut driver = match started {
-        Ok(driver) => driver,
-        Err(_) => {
+    let mut said = String::new();
+    for _ in 0..STARTS {
+        let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let Ok(mut driver) = started else {
             // Not `eprintln`, which is swallowed when a test passes.
             SAID.call_once(|| drop(std::io::stderr().write_all(NOT_FOUND)));
             return None;
+        };
+        said.clear();
+        for line in BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok) {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                return Some((driver, format!("http://127.0.0.1:{}", port.trim_end_matches('.'))));
+            }
+            said.push_str(&line);
+            said.push('\n');
         }
-    };
-    let lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
-    for line in lines.map_while(Result::ok) {
-        if let Some((_, port)) = line.split_once("successfully on port ") {
-            return Some((driver, format!("http://127.0.0.1:{}", port.trim_end_matches('.'))));
-        }
+        driver.wait().expect("it ended");
     }
-    panic!("chromedriver said no port");
+    panic!("chromedriver found no port in {STARTS} starts:\n{said}");
 }
