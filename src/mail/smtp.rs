@@ -1,8 +1,9 @@
 //! One SMTP connection: what is said over the line, and what is known when it goes silent.
 //!
-//! A mail takes two steps, so that its envelope may travel with the text of the mail before it (PIPELINING, RFC 2920: one
-//! round trip a mail instead of four) while the ledger is still writing: [`SmtpConnection::open_mail`] names sender and
-//! recipient and gets leave to send, [`SmtpConnection::hand_over`] sends the text.
+//! A mail takes steps, so that its envelope may travel with the end of the mail before it (PIPELINING, RFC 2920: one round trip
+//! a mail instead of four) and its text while the ledger is still writing: [`SmtpConnection::open_mail`] names sender and
+//! recipient and gets leave to send, [`SmtpConnection::begin_text`] sends the text but its end, [`SmtpConnection::hand_over`] what
+//! is left of it. A server takes nothing before the final dot (RFC 5321 4.1.1.4).
 
 use std::io::IoSlice;
 use std::io::Write as _;
@@ -47,6 +48,8 @@ pub(super) struct SmtpConnection {
     in_step: bool,
     /// Whether the envelope of the next mail is out, and its answers are not read yet.
     is_ahead: bool,
+    /// Whether the text of the mail that was opened is out, but for its end.
+    text_is_out: bool,
     turned_away: bool,
     commands: Vec<u8>,
     stuffing: Vec<u8>,
@@ -74,6 +77,7 @@ impl SmtpConnection {
             mails: 0,
             in_step: true,
             is_ahead: false,
+            text_is_out: false,
             turned_away: false,
             commands: Vec::new(),
             stuffing: Vec::new(),
@@ -114,6 +118,7 @@ impl SmtpConnection {
     /// says why there is none.
     pub(super) async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
         let is_ahead = std::mem::take(&mut self.is_ahead);
+        self.text_is_out = false;
         self.turned_away = false;
         if let Some(refused) = self.refuse(envelope) {
             return Err(refused);
@@ -143,8 +148,23 @@ impl SmtpConnection {
         Err(tidied(outcome, envelope))
     }
 
-    /// Sends the text of the mail that was opened, its final dot, and the envelope `ahead` of the next mail, in one write.
-    /// Until the dot is on its way nothing was taken, afterwards only an answer tells.
+    /// Sends the text of the mail that was opened, but for what ends it: the server has most of the work behind it when the mail
+    /// may go. From here on it can be taken back only by giving the connection up.
+    pub(super) async fn begin_text(&mut self, message: &[u8]) -> Result<(), Outcome> {
+        if !std::mem::take(&mut self.in_step) {
+            return Err(later("the connection is closed"));
+        }
+        let text = stuffed(message, &mut self.stuffing);
+        if let Some(why) = written(&mut self.outlet, &mut [IoSlice::new(text)], self.server.timeouts.data).await {
+            return Err(later(format!("before the final dot: {why}")));
+        }
+        self.text_is_out = true;
+        self.settle(true);
+        Ok(())
+    }
+
+    /// Sends the text of the mail that was opened, as far as it is not out, its final dot, and the envelope `ahead` of the next
+    /// mail, in one write. Until the dot is on its way nothing was taken, afterwards only an answer tells.
     pub(super) async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], ahead: Option<(&Envelope<'_>, usize)>) -> Outcome {
         if !std::mem::take(&mut self.in_step) {
             return later("the connection is closed");
@@ -154,7 +174,7 @@ impl SmtpConnection {
         if let Some((next, size)) = ahead {
             self.push_envelope(next, size);
         }
-        let (answer, dot_is_out) = self.say_text(message).await;
+        let (answer, dot_is_out) = self.end_text(message).await;
         self.mails += 1;
         let (outcome, in_step) = match answer {
             Ok((code @ 200..=299, text)) => (outcome_of(code, &text, Stage::Text), true),
@@ -169,19 +189,14 @@ impl SmtpConnection {
     }
 
     /// Whether the answer, or why there is none, came after the final dot was on its way.
-    async fn say_text(&mut self, message: &[u8]) -> (Result<(u16, String), String>, bool) {
-        let text = stuffed(message, &mut self.stuffing);
-        let end = end_of(text);
+    async fn end_text(&mut self, message: &[u8]) -> (Result<(u16, String), String>, bool) {
+        let text = if std::mem::take(&mut self.text_is_out) { b"" } else { stuffed(message, &mut self.stuffing) };
+        let end = end_of(message);
         let dot = self.outlet.written() + (text.len() + end.len()) as u64;
         let limits = self.server.timeouts;
         let mut parts = [IoSlice::new(text), IoSlice::new(end), IoSlice::new(&self.commands)];
-        let written = timeout(limits.data, self.outlet.write(&mut parts)).await;
+        let failed = written(&mut self.outlet, &mut parts, limits.data).await;
         let dot_is_out = self.outlet.written() >= dot;
-        let failed = match written {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(format!("the connection broke: {error}")),
-            Err(_) => Some(format!("it took nothing more within {:?}", limits.data)),
-        };
         match failed {
             Some(why) if !dot_is_out => (Err(why), false),
             // Its answer may be on its way even where the line took no more of what follows the dot.
@@ -314,6 +329,15 @@ impl Failure {
             Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step: false },
             broken @ Self::Broken { .. } => broken,
         }
+    }
+}
+
+/// Writes within that time; why it could not.
+async fn written(outlet: &mut Outlet, parts: &mut [IoSlice<'_>], limit: Duration) -> Option<String> {
+    match timeout(limit, outlet.write(parts)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("the connection broke: {error}")),
+        Err(_) => Some(format!("it took nothing more within {limit:?}")),
     }
 }
 

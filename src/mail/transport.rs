@@ -90,6 +90,15 @@ impl Connection {
         }
     }
 
+    /// Sends the text of the mail that was opened but for its end, so that [`Connection::hand_over`] of the same text has little left
+    /// to do. Nothing is delivered by it; but then only [`Connection::give_up`] takes it back. To a folder nothing goes beforehand.
+    pub async fn begin_text(&mut self, message: &[u8]) -> Result<(), Outcome> {
+        match &mut self.0 {
+            Line::Smtp(smtp) => smtp.begin_text(message).await,
+            Line::Folder(_) => Ok(()),
+        }
+    }
+
     /// Hands over the mail that was opened. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. With it goes the
     /// envelope `ahead` of the mail that is to be opened next, where [`Connection::goes_ahead`] says so. The outcome's words
     /// are one line of at most 500 bytes, with the recipient's address masked.
@@ -106,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// One mail, both steps.
+    /// One mail, all at once.
     pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
         match self.open_mail(envelope, message.len()).await {
             Ok(()) => self.hand_over(envelope, message, None).await,

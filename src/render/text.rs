@@ -95,7 +95,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             used += 1;
         }
-        let is_link = word.contains("://");
+        let is_link = ["https://", "http://"].iter().any(|start| word.contains(start));
         for c in word.chars() {
             let wide = columns(c.encode_utf8(&mut [0; 4]));
             if !is_link && used + wide > width {

@@ -215,6 +215,9 @@ impl Storage {
         write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
         nudge(&mut tx).await?;
         tx.commit().await?;
+        if recipients >= MANY {
+            self.count_anew(id).await;
+        }
         Ok(Published::To(recipients))
     }
 
@@ -290,6 +293,9 @@ impl Storage {
         stored(rows.into_iter().map(content_from).collect())
     }
 }
+
+/// From so many readers on PostgreSQL is told of a digest.
+const MANY: u64 = 1_000;
 
 /// The spread has so many steps. Few enough that the index over `due_at` grows at as many warm ends, and not all over: with a
 /// moment of its own for each of a million readers SQLite took five times as long.

@@ -88,6 +88,26 @@ struct JobRow {
 }
 
 impl Storage {
+    /// Has PostgreSQL look at how much there is of a mailing. Until its own round comes by, a minute later, it takes the ledger for as
+    /// small as it was, and reads all that is left of a digest for each chunk of it.
+    pub(super) async fn count_anew(&self, mailing: i64) {
+        if self.is_postgres()
+            && let Err(error) = self.analyze(mailing).await
+        {
+            tracing::warn!(%error, mailing, "what was published could not be counted; the first minute may be slow");
+        }
+    }
+
+    async fn analyze(&self, mailing: i64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        // The ledger, or the part of it that this mailing lies in (docs/partitions.sql).
+        let (table,): (String,) =
+            one!(tx, "select cast(cast(tableoid as regclass) as text) from deliveries where mailing_id = $1 limit 1", mailing)?;
+        // Passed over where the server's own round is there just now.
+        execute!(tx, sqlx::AssertSqlSafe(format!("analyze (skip_locked) {table}")))?;
+        Ok(tx.commit().await?)
+    }
+
     /// Puts deliveries of this sender's chunks that were not begun off until `due`.
     pub async fn put_off(&self, sender: i64, keys: &[DeliveryKey], due: Timestamp) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;

@@ -2,12 +2,12 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `opening` and `writer`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `opening`, `writer` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with [`chunks`] and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
 
+use kept::Kept;
 use opening::Pooled;
 use sqlx::Connection;
-use sqlx::PgPool;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 use writer::SqliteTx;
@@ -71,6 +71,7 @@ pub mod digests;
 mod error;
 mod ids;
 pub mod inbound;
+mod kept;
 pub mod ledger;
 pub mod minutes;
 pub mod nudges;
@@ -106,7 +107,7 @@ enum Pools {
         readers: SqlitePool,
         writer: Writer,
     },
-    Postgres(PgPool),
+    Postgres(Kept),
     /// Through a pooler that lends the server for one transaction at a time.
     Pooled(Pooled),
 }
@@ -192,7 +193,7 @@ impl Storage {
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
-            Pools::Postgres(pool) => MIGRATIONS.run(pool).await?,
+            Pools::Postgres(kept) => MIGRATIONS.run(&kept.pool).await?,
             // Its lock and its statements belong to a session, which a pooler does not keep.
             Pools::Pooled(pooled) => MIGRATIONS.run(&mut sqlx::PgConnection::connect_with(&pooled.direct).await?).await?,
         }
@@ -263,7 +264,11 @@ impl Storage {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(pool) | Pools::Pooled(Pooled { pool, .. }) => pool.close().await,
+            Pools::Postgres(kept) => {
+                kept.release();
+                kept.pool.close().await;
+            }
+            Pools::Pooled(pooled) => pooled.pool.close().await,
         }
     }
 
@@ -277,7 +282,7 @@ impl Storage {
     async fn read(&self) -> Result<Reader, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
-            Pools::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            Pools::Postgres(kept) => Reader::Postgres(kept.pool.acquire().await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
@@ -287,7 +292,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres(pool) => Tx::Postgres(opening::begin_whole(pool.clone(), "begin").await?),
+            Pools::Postgres(kept) => Tx::Postgres(opening::begin_whole(kept.pool.clone(), "begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

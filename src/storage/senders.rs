@@ -1,5 +1,6 @@
 //! Who sends: each sender holds a row and renews it, and what it held is given to others when it dies.
 
+use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -43,6 +44,9 @@ impl Storage {
     /// Takes a sender out and gives back the chunks that it has. One that still has a message out stays entered: it expires, and the
     /// message is found to be in doubt.
     pub async fn leave_sender(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
+        if let Pools::Postgres(kept) = &self.pools {
+            kept.release();
+        }
         let mut tx = self.begin().await?;
         if super::chunks::release_all(&mut tx, id, now).await? {
             execute!(tx, "delete from senders where id = $1", id)?;

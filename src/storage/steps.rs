@@ -86,7 +86,12 @@ impl Storage {
         }
         let written = match &self.pools {
             Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
-            Pools::Postgres(pool) => trip.on_postgres(&mut *pool.acquire().await?, true).await?,
+            Pools::Postgres(kept) => {
+                let mut connection = kept.take().await?;
+                let written = trip.on_postgres(&mut connection, true).await?;
+                kept.keep(connection);
+                written
+            }
             Pools::Pooled(pooled) => {
                 let mut tx = pooled.begin().await?;
                 let written = trip.on_postgres(&mut tx, false).await?;

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::support::HeldLedger;
 use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::catalogue;
 use crate::support::on_both;
+use crate::support::until;
 
 const READERS: usize = 2_000;
 const CONNECTIONS: usize = 10;
@@ -103,6 +105,26 @@ on_both! {
         program.run(&["digest", "send"]).good();
         assert_eq!(everybody_has_it(&program, &sink), 0);
         assert!(program.run(&["digest", "audit"]).good().out.contains("0 once in doubt"));
+    }
+
+    async fn while_the_ledger_cannot_be_written_each_connection_ends_one_mail_at_the_most(place) {
+        let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(2))).await;
+        let program = program(&place, &sink);
+        let mut sending = program.start("send", &["digest", "send"]);
+        sink.wait_for(300, Duration::from_secs(60)).await;
+        let mut held = HeldLedger::of(&place).await;
+        let recorded = held.sent().await;
+        let mut taken = 0;
+        until("nothing more is sent", async || {
+            let before = sink.mails();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            taken = sink.mails();
+            taken == before
+        }).await;
+        assert!((recorded..=recorded + CONNECTIONS).contains(&taken) && taken < READERS, "{taken} were taken, {recorded} are written down");
+        drop(held);
+        assert_eq!(sending.end(), Some(0));
+        assert_eq!(everybody_has_it(&program, &sink), 0);
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the workers bring, in groups that are worth a commit.
 //!
 //! A commit costs about the same for one result as for ten: it is the disk that keeps its word. Results that come faster than they
-//! can be committed one by one therefore wait for each other, for a moment, until half of the crew is in a group; the other half
-//! keeps the lines busy meanwhile. Measured on two cores, ten connections and 52 KB a mail, SQLite: half the processor's time,
-//! and a fifth more mails. A result that comes alone waits for nobody: then it is the lines that are waited for.
+//! can be committed one by one therefore wait for each other, for a moment, until there are enough. Measured on two cores, ten
+//! connections and 52 KB a mail, SQLite, half of the crew: half the processor's time, and a fifth more mails. A result that comes
+//! alone waits for nobody: then it is the lines that are waited for.
 
 use std::time::Duration;
 

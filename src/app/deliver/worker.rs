@@ -1,8 +1,9 @@
 //! A worker: one connection, one mail after the other.
 //!
 //! While a mail is with the server, the next one is written and signed; while the ledger notes what became of the one and that
-//! the other begins, the server answers to the other's envelope, which went along with the one's text. So the line, the
-//! ledger and the processor work at the same time, and yet no text goes out before the ledger says that it may.
+//! the other begins, the server answers to the other's envelope, which went along with the one's end, and reads its text. So the
+//! line, the ledger and the processor work at the same time, and yet no mail ends, which is when a server takes it, before the
+//! ledger says that it may.
 
 use std::sync::Arc;
 
@@ -67,7 +68,8 @@ impl Worker {
                     return Ok(());
                 }
             }
-            let (answer, opened) = tokio::join!(self.turn(done.take(), Some(&mail), self.is_wanted()), self.open(&mut connection, &mail));
+            let turn = self.turn(done.take(), Some(&mail), self.is_wanted());
+            let (answer, opened) = tokio::join!(turn, self.open(&mut connection, &mail, &text));
             let may_go = answer.as_ref().is_some_and(|answer| answer.may_go);
             let next = self.addressed(answer).await;
             let sending = async {
@@ -141,14 +143,16 @@ impl Worker {
         true
     }
 
-    /// Gets leave to hand the mail over; on a new connection if the server had enough of the old one.
-    async fn open(&self, connection: &mut Connection, mail: &Outgoing) -> Result<(), Outcome> {
+    /// Gets leave to hand the mail over, on a new connection if the server had enough of the old one, and sends its text but for
+    /// the end.
+    async fn open(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
         let (envelope, size) = mail.envelope()?;
-        let opened = connection.open_mail(&envelope, size).await;
-        if !connection.was_turned_away() || !self.is_connected(connection).await {
-            return opened;
+        let mut opened = connection.open_mail(&envelope, size).await;
+        if connection.was_turned_away() && self.is_connected(connection).await {
+            opened = connection.open_mail(&envelope, size).await;
         }
-        connection.open_mail(&envelope, size).await
+        opened?;
+        connection.begin_text(text).await
     }
 
     async fn hand_over(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8], next: Option<&Outgoing>) -> Outcome {

@@ -57,6 +57,36 @@ pub async fn behind_its_back(place: &Place, sql: &'static str) {
     }
 }
 
+/// The ledger, which nobody else can write until this is dropped.
+pub enum HeldLedger {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+impl HeldLedger {
+    pub async fn of(place: &Place) -> Self {
+        if place.is_postgres() {
+            let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+            let mut tx = pool.begin().await.expect("begun");
+            sqlx::raw_sql("lock table deliveries in exclusive mode").execute(&mut *tx).await.expect("locked");
+            Self::Postgres(tx)
+        } else {
+            let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+            Self::Sqlite(pool.begin_with("begin immediate").await.expect("locked"))
+        }
+    }
+
+    /// How many deliveries are written down as sent.
+    pub async fn sent(&mut self) -> usize {
+        let sql = "select count(*) from deliveries where state = 'sent'";
+        let count: i64 = match self {
+            Self::Sqlite(tx) => sqlx::query_scalar(sql).fetch_one(&mut **tx).await.expect("a count"),
+            Self::Postgres(tx) => sqlx::query_scalar(sql).fetch_one(&mut **tx).await.expect("a count"),
+        };
+        count as usize
+    }
+}
+
 /// Waits until `holds` says so, at most ten seconds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..500 {
