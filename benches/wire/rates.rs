@@ -3,12 +3,15 @@
 use crate::median;
 use crate::peers::Sink;
 use crate::peers::smtp_source;
+use crate::short::publish_cut_to;
 use crate::stock::Database;
 use crate::stock::Sending;
 use crate::stock::Stock;
 use crate::wanted::Wanted;
 
 const READERS: usize = 100_000;
+/// A digest that is larger than was wished for by no more than that is sent as it is.
+const SPARE: usize = 4_000;
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
     let readers = wanted.readers.unwrap_or(READERS);
@@ -17,7 +20,9 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         "## Mails a second\n\n{readers} readers, unsigned; median of {} rounds, in which all peers take turns. A command's time is",
         wanted.rounds
     );
-    println!("the whole of it: start, picking, publishing, sending, ending.\n");
+    println!(
+        "the whole of it: start, picking, publishing, sending, ending; what is shorter than the smallest digest was published before.\n"
+    );
     println!("| bytes | connections | ledger | mails/s | smtp-source | ratio | while sending | publish | peak memory |");
     println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for &wish in &wanted.bytes {
@@ -36,6 +41,9 @@ fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usiz
             let sink = Sink::start();
             let place = stock.place(*database, readers).with_relay("127.0.0.1", sink.port, connections);
             bytes = place.bring_digest_of(wish);
+            if wish + SPARE < bytes {
+                bytes = publish_cut_to(&place, wish);
+            }
             sent.push(place.send(readers));
             stock.clear(place);
         }
@@ -60,6 +68,9 @@ fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usiz
 /// The median, marked where it is not the program's own word.
 pub fn published(sent: &[Sending]) -> String {
     let seconds = median(sent.iter().map(|sending| sending.publish.as_secs_f64()).collect());
-    let mark = if sent.iter().all(|sending| sending.publish_is_logged) { "" } else { " (start and picking too)" };
-    format!("{seconds:.2} s{mark}")
+    match sent.iter().all(|sending| sending.publish_is_logged) {
+        true => format!("{seconds:.2} s"),
+        false if seconds == 0.0 => "before".to_owned(),
+        false => format!("{seconds:.2} s (start and picking too)"),
+    }
 }

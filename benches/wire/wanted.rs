@@ -10,7 +10,7 @@ pub struct Wanted {
     /// For `lists`: a send is stopped after so long.
     pub longest: Option<std::time::Duration>,
     pub databases: Vec<Database>,
-    /// Wished for in a mail; it gets as near as whole comparisons allow.
+    /// Wished for in a mail; it gets as near as whole comparisons allow, or is cut.
     pub bytes: Vec<usize>,
     pub connections: Vec<usize>,
 }
@@ -25,7 +25,7 @@ impl Wanted {
             rounds: 3,
             longest: None,
             databases: Database::ALL.to_vec(),
-            bytes: vec![40_000, 4_000],
+            bytes: vec![40_000, 16_000, 4_000],
             connections: vec![10, 20],
         };
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");

@@ -49,3 +49,23 @@ async fn a_ledger_in_partitions_is_the_same_ledger_and_an_old_one_may_be_dropped
     next_week(&house, "after").await;
     assert_eq!(send_and_audit(&house).await, 21);
 }
+
+/// PostgreSQL plans by what it counted last; its own round comes by once a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_digest_is_counted_when_it_is_published_in_one_piece_and_in_partitions() {
+    const IN_ONE_PIECE: &str = "do $$ begin
+        if (select reltuples from pg_class where oid = 'deliveries'::regclass) < 1000 then raise 'not counted'; end if;
+    end $$";
+    const IN_PARTITIONS: &str = "do $$ begin
+        if (select reltuples from pg_class where oid = 'deliveries_2026'::regclass) < 1000 then raise 'not counted'; end if;
+    end $$";
+    for (before, counted) in [("select 1", IN_ONE_PIECE), (include_str!("../../docs/partitions.sql"), IN_PARTITIONS)] {
+        let Some(place) = Place::postgres() else { return };
+        let house = House::open_with(place, |settings| settings.mail.transport = "smtp://127.0.0.1:1?tls=none".into()).await;
+        house.stock_small().await;
+        house.enlist("r", 1_000).await;
+        behind_its_back(&house.place, before).await;
+        house.send_digest().await;
+        behind_its_back(&house.place, counted).await;
+    }
+}

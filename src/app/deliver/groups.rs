@@ -3,7 +3,8 @@
 //! A commit costs about the same for one result as for ten: it is the disk that keeps its word. Results that come faster than they
 //! can be committed one by one therefore wait for each other, for a moment, until there are enough. Measured on two cores, ten
 //! connections and 52 KB a mail, SQLite, half of the crew: half the processor's time, and a fifth more mails. A result that comes
-//! alone waits for nobody: then it is the lines that are waited for.
+//! alone waits for nobody: then it is the lines that are waited for. Nor is anybody waited for twice who stays out longer, a
+//! connection whose server thinks.
 
 use std::time::Duration;
 
@@ -14,17 +15,23 @@ use tokio::time::timeout;
 const MOMENT: Duration = Duration::from_millis(1);
 /// So many in a group at most.
 const MOST: usize = 256;
+/// After so many groups that came together in time, one more is hoped for.
+const TRUST: u32 = 32;
 
 /// Where results come in.
 pub struct Groups<T> {
     results: Receiver<T>,
     /// Whether the last group was one.
     is_busy: bool,
+    /// How many come within a moment, as far as is known.
+    hoped: usize,
+    /// How many groups since then had as many.
+    kept: u32,
 }
 
 impl<T> Groups<T> {
     pub fn of(results: Receiver<T>) -> Self {
-        Self { results, is_busy: false }
+        Self { results, is_busy: false, hoped: usize::MAX, kept: 0 }
     }
 
     /// Adds the next group to `group`, of which so many are `enough`. `false`: nobody is left who could bring anything. What was added
@@ -35,10 +42,23 @@ impl<T> Groups<T> {
         }
         if self.is_busy {
             // Over or full, it is a group.
-            let _ = timeout(MOMENT, self.fill(group, enough)).await;
+            self.hoped = self.hoped.min(enough);
+            let came = timeout(MOMENT, self.fill(group, self.hoped)).await.is_ok();
+            self.learn(came);
+            self.hoped = self.hoped.max(group.len());
         }
         self.is_busy = group.len() > 1;
         true
+    }
+
+    /// One fewer each time, for it may have been chance.
+    fn learn(&mut self, came: bool) {
+        self.kept = if came { self.kept + 1 } else { 0 };
+        if !came {
+            self.hoped -= 1;
+        } else if self.kept >= TRUST {
+            (self.hoped, self.kept) = (self.hoped + 1, 0);
+        }
     }
 
     async fn fill(&mut self, group: &mut Vec<T>, enough: usize) {
@@ -85,6 +105,24 @@ mod tests {
         assert!(groups.next(&mut group, 5).await);
         assert!(group.len() >= 5, "{group:?}");
         late.await.expect("ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stays_out_is_waited_for_once_and_hoped_for_again_much_later() {
+        let (sender, results) = mpsc::channel(10);
+        let mut groups = Groups::of(results);
+        let mut waited = Vec::new();
+        for _ in 0..TRUST + 3 {
+            for result in 0..4 {
+                sender.send(result).await.expect("sent");
+            }
+            let (began, mut group) = (Instant::now(), Vec::new());
+            assert!(groups.next(&mut group, 5).await);
+            assert_eq!(group.len(), 4);
+            waited.push(began.elapsed() > Duration::ZERO);
+        }
+        let times: Vec<usize> = (0..waited.len()).filter(|at| waited[*at]).collect();
+        assert_eq!(times, [1, TRUST as usize + 2]);
     }
 
     #[tokio::test(start_paused = true)]
