@@ -233,9 +233,9 @@ const STEP_WHERE: &str = "mailing_id = step.mailing and subscriber_id = step.sub
              and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
              and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))";
 
-/// So many rows for so many values: a power of two, so that a few prepared statements serve every number of connections.
+/// So many rows for so many values: a multiple of four, so that a few prepared statements serve every number of connections.
 fn padded(count: usize) -> usize {
-    count.next_power_of_two()
+    count.next_multiple_of(4)
 }
 
 /// Writes down any other result, behind the same fence.
