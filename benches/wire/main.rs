@@ -13,7 +13,8 @@
 //! A mail's size comes of its digest: as many comparisons as bring it near 40 KB, or the one of the smallest digest there is, 16 KB.
 //! A smaller one, 4 KB, is published beforehand and its stored content cut. The peers send as many bytes. Each part prints a table
 //! for docs/performance.md. The program is driven from outside, by its commands and settings; the sink is Debian's `smtp-sink`
-//! (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its rounds. Needs postfix, openssl, and for `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
+//! (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its rounds. Needs postfix, openssl, and for
+//! `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
 
 #[path = "../../tests/promises/support/postgres.rs"]
 mod postgres;

@@ -65,12 +65,8 @@ fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usiz
     }
 }
 
-/// The median, marked where it is not the program's own word.
+/// The median, where the command published.
 pub fn published(sent: &[Sending]) -> String {
-    let seconds = median(sent.iter().map(|sending| sending.publish.as_secs_f64()).collect());
-    match sent.iter().all(|sending| sending.publish_is_logged) {
-        true => format!("{seconds:.2} s"),
-        false if seconds == 0.0 => "before".to_owned(),
-        false => format!("{seconds:.2} s (start and picking too)"),
-    }
+    let seconds: Vec<f64> = sent.iter().filter_map(|sending| sending.publish).map(|took| took.as_secs_f64()).collect();
+    if seconds.is_empty() { "before".to_owned() } else { format!("{:.2} s", median(seconds)) }
 }

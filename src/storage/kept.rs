@@ -12,38 +12,31 @@ use sqlx::PgPool;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 
-/// A pool, and one of its connections that is at hand.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub pool: PgPool,
-    at_hand: Arc<Mutex<Option<PoolConnection<Postgres>>>>,
-}
+/// Room for one connection of the pool.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept(Arc<Mutex<Option<PoolConnection<Postgres>>>>);
 
 impl Kept {
-    pub fn of(pool: PgPool) -> Self {
-        Self { pool, at_hand: Arc::default() }
-    }
-
-    /// The one at hand, or another. It belongs to who takes it; dropped, it goes back to the pool.
-    pub async fn take(&self) -> sqlx::Result<PoolConnection<Postgres>> {
-        let at_hand = self.slot().take();
-        match at_hand {
+    /// The one that is kept, or another of the pool. It belongs to who takes it; dropped, it goes back to the pool.
+    pub async fn take(&self, pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+        let kept = self.room().take();
+        match kept {
             Some(connection) => Ok(connection),
-            None => self.pool.acquire().await,
+            None => pool.acquire().await,
         }
     }
 
     /// Keeps one that did well for whoever is next.
     pub fn keep(&self, connection: PoolConnection<Postgres>) {
-        *self.slot() = Some(connection);
+        *self.room() = Some(connection);
     }
 
-    /// Gives the one at hand back.
+    /// Gives the one that is kept back to the pool.
     pub fn release(&self) {
-        drop(self.slot().take());
+        drop(self.room().take());
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<PoolConnection<Postgres>>> {
-        self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    fn room(&self) -> MutexGuard<'_, Option<PoolConnection<Postgres>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

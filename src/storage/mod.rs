@@ -8,6 +8,7 @@
 use kept::Kept;
 use opening::Pooled;
 use sqlx::Connection;
+use sqlx::PgPool;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 use writer::SqliteTx;
@@ -103,11 +104,12 @@ pub struct Storage {
 enum Pools {
     /// WAL lets many read beside one writer, so there is exactly one that writes: waiting in our own queue is fair and
     /// cheap, waiting in SQLite's busy handler is neither.
-    Sqlite {
-        readers: SqlitePool,
-        writer: Writer,
+    Sqlite { readers: SqlitePool, writer: Writer },
+    Postgres {
+        pool: PgPool,
+        /// For steps.
+        kept: Kept,
     },
-    Postgres(Kept),
     /// Through a pooler that lends the server for one transaction at a time.
     Pooled(Pooled),
 }
@@ -193,7 +195,7 @@ impl Storage {
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
-            Pools::Postgres(kept) => MIGRATIONS.run(&kept.pool).await?,
+            Pools::Postgres { pool, .. } => MIGRATIONS.run(pool).await?,
             // Its lock and its statements belong to a session, which a pooler does not keep.
             Pools::Pooled(pooled) => MIGRATIONS.run(&mut sqlx::PgConnection::connect_with(&pooled.direct).await?).await?,
         }
@@ -264,9 +266,9 @@ impl Storage {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres(kept) => {
+            Pools::Postgres { pool, kept } => {
                 kept.release();
-                kept.pool.close().await;
+                pool.close().await;
             }
             Pools::Pooled(pooled) => pooled.pool.close().await,
         }
@@ -282,7 +284,7 @@ impl Storage {
     async fn read(&self) -> Result<Reader, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
-            Pools::Postgres(kept) => Reader::Postgres(kept.pool.acquire().await?),
+            Pools::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
@@ -292,7 +294,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres(kept) => Tx::Postgres(opening::begin_whole(kept.pool.clone(), "begin").await?),
+            Pools::Postgres { pool, .. } => Tx::Postgres(opening::begin_whole(pool.clone(), "begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

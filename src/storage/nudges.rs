@@ -24,7 +24,7 @@ impl Storage {
     pub async fn listen(&self) -> Result<Option<Nudges>, StorageError> {
         let options = match &self.pools {
             Pools::Sqlite { .. } => return Ok(None),
-            Pools::Postgres(kept) => kept.pool.connect_options(),
+            Pools::Postgres { pool, .. } => pool.connect_options(),
             // A pooler in transaction mode takes `listen` without a word, and nobody hears anything.
             Pools::Pooled(pooled) => pooled.direct.clone(),
         };

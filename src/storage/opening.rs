@@ -61,7 +61,7 @@ pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Resu
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
-    Ok(Pools::Postgres(Kept::of(pool(options, connections).await?)))
+    Ok(Pools::Postgres { pool: pool(options, connections).await?, kept: Kept::default() })
 }
 
 /// PostgreSQL behind a pooler in transaction mode, which may give each transaction another server connection. So nothing may

@@ -44,7 +44,7 @@ impl Storage {
     /// Takes a sender out and gives back the chunks that it has. One that still has a message out stays entered: it expires, and the
     /// message is found to be in doubt.
     pub async fn leave_sender(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
-        if let Pools::Postgres(kept) = &self.pools {
+        if let Pools::Postgres { kept, .. } = &self.pools {
             kept.release();
         }
         let mut tx = self.begin().await?;

@@ -147,9 +147,8 @@ impl Desk {
         }
     }
 
-    /// How many of so many workers make a group that is worth a commit. On SQLite half: the other half keeps the lines busy
-    /// meanwhile. On PostgreSQL, where a group takes a quarter of a millisecond whatever is in it, all; the lines
-    /// have texts to carry meanwhile.
+    /// How many of so many workers make a group that is worth a commit. On SQLite half: the other half keeps the lines busy meanwhile.
+    /// On PostgreSQL, where a group takes a quarter of a millisecond whatever is in it, all; the lines have texts to carry meanwhile.
     fn worth_a_commit(&self, crew: usize) -> usize {
         if self.app.storage.is_postgres() { crew } else { crew / 2 }
     }

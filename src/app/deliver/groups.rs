@@ -25,13 +25,13 @@ pub struct Groups<T> {
     is_busy: bool,
     /// How many come within a moment, as far as is known.
     hoped: usize,
-    /// How many groups since then had as many.
-    kept: u32,
+    /// How many groups in a row had as many as were hoped for.
+    in_time: u32,
 }
 
 impl<T> Groups<T> {
     pub fn of(results: Receiver<T>) -> Self {
-        Self { results, is_busy: false, hoped: usize::MAX, kept: 0 }
+        Self { results, is_busy: false, hoped: usize::MAX, in_time: 0 }
     }
 
     /// Adds the next group to `group`, of which so many are `enough`. `false`: nobody is left who could bring anything. What was added
@@ -42,23 +42,23 @@ impl<T> Groups<T> {
         }
         if self.is_busy {
             // Over or full, it is a group.
-            self.hoped = self.hoped.min(enough);
-            let came = timeout(MOMENT, self.fill(group, self.hoped)).await.is_ok();
-            self.learn(came);
-            self.hoped = self.hoped.max(group.len());
+            let wanted = self.hoped.min(enough);
+            let came = timeout(MOMENT, self.fill(group, wanted)).await.is_ok();
+            self.learn(wanted, came, group.len());
         }
         self.is_busy = group.len() > 1;
         true
     }
 
-    /// One fewer each time, for it may have been chance.
-    fn learn(&mut self, came: bool) {
-        self.kept = if came { self.kept + 1 } else { 0 };
+    /// Where fewer came than were wanted, one fewer is hoped for, no matter how many stayed out: it may have been chance.
+    fn learn(&mut self, wanted: usize, came: bool, count: usize) {
+        self.in_time = if came { self.in_time + 1 } else { 0 };
         if !came {
-            self.hoped -= 1;
-        } else if self.kept >= TRUST {
-            (self.hoped, self.kept) = (self.hoped + 1, 0);
+            self.hoped = wanted - 1;
+        } else if self.in_time >= TRUST {
+            (self.hoped, self.in_time) = (self.hoped.saturating_add(1), 0);
         }
+        self.hoped = self.hoped.max(count);
     }
 
     async fn fill(&mut self, group: &mut Vec<T>, enough: usize) {
