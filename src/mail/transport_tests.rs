@@ -248,25 +248,30 @@ async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
 
 #[tokio::test]
 async fn a_text_that_goes_before_its_end_is_taken_with_it_and_not_without() {
-    let sink = Sink::open(polite, false).await;
-    let mut connection = sink.connect("?tls=none").await;
-    let kept = format!("{}.", std::str::from_utf8(MAIL).expect("UTF-8"));
-    let to = EmailAddress::parse("ada@example.org").expect("an address");
-    let envelope = Envelope { from: "back@localhost", to: &to, file: "1" };
-    for taken in 1..=2 {
-        connection.open_mail(&envelope, MAIL.len()).await.expect("leave to send");
-        connection.begin_text(MAIL).await.expect("sent ahead");
-        assert!(matches!(connection.hand_over(&envelope, MAIL, None).await, Outcome::Accepted { .. }));
-        assert_eq!(sink.heard().iter().filter(|heard| **heard == kept).count(), taken);
+    let long = [MAIL, &b"One line of many.\r\n".repeat(1_000)].concat();
+    // One that goes ahead, and one that is too short to.
+    for text in [&long[..], MAIL] {
+        let sink = Sink::open(polite, false).await;
+        let mut connection = sink.connect("?tls=none").await;
+        let kept = format!("{}.", std::str::from_utf8(text).expect("UTF-8"));
+        let to = EmailAddress::parse("ada@example.org").expect("an address");
+        let envelope = Envelope { from: "back@localhost", to: &to, file: "1" };
+        let taken = || sink.heard().iter().filter(|heard| **heard == kept).count();
+        for times in 1..=2 {
+            connection.open_mail(&envelope, text.len()).await.expect("leave to send");
+            connection.begin_text(text).await.expect("sent ahead");
+            assert!(matches!(connection.hand_over(&envelope, text, None).await, Outcome::Accepted { .. }));
+            assert_eq!(taken(), times);
+        }
+        connection.open_mail(&envelope, text.len()).await.expect("leave to send");
+        connection.begin_text(text).await.expect("sent ahead");
+        connection.give_up();
+        assert!(!connection.is_usable());
+        assert!(matches!(connection.hand_over(&envelope, text, None).await, Outcome::Later { .. }));
+        connection.close().await;
+        send(&mut sink.connect("?tls=none").await, "eve@example.org").await;
+        assert_eq!(sink.heard().iter().filter(|heard| heard.ends_with('.')).count(), 3, "two whole ones and the last");
     }
-    connection.open_mail(&envelope, MAIL.len()).await.expect("leave to send");
-    connection.begin_text(MAIL).await.expect("sent ahead");
-    connection.give_up();
-    assert!(!connection.is_usable());
-    assert!(matches!(connection.hand_over(&envelope, MAIL, None).await, Outcome::Later { .. }));
-    connection.close().await;
-    send(&mut sink.connect("?tls=none").await, "eve@example.org").await;
-    assert_eq!(sink.heard().iter().filter(|heard| **heard == kept).count(), 3, "two whole ones and the last");
 }
 
 #[tokio::test]

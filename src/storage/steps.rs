@@ -3,7 +3,9 @@
 //! What happens a thousand times a second, a mail begun and a mail sent, is one statement for all connections, and its answer a
 //! number: so many rows were written. Who was not among them is asked only where that is too few. The rest goes a row at a time.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use super::Pools;
 use super::Storage;
@@ -152,9 +154,9 @@ struct Trip<'a> {
 
 /// Binds a trip's values in the order in which its text numbers them; answers how many rows it wrote.
 macro_rules! run {
-    ($trip:expr, $text:expr, $connection:expr, $keeps:expr) => {{
-        let (trip, text) = ($trip, $text);
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).persistent($keeps).bind(trip.sender).bind(trip.now);
+    ($trip:expr, $ledger:expr, $connection:expr, $keeps:expr) => {{
+        let trip = $trip;
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text_of($ledger, padded(trip.rows())))).persistent($keeps);
         for done in trip.sent {
             query = query.bind(done.key.mailing).bind(done.key.subscriber).bind(0).bind(done.reply.as_str());
         }
@@ -164,7 +166,7 @@ macro_rules! run {
         for _ in trip.rows()..padded(trip.rows()) {
             query = query.bind(NOBODY.mailing).bind(NOBODY.subscriber).bind(0).bind("");
         }
-        query.execute($connection).await.map(|done| done.rows_affected())
+        query.bind(trip.sender).bind(trip.now).execute($connection).await.map(|done| done.rows_affected())
     }};
 }
 
@@ -175,63 +177,84 @@ impl Trip<'_> {
 
     /// One statement, and so a transaction of its own, which takes SQLite's lock as `begin immediate` does.
     async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<u64> {
-        let text = format!("{}{STEP} from step where {STEP_WHERE} and exists (select 1 from senders where id = $1)", self.values());
         let mut turn = writer.statement().await?;
-        run!(self, text, turn.connection(), true)
+        run!(self, Ledger::Sqlite, turn.connection(), true)
     }
 
-    /// The same. The lock on the sender's row makes whoever gives this sender up for dead wait: first one, then the other, and the
-    /// sweep of the second sees all.
+    /// The same.
     async fn on_postgres(&self, connection: &mut sqlx::PgConnection, keeps: bool) -> sqlx::Result<u64> {
-        let values = self.values();
-        let text =
-            format!("{values}, fence as (select id from senders where id = $1 for share) {STEP} from step, fence where {STEP_WHERE}");
-        run!(self, text, connection, keeps)
-    }
-
-    fn values(&self) -> String {
-        let mut text = String::from("with step (mailing, subscriber, begins, words) as (values ");
-        for row in 0..padded(self.rows()) {
-            let first = FIRST + 4 * row;
-            let comma = if row == 0 { "" } else { ", " };
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{comma}(${first}, ${}, ${}, ${})", first + 1, first + 2, first + 3);
-        }
-        text.push(')');
-        text
+        run!(self, Ledger::Postgres, connection, keeps)
     }
 }
 
-/// The first number after those of the sender and the moment.
-const FIRST: usize = 3;
+/// Whose SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ledger {
+    Sqlite,
+    Postgres,
+}
 
 /// A row that meets no delivery.
 const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
 
-/// A mail begun, where `begins` is 1; or one sent. A step that is repeated counts an attempt once.
-const STEP: &str = " update deliveries set
-   state = case when step.begins = 1 then 'sending' else 'sent' end,
-   sender_id = case when step.begins = 1 then $1 end,
-   attempts = attempts + case when step.begins = 1 and state <> 'sending' then 1 else 0 end,
-   started_at = case when step.begins = 1 then $2 else started_at end,
-   first_at = case when step.begins = 1 then coalesce(first_at, $2) else first_at end,
-   finished_at = case when step.begins = 1 then null else $2 end,
-   relay = case when step.begins = 1 then step.words else relay end,
-   reply = case when step.begins = 1 then reply else step.words end";
+/// The statement for so many rows, written once: as there are as many sizes as connections, and no more, they are kept.
+fn text_of(ledger: Ledger, rows: usize) -> Arc<str> {
+    static TEXTS: Mutex<Vec<(Ledger, usize, Arc<str>)>> = Mutex::new(Vec::new());
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((.., text)) = texts.iter().find(|(of, size, _)| (*of, *size) == (ledger, rows)) {
+        return text.clone();
+    }
+    let text: Arc<str> = written_for(ledger, rows).into();
+    texts.push((ledger, rows, text.clone()));
+    text
+}
 
-/// The fence: a sender that was given up for dead changes nothing, and what is not waiting is not begun. A join rather than a list:
-/// SQLite then looks each row up by its key.
-const STEP_WHERE: &str = "mailing_id = step.mailing and subscriber_id = step.subscriber
-   and ((step.begins = 0 and state = 'sending' and sender_id = $1)
-     or (step.begins = 1 and finished_at is null
-       and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = $1 and started_at = $2))
-       and ((kind = 'confirmation'
-             and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
-                    and ((deliveries.notice is null and s.requested_at is not null) or (deliveries.notice is not null and s.state = 'active')))
-                  or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
-          or (kind = 'digest'
-             and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
-             and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))";
+/// A mail begun, where `begins` is 1; or one sent. A step that is repeated counts an attempt once.
+///
+/// The fence: a sender that was given up for dead changes nothing, and what is not waiting is not begun. On PostgreSQL the lock on
+/// the sender's row makes whoever gives it up for dead wait: first one, then the other, and the sweep of the second sees all. A
+/// join rather than a list: SQLite then looks each row up by its key.
+///
+/// On SQLite a row's values have no names: sqlx asks for the name of each value, and SQLite looks through all that there are.
+fn written_for(ledger: Ledger, rows: usize) -> String {
+    let (sender, moment) = (format!("${}", 4 * rows + 1), format!("${}", 4 * rows + 2));
+    let values: Vec<String> = (0..rows)
+        .map(|row| match ledger {
+            Ledger::Sqlite => "(?, ?, ?, ?)".to_owned(),
+            Ledger::Postgres => format!("(${}, ${}, ${}, ${})", 4 * row + 1, 4 * row + 2, 4 * row + 3, 4 * row + 4),
+        })
+        .collect();
+    let values = values.join(", ");
+    let (locked, fence, is_entered) = match ledger {
+        Ledger::Sqlite => (String::new(), "", format!(" and exists (select 1 from senders where id = {sender})")),
+        Ledger::Postgres => (format!(", fence as (select id from senders where id = {sender} for share)"), ", fence", String::new()),
+    };
+    format!(
+        "with step (mailing, subscriber, begins, words) as (values {values}){locked}
+         update deliveries set
+           state = case when step.begins = 1 then 'sending' else 'sent' end,
+           sender_id = case when step.begins = 1 then {sender} end,
+           attempts = attempts + case when step.begins = 1 and state <> 'sending' then 1 else 0 end,
+           started_at = case when step.begins = 1 then {moment} else started_at end,
+           first_at = case when step.begins = 1 then coalesce(first_at, {moment}) else first_at end,
+           finished_at = case when step.begins = 1 then null else {moment} end,
+           relay = case when step.begins = 1 then step.words else relay end,
+           reply = case when step.begins = 1 then reply else step.words end
+         from step{fence}
+         where mailing_id = step.mailing and subscriber_id = step.subscriber{is_entered}
+           and ((step.begins = 0 and state = 'sending' and sender_id = {sender})
+             or (step.begins = 1 and finished_at is null
+               and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = {sender} and started_at = {moment}))
+               and ((kind = 'confirmation'
+                     and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
+                            and ((deliveries.notice is null and s.requested_at is not null)
+                              or (deliveries.notice is not null and s.state = 'active')))
+                          or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
+                  or (kind = 'digest'
+                     and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
+                     and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))"
+    )
+}
 
 /// So many rows for so many values: a multiple of four, so that twenty connections need ten prepared statements and not forty.
 fn padded(count: usize) -> usize {

@@ -15,17 +15,23 @@ use crate::storage::ledger::Job;
 
 /// So long at most until a fresh confirmation mail overtakes what was claimed before it.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
-/// Claimed at once for each connection: enough to keep it busy, little enough that one process does not hoard.
+/// At hand for each connection at first: enough to keep it busy, little enough that one process does not hoard.
 const CHUNK: usize = 50;
-/// Claimed at once at the most.
-const LARGEST_CHUNK: usize = 1_000;
+/// At hand at the most at first,
+const LARGE: usize = 1_000;
+/// and after that.
+const LARGEST: usize = 4_000;
+/// Who claims again so soon has twice as many at hand from then on: a claim costs the ledger as much as a dozen group commits.
+const SOON: Duration = Duration::from_millis(50);
+/// Who claims again so late has half as many.
+const LATE: Duration = Duration::from_millis(400);
 
 /// What a round has claimed, and its claim under way.
 pub struct Claims {
     app: Arc<App>,
     sender: i64,
     only: Option<i64>,
-    chunk: usize,
+    at_hand: AtHand,
     /// How many mails of each chunk have not come to an end here.
     open: HashMap<ChunkKey, usize>,
     /// Chunks of which there is nothing left to do here; they go back with the next claim.
@@ -36,6 +42,32 @@ pub struct Claims {
     is_dry: bool,
 }
 
+/// How many mails a round has at hand.
+struct AtHand {
+    wanted: usize,
+    least: usize,
+    /// When they last went down to half.
+    low_at: Option<Instant>,
+}
+
+impl AtHand {
+    fn new(connections: usize) -> Self {
+        let least = (CHUNK * connections).min(LARGE);
+        Self { wanted: least, least, low_at: None }
+    }
+
+    /// As many as are wanted from now on, as they went down to half.
+    fn adapt(&mut self) -> usize {
+        let now = Instant::now();
+        match self.low_at.replace(now).map(|before| now - before) {
+            Some(since) if since < SOON => self.wanted = (self.wanted * 2).min(LARGEST),
+            Some(since) if since > LATE => self.wanted = (self.wanted / 2).max(self.least),
+            _ => {}
+        }
+        self.wanted
+    }
+}
+
 struct UnderWay {
     claim: JoinHandle<Result<Claimed, StorageError>>,
     returned: Vec<ChunkKey>,
@@ -44,19 +76,29 @@ struct UnderWay {
 
 impl Claims {
     pub fn new(app: Arc<App>, sender: i64, only: Option<i64>) -> Self {
-        let chunk = (CHUNK * app.settings.mail.connections).min(LARGEST_CHUNK);
-        Self { app, sender, only, chunk, open: HashMap::new(), ended: Vec::new(), under_way: None, asked_at: Instant::now(), is_dry: false }
+        let at_hand = AtHand::new(app.settings.mail.connections);
+        Self {
+            app,
+            sender,
+            only,
+            at_hand,
+            open: HashMap::new(),
+            ended: Vec::new(),
+            under_way: None,
+            asked_at: Instant::now(),
+            is_dry: false,
+        }
     }
 
-    /// Claims more, with so many mails at hand that wait for nothing: when half a chunk is gone; and now and then, for confirmation
+    /// Claims more, with so many mails at hand that wait for nothing: when half of them are gone; and now and then, for confirmation
     /// mails overtake. What it finds, [`Claims::arrived`] brings.
     pub fn look_ahead(&mut self, ready: usize) {
-        let is_low = ready <= self.chunk / 2;
+        let is_low = ready <= self.at_hand.wanted / 2;
         let is_long_ago = self.asked_at.elapsed() > CLAIM_AGAIN;
         if self.under_way.is_some() || !(is_low && !self.is_dry || is_long_ago) {
             return;
         }
-        let room = if is_low { self.chunk - ready } else { 0 };
+        let room = if is_low { self.at_hand.adapt() - ready } else { 0 };
         let (app, sender, only, now) = (self.app.clone(), self.sender, self.only, self.app.now());
         let returned = std::mem::take(&mut self.ended);
         let ended = returned.clone();
@@ -106,5 +148,21 @@ impl Claims {
         if let Some(UnderWay { claim, .. }) = self.under_way.take() {
             let _ = claim.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_fast_has_more_at_hand_and_who_sends_slowly_little() {
+        let mut at_hand = AtHand::new(10);
+        let mut had = vec![at_hand.adapt()];
+        for pause in [10, 10, 10, 10, 200, 500, 500, 500, 500] {
+            tokio::time::advance(Duration::from_millis(pause)).await;
+            had.push(at_hand.adapt());
+        }
+        assert_eq!(had, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 2_000, 1_000, 500, 500]);
     }
 }
