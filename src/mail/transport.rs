@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Sends the text of the mail that was opened but for its end, so that [`Connection::hand_over`] of the same text has little left
-    /// to do. Nothing is delivered by it; but then only [`Connection::give_up`] takes it back. To a folder nothing goes beforehand.
+    /// to do. Nothing is delivered by it; but then only [`Connection::give_up`] takes it back. A short text waits, as does one to a folder.
     pub async fn begin_text(&mut self, message: &[u8]) -> Result<(), Outcome> {
         match &mut self.0 {
             Line::Smtp(smtp) => smtp.begin_text(message).await,
