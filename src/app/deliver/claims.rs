@@ -56,7 +56,7 @@ impl AtHand {
         Self { wanted: least, least, low_at: None }
     }
 
-    /// As many as are wanted from now on, as they went down to half.
+    /// As many as are wanted from now on, as they went down to half: at least half of before, and so no fewer than are left.
     fn adapt(&mut self) -> usize {
         let now = Instant::now();
         match self.low_at.replace(now).map(|before| now - before) {
