@@ -18,7 +18,7 @@ use crate::wanted::Wanted;
 const READERS: usize = 1_000_000;
 /// As many rows are claimed and recorded at most: enough to tell the rate.
 const ENOUGH: usize = 100_000;
-/// As the engine claims over ten connections, and commits for twenty.
+/// As the engine claims over ten connections at first, and commits for twenty.
 const CHUNK: usize = 500;
 const GROUP: usize = 20;
 

@@ -154,9 +154,9 @@ struct Trip<'a> {
 
 /// Binds a trip's values in the order in which its text numbers them; answers how many rows it wrote.
 macro_rules! run {
-    ($trip:expr, $ledger:expr, $connection:expr, $keeps:expr) => {{
+    ($trip:expr, $dialect:expr, $connection:expr, $keeps:expr) => {{
         let trip = $trip;
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(text_of($ledger, padded(trip.rows())))).persistent($keeps);
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text_of($dialect, padded(trip.rows())))).persistent($keeps);
         for done in trip.sent {
             query = query.bind(done.key.mailing).bind(done.key.subscriber).bind(0).bind(done.reply.as_str());
         }
@@ -178,18 +178,18 @@ impl Trip<'_> {
     /// One statement, and so a transaction of its own, which takes SQLite's lock as `begin immediate` does.
     async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<u64> {
         let mut turn = writer.statement().await?;
-        run!(self, Ledger::Sqlite, turn.connection(), true)
+        run!(self, Dialect::Sqlite, turn.connection(), true)
     }
 
     /// The same.
     async fn on_postgres(&self, connection: &mut sqlx::PgConnection, keeps: bool) -> sqlx::Result<u64> {
-        run!(self, Ledger::Postgres, connection, keeps)
+        run!(self, Dialect::Postgres, connection, keeps)
     }
 }
 
-/// Whose SQL.
+/// Whose SQL it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ledger {
+enum Dialect {
     Sqlite,
     Postgres,
 }
@@ -197,15 +197,15 @@ enum Ledger {
 /// A row that meets no delivery.
 const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
 
-/// The statement for so many rows, written once: as there are as many sizes as connections, and no more, they are kept.
-fn text_of(ledger: Ledger, rows: usize) -> Arc<str> {
-    static TEXTS: Mutex<Vec<(Ledger, usize, Arc<str>)>> = Mutex::new(Vec::new());
+/// The statement for so many rows. It is kept: there are half as many sizes as connections.
+fn text_of(dialect: Dialect, rows: usize) -> Arc<str> {
+    static TEXTS: Mutex<Vec<(Dialect, usize, Arc<str>)>> = Mutex::new(Vec::new());
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((.., text)) = texts.iter().find(|(of, size, _)| (*of, *size) == (ledger, rows)) {
+    if let Some((.., text)) = texts.iter().find(|(of, size, _)| (*of, *size) == (dialect, rows)) {
         return text.clone();
     }
-    let text: Arc<str> = written_for(ledger, rows).into();
-    texts.push((ledger, rows, text.clone()));
+    let text: Arc<str> = statement(dialect, rows).into();
+    texts.push((dialect, rows, text.clone()));
     text
 }
 
@@ -216,18 +216,18 @@ fn text_of(ledger: Ledger, rows: usize) -> Arc<str> {
 /// join rather than a list: SQLite then looks each row up by its key.
 ///
 /// On SQLite a row's values have no names: sqlx asks for the name of each value, and SQLite looks through all that there are.
-fn written_for(ledger: Ledger, rows: usize) -> String {
+fn statement(dialect: Dialect, rows: usize) -> String {
     let (sender, moment) = (format!("${}", 4 * rows + 1), format!("${}", 4 * rows + 2));
     let values: Vec<String> = (0..rows)
-        .map(|row| match ledger {
-            Ledger::Sqlite => "(?, ?, ?, ?)".to_owned(),
-            Ledger::Postgres => format!("(${}, ${}, ${}, ${})", 4 * row + 1, 4 * row + 2, 4 * row + 3, 4 * row + 4),
+        .map(|row| match dialect {
+            Dialect::Sqlite => "(?, ?, ?, ?)".to_owned(),
+            Dialect::Postgres => format!("(${}, ${}, ${}, ${})", 4 * row + 1, 4 * row + 2, 4 * row + 3, 4 * row + 4),
         })
         .collect();
     let values = values.join(", ");
-    let (locked, fence, is_entered) = match ledger {
-        Ledger::Sqlite => (String::new(), "", format!(" and exists (select 1 from senders where id = {sender})")),
-        Ledger::Postgres => (format!(", fence as (select id from senders where id = {sender} for share)"), ", fence", String::new()),
+    let (locked, fence, is_entered) = match dialect {
+        Dialect::Sqlite => (String::new(), "", format!(" and exists (select 1 from senders where id = {sender})")),
+        Dialect::Postgres => (format!(", fence as (select id from senders where id = {sender} for share)"), ", fence", String::new()),
     };
     format!(
         "with step (mailing, subscriber, begins, words) as (values {values}){locked}

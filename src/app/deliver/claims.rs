@@ -21,7 +21,7 @@ const CHUNK: usize = 50;
 const LARGE: usize = 1_000;
 /// and after that.
 const LARGEST: usize = 4_000;
-/// Who claims again so soon has twice as many at hand from then on: a claim costs the ledger as much as a dozen group commits.
+/// Who claims again so soon has twice as many at hand from then on: a claim keeps SQLite's one writer as long as half a dozen group commits.
 const SOON: Duration = Duration::from_millis(50);
 /// Who claims again so late has half as many.
 const LATE: Duration = Duration::from_millis(400);
