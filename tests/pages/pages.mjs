@@ -7,13 +7,16 @@
 
 /// More than fits: words that do not break, names from right to left, a panel that has not met.
 const LONG = 'Unbreakable'.repeat(9);
+/// Beside words that are in no language: the Nu HTML checker guesses a page's by its letters, and took one of these for Basque once.
+const PROSE = `This tool is here to show what happens to a page when somebody writes a word that has no end. The rest of what is said about
+it is plain English, as it would be on any other day: it does one thing, it costs what it says, and nobody has to read this twice.`;
 const CATALOGUE = `
 [[tools]]
 slug = "long-words"
 name = "${LONG.slice(0, 90)}"
 category = "${LONG.slice(0, 40)}"
 tagline = "${LONG}"
-description = """${LONG.repeat(3)}"""
+description = """${LONG.repeat(3)} ${PROSE}"""
 url = "https://example.com/${LONG}"
 pricing = "${LONG.slice(0, 90)}"
 entry_price = "${LONG.slice(0, 50)}"
@@ -22,7 +25,7 @@ published_at = 2026-11-16T09:00:00Z
 reviewer = "Builder"
 score = 100
 verdict = "ship"
-take = """${LONG.repeat(3)}"""
+take = """${LONG.repeat(3)} ${PROSE}"""
 
 [[tools]]
 slug = "right-to-left"
