@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn refusal(about_us: bool) -> Outcome {
-        Outcome::Refused { reply: "550".into(), about_us }
+        Outcome::Refused { reply: "550".into(), about_us, class: crate::domain::inbound::SoftClass::Passing }
     }
 
     #[tokio::test(start_paused = true)]

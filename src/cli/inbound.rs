@@ -73,6 +73,7 @@ fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json
         json!({
             "address": finding.address,
             "meaning": finding.meaning,
+            "class": finding.class,
             "reason": finding.reason,
             "status": finding.status.map(|status| status.to_string()),
             "line": finding.line,

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::Timestamp;
+use super::inbound::SoftClass;
 use super::named;
 
 named! {
@@ -79,6 +80,8 @@ pub enum Outcome {
         reply: String,
         /// Whether it tells something about us or the relay rather than about this recipient: the breaker counts it.
         about_us: bool,
+        /// Whether giving up on it counts toward `bounces.soft`.
+        class: SoftClass,
     },
     /// Not now, for it is too much at once: 421, 454, 4.7.x, "too many". The mail was certainly not taken, and is not at fault;
     /// the relay is slowed down for.
@@ -92,6 +95,8 @@ pub enum Outcome {
         reply: String,
         /// Whether it tells something about us (policy, login, TLS): the breaker counts it.
         about_us: bool,
+        /// Whether it counts toward `bounces.soft`.
+        class: SoftClass,
     },
     /// There is no such mailbox (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1): mail to it would never arrive.
     BadAddress {
@@ -106,6 +111,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// A failure that is about us or the relay: the mail waits.
+    pub fn later_for_us(reply: impl Into<String>) -> Self {
+        Self::Later { reply: reply.into(), about_us: true, class: SoftClass::Passing }
+    }
+
     /// The server's words, or ours about the connection.
     pub fn reply(&self) -> &str {
         match self {

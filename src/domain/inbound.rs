@@ -48,6 +48,26 @@ named! {
     }
 }
 
+named! {
+    /// Kind of soft failure: it decides whether failures in a row end a subscription.
+    SoftClass {
+        /// About the recipient: full, locked, or the reader refuses us. Counts toward `bounces.soft`.
+        Recipient => "recipient",
+        /// About us, the relay, this mail, or a passing state: rate, reputation, policy, content, network. Never counts.
+        Passing => "passing",
+    }
+}
+
+impl Reason {
+    /// The class of a soft failure with this reason.
+    pub fn soft_class(self) -> SoftClass {
+        match self {
+            Self::NoMailbox | Self::NoHost | Self::Full => SoftClass::Recipient,
+            Self::TooBig | Self::Policy | Self::Blocked | Self::Network | Self::Expired | Self::Rate | Self::Other => SoftClass::Passing,
+        }
+    }
+}
+
 /// An enhanced status code (RFC 3463): `class.subject.detail`, like 5.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status {
@@ -91,6 +111,8 @@ pub struct Finding {
     pub address: Option<String>,
     /// What it means.
     pub meaning: Meaning,
+    /// The class of a soft failure; `None` for every other meaning.
+    pub class: Option<SoftClass>,
     /// Why, of a failure.
     pub reason: Option<Reason>,
     /// The enhanced status code, if one was given.
@@ -183,7 +205,7 @@ mod policy_tests {
     use super::*;
 
     fn finding(address: &str, meaning: Meaning) -> Finding {
-        Finding { address: Some(address.into()), meaning, reason: None, status: None, line: String::new() }
+        Finding { address: Some(address.into()), meaning, class: None, reason: None, status: None, line: String::new() }
     }
 
     #[test]

@@ -83,6 +83,6 @@ impl ConnectFault {
 
     /// What it means for a mail that waited for the connection.
     pub fn outcome(&self) -> Outcome {
-        Outcome::Later { reply: self.outcome_words.clone(), about_us: true }
+        Outcome::later_for_us(self.outcome_words.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! What a server's answer means: the one table of it; docs/ledger.md has it for people.
 
 use crate::domain::delivery::Outcome;
+use crate::domain::inbound::SoftClass;
 
 /// What the answer was an answer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,18 +29,20 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let enhanced = enhanced_code(text).filter(|(class, ..)| *class == code / 100).map(|(_, subject, detail)| (subject, detail));
     let nobody_was_named = stage < Stage::Recipient;
     let about_us = nobody_was_named || matches!(enhanced, Some((3 | 7, _)));
+    let is_full = matches!((code, enhanced), (_, Some((2, 2))) | (552, None));
+    let class = if is_full && !about_us { SoftClass::Recipient } else { SoftClass::Passing };
     match code {
         200..=299 if stage == Stage::Text => Outcome::Accepted { reply },
         400..=499 if is_throttle(code, enhanced, text) => Outcome::Throttled { reply },
-        400..=499 => Outcome::Later { reply, about_us },
+        400..=499 => Outcome::Later { reply, about_us, class },
         // Not this mail's fault: nobody shall lose it because our password or return path is wrong.
-        530 | 534 | 535 | 538 => Outcome::Later { reply, about_us: true },
-        500..=599 if nobody_was_named && code != 552 => Outcome::Later { reply, about_us: true },
+        530 | 534 | 535 | 538 => Outcome::later_for_us(reply),
+        500..=599 if nobody_was_named && code != 552 => Outcome::later_for_us(reply),
         500..=599 if !nobody_was_named && is_about_the_mailbox(enhanced, text) => Outcome::BadAddress { reply },
-        500..=599 => Outcome::Refused { reply, about_us },
+        500..=599 => Outcome::Refused { reply, about_us, class },
         // Not an answer to what was asked. After the final dot it may still have meant yes.
         _ if stage == Stage::Text => Outcome::InDoubt { reply },
-        _ => Outcome::Later { reply, about_us: true },
+        _ => Outcome::later_for_us(reply),
     }
 }
 

@@ -27,6 +27,7 @@ use super::server::Server;
 use super::stuffing::end_of;
 use super::stuffing::stuffed;
 use crate::domain::delivery::Outcome;
+use crate::domain::inbound::SoftClass;
 
 /// Servers hang up on who stays long, and the mail that finds out would wait for its next attempt: a connection is given up
 /// before (RFC 5321 lets a server do so after 5 minutes, and not all are that patient).
@@ -217,7 +218,7 @@ impl SmtpConnection {
 
     /// What need not be tried.
     fn refuse(&self, envelope: &Envelope<'_>) -> Option<Outcome> {
-        let refused = |about_us, reply: &str| Some(Outcome::Refused { reply: reply.into(), about_us });
+        let refused = |about_us, reply: &str| Some(Outcome::Refused { reply: reply.into(), about_us, class: SoftClass::Passing });
         if envelope.from.contains(|c: char| c.is_control()) {
             return refused(true, "not sent: the return path holds a control character; check mail.return_path");
         }
@@ -363,16 +364,16 @@ fn needs_smtputf8(envelope: &Envelope<'_>) -> bool {
 }
 
 fn later(reply: impl Into<String>) -> Outcome {
-    Outcome::Later { reply: reply.into(), about_us: true }
+    Outcome::later_for_us(reply)
 }
 
 fn tidied(outcome: Outcome, envelope: &Envelope<'_>) -> Outcome {
     let reply = envelope.tidied(outcome.reply());
     match outcome {
         Outcome::Accepted { .. } => Outcome::Accepted { reply },
-        Outcome::Later { about_us, .. } => Outcome::Later { reply, about_us },
+        Outcome::Later { about_us, class, .. } => Outcome::Later { reply, about_us, class },
         Outcome::Throttled { .. } => Outcome::Throttled { reply },
-        Outcome::Refused { about_us, .. } => Outcome::Refused { reply, about_us },
+        Outcome::Refused { about_us, class, .. } => Outcome::Refused { reply, about_us, class },
         Outcome::BadAddress { .. } => Outcome::BadAddress { reply },
         Outcome::InDoubt { .. } => Outcome::InDoubt { reply },
     }

@@ -109,7 +109,7 @@ impl Connection {
                 Ok(name) => Outcome::Accepted { reply: format!("kept as {name}") },
                 Err(err) => {
                     let reply = format!("cannot write to the folder {}: {err}; check mail.transport", maildir.path().display());
-                    Outcome::Later { reply, about_us: true }
+                    Outcome::later_for_us(reply)
                 }
             },
         }

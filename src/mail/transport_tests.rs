@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::domain::address::EmailAddress;
+use crate::domain::inbound::SoftClass;
 
 /// For what never comes.
 const SHORT: Duration = Duration::from_millis(500);
@@ -204,12 +205,18 @@ async fn a_refusal_leaves_the_connection_for_the_next_mail_and_a_421_does_not() 
     )
     .await;
     let mut connection = sink.connect("?tls=none").await;
-    assert_eq!(send(&mut connection, "later@example.org").await, Outcome::Later { reply: "451 4.2.1 not now".into(), about_us: false });
+    assert_eq!(
+        send(&mut connection, "later@example.org").await,
+        Outcome::Later { reply: "451 4.2.1 not now".into(), about_us: false, class: SoftClass::Passing }
+    );
     assert_eq!(
         send(&mut connection, "gone@example.org").await,
         Outcome::BadAddress { reply: "550 5.1.1 <g***@e***.org> no such user".into() }
     );
-    assert_eq!(send(&mut connection, "policy@example.org").await, Outcome::Refused { reply: "550 5.7.1 not you".into(), about_us: true });
+    assert_eq!(
+        send(&mut connection, "policy@example.org").await,
+        Outcome::Refused { reply: "550 5.7.1 not you".into(), about_us: true, class: SoftClass::Passing }
+    );
     assert!(matches!(send(&mut connection, "ada@example.org").await, Outcome::Accepted { .. }));
     assert_eq!(sink.heard().iter().filter(|heard| *heard == "RSET").count(), 3);
     assert!(connection.is_usable());

@@ -80,6 +80,13 @@ fn the_command_prints_a_line_for_each_recipient() {
     assert_eq!(program.run_with_input(&["inbound", "-"], raw).good().out, format!("{}\t{}\n", rows[0][0], rows[0][1]));
     let json = program.run_with_input(&["--json", "inbound"], raw).good().json();
     assert_eq!(json["mails"][0]["recipients"][0]["reason"], rows[0][2].as_str());
+    let classes = |file: &str| {
+        let json = program.run(&["--json", "inbound", &here.join(file).display().to_string()]).good().json();
+        json["mails"][0]["recipients"][0]["class"].clone()
+    };
+    assert_eq!(classes("tests/inbound/zimbra-full.eml"), "recipient");
+    assert_eq!(classes("tests/inbound/dsn-rate.eml"), "passing");
+    assert!(classes("tests/inbound/gmail.eml").is_null(), "a hard failure has no class");
     program.run(&["inbound", "missing.eml"]).refused(&["missing.eml"]);
 }
 

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::app::letters::Ready;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::Outcome;
+use crate::domain::inbound::SoftClass;
 use crate::mail::Envelope;
 use crate::mail::Recipient;
 use crate::storage::ledger::Job;
@@ -54,10 +55,13 @@ impl Outgoing {
 async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
     let ready = app.letter_for(job).await.map_err(|failure| {
         tracing::error!(cause = failure.cause(), mailing = job.key.mailing, "a mail cannot be made: {failure}");
-        Outcome::Later { reply: format!("not sent: {failure}"), about_us: true }
+        Outcome::later_for_us(format!("not sent: {failure}"))
     })?;
-    let to = EmailAddress::parse(&job.email)
-        .map_err(|_| Outcome::Refused { reply: "not sent: what is stored is not an address".into(), about_us: false })?;
+    let to = EmailAddress::parse(&job.email).map_err(|_| Outcome::Refused {
+        reply: "not sent: what is stored is not an address".into(),
+        about_us: false,
+        class: SoftClass::Passing,
+    })?;
     let verp = app.return_path.verp(&app.secrets, job.key);
     let return_path = app.return_path.with(&verp).into_owned();
     let longest = ready.letter.longest() + app.signing.signers().longest();

@@ -39,7 +39,7 @@ pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: 
     };
     let line = format!("{provider}: {words}");
     let Diagnosis { meaning, reason, status } = found;
-    Finding { address: address_of(address), meaning, reason: Some(reason), status, line: short(&line) }
+    Finding { address: address_of(address), meaning, class: found.class(), reason: Some(reason), status, line: short(&line) }
 }
 
 /// Whether words say why a mail was refused.
@@ -50,7 +50,7 @@ pub fn is_telling(words: &str) -> bool {
 /// What the reader did: a complaint, or leaving by the provider's own link.
 pub fn did(provider: &str, address: &str, meaning: Meaning, words: &str) -> Finding {
     let line = short(&format!("{provider}: {words}"));
-    Finding { address: address_of(address), meaning, reason: None, status: None, line }
+    Finding { address: address_of(address), meaning, class: None, reason: None, status: None, line }
 }
 
 /// The address alone, in a field that may say `Ada <ada@example.org>`.

@@ -9,6 +9,7 @@ use super::phrases::Causes;
 use super::phrases::plain;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reason;
+use crate::domain::inbound::SoftClass;
 use crate::domain::inbound::Status;
 
 /// Bytes of a refusal that are looked at.
@@ -23,6 +24,11 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// The class of a soft failure.
+    pub fn class(&self) -> Option<SoftClass> {
+        (self.meaning == Meaning::Soft).then(|| self.reason.soft_class())
+    }
+
     /// Whether nothing was learnt, so that other words about the same address are worth a look.
     pub fn says_nothing(&self) -> bool {
         self.meaning == Meaning::Soft && self.reason == Reason::Other

@@ -23,13 +23,20 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
     // Reports on forged mail (RFC 6591), and "this is not spam", are no complaints of a reader.
     if matches!(kind, "auth-failure" | "not-spam" | "dmarc" | "dkim") {
         let line = short(&format!("Feedback-Type: {kind}"));
-        return Some(vec![Finding { address: to.into_iter().next(), meaning: Meaning::None, reason: None, status: None, line }]);
+        return Some(vec![Finding {
+            address: to.into_iter().next(),
+            meaning: Meaning::None,
+            class: None,
+            reason: None,
+            status: None,
+            line,
+        }]);
     }
     Some(complaint(&to, &format!("Feedback-Type: {}", if kind.is_empty() { "abuse" } else { kind })))
 }
 
 fn complaint(to: &[String], line: &str) -> Vec<Finding> {
-    let finding = |address| Finding { address, meaning: Meaning::Complaint, reason: None, status: None, line: short(line) };
+    let finding = |address| Finding { address, meaning: Meaning::Complaint, class: None, reason: None, status: None, line: short(line) };
     match to {
         [] => vec![finding(None)],
         to => to.iter().map(|address| finding(Some(address.clone()))).collect(),

@@ -66,8 +66,9 @@ fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
 
 fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<Finding> {
     let own = own_addresses(mail, prose, manner);
-    let one =
-        |meaning, line: &str| vec![Finding { address: manner.author.clone(), meaning, reason: None, status: None, line: short(line) }];
+    let one = |meaning, line: &str| {
+        vec![Finding { address: manner.author.clone(), meaning, class: None, reason: None, status: None, line: short(line) }]
+    };
     if let Some(complaints) = feedback::findings(mail, &prose.original_recipients(&own)) {
         return complaints;
     }
@@ -88,7 +89,7 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
         // "Prove that you are human" comes as a report too, from whoever asks it and not from a mail system.
         let asks = !manner.daemon && phrases::is_challenge(begin) && reported.iter().all(|finding| finding.meaning == Meaning::Soft);
         if let ([only], true) = (reported.as_slice(), asks) {
-            return vec![Finding { meaning: Meaning::Auto, reason: None, ..only.clone() }];
+            return vec![Finding { meaning: Meaning::Auto, class: None, reason: None, ..only.clone() }];
         }
         if !reported.is_empty() {
             return named(reported, prose, &own, &failed);
@@ -130,9 +131,16 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
         }
         if system {
             // A report that names nobody: what it means is known, and the clues may tell for whom.
-            let diagnosis::Diagnosis { meaning, reason, status } = diagnosis::diagnose(&prose.about(None, &[]), None);
-            let (meaning, reason) = if late { (Meaning::None, None) } else { (meaning, Some(reason)) };
-            return vec![Finding { address: None, meaning, reason, status, line: short(&prose.text) }];
+            let said = diagnosis::diagnose(&prose.about(None, &[]), None);
+            let finding = Finding {
+                address: None,
+                meaning: said.meaning,
+                class: said.class(),
+                reason: Some(said.reason),
+                status: said.status,
+                line: short(&prose.text),
+            };
+            return vec![if late { Finding { meaning: Meaning::None, class: None, reason: None, ..finding } } else { finding }];
         }
     }
     if phrases::is_challenge(begin)

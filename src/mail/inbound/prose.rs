@@ -145,9 +145,10 @@ impl Prose {
         let others = |one: &str| addresses.iter().filter(|address| !same(address, one)).take(IN_ALL).cloned().collect::<Vec<_>>();
         let finding = |address: &String| {
             let words = self.about(Some(address), &others(address));
-            let Diagnosis { meaning, reason, status } = diagnose(&words, None);
+            let diagnosis = diagnose(&words, None);
+            let Diagnosis { meaning, reason, status } = diagnosis;
             let line = telling_line(&words).unwrap_or(&words);
-            Finding { address: Some(address.clone()), meaning, reason: Some(reason), status, line: short(line) }
+            Finding { address: Some(address.clone()), meaning, class: diagnosis.class(), reason: Some(reason), status, line: short(line) }
         };
         addresses.iter().take(RECIPIENTS).map(finding).collect()
     }
@@ -167,7 +168,7 @@ fn telling_line(words: &str) -> Option<&str> {
 /// A notice that a mail is late: whom it was for.
 pub fn late(prose: &Prose, own: &[String], failed: &[String]) -> Vec<Finding> {
     let findings = prose.failures(own, failed).into_iter();
-    findings.map(|finding| Finding { meaning: Meaning::None, reason: None, ..finding }).collect()
+    findings.map(|finding| Finding { meaning: Meaning::None, class: None, reason: None, ..finding }).collect()
 }
 
 /// The most bytes of a text up to `most` that end with a whole character.

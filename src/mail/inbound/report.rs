@@ -124,7 +124,7 @@ fn finding(group: &Group, explain: &impl Fn(Option<&str>) -> String) -> Option<F
     let words = format!("{} {comment}", group.words).trim().to_owned();
     if succeeded || is("delayed") {
         let line = format!("{action} {words}");
-        return Some(Finding { address, meaning: Meaning::None, reason: None, status, line: super::short(&line) });
+        return Some(Finding { address, meaning: Meaning::None, class: None, reason: None, status, line: super::short(&line) });
     }
     if !is("fail") && status.is_none() && words.is_empty() && address.is_none() {
         return None;
@@ -139,5 +139,5 @@ fn finding(group: &Group, explain: &impl Fn(Option<&str>) -> String) -> Option<F
         }
     }
     let Diagnosis { meaning, reason, status } = diagnosis;
-    Some(Finding { address, meaning, reason: Some(reason), status, line: super::short(&line) })
+    Some(Finding { address, meaning, class: diagnosis.class(), reason: Some(reason), status, line: super::short(&line) })
 }
