@@ -8,9 +8,19 @@ use crate::mail::Algorithm;
 use crate::mail::KeyRecord;
 use crate::mail::make_key;
 
-/// Makes a key in a new file, for its owner's eyes alone. It writes over nothing: a key that is gone takes the mail that it
+/// A key file that was made.
+#[derive(Debug)]
+pub struct MadeKey {
+    /// The record to publish.
+    pub record: KeyRecord,
+    /// Whether the file belongs to root although the service may run as somebody else.
+    pub belongs_to_root: bool,
+}
+
+/// Makes a key in a new file that only its owner can read. Made by root, the file is given to the owner of the database's file or,
+/// without one, of the folder that it lies in: that is the account which has to read it. It writes over nothing: a key that is gone takes the mail that it
 /// signed with it, until DNS has the new one's record.
-pub fn make_dkim_key(algorithm: Algorithm, domain: &str, selector: &str, file: &Path) -> Result<KeyRecord, Failure> {
+pub fn make_dkim_key(algorithm: Algorithm, domain: &str, selector: &str, file: &Path, database: Option<&Path>) -> Result<MadeKey, Failure> {
     let (pem, record) = make_key(algorithm, domain, selector).map_err(|why| Failure::because(format!("No key was made: {why}.")))?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -23,5 +33,26 @@ pub fn make_dkim_key(algorithm: Algorithm, domain: &str, selector: &str, file: &
         }
         _ => Failure::because(format!("{} cannot be written: {error}.", file.display())),
     })?;
-    Ok(record)
+    Ok(MadeKey { record, belongs_to_root: belongs_to_root_after_giving(file, database) })
+}
+
+#[cfg(unix)]
+fn belongs_to_root_after_giving(file: &Path, database: Option<&Path>) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.uid() == 0);
+    if !is_root(file) {
+        return false;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner =
+        [database, Some(folder)].into_iter().flatten().filter_map(|path| std::fs::metadata(path).ok()).find(|found| found.uid() != 0);
+    if let Some(owner) = owner {
+        let _ = std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+    is_root(file)
+}
+
+#[cfg(not(unix))]
+fn belongs_to_root_after_giving(_file: &Path, _database: Option<&Path>) -> bool {
+    false
 }

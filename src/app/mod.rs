@@ -119,12 +119,35 @@ pub struct App {
 }
 
 impl App {
-    /// Checks the settings and opens the database they name, without bringing its tables up to date.
+    /// Checks the settings and opens the database they name, without bringing its tables up to date. A SQLite database that
+    /// is not there is made, and so is a secret.
     ///
     /// # Errors
     /// A sentence that names the setting that cannot be used, or says why the database cannot be opened.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
         Self::open_with(settings, clock, Fetch::network()).await
+    }
+
+    /// Opens a database that is there already, for commands that only work on an installation: started in the wrong folder they
+    /// would otherwise make an empty database and answer as if the list were empty.
+    ///
+    /// # Errors
+    /// As [`App::open`]; and a sentence that says where the SQLite file was looked for and is not.
+    pub async fn open_existing(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
+        if let Some(file) = sqlite_file(&settings.database.url)
+            && !file.exists()
+        {
+            // A setting that cannot be used may be the reason, and is worth more words.
+            Self::check(&settings)?;
+            let place = std::path::absolute(&file).unwrap_or(file);
+            return Err(Failure::because(format!(
+                "There is no database at {} (database.url is {}). Run this where the service runs, or name its settings with --config \
+                 or VERDICTS_DATABASE__URL; `verdicts serve`, `migrate` and imports make a database.",
+                place.display(),
+                settings.database.url
+            )));
+        }
+        Self::open(settings, clock).await
     }
 
     /// The same, with another way to what lies at https addresses.
@@ -162,6 +185,11 @@ impl App {
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
         Parts::from(settings).map(|_| ())
+    }
+
+    /// The file of a SQLite database.
+    pub fn database_file(settings: &Settings) -> Option<PathBuf> {
+        sqlite_file(&settings.database.url)
     }
 
     /// The domain of `mail.from`.

@@ -35,6 +35,11 @@ pub enum Catalog {
 }
 
 impl Catalog {
+    /// Whether the command fills an installation, which it may make first.
+    pub(super) fn is_import(&self) -> bool {
+        matches!(self, Self::Import { .. })
+    }
+
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Check { path } => {

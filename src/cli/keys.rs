@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::Output;
+use super::output::say;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::keys::MadeKey;
 use crate::app::keys::make_dkim_key;
 use crate::config::Settings;
 use crate::domain::Timestamp;
@@ -41,7 +43,8 @@ impl Keys {
             None => App::sender_domain(settings)?,
         };
         let selector = selector.unwrap_or_else(|| format!("{kind}{}", now.format("%Y%m")));
-        let record = make_dkim_key(algorithm, &domain, &selector, &out)?;
+        let database = App::database_file(settings);
+        let MadeKey { record, belongs_to_root } = make_dkim_key(algorithm, &domain, &selector, &out, database.as_deref())?;
         let file = std::path::absolute(&out).unwrap_or(out);
         let json = json!({
             "algorithm": record.algorithm,
@@ -53,6 +56,13 @@ impl Keys {
             "value": record.value,
             "strings": record.strings(),
         });
+        if belongs_to_root {
+            say(format_args!(
+                "The key file belongs to root and nobody else can read it: if the service runs as another account, give it the file \
+                 (chown ACCOUNT {}).",
+                file.display()
+            ));
+        }
         output.print(&json, || {
             let strings: Vec<_> = record.strings().into_iter().map(|piece| format!("\"{piece}\"")).collect();
             format!(

@@ -88,20 +88,39 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let failed = if matches!(arguments.command, Command::Inbound(_)) { ExitCode::from(EX_TEMPFAIL) } else { ExitCode::FAILURE };
     match runtime.block_on(dispatch(arguments, output)) {
         Ok(code) => code,
         Err(failure) => {
             tracing::debug!(cause = failure.cause(), "the command failed");
             say(failure);
-            ExitCode::FAILURE
+            failed
+        }
+    }
+}
+
+/// Exit code of `inbound` when nothing was kept (sysexits.h): a mail server that pipes a mail into it then tries again later, where
+/// any other code would return the mail or drop it.
+const EX_TEMPFAIL: u8 = 75;
+
+impl Command {
+    /// Whether a SQLite database that is not there is made: by what sets an installation up, and by nothing else.
+    fn makes_database(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Migrate => true,
+            Self::Catalog(command) => command.is_import(),
+            Self::Subscribers(command) => command.is_import(),
+            _ => false,
         }
     }
 }
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
     let loaded = config::load(arguments.config.as_deref(), environment()).map_err(|error| Failure::because(error.to_string()))?;
+    let makes_database = arguments.command.makes_database();
     let open = async || -> Result<Arc<App>, Failure> {
-        let app = App::open(loaded.settings.clone(), Clock::system()).await?;
+        let (settings, clock) = (loaded.settings.clone(), Clock::system());
+        let app = if makes_database { App::open(settings, clock).await? } else { App::open_existing(settings, clock).await? };
         // On SQLite there is nobody else to do it, and nothing to coordinate.
         if !app.storage.is_postgres() {
             app.storage.migrate(app.now()).await?;
@@ -112,7 +131,10 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Serve(command) => {
             // Before the database is opened: who is asked to stop meanwhile ends in order too.
             let stop = stop_signal();
-            command.run(open().await?, stop).await
+            match serve::wait_for_database(open, loaded.settings.database.wait_at_start, &stop).await? {
+                Some(app) => command.run(app, stop).await,
+                None => Ok(ExitCode::SUCCESS),
+            }
         }
         Command::Migrate => operations::migrate(open().await?, output).await,
         Command::Catalog(command) => command.run(open().await?, output).await,
@@ -120,7 +142,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Inbound(command) => command.run(open().await?, output).await,
         Command::Keys(command) => command.run(&loaded.settings, Clock::system().now(), output),
-        Command::Doctor => operations::doctor(App::open(loaded.settings.clone(), Clock::system()).await, output).await,
+        Command::Doctor => operations::doctor(App::open_existing(loaded.settings.clone(), Clock::system()).await, output).await,
         Command::Config => operations::config(&loaded, output),
     }
 }

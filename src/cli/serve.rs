@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
 use clap::ValueEnum;
 use tokio::net::TcpListener;
@@ -92,6 +94,37 @@ impl Serve {
         app.storage.close().await;
         tracing::info!("stopped");
         failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+}
+
+/// Pause between two attempts to open the database.
+const DATABASE_RETRY: Duration = Duration::from_millis(500);
+
+/// Opens the database, and tries again for up to `wait_max` while its server is not up yet (after a reboot both start at once);
+/// `None` when the process was told to stop meanwhile.
+///
+/// # Errors
+/// The last attempt's sentence once `wait_max` is over; at once where waiting cannot help (a wrong password, a bad setting).
+pub(super) async fn wait_for_database(
+    open: impl AsyncFn() -> Result<Arc<App>, Failure>,
+    wait_max: Duration,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<App>>, Failure> {
+    let began = Instant::now();
+    let mut is_said = false;
+    loop {
+        match open().await {
+            Err(failure) if failure.is_unreachable() && began.elapsed() < wait_max => {
+                if !std::mem::replace(&mut is_said, true) {
+                    say(format_args!("{failure} Trying again for {} seconds.", wait_max.as_secs()));
+                }
+            }
+            opened => return opened.map(Some),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(DATABASE_RETRY) => {}
+        }
     }
 }
 

@@ -78,6 +78,11 @@ pub enum Subscribers {
 }
 
 impl Subscribers {
+    /// Whether the command fills an installation, which it may make first.
+    pub(super) fn is_import(&self) -> bool {
+        matches!(self, Self::Import { .. })
+    }
+
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Import { file, consent, confirmed, dry_run } => {

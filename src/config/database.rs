@@ -1,10 +1,13 @@
 //! `[database]`: where everything is kept.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
 use super::fault;
+use super::within;
 
 /// `[database]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ pub struct Database {
     pub connections: u32,
     /// What a power cut may cost.
     pub durability: Durability,
+    /// Time that `serve` waits at its start for a database server that is not up yet.
+    #[serde(with = "humantime_serde")]
+    pub wait_at_start: Duration,
 }
 
 /// `database.durability`
@@ -32,7 +38,13 @@ pub enum Durability {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite:data/verdicts.db".into(), direct_url: None, connections: 8, durability: Durability::Full }
+        Self {
+            url: "sqlite:data/verdicts.db".into(),
+            direct_url: None,
+            connections: 8,
+            durability: Durability::Full,
+            wait_at_start: Duration::from_secs(30),
+        }
     }
 }
 
@@ -41,7 +53,11 @@ impl Database {
         if !(1..=500).contains(&self.connections) {
             return fault("database.connections", "expected 1 to 500");
         }
+        within("database.wait_at_start", self.wait_at_start, Duration::ZERO)?;
         let is_postgres = |url: &str| url.starts_with("postgres:") || url.starts_with("postgresql:");
+        if !is_postgres(&self.url) && !self.url.starts_with("sqlite:") {
+            return fault("database.url", "expected sqlite:PATH or postgres://user:password@host/name; no other database is known here");
+        }
         if self.direct_url.as_deref().is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url)) {
             return fault("database.direct_url", "it is for PostgreSQL behind a pooler: expected postgres://... here and in database.url");
         }

@@ -25,7 +25,23 @@ pub enum StorageError {
 impl StorageError {
     /// Whether nothing answers, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
+        // 57P01 to 57P03: shutting down, crashed, starting up (PostgreSQL, appendix A).
         matches!(self, Self::Query(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))
+            || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
+    }
+
+    /// Whether `database.url` leads to a pooler in transaction mode that was not announced: it refuses a start-up parameter (08P01,
+    /// pgbouncer), or a prepared statement is missing or already there because another server session answered (26000, 42P05).
+    fn is_unannounced_pooler(&self) -> bool {
+        let is_parameter = matches!(self, Self::Query(sqlx::Error::Database(error)) if error.message().contains("startup parameter"));
+        is_parameter || matches!(self.code().as_deref(), Some("26000" | "42P05"))
+    }
+
+    fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Query(sqlx::Error::Database(error)) => error.code(),
+            _ => None,
+        }
     }
 
     /// Whether the tables are missing or too old.
@@ -45,6 +61,12 @@ impl StorageError {
             }
             Self::Folder(dir, error) => {
                 format!("{} cannot be made ({error}); choose another place in database.url.", dir.display())
+            }
+            _ if self.is_unannounced_pooler() => {
+                format!(
+                    "A pooler (pgbouncer) stands at database.url, and it refused: {self}. Set database.direct_url to the PostgreSQL server \
+                     behind it, like postgres://user:password@server/name, and keep the pooler in database.url."
+                )
             }
             _ if self.is_unreachable() => {
                 format!("The database cannot be reached ({self}); check that it runs and that database.url is right.")

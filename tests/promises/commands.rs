@@ -228,7 +228,8 @@ fn a_slip_in_a_settings_file_gives_no_secret_away() {
 #[test]
 fn a_database_that_cannot_be_reached_is_a_sentence() {
     let (_place, program) = plain();
-    let program = program.with("VERDICTS_DATABASE__URL", "postgres://me:hunter2@127.0.0.1:1/x");
+    let program =
+        program.with("VERDICTS_DATABASE__URL", "postgres://me:hunter2@127.0.0.1:1/x").with("VERDICTS_DATABASE__WAIT_AT_START", "1s");
     std::thread::scope(|scope| {
         for arguments in [&["digest", "list"][..], &["migrate"], &["serve"]] {
             let program = &program;
@@ -274,12 +275,6 @@ fn doctor_on_the_defaults_is_well_and_has_advice() {
         findings.iter().filter(|finding| finding["level"] == "advice").filter_map(|finding| finding["what"].as_str()).collect();
     assert_eq!(advice, ["catalogue", "subscribers", "transport", "base_url", "sender", "postal_address"]);
     assert!(findings.iter().all(|finding| finding["words"].as_str().is_some_and(|words| !words.is_empty())));
-}
-
-#[test]
-fn doctor_in_an_empty_folder_finds_no_fault_for_serve_makes_the_tables() {
-    let (_place, program) = plain();
-    program.without("VERDICTS_DATABASE__URL").run(&["doctor"]).good();
 }
 
 /// `serve` as a newcomer starts it: in an empty folder, on the default database; only the port is a free one.

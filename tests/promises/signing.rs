@@ -199,6 +199,35 @@ fn a_key_is_its_owners_alone_and_is_never_written_over() {
 }
 
 #[test]
+fn what_keys_dkim_prints_can_be_pasted_into_the_settings_file_as_it_is() {
+    let place = crate::support::Place::sqlite();
+    let program = crate::support::Program::in_place(&place);
+    let said = program.run(&["keys", "dkim", "--out", "key.pem", "--domain", "verdicts.example"]).good();
+    let (_, block) = said.out.split_once("[[mail.dkim]]").expect("a block for the settings");
+    let shipped = include_str!("../../config/verdicts.toml");
+    program.write("own.toml", format!("{shipped}\n[[mail.dkim]]{block}"));
+    let shown = program.run(&["--config", "own.toml", "config"]).good();
+    assert!(shown.out.contains("verdicts.example"), "{shown:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_root_makes_belongs_to_the_account_that_owns_the_database() {
+    use std::os::unix::fs::MetadataExt;
+    let place = crate::support::Place::sqlite();
+    let program = crate::support::Program::set_up(&place);
+    let database = place.dir.path().join("verdicts.db");
+    let is_root = std::fs::metadata(&database).expect("a file").uid() == 0;
+    if is_root {
+        std::os::unix::fs::chown(&database, Some(4711), Some(4711)).expect("given away");
+    }
+    program.run(&["keys", "dkim", "--out", "key.pem", "--domain", "verdicts.example"]).good();
+    let (key, database) = (place.dir.path().join("key.pem"), std::fs::metadata(&database).expect("a file"));
+    let key = std::fs::metadata(key).expect("a key");
+    assert_eq!((key.uid(), key.mode() & 0o777), (database.uid(), 0o600));
+}
+
+#[test]
 fn a_key_that_cannot_be_used_is_a_sentence_at_the_start() {
     let place = Place::sqlite();
     let program = Program::in_place(&place);

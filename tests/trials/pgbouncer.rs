@@ -50,6 +50,17 @@ async fn from_the_tables_to_the_audit_all_works_through_pgbouncer_in_transaction
     assert_eq!(sink.mails(), 1 + 2_000);
 }
 
+#[test]
+fn a_pooler_that_the_settings_do_not_announce_is_refused_by_the_name_of_the_setting() {
+    let Some((cluster, bouncer)) = bouncer() else { return };
+    let database_url = cluster.fresh_database();
+    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: bouncer.url_for(&database_url) };
+    let program = Program::in_place(&place);
+    for command in [&["migrate"][..], &["serve"], &["digest", "list"]] {
+        program.run(command).refused(&["A pooler (pgbouncer) stands at database.url", "Set database.direct_url"]);
+    }
+}
+
 /// None where one of the two is not installed, which is said.
 fn bouncer() -> Option<(&'static Cluster, Bouncer)> {
     let cluster = postgres::cluster()?;
