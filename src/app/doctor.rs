@@ -60,6 +60,7 @@ impl App {
         let database = self.examine_database().await;
         let usable = database.level == Level::Good;
         findings.push(database);
+        findings.extend(self.examine_session().await);
         if usable {
             findings.push(self.examine_catalogue().await);
             findings.push(self.examine_list().await);
@@ -85,6 +86,19 @@ impl App {
             Ok(false) => fault("database", "its tables are missing or too old; run `verdicts migrate`"),
             Err(error) => fault("database", error.advice()),
         }
+    }
+
+    /// On PostgreSQL, what a session works with, whatever the server's defaults are.
+    async fn examine_session(&self) -> Option<Finding> {
+        let facts = self.storage.session_facts().await.ok().flatten()?;
+        let words = format!("{}, {}", facts.encoding, facts.isolation);
+        Some(match facts.schema {
+            Some(schema) => good("session", format!("{words}, tables in the schema {schema}")),
+            None => fault(
+                "session",
+                format!("{words}, and search_path names no schema that exists: alter role ... set search_path to one that does"),
+            ),
+        })
     }
 
     async fn examine_catalogue(&self) -> Finding {

@@ -11,6 +11,9 @@ pub enum StorageError {
     /// A SQLite file, or its folder, cannot be made.
     #[error("cannot make {0}: {1}")]
     Folder(PathBuf, std::io::Error),
+    /// A PostgreSQL database whose encoding cannot hold every name.
+    #[error("the database's encoding is {0}")]
+    Encoding(String),
     /// The tables could not be brought up to date.
     #[error("migration: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -61,6 +64,12 @@ impl StorageError {
             }
             Self::Folder(dir, error) => {
                 format!("{} cannot be made ({error}); choose another place in database.url.", dir.display())
+            }
+            Self::Encoding(encoding) => {
+                format!(
+                    "The database at database.url is in {encoding}, which cannot hold every name and text. Make one in UTF-8 \
+                     (create database verdicts encoding 'UTF8' template template0), and name it in database.url."
+                )
             }
             _ if self.is_unannounced_pooler() => {
                 format!(

@@ -100,6 +100,17 @@ pub struct Storage {
     pools: Pools,
 }
 
+/// Settings of a PostgreSQL session that decide whether the statements can work.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct SessionFacts {
+    /// The database's encoding: `UTF8`, for any other is refused when it is opened.
+    pub encoding: String,
+    /// The isolation level of a transaction: `read committed`, whatever the server's default is.
+    pub isolation: String,
+    /// The schema that tables are made in.
+    pub schema: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 enum Pools {
     /// WAL lets many read beside one writer, so there is exactly one that writes: waiting in our own queue is fair and
@@ -257,6 +268,20 @@ impl Storage {
     /// Whether several machines can share it.
     pub fn is_postgres(&self) -> bool {
         !matches!(self.pools, Pools::Sqlite { .. })
+    }
+
+    /// What a PostgreSQL session of this process works with: encoding, isolation, and the schema that tables are looked for in (none
+    /// where `search_path` names no schema that exists). `None` on SQLite, which has no such choice.
+    pub async fn session_facts(&self) -> Result<Option<SessionFacts>, StorageError> {
+        if !self.is_postgres() {
+            return Ok(None);
+        }
+        let mut reader = self.read().await?;
+        Ok(Some(one!(
+            reader,
+            "select current_setting('server_encoding') as encoding, current_setting('transaction_isolation') as isolation,
+               cast(current_schema() as text) as schema"
+        )?))
     }
 
     /// Closes all connections.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::PgPool;
+use sqlx::Row;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -57,8 +58,30 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
     Ok(Pools::Sqlite { readers: readers.connect_with(options.pragma("query_only", "on")).await?, writer })
 }
 
+/// Settings of a PostgreSQL session that the statements rely on, whatever the server, the database or the role have as their default:
+/// each statement sees what is committed (a serializable default fails one of two transactions that meet, with 40001), writes are
+/// allowed, and no statement is cut off half-way..
+const SESSION: [(&str, &str); 6] = [
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_deferrable", "off"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("client_encoding", "utf8"),
+];
+
+/// The same for a transaction behind a pooler, which hands on no start-up settings.
+const BEGIN: &str = "begin isolation level read committed read write; set local statement_timeout = 0; set local lock_timeout = 0";
+const BEGIN_RELAXED: &str = "begin isolation level read committed read write; set local statement_timeout = 0; set local lock_timeout = 0; \
+     set local synchronous_commit = off";
+
+/// Where a server is, and how a session on it is set up.
+fn session(url: &str) -> sqlx::Result<PgConnectOptions> {
+    Ok(PgConnectOptions::from_str(url)?.application_name("verdicts").options(SESSION))
+}
+
 pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
-    let options = PgConnectOptions::from_str(url)?.application_name("verdicts");
+    let options = session(url)?;
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
     Ok(Pools::Postgres { pool: pool(options, connections).await?, kept: Kept::default() })
@@ -90,21 +113,27 @@ pub(super) async fn begin_whole(pool: PgPool, begin: &'static str) -> sqlx::Resu
 pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
     // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts").extra_float_digits(None).statement_cache_capacity(0);
-    let begin = if durable { "begin" } else { "begin; set local synchronous_commit = off" };
-    let direct = PgConnectOptions::from_str(direct_url)?.application_name("verdicts").into();
+    let begin = if durable { BEGIN } else { BEGIN_RELAXED };
+    let direct = session(direct_url)?.into();
     Ok(Pools::Pooled(Pooled { pool: pool(options, connections).await?, direct, begin }))
 }
 
-async fn pool(options: PgConnectOptions, connections: u32) -> sqlx::Result<PgPool> {
+async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StorageError> {
     // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
     let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
-    first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
+    let mut first = first.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    // By the simple protocol: behind a pooler the halves of a prepared query could meet two servers.
+    let encoding: String = sqlx::raw_sql("show server_encoding").fetch_one(&mut first).await?.try_get(0)?;
+    first.close().await?;
+    if encoding != "UTF8" {
+        return Err(StorageError::Encoding(encoding));
+    }
     let pool = PgPoolOptions::new()
         .max_connections(connections.max(2))
         .acquire_timeout(LONGEST_WAIT)
         .test_before_acquire(false)
         .before_acquire(|connection, state| Box::pin(async move { Ok(state.idle_for < FRESH || connection.ping().await.is_ok()) }));
-    pool.connect_with(options).await
+    Ok(pool.connect_with(options).await?)
 }
 
 /// A folder that is made here is its owner's alone: addresses lie in it.

@@ -29,6 +29,7 @@ mod rates;
 mod relays;
 mod scale;
 mod schedule;
+mod servers;
 mod signing;
 mod standing;
 mod starting;

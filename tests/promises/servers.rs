@@ -1,0 +1,77 @@
+//! PostgreSQL servers that are set up otherwise than ours: defaults that would break a statement are overruled for each session, and
+//! what cannot be overruled is refused with a sentence.
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use verdicts::domain::subscriber::SubscriberState;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::postgres;
+
+/// Defaults of a database that some operators set for all programs, each of which would stop some statement of ours.
+const UNFRIENDLY: [&str; 6] = [
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_read_only = on",
+    "statement_timeout = '1ms'",
+    "lock_timeout = '1ms'",
+    "datestyle = 'German, DMY'",
+    "client_encoding = 'LATIN1'",
+];
+
+fn unfriendly() -> Option<Place> {
+    let place = Place::postgres()?;
+    let name = place.database_url.rsplit('/').next().unwrap_or_default();
+    for setting in UNFRIENDLY {
+        postgres::cluster()?.query(&format!("alter database {name} set {setting}"));
+    }
+    Some(place)
+}
+
+fn statuses(answers: &[reqwest::Response]) -> Vec<StatusCode> {
+    answers.iter().map(reqwest::Response::status).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_serializable_server_with_short_limits_everybody_joins_is_mailed_and_can_leave() {
+    let Some(place) = unfriendly() else { return };
+    let house = House::open_with(place, |settings| settings.signup.per_client = 1_000).await;
+    house.stock_small().await;
+    let addresses: Vec<_> = (0..40).map(|n| format!("zoë{n}@reader.example")).collect();
+    let joined = join_all(addresses.iter().map(|address| house.sign_up(address))).await;
+    assert_eq!(statuses(&joined), [StatusCode::SEE_OTHER; 40]);
+    house.deliver_confirmations().await;
+    house.enlist("ada", 40).await;
+    house.send_digest().await;
+    let links: Vec<_> = (0..40).map(|n| house.goodbye_link(&format!("ada{n}@example.org"))).collect();
+    let left = join_all(links.iter().map(|link| house.post_form(link, &[("List-Unsubscribe", "One-Click")]))).await;
+    assert_eq!(statuses(&left), [StatusCode::OK; 40]);
+    for (n, address) in addresses.iter().enumerate() {
+        assert_eq!(house.state_of(&format!("ada{n}@example.org")).await, Some(SubscriberState::Unsubscribed));
+        assert_eq!(house.mails_to(address).len(), 1, "a confirmation to {address}");
+    }
+}
+
+#[test]
+fn doctor_names_encoding_isolation_and_schema_of_a_session() {
+    let Some(place) = unfriendly() else { return };
+    let program = Program::set_up(&place);
+    let said = program.run(&["doctor"]);
+    assert!(said.out.contains("UTF8, read committed, tables in the schema public"), "{said:?}");
+}
+
+#[test]
+fn a_database_that_is_not_in_utf8_is_refused_by_every_command() {
+    let Some(cluster) = postgres::cluster() else { return };
+    cluster.query("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0");
+    let url = cluster.fresh_database();
+    let (server, _) = url.rsplit_once('/').expect("a database");
+    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: format!("{server}/latin") };
+    let program = Program::in_place(&place);
+    for command in [&["serve"][..], &["migrate"], &["digest", "list"]] {
+        program.run(command).refused(&["is in LATIN1", "encoding 'UTF8'"]);
+    }
+    let doctor = program.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.out.contains("is in LATIN1"), "{doctor:?}");
+}
