@@ -1,7 +1,6 @@
 //! The life of a digest, by the clock and by hand.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +27,8 @@ use crate::domain::slot::Slot;
 use crate::mail::Envelope;
 use crate::mail::Fence;
 use crate::mail::Recipient;
-use crate::storage::digests::Published;
 use crate::storage::ledger::Tally;
+use crate::storage::publishing::Frozen;
 
 /// A digest and how its deliveries stand.
 #[derive(Debug, Clone)]
@@ -107,7 +106,7 @@ impl App {
             // Its own time, where it was approved after it: the clocks elsewhere may not show that one yet.
             let send_at = self.storage.digest(digest.slot).await?.map_or(digest.send_at, |digest| digest.send_at);
             match self.publish(digest.slot, Preflight::Heeded, |now| pacing.due_times(send_at, now)).await {
-                Ok(Published::Nobody) if (TimeDelta::zero()..TimeDelta::minutes(5)).contains(&late) => {
+                Ok(Frozen::Nobody) if (TimeDelta::zero()..TimeDelta::minutes(5)).contains(&late) => {
                     tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
                 }
                 Ok(_) => {}
@@ -142,8 +141,8 @@ impl App {
         Pacing { spread: delta(schedule.spread), local_time: schedule.local_time, home: self.settings.site.timezone }
     }
 
-    /// Freezes an approved digest and makes its deliveries, due as `due` says for that moment.
-    async fn publish(&self, slot: Slot, preflight: Preflight, due: impl FnOnce(Timestamp) -> DueTimes) -> Result<Published, Failure> {
+    /// Freezes an approved digest and makes its first deliveries, due as `due` says for that moment; the others follow in ranges.
+    async fn publish(&self, slot: Slot, preflight: Preflight, due: impl FnOnce(Timestamp) -> DueTimes) -> Result<Frozen, Failure> {
         let mut picks = self.storage.picks(slot).await?;
         let sent = self.storage.sent_comparisons().await?;
         picks.retain(|pick| !sent.contains(&pick.comparison));
@@ -151,23 +150,22 @@ impl App {
         if content.items.len() < self.settings.picker.min_items.max(1) {
             tracing::warn!(%slot, items = content.items.len(), "too little is left of what was picked: the slot is skipped");
             self.storage.move_digest(slot, &[DigestState::Approved], DigestState::Skipped, self.now()).await?;
-            return Ok(Published::NotApproved);
+            return Ok(Frozen::NotApproved);
         }
         let rendered = self.rendered_digest(&content)?;
         if preflight == Preflight::Heeded {
             self.preflight(slot, DigestState::Approved, &rendered).await?;
         }
-        let (now, began) = (self.now(), Instant::now());
+        let now = self.now();
         let variants = self.variants(&content, now).await?;
         // Everybody's, and each choice's that gets a mail.
         let renderings = 1 + variants.iter().filter(|variant| variant.mail.is_some()).count();
-        let published = self.storage.publish(&content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
-        if let Published::To(recipients) = published {
-            let took_ms = began.elapsed().as_millis() as u64;
-            tracing::info!(%slot, recipients, renderings, took_ms, subject = rendered.subject, "digest published");
-            self.ring();
+        let frozen = self.storage.freeze(&content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
+        if frozen == Frozen::Now {
+            tracing::info!(%slot, renderings, subject = rendered.subject, "digest frozen");
+            self.publish_first_range().await?;
         }
-        Ok(published)
+        Ok(frozen)
     }
 
     /// Whether the last failure to publish was this one.
@@ -198,7 +196,7 @@ impl App {
         self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
         let mut nobody = false;
         if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
-            nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Published::Nobody;
+            nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Frozen::Nobody;
         }
         let status = self.status(slot).await?;
         let words = match status.digest.state {
@@ -250,7 +248,7 @@ impl App {
         let (now, id) = (self.now(), slot.id());
         let mut troubles = self.storage.troubles(now).await?;
         troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
-        let (tally, minutes) = (self.storage.tally(id).await?, self.storage.minutes(id).await?);
+        let ((tally, withheld), minutes) = (self.storage.tally_and_withheld(id).await?, self.storage.minutes(id).await?);
         let (next_due, last_due) = (self.storage.next_due(id).await?, self.storage.last_due(id).await?);
         let rate_per_minute = match (digest.state, digest.published_at, digest.finished_at) {
             (DigestState::Sending, Some(since), _) => Some(progress::rate_per_minute(&minutes, since, now)),
@@ -260,7 +258,7 @@ impl App {
         let rate = rate_per_minute.filter(|_| digest.state == DigestState::Sending);
         Ok(Status {
             time_left: rate.and_then(|rate| progress::time_left(tally.open(), rate, next_due, last_due, now)),
-            withheld: self.storage.withheld(id).await?,
+            withheld,
             failures: self.storage.failures(id, 10).await?,
             tally,
             minutes,
@@ -296,7 +294,9 @@ impl App {
     /// Gives a digest up: what has not gone out never will.
     pub async fn cancel_digest(&self, slot: Slot) -> Result<Status, Failure> {
         let from = [DigestState::Draft, DigestState::Approved, DigestState::Sending, DigestState::Paused];
-        self.move_digest(slot, &from, DigestState::Cancelled, "it is over already").await
+        self.move_digest(slot, &from, DigestState::Cancelled, "it is over already").await?;
+        while self.storage.end_cancelled_range(self.now()).await? {}
+        self.status(slot).await
     }
 
     /// Doing it twice is doing it once: a digest that is where it should go is left there without a complaint.

@@ -1,7 +1,7 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
 //! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
+//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
 //! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
 
 pub mod account;
@@ -24,6 +24,7 @@ pub mod people;
 mod personal;
 pub mod picking;
 pub mod preflight;
+pub mod publishing;
 mod relay;
 pub mod spreadsheet;
 mod standing;
@@ -110,6 +111,8 @@ pub struct App {
     pub(crate) letters: letters::Letters,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
+    /// Readers in the next range of a digest that is being published.
+    pub(crate) range_size: publishing::RangeSize,
     /// What providers tell.
     pub(crate) webhooks: webhooks::Doors,
     /// How this process's sends went lately, not written yet.
@@ -175,6 +178,7 @@ impl App {
             send_times: parts.send_times,
             letters: letters::Letters::default(),
             unpublished: Mutex::default(),
+            range_size: publishing::RangeSize::default(),
             webhooks: webhooks::Doors::new(fetch),
             minutes: deliver::Minutes::default(),
             doorbell: Notify::new(),

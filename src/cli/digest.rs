@@ -304,6 +304,9 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
         for audit in &audits {
             let verdict = if audit.faults.is_empty() { "all promises hold" } else { "PROMISES BROKEN" };
             let _ = writeln!(text, "{}: {verdict}; {} recipients, {} once in doubt", audit.slot, audit.recipients, audit.doubts.len());
+            if audit.is_publishing {
+                let _ = writeln!(text, "  it is being published: more deliveries are made by any `serve`, or by `digest send`");
+            }
             for fault in &audit.faults {
                 let _ = writeln!(text, "  fault: {fault}");
             }

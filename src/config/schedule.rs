@@ -26,6 +26,8 @@ pub struct Schedule {
     pub spread: Duration,
     /// At the time of `send` by the reader's own clock, where their zone is known.
     pub local_time: bool,
+    /// Upper bound on the readers of one transaction while a digest is published.
+    pub publish_range: u32,
     /// Whether a person must approve a digest.
     pub approval: Approval,
 }
@@ -48,6 +50,7 @@ impl Default for Schedule {
             catch_up: days(2),
             spread: Duration::ZERO,
             local_time: false,
+            publish_range: 20_000,
             approval: Approval::Auto,
         }
     }
@@ -59,6 +62,9 @@ impl Schedule {
         // A longer one would reach into the next digest.
         if self.spread > days(7) {
             return fault("schedule.spread", "expected at most 7d");
+        }
+        if !(1..=20_000).contains(&self.publish_range) {
+            return fault("schedule.publish_range", "expected 1 to 20000");
         }
         Ok(())
     }

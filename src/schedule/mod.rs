@@ -33,6 +33,9 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
         if let Err(failure) = app.tick().await {
             tracing::error!(cause = failure.cause(), "what was due waits for the next minute: {failure}");
         }
+        if let Err(failure) = app.publish_ranges(&stop).await {
+            tracing::error!(cause = failure.cause(), "publishing waits for the next minute: {failure}");
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = bell.notified() => {}

@@ -1,9 +1,12 @@
 //! The ledger's promises, checked from its rows alone.
 
+use super::Reader;
 use super::Storage;
 use super::StorageError;
+use super::counts::Counts;
+use super::counts::counted;
+use super::counts::kept;
 use super::ledger::Tally;
-use super::ledger::tally;
 use crate::domain::Timestamp;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
@@ -16,8 +19,10 @@ const CLOCKS_APART: i64 = 5_000;
 pub struct Audit {
     /// Which digest.
     pub slot: Slot,
-    /// For how many people deliveries were made when it was published.
+    /// For how many people deliveries were made.
     pub recipients: u64,
+    /// Whether more are still to be made.
+    pub is_publishing: bool,
     /// How they stand.
     pub deliveries: Tally,
     /// Promises that do not hold, in words: empty when all is well.
@@ -40,19 +45,20 @@ pub struct Doubt {
 }
 
 impl Storage {
-    /// Checks the ledger of a published digest: each recipient once, all counts add up, nobody was sent to who had left or
+    /// Checks the ledger of a published digest: all counts add up (that each recipient is in it once is the table's key), nobody was sent to who had left or
     /// was suppressed before. `None` if there is no such digest. Doubts are listed up to `most`.
     pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<Audit>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(i64, String)> = optional!(reader, "select recipients, state from digests where id = $1", slot.id())?;
-        let Some((recipients, state)) = row else { return Ok(None) };
-        let deliveries = tally(&mut reader, slot.id()).await?;
-        let (rows, people): (i64, i64) = one!(
+        let row: Option<(String,)> = optional!(reader, "select state from digests where id = $1", slot.id())?;
+        let Some((state,)) = row else { return Ok(None) };
+        let (recipients, rows, counted, kept) = sums(&mut reader, slot.id()).await?;
+        let (unmade,): (i64,) = one!(
             reader,
-            "select count(*), (select count(*) from (select subscriber_id from deliveries where mailing_id = $1 group by subscriber_id) p)
-                 from deliveries where mailing_id = $1",
+            "select count(*) from publish_progress p join deliveries d on d.mailing_id = p.mailing_id and d.subscriber_id > p.after_id
+             where p.mailing_id = $1",
             slot.id()
         )?;
+        let is_publishing: Option<(i64,)> = optional!(reader, "select mailing_id from publish_progress where mailing_id = $1", slot.id())?;
         let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", slot.id())?;
         let (unqueued,): (i64,) = one!(
             reader,
@@ -80,8 +86,13 @@ impl Storage {
                 faults.push(fault);
             }
         };
-        must(rows == people, format!("{rows} deliveries for {people} people: somebody has two"));
         must(rows == recipients, format!("{recipients} recipients when it was published, {rows} deliveries now"));
+        must(counted == kept, format!("the counts that are kept differ from the rows: {} and {}", in_words(&kept), in_words(&counted)));
+        must(unmade == 0, format!("{unmade} deliveries were made beyond the place up to which it is published"));
+        must(
+            is_publishing.is_none() || matches!(state.as_str(), "sending" | "paused"),
+            format!("it is {state}, and deliveries are still to be made"),
+        );
         must(too_late == 0, format!("{too_late} were sent to after they had left or been suppressed"));
         must(unended == 0, format!("{unended} deliveries are final without an end, or ended without being final"));
         must(unqueued == 0, format!("{unqueued} deliveries are open and nobody would look at them: they are in no chunk"));
@@ -99,6 +110,59 @@ impl Storage {
             uncertain_at: from_millis(at),
             attempts,
         });
-        Ok(Some(Audit { slot, recipients: recipients as u64, deliveries, faults, doubts: doubts.collect() }))
+        Ok(Some(Audit {
+            slot,
+            recipients: recipients as u64,
+            is_publishing: is_publishing.is_some(),
+            deliveries: counted.tally(),
+            faults,
+            doubts: doubts.collect(),
+        }))
     }
+}
+
+/// A digest's recipients, its rows, how they stand by counting, and by what is kept: in one statement, since it may be on its way.
+async fn sums(reader: &mut Reader, digest: i64) -> Result<(i64, i64, Counts, Counts), StorageError> {
+    let sums: Sums = one!(
+        reader,
+        concat!(
+            "select (select recipients from digests where id = $1) as recipients, r.rows_in_it, r.queued, r.sending, r.sent, r.failed,
+               r.withheld, r.uncertain, k.queued + k.sending as kept_open, k.sent as kept_sent, k.failed as kept_failed,
+               k.withheld as kept_withheld, k.uncertain as kept_uncertain
+             from (select count(*) as rows_in_it, ",
+            counted!(),
+            " from deliveries d where d.mailing_id = $1) r cross join (",
+            kept!(),
+            ") k"
+        ),
+        digest
+    )?;
+    // A free chunk counts what is out among what is queued.
+    let kept = Counts {
+        queued: sums.kept_open - sums.rows.sending,
+        sending: sums.rows.sending,
+        sent: sums.kept_sent,
+        failed: sums.kept_failed,
+        withheld: sums.kept_withheld,
+        uncertain: sums.kept_uncertain,
+    };
+    Ok((sums.recipients, sums.rows_in_it, sums.rows, kept))
+}
+
+#[derive(sqlx::FromRow)]
+struct Sums {
+    recipients: i64,
+    rows_in_it: i64,
+    #[sqlx(flatten)]
+    rows: Counts,
+    kept_open: i64,
+    kept_sent: i64,
+    kept_failed: i64,
+    kept_withheld: i64,
+    kept_uncertain: i64,
+}
+
+fn in_words(counts: &Counts) -> String {
+    let Counts { queued, sending, sent, failed, withheld, uncertain } = counts;
+    format!("{queued} queued, {sending} sending, {sent} sent, {failed} failed ({withheld} withheld), {uncertain} uncertain")
 }

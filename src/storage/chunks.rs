@@ -8,6 +8,14 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::counts::Counts;
+use super::counts::Reasons;
+use super::counts::count_range;
+use super::counts::counted;
+use super::counts::keep;
+use super::counts::note_chunk;
+use super::counts::note_failures;
+use super::counts::recount;
 use super::ledger::Job;
 use super::ledger::jobs_of;
 use super::ledger::withhold;
@@ -127,19 +135,19 @@ impl Storage {
         let Some(row) = found else { return Ok(None) };
         let is_cut = row.3 != 0;
         let whole = chunk_of(row);
-        let cut = if is_cut { None } else { cut_of(&mut tx, whole, room).await? };
+        let cut = if is_cut { None } else { cut_of(&mut tx, whole, room as i64).await? };
         let chunk = match cut {
-            Some(last) => {
+            Some((last, front)) => {
                 execute!(
                     tx,
-                    "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut)
-                     select mailing_id, first_id, $3, kind, due_at, $4, 1 from chunks where mailing_id = $1 and last_id = $2",
+                    "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut, last_due_at)
+                     select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from chunks where mailing_id = $1 and last_id = $2",
                     digest,
                     whole.key.last,
                     last,
                     sender
                 )?;
-                execute!(tx, "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2", digest, whole.key.last, last + 1)?;
+                shorten(&mut tx, whole.key, last, &front).await?;
                 Chunk { key: ChunkKey { mailing: digest, last }, ..whole }
             }
             None => {
@@ -163,9 +171,7 @@ impl Storage {
         let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !withheld.is_empty() {
             let mut tx = self.begin().await?;
-            for (key, kind, why) in withheld {
-                withhold(&mut tx, key, kind, why, now).await?;
-            }
+            withhold(&mut tx, &withheld, now).await?;
             if jobs.is_empty() {
                 release(&mut tx, sender, chunk.key, now).await?;
             }
@@ -220,18 +226,49 @@ fn chunk_of((mailing, first, last, _): Row) -> Chunk {
     Chunk { key: ChunkKey { mailing, last }, first }
 }
 
-/// After whom to cut so that `room` deliveries lie before; `None`: there are no more than that.
-async fn cut_of(tx: &mut Tx, chunk: Chunk, room: usize) -> Result<Option<i64>, StorageError> {
-    let found: Option<(i64,)> = optional!(
+/// After whom to cut so that `room` deliveries lie before, and how those stand; `None`: there are no more than that.
+async fn cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i64, Counts)>, StorageError> {
+    let front: Front = one!(
         tx,
-        "select subscriber_id from deliveries where mailing_id = $1 and subscriber_id between $2 and $3
-         order by subscriber_id limit 1 offset $4",
+        concat!(
+            "select count(*) as rows_in_it, max(d.subscriber_id) as last_id, ",
+            counted!(),
+            " from (select subscriber_id, state, attempts from deliveries where mailing_id = $1 and subscriber_id between $2 and $3
+                    order by subscriber_id limit $4) d"
+        ),
         chunk.key.mailing,
         chunk.first,
         chunk.key.last,
-        room as i64 - 1
+        room
     )?;
-    Ok(found.map(|(cut,)| cut).filter(|cut| *cut < chunk.key.last))
+    Ok(front.last_id.filter(|last| front.rows_in_it == room && *last < chunk.key.last).map(|last| (last, front.counts)))
+}
+
+/// The first deliveries of a chunk.
+#[derive(sqlx::FromRow)]
+struct Front {
+    rows_in_it: i64,
+    last_id: Option<i64>,
+    #[sqlx(flatten)]
+    counts: Counts,
+}
+
+/// Takes the front of a free chunk, up to the reader `last`, out of it.
+async fn shorten(tx: &mut Tx, key: ChunkKey, last: i64, front: &Counts) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update chunks set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
+           uncertain = uncertain - $8 where mailing_id = $1 and last_id = $2",
+        key.mailing,
+        key.last,
+        last + 1,
+        front.queued + front.sending,
+        front.sent,
+        front.failed,
+        front.withheld,
+        front.uncertain
+    )?;
+    Ok(())
 }
 
 /// Puts one mail to one reader, just written into the ledger, into the queue.
@@ -246,33 +283,29 @@ pub(super) async fn queue_one(tx: &mut Tx, mailing: i64, subscriber: i64, now: T
     Ok(())
 }
 
-/// Puts a digest whose deliveries were just made into the queue.
-pub(super) async fn queue_digest(tx: &mut Tx, digest: i64, due: Timestamp) -> Result<(), StorageError> {
-    execute!(
-        tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
-         values ($1, (select min(subscriber_id) from deliveries where mailing_id = $1),
-           (select max(subscriber_id) from deliveries where mailing_id = $1), 'digest', $2, 0)",
-        digest,
-        due.timestamp_millis()
-    )?;
-    Ok(())
-}
-
-/// Puts a mailing with open deliveries in no chunk into the queue. Nothing makes such a one: a guard, so that a fault here would cost
-/// time and no mail.
-pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Result<(), StorageError> {
+/// Puts a digest with open deliveries in no chunk into the queue, as one chunk of all that it has; `false`: nothing is open. Nothing
+/// makes such a one: a guard, so that a fault here would cost time and no mail.
+pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Result<bool, StorageError> {
     super::senders::doubt(tx, (mailing, i64::MIN, i64::MAX), InDoubt::Resend, now).await?;
+    let found: (i64, Option<i64>, Option<i64>, Option<i64>) = one!(
+        tx,
+        "select count(case when finished_at is null then 1 end), min(subscriber_id), max(subscriber_id), max(due_at)
+         from deliveries where mailing_id = $1",
+        mailing
+    )?;
+    let (1.., Some(first), Some(last), last_due) = found else { return Ok(false) };
     execute!(
         tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
-         select mailing_id, min(subscriber_id), max(subscriber_id), min(kind), $2, 0
-         from deliveries where mailing_id = $1 and finished_at is null group by mailing_id
+        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)
          on conflict (mailing_id, last_id) do nothing",
         mailing,
-        now.timestamp_millis()
+        first,
+        last,
+        now.timestamp_millis(),
+        last_due
     )?;
-    Ok(())
+    recount(tx, mailing, first, last).await?;
+    Ok(true)
 }
 
 /// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
@@ -286,14 +319,18 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
         sender
     )?;
     let Some((first,)) = found else { return Ok(true) };
-    end_cancelled(tx, key, first, now).await?;
+    end_cancelled(tx, key.mailing, first, key.last, now).await?;
     let left: Left = one!(
         tx,
-        "select count(case when state = 'sending' and sender_id = $4 then 1 end) as out, count(case when state = 'sending' then 1 end) as sending,
-           min(case when state <> 'sending' and attempts = 0 then due_at end) as fresh,
-           min(case when state <> 'sending' and attempts > 0 then due_at end) as soonest,
-           max(case when state <> 'sending' and attempts > 0 then due_at end) as latest
-         from deliveries where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null",
+        concat!(
+            "select count(case when d.state = 'sending' and d.sender_id = $4 then 1 end) as out,
+               min(case when d.finished_at is null and d.state <> 'sending' and d.attempts = 0 then d.due_at end) as fresh,
+               min(case when d.finished_at is null and d.state <> 'sending' and d.attempts > 0 then d.due_at end) as soonest,
+               max(case when d.finished_at is null and d.state <> 'sending' and d.attempts > 0 then d.due_at end) as latest,
+               max(case when d.finished_at is null then d.due_at end) as last_due, ",
+            counted!(),
+            " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3"
+        ),
         key.mailing,
         first,
         key.last,
@@ -303,68 +340,107 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
         return Ok(false);
     }
     match left.due(now) {
-        Some(due) => execute!(
-            tx,
-            "update chunks set sender_id = null, due_at = $4 where mailing_id = $1 and last_id = $2 and sender_id = $3",
-            key.mailing,
-            key.last,
-            sender,
-            due
-        )?,
-        None => {
-            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?
+        Some(due) => {
+            execute!(
+                tx,
+                "update chunks set sender_id = null, due_at = $4, last_due_at = $5 where mailing_id = $1 and last_id = $2 and sender_id = $3",
+                key.mailing,
+                key.last,
+                sender,
+                due,
+                left.last_due.unwrap_or(due)
+            )?;
+            note_chunk(tx, key, &left.counts).await?;
         }
-    };
+        None => {
+            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?;
+            keep(tx, key.mailing, &left.counts).await?;
+        }
+    }
     Ok(true)
 }
 
-/// What comes back after its digest was cancelled has nowhere to go.
-async fn end_cancelled(tx: &mut Tx, key: ChunkKey, first: i64, now: Timestamp) -> Result<(), StorageError> {
-    execute!(
+/// Ends what is queued in a range of a mailing whose digest was cancelled: it has nowhere to go.
+async fn end_cancelled(tx: &mut Tx, mailing: i64, first: i64, last: i64, now: Timestamp) -> Result<(), StorageError> {
+    const WHY: &str = "not sent: the digest was cancelled";
+    let ended = execute!(
         tx,
-        "update deliveries set state = 'failed', finished_at = $4, reply = 'not sent: the digest was cancelled'
+        "update deliveries set state = 'failed', finished_at = $4, reply = $5
          where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')
            and exists (select 1 from digests where id = $1 and state = 'cancelled')",
-        key.mailing,
+        mailing,
         first,
-        key.last,
-        now.timestamp_millis()
+        last,
+        now.timestamp_millis(),
+        WHY
     )?;
-    Ok(())
-}
-
-/// Ends what came back in the very moment in which its digest was cancelled: neither saw the other.
-pub(super) async fn sweep_cancelled(tx: &mut Tx, now: Timestamp) -> Result<(), StorageError> {
-    let rows: Vec<(i64, i64, i64)> = all!(
-        tx,
-        "select mailing_id, first_id, last_id from chunks where sender_id is null
-         and mailing_id in (select id from digests where state = 'cancelled') order by mailing_id, last_id"
-    )?;
-    for (mailing, first, last) in rows {
-        end_cancelled(tx, ChunkKey { mailing, last }, first, now).await?;
-        execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null", mailing, last)?;
+    if ended > 0 {
+        note_failures(tx, &Reasons::from([((mailing, WHY.to_owned()), ended as i64)])).await?;
     }
     Ok(())
 }
 
-/// What is open in a chunk.
+/// The first free chunk of a cancelled digest. On PostgreSQL one that another process is just ending is passed over.
+macro_rules! cancelled_chunk {
+    ($lock:literal) => {
+        concat!(
+            "select mailing_id, first_id, last_id, is_cut from chunks where sender_id is null
+             and mailing_id in (select id from digests where state = 'cancelled') order by mailing_id, last_id limit 1",
+            $lock
+        )
+    };
+}
+
+/// Deliveries of a cancelled digest that end in one transaction.
+const ENDED_AT_ONCE: i64 = 5_000;
+
+impl Storage {
+    /// Ends the next queued deliveries of cancelled digests, a bounded number in one transaction; `false`: there are none.
+    pub async fn end_cancelled_range(&self, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let sql = if tx.is_postgres() { cancelled_chunk!(" for update skip locked") } else { cancelled_chunk!("") };
+        let found: Option<Row> = optional!(tx, sql)?;
+        let Some(chunk) = found.map(chunk_of) else { return Ok(false) };
+        let (key, cut) = (chunk.key, cut_of(&mut tx, chunk, ENDED_AT_ONCE).await?);
+        let last = cut.map_or(key.last, |(last, _)| last);
+        end_cancelled(&mut tx, key.mailing, chunk.first, last, now).await?;
+        let counts = count_range(&mut tx, key.mailing, chunk.first, last).await?;
+        if counts.sending > 0 {
+            // Still with a relay: it is looked at again when that is known to be over.
+            return Ok(false);
+        }
+        match cut {
+            Some((last, before)) => shorten(&mut tx, key, last, &before).await?,
+            None => {
+                execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null", key.mailing, key.last)?;
+            }
+        }
+        keep(&mut tx, key.mailing, &counts).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// What is in a chunk.
 #[derive(sqlx::FromRow)]
 struct Left {
     /// In the hands of whoever gives it back.
     out: i64,
-    /// In anybody's.
-    sending: i64,
     /// When the first that was never tried is due; and the first and the last of the others.
     fresh: Option<i64>,
     soonest: Option<i64>,
     latest: Option<i64>,
+    /// When the last that is open is due.
+    last_due: Option<i64>,
+    #[sqlx(flatten)]
+    counts: Counts,
 }
 
 impl Left {
     /// When the chunk is to be looked at again, if ever.
     fn due(&self, now: Timestamp) -> Option<i64> {
         let retries = self.soonest.zip(self.latest).map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING));
-        let others = (self.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
+        let others = (self.counts.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
         [self.fresh, retries].into_iter().flatten().min().or(others)
     }
 }

@@ -2,40 +2,23 @@
 
 use std::collections::HashSet;
 
-use sqlx::QueryBuilder;
-
 use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::chunks::queue_again;
-use super::chunks::queue_digest;
+use super::counts::counts_of;
+use super::counts::reached;
 use super::nudges::nudge;
 use super::stored;
-use super::variants::Variant;
-use super::variants::follow_choices;
-use super::variants::tell_turns;
-use super::variants::write_variants;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
-use crate::domain::due::DueTimes;
 use crate::domain::from_millis;
 use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
-
-/// What publishing did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// So many deliveries were made.
-    To(u64),
-    /// Nobody is on the list yet; nothing was changed.
-    Nobody,
-    /// It is not approved (any more): somebody else published it, or took it back.
-    NotApproved,
-}
 
 #[derive(sqlx::FromRow)]
 struct DigestRow {
@@ -123,17 +106,24 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<(String,)> = all!(
             reader,
-            "select distinct comparison from picks where digest_id in
-               (select id from digests where published_at is not null and (state <> 'cancelled' or exists
-                 (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain'))))"
+            concat!(
+                "select distinct comparison from picks where digest_id in
+                   (select id from digests where published_at is not null and (state <> 'cancelled' or ",
+                reached!(),
+                "))"
+            )
         )?;
         stored(rows.into_iter().map(|(slug,)| slug.parse()).collect())
     }
 
-    /// Moves a digest from one of the states `from` to `to`; `false` if it is in none of them. Cancelling also ends the
-    /// deliveries that were not handed to a connection yet.
+    /// Moves a digest from one of the states `from` to `to`; `false` if it is in none of them. Deliveries of a cancelled one that
+    /// were not handed to a connection yet end by [`Storage::end_cancelled_range`].
     pub async fn move_digest(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
+        if to == DigestState::Cancelled {
+            // First of all, and so before the digest's row: in the order in which a range is made.
+            execute!(tx, "delete from publish_progress where mailing_id = $1", slot.id())?;
+        }
         let mut moved = 0;
         for state in from {
             moved += execute!(
@@ -151,92 +141,32 @@ impl Storage {
                 break;
             }
         }
-        if moved > 0 && to == DigestState::Cancelled {
-            execute!(
-                tx,
-                "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: the digest was cancelled'
-                 where mailing_id = $1 and finished_at is null and state in ('queued', 'uncertain')",
-                slot.id(),
-                now.timestamp_millis()
-            )?;
-            // What senders have of it they give back, and it ends then.
-            execute!(tx, "delete from chunks where mailing_id = $1 and sender_id is null", slot.id())?;
-        }
         if moved > 0 && to == DigestState::Sending {
             nudge(&mut tx).await?;
         }
-        tx.commit().await?;
+        if moved > 0 {
+            tx.commit().await?;
+        }
         Ok(moved > 0)
-    }
-
-    /// Publishes an approved digest: freezes what it says and makes one delivery for everybody on the list, due as `due` has it.
-    ///
-    /// Readers of each choice among `variants` get that; a monthly reader who got a digest since `month` gets none.
-    pub async fn publish(
-        &self,
-        content: &Content,
-        rendered: &Rendered,
-        variants: &[Variant],
-        month: Timestamp,
-        due: &DueTimes,
-        now: Timestamp,
-    ) -> Result<Published, StorageError> {
-        let frozen = serde_json::to_string(content).map_err(|error| StorageError::Stored(error.to_string()))?;
-        let (id, millis) = (content.slot.id(), now.timestamp_millis());
-        let mut tx = self.begin().await?;
-        let published = execute!(
-            tx,
-            "update digests set state = 'sending', published_at = $2, content = $3, subject = $4, html = $5, plain = $6
-             where id = $1 and state = 'approved'",
-            id,
-            millis,
-            frozen,
-            &rendered.subject,
-            &rendered.html,
-            &rendered.text
-        )?;
-        if published == 0 {
-            return Ok(Published::NotApproved);
-        }
-        write_variants(&mut tx, id, variants).await?;
-        let recipients = make_deliveries(&mut tx, id, due).await?;
-        follow_choices(&mut tx, id, month, now).await?;
-        if recipients == 0 {
-            return Ok(Published::Nobody);
-        }
-        tell_turns(&mut tx, content.slot, variants, now).await?;
-        queue_digest(&mut tx, id, due.first()).await?;
-        execute!(tx, "update digests set recipients = $2 where id = $1", id, recipients as i64)?;
-        let picks = content.items.iter().map(|item| Pick {
-            comparison: item.matchup.comparison.slug.clone(),
-            score: item.score,
-            reasons: item.reasons.clone(),
-        });
-        write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
-        nudge(&mut tx).await?;
-        tx.commit().await?;
-        if recipients >= MANY {
-            self.count_anew(id).await;
-        }
-        Ok(Published::To(recipients))
     }
 
     /// Marks as sent every digest that has no open delivery left; answers which.
     pub async fn finish_digests(&self, now: Timestamp) -> Result<Vec<Slot>, StorageError> {
         let mut reader = self.read().await?;
-        // Without a chunk nothing should be open. That it is so is read from the ledger all the same, for it is the ledger that
-        // says who has their mail.
-        let rows: Vec<(i64,)> = all!(
+        let rows: Vec<(i64, i64)> = all!(
             reader,
-            "select id from digests where state = 'sending' and not exists (select 1 from chunks where mailing_id = digests.id)"
+            "select id, recipients from digests where state = 'sending'
+             and not exists (select 1 from chunks where mailing_id = digests.id)
+             and not exists (select 1 from publish_progress where mailing_id = digests.id)"
         )?;
         let mut finished = Vec::new();
-        for (id,) in rows {
-            let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", id)?;
+        for (id, recipients) in rows {
+            // Without a chunk nothing should be open. The counts say so too; where they do not, the ledger is read: it says who has
+            // their mail.
+            let is_counted = counts_of(&mut reader, id).await?.ended() == recipients;
             let mut tx = self.begin().await?;
-            if open > 0 {
-                tracing::error!(mailing = id, open, "deliveries are open and in no chunk: they are queued again");
-                queue_again(&mut tx, id, now).await?;
+            if !is_counted && queue_again(&mut tx, id, now).await? {
+                tracing::error!(mailing = id, "deliveries are open and in no chunk: they are queued again");
             } else if execute!(
                 tx,
                 "update digests set state = 'sent', finished_at = $2 where id = $1 and state = 'sending'",
@@ -271,9 +201,11 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<(String, i64)> = optional!(
             reader,
-            "select content, published_at from digests where id = $1 and published_at is not null
-              and (state <> 'cancelled' or exists
-                (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain')))",
+            concat!(
+                "select content, published_at from digests where id = $1 and published_at is not null and (state <> 'cancelled' or ",
+                reached!(),
+                ")"
+            ),
             slot.id()
         )?;
         stored(row.map(content_from).transpose())
@@ -284,48 +216,19 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
             reader,
-            "select content, published_at from digests where published_at is not null
-              and (state <> 'cancelled' or exists
-                (select 1 from deliveries where mailing_id = digests.id and state in ('sending', 'sent', 'uncertain')))
-              order by id desc limit $1",
+            concat!(
+                "select content, published_at from digests where published_at is not null and (state <> 'cancelled' or ",
+                reached!(),
+                ") order by id desc limit $1"
+            ),
             count
         )?;
         stored(rows.into_iter().map(content_from).collect())
     }
 }
 
-/// From so many readers on PostgreSQL is told of a digest.
-const MANY: u64 = 1_000;
-
-/// The spread has so many steps. Few enough that the index over `due_at` grows at as many warm ends, and not all over: with a
-/// moment of its own for each of a million readers SQLite took five times as long.
-const STEPS: i64 = 240;
-
-/// One delivery for everybody on the list, in one statement; answers how many.
-///
-/// A reader's step is their number times the golden ratio, in whole numbers modulo a prime: even for numbers that follow one
-/// another, as those of an import do, and the same each week. No product here exceeds 62 bits, whatever the number.
-async fn make_deliveries(tx: &mut Tx, id: i64, due: &DueTimes) -> Result<u64, StorageError> {
-    on!(tx, c, keeps => {
-        let mut query = QueryBuilder::new("with zones (zone, due_at) as (");
-        query.push_values(&due.zones, |mut row, (zone, at)| {
-            // Without the cast SQLite sees no text there, and looks through all zones for each reader.
-            row.push("cast(").push_bind_unseparated(zone.name()).push_unseparated(" as text)").push_bind(at.timestamp_millis());
-        });
-        query.push(
-            ") insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
-               select mailing_id, id, 'digest', 'queued', due_at, due_at from (select ",
-        );
-        query.push_bind(id).push(" as mailing_id, s.id, coalesce(z.due_at, ").push_bind(due.otherwise.timestamp_millis());
-        query.push(") + s.id % 2147483647 * 1327217885 % 2147483647 * ").push_bind(STEPS).push(" / 2147483647 * ");
-        query.push_bind(due.spread.num_milliseconds() / STEPS);
-        query.push(" as due_at from subscribers s left join zones z on z.zone = s.timezone where s.state = 'active') as readers");
-        query.build().persistent(keeps).execute(&mut *c).await.map(|done| done.rows_affected())
-    })
-    .map_err(StorageError::from)
-}
-
-async fn write_picks(tx: &mut Tx, slot: Slot, picks: &[Pick]) -> Result<(), StorageError> {
+/// Writes what a digest carries, in the place of what was written before.
+pub(super) async fn write_picks(tx: &mut Tx, slot: Slot, picks: &[Pick]) -> Result<(), StorageError> {
     execute!(tx, "delete from picks where digest_id = $1", slot.id())?;
     for (position, pick) in picks.iter().enumerate() {
         execute!(

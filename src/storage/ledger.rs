@@ -5,12 +5,15 @@
 //! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
 //! they are the ones in doubt, at most one for each connection.
 
-use super::Queryable;
+use std::collections::BTreeMap;
+
 use super::Reader;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::chunks::Chunk;
+use super::counts::Reasons;
+use super::counts::note_failures;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
@@ -47,7 +50,7 @@ pub struct Job {
     pub since: Timestamp,
 }
 
-/// A digest's or confirmation's deliveries by state.
+/// A digest's deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// Waiting.
@@ -88,26 +91,6 @@ struct JobRow {
 }
 
 impl Storage {
-    /// Has PostgreSQL look at how much there is of a mailing. Until its own round comes by, a minute later, it takes the ledger for as
-    /// small as it was, and reads all that is left of a digest for each chunk of it.
-    pub(super) async fn count_anew(&self, mailing: i64) {
-        if self.is_postgres()
-            && let Err(error) = self.analyze(mailing).await
-        {
-            tracing::warn!(%error, mailing, "what was published could not be counted; the first minute may be slow");
-        }
-    }
-
-    async fn analyze(&self, mailing: i64) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        // The ledger, or the part of it that this mailing lies in (docs/partitions.sql).
-        let (table,): (String,) =
-            one!(tx, "select cast(cast(tableoid as regclass) as text) from deliveries where mailing_id = $1 limit 1", mailing)?;
-        // Passed over where the server's own round is there just now.
-        execute!(tx, sqlx::AssertSqlSafe(format!("analyze (skip_locked) {table}")))?;
-        Ok(tx.commit().await?)
-    }
-
     /// Puts deliveries of this sender's chunks that were not begun off until `due`.
     pub async fn put_off(&self, sender: i64, keys: &[DeliveryKey], due: Timestamp) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
@@ -125,56 +108,6 @@ impl Storage {
         }
         Ok(tx.commit().await?)
     }
-
-    /// How the deliveries of a mailing stand.
-    pub async fn tally(&self, mailing: i64) -> Result<Tally, StorageError> {
-        let mut reader = self.read().await?;
-        tally(&mut reader, mailing).await
-    }
-
-    /// How many of a mailing's failed deliveries were never tried: their readers chose no mail (a pause, say), left, or were
-    /// suppressed or erased before, or the digest was cancelled. The ledger says which of these.
-    pub async fn withheld(&self, mailing: i64) -> Result<u64, StorageError> {
-        let mut reader = self.read().await?;
-        let (count,): (i64,) =
-            one!(reader, "select count(*) from deliveries where mailing_id = $1 and state = 'failed' and attempts = 0", mailing)?;
-        Ok(count as u64)
-    }
-
-    /// Why deliveries of a mailing failed, most frequent first: the server's words (or ours), and how often.
-    pub async fn failures(&self, mailing: i64, count: i64) -> Result<Vec<(String, u64)>, StorageError> {
-        let mut reader = self.read().await?;
-        let rows: Vec<(String, i64)> = all!(
-            reader,
-            "select reply, count(*) as times from deliveries where mailing_id = $1 and state = 'failed' and reply is not null
-             group by reply order by times desc, reply limit $2",
-            mailing,
-            count
-        )?;
-        Ok(rows.into_iter().map(|(reply, times)| (reply, times as u64)).collect())
-    }
-
-    /// When the last delivery of a mailing that is not final is due.
-    pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
-        let mut reader = self.read().await?;
-        let (due,): (Option<i64>,) =
-            one!(reader, "select max(due_at) from deliveries where mailing_id = $1 and finished_at is null", mailing)?;
-        Ok(due.map(from_millis))
-    }
-}
-
-/// Counted in one pass: `group by` would sort all rows, in SQLite's memory.
-pub(super) async fn tally(conn: &mut impl Queryable, mailing: i64) -> Result<Tally, StorageError> {
-    let row: (i64, i64, i64, i64, i64) = one!(
-        conn,
-        "select count(case when state = 'queued' then 1 end), count(case when state = 'sending' then 1 end),
-           count(case when state = 'sent' then 1 end), count(case when state = 'failed' then 1 end),
-           count(case when state = 'uncertain' then 1 end)
-         from deliveries where mailing_id = $1",
-        mailing
-    )?;
-    let (queued, sending, sent, failed, uncertain) = row;
-    Ok(Tally { queued: queued as u64, sending: sending as u64, sent: sent as u64, failed: failed as u64, uncertain: uncertain as u64 })
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
@@ -199,19 +132,28 @@ fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
     })
 }
 
-/// Ends a delivery that must not go out any more.
-pub(super) async fn withhold(tx: &mut Tx, key: DeliveryKey, kind: DeliveryKind, why: &str, now: Timestamp) -> Result<(), StorageError> {
-    let ended = execute!(
-        tx,
-        "update deliveries set state = 'failed', finished_at = $3, reply = $4
-         where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain') and finished_at is null",
-        key.mailing,
-        key.subscriber,
-        now.timestamp_millis(),
-        why
-    )?;
-    if ended > 0 && kind == DeliveryKind::Digest {
-        super::minutes::add(tx, key.mailing, &Minute { failed: 1, ..Minute::numbered(minute_of(now)) }).await?;
+/// Ends deliveries that must not go out any more.
+pub(super) async fn withhold(tx: &mut Tx, withheld: &[Withheld], now: Timestamp) -> Result<(), StorageError> {
+    let mut reasons = Reasons::new();
+    for (key, kind, why) in withheld {
+        let ended = execute!(
+            tx,
+            "update deliveries set state = 'failed', finished_at = $3, reply = $4
+             where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain') and finished_at is null",
+            key.mailing,
+            key.subscriber,
+            now.timestamp_millis(),
+            why
+        )?;
+        if ended > 0 && *kind == DeliveryKind::Digest {
+            *reasons.entry((key.mailing, (*why).to_owned())).or_default() += 1;
+        }
+    }
+    note_failures(tx, &reasons).await?;
+    let mut failed: BTreeMap<i64, i64> = BTreeMap::new();
+    reasons.into_iter().for_each(|((mailing, _), times)| *failed.entry(mailing).or_default() += times);
+    for (mailing, times) in failed {
+        super::minutes::add(tx, mailing, &Minute { failed: times as u64, ..Minute::numbered(minute_of(now)) }).await?;
     }
     Ok(())
 }

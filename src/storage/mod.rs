@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `writer` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`variants`], [`ledger`] with [`chunks`] and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`].
+//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], `statistics`.
 
 use kept::Kept;
 use opening::Pooled;
@@ -68,6 +68,7 @@ pub mod bookmarks;
 pub mod catalogue;
 mod changes;
 pub mod chunks;
+mod counts;
 pub mod digests;
 mod error;
 mod ids;
@@ -79,8 +80,10 @@ pub mod nudges;
 mod opening;
 pub mod people;
 pub mod preferences;
+pub mod publishing;
 pub mod relays;
 mod senders;
+mod statistics;
 pub mod steps;
 pub mod stocking;
 pub mod subscribers;

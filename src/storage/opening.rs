@@ -52,7 +52,9 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
         .busy_timeout(LONGEST_TURN)
         // What is erased is overwritten, not just unlinked.
         .pragma("secure_delete", "on")
-        .pragma("temp_store", "memory");
+        .pragma("temp_store", "memory")
+        // Rows that `optimize` looks at in each index: a bound on its time.
+        .pragma("analysis_limit", "400");
     let writer = Writer::open(options.clone()).await?;
     let readers = SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(LONGEST_TURN).max_connections(connections);
     Ok(Pools::Sqlite { readers: readers.connect_with(options.pragma("query_only", "on")).await?, writer })

@@ -85,8 +85,9 @@ impl Storage {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
             super::chunks::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
         }
-        super::chunks::sweep_cancelled(&mut tx, now).await?;
         tx.commit().await?;
+        // What came back in the very moment in which its digest was cancelled: neither saw the other.
+        while self.end_cancelled_range(now).await? {}
         Ok(doubted)
     }
 }

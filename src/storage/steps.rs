@@ -11,6 +11,8 @@ use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::counts::Reasons;
+use super::counts::note_failures;
 use super::writer::Writer;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
@@ -136,9 +138,14 @@ impl Storage {
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(false);
         }
+        let mut reasons = Reasons::new();
         for done in done {
-            finish(&mut tx, sender, done, now).await?;
+            let written = finish(&mut tx, sender, done, now).await?;
+            if written && matches!(done.step, Step::Failed | Step::Bounced { .. }) {
+                *reasons.entry((done.key.mailing, done.reply.clone())).or_default() += 1;
+            }
         }
+        note_failures(&mut tx, &reasons).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -261,8 +268,8 @@ fn padded(count: usize) -> usize {
     count.next_multiple_of(4)
 }
 
-/// Writes down any other result, behind the same fence.
-async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result<(), StorageError> {
+/// Writes down any other result, behind the same fence; `false`: it is not this sender's any more.
+async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
     let (state, due_at, finished_at, uncertain_at) = match &done.step {
         Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
@@ -298,5 +305,5 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result
             super::people::suppress(tx, hash, key_name, "bounced", now).await?;
         }
     }
-    Ok(())
+    Ok(written > 0)
 }

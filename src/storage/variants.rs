@@ -10,6 +10,7 @@ use super::StorageError;
 use super::Tx;
 use super::changes::Turned;
 use super::changes::turned_since;
+use super::publishing::Readers;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
@@ -41,18 +42,19 @@ impl Storage {
         let rows: Vec<(String, i64, i64)> = all!(
             reader,
             "select distinct coalesce(p.categories, '[]'), coalesce(p.monthly, 0),
-                    cast(case when exists (select 1 from bookmarks b where b.subscriber_id = s.id) then 1 else 0 end as bigint)
-             from subscribers s left join preferences p on p.subscriber_id = s.id
+                    cast(case when exists (select 1 from bookmarks b where b.subscriber_id = c.id) then 1 else 0 end as bigint)
+             from (select subscriber_id as id from preferences union select subscriber_id from bookmarks) c
+               join subscribers s on s.id = c.id left join preferences p on p.subscriber_id = c.id
              where s.state = 'active' and (p.paused_until is null or p.paused_until <= $1)",
             now.timestamp_millis()
         )?;
         let plain = rows.into_iter().map(|(categories, monthly, saved)| choice(&categories, monthly, saved, Vec::new()));
         let mut choices: BTreeSet<Choice> = stored(plain.collect())?;
         let turned = turned_since(&mut reader, now - TOLD_WITHIN, now).await?;
-        let mut after = i64::MIN;
-        while let Some((page, last)) = who_cares(&mut reader, &turned, slot, after, now).await? {
+        let mut range = Readers { after: 0, until: i64::MAX };
+        while let Some((page, last)) = who_cares(&mut reader, &turned, slot.id(), range, now).await? {
             choices.extend(page.into_iter().map(|(_, choice)| choice));
-            after = last;
+            range.after = last;
         }
         choices.remove(&Choice::default());
         Ok(choices.into_iter().collect())
@@ -118,53 +120,71 @@ pub(super) async fn write_variants(tx: &mut Tx, digest: i64, variants: &[Variant
     Ok(())
 }
 
-/// Gives each delivery of a digest the variant of its reader's choice. Whoever gets no mail keeps the row, final from now on,
-/// and it says why. `month` is when the month began: a monthly reader who got a digest since then waits for the next.
-pub(super) async fn follow_choices(tx: &mut Tx, digest: i64, month: Timestamp, now: Timestamp) -> Result<(), StorageError> {
-    execute!(
+/// Gives each delivery of a range of a digest the variant of its reader's choice; answers how many readers chose anything. Whoever
+/// gets no mail keeps the row, final from now on, and it says why. `month` is when the month began: a monthly reader who got a
+/// digest since then waits for the next.
+pub(super) async fn follow_choices(
+    tx: &mut Tx,
+    digest: i64,
+    range: Readers,
+    month: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StorageError> {
+    // `cross join`: SQLite then looks each delivery up by its key, whatever it knows of the tables' sizes.
+    Ok(execute!(
         tx,
         "update deliveries set variant = r.number, state = case when r.why is null then 'queued' else 'failed' end,
            finished_at = case when r.why is null then null else $2 end, reply = r.why
          from (
-           select s.id as id, v.number as number,
+           select c.id as id, v.number as number,
              case when p.paused_until > $2 then 'not sent: the reader paused it'
                   when p.monthly = 1 and exists
-                    (select 1 from digests g join deliveries d on d.mailing_id = g.id and d.subscriber_id = s.id
-                     where g.published_at >= $3 and g.id <> $1 and d.state <> 'failed')
+                    (select 1 from digests g cross join deliveries d where g.published_at >= $3 and g.id <> $1
+                       and d.mailing_id = g.id and d.subscriber_id = c.id and d.state <> 'failed')
                     then 'not sent: monthly, and this month''s is out'
                   when v.number is not null and v.content is null then 'not sent: nothing new in what the reader follows'
              end as why
-           from subscribers s left join preferences p on p.subscriber_id = s.id
+           from (select subscriber_id as id from preferences where subscriber_id > $4 and subscriber_id <= $5
+                 union select subscriber_id from bookmarks where subscriber_id > $4 and subscriber_id <= $5) c
+             left join preferences p on p.subscriber_id = c.id
              left join variants v on v.digest_id = $1 and v.changes = '[]' and v.categories = coalesce(p.categories, '[]')
                and v.monthly = coalesce(p.monthly, 0)
-               and v.saved = case when exists (select 1 from bookmarks b where b.subscriber_id = s.id) then 1 else 0 end
-           where s.id in (select subscriber_id from preferences union select subscriber_id from bookmarks)
+               and v.saved = case when exists (select 1 from bookmarks b where b.subscriber_id = c.id) then 1 else 0 end
          ) as r
          where deliveries.mailing_id = $1 and deliveries.subscriber_id = r.id",
         digest,
         now.timestamp_millis(),
-        month.timestamp_millis()
-    )?;
-    Ok(())
+        month.timestamp_millis(),
+        range.after,
+        range.until
+    )?)
 }
 
-/// Gives those who care about a verdict that turned the variant that tells them.
-pub(super) async fn tell_turns(tx: &mut Tx, slot: Slot, variants: &[Variant], now: Timestamp) -> Result<(), StorageError> {
-    let numbers: HashMap<&Choice, i64> = variants.iter().zip(0..).map(|(variant, number)| (&variant.choice, number)).collect();
+/// Gives those of a range who care about a verdict that turned the variant that tells them.
+pub(super) async fn tell_turns(tx: &mut Tx, digest: i64, range: Readers, now: Timestamp) -> Result<(), StorageError> {
+    let rows: Vec<(i64, String, i64, i64, String)> =
+        all!(tx, "select number, categories, monthly, saved, changes from variants where digest_id = $1 and changes <> '[]'", digest)?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let numbers: HashMap<(String, bool, bool, String), i64> = rows
+        .into_iter()
+        .map(|(number, categories, monthly, saved, changes)| ((categories, monthly != 0, saved != 0, changes), number))
+        .collect();
     let turned = turned_since(tx, now - TOLD_WITHIN, now).await?;
-    let mut after = i64::MIN;
-    while let Some((page, last)) = who_cares(tx, &turned, slot, after, now).await? {
+    let mut left = range;
+    while let Some((page, last)) = who_cares(tx, &turned, digest, left, now).await? {
         for (subscriber, choice) in page {
-            let Some(number) = numbers.get(&choice) else { continue };
+            let Some(number) = numbers.get(&(choice.key(), choice.monthly, choice.saved, changes(&choice))) else { continue };
             execute!(
                 tx,
                 "update deliveries set variant = $3 where mailing_id = $1 and subscriber_id = $2 and state = 'queued'",
-                slot.id(),
+                digest,
                 subscriber,
                 number
             )?;
         }
-        after = last;
+        left.after = last;
     }
     Ok(())
 }
@@ -180,37 +200,45 @@ struct CareRow {
     saved: i64,
 }
 
-/// The next readers after the one numbered `after` who voted on or saved a tool whose verdict turned since, with their
-/// choice; and the last one looked at. A turn from before they acted, or before their last digest, is no news to them.
+/// The next readers of a range who voted on or saved a tool whose verdict turned since, with their choice; and the last one looked
+/// at. A turn from before they acted, or before their last digest, is no news to them.
 async fn who_cares(
     conn: &mut impl Queryable,
     turned: &[Turned],
-    slot: Slot,
-    after: i64,
+    digest: i64,
+    range: Readers,
     now: Timestamp,
 ) -> Result<Option<(Vec<(i64, Choice)>, i64)>, StorageError> {
-    if turned.is_empty() {
+    if turned.is_empty() || range.after >= range.until {
         return Ok(None);
     }
     let oldest = turned.iter().map(Turned::first).min().unwrap_or_default();
+    // Their last digest: newest first, each looked up by its key, and the first one found is it.
     let mut rows: Vec<CareRow> = all!(
         conn,
         "select c.subscriber_id, c.tool, max(c.at) as acted_at,
-           (select max(g.published_at) from digests g join deliveries d on d.mailing_id = g.id and d.subscriber_id = c.subscriber_id
-            where g.published_at >= $4 and g.id <> $3 and d.state <> 'failed') as last_at,
+           (select g.published_at from digests g cross join deliveries d
+            where g.published_at >= $4 and g.id <> $3 and d.mailing_id = g.id and d.subscriber_id = c.subscriber_id
+              and d.state <> 'failed' order by g.id desc limit 1) as last_at,
            coalesce((select p.categories from preferences p where p.subscriber_id = c.subscriber_id), '[]') as categories,
            coalesce((select p.monthly from preferences p where p.subscriber_id = c.subscriber_id), 0) as monthly,
            cast(case when exists (select 1 from bookmarks b where b.subscriber_id = c.subscriber_id) then 1 else 0 end as bigint) as saved
-         from (select subscriber_id, tool, voted_at as at from votes union all select subscriber_id, tool, saved_at from bookmarks) c
-         where c.subscriber_id > $1 and c.tool in (select tool from panel_history where at >= $4)
-           and exists (select 1 from subscribers s where s.id = c.subscriber_id and s.state = 'active')
+         from (
+           select subscriber_id, tool, voted_at as at from votes
+           where subscriber_id > $1 and subscriber_id <= $6 and tool in (select tool from panel_history where at >= $4)
+           union all
+           select subscriber_id, tool, saved_at from bookmarks
+           where subscriber_id > $1 and subscriber_id <= $6 and tool in (select tool from panel_history where at >= $4)
+         ) c
+         where exists (select 1 from subscribers s where s.id = c.subscriber_id and s.state = 'active')
            and not exists (select 1 from preferences p where p.subscriber_id = c.subscriber_id and p.paused_until > $5)
          group by c.subscriber_id, c.tool order by c.subscriber_id, c.tool limit $2",
-        after,
+        range.after,
         PAGE,
-        slot.id(),
+        digest,
         oldest,
-        now.timestamp_millis()
+        now.timestamp_millis(),
+        range.until
     )?;
     let Some(last) = rows.last().map(|row| row.subscriber_id) else { return Ok(None) };
     let mut last = last;

@@ -31,10 +31,14 @@ fn copies(sink: &SmtpSink, readers: usize) -> Vec<usize> {
 /// What a database of the version before looks like: no queue, and the indexes that stood for one.
 const BEFORE: &str = "
     drop table chunks;
+    drop table publish_progress;
+    drop table digest_counts;
+    drop table failure_reasons;
+    drop index subscribers_active;
     create index deliveries_open on deliveries (mailing_id, due_at) where finished_at is null;
     create index deliveries_confirmations on deliveries (due_at) where kind = 'confirmation' and finished_at is null;
     create index deliveries_held on deliveries (sender_id) where sender_id is not null;
-    delete from _sqlx_migrations where version = 13;";
+    delete from _sqlx_migrations where version in (13, 71);";
 
 on_both! {
     async fn an_update_in_the_middle_of_a_digest_loses_nobody(place) {
@@ -67,7 +71,7 @@ on_both! {
         house.send_digest().await;
         behind_its_back(&house.place, "delete from chunks").await;
         let named = faults(&house).await;
-        assert!(named.len() == 1 && named[0].starts_with("30 deliveries are open"), "{named:?}");
+        assert!(named.len() == 2 && named[0].starts_with("the counts that are kept differ") && named[1].starts_with("30 deliveries are open"), "{named:?}");
         let sink = SmtpSink::start_on(port, Script::accept_all()).await;
         house.wait(TimeDelta::minutes(20));
         house.deliver_while("all of it", async || sink.mails() == 30).await;
@@ -85,14 +89,15 @@ on_both! {
         behind_its_back(
             &house.place,
             "update deliveries set state = 'queued', finished_at = null where kind = 'digest';
-             insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
-               select mailing_id, min(subscriber_id), max(subscriber_id), 'digest', 0, 1 from deliveries where kind = 'digest' group by mailing_id",
+             update digest_counts set failed = 0, withheld = 0;
+             insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, queued)
+               select mailing_id, min(subscriber_id), max(subscriber_id), 'digest', 0, 1, count(*) from deliveries where kind = 'digest' group by mailing_id",
         )
         .await;
         assert_eq!(house.app.status(house.slot()).await.expect("a status").tally.queued, 5);
         house.app.storage.recover(&[], verdicts::domain::delivery::InDoubt::Resend, house.app.now()).await.expect("looked");
         let tally = house.app.status(house.slot()).await.expect("a status").tally;
-        assert_eq!((tally.queued, tally.failed), (0, 5));
+        assert_eq!((tally.queued, tally.failed, faults(&house).await), (0, 5, Vec::new()));
     }
 
     async fn a_confirmation_overtakes_all_that_is_claimed_for_a_slow_relay(place) {

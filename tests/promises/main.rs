@@ -25,6 +25,7 @@ mod personal;
 mod picking;
 mod preferences;
 mod progress;
+mod publishing;
 mod rates;
 mod relays;
 mod scale;

@@ -76,6 +76,7 @@ impl App {
         let mut looked_for_dead = None;
         let app = self.clone();
         let _hearing = AbortOnDropHandle::new(tokio::spawn(async move { app.hear().await }));
+        let _publishing = self.publish_beside(stop);
         while !stop.is_cancelled() {
             if let Err(failure) = self.deliver_due(None, stop, &progress, &mut looked_for_dead).await {
                 tracing::warn!(cause = failure.cause(), "delivering waits: {failure}");
@@ -97,6 +98,7 @@ impl App {
         progress: &Arc<Progress>,
     ) -> Result<Ending, Failure> {
         let mut looked_for_dead = None;
+        let _publishing = self.publish_beside(stop);
         loop {
             self.deliver_due(Some(slot), stop, progress, &mut looked_for_dead).await?;
             if let Some(ending) = self.ending(slot).await? {
@@ -110,6 +112,12 @@ impl App {
         }
     }
 
+    /// Makes the deliveries of digests that are being published, beside the sending; ends when it is dropped.
+    fn publish_beside(self: &Arc<Self>, stop: &CancellationToken) -> AbortOnDropHandle<()> {
+        let (app, stop) = (self.clone(), stop.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move { app.publish_until(&stop).await }))
+    }
+
     async fn ending(&self, slot: Slot) -> Result<Option<Ending>, Failure> {
         use crate::domain::digest::DigestState;
         let Some(digest) = self.storage.digest(slot).await? else { return Ok(Some(Ending::Final)) };
@@ -118,6 +126,9 @@ impl App {
         }
         if let Some(trouble) = self.trouble() {
             return Ok(Some(Ending::Trouble(trouble)));
+        }
+        if self.storage.is_publishing(Some(slot.id())).await? {
+            return Ok(None);
         }
         let all_later =
             !self.storage.is_held(slot.id()).await? && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());

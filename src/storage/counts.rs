@@ -1,0 +1,211 @@
+//! How the deliveries of a digest stand, kept instead of counted.
+//!
+//! A chunk that comes to its end adds its counts to its digest's, a free one carries its own, and only the rows of chunks that
+//! senders hold are counted: a few thousand for each sender, however large the digest. Refused: a counter that each commit
+//! raises, for all senders would wait for one row. `digest audit` holds the sums against the rows.
+
+use std::collections::BTreeMap;
+
+use super::Queryable;
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::ledger::Tally;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::from_millis;
+
+/// Deliveries by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct Counts {
+    pub queued: i64,
+    pub sending: i64,
+    pub sent: i64,
+    pub failed: i64,
+    /// Those of `failed` that were never tried.
+    pub withheld: i64,
+    pub uncertain: i64,
+}
+
+/// The columns of [`Counts`], counted from the rows `d` of deliveries.
+macro_rules! counted {
+    () => {
+        "count(case when d.state = 'queued' then 1 end) as queued, count(case when d.state = 'sending' then 1 end) as sending,
+         count(case when d.state = 'sent' then 1 end) as sent, count(case when d.state = 'failed' then 1 end) as failed,
+         count(case when d.state = 'failed' and d.attempts = 0 then 1 end) as withheld,
+         count(case when d.state = 'uncertain' then 1 end) as uncertain"
+    };
+}
+
+/// The columns of [`Counts`] of the digest $1, in one statement: so they are of one moment.
+macro_rules! kept {
+    () => {
+        concat!(
+            "select cast(coalesce(sum(queued), 0) as bigint) as queued, cast(coalesce(sum(sending), 0) as bigint) as sending,
+               cast(coalesce(sum(sent), 0) as bigint) as sent, cast(coalesce(sum(failed), 0) as bigint) as failed,
+               cast(coalesce(sum(withheld), 0) as bigint) as withheld, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
+             from (
+               select 0 as queued, 0 as sending, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
+               union all
+               select queued, 0, sent, failed, withheld, uncertain from chunks where mailing_id = $1 and sender_id is null
+               union all
+               select ",
+            $crate::storage::counts::counted!(),
+            " from chunks c cross join deliveries d where c.mailing_id = $1 and c.sender_id is not null
+                 and d.mailing_id = $1 and d.subscriber_id between c.first_id and c.last_id
+             ) parts"
+        )
+    };
+}
+
+/// Whether the digest `digests` reached anybody: a mail of it was handed to a relay at some time.
+macro_rules! reached {
+    () => {
+        "(exists (select 1 from digest_counts n where n.mailing_id = digests.id and n.sent + n.uncertain > 0)
+          or exists (select 1 from chunks c where c.mailing_id = digests.id and c.sent + c.uncertain > 0)
+          or exists (select 1 from chunks c cross join deliveries d where c.mailing_id = digests.id and c.sender_id is not null
+               and d.mailing_id = digests.id and d.subscriber_id between c.first_id and c.last_id
+               and d.state in ('sending', 'sent', 'uncertain')))"
+    };
+}
+
+pub(super) use counted;
+pub(super) use kept;
+pub(super) use reached;
+
+impl Counts {
+    /// Deliveries that are in some final state.
+    pub fn ended(&self) -> i64 {
+        self.sent + self.failed + self.uncertain
+    }
+
+    pub fn tally(&self) -> Tally {
+        Tally {
+            queued: self.queued.max(0) as u64,
+            sending: self.sending.max(0) as u64,
+            sent: self.sent.max(0) as u64,
+            failed: self.failed.max(0) as u64,
+            uncertain: self.uncertain.max(0) as u64,
+        }
+    }
+}
+
+impl Storage {
+    /// How the deliveries of a digest stand.
+    pub async fn tally(&self, mailing: i64) -> Result<Tally, StorageError> {
+        Ok(counts_of(&mut self.read().await?, mailing).await?.tally())
+    }
+
+    /// The same, and how many of the failed ones were never tried: their readers chose no mail (a pause, say), left, or were
+    /// suppressed or erased before, or the digest was cancelled. [`Storage::failures`] says which of these.
+    pub async fn tally_and_withheld(&self, mailing: i64) -> Result<(Tally, u64), StorageError> {
+        let counts = counts_of(&mut self.read().await?, mailing).await?;
+        Ok((counts.tally(), counts.withheld.max(0) as u64))
+    }
+
+    /// Why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.
+    pub async fn failures(&self, mailing: i64, count: i64) -> Result<Vec<(String, u64)>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select reply, times from failure_reasons where mailing_id = $1 order by times desc, reply limit $2",
+            mailing,
+            count
+        )?;
+        Ok(rows.into_iter().map(|(reply, times)| (reply, times as u64)).collect())
+    }
+
+    /// When the last delivery of a digest that is not final is due, at the latest.
+    pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (due,): (Option<i64>,) = one!(reader, "select max(last_due_at) from chunks where mailing_id = $1", mailing)?;
+        Ok(due.map(from_millis))
+    }
+}
+
+pub(super) async fn counts_of(conn: &mut impl Queryable, mailing: i64) -> Result<Counts, StorageError> {
+    Ok(one!(conn, kept!(), mailing)?)
+}
+
+/// Counts a range of a mailing's deliveries from its rows.
+pub(super) async fn count_range(tx: &mut Tx, mailing: i64, first: i64, last: i64) -> Result<Counts, StorageError> {
+    let sql = concat!("select ", counted!(), " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3");
+    Ok(one!(tx, sql, mailing, first, last)?)
+}
+
+/// Adds what stood in a chunk that came to its end. Not of transactional mails, which have no row.
+pub(super) async fn keep(tx: &mut Tx, mailing: i64, counts: &Counts) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update digest_counts set sent = sent + $2, failed = failed + $3, withheld = withheld + $4, uncertain = uncertain + $5
+         where mailing_id = $1",
+        mailing,
+        counts.sent,
+        counts.failed,
+        counts.withheld,
+        counts.uncertain
+    )?;
+    Ok(())
+}
+
+/// Writes how the deliveries of a chunk stand.
+pub(super) async fn note_chunk(tx: &mut Tx, key: ChunkKey, counts: &Counts) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update chunks set queued = $3, sent = $4, failed = $5, withheld = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
+        key.mailing,
+        key.last,
+        counts.queued + counts.sending,
+        counts.sent,
+        counts.failed,
+        counts.withheld,
+        counts.uncertain
+    )?;
+    Ok(())
+}
+
+/// Counts a digest anew from its rows: all of them into one chunk, from `first` to `last`.
+pub(super) async fn recount(tx: &mut Tx, mailing: i64, first: i64, last: i64) -> Result<(), StorageError> {
+    let counts = count_range(tx, mailing, first, last).await?;
+    execute!(tx, "update digest_counts set sent = 0, failed = 0, withheld = 0, uncertain = 0 where mailing_id = $1", mailing)?;
+    note_chunk(tx, ChunkKey { mailing, last }, &counts).await
+}
+
+/// Why deliveries failed: how often, by mailing and reply. In their order, so that two who write at once do not wait for each
+/// other in a circle.
+pub(super) type Reasons = BTreeMap<(i64, String), i64>;
+
+/// Different replies that are counted apart for one digest; servers that put an id into each would fill the table.
+const REASONS_MAX: i64 = 200;
+const OTHERS: &str = "other answers";
+/// Characters of a reply that tell it from others.
+const REPLY_MAX: usize = 300;
+
+/// Counts why deliveries of digests failed.
+pub(super) async fn note_failures(tx: &mut Tx, reasons: &Reasons) -> Result<(), StorageError> {
+    for ((mailing, reply), times) in reasons {
+        let reply: String = reply.chars().take(REPLY_MAX).collect();
+        let counted = execute!(
+            tx,
+            "insert into failure_reasons (mailing_id, reply, times) select id, $2, $3 from digests where id = $1
+               and (exists (select 1 from failure_reasons r where r.mailing_id = $1 and r.reply = $2)
+                 or (select count(*) from failure_reasons r where r.mailing_id = $1) < $4)
+             on conflict (mailing_id, reply) do update set times = failure_reasons.times + excluded.times",
+            mailing,
+            reply,
+            times,
+            REASONS_MAX
+        )?;
+        if counted == 0 {
+            execute!(
+                tx,
+                "insert into failure_reasons (mailing_id, reply, times) select id, $2, $3 from digests where id = $1
+                 on conflict (mailing_id, reply) do update set times = failure_reasons.times + excluded.times",
+                mailing,
+                OTHERS,
+                times
+            )?;
+        }
+    }
+    Ok(())
+}
