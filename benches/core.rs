@@ -39,7 +39,7 @@ fn now() -> Timestamp {
 }
 
 fn slot() -> Slot {
-    Slot::of(now(), chrono_tz::Tz::UTC)
+    Slot::of(now(), &verdicts::domain::zone::Zone::utc())
 }
 
 fn site() -> Site {
@@ -48,7 +48,7 @@ fn site() -> Site {
         name: "Ship or Skip".into(),
         newsletter: "Weekly AI Tool Verdicts".into(),
         subject: Default::default(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: verdicts::domain::zone::Zone::utc(),
         postal_address: None,
         has_mailbox: false,
     }
@@ -121,7 +121,7 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
         right: entrant(n + 1, 'r'),
     };
     let candidates: Vec<Candidate> = (0..5000).map(candidate).collect();
-    let (week, sent) = (slot().span(chrono_tz::Tz::UTC), HashSet::new());
+    let (week, sent) = (slot().span(&verdicts::domain::zone::Zone::utc()), HashSet::new());
     let rules = Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 };
     bencher.bench(|| pick(black_box(&candidates), &sent, &week, now(), &rules));
 }

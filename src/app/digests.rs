@@ -138,7 +138,8 @@ impl App {
     /// `schedule.spread` and `schedule.local_time`.
     fn pacing(&self) -> Pacing {
         let schedule = &self.settings.schedule;
-        Pacing { spread: delta(schedule.spread), local_time: schedule.local_time, home: self.settings.site.timezone }
+        let zones = if schedule.local_time { self.zones.all() } else { Vec::new() };
+        Pacing { spread: delta(schedule.spread), zones, home: self.site.timezone.clone() }
     }
 
     /// Freezes an approved digest and makes its first deliveries, due as `due` says for that moment; the others follow in ranges.

@@ -67,6 +67,8 @@ impl App {
         }
         findings.push(self.examine_secret(usable).await);
         findings.push(self.examine_templates());
+        findings.push(self.examine_time_zones());
+        findings.extend(self.examine_compiled_data());
         let now = self.now();
         let slot = self.slot_at(now);
         // That nothing can be picked stands under "catalogue".
@@ -154,7 +156,7 @@ impl App {
     fn examine_templates(&self) -> Finding {
         let rendered = || -> Result<usize, Failure> {
             let sample = super::catalogue::sample()?;
-            let slot = Slot::of(self.now(), self.settings.site.timezone);
+            let slot = Slot::of(self.now(), &self.site.timezone);
             let items = sample.comparisons.iter().take(1).filter_map(|comparison| {
                 let side = |slug: &crate::domain::catalogue::Slug| {
                     let tool = sample.tools.iter().find(|tool| tool.slug == *slug)?.clone();

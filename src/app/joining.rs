@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 
 use super::App;
 use super::Failure;
@@ -13,6 +12,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::network_of;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
+use crate::domain::zone::ZoneName;
 use crate::storage::subscribers::Confirmed;
 use crate::storage::subscribers::SignUp;
 use crate::storage::subscribers::SignedUp;
@@ -31,7 +31,7 @@ pub struct Origin<'a> {
     /// The words of consent that were shown.
     pub shown: &'a str,
     /// Whose clock the person lives by, if they said.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<ZoneName>,
     /// The client, which the record keeps cut to its network.
     pub client: Option<std::net::IpAddr>,
 }

@@ -9,6 +9,7 @@ pub mod breaker;
 mod by_mail;
 pub mod catalogue;
 pub mod choosing;
+mod compiled_in;
 pub mod deliver;
 mod dialects;
 pub mod digests;
@@ -30,6 +31,7 @@ pub mod spreadsheet;
 mod standing;
 mod ways_out;
 pub mod webhooks;
+mod zones;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -49,6 +51,7 @@ use crate::domain::timetable::Timetable;
 use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
+use crate::domain::zone::Zone;
 use crate::mail::Limits;
 use crate::mail::Mailbox;
 use crate::mail::Signers;
@@ -108,6 +111,8 @@ pub struct App {
     pub(crate) returns: Option<Account>,
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
+    /// The rules of time zones.
+    pub(crate) zones: zones::Zones,
     pub(crate) letters: letters::Letters,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
@@ -164,7 +169,7 @@ impl App {
         let storage = Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable).await?;
         let secrets = secrets(&settings, &storage).await?;
         Ok(Arc::new(Self {
-            site: site(&settings, &parts.relays),
+            site: site(&settings, &parts.relays, parts.timezone),
             storage,
             clock,
             secrets,
@@ -176,6 +181,7 @@ impl App {
             returns: parts.returns,
             pick_times: parts.pick_times,
             send_times: parts.send_times,
+            zones: parts.zones,
             letters: letters::Letters::default(),
             unpublished: Mutex::default(),
             range_size: publishing::RangeSize::default(),
@@ -249,6 +255,9 @@ pub(crate) struct Parts {
     pub returns: Option<Account>,
     pub pick_times: Timetable,
     pub send_times: Timetable,
+    pub zones: zones::Zones,
+    /// `site.timezone`
+    pub timezone: Zone,
 }
 
 impl Parts {
@@ -268,6 +277,13 @@ impl Parts {
             let transport = Transport::parse(&relay.transport, hello, timeouts, use_limits).map_err(|error| fault(&key, &error))?;
             Ok::<_, Failure>(Arc::new(Relay::new(relay, transport)))
         };
+        let zones =
+            zones::Zones::open(settings.site.zoneinfo.as_deref()).map_err(|error| fault("site.zoneinfo", &format_args!("{error}.")))?;
+        let timezone = zones.get(&settings.site.timezone).ok_or_else(|| {
+            let words =
+                format_args!("expected a name of the time zone database, like Europe/Berlin, and found {:?}.", settings.site.timezone);
+            fault("site.timezone", &words)
+        })?;
         let signers = Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
         let signing = Signing::new(signers);
         let inbound = &settings.inbound;
@@ -281,10 +297,10 @@ impl Parts {
             returns: returns.map_err(|error| fault("inbound.imap", &format_args!("{error}.")))?,
             from,
             reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
-            pick_times: Timetable::parse(&settings.schedule.pick, settings.site.timezone)
-                .map_err(|error| fault("schedule.pick", &error))?,
-            send_times: Timetable::parse(&settings.schedule.send, settings.site.timezone)
-                .map_err(|error| fault("schedule.send", &error))?,
+            pick_times: Timetable::parse(&settings.schedule.pick, timezone.clone()).map_err(|error| fault("schedule.pick", &error))?,
+            send_times: Timetable::parse(&settings.schedule.send, timezone.clone()).map_err(|error| fault("schedule.send", &error))?,
+            zones,
+            timezone,
         })
     }
 }
@@ -294,14 +310,14 @@ pub(crate) fn delta(duration: std::time::Duration) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(duration).unwrap_or(chrono::TimeDelta::MAX)
 }
 
-fn site(settings: &Settings, relays: &[Arc<Relay>]) -> Site {
+fn site(settings: &Settings, relays: &[Arc<Relay>], timezone: Zone) -> Site {
     Site {
         base_url: settings.base_url().into(),
         name: settings.site.name.clone(),
         newsletter: settings.site.newsletter.clone(),
         // Checked when the settings were read.
         subject: settings.mail.subject.parse().unwrap_or_default(),
-        timezone: settings.site.timezone,
+        timezone,
         postal_address: settings.mail.postal_address.clone(),
         has_mailbox: relays.iter().any(|relay| relay.transport.mailbox().is_some()) && settings.site.listen.ip().is_loopback(),
     }

@@ -3,8 +3,6 @@
 use std::io::Read;
 use std::io::Write;
 
-use chrono_tz::Tz;
-
 use super::App;
 use super::Failure;
 use super::joining::Origin;
@@ -14,6 +12,7 @@ use super::spreadsheet::Spreadsheet;
 use super::spreadsheet::defused;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::zone::ZoneName;
 use crate::storage::people::Arrival;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
@@ -141,7 +140,7 @@ impl App {
                     confirmed.as_deref().unwrap_or_default(),
                     &*source,
                     listed.subscriber.state.as_str(),
-                    listed.subscriber.timezone.map_or("", Tz::name),
+                    listed.subscriber.timezone.map_or("", ZoneName::name),
                 ];
                 writer.write_record(fields).map_err(|error| fault(&error))?;
                 count += 1;

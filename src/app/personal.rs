@@ -39,9 +39,9 @@ struct Week {
 impl App {
     /// When the month began that `at` falls into.
     pub(super) fn month_of(&self, at: Timestamp) -> Timestamp {
-        let zone = self.settings.site.timezone;
-        let first = at.with_timezone(&zone).date_naive().with_day(1).and_then(|day| day.and_hms_opt(0, 0, 0));
-        first.and_then(|first| first.and_local_timezone(zone).earliest()).map_or(at, |first| first.to_utc())
+        let zone = &self.site.timezone;
+        let first = at.with_timezone(zone).date_naive().with_day(1).and_then(|day| day.and_hms_opt(0, 0, 0));
+        first.map_or(at, |first| zone.moment_of(first))
     }
 
     /// What the digest opens with for everybody: how last week's readers voted.
@@ -77,7 +77,7 @@ impl App {
     }
 
     async fn week(&self, base: &Content, now: Timestamp) -> Result<Week, Failure> {
-        let span = base.slot.span(self.settings.site.timezone);
+        let span = base.slot.span(&self.site.timezone);
         let since = now.checked_sub_signed(self.rules().look_back).unwrap_or_default().min(span.start);
         let past = self.storage.archive(OF_A_MONTH).await?;
         let recent = |at: &Timestamp| now - *at < chrono::TimeDelta::days(31);
@@ -103,7 +103,7 @@ impl App {
         let mut sent = week.sent.clone();
         sent.extend(week.carried.get(&choice.key()).into_iter().flatten().cloned());
         let rules = Rules { max_items: self.settings.picker.max_items.saturating_sub(1).max(1), min_items: 1, ..self.rules() };
-        pick(&candidates, &sent, &base.slot.span(self.settings.site.timezone), now, &rules)
+        pick(&candidates, &sent, &base.slot.span(&self.site.timezone), now, &rules)
     }
 }
 

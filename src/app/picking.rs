@@ -30,13 +30,13 @@ pub struct Preview {
 impl App {
     /// The slot that `at` falls into.
     pub fn slot_at(&self, at: Timestamp) -> Slot {
-        Slot::of(at, self.settings.site.timezone)
+        Slot::of(at, &self.site.timezone)
     }
 
     /// What would be picked at that moment for that slot; changes nothing.
     pub async fn pick_for(&self, slot: Slot, at: Timestamp) -> Result<Vec<Pick>, Failure> {
         let rules = self.rules();
-        let week = slot.span(self.settings.site.timezone);
+        let week = slot.span(&self.site.timezone);
         let since = at.checked_sub_signed(rules.look_back).unwrap_or_default().min(week.start);
         let candidates = self.storage.candidates(since, at).await?;
         let sent = self.storage.sent_comparisons().await?;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use chrono_tz::Tz;
 use csv::ByteRecord;
 
 use super::dialects::Columns;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::zone::ZoneName;
 
 /// A row that could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Row {
     /// `state`: how somebody stood where the file comes from.
     pub state: Option<SubscriberState>,
     /// `timezone`, where it is an IANA name.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<ZoneName>,
 }
 
 /// A row that could not.

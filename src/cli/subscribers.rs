@@ -23,6 +23,7 @@ use crate::app::people::ImportTerms;
 use crate::app::private_file;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::zone::ZoneName;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
 use crate::storage::subscribers::SignedUp;
@@ -216,7 +217,7 @@ fn listed_json(listed: &Listed) -> serde_json::Value {
         "email": listed.subscriber.email,
         "name": listed.subscriber.name,
         "state": listed.subscriber.state,
-        "timezone": listed.subscriber.timezone.map(chrono_tz::Tz::name),
+        "timezone": listed.subscriber.timezone.map(ZoneName::name),
         "created_at": moment(listed.created_at),
         "confirmed_at": listed.confirmed_at.map(moment),
         "source": listed.source,
@@ -243,7 +244,7 @@ fn show(person: &Person, output: Output) -> Result<(), Failure> {
         "email": person.subscriber.email,
         "name": person.subscriber.name,
         "state": person.subscriber.state,
-        "timezone": person.subscriber.timezone.map(chrono_tz::Tz::name),
+        "timezone": person.subscriber.timezone.map(ZoneName::name),
         "consent": consents.last(),
         "earlier_consents": &consents[..consents.len().saturating_sub(1)],
         "history": history,

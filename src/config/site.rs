@@ -1,8 +1,8 @@
 //! `[site]`: the site, its address, its secret.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use chrono_tz::Tz;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::Serialize;
@@ -24,7 +24,9 @@ pub struct Site {
     /// The newsletter's name.
     pub newsletter: String,
     /// Slots and the times that people read follow this zone.
-    pub timezone: Tz,
+    pub timezone: String,
+    /// Folder of compiled time zone data to use, whatever its age; by default the newer of the system's and the bundled.
+    pub zoneinfo: Option<PathBuf>,
     /// Sign links; the first signs, all check. Empty: made on first start and kept beside the database.
     #[serde(deserialize_with = "one_or_many")]
     pub secret: Vec<String>,
@@ -40,7 +42,8 @@ impl Default for Site {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             name: "Ship or Skip".into(),
             newsletter: "Weekly AI Tool Verdicts".into(),
-            timezone: Tz::UTC,
+            timezone: "UTC".into(),
+            zoneinfo: None,
             secret: Vec::new(),
             trusted_proxies: Vec::new(),
         }

@@ -89,7 +89,6 @@ fn a_fault_names_the_key_and_the_place() {
     assert!(refused.contains("picker.max_items") && refused.contains("verdicts.toml"), "{refused}");
     assert!(refusal("", &[("VERDICTS_SITE__NMAE", "x")]).contains("VERDICTS_SITE__NMAE"));
     assert!(refusal("", &[("VERDICTS_SITE_NAME", "x")]).contains("VERDICTS_SITE__NAME"));
-    assert!(refusal("", &[("VERDICTS_SITE__TIMEZONE", "Mars/Base")]).contains("site.timezone"));
     assert!(refusal("", &[("VERDICTS_MAIL__CONNECTIONS", "lots")]).contains("mail.connections"));
     assert!(refusal("", &[("VERDICTS_SITE__SECRET", "short")]).contains("site.secret"));
     assert!(refusal("", &[("VERDICTS_SITE__BASE_URL", "ftp://x")]).contains("site.base_url"));
@@ -107,7 +106,6 @@ fn a_value_of_the_wrong_kind_is_refused_in_plain_words() {
         ("PICKER__LOOK_BACK", "soon", "picker.look_back: expected a length of time like 90s, 5m or 28d"),
         ("SCHEDULE__LOCAL_TIME", "perhaps", "schedule.local_time: expected true or false"),
         ("SCHEDULE__APPROVAL", "maybe", "schedule.approval: expected auto or required"),
-        ("SITE__TIMEZONE", "Mars/Base", "site.timezone: expected a name of the time zone database, like Europe/Berlin"),
         ("SITE__LISTEN", "here", "site.listen: expected an IP address and a port, like 127.0.0.1:8080"),
         ("SITE__BASE_URL", "nowhere", "site.base_url: expected an http or https address without a path"),
         ("SITE__TRUSTED_PROXIES", "all", "site.trusted_proxies.0: expected networks, like 10.0.0.0/8"),

@@ -1,7 +1,7 @@
 //! Floor 1: the product's words and their rules. No I/O, no async, no clock.
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
+//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`progress`], [`verp`], [`subject`].
 
 pub mod address;
@@ -22,6 +22,7 @@ pub mod timetable;
 pub mod token;
 pub mod verp;
 pub mod webhook;
+pub mod zone;
 
 /// A moment in UTC. The databases keep milliseconds, so every door cuts what is finer with [`to_millis`].
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

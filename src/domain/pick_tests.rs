@@ -6,7 +6,7 @@ fn now() -> Timestamp {
 }
 
 fn week() -> Range<Timestamp> {
-    "2026-W48".parse::<crate::domain::slot::Slot>().expect("a slot").span(chrono_tz::Tz::UTC)
+    "2026-W48".parse::<crate::domain::slot::Slot>().expect("a slot").span(&crate::domain::zone::Zone::utc())
 }
 
 fn rules() -> Rules {

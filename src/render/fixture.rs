@@ -30,7 +30,7 @@ pub fn site() -> Site {
         name: "Ship or Skip".into(),
         newsletter: "Weekly AI Tool Verdicts".into(),
         subject: Default::default(),
-        timezone: chrono_tz::Tz::UTC,
+        timezone: crate::domain::zone::Zone::utc(),
         postal_address: Some("1 Example Street, Example Town".into()),
         has_mailbox: true,
     }
@@ -120,5 +120,9 @@ pub fn content(matchups: impl IntoIterator<Item = Matchup>) -> Content {
         let reasons = if matchup.is_sample() { vec![hostile_text(); 9] } else { reasons.clone() };
         Item { matchup, score: 150.0, reasons }
     };
-    Content { slot: Slot::of(now(), chrono_tz::Tz::UTC), items: matchups.into_iter().map(item).collect(), opening: Default::default() }
+    Content {
+        slot: Slot::of(now(), &crate::domain::zone::Zone::utc()),
+        items: matchups.into_iter().map(item).collect(),
+        opening: Default::default(),
+    }
 }

@@ -20,6 +20,7 @@ mod wellformed;
 
 use crate::domain::Timestamp;
 use crate::domain::subject::SubjectPattern;
+use crate::domain::zone::Zone;
 
 /// What every page and mail says of the site.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub struct Site {
     /// How a digest's subject is made.
     pub subject: SubjectPattern,
     /// The calendar by which dates are shown.
-    pub timezone: chrono_tz::Tz,
+    pub timezone: Zone,
     /// Whose mail it is; shown under every mail when known.
     pub postal_address: Option<String>,
     /// Whether mail is captured at `/mailbox`, so that pages link to it.

@@ -307,7 +307,7 @@ impl Date {
 
     /// The Monday of that week.
     pub fn monday(site: &Site, slot: Slot) -> Self {
-        Self::new(site, slot.span(site.timezone).start)
+        Self::new(site, slot.span(&site.timezone).start)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use chrono_tz::Tz;
 use sqlx::AssertSqlSafe;
 use sqlx::QueryBuilder;
 
@@ -18,6 +17,7 @@ use crate::domain::subscriber::Consent;
 use crate::domain::subscriber::Subscriber;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::subscriber::timezone;
+use crate::domain::zone::ZoneName;
 
 /// Everything that is kept of somebody.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct Arrival {
     /// What they want to be called.
     pub name: Option<String>,
     /// Whose clock they live by.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<ZoneName>,
     /// The keyed hashes of the address, newest secret first.
     pub hashes: Vec<String>,
     /// Where they came from.
@@ -224,7 +224,7 @@ impl Storage {
     }
 }
 
-fn zone(name: Option<String>) -> Option<Tz> {
+fn zone(name: Option<String>) -> Option<ZoneName> {
     name.and_then(|name| timezone(&name))
 }
 
@@ -314,7 +314,7 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
             // Somebody on the list is so since they confirmed, wherever that was.
             let since = arrival.confirmed_at.filter(|at| arrival.state == SubscriberState::Active && *at < now).unwrap_or(now);
             row.push_bind(arrival.state.as_str()).push_bind(since.timestamp_millis()).push_bind(millis).push_bind(waiting).push_bind(waiting);
-            row.push_bind(arrival.timezone.map(Tz::name));
+            row.push_bind(arrival.timezone.map(ZoneName::name));
         });
         query.push(" on conflict (email_key) do nothing returning id");
         query.build_query_as().persistent(keeps).fetch_all(&mut *c).await

@@ -1,7 +1,5 @@
 //! Joining, confirming and leaving.
 
-use chrono_tz::Tz;
-
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -11,6 +9,7 @@ use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::subscriber::SubscriberState;
+use crate::domain::zone::ZoneName;
 
 /// A request to join.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub struct SignUp<'a> {
     /// What they want to be called.
     pub name: Option<&'a str>,
     /// Whose clock they live by.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<ZoneName>,
     /// The words of consent that they were shown.
     pub shown: &'a str,
     /// Where they asked.
@@ -103,7 +102,7 @@ impl Storage {
             "update subscribers set requested_at = $2, timezone = coalesce($3, timezone) where id = $1",
             row.id,
             now.timestamp_millis(),
-            request.timezone.map(Tz::name)
+            request.timezone.map(ZoneName::name)
         )?;
         if !asked_recently {
             queue_confirmation(&mut tx, row.id, now).await?;

@@ -271,8 +271,13 @@ fn doctor_on_the_defaults_is_well_and_has_advice() {
     program.run(&["migrate"]).good();
     let said = program.run(&["--json", "doctor"]).good().json();
     let findings = said["findings"].as_array().expect("a list");
-    let advice: Vec<_> =
-        findings.iter().filter(|finding| finding["level"] == "advice").filter_map(|finding| finding["what"].as_str()).collect();
+    let advice: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["level"] == "advice")
+        .filter_map(|finding| finding["what"].as_str())
+        // These get old by the calendar.
+        .filter(|what| !["time_zones", "compiled_data"].contains(what))
+        .collect();
     assert_eq!(advice, ["catalogue", "subscribers", "transport", "base_url", "sender", "postal_address"]);
     assert!(findings.iter().all(|finding| finding["words"].as_str().is_some_and(|words| !words.is_empty())));
 }

@@ -38,3 +38,4 @@ mod support;
 mod votes;
 mod ways_out;
 mod webhooks;
+mod zones;

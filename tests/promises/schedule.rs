@@ -5,7 +5,6 @@ use crate::support::Place;
 use crate::support::catalogue::comparison;
 use crate::support::on_both;
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use verdicts::config::Approval;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
@@ -165,7 +164,7 @@ on_both! {
     }
 
     async fn nine_o_clock_stays_nine_o_clock_where_the_site_is(place) {
-        let house = open(place, |settings| settings.site.timezone = Tz::Europe__Berlin).await;
+        let house = open(place, |settings| settings.site.timezone = "Europe/Berlin".into()).await;
         for (name, before, due) in [("winter", "2027-03-23T07:59:00Z", "2027-03-23T08:00:00Z"), ("summer", "2027-03-30T06:59:00Z", "2027-03-30T07:00:00Z")] {
             house.stock(&comparison(name, "Data", at(before) - TimeDelta::days(1))).await;
             assert_eq!(tick_at(&house, before).await[0].state, DigestState::Approved, "{name}");
@@ -175,7 +174,7 @@ on_both! {
 
     async fn a_week_begins_on_monday_where_the_site_is(place) {
         let house = open(place, |settings| {
-            settings.site.timezone = Tz::Europe__Berlin;
+            settings.site.timezone = "Europe/Berlin".into();
             settings.schedule.pick = "30 0 * * MON".into();
             settings.schedule.send = "45 0 * * MON".into();
         })
@@ -236,7 +235,7 @@ on_both! {
 }
 
 fn half_past_two_on_sundays(settings: &mut Settings) {
-    settings.site.timezone = Tz::Europe__Berlin;
+    settings.site.timezone = "Europe/Berlin".into();
     settings.schedule.pick = "30 2 * * SUN".into();
     settings.schedule.send = "45 2 * * SUN".into();
 }

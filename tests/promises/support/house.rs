@@ -61,13 +61,22 @@ impl House {
 
     /// The same, and `fetch` stands for what lies at https addresses.
     pub async fn open_fetching(place: Place, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_from(place, START, fetch, adapt).await
+    }
+
+    /// The same, set up at a moment of its own.
+    pub async fn open_at(place: Place, start: &str, adapt: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_from(place, start, Fetch::new(async |_| Err("there is no network in a test".into())), adapt).await
+    }
+
+    async fn open_from(place: Place, start: &str, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut settings = settings_in(&place);
         settings.site.listen = listener.local_addr().expect("an address");
         settings.site.base_url = url.parse().expect("an address");
         adapt(&mut settings);
-        let start: Timestamp = START.parse().expect("a moment");
+        let start: Timestamp = start.parse().expect("a moment");
         let (began, shift) = (std::time::Instant::now(), Arc::new(AtomicI64::new(0)));
         let moved = shift.clone();
         let clock = Clock::new(move || start + TimeDelta::milliseconds(began.elapsed().as_millis() as i64 + moved.load(SeqCst)));
