@@ -63,6 +63,13 @@ fn judge_spf(spf: &Spf, domain: &str) -> Finding {
                 ),
             )
         }
+        Spf::FlawedForOthers { named, why } => advice(
+            "spf",
+            format!(
+                "{domain} names {} before receivers meet what is broken in its record: {why}; mend it, for what other clients send in its name is judged as if there were none",
+                named.join(", ")
+            ),
+        ),
         Spf::Missing => advice(
             "spf",
             format!(
@@ -107,28 +114,34 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
 
 fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
     match &found.dmarc {
-        DmarcStanding::Found { domain, policy, dkim_aligned, spf_aligned } => match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
-            (true, _, _) => good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}")),
-            (false, true, _) => advice(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and only the return path stands for {from}: mails that are forwarded fail; sign with a key of {from}"
+        DmarcStanding::Found { is_testing: true, domain, policy, dkim_aligned: true, .. } => advice(
+            "dmarc",
+            format!("{domain} asks for {policy} and says that it is only being tried out (t=y): receivers do less; take that out in time"),
+        ),
+        DmarcStanding::Found { domain, policy, dkim_aligned, spf_aligned, .. } => {
+            match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
+                (true, _, _) => good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}")),
+                (false, true, _) => advice(
+                    "dmarc",
+                    format!(
+                        "{domain} asks for {policy}, and only the return path stands for {from}: mails that are forwarded fail; sign with a key of {from}"
+                    ),
                 ),
-            ),
-            // The relay may sign for the domain, and this cannot be seen from here.
-            (false, false, true) => advice(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and neither a key here nor the return path stands for {from}: see that your relay signs for it"
+                // The relay may sign for the domain, and this cannot be seen from here.
+                (false, false, true) => advice(
+                    "dmarc",
+                    format!(
+                        "{domain} asks for {policy}, and neither a key here nor the return path stands for {from}: see that your relay signs for it"
+                    ),
                 ),
-            ),
-            (false, false, false) => fault(
-                "dmarc",
-                format!(
-                    "{domain} asks for {policy}, and neither a key in mail.dkim nor mail.return_path stands for {from}: each mail fails; make a key for {from}"
+                (false, false, false) => fault(
+                    "dmarc",
+                    format!(
+                        "{domain} asks for {policy}, and neither a key in mail.dkim nor mail.return_path stands for {from}: each mail fails; make a key for {from}"
+                    ),
                 ),
-            ),
-        },
+            }
+        }
         DmarcStanding::Missing if readers >= BULK => fault(
             "dmarc",
             format!(

@@ -17,6 +17,7 @@
 
 mod canonical;
 mod dkim;
+mod dmarc_record;
 mod dns;
 mod draft;
 mod envelope;
@@ -37,6 +38,8 @@ mod reply;
 mod server;
 mod signing_key;
 mod smtp;
+mod spf;
+mod spf_record;
 mod standing;
 mod stream;
 mod stuffing;

@@ -8,13 +8,15 @@ use mail_auth::Parameters;
 use mail_auth::SpfResult;
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::DomainKey;
-use mail_auth::dmarc::Alignment;
-use mail_auth::dmarc::Dmarc;
 use mail_auth::spf::verify::SpfParameters;
 
 use super::dkim::KeyRecord;
+use super::dmarc_record::DmarcRecord;
 use super::dns::Answer;
 use super::dns::Dns;
+use super::spf;
+use super::spf::Flaw;
+use super::spf_record::Record;
 
 /// So many addresses of a relay are looked at.
 const ADDRESSES: usize = 8;
@@ -37,6 +39,8 @@ pub struct Standing {
 pub enum Spf {
     /// A record that names some. Of our relays: the hosts whose addresses it names, and the addresses that it does not.
     Some { named: Vec<String>, unnamed: Vec<Unnamed> },
+    /// One that names all our relays, and that receivers give up on for clients that no term names (permerror), in words.
+    FlawedForOthers { named: Vec<String>, why: String },
     /// One that names everybody (`+all`).
     Everybody,
     /// One that names nobody (`v=spf1 -all`).
@@ -86,6 +90,8 @@ pub enum DmarcStanding {
         domain: String,
         /// What is asked for mail that fails: `none`, `quarantine`, `reject`.
         policy: &'static str,
+        /// Whether it is only being tried out (`t=y`, RFC 9989): receivers then ask for one step less.
+        is_testing: bool,
         /// Whether a key of ours stands for `From`.
         dkim_aligned: bool,
         /// Whether the return path does.
@@ -117,6 +123,9 @@ pub enum Bounces {
 /// Looks up how a sender stands: the domain of `From`, the return path, our keys, the hosts of our relays. `server` is asked,
 /// or those of this machine. Takes some seconds at most, also where nobody answers.
 pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, relays: &[String], server: Option<SocketAddr>) -> Standing {
+    // The public suffix list is compared byte by byte; names in DNS have no case (RFC 4343).
+    let (from, return_path) = (from.to_ascii_lowercase(), return_path.to_ascii_lowercase());
+    let (from, return_path) = (from.as_str(), return_path.as_str());
     let bounce_domain = return_path.rsplit_once('@').map_or(return_path, |(_, domain)| domain);
     let unknown = |why: String, keys: Vec<KeyRecord>| Standing {
         spf: Spf::Unknown(why.clone()),
@@ -150,40 +159,38 @@ pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, relay
 }
 
 async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> Spf {
-    let texts = match dns.texts(domain).await {
-        Answer::Found(texts) => texts,
-        Answer::Absent => return Spf::Missing,
-        Answer::Unknown(why) => return Spf::Unknown(why),
-    };
-    let is_spf = |text: &&String| text.to_ascii_lowercase().split(' ').next() == Some("v=spf1");
-    let records: Vec<_> = texts.iter().filter(is_spf).collect();
-    let [record] = records[..] else {
-        return if records.is_empty() {
-            Spf::Missing
-        } else {
-            Spf::Broken(format!("there are {} of them, and only one may be", records.len()))
-        };
+    let record = match spf::record_of(dns, domain).await {
+        Ok(record) => record,
+        Err(flaw) => return spf_without_use(flaw, domain),
     };
     if record.to_ascii_lowercase().split_whitespace().eq(["v=spf1", "-all"]) {
         return Spf::Nobody;
     }
-    // mail-auth takes slips like "ipv4:" for what was meant; the servers that matter do not.
-    if let Some(term) = record.split_whitespace().skip(1).find(|term| !is_spf_term(term)) {
-        return Spf::Broken(format!("{term:?} is no term of SPF"));
+    // A term that cannot be read stops every receiver, wherever it stands in this record.
+    if let Err(why) = Record::parse(&record) {
+        return Spf::Broken(why);
     }
-    // A stranger's address, so that each term is looked at to the end.
-    let stranger = IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1));
-    match spf_result(dns, stranger, domain, return_path).await {
-        SpfResult::Pass => Spf::Everybody,
-        SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => {
-            let (named, unnamed) = sort_relays(dns, domain, return_path, relays).await;
-            Spf::Some { named, unnamed }
-        }
-        SpfResult::None => Spf::Missing,
-        SpfResult::TempError => Spf::Unknown(format!("DNS did not answer to all that the SPF record of {domain} asks for")),
-        SpfResult::PermError => {
-            Spf::Broken("a term in it cannot be read, it includes a record that is not there, or takes more than ten look-ups".into())
-        }
+    let inspected = spf::inspect(dns, domain).await;
+    let (named, unnamed) = sort_relays(dns, domain, return_path, relays).await;
+    match inspected {
+        // A receiver stops at the term that names the client: what stands behind it, only a stranger's mail meets.
+        Err(Flaw::Broken(why)) if !named.is_empty() && unnamed.is_empty() => Spf::FlawedForOthers { named, why },
+        Err(flaw) => spf_without_use(flaw, domain),
+        // A stranger's address, to see whether everybody passes.
+        Ok(()) => match spf_result(dns, IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), domain, return_path).await {
+            SpfResult::Pass => Spf::Everybody,
+            SpfResult::PermError => Spf::Broken("a receiver's library gives up on it".into()),
+            SpfResult::TempError => Spf::Unknown(format!("DNS did not answer to all that the SPF record of {domain} asks for")),
+            SpfResult::None | SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => Spf::Some { named, unnamed },
+        },
+    }
+}
+
+fn spf_without_use(flaw: Flaw, domain: &str) -> Spf {
+    match flaw {
+        Flaw::Missing => Spf::Missing,
+        Flaw::Broken(why) => Spf::Broken(why),
+        Flaw::Unknown(why) => Spf::Unknown(format!("the SPF record of {domain}: {why}")),
     }
 }
 
@@ -225,13 +232,6 @@ pub fn is_of_this_network(address: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
-}
-
-/// A mechanism, or a modifier, which may be one that nobody knows (RFC 7208 4.6.1 and 12).
-fn is_spf_term(term: &str) -> bool {
-    let term = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
-    let name = term.split([':', '/']).next().unwrap_or_default();
-    ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"].contains(&name) || name.contains('=')
 }
 
 async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
@@ -276,29 +276,24 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[(KeyRecord, D
             Answer::Absent => continue,
             Answer::Unknown(why) => return DmarcStanding::Unknown(why),
         };
-        let records: Vec<_> = texts.iter().filter(|text| text.trim_start().starts_with("v=DMARC1")).collect();
-        let record = match records[..] {
+        let records: Vec<_> = texts.iter().filter_map(|text| DmarcRecord::parse(text)).collect();
+        let record = match &records[..] {
             [] => continue,
             [record] => record,
             _ => return DmarcStanding::Broken(format!("there are {} of them at _dmarc.{domain}, so none counts", records.len())),
         };
-        let Ok(parsed) = Dmarc::parse(record.as_bytes()) else {
-            return DmarcStanding::Broken(format!("the one at _dmarc.{domain} cannot be read"));
+        let Some(policy) = record.policy(domain != from) else {
+            return DmarcStanding::Broken(format!(
+                "the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"
+            ));
         };
-        // For a subdomain that has no record of its own there may be another policy.
-        let asked = (domain != from).then(|| tag(record, "sp")).flatten().or_else(|| tag(record, "p"));
-        let policy = match asked.as_deref() {
-            Some("reject") => "reject",
-            Some("quarantine") => "quarantine",
-            _ => "none",
-        };
-        let aligned =
-            |other: &str, how: &Alignment| other == from || *how == Alignment::Relaxed && self::organization(other) == organization;
+        let aligned = |other: &str, strict: bool| other == from || !strict && self::organization(other) == organization;
         return DmarcStanding::Found {
             domain: domain.into(),
             policy,
-            dkim_aligned: keys.iter().any(|(key, _)| aligned(&key.domain, &parsed.adkim)),
-            spf_aligned: aligned(bounce_domain, &parsed.aspf),
+            is_testing: record.is_testing(),
+            dkim_aligned: keys.iter().any(|(key, _)| aligned(&key.domain.to_ascii_lowercase(), record.is_strict("adkim"))),
+            spf_aligned: aligned(bounce_domain, record.is_strict("aspf")),
         };
     }
     DmarcStanding::Missing

@@ -174,7 +174,7 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
         sender.doctor_says("spf", level, &[DOMAIN, word]);
     }
     with_exchange().text(DOMAIN, "v=spf1 mx -all").text(DOMAIN, "v=spf1 -all");
-    sender.doctor_says("spf", "fault", &["2 of them"]);
+    sender.doctor_says("spf", "fault", &["2 SPF records"]);
     // RFC 7208 4.6.4: ten look-ups at the most.
     let eleven: String = (0..11).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
     for n in 0..11 {
@@ -211,6 +211,57 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
     sender.doctor_says("return_path", "advice", &["only an address"]);
     sender.dns.exchange(DOMAIN, "");
     sender.doctor_says("return_path", "fault", &["takes no mail"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spf_that_receivers_give_up_on_is_no_good_record_wherever_the_flaw_stands() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let dns = &sender.dns;
+    let with_exchange = || dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example");
+    dns.text("slip.verdicts.example", "v=spf1 ip4:192.0.2.1/33 -all")
+        .text("loop.verdicts.example", "v=spf1 include:loop.verdicts.example -all");
+    dns.text("two.verdicts.example", "v=spf1 -all")
+        .text("two.verdicts.example", "v=spf1 ?all")
+        .text("good.verdicts.example", "v=spf1 ?all");
+    for (record, level, word) in [
+        // Terms behind one that matches everybody are read all the same (RFC 7208 4.6).
+        ("v=spf1 ip4:198.51.100.7 -all ipv4:192.0.2.1", "fault", "ipv4:192.0.2.1"),
+        ("v=spf1 a:/24 -all", "fault", "a:/24"),
+        ("v=spf1 ip4:198.51.100.7,ip4:192.0.2.1 -all", "fault", "ip4:198.51.100.7,ip4"),
+        ("v=spf1 redirect=good.verdicts.example redirect=good.verdicts.example", "fault", "stands twice"),
+        ("v=spf1 include:slip.verdicts.example -all", "fault", "slip.verdicts.example"),
+        ("v=spf1 include:two.verdicts.example -all", "fault", "2 SPF records"),
+        ("v=spf1 include:loop.verdicts.example -all", "fault", "ten look-ups"),
+        ("v=spf1 redirect=nowhere.verdicts.example", "fault", "has no SPF record"),
+        ("v=spf1 a:v1.verdicts.example a:v2.verdicts.example mx:v3.verdicts.example -all", "fault", "find nothing"),
+        ("v=spf1 a:v1.verdicts.example exists:v2.verdicts.example ip4:198.51.100.7 -all", "good", "who may send"),
+        ("v=spf1 exists:%{i}._spf.verdicts.example include:good.verdicts.example -all", "good", "who may send"),
+        ("V=SPF1 IP4:198.51.100.7 -ALL", "good", "who may send"),
+        ("v=spf10 -all", "advice", "no SPF record"),
+    ] {
+        with_exchange().text(DOMAIN, record);
+        sender.doctor_says("spf", level, &[DOMAIN, word]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dmarc_is_read_as_receivers_read_it_and_names_have_no_case() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let dmarc = format!("_dmarc.{DOMAIN}");
+    for (record, level, word) in [
+        ("v=DMARC1; p=Reject", "good", "asks for reject"),
+        ("v = DMARC1 ; p = quarantine", "good", "asks for quarantine"),
+        ("v=DMARC1; p=block; rua=mailto:d@verdicts.example", "good", "asks for none"),
+        ("v=DMARC1; p=block", "advice", "does not count"),
+        ("v=DMARC1; p=reject; t=y", "advice", "tried out"),
+        ("v=dmarc1; p=reject", "advice", "no record"),
+    ] {
+        sender.dns.forget(&dmarc).text(&dmarc, record);
+        sender.doctor_says("dmarc", level, &[word]);
+    }
+    sender.dns.forget(&dmarc).text(&dmarc, "v=DMARC1; p=reject");
+    let sender = sender.with("VERDICTS_MAIL__FROM", "News <news@Weekly.VERDICTS.Example>");
+    sender.doctor_says("dmarc", "good", &["verdicts.example asks for reject"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
