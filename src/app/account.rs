@@ -3,14 +3,19 @@
 //! The digest's own link leads to the choices that cost nobody anything: categories, rhythm, a pause. A digest is forwarded, so
 //! whatever shows, changes or erases a person's data needs a fresh link, good for [`LINK`], that is sent to their address.
 
+use std::net::IpAddr;
+
 use chrono::TimeDelta;
 
 use super::App;
 use super::Failure;
+use super::quotas::Asked;
+use super::quotas::evenly;
 use crate::domain::address::EmailAddress;
 use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
+use crate::storage::preferences::LinkAsked;
 use crate::storage::preferences::MoveAsked;
 
 /// How long a link to one's data is good.
@@ -42,14 +47,24 @@ impl App {
         Ok(self.storage.set_preferences(subscriber, wanted).await?)
     }
 
-    /// Sends a reader the link to what is known of them. Whoever asks learns nothing: it goes to the address alone.
-    pub async fn send_account_link(&self, subscriber: i64) -> Result<(), Failure> {
+    /// Sends a reader the link to what is known of them. Whoever asks learns nothing: it goes to the address alone. The inner error
+    /// is how long to wait: too many requests from `client`.
+    pub async fn send_account_link(&self, subscriber: i64, client: IpAddr) -> Result<Result<(), TimeDelta>, Failure> {
         let now = self.now();
-        if self.storage.queue_account_link(subscriber, now - QUIET, now).await? {
-            tracing::info!(subscriber, "a link to their data is on its way");
-            self.ring();
+        let asked = evenly(async {
+            let email = self.storage.address_of(subscriber).await?;
+            let quotas = self.mail_quotas(Asked::Own, Some(client), None, email.as_ref());
+            self.storage.queue_account_link(subscriber, now - QUIET, &quotas, now).await
+        });
+        match asked.await? {
+            LinkAsked::TooMany(wait) => return Ok(Err(wait)),
+            LinkAsked::NotQueued => {}
+            LinkAsked::Queued => {
+                tracing::info!(subscriber, "a link to their data is on its way");
+                self.ring();
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// What a link to one's data is worth.
@@ -80,20 +95,27 @@ impl App {
         self.secrets.sign(&Token { purpose: Purpose::Move, subscriber: id, expires_at: Some(queued_at + MOVE) })
     }
 
-    /// Asks at the new address whether it is theirs. The answer is the same whatever comes of it.
-    pub async fn ask_to_move(&self, subscriber: i64, email: &EmailAddress) -> Result<(), Failure> {
-        let asked = self.storage.ask_to_move(subscriber, email, &self.secrets.address_hashes(email), self.now()).await?;
+    /// Asks at the new address whether it is theirs. The answer and its time are the same whatever comes of it; but for the inner
+    /// error, how long to wait: too many requests from `client` or by this reader.
+    pub async fn ask_to_move(&self, subscriber: i64, email: &EmailAddress, client: IpAddr) -> Result<Result<(), TimeDelta>, Failure> {
+        let quotas = self.mail_quotas(Asked::Typed, Some(client), Some(subscriber), Some(email));
+        let hashes = self.secrets.address_hashes(email);
+        let asked = evenly(self.storage.ask_to_move(subscriber, email, &hashes, &quotas, self.now())).await?;
         tracing::info!(subscriber, email = email.masked(), result = ?asked, "asked for another address");
-        if asked == MoveAsked::Queued {
-            self.ring();
+        match asked {
+            MoveAsked::TooMany(wait) => return Ok(Err(wait)),
+            MoveAsked::Queued => self.ring(),
+            MoveAsked::Taken | MoveAsked::MailboxLimit | MoveAsked::Over => {}
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Makes the new address theirs; the old one is told. `false`: it no longer waits.
     pub async fn complete_move(&self, id: i64) -> Result<bool, Failure> {
+        let reader = self.storage.reader_who_moves(id).await?;
         let moved = self.storage.complete_move(id, self.now()).await?;
-        if moved {
+        if let (true, Some(reader)) = (moved, reader) {
+            self.answered(reader).await?;
             tracing::info!("a subscriber's address was changed");
             self.ring();
         }

@@ -4,6 +4,8 @@
 //! nobody or ourselves; whoever is asked is asked by the use case of the form, once an hour; and an hour has a bound for all of
 //! them and for each domain. What confirms is the address or the token that only the confirmation mail carried, in a person's hand.
 
+use chrono::TimeDelta;
+
 use super::App;
 use super::Failure;
 use super::inbound::Returned;
@@ -12,6 +14,7 @@ use super::joining::Origin;
 use crate::domain::address::EmailAddress;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
+use crate::domain::quota::Quota;
 use crate::domain::token::Purpose;
 use crate::storage::inbound::Taken;
 use crate::storage::subscribers::Confirmed;
@@ -35,9 +38,10 @@ impl App {
         }
         let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse(author).ok());
         let Some(author) = author.filter(|author| !self.is_ours(author.as_str())) else { return Ok(None) };
-        let domain = self.secrets.domain_hash(author.domain());
-        let limits = (self.settings.inbound.sign_ups_per_hour, self.settings.inbound.sign_ups_per_domain);
-        if !self.storage.may_ask_by_mail(&domain, limits, self.now()).await? {
+        let (limits, domain) = (&self.settings.inbound, author.domain().to_ascii_lowercase());
+        let quotas = [("mail", "", limits.sign_ups_per_hour), ("mail domain", &domain, limits.sign_ups_per_domain)]
+            .map(|(what, text, max)| Quota { key: self.secrets.count_hash(what, text), max, window: TimeDelta::hours(1) });
+        if self.storage.take_quotas(&quotas, self.now()).await?.is_err() {
             tracing::warn!(email = author.masked(), "a sign-up by mail is not answered: too many in this hour");
             return Ok(None);
         }

@@ -71,6 +71,7 @@ impl App {
         if forgotten > 0 {
             tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
         }
+        self.storage.forget_quotas(now).await?;
         self.pick_if_due(now).await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await

@@ -66,6 +66,7 @@ impl App {
             findings.push(self.examine_list().await);
         }
         findings.push(self.examine_secret(usable).await);
+        findings.extend(self.examine_proxies(usable).await);
         findings.push(self.examine_templates());
         findings.push(self.examine_time_zones());
         findings.extend(self.examine_compiled_data());

@@ -1,12 +1,11 @@
 //! Joining by double opt-in, and leaving by a link.
 
-use std::time::Duration;
-
-use chrono::TimeDelta;
-
 use super::App;
 use super::Failure;
 use super::delta;
+use super::quotas::Asked;
+use super::quotas::QUIET;
+use super::quotas::evenly;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::network_of;
@@ -16,12 +15,6 @@ use crate::domain::zone::ZoneName;
 use crate::storage::subscribers::Confirmed;
 use crate::storage::subscribers::SignUp;
 use crate::storage::subscribers::SignedUp;
-
-/// At most one mail to one address in this time, however often it is entered.
-const QUIET: TimeDelta = TimeDelta::hours(1);
-
-/// An answer to a sign-up takes no less than this, whoever asks: more than the database's work differs.
-const LEAST: Duration = Duration::from_millis(5);
 
 /// Where a request to join came from.
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +55,10 @@ impl App {
             network: network.as_deref(),
             hashes: &hashes,
             quiet_since: now - QUIET,
+            quotas: &self.mail_quotas(Asked::Typed, origin.client, None, Some(email)),
         };
         // What is left of a difference in time disappears in this.
-        let (result, ()) = tokio::join!(self.storage.sign_up(&request, now), tokio::time::sleep(LEAST));
-        let result = result?;
+        let result = evenly(self.storage.sign_up(&request, now)).await?;
         metrics::counter!("verdicts_sign_ups_total").increment(1);
         tracing::info!(email = email.masked(), source = origin.source, result = ?result, "sign-up");
         if matches!(result, SignedUp::ConfirmationQueued | SignedUp::ReminderQueued) {
@@ -100,6 +93,7 @@ impl App {
         if result == Confirmed::Now {
             metrics::counter!("verdicts_confirmations_total").increment(1);
             tracing::info!(subscriber, "subscription confirmed");
+            self.answered(subscriber).await?;
             self.ring();
         }
         Ok(result)

@@ -1,8 +1,8 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
-//! Reading order: this file (what a process holds), [`joining`], [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
+//! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
-//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `ways_out` and `standing`, [`keys`].
+//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`].
 
 pub mod account;
 pub mod breaker;
@@ -25,7 +25,9 @@ pub mod people;
 mod personal;
 pub mod picking;
 pub mod preflight;
+mod proxies;
 pub mod publishing;
+mod quotas;
 mod relay;
 pub mod spreadsheet;
 mod standing;

@@ -270,6 +270,13 @@ async fn add(app: &App, email: &EmailAddress, consent: &str, output: Output) -> 
         SignedUp::AskedRecently => ("asked_recently", "A confirmation mail went there within the last hour; no second one is sent."),
         SignedUp::ReminderQueued => ("already_active", "They are on the list already; a running `serve` tells them so."),
         SignedUp::AlreadyActive => ("already_active", "They are on the list already."),
+        SignedUp::MailboxLimit => {
+            return Err(Failure::because(format!(
+                "{email} gets no mail now: that mailbox had {} mails today, or did not answer the last {}; try again later.",
+                app.settings.signup.mails_per_day, app.settings.signup.unanswered
+            )));
+        }
+        SignedUp::TooMany(_) => return Err(Failure::because("There were too many sign-ups; try again later.")),
         SignedUp::Suppressed => {
             return Err(Failure::because(format!("{email} is on the suppression list: it never gets mail again.")));
         }

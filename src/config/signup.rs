@@ -18,8 +18,14 @@ pub struct SignUp {
     /// An unconfirmed sign-up is forgotten after this.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
-    /// Sign-ups an hour from one client (IPv4 address, IPv6 /64).
+    /// Sign-ups and other requests for mail an hour from one client (IPv4 address, IPv6 /64).
     pub per_client: u32,
+    /// The same from one IPv6 /48, which one site has with all its /64.
+    pub per_site: u32,
+    /// Mails a day that strangers can cause to one mailbox, or one reader to others.
+    pub mails_per_day: u32,
+    /// Mails to one mailbox that ask for an answer and get none, before no more are sent.
+    pub unanswered: u32,
     /// Other sites from whose pages people may sign up: origins as browsers write them (RFC 6454, 6.2).
     #[serde(deserialize_with = "one_or_many")]
     pub origins: Vec<String>,
@@ -27,14 +33,21 @@ pub struct SignUp {
 
 impl Default for SignUp {
     fn default() -> Self {
-        Self { confirm_within: days(3), per_client: 30, origins: Vec::new() }
+        Self { confirm_within: days(3), per_client: 30, per_site: 120, mails_per_day: 5, unanswered: 4, origins: Vec::new() }
     }
 }
 
 impl SignUp {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.per_client == 0 {
-            return fault("signup.per_client", "expected at least 1");
+        for (key, value) in [
+            ("signup.per_client", self.per_client),
+            ("signup.per_site", self.per_site),
+            ("signup.mails_per_day", self.mails_per_day),
+            ("signup.unanswered", self.unanswered),
+        ] {
+            if value == 0 {
+                return fault(key, "expected at least 1");
+            }
         }
         for origin in &self.origins {
             // As browsers write it, or it would never match: no path, no slash at the end, no port that goes without saying.

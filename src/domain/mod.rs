@@ -2,7 +2,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`progress`], [`verp`], [`subject`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`progress`], [`verp`], [`subject`].
 
 pub mod address;
 pub mod catalogue;
@@ -12,8 +12,10 @@ pub mod due;
 pub mod inbound;
 pub mod letter;
 pub mod limits;
+pub mod network;
 pub mod pick;
 pub mod progress;
+pub mod quota;
 pub mod reader;
 pub mod slot;
 pub mod subject;

@@ -69,7 +69,7 @@ pub struct Consent {
 
 /// Cuts a client's address to its network, so that the consent record points at a place and not at a person.
 pub fn network_of(address: std::net::IpAddr) -> String {
-    match address.to_canonical() {
+    match super::network::unfolded(address) {
         std::net::IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
             format!("{a}.{b}.{c}.0/24")
@@ -88,6 +88,7 @@ mod tests {
         let cut = |text: &str| super::network_of(text.parse().expect("an address"));
         assert_eq!(cut("203.0.113.77"), "203.0.113.0/24");
         assert_eq!(cut("::ffff:203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(cut("64:ff9b::203.0.113.77"), "203.0.113.0/24");
         assert_eq!(cut("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
     }
 }

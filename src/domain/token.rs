@@ -109,9 +109,10 @@ impl Secrets {
         hex(&mac(&self.0[0], b"network", network.as_bytes()).finalize().into_bytes()[..16])
     }
 
-    /// The keyed hash of a mail domain: enough to count those who ask from there.
-    pub fn domain_hash(&self, domain: &str) -> String {
-        hex(&mac(&self.0[0], b"domain", domain.to_ascii_lowercase().as_bytes()).finalize().into_bytes()[..16])
+    /// The keyed hash under which something is counted: `what` tells counters of one text apart. Counters begin anew with a new
+    /// secret.
+    pub fn count_hash(&self, what: &str, text: &str) -> String {
+        hex(&mac(&self.0[0], b"count", format!("{what}\0{text}").as_bytes()).finalize().into_bytes()[..16])
     }
 
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.

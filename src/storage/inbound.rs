@@ -100,29 +100,6 @@ impl Storage {
         Ok(row.is_some())
     }
 
-    /// Whether one more at that domain may be asked by mail in this hour of the clock, and counts them if so. `most`: in all, and
-    /// at one domain.
-    pub async fn may_ask_by_mail(&self, domain_hash: &str, most: (u32, u32), now: Timestamp) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let hour = now.timestamp().div_euclid(3_600);
-        execute!(tx, "delete from mail_sign_ups where hour < $1", hour)?;
-        for (hash, most) in [("", most.0), (domain_hash, most.1)] {
-            let counted = execute!(
-                tx,
-                "insert into mail_sign_ups (hour, domain_hash, asked) values ($1, $2, 1)
-                 on conflict (hour, domain_hash) do update set asked = mail_sign_ups.asked + 1 where mail_sign_ups.asked < $3",
-                hour,
-                hash,
-                i64::from(most)
-            )?;
-            if counted == 0 || most == 0 {
-                return Ok(false);
-            }
-        }
-        tx.commit().await?;
-        Ok(true)
-    }
-
     /// When the confirmation mail with that key was queued; `None` if it is another mail, or none.
     pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;

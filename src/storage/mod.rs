@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `writer` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`], [`people`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
 
 use kept::Kept;
 use opening::Pooled;
@@ -77,10 +77,12 @@ mod kept;
 pub mod ledger;
 pub mod minutes;
 pub mod nudges;
+pub mod observations;
 mod opening;
 pub mod people;
 pub mod preferences;
 pub mod publishing;
+pub mod quotas;
 pub mod relays;
 mod senders;
 mod statistics;

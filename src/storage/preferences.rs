@@ -1,9 +1,13 @@
 //! What readers want to get, and the change of an address.
 
+use chrono::TimeDelta;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::ids;
+use super::quotas;
+use super::quotas::MailQuotas;
 use super::stored;
 use super::subscribers::history;
 use super::subscribers::is_suppressed;
@@ -22,6 +26,21 @@ pub enum MoveAsked {
     Taken,
     /// The subscription is over.
     Over,
+    /// That mailbox had as many mails as it gets, or answered none of them.
+    MailboxLimit,
+    /// Too many requests from where this one came; the next one is taken after that time.
+    TooMany(TimeDelta),
+}
+
+/// What asking for the link to one's data led to. Whoever asks is told only of [`LinkAsked::TooMany`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkAsked {
+    /// A mail with it is queued.
+    Queued,
+    /// There is no such reader, or they had enough such mails.
+    NotQueued,
+    /// Too many requests from where this one came; the next one is taken after that time.
+    TooMany(TimeDelta),
 }
 
 impl Storage {
@@ -72,9 +91,18 @@ impl Storage {
     }
 
     /// Queues the mail with a fresh link to what is known of a reader, at most one that waits or went out after
-    /// `quiet_since`. `false` if there is no such reader, or there was one.
-    pub async fn queue_account_link(&self, subscriber: i64, quiet_since: Timestamp, now: Timestamp) -> Result<bool, StorageError> {
+    /// `quiet_since`.
+    pub async fn queue_account_link(
+        &self,
+        subscriber: i64,
+        quiet_since: Timestamp,
+        quotas: &MailQuotas,
+        now: Timestamp,
+    ) -> Result<LinkAsked, StorageError> {
         let mut tx = self.begin().await?;
+        if let Err(wait) = quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+            return Ok(LinkAsked::TooMany(wait));
+        }
         // Takes the row's lock: two presses of one button go one by one.
         let known = execute!(tx, "update subscribers set name = name where id = $1 and state in ('active', 'unsubscribed')", subscriber)?;
         let recent: Option<(i64,)> = optional!(
@@ -84,12 +112,13 @@ impl Storage {
             subscriber,
             quiet_since.timestamp_millis()
         )?;
-        if known == 0 || recent.is_some() {
-            return Ok(false);
+        let sends = known > 0 && recent.is_none();
+        let is_within = quotas::take(&mut tx, quotas.recipient.iter().map(|quota| (quota, sends)), now).await?.is_ok();
+        if sends && is_within {
+            queue_notice(&mut tx, subscriber, Notice::Account, None, subscriber, now).await?;
         }
-        queue_notice(&mut tx, subscriber, Notice::Account, None, subscriber, now).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(if sends && is_within { LinkAsked::Queued } else { LinkAsked::NotQueued })
     }
 
     /// Writes down that a reader wants another address, and queues the mail that asks there.
@@ -98,15 +127,24 @@ impl Storage {
         subscriber: i64,
         email: &EmailAddress,
         hashes: &[String],
+        quotas: &MailQuotas,
         now: Timestamp,
     ) -> Result<MoveAsked, StorageError> {
         let mut tx = self.begin().await?;
+        if let Err(wait) = quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+            return Ok(MoveAsked::TooMany(wait));
+        }
         if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {
             return Ok(MoveAsked::Over);
         }
         let taken: Option<(i64,)> = optional!(tx, "select id from subscribers where email_key = $1", email.key())?;
-        if taken.is_some() || is_suppressed(&mut tx, hashes).await? {
-            return Ok(MoveAsked::Taken);
+        let is_free = !is_suppressed(&mut tx, hashes).await? && taken.is_none();
+        let limits = quotas.recipient.iter().chain(&quotas.unanswered).map(|quota| (quota, is_free));
+        let is_within = quotas::take(&mut tx, limits, now).await?.is_ok();
+        if !is_free || !is_within {
+            // Committed all the same: the time that a commit takes must not tell who is known here.
+            tx.commit().await?;
+            return Ok(if is_free { MoveAsked::MailboxLimit } else { MoveAsked::Taken });
         }
         let id = ids::fresh(now);
         execute!(tx, "delete from moves where subscriber_id = $1", subscriber)?;
@@ -126,9 +164,14 @@ impl Storage {
 
     /// Whether a change of address still waits.
     pub async fn is_move_open(&self, id: i64) -> Result<bool, StorageError> {
+        Ok(self.reader_who_moves(id).await?.is_some())
+    }
+
+    /// The reader whose change of address waits under `id`.
+    pub async fn reader_who_moves(&self, id: i64) -> Result<Option<i64>, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(reader, "select id from moves where id = $1", id)?;
-        Ok(found.is_some())
+        let found: Option<(i64,)> = optional!(reader, "select subscriber_id from moves where id = $1", id)?;
+        Ok(found.map(|(subscriber,)| subscriber))
     }
 
     /// Makes the new address theirs, and tells the old one. `false`: it no longer waits, or somebody else has it by now.

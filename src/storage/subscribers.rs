@@ -1,9 +1,13 @@
 //! Joining, confirming and leaving.
 
+use chrono::TimeDelta;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::ids;
+use super::quotas;
+use super::quotas::MailQuotas;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -30,6 +34,8 @@ pub struct SignUp<'a> {
     pub hashes: &'a [String],
     /// No second mail about it if there was one after this moment.
     pub quiet_since: Timestamp,
+    /// The limits that it is held against.
+    pub quotas: &'a MailQuotas,
 }
 
 /// What a request to join led to. Whoever asked is told none of it.
@@ -45,6 +51,10 @@ pub enum SignedUp {
     AlreadyActive,
     /// They never get mail again.
     Suppressed,
+    /// Their mailbox had as many mails as it gets, or answered none of them.
+    MailboxLimit,
+    /// Too many requests from where this one came; the next one is taken after that time.
+    TooMany(TimeDelta),
 }
 
 /// What pressing the confirmation button led to.
@@ -72,6 +82,9 @@ impl Storage {
     /// the list gets a mail that says so.
     pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
         let mut tx = self.begin().await?;
+        if let Err(wait) = quotas::take(&mut tx, request.quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+            return Ok(SignedUp::TooMany(wait));
+        }
         // The row's lock first: an erasure is either over, and seen, or waits.
         let row = find_or_make(&mut tx, request.email, request.name, now).await?;
         let suppressed = is_suppressed(&mut tx, request.hashes).await?;
@@ -84,11 +97,17 @@ impl Storage {
         let is_recent = |at: i64| at > request.quiet_since.timestamp_millis();
         let asked_recently = row.confirmation_at.is_some_and(is_recent);
         let answer = nothing_to_do.or((asked_recently && row.requested_at.is_some()).then_some(SignedUp::AskedRecently));
+        let reminds = answer == Some(SignedUp::AlreadyActive) && !asked_recently && !row.reminded_at.is_some_and(is_recent);
+        let confirms = answer.is_none() && !asked_recently;
+        let limits = request.quotas.recipient.iter().map(|quota| (quota, reminds || confirms));
+        let limits = limits.chain(request.quotas.unanswered.iter().map(|quota| (quota, confirms)));
+        let is_within = quotas::take(&mut tx, limits, now).await?.is_ok();
+        let answer = answer.or((!is_within).then_some(SignedUp::MailboxLimit));
         if let Some(answer) = answer {
             // The row that was made just now for somebody suppressed goes again. Committed all the same: the time that a
             // commit takes must not tell who is known here.
             execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at is null", row.id)?;
-            let reminds = answer == SignedUp::AlreadyActive && !asked_recently && !row.reminded_at.is_some_and(is_recent);
+            let reminds = reminds && is_within;
             if reminds {
                 execute!(tx, "update subscribers set reminded_at = $2 where id = $1", row.id, now.timestamp_millis())?;
                 queue(&mut tx, row.id, Some(DeliveryKind::Already), now).await?;

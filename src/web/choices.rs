@@ -41,8 +41,8 @@ const NAMED: usize = 5;
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
-        .route("/tools/{slug}/vote", post(vote_on_page))
-        .route("/tools/{slug}/save", post(save_on_page))
+        .route("/tools/{slug}/vote", post(vote_on_page).get(to_tool))
+        .route("/tools/{slug}/save", post(save_on_page).get(to_tool))
         .route("/saved", get(my_saved))
 }
 
@@ -88,6 +88,12 @@ struct SaveFields {
 #[derive(Debug, Deserialize)]
 struct ForgetFields {
     remove: Slug,
+}
+
+/// A refused button's answer stays in the address bar, and is asked for again by a reload.
+async fn to_tool(Segment(slug): Segment) -> Result<Redirect, Problem> {
+    let slug: Slug = slug.parse().map_err(|_| Problem::not_found())?;
+    Ok(Redirect::to(&format!("/tools/{slug}")))
 }
 
 /// Who looks at a page, and what they did with the tools on it.

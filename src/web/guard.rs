@@ -1,7 +1,7 @@
 //! Who asks, and how often: guards are extractors.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Mutex;
@@ -11,7 +11,6 @@ use std::time::Instant;
 use axum::extract::ConnectInfo;
 use axum::extract::FromRequestParts;
 use axum::extract::Path;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use governor::DefaultKeyedRateLimiter;
 use governor::Quota;
@@ -20,7 +19,9 @@ use governor::clock::DefaultClock;
 
 use super::Web;
 use super::answer::Problem;
-use crate::config::Settings;
+use super::forwarded;
+use super::forwarded::is_forwarded;
+use crate::domain::network::household;
 
 /// Networks kept in mind at once before those that have their full allowance again are forgotten.
 const MANY: usize = 10_000;
@@ -43,7 +44,7 @@ impl Allowance {
         if self.limiter.len() > MANY {
             self.tidy();
         }
-        self.limiter.check_key(&network(client)).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+        self.limiter.check_key(&household(client)).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
     }
 }
 
@@ -55,17 +56,6 @@ impl Allowance {
             *tidied = Instant::now();
             self.limiter.retain_recent();
         }
-    }
-}
-
-/// A household's share of the address space: one IPv4 address, or an IPv6 /64, of which anybody has 2^64 addresses.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 => v4,
     }
 }
 
@@ -89,19 +79,42 @@ impl FromRequestParts<Web> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
-        Ok(Self(behind_proxies(peer.to_canonical(), &parts.headers, &web.app.settings)))
+        let trusted = |address: IpAddr| web.app.settings.site.trusted_proxies.iter().any(|net| net.contains(&address));
+        let peer = peer.to_canonical();
+        if !trusted(peer) && is_forwarded(&parts.headers) {
+            web.strangers.note(web, peer);
+        }
+        Ok(Self(forwarded::client(peer, &parts.headers, trusted)))
     }
 }
 
-/// A client that has not used up its sign-ups.
-pub struct Allowed(pub IpAddr);
+/// Addresses that were seen to forward requests and that the settings do not trust: each is said once.
+#[derive(Default)]
+pub struct UntrustedProxies(Mutex<BTreeSet<IpAddr>>);
 
-impl FromRequestParts<Web> for Allowed {
+/// Upper bound on addresses that are said: anybody can send such a header.
+const PROXIES_SAID: usize = 8;
+
+impl UntrustedProxies {
+    fn note(&self, web: &Web, peer: IpAddr) {
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() < PROXIES_SAID && known.insert(peer) {
+            let app = web.app.clone();
+            tokio::spawn(async move { app.note_untrusted_proxy(peer).await });
+        }
+    }
+}
+
+/// A client that may try to sign up, or to have a mail sent. What is refused for its form counts here, and only here: a person with
+/// a typo keeps the whole of `signup.per_client`, which is counted in the database where a request is accepted.
+pub struct MayAsk(pub IpAddr);
+
+impl FromRequestParts<Web> for MayAsk {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Client(client) = Client::from_request_parts(parts, web).await?;
-        web.allowance.take(client).map_err(|wait| Problem::too_many("sign-ups", wait))?;
+        web.attempts.take(client).map_err(|wait| Problem::too_many("sign-ups", wait))?;
         Ok(Self(client))
     }
 }
@@ -119,21 +132,6 @@ impl FromRequestParts<Web> for MayChoose {
     }
 }
 
-/// The last address that a trusted proxy vouches for; what stands further left anybody can write.
-fn behind_proxies(peer: IpAddr, headers: &HeaderMap, settings: &Settings) -> IpAddr {
-    let trusted = |address: IpAddr| settings.site.trusted_proxies.iter().any(|net| net.contains(&address));
-    let mut client = peer;
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-    for hop in lines.iter().flat_map(|line| line.split(',')).rev() {
-        if !trusted(client) {
-            break;
-        }
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
-        client = hop.to_canonical();
-    }
-    client
-}
-
 /// Guards the figures: a machine of one's own network asks, and no proxy for somebody. They rise by one when a mail goes
 /// out, which would tell whether an address that was just typed in is new here.
 pub struct Operator;
@@ -149,11 +147,6 @@ impl FromRequestParts<Web> for Operator {
         });
         if own && !is_forwarded(&parts.headers) { Ok(Self) } else { Err(Problem::not_found()) }
     }
-}
-
-/// Whether a proxy asks for somebody else.
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// Guards the mailbox page: a mailbox transport on a loopback address, asked for by a loopback name. The name keeps out
@@ -177,26 +170,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_trusted_proxies_say_who_asks() {
-        let mut settings = Settings::default();
-        settings.site.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
-        let asked = |peer: &str, header: &str| {
-            let mut headers = HeaderMap::new();
-            headers.append("x-forwarded-for", header.parse().expect("a value"));
-            behind_proxies(peer.parse().expect("an address"), &headers, &settings).to_string()
-        };
-        assert_eq!(asked("203.0.113.9", "198.51.100.7"), "203.0.113.9");
-        assert_eq!(asked("10.0.0.1", "198.51.100.7"), "198.51.100.7");
-        assert_eq!(asked("10.0.0.1", "1.2.3.4, 198.51.100.7, 10.0.0.2"), "198.51.100.7");
-        assert_eq!(asked("10.0.0.1", "nonsense"), "10.0.0.1");
-    }
-
-    #[test]
     fn an_allowance_is_used_up_and_one_network_is_one_client() {
         let allowance = Allowance::new(2);
         let client = |text: &str| text.parse::<IpAddr>().expect("an address");
         assert!(allowance.take(client("2001:db8::1")).is_ok() && allowance.take(client("2001:db8::2")).is_ok());
         assert!(allowance.take(client("2001:db8::3")).is_err_and(|wait| wait > Duration::from_secs(60)));
         assert!(allowance.take(client("2001:db8:0:1::1")).is_ok());
+        assert!(allowance.take(client("64:ff9b::192.0.2.1")).is_ok() && allowance.take(client("64:ff9b::192.0.2.2")).is_ok());
+        assert!(allowance.take(client("192.0.2.1")).is_ok() && allowance.take(client("64:ff9b::192.0.2.1")).is_err(), "NAT64");
     }
 }

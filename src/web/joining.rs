@@ -22,7 +22,7 @@ use super::answer::Problem;
 use super::answer::wants_json;
 use super::embedding;
 use super::embedding::Standing;
-use super::guard::Allowed;
+use super::guard::MayAsk;
 use super::guard::Segment;
 use super::pages::front_with;
 use crate::app::joining::ConfirmLink;
@@ -31,13 +31,14 @@ use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::timezone;
 use crate::render::page;
 use crate::render::page::SignUpForm;
+use crate::storage::subscribers::SignedUp;
 
 /// The longest name that is kept, in characters.
 const LONGEST_NAME: usize = 100;
 
 pub(super) fn routes(origins: &[String]) -> Router<Web> {
     // Browsers ask with OPTIONS what a page of another site may do; the layer answers.
-    let subscribe = post(subscribe).options(async || StatusCode::NO_CONTENT).layer(embedding::permissions(origins));
+    let subscribe = post(subscribe).get(to_form).options(async || StatusCode::NO_CONTENT).layer(embedding::permissions(origins));
     Router::new().route("/subscribe", subscribe).route("/check-inbox", get(check_inbox))
 }
 
@@ -56,9 +57,14 @@ struct Asked {
     website: String,
 }
 
+/// A refused form's answer stays in the address bar, and is asked for again by a reload.
+async fn to_form() -> Redirect {
+    Redirect::to("/#sign-up")
+}
+
 async fn subscribe(
     State(web): State<Web>,
-    Allowed(client): Allowed,
+    MayAsk(client): MayAsk,
     standing: Standing,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -86,10 +92,11 @@ async fn subscribe(
     let source = standing.source(if json { "api" } else { "web form" });
     let name = asked.name.trim();
     let name = (!name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then_some(name);
-    web.app
-        .sign_up(&email, name, Origin { source: &source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) })
-        .await?;
-    Ok(check_your_inbox(json))
+    let origin = Origin { source: &source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) };
+    match web.app.sign_up(&email, name, origin).await? {
+        SignedUp::TooMany(wait) => Err(Problem::too_many("sign-ups", wait.to_std().unwrap_or_default())),
+        _ => Ok(check_your_inbox(json)),
+    }
 }
 
 /// Our own form with what was typed, and what is wrong.
@@ -110,7 +117,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("not readable"));
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
-        "application/json" => serde_json::from_slice(body).map_err(|error| {
+        "application/json" => read_object(body).map_err(|error| {
             let sentence = format!("That is not the JSON expected here ({error}); send {{\"email\": \"ada@example.org\"}}.");
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not understood", sentence)
         }),
@@ -129,6 +136,14 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
         }
         _ => Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not understood", "Send a form (urlencoded) or JSON.")),
     }
+}
+
+/// Reads an object, and nothing but an object: serde fills a struct from an array too, by position.
+fn read_object(body: &[u8]) -> serde_json::Result<Asked> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(serde::de::Error::custom("a list where an object is expected"));
+    }
+    serde_json::from_slice(body)
 }
 
 fn too_large(rejection: &BytesRejection) -> Problem {

@@ -1,6 +1,6 @@
 //! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
 //!
-//! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often),
+//! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
 //! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`mailbox`], [`operations`], [`webhooks`].
 
@@ -8,6 +8,7 @@ mod answer;
 mod choices;
 mod cookies;
 mod embedding;
+mod forwarded;
 mod guard;
 mod joining;
 mod leaving;
@@ -55,6 +56,8 @@ const LARGEST_BODY: usize = 16 << 10;
 const LONGEST: Duration = Duration::from_secs(30);
 /// The longest until its header is whole, and that a connection may wait for its next request.
 const LONGEST_HEADER: Duration = Duration::from_secs(15);
+/// Attempts, refused ones included, for each request for mail that a client may have accepted.
+const ATTEMPTS: u32 = 10;
 /// Connections at once; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 1_000;
 
@@ -66,9 +69,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self';
 #[derive(Clone)]
 struct Web {
     app: Arc<App>,
-    allowance: Arc<Allowance>,
+    attempts: Arc<Allowance>,
     choices: Arc<Allowance>,
     pictures: Arc<pictures::Pictures>,
+    strangers: Arc<guard::UntrustedProxies>,
 }
 
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
@@ -118,8 +122,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let allowance = |per_hour| Arc::new(Allowance::new(per_hour));
-    let (sign_ups, votes) = (allowance(app.settings.signup.per_client), allowance(app.settings.votes.per_client));
-    let web = Web { allowance: sign_ups, choices: votes, pictures: Arc::default(), app };
+    let attempts = allowance(app.settings.signup.per_client.saturating_mul(ATTEMPTS));
+    let choices = allowance(app.settings.votes.per_client);
+    let web = Web { attempts, choices, pictures: Arc::default(), strangers: Arc::default(), app };
     Router::new()
         .merge(pages::routes())
         .merge(pictures::routes())

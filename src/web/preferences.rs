@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Html;
 use axum::response::IntoResponse;
+use axum::response::Redirect;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
@@ -16,6 +17,7 @@ use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
 use super::choices::Fields;
+use super::guard::MayAsk;
 use super::guard::MayChoose;
 use super::guard::Segment;
 use crate::app::account::ShortLink;
@@ -31,17 +33,29 @@ const LONGEST_PAUSE: i64 = 26;
 pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/preferences/{token}", get(look).post(set))
-        .route("/preferences/{token}/link", post(send_link))
+        .route("/preferences/{token}/link", post(send_link).get(to_preferences))
         .route("/account/{token}", get(account))
-        .route("/account/{token}/name", post(name))
-        .route("/account/{token}/address", post(address))
-        .route("/account/{token}/export", post(export))
-        .route("/account/{token}/erase", post(erase))
+        .route("/account/{token}/name", post(name).get(to_account))
+        .route("/account/{token}/address", post(address).get(to_account))
+        .route("/account/{token}/export", post(export).get(to_account))
+        .route("/account/{token}/erase", post(erase).get(to_account))
         .route("/move/{token}", get(look_at_move).post(complete_move))
 }
 
 async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
     show(&web, &token, "").await
+}
+
+/// A form's answer stays in the address bar, and is asked for again by a reload or a bookmark.
+async fn to_preferences(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
+    web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
+    Ok(Redirect::to(&format!("/preferences/{token}")))
+}
+
+/// The same for the forms of the page with one's data.
+async fn to_account(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
+    reader_of(&web, &token)?;
+    Ok(Redirect::to(&format!("/account/{token}")))
 }
 
 async fn show(web: &Web, token: &str, said: &str) -> Page {
@@ -80,14 +94,18 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
 }
 
 /// The same answer whatever comes of it.
-async fn send_link(State(web): State<Web>, _: MayChoose, Segment(token): Segment) -> Page {
+async fn send_link(State(web): State<Web>, MayAsk(client): MayAsk, Segment(token): Segment) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
-    web.app.send_account_link(reader).await?;
+    web.app.send_account_link(reader, client).await?.map_err(too_many_mails)?;
     let sentences = [
         "A mail with a fresh link is on its way to the address that gets the digest. It is good for one hour.",
         "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
     ];
     Ok(Html(page::said(&web.app.site, "Look in your inbox", &sentences)?))
+}
+
+fn too_many_mails(wait: TimeDelta) -> Problem {
+    Problem::too_many("requests for a mail", wait.to_std().unwrap_or_default())
 }
 
 /// Whose link to their data it is; else the answer to give.
@@ -134,7 +152,7 @@ struct AddressFields {
 
 async fn address(
     State(web): State<Web>,
-    _: MayChoose,
+    MayAsk(client): MayAsk,
     Segment(token): Segment,
     Fields(fields): Fields<AddressFields>,
 ) -> Result<Response, Problem> {
@@ -147,7 +165,7 @@ async fn address(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
         }
     };
-    web.app.ask_to_move(reader, &email).await?;
+    web.app.ask_to_move(reader, &email, client).await?.map_err(too_many_mails)?;
     let sentence =
         "If that address can get our mail, a message with a link is on its way to it. Your digests go there once its button is pressed.";
     Ok(Html(page::said(&web.app.site, "Look in the new inbox", &[sentence])?).into_response())

@@ -123,7 +123,7 @@ on_both! {
     async fn other_sites_share_the_limits_of_our_own_form(place) {
         let house = House::open_with(place, |settings| {
             settings.signup.origins = vec![LISTED.into()];
-            settings.signup.per_client = 3;
+            settings.signup.per_client = 2;
         })
         .await;
         house.sign_up("one@example.org").await;

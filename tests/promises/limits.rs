@@ -233,7 +233,7 @@ on_both! {
     }
 
     async fn every_answer_forbids_what_a_page_does_not_need(place) {
-        let house = house_that_allows(place, 3, None).await;
+        let house = house_that_allows(place, 2, None).await;
         house.stock_small().await;
         let style = style_of(&house.page("/").await);
         let mut answers = vec![house.sign_up("ada@example.org").await, house.sign_up("bad").await];
