@@ -2,7 +2,8 @@
 //!
 //! Anybody can write in somebody else's name, and a machine answers what it is sent. So nothing is ever answered to a machine, a list,
 //! nobody or ourselves; whoever is asked is asked by the use case of the form, once an hour; and an hour has a bound for all of
-//! them and for each domain. What confirms is the address or the token that only the confirmation mail carried, in a person's hand.
+//! them and for each domain. What confirms is the address or the token that only the confirmation mail carried, in a person's hand: an
+//! answer by its subject and header, that says yes and little else. In doubt nothing is confirmed, for the link always works.
 
 use chrono::TimeDelta;
 
@@ -16,6 +17,8 @@ use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
 use crate::domain::quota::Quota;
 use crate::domain::token::Purpose;
+use crate::mail::inbound::answered_subject;
+use crate::render::email;
 use crate::storage::inbound::Taken;
 use crate::storage::subscribers::Confirmed;
 
@@ -30,7 +33,7 @@ impl App {
         if !reading.answerable || !is_a_persons {
             return Ok(None);
         }
-        if reading.agrees && self.confirm_by_mail(reading).await? {
+        if reading.agrees && self.answers_confirmation(reading) && self.confirm_by_mail(reading).await? {
             return Ok(Some(Taken::Confirmed));
         }
         if !self.wants_to_join(reading) {
@@ -60,6 +63,18 @@ impl App {
             [only] => only.meaning == Meaning::Subscribe || (only.meaning == Meaning::None && sent_there()),
             _ => false,
         }
+    }
+
+    /// Whether the subject is that of an answer to a confirmation mail. A ticket system puts its number there, an autoresponder
+    /// a sentence of its own; of a person's, nothing is there that we did not write.
+    fn answers_confirmation(&self, reading: &Reading) -> bool {
+        let words = |text: &str| -> Vec<String> {
+            let bare = |word: &str| word.trim_matches([',', '.', ':', ';', '!', '?', '"', '\'', '…']).to_lowercase();
+            text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect()
+        };
+        let asked = words(&email::confirmation_subject(&self.site));
+        let answered = answered_subject(&reading.clues.subject).map(|subject| words(&subject)).unwrap_or_default();
+        !answered.is_empty() && answered.iter().all(|word| asked.contains(word))
     }
 
     /// Confirms by an answer to a confirmation mail. A Message-ID proves nothing here, for it is no secret.

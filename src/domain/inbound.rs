@@ -130,7 +130,7 @@ pub struct Reading {
     pub clues: Clues,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
-    /// Whether its author says yes, and little else, in words of their own.
+    /// Whether its author answers a mail, and says yes and little else in words of their own.
     pub agrees: bool,
     /// The same for the same mail, whatever way it came and whatever was noted on it on the way: 32 hexadecimal digits.
     pub fingerprint: String,
@@ -186,16 +186,22 @@ impl Policy {
     }
 }
 
+/// How much a meaning says against an address. Of what several targets of one alias answer, the least holds for the alias.
+pub fn severity(meaning: Meaning, class: Option<SoftClass>) -> u8 {
+    match (meaning, class) {
+        (Meaning::Hard, _) => 3,
+        (Meaning::Soft, Some(SoftClass::Recipient)) => 2,
+        (Meaning::Soft, _) => 1,
+        _ => 0,
+    }
+}
+
 impl Reading {
     /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
     /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
     pub fn about(&self, email: &str) -> Option<&Finding> {
         let named = |finding: &&Finding| finding.address.as_ref().is_some_and(|address| address.to_lowercase() == email.to_lowercase());
-        let mildest = |finding: &&Finding| match finding.meaning {
-            Meaning::Hard => 2,
-            Meaning::Soft => 1,
-            _ => 0,
-        };
+        let mildest = |finding: &&Finding| severity(finding.meaning, finding.class);
         self.findings.iter().find(named).or_else(|| self.findings.iter().min_by_key(mildest))
     }
 }

@@ -162,6 +162,43 @@ on_both! {
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
     }
 
+    async fn no_robot_confirms_a_sign_up(place) {
+        let house = house(place).await;
+        take(&house, &mail(ADA, PLACE, "Subject: subscribe", "")).await;
+        house.deliver_confirmations().await;
+        let (to, quoted) = (reply_to(&house, ADA), quoted(&house, ADA));
+        let asked = header(&house.mails_to(ADA).pop().expect("a mail"), "Subject");
+        let answers = "In-Reply-To: <x@y.example>";
+        let robots = [
+            // Autoresponders that do not say what they are.
+            (format!("Subject: Re: {asked}\n{answers}"), format!("OK\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Confirmed.\n\nThank you for your mail.\n\n{quoted}")),
+            (format!("Subject: Re: {asked}"), "Yes".into()),
+            (format!("Subject: Your mail\n{answers}"), format!("Yes\n\n{quoted}")),
+            (format!("Subject: Thank you for your mail\n{answers}"), format!("Yes!\n\nWe got it.\n\n{quoted}")),
+            (format!("Subject: {asked}\n{answers}"), format!("Yes\n\n{quoted}")),
+            (format!("Subject: Fwd: {asked}\n{answers}"), format!("yes\n\n{quoted}")),
+            // Ticket systems.
+            (format!("Subject: [#4711] Re: {asked}\n{answers}"), format!("Yes\n\n{quoted}")),
+            (format!("Subject: Re: [ACME-4711] {asked}\n{answers}"), format!("Yes\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Yes\nYour ticket #4711 was opened.\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Sure\n\nOur team answers within a day.\n\n{quoted}")),
+            // Challenges.
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Please confirm\nhttps://guests.example/ask?code=12\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Confirm\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Yes\nPress https://guests.example/ask to be let in\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Subscribe\n\n{quoted}")),
+            (format!("Subject: Re: {asked}\n{answers}"), format!("Bitte bestätigen\n\n{quoted}")),
+        ];
+        for (more, text) in robots {
+            let robot = mail(ADA, &to, &more, &text);
+            take(&house, &robot).await;
+            assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{robot}");
+        }
+        let person = mail(ADA, &to, &format!("Subject: AW: {asked}\n{answers}"), &format!("Ja, gerne!\n\nViele Grüße\nAda\n\nAm Dienstag schrieb Ship or Skip:\n{quoted}"));
+        assert_eq!(take(&house, &person).await, Taken::Confirmed);
+    }
+
     async fn who_answers_that_they_want_to_leave_is_not_asked_again(place) {
         let house = house(place).await;
         take(&house, &mail(ADA, PLACE, "Subject: subscribe", "")).await;

@@ -424,6 +424,66 @@ on_both! {
         serving.await.expect("it ends").expect("in order");
     }
 
+    async fn every_mail_of_the_corpus_about_one_reader_is_acted_on_as_the_table_says(place) {
+        // Each is about a reader of its own, at a host of their own, and comes to the return path of what they got.
+        let mails: Vec<(String, String, String, String)> = corpus().into_iter().enumerate().filter_map(|(n, (name, raw, rows_of))| {
+            let [[address, meaning, ..]] = rows_of.as_slice() else { return None };
+            let reader = format!("r{n}@host{n}.example");
+            let mail = String::from_utf8(raw).ok()?.replace(address.as_str(), &reader).replace('\r', "");
+            let told = rows(mail.as_bytes());
+            let is_same = told.len() == 1 && told[0][0] == reader && told[0][1] == *meaning;
+            is_same.then(|| (name, reader, meaning.clone(), mail))
+        }).collect();
+        assert!(mails.len() > 130, "{}", mails.len());
+        let house = House::open_with(place, |settings| settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into())).await;
+        house.stock_small().await;
+        let list: String = mails.iter().map(|(_, reader, ..)| format!("{reader},active\n")).collect();
+        house.enlist_all(&format!("email,state\n{list}")).await;
+        house.send_digest().await;
+        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let address = door.address().expect("a port");
+        tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+        for (name, reader, meaning, mail) in &mails {
+            // A person's mail has a sender; where the file names none, a report's is empty.
+            let noted = mail.lines().find_map(|line| line.strip_prefix("Return-Path: <")).and_then(|line| line.split('>').next());
+            let from = noted.unwrap_or(if matches!(meaning.as_str(), "hard" | "soft") { "" } else { reader });
+            assert_eq!(hand_over_from(address, from, &return_path(&house, reader), mail).await, "250", "{name}");
+            let expected = match meaning.as_str() {
+                "hard" => SubscriberState::Bounced,
+                "complaint" => SubscriberState::Complained,
+                "unsubscribe" => SubscriberState::Unsubscribed,
+                _ => SubscriberState::Active,
+            };
+            assert_eq!(house.state_of(reader).await, Some(expected), "{name}");
+        }
+        house.stop.cancel();
+    }
+
+    async fn an_alias_with_a_dead_target_and_a_living_one_stays(place) {
+        // The reports of these servers name the targets, and not the address that we wrote to.
+        let house = house_with_a_reader(place).await;
+        for name in ["alias-opensmtpd", "alias-exim-text"] {
+            let (_, raw, _) = corpus().into_iter().find(|(known, ..)| known == name).expect("a mail");
+            let mail = String::from_utf8(raw).expect("text").replace("news-return@ship.example", &return_path(&house, READER));
+            let mail = mail.replace("team@reader.example", READER);
+            assert_eq!(take(&house, &mail).await, Taken::Kept, "{name}");
+            assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active), "{name}");
+        }
+    }
+
+    async fn a_notice_of_amazons_by_mail_is_told_whose_it_is_by_the_sender_that_it_names(place) {
+        let house = house_with_a_reader(place).await;
+        let path = return_path(&house, READER);
+        let notice = |source: &str| format!(
+            "From: no-reply@sns.amazonaws.com\nTo: fbl@verdicts.example\nSubject: AWS Notification Message\n\n\
+             {{\"notificationType\": \"Complaint\", \"complaint\": {{\"complainedRecipients\": [{{\"emailAddress\": \"{READER}\"}}]}}, \
+             \"mail\": {{\"source\": \"{source}\", \"messageId\": \"1\"}}}}\n\n--\nto unsubscribe: https://sns.example/x\n"
+        );
+        assert_eq!(take(&house, &notice("bounces@verdicts.example")).await, Taken::Kept, "no proof");
+        assert_eq!(take(&house, &notice(&path)).await, Taken::Ended);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Complained));
+    }
+
     async fn a_mail_is_not_acknowledged_while_the_database_cannot_keep_it(place) {
         let house = house_with_a_reader(place).await;
         let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");

@@ -15,11 +15,18 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
     let fields = match report.map(|part| part.text.as_str()).or_else(|| as_text().map(|part| from_field(&part.text))) {
         Some(text) => Headers::read(text.trim_start().as_bytes()).0,
         None if mail.kind.ends_with("feedback-report") => Headers::default(),
-        None => return is_older_form(mail).then(|| complaint(&recipients(&Headers::default(), mail, author_to), "complaint")),
+        None => {
+            return is_older_form(mail)
+                .then(|| about_each(&recipients(&Headers::default(), mail, author_to), Meaning::Complaint, "complaint"));
+        }
     };
     let kind = fields.lower("feedback-type");
     let kind = kind.split([';', ' ']).next().unwrap_or_default();
     let to = recipients(&fields, mail, author_to);
+    // The drafts before RFC 5965 had a type for readers who leave by their provider's button; providers still send it.
+    if kind.starts_with("opt-out") || kind.starts_with("unsubscribe") {
+        return Some(about_each(&to, Meaning::Unsubscribe, &format!("Feedback-Type: {kind}")));
+    }
     // Reports on forged mail (RFC 6591), and "this is not spam", are no complaints of a reader.
     if matches!(kind, "auth-failure" | "not-spam" | "dmarc" | "dkim") {
         let line = short(&format!("Feedback-Type: {kind}"));
@@ -32,11 +39,12 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
             line,
         }]);
     }
-    Some(complaint(&to, &format!("Feedback-Type: {}", if kind.is_empty() { "abuse" } else { kind })))
+    Some(about_each(&to, Meaning::Complaint, &format!("Feedback-Type: {}", if kind.is_empty() { "abuse" } else { kind })))
 }
 
-fn complaint(to: &[String], line: &str) -> Vec<Finding> {
-    let finding = |address| Finding { address, meaning: Meaning::Complaint, class: None, reason: None, status: None, line: short(line) };
+/// One finding of that meaning for each recipient; one without an address where none is known.
+fn about_each(to: &[String], meaning: Meaning, line: &str) -> Vec<Finding> {
+    let finding = |address| Finding { address, meaning, class: None, reason: None, status: None, line: short(line) };
     match to {
         [] => vec![finding(None)],
         to => to.iter().map(|address| finding(Some(address.clone()))).collect(),

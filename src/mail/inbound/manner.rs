@@ -20,6 +20,10 @@ pub struct Manner {
     pub reply: bool,
     /// It came over a list, or was sent to many.
     pub bulk: bool,
+    /// It is from the program that runs a list.
+    pub list_program: bool,
+    /// Nobody reads what is sent to its author's address, by its name.
+    pub unattended: bool,
     /// It asks machines to say nothing to it (Microsoft's `X-Auto-Response-Suppress`).
     pub wants_silence: bool,
     /// Its author has an address that can be answered.
@@ -39,7 +43,15 @@ impl Manner {
         let submitted = submitted.split([';', ' ', '(']).next().unwrap_or_default().to_owned();
         let precedence = head.lower("precedence");
         let nobody = head.all("return-path").any(|path| path.replace(' ', "") == "<>") || head.lower("x-return-path") == "<>";
-        let daemon = phrases::is_daemon(&plain(from))
+        let list = ["list-id", "list-post", "list-unsubscribe", "list-help", "list-subscribe", "list-owner", "list-archive"]
+            .iter()
+            .any(|name| head.has(name));
+        // `post_master`, `mailer.daemon`: the names of mail systems, however they are divided.
+        let name: String = local.chars().filter(|c| !matches!(c, '.' | '_' | '-')).collect();
+        // `talk-bounces@` is where a list takes reports; what comes from there is the list's own.
+        let list_program = list && local.contains("bounce");
+        let daemon = (phrases::is_daemon(&plain(from)) && !list_program)
+            || matches!(name.as_str(), "postmaster" | "mailerdaemon" | "maildaemon" | "maildeliverysystem" | "maildeliverysubsystem")
             || author.is_none() && !from.trim().is_empty() && from.contains("<>")
             || matches!(local.as_str(), "mailer" | "uucp" | "mta" | "smtp" | "ndr");
         let answers = [
@@ -95,10 +107,9 @@ impl Manner {
             .iter()
             .any(|start| subject.starts_with(start)),
             wants_silence: ["all", "autoreply"].iter().any(|word| head.lower("x-auto-response-suppress").contains(word)),
-            bulk: matches!(precedence.as_str(), "bulk" | "list" | "junk")
-                || ["list-id", "list-post", "list-unsubscribe", "list-help", "list-subscribe", "list-owner", "list-archive"]
-                    .iter()
-                    .any(|name| head.has(name)),
+            bulk: list || matches!(precedence.as_str(), "bulk" | "list" | "junk"),
+            list_program,
+            unattended: is_unattended(&local),
             author,
             subject,
         }
@@ -119,30 +130,39 @@ impl Manner {
 
     /// Whether it can be answered without a loop (RFC 3834, section 2).
     pub fn is_answerable(&self) -> bool {
-        let local = self.author.as_deref().and_then(|address| address.split('@').next()).unwrap_or_default().to_lowercase();
-        let nobody_reads = ["no-reply", "noreply", "no_reply", "donotreply", "do-not-reply", "owner-", "-request", "bounce"]
-            .iter()
-            .any(|word| local.contains(word));
-        self.author.is_some() && !self.is_machine() && !self.bulk && !self.wants_silence && !nobody_reads
+        self.author.is_some() && !self.is_machine() && !self.bulk && !self.wants_silence && !self.unattended
     }
 }
 
+fn is_unattended(local: &str) -> bool {
+    let words =
+        ["no-reply", "noreply", "no_reply", "no.reply", "donotreply", "do-not-reply", "do_not_reply", "owner-", "-request", "bounce"];
+    words.iter().any(|word| local.contains(word))
+}
+
+/// Fields in which servers on the way note whom they delivered a mail to.
+const NOTED: &[&str] = &["delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "x-delivered-to"];
+/// Fields in which its author says whom a mail is for.
+const WRITTEN: &[&str] = &["to", "cc", "resent-to", "apparently-to"];
+
 /// Addresses that a mail was sent to, as far as its header says.
 pub fn addressed(head: &Headers) -> Vec<String> {
-    let names = [
-        "delivered-to",
-        "x-original-to",
-        "envelope-to",
-        "x-envelope-to",
-        "x-rcpt-to",
-        "x-delivered-to",
-        "to",
-        "cc",
-        "resent-to",
-        "apparently-to",
-    ];
+    in_fields(head, NOTED.iter().chain(WRITTEN))
+}
+
+/// Those that its author wrote.
+pub fn written_to(head: &Headers) -> Vec<String> {
+    in_fields(head, WRITTEN.iter())
+}
+
+/// Those that servers on the way noted. DragonFly Mail Agent notes the failed recipient in its report's `X-Original-To`.
+pub fn noted(head: &Headers) -> Vec<String> {
+    in_fields(head, NOTED.iter())
+}
+
+fn in_fields<'a>(head: &Headers, names: impl Iterator<Item = &'a &'static str>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for address in names.iter().flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address).take(1_000) {
+    for address in names.flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address).take(1_000) {
         if found.len() < 50 && !found.iter().any(|known| addresses::same(known, address)) {
             found.push(address.to_owned());
         }

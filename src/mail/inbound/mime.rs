@@ -72,6 +72,11 @@ impl Headers {
         self.get(name).is_some()
     }
 
+    /// Whether these are fields of a mail that was under way, and not of a part of one.
+    fn is_of_mail(&self) -> bool {
+        self.has("from") && (self.has("received") || self.has("message-id") || self.has("return-path"))
+    }
+
     /// Reads the fields of a block of text, and says where the block ends.
     pub fn read(text: &[u8]) -> (Self, usize) {
         let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
@@ -143,7 +148,9 @@ struct Kind {
 impl Kind {
     fn of(headers: &Headers, default: &str) -> Self {
         let Some(value) = headers.get("content-type") else { return Self { name: default.into(), ..Self::default() } };
-        let block = format!("Content-Type: {value}\n\n");
+        // Some gateways fold before a parameter and leave out its semicolon: `text/plain charset=us-ascii`.
+        let (name, parameters) = value.split_once([';', ' ']).unwrap_or((value, ""));
+        let block = format!("Content-Type: {name}; {}\n\n", parameters.trim_start_matches([';', ' ']));
         let parser = MessageParser::new().header_content_type(HeaderName::ContentType);
         let read = parser.parse_headers(&block);
         let found = read.as_ref().and_then(|message| match message.header(HeaderName::ContentType) {
@@ -198,8 +205,14 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             }
         }
         let body = &task.bytes[body_at..];
-        let part = Part { kind: kind.name.clone(), enclosed: task.enclosed, headers, text: String::new() };
+        // A part with a mail's own header is that mail, given back without the line that says so.
+        let is_mail = task.depth > 0 && !task.enclosed && kind.name.starts_with("text/") && headers.is_of_mail();
+        let part = Part { kind: kind.name.clone(), enclosed: task.enclosed || is_mail, headers, text: String::new() };
         match kind.name.as_str() {
+            _ if is_mail => {
+                let head = String::from_utf8_lossy(&task.bytes[..body_at.min(TEXT)]).into_owned();
+                found.parts.push(Part { text: cut(head, &mut left), ..part });
+            }
             "message/rfc822" | "message/global" if task.depth < DEPTH => {
                 let inner = transfer_decoded(&part.headers, body, usize::MAX);
                 let head = &inner[..Headers::read(&inner).1.min(TEXT)];

@@ -1,7 +1,7 @@
 //! Mail that came back, read: what it means for whom. [`read`] takes any bytes, and answers in bounded time and memory.
 //!
 //! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
-//! complaints (RFC 5965), `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
+//! complaints (RFC 5965), `receipt` receipts and refusals by a reader's filter (RFC 8098, 5429), `sns` Amazon's notices, `notice` and `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
 //! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave;
 //! `clues` gathers what may tell whose mail it is.
 
@@ -11,11 +11,15 @@ pub(super) mod diagnosis;
 mod feedback;
 mod manner;
 mod mime;
+mod notice;
 mod originals;
+mod own;
 mod phrases;
 mod prose;
+mod receipt;
 mod report;
 mod request;
+mod sns;
 mod who;
 
 use sha2::Digest;
@@ -25,10 +29,12 @@ use crate::domain::inbound::Clues;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
+use crate::domain::inbound::severity;
 use manner::Manner;
-use mime::Headers;
 use mime::Parts;
+use notice::Notice;
 use prose::Prose;
+pub use request::answered_subject;
 
 /// Bytes of a mail that are read; what lies behind is attachments.
 const LONGEST: usize = 32 << 20;
@@ -38,10 +44,17 @@ pub fn read(raw: &[u8]) -> Reading {
     let mail = mime::take_apart(&raw[..raw.len().min(LONGEST)]);
     let manner = Manner::of(&mail);
     let prose = Prose::of(&mail);
-    let clues = clues::of(&mail, &prose, manner.author.clone());
-    let findings = findings(&mail, &manner, &prose, &clues);
+    let mut clues = clues::of(&mail, &prose, manner.author.clone());
+    let notice = sns::notice(&mail);
+    let findings = match &notice {
+        Some(notice) => {
+            sns::add_clues(notice, &mut clues);
+            sns::findings(notice)
+        }
+        None => findings(&mail, &manner, &prose, &clues),
+    };
     let fingerprint = fingerprint(&mail, &findings);
-    let agrees = request::agrees(&prose.text);
+    let agrees = request::agrees(&mail, &clues.subject, &prose.text);
     Reading { findings, clues, answerable: manner.is_answerable(), agrees, fingerprint }
 }
 
@@ -65,27 +78,19 @@ fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
 }
 
 fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<Finding> {
-    let own = own_addresses(mail, prose, manner);
-    let one = |meaning, line: &str| {
-        vec![Finding { address: manner.author.clone(), meaning, class: None, reason: None, status: None, line: short(line) }]
-    };
+    let (own, failed) = (own::addresses(mail, prose, manner), own::failed_recipients(&mail.headers));
     if let Some(complaints) = feedback::findings(mail, &prose.original_recipients(&own)) {
         return complaints;
     }
-    let failed = failed_recipients(&mail.headers);
-    if let Some(receipt) = mail.parts.iter().find(|part| !part.enclosed && part.kind == "message/disposition-notification") {
-        // A receipt (RFC 8098) tells that a mail was shown or deleted; some servers say with one that they refused it.
-        let refused = manner.daemon && phrases::is_failure_subject(&manner.subject);
-        let of = Headers::read(receipt.text.trim_start().as_bytes()).0;
-        let failed: Vec<String> = of.all("final-recipient").filter_map(addresses::of_field).collect();
-        return if refused { prose.failures(&own, &failed) } else { one(Meaning::Auto, &manner.subject) };
+    if let Some(receipt) = receipt::finding(mail, manner, prose) {
+        return vec![receipt];
     }
     let said = phrases::plain(&prose.text);
     let begin = head_of(&said, 1_500);
     // Nobody who passes a mail on makes the whole of it a report.
     let passes_on = manner.passes_on() && !mail.kind.starts_with("multipart/report; delivery-status");
     if !passes_on {
-        let reported = report::findings(mail, |address| prose.about(address, &[]));
+        let reported = report::findings(mail, prose);
         // "Prove that you are human" comes as a report too, from whoever asks it and not from a mail system.
         let asks = !manner.daemon && phrases::is_challenge(begin) && reported.iter().all(|finding| finding.meaning == Meaning::Soft);
         if let ([only], true) = (reported.as_slice(), asks) {
@@ -95,67 +100,23 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
             return named(reported, prose, &own, &failed);
         }
     }
-    // A mail program that leaves for its reader says that it is a machine (Apple Mail does), and asks in one word.
-    if manner.automatic && !manner.daemon && !manner.nobody && request::in_words(&manner.subject, "") == Some(Meaning::Unsubscribe) {
-        return one(Meaning::Unsubscribe, &manner.subject);
+    // A mail system is nobody on the list, nor is the program that runs another list.
+    let author = manner.author.clone().filter(|_| !manner.daemon && !manner.list_program);
+    let one =
+        |meaning| vec![Finding { address: author.clone(), meaning, class: None, reason: None, status: None, line: short(&manner.subject) }];
+    if let Some(meaning) = request::by_address(manner, &clues.addressed) {
+        return one(meaning);
     }
-    if let Some(meaning) = request::to_an_address(&clues.addressed)
-        .filter(|_| !manner.daemon && !manner.automatic && !phrases::is_auto_subject(&manner.subject))
-    {
-        return one(meaning, &manner.subject);
+    let notice = Notice { mail, manner, prose, own: &own, failed: &failed, said: &said };
+    if let Some(found) = (!passes_on && !phrases::is_challenge(begin)).then(|| notice.findings()).flatten() {
+        return found;
     }
-    let by_subject = phrases::is_failure_subject(&manner.subject) || phrases::is_delay_subject(&manner.subject);
-    let away = phrases::is_auto_subject(&manner.subject) && !by_subject;
-    // Some say nothing but that there is no such user, and leave it open who says so.
-    let by_text = phrases::is_failure_notice(&said)
-        || diagnosis::reply_code(&prose.text).is_some()
-        || (manner.daemon && manner.author.is_none() && diagnosis::diagnose(&said, None).meaning == Meaning::Hard);
-    let reports = mail.kind.starts_with("multipart/report") || !failed.is_empty();
-    let system = manner.daemon || manner.nobody || reports;
-    // Without a mail system's name on it, a report begins a line with the address it failed on, and answers nothing.
-    let answers = mail.headers.has("in-reply-to") || mail.headers.has("references");
-    // What came over a list is one only if it says so before anything else.
-    let opens_with_failure = phrases::is_failure_subject(head_of(&manner.subject, 24)) && phrases::is_failure_notice(head_of(&said, 160));
-    let is_report = match system {
-        true => (by_subject || by_text) && (manner.daemon || reports || by_subject),
-        false => {
-            by_subject && by_text && (!manner.bulk || opens_with_failure) && !answers && who::Named::in_text(&prose.text, &own).is_certain()
-        }
-    };
-    let is_failure = is_report && !passes_on && !away && !phrases::is_challenge(begin);
-    if is_failure {
-        let late = phrases::is_delay_notice(&said) && !phrases::is_certain_failure(&said) || phrases::is_delay_subject(&manner.subject);
-        let found = if late { prose::late(prose, &own, &failed) } else { prose.failures(&own, &failed) };
-        if !found.is_empty() {
-            return found;
-        }
-        if system {
-            // A report that names nobody: what it means is known, and the clues may tell for whom.
-            let said = diagnosis::diagnose(&prose.about(None, &[]), None);
-            let finding = Finding {
-                address: None,
-                meaning: said.meaning,
-                class: said.class(),
-                reason: Some(said.reason),
-                status: said.status,
-                line: short(&prose.text),
-            };
-            return vec![if late { Finding { meaning: Meaning::None, class: None, reason: None, ..finding } } else { finding }];
-        }
+    let is_challenge = phrases::is_challenge(begin) || phrases::is_challenge(&manner.subject);
+    if is_challenge || notice.is_away() || manner.automatic || manner.generated || phrases::is_auto_notice(begin) {
+        return one(Meaning::Auto);
     }
-    if phrases::is_challenge(begin)
-        || phrases::is_challenge(&manner.subject)
-        || away
-        || manner.automatic
-        || manner.generated
-        || phrases::is_auto_notice(begin)
-    {
-        return one(Meaning::Auto, &manner.subject);
-    }
-    if let Some(meaning) = request::in_words(&manner.subject, &prose.text).filter(|_| !manner.is_machine() && !manner.bulk) {
-        return one(meaning, &manner.subject);
-    }
-    one(Meaning::None, &manner.subject)
+    let asks = request::in_words(&manner.subject, &prose.text).filter(|_| !manner.is_machine() && !manner.bulk);
+    one(asks.unwrap_or(Meaning::None))
 }
 
 /// A report that blanks its recipient may name it elsewhere; where only one is missing, the mail's own recipient is it.
@@ -168,7 +129,7 @@ fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[St
             only.address.clone_from(&other.address);
         }
     }
-    // The same recipient twice, in a report and in one within it, is one.
+    // The same recipient several times is an alias with as many targets: gone only if each of them is, and reached if one is.
     let mut kept: Vec<Finding> = Vec::new();
     for finding in reported {
         let known = kept.iter_mut().find(|known| match (&known.address, &finding.address) {
@@ -177,48 +138,12 @@ fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[St
             _ => false,
         });
         match known {
-            Some(known) if known.meaning == Meaning::None => *known = finding,
+            Some(known) if severity(finding.meaning, finding.class) < severity(known.meaning, known.class) => *known = finding,
             Some(_) => {}
             None => kept.push(finding),
         }
     }
     kept
-}
-
-/// `X-Failed-Recipients`, as Exim and Gmail write it.
-fn failed_recipients(head: &Headers) -> Vec<String> {
-    head.all("x-failed-recipients").flat_map(addresses::find).map(|found| found.address.to_owned()).take(200).collect()
-}
-
-/// Addresses that name us or the reporting system, in the mail's own header and in those it gives back.
-fn own_addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
-    let mut own = manner::addressed(&mail.headers);
-    own.extend(manner.author.clone());
-    own.extend(report::sender(mail));
-    let of = |head: &Headers, names: &[&str]| {
-        names.iter().flat_map(|name| head.all(name)).flat_map(addresses::find).map(|found| found.address.to_owned()).collect::<Vec<_>>()
-    };
-    own.extend(of(&mail.headers, &["reply-to", "sender", "return-path", "errors-to"]));
-    for head in &prose.originals {
-        own.extend(of(
-            head,
-            &[
-                "from",
-                "sender",
-                "return-path",
-                "reply-to",
-                "errors-to",
-                "list-unsubscribe",
-                "list-post",
-                "list-id",
-                "message-id",
-                "x-sender",
-                "x-beenthere",
-            ],
-        ));
-    }
-    own.truncate(500);
-    own
 }
 
 /// The first characters of a text.

@@ -17,6 +17,7 @@ use super::who::Named;
 use super::who::begins_with_address;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
+use crate::domain::inbound::severity;
 
 /// Recipients that are read from one text, and lines that belong to each.
 pub const RECIPIENTS: usize = 200;
@@ -83,6 +84,13 @@ impl Prose {
         to
     }
 
+    /// Everybody whom what was given back had gone to.
+    pub fn gone_to(&self) -> Vec<String> {
+        let mut gone_to = self.original_recipients(&[]);
+        gone_to.extend(self.passed_on_to(&[]));
+        gone_to
+    }
+
     /// Whom the servers on the way of what was given back noted as its recipient (RFC 5321, 4.4: `for <...>`).
     fn passed_on_to(&self, own: &[String]) -> Vec<String> {
         let noted = self.originals.iter().flat_map(|head| head.all("received")).filter_map(|line| line.split_once(" for "));
@@ -99,19 +107,16 @@ impl Prose {
         who::bare_names(&self.text).filter_map(whole).collect()
     }
 
-    /// What the text says of that address: its line and those below it, up to one that names one of the `others`. Of none, or
-    /// where it is not named, all of it.
-    pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
-        let lines: Vec<&str> = self.text.lines().take(LINES).collect();
-        let address = address.map(str::to_lowercase);
-        let named = |line: &str| address.as_ref().is_some_and(|address| line[..floor(line, LONGEST_LINE)].to_lowercase().contains(address));
+    /// What the text says of that address, and of no other of the `others`: its line and those below it. In the transcript of a
+    /// dialogue the reason stands above instead, and the next lines are another's.
+    pub fn beside(&self, address: &str, others: &[String]) -> String {
+        let lines: Vec<&str> = self.lines().collect();
+        let address = address.to_lowercase();
         let mut words = String::new();
-        for (at, line) in lines.iter().enumerate() {
-            if words.len() < 4_000 && named(line) {
-                let line = &line[..floor(line, LONGEST_LINE)];
-                let below = lines[at + 1..].iter().take(CONTEXT);
-                let below = below.take_while(|line| named(line) || !(begins_with_address(line) || names_one(line, others)));
-                words = below.fold(words + line, |words, line| words + "\n" + line) + "\n";
+        for at in (0..lines.len()).filter(|at| names(lines[*at], &address)) {
+            if words.len() < 4_000 {
+                let block = &lines[block_around(&lines, at, |line| names(line, &address), others)];
+                words = block.iter().fold(words, |words, line| words + line + "\n");
             }
         }
         // sendmail notes what the server said, and writes "user unknown" below it whatever that was.
@@ -121,7 +126,46 @@ impl Prose {
                 return reason.to_owned();
             }
         }
-        if words.is_empty() || diagnose(&words, None).says_nothing() { self.text.chars().take(8_000).collect() } else { words }
+        words
+    }
+
+    /// What the text says of that address; all that it says of none of the `others`, if it is not named, or if nothing beside it tells
+    /// anything and no server is quoted there.
+    pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
+        let beside = address.map(|address| self.beside(address, others)).unwrap_or_default();
+        if !beside.is_empty() && (reply_code(&beside).is_some() || !diagnose(&beside, None).says_nothing()) {
+            return beside;
+        }
+        if others.is_empty() {
+            return self.text.chars().take(8_000).collect();
+        }
+        let lines: Vec<&str> = self.lines().collect();
+        let mut of_others = vec![false; lines.len()];
+        for at in (0..lines.len()).filter(|at| names_one(lines[*at], others)) {
+            of_others[block_around(&lines, at, |line| names_one(line, others), &[])].fill(true);
+        }
+        let rest = lines.iter().zip(of_others).filter(|(_, of_others)| !of_others).map(|(line, _)| *line);
+        rest.collect::<Vec<_>>().join("\n").chars().take(8_000).collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().take(LINES).map(|line| &line[..floor(line, LONGEST_LINE)])
+    }
+
+    /// What is said of each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
+    fn of_targets(&self, alias: &str) -> Vec<String> {
+        let lines: Vec<&str> = self.lines().collect();
+        let alias = alias.to_lowercase();
+        let named: Vec<usize> = (0..lines.len()).filter(|at| names(lines[*at], &alias)).collect();
+        if !named.iter().all(|at| is_expansion(lines[*at], &alias)) {
+            return Vec::new();
+        }
+        let block = |at: &usize| {
+            let start = (at.saturating_sub(CONTEXT)..=*at).rev().find(|at| begins_with_address(lines[*at])).unwrap_or(*at);
+            let end = (at + 1..lines.len()).take(CONTEXT).find(|at| begins_with_address(lines[*at]) || lines[*at].trim().is_empty());
+            lines[start..end.unwrap_or_else(|| (at + 1 + CONTEXT).min(lines.len()))].join("\n")
+        };
+        named.iter().take(RECIPIENTS).map(block).collect()
     }
 
     /// Who was not reached, and why. `own` are the addresses that belong to us or to the reporting system, `failed` those that a
@@ -144,14 +188,58 @@ impl Prose {
         }
         let others = |one: &str| addresses.iter().filter(|address| !same(address, one)).take(IN_ALL).cloned().collect::<Vec<_>>();
         let finding = |address: &String| {
-            let words = self.about(Some(address), &others(address));
-            let diagnosis = diagnose(&words, None);
+            // An alias is gone only if each of its targets is.
+            let targets = self.of_targets(address).into_iter().map(|words| (diagnose(&words, None), words));
+            let (diagnosis, words) =
+                targets.min_by_key(|(diagnosis, _)| severity(diagnosis.meaning, diagnosis.class())).unwrap_or_else(|| {
+                    let words = self.about(Some(address), &others(address));
+                    (diagnose(&words, None), words)
+                });
             let Diagnosis { meaning, reason, status } = diagnosis;
             let line = telling_line(&words).unwrap_or(&words);
             Finding { address: Some(address.clone()), meaning, class: diagnosis.class(), reason: Some(reason), status, line: short(line) }
         };
         addresses.iter().take(RECIPIENTS).map(finding).collect()
     }
+}
+
+fn names(line: &str, address: &str) -> bool {
+    line.contains('@') && line.to_lowercase().contains(address)
+}
+
+/// Whether a line names an address only as the alias that another one came from (Postfix, sendmail, Exim).
+fn is_expansion(line: &str, alias: &str) -> bool {
+    let lower = line.to_lowercase();
+    let before = lower.split(alias).next().unwrap_or_default().trim_end_matches(['<', ' ', ':']);
+    ["expanded from", "generated from", "alias of", "forwarded from"].iter().any(|words| before.ends_with(words))
+}
+
+/// The lines that belong to the line `at`, which is one of those that `is_own`.
+fn block_around(lines: &[&str], at: usize, is_own: impl Fn(&str) -> bool, others: &[String]) -> std::ops::Range<usize> {
+    let below = lines[at + 1..].iter().take(CONTEXT);
+    if !is_answer(lines[at]) {
+        let ends = |line: &str| !is_own(line) && (begins_with_address(line) || names_one(line, others));
+        return at..at + 1 + below.take_while(|line| !ends(line)).count();
+    }
+    // `554 <ada@example.org>... User unknown` concludes what was said above it: `<<<` the server, `>>>` the relay.
+    let said = lines[..at].iter().rev().take(CONTEXT).take_while(|line| is_said(line) || is_answer_continued(line)).count();
+    at - said..at + 1 + below.take_while(|line| !line.trim().is_empty() && !is_answer(line) && !is_said(line)).count()
+}
+
+fn is_said(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("<<<") || line.starts_with(">>>")
+}
+
+fn is_answer(line: &str) -> bool {
+    let line = line.trim_start();
+    let code = line.strip_prefix("<<< ").unwrap_or(line).as_bytes();
+    code.len() > 4 && matches!(code[0], b'4' | b'5') && code[1..3].iter().all(u8::is_ascii_digit) && code[3] == b' '
+}
+
+fn is_answer_continued(line: &str) -> bool {
+    let code = line.as_bytes();
+    code.len() > 4 && matches!(code[0], b'4' | b'5') && code[1..3].iter().all(u8::is_ascii_digit) && code[3] == b'-'
 }
 
 fn names_one(line: &str, addresses: &[String]) -> bool {

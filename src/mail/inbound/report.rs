@@ -1,9 +1,11 @@
 //! Delivery reports in the form of RFC 3464 and RFC 6533: fields, a group for each recipient.
 
+use super::addresses::is_well_formed;
 use super::addresses::of_field;
 use super::diagnosis::Diagnosis;
 use super::diagnosis::diagnose;
 use super::mime::Parts;
+use super::prose::Prose;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Status;
@@ -23,8 +25,7 @@ struct Group {
 }
 
 /// The findings of the reports in a mail; empty if it has none that names a recipient or says what became of one.
-/// `explain` gives what else the mail says of an address, for a report that gives codes only.
-pub fn findings(mail: &Parts, explain: impl Fn(Option<&str>) -> String) -> Vec<Finding> {
+pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
     let is_report = |kind: &str| matches!(kind, "message/delivery-status" | "message/global-delivery-status");
     // A report within a mail that is given back tells of something else, unless there is no other: somebody passes it on.
     let at = |enclosed: bool| {
@@ -41,7 +42,7 @@ pub fn findings(mail: &Parts, explain: impl Fn(Option<&str>) -> String) -> Vec<F
         texts.extend(plain.map(|part| part.text.as_str()).take(1));
     }
     let groups = texts.into_iter().flat_map(groups).take(RECIPIENTS);
-    groups.filter_map(|group| finding(&group, &explain)).collect()
+    groups.filter_map(|group| finding(&group, prose)).collect()
 }
 
 /// The sender's address as the reporting server knew it.
@@ -113,9 +114,15 @@ impl Group {
     }
 }
 
-fn finding(group: &Group, explain: &impl Fn(Option<&str>) -> String) -> Option<Finding> {
-    // The address that we wrote to: what it was forwarded to is nobody on the list.
-    let address = of_field(&group.original).or_else(|| of_field(&group.last)).or_else(|| of_field(&group.actual));
+/// The address that we wrote to: what it was forwarded to is nobody on the list. Some servers take the quotes off in one of the fields
+/// and not in the other.
+fn address_of(group: &Group) -> Option<String> {
+    let fields = || [&group.original, &group.last, &group.actual].into_iter().filter_map(|field| of_field(field));
+    fields().find(|address| is_well_formed(address)).or_else(|| fields().next())
+}
+
+fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
+    let address = address_of(group);
     let (code, comment) = group.status.trim().split_once([' ', '\t', '(', '\n']).unwrap_or((group.status.trim(), ""));
     let status = Status::parse(code);
     let action = group.action.trim().to_ascii_lowercase();
@@ -132,7 +139,11 @@ fn finding(group: &Group, explain: &impl Fn(Option<&str>) -> String) -> Option<F
     let mut diagnosis = diagnose(&words, status);
     let mut line = if words.is_empty() { group.status.clone() } else { words };
     if diagnosis.says_nothing() {
-        let more = explain(address.as_deref());
+        // A relay's own sentences tell of usual causes: they count where the fields hold nothing, else only beside the recipient.
+        let more = match group.words.is_empty() && comment.is_empty() {
+            true => prose.about(address.as_deref(), &[]),
+            false => address.as_deref().map(|address| prose.beside(address, &[])).unwrap_or_default(),
+        };
         let second = diagnose(&more, status);
         if !second.says_nothing() {
             (diagnosis, line) = (second, more);

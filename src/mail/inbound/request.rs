@@ -1,5 +1,8 @@
 //! Those who join or leave by mail: to an address made for it, or in so many words.
 
+use super::manner::Manner;
+use super::mime::Parts;
+use super::phrases;
 use super::phrases::plain;
 use crate::domain::inbound::Meaning;
 
@@ -97,8 +100,18 @@ const JOIN: &[&str] = &[
     "구독",
 ];
 
+/// What a mail asks for by the address that it was sent to, or by the one word of a mail program that leaves for its reader and says
+/// that it is a machine (Apple Mail does).
+pub fn by_address(manner: &Manner, addressed: &[String]) -> Option<Meaning> {
+    let by_program = manner.automatic && !manner.daemon && !manner.nobody;
+    if by_program && in_words(&manner.subject, "") == Some(Meaning::Unsubscribe) {
+        return Some(Meaning::Unsubscribe);
+    }
+    to_an_address(addressed).filter(|_| !manner.daemon && !manner.automatic && !phrases::is_auto_subject(&manner.subject))
+}
+
 /// What the addresses that a mail was sent to are for: `unsubscribe+...@` and `subscribe@`, also behind a name and a `+` or `-`.
-pub fn to_an_address(addressed: &[String]) -> Option<Meaning> {
+fn to_an_address(addressed: &[String]) -> Option<Meaning> {
     let parts = |address: &String| {
         let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
         local.split(['+', '-', '.', '_', '=']).map(String::from).collect::<Vec<_>>()
@@ -111,21 +124,74 @@ pub fn to_an_address(addressed: &[String]) -> Option<Meaning> {
     }
 }
 
+/// Words that a person answers with and hardly a machine: no "OK", "confirmed" or "please confirm", with which autoresponders,
+/// ticket systems and challenges begin.
 #[rustfmt::skip]
 const YES: &[&str] = &[
-    "yes", "yes please", "yes, please", "yes thanks", "yes, thank you", "yes i do", "yes, i do", "yes it was me", "yes, it was me",
-    "yes, that was me", "yes i confirm", "yes, i confirm", "yep", "yeah", "sure", "ok", "okay", "ok thanks", "confirm", "confirmed",
-    "i confirm", "i agree", "agreed", "please confirm", "confirm my subscription", "ja", "ja bitte", "ja, bitte", "ja gerne", "ja, gerne",
-    "ich bestätige", "bestätigt", "oui", "oui, merci", "je confirme", "d'accord", "sí", "si", "sí, confirmo", "confirmo", "confirmado",
-    "sim", "sim, confirmo", "confermo", "sì", "va bene", "tak", "potwierdzam", "ano", "igen", "da", "да", "подтверждаю", "так", "evet",
-    "はい", "確認しました", "是", "是的", "好的", "确认", "確認", "네", "예", "확인",
+    "yes", "yes please", "yes, please", "yes thanks", "yes, thanks", "yes, thank you", "yes i do", "yes, i do", "yes it was me",
+    "yes, it was me", "yes, that was me", "yes i confirm", "yes, i confirm", "yes, confirm", "yep", "yeah", "i confirm", "ja", "ja bitte", "ja, bitte",
+    "ja danke", "ja, danke", "ja gerne", "ja, gerne", "ja, das war ich", "ich bestätige", "oui", "oui merci", "oui, merci", "je confirme", "sí", "si", "sí, por favor",
+    "sí, confirmo", "confirmo", "sim", "sim, por favor", "sim, confirmo", "sì", "sì, grazie", "confermo", "tak", "potwierdzam", "ano", "igen", "da", "да",
+    "подтверждаю", "так", "evet", "はい", "是", "是的", "네", "예",
 ];
 
-/// Whether the text says yes: its first line does, and hardly another is its author's own.
-pub fn agrees(text: &str) -> bool {
+/// What mail programs put before the subject of a mail that is answered.
+const ANSWERS: &[&str] = &[
+    "re:",
+    "re :",
+    "re：",
+    "aw:",
+    "antw:",
+    "sv:",
+    "vs:",
+    "rif:",
+    "r:",
+    "res:",
+    "rép:",
+    "ré:",
+    "odp:",
+    "ynt:",
+    "отв:",
+    "ответ:",
+    "回复:",
+    "回复：",
+    "答复:",
+    "回覆:",
+    "返信:",
+];
+
+/// Signs of a machine in the lines of an answer: numbers of tickets, links, and what such mails say of themselves.
+const MACHINE: &[&str] = &["#", "[", "http", "ticket", "automat", "no-reply", "noreply", "do not reply", "request", "support"];
+
+/// Lines, and words below the first of them, that an answer may have: a greeting, a name, and what a telephone puts below every mail.
+const LINES_MAX: usize = 4;
+const WORDS_MAX: usize = 10;
+
+/// Whether a person says yes to the mail that they answer: the subject and the header are an answer's, the first line is a word
+/// for yes, and hardly another is its author's own.
+pub fn agrees(mail: &Parts, subject: &str, text: &str) -> bool {
     let own = own_lines(text);
-    // A name below it, and what a telephone puts below every mail.
-    own.len() <= 4 && own.first().is_some_and(|first| YES.contains(&bare_of(&plain(first))) || JOIN.contains(&bare_of(&plain(first))))
+    let Some((first, rest)) = own.split_first() else { return false };
+    let rest = plain(&rest.join(" "));
+    let is_answer = mail.headers.has("in-reply-to") || mail.headers.has("references") || text.lines().any(|line| line.starts_with('>'));
+    answered_subject(subject).is_some()
+        && is_answer
+        && own.len() <= LINES_MAX
+        && rest.split(' ').count() <= WORDS_MAX
+        && !MACHINE.iter().any(|sign| rest.contains(sign))
+        && YES.contains(&bare_of(&plain(first)))
+}
+
+/// The subject of the mail that is answered by one with this subject; `None` if it is no answer.
+pub fn answered_subject(subject: &str) -> Option<String> {
+    let mut rest = plain(subject);
+    let start = rest.clone();
+    // Programs of two languages may put one each.
+    for _ in 0..3 {
+        let Some(behind) = ANSWERS.iter().find_map(|mark| rest.strip_prefix(mark)) else { break };
+        rest = behind.trim_start().to_owned();
+    }
+    (rest != start && !rest.is_empty()).then_some(rest)
 }
 
 /// The first lines that are its author's own: above the mail that they answer, and above their signature.
@@ -150,8 +216,10 @@ pub fn in_words(subject: &str, text: &str) -> Option<Meaning> {
         let own = own_lines(text);
         let first = plain(own.first()?);
         let first = bare_of(&first);
+        let denies = ["not ", "n't ", "n’t ", "never "].iter().any(|word| first.contains(word));
         let leaves = own.len() <= 2
             && first.len() < 120
+            && !denies
             && ["unsubscribe me", "unsubscribe from", "please unsubscribe", "remove me from", "take me off"]
                 .iter()
                 .any(|words| first.contains(words));

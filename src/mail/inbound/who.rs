@@ -135,7 +135,7 @@ fn weight_of(line: &str, lower: &str, found: Found<'_>) -> u8 {
     if ADDRESSEE.iter().any(|name| lower.starts_with(name)) {
         return 1;
     }
-    if HELP.iter().any(|word| lower.contains(word)) {
+    if HELP.iter().chain(ELSEWHERE).any(|word| lower.contains(word)) {
         return 0;
     }
     if phrases::is_failure_notice(lower) || reply_code(lower).is_some() || SPEAKS_OF.iter().any(|word| lower.contains(word)) {
@@ -209,6 +209,37 @@ const HELP: &[&str] = &[
     "message from",
     "mail from",
     "your address",
+];
+
+/// Words beside an address that the recipient has moved to, or that may be used instead (RFC 5321, 3.4: 251 and 551).
+const ELSEWHERE: &[&str] = &[
+    "please try",
+    "try instead",
+    "has moved",
+    "moved to",
+    "new address",
+    "new e-mail",
+    "new email",
+    "instead",
+    "forwarding address",
+    "please use",
+    "write to",
+    "schreiben sie",
+    "écrivez",
+    "écrire à",
+    "escriba a",
+    "escreva para",
+    "scrivere a",
+    "did you mean",
+    "neue adresse",
+    "jetzt unter",
+    "stattdessen",
+    "nouvelle adresse",
+    "nueva dirección",
+    "novo endereço",
+    "nuovo indirizzo",
+    "nieuw adres",
+    "новый адрес",
 ];
 
 const SPEAKS_OF: &[&str] = &[

@@ -20,6 +20,7 @@ pub use digest::Fitted;
 pub use digest::digest;
 pub use notice::already;
 pub use notice::confirmation;
+pub use notice::confirmation_subject;
 pub use notice::welcome;
 pub use notices::account;
 pub use notices::new_address;

@@ -62,6 +62,11 @@ impl Words<'_> {
     }
 }
 
+/// The subject of the mail that asks for confirmation: an answer to it begins with `Re:` and goes on with this.
+pub fn confirmation_subject(site: &Site) -> String {
+    format!("Please confirm: {}", clean(&site.newsletter))
+}
+
 /// The mail that asks whether an address wants the newsletter. `confirm_within` is a length of time in words; `answers`: somebody
 /// reads what is answered to it.
 pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<Rendered, RenderError> {
@@ -73,7 +78,7 @@ pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<
         clean(confirm_within)
     );
     Words {
-        subject: &format!("Please confirm: {newsletter}"),
+        subject: &confirmation_subject(site),
         heading: "Confirm your subscription",
         preheader: &format!("One press, and {newsletter} comes to you about once a week."),
         paragraphs: &[request],
