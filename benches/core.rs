@@ -121,9 +121,9 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
         right: entrant(n + 1, 'r'),
     };
     let candidates: Vec<Candidate> = (0..5000).map(candidate).collect();
-    let (week, sent) = (slot().span(&verdicts::domain::zone::Zone::utc()), HashSet::new());
+    let (week, sent) = (slot().span(&verdicts::domain::zone::Zone::utc()).start, HashSet::new());
     let rules = Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 };
-    bencher.bench(|| pick(black_box(&candidates), &sent, &week, now(), &rules));
+    bencher.bench(|| pick(black_box(&candidates), &sent, week, now(), &rules));
 }
 
 #[divan::bench]

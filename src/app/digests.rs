@@ -10,7 +10,9 @@ use super::Failure;
 use super::deliver::Ending;
 use super::deliver::Progress;
 use super::delta;
+use super::edition::LeftOut;
 use super::preflight::Preflight;
+use super::sending::SendOrder;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -85,6 +87,12 @@ impl App {
         if self.storage.digest(slot).await?.is_some() {
             return Ok(());
         }
+        if let Err(failure) = self.check_order(slot).await {
+            if !self.is_said(slot, &failure) {
+                tracing::error!(cause = failure.cause(), "nothing is picked: {failure}");
+            }
+            return Ok(());
+        }
         let send_at = self.send_times.next_from(due).unwrap_or(due);
         self.make(slot, due, send_at, self.settings.schedule.approval).await?;
         Ok(())
@@ -123,7 +131,7 @@ impl App {
     /// Picks for the slot and writes the digest down: approved, draft, or skipped when there is too little. `false` if
     /// the slot has one already.
     async fn make(&self, slot: Slot, at: Timestamp, send_at: Timestamp, approval: Approval) -> Result<bool, Failure> {
-        let picks = self.pick_for(slot, at).await?;
+        let picks = self.picks_at(at).await?;
         let state = match (picks.is_empty(), approval) {
             (true, _) => DigestState::Skipped,
             (false, Approval::Auto) => DigestState::Approved,
@@ -137,7 +145,7 @@ impl App {
     }
 
     /// `schedule.spread` and `schedule.local_time`.
-    fn pacing(&self) -> Pacing {
+    pub(super) fn pacing(&self) -> Pacing {
         let schedule = &self.settings.schedule;
         let zones = if schedule.local_time { self.zones.all() } else { Vec::new() };
         Pacing { spread: delta(schedule.spread), zones, home: self.site.timezone.clone() }
@@ -145,24 +153,29 @@ impl App {
 
     /// Freezes an approved digest and makes its first deliveries, due as `due` says for that moment; the others follow in ranges.
     async fn publish(&self, slot: Slot, preflight: Preflight, due: impl FnOnce(Timestamp) -> DueTimes) -> Result<Frozen, Failure> {
-        let mut picks = self.storage.picks(slot).await?;
-        let sent = self.storage.sent_comparisons().await?;
-        picks.retain(|pick| !sent.contains(&pick.comparison));
-        let content = self.content_of(slot, picks).await?;
+        self.check_order(slot).await?;
+        let edition = self.edition_now(slot).await?;
+        if !edition.is_open() {
+            return Ok(Frozen::NotApproved);
+        }
+        for LeftOut { comparison, why } in &edition.left_out {
+            tracing::warn!(%slot, %comparison, "left out of the digest: {why}");
+        }
+        let content = &edition.content;
         if content.items.len() < self.settings.picker.min_items.max(1) {
             tracing::warn!(%slot, items = content.items.len(), "too little is left of what was picked: the slot is skipped");
             self.storage.move_digest(slot, &[DigestState::Approved], DigestState::Skipped, self.now()).await?;
             return Ok(Frozen::NotApproved);
         }
-        let rendered = self.rendered_digest(&content)?;
+        let rendered = self.mail_of(&edition).await?;
         if preflight == Preflight::Heeded {
-            self.preflight(slot, DigestState::Approved, &rendered).await?;
+            self.preflight(DigestState::Approved, &rendered, content).await?;
         }
         let now = self.now();
-        let variants = self.variants(&content, now).await?;
+        let variants = self.variants(content, edition.subject.as_ref(), now).await?;
         // Everybody's, and each choice's that gets a mail.
         let renderings = 1 + variants.iter().filter(|variant| variant.mail.is_some()).count();
-        let frozen = self.storage.freeze(&content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
+        let frozen = self.storage.freeze(content, &rendered, &variants, self.month_of(now), &due(now), now).await?;
         if frozen == Frozen::Now {
             tracing::info!(%slot, renderings, subject = rendered.subject, "digest frozen");
             self.publish_first_range().await?;
@@ -184,18 +197,20 @@ impl App {
     /// `started` is told how many deliveries there are before the first goes out.
     pub async fn send_digest(
         self: &Arc<Self>,
-        at: Timestamp,
-        preflight: Preflight,
+        order: SendOrder,
         stop: &CancellationToken,
         progress: &Arc<Progress>,
         started: impl FnOnce(u64),
     ) -> Result<Sent, Failure> {
-        let slot = self.slot_at(at);
-        if self.storage.digest(slot).await?.is_none() {
-            self.make(slot, at, self.now(), Approval::Auto).await?;
+        let slot = self.plan_send(&order).await?.slot;
+        let preflight = order.preflight;
+        if self.settings.schedule.approval == Approval::Auto {
+            if self.storage.digest(slot).await?.is_none() {
+                self.make(slot, self.now(), self.now(), Approval::Auto).await?;
+            }
+            // Whoever sends by hand approves by hand, where nobody else has to.
+            self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
         }
-        // Whoever sends by hand approves by hand.
-        self.storage.move_digest(slot, &[DigestState::Draft], DigestState::Approved, self.now()).await?;
         let mut nobody = false;
         if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
             nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Frozen::Nobody;
@@ -223,8 +238,9 @@ impl App {
 
     /// Sends one copy of what the slot's digest is or would be to one address; changes nothing. Its unsubscribe link
     /// belongs to nobody.
-    pub async fn send_test_copy(&self, at: Timestamp, to: &EmailAddress) -> Result<String, Failure> {
-        let preview = self.preview(self.slot_at(at), at).await?;
+    pub async fn send_test_copy(&self, slot: Option<Slot>, to: &EmailAddress) -> Result<String, Failure> {
+        let now = self.now();
+        let preview = self.preview(slot.unwrap_or_else(|| self.slot_at(now)), now).await?;
         let message_id = format!("test.{}.{:016x}@{}", preview.slot, rand::random::<u64>(), self.message_id_host());
         let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
         let mut message = Vec::new();
@@ -287,8 +303,9 @@ impl App {
         if preflight == Preflight::Heeded
             && is_paused
             && let Some((frozen, _)) = self.storage.frozen_mail(slot.id()).await?
+            && let Some((content, _)) = self.storage.frozen_content(slot).await?
         {
-            self.preflight(slot, DigestState::Paused, &frozen).await?;
+            self.preflight(DigestState::Paused, &frozen, &content).await?;
         }
         self.move_digest(slot, &[DigestState::Paused], DigestState::Sending, "only a paused one can be resumed").await
     }

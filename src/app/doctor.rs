@@ -75,6 +75,9 @@ impl App {
         // That nothing can be picked stands under "catalogue".
         let next = if usable { self.preview(slot, now).await.ok() } else { None };
         findings.extend(self.examine_sending(slot, next.as_ref().map(|preview| &preview.rendered)).await);
+        if usable && let Ok(edition) = self.edition(slot, now).await {
+            findings.push(self.examine_links(&edition.content, &edition.left_out).await);
+        }
         findings.extend(self.examine_webhooks());
         findings.extend(self.examine_returns().await);
         findings
@@ -106,7 +109,7 @@ impl App {
 
     async fn examine_catalogue(&self) -> Finding {
         let now = self.now();
-        match self.pick_for(self.slot_at(now), now).await {
+        match self.picks_at(now).await {
             Ok(picks) if picks.is_empty() => {
                 advice("catalogue", "nothing could be picked now; import comparisons with `verdicts catalog import`")
             }

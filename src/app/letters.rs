@@ -15,8 +15,10 @@ use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
 use crate::domain::letter::VERP_HOLE;
 use crate::domain::slot::Slot;
+use crate::domain::subject::SubjectPattern;
 use crate::mail::Headers;
 use crate::mail::Letter;
+use crate::render::Site;
 use crate::render::email;
 use crate::storage::ledger::Job;
 
@@ -114,8 +116,12 @@ impl App {
     }
 
     /// The mail of a digest, with a line in the log where it had to be cut to size.
-    pub(crate) fn rendered_digest(&self, content: &Content) -> Result<Rendered, Failure> {
-        let fitted = email::digest(&self.site, content)?;
+    /// `subject` stands in for `mail.subject`.
+    pub(crate) fn rendered_digest(&self, content: &Content, subject: Option<&SubjectPattern>) -> Result<Rendered, Failure> {
+        let fitted = match subject {
+            None => email::digest(&self.site, content)?,
+            Some(pattern) => email::digest(&Site { subject: pattern.clone(), ..self.site.clone() }, content)?,
+        };
         if fitted.is_shortened || fitted.moved > 0 {
             tracing::warn!(
                 slot = %content.slot, bytes = fitted.mail.html.len(), takes_shortened = fitted.is_shortened, moved_to_links = fitted.moved,

@@ -21,6 +21,7 @@ use crate::domain::pick::pick;
 use crate::domain::reader::Choice;
 use crate::domain::reader::best_of;
 use crate::domain::slot::Slot;
+use crate::domain::subject::SubjectPattern;
 use crate::storage::variants::Variant;
 
 /// Digests that a month has at most.
@@ -28,6 +29,8 @@ const OF_A_MONTH: i64 = 5;
 
 /// What every choice is made from; read once for a digest.
 struct Week {
+    /// What was published after it is new.
+    new_since: Timestamp,
     candidates: Vec<Candidate>,
     sent: HashSet<Slug>,
     /// What each choice's own digests carried before.
@@ -55,7 +58,7 @@ impl App {
     }
 
     /// The digest as each of the distinct choices of its readers gets it.
-    pub(super) async fn variants(&self, base: &Content, now: Timestamp) -> Result<Vec<Variant>, Failure> {
+    pub(super) async fn variants(&self, base: &Content, subject: Option<&SubjectPattern>, now: Timestamp) -> Result<Vec<Variant>, Failure> {
         let choices = self.storage.choices(base.slot, now).await?;
         if choices.is_empty() {
             return Ok(Vec::new());
@@ -65,28 +68,34 @@ impl App {
         let picked: Vec<(Vec<Pick>, Choice)> = choices.into_iter().map(own).collect();
         let wanted: HashSet<&Slug> = picked.iter().flat_map(|(picks, _)| picks.iter().map(|pick| &pick.comparison)).collect();
         let slugs: Vec<Slug> = wanted.into_iter().cloned().collect();
-        let found = self.storage.matchups(&slugs, Timestamp::MAX_UTC).await?;
+        let found = self.storage.matchups(&slugs, now).await?;
         let matchups: HashMap<Slug, Matchup> = found.into_iter().map(|matchup| (matchup.comparison.slug.clone(), matchup)).collect();
         let mut variants = Vec::with_capacity(picked.len());
         for (picks, choice) in picked {
             let content = content_for(base, &choice, picks, &week, &matchups, self.settings.picker.max_items);
-            let rendered = content.map(|content| self.rendered_digest(&content).map(|mail| (content, mail))).transpose()?;
+            let rendered = content.map(|content| self.rendered_digest(&content, subject).map(|mail| (content, mail))).transpose()?;
             variants.push(Variant { choice, mail: rendered });
         }
         Ok(variants)
     }
 
     async fn week(&self, base: &Content, now: Timestamp) -> Result<Week, Failure> {
-        let span = base.slot.span(&self.site.timezone);
-        let since = now.checked_sub_signed(self.rules().look_back).unwrap_or_default().min(span.start);
+        let new_since = self.new_since(now).await?;
+        let since = now.checked_sub_signed(self.rules().look_back).unwrap_or_default().min(new_since);
         let past = self.storage.archive(OF_A_MONTH).await?;
         let recent = |at: &Timestamp| now - *at < chrono::TimeDelta::days(31);
         let older = past.into_iter().filter(|(content, at)| content.slot != base.slot && recent(at)).flat_map(|(content, _)| content.items);
+        let mut month: Vec<Item> = base.items.iter().cloned().chain(older).collect();
+        // What was taken out of the catalogue since has no page for its link.
+        let slugs: Vec<Slug> = month.iter().map(|item| item.matchup.comparison.slug.clone()).collect();
+        let open: HashSet<Slug> = self.storage.matchups(&slugs, now).await?.into_iter().map(|matchup| matchup.comparison.slug).collect();
+        month.retain(|item| open.contains(&item.matchup.comparison.slug));
         Ok(Week {
+            new_since,
             candidates: self.storage.candidates(since, now).await?,
             sent: self.storage.sent_comparisons().await?,
             carried: self.storage.carried(base.slot, since).await?,
-            month: base.items.iter().cloned().chain(older).collect(),
+            month,
         })
     }
 
@@ -103,7 +112,7 @@ impl App {
         let mut sent = week.sent.clone();
         sent.extend(week.carried.get(&choice.key()).into_iter().flatten().cloned());
         let rules = Rules { max_items: self.settings.picker.max_items.saturating_sub(1).max(1), min_items: 1, ..self.rules() };
-        pick(&candidates, &sent, &base.slot.span(&self.site.timezone), now, &rules)
+        pick(&candidates, &sent, week.new_since, now, &rules)
     }
 }
 

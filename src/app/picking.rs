@@ -1,11 +1,13 @@
 //! What would be in a digest, and what it looks like.
 
+use chrono::TimeDelta;
+
 use super::App;
 use super::Failure;
+use super::edition::Edition;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::digest::Content;
-use crate::domain::digest::Item;
+use crate::domain::digest::DigestState;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::SINCE_HOLE;
@@ -33,45 +35,35 @@ impl App {
         Slot::of(at, &self.site.timezone)
     }
 
-    /// What would be picked at that moment for that slot; changes nothing.
-    pub async fn pick_for(&self, slot: Slot, at: Timestamp) -> Result<Vec<Pick>, Failure> {
+    /// What would be picked at that moment; changes nothing.
+    pub async fn picks_at(&self, at: Timestamp) -> Result<Vec<Pick>, Failure> {
         let rules = self.rules();
-        let week = slot.span(&self.site.timezone);
-        let since = at.checked_sub_signed(rules.look_back).unwrap_or_default().min(week.start);
+        let new_since = self.new_since(at).await?;
+        let since = at.checked_sub_signed(rules.look_back).unwrap_or_default().min(new_since);
         let candidates = self.storage.candidates(since, at).await?;
         let sent = self.storage.sent_comparisons().await?;
-        Ok(pick(&candidates, &sent, &week, at, &rules))
+        Ok(pick(&candidates, &sent, new_since, at, &rules))
     }
 
-    /// The picks with all that is shown of them, as the catalogue is now. One that was taken out of it is left out.
-    pub(crate) async fn content_of(&self, slot: Slot, picks: Vec<Pick>) -> Result<Content, Failure> {
-        let slugs: Vec<_> = picks.iter().map(|pick| pick.comparison.clone()).collect();
-        let matchups = self.storage.matchups(&slugs, Timestamp::MAX_UTC).await?;
-        let items = matchups.into_iter().filter_map(|matchup| {
-            let pick = picks.iter().find(|pick| pick.comparison == matchup.comparison.slug)?;
-            Some(Item { matchup, score: pick.score, reasons: pick.reasons.clone() })
-        });
-        Ok(Content { slot, items: items.collect(), opening: self.opening(slot).await? })
+    /// The moment since when a comparison counts as new: when the last digest was frozen. Before the first one, and after a pause
+    /// longer than `picker.look_back`, it is what readers may still call new.
+    pub(super) async fn new_since(&self, at: Timestamp) -> Result<Timestamp, Failure> {
+        let week = TimeDelta::weeks(1);
+        let earliest = at.checked_sub_signed(self.rules().look_back.max(week)).unwrap_or_default();
+        Ok(self.storage.last_freeze(at).await?.map_or(at - week, |last| last.max(earliest)))
     }
 
-    /// The digest of a slot as it is or would be: frozen if it was published, picked if it was picked, else picked now.
+    /// The digest of a slot as one reader would get it: see [`App::edition`].
+    ///
+    /// # Errors
+    /// A sentence, when it would carry nothing.
     pub async fn preview(&self, slot: Slot, at: Timestamp) -> Result<Preview, Failure> {
-        let (rendered, items) = match (self.storage.frozen_mail(slot.id()).await?, self.storage.frozen_content(slot).await?) {
-            (Some((rendered, _)), Some((content, _))) => (rendered, content.items.len()),
-            _ => {
-                let mut picks = self.storage.picks(slot).await?;
-                if picks.is_empty() {
-                    picks = self.pick_for(slot, at).await?;
-                }
-                let content = self.content_of(slot, picks).await?;
-                if content.items.is_empty() {
-                    return Err(Failure::because(format!(
-                        "There is nothing to pick for {slot}: no comparison is new. Import some, or give another --at."
-                    )));
-                }
-                (self.rendered_digest(&content)?, content.items.len())
-            }
-        };
+        let edition = self.edition(slot, at).await?;
+        let items = edition.content.items.len();
+        if items == 0 {
+            return Err(Failure::because(why_empty(slot, &edition)));
+        }
+        let rendered = self.mail_of(&edition).await?;
         let message = self.one_copy(slot, &rendered, at)?;
         let (token, reader, since) = (self.unsubscribe_token(0), self.reader_token(0), self.site.day(at));
         let own = |text: &str| text.replace(TOKEN_HOLE, &token).replace(READER_HOLE, &reader).replace(SINCE_HOLE, &since);
@@ -92,5 +84,16 @@ impl App {
         self.digest_letter(slot, rendered).fill(&recipient, &mut message);
         self.signing.signers().seal(&mut message, self.now());
         Ok(message)
+    }
+}
+
+/// Why there is nothing to show of a digest.
+fn why_empty(slot: Slot, edition: &Edition) -> String {
+    let left_out: Vec<_> = edition.left_out.iter().map(|left| format!("{}: {}", left.comparison, left.why)).collect();
+    match edition.digest.as_ref().map(|digest| digest.state) {
+        None => format!("There is nothing to pick for {slot}: no comparison is new. Import some, or give another --as-of."),
+        Some(DigestState::Skipped) => format!("{slot} is skipped: there was nothing new to pick. Nobody gets mail."),
+        Some(DigestState::Cancelled) => format!("{slot} is cancelled: nothing of it goes out."),
+        Some(_) => format!("Nothing is left of what was picked for {slot}. {}.", left_out.join("; ")),
     }
 }

@@ -13,6 +13,8 @@ use super::doctor::Level;
 use super::doctor::advice;
 use super::doctor::fault;
 use super::doctor::good;
+use super::edition::LeftOut;
+use crate::domain::digest::Content;
 use crate::domain::digest::DigestState;
 use crate::domain::letter::Rendered;
 use crate::domain::slot::Slot;
@@ -36,13 +38,14 @@ impl App {
     /// tries again for days, where a digest that was held back would miss its hour for nothing. And as long as one relay is left,
     /// mail goes that way, which is what several are for.
     ///
-    /// Nothing is looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
+    /// Only the links are looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
     /// relays in it too.
-    pub(crate) async fn preflight(&self, slot: Slot, state: DigestState, rendered: &Rendered) -> Result<(), Failure> {
-        if self.transport().mailbox().is_some() || self.is_tried_out() || self.readers().await == 0 {
-            return Ok(());
+    pub(crate) async fn preflight(&self, state: DigestState, rendered: &Rendered, content: &Content) -> Result<(), Failure> {
+        let slot = content.slot;
+        let mut findings = vec![self.examine_links(content, &[]).await];
+        if self.transport().mailbox().is_none() && !self.is_tried_out() && self.readers().await > 0 {
+            findings.extend(self.examine_sending(slot, Some(rendered)).await);
         }
-        let findings = self.examine_sending(slot, Some(rendered)).await;
         let stays = |finding: &Finding| finding.level == Level::Fault && !finding.may_pass;
         let lost = findings.iter().filter(|finding| finding.what == "transport" && stays(finding)).count();
         let is_one_left = lost < self.relays.len();
@@ -96,6 +99,28 @@ impl App {
         counts.iter().filter(|(state, _)| *state == SubscriberState::Active).map(|(_, count)| count).sum()
     }
 
+    /// Opens every comparison of a digest as a reader does who follows its links.
+    pub(super) async fn examine_links(&self, content: &Content, left_out: &[LeftOut]) -> Finding {
+        let mut closed: Vec<String> = Vec::new();
+        for item in &content.items {
+            let slug = &item.matchup.comparison.slug;
+            match self.open_comparison(slug, self.now()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => closed.push(format!("{slug}: {why}")),
+                Err(failure) => return fault("links", failure.to_string()),
+            }
+        }
+        if !closed.is_empty() {
+            return fault("links", format!("comparisons in it do not open: {}; put them back into the catalogue", closed.join("; ")));
+        }
+        let opened = format!("each of its {} comparisons opens", content.items.len());
+        if left_out.is_empty() {
+            return good("links", opened);
+        }
+        let left_out: Vec<_> = left_out.iter().map(|left| format!("{}: {}", left.comparison, left.why)).collect();
+        advice("links", format!("{opened}; of what was picked it leaves out {}", left_out.join("; ")))
+    }
+
     /// The digest as it would go out, with the eyes of those who get it.
     fn examine_digest(&self, slot: Slot, rendered: &Rendered) -> Finding {
         let https = self.settings.site.base_url.scheme() == "https";
@@ -109,7 +134,7 @@ impl App {
             advice("digest", found.advice.join("; "))
         } else {
             let one_click = if https { "leaving takes one click" } else { "no one-click, for links are not https" };
-            good("digest", format!("{} KB as it goes out, a text part in it, every link whole, {one_click}", found.size / 1024))
+            good("digest", format!("{} KB as it goes out, a text part in it, every link well formed, {one_click}", found.size / 1024))
         }
     }
 

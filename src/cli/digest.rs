@@ -8,24 +8,23 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::draft;
+use super::draft::Edit;
 use super::output::Output;
 use super::output::moment;
 use super::output::parse_digest;
 use super::output::parse_moment;
 use super::output::say;
-use super::output::stop_signal;
 use super::progress;
+use super::send::Send;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::deliver::Ending;
-use crate::app::deliver::Progress;
-use crate::app::digests::Sent;
 use crate::app::digests::Status;
+use crate::app::edition::Edition;
+use crate::app::edition::Outlook;
 use crate::app::preflight::Preflight;
 use crate::domain::Timestamp;
-use crate::domain::address::EmailAddress;
 use crate::domain::digest::Digest;
-use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
 
 /// Doubts that an audit lists; all are counted.
@@ -33,39 +32,31 @@ const LISTED: i64 = 1_000;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DigestCommand {
-    /// What would be picked, in order, with score and reasons; changes nothing
+    /// The draft's picks if there is one, else what would be picked, in order, with score and reasons; changes nothing
     Pick {
-        /// At that moment instead of now (RFC 3339)
-        #[arg(long, value_parser = parse_moment, value_name = "TIME")]
-        at: Option<Timestamp>,
+        /// As of this time instead of now (RFC 3339)
+        #[arg(long, alias = "at", value_parser = parse_moment, value_name = "TIME")]
+        as_of: Option<Timestamp>,
     },
     /// Write digest.html, digest.txt and digest.eml as one reader would get them; changes nothing
     Preview {
-        /// At that moment instead of now (RFC 3339)
-        #[arg(long, value_parser = parse_moment, value_name = "TIME")]
-        at: Option<Timestamp>,
-        /// That digest
+        /// As of this time instead of now (RFC 3339)
+        #[arg(long, alias = "at", value_parser = parse_moment, value_name = "TIME")]
+        as_of: Option<Timestamp>,
+        /// This digest
         #[arg(long, value_parser = parse_digest)]
         id: Option<Slot>,
         /// The folder to write into
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Pick (if the week has no digest), publish and deliver; run twice it sends nobody anything twice
-    Send {
-        /// As of that moment instead of now (RFC 3339)
-        #[arg(long, value_parser = parse_moment, value_name = "TIME")]
-        at: Option<Timestamp>,
-        /// Only a test copy to this address; changes nothing
-        #[arg(long, value_name = "ADDRESS")]
-        to: Option<EmailAddress>,
-        /// Even where the look before it finds what mail servers refuse or hide mail for
-        #[arg(long)]
-        force: bool,
-    },
+    /// Make this week's digest now; it keeps the send time of the schedule
+    Draft,
+    Edit(Edit),
+    Send(Send),
     /// All digests, newest first
     List,
-    /// One digest, its deliveries counted by state
+    /// One digest: its comparisons, subject, time and readers, its deliveries counted by state
     Show {
         #[arg(value_parser = parse_digest)]
         id: Slot,
@@ -84,11 +75,11 @@ pub enum DigestCommand {
     Resume {
         #[arg(value_parser = parse_digest)]
         id: Slot,
-        /// Even where the look before it finds what mail servers refuse or hide mail for
+        /// Resume even if the preflight check fails
         #[arg(long)]
         force: bool,
     },
-    /// Give a digest up: what has not gone out never will
+    /// Cancel a digest; undelivered mails will not be sent
     Cancel {
         #[arg(value_parser = parse_digest)]
         id: Slot,
@@ -103,49 +94,56 @@ pub enum DigestCommand {
 
 impl DigestCommand {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
-        let at = |at: Option<Timestamp>| at.unwrap_or_else(|| app.now());
         match self {
-            Self::Pick { at: given } => pick(&app, at(given), output).await?,
-            Self::Preview { at: given, id, out } => {
-                let at = at(given);
-                preview(&app, id.unwrap_or_else(|| app.slot_at(at)), at, &out, output).await?;
-            }
-            Self::Send { at: given, to: Some(to), .. } => {
-                let reply = app.send_test_copy(at(given), &to).await?;
-                output.print(&json!({ "to": to.as_str(), "reply": reply }), || format!("A test copy went to {to}.\n"))?;
-            }
-            Self::Send { at: given, to: None, force } => {
-                return send(&app, at(given), preflight(force), output).await;
-            }
+            Self::Pick { as_of } => pick(&app, as_of.unwrap_or_else(|| app.now()), output).await?,
+            Self::Preview { as_of, id, out } => preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?,
+            Self::Draft => return draft::draft(&app, output).await,
+            Self::Edit(edit) => return edit.run(&app, output).await,
+            Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,
-            Self::Show { id } => show(&app.status(id).await?, output)?,
-            Self::Approve { id } => show(&app.approve_digest(id).await?, output)?,
-            Self::Pause { id } => show(&app.pause_digest(id).await?, output)?,
-            Self::Resume { id, force } => show(&app.resume_digest(id, preflight(force)).await?, output)?,
-            Self::Cancel { id } => show(&app.cancel_digest(id).await?, output)?,
+            Self::Show { id } => return draft::print(&app, id, output).await,
+            Self::Approve { id } => show(&app, &app.approve_digest(id).await?, None, output)?,
+            Self::Pause { id } => show(&app, &app.pause_digest(id).await?, None, output)?,
+            Self::Resume { id, force } => {
+                let preflight = if force { Preflight::Forced } else { Preflight::Heeded };
+                show(&app, &app.resume_digest(id, preflight).await?, None, output)?;
+            }
+            Self::Cancel { id } => show(&app, &app.cancel_digest(id).await?, None, output)?,
             Self::Audit { id } => return audit(&app, id, output).await,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn preflight(force: bool) -> Preflight {
-    if force { Preflight::Forced } else { Preflight::Heeded }
-}
-
 async fn pick(app: &App, at: Timestamp, output: Output) -> Result<(), Failure> {
     let slot = app.slot_at(at);
-    let picks = app.pick_for(slot, at).await?;
-    output.print(&json!({ "slot": slot, "picks": picks }), || {
-        let mut text = format!("{slot}: {} picks\n", picks.len());
-        for (number, pick) in picks.iter().enumerate() {
-            let _ = writeln!(text, "{}. {}  ({:.1} points)\n   {}", number + 1, pick.comparison, pick.score, pick.reasons.join("; "));
-        }
-        text
+    let edition = app.edition(slot, at).await?;
+    let state = edition.digest.as_ref().map(|digest| digest.state);
+    let picks = edition.picks();
+    output.print(&json!({ "slot": slot, "state": state, "picks": picks, "left_out": edition.left_out }), || {
+        let what = state.map_or_else(|| "would be picked".into(), |state| format!("the digest is {state}"));
+        format!("{slot}: {} picks ({what})\n{}", picks.len(), listed(&edition))
     })
 }
 
-async fn preview(app: &App, slot: Slot, at: Timestamp, out: &Path, output: Output) -> Result<(), Failure> {
+/// The comparisons of a digest and why, then what it leaves out.
+fn listed(edition: &Edition) -> String {
+    let mut text = String::new();
+    for (number, pick) in edition.picks().iter().enumerate() {
+        let _ = writeln!(text, "{}. {}  ({:.1} points)\n   {}", number + 1, pick.comparison, pick.score, pick.reasons.join("; "));
+    }
+    for left in &edition.left_out {
+        let _ = writeln!(text, "not in it: {}, for {}", left.comparison, left.why);
+    }
+    text
+}
+
+async fn preview(app: &App, id: Option<Slot>, at: Timestamp, out: &Path, output: Output) -> Result<(), Failure> {
+    let slot = id.unwrap_or_else(|| app.slot_at(at));
+    if id.is_some() {
+        // A digest that is named must be there.
+        app.status(slot).await?;
+    }
     let preview = app.preview(slot, at).await?;
     let fault = |error: std::io::Error| Failure::because(format!("{} cannot be written: {error}.", out.display()));
     std::fs::create_dir_all(out).map_err(fault)?;
@@ -165,57 +163,6 @@ async fn preview(app: &App, slot: Slot, at: Timestamp, out: &Path, output: Outpu
     })
 }
 
-async fn send(app: &Arc<App>, at: Timestamp, preflight: Preflight, output: Output) -> Result<ExitCode, Failure> {
-    let stop = stop_signal();
-    let done = Arc::new(Progress::default());
-    let mut watcher = None;
-    let started = |total| watcher = Some(tokio::spawn(progress::watch(app.clone(), app.slot_at(at), done.clone(), total)));
-    let sent = app.send_digest(at, preflight, &stop, &done, started).await;
-    if let Some(watcher) = watcher {
-        watcher.abort();
-    }
-    let (status, words, done) = match sent? {
-        Sent::Delivered(status, ending) => {
-            let (words, done) = in_words(&status, &ending);
-            (status, words, done)
-        }
-        Sent::Not(status, words) => {
-            let done = matches!(status.digest.state, DigestState::Sent | DigestState::Skipped | DigestState::Approved);
-            (status, Some(words), done)
-        }
-    };
-    show(&status, output)?;
-    if let Some(words) = words {
-        say(words);
-    }
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// What to say beyond the figures, and whether the command did what it should.
-fn in_words(status: &Status, ending: &Ending) -> (Option<String>, bool) {
-    let slot = status.digest.slot;
-    let waiting = status.tally.queued + status.tally.uncertain;
-    match ending {
-        Ending::Final => (None, true),
-        Ending::Waits => {
-            let next = status.next_due.map(moment).unwrap_or_default();
-            (
-                Some(format!(
-                    "{waiting} deliveries wait for a later try, the next at {next}. A running `serve` makes it; or send again then."
-                )),
-                true,
-            )
-        }
-        Ending::Halted => (Some(format!("{slot} is {} now; what is left waits.", status.digest.state)), false),
-        Ending::Trouble(trouble) => {
-            let failed = status.tally.failed.saturating_sub(status.withheld);
-            let failed = if failed > 0 { format!(", {failed} failed for good") } else { String::new() };
-            (Some(format!("Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}")), false)
-        }
-        Ending::Stopped => (Some(format!("Stopped; {waiting} deliveries wait. Send again to go on.")), false),
-    }
-}
-
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let digests = app.storage.digests().await?;
     let rows: Vec<_> = digests.iter().map(digest_json).collect();
@@ -231,7 +178,7 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
                 digest.slot,
                 digest.state,
                 digest.recipients,
-                moment(digest.send_at)
+                app.local_time(digest.send_at)
             );
             text
         })
@@ -250,8 +197,15 @@ fn digest_json(digest: &Digest) -> serde_json::Value {
     })
 }
 
-fn show(status: &Status, output: Output) -> Result<(), Failure> {
+/// Prints a digest, with what it carries where `edition` is given.
+pub(super) fn show(app: &App, status: &Status, edition: Option<&Outlook>, output: Output) -> Result<(), Failure> {
     let mut json = digest_json(&status.digest);
+    if let Some(outlook) = edition {
+        json["subject"] = json!(outlook.subject);
+        json["readers"] = json!(outlook.readers);
+        json["picks"] = json!(outlook.edition.picks());
+        json["left_out"] = json!(outlook.edition.left_out);
+    }
     json["deliveries"] = json!(status.tally);
     json["withheld"] = json!(status.withheld);
     json["next_due"] = json!(status.next_due.map(moment));
@@ -271,7 +225,14 @@ fn show(status: &Status, output: Output) -> Result<(), Failure> {
             if status.withheld > 0 { format!(" ({} of them withheld, never tried)", status.withheld) } else { String::new() },
             tally.uncertain
         );
-        text += &progress::lines(status);
+        if let Some(outlook) = edition {
+            let _ = writeln!(text, "subject: {}", outlook.subject.as_deref().unwrap_or("none, for it carries nothing"));
+            if let Some(readers) = outlook.readers {
+                let _ = writeln!(text, "goes out {} to {readers} readers", app.local_time(digest.send_at));
+            }
+            text += &listed(&outlook.edition);
+        }
+        text += &progress::lines(app, status);
         for (reply, count) in &status.failures {
             let _ = match reply.strip_prefix("not sent: ") {
                 Some(why) => writeln!(text, "not sent {count} times: {why}"),
@@ -311,7 +272,7 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
                 let _ = writeln!(text, "  fault: {fault}");
             }
             for doubt in &audit.doubts {
-                let at = moment(doubt.uncertain_at);
+                let at = app.local_time(doubt.uncertain_at);
                 let _ =
                     writeln!(text, "  in doubt at {at}: subscriber {}, now {}, {} attempts", doubt.subscriber, doubt.state, doubt.attempts);
             }

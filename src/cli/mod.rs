@@ -6,11 +6,13 @@
 
 mod catalog;
 mod digest;
+mod draft;
 mod inbound;
 mod keys;
 mod operations;
 mod output;
 mod progress;
+mod send;
 mod serve;
 mod subscribers;
 
@@ -26,6 +28,7 @@ use crate::app::Clock;
 use crate::app::Failure;
 use crate::config;
 use crate::telemetry;
+use output::Hangup;
 use output::Output;
 use output::say;
 use output::stop_signal;
@@ -130,7 +133,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
     match arguments.command {
         Command::Serve(command) => {
             // Before the database is opened: who is asked to stop meanwhile ends in order too.
-            let stop = stop_signal();
+            let stop = stop_signal(Hangup::IsIgnored);
             match serve::wait_for_database(open, loaded.settings.database.wait_at_start, &stop).await? {
                 Some(app) => command.run(app, stop).await,
                 None => Ok(ExitCode::SUCCESS),

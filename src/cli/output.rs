@@ -48,7 +48,7 @@ pub fn moment(moment: Timestamp) -> String {
     moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
-/// Reads `--at`.
+/// Reads a time, like `--as-of` takes it.
 pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
     let moment: Option<Timestamp> = text.parse().ok().map(crate::domain::to_millis);
     // Years that a slot can be written in, with room for a look back.
@@ -80,16 +80,27 @@ pub fn lines_instead_of_bars() -> bool {
     !std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
-/// Cancelled by SIGTERM or ctrl-C; a second one ends the process at once. Listens from the moment of the call, not from
-/// the first run of a task: a signal between the two would kill the process out of order.
-pub fn stop_signal() -> CancellationToken {
+/// What SIGHUP does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// Ends the command in order, as SIGTERM does: its terminal was closed.
+    Ends,
+    /// Nothing, which a line in the log says: a service reads its settings at the start only.
+    IsIgnored,
+}
+
+/// Cancelled by SIGTERM or ctrl-C, and by SIGHUP where `hangup` says so; a second SIGTERM or ctrl-C ends the process at once.
+/// Listens from the moment of the call, not from the first run of a task: a signal between the two would kill the process out of
+/// order.
+pub fn stop_signal(hangup: Hangup) -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
     let mut signals = Signals::listen();
     tokio::spawn(async move {
-        signals.next().await;
+        signals.next(hangup).await;
         token.cancel();
-        signals.next().await;
+        // A terminal that closes may send SIGHUP more than once; that is no second wish.
+        signals.next(Hangup::IsIgnored).await;
         std::process::exit(130);
     });
     stop
@@ -99,29 +110,60 @@ pub fn stop_signal() -> CancellationToken {
 struct Signals {
     #[cfg(unix)]
     terminate: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
+    #[cfg(unix)]
     fn listen() -> Self {
-        Self {
-            #[cfg(unix)]
-            terminate: {
-                use tokio::signal::unix::SignalKind;
-                use tokio::signal::unix::signal;
-                signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok())
-            },
+        use tokio::signal::unix::SignalKind;
+        use tokio::signal::unix::signal;
+        let terminate = signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok());
+        // Under nohup the signal is ignored already, and stays so.
+        let hangup = if is_hangup_ignored() { None } else { signal(SignalKind::hangup()).ok() };
+        Self { terminate, hangup }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Self {
+        Self {}
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self, on_hangup: Hangup) {
+        let Some((terminate, interrupt)) = &mut self.terminate else {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        };
+        loop {
+            let hung_up = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hung_up => match on_hangup {
+                    Hangup::Ends => return,
+                    Hangup::IsIgnored => tracing::info!("SIGHUP changes nothing: settings are read at the start; restart to change them"),
+                },
+            }
         }
     }
 
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some((terminate, interrupt)) = &mut self.terminate {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            return;
-        }
+    #[cfg(not(unix))]
+    async fn next(&mut self, _: Hangup) {
         let _ = tokio::signal::ctrl_c().await;
     }
+}
+
+/// Whether the process was started with SIGHUP ignored (proc_pid_status(5): the mask `SigIgn`, signal 1 in its lowest bit).
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -54,7 +54,7 @@ fn line(done: u64, total: u64, per_second: f64, left: Duration) -> String {
 }
 
 /// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
-pub fn lines(status: &Status) -> String {
+pub fn lines(app: &App, status: &Status) -> String {
     let ended = status.tally.sent + status.tally.failed;
     let mut text = String::new();
     if let Some(rate) = status.rate_per_minute {
@@ -68,7 +68,7 @@ pub fn lines(status: &Status) -> String {
     let (line, each) = drawn(&status.minutes, WIDEST);
     if let (Some(first), Some(last)) = (status.minutes.first(), status.minutes.last()) {
         let bars = if each == 1 { "a bar a minute".into() } else { format!("a bar for {each} minutes") };
-        let _ = writeln!(text, "{} |{line}| {}, {bars}", moment(first.at), moment(last.at));
+        let _ = writeln!(text, "{} |{line}| {}, {bars}", app.local_time(first.at), app.local_time(last.at));
     }
     text
 }

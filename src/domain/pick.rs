@@ -1,6 +1,6 @@
 //! Picking the week's comparisons: a pure function, the product's heart.
 //!
-//! Comparisons of the slot's week come before older ones, whatever their points. Within each of the two, points are
+//! Comparisons that came since the last digest come before older ones, whatever their points. Within each of the two, points are
 //! summed: readers' votes up to [`Rules::votes_weight`] (20 by default), freshness and how contested the panel is up to
 //! half of the rest each (40 and 40). 100 is the sum, so votes turn a ranking within that bound only. Every earlier pick of
 //! the same category takes a quarter of what is left. The next pick is the one with most points whose tools are not in
@@ -8,7 +8,6 @@
 //! that the same inputs give the same picks on any machine and in any row order.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -23,8 +22,8 @@ use super::catalogue::Votes;
 const ALL: u64 = 100_000;
 /// So many votes on the two tools together count in full.
 const MANY_VOTES: u64 = 50;
-/// What the slot's own week is ahead of older ones: more than all else together.
-const THIS_WEEK: u64 = ALL;
+/// What a new comparison is ahead of older ones: more than all else together.
+const NEW: u64 = ALL;
 
 /// One of the two tools, as far as picking looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl Rules {
 pub struct Pick {
     /// Which comparison.
     pub comparison: Slug,
-    /// Points: 100 to 200 for one of the slot's week, 0 to 100 for an older one. Never rises from one pick to the next.
+    /// Points: 100 to 200 for a new one, 0 to 100 for an older one. Never rises from one pick to the next.
     pub score: f64,
     /// Why, in words for a reader, the weightiest first.
     pub reasons: Vec<String>,
@@ -92,7 +91,7 @@ pub struct Pick {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Points {
-    this_week: bool,
+    is_new: bool,
     freshness: u64,
     contest: u64,
     votes: u64,
@@ -100,9 +99,10 @@ struct Points {
 
 /// Chooses the comparisons of one digest, best first; empty when there are fewer than `rules.min_items`.
 ///
-/// `week` is the slot's span; `sent` names the comparisons that some digest already carried.
-pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, week: &Range<Timestamp>, now: Timestamp, rules: &Rules) -> Vec<Pick> {
-    let mut left = eligible(candidates, sent, week, now, rules);
+/// What was published after `since`, when the last digest was frozen, is new; `sent` names the comparisons that some digest already
+/// carried. A pair of which no reviewer judged either tool has nothing to tell and is never chosen.
+pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, now: Timestamp, rules: &Rules) -> Vec<Pick> {
+    let mut left = eligible(candidates, sent, since, now, rules);
     let mut picks: Vec<Pick> = Vec::new();
     let mut tools: HashSet<&Slug> = HashSet::new();
     let mut categories: Vec<&str> = Vec::new();
@@ -127,19 +127,21 @@ pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, week: &Range<Timesta
     if picks.len() < rules.min_items { Vec::new() } else { picks }
 }
 
-/// The candidates that are published, recent enough and never sent, with their points.
+/// The candidates that are published, judged, recent enough and never sent, with their points.
 fn eligible<'a>(
     candidates: &'a [Candidate],
     sent: &HashSet<Slug>,
-    week: &Range<Timestamp>,
+    since: Timestamp,
     now: Timestamp,
     rules: &Rules,
 ) -> Vec<(&'a Candidate, Points)> {
     let oldest = now.checked_sub_signed(rules.look_back).unwrap_or(Timestamp::MIN_UTC);
-    let of_week = |c: &Candidate| week.contains(&c.published_at);
-    let fits = |c: &&Candidate| c.published_at <= now && (of_week(c) || c.published_at >= oldest) && !sent.contains(&c.comparison);
+    let is_new = |c: &Candidate| c.published_at > since;
+    let is_judged = |c: &Candidate| c.left.panel.total() + c.right.panel.total() > 0;
+    let is_recent = |c: &Candidate| c.published_at <= now && (is_new(c) || c.published_at >= oldest);
+    let fits = |c: &&Candidate| is_recent(c) && is_judged(c) && !sent.contains(&c.comparison);
     let points = |c: &Candidate| Points {
-        this_week: of_week(c),
+        is_new: is_new(c),
         freshness: freshness(now - c.published_at, rules.look_back, rules.other()),
         contest: contest(c, rules.other()),
         votes: votes(c, rules.votes()),
@@ -152,7 +154,7 @@ impl Points {
     fn total(self, alike: u32) -> u64 {
         let sum = self.freshness + self.contest + self.votes;
         let mixed = (0..alike.min(64)).fold(sum, |points, _| points * 3 / 4);
-        mixed + if self.this_week { THIS_WEEK } else { 0 }
+        mixed + if self.is_new { NEW } else { 0 }
     }
 }
 
@@ -199,7 +201,7 @@ fn shelves(c: &Candidate) -> impl Iterator<Item = &str> {
 }
 
 fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
-    let mut reasons = vec![(points.freshness, age_in_words(points.this_week, now - c.published_at))];
+    let mut reasons = vec![(points.freshness, age_in_words(points.is_new, now - c.published_at))];
     if points.contest > 0 {
         reasons.push((points.contest, contest_in_words(c)));
     }
@@ -208,17 +210,18 @@ fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
             reasons.push((points.votes, format!("readers split {percent} to {} on {}", 100 - percent, entrant.name)));
         }
     }
-    // Being of the week outweighs all else; the rest in the order of their points (a stable sort keeps left before right).
+    // Being new outweighs all else; the rest in the order of their points (a stable sort keeps left before right).
     reasons[1..].sort_by_key(|(points, _)| std::cmp::Reverse(*points));
-    if !points.this_week {
+    if !points.is_new {
         reasons.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
     }
     reasons.into_iter().map(|(_, words)| words).collect()
 }
 
-fn age_in_words(this_week: bool, age: TimeDelta) -> String {
+fn age_in_words(is_new: bool, age: TimeDelta) -> String {
     match age.num_days() {
-        _ if this_week => "new this week".into(),
+        ..=6 if is_new => "new this week".into(),
+        _ if is_new => "new since the last digest".into(),
         ..=6 => "new in the last seven days".into(),
         7..=13 => "published a week ago and not sent yet".into(),
         days => format!("published {} weeks ago and not sent yet", days / 7),

@@ -5,8 +5,9 @@ fn now() -> Timestamp {
     "2026-11-24T08:00:00Z".parse().expect("a moment")
 }
 
-fn week() -> Range<Timestamp> {
-    "2026-W48".parse::<crate::domain::slot::Slot>().expect("a slot").span(&crate::domain::zone::Zone::utc())
+/// When the last digest was frozen.
+fn last_digest() -> Timestamp {
+    now() - TimeDelta::hours(32)
 }
 
 fn rules() -> Rules {
@@ -34,11 +35,11 @@ fn candidate(name: &str, category: &str, hours: i64, left: (u32, u32), right: (u
 }
 
 fn picked(candidates: &[Candidate]) -> Vec<String> {
-    pick(candidates, &HashSet::new(), &week(), now(), &rules()).iter().map(|p| p.comparison.to_string()).collect()
+    pick(candidates, &HashSet::new(), last_digest(), now(), &rules()).iter().map(|p| p.comparison.to_string()).collect()
 }
 
 #[test]
-fn the_slots_week_comes_before_anything_older() {
+fn what_came_since_the_last_digest_comes_before_anything_older() {
     let dull_but_new = candidate("new", "A", 20, (4, 0), (4, 0));
     let hot_but_old = candidate("old", "B", 60, (2, 2), (2, 2));
     assert_eq!(picked(&[hot_but_old, dull_but_new]), ["new", "old"]);
@@ -84,16 +85,33 @@ fn a_reader_can_be_told_why() {
     let mut contested = candidate("contested", "A", 10, (2, 2), (4, 0));
     contested.right.votes = Votes { ships: 52, skips: 48 };
     let old = candidate("old", "B", 24 * 15, (4, 0), (1, 3));
-    let picks = pick(&[contested, old], &HashSet::new(), &week(), now(), &rules());
+    let picks = pick(&[contested, old], &HashSet::new(), last_digest(), now(), &rules());
     assert_eq!(picks[0].reasons, ["new this week", "the panel is split 2 to 2 on CONTESTED-L", "readers split 52 to 48 on CONTESTED-R"]);
     assert_eq!(picks[1].reasons, ["the panel says ship for OLD-L, skip for OLD-R", "published 2 weeks ago and not sent yet"]);
+}
+
+#[test]
+fn a_pair_that_no_reviewer_judged_is_never_picked() {
+    let unjudged = candidate("unjudged", "A", 1, (0, 0), (0, 0));
+    let mut voted = unjudged.clone();
+    voted.left.votes = Votes { ships: 50, skips: 50 };
+    assert_eq!(picked(&[unjudged]), Vec::<String>::new());
+    assert_eq!(picked(&[voted]), Vec::<String>::new());
+    assert_eq!(picked(&[candidate("half", "A", 1, (0, 0), (0, 1))]), ["half"], "one verdict is something to tell");
+}
+
+#[test]
+fn what_is_new_for_longer_than_a_week_is_not_said_to_be_of_this_week() {
+    let old = candidate("old", "A", 24 * 10, (4, 0), (4, 0));
+    let picks = pick(&[old], &HashSet::new(), now() - TimeDelta::days(14), now(), &rules());
+    assert_eq!(picks[0].reasons, ["new since the last digest"]);
 }
 
 #[test]
 fn too_few_make_no_digest() {
     let one = [candidate("one", "A", 10, (4, 0), (4, 0))];
     let strict = Rules { min_items: 2, ..rules() };
-    assert!(pick(&one, &HashSet::new(), &week(), now(), &strict).is_empty());
+    assert!(pick(&one, &HashSet::new(), last_digest(), now(), &strict).is_empty());
 }
 
 fn any_candidate() -> impl Strategy<Value = Candidate> {
@@ -116,7 +134,7 @@ proptest! {
         let mut all: Vec<Candidate> = all.into_iter().filter(|c| seen.insert(c.comparison.clone()) && c.left.tool != c.right.tool).collect();
         let sent: HashSet<Slug> = all.iter().take(cut / 4).map(|c| c.comparison.clone()).collect();
         let rules = Rules { max_items: max, min_items: min, look_back: TimeDelta::days(28), votes_weight: 20 };
-        let picks = pick(&all, &sent, &week(), now(), &rules);
+        let picks = pick(&all, &sent, last_digest(), now(), &rules);
 
         prop_assert!(picks.len() <= max && (picks.is_empty() || picks.len() >= min));
         prop_assert!(picks.windows(2).all(|two| two[0].score >= two[1].score), "scores never rise");
@@ -125,14 +143,15 @@ proptest! {
             let chosen = all.iter().find(|c| c.comparison == pick.comparison).expect("one of the candidates");
             prop_assert!(!sent.contains(&pick.comparison) && chosen.published_at <= now());
             prop_assert!(chosen.published_at >= now() - TimeDelta::days(28));
+            prop_assert!(chosen.left.panel.total() + chosen.right.panel.total() > 0, "somebody judged it");
             prop_assert!(tools.insert(chosen.left.tool.clone()) && tools.insert(chosen.right.tool.clone()), "no tool twice");
             prop_assert!(!pick.reasons.is_empty());
-            prop_assert_eq!(pick.score >= 100.0, week().contains(&chosen.published_at));
+            prop_assert_eq!(pick.score >= 100.0, chosen.published_at > last_digest());
         }
 
         let middle = cut.min(all.len());
         all.rotate_left(middle);
         all.reverse();
-        prop_assert_eq!(pick(&all, &sent, &week(), now(), &rules), picks, "row order changes nothing");
+        prop_assert_eq!(pick(&all, &sent, last_digest(), now(), &rules), picks, "row order changes nothing");
     }
 }

@@ -70,6 +70,7 @@ mod changes;
 pub mod chunks;
 mod counts;
 pub mod digests;
+pub mod drafts;
 mod error;
 mod ids;
 pub mod inbound;

@@ -23,8 +23,6 @@ use crate::render::page::SignUpForm;
 
 /// Comparisons on the front page.
 const LATEST: i64 = 12;
-/// Comparisons beside another one.
-const RELATED: i64 = 4;
 /// Comparisons on a tool's page.
 const OF_A_TOOL: i64 = 30;
 /// Digests in the archive: two years.
@@ -61,11 +59,11 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
 async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
     let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
     let now = web.app.now();
-    let found = web.app.storage.matchup_with_related(&slug, RELATED, now).await?;
+    let found = web.app.read_comparison(&slug, now).await?;
     let Some((matchup, related)) = found else { return Err(Problem::not_found()) };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
     let visit = visit(&web, &holder, &tools).await?;
-    Ok(Html(page::comparison(&web.app.site, &matchup, &related, &visit, &EMPTY)?))
+    Ok(Html(web.app.comparison_page(&matchup, &related, &visit)?))
 }
 
 async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {

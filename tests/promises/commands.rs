@@ -10,11 +10,10 @@ use crate::support::house::START;
 use crate::support::on_both;
 use crate::support::program::Running;
 use crate::support::program::Said;
+use crate::support::this_week;
 use serde_json::Value;
 use std::time::Duration;
 use std::time::Instant;
-
-const AT: &str = "2026-11-24T08:00:00Z";
 
 /// Names are `snake_case`, ids texts, moments RFC 3339 in UTC: everywhere in an answer.
 fn is_in_style(value: &Value) {
@@ -63,31 +62,32 @@ fn plain() -> (Place, Program) {
 on_both! {
     async fn every_answer_is_one_json_document_in_the_promised_shape(place) {
         let program = Program::set_up(&place);
-        program.write("c.toml", small(6, START.parse().expect("a moment")));
+        program.write("c.toml", small(6, verdicts::app::Clock::system().now()));
         program.write("l.csv", "email,state\nada@example.org,\nbob@example.org,\nbroken,\nleft@example.org,unsubscribed\n");
         has(&document(&program, &["migrate"]), &["status"]);
         has(&document(&program, &["catalog", "check", "c.toml"]), &["tools", "reviews", "comparisons"]);
         has(&document(&program, &["catalog", "import", "c.toml"])["reviews"], &["added", "changed", "unchanged"]);
         has(&document(&program, &["catalog", "export", "-"]), &["tools", "comparisons"]);
-        let picks = document(&program, &["digest", "pick", "--at", AT]);
-        assert_eq!((&picks["slot"], picks["picks"].as_array().map(Vec::len)), (&"2026-W48".into(), Some(5)));
+        let picks = document(&program, &["digest", "pick"]);
+        assert_eq!((&picks["slot"], picks["picks"].as_array().map(Vec::len)), (&Value::from(this_week()), Some(5)));
         assert!(picks["picks"][0]["score"].is_number() && picks["picks"][0]["comparison"].is_string());
         assert!(picks["picks"][0]["reasons"].as_array().is_some_and(|reasons| reasons.iter().all(Value::is_string)));
-        has(&document(&program, &["digest", "preview", "--at", AT, "--out", "out"]), &["slot"]);
+        has(&document(&program, &["digest", "preview", "--out", "out"]), &["slot"]);
         let imported = document(&program, &["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]);
         has(&imported, &["read", "added", "known", "suppressed", "refused"]);
         has(&imported["refusals"][0], &["line", "reason"]);
-        has(&document(&program, &["digest", "send", "--at", AT, "--to", "editor@example.org"]), &["to"]);
+        has(&document(&program, &["digest", "send", "--to", "editor@example.org"]), &["to"]);
 
-        for command in [&["digest", "send", "--at", AT][..], &["digest", "show", "2026-W48"]] {
+        let id = this_week().replace("-W", "");
+        for command in [&["digest", "send"][..], &["digest", "show", &this_week()]] {
             let digest = document(&program, command);
-            assert_eq!((&digest["id"], &digest["slot"], &digest["state"]), (&"202648".into(), &"2026-W48".into(), &"sent".into()));
+            assert_eq!((&digest["id"], &digest["slot"], &digest["state"]), (&Value::from(id.clone()), &Value::from(this_week()), &"sent".into()));
             let counted = ["queued", "sending", "sent", "failed", "uncertain"].map(|state| digest["deliveries"][state].as_u64());
             assert_eq!((&digest["recipients"], counted), (&2.into(), [Some(0), Some(0), Some(2), Some(0), Some(0)]));
         }
         has(&document(&program, &["digest", "list"])["digests"][0], &["id", "slot", "state", "recipients"]);
         assert_eq!(document(&program, &["digest", "audit"])["holds"], true);
-        assert_eq!(document(&program, &["digest", "audit", "202648"])["holds"], true);
+        assert_eq!(document(&program, &["digest", "audit", &id])["holds"], true);
         let ada = document(&program, &["subscribers", "show", "ada@example.org"]);
         assert!(ada["consent"].is_object() && ada["email"] == "ada@example.org" && ada["state"] == "active");
         has(&ada["history"][0], &["at", "what"]);
@@ -115,13 +115,13 @@ on_both! {
 
     async fn a_mail_server_that_cannot_be_reached_stops_a_send_and_loses_nothing(place) {
         let house = House::open(place.again()).await;
-        house.stock(&small(3, START.parse().expect("a moment"))).await;
+        house.stock(&small(3, verdicts::app::Clock::system().now())).await;
         house.enlist("reader", 2).await;
         let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", "smtp://news:hunter2@127.0.0.1:1?tls=none");
-        let said = keeps_the_secret(program.run(&["--json", "digest", "send", "--at", AT]));
+        let said = keeps_the_secret(program.run(&["--json", "digest", "send"]));
         assert!(said.code == 1 && said.err.contains("127.0.0.1:1") && said.err.contains("mail.transport"), "{said:?}");
         assert_eq!(said.json()["deliveries"]["queued"], 2);
-        let copy = keeps_the_secret(program.run(&["digest", "send", "--at", AT, "--to", "editor@example.org"]));
+        let copy = keeps_the_secret(program.run(&["digest", "send", "--to", "editor@example.org"]));
         copy.refused(&["127.0.0.1:1", "mail.transport"]);
         let doctor = keeps_the_secret(program.run(&["doctor"]));
         assert!(doctor.code == 1 && doctor.out.contains("FAULT   transport") && doctor.out.contains("127.0.0.1:1"), "{doctor:?}");
@@ -155,7 +155,7 @@ fn wrong_usage_exits_with_2_and_prints_no_data() {
         &["digest"],
         &["digest", "show"],
         &["digest", "show", "2026-W99"],
-        &["digest", "pick", "--at", "tomorrow"],
+        &["digest", "pick", "--as-of", "tomorrow"],
         &["digest", "preview"],
         &["subscribers", "import", "list.csv"],
         &["subscribers", "add", "nonsense", "--consent", "x"],

@@ -32,7 +32,7 @@ fn not_sent(sent: Sent) -> (DigestState, String) {
 }
 
 async fn picked(house: &House) -> Vec<String> {
-    let picks = house.app.pick_for(house.slot(), house.app.now()).await.expect("picks");
+    let picks = house.app.picks_at(house.app.now()).await.expect("picks");
     picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
 }
 
@@ -106,7 +106,7 @@ on_both! {
         assert_eq!(state("show").as_deref(), Some("sending"));
         refused("approve", &["2026-W48 is sending", "only a draft can be approved"]);
         assert_eq!([state("pause").as_deref(), state("pause").as_deref()], [Some("paused"); 2]);
-        let held = program.run(&["digest", "send", "--at", "2026-11-24T10:00:00Z"]);
+        let held = program.run(&["digest", "send", "2026-W48"]);
         assert!(held.code == 1 && held.err.contains("digest resume 2026-W48"), "{held:?}");
         assert_eq!([state("resume").as_deref(), state("resume").as_deref()], [Some("sending"); 2]);
         assert_eq!([state("cancel").as_deref(), state("cancel").as_deref()], [Some("cancelled"); 2]);
@@ -114,7 +114,7 @@ on_both! {
         refused("resume", &["2026-W48 is cancelled"]);
         refused("approve", &["2026-W48 is cancelled"]);
 
-        let sent = program.run(&["digest", "send", "--at", "2026-11-24T10:00:00Z"]);
+        let sent = program.run(&["digest", "send", "2026-W48"]);
         assert!(sent.code == 1 && sent.err.contains("2026-W48 is cancelled"), "{sent:?}");
         let shown = program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
         assert_eq!((&shown["deliveries"]["failed"], &shown["deliveries"]["sent"]), (&2.into(), &0.into()));
@@ -147,7 +147,7 @@ on_both! {
         }
         assert_eq!((sink.mails(), house.app.storage.digests().await.expect("digests").len()), (0, 1));
         let program = Program::set_up(&house.place);
-        let said = program.run(&["--json", "digest", "send", "--at", "2026-11-25T10:00:00Z"]).good();
+        let said = program.run(&["--json", "digest", "send", "2026-W48"]).good();
         assert_eq!((&said.json()["state"], &said.json()["recipients"]), (&"skipped".into(), &0.into()));
         tick_at(&house, "2026-12-01T08:00:00Z").await;
         assert_eq!(house.app.status(house.slot()).await.expect("a digest").digest.state, DigestState::Approved, "the next week is its own");
@@ -214,9 +214,9 @@ on_both! {
             shuffled.run(&["catalog", "import", "one.toml"]).good();
         }
         for at in ["2026-11-24T08:00:00Z", "2026-11-22T08:00:00Z", "2026-12-10T08:00:00Z"] {
-            let picks = straight.run(&["--json", "digest", "pick", "--at", at]).good();
+            let picks = straight.run(&["--json", "digest", "pick", "--as-of", at]).good();
             assert_eq!(picks.json()["picks"].as_array().map(Vec::len), Some(5), "{at}");
-            assert_eq!(shuffled.run(&["--json", "digest", "pick", "--at", at]).good().out, picks.out, "{at}");
+            assert_eq!(shuffled.run(&["--json", "digest", "pick", "--as-of", at]).good().out, picks.out, "{at}");
         }
     }
 
@@ -224,9 +224,10 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = House::open_to(place.again(), &sink).await;
         house.stock(&small(5, start())).await;
+        tick_at(&house, "2026-11-24T08:00:00Z").await;
         house.enlist("reader", 2).await;
         let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
-        let copy = || program.run(&["--json", "digest", "send", "--at", "2026-11-24T08:00:00Z", "--to", "editor@example.org"]).good().json();
+        let copy = || program.run(&["--json", "digest", "send", "2026-W48", "--to", "editor@example.org"]).good().json();
         for published in [false, true] {
             let before = place.dump().await;
             assert_eq!(copy()["to"], "editor@example.org");
@@ -247,7 +248,7 @@ on_both! {
         let read = |name: &str| std::fs::read(place.dir.path().join("out/deep").join(name)).expect("a file");
         for published in [false, true] {
             let before = place.dump().await;
-            let which = if published { ["--id", "202648"] } else { ["--at", "2026-11-24T08:00:00Z"] };
+            let which = if published { ["--id", "202648"] } else { ["--as-of", "2026-11-24T08:00:00Z"] };
             let said = program.run(&["--json", "digest", "preview", which[0], which[1], "--out", "out/deep"]).good().json();
             assert_eq!(place.dump().await, before, "published: {published}");
             assert_eq!((&said["slot"], &said["items"]), (&"2026-W48".into(), &3.into()));

@@ -32,6 +32,7 @@ mod rates;
 mod relays;
 mod scale;
 mod schedule;
+mod sending;
 mod servers;
 mod signing;
 mod standing;

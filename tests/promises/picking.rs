@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use verdicts::domain::catalogue::Verdict;
 
 async fn picked(house: &House) -> Vec<String> {
-    let picks = house.app.pick_for(house.slot(), house.app.now()).await.expect("picks");
+    let picks = house.app.picks_at(house.app.now()).await.expect("picks");
     picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
 }
 
@@ -28,7 +28,7 @@ on_both! {
             house.app.storage.vote(&tool, reader, verdict, now).await.expect("counted anew, once");
         }
         assert_eq!(picked(&house).await, ["old-l-vs-old-r", "new-l-vs-new-r"]);
-        let picks = house.app.pick_for(house.slot(), now).await.expect("picks");
+        let picks = house.app.picks_at(now).await.expect("picks");
         assert!(picks[0].reasons.contains(&"readers split 50 to 50 on Tool old l".to_owned()), "{:?}", picks[0].reasons);
         assert!(house.page("/tools/old-l").await.contains("50 %"), "the page shows the same votes");
     }

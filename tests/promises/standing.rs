@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use verdicts::app::Clock;
 use verdicts::domain::digest::DigestState;
 
 use crate::support::House;
@@ -16,10 +17,9 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::catalogue::small;
 use crate::support::dns::NameServer;
-use crate::support::house::START;
 use crate::support::on_both;
+use crate::support::this_week;
 
-pub const AT: &str = "2026-11-24T08:00:00Z";
 pub const DOMAIN: &str = "verdicts.example";
 
 /// A program that would really send, its name server, and its relay.
@@ -49,7 +49,7 @@ impl Sender {
             .with("VERDICTS_SITE__BASE_URL", &format!("https://{DOMAIN}"));
         dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").text(&text("name"), &text("value"));
         dns.text(&format!("_dmarc.{DOMAIN}"), "v=DMARC1; p=reject").exchange(DOMAIN, "mx.verdicts.example");
-        program.write("c.toml", small(5, START.parse().expect("a moment")));
+        program.write("c.toml", small(5, Clock::system().now()));
         program.write("l.csv", "email\nada@example.org\n");
         program.run(&["catalog", "import", "c.toml"]).good();
         program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
@@ -66,14 +66,14 @@ impl Sender {
 
     /// Whether the digest was stopped with that word, and nothing went out.
     pub fn is_stopped(&self, word: &str) {
-        let said = self.program.run(&["digest", "send", "--at", AT]).refused(&["is not sent", "--force", word]);
+        let said = self.program.run(&["digest", "send"]).refused(&["is not sent", "--force", word]);
         assert_eq!(self.relay.mails(), 0, "{said}");
-        let shown = self.program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
+        let shown = self.program.run(&["--json", "digest", "show", &this_week()]).good().json();
         assert_eq!((&shown["state"], &shown["recipients"]), (&"approved".into(), &0.into()));
     }
 
     pub fn is_sent(&self) -> String {
-        let said = self.program.run(&["--json", "digest", "send", "--at", AT]).good();
+        let said = self.program.run(&["--json", "digest", "send"]).good();
         assert_eq!((said.json()["state"].as_str(), self.relay.mails()), (Some("sent"), 1), "{said:?}");
         said.err
     }
@@ -113,9 +113,9 @@ on_both! {
         sender.dns.forget(&sender.record.0);
         sender.is_stopped("s1._domainkey");
         sender.is_stopped("s1._domainkey");
-        sender.program.run(&["digest", "send", "--at", AT, "--to", "editor@example.org"]).good();
+        sender.program.run(&["digest", "send", "--to", "editor@example.org"]).good();
         assert_eq!(sender.relay.mails(), 1, "a test copy is how one looks at what is wrong");
-        let forced = sender.program.run(&["--json", "digest", "send", "--at", AT, "--force"]).good().json();
+        let forced = sender.program.run(&["--json", "digest", "send", "--force"]).good().json();
         assert_eq!((forced["state"].as_str(), sender.relay.mails()), (Some("sent"), 2));
     }
 

@@ -38,7 +38,7 @@ fn all_links(house: &House) -> BTreeSet<String> {
 }
 
 async fn picked(house: &House) -> Vec<String> {
-    let picks = house.app.pick_for(house.slot(), house.app.now()).await.expect("picks");
+    let picks = house.app.picks_at(house.app.now()).await.expect("picks");
     picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
 }
 

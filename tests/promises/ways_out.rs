@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use verdicts::domain::digest::DigestState;
 
-use crate::standing::AT;
 use crate::standing::DOMAIN;
 use crate::standing::Sender;
 use crate::standing::doctor_says;
@@ -38,10 +37,10 @@ on_both! {
         let relay = SmtpSink::start(Script::accept_all().requires_login("news", "hunter2")).await;
         let sender = Sender::ready(place).await.with("VERDICTS_MAIL__TRANSPORT", &relay.url_as("news", "wrong"));
         sender.is_stopped("refused our login: 535");
-        let forced = sender.program.run(&["--json", "digest", "send", "--at", AT, "--force"]);
+        let forced = sender.program.run(&["--json", "digest", "send", "--force"]);
         assert_eq!((forced.code, forced.json()["state"].as_str(), relay.mails()), (1, Some("sending"), 0), "{forced:?}");
         let sender = sender.with("VERDICTS_MAIL__TRANSPORT", &relay.url_as("news", "hunter2"));
-        let sent = sender.program.run(&["--json", "digest", "send", "--at", AT]).good().json();
+        let sent = sender.program.run(&["--json", "digest", "send"]).good().json();
         assert_eq!((sent["state"].as_str(), relay.mails()), (Some("sent"), 1));
     }
 
@@ -65,7 +64,7 @@ on_both! {
         let port = sender.relay.port();
         sender.relay.stop().await;
         sender.doctor_says("transport", "fault", &["cannot reach"]);
-        let said = sender.program.run(&["--json", "digest", "send", "--at", AT]);
+        let said = sender.program.run(&["--json", "digest", "send"]);
         assert!(said.json()["state"] == "sending" && said.err.contains("before sending: transport: cannot reach"), "{said:?}");
         sender.relay = SmtpSink::start_on(port, Script::accept_all()).await;
         sender.is_sent();
@@ -88,7 +87,7 @@ on_both! {
         let mut sender = Sender::ready(place).await;
         let port = sender.relay.port();
         sender.relay.stop().await;
-        sender.program.run(&["digest", "send", "--at", AT]);
+        sender.program.run(&["digest", "send"]);
         sender.program.run(&["digest", "pause", "2026-W48"]).good();
         sender.relay = SmtpSink::start_on(port, Script::accept_all()).await;
         sender.dns.forget(&sender.record.0);

@@ -19,6 +19,7 @@ use verdicts::app::document::Catalogue;
 use verdicts::app::document::Format;
 use verdicts::app::people::ImportTerms;
 use verdicts::app::preflight::Preflight;
+use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
 use verdicts::domain::slot::Slot;
@@ -161,7 +162,8 @@ impl House {
     /// `digest send` now.
     pub async fn send_digest(&self) -> Sent {
         let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::default()));
-        self.app.send_digest(self.app.now(), Preflight::Heeded, &stop, &progress, |_| {}).await.expect("sent")
+        let order = SendOrder { slot: None, other_week: false, preflight: Preflight::Heeded };
+        self.app.send_digest(order, &stop, &progress, |_| {}).await.expect("sent")
     }
 
     /// Runs the deliver role until `done` says so.

@@ -13,6 +13,9 @@ pub mod postgres;
 pub mod program;
 pub mod smtp_sink;
 
+use verdicts::domain::slot::Slot;
+use verdicts::domain::zone::Zone;
+
 pub use house::House;
 pub use place::Place;
 pub use program::Program;
@@ -85,6 +88,11 @@ impl HeldLedger {
         };
         count as usize
     }
+}
+
+/// The present week by the machine's clock, as the program has it.
+pub fn this_week() -> String {
+    Slot::of(verdicts::app::Clock::system().now(), &Zone::utc()).to_string()
 }
 
 /// Waits until `holds` says so, at most ten seconds.

@@ -53,6 +53,11 @@ impl Program {
         std::fs::write(self.dir.join(name), text).expect("written");
     }
 
+    /// What it is started with.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_verdicts"));
         command.args(arguments).current_dir(&self.dir);

@@ -1,0 +1,78 @@
+//! Sending by hand: what `digest send` may do, settled before anything is changed.
+
+use super::App;
+use super::Failure;
+use super::edition::LeftOut;
+use super::preflight::Preflight;
+use crate::config::Approval;
+use crate::domain::digest::DigestState;
+use crate::domain::slot::Slot;
+
+/// What somebody asks for with `digest send`.
+#[derive(Debug, Clone, Copy)]
+pub struct SendOrder {
+    /// Which week; by default the present one.
+    pub slot: Option<Slot>,
+    /// Whether another week than the present one is meant.
+    pub other_week: bool,
+    /// Whether what preflight finds stops it.
+    pub preflight: Preflight,
+}
+
+/// What a send would do now.
+#[derive(Debug, Clone)]
+pub struct SendPlan {
+    /// Which week.
+    pub slot: Slot,
+    /// How many readers would get mail; none where the digest is over, or waits for somebody.
+    pub readers: u64,
+    /// What was picked and would not go out.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl App {
+    /// Settles what a send would do; changes nothing.
+    ///
+    /// # Errors
+    /// A sentence, when the order must not be followed: another week, one that came before a week that was sent, or a digest that
+    /// nobody approved where approval is required.
+    pub async fn plan_send(&self, order: &SendOrder) -> Result<SendPlan, Failure> {
+        let present = self.slot_at(self.now());
+        let slot = order.slot.unwrap_or(present);
+        let state = self.storage.digest(slot).await?.map(|digest| digest.state);
+        let nothing = SendPlan { slot, readers: 0, left_out: Vec::new() };
+        if !matches!(state, None | Some(DigestState::Draft | DigestState::Approved | DigestState::Sending)) {
+            return Ok(nothing);
+        }
+        if slot != present && !order.other_week {
+            return Err(Failure::because(format!(
+                "{slot} is not this week, which is {present}: nothing was sent. `verdicts digest send {slot} --other-week` sends it all the same."
+            )));
+        }
+        if state == Some(DigestState::Sending) {
+            return Ok(SendPlan { readers: self.status(slot).await?.tally.open(), ..nothing });
+        }
+        self.check_order(slot).await?;
+        if self.settings.schedule.approval == Approval::Required && state != Some(DigestState::Approved) {
+            let first = if state.is_none() { "make it with `verdicts digest draft`, " } else { "" };
+            return Err(Failure::because(format!(
+                "{slot} is not approved, and schedule.approval is \"required\": nothing was sent. To send it, {first}look at it with \
+                 `verdicts digest show {slot}` and approve it with `verdicts digest approve {slot}`."
+            )));
+        }
+        let left_out = self.edition_now(slot).await?.left_out;
+        Ok(SendPlan { readers: self.readers().await, left_out, ..nothing })
+    }
+
+    /// Refuses a slot from before one that was sent: the clock was set back, or somebody took the wrong week.
+    pub(super) async fn check_order(&self, slot: Slot) -> Result<(), Failure> {
+        match self.storage.newest_sent().await? {
+            Some(newest) if newest > slot => Err(Failure::because(format!(
+                "{slot} comes before {newest}, which was sent already: nothing of {slot} is sent. If that is not what you meant, look at \
+                 this machine's clock: it says {}.",
+                self.local_time(self.now())
+            ))),
+            _ => Ok(()),
+        }
+    }
+}

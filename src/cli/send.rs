@@ -1,0 +1,161 @@
+//! `digest send`: asks, publishes and delivers.
+
+use std::io::BufRead;
+use std::io::IsTerminal;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::digest::show;
+use super::output::Hangup;
+use super::output::Output;
+use super::output::parse_digest;
+use super::output::say;
+use super::output::stop_signal;
+use super::progress;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::deliver::Ending;
+use crate::app::deliver::Progress;
+use crate::app::digests::Sent;
+use crate::app::digests::Status;
+use crate::app::preflight::Preflight;
+use crate::app::sending::SendOrder;
+use crate::app::sending::SendPlan;
+use crate::domain::address::EmailAddress;
+use crate::domain::digest::DigestState;
+use crate::domain::slot::Slot;
+
+/// Send a digest to all its readers now: pick (if the week has no digest), publish and deliver
+///
+/// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. Run again, it goes on;
+/// nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
+#[derive(Debug, clap::Args)]
+pub struct Send {
+    /// Which week, like 2026-W48 [default: this one]
+    #[arg(value_parser = parse_digest)]
+    slot: Option<Slot>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Send even if the preflight check fails
+    #[arg(long)]
+    force: bool,
+    /// Send although the week is not the present one
+    #[arg(long)]
+    other_week: bool,
+    /// Send test copies to these addresses and nothing to readers; changes nothing
+    #[arg(long, value_name = "ADDRESS", num_args = 1..)]
+    to: Vec<EmailAddress>,
+    /// Refused with a sentence: everywhere else it means "later", and here it meant "now".
+    #[arg(long, hide = true, value_name = "TIME", num_args = 0..=1, default_missing_value = "", value_parser = no_time)]
+    at: Option<String>,
+}
+
+fn no_time(_: &str) -> Result<String, String> {
+    Err("`digest send` sends now and takes no time. `digest pick --as-of TIME` and `digest preview --as-of TIME` look at another time; \
+         `digest edit SLOT --send-at TIME` has a digest sent then"
+        .into())
+}
+
+impl Send {
+    pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
+        if !self.to.is_empty() {
+            return self.send_copies(&app, output).await;
+        }
+        let preflight = if self.force { Preflight::Forced } else { Preflight::Heeded };
+        let order = SendOrder { slot: self.slot, other_week: self.other_week, preflight };
+        let plan = app.plan_send(&order).await?;
+        for left in &plan.left_out {
+            say(format_args!("Not in it: {}, for {}.", left.comparison, left.why));
+        }
+        // Asked before signals are taken: ctrl-C here just ends it.
+        if plan.readers > 0 && !self.yes && std::io::stdin().is_terminal() && !agrees(&plan) {
+            say("Nothing was sent.");
+            return Ok(ExitCode::FAILURE);
+        }
+        send(&app, order, plan.slot, output).await
+    }
+
+    async fn send_copies(&self, app: &App, output: Output) -> Result<ExitCode, Failure> {
+        let mut copies = Vec::new();
+        for to in &self.to {
+            let reply = app.send_test_copy(self.slot, to).await?;
+            if !output.json {
+                output.print(&json!(null), || format!("A test copy went to {to}.\n"))?;
+            }
+            copies.push(json!({ "to": to.as_str(), "reply": reply }));
+        }
+        if output.json {
+            // The first one beside the list, as when there was but one.
+            let (to, reply) = (copies[0]["to"].clone(), copies[0]["reply"].clone());
+            output.print(&json!({ "to": to, "reply": reply, "copies": copies }), String::new)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Asks whoever sits at the terminal; anything but a yes is a no.
+fn agrees(plan: &SendPlan) -> bool {
+    let readers = if plan.readers == 1 { "1 reader".into() } else { format!("{} readers", plan.readers) };
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "Send {} to {readers} now? [y/N] ", plan.slot).and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, output: Output) -> Result<ExitCode, Failure> {
+    let stop = stop_signal(Hangup::Ends);
+    let done = Arc::new(Progress::default());
+    let mut watcher = None;
+    let started = |total| watcher = Some(tokio::spawn(progress::watch(app.clone(), slot, done.clone(), total)));
+    // The week that was asked about, should it change meanwhile.
+    let order = SendOrder { slot: Some(slot), other_week: true, ..order };
+    let sent = app.send_digest(order, &stop, &done, started).await;
+    if let Some(watcher) = watcher {
+        watcher.abort();
+    }
+    let (status, words, done) = match sent? {
+        Sent::Delivered(status, ending) => {
+            let (words, done) = in_words(app, &status, &ending);
+            (status, words, done)
+        }
+        Sent::Not(status, words) => {
+            let done = matches!(status.digest.state, DigestState::Sent | DigestState::Skipped | DigestState::Approved);
+            (status, Some(words), done)
+        }
+    };
+    show(app, &status, None, output)?;
+    if let Some(words) = words {
+        say(words);
+    }
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What to say beyond the figures, and whether the command did what it should.
+fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, bool) {
+    let slot = status.digest.slot;
+    let waiting = status.tally.queued + status.tally.uncertain;
+    match ending {
+        Ending::Final => (None, true),
+        Ending::Waits => {
+            let next = status.next_due.map(|next| app.local_time(next)).unwrap_or_default();
+            (
+                Some(format!(
+                    "{waiting} deliveries wait for a later try, the next at {next}. A running `serve` makes it; or send again then."
+                )),
+                true,
+            )
+        }
+        Ending::Halted => (Some(format!("{slot} is {} now; what is left waits.", status.digest.state)), false),
+        Ending::Trouble(trouble) => {
+            let failed = status.tally.failed.saturating_sub(status.withheld);
+            let failed = if failed > 0 { format!(", {failed} failed for good") } else { String::new() };
+            (Some(format!("Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}")), false)
+        }
+        Ending::Stopped => (Some(format!("Stopped; {waiting} deliveries wait. Send again to go on.")), false),
+    }
+}
