@@ -60,7 +60,7 @@ impl App {
             LinkAsked::TooMany(wait) => return Ok(Err(wait)),
             LinkAsked::NotQueued => {}
             LinkAsked::Queued => {
-                tracing::info!(subscriber, "a link to their data is on its way");
+                tracing::info!(subscriber = self.subscriber_name(subscriber), "a link to their data is on its way");
                 self.ring();
             }
         }
@@ -101,7 +101,7 @@ impl App {
         let quotas = self.mail_quotas(Asked::Typed, Some(client), Some(subscriber), Some(email));
         let hashes = self.secrets.address_hashes(email);
         let asked = evenly(self.storage.ask_to_move(subscriber, email, &hashes, &quotas, self.now())).await?;
-        tracing::info!(subscriber, email = email.masked(), result = ?asked, "asked for another address");
+        tracing::info!(subscriber = self.subscriber_name(subscriber), email = email.masked(), result = ?asked, "asked for another address");
         match asked {
             MoveAsked::TooMany(wait) => return Ok(Err(wait)),
             MoveAsked::Queued => self.ring(),

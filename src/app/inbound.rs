@@ -1,7 +1,8 @@
 //! Mail that came back: read, told whose it is, kept, and acted on.
 //!
 //! Acted on is only what carries proof that it answers a mail of ours: the return path of that very delivery, the token of
-//! its unsubscribe link, or its Message-ID. Anybody can write a report; it is then kept and changes nothing.
+//! its unsubscribe link, or its Message-ID, each with a tag that only our secret makes. Anybody can write a report; it is then kept
+//! and changes nothing. So it is with the Message-ID of release 0.1.0, which had no tag.
 
 use super::App;
 use super::Failure;
@@ -86,7 +87,7 @@ impl App {
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != Taken::Before {
             metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);
-            let subscriber = whose.map(|whose| whose.subscriber);
+            let subscriber = whose.map(|whose| self.subscriber_name(whose.subscriber));
             let meaning = finding.meaning;
             tracing::info!(subscriber, meaning = meaning.as_str(), door, ended = (taken == Taken::Ended), "a mail came back");
         }
@@ -110,6 +111,7 @@ impl App {
         }
         for id in &clues.message_ids {
             let Some(key) = self.delivery_of(id) else { continue };
+            // One that was forgotten since proves nothing any more.
             if self.storage.has_delivery(key).await? {
                 return self.known(key.subscriber, Some(key.mailing)).await;
             }
@@ -132,12 +134,11 @@ impl App {
         Ok(email.map(|email| Whose { subscriber, email: email.as_str().into(), mailing }))
     }
 
-    /// The delivery that a Message-ID of ours names (see [`App::message_id`]).
+    /// The delivery that a Message-ID of ours names (see [`App::message_id`]). Its host is not looked at: `mail.from` may have
+    /// changed, and the tag is what counts.
     fn delivery_of(&self, id: &str) -> Option<DeliveryKey> {
-        let (local, host) = id.rsplit_once('@')?;
-        let (mailing, subscriber) = local.split_once('.')?;
-        let key = DeliveryKey { mailing: mailing.parse().ok()?, subscriber: subscriber.parse().ok()? };
-        host.eq_ignore_ascii_case(self.message_id_host()).then_some(key)
+        let (local, _) = id.rsplit_once('@')?;
+        self.secrets.named_delivery(local)
     }
 }
 

@@ -92,7 +92,7 @@ impl App {
         let result = self.storage.confirm(subscriber, now).await?;
         if result == Confirmed::Now {
             metrics::counter!("verdicts_confirmations_total").increment(1);
-            tracing::info!(subscriber, "subscription confirmed");
+            tracing::info!(subscriber = self.subscriber_name(subscriber), "subscription confirmed");
             self.answered(subscriber).await?;
             self.ring();
         }
@@ -109,7 +109,7 @@ impl App {
         let Some(token) = self.secrets.read(Purpose::Unsubscribe, token) else { return Ok(false) };
         if self.storage.unsubscribe(token.subscriber, "link", self.now()).await? {
             metrics::counter!("verdicts_unsubscribes_total").increment(1);
-            tracing::info!(subscriber = token.subscriber, "unsubscribed by link");
+            tracing::info!(subscriber = self.subscriber_name(token.subscriber), "unsubscribed by link");
         }
         Ok(true)
     }

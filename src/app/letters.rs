@@ -91,8 +91,9 @@ impl App {
                     Some(number) => self.storage.frozen_variant(id, number).await?,
                     None => self.storage.frozen_mail(id).await?,
                 };
-                let (rendered, _) = frozen.ok_or_else(|| Failure::because(format!("Digest {id} has no frozen content.")))?;
-                let slot = Slot::from_id(id).ok_or_else(|| Failure::because(format!("Digest {id} belongs to no week.")))?;
+                let (rendered, _) =
+                    frozen.ok_or_else(|| Failure::because(format!("Digest {} has no frozen content.", self.mailing_name(id))))?;
+                let slot = Slot::from_id(id).ok_or_else(|| Failure::because("A digest belongs to no week."))?;
                 Ready { letter: self.digest_letter(slot, &rendered), date: None }
             }
         };
@@ -201,9 +202,20 @@ impl App {
         self.from.domain()
     }
 
-    /// The same for every attempt at a delivery, so that a copy in doubt is known as one.
+    /// The same for every attempt at a delivery, so that a copy in doubt is known as one. It carries a tag, for who answers or reports
+    /// with it is taken to have got the mail, and shows no number.
     pub(crate) fn message_id(&self, key: DeliveryKey) -> String {
-        format!("{}.{}@{}", key.mailing, key.subscriber, self.message_id_host())
+        format!("{}@{}", self.secrets.name_delivery(key), self.message_id_host())
+    }
+
+    /// The name of a mailing in logs: a digest's slot, of another mail a text that shows no number.
+    pub(crate) fn mailing_name(&self, mailing: i64) -> String {
+        Slot::from_id(mailing).map_or_else(|| self.secrets.mailing_name(mailing), |slot| slot.to_string())
+    }
+
+    /// The name of a subscriber in logs and JSON, which shows no number.
+    pub fn subscriber_name(&self, subscriber: i64) -> String {
+        self.secrets.subscriber_name(subscriber)
     }
 }
 

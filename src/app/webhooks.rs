@@ -267,7 +267,7 @@ impl App {
             return Ok(self.accept(request).await);
         }
         for event in events::read(request.provider, &request.body) {
-            let whose = self.whose_event(&event).await?;
+            let whose = self.whose_event(request.provider, &event).await?;
             let fingerprint = &events::hex_digest(&[request.provider.as_str().as_bytes(), b"\0", event.id.as_bytes()])[..32];
             self.keep_finding(&event.finding, fingerprint, request.provider.as_str(), whose.as_ref()).await?;
         }
@@ -293,22 +293,30 @@ impl App {
         }
     }
 
-    /// Whose mail an event is about: by what only a mail of ours carries, or else by its address, for the provider has signed
-    /// that it sent a mail there for us. Where it says from whom that mail was, it must be from us: an account may be shared.
-    async fn whose_event(&self, event: &Event) -> Result<Option<Whose>, Failure> {
+    /// Returns whose mail an event is about: by what only a mail of ours carries, or else by its address, for the provider has
+    /// signed that it sent a mail there for us. An id that is not ours says nothing. A sender that is not ours does: an account
+    /// may be shared with other senders. An event about a subscriber that is dropped for that is counted and logged.
+    async fn whose_event(&self, provider: Provider, event: &Event) -> Result<Option<Whose>, Failure> {
         if let Some(whose) = self.whose(&event.clues).await? {
             return Ok(Some(whose));
-        }
-        let return_path = self.return_path.with("x");
-        let ours = [self.message_id_host(), return_path.rsplit_once('@').map_or("", |(_, domain)| domain)];
-        let from_us = |domain: &String| ours.iter().any(|our| our.eq_ignore_ascii_case(domain));
-        if !event.domains.is_empty() && !event.domains.iter().any(from_us) {
-            return Ok(None);
         }
         let Some(email) = event.finding.address.as_deref().and_then(|address| EmailAddress::parse(address).ok()) else {
             return Ok(None);
         };
-        let person = self.storage.person(&email).await?;
-        Ok(person.map(|person| Whose { subscriber: person.subscriber.id, email: person.subscriber.email, mailing: None }))
+        let Some((subscriber, known)) = self.storage.subscriber_at(&email).await? else { return Ok(None) };
+        let return_path = self.return_path.with("x");
+        let ours = [self.message_id_host(), return_path.rsplit_once('@').map_or("", |(_, domain)| domain)];
+        let from_us = |domain: &String| ours.iter().any(|our| our.eq_ignore_ascii_case(domain));
+        if !event.domains.is_empty() && !event.domains.iter().any(from_us) {
+            let meaning = event.finding.meaning.as_str();
+            metrics::counter!("verdicts_webhook_events_dropped_total", "provider" => provider.as_str(), "reason" => "other_sender")
+                .increment(1);
+            tracing::warn!(
+                %provider, email = email.masked(), meaning, sender = event.domains.join(", "),
+                "an event about a subscriber was dropped: its mail was sent from a domain that is neither that of mail.from nor of mail.return_path"
+            );
+            return Ok(None);
+        }
+        Ok(Some(Whose { subscriber, email: known, mailing: None }))
     }
 }

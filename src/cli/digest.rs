@@ -26,6 +26,7 @@ use crate::app::preflight::Preflight;
 use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::slot::Slot;
+use crate::storage::audit::Audit;
 
 /// Doubts that an audit lists; all are counted.
 const LISTED: i64 = 1_000;
@@ -171,10 +172,9 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
     }
     output.print(&json!({ "digests": rows }), || {
         digests.iter().fold(String::new(), |mut text, digest| {
-            let id = digest.slot.id();
             let _ = writeln!(
                 text,
-                "{id}  {}  {:<9}  {} recipients, due {}",
+                "{}  {:<9}  {} recipients, due {}",
                 digest.slot,
                 digest.state,
                 digest.recipients,
@@ -187,7 +187,7 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
 
 fn digest_json(digest: &Digest) -> serde_json::Value {
     json!({
-        "id": digest.slot.id().to_string(),
+        "id": digest.slot,
         "slot": digest.slot,
         "state": digest.state,
         "recipients": digest.recipients,
@@ -214,7 +214,7 @@ pub(super) fn show(app: &App, status: &Status, edition: Option<&Outlook>, output
     progress::add_to(&mut json, status);
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
-        let mut text = format!("{} ({}): {}, {} recipients\n", digest.slot, digest.slot.id(), digest.state, digest.recipients);
+        let mut text = format!("{}: {}, {} recipients\n", digest.slot, digest.state, digest.recipients);
         let _ = writeln!(
             text,
             "queued {}, sending {}, sent {}, failed {}{}, uncertain {}",
@@ -246,6 +246,14 @@ pub(super) fn show(app: &App, status: &Status, edition: Option<&Outlook>, output
     })
 }
 
+fn audit_json(app: &App, audit: &Audit) -> serde_json::Value {
+    let mut json = json!(audit);
+    for (shown, doubt) in json["doubts"].as_array_mut().into_iter().flatten().zip(&audit.doubts) {
+        shown["subscriber"] = app.subscriber_name(doubt.subscriber).into();
+    }
+    json
+}
+
 async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, Failure> {
     let slots: Vec<Slot> = match id {
         Some(slot) => vec![slot],
@@ -260,7 +268,8 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
         say("No digest was published yet: there is nothing to check.");
     }
     let holds = audits.iter().all(|audit| audit.faults.is_empty());
-    output.print(&json!({ "holds": holds, "digests": audits }), || {
+    let digests: Vec<_> = audits.iter().map(|audit| audit_json(app, audit)).collect();
+    output.print(&json!({ "holds": holds, "digests": digests }), || {
         let mut text = String::new();
         for audit in &audits {
             let verdict = if audit.faults.is_empty() { "all promises hold" } else { "PROMISES BROKEN" };
@@ -273,8 +282,13 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
             }
             for doubt in &audit.doubts {
                 let at = app.local_time(doubt.uncertain_at);
-                let _ =
-                    writeln!(text, "  in doubt at {at}: subscriber {}, now {}, {} attempts", doubt.subscriber, doubt.state, doubt.attempts);
+                let _ = writeln!(
+                    text,
+                    "  in doubt at {at}: subscriber {}, now {}, {} attempts",
+                    app.subscriber_name(doubt.subscriber),
+                    doubt.state,
+                    doubt.attempts
+                );
             }
         }
         text

@@ -91,7 +91,7 @@ impl Subscribers {
             }
             Self::Export { file } => export(&app, &file, output).await?,
             Self::List { state } => list(&app, state, output).await?,
-            Self::Show { email } => show(&app.person(&email).await?, output)?,
+            Self::Show { email } => show(&app, &app.person(&email).await?, output)?,
             Self::Add { email, consent } => add(&app, &email, &consent, output).await?,
             Self::Lift { email, note } => {
                 let reason = app.lift_suppression(&email, &note).await?;
@@ -200,7 +200,7 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
         for listed in page.iter().filter(|listed| state.is_none_or(|state| listed.subscriber.state == state)) {
             if output.json {
                 text.push_str(if first { "\n" } else { ",\n" });
-                text.push_str(&listed_json(listed).to_string());
+                text.push_str(&listed_json(app, listed).to_string());
             } else {
                 text.push_str(&format!("{:<12} {}  {}\n", listed.subscriber.state, moment(listed.created_at), listed.subscriber.email));
             }
@@ -211,9 +211,9 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
     if output.json { write_out(b"]}\n") } else { Ok(()) }
 }
 
-fn listed_json(listed: &Listed) -> serde_json::Value {
+fn listed_json(app: &App, listed: &Listed) -> serde_json::Value {
     json!({
-        "id": listed.subscriber.id.to_string(),
+        "id": app.subscriber_name(listed.subscriber.id),
         "email": listed.subscriber.email,
         "name": listed.subscriber.name,
         "state": listed.subscriber.state,
@@ -224,7 +224,7 @@ fn listed_json(listed: &Listed) -> serde_json::Value {
     })
 }
 
-fn show(person: &Person, output: Output) -> Result<(), Failure> {
+fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
     let consents: Vec<_> = person
         .consents
         .iter()
@@ -240,7 +240,7 @@ fn show(person: &Person, output: Output) -> Result<(), Failure> {
         .collect();
     let history: Vec<_> = person.history.iter().map(|(at, what)| json!({ "at": moment(*at), "what": what })).collect();
     let json = json!({
-        "id": person.subscriber.id.to_string(),
+        "id": app.subscriber_name(person.subscriber.id),
         "email": person.subscriber.email,
         "name": person.subscriber.name,
         "state": person.subscriber.state,

@@ -1,7 +1,7 @@
 //! Floor 1: the product's words and their rules. No I/O, no async, no clock.
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`], [`letter`],
+//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`] with `seal`, [`letter`],
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`progress`], [`verp`], [`subject`].
 
 pub mod address;
@@ -17,6 +17,7 @@ pub mod pick;
 pub mod progress;
 pub mod quota;
 pub mod reader;
+mod seal;
 pub mod slot;
 pub mod subject;
 pub mod subscriber;

@@ -1,19 +1,26 @@
 //! Tokens: the secret part of a link in a mail, good for one purpose and one subscriber, and stored nowhere.
 //!
-//! A token is `base64url(purpose, subscriber, expiry, mac)`: 1 + 8 + 4 + 16 bytes, 39 characters. The mac is
-//! HMAC-SHA-256 (RFC 2104) over the rest, cut to 128 bits (RFC 2104 section 5 allows half the hash at the least).
+//! A token is `base64url(block, tag)`: purpose, subscriber and expiry encrypted in one block ([`super::seal`]), 16 bytes, and 104
+//! bits of its tag: 39 characters that show nothing. (NIST SP 800-107 5.3.3: 64 bits are enough for a tag that can only be tried
+//! against the server.) The tokens of release 0.1.0 were as long and showed the subscriber's number, `base64url(purpose, subscriber,
+//! expiry, mac)`; those that are out stay good.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::Hmac;
-use hmac::KeyInit;
 use hmac::Mac;
 use sha2::Sha256;
 
 use super::Timestamp;
+use super::seal::BLOCK;
+use super::seal::Key;
+use super::seal::Seal;
 
+/// Characters of a token.
+pub const TOKEN_LENGTH: usize = 39;
+
+const BYTES: usize = 29;
+/// Purpose, subscriber and expiry.
 const BODY: usize = 13;
-const MAC: usize = 16;
 
 /// What a token lets its bearer do, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +36,10 @@ pub enum Purpose {
     Account = 4,
     /// Make the new address theirs: its number is that of the change, not of the subscriber.
     Move = 5,
+}
+
+impl Purpose {
+    const ALL: [Self; 5] = [Self::Confirm, Self::Unsubscribe, Self::Read, Self::Account, Self::Move];
 }
 
 /// What a signed token says.
@@ -47,77 +58,121 @@ impl Token {
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
+
+    fn body(&self) -> [u8; BODY] {
+        let mut body = [0; BODY];
+        body[0] = self.purpose as u8;
+        body[1..9].copy_from_slice(&self.subscriber.to_be_bytes());
+        body[9..].copy_from_slice(&minutes(self.expires_at).to_be_bytes());
+        body
+    }
+
+    fn from_body(body: &[u8; BODY]) -> Option<Self> {
+        let purpose = Purpose::ALL.into_iter().find(|purpose| *purpose as u8 == body[0])?;
+        let subscriber = i64::from_be_bytes(body[1..9].try_into().ok()?);
+        let expiry = u32::from_be_bytes(body[9..].try_into().ok()?);
+        let expires_at = (expiry > 0).then(|| super::from_millis(i64::from(expiry) * 60_000));
+        Some(Self { purpose, subscriber, expires_at })
+    }
+}
+
+/// The token at the start of a text that a mail program or a person put something behind: a slash, a full stop, a bracket, a quote.
+/// A token has one length, so that nothing behind it can be taken for a part of it.
+pub fn leading(text: &str) -> Option<&str> {
+    let (token, rest) = text.split_at_checked(TOKEN_LENGTH)?;
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_apart = rest.is_empty() || !rest.starts_with(is_of_token) || !rest.contains(|c: char| c.is_alphanumeric());
+    (token.chars().all(is_of_token) && is_apart).then_some(token)
 }
 
 /// The secrets that sign: the first signs, all of them check, so that one can be rotated in while old links live on.
 #[derive(Clone)]
-pub struct Secrets(Vec<Hmac<Sha256>>);
+pub struct Secrets(Vec<Key>);
 
 impl Secrets {
     /// Takes the texts of `site.secret`, newest first. An empty list is refused: nothing could be signed.
     pub fn new(texts: &[String]) -> Option<Self> {
-        let keys: Option<Vec<_>> = texts.iter().map(|text| Hmac::new_from_slice(text.as_bytes()).ok()).collect();
+        let keys: Option<Vec<_>> = texts.iter().map(|text| Key::new(text)).collect();
         keys.filter(|keys| !keys.is_empty()).map(Self)
     }
 
     /// The text of a token, to stand in a link.
     pub fn sign(&self, token: &Token) -> String {
-        let mut bytes = [0; BODY + MAC];
-        bytes[0] = token.purpose as u8;
-        bytes[1..9].copy_from_slice(&token.subscriber.to_be_bytes());
-        bytes[9..13].copy_from_slice(&minutes(token.expires_at).to_be_bytes());
-        let tag = self.tag(b"token", &bytes[..BODY]);
-        bytes[BODY..].copy_from_slice(&tag[..MAC]);
-        URL_SAFE_NO_PAD.encode(bytes)
+        let mut plain = [0; BLOCK];
+        plain[..BODY].copy_from_slice(&token.body());
+        URL_SAFE_NO_PAD.encode(self.seal::<BYTES>(Seal::Token, plain))
     }
 
     /// Reads a token meant for `purpose`; `None` when it is forged, cut short, or meant for something else. An expired
     /// one is returned: its bearer held a true link, which is worth a better answer than "not found".
     pub fn read(&self, purpose: Purpose, text: &str) -> Option<Token> {
-        let mut bytes = [0; BODY + MAC];
-        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-        let (body, tag) = bytes.split_at(BODY);
-        if length != BODY + MAC || !self.is_genuine(b"token", body, tag) || body[0] != purpose as u8 {
-            return None;
-        }
-        let subscriber = i64::from_be_bytes(body[1..9].try_into().ok()?);
-        let expiry = u32::from_be_bytes(body[9..13].try_into().ok()?);
-        let expires_at = (expiry > 0).then(|| super::from_millis(i64::from(expiry) * 60_000));
-        Some(Token { purpose, subscriber, expires_at })
+        let mut bytes = [0; BYTES];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok().filter(|length| *length == BYTES)?;
+        let opened = self.open(Seal::Token, &bytes).and_then(|plain| plain.first_chunk::<BODY>().copied());
+        let body = opened.or_else(|| {
+            let (body, tag) = bytes[..length].split_first_chunk::<BODY>()?;
+            self.is_genuine(b"token", body, tag).then_some(*body)
+        })?;
+        Token::from_body(&body).filter(|token| token.purpose == purpose)
     }
 
-    /// The newest secret's mac over `body`, made for the use that `word` names.
-    pub(super) fn tag(&self, word: &[u8], body: &[u8]) -> [u8; 32] {
-        mac(&self.0[0], word, body).finalize().into_bytes().into()
+    /// Seals a block with the newest secret.
+    pub(super) fn seal<const N: usize>(&self, seal: Seal, plain: [u8; BLOCK]) -> [u8; N] {
+        self.0[0].seal(seal, plain)
     }
 
-    /// Whether `tag` begins the mac of one of the secrets, newest or not.
+    /// Opens what one of the secrets sealed. All keys are tried whatever the first says.
+    pub(super) fn open<const N: usize>(&self, seal: Seal, sealed: &[u8; N]) -> Option<[u8; BLOCK]> {
+        self.0.iter().fold(None, |found, key| key.open(seal, sealed).or(found))
+    }
+
+    /// The name of a subscriber in answers and logs: 26 characters of base32 that do not show the number, the same as long as the
+    /// newest secret is.
+    pub fn subscriber_name(&self, subscriber: i64) -> String {
+        self.name(b's', subscriber)
+    }
+
+    /// The same for a mail that is no digest.
+    pub fn mailing_name(&self, mailing: i64) -> String {
+        self.name(b'm', mailing)
+    }
+
+    fn name(&self, kind: u8, id: i64) -> String {
+        let mut plain = [0; BLOCK];
+        plain[0] = kind;
+        plain[8..].copy_from_slice(&id.to_be_bytes());
+        let mut text = data_encoding::BASE32_NOPAD.encode(&self.0[0].hide(Seal::Name, plain));
+        text.make_ascii_lowercase();
+        text
+    }
+
+    /// Whether `tag` begins the mac over `body` of one of the secrets, newest or not, made for the use that `word` names.
     pub(super) fn is_genuine(&self, word: &[u8], body: &[u8], tag: &[u8]) -> bool {
         // Constant time for each key (`verify_truncated_left`), and all keys are tried whatever the first says.
-        self.0.iter().fold(false, |found, key| mac(key, word, body).verify_truncated_left(tag).is_ok() | found)
+        self.0.iter().fold(false, |found, key| key.tag(word, body).verify_truncated_left(tag).is_ok() | found)
     }
 
     /// The keyed hashes of an address, one for each secret, newest first: what stays of somebody who was erased.
     /// Hex, 32 characters (128 bits).
     pub fn address_hashes(&self, address: &super::address::EmailAddress) -> Vec<String> {
-        let hash = |key| hex(&mac(key, b"suppressed", address.key().as_bytes()).finalize().into_bytes()[..16]);
+        let hash = |key: &Key| hex(&key.tag(b"suppressed", address.key().as_bytes()).finalize().into_bytes()[..16]);
         self.0.iter().map(hash).collect()
     }
 
     /// The keyed hash of a network, as [`super::subscriber::network_of`] cuts it: enough to count those who come from there.
     pub fn network_hash(&self, network: &str) -> String {
-        hex(&mac(&self.0[0], b"network", network.as_bytes()).finalize().into_bytes()[..16])
+        hex(&self.0[0].tag(b"network", network.as_bytes()).finalize().into_bytes()[..16])
     }
 
     /// The keyed hash under which something is counted: `what` tells counters of one text apart. Counters begin anew with a new
     /// secret.
     pub fn count_hash(&self, what: &str, text: &str) -> String {
-        hex(&mac(&self.0[0], b"count", format!("{what}\0{text}").as_bytes()).finalize().into_bytes()[..16])
+        hex(&self.0[0].tag(b"count", format!("{what}\0{text}").as_bytes()).finalize().into_bytes()[..16])
     }
 
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.
     pub fn key_names(&self) -> Vec<String> {
-        self.0.iter().map(|key| hex(&mac(key, b"name", b"").finalize().into_bytes()[..4])).collect()
+        self.0.iter().map(|key| hex(&key.tag(b"name", b"").finalize().into_bytes()[..4])).collect()
     }
 }
 
@@ -132,15 +187,6 @@ impl std::fmt::Debug for Secrets {
 pub fn cookie_hash(cookie: &str) -> String {
     use sha2::Digest as _;
     hex(&Sha256::digest(cookie.as_bytes())[..16])
-}
-
-/// Each use of a secret has a word of its own in front, so that a hash made for one is worthless for another.
-fn mac(key: &Hmac<Sha256>, word: &[u8], body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = key.clone();
-    mac.update(word);
-    mac.update(&[0]);
-    mac.update(body);
-    mac
 }
 
 fn minutes(expiry: Option<Timestamp>) -> u32 {
@@ -174,6 +220,36 @@ mod tests {
         let link = secrets(&["s"]).sign(&Token { purpose: Purpose::Confirm, subscriber: 7, expires_at: Some(end) });
         let token = secrets(&["s"]).read(Purpose::Confirm, &link).expect("genuine");
         assert!(!token.is_expired(end) && token.is_expired(end + chrono::TimeDelta::minutes(1)));
+    }
+
+    #[test]
+    fn a_token_from_before_ids_were_hidden_is_still_good() {
+        let token = Token { purpose: Purpose::Unsubscribe, subscriber: 7, expires_at: None };
+        // As release 0.1.0 made it with the secret "old".
+        let link = "AgAAAAAAAAAHAAAAAHsiVvzKG5eZkNcLKOot1fc";
+        assert_eq!(secrets(&["new", "old"]).read(Purpose::Unsubscribe, link), Some(token));
+        assert_eq!(secrets(&["new", "old"]).read(Purpose::Read, link), None);
+        assert_eq!(secrets(&["new"]).read(Purpose::Unsubscribe, link), None);
+    }
+
+    #[test]
+    fn what_stands_behind_a_token_is_no_part_of_it() {
+        let link = secrets(&["s"]).sign(&Token { purpose: Purpose::Read, subscriber: 7, expires_at: None });
+        for behind in ["", ".", ",", ")", ">", ";", "\"", "'", "\u{201d}", "_", "-", "**", "&gt;", "=", " ", "?!", ".\u{a0}"] {
+            assert_eq!(leading(&format!("{link}{behind}")), Some(link.as_str()), "{behind:?}");
+        }
+        for not in [&link[1..], "", &format!("{link}a"), &format!("{link}_a"), &format!(".{link}"), &link.replace('A', "ä")] {
+            assert_eq!(leading(not).filter(|_| not != link), None, "{not:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_neighbours_have_nothing_in_common() {
+        let keys = secrets(&["s"]);
+        let names: std::collections::HashSet<String> =
+            (0..1_000).flat_map(|id| [keys.subscriber_name(id), keys.mailing_name(id)]).map(|name| name[..6].to_owned()).collect();
+        assert!(names.len() > 1_990, "{}", names.len());
+        assert_eq!(keys.subscriber_name(7), keys.subscriber_name(7));
     }
 
     proptest! {

@@ -1,15 +1,19 @@
 //! Variable envelope return paths: what comes back for a delivery comes to an address of its own.
 //!
-//! `mail.return_path = "bounces+{verp}@example.org"`: the mark is filled with `base32(mailing, subscriber, mac)`, 8 + 8 + 10
-//! bytes, 42 characters of RFC 4648's alphabet in lower case. Not base64: RFC 5321 2.4 tells servers to keep the case of
-//! what stands before the @, and not all do. The mac is HMAC-SHA-256 cut to 80 bits, the least that RFC 2104 section 5
-//! allows: so nobody can make up a bounce for somebody else.
+//! `mail.return_path = "bounces+{verp}@example.org"`: the mark is filled with `base32(block, tag)`: mailing and subscriber encrypted
+//! in one block ([`super::seal`]), 16 bytes, and 10 bytes of its tag, 42 characters of RFC 4648's alphabet in lower case. Not base64:
+//! RFC 5321 2.4 tells servers to keep the case of what stands before the @, and not all do. The tag has 80 bits, the least that RFC
+//! 2104 section 5 allows: so nobody can make up a bounce for somebody else. A Message-ID names its delivery in the same form with
+//! keys of its own: many see it, so it must not give the address away to which a "yes" is sent. Release 0.1.0 wrote the numbers
+//! unencrypted in the return path; those addresses are still read. Its Message-ID had no tag, and proves nothing.
 
 use std::borrow::Cow;
 
 use data_encoding::BASE32_NOPAD;
 
 use super::delivery::DeliveryKey;
+use super::seal::BLOCK;
+use super::seal::Seal;
 use super::token::Secrets;
 
 /// What `mail.return_path` says where each delivery's own part goes.
@@ -18,8 +22,7 @@ pub const MARK: &str = "{verp}";
 /// The characters that fill the mark: what [`Secrets::sign_delivery`] makes.
 pub const VERP_LENGTH: usize = 42;
 
-const BODY: usize = 16;
-const MAC: usize = 10;
+const BYTES: usize = 26;
 /// RFC 5321 4.5.3.1.1.
 const LONGEST_LOCAL_PART: usize = 64;
 
@@ -94,23 +97,47 @@ pub enum InvalidReturnPath {
 impl Secrets {
     /// The text that stands for a delivery in a return path: [`VERP_LENGTH`] characters.
     pub fn sign_delivery(&self, key: DeliveryKey) -> String {
-        let mut bytes = [0; BODY + MAC];
-        bytes[..8].copy_from_slice(&key.mailing.to_be_bytes());
-        bytes[8..BODY].copy_from_slice(&key.subscriber.to_be_bytes());
-        let tag = self.tag(b"return path", &bytes[..BODY]);
-        bytes[BODY..].copy_from_slice(&tag[..MAC]);
-        let mut text = BASE32_NOPAD.encode(&bytes);
-        text.make_ascii_lowercase();
-        text
+        self.sealed_delivery(Seal::ReturnPath, key)
     }
 
     /// Reads such a text in any case; `None` when no secret of ours made it.
     pub fn read_delivery(&self, text: &str) -> Option<DeliveryKey> {
-        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok().filter(|bytes| bytes.len() == BODY + MAC)?;
-        let (body, tag) = bytes.split_at(BODY);
-        let number = |range: std::ops::Range<usize>| body[range].try_into().map(i64::from_be_bytes).ok();
-        self.is_genuine(b"return path", body, tag).then_some(DeliveryKey { mailing: number(0..8)?, subscriber: number(8..16)? })
+        let bytes = bytes_of(text)?;
+        let opened = self.open(Seal::ReturnPath, &bytes);
+        let block = opened.or_else(|| {
+            let (block, tag) = bytes.split_first_chunk::<BLOCK>()?;
+            self.is_genuine(b"return path", block, tag).then_some(*block)
+        });
+        block.and_then(key_in)
     }
+
+    /// The text that stands for a delivery before the @ of its Message-ID: [`VERP_LENGTH`] characters.
+    pub fn name_delivery(&self, key: DeliveryKey) -> String {
+        self.sealed_delivery(Seal::MessageId, key)
+    }
+
+    /// Reads such a text in any case; `None` when no secret of ours made it.
+    pub fn named_delivery(&self, text: &str) -> Option<DeliveryKey> {
+        self.open(Seal::MessageId, &bytes_of(text)?).and_then(key_in)
+    }
+
+    fn sealed_delivery(&self, seal: Seal, key: DeliveryKey) -> String {
+        let mut plain = [0; BLOCK];
+        plain[..8].copy_from_slice(&key.mailing.to_be_bytes());
+        plain[8..].copy_from_slice(&key.subscriber.to_be_bytes());
+        let mut text = BASE32_NOPAD.encode(&self.seal::<BYTES>(seal, plain));
+        text.make_ascii_lowercase();
+        text
+    }
+}
+
+fn bytes_of(text: &str) -> Option<[u8; BYTES]> {
+    BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?.try_into().ok()
+}
+
+fn key_in(block: [u8; BLOCK]) -> Option<DeliveryKey> {
+    let number = |range: std::ops::Range<usize>| block[range].try_into().map(i64::from_be_bytes).ok();
+    Some(DeliveryKey { mailing: number(0..8)?, subscriber: number(8..16)? })
 }
 
 #[cfg(test)]
@@ -140,6 +167,22 @@ mod tests {
         {
             assert_eq!(path.delivery(&new, other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn an_address_from_before_ids_were_hidden_is_still_read() {
+        // As release 0.1.0 made it with the secret "old".
+        let (keys, text) = (secrets(&["new", "old"]), "aaaaaaaaamlzq7777777777776fiqlemehjid7a4xu");
+        assert_eq!((keys.read_delivery(text), keys.named_delivery(text)), (Some(KEY), None));
+        assert_eq!(secrets(&["new"]).read_delivery(text), None);
+    }
+
+    #[test]
+    fn a_message_id_and_a_return_path_are_not_worth_each_other() {
+        let keys = secrets(&["s"]);
+        let (id, path) = (keys.name_delivery(KEY), keys.sign_delivery(KEY));
+        assert_eq!((keys.named_delivery(&id), keys.named_delivery(&id.to_uppercase())), (Some(KEY), Some(KEY)));
+        assert_eq!((keys.named_delivery(&path), keys.read_delivery(&id)), (None, None));
     }
 
     #[test]

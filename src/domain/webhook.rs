@@ -31,6 +31,7 @@ pub struct Event {
     pub finding: Finding,
     /// By what it may be told whose it is, unchecked.
     pub clues: Clues,
-    /// Domains that the provider says the mail was sent from; empty where it does not say.
+    /// Domains of the senders that the provider names, envelope and header; empty where it names none. Never the host of a
+    /// Message-ID, which a relay may have rewritten.
     pub domains: Vec<String>,
 }

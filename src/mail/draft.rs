@@ -8,7 +8,7 @@ use crate::domain::letter::VERP_HOLE;
 use crate::domain::verp::VERP_LENGTH;
 
 /// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
-pub const TOKEN_LENGTH: usize = 39;
+pub use crate::domain::token::TOKEN_LENGTH;
 
 /// What fills a hole.
 #[derive(Clone, Copy)]

@@ -34,8 +34,9 @@ pub struct Audit {
 /// A delivery that was in doubt.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Doubt {
-    /// To whom.
-    pub subscriber: String,
+    /// The number of its subscriber, which is for this process alone: whoever shows it shows a name in its place.
+    #[serde(skip)]
+    pub subscriber: i64,
     /// Where it stands now.
     pub state: String,
     /// Since when.
@@ -105,7 +106,7 @@ impl Storage {
             most
         )?;
         let doubts = doubts.into_iter().map(|(subscriber, state, at, attempts)| Doubt {
-            subscriber: subscriber.to_string(),
+            subscriber,
             state,
             uncertain_at: from_millis(at),
             attempts,

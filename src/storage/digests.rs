@@ -166,7 +166,10 @@ impl Storage {
             let is_counted = counts_of(&mut reader, id).await?.ended() == recipients;
             let mut tx = self.begin().await?;
             if !is_counted && queue_again(&mut tx, id, now).await? {
-                tracing::error!(mailing = id, "deliveries are open and in no chunk: they are queued again");
+                tracing::error!(
+                    slot = Slot::from_id(id).map(tracing::field::display),
+                    "deliveries are open and in no chunk: they are queued again"
+                );
             } else if execute!(
                 tx,
                 "update digests set state = 'sent', finished_at = $2 where id = $1 and state = 'sending'",

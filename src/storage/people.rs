@@ -132,6 +132,12 @@ impl Storage {
         Ok(Some(Person { subscriber, consents: consents.into_iter().map(consent).collect(), history }))
     }
 
+    /// The number and the address, as it is kept, of the subscriber at that address.
+    pub async fn subscriber_at(&self, email: &EmailAddress) -> Result<Option<(i64, String)>, StorageError> {
+        let mut reader = self.read().await?;
+        Ok(optional!(reader, "select id, email from subscribers where email_key = $1", email.key())?)
+    }
+
     /// How many there are in each state.
     pub async fn count_subscribers(&self) -> Result<Vec<(SubscriberState, u64)>, StorageError> {
         let mut reader = self.read().await?;

@@ -29,7 +29,7 @@ async fn house(place: Place) -> House {
 }
 
 /// Opens the door for the mail server.
-async fn open_door(house: &House) -> SocketAddr {
+pub async fn open_door(house: &House) -> SocketAddr {
     let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
     let address = door.address().expect("a port");
     tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));

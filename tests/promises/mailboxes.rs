@@ -28,7 +28,7 @@ use crate::support::until;
 type Mails = Arc<Mutex<BTreeMap<u32, (String, String)>>>;
 
 /// A server with one folder.
-struct Server {
+pub struct Server {
     address: SocketAddr,
     mails: Mails,
     /// Every line that was said to it.
@@ -36,7 +36,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (mails, heard) = (Mails::default(), Arc::<Mutex<Vec<String>>>::default());
         let server = Self { address: listener.local_addr().expect("an address"), mails: mails.clone(), heard: heard.clone() };
@@ -48,15 +48,15 @@ impl Server {
         server
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("imap://user:pa%20ss@{}/INBOX?tls=none", self.address)
     }
 
-    fn put(&self, uid: u32, mail: &str) {
+    pub fn put(&self, uid: u32, mail: &str) {
         self.mails.lock().expect("unharmed").insert(uid, (mail.replace('\n', "\r\n"), String::new()));
     }
 
-    fn flags(&self, uid: u32) -> String {
+    pub fn flags(&self, uid: u32) -> String {
         self.mails.lock().expect("unharmed").get(&uid).map(|(_, flags)| flags.clone()).expect("it is there")
     }
 
@@ -121,7 +121,7 @@ async fn house_that_watches(place: Place, server: &Server, after: &str) -> House
     .await
 }
 
-fn watch(house: &House) {
+pub fn watch(house: &House) {
     let account = house.app.returns().expect("a mailbox").clone();
     tokio::spawn(verdicts::inbox::watch(house.app.clone(), account, house.stop.clone()));
 }

@@ -25,6 +25,7 @@ mod personal;
 mod picking;
 mod preferences;
 mod progress;
+mod proof;
 mod proxies;
 mod publishing;
 mod quotas;

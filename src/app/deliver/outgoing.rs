@@ -23,6 +23,8 @@ struct Address {
     return_path: String,
     verp: String,
     message_id: String,
+    /// The mail's name in a folder.
+    file: String,
     ready: Arc<Ready>,
     /// As long as its text may be, in bytes.
     longest: usize,
@@ -35,8 +37,8 @@ impl Outgoing {
 
     /// Its envelope, and how long its text may be.
     pub fn envelope(&self) -> Result<(Envelope<'_>, usize), Outcome> {
-        let Address { to, return_path, message_id, longest, .. } = self.address.as_ref().map_err(Outcome::clone)?;
-        Ok((Envelope { from: return_path, to, file: message_id }, *longest))
+        let Address { to, return_path, file, longest, .. } = self.address.as_ref().map_err(Outcome::clone)?;
+        Ok((Envelope { from: return_path, to, file }, *longest))
     }
 
     /// Its text: the letter with this reader's own parts, signed. It is written into `room`, which an earlier one needs no more.
@@ -54,7 +56,7 @@ impl Outgoing {
 
 async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
     let ready = app.letter_for(job).await.map_err(|failure| {
-        tracing::error!(cause = failure.cause(), mailing = job.key.mailing, "a mail cannot be made: {failure}");
+        tracing::error!(cause = failure.cause(), mailing = app.mailing_name(job.key.mailing), "a mail cannot be made: {failure}");
         Outcome::later_for_us(format!("not sent: {failure}"))
     })?;
     let to = EmailAddress::parse(&job.email).map_err(|_| Outcome::Refused {
@@ -65,5 +67,8 @@ async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
     let verp = app.return_path.verp(&app.secrets, job.key);
     let return_path = app.return_path.with(&verp).into_owned();
     let longest = ready.letter.longest() + app.signing.signers().longest();
-    Ok(Address { to, return_path, verp, message_id: app.message_id(job.key), ready, longest })
+    let message_id = app.message_id(job.key);
+    // As Maildir has it, time first: a folder's files then stand in the order in which the mails were due.
+    let file = format!("{}.{message_id}", job.queued_at.timestamp_millis());
+    Ok(Address { to, return_path, verp, message_id, file, ready, longest })
 }

@@ -199,7 +199,8 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         _ => outcome.reply().to_owned(),
     };
     if step != Step::Sent {
-        tracing::info!(mailing = job.key.mailing, subscriber = job.key.subscriber, reply, step = step.name(), "not delivered");
+        let (mailing, subscriber) = (app.mailing_name(job.key.mailing), app.subscriber_name(job.key.subscriber));
+        tracing::info!(mailing, subscriber, reply, step = step.name(), "not delivered");
     }
     Done { key: job.key, step, reply }
 }

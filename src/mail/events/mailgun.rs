@@ -98,5 +98,5 @@ pub fn read(value: &Value) -> Vec<Event> {
         addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
         ..Clues::default()
     };
-    vec![event(of("/id"), value, finding, clues, domains([id, sender, of("/message/headers/from")]))]
+    vec![event(of("/id"), value, finding, clues, domains([sender, of("/message/headers/from")]))]
 }

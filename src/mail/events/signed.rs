@@ -69,5 +69,5 @@ fn read_one(value: &Value) -> Option<Event> {
         addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
         ..Clues::default()
     };
-    Some(event(of("/id"), value, finding, clues, domains([id, sender])))
+    Some(event(of("/id"), value, finding, clues, domains([sender])))
 }

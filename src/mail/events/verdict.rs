@@ -67,7 +67,8 @@ pub fn event(id: &str, said: &Value, finding: Finding, clues: Clues, domains: Ve
     Event { id, finding, clues, domains }
 }
 
-/// The domains of the addresses or message ids in some texts.
+/// The domains of the addresses in some texts. Not of message ids: providers and relays give a mail an id of their own, so that a
+/// foreign one says nothing.
 pub fn domains<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
     let domain = |text: &str| {
         let (_, domain) = text.rsplit_once('@')?;

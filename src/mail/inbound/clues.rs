@@ -7,11 +7,10 @@ use super::mime::Parts;
 use super::prose::Prose;
 use super::report;
 use crate::domain::inbound::Clues;
+use crate::domain::token::TOKEN_LENGTH;
 
 /// Of each kind that are kept.
 const MANY: usize = 30;
-/// Characters of a token of ours (see `domain::token`).
-const TOKEN: usize = 39;
 
 pub fn of(mail: &Parts, prose: &Prose, author: Option<String>) -> Clues {
     let mut clues = Clues { author, subject: super::short(mail.headers.get("subject").unwrap_or_default()), ..Clues::default() };
@@ -64,5 +63,5 @@ fn message_ids(text: &str) -> Vec<String> {
 
 /// Runs of letters of as many as a token of ours has.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).filter(|run| run.len() == TOKEN)
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).filter(|run| run.len() == TOKEN_LENGTH)
 }

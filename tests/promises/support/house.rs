@@ -191,7 +191,7 @@ impl House {
         let Ok(folder) = std::fs::read_dir(self.place.dir.path().join("mailbox/new")) else { return Vec::new() };
         let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
         // A file is named after its mailing: a digest's number is its slot's, a confirmation's is far higher and rises.
-        files.sort();
+        files.sort_by_key(|file| file.file_name().map(ToOwned::to_owned));
         let mails = files.iter().map(|file| std::fs::read(file).expect("a mail"));
         mails.filter(|mail| addressee(mail).as_deref() == Some(address)).collect()
     }
