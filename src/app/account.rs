@@ -15,6 +15,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
+use crate::storage::preferences::ChoicesSet;
 use crate::storage::preferences::LinkAsked;
 use crate::storage::preferences::MoveAsked;
 
@@ -22,6 +23,8 @@ use crate::storage::preferences::MoveAsked;
 pub(crate) const LINK: TimeDelta = TimeDelta::hours(1);
 /// At most one such mail in this time.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
+/// At most one mail about changed choices in this time.
+const TOLD: TimeDelta = TimeDelta::days(1);
 /// How long the link to a new address is good.
 pub(crate) const MOVE: TimeDelta = TimeDelta::days(2);
 
@@ -42,9 +45,20 @@ impl App {
         Ok(self.storage.preferences(subscriber).await?)
     }
 
-    /// Writes down what a reader wants to get; `false` if their subscription is over.
+    /// Writes down what a reader wants to get; `false` if their subscription is over. Whoever a digest was forwarded to can do
+    /// it, so the reader is told by mail, at most once in [`TOLD`].
     pub async fn set_preferences(&self, subscriber: i64, wanted: &Preferences) -> Result<bool, Failure> {
-        Ok(self.storage.set_preferences(subscriber, wanted).await?)
+        let now = self.now();
+        let set = self.storage.set_preferences(subscriber, wanted, now - TOLD, now).await?;
+        if set == ChoicesSet::Told {
+            self.ring();
+        }
+        Ok(set != ChoicesSet::Over)
+    }
+
+    /// Whether there is such a reader, whatever their state: not after an erasure.
+    pub async fn is_known(&self, subscriber: i64) -> Result<bool, Failure> {
+        Ok(self.storage.is_known(subscriber).await?)
     }
 
     /// Sends a reader the link to what is known of them. Whoever asks learns nothing: it goes to the address alone. The inner error
@@ -122,8 +136,8 @@ impl App {
         Ok(moved)
     }
 
-    /// What a reader wants to be called.
-    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<(), Failure> {
+    /// What a reader wants to be called; `false`: nobody is there any more.
+    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, Failure> {
         Ok(self.storage.set_name(subscriber, name).await?)
     }
 
@@ -131,18 +145,21 @@ impl App {
     pub async fn export_reader(&self, subscriber: i64) -> Result<Option<serde_json::Value>, Failure> {
         let Some(email) = self.storage.address_of(subscriber).await? else { return Ok(None) };
         let Some(person) = self.storage.person(&email).await? else { return Ok(None) };
-        let (wanted, did) = (self.storage.preferences(subscriber).await?, self.storage.choices_of(subscriber).await?);
-        Ok(Some(serde_json::json!({
+        let hashes = self.secrets.address_hashes(&email);
+        let Some(data) = self.storage.personal_data(subscriber, &hashes).await? else { return Ok(None) };
+        let mut everything = serde_json::json!({
             "email": person.subscriber.email,
             "name": person.subscriber.name,
             "state": person.subscriber.state,
+            "timezone": person.subscriber.timezone.map(crate::domain::zone::ZoneName::name),
             "consents": person.consents,
             "history": person.history.iter().map(|(at, what)| serde_json::json!({ "at": at, "what": what })).collect::<Vec<_>>(),
-            "preferences": wanted,
-            "votes": did.votes.iter().map(|(tool, verdict, at)| serde_json::json!({ "tool": tool, "verdict": verdict, "at": at })).collect::<Vec<_>>(),
-            "saved": did.saved.iter().map(|(tool, at)| serde_json::json!({ "tool": tool, "at": at })).collect::<Vec<_>>(),
-            "mails": did.mails.iter().map(|(kind, state, at)| serde_json::json!({ "kind": kind, "state": state, "at": at })).collect::<Vec<_>>(),
-        })))
+            "preferences": self.storage.preferences(subscriber).await?,
+        });
+        if let (Some(all), Ok(serde_json::Value::Object(data))) = (everything.as_object_mut(), serde_json::to_value(data)) {
+            all.extend(data);
+        }
+        Ok(Some(everything))
     }
 
     /// Forgets a reader at their own wish; what stays is a keyed hash of the address. Doing it twice is doing it once.

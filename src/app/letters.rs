@@ -112,6 +112,7 @@ impl App {
             (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, job.queued_at), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, job.queued_at), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, job.queued_at), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => (self.reader_token(id), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
         }
     }
@@ -168,6 +169,7 @@ impl App {
             Notice::Account => email::account(&self.site, &good_for(account::LINK))?,
             Notice::Move => email::new_address(&self.site, &good_for(account::MOVE))?,
             Notice::Moved => email::old_address(&self.site)?,
+            Notice::Choices => email::choices_changed(&self.site)?,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
-//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`].
+//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`.
 
 pub mod account;
 pub mod breaker;
@@ -32,6 +32,7 @@ pub mod publishing;
 mod quotas;
 mod reading;
 mod relay;
+mod secrets;
 pub mod sending;
 pub mod spreadsheet;
 mod standing;
@@ -39,8 +40,6 @@ mod ways_out;
 pub mod webhooks;
 mod zones;
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -173,7 +172,7 @@ impl App {
         let database = &settings.database;
         let durable = database.durability == Durability::Full;
         let storage = Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable).await?;
-        let secrets = secrets(&settings, &storage).await?;
+        let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         Ok(Arc::new(Self {
             site: site(&settings, &parts.relays, parts.timezone),
             storage,
@@ -326,71 +325,6 @@ fn site(settings: &Settings, relays: &[Arc<Relay>], timezone: Zone) -> Site {
         timezone,
         postal_address: settings.mail.postal_address.clone(),
         has_mailbox: relays.iter().any(|relay| relay.transport.mailbox().is_some()) && settings.site.listen.ip().is_loopback(),
-    }
-}
-
-/// The secrets of the settings, and behind them the one that is kept beside the database: made on the first start if the
-/// settings have none, and good for checking ever after, so that setting one later breaks no link.
-async fn secrets(settings: &Settings, storage: &Storage) -> Result<Secrets, Failure> {
-    let mut texts = settings.site.secret.clone();
-    let make = texts.is_empty();
-    texts.extend(match sqlite_file(&settings.database.url) {
-        Some(file) => secret_file(&file, make)?,
-        // Machines that share a database must share the secret too, so it is kept in there; `doctor` advises
-        // against it, for whoever reads a backup could then sign links.
-        None => match storage.keep_secret("site.secret", make.then(fresh_secret).as_deref()).await {
-            Ok(secret) => secret,
-            // Before the first `migrate` nothing can be signed or checked that matters.
-            Err(error) if error.is_not_migrated() => make.then(fresh_secret),
-            Err(error) => return Err(error.into()),
-        },
-    });
-    Secrets::new(&texts).ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
-}
-
-/// 256 bits of the system's randomness, in hex.
-fn fresh_secret() -> String {
-    let bytes: [u8; 32] = rand::random();
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The secret in the file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only. If
-/// there is none, one is made where `make` says so.
-fn secret_file(database: &Path, make: bool) -> Result<Option<String>, Failure> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".secret");
-    let path = PathBuf::from(path);
-    let fault = |error: std::io::Error| {
-        Failure::because(format!(
-            "The file {} that keeps the secret cannot be used ({error}); mend its rights, or set site.secret.",
-            path.display()
-        ))
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().len() >= 16 => return Ok(Some(text.trim().into())),
-        Ok(_) => {
-            return Err(Failure::because(format!(
-                "The file {} that keeps the secret is too short; take it away or set site.secret.",
-                path.display()
-            )));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fault(error)),
-    }
-    // Written aside and linked into place, so that two processes that start at once agree on one whole secret.
-    let mut draft = path.clone().into_os_string();
-    draft.push(format!(".{}", std::process::id()));
-    let draft = PathBuf::from(draft);
-    private_file(&draft).and_then(|mut file| file.write_all(fresh_secret().as_bytes())).map_err(fault)?;
-    let linked = std::fs::hard_link(&draft, &path);
-    let _ = std::fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fault(error)),
-        _ => Ok(Some(std::fs::read_to_string(&path).map_err(fault)?.trim().into())),
     }
 }
 

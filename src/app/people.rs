@@ -170,6 +170,11 @@ impl App {
         self.sign_up(email, None, Origin { source: "operator", shown: consent, timezone: None, client: None }).await
     }
 
+    /// The keyed hashes under which an address stands on the suppression list, newest secret first.
+    pub fn address_hashes(&self, email: &EmailAddress) -> Vec<String> {
+        self.secrets.address_hashes(email)
+    }
+
     /// Forgets somebody; what stays is a keyed hash on the suppression list. Doing it twice is doing it once.
     pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
         let hashes = self.secrets.address_hashes(email);

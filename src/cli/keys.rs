@@ -8,11 +8,11 @@ use serde_json::json;
 use super::output::Output;
 use super::output::say;
 use crate::app::App;
+use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::keys::MadeKey;
 use crate::app::keys::make_dkim_key;
 use crate::config::Settings;
-use crate::domain::Timestamp;
 use crate::mail::Algorithm;
 
 #[derive(Debug, clap::Subcommand)]
@@ -32,11 +32,18 @@ pub enum Keys {
         #[arg(long, value_name = "NAME")]
         selector: Option<String>,
     },
+    /// Make a new site secret for a database whose secret is lost
+    Secret {
+        /// Go on although no link in a mail that was sent works any more, and erased addresses can be imported again
+        #[arg(long, required = true)]
+        accept_loss: bool,
+    },
 }
 
 impl Keys {
-    pub(super) fn run(self, settings: &Settings, now: Timestamp, output: Output) -> Result<ExitCode, Failure> {
-        let Self::Dkim { out, ed25519, domain, selector } = self;
+    pub(super) async fn run(self, settings: &Settings, clock: &Clock, output: Output) -> Result<ExitCode, Failure> {
+        let Self::Dkim { out, ed25519, domain, selector } = self else { return replace_secret(settings, clock, output).await };
+        let now = clock.now();
         let (algorithm, kind) = if ed25519 { (Algorithm::Ed25519, "ed") } else { (Algorithm::Rsa, "rsa") };
         let domain = match domain {
             Some(domain) => domain,
@@ -83,4 +90,14 @@ impl Keys {
         })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn replace_secret(settings: &Settings, clock: &Clock, output: Output) -> Result<ExitCode, Failure> {
+    App::replace_lost_secret(settings, clock).await?;
+    output.print(&json!({ "status": "replaced" }), || {
+        "The database has a secret again. Links in mails that were sent before do not work, mail that comes back for them is not understood, \
+         and addresses that were erased before can be imported again: look through a list before you import it.\n"
+            .into()
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

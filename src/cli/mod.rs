@@ -126,7 +126,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         let app = if makes_database { App::open(settings, clock).await? } else { App::open_existing(settings, clock).await? };
         // On SQLite there is nobody else to do it, and nothing to coordinate.
         if !app.storage.is_postgres() {
-            app.storage.migrate(app.now()).await?;
+            app.migrate().await?;
         }
         Ok(app)
     };
@@ -144,7 +144,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Inbound(command) => command.run(open().await?, output).await,
-        Command::Keys(command) => command.run(&loaded.settings, Clock::system().now(), output),
+        Command::Keys(command) => command.run(&loaded.settings, &Clock::system(), output).await,
         Command::Doctor => operations::doctor(App::open_existing(loaded.settings.clone(), Clock::system()).await, output).await,
         Command::Config => operations::config(&loaded, output),
     }

@@ -12,7 +12,7 @@ use crate::app::doctor::Level;
 use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
-    app.storage.migrate(app.now()).await?;
+    app.migrate().await?;
     output.print(&serde_json::json!({ "status": "up_to_date" }), || "The database is up to date.\n".into())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -53,7 +53,9 @@ impl SignUp {
             // As browsers write it, or it would never match: no path, no slash at the end, no port that goes without saying.
             let written = url::Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin());
             if origin.contains('*') || written.is_none_or(|written| written.ascii_serialization() != *origin) {
-                let what = format!("{origin:?} is not an origin; expected scheme and host alone, like \"https://blog.example.org\"");
+                // One with a password in it is not quoted.
+                let quoted = if origin.contains('@') { "an address with a user".into() } else { format!("{origin:?}") };
+                let what = format!("{quoted} is not an origin; expected scheme and host alone, like \"https://blog.example.org\"");
                 return fault("signup.origins", &what);
             }
         }

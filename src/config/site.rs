@@ -61,6 +61,10 @@ impl Site {
         {
             return fault("site.base_url", "expected an http or https address without a path, like https://news.example.org");
         }
+        if !base.username().is_empty() || base.password().is_some() {
+            // Not quoted: the password would be shown.
+            return fault("site.base_url", "expected an address without a user or a password: it begins every link in every mail");
+        }
         if self.secret.iter().any(|secret| secret.len() < 16) {
             return fault("site.secret", "each secret needs at least 16 characters; `openssl rand -hex 32` makes one");
         }

@@ -92,6 +92,14 @@ fn a_fault_names_the_key_and_the_place() {
     assert!(refusal("", &[("VERDICTS_MAIL__CONNECTIONS", "lots")]).contains("mail.connections"));
     assert!(refusal("", &[("VERDICTS_SITE__SECRET", "short")]).contains("site.secret"));
     assert!(refusal("", &[("VERDICTS_SITE__BASE_URL", "ftp://x")]).contains("site.base_url"));
+    for address in ["https://ada:hunter2@news.example.org", "https://ada@news.example.org", "https://:hunter2@news.example.org"] {
+        let said = refusal("", &[("VERDICTS_SITE__BASE_URL", address)]);
+        assert!(said.contains("site.base_url") && said.contains("without a user") && !said.contains("hunter2"), "{said}");
+    }
+    for address in ["https://news.example.org/?a=b", "https://news.example.org/#a", "https://news.example.org/path"] {
+        assert!(refusal("", &[("VERDICTS_SITE__BASE_URL", address)]).contains("site.base_url"), "{address}");
+    }
+    assert!(refusal("", &[("VERDICTS_SIGNUP__ORIGINS", "https://ada:hunter2@blog.example")]).contains("signup.origins"));
     assert!(refusal("", &[("VERDICTS_PICKER__LOOK_BACK", "soon")]).contains("picker.look_back"));
     assert!(refusal("[site\n", &[]).contains("verdicts.toml"));
     let missing = load(Some(Path::new("nowhere.toml")), std::iter::empty()).expect_err("refused").to_string();

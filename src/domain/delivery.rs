@@ -45,6 +45,8 @@ named! {
         Move => "move",
         /// Tells the old address that there is a new one.
         Moved => "moved",
+        /// Tells a reader that what they get was changed by a link of a digest, which somebody else may hold.
+        Choices => "choices",
     }
 }
 

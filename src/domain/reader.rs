@@ -1,5 +1,6 @@
 //! What a reader does beyond reading: votes, tools saved for later, and what became of them since.
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -9,6 +10,9 @@ use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Verdict;
 use super::digest::Item;
+
+/// Longest pause, counted from when it began: whoever holds a digest can set one, so none lasts for ever.
+pub const LONGEST_PAUSE: TimeDelta = TimeDelta::weeks(26);
 
 /// Most tools that one reader saves.
 pub const MOST_SAVED: i64 = 500;

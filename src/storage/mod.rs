@@ -3,7 +3,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `writer` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
 
 use kept::Kept;
 use opening::Pooled;
@@ -81,6 +81,7 @@ pub mod nudges;
 pub mod observations;
 mod opening;
 pub mod people;
+pub mod personal_data;
 pub mod preferences;
 pub mod publishing;
 pub mod quotas;
@@ -269,6 +270,45 @@ impl Storage {
         let value: Option<(String,)> = optional!(tx, "select value from kept_secrets where name = $1", name)?;
         tx.commit().await?;
         Ok(value.map(|(value,)| value))
+    }
+
+    /// The names of the secrets that this database was used with; none before it was migrated.
+    pub async fn secret_names(&self) -> Result<Vec<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Result<Vec<(String,)>, sqlx::Error> =
+            all!(reader, "select name from secret_names order by first_used_at, name limit 1000");
+        match rows.map_err(StorageError::from) {
+            Err(error) if error.is_not_migrated() => Ok(Vec::new()),
+            rows => Ok(rows?.into_iter().map(|(name,)| name).collect()),
+        }
+    }
+
+    /// Notes that a database is used with these secrets. `forget`: those of before are lost for good.
+    pub async fn note_secret_names(&self, names: &[String], forget: bool, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        if forget {
+            execute!(tx, "delete from secret_names")?;
+        }
+        for name in names {
+            execute!(
+                tx,
+                "insert into secret_names (name, first_used_at) values ($1, $2) on conflict (name) do nothing",
+                name,
+                now.timestamp_millis()
+            )?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether anybody is known here, or was: what a secret was needed for. `false` before the first migration.
+    pub async fn has_people(&self) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Result<Option<(i64,)>, sqlx::Error> =
+            optional!(reader, "select 1 from installation where exists (select 1 from subscribers) or exists (select 1 from suppressions)");
+        match row.map_err(StorageError::from) {
+            Err(error) if error.is_not_migrated() => Ok(false),
+            row => Ok(row?.is_some()),
+        }
     }
 
     /// Whether several machines can share it.

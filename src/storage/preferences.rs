@@ -15,6 +15,7 @@ use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
+use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 
 /// What asking for another address led to. Whoever asks is told none of it.
@@ -43,6 +44,19 @@ pub enum LinkAsked {
     TooMany(TimeDelta),
 }
 
+/// What a press of the preferences' button led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChoicesSet {
+    /// Nothing is other than before.
+    Same,
+    /// Something is, and the reader was told of a change a short time ago.
+    Changed,
+    /// Something is, and a mail that tells the reader is queued.
+    Told,
+    /// The subscription is over.
+    Over,
+}
+
 impl Storage {
     /// What a reader wants to get; the defaults for who never said.
     pub async fn preferences(&self, subscriber: i64) -> Result<Preferences, StorageError> {
@@ -54,22 +68,64 @@ impl Storage {
         Ok(Preferences { categories, monthly: monthly != 0, paused_until: paused_until.map(from_millis) })
     }
 
-    /// Writes down what a reader wants to get; `false` if their subscription is over.
-    pub async fn set_preferences(&self, subscriber: i64, wanted: &Preferences) -> Result<bool, StorageError> {
+    /// Writes down what a reader wants to get, with a line in their history, and queues the mail that tells them, at most one that
+    /// was queued after `quiet_since`. A pause ends at most [`LONGEST_PAUSE`] after it began, however often it is made longer.
+    pub async fn set_preferences(
+        &self,
+        subscriber: i64,
+        wanted: &Preferences,
+        quiet_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<ChoicesSet, StorageError> {
         let mut tx = self.begin().await?;
-        let set = execute!(
+        // Takes the row's lock: two presses of one button go one by one.
+        if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {
+            return Ok(ChoicesSet::Over);
+        }
+        let before: Option<(String, i64, Option<i64>, Option<i64>)> =
+            optional!(tx, "select categories, monthly, paused_until, paused_at from preferences where subscriber_id = $1", subscriber)?;
+        let (categories, monthly, until, since) = before.unwrap_or_else(|| (Preferences::default().key(), 0, None, None));
+        let running = until.filter(|until| *until > now.timestamp_millis());
+        let paused_at = wanted.paused_until.map(|_| running.and(since).map_or(now, from_millis));
+        let paused_until = wanted.paused_until.zip(paused_at).map(|(until, since)| until.min(since + LONGEST_PAUSE));
+        execute!(
             tx,
-            "insert into preferences (subscriber_id, categories, monthly, paused_until)
-             select id, $2, $3, $4 from subscribers where id = $1 and state = 'active'
+            "insert into preferences (subscriber_id, categories, monthly, paused_until, paused_at) values ($1, $2, $3, $4, $5)
              on conflict (subscriber_id) do update set categories = excluded.categories, monthly = excluded.monthly,
-               paused_until = excluded.paused_until",
+               paused_until = excluded.paused_until, paused_at = excluded.paused_at",
             subscriber,
             wanted.key(),
             i64::from(wanted.monthly),
-            wanted.paused_until.map(|at| at.timestamp_millis())
+            paused_until.map(|at| at.timestamp_millis()),
+            paused_at.map(|at| at.timestamp_millis())
         )?;
+        let pause = (paused_until.map(|at| at.timestamp_millis()) != until).then_some(paused_until);
+        let ended = pause == Some(None) && running.is_none();
+        let others = (categories, monthly != 0) != (wanted.key(), wanted.monthly);
+        if !others && (pause.is_none() || ended) {
+            tx.commit().await?;
+            return Ok(ChoicesSet::Same);
+        }
+        history(&mut tx, subscriber, now, &in_words(wanted, others, pause.filter(|_| !ended))).await?;
+        let told: Option<(i64,)> = optional!(
+            tx,
+            "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
+             where n.subscriber_id = $1 and n.what = 'choices' and d.queued_at > $2 limit 1",
+            subscriber,
+            quiet_since.timestamp_millis()
+        )?;
+        if told.is_none() {
+            queue_notice(&mut tx, subscriber, Notice::Choices, None, subscriber, now).await?;
+        }
         tx.commit().await?;
-        Ok(set > 0)
+        Ok(if told.is_none() { ChoicesSet::Told } else { ChoicesSet::Changed })
+    }
+
+    /// Whether there is such a subscriber, whatever their state: not after an erasure.
+    pub async fn is_known(&self, subscriber: i64) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(i64,)> = optional!(reader, "select id from subscribers where id = $1", subscriber)?;
+        Ok(row.is_some())
     }
 
     /// The categories that there is something of, in order.
@@ -83,11 +139,12 @@ impl Storage {
         Ok(rows.into_iter().map(|(category,)| category).collect())
     }
 
-    /// What somebody wants to be called; `None` takes the name out.
-    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<(), StorageError> {
+    /// What somebody wants to be called; `None` takes the name out. `false`: nobody is there any more.
+    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;
-        Ok(tx.commit().await?)
+        let set = execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;
+        tx.commit().await?;
+        Ok(set > 0)
     }
 
     /// Queues the mail with a fresh link to what is known of a reader, at most one that waits or went out after
@@ -211,36 +268,21 @@ impl Storage {
         let row: Option<(String,)> = optional!(reader, "select email from subscribers where id = $1", subscriber)?;
         Ok(row.and_then(|(email,)| EmailAddress::parse(&email).ok()))
     }
-
-    /// What a reader voted and saved, for their own copy of what is known of them: tool, vote, since when; tool, since when.
-    pub async fn choices_of(&self, subscriber: i64) -> Result<ChoicesOf, StorageError> {
-        let mut reader = self.read().await?;
-        let votes: Vec<(String, String, i64)> =
-            all!(reader, "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool", subscriber)?;
-        let saved: Vec<(String, i64)> =
-            all!(reader, "select tool, saved_at from bookmarks where subscriber_id = $1 order by saved_at, tool", subscriber)?;
-        let mails: Vec<(String, String, i64)> = all!(
-            reader,
-            "select kind, state, queued_at from deliveries where subscriber_id = $1 order by queued_at limit 5000",
-            subscriber
-        )?;
-        Ok(ChoicesOf {
-            votes: votes.into_iter().map(|(tool, verdict, at)| (tool, verdict, from_millis(at))).collect(),
-            saved: saved.into_iter().map(|(tool, at)| (tool, from_millis(at))).collect(),
-            mails: mails.into_iter().map(|(kind, state, at)| (kind, state, from_millis(at))).collect(),
-        })
-    }
 }
 
-/// What a reader did, and what they were sent.
-#[derive(Debug, Clone)]
-pub struct ChoicesOf {
-    /// Tool, verdict, when.
-    pub votes: Vec<(String, String, Timestamp)>,
-    /// Tool, when.
-    pub saved: Vec<(String, Timestamp)>,
-    /// Kind, state, when it was queued.
-    pub mails: Vec<(String, String, Timestamp)>,
+/// A line of somebody's history about what they get.
+fn in_words(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>) -> String {
+    let mut parts = Vec::new();
+    if others {
+        let categories = if wanted.categories.is_empty() { "all categories".into() } else { wanted.categories.join(", ") };
+        parts.push(format!("chose {categories}, {}", if wanted.monthly { "monthly" } else { "weekly" }));
+    }
+    match pause {
+        Some(Some(until)) => parts.push(format!("paused until {}", until.format("%Y-%m-%d"))),
+        Some(None) => parts.push("ended the pause".into()),
+        None => {}
+    }
+    format!("{} (link of a digest)", parts.join("; "))
 }
 
 /// Puts a mail that is neither digest nor confirmation into the ledger; it overtakes digests as confirmations do.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
-//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`mailbox`], [`operations`], [`webhooks`].
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`].
 
 mod answer;
 mod choices;
@@ -12,6 +12,7 @@ mod forwarded;
 mod guard;
 mod joining;
 mod leaving;
+mod links;
 mod mailbox;
 mod operations;
 mod pages;
@@ -41,7 +42,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 use tower::Service;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -125,7 +128,7 @@ pub fn router(app: Arc<App>) -> Router {
     let attempts = allowance(app.settings.signup.per_client.saturating_mul(ATTEMPTS));
     let choices = allowance(app.settings.votes.per_client);
     let web = Web { attempts, choices, pictures: Arc::default(), strangers: Arc::default(), app };
-    Router::new()
+    let routes = Router::new()
         .merge(pages::routes())
         .merge(pictures::routes())
         .merge(joining::routes(&web.app.settings.signup.origins))
@@ -142,7 +145,8 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(answer::panicked))
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
-        .with_state(web)
+        .with_state(web);
+    Router::new().fallback_service(MapRequestLayer::new(links::clean).layer(routes))
 }
 
 /// Those behind a token.

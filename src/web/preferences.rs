@@ -22,12 +22,10 @@ use super::guard::MayChoose;
 use super::guard::Segment;
 use crate::app::account::ShortLink;
 use crate::domain::address::EmailAddress;
+use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 use crate::domain::reader::is_name;
 use crate::render::page;
-
-/// The longest pause, in weeks.
-const LONGEST_PAUSE: i64 = 26;
 
 /// All of them are behind a token.
 pub(super) fn routes() -> Router<Web> {
@@ -38,7 +36,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/account/{token}/name", post(name).get(to_account))
         .route("/account/{token}/address", post(address).get(to_account))
         .route("/account/{token}/export", post(export).get(to_account))
-        .route("/account/{token}/erase", post(erase).get(to_account))
+        .route("/account/{token}/erase", get(look_at_erasure).post(erase))
         .route("/move/{token}", get(look_at_move).post(complete_move))
 }
 
@@ -54,12 +52,15 @@ async fn to_preferences(State(web): State<Web>, Segment(token): Segment) -> Resu
 
 /// The same for the forms of the page with one's data.
 async fn to_account(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
-    reader_of(&web, &token)?;
+    reader_of(&web, &token).await?;
     Ok(Redirect::to(&format!("/account/{token}")))
 }
 
 async fn show(web: &Web, token: &str, said: &str) -> Page {
     let reader = web.app.reader_of(token).ok_or_else(Problem::bad_link)?;
+    if !web.app.is_known(reader).await? {
+        return Err(erased());
+    }
     let wanted = web.app.preferences(reader).await?;
     let categories = web.app.storage.categories(web.app.now()).await?;
     Ok(Html(page::preferences(&web.app.site, &wanted, &categories, web.app.now(), said, token)?))
@@ -77,7 +78,9 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
             "rhythm" => wanted.monthly = value == "monthly",
             "pause" => match value.parse::<i64>() {
                 Ok(0) => wanted.paused_until = None,
-                Ok(weeks @ 1..=LONGEST_PAUSE) => wanted.paused_until = Some(web.app.now() + TimeDelta::weeks(weeks)),
+                Ok(weeks) if (1..=LONGEST_PAUSE.num_weeks()).contains(&weeks) => {
+                    wanted.paused_until = Some(web.app.now() + TimeDelta::weeks(weeks))
+                }
                 // As it is.
                 _ => {}
             },
@@ -90,7 +93,7 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
             "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
         return Ok((StatusCode::GONE, Html(page::said(&web.app.site, "This link is over", &[sentence])?)).into_response());
     }
-    Ok(show(&web, &token, "Kept: your next digest follows it.").await?.into_response())
+    Ok(show(&web, &token, "Saved. Your next digest follows it.").await?.into_response())
 }
 
 /// The same answer whatever comes of it.
@@ -108,13 +111,20 @@ fn too_many_mails(wait: TimeDelta) -> Problem {
     Problem::too_many("requests for a mail", wait.to_std().unwrap_or_default())
 }
 
-/// Whose link to their data it is; else the answer to give.
-fn reader_of(web: &Web, token: &str) -> Result<i64, Problem> {
+/// The reader whose link to their data it is; else the answer to give. After an erasure no button behind it may say that
+/// something was saved.
+async fn reader_of(web: &Web, token: &str) -> Result<i64, Problem> {
     match web.app.account_link(token) {
-        ShortLink::Good(reader) => Ok(reader),
+        ShortLink::Good(reader) if web.app.is_known(reader).await? => Ok(reader),
+        ShortLink::Good(_) => Err(erased()),
         ShortLink::Over => Err(over()),
         ShortLink::Forged => Err(Problem::bad_link()),
     }
+}
+
+fn erased() -> Problem {
+    let sentence = "Nothing is known here of whom this link belonged to: it was erased. Sign up again whenever you like.";
+    Problem::new(StatusCode::GONE, "Nothing is left here", sentence)
 }
 
 fn over() -> Problem {
@@ -125,7 +135,7 @@ fn over() -> Problem {
 
 /// Shows what can be done, and nothing of the person: mail programs look at links too.
 async fn account(State(web): State<Web>, Segment(token): Segment) -> Page {
-    reader_of(&web, &token)?;
+    reader_of(&web, &token).await?;
     Ok(Html(page::account(&web.app.site, &token, None)?))
 }
 
@@ -135,14 +145,17 @@ struct NameFields {
 }
 
 async fn name(State(web): State<Web>, Segment(token): Segment, Fields(fields): Fields<NameFields>) -> Result<Response, Problem> {
-    let reader = reader_of(&web, &token)?;
+    let reader = reader_of(&web, &token).await?;
     let name = fields.name.trim();
     if !name.is_empty() && !is_name(name) {
         let refused = page::Refused { field: "name", typed: &fields.name, sentence: "A name is one line of at most 100 characters." };
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
     }
-    web.app.set_name(reader, (!name.is_empty()).then_some(name)).await?;
-    Ok(Html(page::said(&web.app.site, "Kept", &["That is what we call you from now on."])?).into_response())
+    if !web.app.set_name(reader, (!name.is_empty()).then_some(name)).await? {
+        return Err(erased());
+    }
+    let sentence = if name.is_empty() { "Your name is removed." } else { "That is what we call you from now on." };
+    Ok(Html(page::said(&web.app.site, "Saved", &[sentence])?).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,7 +169,7 @@ async fn address(
     Segment(token): Segment,
     Fields(fields): Fields<AddressFields>,
 ) -> Result<Response, Problem> {
-    let reader = reader_of(&web, &token)?;
+    let reader = reader_of(&web, &token).await?;
     let email = match EmailAddress::parse(fields.email.trim()) {
         Ok(email) => email,
         Err(error) => {
@@ -172,15 +185,31 @@ async fn address(
 }
 
 async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
-    let reader = reader_of(&web, &token)?;
+    let reader = reader_of(&web, &token).await?;
     let everything = web.app.export_reader(reader).await?.ok_or_else(Problem::not_found)?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
     let text = serde_json::to_string_pretty(&everything).unwrap_or_default();
     Ok((headers, text).into_response())
 }
 
-async fn erase(State(web): State<Web>, Segment(token): Segment) -> Page {
-    let reader = reader_of(&web, &token)?;
+/// Shows the second step, and changes nothing.
+async fn look_at_erasure(State(web): State<Web>, Segment(token): Segment) -> Page {
+    reader_of(&web, &token).await?;
+    Ok(Html(page::confirm_erasure(&web.app.site, &token)?))
+}
+
+/// Erases once the second step says so: what is gone cannot be brought back, so one press, or one request that was sent twice by a
+/// browser, is not enough. Erasing twice is erasing once.
+async fn erase(State(web): State<Web>, Segment(token): Segment, body: String) -> Page {
+    let reader = match web.app.account_link(&token) {
+        ShortLink::Good(reader) => reader,
+        ShortLink::Over => return Err(over()),
+        ShortLink::Forged => return Err(Problem::bad_link()),
+    };
+    let is_sure = url::form_urlencoded::parse(body.as_bytes()).any(|(key, value)| key == "sure" && value == "yes");
+    if !is_sure && web.app.is_known(reader).await? {
+        return Ok(Html(page::confirm_erasure(&web.app.site, &token)?));
+    }
     web.app.erase_reader(reader).await?;
     let sentences = ["Nothing of you is left here but a keyed hash of your address, so that no list brings you back.", "Goodbye."];
     Ok(Html(page::said(&web.app.site, "You are forgotten", &sentences)?))

@@ -13,6 +13,9 @@ const ADA: &str = "ada@example.org";
 const TOOL: &str = "gantrymoth";
 const NAME: &str = "Gantrymoth";
 const DUEL: &str = "/comparisons/thimblewren-4b-vs-gantrymoth";
+/// An address whose domain is another one by the rules of 2003, and as our mail goes there.
+const SHARP: &str = "ada@faß.example.org";
+const SHARP_MAILED: &str = "ada@xn--fa-hia.example.org";
 /// How the digest's subject begins.
 const DIGEST: &str = "Thimblewren (4B) or Gantrymoth?";
 
@@ -114,8 +117,8 @@ async fn choose_what_to_get(browser: &Browser) {
     browser.find("input[value='Design']").await.click().await.expect("ticked");
     browser.find("input[value='monthly']").await.click().await.expect("chosen");
     browser.find("#pause").await.select_by_value("4").await.expect("chosen");
-    browser.press("Keep these").await;
-    browser.sees("Kept: your next digest follows it.").await;
+    browser.press("Save").await;
+    browser.sees("Saved. Your next digest follows it.").await;
     browser.go(&place).await;
     for (field, chosen) in [("Design", true), ("monthly", true), ("weekly", false)] {
         let field = browser.find(&format!("input[value='{field}']")).await;
@@ -142,6 +145,13 @@ async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std:
     let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
     assert!(data.to_string().contains(ADA) && data.to_string().contains(TOOL), "{data}");
 
+    // Chromium sends "fass.example.org" for "faß.example.org" from a field of the type email (IDNA 2003): another domain.
+    browser.fill("email", SHARP).await;
+    browser.press("Ask there").await;
+    browser.sees("Look in the new inbox").await;
+    browser.open_mail(SHARP_MAILED, "Please confirm").await;
+    browser.go(&place).await;
+
     // What a browser takes for an address and we do not stays in its field.
     browser.fill("email", "ada@nowhere").await;
     browser.press("Ask there").await;
@@ -150,6 +160,9 @@ async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std:
 
     browser.go(&place).await;
     browser.press("Erase me").await;
+    browser.sees("Erase everything?").await;
+    assert!(house.state_of(ADA).is_some(), "one press is not enough");
+    browser.press("Erase everything for good").await;
     browser.sees("You are forgotten").await;
     assert_eq!(house.state_of(ADA), None);
 }

@@ -84,3 +84,23 @@ async fn a_visitor_who_saves_a_tool_is_told_what_it_takes() {
 fn tab() -> String {
     char::from(Key::Tab).to_string()
 }
+
+/// Chromium sends `fass.example.org` for `faß.example.org` from a field of the type `email` (IDNA 2003), which is another domain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_reaches_its_own_domain_from_the_front_page_and_from_the_form_for_other_sites() {
+    let place = Place::sqlite();
+    let downloads = place.dir.path().to_owned();
+    let house = House::open(place).await;
+    let Some(browser) = Browser::open(&house.url, Scripts::On, &downloads).await else { return };
+    browser.go("/").await;
+    browser.fill("email", "front@faß.example.org").await;
+    browser.press("Sign up").await;
+    browser.open_mail("front@xn--fa-hia.example.org", "Please confirm").await;
+
+    browser.go("/embed").await;
+    let form = "document.body.innerHTML = [...document.querySelectorAll('pre')].map(e => e.textContent).find(t => t.includes('<form'))";
+    assert!(browser.ask(form).await.as_str().is_some_and(|form| form.contains("verdicts-email")));
+    browser.fill("verdicts-email", "embedded@faß.example.org").await;
+    browser.press("Sign up").await;
+    browser.open_mail("embedded@xn--fa-hia.example.org", "Please confirm").await;
+}

@@ -122,7 +122,8 @@ export async function* everyPage(site) {
     yield { name: 'unsubscribed', path: goodbye, post: {} };
     yield { name: 'vote-over', path: vote, post: {}, status: 410 };
     yield { name: 'preferences-over', path: preferences, post: { rhythm: 'weekly' }, status: 410 };
-    yield { name: 'erased', path: `${account}/erase`, post: {} };
+    yield { name: 'erase', path: `${account}/erase` };
+    yield { name: 'erased', path: `${account}/erase`, post: { sure: 'yes' } };
 
     await site.again({ SIGNUP__PER_CLIENT: '1' });
     yield { name: 'check-inbox-again', path: '/subscribe', post: { email: 'bea@example.org' } };

@@ -120,8 +120,9 @@ on_both! {
         house.post(&link(&house.mails_to(ADA).pop().expect("a digest"), "/save/t0-l/")).await;
         house.post_form(&preferences, &[("category", "Design")]).await;
         let data = account(&house, &preferences).await;
-        assert_eq!(house.post(&format!("{data}/erase")).await.status(), StatusCode::OK);
-        assert_eq!(house.post(&format!("{data}/erase")).await.status(), StatusCode::OK, "twice is once");
+        let sure = [("sure", "yes")];
+        assert_eq!(house.post_form(&format!("{data}/erase"), &sure).await.status(), StatusCode::OK);
+        assert_eq!(house.post_form(&format!("{data}/erase"), &sure).await.status(), StatusCode::OK, "twice is once");
         assert_eq!(house.state_of(ADA).await, None);
         let left: Vec<String> = house.place.dump().await.into_iter().filter(|row| {
             ["votes:", "bookmarks:", "preferences:", "notices:", "moves:", "subscribers:", "history:", "consents:"].iter().any(|table| row.starts_with(table))

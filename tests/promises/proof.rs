@@ -213,10 +213,9 @@ on_both! {
             house.enlist_all(&format!("email\nreader{n}@example.org\n")).await;
         }
         let forger = Forger::new(&house).await;
-        let before = kept(&house).await;
-
         let program = Program::set_up(&house.place).with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example");
         let program = program.with("VERDICTS_MAIL__FROM", "news@verdicts.example");
+        let before = kept(&house).await;
         let names: Vec<String> = (0..BY_COMMAND).map(|n| format!("{n}.eml")).collect();
         names.iter().enumerate().for_each(|(n, name)| program.write(name, forger.mail(n)));
         let arguments: Vec<&str> = ["--json", "inbound", "--apply"].into_iter().chain(names.iter().map(String::as_str)).collect();

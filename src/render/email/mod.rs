@@ -23,6 +23,7 @@ pub use notice::confirmation;
 pub use notice::confirmation_subject;
 pub use notice::welcome;
 pub use notices::account;
+pub use notices::choices_changed;
 pub use notices::new_address;
 pub use notices::old_address;
 

@@ -57,3 +57,22 @@ pub fn old_address(site: &Site) -> Result<Rendered, RenderError> {
     }
     .render(site)
 }
+
+/// The mail that tells a reader that what they get was changed: by a link of a digest, which may have been forwarded.
+pub fn choices_changed(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let done = format!(
+        "Somebody, hopefully you, changed what you get of {newsletter} from {name}: the categories, how often, or a pause. It was done by the link in one of your digests."
+    );
+    let see = "This page shows what holds now, and how long a pause lasts; there you can change it back or end the pause:".to_owned();
+    Words {
+        subject: &format!("Your choices were changed: {newsletter}"),
+        heading: "Your choices were changed",
+        preheader: "See what holds now. If it wasn't you, change it back.",
+        paragraphs: &[done, see],
+        button: Some(("See my preferences", &site.link(&format!("/preferences/{TOKEN_HOLE}")))),
+        footer: "If it wasn't you, somebody you forwarded a digest to did it; they can do no more than that. You get at most one such mail a day.",
+        unsubscribe: None,
+    }
+    .render(site)
+}

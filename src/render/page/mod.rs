@@ -59,6 +59,7 @@ pub use notice::said;
 pub use notice::unsubscribe;
 pub use preferences::Refused;
 pub use preferences::account;
+pub use preferences::confirm_erasure;
 pub use preferences::confirm_move;
 pub use preferences::preferences;
 

@@ -79,6 +79,19 @@ pub fn account(site: &Site, token: &str, refused: Option<Refused<'_>>) -> Result
         .render()?)
 }
 
+#[derive(Template)]
+#[template(path = "web/erase.html", whitespace = "minimize")]
+struct ErasePage<'a> {
+    frame: Frame<'a>,
+    token: &'a str,
+}
+
+/// The second step of an erasure: what goes, and the button that does it.
+pub fn confirm_erasure(site: &Site, token: &str) -> Result<String, RenderError> {
+    let frame = Frame::private(site, "Erase everything?".into(), "Your subscription, votes, saved tools and history go at once.");
+    Ok(ErasePage { frame, token }.render()?)
+}
+
 /// Behind the link in the mail to a new address: one button.
 pub fn confirm_move(site: &Site, token: &str) -> Result<String, RenderError> {
     let sentence = format!("One press, and {} comes to this address instead of the old one, which is told.", site.newsletter);

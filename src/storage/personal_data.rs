@@ -1,0 +1,304 @@
+//! Everything that is kept of one person, for their own copy of it (GDPR Art. 15 and 20). A test walks the schema and fails on a column
+//! about a person that is not here.
+
+use serde::Serialize;
+
+use super::Storage;
+use super::StorageError;
+use crate::domain::Timestamp;
+use crate::domain::from_millis;
+use crate::domain::slot::Slot;
+
+/// Rows of one kind that a copy holds: a hundred years of weekly mails.
+const ROWS: i64 = 5_000;
+
+/// What is kept of somebody beside their address, name, state, consents, history and preferences.
+#[derive(Debug, Clone, Serialize)]
+pub struct PersonalData {
+    /// When they were first written down, and since when their state holds.
+    pub signed_up_at: Timestamp,
+    /// Since when they are in their present state.
+    pub state_since: Timestamp,
+    /// An open sign-up that waits for its confirmation.
+    pub waiting_since: Option<Timestamp>,
+    /// When a confirmation mail was last asked for.
+    pub confirmation_at: Option<Timestamp>,
+    /// When they were last told that they are on the list already.
+    pub reminded_at: Option<Timestamp>,
+    /// When a pause that is set began.
+    pub paused_at: Option<Timestamp>,
+    /// A change of address that waits for its confirmation.
+    pub address_change: Option<AddressChange>,
+    /// Votes on tools.
+    pub votes: Vec<Vote>,
+    /// Tools saved for later.
+    pub saved: Vec<SavedTool>,
+    /// Mails that were sent or are to be sent, newest last.
+    pub mails: Vec<SentMail>,
+    /// What came back.
+    pub came_back: Vec<CameBack>,
+    /// Why no mail goes to the address, if it is on the suppression list.
+    pub suppressions: Vec<Suppression>,
+    /// Suppressions that were taken back.
+    pub suppressions_removed: Vec<SuppressionRemoved>,
+}
+
+/// See [`PersonalData::address_change`].
+#[derive(Debug, Clone, Serialize)]
+pub struct AddressChange {
+    /// The new address.
+    pub email: String,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+}
+
+/// See [`PersonalData::votes`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Vote {
+    /// On which tool.
+    pub tool: String,
+    /// `ship` or `skip`.
+    pub verdict: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`PersonalData::saved`].
+#[derive(Debug, Clone, Serialize)]
+pub struct SavedTool {
+    /// Which tool.
+    pub tool: String,
+    /// When.
+    pub at: Timestamp,
+    /// How many of its panel said ship then.
+    pub panel_ships: i64,
+    /// How many said skip then.
+    pub panel_skips: i64,
+}
+
+/// See [`PersonalData::mails`].
+#[derive(Debug, Clone, Serialize)]
+pub struct SentMail {
+    /// `digest`, or what other mail it is.
+    pub kind: String,
+    /// The week of a digest.
+    pub slot: Option<Slot>,
+    /// Which form of the digest.
+    pub variant: Option<i64>,
+    /// The other address that it went to.
+    pub email: Option<String>,
+    /// Where it stands.
+    pub state: String,
+    /// When it was queued.
+    pub at: Timestamp,
+    /// When it is or was due.
+    pub due_at: Timestamp,
+    /// When it was first tried.
+    pub first_at: Option<Timestamp>,
+    /// When it was last tried.
+    pub started_at: Option<Timestamp>,
+    /// When it was last unknown whether it had arrived.
+    pub uncertain_at: Option<Timestamp>,
+    /// When it became final.
+    pub finished_at: Option<Timestamp>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// The server's last words.
+    pub reply: Option<String>,
+    /// The relay that it was handed to.
+    pub relay: Option<String>,
+}
+
+/// See [`PersonalData::came_back`].
+#[derive(Debug, Clone, Serialize)]
+pub struct CameBack {
+    /// When.
+    pub at: Timestamp,
+    /// By which way.
+    pub door: String,
+    /// What it means.
+    pub meaning: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The enhanced status code.
+    pub status: Option<String>,
+    /// The line that it was read from.
+    pub line: Option<String>,
+    /// The week of the digest that came back.
+    pub slot: Option<Slot>,
+}
+
+/// See [`PersonalData::suppressions`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Suppression {
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// What the operator noted.
+    pub note: Option<String>,
+}
+
+/// See [`PersonalData::suppressions_removed`].
+#[derive(Debug, Clone, Serialize)]
+pub struct SuppressionRemoved {
+    /// When it was taken back.
+    pub at: Timestamp,
+    /// Why it was there.
+    pub reason: String,
+    /// Since when.
+    pub suppressed_at: Timestamp,
+    /// Why it was taken back.
+    pub note: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    created_at: i64,
+    state_at: i64,
+    requested_at: Option<i64>,
+    confirmation_at: Option<i64>,
+    reminded_at: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct MailRow {
+    mailing_id: i64,
+    kind: String,
+    notice: Option<String>,
+    what: Option<String>,
+    email: Option<String>,
+    variant: Option<i64>,
+    state: String,
+    queued_at: i64,
+    due_at: i64,
+    first_at: Option<i64>,
+    started_at: Option<i64>,
+    uncertain_at: Option<i64>,
+    finished_at: Option<i64>,
+    attempts: i64,
+    reply: Option<String>,
+    relay: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct CameBackRow {
+    received_at: i64,
+    door: String,
+    meaning: String,
+    reason: Option<String>,
+    status: Option<String>,
+    line: Option<String>,
+    mailing_id: Option<i64>,
+}
+
+impl Storage {
+    /// Everything that is kept of a subscriber; `hashes` are the keyed hashes of their address. `None` when nobody is left.
+    pub async fn personal_data(&self, subscriber: i64, hashes: &[String]) -> Result<Option<PersonalData>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<PersonRow> = optional!(
+            reader,
+            "select created_at, state_at, requested_at, confirmation_at, reminded_at from subscribers where id = $1",
+            subscriber
+        )?;
+        let Some(person) = row else { return Ok(None) };
+        let paused: Option<(Option<i64>,)> = optional!(reader, "select paused_at from preferences where subscriber_id = $1", subscriber)?;
+        let change: Option<(String, i64)> =
+            optional!(reader, "select email, requested_at from moves where subscriber_id = $1", subscriber)?;
+        let votes: Vec<(String, String, i64)> = all!(
+            reader,
+            "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool limit $2",
+            subscriber,
+            ROWS
+        )?;
+        let saved: Vec<(String, i64, i64, i64)> = all!(
+            reader,
+            "select tool, saved_at, ships, skips from bookmarks where subscriber_id = $1 order by saved_at, tool limit $2",
+            subscriber,
+            ROWS
+        )?;
+        let mails: Vec<MailRow> = all!(
+            reader,
+            "select d.mailing_id, d.kind, d.notice, n.what, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
+               d.uncertain_at, d.finished_at, d.attempts, d.reply, d.relay
+             from deliveries d left join notices n on n.mailing_id = d.mailing_id
+             where d.subscriber_id = $1 order by d.queued_at limit $2",
+            subscriber,
+            ROWS
+        )?;
+        let came_back: Vec<CameBackRow> = all!(
+            reader,
+            "select received_at, door, meaning, reason, status, line, mailing_id from inbound where subscriber_id = $1
+             order by received_at limit $2",
+            subscriber,
+            ROWS
+        )?;
+        let (mut suppressions, mut removed) = (Vec::new(), Vec::new());
+        for hash in hashes {
+            let found: Option<(String, i64, Option<String>)> =
+                optional!(reader, "select reason, created_at, note from suppressions where address_hash = $1", hash)?;
+            suppressions.extend(found.map(|(reason, at, note)| Suppression { reason, at: from_millis(at), note }));
+            let lifted: Vec<(i64, String, i64, String)> = all!(
+                reader,
+                "select lifted_at, reason, suppressed_at, note from lifted where address_hash = $1 order by lifted_at limit $2",
+                hash,
+                ROWS
+            )?;
+            removed.extend(lifted.into_iter().map(|(at, reason, since, note)| SuppressionRemoved {
+                at: from_millis(at),
+                reason,
+                suppressed_at: from_millis(since),
+                note,
+            }));
+        }
+        Ok(Some(PersonalData {
+            signed_up_at: from_millis(person.created_at),
+            state_since: from_millis(person.state_at),
+            waiting_since: person.requested_at.map(from_millis),
+            confirmation_at: person.confirmation_at.map(from_millis),
+            reminded_at: person.reminded_at.map(from_millis),
+            paused_at: paused.and_then(|(at,)| at).map(from_millis),
+            address_change: change.map(|(email, at)| AddressChange { email, requested_at: from_millis(at) }),
+            votes: votes.into_iter().map(|(tool, verdict, at)| Vote { tool, verdict, at: from_millis(at) }).collect(),
+            saved: saved
+                .into_iter()
+                .map(|(tool, at, panel_ships, panel_skips)| SavedTool { tool, at: from_millis(at), panel_ships, panel_skips })
+                .collect(),
+            mails: mails.into_iter().map(mail).collect(),
+            came_back: came_back.into_iter().map(returned).collect(),
+            suppressions,
+            suppressions_removed: removed,
+        }))
+    }
+}
+
+fn mail(row: MailRow) -> SentMail {
+    SentMail {
+        kind: row.what.or(row.notice).unwrap_or(row.kind),
+        slot: Slot::from_id(row.mailing_id),
+        variant: row.variant,
+        email: row.email,
+        state: row.state,
+        at: from_millis(row.queued_at),
+        due_at: from_millis(row.due_at),
+        first_at: row.first_at.map(from_millis),
+        started_at: row.started_at.map(from_millis),
+        uncertain_at: row.uncertain_at.map(from_millis),
+        finished_at: row.finished_at.map(from_millis),
+        attempts: row.attempts,
+        reply: row.reply,
+        relay: row.relay,
+    }
+}
+
+fn returned(row: CameBackRow) -> CameBack {
+    CameBack {
+        at: from_millis(row.received_at),
+        door: row.door,
+        meaning: row.meaning,
+        reason: row.reason,
+        status: row.status,
+        line: row.line,
+        slot: row.mailing_id.and_then(Slot::from_id),
+    }
+}

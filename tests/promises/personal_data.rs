@@ -1,0 +1,306 @@
+//! The copy of what is kept of a person holds all of it: a walk over the schema fails on a column that it lacks.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use crate::inbound::house_with_a_reader_and;
+use crate::inbound::report;
+use crate::inbound::return_path;
+use crate::journey::link;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::on_both;
+
+const ADA: &str = "reader0@example.org";
+
+/// Where a column stands in the copy, or why it does not.
+enum In {
+    /// At this place of the document; `*` stands for each of a list.
+    Copy(&'static str),
+    /// Left out, for this reason.
+    Not(&'static str),
+}
+use In::Copy;
+use In::Not;
+
+const NUMBER: In = Not("a number of ours, which leaves the process nowhere");
+const HASH: In = Not("what the row is found by; the address itself stands in the copy");
+const QUEUE: In = Not("how our senders share the work; says nothing of the person");
+
+/// Every table about people, and each of its columns.
+const COLUMNS: &[(&str, &[(&str, In)])] = &[
+    (
+        "subscribers",
+        &[
+            ("id", NUMBER),
+            ("email", Copy("/email")),
+            ("email_key", Not("the same address, as two spellings of it are compared")),
+            ("name", Copy("/name")),
+            ("state", Copy("/state")),
+            ("state_at", Copy("/state_since")),
+            ("created_at", Copy("/signed_up_at")),
+            ("requested_at", Copy("/waiting_since")),
+            ("confirmation_at", Copy("/confirmation_at")),
+            ("reminded_at", Copy("/reminded_at")),
+            ("timezone", Copy("/timezone")),
+        ],
+    ),
+    (
+        "consents",
+        &[
+            ("subscriber_id", NUMBER),
+            ("requested_at", Copy("/consents/*/requested_at")),
+            ("shown", Copy("/consents/*/shown")),
+            ("source", Copy("/consents/*/source")),
+            ("network", Copy("/consents/*/network")),
+            ("confirmed_at", Copy("/consents/*/confirmed_at")),
+        ],
+    ),
+    ("history", &[("subscriber_id", NUMBER), ("at", Copy("/history/*/at")), ("what", Copy("/history/*/what"))]),
+    (
+        "preferences",
+        &[
+            ("subscriber_id", NUMBER),
+            ("categories", Copy("/preferences/categories")),
+            ("monthly", Copy("/preferences/monthly")),
+            ("paused_until", Copy("/preferences/paused_until")),
+            ("paused_at", Copy("/paused_at")),
+        ],
+    ),
+    (
+        "votes",
+        &[
+            ("subscriber_id", NUMBER),
+            ("tool", Copy("/votes/*/tool")),
+            ("verdict", Copy("/votes/*/verdict")),
+            ("voted_at", Copy("/votes/*/at")),
+        ],
+    ),
+    (
+        "bookmarks",
+        &[
+            ("subscriber_id", NUMBER),
+            ("tool", Copy("/saved/*/tool")),
+            ("saved_at", Copy("/saved/*/at")),
+            ("ships", Copy("/saved/*/panel_ships")),
+            ("skips", Copy("/saved/*/panel_skips")),
+        ],
+    ),
+    (
+        "moves",
+        &[
+            ("id", NUMBER),
+            ("subscriber_id", NUMBER),
+            ("email", Copy("/address_change/email")),
+            ("email_key", Not("the same address, as two spellings of it are compared")),
+            ("requested_at", Copy("/address_change/requested_at")),
+        ],
+    ),
+    (
+        "notices",
+        &[
+            ("mailing_id", NUMBER),
+            ("subscriber_id", NUMBER),
+            ("what", Copy("/mails/*/kind")),
+            ("email", Copy("/mails/*/email")),
+            ("token_id", NUMBER),
+        ],
+    ),
+    (
+        "deliveries",
+        &[
+            ("mailing_id", Not("the week of a digest stands as `slot`")),
+            ("subscriber_id", NUMBER),
+            ("kind", Copy("/mails/*/kind")),
+            ("notice", Copy("/mails/*/kind")),
+            ("variant", Copy("/mails/*/variant")),
+            ("state", Copy("/mails/*/state")),
+            ("queued_at", Copy("/mails/*/at")),
+            ("due_at", Copy("/mails/*/due_at")),
+            ("attempts", Copy("/mails/*/attempts")),
+            ("sender_id", QUEUE),
+            ("started_at", Copy("/mails/*/started_at")),
+            ("first_at", Copy("/mails/*/first_at")),
+            ("uncertain_at", Copy("/mails/*/uncertain_at")),
+            ("finished_at", Copy("/mails/*/finished_at")),
+            ("reply", Copy("/mails/*/reply")),
+            ("relay", Copy("/mails/*/relay")),
+        ],
+    ),
+    (
+        "inbound",
+        &[
+            ("fingerprint", HASH),
+            ("received_at", Copy("/came_back/*/at")),
+            ("door", Copy("/came_back/*/door")),
+            ("meaning", Copy("/came_back/*/meaning")),
+            ("reason", Copy("/came_back/*/reason")),
+            ("status", Copy("/came_back/*/status")),
+            ("line", Copy("/came_back/*/line")),
+            ("subscriber_id", NUMBER),
+            ("mailing_id", Not("the week of a digest stands as `slot`")),
+        ],
+    ),
+    (
+        "suppressions",
+        &[
+            ("address_hash", HASH),
+            ("key_name", HASH),
+            ("reason", Copy("/suppressions/*/reason")),
+            ("created_at", Copy("/suppressions/*/at")),
+            ("note", Copy("/suppressions/*/note")),
+        ],
+    ),
+    (
+        "lifted",
+        &[
+            ("address_hash", HASH),
+            ("lifted_at", Copy("/suppressions_removed/*/at")),
+            ("reason", Copy("/suppressions_removed/*/reason")),
+            ("suppressed_at", Copy("/suppressions_removed/*/suppressed_at")),
+            ("note", Copy("/suppressions_removed/*/note")),
+        ],
+    ),
+];
+
+/// Tables with a column that sounds like a person's and is none, or none that anybody can tell whose it is.
+const OTHERS: &[(&str, &str)] = &[
+    ("visitor_votes", "a visitor is no subscriber: their cookie is kept as a hash, and nothing ties it to an address"),
+    ("mail_sign_ups", "counts a domain for an hour"),
+    ("digests", "counts its recipients"),
+];
+
+/// Whether a column's name says that its row is about a person.
+fn is_personal(column: &str) -> bool {
+    ["subscriber", "email", "address", "visitor", "network", "recipient", "hash", "client"].iter().any(|word| column.contains(word))
+        // Of content, not of a person.
+        && !matches!(column, "content_hash" | "body_hash")
+}
+
+async fn columns(place: &Place) -> Vec<(String, String)> {
+    if place.is_postgres() {
+        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        let sql = "select table_name::text, column_name::text from information_schema.columns where table_schema = 'public'";
+        sqlx::query_as(sql).fetch_all(&pool).await.expect("columns")
+    } else {
+        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        let sql = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'";
+        sqlx::query_as(sql).fetch_all(&pool).await.expect("columns")
+    }
+}
+
+/// What stands in a column in some row, as text; `None` where no row has anything.
+async fn values(place: &Place, table: &str, column: &str) -> Vec<String> {
+    let sql = sqlx::AssertSqlSafe(format!("select cast({column} as text) from {table} where {column} is not null"));
+    if place.is_postgres() {
+        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        sqlx::query_scalar(sql).fetch_all(&pool).await.expect("values")
+    } else {
+        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        sqlx::query_scalar(sql).fetch_all(&pool).await.expect("values")
+    }
+}
+
+/// What the copy has at a place, as the database would write it.
+fn at(copy: &Value, place: &str) -> Vec<String> {
+    let mut found = vec![copy];
+    for part in place.split('/').skip(1) {
+        found = found
+            .into_iter()
+            .flat_map(|value| match part {
+                "*" => value.as_array().into_iter().flatten().collect::<Vec<_>>(),
+                part => value.get(part).into_iter().collect(),
+            })
+            .collect();
+    }
+    found.into_iter().filter(|value| !value.is_null()).map(as_stored).collect()
+}
+
+fn as_stored(value: &Value) -> String {
+    match value {
+        Value::Bool(yes) => u8::from(*yes).to_string(),
+        Value::String(text) => match chrono::DateTime::parse_from_rfc3339(text) {
+            Ok(at) => at.timestamp_millis().to_string(),
+            Err(_) => text.clone(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// Somebody of whom everything is kept that can be: what no door leaves is written behind the program's back.
+async fn house_with_a_full_life(place: Place) -> (House, String) {
+    let house = house_with_a_reader_and(place, |_| {}).await;
+    let digest = house.mails_to(ADA).pop().expect("a digest");
+    house.post(&link(&digest, "/vote/t0-l/ship/")).await;
+    house.post(&link(&digest, "/save/t0-l/")).await;
+    let preferences = link(&digest, "/preferences/");
+    house.post_form(&preferences, &[("category", "Design"), ("rhythm", "monthly"), ("pause", "4")]).await;
+    let returned = report(&return_path(&house, ADA), ADA, "552 5.2.2 mailbox full");
+    house.app.take_inbound(returned.as_bytes(), "test").await.expect("taken");
+    house.wait(TimeDelta::minutes(11));
+    house.post(&format!("{preferences}/link")).await;
+    house.deliver_confirmations().await;
+    let data = link(&house.mails_to(ADA).pop().expect("a mail"), "/account/");
+    house.post_form(&format!("{data}/name"), &[("name", "Ada Lovelace")]).await;
+    house.post_form(&format!("{data}/address"), &[("email", "ada@new.example")]).await;
+    // The other reader goes, so that every row left is about her.
+    house.app.erase_subscriber(&"reader1@example.org".parse().expect("an address")).await.expect("erased");
+    let hash = house.app.address_hashes(&ADA.parse().expect("an address")).remove(0);
+    for sql in [
+        "delete from suppressions".to_owned(),
+        "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),
+        "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003".to_owned(),
+        "update consents set network = '192.0.2.0/24'".to_owned(),
+        "update deliveries set uncertain_at = 1700000000004, relay = 'the relay', reply = '250 taken', variant = 7, notice = case when kind = 'digest' then null else notice end".to_owned(),
+        format!("insert into suppressions (address_hash, key_name, reason, created_at, note) values ('{hash}', 'x', 'bounced', 1700000000005, 'a note')"),
+        format!("insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) values ('{hash}', 1700000000006, 'complained', 1700000000007, 'back again')"),
+    ] {
+        crate::support::behind_its_back(&house.place, Box::leak(sql.into_boxed_str())).await;
+    }
+    (house, data)
+}
+
+on_both! {
+    async fn a_readers_copy_holds_every_column_that_is_kept_of_them(place) {
+        let (house, data) = house_with_a_full_life(place).await;
+        let copy: Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
+        let schema = columns(&house.place).await;
+        let personal: BTreeSet<&String> = schema.iter().filter(|(table, column)| is_personal(column) || COLUMNS.iter().any(|(known, _)| known == table)).map(|(table, _)| table).collect();
+        for table in personal.into_iter().filter(|table| !OTHERS.iter().any(|(other, _)| other == table)) {
+            let (_, known) = COLUMNS.iter().find(|(name, _)| name == table).unwrap_or_else(|| panic!("the table {table} is about people: put it into the copy (storage/personal_data.rs), or say here why not"));
+            for (_, column) in schema.iter().filter(|(of, _)| of == table) {
+                let (_, place) = known.iter().find(|(name, _)| name == column).unwrap_or_else(|| panic!("{table}.{column} is kept of people: put it into the copy (storage/personal_data.rs), or say here why not"));
+                let Copy(place) = place else { continue };
+                let (kept, copied) = (values(&house.place, table, column).await, at(&copy, place));
+                // The welcome and the like stand as `kind` in the copy, which has one name for each mail.
+                let kept: Vec<String> = kept.into_iter().filter(|value| !(table == "deliveries" && column == "kind" && value == "confirmation")).collect();
+                assert!(!kept.is_empty() || column == "notice", "{table}.{column} is empty: this test must fill it");
+                for value in kept {
+                    assert!(copied.contains(&value), "{table}.{column} has {value:?}, the copy at {place} has {copied:?}");
+                }
+            }
+        }
+        for (name, columns) in COLUMNS {
+            for (column, place) in *columns {
+                assert!(schema.iter().any(|(table, of)| table == name && of == column), "{name}.{column} is no more");
+                assert!(!matches!(place, Not("")));
+            }
+        }
+        assert!(!copy.to_string().contains("reader1@"));
+    }
+
+    async fn an_erasure_leaves_a_keyed_hash_and_rows_of_the_ledger_that_name_nobody(place) {
+        let (house, data) = house_with_a_full_life(place).await;
+        crate::support::behind_its_back(&house.place, "delete from suppressions; delete from lifted").await;
+        house.post_form(&format!("{data}/erase"), &[("sure", "yes")]).await;
+        let left = house.place.dump().await;
+        for row in &left {
+            let lower = row.to_lowercase();
+            assert!(!["reader0", "lovelace", "ada@new", "192.0.2.0", "europe/berlin"].iter().any(|personal| lower.contains(personal)), "{row}");
+        }
+        let tables: BTreeSet<&str> = COLUMNS.iter().map(|(table, _)| *table).filter(|table| left.iter().any(|row| row.starts_with(&format!("{table}:")))).collect();
+        assert_eq!(tables, BTreeSet::from(["deliveries", "suppressions"]));
+    }
+}
