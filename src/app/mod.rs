@@ -18,6 +18,7 @@ pub mod document;
 pub mod drafting;
 pub mod edition;
 mod failure;
+mod figures;
 pub mod inbound;
 pub mod joining;
 pub mod keys;

@@ -37,6 +37,32 @@ named! {
 }
 
 named! {
+    /// Kinds of mail that statistics tell apart.
+    MailClass {
+        /// The weekly digest.
+        Digest => "digest",
+        /// A mail that one person asked for: a confirmation, a welcome, a link to one's data.
+        Transactional => "transactional",
+    }
+}
+
+named! {
+    /// Results of one delivery attempt, as statistics count them.
+    AttemptOutcome {
+        /// Taken by the next server.
+        Sent => "sent",
+        /// Refused for now, or not tried for want of a connection; tried again.
+        Later => "later",
+        /// Refused for good; the reader stays on the list.
+        Failed => "failed",
+        /// Refused for good because there is no such mailbox.
+        Bounced => "bounced",
+        /// Taken or not: nobody knows.
+        Uncertain => "uncertain",
+    }
+}
+
+named! {
     /// What a mail is that stands in the ledger as a confirmation does, and asks for no sign-up.
     Notice {
         /// A fresh link to what is known of its reader.

@@ -19,6 +19,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
 use crate::domain::progress::Minute;
@@ -69,6 +70,26 @@ impl Tally {
     /// Deliveries that are not final. One in doubt that is held counts too: somebody must look at it.
     pub fn open(&self) -> u64 {
         self.queued + self.sending + self.uncertain
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.queued += other.queued;
+        self.sending += other.sending;
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.uncertain += other.uncertain;
+    }
+
+    /// Each state with its count.
+    pub fn by_state(&self) -> [(DeliveryState, u64); 5] {
+        [
+            (DeliveryState::Queued, self.queued),
+            (DeliveryState::Sending, self.sending),
+            (DeliveryState::Sent, self.sent),
+            (DeliveryState::Failed, self.failed),
+            (DeliveryState::Uncertain, self.uncertain),
+        ]
     }
 }
 

@@ -6,6 +6,11 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::counts::counts_of;
+use super::ledger::Tally;
+use super::stored;
+use crate::domain::delivery::AttemptOutcome;
+use crate::domain::delivery::MailClass;
 use crate::domain::progress::Minute;
 use crate::domain::progress::minute_of;
 
@@ -19,13 +24,44 @@ struct MinuteRow {
 }
 
 impl Storage {
-    /// Adds to the minutes of digests; several processes add up.
-    pub async fn add_minutes(&self, minutes: &[(i64, Minute)]) -> Result<(), StorageError> {
+    /// Adds to the minutes of digests and to the totals of all mail; several processes add up. Both in one order, so that two
+    /// processes never wait for each other in a circle.
+    pub async fn add_minutes(&self, minutes: &[(i64, Minute)], totals: &[((MailClass, AttemptOutcome), u64)]) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         for (digest, minute) in minutes {
             add(&mut tx, *digest, minute).await?;
         }
+        for ((class, outcome), count) in totals {
+            execute!(
+                tx,
+                "insert into attempt_totals (kind, outcome, total) values ($1, $2, $3)
+                 on conflict (kind, outcome) do update set total = attempt_totals.total + excluded.total",
+                class.as_str(),
+                outcome.as_str(),
+                *count as i64
+            )?;
+        }
         Ok(tx.commit().await?)
+    }
+
+    /// Delivery attempts since the database was made, by kind of mail and outcome, of all processes; pairs that never occurred are
+    /// left out.
+    pub async fn attempt_totals(&self) -> Result<Vec<(MailClass, AttemptOutcome, u64)>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, String, i64)> = all!(reader, "select kind, outcome, total from attempt_totals order by kind, outcome")?;
+        let read = |(kind, outcome, total): (String, String, i64)| Ok((kind.parse()?, outcome.parse()?, total as u64));
+        stored(rows.into_iter().map(read).collect())
+    }
+
+    /// Deliveries of the digests that are being sent or paused, by state: kept counts, and the rows of batches that senders hold.
+    pub async fn open_deliveries(&self) -> Result<Tally, StorageError> {
+        let mut reader = self.read().await?;
+        let open: Vec<(i64,)> = all!(reader, "select id from digests where state in ('sending', 'paused') order by id")?;
+        let mut sum = Tally::default();
+        for (id,) in open {
+            sum.add(&counts_of(&mut reader, id).await?.tally());
+        }
+        Ok(sum)
     }
 
     /// The minutes of a digest in which something became of its mails, oldest first: as many as a send lasts.

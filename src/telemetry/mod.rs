@@ -44,7 +44,11 @@ fn describe() {
     metrics::describe_counter!("verdicts_sign_ups_total", "Valid sign-up requests");
     metrics::describe_counter!("verdicts_confirmations_total", "Sign-ups that became subscriptions");
     metrics::describe_counter!("verdicts_unsubscribes_total", "Subscriptions that ended by the link");
-    metrics::describe_counter!("verdicts_deliveries_total", "Delivery attempts by outcome");
+    metrics::describe_counter!(
+        "verdicts_deliveries_total",
+        "Delivery attempts of all processes by kind of mail and outcome, since the database was made"
+    );
+    metrics::describe_gauge!("verdicts_open_deliveries", "Deliveries of digests that are being sent or paused, by state");
     metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
     metrics::describe_counter!("verdicts_webhooks_total", "What providers sent, by provider and what became of it");
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");

@@ -47,7 +47,12 @@ async fn ready(State(web): State<Web>) -> Response {
     }
 }
 
-/// Prometheus' text format.
-async fn figures(_: Operator) -> impl IntoResponse {
+/// Prometheus' text format. Deliveries are read from the database at each scrape, for a command sends too, in a process of its own.
+async fn figures(_: Operator, State(web): State<Web>) -> impl IntoResponse {
+    match tokio::time::timeout(WRITABLE, web.app.measure_deliveries()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(cause = failure.cause(), "/metrics shows deliveries as they were last read: {failure}"),
+        Err(_) => tracing::warn!("/metrics shows deliveries as they were last read: the database does not answer"),
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::figures().render())
 }

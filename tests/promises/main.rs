@@ -9,6 +9,7 @@ mod delivery;
 mod digests;
 mod embedding;
 mod faults;
+mod figures;
 mod half_way;
 mod inbound;
 mod joining;

@@ -127,14 +127,12 @@ impl Writer {
 
     fn count(&self, done: &Done, now: Timestamp) {
         self.app.minutes.count(done.key.mailing, &done.step, now);
-        let (counter, name) = match done.step {
-            Step::Sent => (&self.progress.sent, "sent"),
-            Step::Again(_) => (&self.progress.later, "later"),
-            Step::Failed => (&self.progress.failed, "failed"),
-            Step::Bounced { .. } => (&self.progress.failed, "bounced"),
-            Step::Doubted(_) => (&self.progress.doubted, "uncertain"),
+        let counter = match done.step {
+            Step::Sent => &self.progress.sent,
+            Step::Again(_) => &self.progress.later,
+            Step::Failed | Step::Bounced { .. } => &self.progress.failed,
+            Step::Doubted(_) => &self.progress.doubted,
         };
         counter.fetch_add(1, Relaxed);
-        metrics::counter!("verdicts_deliveries_total", "outcome" => name).increment(1);
     }
 }

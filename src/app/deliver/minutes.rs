@@ -1,4 +1,4 @@
-//! What this process did minute by minute, added up here and written every few seconds.
+//! What this process did, minute by minute and in all, added up here and written every few seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::Timestamp;
+use crate::domain::delivery::AttemptOutcome;
+use crate::domain::delivery::MailClass;
 use crate::domain::progress::Minute;
 use crate::domain::progress::minute_of;
 use crate::domain::slot::Slot;
@@ -20,19 +22,36 @@ use crate::storage::steps::Step;
 /// A killed process loses the figures of so long at most; the ledger loses nothing.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
-/// What is not written yet, by digest and minute.
+/// What is not written yet.
 #[derive(Debug, Default)]
-pub struct Minutes(Mutex<BTreeMap<(i64, i64), Minute>>);
+pub struct Minutes(Mutex<Unwritten>);
+
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// By digest and minute.
+    minutes: BTreeMap<(i64, i64), Minute>,
+    /// By kind of mail and outcome.
+    totals: BTreeMap<(MailClass, AttemptOutcome), u64>,
+}
 
 impl Minutes {
-    /// Counts what became of a mail. Confirmations are not counted: nobody draws them.
+    /// Counts what became of a mail. Transactional mails have no minutes: nobody draws them.
     pub fn count(&self, mailing: i64, step: &Step, now: Timestamp) {
-        if Slot::from_id(mailing).is_none() {
-            return;
-        }
+        let class = if Slot::from_id(mailing).is_some() { MailClass::Digest } else { MailClass::Transactional };
+        let outcome = match step {
+            Step::Sent => AttemptOutcome::Sent,
+            Step::Again(_) => AttemptOutcome::Later,
+            Step::Failed => AttemptOutcome::Failed,
+            Step::Bounced { .. } => AttemptOutcome::Bounced,
+            Step::Doubted(_) => AttemptOutcome::Uncertain,
+        };
         let number = minute_of(now);
         let mut open = self.open();
-        let minute = open.entry((mailing, number)).or_insert_with(|| Minute::numbered(number));
+        *open.totals.entry((class, outcome)).or_default() += 1;
+        if class == MailClass::Transactional {
+            return;
+        }
+        let minute = open.minutes.entry((mailing, number)).or_insert_with(|| Minute::numbered(number));
         *match step {
             Step::Sent => &mut minute.sent,
             Step::Failed | Step::Bounced { .. } => &mut minute.failed,
@@ -42,21 +61,25 @@ impl Minutes {
     }
 
     async fn write(&self, app: &App) {
-        let taken = std::mem::take(&mut *self.open());
-        if taken.is_empty() {
+        let Unwritten { minutes, totals } = std::mem::take(&mut *self.open());
+        if totals.is_empty() {
             return;
         }
-        let rows: Vec<(i64, Minute)> = taken.iter().map(|((digest, _), minute)| (*digest, *minute)).collect();
-        if let Err(error) = app.storage.add_minutes(&rows).await {
+        let rows: Vec<(i64, Minute)> = minutes.iter().map(|((digest, _), minute)| (*digest, *minute)).collect();
+        let sums: Vec<_> = totals.iter().map(|(pair, count)| (*pair, *count)).collect();
+        if let Err(error) = app.storage.add_minutes(&rows, &sums).await {
             tracing::debug!(%error, "a send's minutes are not written yet");
             let mut open = self.open();
-            for ((digest, number), minute) in taken {
-                open.entry((digest, number)).or_insert_with(|| Minute::numbered(number)).add(&minute);
+            for ((digest, number), minute) in minutes {
+                open.minutes.entry((digest, number)).or_insert_with(|| Minute::numbered(number)).add(&minute);
+            }
+            for (pair, count) in totals {
+                *open.totals.entry(pair).or_default() += count;
             }
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<(i64, i64), Minute>> {
+    fn open(&self) -> MutexGuard<'_, Unwritten> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

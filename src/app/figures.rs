@@ -1,0 +1,27 @@
+//! Metrics that are read from the database: they count what every process did, commands included, and survive a restart.
+
+use super::App;
+use super::Failure;
+use crate::domain::delivery::AttemptOutcome;
+use crate::domain::delivery::MailClass;
+
+impl App {
+    /// Sets the metrics about deliveries to what the database has. Every series is there from the start, at zero.
+    ///
+    /// # Errors
+    /// When the database does not answer; the metrics stay as they were.
+    pub async fn measure_deliveries(&self) -> Result<(), Failure> {
+        let totals = self.storage.attempt_totals().await?;
+        let open = self.storage.open_deliveries().await?;
+        for class in MailClass::ALL {
+            for outcome in AttemptOutcome::ALL {
+                let total = totals.iter().find(|(of, by, _)| of == class && by == outcome).map_or(0, |(_, _, total)| *total);
+                metrics::counter!("verdicts_deliveries_total", "kind" => class.as_str(), "outcome" => outcome.as_str()).absolute(total);
+            }
+        }
+        for (state, count) in open.by_state() {
+            metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str()).set(count as f64);
+        }
+        Ok(())
+    }
+}
