@@ -74,9 +74,22 @@ impl App {
             tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
         }
         self.storage.forget_quotas(now).await?;
+        self.bring_forward(now).await?;
         self.pick_if_due(now).await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await
+    }
+
+    /// Makes due what a clock that ran ahead put off to a time that no retry and no send time reaches.
+    async fn bring_forward(&self, now: Timestamp) -> Result<(), Failure> {
+        let (mail, schedule) = (&self.settings.mail, &self.settings.schedule);
+        let longest = delta(mail.retry.max_age) + delta(schedule.spread) + LONGEST_LEAD * 2 + TimeDelta::days(1);
+        let brought = self.storage.bring_forward(now + longest, now).await?;
+        if brought > 0 {
+            tracing::warn!(deliveries = brought, "a clock ran ahead: deliveries that waited for a time far off are due now");
+            self.ring();
+        }
+        Ok(())
     }
 
     async fn pick_if_due(&self, now: Timestamp) -> Result<(), Failure> {
@@ -153,7 +166,9 @@ impl App {
 
     /// Freezes an approved digest and makes its first deliveries, due as `due` says for that moment; the others follow in ranges.
     async fn publish(&self, slot: Slot, preflight: Preflight, due: impl FnOnce(Timestamp) -> DueTimes) -> Result<Frozen, Failure> {
-        self.check_order(slot).await?;
+        if preflight == Preflight::Heeded {
+            self.check_order(slot).await?;
+        }
         let edition = self.edition_now(slot).await?;
         if !edition.is_open() {
             return Ok(Frozen::NotApproved);
@@ -204,6 +219,7 @@ impl App {
     ) -> Result<Sent, Failure> {
         let slot = self.plan_send(&order).await?.slot;
         let preflight = order.preflight;
+        self.bring_forward(self.now()).await?;
         if self.settings.schedule.approval == Approval::Auto {
             if self.storage.digest(slot).await?.is_none() {
                 self.make(slot, self.now(), self.now(), Approval::Auto).await?;

@@ -52,7 +52,9 @@ impl App {
         if state == Some(DigestState::Sending) {
             return Ok(SendPlan { readers: self.status(slot).await?.tally.open(), ..nothing });
         }
-        self.check_order(slot).await?;
+        if order.preflight == Preflight::Heeded {
+            self.check_order(slot).await?;
+        }
         if self.settings.schedule.approval == Approval::Required && state != Some(DigestState::Approved) {
             let first = if state.is_none() { "make it with `verdicts digest draft`, " } else { "" };
             return Err(Failure::because(format!(
@@ -66,10 +68,10 @@ impl App {
 
     /// Refuses a slot from before one that was sent: the clock was set back, or somebody took the wrong week.
     pub(super) async fn check_order(&self, slot: Slot) -> Result<(), Failure> {
-        match self.storage.newest_sent().await? {
-            Some(newest) if newest > slot => Err(Failure::because(format!(
-                "{slot} comes before {newest}, which was sent already: nothing of {slot} is sent. If that is not what you meant, look at \
-                 this machine's clock: it says {}.",
+        match self.storage.last_sent().await? {
+            Some(last) if last > slot => Err(Failure::because(format!(
+                "{slot} comes before {last}, which was sent already: nothing of {slot} is sent. Look at this machine's clock: it says {}. \
+                 If that is right, `verdicts digest send {slot} --force` sends it all the same, and the schedule goes on from there.",
                 self.local_time(self.now())
             ))),
             _ => Ok(()),

@@ -197,10 +197,10 @@ fn digest_json(digest: &Digest) -> serde_json::Value {
     })
 }
 
-/// Prints a digest, with what it carries where `edition` is given.
-pub(super) fn show(app: &App, status: &Status, edition: Option<&Outlook>, output: Output) -> Result<(), Failure> {
+/// Prints a digest, with what it carries where `outlook` is given.
+pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output: Output) -> Result<(), Failure> {
     let mut json = digest_json(&status.digest);
-    if let Some(outlook) = edition {
+    if let Some(outlook) = outlook {
         json["subject"] = json!(outlook.subject);
         json["readers"] = json!(outlook.readers);
         json["picks"] = json!(outlook.edition.picks());
@@ -225,7 +225,7 @@ pub(super) fn show(app: &App, status: &Status, edition: Option<&Outlook>, output
             if status.withheld > 0 { format!(" ({} of them withheld, never tried)", status.withheld) } else { String::new() },
             tally.uncertain
         );
-        if let Some(outlook) = edition {
+        if let Some(outlook) = outlook {
             let _ = writeln!(text, "subject: {}", outlook.subject.as_deref().unwrap_or("none, for it carries nothing"));
             if let Some(readers) = outlook.readers {
                 let _ = writeln!(text, "goes out {} to {readers} readers", app.local_time(digest.send_at));

@@ -40,7 +40,7 @@ pub struct Send {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Send even if the preflight check fails
+    /// Send even if the preflight check fails, or the week comes before one that was sent
     #[arg(long)]
     force: bool,
     /// Send although the week is not the present one

@@ -202,7 +202,12 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
                 text.push_str(if first { "\n" } else { ",\n" });
                 text.push_str(&listed_json(app, listed).to_string());
             } else {
-                text.push_str(&format!("{:<12} {}  {}\n", listed.subscriber.state, moment(listed.created_at), listed.subscriber.email));
+                text.push_str(&format!(
+                    "{:<12} {}  {}\n",
+                    listed.subscriber.state,
+                    app.local_time(listed.created_at),
+                    listed.subscriber.email
+                ));
             }
             first = false;
         }
@@ -253,12 +258,12 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
         let zone = person.subscriber.timezone.map(|zone| format!("  {zone}")).unwrap_or_default();
         let mut text = format!("{}  {}{zone}\n", person.subscriber.email, person.subscriber.state);
         for consent in &person.consents {
-            let (at, from) = (moment(consent.requested_at), consent.network.as_deref().unwrap_or("no network kept"));
-            let confirmed = consent.confirmed_at.map_or_else(|| "not confirmed".into(), |at| format!("confirmed {}", moment(at)));
+            let (at, from) = (app.local_time(consent.requested_at), consent.network.as_deref().unwrap_or("no network kept"));
+            let confirmed = consent.confirmed_at.map_or_else(|| "not confirmed".into(), |at| format!("confirmed {}", app.local_time(at)));
             text.push_str(&format!("consent {at} ({}, {from}), {confirmed}: {}\n", consent.source, consent.shown));
         }
         for (at, what) in &person.history {
-            text.push_str(&format!("{}  {what}\n", moment(*at)));
+            text.push_str(&format!("{}  {what}\n", app.local_time(*at)));
         }
         text
     })

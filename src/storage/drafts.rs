@@ -22,15 +22,15 @@ pub struct Edits {
 }
 
 impl Storage {
-    /// The newest slot whose digest went out to anybody.
-    pub async fn newest_sent(&self) -> Result<Option<Slot>, StorageError> {
+    /// The slot whose digest was the last to be published, of those that went out to anybody.
+    pub async fn last_sent(&self) -> Result<Option<Slot>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
             reader,
             concat!(
-                "select id from digests where published_at is not null and (state <> 'cancelled' or ",
+                "select id from digests where publish_order is not null and (state <> 'cancelled' or ",
                 reached!(),
-                ") order by id desc limit 1"
+                ") order by publish_order desc limit 1"
             )
         )?;
         Ok(row.and_then(|(id,)| Slot::from_id(id)))

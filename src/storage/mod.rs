@@ -63,6 +63,7 @@ macro_rules! all {
     };
 }
 
+mod ahead;
 pub mod audit;
 pub mod bookmarks;
 pub mod catalogue;

@@ -113,7 +113,8 @@ impl Storage {
         let mut tx = self.begin().await?;
         let published = execute!(
             tx,
-            "update digests set state = 'sending', published_at = $2, content = $3, subject = $4, html = $5, plain = $6
+            "update digests set state = 'sending', published_at = $2, content = $3, subject = $4, html = $5, plain = $6,
+               publish_order = (select coalesce(max(publish_order), 0) + 1 from digests)
              where id = $1 and state = 'approved'",
             id,
             millis,

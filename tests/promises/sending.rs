@@ -1,5 +1,6 @@
 //! Sending by hand: nobody is mailed unasked, and what somebody looked at is what goes out.
 
+use crate::support::Behaviour;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
@@ -177,6 +178,45 @@ on_both! {
         }
         house.deliver_while("a look", async || true).await;
         assert_eq!((sink.mails(), house.app.storage.digests().await.expect("digests").len()), (2, 1));
+    }
+
+    async fn after_a_clock_that_ran_ahead_a_forced_send_puts_the_schedule_right(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = House::open_to(place, &sink).await;
+        house.stock(&small(12, start())).await;
+        house.enlist("reader", 2).await;
+        house.set_clock("2026-12-10T07:30:00Z");
+        house.send_digest().await;
+        // Right again, and later than the sign-ups: whoever joins after a digest is frozen waits for the next.
+        house.set_clock("2026-11-24T08:30:00Z");
+        let words = refused(&house, order(None, false)).await;
+        assert!(words.contains("comes before 2026-W50") && words.contains("digest send 2026-W48 --force"), "{words}");
+        let (stop, progress) = (Default::default(), Default::default());
+        let forced = SendOrder { preflight: Preflight::Forced, ..order(None, false) };
+        assert!(matches!(house.app.send_digest(forced, &stop, &progress, |_| {}).await, Ok(Sent::Delivered(_, Ending::Final))));
+        assert_eq!(sink.mails(), 4);
+        for moment in ["2026-12-01T08:00:00Z", "2026-12-01T09:00:00Z"] {
+            tick_at(&house, moment).await;
+        }
+        let next = house.app.status("2026-W49".parse().expect("a slot")).await.expect("a digest");
+        assert_eq!(next.digest.state, DigestState::Sending);
+    }
+
+    async fn a_retry_that_a_clock_ahead_put_off_for_a_year_goes_out_when_the_clock_is_right(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("reader0", Behaviour::reply("451 4.3.0 later").times(1))).await;
+        let house = House::open_to(place, &sink).await;
+        house.enlist("reader", 2).await;
+        house.set_clock("2027-11-23T07:30:00Z");
+        house.stock_small().await;
+        tick_at(&house, "2027-11-23T08:00:00Z").await;
+        tick_at(&house, "2027-11-23T09:00:00Z").await;
+        house.deliver_while("the first try of both", async || sink.mails() == 1).await;
+        house.set_clock("2026-11-25T09:00:00Z");
+        let next = house.app.status("2027-W47".parse().expect("a slot")).await.expect("a digest").next_due.expect("a retry");
+        assert!(next > house.app.now() + TimeDelta::days(360), "{next}");
+        house.app.tick().await.expect("a tick");
+        house.deliver_while("the retry", async || sink.mails() == 2).await;
+        assert_eq!(sink.received_by("reader0@example.org").len(), 1);
     }
 
     async fn an_approved_week_from_before_one_that_was_sent_is_not_published(place) {
@@ -393,6 +433,11 @@ on_both! {
         let program = Program::set_up(&place).with("VERDICTS_SITE__TIMEZONE", "America/New_York");
         let text = program.run(&["digest", "list"]).good().out;
         assert!(text.contains("due 2026-11-24 04:00:00 -05:00"), "{text}");
+        house.enlist("reader", 1).await;
+        for command in [&["subscribers", "list"][..], &["subscribers", "show", "reader0@example.org"]] {
+            let text = program.run(command).good().out;
+            assert!(text.contains("2026-11-24 03:00:0") && text.contains(" -05:00") && !text.contains("Z "), "{text}");
+        }
         assert_eq!(program.run(&["--json", "digest", "list"]).good().json()["digests"][0]["send_at"], "2026-11-24T09:00:00Z");
         let text = program.with("VERDICTS_SITE__TIMEZONE", "UTC").run(&["digest", "list"]).good().out;
         assert!(text.contains("due 2026-11-24 09:00:00 UTC"), "{text}");
