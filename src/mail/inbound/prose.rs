@@ -154,6 +154,9 @@ impl Prose {
 
     /// What is said of each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
     fn of_targets(&self, alias: &str) -> Vec<String> {
+        if !EXPANSIONS.iter().any(|words| self.text.contains(words)) {
+            return Vec::new();
+        }
         let lines: Vec<&str> = self.lines().collect();
         let alias = alias.to_lowercase();
         let named: Vec<usize> = (0..lines.len()).filter(|at| names(lines[*at], &alias)).collect();
@@ -207,16 +210,22 @@ fn names(line: &str, address: &str) -> bool {
     line.contains('@') && line.to_lowercase().contains(address)
 }
 
+const EXPANSIONS: &[&str] = &["expanded from", "generated from", "alias of", "forwarded from"];
+
 /// Whether a line names an address only as the alias that another one came from (Postfix, sendmail, Exim).
 fn is_expansion(line: &str, alias: &str) -> bool {
     let lower = line.to_lowercase();
     let before = lower.split(alias).next().unwrap_or_default().trim_end_matches(['<', ' ', ':']);
-    ["expanded from", "generated from", "alias of", "forwarded from"].iter().any(|words| before.ends_with(words))
+    EXPANSIONS.iter().any(|words| before.ends_with(words))
 }
 
 /// The lines that belong to the line `at`, which is one of those that `is_own`.
 fn block_around(lines: &[&str], at: usize, is_own: impl Fn(&str) -> bool, others: &[String]) -> std::ops::Range<usize> {
     let below = lines[at + 1..].iter().take(CONTEXT);
+    // What a relay asks, with the server's answer below it.
+    if lines[at].trim_start().starts_with(">>>") {
+        return at..at + 1 + below.take_while(|line| line.trim_start().starts_with("<<<")).count();
+    }
     if !is_answer(lines[at]) {
         let ends = |line: &str| !is_own(line) && (begins_with_address(line) || names_one(line, others));
         return at..at + 1 + below.take_while(|line| !ends(line)).count();
