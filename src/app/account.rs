@@ -127,7 +127,8 @@ impl App {
     /// Makes the new address theirs; the old one is told. `false`: it no longer waits.
     pub async fn complete_move(&self, id: i64) -> Result<bool, Failure> {
         let reader = self.storage.reader_who_moves(id).await?;
-        let moved = self.storage.complete_move(id, self.now()).await?;
+        let hashes_of = |email: &str| EmailAddress::parse(email).map_or_else(|_| Vec::new(), |email| self.secrets.address_hashes(&email));
+        let moved = self.storage.complete_move(id, &hashes_of, self.now()).await?;
         if let (true, Some(reader)) = (moved, reader) {
             self.answered(reader).await?;
             tracing::info!("a subscriber's address was changed");
@@ -149,6 +150,7 @@ impl App {
         let Some(data) = self.storage.personal_data(subscriber, &hashes).await? else { return Ok(None) };
         let mut everything = serde_json::json!({
             "email": person.subscriber.email,
+            "earlier_addresses": self.storage.former_addresses(subscriber).await?,
             "name": person.subscriber.name,
             "state": person.subscriber.state,
             "timezone": person.subscriber.timezone.map(crate::domain::zone::ZoneName::name),

@@ -39,7 +39,7 @@ impl App {
         if !self.wants_to_join(reading) {
             return Ok(None);
         }
-        let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse(author).ok());
+        let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse_new(author).ok());
         let Some(author) = author.filter(|author| !self.is_ours(author.as_str())) else { return Ok(None) };
         let (limits, domain) = (&self.settings.inbound, author.domain().to_ascii_lowercase());
         let quotas = [("mail", "", limits.sign_ups_per_hour), ("mail domain", &domain, limits.sign_ups_per_domain)]

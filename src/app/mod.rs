@@ -1,7 +1,7 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and `dialects`,
+//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and [`columns`],
 //! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`.
 
 pub mod account;
@@ -9,9 +9,9 @@ pub mod breaker;
 mod by_mail;
 pub mod catalogue;
 pub mod choosing;
+pub mod columns;
 mod compiled_in;
 pub mod deliver;
-mod dialects;
 pub mod digests;
 pub mod doctor;
 pub mod document;

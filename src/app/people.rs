@@ -1,19 +1,21 @@
 //! The operator's side of the list: import, export, look up, add, erase.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::io::Write;
 
 use super::App;
 use super::Failure;
+use super::columns::Mapping;
+use super::columns::Row;
 use super::joining::Origin;
 use super::spreadsheet::Refused;
-use super::spreadsheet::Row;
 use super::spreadsheet::Spreadsheet;
 use super::spreadsheet::defused;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
-use crate::storage::people::Arrival;
+use crate::storage::imports::Arrival;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
 use crate::storage::subscribers::SignedUp;
@@ -40,6 +42,23 @@ pub struct ImportReport {
     pub refusals: Vec<Refused>,
     /// Whether it was only tried.
     pub dry_run: bool,
+    /// The service whose export it is, by its header.
+    pub service: Option<&'static str>,
+    /// How its bytes were read.
+    pub encoding: &'static str,
+    /// What each column that is read was taken for.
+    pub columns: Vec<ColumnUse>,
+    /// The columns that nothing was read from.
+    pub unused: Vec<String>,
+}
+
+/// What a column was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnUse {
+    /// Its name in the file.
+    pub column: String,
+    /// The field.
+    pub field: &'static str,
 }
 
 /// How an import is meant.
@@ -54,38 +73,60 @@ pub struct ImportTerms<'a> {
 }
 
 impl App {
-    /// Takes in a file of subscribers, all or nothing, in memory that does not grow with it. `row_read` is called for
-    /// each row.
+    /// Takes in a file of subscribers whose columns speak for themselves: [`App::import_file`] without a mapping.
     ///
     /// # Errors
-    /// When the file cannot be read to its end, or the database refuses; then nothing was imported. Broken rows are no
-    /// error: they are counted and named.
+    /// As there.
     pub async fn import_subscribers(
         &self,
         file: impl Read + Send,
         terms: ImportTerms<'_>,
         row_read: impl Fn(u64) + Send + Sync,
     ) -> Result<ImportReport, Failure> {
+        self.import_file(file, terms, &Mapping::default(), None, row_read).await
+    }
+
+    /// Takes in a file of subscribers, all or nothing, in memory that does not grow with it. `refused` gets the refused rows as CSV
+    /// with their lines and reasons; `row_read` is called for each row.
+    ///
+    /// # Errors
+    /// When the file cannot be read to its end, a column must be explained, or the database refuses; then nothing was imported.
+    /// Broken rows are no error: they are counted and named.
+    pub async fn import_file(
+        &self,
+        file: impl Read + Send,
+        terms: ImportTerms<'_>,
+        mapping: &Mapping,
+        refused: Option<Box<dyn Write + Send>>,
+        row_read: impl Fn(u64) + Send + Sync,
+    ) -> Result<ImportReport, Failure> {
         let fault = |error: String| Failure::because(format!("The file cannot be imported: {error}. Nothing was imported."));
-        let mut sheet = Spreadsheet::open(file).map_err(fault)?;
+        let mut sheet = Spreadsheet::open(file, mapping).map_err(fault)?;
+        let mut refused = refused.map(|file| csv::WriterBuilder::new().flexible(true).from_writer(file));
+        if let Some(file) = &mut refused {
+            sheet.write_header(file).map_err(|error| fault(unwritten(&error)))?;
+        }
         let mut report = ImportReport { dry_run: terms.dry_run, ..ImportReport::default() };
         let mut arrivals = std::iter::from_fn(|| {
             loop {
-                match sheet.next_row()? {
-                    Ok(row) => {
-                        report.read += 1;
-                        row_read(report.read);
-                        match row {
-                            Ok(row) => return Some(Ok(self.arrival(row, terms))),
-                            Err(refused) => {
-                                report.refused += 1;
-                                if report.refusals.len() < NAMED {
-                                    report.refusals.push(refused);
-                                }
-                            }
-                        }
-                    }
-                    Err(error) => return Some(Err(error)),
+                let row = match sheet.next_row() {
+                    Some(Ok(row)) => row,
+                    Some(Err(error)) => return Some(Err(error)),
+                    // Before anything is committed.
+                    None => return refused.as_mut()?.flush().err().map(|error| Err(unwritten(&error))),
+                };
+                report.read += 1;
+                row_read(report.read);
+                let reason = match row {
+                    Ok(row) => return Some(Ok(self.arrival(row, terms))),
+                    Err(reason) => reason,
+                };
+                if let Some(Err(error)) = refused.as_mut().map(|file| sheet.write_refused(file, &reason)) {
+                    return Some(Err(unwritten(&error)));
+                }
+                report.refused += 1;
+                if report.refusals.len() < NAMED {
+                    report.refusals.push(reason);
                 }
             }
         });
@@ -93,6 +134,8 @@ impl App {
         let arrived = self.storage.import_subscribers(&mut arrivals, terms.consent, &key_name, terms.dry_run, self.now()).await?;
         let arrived = arrived.map_err(fault)?;
         (report.added, report.known, report.suppressed) = (arrived.added, arrived.known, arrived.suppressed);
+        (report.service, report.encoding, report.unused) = (sheet.columns().service(), sheet.encoding(), sheet.columns().unused());
+        report.columns = sheet.columns().used().into_iter().map(|(column, field)| ColumnUse { column, field }).collect();
         if !terms.dry_run {
             tracing::info!(read = report.read, added = report.added, refused = report.refused, "subscribers imported");
             self.ring();
@@ -112,7 +155,7 @@ impl App {
             email: row.email,
             name: row.name,
             timezone: row.timezone,
-            source: row.source.unwrap_or_else(|| "import".into()),
+            source: row.source.map_or_else(|| "import".into(), Cow::into_owned),
             state,
             confirmed_at: row.confirmed_at.or_else(|| (state == SubscriberState::Active).then(|| self.now())),
         }
@@ -178,10 +221,11 @@ impl App {
     /// Forgets somebody; what stays is a keyed hash on the suppression list. Doing it twice is doing it once.
     pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
         let hashes = self.secrets.address_hashes(email);
-        let (Some(hash), Some(key_name)) = (hashes.first(), self.secrets.key_names().into_iter().next()) else {
+        let Some(key_name) = self.secrets.key_names().into_iter().next() else {
             return Err(Failure::because("site.secret: expected at least one secret."));
         };
-        if self.storage.erase(email, hash, &key_name, self.now()).await? {
+        let hash_of = |key: &str| self.secrets.address_hashes(&EmailAddress::parse(key).ok()?).into_iter().next();
+        if self.storage.erase(email, &hash_of, &key_name, self.now()).await? {
             tracing::info!("a subscriber was erased");
             return Ok(());
         }
@@ -190,4 +234,8 @@ impl App {
             false => Err(Failure::because(format!("There is no subscriber {email}: nothing was erased."))),
         }
     }
+}
+
+fn unwritten(error: &dyn std::fmt::Display) -> String {
+    format!("the file of refused rows cannot be written: {error}")
 }

@@ -2,33 +2,21 @@
 
 use std::borrow::Cow;
 use std::io::Read;
+use std::io::Write;
 
 use csv::ByteRecord;
+use encoding_rs::Encoding;
+use encoding_rs::UTF_16BE;
+use encoding_rs::UTF_16LE;
+use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::dialects::Columns;
-use crate::domain::Timestamp;
-use crate::domain::address::EmailAddress;
-use crate::domain::subscriber::SubscriberState;
-use crate::domain::zone::ZoneName;
+use super::columns::Columns;
+use super::columns::Decode;
+use super::columns::Mapping;
+use super::columns::REFUSED_COLUMNS;
+use super::columns::Row;
 
-/// A row that could be read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// `email`
-    pub email: EmailAddress,
-    /// `name`
-    pub name: Option<String>,
-    /// `confirmed_at`
-    pub confirmed_at: Option<Timestamp>,
-    /// `source`
-    pub source: Option<String>,
-    /// `state`: how somebody stood where the file comes from.
-    pub state: Option<SubscriberState>,
-    /// `timezone`, where it is an IANA name.
-    pub timezone: Option<ZoneName>,
-}
-
-/// A row that could not.
+/// A row that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Refused {
     /// Its line in the file, from 1.
@@ -38,47 +26,152 @@ pub struct Refused {
 }
 
 /// A file of subscribers, read one row at a time: memory does not grow with it.
-pub struct Spreadsheet<R> {
-    reader: csv::Reader<R>,
+pub struct Spreadsheet<'a> {
+    reader: csv::Reader<PlainLines<Box<dyn Read + Send + 'a>>>,
     columns: Columns,
     record: ByteRecord,
+    decode: Decode,
+    is_utf16: bool,
+    /// Lines in front of the header that are none of the table.
+    skipped: u64,
 }
 
-impl<R: Read> Spreadsheet<R> {
-    /// Reads the header. Commas, semicolons or tabs separate; a byte order mark is no part of it.
+impl<'a> Spreadsheet<'a> {
+    /// Reads the header. Commas, semicolons, tabs or bars separate; UTF-8, UTF-16 and Windows-1252 are read; a byte order mark is no
+    /// part of it, nor is a first line like `sep=;`.
     ///
     /// # Errors
-    /// A sentence: what is missing in the header.
-    pub fn open(mut source: R) -> Result<Spreadsheet<impl Read>, String> {
-        let mut head = vec![0; 8 << 10];
-        let length = fill(&mut source, &mut head).map_err(|error| format!("it cannot be read: {error}"))?;
-        head.truncate(length);
-        if head.starts_with(b"\xEF\xBB\xBF") {
-            head.drain(..3);
-        }
-        let first_line = head.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
-        let count = |separator: u8| first_line.iter().filter(|b| **b == separator).count();
-        let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',');
-        let whole = PlainLines::new(std::io::Cursor::new(head).chain(source), delimiter);
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(whole);
+    /// A sentence: what is missing in the header, or which column must be explained.
+    pub fn open(source: impl Read + Send + 'a, mapping: &Mapping) -> Result<Self, String> {
+        let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+        let (source, encoding) = as_utf8(source).map_err(unreadable)?;
+        let (head, rest) = peeked(source).map_err(unreadable)?;
+        let has_mark = head.starts_with(b"\xEF\xBB\xBF");
+        let text = if has_mark { &head[3..] } else { &head[..] };
+        let (named, line) = separator_line(text);
+        let body = text[line..].to_vec();
+        let delimiter = named.unwrap_or_else(|| separator_of(&body));
+        let whole: Box<dyn Read + Send + 'a> = Box::new(std::io::Cursor::new(body).chain(rest));
+        let skipped = u64::from(line > 0);
+        let lines = PlainLines::new(whole, delimiter, 1 + skipped);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).buffer_capacity(BUFFER).from_reader(lines);
         let header = reader.byte_headers().map_err(|error| format!("its header cannot be read: {error}"))?;
-        let columns = Columns::of(header)?;
-        Ok(Spreadsheet { reader, columns, record: ByteRecord::new() })
+        let mut decode = if has_mark || encoding.is_some() { Decode::utf8() } else { Decode::default() };
+        let names: Result<Vec<String>, String> = header.iter().map(|name| Ok(decode.text(name)?.trim().to_owned())).collect();
+        let columns = Columns::of(names?, mapping)?;
+        Ok(Self { reader, columns, record: ByteRecord::new(), decode, is_utf16: encoding.is_some(), skipped })
     }
 
     /// The next row, or why it is refused; `None` at the end. An error of reading ends everything.
     pub fn next_row(&mut self) -> Option<Result<Result<Row, Refused>, String>> {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => None,
-            Ok(true) => {
-                // Where the reader stands now, less the lines of this row: before the row it had not passed empty lines yet.
-                let inside = self.record.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
-                let line = self.reader.position().line().saturating_sub(1 + inside);
-                Some(Ok(self.columns.row(&self.record).map_err(|reason| Refused { line, reason })))
-            }
+            Ok(true) => Some(Ok(self.columns.row(&self.record, &mut self.decode).map_err(|reason| Refused { line: self.line(), reason }))),
             Err(error) => Some(Err(error.to_string())),
         }
     }
+
+    /// The line on which the present row begins: where the reader stands, less the lines of this row. Before the row it had not
+    /// passed empty lines yet.
+    fn line(&self) -> u64 {
+        let inside = self.record.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+        (self.reader.position().line() + self.skipped).saturating_sub(1 + inside)
+    }
+
+    /// What its columns hold.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// How its bytes were read, for people.
+    pub fn encoding(&self) -> &'static str {
+        match self.is_utf16 {
+            true => "UTF-16",
+            false if self.decode.was_windows_1252() => "Windows-1252",
+            false => "UTF-8",
+        }
+    }
+
+    /// The header of a file of refused rows: this one's, then the line and the reason.
+    pub fn write_header(&self, file: &mut csv::Writer<impl Write>) -> csv::Result<()> {
+        let own = self.columns.header().iter().map(String::as_str).filter(|name| !REFUSED_COLUMNS.contains(name));
+        file.write_record(own.chain(REFUSED_COLUMNS))
+    }
+
+    /// The present row, as it stands, with the line and the reason. Fields beyond the header come last.
+    pub fn write_refused(&self, file: &mut csv::Writer<impl Write>, refused: &Refused) -> csv::Result<()> {
+        let (header, mut decode) = (self.columns.header(), self.decode);
+        let mut text = |field: &[u8]| match decode.text(field) {
+            Ok(text) => text.into_owned(),
+            Err(_) => String::from_utf8_lossy(field).into_owned(),
+        };
+        let own = header.iter().enumerate().filter(|(_, name)| !REFUSED_COLUMNS.contains(&name.as_str()));
+        for (at, _) in own {
+            file.write_field(text(self.record.get(at).unwrap_or_default()))?;
+        }
+        file.write_field(refused.line.to_string())?;
+        file.write_field(&refused.reason)?;
+        for field in self.record.iter().skip(header.len()) {
+            file.write_field(text(field))?;
+        }
+        file.write_record(None::<&[u8]>)
+    }
+}
+
+/// Bytes read at once.
+const BUFFER: usize = 64 << 10;
+
+/// The source as UTF-8 where it is UTF-16: by its mark, or because every second byte of its first letters is empty.
+fn as_utf8<'a>(source: impl Read + Send + 'a) -> std::io::Result<(Box<dyn Read + Send + 'a>, Option<&'static Encoding>)> {
+    let (head, rest) = peeked(source)?;
+    let encoding = match head.as_slice() {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        [a, 0, b, 0, ..] if *a != 0 && *b != 0 => Some(UTF_16LE),
+        [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some(UTF_16BE),
+        _ => None,
+    };
+    let whole = std::io::Cursor::new(head).chain(rest);
+    Ok(match encoding {
+        Some(_) => (Box::new(DecodeReaderBytesBuilder::new().encoding(encoding).strip_bom(true).build(whole)), encoding),
+        None => (Box::new(whole), None),
+    })
+}
+
+/// The first bytes of a source, and the rest of it.
+fn peeked<R: Read>(mut source: R) -> std::io::Result<(Vec<u8>, R)> {
+    let mut head = vec![0; 8 << 10];
+    let length = fill(&mut source, &mut head)?;
+    head.truncate(length);
+    Ok((head, source))
+}
+
+/// The separator that a first line like `sep=;` names, for spreadsheet programs, and the length of that line with its end.
+fn separator_line(text: &[u8]) -> (Option<u8>, usize) {
+    let end = text.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(text.len());
+    let line = text[..end].strip_prefix(b"\"").map_or(&text[..end], |line| line.strip_suffix(b"\"").unwrap_or(line));
+    let named = match line {
+        [s, e, p, b'=', separator] if [s, e, p].map(|b| b.to_ascii_lowercase()) == *b"sep" && separator.is_ascii() => *separator,
+        _ => return (None, 0),
+    };
+    let ending = if text[end..].starts_with(b"\r\n") { 2 } else { usize::from(end < text.len()) };
+    (Some(named), end + ending)
+}
+
+/// What separates the fields of a header: whichever of the usual ones it has most of, outside of quotes.
+fn separator_of(text: &[u8]) -> u8 {
+    let header = text.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut is_quoted = false;
+    let outside: Vec<u8> = header
+        .iter()
+        .copied()
+        .filter(|byte| {
+            is_quoted ^= *byte == b'"';
+            !is_quoted
+        })
+        .collect();
+    let count = |separator: u8| outside.iter().filter(|b| **b == separator).count();
+    [b',', b';', b'\t', b'|'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',')
 }
 
 /// A text as a cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): an apostrophe before what would begin one
@@ -124,8 +217,8 @@ enum Place {
 }
 
 impl<R: Read> PlainLines<R> {
-    fn new(source: R, delimiter: u8) -> Self {
-        Self { source, delimiter, after_return: false, last: b'\n', place: Place::FieldStart, row_length: 0, line: 1, row_line: 1 }
+    fn new(source: R, delimiter: u8, line: u64) -> Self {
+        Self { source, delimiter, after_return: false, last: b'\n', place: Place::FieldStart, row_length: 0, line, row_line: line }
     }
 
     fn note(&mut self, byte: u8) {
@@ -201,81 +294,5 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn rows(text: impl AsRef<[u8]>) -> Vec<Result<Row, Refused>> {
-        let bytes = text.as_ref().to_vec();
-        let mut sheet = Spreadsheet::open(std::io::Cursor::new(bytes)).expect("a header");
-        std::iter::from_fn(|| sheet.next_row()).map(|row| row.expect("readable")).collect()
-    }
-
-    #[test]
-    fn a_plain_file_is_read_whatever_program_wrote_it() {
-        let plain = "email,name,confirmed_at,source\nada@example.org,\"Lovelace, Ada\",2026-01-02T03:04:05Z,fair\n";
-        let excel = "\u{feff}email;name;confirmed_at;source\r\nada@example.org;\"Lovelace, Ada\";2026-01-02T03:04:05Z;fair\r\n";
-        let row = rows(plain).remove(0).expect("good");
-        assert_eq!(
-            (row.email.as_str(), row.name.as_deref(), row.source.as_deref()),
-            ("ada@example.org", Some("Lovelace, Ada"), Some("fair"))
-        );
-        assert_eq!(rows(excel), [Ok(row)]);
-    }
-
-    #[test]
-    fn a_broken_row_is_refused_with_its_line_and_the_rest_is_read() {
-        let read = rows(b"email,name,state\nada@example.org,Ada,active\nnonsense,x,\nbob@example.org\neve@example.org,\xff,\nmax@example.org,M,gone\n,x,\nzoe@example.org,,unsubscribed\n");
-        let faults: Vec<(u64, &str)> = read.iter().filter_map(|row| row.as_ref().err()).map(|r| (r.line, r.reason.as_str())).collect();
-        assert_eq!(read.iter().filter(|row| row.is_ok()).count(), 2);
-        assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
-        assert!(faults[1].1.contains("expected 3 fields") && faults[2].1.contains("UTF-8") && faults[3].1.contains("pending, active"));
-    }
-
-    #[test]
-    fn a_file_without_addresses_is_refused_as_a_whole() {
-        assert!(Spreadsheet::open("name,mail\n".as_bytes()).err().expect("refused").contains("a column \"email\""));
-        assert!(Spreadsheet::open("".as_bytes()).is_err());
-    }
-
-    #[test]
-    fn a_quote_that_is_never_closed_ends_the_whole_and_one_inside_a_field_is_a_letter() {
-        let faults = |text: &str| {
-            let mut sheet = Spreadsheet::open(std::io::Cursor::new(text.to_owned())).expect("a header");
-            std::iter::from_fn(|| sheet.next_row()).find_map(Result::err)
-        };
-        let rest = "r@example.org,R\n".repeat(9_000);
-        assert!(faults(&format!("email,name\na@example.org,A\n\"b@example.org,B\n{rest}")).is_some_and(|fault| fault.contains("line 3")));
-        assert!(faults("email,name\n\"b@example.org,B\n").is_some_and(|fault| fault.contains("line 2 opens a quote")));
-        assert_eq!(faults(&format!("email,name\na@example.org,5\" pipe\n{rest}")), None);
-        assert_eq!(faults("email,name\na@example.org,\"A \"\"B\"\"\nC\"\n"), None);
-    }
-
-    #[test]
-    fn what_a_spreadsheet_would_compute_is_written_as_text() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "=cmd|'/C'!A0@example.org"] {
-            assert!(defused(formula).starts_with('\''), "{formula:?}");
-        }
-        for plain in ["Ada", "O'Neil", "'t Hooft", "", "1 + 1"] {
-            assert_eq!(defused(plain), plain);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_defused_is_taken_back_as_it_was(text in "['=+@a-]{0,5}.{0,3}") {
-            let cell = defused(&text).into_owned();
-            prop_assert_eq!(taken(&cell), text.as_str());
-            prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']));
-        }
-
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400), header: bool) {
-            let mut file = if header { b"email,name,confirmed_at\n".to_vec() } else { Vec::new() };
-            file.extend(&bytes);
-            if let Ok(mut sheet) = Spreadsheet::open(file.as_slice()) {
-                while sheet.next_row().is_some_and(|row| row.is_ok()) {}
-            }
-        }
-    }
-}
+#[path = "spreadsheet_tests.rs"]
+mod tests;

@@ -18,6 +18,8 @@ use super::output::say;
 use super::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::columns::Assignment;
+use crate::app::columns::Mapping;
 use crate::app::people::ImportReport;
 use crate::app::people::ImportTerms;
 use crate::app::private_file;
@@ -32,8 +34,9 @@ use crate::storage::subscribers::SignedUp;
 pub enum Subscribers {
     /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state, timezone
     ///
-    /// The exports of Mailchimp, Substack, Ghost, listmonk, beehiiv, Kit and Buttondown are known by their headers: who left there,
-    /// bounced or complained is taken in as such.
+    /// Exports of other services are known by their headers. Who left there, bounced or complained is taken in as such and gets no
+    /// mail, in any file. A file with a column that may say who left, and that is not understood, is refused until --map or
+    /// --ignore-column says what it is. docs/importing.md names the services and columns.
     Import {
         /// The file, or - for standard input
         file: PathBuf,
@@ -46,6 +49,18 @@ pub enum Subscribers {
         /// Count, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// What a column holds: email, name, state, left, subscribed, bounced, confirmed_at, source or timezone = its name or number
+        ///
+        /// For example --map email=3,name=First,left=unsubscribed_at. Columns are counted from 1. In a column mapped to `left` any date,
+        /// 1, true or yes means that somebody left; in one mapped to `subscribed`, no or false does.
+        #[arg(long, value_name = "FIELD=COLUMN", value_delimiter = ',')]
+        map: Vec<Assignment>,
+        /// Columns, by name or number, that are not to be read
+        #[arg(long, value_name = "NAME", num_args = 1..)]
+        ignore_column: Vec<String>,
+        /// Write the refused rows to this CSV file, with line and reason: mend it and import it again
+        #[arg(long, value_name = "FILE")]
+        refused: Option<PathBuf>,
     },
     /// Export everybody as CSV that an import can read again
     Export {
@@ -62,6 +77,7 @@ pub enum Subscribers {
     Show { email: EmailAddress },
     /// Sign somebody up: they get the confirmation mail
     Add {
+        #[arg(value_parser = EmailAddress::parse_new)]
         email: EmailAddress,
         /// What they agreed to, in your words
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
@@ -86,8 +102,10 @@ impl Subscribers {
 
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::Import { file, consent, confirmed, dry_run } => {
-                import(&app, &file, ImportTerms { consent: &consent, confirmed, dry_run }, output).await?
+            Self::Import { file, consent, confirmed, dry_run, map, ignore_column, refused } => {
+                let terms = ImportTerms { consent: &consent, confirmed, dry_run };
+                let mapping = Mapping { assigned: map, ignored: ignore_column };
+                import(&app, &file, terms, &mapping, refused.as_deref(), output).await?
             }
             Self::Export { file } => export(&app, &file, output).await?,
             Self::List { state } => list(&app, state, output).await?,
@@ -121,7 +139,14 @@ fn parse_note(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("expected why, in your words".into()) } else { Ok(text.into()) }
 }
 
-async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) -> Result<(), Failure> {
+async fn import(
+    app: &App,
+    file: &Path,
+    terms: ImportTerms<'_>,
+    mapping: &Mapping,
+    refused: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
     // Measured by bytes: how many rows there are shows only at the end.
     let opened = if file == Path::new("-") {
         spooled(std::io::stdin())?
@@ -139,8 +164,11 @@ async fn import(app: &App, file: &Path, terms: ImportTerms<'_>, output: Output) 
         }
     };
     let source = BufReader::new(progress.wrap_read(opened));
-    let report = app.import_subscribers(source, terms, counted).await?;
+    let draft = refused.map(|path| RefusedFile::beside(path, file)).transpose()?;
+    let written = draft.as_ref().map(RefusedFile::create).transpose()?;
+    let report = app.import_file(source, terms, mapping, written, counted).await?;
     progress.finish_and_clear();
+    draft.map(RefusedFile::keep).transpose()?;
     output.print(&json!(report), || report_text(&report))
 }
 
@@ -153,10 +181,54 @@ fn spooled(mut input: impl std::io::Read) -> Result<File, Failure> {
     Ok(file)
 }
 
+/// The file of refused rows, written aside and moved into place when the import is done; dropped before that, it goes.
+struct RefusedFile {
+    path: PathBuf,
+    draft: PathBuf,
+}
+
+impl RefusedFile {
+    fn beside(path: &Path, source: &Path) -> Result<Self, Failure> {
+        let is_source = matches!((path.canonicalize(), source.canonicalize()), (Ok(path), Ok(source)) if path == source);
+        if is_source || path == Path::new("-") {
+            return Err(Failure::because("--refused: expected a file of its own, not the one that is imported. Nothing was imported."));
+        }
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".part");
+        Ok(Self { path: path.to_owned(), draft: draft.into() })
+    }
+
+    fn create(&self) -> Result<Box<dyn std::io::Write + Send>, Failure> {
+        let file = private_file(&self.draft).map_err(|error| self.fault(&error))?;
+        Ok(Box::new(BufWriter::new(file)))
+    }
+
+    fn keep(self) -> Result<(), Failure> {
+        std::fs::rename(&self.draft, &self.path).map_err(|error| self.fault(&error))
+    }
+
+    fn fault(&self, error: &std::io::Error) -> Failure {
+        Failure::because(format!("{} cannot be written: {error}.", self.path.display()))
+    }
+}
+
+impl Drop for RefusedFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.draft);
+    }
+}
+
 fn report_text(report: &ImportReport) -> String {
-    let ImportReport { read, added, known, suppressed, refused, refusals, dry_run } = report;
+    let ImportReport { read, added, known, suppressed, refused, refusals, dry_run, .. } = report;
     let tried = if *dry_run { "Only tried, nothing was changed: " } else { "" };
     let mut text = format!("{tried}{read} rows read: {added} added, {known} known, {suppressed} suppressed, {refused} refused\n");
+    let service = report.service.map(|service| format!(" as an export of {service}")).unwrap_or_default();
+    let columns: Vec<String> = report.columns.iter().map(|used| format!("{} = {:?}", used.field, used.column)).collect();
+    text.push_str(&format!("read{service}, in {}: {}\n", report.encoding, columns.join(", ")));
+    if !report.unused.is_empty() {
+        let unused: Vec<String> = report.unused.iter().map(|name| format!("{name:?}")).collect();
+        text.push_str(&format!("columns not used: {}\n", unused.join(", ")));
+    }
     for refusal in refusals {
         text.push_str(&format!("line {}: {}\n", refusal.line, refusal.reason));
     }

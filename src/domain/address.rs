@@ -1,15 +1,27 @@
-//! Mail addresses, parsed strictly.
+//! Mail addresses, parsed strictly into the one spelling of a mailbox.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::is_nfc;
+
 /// The longest address that fits a mail path: RFC 5321, 4.5.3.1.3 (256 octets with the angle brackets).
 const MAX_ADDRESS: usize = 254;
+/// The longest local part, in octets: RFC 5321, 4.5.3.1.1.
+const MAX_LOCAL: usize = 64;
+
+/// Domains that no mail server can ever have: RFC 6761 (invalid, localhost, test), RFC 6762 (local), RFC 7686 (onion), RFC 8375
+/// (home.arpa), RFC 9476 (alt). `example` is reserved too and stays allowed: it is made for documentation and trying out.
+const UNREACHABLE: [&str; 7] = ["invalid", "localhost", "test", "local", "onion", "alt", "home.arpa"];
 
 /// One mailbox as RFC 5321 4.1.2 and RFC 6531 write it: no display name, no comment, no address literal.
 ///
 /// The domain is kept in its ASCII form (A-labels, RFC 5890) and must have a dot (RFC 5321 2.3.5 wants names that
-/// resolve everywhere). Case is kept as typed; [`EmailAddress::key`] is what is compared.
+/// resolve everywhere). The local part is kept in Unicode's form NFC (RFC 6532, 3.1) and without needless quotes (RFC 5321 4.1.2:
+/// all quoted forms of one local part are equivalent). Case is kept as typed; [`EmailAddress::key`] is what is compared.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
@@ -26,14 +38,28 @@ impl EmailAddress {
         if !has_resolvable_shape(domain) {
             return Err(BAD_DOMAIN);
         }
+        let local = canonical_local(local).ok_or(InvalidAddress("That is not a mail address; one looks like ada@example.org."))?;
         let address = format!("{local}@{domain}");
         if address.len() > MAX_ADDRESS {
             return Err(InvalidAddress("An address has at most 254 characters."));
         }
-        // Part by part: as a whole the crate takes a "<" in a quoted local part for the end of a display name.
-        match email_address::EmailAddress::is_valid_local_part(local) {
-            true => Ok(Self(address)),
-            false => Err(InvalidAddress("That is not a mail address; one looks like ada@example.org.")),
+        Ok(Self(address))
+    }
+
+    /// Parses an address that mail is to go to from now on: [`EmailAddress::parse`], and a domain that mail can reach. What is
+    /// stored already is read with `parse`, so that it can still be shown and erased.
+    pub fn parse_new(text: &str) -> Result<Self, InvalidAddress> {
+        let address = Self::parse(text)?;
+        let domain = address.domain();
+        let is_below = |reserved: &&str| match domain.len().checked_sub(reserved.len()) {
+            Some(at) => domain.as_bytes()[at..].eq_ignore_ascii_case(reserved.as_bytes()) && (at == 0 || domain.as_bytes()[at - 1] == b'.'),
+            None => false,
+        };
+        match UNREACHABLE.iter().any(is_below) {
+            true => Err(InvalidAddress(
+                "No mail can reach that domain: its ending is reserved. Use an address that gets mail from the internet.",
+            )),
+            false => Ok(address),
         }
     }
 
@@ -72,6 +98,52 @@ pub fn mask(text: &str) -> String {
         Some((name, last)) => format!("{}***@{}***.{last}", first(local), first(name)),
         None => format!("{}***@{domain}", first(local)),
     }
+}
+
+/// The one spelling of a local part: NFC, quoted only where RFC 5321 demands it. `None` if it is none.
+fn canonical_local(local: &str) -> Option<Cow<'_, str>> {
+    let composed: Cow<'_, str> = if local.is_ascii() || is_nfc(local) { local.into() } else { local.nfc().collect::<String>().into() };
+    if composed.len() > MAX_LOCAL {
+        return None;
+    }
+    let Some(quoted) = composed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return is_local_part(&composed).then_some(composed);
+    };
+    let mut content = String::with_capacity(quoted.len());
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return None,
+            '\\' => content.push(letters.next()?),
+            _ => content.push(letter),
+        }
+    }
+    if !content.starts_with('"') && is_local_part(&content) {
+        return Some(content.into());
+    }
+    let needed = format!("\"{}\"", content.replace('\\', "\\\\").replace('"', "\\\""));
+    is_local_part(&needed).then_some(needed.into())
+}
+
+/// Judges by the grammar of RFC 5321. The library knows no combining marks, so letters and marks beyond ASCII, which RFC 6531
+/// allows, stand in it as one ASCII letter each.
+fn is_local_part(local: &str) -> bool {
+    if local.is_ascii() {
+        return email_address::EmailAddress::is_valid_local_part(local);
+    }
+    let mut after_letter = false;
+    let plain: String = local
+        .chars()
+        .map(|c| {
+            // A mark needs a letter before it; the two joiners (U+200C, U+200D) are part of words in Indic and Arabic scripts.
+            let joins = is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}');
+            let belongs = !c.is_ascii() && (c.is_alphanumeric() || joins) && (after_letter || !joins);
+            after_letter = belongs || (c.is_alphanumeric() && !joins);
+            if belongs { 'a' } else { c }
+        })
+        .collect();
+    // What was neither must be ASCII: no space, direction mark or replacement character of another script.
+    plain.is_ascii() && email_address::EmailAddress::is_valid_local_part(&plain)
 }
 
 const BAD_DOMAIN: InvalidAddress = InvalidAddress("The part behind the @ is not a mail domain; one looks like example.org.");
@@ -169,6 +241,62 @@ mod tests {
         assert_eq!(address.as_str(), "Ada@xn--bcher-kva.example");
         assert_eq!(EmailAddress::parse("Ada@Example.ORG").expect("an address").as_str(), "Ada@Example.ORG");
         assert_eq!(address.key(), EmailAddress::parse("ada@xn--bcher-kva.EXAMPLE").expect("an address").key());
+    }
+
+    #[test]
+    fn a_mailbox_has_one_spelling() {
+        let key = |text: &str| EmailAddress::parse(text).expect("an address").key();
+        for (other, plain) in [
+            ("\"gone\"@example.org", "gone@example.org"),
+            ("\"g\\o\\ne\"@example.org", "gone@example.org"),
+            ("\"Ada.L\"@EXAMPLE.org", "ada.l@example.org"),
+            ("\"a\\ b\"@example.org", "\"a b\"@example.org"),
+            ("rene\u{301}@example.org", "ren\u{e9}@example.org"),
+            ("\"rene\u{301}\"@example.org", "REN\u{c9}@example.org"),
+            ("ada@B\u{fc}cher.example", "ada@xn--bcher-kva.example"),
+            ("ada@bu\u{308}cher.example", "ada@XN--BCHER-KVA.example"),
+            ("ada@\u{ff45}xample.org", "ada@example.org"),
+        ] {
+            assert_eq!(key(other), key(plain), "{other}");
+        }
+        assert_eq!(EmailAddress::parse("\"odd one\"@example.org").expect("an address").as_str(), "\"odd one\"@example.org");
+        assert_eq!(EmailAddress::parse("\"a..b\"@example.org").expect("an address").as_str(), "\"a..b\"@example.org");
+    }
+
+    #[test]
+    fn marks_are_letters_and_nothing_invisible_is() {
+        for good in [
+            "संपर्क@example.org",
+            "தமிழ்@example.org",
+            "ติดต่อ@example.org",
+            "ទំនាក់ទំនង@example.org",
+            "re\u{301}my@example.org",
+            "нет.й@example.org",
+        ] {
+            assert!(EmailAddress::parse(good).is_ok_and(|address| address.needs_smtputf8()), "{good} is an address");
+        }
+        for bad in [
+            "a\u{200b}da@example.org",
+            "\u{301}ada@example.org",
+            "a\u{202e}da@example.org",
+            "a\u{feff}@example.org",
+            "a\u{fffd}@example.org",
+            "ada\u{a0}b@example.org",
+        ] {
+            assert!(EmailAddress::parse(bad).is_err(), "{bad:?} is not an address");
+        }
+    }
+
+    #[test]
+    fn a_domain_that_no_mail_reaches_is_refused_at_the_door_and_can_be_looked_up() {
+        for bad in ["a@b.invalid", "a@x.localhost", "a@box.LOCAL", "a@v2.onion", "a@b.test", "a@home.arpa", "a@x.home.arpa", "a@x.alt"] {
+            assert!(EmailAddress::parse_new(bad).is_err_and(|error| error.to_string().contains("reserved")), "{bad}");
+            assert!(EmailAddress::parse(bad).is_ok(), "{bad}");
+        }
+        for good in ["a@test.example", "a@local.example.org", "a@mylocal.example", "a@b.contest.example"] {
+            assert!(EmailAddress::parse_new(good).is_ok(), "{good}");
+        }
+        assert!(EmailAddress::parse_new("a@mylocal.xlocal").is_ok());
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub mod digests;
 pub mod drafts;
 mod error;
 mod ids;
+pub mod imports;
 pub mod inbound;
 mod kept;
 pub mod ledger;

@@ -231,8 +231,14 @@ impl Storage {
         Ok(found.map(|(subscriber,)| subscriber))
     }
 
-    /// Makes the new address theirs, and tells the old one. `false`: it no longer waits, or somebody else has it by now.
-    pub async fn complete_move(&self, id: i64, now: Timestamp) -> Result<bool, StorageError> {
+    /// Makes the new address theirs, and tells the old one, which no import brings back from then on. `hashes_of` makes the keyed
+    /// hashes of an address. `false`: it no longer waits, somebody else has it by now, or it is on the suppression list.
+    pub async fn complete_move(
+        &self,
+        id: i64,
+        hashes_of: &(dyn Fn(&str) -> Vec<String> + Sync),
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let row: Option<(i64, String, String, String)> = optional!(
             tx,
@@ -241,9 +247,20 @@ impl Storage {
             id
         )?;
         let Some((subscriber, old, email, key)) = row else { return Ok(false) };
+        if is_suppressed(&mut tx, &hashes_of(&email)).await? {
+            return Ok(false);
+        }
         if execute!(tx, "delete from moves where id = $1", id)? == 0 {
             return Ok(false);
         }
+        execute!(
+            tx,
+            "insert into former_addresses (email_key, subscriber_id, left_at) select email_key, id, $2 from subscribers where id = $1
+             on conflict (email_key) do update set subscriber_id = excluded.subscriber_id, left_at = excluded.left_at",
+            subscriber,
+            now.timestamp_millis()
+        )?;
+        execute!(tx, "delete from former_addresses where email_key = $1", &key)?;
         execute!(tx, "update subscribers set email = $2, email_key = $3 where id = $1", subscriber, email, key)?;
         queue_notice(&mut tx, subscriber, Notice::Moved, Some(&old), subscriber, now).await?;
         history(&mut tx, subscriber, now, "changed the address").await?;
@@ -252,6 +269,14 @@ impl Storage {
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
             done => Ok(done.map(|()| true)?),
         }
+    }
+
+    /// The addresses that a reader left by a change, newest first.
+    pub async fn former_addresses(&self, subscriber: i64) -> Result<Vec<String>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String,)> =
+            all!(reader, "select email_key from former_addresses where subscriber_id = $1 order by left_at desc, email_key", subscriber)?;
+        Ok(rows.into_iter().map(|(email,)| email).collect())
     }
 
     /// Whether that mailing went to another address than its subscriber's.

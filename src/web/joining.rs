@@ -83,7 +83,7 @@ async fn subscribe(
     if !asked.website.is_empty() {
         return Ok(check_your_inbox(json));
     }
-    let email = match EmailAddress::parse(asked.email.trim()) {
+    let email = match EmailAddress::parse_new(asked.email.trim()) {
         Ok(email) => email,
         Err(error) if json => return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string())),
         Err(error) => return form_again(&web, StatusCode::UNPROCESSABLE_ENTITY, &asked.email, &error.to_string()).await,

@@ -170,7 +170,7 @@ async fn address(
     Fields(fields): Fields<AddressFields>,
 ) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
-    let email = match EmailAddress::parse(fields.email.trim()) {
+    let email = match EmailAddress::parse_new(fields.email.trim()) {
         Ok(email) => email,
         Err(error) => {
             let sentence = error.to_string();

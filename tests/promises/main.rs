@@ -11,6 +11,7 @@ mod embedding;
 mod faults;
 mod figures;
 mod half_way;
+mod importing;
 mod inbound;
 mod joining;
 mod journey;

@@ -6,6 +6,7 @@ use crate::support::Place;
 use crate::support::on_both;
 use chrono::TimeDelta;
 use reqwest::StatusCode;
+use verdicts::app::people::ImportTerms;
 use verdicts::domain::subscriber::SubscriberState;
 
 const ADA: &str = "reader0@example.org";
@@ -152,5 +153,44 @@ on_both! {
         assert_eq!((house.state_of("ada@new.example").await, house.state_of(ADA).await), (Some(SubscriberState::Active), None));
         house.deliver_confirmations().await;
         assert!(newest(&house, ADA).contains("YOUR ADDRESS WAS CHANGED"), "{}", newest(&house, ADA));
+    }
+
+    async fn an_address_that_was_left_by_a_change_is_brought_back_by_no_list_and_goes_with_its_reader(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let data = account(&house, &preferences).await;
+        house.post_form(&format!("{data}/address"), &[("email", "ada@new.example")]).await;
+        house.deliver_confirmations().await;
+        house.post(&link(&house.mails_to("ada@new.example").pop().expect("a mail"), "/move/")).await;
+        let import = async |email: &str| {
+            let terms = ImportTerms { consent: "an old list", confirmed: true, dry_run: false };
+            let report = house.app.import_subscribers(format!("email\n{email}\n").as_bytes(), terms, |_| {}).await.expect("imported");
+            (report.added, report.known, report.suppressed)
+        };
+        for spelling in [ADA, "READER0@example.org", "\"\"\"reader0\"\"@example.org\""] {
+            assert_eq!(import(spelling).await, (0, 1, 0), "{spelling}");
+        }
+        assert_eq!(house.state_of(ADA).await, None);
+        assert!(house.post(&format!("{data}/export")).await.text().await.expect("a file").contains("reader0@example.org"));
+
+        assert_eq!(house.post(&format!("{data}/erase")).await.status(), StatusCode::OK);
+        assert!(!house.place.dump().await.iter().any(|row| row.contains("reader0@")), "only keyed hashes are left");
+        assert_eq!((import(ADA).await, import("ada@new.example").await), ((0, 0, 1), (0, 0, 1)));
+        let waiting = house.waiting_confirmations().await;
+        house.sign_up(ADA).await;
+        assert_eq!((house.known_people().await, house.waiting_confirmations().await), (0, waiting));
+    }
+
+    async fn somebody_who_signs_up_at_an_address_that_another_left_stays_when_that_one_is_erased(place) {
+        let (house, preferences) = house_with_a_reader(place).await;
+        let data = account(&house, &preferences).await;
+        house.post_form(&format!("{data}/address"), &[("email", "ada@new.example")]).await;
+        house.deliver_confirmations().await;
+        house.post(&link(&house.mails_to("ada@new.example").pop().expect("a mail"), "/move/")).await;
+        house.wait(TimeDelta::hours(2));
+        house.join(ADA).await;
+        house.app.erase_subscriber(&"ada@new.example".parse().expect("an address")).await.expect("erased");
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
+        let hashes = house.place.dump().await.into_iter().filter(|row| row.starts_with("suppressions:")).count();
+        assert_eq!(hashes, 1, "that of the new address alone");
     }
 }
