@@ -48,10 +48,17 @@ mod tests {
         let token = "a".repeat(39);
         for room in ["confirm", "saved", "save/tool", "vote/tool/ship"] {
             let right = format!("/{room}/{token}");
-            for behind in ["/", "//", ".", ",", ")", "%29", "%3E", "%22", "%E2%80%9D", ";", "'", "*", "/.", "/%29", ".%20", "="] {
+            for behind in ["/", "//", ".", ",", ")", "%29", "%3E", "%22", "%E2%80%9D", ";", "'", "*", "/.", "/%29", ".%20"] {
                 assert_eq!(cleaned(&format!("{right}{behind}")), Some(right.clone()), "{behind}");
             }
-            for left_alone in [right.clone(), format!("{right}a"), format!("{right}a."), format!("/{room}/a."), format!("/other{right}.")] {
+            for left_alone in [
+                right.clone(),
+                format!("{right}a"),
+                format!("{right}a."),
+                format!("{right}="),
+                format!("/{room}/a."),
+                format!("/other{right}."),
+            ] {
                 assert_eq!(cleaned(&left_alone), None, "{left_alone}");
             }
         }
