@@ -449,7 +449,7 @@ on_both! {
         let rows: String = (0..298).map(|n| format!("reader{n}@example.org\n")).collect();
         program.write("more.csv", format!("email\n{rows}"));
         program.run(&["subscribers", "import", "more.csv", "--consent", "x", "--confirmed"]).good();
-        let mut sending = program.start("send", &["digest", "send"]);
+        let mut sending = program.start_on_hangup("--default-signal", "send", &["digest", "send"]);
         sink.wait_for(40, Duration::from_secs(60)).await;
         sending.signal("HUP");
         // A terminal that closes may say it twice.
@@ -473,7 +473,7 @@ on_both! {
 async fn serve_goes_on_after_a_hangup_and_says_so() {
     let place = Place::sqlite();
     let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
-    let mut serving = program.start("serve", &["serve"]);
+    let mut serving = program.start_on_hangup("--default-signal", "serve", &["serve"]);
     let said = || std::fs::read_to_string(program.dir.join("serve.err")).unwrap_or_default();
     crate::support::until("it listens", async || said().contains("verdicts is running")).await;
     for count in 1..=2 {
@@ -481,5 +481,12 @@ async fn serve_goes_on_after_a_hangup_and_says_so() {
         crate::support::until("the line", async || said().matches("SIGHUP changes nothing").count() == count).await;
     }
     assert!(!serving.has_ended());
+    let mut under_nohup =
+        program.clone().with("VERDICTS_SITE__LISTEN", "127.0.0.1:0").start_on_hangup("--ignore-signal", "nohup", &["serve"]);
+    let heard = || std::fs::read_to_string(program.dir.join("nohup.err")).unwrap_or_default();
+    crate::support::until("it listens", async || heard().contains("verdicts is running")).await;
+    under_nohup.signal("HUP");
+    assert_eq!(under_nohup.terminate(), Some(0));
+    assert!(!heard().contains("SIGHUP"), "ignored from the start, it stays so: {}", heard());
     assert_eq!(serving.terminate(), Some(0), "{}", said());
 }

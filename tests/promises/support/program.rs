@@ -93,6 +93,23 @@ impl Program {
         Running { id: child.id(), child, words: self.dir.join(format!("{name}.err")) }
     }
 
+    /// As [`Program::start`], and what this process was told to do on SIGHUP (nohup(1) has it ignored) plays no part: `--default-signal` or
+    /// `--ignore-signal` of env(1) says what the program starts with.
+    pub fn start_on_hangup(&self, option: &str, name: &str, arguments: &[&str]) -> Running {
+        let inside = self.command(arguments);
+        let mut env = Command::new("env");
+        env.arg(format!("{option}=HUP")).arg(inside.get_program()).args(inside.get_args()).current_dir(&self.dir);
+        for (name, value) in inside.get_envs() {
+            match value {
+                Some(value) => env.env(name, value),
+                None => env.env_remove(name),
+            };
+        }
+        // env becomes the program: its number stays.
+        let child = self.with_files(name, env).spawn().expect("env starts");
+        Running { id: child.id(), child, words: self.dir.join(format!("{name}.err")) }
+    }
+
     /// As [`Program::start`], but in a name space of process numbers of its own, like a container or another machine: nobody
     /// can look up there whether it still lives. Where that is not allowed, as any other.
     pub fn start_apart(&self, name: &str, arguments: &[&str]) -> Running {
