@@ -117,7 +117,7 @@ pub enum Outcome {
         /// The server's words.
         reply: String,
     },
-    /// This mail is refused for good, and the subscriber is untouched: policy, content, full mailbox, a bare 550.
+    /// This mail is refused for good: policy, content, a rate, a full or locked mailbox, a bare 550.
     Refused {
         /// The server's words.
         reply: String,
@@ -126,7 +126,7 @@ pub enum Outcome {
         /// Whether it counts toward `bounces.soft`.
         class: SoftClass,
     },
-    /// There is no such mailbox (5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10, 5.2.1): mail to it would never arrive.
+    /// There is no such mailbox or domain: mail to it would never arrive.
     BadAddress {
         /// The server's words.
         reply: String,

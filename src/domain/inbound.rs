@@ -33,6 +33,14 @@ named! {
         Full => "full",
         /// The mail is too big.
         TooBig => "too_big",
+        /// The mailbox is closed for now: locked, suspended, no longer used.
+        Locked => "locked",
+        /// The reader, or a filter of theirs, refuses our mail.
+        Unwanted => "unwanted",
+        /// The recipient is refused, and no reason is given.
+        Refused => "refused",
+        /// Our address, our login, our right to relay, or a loop.
+        Sender => "sender",
         /// Refused for its content, or by a rule of the receiver.
         Policy => "policy",
         /// Our server, domain or address is on a list of unwanted ones.
@@ -62,9 +70,16 @@ impl Reason {
     /// The class of a soft failure with this reason.
     pub fn soft_class(self) -> SoftClass {
         match self {
-            Self::NoMailbox | Self::NoHost | Self::Full => SoftClass::Recipient,
-            Self::TooBig | Self::Policy | Self::Blocked | Self::Network | Self::Expired | Self::Rate | Self::Other => SoftClass::Passing,
+            Self::NoMailbox | Self::NoHost | Self::Full | Self::Locked | Self::Unwanted | Self::Refused => SoftClass::Recipient,
+            Self::TooBig | Self::Sender | Self::Policy | Self::Blocked | Self::Network | Self::Expired | Self::Rate | Self::Other => {
+                SoftClass::Passing
+            }
         }
+    }
+
+    /// Whether mail to the address will never arrive.
+    pub fn is_hard(self) -> bool {
+        matches!(self, Self::NoMailbox | Self::NoHost)
     }
 }
 
@@ -89,12 +104,6 @@ impl Status {
         let mut parts = text.split('.');
         let status = Self { class: number(parts.next()?)?, subject: number(parts.next()?)?, detail: number(parts.next()?)? };
         (parts.next().is_none() && matches!(status.class, 2 | 4 | 5) && status.subject <= 7).then_some(status)
-    }
-
-    /// Whether it says that mail to the address can never arrive. The same codes that end a subscription when a server says
-    /// them while we send.
-    pub fn is_bad_address(self) -> bool {
-        self.class == 5 && matches!((self.subject, self.detail), (1, 1 | 2 | 3 | 6 | 10) | (2, 1))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod pick;
 pub mod progress;
 pub mod quota;
 pub mod reader;
+pub mod refusal;
 mod seal;
 pub mod slot;
 pub mod subject;

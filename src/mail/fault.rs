@@ -48,7 +48,7 @@ impl ConnectFault {
     pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
         let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
         let kind = match code {
-            _ if is_throttle(code, None, text) => Kind::Throttled,
+            _ if is_throttle(code, text) => Kind::Throttled,
             400..=499 => Kind::Later,
             _ => Kind::Refused,
         };

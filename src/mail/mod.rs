@@ -45,6 +45,7 @@ mod stream;
 mod stuffing;
 mod tls;
 mod transport;
+mod utf8;
 
 pub use dkim::KeyRecord;
 pub use dkim::Signers;

@@ -36,6 +36,7 @@ use super::outlet::Held;
 use super::outlet::Outlet;
 use super::server::Security;
 use super::server::Server;
+use super::utf8::Whole;
 
 /// Reaches the server. What comes back is at its greeting, whatever was said before.
 pub(super) async fn open(server: &Server, fence: Fence) -> Result<(Box<dyn AsyncTokioStream>, Outlet), ConnectFault> {
@@ -186,13 +187,14 @@ struct Line<S> {
     greeting: &'static [u8],
     /// How much of a line without its end was read.
     unended: usize,
+    text: Whole,
     inner: Held<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
     fn boxed(peer: SocketAddr, greeting: &'static [u8], inner: S, fence: Fence) -> (Box<dyn AsyncTokioStream>, Outlet) {
         let inner = Arc::new(Mutex::new(inner));
-        (Box::new(Self { peer, greeting, unended: 0, inner: inner.clone() }), Outlet::new(inner, fence))
+        (Box::new(Self { peer, greeting, unended: 0, text: Whole::default(), inner: inner.clone() }), Outlet::new(inner, fence))
     }
 }
 
@@ -225,14 +227,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
             return Poll::Ready(Ok(()));
         }
         let known = buffer.filled().len();
-        ready!(Pin::new(&mut *line.inner()).poll_read(cx, buffer))?;
-        for byte in &mut buffer.filled_mut()[known..] {
-            line.unended = if *byte == b'\n' { 0 } else { line.unended + 1 };
-            // lettre takes a reply that is not UTF-8 for a broken connection: an old server that says "250 angekommen,
-            // schöne Grüße" in Latin-1 would leave each mail in doubt. Replies are ASCII (RFC 5321 4.2): nothing is lost.
-            if !byte.is_ascii() {
-                *byte = b'?';
+        loop {
+            let mut fresh = buffer.take(buffer.remaining().saturating_sub(line.text.waiting()));
+            ready!(Pin::new(&mut *line.inner()).poll_read(cx, &mut fresh))?;
+            let ended = fresh.filled().is_empty();
+            let whole = line.text.take(fresh.filled());
+            buffer.put_slice(&whole);
+            // Half a character alone would be read as the end of the line.
+            if ended || !whole.is_empty() {
+                break;
             }
+        }
+        for byte in &buffer.filled()[known..] {
+            line.unended = if *byte == b'\n' { 0 } else { line.unended + 1 };
         }
         // lettre measures a line when it has all of it, however long that takes and however much it is.
         if line.unended > LONGEST_LINE { Poll::Ready(Err(no_smtp())) } else { Poll::Ready(Ok(())) }

@@ -42,7 +42,7 @@ async fn house_over_one_connection(count: usize, sink: &SmtpSink) -> House {
     house
 }
 
-fn tally(sent: &Sent) -> Tally {
+pub fn tally(sent: &Sent) -> Tally {
     match sent {
         Sent::Delivered(status, _) | Sent::Not(status, _) => status.tally,
     }

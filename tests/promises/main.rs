@@ -35,6 +35,7 @@ mod publishing;
 mod quotas;
 mod rates;
 mod reader_links;
+mod refusals;
 mod relays;
 mod scale;
 mod schedule;

@@ -132,29 +132,12 @@ impl World {
 
     /// The provider's event that a mail to `email` bounced for good; `id` names event and request.
     fn bounce(&self, provider: &str, email: &str, id: &str) -> Signed {
-        let from = "Ship or Skip <news@verdicts.example>";
-        let words = "550 5.1.1 no such user";
-        let body = match provider {
-            "ses" => {
-                let bounce = json!({ "bounceType": "Permanent", "bounceSubType": "General", "feedbackId": id,
-                    "bouncedRecipients": [{ "emailAddress": email, "status": "5.1.1", "diagnosticCode": format!("smtp; {words}") }] });
-                json!({ "notificationType": "Bounce", "bounce": bounce, "mail": { "source": "news@verdicts.example", "destination": [email] } })
-            }
-            "postmark" => {
-                json!({ "RecordType": "Bounce", "ID": id.len(), "TypeCode": 1, "Type": "HardBounce", "Email": email, "From": from,
-                "Details": words, "Tag": id })
-            }
-            "sendgrid" => json!([{ "email": "other@example.org", "event": "delivered", "sg_event_id": "0" },
-                { "email": email, "event": "bounce", "type": "bounce", "reason": words, "status": "5.1.1", "sg_event_id": id }]),
-            "mailgun" => {
-                json!({ "event-data": { "event": "failed", "severity": "permanent", "reason": "bounce", "recipient": email, "id": id,
-                "delivery-status": { "code": 550, "message": words }, "message": { "headers": { "from": from } } } })
-            }
-            "resend" => json!({ "type": "email.bounced", "data": { "email_id": id, "to": [email], "from": from,
-                "bounce": { "type": "Permanent", "subType": "General", "message": words } } }),
-            _ => json!({ "id": id, "type": "bounce", "email": email, "diagnostic": words }),
-        };
-        self.sign(provider, &body, id)
+        self.sign(provider, &bounce_body(provider, email, id, "550 5.1.1 no such user"), id)
+    }
+
+    /// Posts the provider's event that a mail to `email` bounced for good, with those words of the receiving server.
+    pub async fn post_bounce(&self, provider: &str, email: &str, id: &str, words: &str) -> u16 {
+        self.post(provider, &self.sign(provider, &bounce_body(provider, email, id, words), id)).await
     }
 
     /// As the provider signs it, now.
@@ -207,6 +190,33 @@ impl World {
 
     async fn state(&self) -> Option<SubscriberState> {
         self.house.state_of(READER).await
+    }
+}
+
+/// The provider's event that a mail to `email` bounced for good.
+pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value {
+    let from = "Ship or Skip <news@verdicts.example>";
+    let number = id.bytes().fold(0_u64, |number, byte| number * 131 % 1_000_000_007 + u64::from(byte));
+    let code = words.get(..3).and_then(|code| code.parse::<u64>().ok()).unwrap_or_default();
+    match provider {
+        "ses" => {
+            let bounce = json!({ "bounceType": "Permanent", "bounceSubType": "General", "feedbackId": id,
+                "bouncedRecipients": [{ "emailAddress": email, "diagnosticCode": format!("smtp; {words}") }] });
+            json!({ "notificationType": "Bounce", "bounce": bounce, "mail": { "source": "news@verdicts.example", "destination": [email] } })
+        }
+        "postmark" => {
+            json!({ "RecordType": "Bounce", "ID": number, "TypeCode": 1, "Type": "HardBounce", "Email": email, "From": from,
+            "Details": words, "Tag": id })
+        }
+        "sendgrid" => json!([{ "email": "other@example.org", "event": "delivered", "sg_event_id": "0" },
+            { "email": email, "event": "bounce", "type": "bounce", "reason": words, "sg_event_id": id }]),
+        "mailgun" => {
+            json!({ "event-data": { "event": "failed", "severity": "permanent", "reason": "bounce", "recipient": email, "id": id,
+            "delivery-status": { "code": code, "message": words }, "message": { "headers": { "from": from } } } })
+        }
+        "resend" => json!({ "type": "email.bounced", "data": { "email_id": id, "to": [email], "from": from,
+            "bounce": { "type": "Permanent", "subType": "General", "message": words } } }),
+        _ => json!({ "id": id, "type": "bounce", "email": email, "diagnostic": words }),
     }
 }
 

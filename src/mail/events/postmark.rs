@@ -80,8 +80,10 @@ enum Said {
 /// By `TypeCode` (postmarkapp.com/developer/api/bounce-api#bounce-types); automatic answers and the like are none.
 fn bounce(code: u64) -> Option<Said> {
     Some(match code {
-        // HardBounce, BadEmailAddress: told apart from Blocked, SpamNotification and DnsError below.
-        1 | 100_000 => Said::Failed(Class::NoMailbox),
+        // HardBounce: told apart from Blocked, SpamNotification and DnsError below, "unknown user" only an example of it.
+        1 => Said::Failed(Class::Permanent),
+        // BadEmailAddress.
+        100_000 => Said::Failed(Class::NoMailbox),
         // Transient (a delay that goes on), DnsError, Unknown, SoftBounce, Undeliverable.
         2 | 2_048 | 4_096 | 100_003 => Said::Failed(Class::Passing(Reason::Other)),
         256 => Said::Failed(Class::Passing(Reason::Network)),

@@ -23,6 +23,7 @@ use super::verdict::message_id;
 use crate::domain::Timestamp;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
+use crate::domain::refusal::reply_code;
 use crate::domain::webhook::Event;
 
 /// Each attempt is signed anew, so that the five minutes of Svix's own libraries are enough.
@@ -83,5 +84,5 @@ fn words(value: &Value) -> String {
     let codes = list(value, "/data/bounce/diagnosticCode").iter().filter_map(Value::as_str);
     let words = codes.collect::<Vec<_>>().join(" ");
     let message = text(value, "/data/bounce/message");
-    if words.is_empty() && is_telling(message) { message.to_owned() } else { words }
+    if words.is_empty() && (reply_code(message).is_some() || is_telling(message)) { message.to_owned() } else { words }
 }

@@ -62,7 +62,7 @@ pub fn bounce_class(class: &str, sub_class: &str) -> Option<Class> {
         (_, "UnsubscribedRecipient") => return None,
         ("Permanent", "NoEmail") => Class::NoMailbox,
         // SES did not try, for the address had bounced, with us or with another of its customers, or was put on the list by
-        // hand. What the receiving server would say now is not known; who is really gone is so after a few digests.
+        // hand. What the receiving server would say now is not known.
         ("Permanent", "Suppressed" | "OnAccountSuppressionList") => Class::Passing(Reason::Other),
         ("Permanent", _) => Class::Permanent,
         (_, "MailboxFull") => Class::Passing(Reason::Full),

@@ -80,7 +80,7 @@ fn what_ses_says_is_hard_only_where_it_is_certain() {
         ("Permanent", "General", "smtp; 550 5.1.1 user unknown", "hard no_mailbox 5.1.1"),
         ("Permanent", "General", "", "hard no_mailbox"),
         ("Permanent", "NoEmail", "smtp; 550 rejected", "hard no_mailbox"),
-        ("Permanent", "General", "smtp; 550 rejected", "soft other"),
+        ("Permanent", "General", "smtp; 550 rejected", "soft policy"),
         ("Permanent", "General", "smtp; 550 5.7.1 refused by policy", "soft policy 5.7.1"),
         ("Permanent", "General", "smtp; 550 5.2.1 receiving mail at a rate that", "soft rate 5.2.1"),
         ("Permanent", "NoEmail", "smtp; 552 5.2.2 mailbox full", "soft full 5.2.2"),
@@ -121,7 +121,7 @@ fn what_postmark_says_is_hard_only_where_it_is_certain() {
     };
     #[rustfmt::skip]
     let table = [
-        (1, "smtp;550 5.1.1 no such user", "hard no_mailbox 5.1.1"), (1, "test bounce", "hard no_mailbox"), (100_000, "", "hard no_mailbox"),
+        (1, "smtp;550 5.1.1 no such user", "hard no_mailbox 5.1.1"), (1, "test bounce", "soft other"), (1, "", "hard no_mailbox"), (100_000, "", "hard no_mailbox"),
         (1, "smtp;552 5.2.2 mailbox full", "soft full 5.2.2"), (2, "", "soft other"), (4096, "smtp;550 5.1.1 no such user", "soft other 5.1.1"),
         (256, "", "soft network"), (512, "", "soft policy"), (100_006, "", "soft blocked"), (100_009, "", "soft policy"),
         (16, "", "unsubscribe"), (100_001, "", "complaint"), (64, "", "0 events"), (100_008, "", "0 events"), (0, "", "0 events"),
@@ -153,9 +153,9 @@ fn what_sendgrid_says_is_hard_only_where_it_is_certain() {
         ("bounce", "bounce", "Invalid Address", "550 5.1.1 user unknown", "hard no_mailbox 5.1.1"),
         ("bounce", "bounce", "Invalid Address", "", "hard no_mailbox"),
         ("bounce", "bounce", "Unclassified", "500 unknown recipient", "hard no_mailbox"),
-        ("bounce", "bounce", "Unclassified", "550 no", "soft other"),
+        ("bounce", "bounce", "Unclassified", "550 no", "soft refused"),
         ("bounce", "bounce", "Mailbox Unavailable", "552 5.2.2 over quota", "soft full 5.2.2"),
-        ("bounce", "blocked", "Reputation", "554 5.7.1 blocked", "soft blocked 5.7.1"),
+        ("bounce", "blocked", "Reputation", "554 5.7.1 blocked", "soft policy 5.7.1"),
         ("bounce", "blocked", "", "550 5.1.1 user unknown", "soft blocked 5.1.1"),
         ("bounce", "blocked", "Content", "", "soft policy"),
         ("dropped", "", "", "Bounced Address", "soft other"),
@@ -199,7 +199,7 @@ fn what_mailgun_says_is_hard_only_where_it_is_certain() {
 fn what_resend_says_is_hard_only_where_it_is_certain() {
     let of = |kind: &str, class: &str, sub_class: &str| {
         let data = json!({ "to": ["ada@example.org"], "from": "News <news@verdicts.example>", "email_id": "1",
-            "bounce": { "type": class, "subType": sub_class, "message": "The recipient's email address is on the suppression list" } });
+            "bounce": { "type": class, "subType": sub_class, "message": "The recipient's server sent a hard bounce message without a reason" } });
         said(Provider::Resend, &json!({ "type": kind, "data": data }))
     };
     assert_eq!(of("email.bounced", "Permanent", "General"), "hard no_mailbox");

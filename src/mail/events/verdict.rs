@@ -19,7 +19,7 @@ use crate::mail::inbound::short;
 pub enum Class {
     /// It tells "no such mailbox" from every other refusal, and this is one: hard, unless the server's words say otherwise.
     NoMailbox,
-    /// A refusal for good, whatever for: the server's words decide. Where there are none, it is hard.
+    /// A refusal for good, whatever for: the server's words decide, as at every other door. Where there are none, it is hard.
     Permanent,
     /// Another mail may arrive: never hard, whatever the words say.
     Passing(Reason),
@@ -28,8 +28,8 @@ pub enum Class {
 /// A failure: the receiving server's words and the provider's class of them, weighed.
 pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: &str) -> Finding {
     let said = diagnose(words, Status::parse(status));
-    let hard = Diagnosis { meaning: Meaning::Hard, reason: Reason::NoMailbox, status: said.status };
-    let soft = |reason| Diagnosis { meaning: Meaning::Soft, reason, status: said.status };
+    let hard = Diagnosis { meaning: Meaning::Hard, reason: Reason::NoMailbox, ..said };
+    let soft = |reason| Diagnosis { meaning: Meaning::Soft, reason, ..said };
     let found = match class {
         Class::NoMailbox if said.says_nothing() => hard,
         Class::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
@@ -38,7 +38,7 @@ pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: 
         Class::Passing(_) => said,
     };
     let line = format!("{provider}: {words}");
-    let Diagnosis { meaning, reason, status } = found;
+    let Diagnosis { meaning, reason, status, .. } = found;
     Finding { address: address_of(address), meaning, class: found.class(), reason: Some(reason), status, line: short(&line) }
 }
 

@@ -198,7 +198,7 @@ impl Prose {
                     let words = self.about(Some(address), &others(address));
                     (diagnose(&words, None), words)
                 });
-            let Diagnosis { meaning, reason, status } = diagnosis;
+            let Diagnosis { meaning, reason, status, .. } = diagnosis;
             let line = telling_line(&words).unwrap_or(&words);
             Finding { address: Some(address.clone()), meaning, class: diagnosis.class(), reason: Some(reason), status, line: short(line) }
         };
@@ -227,7 +227,7 @@ fn block_around(lines: &[&str], at: usize, is_own: impl Fn(&str) -> bool, others
         return at..at + 1 + below.take_while(|line| line.trim_start().starts_with("<<<")).count();
     }
     if !is_answer(lines[at]) {
-        let ends = |line: &str| !is_own(line) && (begins_with_address(line) || names_one(line, others));
+        let ends = |line: &str| !is_own(line) && (begins_with_address(line) || names_one(line, others) || opens_dialogue(line));
         return at..at + 1 + below.take_while(|line| !ends(line)).count();
     }
     // `554 <ada@example.org>... User unknown` concludes what was said above it: `<<<` the server, `>>>` the relay.
@@ -238,6 +238,12 @@ fn block_around(lines: &[&str], at: usize, is_own: impl Fn(&str) -> bool, others
 fn is_said(line: &str) -> bool {
     let line = line.trim_start();
     line.starts_with("<<<") || line.starts_with(">>>")
+}
+
+/// Where sendmail's transcript of another dialogue begins.
+fn opens_dialogue(line: &str) -> bool {
+    let line = line.trim_start().to_lowercase();
+    line.starts_with(">>> mail") || line.starts_with("while talking to")
 }
 
 fn is_answer(line: &str) -> bool {

@@ -149,6 +149,6 @@ fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
             (diagnosis, line) = (second, more);
         }
     }
-    let Diagnosis { meaning, reason, status } = diagnosis;
+    let Diagnosis { meaning, reason, status, .. } = diagnosis;
     Some(Finding { address, meaning, class: diagnosis.class(), reason: Some(reason), status, line: super::short(&line) })
 }

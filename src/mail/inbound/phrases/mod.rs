@@ -3,29 +3,14 @@
 //! Written from the systems' manuals and error texts; one that is true of an ordinary mail too does not belong here unless
 //! it is only looked for where a machine has spoken.
 
-mod causes;
-
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-pub use causes::Cause;
-pub use causes::Causes;
+pub use crate::domain::refusal::plain;
 
 fn finder(phrases: impl Iterator<Item = &'static str>) -> AhoCorasick {
     AhoCorasick::new(phrases).expect("a table of literals")
-}
-
-/// The form in which phrases are looked for: lower case, one space between words, plain apostrophes.
-pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !plain.is_empty() {
-            plain.push(' ');
-        }
-        plain.extend(word.chars().map(|c| if matches!(c, '’' | '‘' | '`' | '´') { '\'' } else { c }).flat_map(char::to_lowercase));
-    }
-    plain
 }
 
 macro_rules! lists {
