@@ -1,5 +1,6 @@
 //! How fast the program delivers, against Postfix's own test programs in the same run:
-//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--seconds N] [--databases NAMES] [--bytes NS] [--connections NS]`.
+//! `cargo bench --bench wire [-- PARTS] [--readers N] [--rounds N] [--seconds N] [--databases NAMES] [--bytes NS] [--connections NS]
+//! [--digests N] [--program FILE]`.
 //!
 //! | part | measures |
 //! | --- | --- |
@@ -8,6 +9,7 @@
 //! | `signed` | processor time of a mail with two DKIM signatures, against `openssl speed rsa2048` |
 //! | `lists` | publishing, memory and rate from 1,000 to 1,000,000 readers |
 //! | `busy` | sign-ups and confirmation mails while a digest goes out |
+//! | `history` | what past digests cost: publishing, a bounce, pages, one reader's data |
 //! | `ledger` | the ledger alone: rows a second published, claimed, recorded, and what they weigh |
 //!
 //! A mail's size comes of its digest: as many comparisons as bring it near 40 KB, or the one of the smallest digest there is, 16 KB.
@@ -22,6 +24,7 @@ mod postgres;
 mod smtp_sink;
 
 mod busy;
+mod history;
 mod ledger;
 mod link;
 mod lists;
@@ -53,6 +56,9 @@ fn main() {
     }
     if wanted.part("busy") {
         busy::run(&wanted, &mut stock);
+    }
+    if wanted.part("history") {
+        history::run(&wanted, &mut stock);
     }
     if wanted.part("ledger") {
         ledger::run(&wanted, &mut stock);

@@ -72,6 +72,8 @@ impl Database {
 
 /// The databases of this run, on the disk that `TMPDIR` is on.
 pub struct Stock {
+    /// Another program than the one that was built with the benchmark.
+    pub program: Option<PathBuf>,
     templates: HashMap<(bool, usize), Template>,
     cluster: Option<Cluster>,
     folder: tempfile::TempDir,
@@ -89,7 +91,7 @@ impl Stock {
         std::fs::set_permissions(folder.path(), open).expect("opened");
         let needs_cluster = wanted.databases.iter().any(|database| database.is_postgres());
         let cluster = if needs_cluster { postgres::another(SETTINGS, Some(folder.path())) } else { None };
-        Self { templates: HashMap::new(), cluster, folder }
+        Self { program: wanted.program.clone(), templates: HashMap::new(), cluster, folder }
     }
 
     /// Whether it can be had here.
@@ -136,7 +138,7 @@ impl Stock {
             Some(cluster) if database.is_postgres() => cluster.fresh_database(),
             _ => format!("sqlite:{}/verdicts.db", dir.path().display()),
         };
-        Place::new(dir, url, database)
+        Place::new(dir, url, database, self.program.clone())
     }
 
     fn copy(&self, database: Database, template: &Template) -> Place {
@@ -151,7 +153,7 @@ impl Stock {
                 format!("sqlite:{}/verdicts.db", dir.path().display())
             }
         };
-        Place::new(dir, url, database)
+        Place::new(dir, url, database, self.program.clone())
     }
 
     /// Bytes that a database takes on the disk.
@@ -177,6 +179,7 @@ impl Stock {
 pub struct Place {
     pub dir: tempfile::TempDir,
     pub url: String,
+    program: PathBuf,
     variables: Vec<(String, String)>,
 }
 
@@ -196,8 +199,9 @@ pub struct Sending {
 }
 
 impl Place {
-    fn new(dir: tempfile::TempDir, url: String, database: Database) -> Self {
-        let place = Self { dir, url: url.clone(), variables: Vec::new() };
+    fn new(dir: tempfile::TempDir, url: String, database: Database, program: Option<PathBuf>) -> Self {
+        let program = program.unwrap_or_else(|| PROGRAM.into());
+        let place = Self { dir, url: url.clone(), program, variables: Vec::new() };
         place
             .with("VERDICTS_DATABASE__URL", &url)
             .with("VERDICTS_DATABASE__DURABILITY", database.durability())
@@ -218,7 +222,7 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
             command.env_remove(name);

@@ -7,6 +7,10 @@ pub struct Wanted {
     parts: Vec<String>,
     pub readers: Option<usize>,
     pub rounds: usize,
+    /// For `history`: past digests of everybody.
+    pub digests: Option<usize>,
+    /// Another program than the one that was built with the benchmark.
+    pub program: Option<std::path::PathBuf>,
     /// For `lists`: a send is stopped after so long.
     pub longest: Option<std::time::Duration>,
     pub databases: Vec<Database>,
@@ -15,7 +19,7 @@ pub struct Wanted {
     pub connections: Vec<usize>,
 }
 
-const PARTS: [&str; 6] = ["rates", "link", "signed", "lists", "busy", "ledger"];
+const PARTS: [&str; 7] = ["rates", "link", "signed", "lists", "busy", "history", "ledger"];
 
 impl Wanted {
     pub fn from_arguments() -> Self {
@@ -23,6 +27,8 @@ impl Wanted {
             parts: Vec::new(),
             readers: None,
             rounds: 3,
+            digests: None,
+            program: None,
             longest: None,
             databases: Database::ALL.to_vec(),
             bytes: vec![40_000, 16_000, 4_000],
@@ -34,6 +40,8 @@ impl Wanted {
             match argument.as_str() {
                 "--readers" => wanted.readers = Some(number(&value())),
                 "--rounds" => wanted.rounds = number(&value()),
+                "--digests" => wanted.digests = Some(number(&value())),
+                "--program" => wanted.program = Some(std::fs::canonicalize(value()).expect("the program")),
                 "--seconds" => wanted.longest = Some(std::time::Duration::from_secs(number(&value()) as u64)),
                 "--bytes" => wanted.bytes = value().split(',').map(number).collect(),
                 "--connections" => wanted.connections = value().split(',').map(number).collect(),

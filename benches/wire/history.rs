@@ -1,0 +1,290 @@
+//! What history costs: the same work on a database with many past digests of everybody, and on one with the past of a few.
+//!
+//! In both, a thousand readers have a delivery of each past digest; in the second, everybody has. So a reader's own rows are the same,
+//! and what differs is the history of all others. With `--program FILE` only publishing is measured, by that program (a release from
+//! before, say) on a database that it made itself.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use chrono::Datelike as _;
+use sqlx::AssertSqlSafe;
+use sqlx::Connection as _;
+use verdicts::domain::Timestamp;
+use verdicts::domain::address::EmailAddress;
+use verdicts::domain::inbound::Consequence;
+use verdicts::domain::inbound::Finding;
+use verdicts::domain::inbound::Meaning;
+use verdicts::storage::Storage;
+use verdicts::storage::inbound::About;
+use verdicts::storage::inbound::Arrived;
+use verdicts::storage::subscribers::SignUp;
+
+use crate::median;
+use crate::stock::Database;
+use crate::stock::Place;
+use crate::stock::Stock;
+use crate::wanted::Wanted;
+
+const READERS: usize = 200_000;
+const DIGESTS: usize = 52;
+/// Readers whose own past is whole in both databases.
+const OLD_READERS: usize = 1_000;
+const MONTHLY: usize = 1_000;
+const VOTES: usize = 20_000;
+const INBOUND: usize = 100_000;
+/// Readers that each figure about one reader is measured with.
+const SAMPLE: usize = 200;
+/// A sign-up waits no longer than this behind a publishing.
+const LONGEST_WAIT: f64 = 100.0;
+const MOST_TIMES: f64 = 1.2;
+
+/// What was measured, in milliseconds.
+struct Figures {
+    publish: f64,
+    /// The longest sign-up and the 99th of a hundred, while it was published.
+    sign_up: (f64, f64),
+    bounce: f64,
+    archive: f64,
+    export: f64,
+    show: f64,
+}
+
+pub fn run(wanted: &Wanted, stock: &mut Stock) {
+    let (readers, digests) = (wanted.readers.unwrap_or(READERS), wanted.digests.unwrap_or(DIGESTS));
+    println!("## History\n\n{digests} past digests of {readers} readers; medians of {} rounds, in ms.\n", wanted.rounds);
+    for database in [Database::SqliteFull, Database::PostgresFull] {
+        if !wanted.databases.contains(&database) || !stock.has(database) {
+            continue;
+        }
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let mut figures = Vec::new();
+        for whole in [1, digests] {
+            let place = stock.place(database, readers);
+            place.bring_digest_of(40_000);
+            place.publish();
+            let began = Instant::now();
+            runtime.block_on(fill(&place, digests, whole, readers));
+            eprintln!("{}: {whole} digests of everybody filled in {:.1} s", database.name(), began.elapsed().as_secs_f64());
+            if stock.program.is_some() {
+                let took = publish(&runtime, &place, wanted.rounds);
+                println!("{}, {whole} digests of everybody: published in {took:.0} ms", database.name());
+            } else {
+                figures.push(measure(&runtime, &place, wanted.rounds));
+            }
+            stock.clear(place);
+        }
+        if let [few, all] = figures.as_slice() {
+            table(database, few, all);
+        }
+    }
+    println!();
+}
+
+fn table(database: Database, few: &Figures, all: &Figures) {
+    println!("| {} | one digest | all | times | target |\n| --- | ---: | ---: | ---: | --- |", database.name());
+    let row = |name: &str, few: f64, all: f64| {
+        let (times, held) = (all / few, if all / few <= MOST_TIMES { "held" } else { "MISSED" });
+        println!("| {name} | {few:.2} | {all:.2} | {times:.2} | at most {MOST_TIMES}: {held} |");
+    };
+    row("publish", few.publish, all.publish);
+    row("soft bounce", few.bounce, all.bounce);
+    row("`/digests`", few.archive, all.archive);
+    row("data export", few.export, all.export);
+    row("`subscribers show`", few.show, all.show);
+    let held = |longest: f64| if longest <= LONGEST_WAIT { "held" } else { "MISSED" };
+    for (name, (longest, p99)) in [("one digest", few.sign_up), ("all", all.sign_up)] {
+        println!(
+            "\nsign-ups while it is published, {name}: p99 {p99:.1} ms, longest {longest:.1} ms (at most {LONGEST_WAIT}: {})",
+            held(longest)
+        );
+    }
+    println!();
+}
+
+fn measure(runtime: &tokio::runtime::Runtime, place: &Place, rounds: usize) -> Figures {
+    let publish_took = publish(runtime, place, rounds);
+    runtime.block_on(unpublish(place));
+    let sign_up = runtime.block_on(sign_ups(place));
+    let (bounce, export, emails) = runtime.block_on(of_readers(place));
+    let show = median(emails.iter().take(20).map(|email| millis(|| drop(place.run(&["subscribers", "show", email])))).collect());
+    Figures { publish: publish_took, sign_up, bounce, archive: archive(place), export, show }
+}
+
+/// Publishing, by the program's log.
+fn publish(runtime: &tokio::runtime::Runtime, place: &Place, rounds: usize) -> f64 {
+    let rounds = (0..rounds).map(|_| {
+        runtime.block_on(unpublish(place));
+        place.publish().as_secs_f64() * 1_000.0
+    });
+    median(rounds.collect())
+}
+
+/// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
+async fn sign_ups(place: &Place) -> (f64, f64) {
+    let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
+    let mut publishing = place.command(&["digest", "send"]);
+    publishing
+        .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut publishing = publishing.spawn().expect("started");
+    let mut waited = Vec::new();
+    while publishing.try_wait().expect("a state").is_none() {
+        let email = EmailAddress::parse(&format!("new{}.{}@example.org", waited.len(), std::process::id())).expect("an address");
+        let began = Instant::now();
+        let request = SignUp {
+            email: &email,
+            name: None,
+            timezone: None,
+            shown: "benchmark",
+            source: "benchmark",
+            network: None,
+            hashes: &[],
+            quotas: &[],
+            quiet_since: now(),
+        };
+        storage.sign_up(&request, now()).await.expect("signed up");
+        waited.push(began.elapsed().as_secs_f64() * 1_000.0);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    storage.close().await;
+    waited.sort_by(f64::total_cmp);
+    (waited.last().copied().unwrap_or(f64::NAN), waited.get(waited.len() * 99 / 100).copied().unwrap_or(f64::NAN))
+}
+
+/// A soft bounce, and the data export's reading, of readers whose past is whole; and who they are.
+async fn of_readers(place: &Place) -> (f64, f64, Vec<String>) {
+    let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
+    let sample = storage.subscribers_after(0, SAMPLE as i64).await.expect("readers");
+    let (mut bounces, mut exports) = (Vec::new(), Vec::new());
+    for reader in &sample {
+        let id = reader.subscriber.id;
+        let finding = Finding {
+            address: None,
+            meaning: Meaning::Soft,
+            class: None,
+            reason: None,
+            status: None,
+            line: "452 4.2.2 mailbox full".into(),
+        };
+        let fingerprint = format!("bench{id}.{}", rand::random::<u64>());
+        let about = About { subscriber: id, mailing: None, hash: "h", key_name: "k" };
+        let mail =
+            Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Consequence::BouncedAfter(5))) };
+        let began = Instant::now();
+        storage.take_inbound(&mail, now()).await.expect("taken");
+        bounces.push(began.elapsed().as_secs_f64() * 1_000.0);
+        let began = Instant::now();
+        let email: EmailAddress = reader.subscriber.email.parse().expect("an address");
+        let (person, choices) = (storage.person(&email).await.expect("read"), storage.choices_of(id).await.expect("read"));
+        assert!(person.is_some() && choices.mails.len() >= 2, "{} mails", choices.mails.len());
+        exports.push(began.elapsed().as_secs_f64() * 1_000.0);
+    }
+    storage.close().await;
+    (median(bounces), median(exports), sample.into_iter().map(|reader| reader.subscriber.email).collect())
+}
+
+/// `GET /digests`, answered by `serve`.
+fn archive(place: &Place) -> f64 {
+    use std::io::Read as _;
+    use std::io::Write as _;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let mut command = place.command(&["serve", "--role", "web"]);
+    command
+        .env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut serving = command.spawn().expect("started");
+    let get = || {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.write_all(b"GET /digests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).ok()?;
+        Some(page)
+    };
+    while get().is_none() {
+        assert!(serving.try_wait().expect("a state").is_none(), "it serves");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = (0..50).map(|_| millis(|| assert!(get().is_some_and(|page| page.starts_with("HTTP/1.1 200")), "a page")));
+    let took = median(took.collect());
+    serving.kill().expect("killed");
+    serving.wait().expect("buried");
+    took
+}
+
+fn millis(work: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    work();
+    began.elapsed().as_secs_f64() * 1_000.0
+}
+
+/// Makes past digests of the one that was just published, `whole` of them of everybody, the others of [`OLD_READERS`]; with votes,
+/// monthly readers, and mail that came back. And takes the published one back.
+async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
+    let (now, mut statements) = (now(), vec!["delete from chunks".to_owned()]);
+    for week in 1..=digests {
+        let day = (now - chrono::TimeDelta::weeks(week as i64)).iso_week();
+        let (id, at) =
+            (i64::from(day.year()) * 100 + i64::from(day.week()), (now - chrono::TimeDelta::weeks(week as i64)).timestamp_millis());
+        let most = if week <= whole { readers } else { OLD_READERS };
+        statements.push(format!(
+            "insert into digests (id, state, created_at, send_at, published_at, finished_at, recipients, content, subject, html, plain)
+             select {id}, 'sent', {at}, {at}, {at}, {at}, {most}, content, subject, html, plain from digests where state = 'sending'"
+        ));
+        statements.push(format!(
+            "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at, relay, reply)
+             select {id}, id, 'digest', 'sent', {at}, {at}, 1, {at}, {at}, {at}, 'default', '250 2.0.0 Ok: queued as 4bX'
+             from (select id from subscribers where state = 'active' order by id limit {most}) readers"
+        ));
+    }
+    let some = |most: usize| format!("(select id from subscribers where state = 'active' order by id limit {most}) s");
+    statements.push(format!("insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from {}", some(MONTHLY)));
+    statements.push(format!(
+        "insert into votes (tool, subscriber_id, verdict, voted_at) select (select min(slug) from tools), id, 'ship', 0 from {}",
+        some(VOTES)
+    ));
+    statements.push(format!(
+        "insert into inbound (fingerprint, received_at, door, meaning, subscriber_id) select 'f' || id, 0, 'imap', 'soft', id from {}",
+        some(INBOUND)
+    ));
+    run_all(place, &statements).await;
+    unpublish(place).await;
+}
+
+/// Takes the digest that was published last back, so that it can be published again.
+async fn unpublish(place: &Place) {
+    const NEWEST: &str = "(select id from digests where state in ('sending', 'paused'))";
+    run_all(
+        place,
+        &[
+            format!("delete from deliveries where mailing_id in {NEWEST}"),
+            format!("delete from chunks where mailing_id in {NEWEST}"),
+            format!("delete from digests where id in {NEWEST}"),
+        ],
+    )
+    .await;
+}
+
+/// Runs statements as quickly as the database can: what is filled in is not what is measured.
+async fn run_all(place: &Place, statements: &[String]) {
+    if place.url.starts_with("postgres") {
+        let mut connection = sqlx::PgConnection::connect(&place.url).await.expect("a connection");
+        for sql in ["set synchronous_commit = off"].into_iter().map(str::to_owned).chain(statements.to_vec()).chain(["analyze".to_owned()])
+        {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("done");
+        }
+    } else {
+        let mut connection = sqlx::SqliteConnection::connect(&place.url).await.expect("a connection");
+        for sql in ["pragma synchronous = off".to_owned(), "pragma cache_size = -200000".to_owned()].iter().chain(statements) {
+            sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut connection).await.expect("done");
+        }
+        sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&mut connection).await.expect("done");
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the rows are of this moment")]
+fn now() -> Timestamp {
+    verdicts::domain::to_millis(chrono::Utc::now())
+}
