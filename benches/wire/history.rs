@@ -18,6 +18,7 @@ use verdicts::domain::inbound::Meaning;
 use verdicts::storage::Storage;
 use verdicts::storage::inbound::About;
 use verdicts::storage::inbound::Arrived;
+use verdicts::storage::quotas::MailQuotas;
 use verdicts::storage::subscribers::SignUp;
 
 use crate::median;
@@ -123,6 +124,7 @@ fn publish(runtime: &tokio::runtime::Runtime, place: &Place, rounds: usize) -> f
 /// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
 async fn sign_ups(place: &Place) -> (f64, f64) {
     let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
+    let no_quotas = MailQuotas { asker: Vec::new(), recipient: Vec::new(), unanswered: Vec::new() };
     let mut publishing = place.command(&["digest", "send"]);
     publishing
         .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
@@ -141,7 +143,7 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
             source: "benchmark",
             network: None,
             hashes: &[],
-            quotas: &[],
+            quotas: &no_quotas,
             quiet_since: now(),
         };
         storage.sign_up(&request, now()).await.expect("signed up");
@@ -177,8 +179,9 @@ async fn of_readers(place: &Place) -> (f64, f64, Vec<String>) {
         bounces.push(began.elapsed().as_secs_f64() * 1_000.0);
         let began = Instant::now();
         let email: EmailAddress = reader.subscriber.email.parse().expect("an address");
-        let (person, choices) = (storage.person(&email).await.expect("read"), storage.choices_of(id).await.expect("read"));
-        assert!(person.is_some() && choices.mails.len() >= 2, "{} mails", choices.mails.len());
+        let person = storage.person(&email).await.expect("read");
+        let data = storage.personal_data(id, &[]).await.expect("read");
+        assert!(person.is_some() && data.is_some_and(|data| data.mails.len() >= 2), "a reader with a past");
         exports.push(began.elapsed().as_secs_f64() * 1_000.0);
     }
     storage.close().await;

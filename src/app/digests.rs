@@ -69,12 +69,21 @@ impl App {
     /// processes, is doing it once: the slot decides.
     pub async fn tick(&self) -> Result<(), Failure> {
         let now = self.now();
-        let forgotten = self.storage.forget_unconfirmed(now - delta(self.settings.signup.confirm_within)).await?;
+        let cutoff = now - delta(self.settings.signup.confirm_within);
+        let mut forgotten = 0;
+        loop {
+            let more = self.storage.forget_unconfirmed(cutoff).await?;
+            forgotten += more;
+            if more == 0 {
+                break;
+            }
+        }
         if forgotten > 0 {
             tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
         }
         self.storage.forget_quotas(now).await?;
         self.bring_forward(now).await?;
+        self.keep_up(now).await?;
         self.pick_if_due(now).await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await

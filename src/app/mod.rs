@@ -37,6 +37,7 @@ mod secrets;
 pub mod sending;
 pub mod spreadsheet;
 mod standing;
+mod upkeep;
 mod ways_out;
 pub mod webhooks;
 mod zones;
@@ -122,6 +123,8 @@ pub struct App {
     pub(crate) letters: letters::Letters,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
+    /// When the database's statistics were last gathered here.
+    pub(crate) statistics_at: Mutex<Option<Timestamp>>,
     /// Readers in the next range of a digest that is being published.
     pub(crate) range_size: publishing::RangeSize,
     /// What providers tell.
@@ -190,6 +193,7 @@ impl App {
             zones: parts.zones,
             letters: letters::Letters::default(),
             unpublished: Mutex::default(),
+            statistics_at: Mutex::default(),
             range_size: publishing::RangeSize::default(),
             webhooks: webhooks::Doors::new(fetch),
             minutes: deliver::Minutes::default(),

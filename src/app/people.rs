@@ -137,6 +137,7 @@ impl App {
         (report.service, report.encoding, report.unused) = (sheet.columns().service(), sheet.encoding(), sheet.columns().unused());
         report.columns = sheet.columns().used().into_iter().map(|(column, field)| ColumnUse { column, field }).collect();
         if !terms.dry_run {
+            self.storage.refresh_statistics().await?;
             tracing::info!(read = report.read, added = report.added, refused = report.refused, "subscribers imported");
             self.ring();
         }

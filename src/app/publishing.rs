@@ -71,7 +71,7 @@ impl App {
     async fn publish_range(&self, readers: &mut u32) -> Result<Option<Duration>, Failure> {
         let most = self.settings.schedule.publish_range;
         let began = Instant::now();
-        let Some(made) = self.storage.publish_range((*readers).min(most)).await? else { return Ok(None) };
+        let Some(made) = self.storage.publish_range((*readers).min(most), self.now()).await? else { return Ok(None) };
         let took = began.elapsed();
         *readers = next_size(*readers, took);
         if made.is_last {

@@ -32,6 +32,9 @@ const SAY_EVERY: Duration = Duration::from_secs(5);
 pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u64) {
     let bar = bar(total, "Sending");
     let ended_before = app.storage.ended_by_minutes(slot.id()).await.unwrap_or(0);
+    let made = async || app.storage.digest(slot).await.ok().flatten().map_or(0, |digest| digest.recipients);
+    let (made_before, mut total) = (made().await, total);
+    let first_total = total;
     let (mut by_all, mut said) = (0, Instant::now());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -41,6 +44,9 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
             continue;
         }
         said = Instant::now();
+        // Deliveries are made in ranges, while the first go out.
+        total = first_total + u64::try_from(made().await - made_before).unwrap_or(0);
+        bar.set_length(total);
         by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
         if lines_instead_of_bars() {
             say(line(bar.position(), total, bar.per_sec(), bar.eta()));

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::days;
 use super::fault;
 use super::within;
 use crate::domain::address::EmailAddress;
@@ -26,6 +27,9 @@ pub struct Inbound {
     pub imap_after: String,
     /// The address that people write to who want to join; whatever they write there. A subject like `subscribe` does it anywhere.
     pub subscribe_address: Option<String>,
+    /// How long it is kept which mails came back.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
     /// Sign-ups by mail in an hour, all together: anybody can write in somebody else's name. 0: none.
     pub sign_ups_per_hour: u32,
     /// The same of the addresses at one domain.
@@ -40,6 +44,7 @@ impl Default for Inbound {
             imap_every: Duration::from_secs(60),
             imap_after: "seen".into(),
             subscribe_address: None,
+            keep: days(400),
             sign_ups_per_hour: 200,
             sign_ups_per_domain: 50,
         }
@@ -57,6 +62,8 @@ impl Inbound {
         if self.subscribe_address.as_deref().is_some_and(|address| EmailAddress::parse(address).is_err()) {
             return fault("inbound.subscribe_address", "expected a mail address, like subscribe@example.org");
         }
+        // What counts toward `bounces.soft` for somebody who reads monthly lies that far apart.
+        within("inbound.keep", self.keep, days(180))?;
         within("inbound.imap_every", self.imap_every, Duration::from_secs(5))
     }
 }

@@ -60,7 +60,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         ("goodbye", page::goodbye(&site)),
         ("comparison", page::comparison(&site, first, &matchups, &visit, &form)),
         ("tool", page::tool(&site, &first.left, &history, &matchups, &visit, now() + chrono::TimeDelta::days(10))),
-        ("digests", page::digests(&site, std::slice::from_ref(&entry))),
+        ("digests", page::digests(&site, std::slice::from_ref(&entry), None)),
         ("digest", page::digest(&site, content, now(), &form)),
         ("problem", page::problem(&site, words, words)),
         ("mailbox", page::mailbox(&site, std::slice::from_ref(&row))),

@@ -20,8 +20,8 @@ impl Storage {
         )?;
         let of_digests: Vec<(i64, i64, i64)> = all!(
             reader,
-            "select c.mailing_id, c.first_id, c.last_id from digests g join chunks c on c.mailing_id = g.id
-             where g.state in ('sending', 'paused') and c.sender_id is null and c.due_at > $1 limit $2",
+            "select c.mailing_id, c.first_id, c.last_id from digests g cross join chunks c
+             where c.mailing_id = g.id and g.state in ('sending', 'paused') and c.sender_id is null and c.due_at > $1 limit $2",
             limit,
             CHUNKS
         )?;

@@ -55,8 +55,8 @@ impl Storage {
         let (recipients, rows, counted, kept) = sums(&mut reader, slot.id()).await?;
         let (unmade,): (i64,) = one!(
             reader,
-            "select count(*) from publish_progress p join deliveries d on d.mailing_id = p.mailing_id and d.subscriber_id > p.after_id
-             where p.mailing_id = $1",
+            "select count(*) from deliveries where mailing_id = $1
+               and subscriber_id > (select after_id from publish_progress where mailing_id = $1)",
             slot.id()
         )?;
         let is_publishing: Option<(i64,)> = optional!(reader, "select mailing_id from publish_progress where mailing_id = $1", slot.id())?;

@@ -203,8 +203,8 @@ impl Storage {
             "select cast(1 as bigint) where exists
                (select 1 from chunks where kind = 'confirmation' and sender_id is null and due_at <= $1)
              or exists
-               (select 1 from digests g join chunks c on c.mailing_id = g.id where g.state = 'sending'
-                and c.sender_id is null and c.due_at <= $1)",
+               (select 1 from digests g where g.state = 'sending'
+                and (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) <= $1)",
             now.timestamp_millis()
         )?;
         Ok(found.is_some())
@@ -380,12 +380,12 @@ async fn end_cancelled(tx: &mut Tx, mailing: i64, first: i64, last: i64, now: Ti
     Ok(())
 }
 
-/// The first free chunk of a cancelled digest. On PostgreSQL one that another process is just ending is passed over.
-macro_rules! cancelled_chunk {
+/// The first free chunk of a digest. On PostgreSQL one that another process is just ending is passed over.
+macro_rules! first_free {
     ($lock:literal) => {
         concat!(
-            "select mailing_id, first_id, last_id, is_cut from chunks where sender_id is null
-             and mailing_id in (select id from digests where state = 'cancelled') order by mailing_id, last_id limit 1",
+            "select mailing_id, first_id, last_id, is_cut from chunks where mailing_id = $1 and sender_id is null
+             order by last_id limit 1",
             $lock
         )
     };
@@ -397,9 +397,23 @@ const ENDED_AT_ONCE: i64 = 5_000;
 impl Storage {
     /// Ends the next queued deliveries of cancelled digests, a bounded number in one transaction; `false`: there are none.
     pub async fn end_cancelled_range(&self, now: Timestamp) -> Result<bool, StorageError> {
+        let unended: Vec<(i64,)> = all!(
+            self.read().await?,
+            "select g.id from digests g join digest_counts n on n.mailing_id = g.id
+             where g.state = 'cancelled' and n.sent + n.failed + n.uncertain < g.recipients order by g.id"
+        )?;
+        for (digest,) in unended {
+            if self.end_range_of(digest, now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn end_range_of(&self, digest: i64, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let sql = if tx.is_postgres() { cancelled_chunk!(" for update skip locked") } else { cancelled_chunk!("") };
-        let found: Option<Row> = optional!(tx, sql)?;
+        let sql = if tx.is_postgres() { first_free!(" for update skip locked") } else { first_free!("") };
+        let found: Option<Row> = optional!(tx, sql, digest)?;
         let Some(chunk) = found.map(chunk_of) else { return Ok(false) };
         let (key, cut) = (chunk.key, cut_of(&mut tx, chunk, ENDED_AT_ONCE).await?);
         let last = cut.map_or(key.last, |(last, _)| last);

@@ -37,7 +37,7 @@ macro_rules! counted {
     };
 }
 
-/// The columns of [`Counts`] of the digest $1, in one statement: so they are of one moment.
+/// The columns of [`Counts`] of the digest $1 in one statement, and so of one moment: for the audit, which reads all of it anyway.
 macro_rules! kept {
     () => {
         concat!(
@@ -62,10 +62,10 @@ macro_rules! kept {
 macro_rules! reached {
     () => {
         "(exists (select 1 from digest_counts n where n.mailing_id = digests.id and n.sent + n.uncertain > 0)
-          or exists (select 1 from chunks c where c.mailing_id = digests.id and c.sent + c.uncertain > 0)
-          or exists (select 1 from chunks c cross join deliveries d where c.mailing_id = digests.id and c.sender_id is not null
-               and d.mailing_id = digests.id and d.subscriber_id between c.first_id and c.last_id
-               and d.state in ('sending', 'sent', 'uncertain')))"
+          or (select max(case when c.sent + c.uncertain > 0 or (c.sender_id is not null and exists
+                (select 1 from deliveries d where d.mailing_id = c.mailing_id and d.subscriber_id between c.first_id and c.last_id
+                 and d.state in ('sending', 'sent', 'uncertain'))) then 1 else 0 end)
+              from chunks c where c.mailing_id = digests.id) = 1)"
     };
 }
 
@@ -77,6 +77,15 @@ impl Counts {
     /// Deliveries that are in some final state.
     pub fn ended(&self) -> i64 {
         self.sent + self.failed + self.uncertain
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.queued += more.queued;
+        self.sending += more.sending;
+        self.sent += more.sent;
+        self.failed += more.failed;
+        self.withheld += more.withheld;
+        self.uncertain += more.uncertain;
     }
 
     pub fn tally(&self) -> Tally {
@@ -123,14 +132,57 @@ impl Storage {
     }
 }
 
+/// How a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
+/// some a moment later than others.
 pub(super) async fn counts_of(conn: &mut impl Queryable, mailing: i64) -> Result<Counts, StorageError> {
-    Ok(one!(conn, kept!(), mailing)?)
+    // Both in one statement: a chunk is either free or held.
+    let parts: Vec<Part> = all!(
+        conn,
+        "select cast(0 as bigint) as first_id, cast(-1 as bigint) as last_id, cast(coalesce(sum(queued), 0) as bigint) as queued,
+           cast(coalesce(sum(sent), 0) as bigint) as sent, cast(coalesce(sum(failed), 0) as bigint) as failed,
+           cast(coalesce(sum(withheld), 0) as bigint) as withheld, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
+         from (
+           select 0 as queued, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
+           union all
+           select queued, sent, failed, withheld, uncertain from chunks where mailing_id = $1 and sender_id is null
+         ) free
+         union all
+         select first_id, last_id, 0, 0, 0, 0, 0 from chunks where mailing_id = $1 and sender_id is not null",
+        mailing
+    )?;
+    let mut all = Counts::default();
+    for part in parts {
+        let counts = match part.first_id <= part.last_id {
+            true => count_range(conn, mailing, part.first_id, part.last_id).await?,
+            false => Counts {
+                queued: part.queued,
+                sending: 0,
+                sent: part.sent,
+                failed: part.failed,
+                withheld: part.withheld,
+                uncertain: part.uncertain,
+            },
+        };
+        all.add(&counts);
+    }
+    Ok(all)
+}
+
+#[derive(sqlx::FromRow)]
+struct Part {
+    first_id: i64,
+    last_id: i64,
+    queued: i64,
+    sent: i64,
+    failed: i64,
+    withheld: i64,
+    uncertain: i64,
 }
 
 /// Counts a range of a mailing's deliveries from its rows.
-pub(super) async fn count_range(tx: &mut Tx, mailing: i64, first: i64, last: i64) -> Result<Counts, StorageError> {
+pub(super) async fn count_range(conn: &mut impl Queryable, mailing: i64, first: i64, last: i64) -> Result<Counts, StorageError> {
     let sql = concat!("select ", counted!(), " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3");
-    Ok(one!(tx, sql, mailing, first, last)?)
+    Ok(one!(conn, sql, mailing, first, last)?)
 }
 
 /// Adds what stood in a chunk that came to its end. Not of transactional mails, which have no row.

@@ -216,14 +216,20 @@ impl Storage {
 
     /// What the newest published digests say, newest first; not those that were cancelled before anybody got them.
     pub async fn archive(&self, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
+        self.archive_before(None, count).await
+    }
+
+    /// The same, of the digests before that slot.
+    pub async fn archive_before(&self, slot: Option<Slot>, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
             reader,
             concat!(
-                "select content, published_at from digests where published_at is not null and (state <> 'cancelled' or ",
+                "select content, published_at from digests where id < $1 and published_at is not null and (state <> 'cancelled' or ",
                 reached!(),
-                ") order by id desc limit $1"
+                ") order by id desc limit $2"
             ),
+            slot.map_or(i64::MAX, |slot| slot.id()),
             count
         )?;
         stored(rows.into_iter().map(content_from).collect())

@@ -100,6 +100,20 @@ impl Storage {
         Ok(row.is_some())
     }
 
+    /// Forgets mails that came before that moment, at most 500 in one transaction; answers how many.
+    pub async fn forget_inbound(&self, before: Timestamp) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        let old: Vec<(String,)> =
+            all!(tx, "select fingerprint from inbound where received_at < $1 order by received_at limit 500", before.timestamp_millis())?;
+        let mut gone = 0;
+        // One by one: given the list, PostgreSQL reads the whole table.
+        for (fingerprint,) in old {
+            gone += execute!(tx, "delete from inbound where fingerprint = $1", fingerprint)?;
+        }
+        tx.commit().await?;
+        Ok(gone)
+    }
+
     /// When the confirmation mail with that key was queued; `None` if it is another mail, or none.
     pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
@@ -180,12 +194,14 @@ async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Res
     Ok(row.is_some())
 }
 
-/// The newest digest that a subscriber got.
+/// The newest digest that a subscriber got. Digests newest first, and each delivery looked up by its key (a
+/// subquery of one value holds both databases to that; of a join PostgreSQL without statistics reads the whole index): an index over the ledger by subscriber would cost each publishing as much again.
 async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, StorageError> {
     let row: Option<(i64,)> = optional!(
         tx,
-        "select d.id from digests d join deliveries l on l.mailing_id = d.id and l.subscriber_id = $1
-         where l.kind = 'digest' and l.state = 'sent' order by d.id desc limit 1",
+        "select d.id from digests d where
+           (select l.state from deliveries l where l.mailing_id = d.id and l.subscriber_id = $1 and l.kind = 'digest') = 'sent'
+         order by d.id desc limit 1",
         subscriber
     )?;
     Ok(row.map(|(id,)| id))
@@ -225,10 +241,10 @@ async fn act(tx: &mut Tx, about: About<'_>, consequence: Consequence, finding: &
 async fn failed_in_a_row(tx: &mut Tx, subscriber: i64, times: u32) -> Result<u32, StorageError> {
     let sql = concat!(
         "select cast(count(*) as bigint) from (
-           select d.id from digests d join deliveries l on l.mailing_id = d.id and l.subscriber_id = $1
-           where l.kind = 'digest' and l.state = 'sent' and ",
+           select d.id from digests d where
+             (select l.state from deliveries l where l.mailing_id = d.id and l.subscriber_id = $1 and l.kind = 'digest' and ",
         to_this_address!(),
-        " order by d.id desc limit $2) recent
+        ") = 'sent' order by d.id desc limit $2) recent
          where exists (select 1 from inbound i
            where i.subscriber_id = $1 and i.mailing_id = recent.id and i.meaning in ('hard', 'soft'))"
     );

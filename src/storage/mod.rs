@@ -233,7 +233,8 @@ impl Storage {
             )?;
         }
         execute!(tx, "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing", now.timestamp_millis())?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.refresh_statistics().await
     }
 
     /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.

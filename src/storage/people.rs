@@ -112,10 +112,10 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<ListedRow> = all!(
             reader,
-            "select s.id, s.email, s.name, s.state, s.timezone, s.created_at, c.confirmed_at, c.source
-             from subscribers s left join consents c on c.subscriber_id = s.id
-               and c.requested_at = (select max(l.requested_at) from consents l where l.subscriber_id = s.id)
-             where s.id > $1 order by s.id limit $2",
+            "select s.id, s.email, s.name, s.state, s.timezone, s.created_at,
+               (select c.confirmed_at from consents c where c.subscriber_id = s.id order by c.requested_at desc limit 1) as confirmed_at,
+               (select c.source from consents c where c.subscriber_id = s.id order by c.requested_at desc limit 1) as source
+             from subscribers s where s.id > $1 order by s.id limit $2",
             after,
             count
         )?;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::Reader;
 use super::Storage;
 use super::StorageError;
 use crate::domain::Timestamp;
@@ -217,15 +218,7 @@ impl Storage {
             subscriber,
             ROWS
         )?;
-        let mails: Vec<MailRow> = all!(
-            reader,
-            "select d.mailing_id, d.kind, d.notice, n.what, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
-               d.uncertain_at, d.finished_at, d.attempts, d.reply, d.relay
-             from deliveries d left join notices n on n.mailing_id = d.mailing_id
-             where d.subscriber_id = $1 order by d.queued_at limit $2",
-            subscriber,
-            ROWS
-        )?;
+        let mails = mails_of(&mut reader, subscriber).await?;
         let came_back: Vec<CameBackRow> = all!(
             reader,
             "select received_at, door, meaning, reason, status, line, mailing_id from inbound where subscriber_id = $1
@@ -270,6 +263,40 @@ impl Storage {
             suppressions_removed: removed,
         }))
     }
+}
+
+/// What was sent to a subscriber, oldest first: transactional mails by their index, and digests one by one by the ledger's key, for an
+/// index over all of it would cost each publishing.
+async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
+    let mut mails: Vec<MailRow> = all!(
+        reader,
+        "select d.mailing_id, d.kind, d.notice, n.what, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
+           d.uncertain_at, d.finished_at, d.attempts, d.reply, d.relay
+         from deliveries d left join notices n on n.mailing_id = d.mailing_id and n.subscriber_id = $1
+         where d.subscriber_id = $1 and d.kind = 'confirmation' order by d.queued_at limit $2",
+        subscriber,
+        ROWS
+    )?;
+    let digests: Vec<(i64,)> = all!(
+        reader,
+        "select g.id from digests g where
+           (select d.state from deliveries d where d.mailing_id = g.id and d.subscriber_id = $1) is not null order by g.id limit $2",
+        subscriber,
+        ROWS
+    )?;
+    for (digest,) in digests {
+        let mail: Option<MailRow> = optional!(
+            reader,
+            "select mailing_id, kind, notice, cast(null as text) as what, cast(null as text) as email, variant, state, queued_at, due_at,
+               first_at, started_at, uncertain_at, finished_at, attempts, reply, relay
+             from deliveries where mailing_id = $1 and subscriber_id = $2",
+            digest,
+            subscriber
+        )?;
+        mails.extend(mail);
+    }
+    mails.sort_by_key(|mail| mail.queued_at);
+    Ok(mails)
 }
 
 fn mail(row: MailRow) -> SentMail {

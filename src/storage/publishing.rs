@@ -150,7 +150,7 @@ impl Storage {
 
     /// Makes the deliveries of the next range of up to `readers` readers, of whichever digest is being published. `None`: there is
     /// none, or another process is at it.
-    pub async fn publish_range(&self, readers: u32) -> Result<Option<MadeRange>, StorageError> {
+    pub async fn publish_range(&self, readers: u32, now: Timestamp) -> Result<Option<MadeRange>, StorageError> {
         let mut tx = self.begin().await?;
         let sql = if tx.is_postgres() { next_progress!(" for update of p skip locked") } else { next_progress!("") };
         let row: Option<ProgressRow> = optional!(tx, sql)?;
@@ -164,7 +164,7 @@ impl Storage {
             i64::from(readers.max(1)) - 1
         )?;
         let range = Readers { after: row.after_id, until: until.map_or(row.until_id, |(id,)| id) };
-        make_range(&mut tx, &row, range).await?;
+        make_range(&mut tx, &row, range, now).await?;
         let is_last = range.until >= row.until_id;
         if is_last {
             execute!(tx, "delete from publish_progress where mailing_id = $1", id)?;
@@ -193,10 +193,10 @@ impl Storage {
 }
 
 /// Makes a range's deliveries, follows what their readers chose, and queues and counts them.
-async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers) -> Result<(), StorageError> {
+async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers, now: Timestamp) -> Result<(), StorageError> {
     let (id, published) = (row.mailing_id, from_millis(row.published_at));
     let due: Due = stored(serde_json::from_str(&row.due).map_err(|error| error.to_string()))?;
-    let made = make_deliveries(tx, id, &due, range, row.published_at).await?;
+    let made = make_deliveries(tx, id, &due, range, (row.published_at, now.timestamp_millis())).await?;
     if made == 0 {
         return Ok(());
     }
@@ -236,7 +236,7 @@ async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers) -> Result<()
 ///
 /// A reader's step is their number times the golden ratio, in whole numbers modulo a prime: even for numbers that follow one
 /// another, as those of an import do, and the same each week. No product here exceeds 62 bits, whatever the number.
-async fn make_deliveries(tx: &mut Tx, id: i64, due: &Due, range: Readers, published_at: i64) -> Result<u64, StorageError> {
+async fn make_deliveries(tx: &mut Tx, id: i64, due: &Due, range: Readers, (published_at, now): (i64, i64)) -> Result<u64, StorageError> {
     on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("with zones (zone, due_at) as (");
         query.push_values(&due.zones, |mut row, (zone, at)| {
@@ -252,8 +252,9 @@ async fn make_deliveries(tx: &mut Tx, id: i64, due: &Due, range: Readers, publis
         query.push_bind(due.spread / STEPS);
         query.push(" as due_at from subscribers s left join zones z on z.zone = s.timezone where s.state = 'active' and s.id > ");
         query.push_bind(range.after).push(" and s.id <= ").push_bind(range.until);
-        // Who came back to the list after the freeze waits for the next digest, as who is new.
-        query.push(" and s.state_at <= ").push_bind(published_at).push(") as readers");
+        // Who came back to the list after the freeze waits for the next digest, as who is new. Who did so in the future was there
+        // before: the clock that ran ahead was set back.
+        query.push(" and (s.state_at <= ").push_bind(published_at).push(" or s.state_at > ").push_bind(now).push(")) as readers");
         query.build().persistent(keeps).execute(&mut *c).await.map(|done| done.rows_affected())
     })
     .map_err(StorageError::from)

@@ -19,8 +19,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let (first_day, begun): (Option<i64>, Option<i64>) = one!(
             reader,
-            "select min(day), cast(sum(case when day = $2 then begun else 0 end) as bigint) from relay_days
-             where relay = $1 and begun > 0",
+            "select (select day from relay_days where relay = $1 and begun > 0 order by day limit 1),
+                    (select begun from relay_days where relay = $1 and day = $2)",
             relay,
             day
         )?;

@@ -75,11 +75,13 @@ impl Storage {
             execute!(tx, "delete from senders where id = $1", id)?;
         }
         // Whatever is held by a sender that is not entered (any more), whoever took it out.
-        let orphans: Vec<(i64, i64, i64, i64)> = all!(
+        let mut orphans: Vec<(i64, i64, i64, i64)> = all!(
             tx,
             "select mailing_id, first_id, last_id, sender_id from chunks where sender_id is not null
-             and not exists (select 1 from senders s where s.id = chunks.sender_id) order by mailing_id, last_id"
+             and not exists (select 1 from senders s where s.id = chunks.sender_id)"
         )?;
+        // One order for all processes.
+        orphans.sort_unstable();
         let mut doubted = 0;
         for (mailing, first, last, sender) in orphans {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;

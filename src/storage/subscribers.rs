@@ -177,17 +177,28 @@ impl Storage {
         Ok(left > 0)
     }
 
-    /// Forgets the sign-ups from before `cutoff` that nobody confirmed; answers how many. Somebody who once was on the
-    /// list and left stays known as such, or an import could bring them back.
+    /// Forgets the sign-ups from before `cutoff` that nobody confirmed, at most 500 in one transaction; answers how many. Somebody who
+    /// once was on the list and left stays known as such, or an import could bring them back.
     pub async fn forget_unconfirmed(&self, cutoff: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let cutoff = cutoff.timestamp_millis();
-        let forgotten =
-            execute!(tx, "delete from subscribers where state = 'pending' and requested_at is not null and requested_at < $1", cutoff)?;
-        let reverted =
-            execute!(tx, "update subscribers set requested_at = null where requested_at is not null and requested_at < $1", cutoff)?;
+        let old: Vec<(i64,)> = all!(
+            tx,
+            "select id from subscribers where requested_at is not null and requested_at < $1 order by requested_at limit 500",
+            cutoff
+        )?;
+        let mut done = 0;
+        // One by one: given the list, PostgreSQL reads the whole table. And only who is still as they were read.
+        for (id,) in old {
+            let forgotten = execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at < $2", id, cutoff)?;
+            let reverted = match forgotten {
+                0 => execute!(tx, "update subscribers set requested_at = null where id = $1 and requested_at < $2", id, cutoff)?,
+                _ => 0,
+            };
+            done += forgotten + reverted;
+        }
         tx.commit().await?;
-        Ok(forgotten + reverted)
+        Ok(done)
     }
 }
 
@@ -220,8 +231,7 @@ async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Res
     execute!(
         tx,
         "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: asked again'
-         where mailing_id in (select mailing_id from chunks where kind = 'confirmation' and last_id = $1) and subscriber_id = $1
-         and notice is null and finished_at is null and state = 'queued'
+         where subscriber_id = $1 and kind = 'confirmation' and notice is null and finished_at is null and state = 'queued'
          and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
         subscriber,
         millis

@@ -151,7 +151,8 @@ pub(super) async fn follow_choices(
                and v.monthly = coalesce(p.monthly, 0)
                and v.saved = case when exists (select 1 from bookmarks b where b.subscriber_id = c.id) then 1 else 0 end
          ) as r
-         where deliveries.mailing_id = $1 and deliveries.subscriber_id = r.id",
+         where deliveries.mailing_id = $1 and deliveries.subscriber_id = r.id
+           and deliveries.subscriber_id > $4 and deliveries.subscriber_id <= $5",
         digest,
         now.timestamp_millis(),
         month.timestamp_millis(),
@@ -230,7 +231,7 @@ async fn who_cares(
            select subscriber_id, tool, saved_at from bookmarks
            where subscriber_id > $1 and subscriber_id <= $6 and tool in (select tool from panel_history where at >= $4)
          ) c
-         where exists (select 1 from subscribers s where s.id = c.subscriber_id and s.state = 'active')
+         where exists (select 1 from subscribers s where s.id = c.subscriber_id and s.id > $1 and s.id <= $6 and s.state = 'active')
            and not exists (select 1 from preferences p where p.subscriber_id = c.subscriber_id and p.paused_until > $5)
          group by c.subscriber_id, c.tool order by c.subscriber_id, c.tool limit $2",
         range.after,

@@ -1,6 +1,7 @@
 //! The public pages.
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::Html;
@@ -25,8 +26,8 @@ use crate::render::page::SignUpForm;
 const LATEST: i64 = 12;
 /// Comparisons on a tool's page.
 const OF_A_TOOL: i64 = 30;
-/// Digests in the archive: two years.
-const ARCHIVE: i64 = 104;
+/// Digests on a page of the archive.
+const ARCHIVE: usize = 20;
 /// Digests in the feed.
 const FEED: i64 = 20;
 
@@ -76,10 +77,18 @@ async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) ->
     Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit, now)?))
 }
 
-async fn digests(State(web): State<Web>) -> Page {
-    let archive = web.app.storage.archive(ARCHIVE).await?;
-    let entries: Vec<DigestEntry> = archive.iter().map(|(content, published_at)| entry(content, *published_at)).collect();
-    Ok(Html(page::digests(&web.app.site, &entries)?))
+/// A page of the archive: the newest digests, or those before a slot (`?before=2026-W40`).
+async fn digests(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
+    let before: Option<Slot> = match query.as_deref().and_then(|query| query.strip_prefix("before=")).map(str::parse) {
+        Some(Ok(slot)) => Some(slot),
+        Some(Err(_)) => return Err(Problem::not_found()),
+        None => None,
+    };
+    // One more than are shown says whether there is another page.
+    let archive = web.app.storage.archive_before(before, ARCHIVE as i64 + 1).await?;
+    let entries: Vec<DigestEntry> = archive.iter().take(ARCHIVE).map(|(content, published_at)| entry(content, *published_at)).collect();
+    let older = entries.last().filter(|_| archive.len() > ARCHIVE).map(|last| last.slot);
+    Ok(Html(page::digests(&web.app.site, &entries, older)?))
 }
 
 async fn digest(State(web): State<Web>, Segment(slot): Segment) -> Page {

@@ -70,11 +70,11 @@ on_both! {
             assert_eq!(house.app.storage.tally(house.slot().id()).await.expect("a tally").queued, made);
             assert_ne!(house.app.storage.finish_digests(house.app.now()).await.expect("looked"), [house.slot()], "it is not over");
             let other = another(&house, &sink, 7).await;
-            let range = other.app.storage.publish_range(7).await.expect("made").expect("a range");
+            let range = other.app.storage.publish_range(7, other.app.now()).await.expect("made").expect("a range");
             made = (made + 7).min(40);
             assert_eq!((range.recipients, range.is_last), (made, made == 40));
         }
-        assert_eq!(house.app.storage.publish_range(7).await.expect("looked"), None);
+        assert_eq!(house.app.storage.publish_range(7, house.app.now()).await.expect("looked"), None);
         house.deliver_while("all", async || state(&house).await == DigestState::Sent).await;
         assert_eq!((mails_by_reader(&sink), audited(&house).await), (vec![1; 40], (40, false, Vec::new())));
     }
@@ -138,7 +138,7 @@ on_both! {
         house.enlist("r", 30).await;
         freeze(&house).await;
         house.app.pause_digest(house.slot()).await.expect("paused");
-        let range = house.app.storage.publish_range(6).await.expect("made").expect("a range");
+        let range = house.app.storage.publish_range(6, house.app.now()).await.expect("made").expect("a range");
         assert_eq!((range.recipients, audited(&house).await), (12, (12, true, Vec::new())), "deliveries are made, and nothing goes out");
         assert_eq!(sink.mails(), 0);
         house.app.resume_digest(house.slot(), Preflight::Forced).await.expect("resumed");
@@ -152,11 +152,11 @@ on_both! {
         house.stock_small().await;
         house.enlist("r", 30).await;
         freeze(&house).await;
-        house.app.storage.publish_range(6).await.expect("made");
+        house.app.storage.publish_range(6, house.app.now()).await.expect("made");
         let status = house.app.cancel_digest(house.slot()).await.expect("cancelled");
         assert_eq!((status.tally.failed, status.withheld, status.tally.open(), status.digest.recipients), (12, 12, 0, 12));
         assert_eq!(status.failures, [("not sent: the digest was cancelled".to_owned(), 12)]);
-        assert_eq!(house.app.storage.publish_range(6).await.expect("looked"), None);
+        assert_eq!(house.app.storage.publish_range(6, house.app.now()).await.expect("looked"), None);
         assert_eq!((audited(&house).await, sink.mails()), ((12, false, Vec::new()), 0));
         assert_eq!(house.page("/digests").await.matches("2026-W48").count(), 0, "it reached nobody");
     }

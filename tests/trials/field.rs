@@ -48,10 +48,11 @@ impl Field {
         Some(Self::prepare(readers, disk, Some(cluster), template))
     }
 
-    /// A published digest of which nothing went out, for its relay refuses connections.
+    /// A digest that is frozen, of whose deliveries only the first are made: the process that published it was killed. A run begins
+    /// in the middle of its ranges.
     fn prepare(readers: usize, disk: Disk, cluster: Option<Cluster>, template: Place) -> Self {
         let program = program_in(&template).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
-        let (ids, digest) = publish(&program, readers);
+        let (ids, digest) = freeze(&program, readers);
         Self { readers, ids, digest, template, cluster, disk }
     }
 
@@ -90,6 +91,7 @@ pub fn program_in(place: &Place) -> Program {
     Program::in_place(place)
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
         .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0")
+        .with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "40")
         .with("VERDICTS_MAIL__RETRY__FIRST", "500ms")
         .with("VERDICTS_MAIL__LEASE", "3s")
         .with("VERDICTS_MAIL__TIMEOUTS__CONNECT", "1s")
@@ -100,17 +102,44 @@ pub fn program_in(place: &Place) -> Program {
 
 /// Publishes a digest for so many readers over a relay that refuses connections; the readers' ids by address, and the digest's.
 pub fn publish(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
+    enlist(program, readers);
+    let sent = program.run(&["digest", "send", "--json"]);
+    assert_eq!((sent.json()["state"].as_str(), sent.json()["recipients"].as_u64()), (Some("sending"), Some(readers as u64)), "{sent:?}");
+    named(program)
+}
+
+/// Freezes a digest for so many readers, and kills the program in the middle of its ranges.
+fn freeze(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
+    enlist(program, readers);
+    let program = program.clone().with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "5").with("VERDICTS_LOG", "verdicts=info");
+    let mut sending = program.start("frozen", &["digest", "send"]);
+    let log = program.dir.join("frozen.err");
+    let began = std::time::Instant::now();
+    while !std::fs::read_to_string(&log).is_ok_and(|words| words.contains("digest frozen")) {
+        assert!(began.elapsed().as_secs() < 60, "it is frozen");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    sending.kill();
+    let audit = program.run(&["digest", "audit", "--json"]).good().json();
+    assert_eq!(audit["digests"][0]["is_publishing"], true, "killed between two ranges: {audit}");
+    named(&program)
+}
+
+fn enlist(program: &Program, readers: usize) {
     program.run(&["migrate"]).good();
     program.write("catalogue.toml", catalogue::small(1, "2026-11-24T09:00:00Z".parse().expect("a moment")));
     program.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]).good();
     let rows: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
     program.run_with_input(&["subscribers", "import", "-", "--consent", "test", "--confirmed"], format!("email\n{rows}").as_bytes()).good();
-    let sent = program.run(&["digest", "send", "--json"]);
-    assert_eq!((sent.json()["state"].as_str(), sent.json()["recipients"].as_u64()), (Some("sending"), Some(readers as u64)), "{sent:?}");
+}
+
+/// The readers' ids by address, and the digest's.
+fn named(program: &Program) -> (HashMap<String, String>, String) {
+    let digests = program.run(&["digest", "list", "--json"]).good().json();
     let listed = program.run(&["subscribers", "list", "--json"]).good().json();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let ids = listed["subscribers"].as_array().expect("a list").iter().map(|s| (text(&s["email"]), text(&s["id"]))).collect();
-    (ids, text(&sent.json()["id"]))
+    (ids, text(&digests["digests"][0]["id"]))
 }
 
 /// A file system of its own in memory, small enough to be filled. Where nothing may be mounted it is a folder, and is

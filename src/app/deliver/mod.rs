@@ -124,11 +124,11 @@ impl App {
         if digest.state != DigestState::Sending {
             return Ok(Some(if digest.state == DigestState::Sent { Ending::Final } else { Ending::Halted }));
         }
-        if let Some(trouble) = self.trouble() {
-            return Ok(Some(Ending::Trouble(trouble)));
-        }
         if self.storage.is_publishing(Some(slot.id())).await? {
             return Ok(None);
+        }
+        if let Some(trouble) = self.trouble() {
+            return Ok(Some(Ending::Trouble(trouble)));
         }
         let all_later =
             !self.storage.is_held(slot.id()).await? && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());

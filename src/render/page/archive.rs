@@ -58,13 +58,14 @@ impl<'a> EntryView<'a> {
 struct Digests<'a> {
     frame: Frame<'a>,
     entries: Vec<EntryView<'a>>,
+    older: Option<Slot>,
 }
 
-/// The past digests, as a list.
-pub fn digests(site: &Site, entries: &[DigestEntry]) -> Result<String, RenderError> {
+/// A page of past digests; `older`: the next page has those before that slot.
+pub fn digests(site: &Site, entries: &[DigestEntry], older: Option<Slot>) -> Result<String, RenderError> {
     let frame =
         Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
-    Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect() }.render()?)
+    Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect(), older }.render()?)
 }
 
 #[derive(Template)]

@@ -1,0 +1,40 @@
+//! What keeps a database that grows as quick as it was: fresh statistics, and old rows that go in small steps.
+
+use std::sync::PoisonError;
+
+use chrono::TimeDelta;
+
+use super::App;
+use super::Failure;
+use super::delta;
+use crate::domain::Timestamp;
+
+/// How often statistics are gathered on SQLite.
+const STATISTICS_EVERY: TimeDelta = TimeDelta::hours(1);
+/// Transactions for each tick: the rest goes with the next.
+const STEPS_MAX: usize = 40;
+
+impl App {
+    /// Forgets mail that came back longer ago than `inbound.keep`, and gathers statistics once an hour.
+    pub(super) async fn keep_up(&self, now: Timestamp) -> Result<(), Failure> {
+        let before = now - delta(self.settings.inbound.keep);
+        for _ in 0..STEPS_MAX {
+            if self.storage.forget_inbound(before).await? == 0 {
+                break;
+            }
+        }
+        if self.are_statistics_due(now) {
+            self.storage.refresh_statistics().await?;
+        }
+        Ok(())
+    }
+
+    fn are_statistics_due(&self, now: Timestamp) -> bool {
+        let mut last = self.statistics_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now - last >= STATISTICS_EVERY || now < last);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+}

@@ -1,0 +1,232 @@
+//! What statements cost as the list and its history grow: none scans a table that grows, on either database, with statistics or
+//! without. All texts of `src/storage` are looked at; what is put together at run time is caught on its way.
+
+mod explain;
+mod source;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use tracing::Event;
+use tracing::Subscriber;
+use tracing::field::Field;
+use tracing::field::Visit;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::behind_its_back;
+use crate::support::on_both;
+use explain::Planner;
+
+/// Statements that read all of something that grows, each with the reason.
+const READ_ALL: [(&str, &str); 10] = [
+    ("select state, count(*) from subscribers", "`doctor` and the look before a send; neither holds anybody up"),
+    ("select 1 from installation where exists", "of each table the first row alone"),
+    ("select left_at from former_addresses limit 1", "the first row alone"),
+    ("select key_name, count(*) from suppressions", "`doctor`"),
+    ("select distinct coalesce(p.categories", "what readers chose, once for each digest and before it is frozen"),
+    ("select (select recipients from digests", "`digest audit`"),
+    ("select count(*) from deliveries where mailing_id = $1 and finished_at is null", "`digest audit`"),
+    ("select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null", "`digest audit`"),
+    ("select count(*) from deliveries where mailing_id = $1\n", "`digest audit`"),
+    ("select count(case when finished_at is null", "what is open in no chunk: a guard that nothing reaches"),
+];
+
+/// Whole commands that join all of a digest: as above.
+const AUDITS: [&str; 2] = ["select count(*) from deliveries d join subscribers s", "select subscriber_id, state, uncertain_at, attempts"];
+
+/// How the statements begin that are put together at run time.
+const COMPOSED: [&str; 10] = [
+    "with step (mailing",
+    "with zones (zone",
+    "insert into subscribers (id, email, email_key",
+    "insert into consents (subscriber_id",
+    "insert into history (subscriber_id",
+    "select address_hash from suppressions",
+    "select email_key from former_addresses",
+    "select tool, reviewer, score",
+    "select slug, name, category",
+    "select tool, cast(sum(",
+];
+
+/// Where they are put together; `analyze` names a table, and reads as much of it whatever its size.
+const COMPOSED_AT: [&str; 9] = [
+    "catalogue.rs: AssertSqlSafe(sql)",
+    "imports.rs: AssertSqlSafe(sql)",
+    "imports.rs: \"insert into subscribers",
+    "imports.rs: \"insert into consents",
+    "imports.rs: \"insert into history",
+    "publishing.rs: \"with zones",
+    "statistics.rs: sqlx::AssertSqlSafe(format!(\"analyze",
+    "steps.rs: sqlx::AssertSqlSafe(text_of",
+    "opening.rs: ",
+];
+
+/// What sqlx was given to run by this process, of what is put together.
+static CAUGHT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+struct Catch;
+
+impl<S: Subscriber> Layer<S> for Catch {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            event.record(&mut Statement);
+        }
+    }
+}
+
+struct Statement;
+
+impl Visit for Statement {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let sql = value.trim();
+        if field.name() == "db.statement" && COMPOSED.iter().any(|start| sql.starts_with(start)) {
+            CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+/// A digest, an import and a page: whatever is put together at run time.
+async fn scenario(house: &House) {
+    let only_sql = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == "sqlx::query");
+    // The second of the two tests finds it set.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Catch.with_filter(only_sql)));
+    house.stock_small().await;
+    house.enlist("r", 8).await;
+    // An import asks for former addresses once anybody has one.
+    let moved = "insert into former_addresses (email_key, subscriber_id, left_at) select 'before@example.org', min(id), 0 from subscribers";
+    behind_its_back(&house.place, moved).await;
+    house.enlist("s", 2).await;
+    house.send_digest().await;
+    house.page("/").await;
+}
+
+/// Rows enough that a scan is dear, in each table that grows.
+const FILL: &str = "
+    insert into subscribers (id, email, email_key, state, state_at, created_at)
+      with recursive n (i) as (select 1000000 union all select i + 1 from n where i < 1020000)
+      select i, i || '@example.org', i || '@example.org', 'active', 0, 0 from n;
+    insert into digests (id, state, created_at, send_at, published_at, recipients)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 30)
+      select 190000 + i, 'sent', 0, 0, i, 4000 from n;
+    insert into digest_counts (mailing_id, sent, failed, withheld, uncertain)
+      select id, 4000, 0, 0, 0 from digests where id < 195000;
+    insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at)
+      select g.id, s.id, 'digest', 'sent', 0, 0, 1, 0, 0, 0 from digests g cross join subscribers s
+      where g.id < 195000 and s.id between 1000000 and 1003999;
+    insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at)
+      select 5000000 + id, id, 'confirmation', 'sent', 0, 0, 1, 0, 0, 0 from subscribers where id >= 1000000;
+    insert into consents (subscriber_id, requested_at, shown, source) select id, 0, 'shown', 'form' from subscribers where id between 1000000 and 1020000;
+    insert into history (subscriber_id, at, what) select id, 0, 'joined' from subscribers where id between 1000000 and 1020000;
+    insert into notices (mailing_id, subscriber_id, what, token_id) select 9000000 + id, id, 'account', id from subscribers where id between 1000000 and 1020000;
+    insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from subscribers where id between 1000000 and 1020000;
+    insert into moves (id, subscriber_id, email, email_key, requested_at) select id, id, 'x', 'x', 0 from subscribers where id between 1000000 and 1020000;
+    insert into tools (slug, name, category, tagline, description, pricing, entry_price, published_at, sample)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 500)
+      select 'fill' || i, 'Tool', 'Data', 't', 'd', 'p', 'e', 0, 0 from n;
+    insert into votes (tool, subscriber_id, verdict, voted_at)
+      select 'fill' || (1 + id % 500), id, 'ship', 0 from subscribers where id between 1000000 and 1020000;
+    insert into bookmarks (tool, subscriber_id, saved_at, ships, skips)
+      select 'fill' || (1 + id % 500), id, 0, 1, 1 from subscribers where id between 1000000 and 1020000;
+    insert into visitor_votes (tool, visitor, network, verdict, voted_at)
+      select 'fill' || (1 + id % 500), 'v' || id, 'n' || id, 'ship', 0 from subscribers where id between 1000000 and 1020000;
+    insert into former_addresses (email_key, subscriber_id, left_at)
+      select 'old' || id, id, 0 from subscribers where id between 1000000 and 1020000;
+    insert into inbound (fingerprint, received_at, door, meaning, subscriber_id, mailing_id)
+      select 'f' || id, id, 'imap', 'soft', id, 190001 from subscribers where id between 1000000 and 1020000;
+    insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
+    insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
+    insert into webhook_events (provider, id, kind, digest, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;
+    insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
+      select g.id, s.id, s.id, 'digest', 0, 1 from digests g cross join subscribers s where g.id < 190011 and s.id between 1000000 and 1001000;
+";
+
+/// What grows, of all statements that are of this database.
+async fn look(planner: &mut Planner, statements: &[(String, String)], when: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, sql) in statements {
+        let is_known = READ_ALL.iter().any(|(start, _)| sql.starts_with(start)) || AUDITS.iter().any(|start| sql.starts_with(start));
+        for line in planner.growing(sql).await.into_iter().filter(|_| !is_known) {
+            found.push(format!("{file}, {when}: {line}\n    {sql}"));
+        }
+    }
+    found
+}
+
+/// The statements of the database of `place`: those that are written down, and those that were put together.
+fn statements(place: &Place) -> Vec<(String, String)> {
+    let caught = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for start in COMPOSED {
+        assert!(caught.iter().any(|sql| sql.starts_with(start)), "the scenario does not run what begins with {start:?}");
+    }
+    let numbered = |sql: &str| !sql.contains('?');
+    let composed = caught.into_iter().filter(|sql| numbered(sql) || !place.is_postgres()).map(|sql| ("composed".to_owned(), sql));
+    let is_planned = |sql: &str| ["select", "insert", "update", "delete", "with"].iter().any(|start| sql.starts_with(start));
+    let is_for_postgres =
+        |sql: &str| [" for share", " for update", "pg_notify", "tableoid", "current_setting", "pg_"].iter().any(|mark| sql.contains(mark));
+    source::read()
+        .texts
+        .into_iter()
+        .chain(composed)
+        .filter(|(_, sql)| is_planned(sql.trim_start()) && (place.is_postgres() || !is_for_postgres(sql)))
+        .collect()
+}
+
+on_both! {
+    async fn no_statement_scans_what_grows(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = House::open_to(place, &sink).await;
+        scenario(&house).await;
+        let statements = statements(&house.place);
+        assert!(statements.len() > 150, "{} statements", statements.len());
+        let mut found = Vec::new();
+        let mut planner = Planner::open(&house.place).await;
+        if house.place.is_postgres() {
+            planner.run(FILL).await;
+            // What an index can serve at all, by the tables' pages alone; and what it serves by their statistics.
+            planner.run("set enable_seqscan = off").await;
+            found.extend(look(&mut planner, &statements, "without statistics").await);
+            planner.run("analyze; set enable_seqscan = on").await;
+        } else {
+            planner.run("delete from sqlite_stat1").await;
+            planner = Planner::open(&house.place).await;
+            found.extend(look(&mut planner, &statements, "without statistics").await);
+            planner.run(FILL).await;
+            planner.run("analyze").await;
+            planner = Planner::open(&house.place).await;
+        }
+        found.extend(look(&mut planner, &statements, "with statistics").await);
+        assert!(found.is_empty(), "{} plans grow:\n{}", found.len(), found.join("\n"));
+    }
+}
+
+#[test]
+fn each_statement_is_written_down_or_caught_on_its_way() {
+    let source = source::read();
+    let unknown: Vec<&String> = source.composed.iter().filter(|place| !COMPOSED_AT.iter().any(|known| place.starts_with(known))).collect();
+    assert!(unknown.is_empty(), "put together at run time, and looked at by nobody: {unknown:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_would_be_seen() {
+    for place in [Some(Place::sqlite()), Place::postgres()].into_iter().flatten() {
+        let house = House::open(place).await;
+        let mut planner = Planner::open(&house.place).await;
+        for sql in [
+            "select kind from deliveries where subscriber_id = $1",
+            "select count(*) from deliveries where mailing_id = $1",
+            "select i.line from inbound i where i.status = $1",
+        ] {
+            assert!(!planner.growing(sql).await.is_empty(), "{sql}: {:?}", planner.lines(sql).await);
+        }
+        assert!(planner.growing("select kind from deliveries where mailing_id = $1 and subscriber_id = $2").await.is_empty());
+    }
+}
