@@ -9,12 +9,13 @@ pub struct Failure {
     message: String,
     cause: Option<String>,
     unreachable: bool,
+    out_of_order: bool,
 }
 
 impl Failure {
     /// A fault of what was asked for, or of the settings: nothing to log beyond the sentence.
     pub fn because(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None, unreachable: false }
+        Self { message: message.into(), cause: None, unreachable: false, out_of_order: false }
     }
 
     /// What the log should know beyond the sentence.
@@ -25,6 +26,11 @@ impl Failure {
     /// Whether the database does not answer, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
         self.unreachable
+    }
+
+    /// Whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work.
+    pub fn is_unavailable(&self) -> bool {
+        self.unreachable || self.out_of_order
     }
 }
 
@@ -38,7 +44,12 @@ impl std::error::Error for Failure {}
 
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
-        Self { message: error.advice(), cause: Some(error.to_string()), unreachable: error.is_unreachable() }
+        Self {
+            message: error.advice(),
+            cause: Some(error.to_string()),
+            unreachable: error.is_unreachable(),
+            out_of_order: error.is_out_of_order(),
+        }
     }
 }
 
@@ -48,6 +59,7 @@ impl From<RenderError> for Failure {
             message: "A template could not be rendered; this is a defect of the program.".into(),
             cause: Some(error.to_string()),
             unreachable: false,
+            out_of_order: false,
         }
     }
 }

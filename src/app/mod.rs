@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and [`columns`],
-//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`.
+//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`, [`connections`].
 
 pub mod account;
 pub mod breaker;
@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod choosing;
 pub mod columns;
 mod compiled_in;
+pub mod connections;
 pub mod deliver;
 pub mod digests;
 pub mod doctor;

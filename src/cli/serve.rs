@@ -85,7 +85,15 @@ impl Serve {
         }
         greet(&app, address, brought);
         let mut failed = None;
-        while let Some(ended) = roles.join_next().await {
+        loop {
+            let ended = tokio::select! {
+                ended = roles.join_next() => ended,
+                () = stopping_in_vain(&app, &stop) => {
+                    let words = "The database takes no writes, so what was under way could not be recorded: it is taken up at the next start.";
+                    return Err(Failure::because(words));
+                }
+            };
+            let Some(ended) = ended else { break };
             let result = ended.unwrap_or_else(|error| Err(Failure::because(format!("A part of the service ended badly: {error}."))));
             failed = failed.or(result.err());
             // One part alone is no service: the others end in order.
@@ -94,6 +102,21 @@ impl Serve {
         app.storage.close().await;
         tracing::info!("stopped");
         failed.map_or(Ok(ExitCode::SUCCESS), Err)
+    }
+}
+
+/// How long parts of a stopping service may wait for a database that takes no writes: systemd and orchestrators kill what needs longer.
+const IN_VAIN: Duration = Duration::from_secs(8);
+/// The longest look at whether it takes some.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Ends once the service was told to stop a while ago and its database takes no writes (a full disk, a file that is gone): what waits for
+/// it then waits in vain. Nothing is lost by that which a kill would not lose: the ledger is made for it.
+async fn stopping_in_vain(app: &App, stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(IN_VAIN).await;
+    while let Ok(Ok(())) = tokio::time::timeout(LOOK, app.storage.can_write()).await {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

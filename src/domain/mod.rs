@@ -2,7 +2,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`] with `seal`, [`letter`],
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`progress`], [`verp`], [`subject`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`verp`], [`subject`].
 
 pub mod address;
 pub mod catalogue;
@@ -14,6 +14,7 @@ pub mod letter;
 pub mod limits;
 pub mod network;
 pub mod pick;
+pub mod places;
 pub mod progress;
 pub mod quota;
 pub mod reader;

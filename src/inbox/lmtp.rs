@@ -11,6 +11,8 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::app::connections::Seat;
+use crate::domain::places::Phase;
 
 /// The largest mail that is taken, in bytes: 25 MB as a mail program counts them, and what base64 makes of them.
 const LARGEST: usize = 36 << 20;
@@ -19,6 +21,10 @@ const COMMAND: usize = 4_096;
 const RECIPIENTS: usize = 100;
 /// How long the other side may be silent (RFC 5321, 4.5.3.2.7).
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The longest that the other side may take nothing of what is said to it.
+const STALL: Duration = Duration::from_secs(30);
+/// How long a client that has not said LHLO yet may be silent: no mail server takes long over that.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// Where a conversation stands.
 #[derive(Default)]
@@ -27,29 +33,35 @@ struct Envelope {
     to: Vec<String>,
 }
 
+const MAKE_ROOM: &str = "421 4.3.2 Idle while others wait: come again";
+
 /// Talks until the other side leaves, falls silent, or the service stops.
-pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, stop: &CancellationToken) -> io::Result<()> {
+pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, seat: &Seat<()>, stop: &CancellationToken) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let name = app.settings.host().to_owned();
     say(&mut stream, &format!("220 {name} LMTP verdicts")).await?;
     let mut envelope = Envelope::default();
     let mut line = Vec::new();
+    let mut patience = GREETING;
     loop {
+        seat.enter(Phase::OnClient);
         let heard = tokio::select! {
             () = stop.cancelled() => return say(&mut stream, "421 4.3.2 The service stops").await,
-            heard = tokio::time::timeout(PATIENCE, hear(&mut stream, &mut line, COMMAND)) => heard,
+            () = seat.lost() => return say(&mut stream, MAKE_ROOM).await,
+            heard = tokio::time::timeout(patience, hear(&mut stream, &mut line, COMMAND)) => heard,
         };
-        let Ok(heard) = heard else { return say(&mut stream, "421 4.4.2 Nothing was said for five minutes").await };
+        let Ok(heard) = heard else { return say(&mut stream, "421 4.4.2 Nothing was said for too long").await };
         let whole = match heard? {
             Heard::Nothing => return Ok(()),
             Heard::Line => true,
-            Heard::TooLong => false,
+            Heard::TooLong { .. } => false,
         };
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let answer = match verb.to_ascii_uppercase().as_str() {
             _ if !whole => "500 5.5.2 That line is too long".into(),
             "LHLO" => {
+                patience = PATIENCE;
                 envelope = Envelope::default();
                 format!("250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {LARGEST}")
             }
@@ -73,7 +85,11 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, st
             "DATA" if envelope.to.is_empty() => "503 5.5.1 Say RCPT first".into(),
             "DATA" => {
                 say(&mut stream, "354 Go on, and end with a dot").await?;
-                let mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope)).await;
+                let mail = tokio::select! {
+                    () = seat.lost() => return say(&mut stream, MAKE_ROOM).await,
+                    mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope)) => mail,
+                };
+                seat.enter(Phase::Working);
                 let Ok(mail) = mail else { return say(&mut stream, "421 4.4.2 The mail took too long").await };
                 let answer = take(app, mail?).await;
                 // One answer for each recipient (RFC 2033, 4.2): all or none, for it is one mail.
@@ -114,20 +130,23 @@ async fn take(app: &App, mail: Option<Vec<u8>>) -> String {
     }
 }
 
-/// The mail up to its dot, with the envelope written above it as a delivering server does; `None` if it is too large.
+/// The mail up to its dot, with the envelope written above it as a delivering server does; `None` if it is too large. A line ends with
+/// CRLF and nothing else (RFC 5321, 2.3.8 and 4.1.1.4): a server before this one that passes a bare LF on takes what follows for the
+/// mail's text, and so must this one, or the rest of that mail would be commands.
 async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope) -> io::Result<Option<Vec<u8>>> {
     let mut mail = format!("Return-Path: <{}>\r\n", envelope.from.as_deref().unwrap_or_default()).into_bytes();
     for to in &envelope.to {
         mail.extend_from_slice(format!("Delivered-To: <{to}>\r\n").as_bytes());
     }
-    let (mut line, mut fits) = (Vec::new(), true);
+    let (mut line, mut fits, mut begins) = (Vec::new(), true, true);
     loop {
         match hear(stream, &mut line, LARGEST).await? {
             Heard::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Heard::TooLong => fits = false,
-            Heard::Line if line == b".\r\n" => return Ok(fits.then_some(mail)),
+            Heard::TooLong { is_ended } => (fits, begins) = (false, is_ended),
+            Heard::Line if begins && line == b".\r\n" => return Ok(fits.then_some(mail)),
             Heard::Line => {
-                let text = line.strip_prefix(b".").unwrap_or(&line);
+                let text = line.strip_prefix(b".").filter(|_| begins).unwrap_or(&line);
+                begins = line.ends_with(b"\r\n");
                 fits &= mail.len() + text.len() <= LARGEST;
                 if fits {
                     mail.extend_from_slice(text);
@@ -141,13 +160,16 @@ enum Heard {
     /// The other side has gone.
     Nothing,
     Line,
-    TooLong,
+    /// And whether CRLF ended it.
+    TooLong {
+        is_ended: bool,
+    },
 }
 
 /// Reads a line with its end, and keeps at most `most` bytes of it.
 async fn hear(stream: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, most: usize) -> io::Result<Heard> {
     line.clear();
-    let mut too_long = false;
+    let (mut too_long, mut last) = (false, 0);
     loop {
         let buffer = stream.fill_buf().await?;
         if buffer.is_empty() {
@@ -159,14 +181,19 @@ async fn hear(stream: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, m
         if !too_long {
             line.extend_from_slice(&buffer[..length]);
         }
+        let before_end = if length > 1 { buffer[length - 2] } else { last };
+        last = buffer[length - 1];
         stream.consume(length);
         if end.is_some() {
-            return Ok(if too_long { Heard::TooLong } else { Heard::Line });
+            return Ok(if too_long { Heard::TooLong { is_ended: before_end == b'\r' } } else { Heard::Line });
         }
     }
 }
 
 async fn say(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<()> {
-    stream.write_all(format!("{text}\r\n").as_bytes()).await?;
-    stream.flush().await
+    let said = async {
+        stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+        stream.flush().await
+    };
+    tokio::time::timeout(STALL, said).await.map_err(|_| io::ErrorKind::TimedOut)?
 }

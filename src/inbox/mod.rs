@@ -14,17 +14,18 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::connections::Connections;
+use crate::domain::places::PlaceLimits;
 
 pub use imap::watch;
 
-/// Conversations at once; further ones wait.
-const CONVERSATIONS: usize = 32;
+/// Conversations at once. One that was idle for five seconds makes room for another; one whose mail is being kept never does.
+const CONVERSATIONS: PlaceLimits = PlaceLimits { max: 32, per_client: 32, spare_waiting_ms: 5_000, spare_working_ms: u64::MAX };
 /// How long conversations may go on once the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
@@ -83,9 +84,8 @@ impl Drop for Door {
 
 /// Takes mail in until told to stop; then ends what is under way.
 pub async fn serve(app: Arc<App>, door: Door, stop: CancellationToken) -> Result<(), Failure> {
-    let (conversations, seats) = (TaskTracker::new(), Arc::new(Semaphore::new(CONVERSATIONS)));
+    let (conversations, seats) = (TaskTracker::new(), Connections::<()>::new(CONVERSATIONS));
     loop {
-        let Ok(seat) = seats.clone().acquire_owned().await else { break };
         let (app, stop) = (app.clone(), stop.clone());
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -93,11 +93,15 @@ pub async fn serve(app: Arc<App>, door: Door, stop: CancellationToken) -> Result
         };
         match accepted {
             Ok(stream) => {
+                // One mail server has all of them: there is no client to tell apart.
+                let seat = tokio::select! {
+                    () = stop.cancelled() => break,
+                    seat = seats.admit(None) => seat,
+                };
                 conversations.spawn(async move {
-                    let _seat = seat;
                     let ended = match stream {
-                        Stream::Tcp(stream) => lmtp::converse(&app, stream, &stop).await,
-                        Stream::Unix(stream) => lmtp::converse(&app, stream, &stop).await,
+                        Stream::Tcp(stream) => lmtp::converse(&app, stream, &seat, &stop).await,
+                        Stream::Unix(stream) => lmtp::converse(&app, stream, &seat, &stop).await,
                     };
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a conversation with the mail server broke off");

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_imap::Client;
+use async_imap::error::Error;
 use async_imap::types::Capabilities;
 use async_imap::types::UnsolicitedResponse;
 use futures_util::TryStreamExt;
@@ -21,6 +22,9 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 use url::Url;
 
+use super::imap_limits::Budget;
+use super::imap_limits::Excess;
+use super::imap_limits::Limited;
 use super::server::Login;
 use super::server::parse_login;
 use super::server::percent_decoded;
@@ -30,6 +34,10 @@ use super::tls;
 pub const LARGEST: u32 = 25 << 20;
 /// Mails whose size is asked for at once.
 const CHUNK: usize = 100;
+/// Bytes that a search may be answered with: 300,000 unread mails.
+const SEARCH: usize = 2 << 20;
+/// Bytes beside a mail's own that its fetching may be answered with.
+const BESIDE: usize = 64 << 10;
 /// How long a step may take; fetching a mail, ten times as long.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// IDLE is asked for anew after so long: RFC 2177 wants it within 29 minutes, routers forget a silent line sooner.
@@ -121,31 +129,32 @@ impl Account {
 
     /// Logs in and opens the folder.
     pub async fn open(&self) -> Result<Session, Fault> {
+        let budget = Budget::default();
         let tcp = within(PATIENCE, "reaching it", TcpStream::connect((self.host.as_str(), self.port))).await?;
         let line: Box<dyn Line> = match &self.security {
             Security::Plain => Box::new(tcp),
             Security::Implicit(tls, name) => Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), tcp)).await?),
             Security::StartTls(tls, name) => {
-                let mut client = Client::new(tcp);
+                let mut client = Client::new(Limited::new(tcp, budget.clone()));
                 greeting(&mut client).await?;
-                within(PATIENCE, "STARTTLS", client.run_command_and_check_ok("STARTTLS", None)).await?;
+                answered(PATIENCE, "STARTTLS", client.run_command_and_check_ok("STARTTLS", None)).await?;
                 // What it had said on in the clear ends here, with the client's buffer.
-                Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), client.into_inner())).await?)
+                Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), client.into_inner().into_inner())).await?)
             }
         };
-        let mut client = Client::new(line);
+        let mut client = Client::new(Limited::new(line, budget.clone()));
         if !matches!(self.security, Security::StartTls(..)) {
             greeting(&mut client).await?;
         }
         let login = async { client.login(&self.login.user, &self.login.password).await.map_err(|(error, _)| error) };
-        let mut inner = within(PATIENCE, "the login", login).await?;
-        let can = within(PATIENCE, "CAPABILITY", inner.capabilities()).await?;
+        let mut inner = answered(PATIENCE, "the login", login).await?;
+        let can = answered(PATIENCE, "CAPABILITY", inner.capabilities()).await?;
         if let After::Move(to) = &self.after {
             // Where it is there already, that is refused, and meant to be.
-            let _ = within(PATIENCE, "CREATE", inner.create(to)).await;
+            let _ = answered(PATIENCE, "CREATE", inner.create(to)).await;
         }
-        let folder = within(PATIENCE, "opening the folder", inner.select(&self.folder)).await?;
-        Ok(Session { inner, can, after: self.after.clone(), validity: folder.uid_validity.unwrap_or_default() })
+        let folder = answered(PATIENCE, "opening the folder", inner.select(&self.folder)).await?;
+        Ok(Session { inner, budget, can, after: self.after.clone(), validity: folder.uid_validity.unwrap_or_default() })
     }
 }
 
@@ -154,7 +163,7 @@ fn is_folder(name: &str) -> bool {
     !name.is_empty() && name.len() <= 200 && name.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// Why a mailbox could not be read, as a sentence's end. Holds no password.
+/// Why a mailbox could not be read, as a sentence's end. Holds no password, and nothing that the server said: it may echo one.
 #[derive(Debug, thiserror::Error)]
 #[error("{step} failed: {why}")]
 pub struct Fault {
@@ -169,9 +178,64 @@ async fn within<T, E: fmt::Display>(limit: Duration, step: &'static str, work: i
     }
 }
 
+/// As [`within`], for what the server answers.
+async fn answered<T>(limit: Duration, step: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+    match timeout(limit, work).await {
+        Ok(done) => done.map_err(|error| Fault { step, why: why(&error) }),
+        Err(_) => Err(Fault { step, why: format!("no answer within {limit:?}") }),
+    }
+}
+
+/// Response codes (RFC 3501 and RFC 5530) that an operator may read; of a refusal's words none.
+const CODES: [&str; 15] = [
+    "AUTHENTICATIONFAILED",
+    "AUTHORIZATIONFAILED",
+    "EXPIRED",
+    "PRIVACYREQUIRED",
+    "CONTACTADMIN",
+    "UNAVAILABLE",
+    "NOPERM",
+    "INUSE",
+    "SERVERBUG",
+    "LIMIT",
+    "OVERQUOTA",
+    "ALREADYEXISTS",
+    "NONEXISTENT",
+    "TRYCREATE",
+    "CANNOT",
+];
+
+/// Says why in words of ours alone: a server's own may repeat what it was sent, and the library's errors quote the server.
+fn why(error: &Error) -> String {
+    let refused = |what: &str, words: &str| {
+        let words = words.to_ascii_uppercase();
+        let code = CODES.iter().find(|code| words.contains(**code));
+        code.map_or_else(|| format!("the server answered {what}"), |code| format!("the server answered {what} [{code}]"))
+    };
+    match error {
+        Error::No(words) => refused("NO", words),
+        Error::Bad(words) => refused("BAD", words),
+        Error::ConnectionLost => "the connection was lost".into(),
+        Error::Validate(_) => "user or password has a character that IMAP cannot carry".into(),
+        Error::Io(error) => why_io(error),
+        _ => "the server answered what cannot be read".into(),
+    }
+}
+
+fn why_io(error: &std::io::Error) -> String {
+    if let Some(excess) = error.get_ref().and_then(|inner| inner.downcast_ref::<Excess>()) {
+        return excess.to_string();
+    }
+    match error.kind() {
+        std::io::ErrorKind::Other => "the server answered what cannot be read".into(),
+        kind => kind.to_string(),
+    }
+}
+
 async fn greeting<S: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send>(client: &mut Client<S>) -> Result<(), Fault> {
     let step = "its greeting";
-    match within(PATIENCE, step, client.read_response()).await? {
+    let said = async { client.read_response().await.map_err(Error::Io) };
+    match answered(PATIENCE, step, said).await? {
         Some(_) => Ok(()),
         None => Err(Fault { step, why: "it closed the connection".into() }),
     }
@@ -182,7 +246,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send> Line for T {}
 
 /// An open folder.
 pub struct Session {
-    inner: async_imap::Session<Box<dyn Line>>,
+    inner: async_imap::Session<Limited<Box<dyn Line>>>,
+    /// What the server may answer the next command with.
+    budget: Budget,
     can: Capabilities,
     after: After,
     /// What the numbers of its mails are good for: another one, and they name other mails.
@@ -206,14 +272,17 @@ impl Session {
 
     /// The mails that nobody has read, oldest first.
     pub async fn unread(&mut self) -> Result<Vec<Unread>, Fault> {
-        let found = within(PATIENCE, "SEARCH", self.inner.uid_search("UNSEEN UNDELETED")).await?;
+        self.budget.allow(SEARCH);
+        let found = answered(PATIENCE, "SEARCH", self.inner.uid_search("UNSEEN UNDELETED")).await;
+        self.budget.reset();
+        let found = found?;
         let mut uids: Vec<u32> = found.into_iter().collect();
         uids.sort_unstable();
         let mut unread = Vec::with_capacity(uids.len());
         for chunk in uids.chunks(CHUNK) {
             let set = chunk.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
             let sizes = async { self.inner.uid_fetch(&set, "(UID RFC822.SIZE)").await?.try_collect::<Vec<_>>().await };
-            let sizes = within(PATIENCE, "FETCH", sizes).await?;
+            let sizes = answered(PATIENCE, "FETCH", sizes).await?;
             unread.extend(sizes.iter().filter_map(|mail| Some(Unread { uid: mail.uid?, size: mail.size? })));
         }
         unread.sort_unstable_by_key(|mail| mail.uid);
@@ -223,7 +292,10 @@ impl Session {
     /// The mail as it came; `None` if it has gone. It stays unread.
     pub async fn fetch(&mut self, uid: u32) -> Result<Option<Vec<u8>>, Fault> {
         let mails = async { self.inner.uid_fetch(uid.to_string(), "(UID BODY.PEEK[])").await?.try_collect::<Vec<_>>().await };
-        let mails = within(10 * PATIENCE, "FETCH", mails).await?;
+        self.budget.allow(LARGEST as usize + BESIDE);
+        let mails = answered(10 * PATIENCE, "FETCH", mails).await;
+        self.budget.reset();
+        let mails = mails?;
         Ok(mails.iter().find(|mail| mail.uid == Some(uid)).and_then(|mail| mail.body()).map(<[u8]>::to_vec))
     }
 
@@ -234,10 +306,10 @@ impl Session {
             After::Delete => self.delete(uid).await,
             After::Move(to) if self.can.has_str("MOVE") => {
                 self.flag(uid, "+FLAGS.SILENT (\\Seen)").await?;
-                within(PATIENCE, "MOVE", self.inner.uid_mv(uid.to_string(), &to)).await
+                answered(PATIENCE, "MOVE", self.inner.uid_mv(uid.to_string(), &to)).await
             }
             After::Move(to) => {
-                within(PATIENCE, "COPY", self.inner.uid_copy(uid.to_string(), &to)).await?;
+                answered(PATIENCE, "COPY", self.inner.uid_copy(uid.to_string(), &to)).await?;
                 self.delete(uid).await
             }
         }
@@ -250,12 +322,12 @@ impl Session {
             return Ok(());
         }
         let gone = async { self.inner.uid_expunge(uid.to_string()).await?.try_collect::<Vec<_>>().await };
-        within(PATIENCE, "EXPUNGE", gone).await.map(|_| ())
+        answered(PATIENCE, "EXPUNGE", gone).await.map(|_| ())
     }
 
     async fn flag(&mut self, uid: u32, how: &str) -> Result<(), Fault> {
         let flagged = async { self.inner.uid_store(uid.to_string(), how).await?.try_collect::<Vec<_>>().await };
-        within(PATIENCE, "STORE", flagged).await.map(|_| ())
+        answered(PATIENCE, "STORE", flagged).await.map(|_| ())
     }
 
     /// Waits until there may be new mail, or until `stop`: by IDLE, else for `every`. Gives the session back.
@@ -266,13 +338,13 @@ impl Session {
                 () = &mut stop => {}
                 () = tokio::time::sleep(every) => {}
             }
-            within(PATIENCE, "NOOP", self.inner.noop()).await?;
+            answered(PATIENCE, "NOOP", self.inner.noop()).await?;
             return Ok(self);
         }
         let told = self.inner.unsolicited_responses.clone();
-        let Self { inner, can, after, validity } = self;
+        let Self { inner, budget, can, after, validity } = self;
         let mut idle = inner.idle();
-        within(PATIENCE, "IDLE", idle.init()).await?;
+        answered(PATIENCE, "IDLE", idle.init()).await?;
         // What came between the search and IDLE is told before IDLE begins, and would be waited for in vain.
         let mut news = false;
         while let Ok(response) = told.try_recv() {
@@ -285,12 +357,12 @@ impl Session {
                 // Not by the limit of its own: the server's "still here" would put that off for ever.
                 waited = timeout(IDLE, waiting) => match waited {
                     Ok(Ok(_)) | Err(_) => {}
-                    Ok(Err(error)) => return Err(Fault { step: "IDLE", why: error.to_string() }),
+                    Ok(Err(error)) => return Err(Fault { step: "IDLE", why: why(&error) }),
                 },
             }
         }
-        let inner = within(PATIENCE, "the end of IDLE", idle.done()).await?;
-        Ok(Self { inner, can, after, validity })
+        let inner = answered(PATIENCE, "the end of IDLE", idle.done()).await?;
+        Ok(Self { inner, budget, can, after, validity })
     }
 
     /// Says goodbye.

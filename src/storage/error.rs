@@ -33,6 +33,17 @@ impl StorageError {
             || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
     }
 
+    /// Whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
+    pub fn is_out_of_order(&self) -> bool {
+        let Some(code) = self.code() else { return false };
+        match code.parse::<u32>() {
+            // SQLite's primary result codes: READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
+            Ok(number) if code.len() < 5 => matches!(number & 0xff, 8 | 10 | 11 | 13 | 14 | 26),
+            // PostgreSQL, appendix A: insufficient resources, system error, read-only, data or index corrupted.
+            _ => code.starts_with("53") || code.starts_with("58") || matches!(&*code, "25006" | "XX001" | "XX002"),
+        }
+    }
+
     /// Whether `database.url` leads to a pooler in transaction mode that was not announced: it refuses a start-up parameter (08P01,
     /// pgbouncer), or a prepared statement is missing or already there because another server session answered (26000, 42P05).
     fn is_unannounced_pooler(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `opening`, `writer` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `opening`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
 
 use kept::Kept;
@@ -73,6 +73,7 @@ mod counts;
 pub mod digests;
 pub mod drafts;
 mod error;
+mod file;
 mod ids;
 pub mod imports;
 pub mod inbound;
@@ -348,8 +349,12 @@ impl Storage {
         }
     }
 
-    /// Whether something can be written: by writing what is there already, for only the commit of that meets a full disk.
+    /// Checks that something can be written: by writing what is there already, for only the commit of that meets a lost server. On
+    /// SQLite also that the file is still the same, whole, and has room to grow.
     pub async fn can_write(&self) -> Result<(), StorageError> {
+        if let Pools::Sqlite { writer, .. } = &self.pools {
+            writer.probe().await?;
+        }
         let mut tx = self.begin().await?;
         execute!(tx, "update installation set created_at = created_at where id = 1")?;
         Ok(tx.commit().await?)
@@ -357,7 +362,10 @@ impl Storage {
 
     async fn read(&self) -> Result<Reader, StorageError> {
         Ok(match &self.pools {
-            Pools::Sqlite { readers, .. } => Reader::Sqlite(readers.acquire().await?),
+            Pools::Sqlite { readers, writer } => {
+                writer.check_file()?;
+                Reader::Sqlite(readers.acquire().await?)
+            }
             Pools::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),

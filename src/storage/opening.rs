@@ -57,7 +57,7 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
         .pragma("analysis_limit", "400");
     let writer = Writer::open(options.clone()).await?;
     let readers = SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(LONGEST_TURN).max_connections(connections);
-    Ok(Pools::Sqlite { readers: readers.connect_with(options.pragma("query_only", "on")).await?, writer })
+    Ok(Pools::Sqlite { readers: readers.connect_with(options.create_if_missing(false).pragma("query_only", "on")).await?, writer })
 }
 
 /// Settings of a PostgreSQL session that the statements rely on, whatever the server, the database or the role have as their default:

@@ -14,6 +14,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use super::file::DatabaseFile;
+
 /// How long a turn is waited for, and another process's lock on the file.
 pub(super) const LONGEST_TURN: Duration = Duration::from_secs(60);
 
@@ -22,6 +24,7 @@ pub(super) const LONGEST_TURN: Duration = Duration::from_secs(60);
 pub(super) struct Writer {
     options: Arc<SqliteConnectOptions>,
     turn: Arc<Mutex<Held>>,
+    file: Arc<DatabaseFile>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,33 @@ pub(super) struct Held {
 impl Writer {
     pub(super) async fn open(options: SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = SqliteConnection::connect_with(&options).await?;
-        Ok(Self { options: Arc::new(options), turn: Arc::new(Mutex::new(Held { connection, is_unsure: false, is_closed: false })) })
+        let file = Arc::new(DatabaseFile::of(options.get_filename())?);
+        // From now on a file that is not there was taken away.
+        let options = Arc::new(options.create_if_missing(false));
+        Ok(Self { options, turn: Arc::new(Mutex::new(Held { connection, is_unsure: false, is_closed: false })), file })
+    }
+
+    /// Checks that the file is still the one that was opened.
+    pub(super) fn check_file(&self) -> sqlx::Result<()> {
+        Ok(self.file.check()?)
+    }
+
+    /// Checks what no statement on a connection at hand can tell, for it may have all of that in memory: that the disk has room, and
+    /// that a connection of its own can read the file's schema and the first rows of each table.
+    pub(super) async fn probe(&self) -> sqlx::Result<()> {
+        self.check_file()?;
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || file.check_room()).await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+        let options = self.options.as_ref().clone().pragma("query_only", "on");
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let tables: Vec<String> =
+            sqlx::query_scalar("select name from sqlite_master where type = 'table'").fetch_all(&mut connection).await?;
+        for table in tables {
+            // Names of our own migrations.
+            let sql = sqlx::AssertSqlSafe(format!("select 1 from \"{table}\" limit 1"));
+            sqlx::query(sql).fetch_optional(&mut connection).await?;
+        }
+        connection.close().await
     }
 
     /// Begins a transaction. `BEGIN IMMEDIATE`: a plain `BEGIN` that writes later fails with "database is locked" as soon as
@@ -79,6 +108,7 @@ impl Writer {
         if turn.is_closed {
             return Err(sqlx::Error::PoolClosed);
         }
+        self.check_file()?;
         if turn.is_unsure {
             self.roll_back(&mut turn).await?;
         }
@@ -116,7 +146,8 @@ impl SqliteTx {
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
         sqlx::query("commit").execute(self.connection()).await?;
         self.turn.is_unsure = false;
-        Ok(())
+        // What was committed into a file that is gone is lost: nobody may be told that it was kept.
+        self.writer.check_file()
     }
 }
 

@@ -103,8 +103,8 @@ impl Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         tracing::error!(cause = failure.cause(), "a request failed: {failure}");
-        if failure.is_unreachable() {
-            let sentence = "Our database does not answer. Nothing is lost; try again in a minute.";
+        if failure.is_unavailable() {
+            let sentence = "Our database does not answer, or cannot keep anything now. Nothing was changed; try again in a minute.";
             return Self {
                 retry_after: Some(Duration::from_secs(60)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Back in a minute", sentence)

@@ -11,6 +11,7 @@ use std::time::Instant;
 use axum::extract::ConnectInfo;
 use axum::extract::FromRequestParts;
 use axum::extract::Path;
+use axum::extract::Request;
 use axum::http::request::Parts;
 use governor::DefaultKeyedRateLimiter;
 use governor::Quota;
@@ -79,12 +80,20 @@ impl FromRequestParts<Web> for Client {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
-        let trusted = |address: IpAddr| web.app.settings.site.trusted_proxies.iter().any(|net| net.contains(&address));
         let peer = peer.to_canonical();
-        if !trusted(peer) && is_forwarded(&parts.headers) {
+        if !web.trusts(peer) && is_forwarded(&parts.headers) {
             web.strangers.note(web, peer);
         }
-        Ok(Self(forwarded::client(peer, &parts.headers, trusted)))
+        Ok(Self(forwarded::client(peer, &parts.headers, |address| web.trusts(address))))
+    }
+}
+
+impl Client {
+    /// The client for whom a trusted proxy asks; `None` where nobody stands between.
+    pub fn behind_proxy(request: &Request, web: &Web) -> Option<IpAddr> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+        let client = forwarded::client(peer, request.headers(), |address| web.trusts(address));
+        (client != peer).then_some(client)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Floor 5: the HTTP door. A request becomes one use case of `app`; a page may read straight from `storage`.
 //!
-//! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`],
+//! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`] and [`connections`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
 //! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`].
 
 mod answer;
 mod choices;
+mod connections;
 mod cookies;
 mod embedding;
 mod forwarded;
@@ -20,6 +21,7 @@ mod pictures;
 mod preferences;
 mod webhooks;
 
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
 use axum::extract::State;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -38,12 +41,15 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 use tower::Service;
+use tower::ServiceExt;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -51,6 +57,10 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::connections::Connections;
+use crate::app::connections::Seat;
+use crate::domain::places::Phase;
+use connections::Timed;
 use guard::Allowance;
 
 /// The largest body that is read, in bytes: a sign-up is a hundred.
@@ -61,8 +71,6 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_HEADER: Duration = Duration::from_secs(15);
 /// Attempts, refused ones included, for each request for mail that a client may have accepted.
 const ATTEMPTS: u32 = 10;
-/// Connections at once; more wait to be accepted.
-const MOST_CONNECTIONS: usize = 1_000;
 
 /// Scripts, styles and pictures only of our own and none inline, forms and requests only to us, and nobody may frame a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; \
@@ -76,6 +84,19 @@ struct Web {
     choices: Arc<Allowance>,
     pictures: Arc<pictures::Pictures>,
     strangers: Arc<guard::UntrustedProxies>,
+    readiness: Arc<operations::Readiness>,
+    in_flight: Arc<connections::InFlight>,
+}
+
+impl Web {
+    /// Whether an address is a proxy whose word counts.
+    fn trusts(&self, address: IpAddr) -> bool {
+        is_trusted(&self.app, address)
+    }
+}
+
+fn is_trusted(app: &App, address: IpAddr) -> bool {
+    app.settings.site.trusted_proxies.iter().any(|net| net.contains(&address))
 }
 
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
@@ -86,16 +107,12 @@ struct Web {
 /// # Errors
 /// None so far: a listener that fails for a moment (out of file handles) is asked again.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), Failure> {
-    let mut service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let (seats, waiting) = (Connections::new(connections::LIMITS), Arc::new(Semaphore::new(connections::WAITING)));
     let open = GracefulShutdown::new();
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_HEADER).keep_alive(true);
+    let door = Door { service: router(app.clone()).into_make_service_with_connect_info(), http };
     loop {
-        let place = tokio::select! {
-            () = stop.cancelled() => break,
-            place = places.clone().acquire_owned() => place,
-        };
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
@@ -108,18 +125,65 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
             },
         };
         let _ = stream.set_nodelay(true);
-        let Ok(handler) = service.call(peer).await;
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(handler)).into_owned();
-        let connection = open.watch(connection);
-        tokio::spawn(async move {
-            // A client that breaks off is no event.
-            let _ = connection.await;
-            drop(place);
-        });
+        let holder = connections::holder(peer, |address| is_trusted(&app, address));
+        let visit = Visit { stream, peer, watcher: open.watcher(), door: door.clone() };
+        match (seats.try_admit(holder), waiting.clone().try_acquire_owned()) {
+            (Some(seat), _) => drop(tokio::spawn(visit.converse(seat))),
+            // All of its client's are at work, or all of everybody's: it waits beside the door, so that the next can come in.
+            (None, Ok(permit)) => {
+                let (seats, stop) = (seats.clone(), stop.clone());
+                tokio::spawn(async move {
+                    let seat = tokio::select! {
+                        () = stop.cancelled() => return,
+                        seat = tokio::time::timeout(LONGEST_HEADER, seats.admit(holder)) => seat,
+                    };
+                    drop(permit);
+                    if let Ok(seat) = seat {
+                        visit.converse(seat).await;
+                    }
+                });
+            }
+            (None, Err(_)) => tracing::debug!("a connection was turned away: its client has too many"),
+        }
     }
     drop(listener);
     let _ = tokio::time::timeout(LONGEST, open.shutdown()).await;
     Ok(())
+}
+
+/// What all connections have in common.
+#[derive(Clone)]
+struct Door {
+    service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
+    http: auto::Builder<TokioExecutor>,
+}
+
+/// One connection.
+struct Visit {
+    stream: TcpStream,
+    peer: SocketAddr,
+    watcher: Watcher,
+    door: Door,
+}
+
+impl Visit {
+    /// Answers its requests until either side ends it, or somebody else is given its place.
+    async fn converse(mut self, seat: Seat<IpAddr>) {
+        let seat = Arc::new(seat);
+        let Ok(handler) = self.door.service.call(self.peer).await;
+        let at_work = seat.clone();
+        let handler = handler.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+            at_work.enter(Phase::Working);
+            request
+        });
+        let stream = TokioIo::new(Timed::new(self.stream, seat.clone()));
+        let connection = self.door.http.serve_connection(stream, TowerToHyperService::new(handler)).into_owned();
+        tokio::select! {
+            // A client that breaks off is no event.
+            _ = self.watcher.watch(connection) => {}
+            () = seat.lost() => {}
+        }
+    }
 }
 
 /// All routes.
@@ -127,7 +191,15 @@ pub fn router(app: Arc<App>) -> Router {
     let allowance = |per_hour| Arc::new(Allowance::new(per_hour));
     let attempts = allowance(app.settings.signup.per_client.saturating_mul(ATTEMPTS));
     let choices = allowance(app.settings.votes.per_client);
-    let web = Web { attempts, choices, pictures: Arc::default(), strangers: Arc::default(), app };
+    let web = Web {
+        attempts,
+        choices,
+        pictures: Arc::default(),
+        strangers: Arc::default(),
+        readiness: Arc::default(),
+        in_flight: Arc::default(),
+        app,
+    };
     let routes = Router::new()
         .merge(pages::routes())
         .merge(pictures::routes())
@@ -144,6 +216,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::custom(answer::panicked))
         .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn_with_state(web.clone(), connections::share))
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
         .with_state(web);
     Router::new().fallback_service(MapRequestLayer::new(links::clean).layer(routes))

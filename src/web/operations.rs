@@ -27,22 +27,46 @@ async fn health() -> Json<serde_json::Value> {
 /// The ledger that cannot be written for so long is not usable.
 const WRITABLE: Duration = Duration::from_secs(5);
 
+/// An answer is given again for so long: anybody may ask, and each look writes.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// The last look at the database, and when it was; whoever asks meanwhile waits for the one that is under way.
+#[derive(Default)]
+pub struct Readiness(tokio::sync::Mutex<Option<(tokio::time::Instant, Result<(), String>)>>);
+
 /// The database answers and the ledger can be written.
 async fn ready(State(web): State<Web>) -> Response {
-    let written = tokio::time::timeout(WRITABLE, web.app.storage.can_write()).await;
-    let state = match (web.app.storage.is_up_to_date().await, written) {
-        (Ok(true), Ok(Ok(()))) => Ok(()),
-        (Ok(true), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
-        (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
-        (Err(error), _) | (_, Ok(Err(error))) => {
-            Err(if error.is_unreachable() { "The database does not answer.".into() } else { error.advice() })
+    let mut last = web.readiness.0.lock().await;
+    let state = match last.take().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+        Some((at, state)) => {
+            *last = Some((at, state.clone()));
+            state
+        }
+        None => {
+            let state = look(&web).await;
+            *last = Some((tokio::time::Instant::now(), state.clone()));
+            state
         }
     };
+    drop(last);
     match state {
         Ok(()) => Json(serde_json::json!({ "status": "ready" })).into_response(),
         Err(sentence) => {
             let body = Json(serde_json::json!({ "status": "not_ready", "error": sentence }));
             (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store")], body).into_response()
+        }
+    }
+}
+
+async fn look(web: &Web) -> Result<(), String> {
+    let written = tokio::time::timeout(WRITABLE, web.app.storage.can_write()).await;
+    match (web.app.storage.is_up_to_date().await, written) {
+        (Ok(true), Ok(Ok(()))) => Ok(()),
+        (Ok(true), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
+        (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
+        (Err(error), _) | (_, Ok(Err(error))) => {
+            tracing::warn!(%error, "the database is not usable");
+            Err(if error.is_unreachable() { "The database does not answer, or its file is not there.".into() } else { error.advice() })
         }
     }
 }

@@ -169,7 +169,7 @@ on_both! {
         let preferences = link(&house.mails_to("reader1@example.org").pop().expect("a digest"), "/preferences/");
         let path = |url: &str| url.strip_prefix(&house.url).unwrap_or(url).to_owned();
         let mut pages = vec![("/subscribe".to_owned(), "/#sign-up".to_owned())];
-        pages.extend(["name", "address", "export", "erase"].map(|form| (format!("{data}/{form}"), path(&data))));
+        pages.extend(["name", "address", "export"].map(|form| (format!("{data}/{form}"), path(&data))));
         pages.push((format!("{preferences}/link"), path(&preferences)));
         pages.extend(["vote", "save"].map(|button| (format!("/tools/t0-l/{button}"), "/tools/t0-l".to_owned())));
         let before = house.place.dump().await;
