@@ -26,7 +26,7 @@ pub fn finding(mail: &Parts, manner: &Manner, prose: &Prose) -> Option<Finding> 
         return Some(Finding { address, meaning: Meaning::Auto, class: None, reason: None, status: None, line: short(&manner.subject) });
     }
     let address = named.or_else(|| prose.original_recipients(&[]).into_iter().next());
-    let (class, reason) = (Some(SoftClass::Recipient), Some(Reason::Policy));
+    let (class, reason) = (Some(SoftClass::Recipient), Some(Reason::Unwanted));
     Some(Finding { address, meaning: Meaning::Soft, class, reason, status: None, line: short(&prose.text) })
 }
 
