@@ -48,6 +48,18 @@ impl Case {
             && self.text.as_bytes()[..3].iter().all(u8::is_ascii_digit)
     }
 
+    /// The reply as a server writes it: one that is quoted in a line has its line ends again, and the last line no hyphen.
+    fn on_the_wire(&self) -> &'static str {
+        let code = &self.text[..3];
+        let mut lines =
+            self.text.replace(&format!(" {code}-"), &format!("\r\n{code}-")).replace(&format!(" {code} "), &format!("\r\n{code} "));
+        let last = lines.rfind("\r\n").map_or(0, |end| end + 2);
+        if lines[last..].starts_with(&format!("{code}-")) {
+            lines.replace_range(last + 3..last + 4, " ");
+        }
+        lines.leak()
+    }
+
     /// The reply as a relay's report quotes it.
     fn quoted(&self) -> String {
         match self.stage.as_str() {
@@ -173,7 +185,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all()).await;
         for (number, case) in cases.iter().enumerate() {
             let at = if case.stage == "dot" { At::AfterBody } else { At::Recipient };
-            sink.order(at, &format!("x{number}"), case.text);
+            sink.order(at, &format!("x{number}"), case.on_the_wire());
         }
         let house = house_of(place, &sink, cases.len()).await;
         house.send_digest().await;
