@@ -150,7 +150,6 @@ impl App {
         let Some(data) = self.storage.personal_data(subscriber, &hashes).await? else { return Ok(None) };
         let mut everything = serde_json::json!({
             "email": person.subscriber.email,
-            "earlier_addresses": self.storage.former_addresses(subscriber).await?,
             "name": person.subscriber.name,
             "state": person.subscriber.state,
             "timezone": person.subscriber.timezone.map(crate::domain::zone::ZoneName::name),

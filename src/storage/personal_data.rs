@@ -30,6 +30,8 @@ pub struct PersonalData {
     pub paused_at: Option<Timestamp>,
     /// A change of address that waits for its confirmation.
     pub address_change: Option<AddressChange>,
+    /// Addresses that they left by a change of address, newest first.
+    pub earlier_addresses: Vec<EarlierAddress>,
     /// Votes on tools.
     pub votes: Vec<Vote>,
     /// Tools saved for later.
@@ -51,6 +53,15 @@ pub struct AddressChange {
     pub email: String,
     /// When it was asked for.
     pub requested_at: Timestamp,
+}
+
+/// See [`PersonalData::earlier_addresses`].
+#[derive(Debug, Clone, Serialize)]
+pub struct EarlierAddress {
+    /// The address.
+    pub email: String,
+    /// When it was left.
+    pub left_at: Timestamp,
 }
 
 /// See [`PersonalData::votes`].
@@ -206,6 +217,12 @@ impl Storage {
         let paused: Option<(Option<i64>,)> = optional!(reader, "select paused_at from preferences where subscriber_id = $1", subscriber)?;
         let change: Option<(String, i64)> =
             optional!(reader, "select email, requested_at from moves where subscriber_id = $1", subscriber)?;
+        let earlier: Vec<(String, i64)> = all!(
+            reader,
+            "select email_key, left_at from former_addresses where subscriber_id = $1 order by left_at desc, email_key limit $2",
+            subscriber,
+            ROWS
+        )?;
         let votes: Vec<(String, String, i64)> = all!(
             reader,
             "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool limit $2",
@@ -252,6 +269,7 @@ impl Storage {
             reminded_at: person.reminded_at.map(from_millis),
             paused_at: paused.and_then(|(at,)| at).map(from_millis),
             address_change: change.map(|(email, at)| AddressChange { email, requested_at: from_millis(at) }),
+            earlier_addresses: earlier.into_iter().map(|(email, at)| EarlierAddress { email, left_at: from_millis(at) }).collect(),
             votes: votes.into_iter().map(|(tool, verdict, at)| Vote { tool, verdict, at: from_millis(at) }).collect(),
             saved: saved
                 .into_iter()

@@ -271,14 +271,6 @@ impl Storage {
         }
     }
 
-    /// The addresses that a reader left by a change, newest first.
-    pub async fn former_addresses(&self, subscriber: i64) -> Result<Vec<String>, StorageError> {
-        let mut reader = self.read().await?;
-        let rows: Vec<(String,)> =
-            all!(reader, "select email_key from former_addresses where subscriber_id = $1 order by left_at desc, email_key", subscriber)?;
-        Ok(rows.into_iter().map(|(email,)| email).collect())
-    }
-
     /// Whether that mailing went to another address than its subscriber's.
     pub async fn went_elsewhere(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
