@@ -10,14 +10,13 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 18] = [
+const HOMES: [(&str, &str); 17] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("resvg", "render"),
     ("skrifa", "render"),
     ("lettre", "mail"),
     ("mail_parser", "mail"),
-    ("aho_corasick", "mail"),
     ("mail_auth", "mail"),
     ("aws_lc_rs", "mail"),
     ("psl", "mail"),
