@@ -12,13 +12,17 @@ use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use verdicts::domain::Timestamp;
 use verdicts::domain::address::EmailAddress;
-use verdicts::domain::inbound::Consequence;
+use verdicts::domain::brake::Brake;
+use verdicts::domain::brake::RefusalClass;
 use verdicts::domain::inbound::Finding;
 use verdicts::domain::inbound::Meaning;
+use verdicts::domain::inbound::Policy;
 use verdicts::storage::Storage;
 use verdicts::storage::inbound::About;
+use verdicts::storage::inbound::Action;
 use verdicts::storage::inbound::Arrived;
 use verdicts::storage::quotas::MailQuotas;
+use verdicts::storage::refusals::Refusal;
 use verdicts::storage::subscribers::SignUp;
 
 use crate::median;
@@ -172,8 +176,16 @@ async fn of_readers(place: &Place) -> (f64, f64, Vec<String>) {
         };
         let fingerprint = format!("bench{id}.{}", rand::random::<u64>());
         let about = About { subscriber: id, mailing: None, hash: "h", key_name: "k" };
-        let mail =
-            Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Consequence::BouncedAfter(5))) };
+        let refusal = Refusal {
+            class: RefusalClass::Recipient,
+            line: finding.line.clone(),
+            words: "mailbox full".into(),
+            domain: "example.org".into(),
+            hash: "h".into(),
+            key_name: "k".into(),
+            policy: Policy { hard: 1, soft: 5, brake: Brake { count: 10, share: 10, domains: 50, wait: chrono::TimeDelta::hours(1) } },
+        };
+        let mail = Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Action::Count(&refusal))) };
         let began = Instant::now();
         storage.take_inbound(&mail, now()).await.expect("taken");
         bounces.push(began.elapsed().as_secs_f64() * 1_000.0);

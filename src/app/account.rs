@@ -156,6 +156,7 @@ impl App {
             "consents": person.consents,
             "history": person.history.iter().map(|(at, what)| serde_json::json!({ "at": at, "what": what })).collect::<Vec<_>>(),
             "preferences": self.storage.preferences(subscriber).await?,
+            "refusals": self.storage.refusals_of(subscriber).await?,
         });
         if let (Some(all), Ok(serde_json::Value::Object(data))) = (everything.as_object_mut(), serde_json::to_value(data)) {
             all.extend(data);

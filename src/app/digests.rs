@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::Failure;
+use super::bounces::HeldRefusals;
+use super::bounces::STEPS_OF_TICK;
 use super::deliver::Ending;
 use super::deliver::Progress;
 use super::delta;
@@ -47,6 +49,8 @@ pub struct Status {
     pub failures: Vec<(String, u64)>,
     /// What keeps senders from sending, in plain words.
     pub troubles: Vec<String>,
+    /// Hard refusals of it that the brake holds.
+    pub held: Vec<HeldRefusals>,
     /// What became of its mails minute by minute, oldest first; the last seconds may be missing.
     pub minutes: Vec<Minute>,
     /// How many deliveries end in a minute: lately while it is being sent, on the average once it is sent.
@@ -68,6 +72,10 @@ impl App {
     /// What the clock wants done at this moment: forgets old sign-ups, picks, publishes. Doing it twice, or in two
     /// processes, is doing it once: the slot decides.
     pub async fn tick(&self) -> Result<(), Failure> {
+        // Before publishing: whose subscription ends now gets no further digest.
+        self.judge_refusals(STEPS_OF_TICK).await?;
+        self.release_refusals(STEPS_OF_TICK).await?;
+        self.forget_old_sends(self.now()).await?;
         let now = self.now();
         let cutoff = now - delta(self.settings.signup.confirm_within);
         let mut forgotten = 0;
@@ -226,6 +234,7 @@ impl App {
         progress: &Arc<Progress>,
         started: impl FnOnce(u64),
     ) -> Result<Sent, Failure> {
+        self.judge_all_refusals().await?;
         let slot = self.plan_send(&order).await?.slot;
         let preflight = order.preflight;
         self.bring_forward(self.now()).await?;
@@ -303,6 +312,7 @@ impl App {
             time_left: rate.and_then(|rate| progress::time_left(tally.open(), rate, next_due, last_due, now)),
             withheld,
             failures: self.storage.failures(id, 10).await?,
+            held: self.held_refusals(Some(slot)).await?,
             tally,
             minutes,
             next_due,

@@ -64,6 +64,7 @@ impl App {
         if usable {
             findings.push(self.examine_catalogue().await);
             findings.push(self.examine_list().await);
+            findings.push(self.examine_bounces().await);
         }
         findings.push(self.examine_secret(usable).await);
         findings.extend(self.examine_proxies(usable).await);
@@ -134,6 +135,21 @@ impl App {
                 }
             }
             Err(error) => fault("subscribers", error.advice()),
+        }
+    }
+
+    /// What the brake holds.
+    async fn examine_bounces(&self) -> Finding {
+        match self.held_refusals(None).await {
+            Ok(held) => match held.first() {
+                None => good("bounces", "no hard refusals are held"),
+                Some(most) => {
+                    let more = if held.len() > 1 { format!(" (and {} more)", held.len() - 1) } else { String::new() };
+                    let to_do = "look at them with `verdicts bounces list`, then accept or dismiss them";
+                    advice("bounces", format!("hard refusals are held, {to_do}: {}{more}", most.summary()))
+                }
+            },
+            Err(failure) => fault("bounces", failure.to_string()),
         }
     }
 

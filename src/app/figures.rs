@@ -13,6 +13,7 @@ impl App {
     pub async fn measure_deliveries(&self) -> Result<(), Failure> {
         let totals = self.storage.attempt_totals().await?;
         let open = self.storage.open_deliveries().await?;
+        let held = self.storage.held_readers().await?;
         for class in MailClass::ALL {
             for outcome in AttemptOutcome::ALL {
                 let total = totals.iter().find(|(of, by, _)| of == class && by == outcome).map_or(0, |(_, _, total)| *total);
@@ -22,6 +23,7 @@ impl App {
         for (state, count) in open.by_state() {
             metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str()).set(count as f64);
         }
+        metrics::gauge!("verdicts_bounces_held").set(held as f64);
         Ok(())
     }
 }

@@ -9,13 +9,14 @@ use super::Failure;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::inbound::Clues;
+use crate::domain::inbound::Consequence;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Policy;
 use crate::domain::inbound::Reading;
 use crate::domain::token::Purpose;
 use crate::mail::inbound::read;
 use crate::storage::inbound::About;
+use crate::storage::inbound::Action;
 use crate::storage::inbound::Arrived;
 use crate::storage::inbound::Taken;
 
@@ -78,18 +79,33 @@ impl App {
         door: &str,
         whose: Option<&Whose>,
     ) -> Result<Taken, Failure> {
-        let policy = Policy { hard: self.settings.bounces.hard, soft: self.settings.bounces.soft };
-        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
-        let email = whose.and_then(|whose| EmailAddress::parse(&whose.email).ok());
-        let hash = email.map(|email| self.secrets.address_hashes(&email)).and_then(|hashes| hashes.into_iter().next()).unwrap_or_default();
+        let consequence = finding.consequence();
+        let refusal = match (whose, consequence) {
+            (Some(whose), Consequence::Refused(class)) => self.refusal_of(&whose.email, class, &finding.line),
+            _ => None,
+        };
+        let (hash, key_name) = whose.and_then(|whose| self.suppression_of(&whose.email)).unwrap_or_default();
+        let action = match (consequence, &refusal) {
+            (Consequence::Refused(_), Some(refusal)) => Action::Count(refusal),
+            (Consequence::Complained, _) => Action::Complain,
+            (Consequence::Unsubscribed, _) => Action::Unsubscribe,
+            (Consequence::Refused(_) | Consequence::Recorded, _) => Action::Nothing,
+        };
         let about = whose.map(|whose| About { subscriber: whose.subscriber, mailing: whose.mailing, hash: &hash, key_name: &key_name });
-        let mail = Arrived { fingerprint, door, finding, about: about.map(|about| (about, policy.consequence(finding.meaning))) };
+        let mail = Arrived { fingerprint, door, finding, about: about.map(|about| (about, action)) };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != Taken::Before {
             metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);
             let subscriber = whose.map(|whose| self.subscriber_name(whose.subscriber));
             let meaning = finding.meaning;
             tracing::info!(subscriber, meaning = meaning.as_str(), door, ended = (taken == Taken::Ended), "a mail came back");
+            if let (Consequence::Refused(class), true) = (consequence, whose.is_some()) {
+                metrics::counter!("verdicts_refusals_total", "class" => class.as_str()).increment(1);
+                // For whoever runs no `serve`: a report that comes later has those judged that came before.
+                if let Err(failure) = self.judge_refusals(1).await {
+                    tracing::warn!(cause = failure.cause(), "refusals wait to be judged: {failure}");
+                }
+            }
         }
         Ok(taken)
     }

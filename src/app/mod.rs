@@ -1,10 +1,12 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
+//! Refusals and the brake: [`bounces`].
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and [`columns`],
 //! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`, [`connections`].
 
 pub mod account;
+pub mod bounces;
 pub mod breaker;
 mod by_mail;
 pub mod catalogue;
@@ -132,6 +134,8 @@ pub struct App {
     pub(crate) webhooks: webhooks::Doors,
     /// How this process's sends went lately, not written yet.
     pub(crate) minutes: deliver::Minutes,
+    /// How many mails of a send went to each domain, not written yet.
+    pub(crate) sends: deliver::Sends,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
 }
@@ -198,6 +202,7 @@ impl App {
             range_size: publishing::RangeSize::default(),
             webhooks: webhooks::Doors::new(fetch),
             minutes: deliver::Minutes::default(),
+            sends: deliver::Sends::default(),
             doorbell: Notify::new(),
             settings,
         }))

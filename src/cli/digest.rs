@@ -211,6 +211,7 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
     json["next_due"] = json!(status.next_due.map(moment));
     json["failures"] = status.failures.iter().map(|(reply, count)| json!({ "reply": reply, "count": count })).collect();
     json["troubles"] = json!(status.troubles);
+    json["held"] = json!(status.held);
     progress::add_to(&mut json, status);
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
@@ -238,6 +239,9 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
                 Some(why) => writeln!(text, "not sent {count} times: {why}"),
                 None => writeln!(text, "failed {count} times: {reply}"),
             };
+        }
+        for held in &status.held {
+            let _ = writeln!(text, "held: {} (`verdicts bounces list`)", held.summary());
         }
         for trouble in &status.troubles {
             let _ = writeln!(text, "trouble: {trouble}");

@@ -83,6 +83,7 @@ fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json
         Taken::Before => "known",
         Taken::Kept => "kept",
         Taken::Ended => "ended",
+        Taken::Waits => "waits",
         Taken::Asked => "asked",
         Taken::Confirmed => "confirmed",
     });

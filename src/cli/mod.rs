@@ -4,6 +4,7 @@
 //! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
 //! [`keys`], [`operations`]; [`output`] has what they share.
 
+mod bounces;
 mod catalog;
 mod digest;
 mod draft;
@@ -64,6 +65,9 @@ enum Command {
     Subscribers(subscribers::Subscribers),
     /// Mails that came back
     Inbound(inbound::Inbound),
+    /// Hard refusals that the brake holds
+    #[command(subcommand)]
+    Bounces(bounces::Bounces),
     /// Keys that sign mails
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -144,6 +148,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Inbound(command) => command.run(open().await?, output).await,
+        Command::Bounces(command) => command.run(open().await?, output).await,
         Command::Keys(command) => command.run(&loaded.settings, &Clock::system(), output).await,
         Command::Doctor => operations::doctor(App::open_existing(loaded.settings.clone(), Clock::system()).await, output).await,
         Command::Config => operations::config(&loaded, output),

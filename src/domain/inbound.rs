@@ -1,5 +1,7 @@
 //! What a mail that came back means: for whom, what, why, and by what it can be told whose mail it was an answer to.
 
+use super::brake::Brake;
+use super::brake::RefusalClass;
 use super::named;
 
 named! {
@@ -160,20 +162,22 @@ pub struct Clues {
     pub subject: String,
 }
 
-/// When reports end a subscription: `[bounces]`.
+/// When refusals end a subscription: `[bounces]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Hard failures in as many of the newest digests; 0: never.
+    /// Digests in a row that were refused because there is no such mailbox; 0: never.
     pub hard: u32,
-    /// Failures of any kind in as many of the newest digests; 0: never.
+    /// Digests in a row that were refused for a reason that lies with the recipient; 0: never.
     pub soft: u32,
+    /// Limits on how many one send may end.
+    pub brake: Brake,
 }
 
 /// What a mail leads to for the subscriber whom it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
-    /// The subscription ends as `bounced` once so many of the newest digests failed, this one counted.
-    BouncedAfter(u32),
+    /// It counts as a refusal of that class, and may end the subscription as `bounced`.
+    Refused(RefusalClass),
     /// It ends at once, and for ever.
     Complained,
     /// It ends as the reader wishes.
@@ -182,15 +186,14 @@ pub enum Consequence {
     Recorded,
 }
 
-impl Policy {
-    /// What a mail of this meaning leads to.
-    pub fn consequence(self, meaning: Meaning) -> Consequence {
-        match meaning {
-            Meaning::Hard if self.hard > 0 => Consequence::BouncedAfter(self.hard),
-            Meaning::Soft if self.soft > 0 => Consequence::BouncedAfter(self.soft),
-            Meaning::Complaint => Consequence::Complained,
-            Meaning::Unsubscribe => Consequence::Unsubscribed,
-            Meaning::Hard | Meaning::Soft | Meaning::Auto | Meaning::Subscribe | Meaning::None => Consequence::Recorded,
+impl Finding {
+    /// What it leads to.
+    pub fn consequence(&self) -> Consequence {
+        match (self.meaning, RefusalClass::of(self)) {
+            (_, Some(class)) => Consequence::Refused(class),
+            (Meaning::Complaint, _) => Consequence::Complained,
+            (Meaning::Unsubscribe, _) => Consequence::Unsubscribed,
+            _ => Consequence::Recorded,
         }
     }
 }
@@ -236,15 +239,17 @@ mod policy_tests {
     }
 
     #[test]
-    fn the_policy_says_what_each_meaning_leads_to() {
-        let policy = Policy { hard: 1, soft: 5 };
-        assert_eq!(policy.consequence(Meaning::Hard), Consequence::BouncedAfter(1));
-        assert_eq!(policy.consequence(Meaning::Soft), Consequence::BouncedAfter(5));
-        assert_eq!(policy.consequence(Meaning::Complaint), Consequence::Complained);
-        for harmless in [Meaning::Auto, Meaning::Subscribe, Meaning::None] {
-            assert_eq!(policy.consequence(harmless), Consequence::Recorded);
+    fn each_meaning_has_its_consequence() {
+        let of = |meaning, class| Finding { class, ..finding("a@x.example", meaning) }.consequence();
+        assert_eq!(of(Meaning::Hard, None), Consequence::Refused(RefusalClass::Hard));
+        assert_eq!(of(Meaning::Soft, Some(SoftClass::Recipient)), Consequence::Refused(RefusalClass::Recipient));
+        for class in [Some(SoftClass::Passing), None] {
+            assert_eq!(of(Meaning::Soft, class), Consequence::Refused(RefusalClass::Passing));
         }
-        assert_eq!(Policy { hard: 0, soft: 0 }.consequence(Meaning::Hard), Consequence::Recorded);
+        assert_eq!(of(Meaning::Complaint, None), Consequence::Complained);
+        for harmless in [Meaning::Auto, Meaning::Subscribe, Meaning::None] {
+            assert_eq!(of(harmless, None), Consequence::Recorded);
+        }
     }
 }
 

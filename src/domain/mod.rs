@@ -1,10 +1,12 @@
 //! Floor 1: the product's words and their rules. No I/O, no async, no clock.
+//! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`] with `seal`, [`letter`],
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`verp`], [`subject`].
 
 pub mod address;
+pub mod brake;
 pub mod catalogue;
 pub mod delivery;
 pub mod digest;

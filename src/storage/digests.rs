@@ -177,6 +177,7 @@ impl Storage {
                 now.timestamp_millis()
             )? > 0
             {
+                super::brake::send_is_over(&mut tx, id, now).await?;
                 finished.extend(Slot::from_id(id));
             }
             tx.commit().await?;

@@ -3,13 +3,18 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::brake::add_to_lots;
 use super::people::suppress;
+use super::refusals::Channel;
+use super::refusals::Effect;
+use super::refusals::Refusal;
+use super::refusals::record;
 use super::subscribers::history;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
-use crate::domain::inbound::Consequence;
 use crate::domain::inbound::Finding;
+use crate::domain::subscriber::SubscriberState;
 
 /// Whom a mail is about.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +39,20 @@ pub struct Arrived<'a> {
     /// What it means.
     pub finding: &'a Finding,
     /// Whom it is about, if that is certain; what it leads to for them.
-    pub about: Option<(About<'a>, Consequence)>,
+    pub about: Option<(About<'a>, Action<'a>)>,
+}
+
+/// What is done about a mail that came back.
+#[derive(Debug, Clone, Copy)]
+pub enum Action<'a> {
+    /// Nothing but the record of it.
+    Nothing,
+    /// It counts as a refusal.
+    Count(&'a Refusal),
+    /// The subscription ends at once, and for ever.
+    Complain,
+    /// The subscription ends as the reader wishes.
+    Unsubscribe,
 }
 
 /// What became of it.
@@ -46,6 +64,8 @@ pub enum Taken {
     Kept,
     /// It ended a subscription.
     Ended,
+    /// It is hard, and judged together with others like it: see [`super::brake`].
+    Waits,
     /// Its author is asked whether they want to join, by the rules of a sign-up.
     Asked,
     /// It confirmed a subscription.
@@ -63,19 +83,21 @@ impl Storage {
         };
         let finding = mail.finding;
         // What came back from an address that they have left says nothing of the one they have.
-        let is_bounce = matches!(mail.about, Some((_, Consequence::BouncedAfter(_))));
-        let (mailing, about_now) = match (about, mailing) {
-            (Some(about), Some(id)) if is_bounce && !went_to_this_address(&mut tx, about.subscriber, id).await? => (None, None),
-            _ => (mailing, mail.about),
+        let is_refusal = matches!(mail.about, Some((_, Action::Count(_))));
+        let is_stale = match (about, mailing) {
+            (Some(about), Some(id)) if is_refusal => !went_to_this_address(&mut tx, about.subscriber, id).await?,
+            _ => false,
         };
+        let mailing = mailing.filter(|_| !is_stale);
         let kept = execute!(
             tx,
-            "insert into inbound (fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (fingerprint) do nothing",
+            "insert into inbound (fingerprint, received_at, door, meaning, soft_class, reason, status, line, subscriber_id, mailing_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (fingerprint) do nothing",
             mail.fingerprint,
             now.timestamp_millis(),
             mail.door,
             finding.meaning.as_str(),
+            finding.class.map(|class| class.as_str()),
             finding.reason.map(|reason| reason.as_str()),
             finding.status.map(|status| status.to_string()),
             about.map(|_| finding.line.as_str()),
@@ -85,12 +107,9 @@ impl Storage {
         if kept == 0 {
             return Ok(Taken::Before);
         }
-        let ended = match about_now {
-            Some((about, consequence)) => act(&mut tx, about, consequence, finding, now).await?,
-            None => false,
-        };
+        let taken = if is_stale { Taken::Kept } else { act(&mut tx, mail, mailing, now).await? };
         tx.commit().await?;
-        Ok(if ended { Taken::Ended } else { Taken::Kept })
+        Ok(taken)
     }
 
     /// Whether a mail was here before.
@@ -170,8 +189,8 @@ impl Storage {
         )?;
         if let Some((id, _)) = ended {
             history(&mut tx, id, now, &format!("taken off the suppression list: {note}")).await?;
-            // What came back before counts no more.
-            execute!(tx, "update inbound set mailing_id = null where subscriber_id = $1", id)?;
+            // What was refused before counts no more.
+            super::refusals::forgive(&mut tx, id).await?;
             lifted = lifted.or_else(|| Some("bounced".into()));
         }
         tx.commit().await?;
@@ -179,18 +198,17 @@ impl Storage {
     }
 }
 
-/// Of a digest's delivery `l`: whether it went to the address that its subscriber has now. The mail that tells the old address
-/// is queued in the moment of the change, and one that was about to be sent then may have left within the hour after it.
-macro_rules! to_this_address {
-    () => {
-        "not exists (select 1 from notices n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
-           where n.subscriber_id = l.subscriber_id and n.what = 'moved' and l.started_at < told.queued_at + 3600000)"
-    };
-}
-
+/// Whether a digest's delivery went to the address that its subscriber has now. The mail that tells the old address is queued in the
+/// moment of the change, and one that was about to be sent then may have left within the hour after it.
 async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Result<bool, StorageError> {
-    let sql = concat!("select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2 and ", to_this_address!());
-    let row: Option<(i64,)> = optional!(tx, sql, mailing, subscriber)?;
+    let row: Option<(i64,)> = optional!(
+        tx,
+        "select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2
+         and not exists (select 1 from notices n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
+           where n.subscriber_id = l.subscriber_id and n.what = 'moved' and l.started_at < told.queued_at + 3600000)",
+        mailing,
+        subscriber
+    )?;
     Ok(row.is_some())
 }
 
@@ -207,47 +225,44 @@ async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, Stor
     Ok(row.map(|(id,)| id))
 }
 
-async fn act(tx: &mut Tx, about: About<'_>, consequence: Consequence, finding: &Finding, now: Timestamp) -> Result<bool, StorageError> {
-    let (state, what, suppressed) = match consequence {
-        Consequence::Recorded => return Ok(false),
-        Consequence::BouncedAfter(times) if times > 1 && failed_in_a_row(tx, about.subscriber, times).await? < times => {
-            history(tx, about.subscriber, now, &format!("a mail came back: {}", finding.line)).await?;
-            return Ok(false);
+async fn act(tx: &mut Tx, mail: &Arrived<'_>, mailing: Option<i64>, now: Timestamp) -> Result<Taken, StorageError> {
+    let Some((about, action)) = &mail.about else { return Ok(Taken::Kept) };
+    let line = &mail.finding.line;
+    let (state, what) = match action {
+        Action::Nothing => return Ok(Taken::Kept),
+        Action::Count(refusal) => {
+            let key = DeliveryKey { mailing: mailing.unwrap_or_default(), subscriber: about.subscriber };
+            let mut added = Vec::new();
+            let effect = record(tx, key, refusal, Channel::Report, &mut added, now).await?;
+            add_to_lots(tx, added, now).await?;
+            return Ok(match effect {
+                Effect::Ended => Taken::Ended,
+                Effect::Waits => Taken::Waits,
+                Effect::Recorded | Effect::Nothing => Taken::Kept,
+            });
         }
-        Consequence::BouncedAfter(_) => ("bounced", format!("bounced: {}", finding.line), true),
-        Consequence::Complained => ("complained", format!("complained: {}", finding.line), true),
-        Consequence::Unsubscribed => ("unsubscribed", "unsubscribed (mail)".into(), false),
+        Action::Complain => (SubscriberState::Complained, format!("complained: {line}")),
+        Action::Unsubscribe => (SubscriberState::Unsubscribed, "unsubscribed (mail)".into()),
     };
+    let is_complaint = state == SubscriberState::Complained;
     let ended = execute!(
         tx,
         "update subscribers set state = $2, state_at = $3, requested_at = null
          where id = $1 and (state in ('pending', 'active') or (state = 'unsubscribed' and ($4 = 1 or requested_at is not null))
-           or (state = 'bounced' and $2 = 'complained'))",
+           or (state = 'bounced' and $4 = 1))",
         about.subscriber,
-        state,
+        state.as_str(),
         now.timestamp_millis(),
-        i64::from(suppressed)
+        i64::from(is_complaint)
     )?;
-    if ended > 0 {
-        history(tx, about.subscriber, now, &what).await?;
-        if suppressed {
-            suppress(tx, about.hash, about.key_name, state, now).await?;
-        }
+    if ended == 0 {
+        return Ok(Taken::Kept);
     }
-    Ok(ended > 0)
-}
-
-/// How many of the newest `times` digests that a subscriber was sent came back. One that arrived in between breaks the row.
-async fn failed_in_a_row(tx: &mut Tx, subscriber: i64, times: u32) -> Result<u32, StorageError> {
-    let sql = concat!(
-        "select cast(count(*) as bigint) from (
-           select d.id from digests d where
-             (select l.state from deliveries l where l.mailing_id = d.id and l.subscriber_id = $1 and l.kind = 'digest' and ",
-        to_this_address!(),
-        ") = 'sent' order by d.id desc limit $2) recent
-         where exists (select 1 from inbound i
-           where i.subscriber_id = $1 and i.mailing_id = recent.id and i.meaning in ('hard', 'soft'))"
-    );
-    let (failed,): (i64,) = one!(tx, sql, subscriber, i64::from(times))?;
-    Ok(u32::try_from(failed).unwrap_or(u32::MAX))
+    history(tx, about.subscriber, now, &what).await?;
+    if is_complaint {
+        // Nothing is left to be decided.
+        execute!(tx, "update refusals set verdict = 'released' where subscriber_id = $1 and verdict = 'waiting'", about.subscriber)?;
+        suppress(tx, about.hash, about.key_name, state.as_str(), now).await?;
+    }
+    Ok(Taken::Ended)
 }

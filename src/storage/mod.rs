@@ -1,4 +1,5 @@
 //! Floor 3: all SQL, and nothing but SQL, for SQLite and PostgreSQL.
+//! Refusals and the brake: [`refusals`], [`brake`], [`held`], `sends`.
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
@@ -66,6 +67,7 @@ macro_rules! all {
 mod ahead;
 pub mod audit;
 pub mod bookmarks;
+pub mod brake;
 pub mod catalogue;
 mod changes;
 pub mod chunks;
@@ -74,6 +76,7 @@ pub mod digests;
 pub mod drafts;
 mod error;
 mod file;
+pub mod held;
 mod ids;
 pub mod imports;
 pub mod inbound;
@@ -88,8 +91,10 @@ pub mod personal_data;
 pub mod preferences;
 pub mod publishing;
 pub mod quotas;
+pub mod refusals;
 pub mod relays;
 mod senders;
+mod sends;
 mod statistics;
 pub mod steps;
 pub mod stocking;

@@ -130,6 +130,8 @@ pub struct CameBack {
     pub door: String,
     /// What it means.
     pub meaning: String,
+    /// Whether a soft one is about the recipient, or passing.
+    pub class: Option<String>,
     /// Why.
     pub reason: Option<String>,
     /// The enhanced status code.
@@ -198,6 +200,7 @@ struct CameBackRow {
     received_at: i64,
     door: String,
     meaning: String,
+    soft_class: Option<String>,
     reason: Option<String>,
     status: Option<String>,
     line: Option<String>,
@@ -238,7 +241,7 @@ impl Storage {
         let mails = mails_of(&mut reader, subscriber).await?;
         let came_back: Vec<CameBackRow> = all!(
             reader,
-            "select received_at, door, meaning, reason, status, line, mailing_id from inbound where subscriber_id = $1
+            "select received_at, door, meaning, soft_class, reason, status, line, mailing_id from inbound where subscriber_id = $1
              order by received_at limit $2",
             subscriber,
             ROWS
@@ -341,6 +344,7 @@ fn returned(row: CameBackRow) -> CameBack {
         at: from_millis(row.received_at),
         door: row.door,
         meaning: row.meaning,
+        class: row.soft_class,
         reason: row.reason,
         status: row.status,
         line: row.line,

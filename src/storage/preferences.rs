@@ -264,6 +264,7 @@ impl Storage {
         execute!(tx, "update subscribers set email = $2, email_key = $3 where id = $1", subscriber, email, key)?;
         queue_notice(&mut tx, subscriber, Notice::Moved, Some(&old), subscriber, now).await?;
         history(&mut tx, subscriber, now, "changed the address").await?;
+        super::refusals::forgive(&mut tx, subscriber).await?;
         match tx.commit().await {
             // Somebody else took the address in the same moment.
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),

@@ -11,8 +11,13 @@ use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::brake::add_to_lots;
 use super::counts::Reasons;
 use super::counts::note_failures;
+use super::refusals::Added;
+use super::refusals::Channel;
+use super::refusals::Refusal;
+use super::refusals::record;
 use super::writer::Writer;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
@@ -47,25 +52,25 @@ pub enum Step {
     Again(Timestamp),
     /// Final.
     Failed,
-    /// Final, and the address is bad: the subscriber is `bounced`, its keyed hash goes on the suppression list.
-    Bounced {
-        /// The keyed hash of the address.
-        hash: String,
-        /// With which secret.
-        key_name: String,
-    },
+    /// Final, and refused: it counts for the reader by its class, and may end the subscription.
+    Refused(Box<Refusal>),
     /// Taken or not, nobody knows: sent again at that moment, or held for a person.
     Doubted(Option<Timestamp>),
 }
 
 impl Step {
+    /// Whether the attempt was the last one, with a result that is known.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Sent | Self::Failed | Self::Refused(_))
+    }
+
     /// For logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Again(_) => "again later",
             Self::Failed => "failed",
-            Self::Bounced { .. } => "bounced",
+            Self::Refused(_) => "refused",
             Self::Doubted(Some(_)) => "in doubt, again later",
             Self::Doubted(None) => "in doubt, held",
         }
@@ -138,14 +143,15 @@ impl Storage {
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(false);
         }
-        let mut reasons = Reasons::new();
+        let (mut reasons, mut added) = (Reasons::new(), Vec::new());
         for done in done {
-            let written = finish(&mut tx, sender, done, now).await?;
-            if written && matches!(done.step, Step::Failed | Step::Bounced { .. }) {
+            let written = finish(&mut tx, sender, done, &mut added, now).await?;
+            if written && matches!(done.step, Step::Failed | Step::Refused(_)) {
                 *reasons.entry((done.key.mailing, done.reply.clone())).or_default() += 1;
             }
         }
         note_failures(&mut tx, &reasons).await?;
+        add_to_lots(&mut tx, added, now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -269,12 +275,12 @@ fn padded(count: usize) -> usize {
 }
 
 /// Writes down any other result, behind the same fence; `false`: it is not this sender's any more.
-async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result<bool, StorageError> {
+async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, now: Timestamp) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
     let (state, due_at, finished_at, uncertain_at) = match &done.step {
         Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
         Step::Again(at) => (DeliveryState::Queued, Some(at.timestamp_millis()), None, None),
-        Step::Failed | Step::Bounced { .. } => (DeliveryState::Failed, None, Some(millis), None),
+        Step::Failed | Step::Refused(_) => (DeliveryState::Failed, None, Some(millis), None),
         Step::Doubted(Some(at)) => (DeliveryState::Uncertain, Some(at.timestamp_millis()), None, Some(millis)),
         Step::Doubted(None) => (DeliveryState::Uncertain, None, Some(millis), Some(millis)),
     };
@@ -292,18 +298,8 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, now: Timestamp) -> Result
         uncertain_at,
         done.reply.as_str()
     )?;
-    if let (1, Step::Bounced { hash, key_name }) = (written, &done.step) {
-        let bounced = execute!(
-            tx,
-            "update subscribers set state = 'bounced', state_at = $2, requested_at = null
-             where id = $1 and state in ('pending', 'active', 'unsubscribed')",
-            done.key.subscriber,
-            millis
-        )?;
-        if bounced > 0 {
-            super::subscribers::history(tx, done.key.subscriber, now, &format!("bounced: {}", done.reply)).await?;
-            super::people::suppress(tx, hash, key_name, "bounced", now).await?;
-        }
+    if let (1, Step::Refused(refusal)) = (written, &done.step) {
+        record(tx, done.key, refusal, Channel::Dialogue, added, now).await?;
     }
     Ok(written > 0)
 }

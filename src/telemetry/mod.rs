@@ -50,6 +50,12 @@ fn describe() {
     );
     metrics::describe_gauge!("verdicts_open_deliveries", "Deliveries of digests that are being sent or paused, by state");
     metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
+    metrics::describe_counter!("verdicts_refusals_total", "Refused mails by class: hard, recipient (soft, counts), passing (never counts)");
+    metrics::describe_gauge!("verdicts_bounces_held", "Readers whose hard refusals the brake holds until a person decides");
+    for class in ["hard", "recipient", "passing"] {
+        metrics::counter!("verdicts_refusals_total", "class" => class).increment(0);
+    }
+    metrics::gauge!("verdicts_bounces_held").set(0);
     metrics::describe_counter!("verdicts_webhooks_total", "What providers sent, by provider and what became of it");
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
     metrics::describe_gauge!("verdicts_breaker_open", "1 while sending is paused because of the relay or our settings");

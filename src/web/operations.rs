@@ -73,10 +73,11 @@ async fn look(web: &Web) -> Result<(), String> {
 
 /// Prometheus' text format. Deliveries are read from the database at each scrape, for a command sends too, in a process of its own.
 async fn figures(_: Operator, State(web): State<Web>) -> impl IntoResponse {
+    let figures = telemetry::figures();
     match tokio::time::timeout(WRITABLE, web.app.measure_deliveries()).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::warn!(cause = failure.cause(), "/metrics shows deliveries as they were last read: {failure}"),
         Err(_) => tracing::warn!("/metrics shows deliveries as they were last read: the database does not answer"),
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::figures().render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render())
 }

@@ -35,7 +35,7 @@ fn program(place: &Place, sink: &SmtpSink) -> Program {
     program
 }
 
-fn catalogue_json(now: verdicts::domain::Timestamp) -> String {
+pub fn catalogue_json(now: verdicts::domain::Timestamp) -> String {
     use verdicts::app::document::Catalogue;
     use verdicts::app::document::Format;
     let catalogue = Catalogue::parse(&catalogue::small(5, now), Format::Toml).expect("a catalogue");

@@ -145,7 +145,7 @@ pub async fn house_with_a_reader_and(place: Place, adapt: impl FnOnce(&mut Setti
 }
 
 /// Sends the next week's digest.
-async fn a_week_later(house: &House, week: usize) {
+pub async fn a_week_later(house: &House, week: usize) {
     house.wait(TimeDelta::days(7));
     house.stock(&catalogue::comparison(&format!("week-{week}"), "Design", house.app.now() - TimeDelta::hours(1))).await;
     house.send_digest().await;
@@ -180,7 +180,7 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
     )
 }
 
-async fn take(house: &House, mail: &str) -> Taken {
+pub async fn take(house: &House, mail: &str) -> Taken {
     house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
 }
 
@@ -194,7 +194,7 @@ async fn ask_to_move(house: &House, from: &str, to: &str) {
     house.deliver_confirmations().await;
 }
 
-async fn move_to(house: &House, from: &str, to: &str) {
+pub async fn move_to(house: &House, from: &str, to: &str) {
     ask_to_move(house, from, to).await;
     house.post(&crate::journey::link(&newest_to(house, to), "/move/")).await;
     assert_eq!(house.state_of(to).await, Some(SubscriberState::Active));

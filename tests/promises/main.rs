@@ -1,9 +1,11 @@
 //! The promises of the service, entered by the real door and run on both databases.
 
+mod brake;
 mod by_mail;
 mod catalogue;
 mod chunks;
 mod commands;
+mod counting;
 mod crash;
 mod delivery;
 mod digests;

@@ -37,7 +37,7 @@ const CERTIFICATE: &str = "https://sns.eu-west-1.amazonaws.com/SimpleNotificatio
 const POSTMARK: &str = "postmark:a password of many letters";
 const MAILGUN: &str = "mailgun's signing key";
 const RESEND: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const SIGNED: &str = "a secret of the plain webhook";
+pub const SIGNED: &str = "a secret of the plain webhook";
 pub const PROVIDERS: [&str; 6] = ["ses", "postmark", "sendgrid", "mailgun", "resend", "signed"];
 
 /// Amazon, as far as a test needs it: a key, its certificate, and who asked for what.
@@ -226,6 +226,16 @@ async fn post_to(house: &House, provider: &str, signed: &Signed) -> u16 {
         request = request.header(*name, value);
     }
     request.send().await.expect("an answer").status().as_u16()
+}
+
+/// Tells by the plain webhook that a mail to `email` came back, and has it acted on.
+pub async fn tell_signed(house: &House, id: &str, kind: &str, email: &str, diagnostic: &str) {
+    let now = house.app.now().timestamp().to_string();
+    let body = json!({ "id": id, "type": kind, "email": email, "diagnostic": diagnostic }).to_string();
+    let signature = hex(&hmac(SIGNED.as_bytes(), format!("{now}.{body}").as_bytes()));
+    let headers = vec![("x-verdicts-signature", signature), ("x-verdicts-timestamp", now)];
+    assert_eq!(post_to(house, "signed", &Signed { headers, body }).await, 200);
+    house.app.act_on_webhooks().await.expect("acted on");
 }
 
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {

@@ -127,10 +127,14 @@ impl Writer {
 
     fn count(&self, done: &Done, now: Timestamp) {
         self.app.minutes.count(done.key.mailing, &done.step, now);
-        let counter = match done.step {
+        let counter = match &done.step {
             Step::Sent => &self.progress.sent,
             Step::Again(_) => &self.progress.later,
-            Step::Failed | Step::Bounced { .. } => &self.progress.failed,
+            Step::Failed => &self.progress.failed,
+            Step::Refused(refusal) => {
+                metrics::counter!("verdicts_refusals_total", "class" => refusal.class.as_str()).increment(1);
+                &self.progress.failed
+            }
             Step::Doubted(_) => &self.progress.doubted,
         };
         counter.fetch_add(1, Relaxed);

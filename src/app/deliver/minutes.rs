@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::Timestamp;
+use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
 use crate::domain::progress::Minute;
@@ -41,8 +42,8 @@ impl Minutes {
         let outcome = match step {
             Step::Sent => AttemptOutcome::Sent,
             Step::Again(_) => AttemptOutcome::Later,
-            Step::Failed => AttemptOutcome::Failed,
-            Step::Bounced { .. } => AttemptOutcome::Bounced,
+            Step::Refused(refusal) if refusal.class == RefusalClass::Hard => AttemptOutcome::Bounced,
+            Step::Failed | Step::Refused(_) => AttemptOutcome::Failed,
             Step::Doubted(_) => AttemptOutcome::Uncertain,
         };
         let number = minute_of(now);
@@ -54,7 +55,7 @@ impl Minutes {
         let minute = open.minutes.entry((mailing, number)).or_insert_with(|| Minute::numbered(number));
         *match step {
             Step::Sent => &mut minute.sent,
-            Step::Failed | Step::Bounced { .. } => &mut minute.failed,
+            Step::Failed | Step::Refused(_) => &mut minute.failed,
             Step::Again(_) => &mut minute.later,
             Step::Doubted(_) => &mut minute.uncertain,
         } += 1;
@@ -97,8 +98,10 @@ impl Writing {
         let task = tokio::spawn(async move {
             while tokio::time::timeout(WRITE_EVERY, over.cancelled()).await.is_err() {
                 app.minutes.write(&app).await;
+                app.sends.write_if_due(&app).await;
             }
             app.minutes.write(&app).await;
+            app.sends.write(&app).await;
         });
         Self { ended, task }
     }

@@ -14,12 +14,15 @@ mod minutes;
 mod outgoing;
 mod process;
 mod queue;
+mod sends;
 mod shares;
 mod signing;
 mod thread;
 mod worker;
 
 pub use minutes::Minutes;
+pub use sends::Sends;
+pub(crate) use sends::domain_of;
 pub use signing::Signing;
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::App;
 use super::Failure;
+use super::bounces::STEPS;
 use crate::domain::slot::Slot;
 use crate::mail::Fence;
 
@@ -102,6 +106,7 @@ impl App {
         loop {
             self.deliver_due(Some(slot), stop, progress, &mut looked_for_dead).await?;
             if let Some(ending) = self.ending(slot).await? {
+                self.judge_all_refusals().await?;
                 return Ok(ending);
             }
             if stop.is_cancelled() {
@@ -145,6 +150,7 @@ impl App {
     ) -> Result<(), Failure> {
         if looked_for_dead.is_none_or(|last| last.elapsed() >= LOOK) {
             self.take_over_from_the_dead().await?;
+            self.judge_refusals(STEPS).await?;
             *looked_for_dead = Some(tokio::time::Instant::now());
         }
         if self.relays.iter().any(|relay| relay.crew(self.now()) > 0) && self.storage.has_due(self.now()).await? {

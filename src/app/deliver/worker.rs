@@ -16,12 +16,13 @@ use super::outgoing::Outgoing;
 use crate::app::App;
 use crate::app::delta;
 use crate::app::relay::Relay;
-use crate::domain::address::EmailAddress;
+use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::Retry;
+use crate::domain::inbound::SoftClass;
 use crate::mail::Connection;
 use crate::mail::Fence;
 use crate::storage::ledger::Job;
@@ -93,7 +94,11 @@ impl Worker {
             room = std::mem::replace(&mut text, written);
             if let Some(outcome) = outcome {
                 self.relay.note(&outcome, self.app.now());
-                done = Some((conclude(&self.app, &mail.job, outcome), mail.job.chunk));
+                let result = conclude(&self.app, &mail.job, outcome);
+                if result.step.is_final() {
+                    self.app.sends.note(&mail.job, &self.relay.name, self.app.now());
+                }
+                done = Some((result, mail.job.chunk));
             }
             at_hand = next;
         }
@@ -178,22 +183,21 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(max_age) };
     let first_at = job.first_at.unwrap_or(now);
     let next = || retry.next(first_at, now, job.attempts + 1, rand::random());
+    let refused = |class: SoftClass| app.refused(job, class.into(), outcome.reply());
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
-        Outcome::Later { .. } => next().map_or(Step::Failed, Step::Again),
+        Outcome::Later { class, .. } => next().map_or_else(|| refused(*class), Step::Again),
         // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
-        Outcome::Throttled { .. } => retry.next(first_at, now, 1, rand::random()).map_or(Step::Failed, Step::Again),
-        Outcome::Refused { .. } => Step::Failed,
-        // The address is not the subscriber's, or no longer.
-        Outcome::BadAddress { .. } if job.notice.is_some() => Step::Failed,
-        Outcome::BadAddress { .. } => bounced(app, &job.email),
+        Outcome::Throttled { .. } => retry.next(first_at, now, 1, rand::random()).map_or_else(|| refused(SoftClass::Passing), Step::Again),
+        Outcome::Refused { class, .. } => refused(*class),
+        Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
             InDoubt::Hold => Step::Doubted(None),
             InDoubt::Resend => Step::Doubted(next()),
         },
     };
     let reply = match (&step, &outcome) {
-        (Step::Failed, Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
+        (Step::Failed | Step::Refused(_), Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
             format!("given up after {} attempts: {reply}", job.attempts + 1)
         }
         _ => outcome.reply().to_owned(),
@@ -205,11 +209,16 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     Done { key: job.key, step, reply }
 }
 
-fn bounced(app: &App, email: &str) -> Step {
-    let hash = EmailAddress::parse(email).ok().and_then(|email| app.secrets.address_hashes(&email).into_iter().next());
-    let key_name = app.secrets.key_names().into_iter().next();
-    match (hash, key_name) {
-        (Some(hash), Some(key_name)) => Step::Bounced { hash, key_name },
-        _ => Step::Failed,
+impl App {
+    /// A refused mail, as it counts for its reader.
+    fn refused(&self, job: &Job, class: RefusalClass, reply: &str) -> Step {
+        // The address is not the subscriber's, or no longer.
+        if job.notice.is_some() {
+            return Step::Failed;
+        }
+        match self.refusal_of(&job.email, class, reply) {
+            Some(refusal) => Step::Refused(Box::new(refusal)),
+            None => Step::Failed,
+        }
     }
 }

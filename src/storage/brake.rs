@@ -1,0 +1,381 @@
+//! The brake: hard refusals of one send that are alike are judged together, and held where they are too many to be right.
+//!
+//! A lot is open while refusals of its kind may still come: until the send is over where they came in the dialogue, or for
+//! `bounces.brake_wait` where they came as reports. Then it is held, or its subscriptions end. Each step is a short transaction, and
+//! what is left of a lot stands in its rows: a process that is killed leaves nothing half done, and any other goes on.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::refusals::Added;
+use super::refusals::LotKey;
+use super::refusals::end;
+use super::subscribers::history;
+use crate::domain::Timestamp;
+use crate::domain::brake::Brake;
+use crate::domain::brake::HeldBy;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::from_millis;
+
+/// Readers whose subscriptions one transaction ends, and lots that it looks into: a sign-up waits for no more than that.
+const BATCH: i64 = 100;
+
+/// Refusals that the brake has begun to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Of which send ([`super::refusals::send_of`]).
+    pub send: i64,
+    /// Whether they are one domain's or one relay's.
+    pub held_by: HeldBy,
+    /// Name of that domain or relay.
+    pub name: String,
+    /// Hard refusals so far.
+    pub hard: i64,
+    /// Out of how many mails.
+    pub mails: i64,
+    /// What they have in common.
+    pub words: String,
+}
+
+/// What a step of [`Storage::end_judged`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Worked {
+    /// Subscriptions that ended.
+    pub ended: u64,
+    /// Refusals that were dismissed.
+    pub dismissed: u64,
+    /// Whether there is more to do.
+    pub is_more: bool,
+}
+
+/// One text but for the lock: on PostgreSQL two processes work on different lots.
+macro_rules! decided_lots {
+    ($lock:literal) => {
+        concat!(
+            "select mailing_id, words, domain, relay, state from refusal_lots where state in ('ending', 'dropping')
+             order by state, mailing_id limit $1",
+            $lock
+        )
+    };
+}
+
+impl Storage {
+    /// Whether lots are due, or decided and not carried out.
+    pub async fn has_refusals_to_judge(&self, now: Timestamp) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select cast(1 as bigint) where exists (select 1 from refusal_lots where due_at <= $1)
+             or exists (select 1 from refusal_lots where state in ('ending', 'dropping'))",
+            now.timestamp_millis()
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Judges one group of lots that is due: those of one send with like words. Answers what is held from now on; `None`: nothing is due.
+    pub async fn judge(&self, brake: Brake, now: Timestamp) -> Result<Option<Vec<Stopped>>, StorageError> {
+        let mut tx = self.begin().await?;
+        let due: Option<(i64, String)> =
+            optional!(tx, "select mailing_id, words from refusal_lots where due_at <= $1 order by due_at limit 1", now.timestamp_millis())?;
+        let Some((send, words)) = due else { return Ok(None) };
+        let mut stopped = hold_domains(&mut tx, send, &words, brake, now).await?;
+        stopped.extend(hold_relays(&mut tx, send, &words, brake, now).await?);
+        execute!(
+            tx,
+            "update refusal_lots set state = case when state in ('open', 'held') then 'ending' else state end, held_by = null, due_at = null
+             where mailing_id = $1 and words = $2 and due_at <= $3",
+            send,
+            &words,
+            now.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok(Some(stopped))
+    }
+
+    /// Ends the subscriptions of lots that were judged or accepted, or drops the refusals of those that were dismissed, a batch at a time.
+    pub async fn end_judged(&self, now: Timestamp) -> Result<Worked, StorageError> {
+        let mut tx = self.begin().await?;
+        let sql = if tx.is_postgres() { decided_lots!(" for update skip locked") } else { decided_lots!("") };
+        let lots: Vec<(i64, String, String, String, String)> = all!(tx, sql, BATCH)?;
+        let (mut worked, mut room) = (Worked { is_more: !lots.is_empty(), ..Worked::default() }, BATCH);
+        for (send, words, domain, relay, state) in lots {
+            let lot = LotKey { send, words, domain, relay };
+            let members = waiting(&mut tx, &lot, 0, room).await?;
+            let is_done = (members.len() as i64) < room;
+            room -= members.len() as i64;
+            for member in members {
+                if state == "ending" {
+                    worked.ended += u64::from(member.end(&mut tx, send, now).await?);
+                } else {
+                    member.close(&mut tx, send, "dismissed", "the refusal was dismissed by hand: the subscription goes on", now).await?;
+                    worked.dismissed += 1;
+                }
+            }
+            if !is_done {
+                break;
+            }
+            execute!(
+                tx,
+                "update refusal_lots set state = 'done' where mailing_id = $1 and words = $2 and domain = $3 and relay = $4",
+                send,
+                &lot.words,
+                &lot.domain,
+                &lot.relay
+            )?;
+        }
+        tx.commit().await?;
+        Ok(worked)
+    }
+
+    /// Lets go of held refusals whose readers a later digest has reached, a batch of one lot at a time; `None`: there is nothing left to
+    /// look at. A digest counts once it is sent, and `wait` after that where refusals come as reports. Answers how many readers were let go.
+    pub async fn release_reached(&self, wait: chrono::TimeDelta, now: Timestamp) -> Result<Option<u64>, StorageError> {
+        let mut reader = self.read().await?;
+        let found: Option<(i64, String, String, String, i64, i64)> = optional!(
+            reader,
+            "select h.mailing_id, h.words, h.domain, h.relay, h.checked_after, h.later from
+               (select b.mailing_id, b.words, b.domain, b.relay, b.checked_id, b.checked_after,
+                  (select max(d.id) from digests d where d.state = 'sent' and d.published_at > b.opened_at
+                     and d.finished_at <= case when b.reports = 0 then $1 else $2 end) as later
+                from refusal_lots b where b.state = 'held') h
+             where h.later > h.checked_id limit 1",
+            now.timestamp_millis(),
+            (now - wait).timestamp_millis()
+        )?;
+        drop(reader);
+        let Some((send, words, domain, relay, after, later)) = found else { return Ok(None) };
+        let lot = LotKey { send, words, domain, relay };
+        let mut tx = self.begin().await?;
+        let members = waiting(&mut tx, &lot, after, BATCH).await?;
+        let last = members.last().map(|member| member.subscriber).filter(|_| members.len() as i64 == BATCH);
+        let mut released = 0;
+        for member in members {
+            let key = DeliveryKey { mailing: later, subscriber: member.subscriber };
+            let why = match later_of(&mut tx, key).await? {
+                Later::Arrived => "a later digest arrived: the refusal before it no longer counts",
+                Later::Left => "the refusal no longer matters: the subscription has ended",
+                Later::Unknown => continue,
+            };
+            member.close(&mut tx, send, "released", why, now).await?;
+            released += 1;
+        }
+        let is_empty = waiting(&mut tx, &lot, 0, 1).await?.is_empty();
+        execute!(
+            tx,
+            "update refusal_lots set checked_id = case when $5 = 0 then $6 else checked_id end, checked_after = $5,
+               state = case when $7 = 1 then 'done' else state end
+             where mailing_id = $1 and words = $2 and domain = $3 and relay = $4 and state = 'held'",
+            send,
+            &lot.words,
+            &lot.domain,
+            &lot.relay,
+            last.unwrap_or(0),
+            later,
+            i64::from(is_empty)
+        )?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+}
+
+/// A reader whose refusal waits to be judged or decided.
+#[derive(sqlx::FromRow)]
+struct Member {
+    subscriber: i64,
+    at: i64,
+    line: String,
+    address_hash: String,
+    key_name: String,
+}
+
+impl Member {
+    async fn end(&self, tx: &mut Tx, send: i64, now: Timestamp) -> Result<bool, StorageError> {
+        let key = DeliveryKey { mailing: send, subscriber: self.subscriber };
+        end(tx, key, &self.line, (&self.address_hash, &self.key_name), Some(from_millis(self.at)), now).await
+    }
+
+    async fn close(&self, tx: &mut Tx, send: i64, verdict: &str, what: &str, now: Timestamp) -> Result<(), StorageError> {
+        execute!(
+            tx,
+            "update refusals set verdict = $3 where subscriber_id = $1 and mailing_id = $2 and verdict = 'waiting'",
+            self.subscriber,
+            send,
+            verdict
+        )?;
+        history(tx, self.subscriber, now, what).await
+    }
+}
+
+/// The next `count` readers of a lot after the one numbered `after`.
+async fn waiting(tx: &mut Tx, lot: &LotKey, after: i64, count: i64) -> Result<Vec<Member>, StorageError> {
+    Ok(all!(
+        tx,
+        "select subscriber_id as subscriber, at, line, address_hash, key_name from refusals
+         where mailing_id = $1 and words = $2 and domain = $3 and relay = $4 and verdict = 'waiting' and subscriber_id > $5
+         order by subscriber_id limit $6",
+        lot.send,
+        &lot.words,
+        &lot.domain,
+        &lot.relay,
+        after,
+        count
+    )?)
+}
+
+/// What a later digest says of a reader.
+enum Later {
+    /// It was accepted, and has not come back.
+    Arrived,
+    /// They get no more of them.
+    Left,
+    /// They were not sent it, or it was refused as well.
+    Unknown,
+}
+
+async fn later_of(tx: &mut Tx, key: DeliveryKey) -> Result<Later, StorageError> {
+    let (arrived, left): (i64, i64) = one!(
+        tx,
+        "select (select count(*) from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2 and l.state = 'sent'
+             and not exists (select 1 from refusals r where r.subscriber_id = $2 and r.mailing_id = $1)),
+           (select count(*) from subscribers s where s.id = $2 and s.state in ('unsubscribed', 'bounced', 'complained'))",
+        key.mailing,
+        key.subscriber
+    )?;
+    Ok(if left > 0 {
+        Later::Left
+    } else if arrived > 0 {
+        Later::Arrived
+    } else {
+        Later::Unknown
+    })
+}
+
+/// Adds hard refusals to their lots, in the order of the lots' keys: two transactions that add to the same ones then wait for each other
+/// instead of for good. A lot that a person has decided on takes that decision for what comes late.
+pub(super) async fn add_to_lots(tx: &mut Tx, mut added: Vec<Added>, now: Timestamp) -> Result<(), StorageError> {
+    added.sort();
+    for Added { lot, by_report, due } in added {
+        execute!(
+            tx,
+            "insert into refusal_lots (mailing_id, words, domain, relay, hard, reports, state, opened_at, due_at)
+             values ($1, $2, $3, $4, 1, $5, 'open', $6, $7)
+             on conflict (mailing_id, words, domain, relay) do update set
+               hard = refusal_lots.hard + 1, reports = refusal_lots.reports + excluded.reports,
+               state = case when refusal_lots.decision = 'accepted' then 'ending' when refusal_lots.decision = 'dismissed' then 'dropping'
+                 when refusal_lots.state = 'held' then 'held' else 'open' end,
+               due_at = case when refusal_lots.decision is not null or refusal_lots.state = 'held' then refusal_lots.due_at
+                 else coalesce(refusal_lots.due_at, excluded.due_at) end",
+            lot.send,
+            &lot.words,
+            &lot.domain,
+            &lot.relay,
+            i64::from(by_report),
+            now.timestamp_millis(),
+            due.timestamp_millis()
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes a digest's lots due, now that it is sent: all replies of the dialogue are in. What was held in its midst is judged again.
+pub(super) async fn send_is_over(tx: &mut Tx, digest: i64, now: Timestamp) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update refusal_lots set due_at = $2 where mailing_id = $1 and decision is null and ((state = 'open' and reports = 0) or state = 'held')",
+        digest,
+        now.timestamp_millis()
+    )?;
+    Ok(())
+}
+
+/// Holds the lots of each domain that refuses too many of its mails alike.
+async fn hold_domains(tx: &mut Tx, send: i64, words: &str, brake: Brake, now: Timestamp) -> Result<Vec<Stopped>, StorageError> {
+    let domains: Vec<(String, i64)> = all!(
+        tx,
+        "select domain, cast(sum(hard) as bigint) from refusal_lots where mailing_id = $1 and words = $2
+         group by domain having sum(hard) >= $3 order by domain",
+        send,
+        words,
+        i64::from(brake.count)
+    )?;
+    let mut stopped = Vec::new();
+    for (domain, hard) in domains {
+        let (mails,): (i64,) = one!(
+            tx,
+            "select cast(coalesce(sum(mails), 0) as bigint) from send_domains where mailing_id = $1 and domain = $2",
+            send,
+            &domain
+        )?;
+        if !brake.holds_domain(hard, mails) {
+            continue;
+        }
+        let held = execute!(
+            tx,
+            "update refusal_lots set state = 'held', held_by = 'domain', due_at = null, held_at = $4
+             where mailing_id = $1 and words = $2 and domain = $3 and state = 'open' and decision is null",
+            send,
+            words,
+            &domain,
+            now.timestamp_millis()
+        )?;
+        execute!(
+            tx,
+            "update refusal_lots set held_by = 'domain', due_at = null where mailing_id = $1 and words = $2 and domain = $3 and state = 'held'",
+            send,
+            words,
+            &domain
+        )?;
+        if held > 0 {
+            stopped.push(Stopped { send, held_by: HeldBy::Domain, name: domain, hard, mails: mails.max(hard), words: words.into() });
+        }
+    }
+    Ok(stopped)
+}
+
+/// Holds what is left of each relay by which too many domains refuse alike. Domains that are held by themselves do not count: one
+/// provider's bad hour says nothing about the relay.
+async fn hold_relays(tx: &mut Tx, send: i64, words: &str, brake: Brake, now: Timestamp) -> Result<Vec<Stopped>, StorageError> {
+    let relays: Vec<(String, i64, i64)> = all!(
+        tx,
+        "select relay, count(*), cast(sum(hard) as bigint) from refusal_lots
+         where mailing_id = $1 and words = $2 and coalesce(held_by, '') <> 'domain' group by relay having count(*) >= $3 order by relay",
+        send,
+        words,
+        i64::from(brake.domains)
+    )?;
+    let mut stopped = Vec::new();
+    for (relay, domains, hard) in relays {
+        let (mails,): (i64,) = one!(
+            tx,
+            "select cast(coalesce(sum(case when domain = '' then mails else -mails end), 0) as bigint) from send_domains
+             where mailing_id = $1 and relay = $2 and (domain = '' or domain in
+               (select domain from refusal_lots where mailing_id = $1 and words = $3 and held_by = 'domain'))",
+            send,
+            &relay,
+            words
+        )?;
+        if !brake.holds_relay(domains, hard, mails) {
+            continue;
+        }
+        let held = execute!(
+            tx,
+            "update refusal_lots set state = 'held', held_by = 'relay', due_at = null, held_at = $4
+             where mailing_id = $1 and words = $2 and relay = $3 and state = 'open' and decision is null",
+            send,
+            words,
+            &relay,
+            now.timestamp_millis()
+        )?;
+        execute!(
+            tx,
+            "update refusal_lots set due_at = null where mailing_id = $1 and words = $2 and relay = $3 and held_by = 'relay' and state = 'held'",
+            send,
+            words,
+            &relay
+        )?;
+        if held > 0 {
+            stopped.push(Stopped { send, held_by: HeldBy::Relay, name: relay, hard, mails: mails.max(hard), words: words.into() });
+        }
+    }
+    Ok(stopped)
+}

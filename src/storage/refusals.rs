@@ -1,0 +1,336 @@
+//! Refusals: the one place where a mail that was refused is counted for its reader, whether the refusal came in the SMTP dialogue, as a
+//! report or by webhook.
+//!
+//! One row per reader and digest, so that a retry, a second copy and a report that follows the dialogue count once. What the row leads to
+//! is decided in the transaction that writes it; a hard refusal in a send that is large enough for the brake waits ([`super::brake`]).
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::people::suppress;
+use super::stored;
+use super::subscribers::history;
+use crate::domain::Timestamp;
+use crate::domain::brake::RefusalClass;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::from_millis;
+use crate::domain::inbound::Policy;
+use crate::domain::limits::day_of;
+use crate::domain::slot::Slot;
+
+/// A refused mail of a subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// How much it weighs.
+    pub class: RefusalClass,
+    /// The reply.
+    pub line: String,
+    /// What the reply has in common with others like it.
+    pub words: String,
+    /// Recipient domain, in lower case.
+    pub domain: String,
+    /// Keyed hash of the address, and the name of the secret that it was made with.
+    pub hash: String,
+    /// The name of that secret.
+    pub key_name: String,
+    /// The limits in force.
+    pub policy: Policy,
+}
+
+/// The way that a refusal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// As the reply to our mail.
+    Dialogue,
+    /// After the relay had accepted it.
+    Report,
+}
+
+/// What a refusal led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It was counted before, or its subscriber is gone.
+    Nothing,
+    /// It counts, or is kept without counting.
+    Recorded,
+    /// It is judged together with others like it.
+    Waits,
+    /// The subscription ended.
+    Ended,
+}
+
+/// The refusals that are judged together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LotKey {
+    pub send: i64,
+    pub words: String,
+    pub domain: String,
+    pub relay: String,
+}
+
+/// One more hard refusal in a lot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Added {
+    pub lot: LotKey,
+    pub by_report: bool,
+    pub due: Timestamp,
+}
+
+/// The send that a mail belongs to: its digest, or for any other mail its day (minus the number of days since 1970).
+pub fn send_of(mailing: i64, now: Timestamp) -> i64 {
+    if Slot::from_id(mailing).is_some() { mailing } else { -day_of(now) }
+}
+
+/// A refusal as its reader may see it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Refused {
+    /// When it came.
+    pub at: Timestamp,
+    /// `hard`, `recipient` or `passing`.
+    pub class: String,
+    /// The week of the digest that was refused.
+    pub slot: Option<Slot>,
+    /// The reply.
+    pub reply: String,
+    /// What it has in common with others like it.
+    pub words: String,
+    /// The recipient domain.
+    pub domain: String,
+    /// The relay that the mail went by.
+    pub relay: String,
+    /// What became of it, if it was judged.
+    pub verdict: Option<String>,
+}
+
+impl Storage {
+    /// The refusals of a reader's mails, oldest first.
+    pub async fn refusals_of(&self, subscriber: i64) -> Result<Vec<Refused>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(i64, i64, String, String, String, String, String, Option<String>)> = all!(
+            reader,
+            "select at, mailing_id, class, line, words, domain, relay, verdict from refusals where subscriber_id = $1 order by at, mailing_id limit 5000",
+            subscriber
+        )?;
+        let refused = |(at, mailing, class, reply, words, domain, relay, verdict)| Refused {
+            at: from_millis(at),
+            class,
+            slot: Slot::from_id(mailing),
+            reply,
+            words,
+            domain,
+            relay,
+            verdict,
+        };
+        Ok(rows.into_iter().map(refused).collect())
+    }
+}
+
+/// Counts a refusal, once for each reader and digest, and ends the subscription if that is due. What belongs to a lot is added to
+/// `added`: the caller writes it at the end of its transaction ([`super::brake::add_to_lots`]), for a lot's row is shared by all.
+pub(super) async fn record(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    refusal: &Refusal,
+    channel: Channel,
+    added: &mut Vec<Added>,
+    now: Timestamp,
+) -> Result<Effect, StorageError> {
+    let Policy { hard, soft, brake } = refusal.policy;
+    let relay = relay_of(tx, key).await?;
+    let key = DeliveryKey { mailing: send_of(key.mailing, now), ..key };
+    if !insert(tx, key, refusal, &relay, now).await? {
+        return Ok(Effect::Nothing);
+    }
+    let line = &refusal.line;
+    let row = match refusal.class {
+        RefusalClass::Passing => {
+            history(tx, key.subscriber, now, &format!("refused, not counted: {line}")).await?;
+            return Ok(Effect::Recorded);
+        }
+        RefusalClass::Recipient | RefusalClass::Hard => row_of(tx, key, refusal.policy).await?,
+    };
+    let by_soft = soft > 0 && row.counted >= soft;
+    if refusal.class == RefusalClass::Recipient {
+        if by_soft {
+            return end_now(tx, key, refusal, now).await;
+        }
+        let limit = if soft > 0 { format!("{} of {soft} in a row", row.counted) } else { "not counted".into() };
+        history(tx, key.subscriber, now, &format!("refused, {limit}: {line}")).await?;
+        return Ok(Effect::Recorded);
+    }
+    let by_hard = hard > 0 && row.hard >= hard;
+    let at_once = row.agrees || brake.is_never_reached(recipients(tx, key.mailing).await?);
+    if (by_hard && at_once) || (by_soft && soft > 1) {
+        return end_now(tx, key, refusal, now).await;
+    }
+    if !at_once {
+        let lot = LotKey { send: key.mailing, words: refusal.words.clone(), domain: refusal.domain.clone(), relay };
+        added.push(Added { lot, by_report: channel == Channel::Report, due: now + brake.wait });
+    }
+    if !by_hard {
+        let limit = if hard > 0 { format!("{} of {hard} in a row", row.hard) } else { "not counted".into() };
+        history(tx, key.subscriber, now, &format!("refused for good, {limit}: {line}")).await?;
+        return Ok(Effect::Recorded);
+    }
+    execute!(
+        tx,
+        "update refusals set verdict = 'waiting' where subscriber_id = $1 and mailing_id = $2 and verdict is null",
+        key.subscriber,
+        key.mailing
+    )?;
+    history(tx, key.subscriber, now, &format!("refused for good, judged together with others like it: {line}")).await?;
+    Ok(Effect::Waits)
+}
+
+/// The relay that a mail went by; empty if the ledger does not say.
+async fn relay_of(tx: &mut Tx, key: DeliveryKey) -> Result<String, StorageError> {
+    let row: Option<(Option<String>,)> =
+        optional!(tx, "select relay from deliveries where mailing_id = $1 and subscriber_id = $2", key.mailing, key.subscriber)?;
+    Ok(row.and_then(|(relay,)| relay).unwrap_or_default())
+}
+
+/// Writes the row, or raises the class of the one that is there. `false`: it is known with this class or a heavier one, or the subscriber
+/// is gone.
+async fn insert(tx: &mut Tx, key: DeliveryKey, refusal: &Refusal, relay: &str, now: Timestamp) -> Result<bool, StorageError> {
+    let inserted = execute!(
+        tx,
+        "insert into refusals (subscriber_id, mailing_id, at, class, line, words, domain, relay, address_hash, key_name)
+         select id, $2, $3, $4, $5, $6, $7, $8, $9, $10 from subscribers where id = $1
+         on conflict (subscriber_id, mailing_id) do nothing",
+        key.subscriber,
+        key.mailing,
+        now.timestamp_millis(),
+        refusal.class.as_str(),
+        refusal.line.as_str(),
+        refusal.words.as_str(),
+        refusal.domain.as_str(),
+        relay,
+        refusal.hash.as_str(),
+        refusal.key_name.as_str()
+    )?;
+    if inserted > 0 {
+        return Ok(true);
+    }
+    let raised = execute!(
+        tx,
+        "update refusals set class = $3, line = $4, words = $5, domain = $6, at = $7, address_hash = $8, key_name = $9
+         where subscriber_id = $1 and mailing_id = $2 and verdict is null
+           and (($3 = 'recipient' and class = 'passing') or ($3 = 'hard' and class <> 'hard'))",
+        key.subscriber,
+        key.mailing,
+        refusal.class.as_str(),
+        refusal.line.as_str(),
+        refusal.words.as_str(),
+        refusal.domain.as_str(),
+        now.timestamp_millis(),
+        refusal.hash.as_str(),
+        refusal.key_name.as_str()
+    )?;
+    Ok(raised > 0)
+}
+
+/// Refusals in a row, the newest digest first.
+#[derive(Debug, Default)]
+struct Row {
+    /// Hard ones.
+    hard: u32,
+    /// Hard ones and those about the recipient.
+    counted: u32,
+    /// Whether the two newest of the hard ones have like words.
+    agrees: bool,
+}
+
+/// Digests beyond the limits that are looked at for the row: those that neither count nor break it (paused, refused for our fault).
+const LOOK_BACK: i64 = 20;
+
+/// A digest that arrived breaks the row, and so does one whose refusal was dismissed. One that is not final, was withheld or was refused
+/// for a passing reason says nothing about the mailbox. `cross join` keeps SQLite to this order: a lookup in the ledger for each of
+/// the newest digests, however many there are.
+async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, StorageError> {
+    if Slot::from_id(key.mailing).is_none() {
+        return Ok(Row { hard: 1, counted: 1, agrees: false });
+    }
+    let rows: Vec<(String, Option<String>, Option<String>, Option<String>)> = all!(
+        tx,
+        "select l.state, r.class, r.words, r.verdict
+         from digests d cross join deliveries l left join refusals r on r.subscriber_id = l.subscriber_id and r.mailing_id = l.mailing_id
+         where l.mailing_id = d.id and l.subscriber_id = $1 order by d.id desc limit $2",
+        key.subscriber,
+        i64::from(policy.hard.max(policy.soft)) + LOOK_BACK
+    )?;
+    let (mut row, mut is_hard, mut newest) = (Row::default(), true, None);
+    for (state, class, words, verdict) in rows {
+        let class = class.map(|class| stored(class.parse())).transpose()?;
+        match class {
+            Some(_) if verdict.as_deref() == Some("dismissed") => break,
+            Some(RefusalClass::Passing) => {}
+            Some(RefusalClass::Hard) => {
+                row.counted += 1;
+                row.hard += u32::from(is_hard);
+                row.agrees |= is_hard && row.hard == 2 && words == newest;
+                newest = newest.or(words);
+            }
+            Some(RefusalClass::Recipient) => {
+                row.counted += 1;
+                is_hard = false;
+            }
+            None if state == "sent" => break,
+            None => {}
+        }
+    }
+    Ok(row)
+}
+
+/// For how many readers a digest was published; 0: it is no digest, or not all of it is published yet.
+async fn recipients(tx: &mut Tx, digest: i64) -> Result<i64, StorageError> {
+    let row: Option<(i64,)> = optional!(
+        tx,
+        "select recipients from digests where id = $1 and not exists (select 1 from publish_progress where mailing_id = $1)",
+        digest
+    )?;
+    Ok(row.map_or(0, |(recipients,)| recipients))
+}
+
+async fn end_now(tx: &mut Tx, key: DeliveryKey, refusal: &Refusal, now: Timestamp) -> Result<Effect, StorageError> {
+    let ended = end(tx, key, &refusal.line, (&refusal.hash, &refusal.key_name), None, now).await?;
+    Ok(if ended { Effect::Ended } else { Effect::Recorded })
+}
+
+/// Ends a subscription as `bounced`, with all that waits for it. Where the refusal waited since `refused`, somebody who confirmed the
+/// address after it keeps theirs: `false`.
+pub(super) async fn end(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    line: &str,
+    (hash, key_name): (&str, &str),
+    refused: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let ended = execute!(
+        tx,
+        "update subscribers set state = 'bounced', state_at = $2, requested_at = null
+         where id = $1 and (state in ('pending', 'unsubscribed') or (state = 'active' and state_at <= $3))",
+        key.subscriber,
+        now.timestamp_millis(),
+        refused.map_or(i64::MAX, |at| at.timestamp_millis())
+    )?;
+    let verdict = if ended > 0 { "ended" } else { "released" };
+    execute!(
+        tx,
+        "update refusals set verdict = $3 where subscriber_id = $1 and (mailing_id = $2 or verdict = 'waiting')",
+        key.subscriber,
+        key.mailing,
+        verdict
+    )?;
+    if ended > 0 {
+        history(tx, key.subscriber, now, &format!("bounced: {line}")).await?;
+        suppress(tx, hash, key_name, "bounced", now).await?;
+    }
+    Ok(ended > 0)
+}
+
+/// Takes all refusals of a subscriber out of the count: they have another address now, or a person took them off the suppression list.
+pub(super) async fn forgive(tx: &mut Tx, subscriber: i64) -> Result<(), StorageError> {
+    execute!(tx, "update refusals set verdict = 'dismissed' where subscriber_id = $1", subscriber)?;
+    Ok(())
+}
