@@ -7,6 +7,8 @@ use super::App;
 use super::Failure;
 use super::document::Catalogue;
 use super::document::Format;
+use crate::domain::catalogue::Slug;
+use crate::storage::stocking::ImportMode;
 use crate::storage::stocking::Imported;
 
 /// The sample catalogue, inside the program so that it needs no files to start. Every tool in it is invented.
@@ -28,23 +30,56 @@ const LARGEST: u64 = 64 << 20;
 /// # Errors
 /// A sentence that names the file, the line or key, and what was expected there.
 pub fn read(path: &Path) -> Result<Catalogue, Failure> {
-    let mut whole = Catalogue::default();
     if path == Path::new("-") {
         let text = std::io::read_to_string(std::io::stdin())
             .map_err(|error| Failure::because(format!("Standard input cannot be read: {error}.")))?;
-        return parse("standard input", &text, Format::Json);
+        return not_empty(parse("standard input", &text, Format::Json)?, "standard input");
     }
     if !path.exists() {
         return Err(Failure::because(format!("{} cannot be read: it is not there.", path.display())));
     }
     let files = files_at(path).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", path.display())))?;
+    let (mut whole, mut faults) = (Catalogue::default(), Vec::new());
     for file in files {
         let name = file.display().to_string();
-        let format = Format::of(&file).ok_or_else(|| Failure::because(format!("{name}: expected a name that ends in .toml or .json.")))?;
-        let text = read_text(&file).map_err(|error| Failure::because(format!("{name} cannot be read: {error}.")))?;
-        whole.merge(parse(&name, &text, format)?).map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
+        match read_file(&file).and_then(|part| whole.merge(part)) {
+            Ok(()) => {}
+            Err(fault) => faults.extend(fault.lines().map(|fault| format!("{name}: {fault}"))),
+        }
     }
-    Ok(whole)
+    if !faults.is_empty() {
+        return Err(Failure::because(format!("{}.", all_faults(faults))));
+    }
+    not_empty(whole, &path.display().to_string())
+}
+
+/// Faults that an answer names; all are counted.
+const NAMED: usize = 50;
+
+/// Faults as one text, a line each.
+fn all_faults(mut faults: Vec<String>) -> String {
+    let more = faults.len().saturating_sub(NAMED);
+    faults.truncate(NAMED);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    faults.join("\n")
+}
+
+/// A document without anything is a wrong path more often than a wish.
+fn not_empty(catalogue: Catalogue, name: &str) -> Result<Catalogue, Failure> {
+    match catalogue.tools.is_empty() && catalogue.comparisons.is_empty() {
+        true => Err(Failure::because(format!("{name}: expected tools or comparisons in .toml or .json files, there are none."))),
+        false => Ok(catalogue),
+    }
+}
+
+fn read_file(file: &Path) -> Result<Catalogue, String> {
+    let format = Format::of(file).ok_or("expected a name that ends in .toml or .json")?;
+    let text = read_text(file).map_err(|error| format!("it cannot be read: {error}"))?;
+    let catalogue = Catalogue::parse(&text, format)?;
+    catalogue.check()?;
+    Ok(catalogue)
 }
 
 /// The sample, with its own dates.
@@ -57,21 +92,28 @@ pub fn sample() -> Result<Catalogue, Failure> {
 }
 
 impl App {
-    /// Checks a document against itself and the database without writing: answers what an import would do.
-    pub async fn check_catalogue(&self, catalogue: &Catalogue) -> Result<(), Failure> {
-        let (known, _) = self.storage.export_catalogue().await?;
-        for (tool, comparison) in catalogue.outside_tools() {
-            if !known.iter().any(|known| known.slug == *tool) {
-                return Err(Failure::because(format!("comparison {comparison}: there is no tool {tool}, here or in the database.")));
-            }
-        }
-        Ok(())
+    /// What an import of a document would do, without writing.
+    pub async fn check_catalogue(&self, catalogue: &Catalogue, replace: bool) -> Result<Imported, Failure> {
+        self.import_catalogue_as(catalogue, ImportMode { replace, dry_run: true }).await
     }
 
-    /// Writes a document into the database, all or nothing; doing it twice is doing it once.
+    /// Writes a document into the database, all or nothing; doing it twice is doing it once. What it does not mention stays.
     pub async fn import_catalogue(&self, catalogue: &Catalogue) -> Result<Imported, Failure> {
-        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons, self.now()).await?;
-        imported.map_err(|fault| Failure::because(format!("{fault}, here or in the database; nothing was imported.")))
+        self.import_catalogue_as(catalogue, ImportMode::default()).await
+    }
+
+    /// The same, where the document may be the whole catalogue.
+    pub async fn import_catalogue_as(&self, catalogue: &Catalogue, mode: ImportMode) -> Result<Imported, Failure> {
+        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons, mode, self.now()).await?;
+        let there = if mode.replace { "in the document, which replaces all" } else { "here or in the database" };
+        let told = |faults: Vec<String>| all_faults(faults.into_iter().map(|fault| format!("{fault}, {there}")).collect());
+        imported.map_err(|faults| Failure::because(format!("{}; nothing was imported.", told(faults))))
+    }
+
+    /// Takes a comparison out, or a tool with everything that hangs on it.
+    pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Imported, Failure> {
+        let removed = self.storage.remove_from_catalogue(slug).await?;
+        removed.ok_or_else(|| Failure::because(format!("There is no tool and no comparison {slug}: nothing was removed.")))
     }
 
     /// The whole catalogue of the database.

@@ -98,20 +98,20 @@ struct ComparisonEntry {
 }
 
 impl Catalogue {
-    /// Reads one document. The error says where (a line, or a key) and what was expected.
+    /// Reads one document. The error has a line for each fault: where (a line, or a key) and what was expected. Of JSON, the first.
     pub fn parse(text: &str, format: Format) -> Result<Self, String> {
         let document: Document = match format {
-            Format::Toml => toml::from_str(text).map_err(|error| toml_fault(text, &error))?,
+            Format::Toml => toml::from_str(text).map_err(|error| toml_faults(text, &error))?,
             Format::Json => serde_json::from_str(text).map_err(|error| json_fault(&error))?,
         };
-        let mut catalogue = Self::default();
+        let (mut catalogue, mut faults) = (Self::default(), Vec::new());
         for entry in document.tools {
-            catalogue.tools.push(tool_from(entry)?);
+            tool_from(entry).map_or_else(|fault| faults.push(fault), |tool| catalogue.tools.push(tool));
         }
         for entry in document.comparisons {
-            catalogue.comparisons.push(comparison_from(entry)?);
+            comparison_from(entry).map_or_else(|fault| faults.push(fault), |comparison| catalogue.comparisons.push(comparison));
         }
-        Ok(catalogue)
+        if faults.is_empty() { Ok(catalogue) } else { Err(faults.join("\n")) }
     }
 
     /// Writes one document.
@@ -132,22 +132,25 @@ impl Catalogue {
 
     /// Takes in the rest of a folder; `self` and `other` must not name a thing twice.
     pub fn merge(&mut self, other: Self) -> Result<(), String> {
-        self.tools.extend(other.tools);
-        self.comparisons.extend(other.comparisons);
-        self.check()
+        let mut faults = Vec::new();
+        let mut known: HashSet<Slug> = self.tools.iter().map(|tool| tool.slug.clone()).collect();
+        for tool in other.tools {
+            if known.insert(tool.slug.clone()) { self.tools.push(tool) } else { faults.push(twice("tool", &tool.slug)) }
+        }
+        let mut known: HashSet<Slug> = self.comparisons.iter().map(|comparison| comparison.slug.clone()).collect();
+        for comparison in other.comparisons {
+            if known.insert(comparison.slug.clone()) {
+                self.comparisons.push(comparison)
+            } else {
+                faults.push(twice("comparison", &comparison.slug))
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
     }
 
-    /// That no slug comes twice and no pair of tools is compared twice under the same slug.
+    /// That no slug comes twice; a line for each that does.
     pub fn check(&self) -> Result<(), String> {
-        let mut tools = HashSet::new();
-        if let Some(twice) = self.tools.iter().find(|tool| !tools.insert(&tool.slug)) {
-            return Err(format!("tool {}: expected each slug once, it comes twice", twice.slug));
-        }
-        let mut comparisons = HashSet::new();
-        match self.comparisons.iter().find(|comparison| !comparisons.insert(&comparison.slug)) {
-            Some(twice) => Err(format!("comparison {}: expected each slug once, it comes twice", twice.slug)),
-            None => Ok(()),
-        }
+        Self::default().merge(self.clone())
     }
 
     /// The tools that are compared here and not described here, with the comparison that names them.
@@ -164,6 +167,46 @@ impl Catalogue {
         self.tools.iter_mut().for_each(|tool| tool.published_at += shift);
         self.comparisons.iter_mut().for_each(|comparison| comparison.published_at += shift);
     }
+}
+
+fn twice(kind: &str, slug: &Slug) -> String {
+    format!("{kind} {slug}: expected each slug once, it comes twice")
+}
+
+/// Every fault of a TOML document, a line each: its tools, their reviews and its comparisons are judged one by one.
+fn toml_faults(text: &str, first: &toml::de::Error) -> String {
+    let mut faults = Vec::new();
+    if let Ok(table) = toml::de::DeTable::parse(text) {
+        for (key, value) in table.into_inner() {
+            let toml::de::DeValue::Array(items) = value.into_inner() else { continue };
+            for item in items {
+                match key.get_ref().as_ref() {
+                    "tools" => tool_faults(text, item, &mut faults),
+                    "comparisons" => faults.extend(entry_fault::<ComparisonEntry>(text, item)),
+                    _ => {}
+                }
+            }
+        }
+    }
+    if faults.is_empty() { toml_fault(text, first) } else { faults.join("\n") }
+}
+
+fn tool_faults(text: &str, mut item: toml::Spanned<toml::de::DeValue<'_>>, faults: &mut Vec<String>) {
+    if let toml::de::DeValue::Table(tool) = item.get_mut()
+        && let Some(reviews) = tool.remove("reviews")
+    {
+        match reviews.into_inner() {
+            toml::de::DeValue::Array(reviews) => {
+                faults.extend(reviews.into_iter().filter_map(|review| entry_fault::<ReviewEntry>(text, review)))
+            }
+            _ => faults.push("reviews: expected a list".into()),
+        }
+    }
+    faults.extend(entry_fault::<ToolEntry>(text, item));
+}
+
+fn entry_fault<'de, T: Deserialize<'de>>(text: &str, item: toml::Spanned<toml::de::DeValue<'de>>) -> Option<String> {
+    T::deserialize(toml::de::ValueDeserializer::from(item)).err().map(|error| toml_fault(text, &error))
 }
 
 /// The place in front, as for TOML; serde_json says it at the end.

@@ -1,4 +1,4 @@
-//! `catalog`: check, import, export.
+//! `catalog`: check, import, export, remove.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,27 +8,42 @@ use super::output::Output;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::catalogue;
+use crate::domain::catalogue::Slug;
 use crate::storage::stocking::Counts;
+use crate::storage::stocking::Difference;
+use crate::storage::stocking::ImportMode;
+use crate::storage::stocking::Imported;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Catalog {
-    /// Check a catalogue without writing anything
+    /// Show what an import would add, change and remove, without writing anything
     Check {
         /// A file (.toml, .json), a folder of them, or - for JSON
         path: PathBuf,
+        /// As for `catalog import --replace`
+        #[arg(long)]
+        replace: bool,
     },
-    /// Import a catalogue, all or nothing; doing it twice is doing it once
+    /// Import a catalogue, all or nothing; what it does not mention stays
     Import {
         /// A file (.toml, .json), a folder of them, or - for JSON
         path: PathBuf,
         /// Move all dates alike so that the newest is now: for samples
         #[arg(long)]
         dates_to_now: bool,
+        /// Remove tools, reviews and comparisons that are not in it: it is the whole catalogue
+        #[arg(long)]
+        replace: bool,
     },
     /// Export the whole catalogue
     Export {
         /// A file (.toml, .json), a folder, or - for JSON
         path: PathBuf,
+    },
+    /// Remove a comparison, or a tool with its reviews, its votes and the comparisons that name it
+    Remove {
+        /// Its slug
+        slug: Slug,
     },
     /// Take the invented tools of the sample out, with every comparison that names one
     DropSample,
@@ -42,24 +57,22 @@ impl Catalog {
 
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::Check { path } => {
-                let read = catalogue::read(&path)?;
-                app.check_catalogue(&read).await?;
-                let (tools, comparisons) = (read.tools.len(), read.comparisons.len());
-                let reviews: usize = read.tools.iter().map(|tool| tool.reviews.len()).sum();
-                output.print(&serde_json::json!({ "tools": tools, "reviews": reviews, "comparisons": comparisons }), || {
-                    format!("Good: {tools} tools, {reviews} reviews, {comparisons} comparisons.\n")
-                })?;
+            Self::Check { path, replace } => {
+                let done = app.check_catalogue(&catalogue::read(&path)?, replace).await?;
+                output
+                    .print(&serde_json::json!(done), || format!("An import would do this:\n{}{}", counts(&done), named(&done, |_| true)))?;
             }
-            Self::Import { path, dates_to_now } => {
+            Self::Import { path, dates_to_now, replace } => {
                 let mut read = catalogue::read(&path)?;
                 if dates_to_now {
                     read.move_dates_to(app.now());
                 }
-                let done = app.import_catalogue(&read).await?;
-                output.print(&serde_json::json!(done), || {
-                    format!("{}{}{}", line("Tools", done.tools), line("Reviews", done.reviews), line("Comparisons", done.comparisons))
-                })?;
+                let done = app.import_catalogue_as(&read, ImportMode { replace, dry_run: false }).await?;
+                output.print(&serde_json::json!(done), || format!("{}{}", counts(&done), named(&done, |d| d.change == "removed")))?;
+            }
+            Self::Remove { slug } => {
+                let done = app.remove_from_catalogue(&slug).await?;
+                output.print(&serde_json::json!(done), || named(&done, |_| true))?;
             }
             Self::Export { path } => {
                 let whole = app.export_catalogue().await?;
@@ -83,6 +96,16 @@ impl Catalog {
     }
 }
 
+fn counts(done: &Imported) -> String {
+    format!("{}{}{}", line("Tools", done.tools), line("Reviews", done.reviews), line("Comparisons", done.comparisons))
+}
+
 fn line(what: &str, counts: Counts) -> String {
-    format!("{what:<12} {} added, {} changed, {} unchanged\n", counts.added, counts.changed, counts.unchanged)
+    let Counts { added, changed, unchanged, removed } = counts;
+    format!("{what:<12} {added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n")
+}
+
+/// A line for each of the differences that are wanted.
+fn named(done: &Imported, is_wanted: impl Fn(&Difference) -> bool) -> String {
+    done.differences.iter().filter(|d| is_wanted(d)).map(|d| format!("{} {} {}\n", d.change, d.kind, d.name)).collect()
 }

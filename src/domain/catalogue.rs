@@ -150,7 +150,28 @@ pub struct Tool {
     pub reviews: Vec<Review>,
 }
 
+/// The form in which categories are compared: "Developer Tools" and "developer  tools" are one.
+pub fn category_key(category: &str) -> String {
+    category.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
 impl Tool {
+    /// This tool as a document has it, with what the document does not mention taken from `known`: other reviewers' reviews, and an
+    /// address or prices that it leaves out.
+    pub fn completed_by(&self, known: &Self) -> Self {
+        let mut whole = self.clone();
+        let missing = known.reviews.iter().filter(|review| self.review_by(review.reviewer).is_none());
+        whole.reviews.extend(missing.cloned());
+        whole.reviews.sort_by_key(|review| review.reviewer);
+        whole.url = whole.url.or_else(|| known.url.clone());
+        for (own, known) in [(&mut whole.pricing, &known.pricing), (&mut whole.entry_price, &known.entry_price)] {
+            if own.is_empty() {
+                own.clone_from(known);
+            }
+        }
+        whole
+    }
+
     /// How the panel voted.
     pub fn panel(&self) -> Panel {
         let ships = self.reviews.iter().filter(|review| review.verdict == Verdict::Ship).count();

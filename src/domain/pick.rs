@@ -17,6 +17,7 @@ use super::Timestamp;
 use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Votes;
+use super::catalogue::category_key;
 
 /// Thousandths of a point that all parts add up to at most.
 const ALL: u64 = 100_000;
@@ -109,7 +110,7 @@ pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, no
     while picks.len() < rules.max_items {
         left.retain(|(c, _)| !tools.contains(&c.left.tool) && !tools.contains(&c.right.tool));
         let worth = |c: &Candidate, p: &Points| {
-            let alike = categories.iter().filter(|shelf| **shelf == c.left.category || **shelf == c.right.category).count();
+            let alike = categories.iter().filter(|shelf| is_one(shelf, &c.left.category) || is_one(shelf, &c.right.category)).count();
             p.total(alike as u32)
         };
         let best = left.iter().max_by(|(a, pa), (b, pb)| {
@@ -195,8 +196,13 @@ fn evenness(votes: Votes) -> u64 {
     votes.ship_percent().map_or(0, |percent| percent.min(100 - percent) * 20)
 }
 
+/// Whether two names are one category.
+fn is_one(left: &str, right: &str) -> bool {
+    category_key(left) == category_key(right)
+}
+
 fn shelves(c: &Candidate) -> impl Iterator<Item = &str> {
-    let second = (c.right.category != c.left.category).then_some(c.right.category.as_str());
+    let second = (!is_one(&c.right.category, &c.left.category)).then_some(c.right.category.as_str());
     std::iter::once(c.left.category.as_str()).chain(second)
 }
 

@@ -9,6 +9,7 @@ use super::catalogue::Contender;
 use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Verdict;
+use super::catalogue::category_key;
 use super::digest::Item;
 
 /// Longest pause, counted from when it began: whoever holds a digest can set one, so none lasts for ever.
@@ -97,8 +98,9 @@ pub struct Preferences {
 impl Preferences {
     /// Sorts the categories and drops what is said twice, so that equal choices are equal texts.
     pub fn tidy(&mut self) {
+        self.categories.sort_by_cached_key(|category| (category_key(category), category.clone()));
+        self.categories.dedup_by_key(|category| category_key(category));
         self.categories.sort();
-        self.categories.dedup();
     }
 
     /// The categories as the text that readers of one choice share.
@@ -145,7 +147,7 @@ impl Choice {
 
     /// Whether that category is among those followed.
     pub fn follows(&self, category: &str) -> bool {
-        self.categories.iter().any(|followed| followed == category)
+        self.categories.iter().any(|followed| category_key(followed) == category_key(category))
     }
 
     /// Whether one of the tools is of a category that is followed.

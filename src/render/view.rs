@@ -14,6 +14,7 @@ use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Reviewer;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
+use crate::domain::catalogue::category_key;
 use crate::domain::digest::Content;
 use crate::domain::digest::Item;
 use crate::domain::slot::Slot;
@@ -241,7 +242,7 @@ impl<'a> Duel<'a> {
     /// One category, or both.
     pub fn category(&self) -> String {
         match &self.sides {
-            [left, right] if left.category == right.category => left.category.clone(),
+            [left, right] if category_key(&left.category) == category_key(&right.category) => left.category.clone(),
             [left, right] => format!("{} / {}", left.category, right.category),
         }
     }

@@ -13,6 +13,7 @@ use super::subscribers::history;
 use super::subscribers::is_suppressed;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::catalogue::category_key;
 use crate::domain::delivery::Notice;
 use crate::domain::from_millis;
 use crate::domain::reader::LONGEST_PAUSE;
@@ -136,7 +137,8 @@ impl Storage {
             "select distinct category from tools where published_at <= $1 and category <> '' order by category limit 200",
             now.timestamp_millis()
         )?;
-        Ok(rows.into_iter().map(|(category,)| category).collect())
+        let mut seen = std::collections::HashSet::new();
+        Ok(rows.into_iter().map(|(category,)| category).filter(|category| seen.insert(category_key(category))).collect())
     }
 
     /// What somebody wants to be called; `None` takes the name out. `false`: nobody is there any more.

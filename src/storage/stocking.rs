@@ -1,5 +1,6 @@
-//! Writing the catalogue: import, all or nothing, and taking the sample out.
+//! Writing the catalogue: import, all or nothing, and taking tools, comparisons or the sample out.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use super::Storage;
@@ -13,6 +14,7 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
+use crate::domain::catalogue::category_key;
 
 /// What an import did with things of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -23,10 +25,32 @@ pub struct Counts {
     pub changed: u64,
     /// Known, and the same.
     pub unchanged: u64,
+    /// Known, and taken out.
+    pub removed: u64,
+}
+
+/// What becomes of what a document does not mention, and whether anything is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImportMode {
+    /// The document is the whole catalogue: what it does not mention is taken out.
+    pub replace: bool,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+}
+
+/// One thing that an import adds, changes or removes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Difference {
+    /// `added`, `changed` or `removed`.
+    pub change: &'static str,
+    /// `tool`, `review` or `comparison`.
+    pub kind: &'static str,
+    /// Its slug; of a review the tool's and the reviewer.
+    pub name: String,
 }
 
 /// What an import did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Imported {
     /// Tools.
     pub tools: Counts,
@@ -34,35 +58,104 @@ pub struct Imported {
     pub reviews: Counts,
     /// Comparisons.
     pub comparisons: Counts,
+    /// All but the unchanged, by name.
+    pub differences: Vec<Difference>,
+}
+
+impl Imported {
+    fn note(&mut self, kind: &'static str, change: &'static str, name: String) {
+        let counts = match kind {
+            "tool" => &mut self.tools,
+            "review" => &mut self.reviews,
+            _ => &mut self.comparisons,
+        };
+        match change {
+            "added" => counts.added += 1,
+            "changed" => counts.changed += 1,
+            "removed" => counts.removed += 1,
+            _ => {
+                counts.unchanged += 1;
+                return;
+            }
+        }
+        self.differences.push(Difference { change, kind, name });
+    }
 }
 
 impl Storage {
-    /// Writes tools and comparisons, all or nothing; what is the same already is left alone. Returns `Err` inside with a
-    /// sentence when a comparison names a tool that is neither in `tools` nor in the database.
+    /// Writes tools and comparisons, all or nothing; what is the same already is left alone, and what they do not mention stays
+    /// unless `mode` replaces it. Returns `Err` inside with sentences, one for each comparison that names a tool that would not be there.
     pub async fn import_catalogue(
         &self,
         tools: &[Tool],
         comparisons: &[Comparison],
+        mode: ImportMode,
         now: Timestamp,
-    ) -> Result<Result<Imported, String>, StorageError> {
+    ) -> Result<Result<Imported, Vec<String>>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Imported::default();
         let slugs: Vec<&Slug> = tools.iter().map(|tool| &tool.slug).chain(comparisons.iter().flat_map(|c| [&c.left, &c.right])).collect();
-        let mut known = tools_by_slug(&mut tx, &slugs).await?;
-        for tool in tools {
-            write_tool(&mut tx, tool, known.remove(&tool.slug).as_ref(), &mut done).await?;
-            note_panel(&mut tx, tool, now).await?;
-        }
+        let known = tools_by_slug(&mut tx, &slugs).await?;
         let given: HashSet<&Slug> = tools.iter().map(|tool| &tool.slug).collect();
-        for comparison in comparisons {
-            if let Some(missing) = [&comparison.left, &comparison.right].into_iter().find(|t| !given.contains(t) && !known.contains_key(t))
-            {
-                return Ok(Err(format!("comparison {}: there is no tool {missing}", comparison.slug)));
+        let is_there = |slug: &Slug| given.contains(slug) || (!mode.replace && known.contains_key(slug));
+        let missing = |c: &Comparison| {
+            let tool = [&c.left, &c.right].into_iter().find(|tool| !is_there(tool))?;
+            Some(format!("comparison {}: there is no tool {tool}", c.slug))
+        };
+        let faults: Vec<String> = comparisons.iter().filter_map(missing).collect();
+        if !faults.is_empty() {
+            return Ok(Err(faults));
+        }
+        let spellings = spellings(&mut tx, tools, mode.replace).await?;
+        for tool in tools {
+            let before = known.get(&tool.slug);
+            let mut whole = match before {
+                Some(before) if !mode.replace => tool.completed_by(before),
+                _ => tool.clone(),
+            };
+            if let Some(first) = spellings.get(&category_key(&whole.category)) {
+                whole.category.clone_from(first);
             }
+            write_tool(&mut tx, &whole, before, &mut done).await?;
+            note_panel(&mut tx, &whole, now).await?;
+        }
+        for comparison in comparisons {
             write_comparison(&mut tx, comparison, &mut done).await?;
         }
-        tx.commit().await?;
+        if mode.replace {
+            let kept: HashSet<&str> = comparisons.iter().map(|c| c.slug.as_str()).collect();
+            let all: Vec<(String,)> = all!(tx, "select slug from comparisons order by slug")?;
+            for (slug,) in all.iter().filter(|(slug,)| !kept.contains(slug.as_str())) {
+                remove_comparison(&mut tx, slug, &mut done).await?;
+            }
+            let kept: HashSet<&str> = given.iter().map(|slug| slug.as_str()).collect();
+            let all: Vec<(String,)> = all!(tx, "select slug from tools order by slug")?;
+            for (slug,) in all.iter().filter(|(slug,)| !kept.contains(slug.as_str())) {
+                remove_tool(&mut tx, slug, &mut done).await?;
+            }
+        }
+        if !mode.dry_run {
+            tx.commit().await?;
+        }
         Ok(Ok(done))
+    }
+
+    /// Takes the comparison with that slug out, or the tool with its reviews, its votes and the comparisons that name it; of two
+    /// with one slug the comparison. `None` if there is neither. Published digests stay as they are.
+    pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Option<Imported>, StorageError> {
+        let mut tx = self.begin().await?;
+        let mut done = Imported::default();
+        remove_comparison(&mut tx, slug.as_str(), &mut done).await?;
+        if done.differences.is_empty() {
+            let named: Vec<(String,)> =
+                all!(tx, "select slug from comparisons where left_tool = $1 or right_tool = $1 order by slug", slug.as_str())?;
+            for (comparison,) in &named {
+                remove_comparison(&mut tx, comparison, &mut done).await?;
+            }
+            remove_tool(&mut tx, slug.as_str(), &mut done).await?;
+        }
+        tx.commit().await?;
+        Ok((!done.differences.is_empty()).then_some(done))
     }
 
     /// Takes the invented tools and their comparisons out; answers how many there were of each. Digests that were
@@ -80,21 +173,55 @@ impl Storage {
     }
 }
 
+/// How each category is spelled: as the tools do that the document leaves alone, or as its first one does.
+async fn spellings(tx: &mut Tx, tools: &[Tool], replace: bool) -> Result<HashMap<String, String>, StorageError> {
+    let given: HashSet<&str> = tools.iter().map(|tool| tool.slug.as_str()).collect();
+    let known: Vec<(String, String)> = all!(tx, "select slug, category from tools order by published_at, slug")?;
+    let mut spellings = HashMap::new();
+    let left = known.into_iter().filter(|(slug, _)| !replace && !given.contains(slug.as_str())).map(|(_, category)| category);
+    for category in left.chain(tools.iter().map(|tool| tool.category.clone())) {
+        spellings.entry(category_key(&category)).or_insert(category);
+    }
+    Ok(spellings)
+}
+
+async fn remove_comparison(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(), StorageError> {
+    if execute!(tx, "delete from comparisons where slug = $1", slug)? > 0 {
+        done.note("comparison", "removed", slug.into());
+    }
+    Ok(())
+}
+
+/// No comparison may name it any more.
+async fn remove_tool(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(), StorageError> {
+    let reviews: Vec<(String,)> = all!(tx, "select reviewer from reviews where tool = $1 order by position", slug)?;
+    if execute!(tx, "delete from tools where slug = $1", slug)? > 0 {
+        done.note("tool", "removed", slug.into());
+        reviews.into_iter().for_each(|(reviewer,)| done.note("review", "removed", format!("{slug} {reviewer}")));
+    }
+    Ok(())
+}
+
 async fn write_tool(tx: &mut Tx, tool: &Tool, known: Option<&Tool>, done: &mut Imported) -> Result<(), StorageError> {
     for review in &tool.reviews {
-        match known.map(|known| known.review_by(review.reviewer)) {
-            Some(Some(old)) if old == review => done.reviews.unchanged += 1,
-            Some(Some(_)) => done.reviews.changed += 1,
-            _ => done.reviews.added += 1,
-        }
+        let change = match known.and_then(|known| known.review_by(review.reviewer)) {
+            Some(old) if old == review => "unchanged",
+            Some(_) => "changed",
+            None => "added",
+        };
+        done.note("review", change, format!("{} {}", tool.slug, review.reviewer));
     }
-    match known {
-        Some(known) if known == tool => {
-            done.tools.unchanged += 1;
-            return Ok(());
-        }
-        Some(_) => done.tools.changed += 1,
-        None => done.tools.added += 1,
+    for gone in known.iter().flat_map(|known| &known.reviews).filter(|old| tool.review_by(old.reviewer).is_none()) {
+        done.note("review", "removed", format!("{} {}", tool.slug, gone.reviewer));
+    }
+    let change = match known {
+        Some(known) if known == tool => "unchanged",
+        Some(_) => "changed",
+        None => "added",
+    };
+    done.note("tool", change, tool.slug.to_string());
+    if change == "unchanged" {
+        return Ok(());
     }
     execute!(
         tx,
@@ -136,13 +263,14 @@ async fn write_comparison(tx: &mut Tx, comparison: &Comparison, done: &mut Impor
         "select slug, left_tool, right_tool, published_at, sample from comparisons where slug = $1",
         comparison.slug.as_str()
     )?;
-    match old.map(comparison_from) {
-        Some(Ok(old)) if old == *comparison => {
-            done.comparisons.unchanged += 1;
-            return Ok(());
-        }
-        Some(_) => done.comparisons.changed += 1,
-        None => done.comparisons.added += 1,
+    let change = match old.map(comparison_from) {
+        Some(Ok(old)) if old == *comparison => "unchanged",
+        Some(_) => "changed",
+        None => "added",
+    };
+    done.note("comparison", change, comparison.slug.to_string());
+    if change == "unchanged" {
+        return Ok(());
     }
     execute!(
         tx,

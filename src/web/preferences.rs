@@ -22,6 +22,7 @@ use super::guard::MayChoose;
 use super::guard::Segment;
 use crate::app::account::ShortLink;
 use crate::domain::address::EmailAddress;
+use crate::domain::catalogue::category_key;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 use crate::domain::reader::is_name;
@@ -74,7 +75,9 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
     let mut wanted = Preferences { categories: Vec::new(), monthly: false, paused_until: before.paused_until };
     for (key, value) in url::form_urlencoded::parse(body.as_bytes()) {
         match &*key {
-            "category" if known.iter().any(|category| *category == value) => wanted.categories.push(value.into_owned()),
+            "category" => {
+                wanted.categories.extend(known.iter().find(|category| category_key(category) == category_key(&value)).cloned());
+            }
             "rhythm" => wanted.monthly = value == "monthly",
             "pause" => match value.parse::<i64>() {
                 Ok(0) => wanted.paused_until = None,

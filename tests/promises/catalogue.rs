@@ -28,14 +28,27 @@ fn as_json(toml: &str) -> String {
 fn all(what: &str, [tools, reviews, comparisons]: [u64; 3]) -> Value {
     let mut answer = json!({});
     for (kind, count) in [("tools", tools), ("reviews", reviews), ("comparisons", comparisons)] {
-        answer[kind] = json!({ "added": 0, "changed": 0, "unchanged": 0 });
+        answer[kind] = json!({ "added": 0, "changed": 0, "unchanged": 0, "removed": 0 });
         answer[kind][what] = json!(count);
     }
     answer
 }
 
 fn import(program: &Program, path: &str) -> Value {
-    program.run(&["--json", "catalog", "import", path]).good().json()
+    without_names(program.run(&["--json", "catalog", "import", path]).good().json())
+}
+
+/// The counts of an answer alone.
+fn without_names(mut answer: Value) -> Value {
+    answer.as_object_mut().expect("an object").remove("differences").expect("names");
+    answer
+}
+
+/// What an answer names, a line each.
+fn names(answer: &Value) -> Vec<String> {
+    let named = answer["differences"].as_array().expect("a list").iter();
+    let text = |difference: &Value, key: &str| difference[key].as_str().expect("a text").to_owned();
+    named.map(|difference| format!("{} {} {}", text(difference, "change"), text(difference, "kind"), text(difference, "name"))).collect()
 }
 
 on_both! {
@@ -47,21 +60,84 @@ on_both! {
         assert_eq!(import(&program, "c.toml"), all("unchanged", [6, 12, 3]));
         assert_eq!(place.dump().await, before);
 
-        // A tool's reviews are part of it: t0 has new words of its own, t1 has new reviews, t2 has one less.
+        // t0 has new words of its own, t1 has new reviews, and t2 is described with one review less, which stays.
         let third = "[[tools.reviews]]\nreviewer = \"Skeptic\"\nscore = 40\nverdict = \"skip\"\ntake = \"Nobody measured t2. I would wait.\"\n";
         assert!(text.contains(third));
         let edited = text.replace("\"Does t0\"", "\"Does more\"").replace("Nobody measured t1.", "Somebody measured t1.").replace(third, "");
         program.write("c.toml", edited + &comparison("new", "Design", start()));
-        let counts = |added: u64, changed: u64, unchanged: u64| json!({ "added": added, "changed": changed, "unchanged": unchanged });
+        let counts = |added: u64, changed: u64, unchanged: u64| json!({ "added": added, "changed": changed, "unchanged": unchanged, "removed": 0 });
         assert_eq!(
             import(&program, "c.toml"),
-            json!({ "tools": counts(2, 5, 1), "reviews": counts(4, 2, 9), "comparisons": counts(1, 0, 3) })
+            json!({ "tools": counts(2, 4, 2), "reviews": counts(4, 2, 10), "comparisons": counts(1, 0, 3) })
         );
         let exported = program.run(&["catalog", "export", "-"]).good().json();
         let reviews = |slug: &str| exported["tools"].as_array().expect("a list").iter().find(|tool| tool["slug"] == slug).expect("there")["reviews"].clone();
-        assert_eq!((reviews("t2-l").as_array().map(Vec::len), &reviews("t1-r")[1]["take"]), (Some(1), &"Somebody measured t1. I would wait.".into()));
+        assert_eq!((reviews("t2-l").as_array().map(Vec::len), &reviews("t1-r")[1]["take"]), (Some(2), &"Somebody measured t1. I would wait.".into()));
         let words = program.run(&["catalog", "import", "c.toml"]).good().out;
-        assert!(words.contains("Tools        0 added, 0 changed, 8 unchanged"), "{words}");
+        assert!(words.contains("Tools        0 added, 0 changed, 8 unchanged, 0 removed"), "{words}");
+    }
+
+    async fn one_new_review_leaves_the_others_and_their_order(place) {
+        let program = Program::set_up(&place);
+        program.write("c.toml", small(2, start()).replace("pricing = \"Free\"", "pricing = \"Free\"\nurl = \"https://tool.example/\""));
+        import(&program, "c.toml");
+        let tool = "[[tools]]\nslug = \"t0-l\"\nname = \"Tool t0 l\"\ncategory = \"Design\"\ntagline = \"Does t0\"\ndescription = \"It does t0 on the l side.\"\n\
+                    published_at = 2026-11-24T06:30:00Z\n[[tools.reviews]]\nreviewer = \"Futurist\"\nscore = 60\nverdict = \"ship\"\ntake = \"Later.\"\n";
+        program.write("one.toml", tool);
+        let before = place.dump().await;
+        let checked = program.run(&["--json", "catalog", "check", "one.toml"]).good().json();
+        assert_eq!(place.dump().await, before, "a check changes nothing");
+        assert_eq!(names(&checked), ["added review t0-l Futurist", "changed tool t0-l"]);
+        assert_eq!(program.run(&["--json", "catalog", "import", "one.toml"]).good().json(), checked, "what was shown is what was done");
+        let exported = program.run(&["catalog", "export", "-"]).good().json();
+        let kept = exported["tools"].as_array().expect("a list").iter().find(|tool| tool["slug"] == "t0-l").expect("there").clone();
+        let order: Vec<_> = kept["reviews"].as_array().expect("a list").iter().map(|review| review["reviewer"].as_str().expect("a name")).collect();
+        assert_eq!((order, &kept["url"], &kept["pricing"]), (vec!["Builder", "Skeptic", "Futurist"], &"https://tool.example/".into(), &"Free".into()));
+    }
+
+    async fn replace_takes_out_what_a_document_does_not_mention_and_names_it(place) {
+        let program = Program::set_up(&place);
+        program.write("c.toml", small(2, start()));
+        import(&program, "c.toml");
+        program.write("one.toml", comparison("t0", "Design", start() - chrono::TimeDelta::hours(1)).replacen("reviewer = \"Skeptic\"", "reviewer = \"Founder\"", 1));
+        let gone = [
+            "added review t0-l Founder", "removed review t0-l Skeptic", "changed tool t0-l", "removed comparison t1-l-vs-t1-r", "removed tool t1-l", "removed review t1-l Builder",
+            "removed review t1-l Skeptic", "removed tool t1-r", "removed review t1-r Builder", "removed review t1-r Skeptic",
+        ];
+        let checked = program.run(&["--json", "catalog", "check", "one.toml", "--replace"]).good().json();
+        assert_eq!(names(&checked), gone);
+        assert_eq!([&checked["tools"]["removed"], &checked["reviews"]["removed"], &checked["comparisons"]["removed"]], [&json!(2), &json!(5), &json!(1)]);
+        let said = program.run(&["catalog", "import", "one.toml", "--replace"]).good().out;
+        assert!(said.contains("removed tool t1-r\n") && said.contains("removed comparison t1-l-vs-t1-r\n"), "{said}");
+        let left = program.run(&["catalog", "export", "-"]).good().json();
+        assert_eq!((left["tools"].as_array().map(Vec::len), left["comparisons"].as_array().map(Vec::len)), (Some(2), Some(1)));
+        program.write("bad.toml", "[[comparisons]]\nleft = \"t0-l\"\nright = \"t0-r\"\npublished_at = 2026-11-24T00:00:00Z\n");
+        program.run(&["catalog", "import", "bad.toml", "--replace"]).refused(&["there is no tool t0-l", "replaces all"]);
+    }
+
+    async fn remove_takes_out_a_comparison_or_a_tool_with_what_hangs_on_it(place) {
+        let program = Program::set_up(&place);
+        program.write("c.toml", small(2, start()));
+        import(&program, "c.toml");
+        let remove = |slug: &str| names(&program.run(&["--json", "catalog", "remove", slug]).good().json());
+        assert_eq!(remove("t0-l-vs-t0-r"), ["removed comparison t0-l-vs-t0-r"]);
+        assert_eq!(remove("t1-l"), ["removed comparison t1-l-vs-t1-r", "removed tool t1-l", "removed review t1-l Builder", "removed review t1-l Skeptic"]);
+        let before = place.dump().await;
+        program.run(&["catalog", "remove", "t1-l"]).refused(&["no tool and no comparison t1-l", "nothing was removed"]);
+        assert_eq!(place.dump().await, before);
+    }
+
+    async fn categories_that_differ_in_case_are_one_by_the_first_spelling(place) {
+        let house = House::open(place.again()).await;
+        let program = Program::set_up(&place);
+        program.write("a.toml", comparison("a", "Developer Tools", start()));
+        program.write("b.toml", comparison("b", "developer  tools", start()) + &comparison("c", "DEVELOPER TOOLS", start()));
+        import(&program, "a.toml");
+        import(&program, "b.toml");
+        assert_eq!(import(&program, "b.toml"), all("unchanged", [4, 8, 2]));
+        assert_eq!(house.app.storage.categories(house.app.now()).await.expect("categories"), ["Developer Tools"]);
+        let exported = program.run(&["catalog", "export", "-"]).good().json();
+        assert!(exported["tools"].as_array().expect("a list").iter().all(|tool| tool["category"] == "Developer Tools"), "{exported}");
     }
 
     async fn a_file_a_folder_and_standard_input_say_the_same(place) {
@@ -78,7 +154,7 @@ on_both! {
         assert_eq!(import(&program, "whole.toml"), all("unchanged", [4, 8, 2]));
         assert_eq!(import(&program, "whole.json"), all("unchanged", [4, 8, 2]));
         let piped = program.run_with_input(&["--json", "catalog", "import", "-"], as_json(&whole).as_bytes());
-        assert_eq!(piped.good().json(), all("unchanged", [4, 8, 2]));
+        assert_eq!(without_names(piped.good().json()), all("unchanged", [4, 8, 2]));
     }
 
     async fn one_broken_comparison_among_many_imports_nothing(place) {
@@ -101,7 +177,8 @@ on_both! {
         program.write("c.toml", small(2, start()));
         let before = place.dump().await;
         let said = program.run(&["--json", "catalog", "check", "c.toml"]).good();
-        assert_eq!(said.json(), json!({ "tools": 4, "reviews": 8, "comparisons": 2 }));
+        assert_eq!(without_names(said.json()), all("added", [4, 8, 2]));
+        assert!(program.run(&["catalog", "check", "c.toml"]).good().out.contains("added comparison t0-l-vs-t0-r"));
         assert_eq!(place.dump().await, before);
     }
 
@@ -110,7 +187,7 @@ on_both! {
         program.write("tools.toml", small(2, start()));
         import(&program, "tools.toml");
         program.write("more.toml", "[[comparisons]]\nleft = \"t0-l\"\nright = \"t1-l\"\npublished_at = 2026-11-24T00:00:00Z\n");
-        assert_eq!(program.run(&["--json", "catalog", "check", "more.toml"]).good().json()["comparisons"], 1);
+        assert_eq!(program.run(&["--json", "catalog", "check", "more.toml"]).good().json()["comparisons"]["added"], 1);
         assert_eq!(import(&program, "more.toml"), all("added", [0, 0, 1]));
     }
 
@@ -221,4 +298,34 @@ fn two_files_of_a_folder_that_describe_one_tool_are_refused_by_name() {
     program.write("folder/1.toml", comparison("a", "Design", start()));
     program.write("folder/2.toml", comparison("a", "Design", start()));
     program.run(&["catalog", "import", "folder"]).refused(&["2.toml", "a-l", "twice"]);
+}
+
+#[test]
+fn a_check_names_every_fault_and_an_empty_folder_is_one() {
+    let place = Place::sqlite();
+    let program = Program::set_up(&place);
+    std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
+    for command in ["check", "import"] {
+        program.run(&["catalog", command, "folder"]).refused(&["folder", "there are none"]);
+    }
+    let good = comparison("a", "Design", start());
+    program.write("folder/1.toml", good.replacen("score = 80", "score = 101", 2).replacen("slug = \"a-r\"", "slug = \"A r\"", 1));
+    program.write("folder/2.toml", "[[tools]\n");
+    program.write("folder/3.toml", comparison("b", "Design", start()).replace("verdict = \"ship\"", "verdict = \"maybe\""));
+    let said = program.run(&["catalog", "check", "folder"]).refused(&[
+        "1.toml: line 12",
+        "1.toml: line",
+        "A r",
+        "2.toml: line 1",
+        "3.toml: line",
+        "maybe",
+    ]);
+    assert_eq!((said.matches("101").count(), said.matches("1.toml").count(), said.matches("3.toml").count()), (2, 3, 3), "{said}");
+    let unknown: String =
+        (0..60).map(|n| format!("[[comparisons]]\nleft = \"x{n}\"\nright = \"y{n}\"\npublished_at = 2026-11-24T00:00:00Z\n")).collect();
+    program.write("many.toml", unknown);
+    let said = program.run(&["catalog", "check", "many.toml"]).refused(&["x0-vs-y0", "x49-vs-y49", "and 10 more"]);
+    assert!(!said.contains("x50"), "{said}");
+    program.write("empty.toml", "");
+    program.run(&["catalog", "import", "empty.toml", "--replace"]).refused(&["empty.toml", "there are none"]);
 }

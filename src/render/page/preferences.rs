@@ -6,6 +6,7 @@ use super::Frame;
 use super::notice::Button;
 use super::notice::Notice;
 use crate::domain::Timestamp;
+use crate::domain::catalogue::category_key;
 use crate::domain::reader::Preferences;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -46,7 +47,10 @@ pub fn preferences(
     let frame = Frame::private(site, "Your preferences".into(), "What comes to your inbox, and how often.");
     let page = PreferencesPage {
         frame,
-        categories: categories.iter().map(|category| (category.as_str(), wanted.categories.contains(category))).collect(),
+        categories: categories
+            .iter()
+            .map(|category| (category.as_str(), wanted.categories.iter().any(|followed| category_key(followed) == category_key(category))))
+            .collect(),
         monthly: wanted.monthly,
         paused: wanted.paused_until.filter(|until| *until > now).map(|until| Date::new(site, until)),
         said,
