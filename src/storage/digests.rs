@@ -119,6 +119,10 @@ impl Storage {
     /// Moves a digest from one of the states `from` to `to`; `false` if it is in none of them. Deliveries of a cancelled one that
     /// were not handed to a connection yet end by [`Storage::end_cancelled_range`].
     pub async fn move_digest(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
+        repeated!(self.move_digest_once(slot, from, to, now))
+    }
+
+    async fn move_digest_once(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         if to == DigestState::Cancelled {
             // First of all, and so before the digest's row: in the order in which a range is made.

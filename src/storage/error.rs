@@ -51,6 +51,11 @@ impl StorageError {
         is_parameter || matches!(self.code().as_deref(), Some("26000" | "42P05"))
     }
 
+    /// Whether the server broke off a transaction because two met, so that it may be repeated as a whole.
+    pub(super) fn is_broken_off(&self) -> bool {
+        matches!(self.code().as_deref(), Some("40001" | "40P01"))
+    }
+
     fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
             Self::Query(sqlx::Error::Database(error)) => error.code(),

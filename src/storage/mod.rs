@@ -65,6 +65,25 @@ macro_rules! all {
 }
 
 mod ahead;
+/// Repeats a unit of work that the server broke off and rolled back as a whole, because two transactions met (a deadlock, 40P01, or a
+/// failed serialization, 40001; PostgreSQL, appendix A). After [`ATTEMPTS_MAX`] the error stands. The pause differs from one
+/// transaction to the next, so that the two do not meet again.
+macro_rules! repeated {
+    ($unit:expr) => {{
+        let mut attempt = 1;
+        loop {
+            match $unit.await {
+                Err(error) if attempt < $crate::storage::ATTEMPTS_MAX && $crate::storage::StorageError::is_broken_off(&error) => {
+                    tracing::debug!(%error, attempt, "two transactions met; this one is repeated");
+                    tokio::time::sleep($crate::storage::pause_before(attempt)).await;
+                    attempt += 1;
+                }
+                done => break done,
+            }
+        }
+    }};
+}
+
 pub mod audit;
 pub mod bookmarks;
 pub mod brake;
@@ -385,6 +404,14 @@ impl Storage {
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }
+}
+
+/// Attempts of a unit of work that the server breaks off.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Up to 20 ms before the second attempt, 40 ms before the third.
+fn pause_before(attempt: u32) -> std::time::Duration {
+    std::time::Duration::from_millis(rand::random_range(1..=20 * u64::from(attempt)))
 }
 
 fn stored<T>(result: Result<T, String>) -> Result<T, StorageError> {

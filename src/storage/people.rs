@@ -146,6 +146,16 @@ impl Storage {
         key_name: &str,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
+        repeated!(self.erase_once(email, hash_of, key_name, now))
+    }
+
+    async fn erase_once(
+        &self,
+        email: &EmailAddress,
+        hash_of: &(dyn Fn(&str) -> Option<String> + Sync),
+        key_name: &str,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let former: Vec<(String,)> = all!(
             tx,

@@ -78,6 +78,16 @@ impl Storage {
         quiet_since: Timestamp,
         now: Timestamp,
     ) -> Result<ChoicesSet, StorageError> {
+        repeated!(self.set_preferences_once(subscriber, wanted, quiet_since, now))
+    }
+
+    async fn set_preferences_once(
+        &self,
+        subscriber: i64,
+        wanted: &Preferences,
+        quiet_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<ChoicesSet, StorageError> {
         let mut tx = self.begin().await?;
         // Takes the row's lock: two presses of one button go one by one.
         if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {

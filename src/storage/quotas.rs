@@ -31,6 +31,10 @@ const STEPS: usize = 20;
 impl Storage {
     /// Takes one of each quota, or none of any; the inner error is how long to wait.
     pub async fn take_quotas(&self, quotas: &[Quota], now: Timestamp) -> Result<Result<(), TimeDelta>, StorageError> {
+        repeated!(self.take_quotas_once(quotas, now))
+    }
+
+    async fn take_quotas_once(&self, quotas: &[Quota], now: Timestamp) -> Result<Result<(), TimeDelta>, StorageError> {
         let mut tx = self.begin().await?;
         let taken = take(&mut tx, quotas.iter().map(|quota| (quota, true)), now).await?;
         if taken.is_ok() {

@@ -81,6 +81,10 @@ impl Storage {
     /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one; somebody on
     /// the list gets a mail that says so.
     pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
+        repeated!(self.sign_up_once(request, now))
+    }
+
+    async fn sign_up_once(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
         let mut tx = self.begin().await?;
         if let Err(wait) = quotas::take(&mut tx, request.quotas.asker.iter().map(|quota| (quota, true)), now).await? {
             return Ok(SignedUp::TooMany(wait));
@@ -134,6 +138,10 @@ impl Storage {
 
     /// Turns the open sign-up of `id` into a subscription, and queues the mail that says so; doing it twice is doing it once.
     pub async fn confirm(&self, id: i64, now: Timestamp) -> Result<Confirmed, StorageError> {
+        repeated!(self.confirm_once(id, now))
+    }
+
+    async fn confirm_once(&self, id: i64, now: Timestamp) -> Result<Confirmed, StorageError> {
         let mut tx = self.begin().await?;
         let millis = now.timestamp_millis();
         let confirmed = execute!(
@@ -162,6 +170,10 @@ impl Storage {
 
     /// Ends the subscription of `id`, and any open sign-up; doing it twice is doing it once. `true` if it did something.
     pub async fn unsubscribe(&self, id: i64, how: &str, now: Timestamp) -> Result<bool, StorageError> {
+        repeated!(self.unsubscribe_once(id, how, now))
+    }
+
+    async fn unsubscribe_once(&self, id: i64, how: &str, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let left = execute!(
             tx,

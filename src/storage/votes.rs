@@ -31,6 +31,10 @@ pub enum Voted {
 impl Storage {
     /// Counts a reader's vote on a tool; a later one takes the place of the earlier.
     pub async fn vote(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<Voted, StorageError> {
+        repeated!(self.vote_once(tool, subscriber, verdict, now))
+    }
+
+    async fn vote_once(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<Voted, StorageError> {
         let mut tx = self.begin().await?;
         let counted = execute!(
             tx,

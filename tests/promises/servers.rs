@@ -3,12 +3,14 @@
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
+use sqlx::Connection;
 use verdicts::domain::subscriber::SubscriberState;
 
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
 use crate::support::postgres;
+use crate::support::until;
 
 /// Defaults of a database that some operators set for all programs, each of which would stop some statement of ours.
 const UNFRIENDLY: [&str; 6] = [
@@ -74,4 +76,45 @@ fn a_database_that_is_not_in_utf8_is_refused_by_every_command() {
     }
     let doctor = program.run(&["doctor"]);
     assert!(doctor.code == 1 && doctor.out.contains("is in LATIN1"), "{doctor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
+    let Some(place) = Place::postgres() else { return };
+    let name = place.database_url.rsplit('/').next().unwrap_or_default().to_owned();
+    let url = place.database_url.clone();
+    let house = House::open(place).await;
+    house.sign_up("ada@reader.example").await;
+    let before = broken_off(&name);
+    let mut other = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    // Whichever of the two has waited for its deadlock_timeout, a second by default, is broken off: ours.
+    for sql in ["set deadlock_timeout = '1min'", "begin", "lock table consents in exclusive mode"] {
+        sqlx::query(sql).execute(&mut other).await.expect(sql);
+    }
+    house.wait(chrono::TimeDelta::hours(2));
+    let asked = house.sign_up("ada@reader.example");
+    let meeting = async {
+        until("the sign-up waits for the table", async || waiting(&name) == 1).await;
+        // Wants the row that the sign-up holds: a circle, which the server opens by breaking off the sign-up.
+        sqlx::query("select 1 from subscribers for update").execute(&mut other).await.expect("the row, in the end");
+        sqlx::query("rollback").execute(&mut other).await.expect("over");
+    };
+    let (answer, ()) = futures_util::join!(asked, meeting);
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(broken_off(&name), before + 1, "the two did meet");
+    assert_eq!(house.waiting_confirmations().await, 2);
+}
+
+/// Deadlocks in a database since it was made.
+fn broken_off(database: &str) -> u32 {
+    let cluster = postgres::cluster().expect("a cluster");
+    cluster.query("select pg_stat_force_next_flush()");
+    let sql = format!("select deadlocks from pg_stat_database where datname = '{database}'");
+    cluster.query(&sql).trim().parse().expect("a number")
+}
+
+/// Sessions that wait for a lock of a table.
+fn waiting(database: &str) -> u32 {
+    let sql = format!("select count(*) from pg_stat_activity where datname = '{database}' and wait_event_type = 'Lock'");
+    postgres::cluster().expect("a cluster").query(&sql).trim().parse().expect("a number")
 }
