@@ -287,7 +287,7 @@ on_both! {
         let house = House::open(place).await;
         let cases = [
             (Method::POST, "/", "GET,HEAD"),
-            (Method::GET, "/subscribe", "POST,OPTIONS"),
+            (Method::DELETE, "/subscribe", "POST,GET,HEAD,OPTIONS"),
             (Method::DELETE, "/unsubscribe/x", "GET,HEAD,POST"),
             (Method::PUT, "/feed.xml", "GET,HEAD"),
         ];
