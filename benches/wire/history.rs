@@ -4,6 +4,10 @@
 //! and what differs is the history of all others. With `--program FILE` only publishing is measured, by that program (a release from
 //! before, say) on a database that it made itself.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::process::Child;
+use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -40,6 +44,8 @@ const VOTES: usize = 20_000;
 const INBOUND: usize = 100_000;
 /// Readers that each figure about one reader is measured with.
 const SAMPLE: usize = 200;
+const SHOWN: usize = 40;
+const ARCHIVES: usize = 100;
 /// A sign-up waits no longer than this behind a publishing.
 const LONGEST_WAIT: f64 = 100.0;
 const MOST_TIMES: f64 = 1.2;
@@ -57,36 +63,33 @@ struct Figures {
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
     let (readers, digests) = (wanted.readers.unwrap_or(READERS), wanted.digests.unwrap_or(DIGESTS));
-    println!("## History\n\n{digests} past digests of {readers} readers; medians of {} rounds, in ms.\n", wanted.rounds);
+    println!("## History\n\n{digests} past digests of {readers} readers; medians of {} rounds in turns, in ms.\n", wanted.rounds);
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if !wanted.databases.contains(&database) || !stock.has(database) {
             continue;
         }
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let mut figures = Vec::new();
-        for whole in [1, digests] {
+        let places = [1, digests].map(|whole| {
             let place = stock.place(database, readers);
             place.bring_digest_of(40_000);
             place.publish();
             let began = Instant::now();
             runtime.block_on(fill(&place, digests, whole, readers));
             eprintln!("{}: {whole} digests of everybody filled in {:.1} s", database.name(), began.elapsed().as_secs_f64());
-            if stock.program.is_some() {
-                let took = publish(&runtime, &place, wanted.rounds);
-                println!("{}, {whole} digests of everybody: published in {took:.0} ms", database.name());
-            } else {
-                figures.push(measure(&runtime, &place, wanted.rounds));
-            }
-            stock.clear(place);
+            place
+        });
+        if stock.program.is_some() {
+            let [few, all] = publish(&runtime, &places, wanted.rounds);
+            println!("{}: published in {few:.0} ms after one digest of everybody, in {all:.0} after {digests}", database.name());
+        } else {
+            table(database, &measure(&runtime, &places, wanted.rounds));
         }
-        if let [few, all] = figures.as_slice() {
-            table(database, few, all);
-        }
+        places.into_iter().for_each(|place| stock.clear(place));
     }
     println!();
 }
 
-fn table(database: Database, few: &Figures, all: &Figures) {
+fn table(database: Database, [few, all]: &[Figures; 2]) {
     println!("| {} | one digest | all | times | target |\n| --- | ---: | ---: | ---: | --- |", database.name());
     let row = |name: &str, few: f64, all: f64| {
         let (times, held) = (all / few, if all / few <= MOST_TIMES { "held" } else { "MISSED" });
@@ -107,22 +110,40 @@ fn table(database: Database, few: &Figures, all: &Figures) {
     println!();
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, place: &Place, rounds: usize) -> Figures {
-    let publish_took = publish(runtime, place, rounds);
-    runtime.block_on(unpublish(place));
-    let sign_up = runtime.block_on(sign_ups(place));
-    let (bounce, export, emails) = runtime.block_on(of_readers(place));
-    let show = median(emails.iter().take(20).map(|email| millis(|| drop(place.run(&["subscribers", "show", email])))).collect());
-    Figures { publish: publish_took, sign_up, bounce, archive: archive(place), export, show }
+fn measure(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize) -> [Figures; 2] {
+    let publish = publish(runtime, places, rounds);
+    let sign_up = [0, 1].map(|at| {
+        runtime.block_on(unpublish(&places[at]));
+        runtime.block_on(sign_ups(&places[at]))
+    });
+    let (bounce, export, emails) = runtime.block_on(of_readers(places));
+    let mut shown = [Vec::new(), Vec::new()];
+    for email in emails.iter().take(SHOWN) {
+        let show = |place: &Place| millis(|| drop(place.run(&["subscribers", "show", email])));
+        (0..2).for_each(|at| shown[at].push(show(&places[at])));
+    }
+    let [few, all] = shown;
+    let (show, archive) = ([median(few), median(all)], archive(places));
+    [0, 1].map(|at| Figures {
+        publish: publish[at],
+        sign_up: sign_up[at],
+        bounce: bounce[at],
+        archive: archive[at],
+        export: export[at],
+        show: show[at],
+    })
 }
 
 /// Publishing, by the program's log.
-fn publish(runtime: &tokio::runtime::Runtime, place: &Place, rounds: usize) -> f64 {
-    let rounds = (0..rounds).map(|_| {
-        runtime.block_on(unpublish(place));
-        place.publish().as_secs_f64() * 1_000.0
-    });
-    median(rounds.collect())
+fn publish(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize) -> [f64; 2] {
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for at in [0, 1] {
+            runtime.block_on(unpublish(&places[at]));
+            took[at].push(places[at].publish().as_secs_f64() * 1_000.0);
+        }
+    }
+    took.map(median)
 }
 
 /// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
@@ -130,10 +151,7 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
     let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
     let no_quotas = MailQuotas { asker: Vec::new(), recipient: Vec::new(), unanswered: Vec::new() };
     let mut publishing = place.command(&["digest", "send"]);
-    publishing
-        .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+    publishing.env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").stdout(Stdio::null()).stderr(Stdio::null());
     let mut publishing = publishing.spawn().expect("started");
     let mut waited = Vec::new();
     while publishing.try_wait().expect("a state").is_none() {
@@ -160,73 +178,86 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
 }
 
 /// A soft bounce, and the data export's reading, of readers whose past is whole; and who they are.
-async fn of_readers(place: &Place) -> (f64, f64, Vec<String>) {
-    let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
-    let sample = storage.subscribers_after(0, SAMPLE as i64).await.expect("readers");
-    let (mut bounces, mut exports) = (Vec::new(), Vec::new());
-    for reader in &sample {
-        let id = reader.subscriber.id;
-        let finding = Finding {
-            address: None,
-            meaning: Meaning::Soft,
-            class: None,
-            reason: None,
-            status: None,
-            line: "452 4.2.2 mailbox full".into(),
-        };
-        let fingerprint = format!("bench{id}.{}", rand::random::<u64>());
-        let about = About { subscriber: id, mailing: None, hash: "h", key_name: "k" };
-        let refusal = Refusal {
-            class: RefusalClass::Recipient,
-            line: finding.line.clone(),
-            words: "mailbox full".into(),
-            domain: "example.org".into(),
-            hash: "h".into(),
-            key_name: "k".into(),
-            policy: Policy { hard: 1, soft: 5, brake: Brake { count: 10, share: 10, domains: 50, wait: chrono::TimeDelta::hours(1) } },
-        };
-        let mail = Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Action::Count(&refusal))) };
-        let began = Instant::now();
-        storage.take_inbound(&mail, now()).await.expect("taken");
-        bounces.push(began.elapsed().as_secs_f64() * 1_000.0);
-        let began = Instant::now();
-        let email: EmailAddress = reader.subscriber.email.parse().expect("an address");
-        let person = storage.person(&email).await.expect("read");
-        let data = storage.personal_data(id, &[]).await.expect("read");
-        assert!(person.is_some() && data.is_some_and(|data| data.mails.len() >= 2), "a reader with a past");
-        exports.push(began.elapsed().as_secs_f64() * 1_000.0);
+async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [f64; 2], Vec<String>) {
+    let (mut bounces, mut exports) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let mut storages = Vec::new();
+    for place in places {
+        storages.push(Storage::open(&place.url, None, 4, true).await.expect("open"));
     }
-    storage.close().await;
-    (median(bounces), median(exports), sample.into_iter().map(|reader| reader.subscriber.email).collect())
+    // Both databases were copied from one, so the readers have the same numbers.
+    let sample = storages[0].subscribers_after(0, SAMPLE as i64).await.expect("readers");
+    for reader in &sample {
+        for (at, storage) in storages.iter().enumerate() {
+            let (bounce, export) = of_reader(storage, reader.subscriber.id, &reader.subscriber.email).await;
+            bounces[at].push(bounce);
+            exports[at].push(export);
+        }
+    }
+    for storage in storages {
+        storage.close().await;
+    }
+    (bounces.map(median), exports.map(median), sample.into_iter().map(|reader| reader.subscriber.email).collect())
 }
 
-/// `GET /digests`, answered by `serve`.
-fn archive(place: &Place) -> f64 {
-    use std::io::Read as _;
-    use std::io::Write as _;
+async fn of_reader(storage: &Storage, id: i64, email: &str) -> (f64, f64) {
+    let finding =
+        Finding { address: None, meaning: Meaning::Soft, class: None, reason: None, status: None, line: "452 4.2.2 mailbox full".into() };
+    let fingerprint = format!("bench{id}.{}", rand::random::<u64>());
+    let about = About { subscriber: id, mailing: None, hash: "h", key_name: "k" };
+    let refusal = Refusal {
+        class: RefusalClass::Recipient,
+        line: finding.line.clone(),
+        words: "mailbox full".into(),
+        domain: "example.org".into(),
+        hash: "h".into(),
+        key_name: "k".into(),
+        policy: Policy { hard: 1, soft: 5, brake: Brake { count: 10, share: 10, domains: 50, wait: chrono::TimeDelta::hours(1) } },
+    };
+    let mail = Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Action::Count(&refusal))) };
+    let began = Instant::now();
+    storage.take_inbound(&mail, now()).await.expect("taken");
+    let bounce = began.elapsed().as_secs_f64() * 1_000.0;
+    let began = Instant::now();
+    let person = storage.person(&email.parse().expect("an address")).await.expect("read");
+    let data = storage.personal_data(id, &[]).await.expect("read");
+    assert!(person.is_some() && data.is_some_and(|data| data.mails.len() >= 2), "a reader with a past");
+    (bounce, began.elapsed().as_secs_f64() * 1_000.0)
+}
+
+/// `GET /digests`, answered by a `serve` for each.
+fn archive(places: &[Place; 2]) -> [f64; 2] {
+    let mut serving = places.each_ref().map(serve);
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..ARCHIVES {
+        for at in [0, 1] {
+            took[at].push(millis(|| assert!(page(serving[at].1).is_some_and(|page| page.starts_with("HTTP/1.1 200")), "a page")));
+        }
+    }
+    for (child, _) in &mut serving {
+        child.kill().expect("killed");
+        child.wait().expect("buried");
+    }
+    took.map(median)
+}
+
+fn serve(place: &Place) -> (Child, u16) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let mut command = place.command(&["serve", "--role", "web"]);
-    command
-        .env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}"))
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
+    command.env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}")).stdout(Stdio::null()).stderr(Stdio::null());
     let mut serving = command.spawn().expect("started");
-    let get = || {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.write_all(b"GET /digests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page).ok()?;
-        Some(page)
-    };
-    while get().is_none() {
+    while page(port).is_none() {
         assert!(serving.try_wait().expect("a state").is_none(), "it serves");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let took = (0..50).map(|_| millis(|| assert!(get().is_some_and(|page| page.starts_with("HTTP/1.1 200")), "a page")));
-    let took = median(took.collect());
-    serving.kill().expect("killed");
-    serving.wait().expect("buried");
-    took
+    (serving, port)
+}
+
+fn page(port: u16) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /digests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
 }
 
 fn millis(work: impl FnOnce()) -> f64 {

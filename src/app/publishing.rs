@@ -44,7 +44,12 @@ impl App {
         Ok(())
     }
 
-    /// The same for as long as a process lives: what another process froze and left unfinished is found within a second.
+    /// Waits until the task of this process that publishes, if any, has said what it did: the database knows of a last range sooner.
+    pub(crate) async fn publishing_ended(&self) {
+        drop(self.range_size.0.lock().await);
+    }
+
+    /// Publishes in ranges for as long as a process lives: what another process froze and left unfinished is found within a second.
     pub(crate) async fn publish_until(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let published = match self.storage.is_publishing(None).await {
@@ -79,6 +84,9 @@ impl App {
             tracing::info!(slot = %made.slot, recipients = made.recipients, took_ms, "digest published");
         }
         self.ring();
+        if made.is_counted {
+            self.storage.count_anew(made.slot.id()).await;
+        }
         Ok(Some(took))
     }
 }

@@ -48,6 +48,8 @@ pub struct MadeRange {
     pub published_at: Timestamp,
     /// Whether all deliveries of the digest exist now.
     pub is_last: bool,
+    /// Whether the database should look at how much there is of it ([`Storage::count_anew`]): after the first range, and the last.
+    pub is_counted: bool,
 }
 
 /// When deliveries are due, as it is stored.
@@ -174,11 +176,9 @@ impl Storage {
         let (recipients,): (i64,) = one!(tx, "select recipients from digests where id = $1", id)?;
         nudge(&mut tx).await?;
         tx.commit().await?;
-        if recipients >= MANY && (is_last || range.after == 0) {
-            self.count_anew(id).await;
-        }
         let slot = Slot::from_id(id).ok_or_else(|| StorageError::Stored(format!("{id} is not a digest's id")))?;
-        Ok(Some(MadeRange { slot, recipients: recipients as u64, published_at: from_millis(row.published_at), is_last }))
+        let is_counted = recipients >= MANY && (is_last || range.after == 0);
+        Ok(Some(MadeRange { slot, recipients: recipients as u64, published_at: from_millis(row.published_at), is_last, is_counted }))
     }
 
     /// Whether deliveries of some digest (of that one, with `only`) are still to be made.

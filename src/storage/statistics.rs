@@ -19,7 +19,7 @@ impl Storage {
 
     /// Has the database look at how much there is of a mailing that was just written. PostgreSQL: until its own round comes by, a
     /// minute later, it takes the ledger for as small as it was, and reads all that is left of a digest for each chunk of it.
-    pub(super) async fn count_anew(&self, mailing: i64) {
+    pub async fn count_anew(&self, mailing: i64) {
         let counted = if self.is_postgres() { self.analyze(mailing).await } else { self.refresh_statistics().await };
         if let Err(error) = counted {
             tracing::warn!(%error, mailing, "statistics could not be gathered; the first minute may be slow");

@@ -106,6 +106,7 @@ impl App {
         loop {
             self.deliver_due(Some(slot), stop, progress, &mut looked_for_dead).await?;
             if let Some(ending) = self.ending(slot).await? {
+                self.publishing_ended().await;
                 self.judge_all_refusals().await?;
                 return Ok(ending);
             }

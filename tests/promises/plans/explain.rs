@@ -34,7 +34,16 @@ const SMALL: [(&str, &str); 20] = [
 ];
 
 /// Partial indexes that hold what waits just now, not what was.
-const OPEN_WORK: [&str; 4] = ["chunks_held", "chunks_confirmations", "subscribers_waiting", "webhook_events_waiting"];
+const OPEN_WORK: [&str; 8] = [
+    "chunks_held",
+    "chunks_confirmations",
+    "subscribers_waiting",
+    "webhook_events_waiting",
+    "refusals_waiting",
+    "refusal_lots_due",
+    "refusal_lots_held",
+    "refusal_lots_deciding",
+];
 
 pub enum Planner {
     Sqlite(sqlx::SqliteConnection),
@@ -143,7 +152,7 @@ async fn plan(connection: &mut sqlx::PgConnection, sql: &str) -> Vec<String> {
         let named = message.rsplit_once("parameter $").and_then(|(_, rest)| rest.split(' ').next()?.parse::<usize>().ok());
         // Or the only value of a `case`, which counts as a text.
         let in_case = || (1..=count).find(|n| types[n - 1] == "unknown" && sql.contains(&format!("then ${n} ")));
-        let unknown = named.or_else(|| in_case().filter(|_| message.contains("expression is of type text")));
+        let unknown = named.or_else(|| in_case().filter(|_| message.contains("text")));
         let kind = if unknown.is_some_and(|n| sql.contains(&format!("${n} = '"))) { "text" } else { "bigint" };
         match unknown.and_then(|n| types.get_mut(n - 1)).filter(|known| **known == "unknown") {
             Some(known) => *known = kind,

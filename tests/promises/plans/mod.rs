@@ -140,6 +140,15 @@ const FILL: &str = "
       select 'fill' || (1 + id % 500), id, 0, 1, 1 from subscribers where id between 1000000 and 1020000;
     insert into visitor_votes (tool, visitor, network, verdict, voted_at)
       select 'fill' || (1 + id % 500), 'v' || id, 'n' || id, 'ship', 0 from subscribers where id between 1000000 and 1020000;
+    insert into refusals (subscriber_id, mailing_id, at, class, line, words, domain, relay, verdict, address_hash, key_name)
+      select id, 190001 + id % 20, 0, 'hard', 'l', 'w' || (id % 50), 'd' || (id % 500), 'r', case when id % 500 = 0 then 'waiting' end, 'h', 'k'
+      from subscribers where id between 1000000 and 1020000;
+    insert into refusal_lots (mailing_id, words, domain, relay, hard, reports, state, opened_at, due_at)
+      select 190001 + id % 20, 'w' || (id % 50), 'd' || id, 'r', 1, 0, case when id % 500 = 0 then 'held' else 'done' end, 0,
+        case when id % 500 = 1 then 0 end
+      from subscribers where id between 1000000 and 1020000;
+    insert into send_domains (mailing_id, domain, relay, mails)
+      select 190001 + id % 20, 'd' || id, 'r', 1 from subscribers where id between 1000000 and 1020000;
     insert into former_addresses (email_key, subscriber_id, left_at)
       select 'old' || id, id, 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound (fingerprint, received_at, door, meaning, subscriber_id, mailing_id)
