@@ -65,7 +65,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
             reader,
-            "select cast(1 as bigint) where exists (select 1 from refusal_lots where due_at <= $1)
+            "select cast(1 as bigint) where (select min(due_at) from refusal_lots where due_at is not null) <= $1
              or exists (select 1 from refusal_lots where state in ('ending', 'dropping'))",
             now.timestamp_millis()
         )?;

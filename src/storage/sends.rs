@@ -27,14 +27,14 @@ impl Storage {
         for (first, last) in [(1, digest - 1), (-day + 1, -1)] {
             execute!(
                 tx,
-                "delete from send_domains where (mailing_id, domain, relay) in (select mailing_id, domain, relay from send_domains
+                "delete from send_domains where mailing_id between $1 and $2 and (mailing_id, domain, relay) in (select mailing_id, domain, relay from send_domains
                    where mailing_id between $1 and $2 order by mailing_id, domain, relay limit 1000)",
                 first,
                 last
             )?;
             execute!(
                 tx,
-                "delete from refusal_lots where (mailing_id, words, domain, relay) in (select mailing_id, words, domain, relay
+                "delete from refusal_lots where mailing_id between $1 and $2 and (mailing_id, words, domain, relay) in (select mailing_id, words, domain, relay
                    from refusal_lots where mailing_id between $1 and $2 and state = 'done'
                    order by mailing_id, words, domain, relay limit 1000)",
                 first,
