@@ -102,11 +102,17 @@ pub struct Refused {
     pub verdict: Option<String>,
 }
 
+/// `at`, `mailing_id`, `class`, `line`, `words`, `domain`, `relay`, `verdict`.
+type RefusalRow = (i64, i64, String, String, String, String, String, Option<String>);
+
+/// A recent digest of a reader: the state of its delivery, and of its refusal the class, the words and the verdict.
+type RecentRow = (String, Option<String>, Option<String>, Option<String>);
+
 impl Storage {
     /// The refusals of a reader's mails, oldest first.
     pub async fn refusals_of(&self, subscriber: i64) -> Result<Vec<Refused>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(i64, i64, String, String, String, String, String, Option<String>)> = all!(
+        let rows: Vec<RefusalRow> = all!(
             reader,
             "select at, mailing_id, class, line, words, domain, relay, verdict from refusals where subscriber_id = $1 order by at, mailing_id limit 5000",
             subscriber
@@ -250,7 +256,7 @@ async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, St
     if Slot::from_id(key.mailing).is_none() {
         return Ok(Row { hard: 1, counted: 1, agrees: false });
     }
-    let rows: Vec<(String, Option<String>, Option<String>, Option<String>)> = all!(
+    let rows: Vec<RecentRow> = all!(
         tx,
         "select l.state, r.class, r.words, r.verdict
          from digests d cross join deliveries l left join refusals r on r.subscriber_id = l.subscriber_id and r.mailing_id = l.mailing_id

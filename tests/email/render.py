@@ -151,7 +151,8 @@ try:
     (FOLDER / "catalogue.json").write_text(json.dumps(catalogue))
     run("catalog", "import", "catalogue.json")
     next_week = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=7)
-    run("digest", "send", "--at", next_week.isoformat(timespec="seconds"))
+    year, week, _ = next_week.isocalendar()
+    run("digest", "send", f"{year}-W{week:02}", "--other-week")
     keep("opening", digest_to(READERS[0], 2))
 finally:
     server.terminate()
