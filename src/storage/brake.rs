@@ -72,21 +72,39 @@ impl Storage {
         Ok(found.is_some())
     }
 
+    /// Makes a digest's lots due once each of its mails was tried: what is left of it waits for a retry, and its share is known. Done
+    /// by who sends it from first to last; others wait for the end of the send, or for `bounces.brake_wait`.
+    pub async fn judge_if_all_tried(&self, digest: i64, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        if !has_untried(&mut tx, digest).await? {
+            send_is_over(&mut tx, digest, now).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// Judges one group of lots that is due: those of one send with like words. Answers what is held from now on; `None`: nothing is due.
     pub async fn judge(&self, brake: Brake, now: Timestamp) -> Result<Option<Vec<Stopped>>, StorageError> {
+        repeated!(self.judge_once(brake, now))
+    }
+
+    async fn judge_once(&self, brake: Brake, now: Timestamp) -> Result<Option<Vec<Stopped>>, StorageError> {
         let mut tx = self.begin().await?;
         let due: Option<(i64, String)> =
             optional!(tx, "select mailing_id, words from refusal_lots where due_at <= $1 order by due_at limit 1", now.timestamp_millis())?;
         let Some((send, words)) = due else { return Ok(None) };
         let mut stopped = hold_domains(&mut tx, send, &words, brake, now).await?;
         stopped.extend(hold_relays(&mut tx, send, &words, brake, now).await?);
+        // Few so far, of a digest whose mails are not all tried: there may be more.
+        let wait = has_untried(&mut tx, send).await?.then(|| now + brake.wait.max(chrono::TimeDelta::seconds(1)));
         execute!(
             tx,
-            "update refusal_lots set state = case when state in ('open', 'held') then 'ending' else state end, held_by = null, due_at = null
+            "update refusal_lots set due_at = cast($4 as bigint), held_by = case when cast($4 as bigint) is null then null else held_by end,
+               state = case when cast($4 as bigint) is null and state in ('open', 'held') then 'ending' else state end
              where mailing_id = $1 and words = $2 and due_at <= $3",
             send,
             &words,
-            now.timestamp_millis()
+            now.timestamp_millis(),
+            wait.map(|at| at.timestamp_millis())
         )?;
         tx.commit().await?;
         Ok(Some(stopped))
@@ -94,6 +112,10 @@ impl Storage {
 
     /// Ends the subscriptions of lots that were judged or accepted, or drops the refusals of those that were dismissed, a batch at a time.
     pub async fn end_judged(&self, now: Timestamp) -> Result<Worked, StorageError> {
+        repeated!(self.end_judged_once(now))
+    }
+
+    async fn end_judged_once(&self, now: Timestamp) -> Result<Worked, StorageError> {
         let mut tx = self.begin().await?;
         let sql = if tx.is_postgres() { decided_lots!(" for update skip locked") } else { decided_lots!("") };
         let lots: Vec<(i64, String, String, String, String)> = all!(tx, sql, BATCH)?;
@@ -136,7 +158,7 @@ impl Storage {
             "select h.mailing_id, h.words, h.domain, h.relay, h.checked_after, h.later from
                (select b.mailing_id, b.words, b.domain, b.relay, b.checked_id, b.checked_after,
                   (select max(d.id) from digests d where d.state = 'sent' and d.published_at > b.opened_at
-                     and d.finished_at <= case when b.reports = 0 then $1 else $2 end) as later
+                     and d.finished_at <= case when b.reports = 0 then cast($1 as bigint) else cast($2 as bigint) end) as later
                 from refusal_lots b where b.state = 'held') h
              where h.later > h.checked_id limit 1",
             now.timestamp_millis(),
@@ -275,6 +297,18 @@ pub(super) async fn add_to_lots(tx: &mut Tx, mut added: Vec<Added>, now: Timesta
         )?;
     }
     Ok(())
+}
+
+/// Whether a digest has mails that were never tried: they lie in chunks.
+async fn has_untried(tx: &mut Tx, digest: i64) -> Result<bool, StorageError> {
+    let untried: Option<(i64,)> = optional!(
+        tx,
+        "select c.last_id from chunks c where c.mailing_id = $1 and
+           (select d.subscriber_id from deliveries d where d.mailing_id = c.mailing_id and d.subscriber_id between c.first_id and c.last_id
+              and d.finished_at is null and d.attempts = 0 limit 1) is not null limit 1",
+        digest
+    )?;
+    Ok(untried.is_some())
 }
 
 /// Makes a digest's lots due, now that it is sent: all replies of the dialogue are in. What was held in its midst is judged again.

@@ -133,6 +133,10 @@ impl Storage {
     /// Decides about all refusals that are held for a domain or by a relay, in one transaction; [`Storage::end_judged`] carries it out.
     /// Answers of how many readers; `None`: nothing is held under that name, and no such decision is under way.
     pub async fn decide(&self, held_by: HeldBy, name: &str, decision: Decision) -> Result<Option<u64>, StorageError> {
+        repeated!(self.decide_once(held_by, name, decision))
+    }
+
+    async fn decide_once(&self, held_by: HeldBy, name: &str, decision: Decision) -> Result<Option<u64>, StorageError> {
         let state = match decision {
             Decision::Accepted => "ending",
             Decision::Dismissed => "dropping",

@@ -75,6 +75,10 @@ pub enum Taken {
 impl Storage {
     /// Keeps the mail and does what it leads to, or neither.
     pub async fn take_inbound(&self, mail: &Arrived<'_>, now: Timestamp) -> Result<Taken, StorageError> {
+        repeated!(self.take_inbound_once(mail, now))
+    }
+
+    async fn take_inbound_once(&self, mail: &Arrived<'_>, now: Timestamp) -> Result<Taken, StorageError> {
         let mut tx = self.begin().await?;
         let about = mail.about.as_ref().map(|(about, _)| about);
         let mailing = match about {

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use verdicts::config::Settings;
 use verdicts::domain::brake::Decision;
 use verdicts::domain::brake::HeldBy;
+use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::inbound::Taken;
 
@@ -114,18 +115,41 @@ on_both! {
         assert_eq!((bounced(&house).await, held(&house).await), (12, vec![]));
     }
 
-    async fn the_first_readers_of_a_bad_hour_are_not_ended_before_the_send_is_over(place) {
+    async fn a_send_is_judged_once_each_of_its_mails_was_tried(place) {
         let refused_or_put_off = Script::accept_all().reply_to("*", GONE).reply_to("later", "451 4.3.0 try later");
         let sink = SmtpSink::start(refused_or_put_off).await;
         let house = house_to(place, &sink).await;
         enlist_at(&house, "r", "big.example", 12).await;
         house.enlist_all("email\nlater@other.example\nalone@small.example\n").await;
         house.send_digest().await;
-        assert_eq!((bounced(&house).await, held(&house).await), (0, vec![]), "the send is not over: nothing is judged");
-        tick_later(&house, TimeDelta::minutes(61)).await;
         assert_eq!(held(&house).await, [(HeldBy::Domain, "big.example".into(), 12)]);
-        assert_eq!(house.state_of("alone@small.example").await, Some(SubscriberState::Bounced), "judged after the wait");
+        assert_eq!(house.state_of("alone@small.example").await, Some(SubscriberState::Bounced));
         assert_eq!(bounced(&house).await, 1);
+    }
+
+    async fn the_first_readers_of_a_bad_hour_are_not_ended_before_it_is_judged(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("*", GONE)).await;
+        let url = sink.url();
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = url;
+            // The last mails are due a day later.
+            settings.schedule.spread = Duration::from_secs(12 * 3_600);
+        })
+        .await;
+        house.stock_small().await;
+        enlist_at(&house, "r", "big.example", 240).await;
+        house.set_clock("2026-11-24T09:00:30Z");
+        house.app.tick().await.expect("picked and published");
+        let refused = async || sink.commands().iter().filter(|line| line.starts_with("RCPT")).count();
+        house.wait(TimeDelta::minutes(30));
+        house.deliver_while("the first mails", async || refused().await >= 5).await;
+        assert!(refused().await < 240 && bounced(&house).await == 0, "some are refused, and nobody knows yet how many will be");
+        tick_later(&house, TimeDelta::minutes(61)).await;
+        house.wait(TimeDelta::hours(13));
+        let is_sent = async || house.app.status(house.slot()).await.expect("a status").digest.state == DigestState::Sent;
+        house.deliver_while("all mails", is_sent).await;
+        tick_later(&house, TimeDelta::minutes(61)).await;
+        assert_eq!((bounced(&house).await, held(&house).await), (0, vec![(HeldBy::Domain, "big.example".into(), 240)]));
     }
 
     async fn the_same_answers_in_the_next_send_end_them(place) {

@@ -108,6 +108,11 @@ pub struct Signed {
 
 impl World {
     pub async fn new(place: Place) -> Self {
+        Self::new_with(place, |_| {}).await
+    }
+
+    /// The same, with more settings.
+    pub async fn new_with(place: Place, adapt: impl FnOnce(&mut verdicts::config::Settings)) -> Self {
         let amazon = Amazon::new();
         let sendgrid = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
         let public: PublicKeyX509Der<'_> = sendgrid.public_key().as_der().expect("its form");
@@ -122,6 +127,7 @@ impl World {
             keys.mailgun = vec!["an older signing key".into(), MAILGUN.into()];
             keys.resend = vec![format!("whsec_{}", STANDARD.encode([1; 24])), RESEND.into()];
             keys.signed = vec!["an older secret of it".into(), SIGNED.into()];
+            adapt(settings);
         })
         .await;
         house.stock_small().await;

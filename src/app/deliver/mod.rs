@@ -107,6 +107,9 @@ impl App {
             self.deliver_due(Some(slot), stop, progress, &mut looked_for_dead).await?;
             if let Some(ending) = self.ending(slot).await? {
                 self.publishing_ended().await;
+                if ending == Ending::Waits {
+                    self.storage.judge_if_all_tried(slot.id(), self.now()).await?;
+                }
                 self.judge_all_refusals().await?;
                 return Ok(ending);
             }
