@@ -37,9 +37,8 @@ use crate::wanted::Wanted;
 
 const READERS: usize = 200_000;
 const DIGESTS: usize = 52;
-/// Readers whose own past is whole in both databases.
+/// Readers whose own past is whole in both databases, and who read monthly: about so many.
 const OLD_READERS: usize = 1_000;
-const MONTHLY: usize = 1_000;
 const VOTES: usize = 20_000;
 const INBOUND: usize = 100_000;
 /// Readers that each figure about one reader is measured with.
@@ -185,7 +184,9 @@ async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [f64; 2], Vec<String>) {
         storages.push(Storage::open(&place.url, None, 4, true).await.expect("open"));
     }
     // Both databases were copied from one, so the readers have the same numbers.
-    let sample = storages[0].subscribers_after(0, SAMPLE as i64).await.expect("readers");
+    let all = storages[0].subscribers_after(0, i64::from(u32::MAX)).await.expect("readers");
+    let one_in = one_in(all.len());
+    let sample: Vec<_> = all.into_iter().filter(|reader| reader.subscriber.id % one_in == 0).take(SAMPLE).collect();
     for reader in &sample {
         for (at, storage) in storages.iter().enumerate() {
             let (bounce, export) = of_reader(storage, reader.subscriber.id, &reader.subscriber.email).await;
@@ -266,15 +267,22 @@ fn millis(work: impl FnOnce()) -> f64 {
     began.elapsed().as_secs_f64() * 1_000.0
 }
 
+/// One reader in so many has a past that is whole.
+fn one_in(readers: usize) -> i64 {
+    (readers / OLD_READERS).max(1) as i64
+}
+
 /// Makes past digests of the one that was just published, `whole` of them of everybody, the others of [`OLD_READERS`]; with votes,
 /// monthly readers, and mail that came back. And takes the published one back.
 async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
     let (now, mut statements) = (now(), vec!["delete from chunks".to_owned()]);
-    for week in 1..=digests {
+    // Those whose past is whole lie all over the list, and so do their rows; the oldest digest first, as they were sent.
+    let old = format!("id % {} = 0", one_in(readers));
+    for week in (1..=digests).rev() {
         let day = (now - chrono::TimeDelta::weeks(week as i64)).iso_week();
         let (id, at) =
             (i64::from(day.year()) * 100 + i64::from(day.week()), (now - chrono::TimeDelta::weeks(week as i64)).timestamp_millis());
-        let most = if week <= whole { readers } else { OLD_READERS };
+        let (most, chosen) = if week <= whole { (readers, "true") } else { (OLD_READERS.min(readers), old.as_str()) };
         statements.push(format!(
             "insert into digests (id, state, created_at, send_at, published_at, finished_at, recipients, content, subject, html, plain)
              select {id}, 'sent', {at}, {at}, {at}, {at}, {most}, content, subject, html, plain from digests where state = 'sending'"
@@ -282,11 +290,13 @@ async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
         statements.push(format!(
             "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at, relay, reply)
              select {id}, id, 'digest', 'sent', {at}, {at}, 1, {at}, {at}, {at}, 'default', '250 2.0.0 Ok: queued as 4bX'
-             from (select id from subscribers where state = 'active' order by id limit {most}) readers"
+             from (select id from subscribers where state = 'active' and {chosen} order by id) readers"
         ));
     }
     let some = |most: usize| format!("(select id from subscribers where state = 'active' order by id limit {most}) s");
-    statements.push(format!("insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from {}", some(MONTHLY)));
+    statements.push(format!(
+        "insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from subscribers where state = 'active' and {old}"
+    ));
     statements.push(format!(
         "insert into votes (tool, subscriber_id, verdict, voted_at) select (select min(slug) from tools), id, 'ship', 0 from {}",
         some(VOTES)

@@ -13,7 +13,7 @@ use super::Failure;
 /// Target for the duration of one range's transaction.
 const RANGE_TIME: Duration = Duration::from_millis(25);
 /// Readers of the first range, before its time is known.
-const FIRST_RANGE: u32 = 5_000;
+const FIRST_RANGE: u32 = 1_000;
 /// Lower bound on a range: a commit costs as much as some hundred rows.
 const RANGE_MIN: u32 = 200;
 /// How often a digest is looked for that another process left unfinished.
@@ -108,6 +108,6 @@ mod tests {
             readers = next_size(readers, Duration::from_millis(millis));
             readers
         });
-        assert_eq!(sizes, [10_000, 20_000, 20_000, 10_000, 5_000, 2_500, 1_250, 625, 312, 200, 200]);
+        assert_eq!(sizes, [2_000, 4_000, 4_000, 2_000, 1_000, 500, 250, 200, 200, 200, 200]);
     }
 }
