@@ -38,10 +38,12 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     }
 }
 
-/// A greeting or login that is refused for now because we ask for too much.
+/// A greeting or login that is refused for now because we ask for too much. x.7 alone is no such word here: a server that refuses a
+/// client by policy goes on to refuse it.
 pub(super) fn is_throttle(code: u16, text: &str) -> bool {
     let reply = format!("{code} {text}");
-    asks_for_patience(code, &judge(Refusal { stage: Some(Stage::Session), text: &reply, field: None }))
+    let judged = judge(Refusal { stage: Some(Stage::Session), text: &reply, field: None });
+    matches!(code, 421 | 454) || judged.reason == Reason::Rate
 }
 
 /// 421 (the server wants to be left alone), 454, 4.7.x, or words that speak of a rate: what large receivers say to senders of

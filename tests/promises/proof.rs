@@ -267,7 +267,7 @@ on_both! {
     }
 
     async fn an_id_that_is_not_ours_says_nothing_and_the_providers_word_counts(place) {
-        let world = World::new(place).await;
+        let world = World::new_with(place, |settings| settings.bounces.brake_count = 0).await;
         let house = &world.house;
         let mut number = 0;
         for provider in PROVIDERS {
