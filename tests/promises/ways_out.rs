@@ -13,6 +13,7 @@ use crate::support::SmtpSink;
 use crate::support::dns::NameServer;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage;
+use crate::support::this_week;
 
 /// This machine by an address that does not tell so: what is judged by a relay's place is judged as of one far away.
 fn from_afar(url: &str) -> String {
@@ -84,17 +85,17 @@ on_both! {
     }
 
     async fn a_paused_digest_is_looked_at_again_before_it_goes_on(place) {
-        let mut sender = Sender::ready(place).await;
+        let (mut sender, week) = (Sender::ready(place).await, this_week());
         let port = sender.relay.port();
         sender.relay.stop().await;
         sender.program.run(&["digest", "send"]);
-        sender.program.run(&["digest", "pause", "2026-W48"]).good();
+        sender.program.run(&["digest", "pause", &week]).good();
         sender.relay = SmtpSink::start_on(port, Script::accept_all()).await;
         sender.dns.forget(&sender.record.0);
-        sender.program.run(&["digest", "resume", "2026-W48"]).refused(&["stays paused", "s1._domainkey", "digest resume 2026-W48 --force"]);
-        let shown = sender.program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
+        sender.program.run(&["digest", "resume", &week]).refused(&["stays paused", "s1._domainkey", &format!("digest resume {week} --force")]);
+        let shown = sender.program.run(&["--json", "digest", "show", &week]).good().json();
         assert_eq!(shown["state"], "paused");
-        let forced = sender.program.run(&["--json", "digest", "resume", "2026-W48", "--force"]).good().json();
+        let forced = sender.program.run(&["--json", "digest", "resume", &week, "--force"]).good().json();
         assert_eq!(forced["state"], "sending");
         sender.is_sent();
     }
