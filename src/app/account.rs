@@ -56,7 +56,7 @@ impl App {
         Ok(set != ChoicesSet::Over)
     }
 
-    /// Whether there is such a reader, whatever their state: not after an erasure.
+    /// Returns whether there is such a reader, whatever their state: not after an erasure.
     pub async fn is_known(&self, subscriber: i64) -> Result<bool, Failure> {
         Ok(self.storage.is_known(subscriber).await?)
     }
@@ -137,7 +137,7 @@ impl App {
         Ok(moved)
     }
 
-    /// What a reader wants to be called; `false`: nobody is there any more.
+    /// Returns what a reader wants to be called; `false`: nobody is there any more.
     pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, Failure> {
         Ok(self.storage.set_name(subscriber, name).await?)
     }

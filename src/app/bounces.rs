@@ -30,7 +30,7 @@ const LISTED: i64 = 1_000;
 /// Refusals that are held, for one domain or relay.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct HeldRefusals {
-    /// Whether `name` is a domain or a relay.
+    /// Tells whether `name` is a domain or a relay.
     pub kind: HeldBy,
     /// Name to accept or dismiss them by.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct HeldRefusals {
     pub mails: u64,
     /// Domains that refused.
     pub domains: u64,
-    /// What the replies have in common.
+    /// Describes what the replies have in common.
     pub words: String,
     /// One of them, its address masked.
     pub example: String,
@@ -57,7 +57,7 @@ pub struct HeldRefusals {
 /// A decision that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Decided {
-    /// Whether `name` is a domain or a relay.
+    /// Tells whether `name` is a domain or a relay.
     pub kind: HeldBy,
     /// Its name.
     pub name: String,
@@ -145,7 +145,7 @@ impl App {
         Ok(self.storage.forget_lots(self.slot_at(oldest).id(), day_of(oldest)).await?)
     }
 
-    /// What is held, most readers first; of one digest, or of all.
+    /// Returns what is held, most readers first; of one digest, or of all.
     pub async fn held_refusals(&self, slot: Option<Slot>) -> Result<Vec<HeldRefusals>, Failure> {
         let held = self.storage.held_refusals(slot.map(Slot::id), LISTED).await?;
         Ok(held.into_iter().map(HeldRefusals::from).collect())

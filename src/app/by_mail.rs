@@ -65,7 +65,7 @@ impl App {
         }
     }
 
-    /// Whether the subject is that of an answer to a confirmation mail. A ticket system puts its number there, an autoresponder
+    /// Returns whether the subject is that of an answer to a confirmation mail. A ticket system puts its number there, an autoresponder
     /// a sentence of its own; of a person's, nothing is there that we did not write.
     fn answers_confirmation(&self, reading: &Reading) -> bool {
         let words = |text: &str| -> Vec<String> {

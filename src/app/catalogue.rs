@@ -92,7 +92,7 @@ pub fn sample() -> Result<Catalogue, Failure> {
 }
 
 impl App {
-    /// What an import of a document would do, without writing.
+    /// Returns what an import of a document would do, without writing.
     pub async fn check_catalogue(&self, catalogue: &Catalogue, replace: bool) -> Result<Imported, Failure> {
         self.import_catalogue_as(catalogue, ImportMode { replace, dry_run: true }).await
     }

@@ -138,7 +138,7 @@ impl App {
         }
     }
 
-    /// What the brake holds.
+    /// Returns what the brake holds.
     async fn examine_bounces(&self) -> Finding {
         match self.held_refusals(None).await {
             Ok(held) => match held.first() {

@@ -20,7 +20,7 @@ use crate::domain::subject::SubjectPattern;
 pub struct Edition {
     /// Its slot's digest; `None` where nothing was picked yet.
     pub digest: Option<Digest>,
-    /// What readers get: frozen once it is published.
+    /// Describes what readers get: frozen once it is published.
     pub content: Content,
     /// Picked, and not in it any more.
     pub left_out: Vec<LeftOut>,
@@ -31,7 +31,7 @@ pub struct Edition {
 /// A digest as a person looks at it.
 #[derive(Debug, Clone)]
 pub struct Outlook {
-    /// What it carries.
+    /// Describes what it carries.
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,
@@ -56,7 +56,7 @@ impl Edition {
         self.content.items.iter().map(pick).collect()
     }
 
-    /// Whether it stands as it will go out: a draft or an approved digest, or one that nobody made yet.
+    /// Returns whether it stands as it will go out: a draft or an approved digest, or one that nobody made yet.
     pub fn is_open(&self) -> bool {
         self.digest.as_ref().is_none_or(|digest| matches!(digest.state, DigestState::Draft | DigestState::Approved))
     }
@@ -137,7 +137,7 @@ impl App {
     }
 }
 
-/// Whether anybody of the panel judged either tool.
+/// Returns whether anybody of the panel judged either tool.
 fn is_judged(matchup: &Matchup) -> bool {
     matchup.contenders().iter().any(|side| side.tool.panel().total() > 0)
 }

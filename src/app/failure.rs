@@ -28,7 +28,7 @@ impl Failure {
         self.unreachable
     }
 
-    /// Whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work.
+    /// Returns whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work.
     pub fn is_unavailable(&self) -> bool {
         self.unreachable || self.out_of_order
     }

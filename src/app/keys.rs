@@ -13,7 +13,7 @@ use crate::mail::make_key;
 pub struct MadeKey {
     /// The record to publish.
     pub record: KeyRecord,
-    /// Whether the file belongs to root although the service may run as somebody else.
+    /// True if the file belongs to root although the service may run as somebody else.
     pub belongs_to_root: bool,
 }
 

@@ -46,13 +46,13 @@ pub struct ImportReport {
     pub service: Option<&'static str>,
     /// How its bytes were read.
     pub encoding: &'static str,
-    /// What each column that is read was taken for.
+    /// Describes what each column that is read was taken for.
     pub columns: Vec<ColumnUse>,
     /// The columns that nothing was read from.
     pub unused: Vec<String>,
 }
 
-/// What a column was taken for.
+/// Describes what a column was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ColumnUse {
     /// Its name in the file.

@@ -29,7 +29,7 @@ const OF_A_MONTH: i64 = 5;
 
 /// What every choice is made from; read once for a digest.
 struct Week {
-    /// What was published after it is new.
+    /// Describes what was published after it is new.
     new_since: Timestamp,
     candidates: Vec<Candidate>,
     sent: HashSet<Slug>,

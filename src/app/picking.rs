@@ -35,7 +35,7 @@ impl App {
         Slot::of(at, &self.site.timezone)
     }
 
-    /// What would be picked at that moment; changes nothing.
+    /// Returns what would be picked at that moment; changes nothing.
     pub async fn picks_at(&self, at: Timestamp) -> Result<Vec<Pick>, Failure> {
         let rules = self.rules();
         let new_since = self.new_since(at).await?;

@@ -29,7 +29,7 @@ impl App {
         }
     }
 
-    /// Whether clients behind a proxy are told apart.
+    /// Returns whether clients behind a proxy are told apart.
     pub(super) async fn examine_proxies(&self, database_usable: bool) -> Option<Finding> {
         let trusted = &self.settings.site.trusted_proxies;
         let seen = if database_usable { self.storage.observation(UNTRUSTED).await.ok().flatten() } else { None };

@@ -8,25 +8,25 @@ use crate::config::Approval;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
 
-/// What somebody asks for with `digest send`.
+/// Describes what somebody asks for with `digest send`.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOrder {
     /// Which week; by default the present one.
     pub slot: Option<Slot>,
-    /// Whether another week than the present one is meant.
+    /// True if another week than the present one is meant.
     pub other_week: bool,
-    /// Whether what preflight finds stops it.
+    /// Tells whether what preflight finds stops it.
     pub preflight: Preflight,
 }
 
-/// What a send would do now.
+/// Describes what a send would do now.
 #[derive(Debug, Clone)]
 pub struct SendPlan {
     /// Which week.
     pub slot: Slot,
     /// How many readers would get mail; none where the digest is over, or waits for somebody.
     pub readers: u64,
-    /// What was picked and would not go out.
+    /// Describes what was picked and would not go out.
     pub left_out: Vec<LeftOut>,
 }
 

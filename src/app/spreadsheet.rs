@@ -78,7 +78,7 @@ impl<'a> Spreadsheet<'a> {
         (self.reader.position().line() + self.skipped).saturating_sub(1 + inside)
     }
 
-    /// What its columns hold.
+    /// Returns what its columns hold.
     pub fn columns(&self) -> &Columns {
         &self.columns
     }
@@ -158,7 +158,7 @@ fn separator_line(text: &[u8]) -> (Option<u8>, usize) {
     (Some(named), end + ending)
 }
 
-/// What separates the fields of a header: whichever of the usual ones it has most of, outside of quotes.
+/// Returns what separates the fields of a header: whichever of the usual ones it has most of, outside of quotes.
 fn separator_of(text: &[u8]) -> u8 {
     let header = text.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty()).unwrap_or_default();
     let mut is_quoted = false;

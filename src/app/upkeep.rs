@@ -1,4 +1,4 @@
-//! What keeps a database that grows as quick as it was: fresh statistics, and old rows that go in small steps.
+//! Describes what keeps a database that grows as quick as it was: fresh statistics, and old rows that go in small steps.
 
 use std::sync::PoisonError;
 

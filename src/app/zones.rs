@@ -27,7 +27,7 @@ const NAMED: usize = 6;
 /// Both copies of the time zone database, and which of them counts.
 pub(crate) struct Zones {
     folder: Option<Folder>,
-    /// Whether the folder's rules come before the bundled ones.
+    /// True if the folder's rules come before the bundled ones.
     uses_folder: bool,
     all: OnceLock<Vec<Zone>>,
 }
@@ -149,7 +149,7 @@ impl App {
     }
 }
 
-/// Whether the folder holds a compiled database.
+/// Returns whether the folder holds a compiled database.
 fn is_database(path: &Path) -> bool {
     ["UTC", "Etc/UTC", "Europe/Berlin"].iter().any(|name| std::fs::read(path.join(name)).is_ok_and(|file| file.starts_with(b"TZif")))
 }

@@ -50,7 +50,7 @@ pub enum Catalog {
 }
 
 impl Catalog {
-    /// Whether the command fills an installation, which it may make first.
+    /// Returns whether the command fills an installation, which it may make first.
     pub(super) fn is_import(&self) -> bool {
         matches!(self, Self::Import { .. })
     }

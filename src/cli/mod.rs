@@ -111,7 +111,7 @@ pub fn run() -> ExitCode {
 const EX_TEMPFAIL: u8 = 75;
 
 impl Command {
-    /// Whether a SQLite database that is not there is made: by what sets an installation up, and by nothing else.
+    /// Returns whether a SQLite database that is not there is made: by what sets an installation up, and by nothing else.
     fn makes_database(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Migrate => true,

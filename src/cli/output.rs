@@ -80,7 +80,7 @@ pub fn lines_instead_of_bars() -> bool {
     !std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
-/// What SIGHUP does.
+/// Describes what SIGHUP does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hangup {
     /// Ends the command in order, as SIGTERM does: its terminal was closed.
@@ -160,7 +160,7 @@ impl Signals {
     }
 }
 
-/// Whether the process was started with SIGHUP ignored (proc_pid_status(5): the mask `SigIgn`, signal 1 in its lowest bit).
+/// Returns whether the process was started with SIGHUP ignored (proc_pid_status(5): the mask `SigIgn`, signal 1 in its lowest bit).
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

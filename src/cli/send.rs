@@ -135,7 +135,7 @@ async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, output: Output) -> R
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What to say beyond the figures, and whether the command did what it should.
+/// Returns what to say beyond the figures, and whether the command did what it should.
 fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, bool) {
     let slot = status.digest.slot;
     let waiting = status.tally.queued + status.tally.uncertain;

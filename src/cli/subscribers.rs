@@ -49,7 +49,7 @@ pub enum Subscribers {
         /// Count, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// What a column holds: email, name, state, left, subscribed, bounced, confirmed_at, source or timezone = its name or number
+        /// Meaning of a column: email, name, state, left, subscribed, bounced, confirmed_at, source or timezone = its name or number
         ///
         /// For example --map email=3,name=First,left=unsubscribed_at. Columns are counted from 1. In a column mapped to `left` any date,
         /// 1, true or yes means that somebody left; in one mapped to `subscribed`, no or false does.
@@ -95,7 +95,7 @@ pub enum Subscribers {
 }
 
 impl Subscribers {
-    /// Whether the command fills an installation, which it may make first.
+    /// Returns whether the command fills an installation, which it may make first.
     pub(super) fn is_import(&self) -> bool {
         matches!(self, Self::Import { .. })
     }

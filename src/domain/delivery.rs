@@ -108,7 +108,7 @@ pub enum Outcome {
         reply: String,
         /// Whether it tells something about us or the relay rather than about this recipient: the breaker counts it.
         about_us: bool,
-        /// Whether giving up on it counts toward `bounces.soft`.
+        /// Tells whether giving up on it counts toward `bounces.soft`.
         class: SoftClass,
     },
     /// Not now, for it is too much at once: 421, 454, 4.7.x, "too many". The mail was certainly not taken, and is not at fault;
@@ -123,7 +123,7 @@ pub enum Outcome {
         reply: String,
         /// Whether it tells something about us (policy, login, TLS): the breaker counts it.
         about_us: bool,
-        /// Whether it counts toward `bounces.soft`.
+        /// Tells whether it counts toward `bounces.soft`.
         class: SoftClass,
     },
     /// There is no such mailbox or domain: mail to it would never arrive.

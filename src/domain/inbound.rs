@@ -79,7 +79,7 @@ impl Reason {
         }
     }
 
-    /// Whether mail to the address will never arrive.
+    /// Returns whether mail to the address will never arrive.
     pub fn is_hard(self) -> bool {
         matches!(self, Self::NoMailbox | Self::NoHost)
     }
@@ -141,7 +141,7 @@ pub struct Reading {
     pub clues: Clues,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
-    /// Whether its author answers a mail, and says yes and little else in words of their own.
+    /// True if its author answers a mail, and says yes and little else in words of their own.
     pub agrees: bool,
     /// The same for the same mail, whatever way it came and whatever was noted on it on the way: 32 hexadecimal digits.
     pub fingerprint: String,
@@ -187,7 +187,7 @@ pub enum Consequence {
 }
 
 impl Finding {
-    /// What it leads to.
+    /// Returns what it leads to.
     pub fn consequence(&self) -> Consequence {
         match (self.meaning, RefusalClass::of(self)) {
             (_, Some(class)) => Consequence::Refused(class),

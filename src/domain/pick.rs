@@ -23,7 +23,7 @@ use super::catalogue::category_key;
 const ALL: u64 = 100_000;
 /// So many votes on the two tools together count in full.
 const MANY_VOTES: u64 = 50;
-/// What a new comparison is ahead of older ones: more than all else together.
+/// Describes what a new comparison is ahead of older ones: more than all else together.
 const NEW: u64 = ALL;
 
 /// One of the two tools, as far as picking looks at it.
@@ -100,7 +100,7 @@ struct Points {
 
 /// Chooses the comparisons of one digest, best first; empty when there are fewer than `rules.min_items`.
 ///
-/// What was published after `since`, when the last digest was frozen, is new; `sent` names the comparisons that some digest already
+/// Returns what was published after `since`, when the last digest was frozen, is new; `sent` names the comparisons that some digest already
 /// carried. A pair of which no reviewer judged either tool has nothing to tell and is never chosen.
 pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, now: Timestamp, rules: &Rules) -> Vec<Pick> {
     let mut left = eligible(candidates, sent, since, now, rules);
@@ -196,7 +196,7 @@ fn evenness(votes: Votes) -> u64 {
     votes.ship_percent().map_or(0, |percent| percent.min(100 - percent) * 20)
 }
 
-/// Whether two names are one category.
+/// Returns whether two names are one category.
 fn is_one(left: &str, right: &str) -> bool {
     category_key(left) == category_key(right)
 }

@@ -85,7 +85,7 @@ impl Key {
         sealed
     }
 
-    /// What was sealed; `None` where this key did not do it. The tag is compared in constant time.
+    /// Returns what was sealed; `None` where this key did not do it. The tag is compared in constant time.
     pub(super) fn open<const N: usize>(&self, seal: Seal, sealed: &[u8; N]) -> Option<[u8; BLOCK]> {
         let (body, tag) = sealed.split_first_chunk::<BLOCK>()?;
         self.tag(seal.word(), body).verify_truncated_left(tag).ok()?;

@@ -147,7 +147,7 @@ impl Secrets {
         text
     }
 
-    /// Whether `tag` begins the mac over `body` of one of the secrets, newest or not, made for the use that `word` names.
+    /// Returns whether `tag` begins the mac over `body` of one of the secrets, newest or not, made for the use that `word` names.
     pub(super) fn is_genuine(&self, word: &[u8], body: &[u8], tag: &[u8]) -> bool {
         // Constant time for each key (`verify_truncated_left`), and all keys are tried whatever the first says.
         self.0.iter().fold(false, |found, key| key.tag(word, body).verify_truncated_left(tag).is_ok() | found)

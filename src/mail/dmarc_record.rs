@@ -31,12 +31,12 @@ impl DmarcRecord {
         if is_subdomain { known("sp").or_else(|| known("p")) } else { known("p") }
     }
 
-    /// Whether the domain owner only tries it out (`t=y`).
+    /// Returns whether the domain owner only tries it out (`t=y`).
     pub(super) fn is_testing(&self) -> bool {
         self.tag("t").is_some_and(|value| value.eq_ignore_ascii_case("y"))
     }
 
-    /// Whether `adkim` or `aspf` asks for the very domain of `From`.
+    /// Returns whether `adkim` or `aspf` asks for the very domain of `From`.
     pub(super) fn is_strict(&self, tag: &str) -> bool {
         self.tag(tag).is_some_and(|value| value.eq_ignore_ascii_case("s"))
     }

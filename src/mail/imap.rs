@@ -247,7 +247,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + fmt::Debug + Send> Line for T {}
 /// An open folder.
 pub struct Session {
     inner: async_imap::Session<Limited<Box<dyn Line>>>,
-    /// What the server may answer the next command with.
+    /// Describes what the server may answer the next command with.
     budget: Budget,
     can: Capabilities,
     after: After,

@@ -48,7 +48,7 @@ impl Budget {
     }
 }
 
-/// What a server sent beyond its bounds; the words hold nothing that it said.
+/// Describes what a server sent beyond its bounds; the words hold nothing that it said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
     /// More bytes than the command's budget.
@@ -205,7 +205,7 @@ impl Scan {
     }
 }
 
-/// Whether a line's rest is words for people: a status (RFC 3501, 7.1), or a demand to go on.
+/// Returns whether a line's rest is words for people: a status (RFC 3501, 7.1), or a demand to go on.
 fn is_text(head: &[u8]) -> bool {
     let mut words = head.split(|byte| *byte == b' ');
     let (tag, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -224,7 +224,7 @@ impl fmt::Debug for Scan {
 mod tests {
     use super::*;
 
-    /// Whether a server may say that to a command with the usual budget; told in pieces of each size, which must not matter.
+    /// Returns whether a server may say that to a command with the usual budget; told in pieces of each size, which must not matter.
     fn said(text: &[u8]) -> Result<(), Excess> {
         let in_pieces = |size: usize| {
             let mut scan = Scan::default();

@@ -1,4 +1,4 @@
-//! What a server's answer in the SMTP dialogue becomes; docs/ledger.md has the table for people.
+//! Describes what a server's answer in the SMTP dialogue becomes; docs/ledger.md has the table for people.
 
 use crate::domain::delivery::Outcome;
 use crate::domain::inbound::Reason;
@@ -11,7 +11,7 @@ pub use crate::domain::refusal::Stage;
 
 /// Reads an answer. `text` is what follows the code, lines joined by a space; the outcome's words are both.
 ///
-/// What a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger does. Before a recipient
+/// Returns what a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger does. Before a recipient
 /// was named all of it is about us, and the mail is kept for when we are mended (only one too large for the server, 552, is
 /// refused for good).
 pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
@@ -52,7 +52,7 @@ fn asks_for_patience(code: u16, judged: &Judgement) -> bool {
     matches!(code, 421 | 454) || judged.reason == Reason::Rate || subject(judged) == Some(7)
 }
 
-/// Whether the breaker counts it: RFC 3463 x.3 is the mail system, x.7 policy, and the words may say it without a code.
+/// Returns whether the breaker counts it: RFC 3463 x.3 is the mail system, x.7 policy, and the words may say it without a code.
 fn is_about_us(judged: &Judgement) -> bool {
     let about_recipient = matches!(judged.reason, Reason::Full | Reason::Locked | Reason::Unwanted | Reason::NoMailbox | Reason::NoHost);
     let about_us = matches!(judged.reason, Reason::Sender | Reason::Policy | Reason::Blocked | Reason::Rate);

@@ -28,7 +28,7 @@ pub(super) struct Record {
     pub lookups: Vec<Lookup>,
 }
 
-/// Whether a TXT record is one of SPF: the version alone, or followed by a space (RFC 7208 4.5).
+/// Returns whether a TXT record is one of SPF: the version alone, or followed by a space (RFC 7208 4.5).
 pub(super) fn is_spf(text: &str) -> bool {
     let version = text.as_bytes().get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1"));
     version && matches!(text.as_bytes().get(6), None | Some(b' '))

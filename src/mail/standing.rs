@@ -90,7 +90,7 @@ pub enum DmarcStanding {
         domain: String,
         /// What is asked for mail that fails: `none`, `quarantine`, `reject`.
         policy: &'static str,
-        /// Whether it is only being tried out (`t=y`, RFC 9989): receivers then ask for one step less.
+        /// True if it is only being tried out (`t=y`, RFC 9989): receivers then ask for one step less.
         is_testing: bool,
         /// Whether a key of ours stands for `From`.
         dkim_aligned: bool,

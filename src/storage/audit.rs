@@ -21,7 +21,7 @@ pub struct Audit {
     pub slot: Slot,
     /// For how many people deliveries were made.
     pub recipients: u64,
-    /// Whether more are still to be made.
+    /// True if more are still to be made.
     pub is_publishing: bool,
     /// How they stand.
     pub deliveries: Tally,

@@ -25,7 +25,7 @@ const BATCH: i64 = 100;
 pub struct Stopped {
     /// Of which send ([`super::refusals::send_of`]).
     pub send: i64,
-    /// Whether they are one domain's or one relay's.
+    /// Tells whether they are one domain's or one relay's.
     pub held_by: HeldBy,
     /// Name of that domain or relay.
     pub name: String,
@@ -33,18 +33,18 @@ pub struct Stopped {
     pub hard: i64,
     /// Out of how many mails.
     pub mails: i64,
-    /// What they have in common.
+    /// Describes what they have in common.
     pub words: String,
 }
 
-/// What a step of [`Storage::end_judged`] did.
+/// Describes what a step of [`Storage::end_judged`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Worked {
     /// Subscriptions that ended.
     pub ended: u64,
     /// Refusals that were dismissed.
     pub dismissed: u64,
-    /// Whether there is more to do.
+    /// True if there is more to do.
     pub is_more: bool,
 }
 
@@ -60,7 +60,7 @@ macro_rules! decided_lots {
 }
 
 impl Storage {
-    /// Whether lots are due, or decided and not carried out.
+    /// Returns whether lots are due, or decided and not carried out.
     pub async fn has_refusals_to_judge(&self, now: Timestamp) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
@@ -244,7 +244,7 @@ async fn waiting(tx: &mut Tx, lot: &LotKey, after: i64, count: i64) -> Result<Ve
     )?)
 }
 
-/// What a later digest says of a reader.
+/// Describes what a later digest says of a reader.
 enum Later {
     /// It was accepted, and has not come back.
     Arrived,
@@ -299,7 +299,7 @@ pub(super) async fn add_to_lots(tx: &mut Tx, mut added: Vec<Added>, now: Timesta
     Ok(())
 }
 
-/// Whether a digest has mails that were never tried: they lie in chunks.
+/// Returns whether a digest has mails that were never tried: they lie in chunks.
 async fn has_untried(tx: &mut Tx, digest: i64) -> Result<bool, StorageError> {
     let untried: Option<(i64,)> = optional!(
         tx,

@@ -435,7 +435,7 @@ impl Storage {
     }
 }
 
-/// What is in a chunk.
+/// Describes what is in a chunk.
 #[derive(sqlx::FromRow)]
 struct Left {
     /// In the hands of whoever gives it back.

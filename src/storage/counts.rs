@@ -58,7 +58,7 @@ macro_rules! kept {
     };
 }
 
-/// Whether the digest `digests` reached anybody: a mail of it was handed to a relay at some time.
+/// Tells whether the digest `digests` reached anybody: a mail of it was handed to a relay at some time.
 macro_rules! reached {
     () => {
         "(exists (select 1 from digest_counts n where n.mailing_id = digests.id and n.sent + n.uncertain > 0)

@@ -33,7 +33,7 @@ impl StorageError {
             || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
     }
 
-    /// Whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
+    /// Returns whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
     pub fn is_out_of_order(&self) -> bool {
         let Some(code) = self.code() else { return false };
         match code.parse::<u32>() {
@@ -44,14 +44,14 @@ impl StorageError {
         }
     }
 
-    /// Whether `database.url` leads to a pooler in transaction mode that was not announced: it refuses a start-up parameter (08P01,
+    /// Returns whether `database.url` leads to a pooler in transaction mode that was not announced: it refuses a start-up parameter (08P01,
     /// pgbouncer), or a prepared statement is missing or already there because another server session answered (26000, 42P05).
     fn is_unannounced_pooler(&self) -> bool {
         let is_parameter = matches!(self, Self::Query(sqlx::Error::Database(error)) if error.message().contains("startup parameter"));
         is_parameter || matches!(self.code().as_deref(), Some("26000" | "42P05"))
     }
 
-    /// Whether the server broke off a transaction because two met, so that it may be repeated as a whole.
+    /// Returns whether the server broke off a transaction because two met, so that it may be repeated as a whole.
     pub(super) fn is_broken_off(&self) -> bool {
         matches!(self.code().as_deref(), Some("40001" | "40P01"))
     }

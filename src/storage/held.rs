@@ -13,7 +13,7 @@ use crate::domain::from_millis;
 pub struct Held {
     /// Of which send ([`super::refusals::send_of`]).
     pub send: i64,
-    /// Whether they are one domain's or one relay's.
+    /// Tells whether they are one domain's or one relay's.
     pub held_by: HeldBy,
     /// Name of that domain or relay.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Held {
     pub refused: u64,
     /// Mails that the domain (or the relay) was sent; no fewer than were refused.
     pub mails: u64,
-    /// What the replies have in common.
+    /// Describes what the replies have in common.
     pub words: String,
     /// One of the replies, as it came.
     pub example: String,

@@ -20,9 +20,9 @@ use crate::domain::zone::ZoneName;
 pub struct Arrival {
     /// Who.
     pub email: EmailAddress,
-    /// What they want to be called.
+    /// Describes what they want to be called.
     pub name: Option<String>,
-    /// Whose clock they live by.
+    /// Describes whose clock they live by.
     pub timezone: Option<ZoneName>,
     /// The keyed hashes of the address, newest secret first.
     pub hashes: Vec<String>,
@@ -34,7 +34,7 @@ pub struct Arrival {
     pub confirmed_at: Option<Timestamp>,
 }
 
-/// What became of those who came from a file.
+/// Describes what became of those who came from a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Arrived {
     /// New on the list.
@@ -81,13 +81,13 @@ impl Storage {
     }
 }
 
-/// What all rows of one import share.
+/// Describes what all rows of one import share.
 struct Run<'a> {
     consent: &'a str,
     key_name: &'a str,
     /// A row with a greater id was made by this import.
     first_id: i64,
-    /// Whether any reader ever changed their address.
+    /// True if any reader ever changed their address.
     anybody_moved: bool,
     now: Timestamp,
 }

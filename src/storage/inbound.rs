@@ -42,7 +42,7 @@ pub struct Arrived<'a> {
     pub about: Option<(About<'a>, Action<'a>)>,
 }
 
-/// What is done about a mail that came back.
+/// Describes what is done about a mail that came back.
 #[derive(Debug, Clone, Copy)]
 pub enum Action<'a> {
     /// Nothing but the record of it.
@@ -202,7 +202,7 @@ impl Storage {
     }
 }
 
-/// Whether a digest's delivery went to the address that its subscriber has now. The mail that tells the old address is queued in the
+/// Returns whether a digest's delivery went to the address that its subscriber has now. The mail that tells the old address is queued in the
 /// moment of the change, and one that was about to be sent then may have left within the hour after it.
 async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Result<bool, StorageError> {
     let row: Option<(i64,)> = optional!(

@@ -328,7 +328,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// Whether anybody is known here, or was: what a secret was needed for. `false` before the first migration.
+    /// Returns whether anybody is known here, or was: what a secret was needed for. `false` before the first migration.
     pub async fn has_people(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let row: Result<Option<(i64,)>, sqlx::Error> =
@@ -344,7 +344,7 @@ impl Storage {
         !matches!(self.pools, Pools::Sqlite { .. })
     }
 
-    /// What a PostgreSQL session of this process works with: encoding, isolation, and the schema that tables are looked for in (none
+    /// Returns what a PostgreSQL session of this process works with: encoding, isolation, and the schema that tables are looked for in (none
     /// where `search_path` names no schema that exists). `None` on SQLite, which has no such choice.
     pub async fn session_facts(&self) -> Result<Option<SessionFacts>, StorageError> {
         if !self.is_postgres() {

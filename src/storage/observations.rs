@@ -1,4 +1,4 @@
-//! What a running service saw and `doctor`, another process, should say.
+//! Describes what a running service saw and `doctor`, another process, should say.
 
 use super::Storage;
 use super::StorageError;

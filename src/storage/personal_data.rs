@@ -13,7 +13,7 @@ use crate::domain::slot::Slot;
 /// Rows of one kind that a copy holds: a hundred years of weekly mails.
 const ROWS: i64 = 5_000;
 
-/// What is kept of somebody beside their address, name, state, consents, history and preferences.
+/// Describes what is kept of somebody beside their address, name, state, consents, history and preferences.
 #[derive(Debug, Clone, Serialize)]
 pub struct PersonalData {
     /// When they were first written down, and since when their state holds.
@@ -38,7 +38,7 @@ pub struct PersonalData {
     pub saved: Vec<SavedTool>,
     /// Mails that were sent or are to be sent, newest last.
     pub mails: Vec<SentMail>,
-    /// What came back.
+    /// Describes what came back.
     pub came_back: Vec<CameBack>,
     /// Why no mail goes to the address, if it is on the suppression list.
     pub suppressions: Vec<Suppression>,
@@ -128,9 +128,9 @@ pub struct CameBack {
     pub at: Timestamp,
     /// By which way.
     pub door: String,
-    /// What it means.
+    /// Describes what it means.
     pub meaning: String,
-    /// Whether a soft one is about the recipient, or passing.
+    /// Tells whether a soft one is about the recipient, or passing.
     pub class: Option<String>,
     /// Why.
     pub reason: Option<String>,
@@ -149,7 +149,7 @@ pub struct Suppression {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
-    /// What the operator noted.
+    /// Describes what the operator noted.
     pub note: Option<String>,
 }
 
@@ -286,7 +286,7 @@ impl Storage {
     }
 }
 
-/// What was sent to a subscriber, oldest first: transactional mails by their index, and digests one by one by the ledger's key, for an
+/// Returns what was sent to a subscriber, oldest first: transactional mails by their index, and digests one by one by the ledger's key, for an
 /// index over all of it would cost each publishing.
 async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
     let mut mails: Vec<MailRow> = all!(

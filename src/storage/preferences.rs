@@ -34,7 +34,7 @@ pub enum MoveAsked {
     TooMany(TimeDelta),
 }
 
-/// What asking for the link to one's data led to. Whoever asks is told only of [`LinkAsked::TooMany`].
+/// Describes what asking for the link to one's data led to. Whoever asks is told only of [`LinkAsked::TooMany`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkAsked {
     /// A mail with it is queued.
@@ -45,7 +45,7 @@ pub enum LinkAsked {
     TooMany(TimeDelta),
 }
 
-/// What a press of the preferences' button led to.
+/// Describes what a press of the preferences' button led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChoicesSet {
     /// Nothing is other than before.
@@ -132,7 +132,7 @@ impl Storage {
         Ok(if told.is_none() { ChoicesSet::Told } else { ChoicesSet::Changed })
     }
 
-    /// Whether there is such a subscriber, whatever their state: not after an erasure.
+    /// Returns whether there is such a subscriber, whatever their state: not after an erasure.
     pub async fn is_known(&self, subscriber: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(reader, "select id from subscribers where id = $1", subscriber)?;
@@ -151,7 +151,7 @@ impl Storage {
         Ok(rows.into_iter().map(|(category,)| category).filter(|category| seen.insert(category_key(category))).collect())
     }
 
-    /// What somebody wants to be called; `None` takes the name out. `false`: nobody is there any more.
+    /// Returns what somebody wants to be called; `None` takes the name out. `false`: nobody is there any more.
     pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let set = execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;

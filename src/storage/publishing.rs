@@ -26,7 +26,7 @@ use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 
-/// What freezing a digest did.
+/// Describes what freezing a digest did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frozen {
     /// It is published from now on, and its deliveries can be made.
@@ -46,9 +46,9 @@ pub struct MadeRange {
     pub recipients: u64,
     /// Since when the digest is frozen.
     pub published_at: Timestamp,
-    /// Whether all deliveries of the digest exist now.
+    /// True if all deliveries of the digest exist now.
     pub is_last: bool,
-    /// Whether the database should look at how much there is of it ([`Storage::count_anew`]): after the first range, and the last.
+    /// True if the database should look at how much there is of it ([`Storage::count_anew`]): after the first range, and the last.
     pub is_counted: bool,
 }
 
@@ -181,7 +181,7 @@ impl Storage {
         Ok(Some(MadeRange { slot, recipients: recipients as u64, published_at: from_millis(row.published_at), is_last, is_counted }))
     }
 
-    /// Whether deliveries of some digest (of that one, with `only`) are still to be made.
+    /// Returns whether deliveries of some digest (of that one, with `only`) are still to be made.
     pub async fn is_publishing(&self, only: Option<i64>) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = match only {

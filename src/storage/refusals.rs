@@ -25,7 +25,7 @@ pub struct Refusal {
     pub class: RefusalClass,
     /// The reply.
     pub line: String,
-    /// What the reply has in common with others like it.
+    /// Describes what the reply has in common with others like it.
     pub words: String,
     /// Recipient domain, in lower case.
     pub domain: String,
@@ -46,7 +46,7 @@ pub(super) enum Channel {
     Report,
 }
 
-/// What a refusal led to.
+/// Describes what a refusal led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It was counted before, or its subscriber is gone.
@@ -92,13 +92,13 @@ pub struct Refused {
     pub slot: Option<Slot>,
     /// The reply.
     pub reply: String,
-    /// What it has in common with others like it.
+    /// Describes what it has in common with others like it.
     pub words: String,
     /// The recipient domain.
     pub domain: String,
     /// The relay that the mail went by.
     pub relay: String,
-    /// What became of it, if it was judged.
+    /// Describes what became of it, if it was judged.
     pub verdict: Option<String>,
 }
 
@@ -242,7 +242,7 @@ struct Row {
     hard: u32,
     /// Hard ones and those about the recipient.
     counted: u32,
-    /// Whether the two newest of the hard ones have like words.
+    /// True if the two newest of the hard ones have like words.
     agrees: bool,
 }
 

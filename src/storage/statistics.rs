@@ -1,4 +1,4 @@
-//! What the databases know of their tables' sizes, for their planners.
+//! Describes what the databases know of their tables' sizes, for their planners.
 //!
 //! Every statement is served by an index with and without it (`tests/promises/plans.rs`); fresh statistics choose the better of two.
 

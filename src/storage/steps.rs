@@ -59,7 +59,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether the attempt was the last one, with a result that is known.
+    /// Returns whether the attempt was the last one, with a result that is known.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Sent | Self::Failed | Self::Refused(_))
     }

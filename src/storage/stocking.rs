@@ -29,7 +29,7 @@ pub struct Counts {
     pub removed: u64,
 }
 
-/// What becomes of what a document does not mention, and whether anything is written.
+/// Describes what becomes of what a document does not mention, and whether anything is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImportMode {
     /// The document is the whole catalogue: what it does not mention is taken out.

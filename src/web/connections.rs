@@ -51,7 +51,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// The seat of one connection, shared by its stream and its requests.
 pub type SharedSeat = Arc<Seat<IpAddr>>;
 
-/// Whose share a connection counts toward; `None` for a trusted proxy.
+/// Returns whose share a connection counts toward; `None` for a trusted proxy.
 pub fn holder(peer: SocketAddr, web_trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let peer = peer.ip().to_canonical();
     (!web_trusts(peer)).then(|| household(peer))

@@ -89,7 +89,7 @@ struct Web {
 }
 
 impl Web {
-    /// Whether an address is a proxy whose word counts.
+    /// Returns whether an address is a proxy whose word counts.
     fn trusts(&self, address: IpAddr) -> bool {
         is_trusted(&self.app, address)
     }
@@ -151,7 +151,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     Ok(())
 }
 
-/// What all connections have in common.
+/// Describes what all connections have in common.
 #[derive(Clone)]
 struct Door {
     service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,

@@ -22,7 +22,7 @@ impl Decode {
         Self { has_utf8: true, has_other: false }
     }
 
-    /// Whether Windows-1252 was read.
+    /// Returns whether Windows-1252 was read.
     pub fn was_windows_1252(self) -> bool {
         self.has_other
     }

@@ -59,7 +59,7 @@ fn counted(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// Whether a text is a date, also in a form that [`date`] cannot place: `01.01.26`, `2 janvier 2026`.
+/// Returns whether a text is a date, also in a form that [`date`] cannot place: `01.01.26`, `2 janvier 2026`.
 pub fn is_date(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();

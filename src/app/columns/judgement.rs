@@ -1,11 +1,11 @@
-//! What a cell says of somebody, by the kind of its column and its word.
+//! Describes what a cell says of somebody, by the kind of its column and its word.
 
 use super::names::Standing;
 use super::words::Word;
 use super::words::word;
 use crate::domain::subscriber::SubscriberState;
 
-/// What a cell says of somebody.
+/// Describes what a cell says of somebody.
 pub(super) enum Said {
     State(SubscriberState),
     /// That they did not leave, bounce or complain.
@@ -30,7 +30,7 @@ fn is_complaint(text: &str) -> bool {
     ["spam", "abuse", "complain"].iter().any(|word| text.contains(word))
 }
 
-/// What a cell says; `None` where it is not understood. `is_unconfirmed`: a service's own word for somebody who has not confirmed.
+/// Returns what a cell says; `None` where it is not understood. `is_unconfirmed`: a service's own word for somebody who has not confirmed.
 pub(super) fn judge(text: &str, standing: Standing, is_unconfirmed: impl Fn(&str) -> bool) -> Option<Said> {
     if let Standing::Reason(kind) = standing {
         return Some(match word(text) {

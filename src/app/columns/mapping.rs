@@ -1,4 +1,4 @@
-//! What the operator says of a file's columns: `--map FIELD=COLUMN` and `--ignore-column NAME`.
+//! Describes what the operator says of a file's columns: `--map FIELD=COLUMN` and `--ignore-column NAME`.
 
 use std::str::FromStr;
 
@@ -44,17 +44,17 @@ impl FromStr for Assignment {
     }
 }
 
-/// What the operator says of the columns of a file; the rest follows from their names.
+/// Describes what the operator says of the columns of a file; the rest follows from their names.
 #[derive(Debug, Clone, Default)]
 pub struct Mapping {
-    /// What these columns hold.
+    /// Describes what these columns hold.
     pub assigned: Vec<Assignment>,
     /// Columns, by name or number, that are not to be read.
     pub ignored: Vec<String>,
 }
 
 impl Mapping {
-    /// What each named column holds: its place in the header, and `None` for one that is not to be read.
+    /// Returns what each named column holds: its place in the header, and `None` for one that is not to be read.
     pub(super) fn resolve(&self, header: &[String]) -> Result<Vec<(usize, Option<Role>)>, String> {
         let mut found: Vec<(usize, Option<Role>)> = Vec::new();
         let assigned = self.assigned.iter().map(|a| (a.column.as_str(), Some(a.role), format!("--map {}={}", a.field, a.column)));

@@ -1,4 +1,4 @@
-//! What the columns of a subscriber file mean: our own, those of services that people come from, and any other.
+//! Describes what the columns of a subscriber file mean: our own, those of services that people come from, and any other.
 //!
 //! A column is read by its name ([`names`]), in any file; the whole header tells which service it comes from ([`services`]); a cell says
 //! how somebody stands by its word ([`words`], [`judgement`]). Somebody who left, bounced or complained there is so here, and where several columns
@@ -52,7 +52,7 @@ pub const REFUSED_COLUMNS: [&str; 2] = ["refused_line", "refused_reason"];
 pub struct Row {
     /// The address.
     pub email: EmailAddress,
-    /// What they want to be called.
+    /// Describes what they want to be called.
     pub name: Option<String>,
     /// When they confirmed or gave consent.
     pub confirmed_at: Option<Timestamp>,
@@ -76,7 +76,7 @@ pub struct Columns {
     parts: Vec<usize>,
     /// Best first.
     confirmed_at: Vec<usize>,
-    /// Whether a bad date in the first of them refuses its row: what another service wrote is not the operator's to mend.
+    /// True if a bad date in the first of them refuses its row: what another service wrote is not the operator's to mend.
     is_strict: bool,
     source: Option<usize>,
     timezone: Option<usize>,
@@ -313,7 +313,7 @@ impl Columns {
         self.unread.iter().map(|(at, _)| self.header[*at].clone()).filter(|name| !REFUSED_COLUMNS.contains(&name.as_str())).collect()
     }
 
-    /// What each column that is read was taken for.
+    /// Returns what each column that is read was taken for.
     pub fn used(&self) -> Vec<(String, &'static str)> {
         let field = |at: usize| {
             let standing = self.standing.iter().find(|(known, _)| *known == at).map(|(_, standing)| *standing);
@@ -342,7 +342,7 @@ impl Columns {
     }
 }
 
-/// What a column holds by its name; the geography of an address is no state of a subscription.
+/// Returns what a column holds by its name; the geography of an address is no state of a subscription.
 fn by_name(name: &str, names: &[String], service: Option<&Service>) -> Option<(Role, usize)> {
     let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
     match name {

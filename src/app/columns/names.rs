@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::words::squeezed;
 use crate::domain::subscriber::SubscriberState;
 
-/// What a column holds.
+/// Describes what a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Email,
@@ -168,7 +168,7 @@ static DICTIONARY: LazyLock<HashMap<String, (Role, usize)>> = LazyLock::new(|| {
     names
 });
 
-/// What a column with that squeezed name holds, and how good a name it is: the lower the better.
+/// Returns what a column with that squeezed name holds, and how good a name it is: the lower the better.
 pub fn role(name: &str) -> Option<(Role, usize)> {
     if let Some(known) = DICTIONARY.get(name) {
         return Some(*known);
@@ -228,7 +228,7 @@ const ELSEWHERE: [&str; 37] = [
     "lat", "long", "stripe", "plan", "payment", "refused", "score",
 ];
 
-/// Whether a column's name suggests that it says who left, or who may get mail.
+/// Returns whether a column's name suggests that it says who left, or who may get mail.
 pub fn speaks_of_leaving(name: &str) -> bool {
     static STEMS: LazyLock<Vec<String>> = LazyLock::new(|| SPEAKING.split(',').map(|stem| squeezed(stem).into_owned()).collect());
     let words: Vec<String> = words_of(name);

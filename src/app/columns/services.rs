@@ -13,9 +13,9 @@ pub struct Service {
     needs: &'static [&'static str],
     /// One of them must be there too, where there are any.
     marks: &'static [&'static str],
-    /// What else its exports have.
+    /// Describes what else its exports have.
     knows: &'static [&'static str],
-    /// Whether a column beyond these means that it is another service's file.
+    /// True if a column beyond these means that it is another service's file.
     is_closed: bool,
     /// Names as its exports spell them, where another service's differ in spelling only.
     spelled: &'static [&'static str],
@@ -98,12 +98,12 @@ pub fn recognise(header: &[String], spelled: &[String]) -> Option<&'static Servi
 }
 
 impl Service {
-    /// Whether a column of that squeezed name belongs to its exports.
+    /// Returns whether a column of that squeezed name belongs to its exports.
     pub fn explains(&self, name: &str) -> bool {
         [self.needs, self.marks, self.knows].iter().any(|names| names.contains(&name))
     }
 
-    /// Whether "inactive" means that somebody has not confirmed yet.
+    /// Returns whether "inactive" means that somebody has not confirmed yet.
     pub fn has_inactive_for_unconfirmed(&self) -> bool {
         self.name == "kit"
     }

@@ -106,7 +106,7 @@ pub fn word(cell: &str) -> Option<Word> {
     VOCABULARY.get(&*text).copied().or_else(|| is_date(cell).then_some(Word::Date))
 }
 
-/// Whether a cell says beyond doubt that somebody is over, in whatever column it stands.
+/// Returns whether a cell says beyond doubt that somebody is over, in whatever column it stands.
 pub fn is_farewell(cell: &str) -> bool {
     const CLEAR: [&str; 14] = [
         "unsubscribed",

@@ -1,4 +1,4 @@
-//! What this process did, minute by minute and in all, added up here and written every few seconds.
+//! Describes what this process did, minute by minute and in all, added up here and written every few seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::storage::steps::Step;
 /// A killed process loses the figures of so long at most; the ledger loses nothing.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
-/// What is not written yet.
+/// Describes what is not written yet.
 #[derive(Debug, Default)]
 pub struct Minutes(Mutex<Unwritten>);
 

@@ -1,4 +1,4 @@
-//! What a refusal means: the one judge for all doors, the SMTP dialogue, reports and webhooks. Pure.
+//! Describes what a refusal means: the one judge for all doors, the SMTP dialogue, reports and webhooks. Pure.
 //!
 //! *Hard* only where it is certain. The order is: the stage of the dialogue (before `RCPT TO` no refusal is about a recipient);
 //! the innermost reply, where one server quotes another; the words, of which those that speak of us or of a passing state
@@ -47,7 +47,7 @@ pub struct Refusal<'t> {
     pub field: Option<Status>,
 }
 
-/// What a judgement rests on.
+/// Describes what a judgement rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// Words, or the stage.
@@ -58,14 +58,14 @@ pub enum Basis {
     Nothing,
 }
 
-/// What a refusal means.
+/// Describes what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
     /// Why; it decides hard or soft, and the class of soft.
     pub reason: Reason,
     /// The enhanced status code, the server's own first.
     pub status: Option<Status>,
-    /// What that rests on.
+    /// Describes what that rests on.
     pub basis: Basis,
 }
 
@@ -191,7 +191,7 @@ fn by_weak_words(said: &Said) -> Option<Reason> {
     }
 }
 
-/// What is left to the codes: they end a reader only where hardly a word stands beside them.
+/// Returns what is left to the codes: they end a reader only where hardly a word stands beside them.
 fn by_code(said: &Said, status: Option<Status>, stage: Option<Stage>) -> (Reason, Basis) {
     let bare = said.is_bare();
     let hint = said.causes.has(Cause::PolicyHint);

@@ -13,7 +13,7 @@ const TABLES: [&str; 2] = [include_str!("about_us.txt"), include_str!("recipient
 const GAP: usize = 60;
 
 named! {
-    /// What a phrase says about a refusal; the names are the sections of the tables.
+    /// Describes what a phrase says about a refusal; the names are the sections of the tables.
     Cause {
         /// More at once than the receiver takes.
         Rate => "rate",
@@ -67,7 +67,7 @@ named! {
 pub struct Causes(u32);
 
 impl Causes {
-    /// What counts behind words like "mostly" and "may be": only what speaks of us.
+    /// Describes what counts behind words like "mostly" and "may be": only what speaks of us.
     const IN_DOUBT: Self = Self(
         1 << Cause::Rate as u32
             | 1 << Cause::Sender as u32
@@ -76,7 +76,7 @@ impl Causes {
             | 1 << Cause::Blocked as u32,
     );
 
-    /// Whether the cause is in the set.
+    /// Returns whether the cause is in the set.
     pub fn has(self, cause: Cause) -> bool {
         self.0 & (1 << cause as u32) != 0
     }
@@ -185,14 +185,14 @@ fn written_out(phrase: &str) -> Vec<String> {
     choices.split(',').flat_map(|choice| written_out(&format!("{before}{choice}{after}"))).collect()
 }
 
-/// Whether the parts stand in the text, in their order and near each other.
+/// Returns whether the parts stand in the text, in their order and near each other.
 fn follow(text: &str, parts: &[String]) -> bool {
     let Some((part, parts)) = parts.split_first() else { return true };
     let near = &text[..floor(text, GAP + part.len())];
     near.match_indices(part.as_str()).any(|(at, _)| begins_word(text, at) && follow(&text[at + part.len()..], parts))
 }
 
-/// Whether a word begins there. Scripts that set no spaces begin one anywhere.
+/// Returns whether a word begins there. Scripts that set no spaces begin one anywhere.
 fn begins_word(text: &str, at: usize) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() && (c as u32) < 0x0E00;
     let first = text[at..].chars().next().is_some_and(is_letter);

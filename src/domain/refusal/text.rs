@@ -16,13 +16,13 @@ const LONGEST: usize = 8 << 10;
 pub struct Said {
     /// The words, without names, in [`plain`] form.
     pub words: String,
-    /// What they and the links speak of.
+    /// Describes what they and the links speak of.
     pub causes: Causes,
     /// The reply code.
     pub code: Option<u16>,
     /// The enhanced status code, unless it tells of success.
     pub status: Option<Status>,
-    /// Whether an IP address or a link stands in it.
+    /// True if an IP address or a link stands in it.
     pub names_a_place: bool,
 }
 
@@ -47,7 +47,7 @@ impl Said {
         Self { words, causes, code: reply_code(text), status: enhanced(text).filter(|status| status.class != 2), names_a_place }
     }
 
-    /// Whether hardly a word stands beside the codes.
+    /// Returns whether hardly a word stands beside the codes.
     pub fn is_bare(&self) -> bool {
         self.words.split_whitespace().count() <= 4 && self.words.len() <= 60 && !self.names_a_place
     }

@@ -103,7 +103,7 @@ pub fn of_field(value: &str) -> Option<String> {
         .then(|| bare.to_owned())
 }
 
-/// Whether it is an address as RFC 5321 writes it, as far as dots go: outside quotes none begins or ends the local part, or follows another.
+/// Returns whether it is an address as RFC 5321 writes it, as far as dots go: outside quotes none begins or ends the local part, or follows another.
 pub fn is_well_formed(address: &str) -> bool {
     let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
     local.starts_with('"') || !(local.starts_with('.') || local.ends_with('.') || local.contains(".."))

@@ -19,7 +19,7 @@ pub struct Diagnosis {
     pub reason: Reason,
     /// The enhanced status code.
     pub status: Option<Status>,
-    /// What that rests on.
+    /// Describes what that rests on.
     pub basis: Basis,
 }
 

@@ -72,7 +72,7 @@ impl Headers {
         self.get(name).is_some()
     }
 
-    /// Whether these are fields of a mail that was under way, and not of a part of one.
+    /// Returns whether these are fields of a mail that was under way, and not of a part of one.
     fn is_of_mail(&self) -> bool {
         self.has("from") && (self.has("received") || self.has("message-id") || self.has("return-path"))
     }

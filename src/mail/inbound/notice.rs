@@ -44,7 +44,7 @@ impl Notice<'_> {
         }
     }
 
-    /// Whether the subject is that of a person who is away.
+    /// Returns whether the subject is that of a person who is away.
     pub fn is_away(&self) -> bool {
         phrases::is_auto_subject(&self.manner.subject) && !self.by_subject()
     }
@@ -73,7 +73,7 @@ impl Notice<'_> {
         Named::in_text(&self.prose.text, self.own).is_certain()
     }
 
-    /// Whether a machine answers for a person: it says so (RFC 3834, section 5). A vacation's return path is always empty, so that it
+    /// Returns whether a machine answers for a person: it says so (RFC 3834, section 5). A vacation's return path is always empty, so that it
     /// tells nothing here (RFC 5230, section 4.7).
     fn is_for_a_person(&self) -> bool {
         self.manner.automatic && !self.is_of_a_system() && (self.answers() || !self.manner.unattended)
@@ -101,7 +101,7 @@ impl Notice<'_> {
             && self.names_for_certain()
     }
 
-    /// What a report means that names nobody: the clues may tell for whom.
+    /// Returns what a report means that names nobody: the clues may tell for whom.
     fn of_nobody(&self, late: bool) -> Finding {
         let line = short(&self.prose.text);
         let said = diagnose(&self.prose.about(None, &[]), None);

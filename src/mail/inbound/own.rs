@@ -1,4 +1,4 @@
-//! Whose the addresses in a report's own header are: ours, the reporting system's, or those of recipients that it failed on.
+//! Describes whose the addresses in a report's own header are: ours, the reporting system's, or those of recipients that it failed on.
 
 use super::addresses::find;
 use super::addresses::same;

@@ -107,7 +107,7 @@ impl Prose {
         who::bare_names(&self.text).filter_map(whole).collect()
     }
 
-    /// What the text says of that address, and of no other of the `others`: its line and those below it. In the transcript of a
+    /// Returns what the text says of that address, and of no other of the `others`: its line and those below it. In the transcript of a
     /// dialogue the reason stands above instead, and the next lines are another's.
     pub fn beside(&self, address: &str, others: &[String]) -> String {
         let lines: Vec<&str> = self.lines().collect();
@@ -129,7 +129,7 @@ impl Prose {
         words
     }
 
-    /// What the text says of that address; all that it says of none of the `others`, if it is not named, or if nothing beside it tells
+    /// Returns what the text says of that address; all that it says of none of the `others`, if it is not named, or if nothing beside it tells
     /// anything and no server is quoted there.
     pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
         let beside = address.map(|address| self.beside(address, others)).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Prose {
         self.text.lines().take(LINES).map(|line| &line[..floor(line, LONGEST_LINE)])
     }
 
-    /// What is said of each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
+    /// Returns what is said of each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
     fn of_targets(&self, alias: &str) -> Vec<String> {
         if !EXPANSIONS.iter().any(|words| self.text.contains(words)) {
             return Vec::new();
@@ -212,7 +212,7 @@ fn names(line: &str, address: &str) -> bool {
 
 const EXPANSIONS: &[&str] = &["expanded from", "generated from", "alias of", "forwarded from"];
 
-/// Whether a line names an address only as the alias that another one came from (Postfix, sendmail, Exim).
+/// Returns whether a line names an address only as the alias that another one came from (Postfix, sendmail, Exim).
 fn is_expansion(line: &str, alias: &str) -> bool {
     let lower = line.to_lowercase();
     let before = lower.split(alias).next().unwrap_or_default().trim_end_matches(['<', ' ', ':']);

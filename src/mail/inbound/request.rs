@@ -100,7 +100,7 @@ const JOIN: &[&str] = &[
     "구독",
 ];
 
-/// What a mail asks for by the address that it was sent to, or by the one word of a mail program that leaves for its reader and says
+/// Returns what a mail asks for by the address that it was sent to, or by the one word of a mail program that leaves for its reader and says
 /// that it is a machine (Apple Mail does).
 pub fn by_address(manner: &Manner, addressed: &[String]) -> Option<Meaning> {
     let by_program = manner.automatic && !manner.daemon && !manner.nobody;
@@ -135,7 +135,7 @@ const YES: &[&str] = &[
     "подтверждаю", "так", "evet", "はい", "是", "是的", "네", "예",
 ];
 
-/// What mail programs put before the subject of a mail that is answered.
+/// Describes what mail programs put before the subject of a mail that is answered.
 const ANSWERS: &[&str] = &[
     "re:",
     "re :",
@@ -167,7 +167,7 @@ const MACHINE: &[&str] = &["#", "[", "http", "ticket", "automat", "no-reply", "n
 const LINES_MAX: usize = 4;
 const WORDS_MAX: usize = 10;
 
-/// Whether a person says yes to the mail that they answer: the subject and the header are an answer's, the first line is a word
+/// Returns whether a person says yes to the mail that they answer: the subject and the header are an answer's, the first line is a word
 /// for yes, and hardly another is its author's own.
 pub fn agrees(mail: &Parts, subject: &str, text: &str) -> bool {
     let own = own_lines(text);
