@@ -98,7 +98,18 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-#[cfg(unix)]
+/// Asks for no times. Linux 6.13 and later give a file whose times were read since its last write a new time with the next one
+/// (multigrain timestamps), and each `fsync` of the log then has a journal to wait for: with the times, one look per commit made group
+/// commits a tenth slower (ext4, 10 connections).
+#[cfg(target_os = "linux")]
+fn look(path: &Path) -> io::Result<(Identity, u64)> {
+    use rustix::fs;
+    let data = fs::statx(fs::CWD, path, fs::AtFlags::empty(), fs::StatxFlags::INO | fs::StatxFlags::SIZE)?;
+    let device = u64::from(data.stx_dev_major) << 32 | u64::from(data.stx_dev_minor);
+    Ok((Identity { device, inode: data.stx_ino }, data.stx_size))
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
 fn look(path: &Path) -> io::Result<(Identity, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let data = std::fs::metadata(path)?;
