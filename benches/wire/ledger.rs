@@ -67,7 +67,7 @@ fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
 async fn work(place: &Place) -> (f64, f64) {
     let storage = Storage::open(&place.url, None, 8, true).await.expect("open");
     let now = now();
-    let sender = storage.enter_sender("benchmark", now + chrono::TimeDelta::hours(1), now).await.expect("entered");
+    let sender = storage.enter_sender("benchmark", chrono::TimeDelta::hours(1), now).await.expect("entered");
     let began = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     while jobs.len() < ENOUGH {

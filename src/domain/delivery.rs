@@ -167,19 +167,22 @@ impl Outcome {
 pub struct Retry {
     /// Wait after the first attempt.
     pub first: TimeDelta,
-    /// Counted from the first attempt.
+    /// Upper bound on the sum of the waits between attempts. Time in which a due attempt could not be made (a paused digest, a spent
+    /// day, an open breaker, a process that was down) is no such wait, so it uses none of this up.
     pub max_age: TimeDelta,
 }
 
 impl Retry {
-    /// When the next attempt is due, or `None` when it would be too late. `attempts` made so far, at least 1; `jitter`
-    /// from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back as one.
-    pub fn next(&self, first_at: Timestamp, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
+    /// When the next attempt is due, or `None` when it would be too late: the waits so far are `waited`. `attempts` made so far, at
+    /// least 1; `jitter` from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back
+    /// as one.
+    pub fn next(&self, waited: TimeDelta, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
         let doubled = self.first.num_milliseconds().max(1).saturating_mul(1 << attempts.saturating_sub(1).min(20));
         let longest = self.max_age.num_milliseconds().max(1) / 4;
         let wait = doubled.min(longest.max(self.first.num_milliseconds())) as f64 * (0.75 + 0.5 * jitter.clamp(0.0, 1.0));
-        let due = now.checked_add_signed(TimeDelta::milliseconds(wait as i64))?;
-        (due - first_at <= self.max_age).then_some(due)
+        let wait = TimeDelta::milliseconds(wait as i64);
+        let due = now.checked_add_signed(wait)?;
+        (waited.checked_add(&wait)? <= self.max_age).then_some(due)
     }
 }
 
@@ -201,10 +204,11 @@ mod tests {
     fn waits_double_and_end_with_the_mails_age() {
         let retry = Retry { first: TimeDelta::minutes(5), max_age: TimeDelta::days(4) };
         let start: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
-        let wait = |attempts, jitter| retry.next(start, start, attempts, jitter).map(|due| (due - start).num_seconds());
+        let wait = |attempts, jitter| retry.next(TimeDelta::zero(), start, attempts, jitter).map(|due| (due - start).num_seconds());
         assert_eq!((wait(1, 0.5), wait(2, 0.5), wait(3, 0.5)), (Some(300), Some(600), Some(1200)));
         assert_eq!((wait(1, 0.0), wait(1, 1.0)), (Some(225), Some(375)));
         assert_eq!(wait(40, 0.5), Some(86_400), "never longer than a quarter of the age");
-        assert_eq!(retry.next(start, start + TimeDelta::days(4), 9, 0.5), None);
+        assert_eq!(retry.next(TimeDelta::days(4), start, 9, 0.5), None);
+        assert!(retry.next(TimeDelta::days(3), start + TimeDelta::days(60), 9, 0.5).is_some(), "the waits count, not the calendar");
     }
 }

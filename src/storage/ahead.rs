@@ -32,7 +32,8 @@ impl Storage {
             let mut tx = self.begin().await?;
             let is_free = execute!(
                 tx,
-                "update chunks set due_at = $3, last_due_at = case when last_due_at > $4 then $3 else last_due_at end
+                "update chunks set due_at = $3, last_due_at = case when last_due_at > $4 then $3 else last_due_at end,
+                   retry_at = case when retry_at > $4 then $3 else retry_at end
                  where mailing_id = $1 and last_id = $2 and sender_id is null and due_at > $4",
                 mailing,
                 last,

@@ -9,16 +9,12 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::counts::Counts;
-use super::counts::Reasons;
-use super::counts::count_range;
 use super::counts::counted;
-use super::counts::keep;
-use super::counts::note_chunk;
-use super::counts::note_failures;
 use super::counts::recount;
 use super::ledger::Job;
 use super::ledger::jobs_of;
 use super::ledger::withhold;
+use super::returns::release;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::InDoubt;
@@ -30,7 +26,8 @@ pub(super) struct Chunk {
     pub first: i64,
 }
 
-type Row = (i64, i64, i64, i64);
+/// `mailing_id, first_id, last_id, is_cut`
+pub(super) type Row = (i64, i64, i64, i64);
 
 /// A chunk that may be claimed.
 #[derive(sqlx::FromRow)]
@@ -47,18 +44,25 @@ const URGENT: i64 = 100;
 /// As many chunks are looked into for one claim: where readers of many zones or many who get no mail stand side by side, little in
 /// each is due.
 const MOST_CHUNKS: usize = 16;
-/// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
-const LONGEST_GATHERING: i64 = 2_000;
-/// What other senders have under way in a chunk is waited for so long, in milliseconds.
-const PATIENCE: i64 = 1_000;
 
 /// One text for both databases but for the lock. On PostgreSQL the front of a digest is waited for: to skip it would mean that
 /// there is nothing to do. SQLite has one writer and no such words.
 macro_rules! next_chunk {
     ($lock:literal) => {
         concat!(
-            "select mailing_id, first_id, last_id, is_cut, sent + failed + uncertain as ended from chunks
+            "select first_id, last_id, is_cut, sent + failed + uncertain as ended from chunks
              where mailing_id = $1 and kind = 'digest' and sender_id is null and due_at <= $2 order by due_at, last_id limit 1",
+            $lock
+        )
+    };
+}
+
+/// The same, of the chunks with retries that are due.
+macro_rules! next_retries {
+    ($lock:literal) => {
+        concat!(
+            "select first_id, last_id, is_cut, sent + failed + uncertain as ended from chunks
+             where mailing_id = $1 and sender_id is null and retry_at <= $2 order by retry_at, last_id limit 1",
             $lock
         )
     };
@@ -89,7 +93,8 @@ pub struct Claimed {
 impl Storage {
     /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
     /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
-    /// mailing alone. What must not go out any more becomes `failed` here.
+    /// mailing alone. Retries that are due come before mail that was never tried, up to half of the room; what the one does not
+    /// fill, the other has. What must not go out any more becomes `failed` here.
     pub async fn claim(
         &self,
         sender: i64,
@@ -105,7 +110,7 @@ impl Storage {
         for key in ended {
             release(&mut tx, sender, *key, now).await?;
         }
-        let mut urgent = Vec::new();
+        let mut urgent: Vec<Row> = Vec::new();
         if only.is_none() {
             let sql = if tx.is_postgres() { claim_urgent!(" for update skip locked") } else { claim_urgent!("") };
             urgent = all!(tx, sql, sender, now.timestamp_millis(), URGENT)?;
@@ -114,33 +119,45 @@ impl Storage {
         tx.commit().await?;
         let mut jobs = Vec::new();
         for row in urgent {
-            jobs.extend(self.open_chunk(sender, chunk_of(row), now).await?);
+            jobs.extend(self.open_chunk(sender, Chunk::from(row), now).await?);
         }
-        let mut looks = 0..MOST_CHUNKS;
-        for (id,) in digests.into_iter().filter(|(id,)| only.is_none_or(|only| only == *id)) {
+        let digests: Vec<i64> = digests.into_iter().map(|(id,)| id).filter(|id| only.is_none_or(|only| only == *id)).collect();
+        let passes = [(Wanted::Retries, room.div_ceil(2)), (Wanted::All, room)];
+        let looks: Vec<(Wanted, usize, i64)> =
+            passes.iter().flat_map(|(wanted, limit)| digests.iter().map(|id| (*wanted, *limit, *id)).collect::<Vec<_>>()).collect();
+        let (mut chunks, mut may_be_more) = (0..MOST_CHUNKS, false);
+        for (wanted, limit, id) in looks {
             loop {
-                let room = room - jobs.len().min(room);
-                if room == 0 || looks.next().is_none() {
-                    return Ok(Claimed { jobs, may_be_more: true });
+                let room = limit.saturating_sub(jobs.len());
+                if room == 0 || chunks.next().is_none() {
+                    // The second pass meets all that the first one left.
+                    may_be_more |= wanted == Wanted::All;
+                    break;
                 }
-                let Some(chunk) = self.claim_chunk(sender, id, room, now).await? else { break };
+                let Some(chunk) = self.claim_chunk(sender, id, wanted, room, now).await? else { break };
                 jobs.extend(self.open_chunk(sender, chunk, now).await?);
             }
         }
-        Ok(Claimed { jobs, may_be_more: false })
+        Ok(Claimed { jobs, may_be_more })
     }
 
     /// Takes the next chunk of a digest that is due, cut to `room` deliveries.
-    async fn claim_chunk(&self, sender: i64, digest: i64, room: usize, now: Timestamp) -> Result<Option<Chunk>, StorageError> {
+    async fn claim_chunk(
+        &self,
+        sender: i64,
+        digest: i64,
+        wanted: Wanted,
+        room: usize,
+        now: Timestamp,
+    ) -> Result<Option<Chunk>, StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(None);
         }
-        let sql = if tx.is_postgres() { next_chunk!(" for update") } else { next_chunk!("") };
-        let mut found: Option<Free> = optional!(tx, sql, digest, now.timestamp_millis())?;
+        let mut found = next_free(&mut tx, digest, wanted, now).await?;
         if found.is_none() && tx.is_postgres() {
             // Whoever was waited for took all of that one; there may be another.
-            found = optional!(tx, sql, digest, now.timestamp_millis())?;
+            found = next_free(&mut tx, digest, wanted, now).await?;
         }
         let Some(free) = found else { return Ok(None) };
         let whole = Chunk { key: ChunkKey { mailing: digest, last: free.last_id }, first: free.first_id };
@@ -235,12 +252,33 @@ impl Storage {
     }
 }
 
-fn chunk_of((mailing, first, last, _): Row) -> Chunk {
-    Chunk { key: ChunkKey { mailing, last }, first }
+impl From<Row> for Chunk {
+    fn from((mailing, first, last, _): Row) -> Self {
+        Self { key: ChunkKey { mailing, last }, first }
+    }
+}
+
+/// Which chunks of a digest a claim takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Those with retries that are due.
+    Retries,
+    /// Any with something that is due.
+    All,
+}
+
+/// The next free chunk of a digest, locked on PostgreSQL.
+async fn next_free(tx: &mut Tx, digest: i64, wanted: Wanted, now: Timestamp) -> Result<Option<Free>, StorageError> {
+    if wanted == Wanted::Retries {
+        let sql = if tx.is_postgres() { next_retries!(" for update") } else { next_retries!("") };
+        return Ok(optional!(tx, sql, digest, now.timestamp_millis())?);
+    }
+    let sql = if tx.is_postgres() { next_chunk!(" for update") } else { next_chunk!("") };
+    Ok(optional!(tx, sql, digest, now.timestamp_millis())?)
 }
 
 /// After whom to cut so that `room` deliveries lie before, and how those stand; `None`: there are no more than that.
-async fn cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i64, Counts)>, StorageError> {
+pub(super) async fn cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i64, Counts)>, StorageError> {
     let front: Front = one!(
         tx,
         concat!(
@@ -283,7 +321,7 @@ struct Front {
 }
 
 /// Takes the front of a free chunk, up to the reader `last`, out of it.
-async fn shorten(tx: &mut Tx, key: ChunkKey, last: i64, front: &Counts) -> Result<(), StorageError> {
+pub(super) async fn shorten(tx: &mut Tx, key: ChunkKey, last: i64, front: &Counts) -> Result<(), StorageError> {
     execute!(
         tx,
         "update chunks set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
@@ -335,186 +373,4 @@ pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Re
     )?;
     recount(tx, mailing, first, last).await?;
     Ok(true)
-}
-
-/// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
-/// still out stays its own: `false`.
-pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timestamp) -> Result<bool, StorageError> {
-    let found: Option<(i64,)> = optional!(
-        tx,
-        "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
-        key.mailing,
-        key.last,
-        sender
-    )?;
-    let Some((first,)) = found else { return Ok(true) };
-    end_cancelled(tx, key.mailing, first, key.last, now).await?;
-    let left = left_in(tx, sender, key, first).await?;
-    if left.out > 0 {
-        return Ok(false);
-    }
-    match left.due(now) {
-        Some(due) => {
-            execute!(
-                tx,
-                "update chunks set sender_id = null, due_at = $4, last_due_at = $5 where mailing_id = $1 and last_id = $2 and sender_id = $3",
-                key.mailing,
-                key.last,
-                sender,
-                due,
-                left.last_due.unwrap_or(due)
-            )?;
-            note_chunk(tx, key, &left.counts).await?;
-        }
-        None => {
-            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?;
-            keep(tx, key.mailing, &left.counts).await?;
-        }
-    }
-    Ok(true)
-}
-
-/// Counts what is in a chunk that `sender` has. Usually all of it is sent: then two numbers tell, and its rows are read no further.
-async fn left_in(tx: &mut Tx, sender: i64, key: ChunkKey, first: i64) -> Result<Left, StorageError> {
-    let (rows, sent): (i64, i64) = one!(
-        tx,
-        "select count(*), count(case when state = 'sent' then 1 end) from deliveries
-         where mailing_id = $1 and subscriber_id between $2 and $3",
-        key.mailing,
-        first,
-        key.last
-    )?;
-    if rows == sent {
-        return Ok(Left { counts: Counts { sent, ..Counts::default() }, ..Left::default() });
-    }
-    let left = one!(
-        tx,
-        concat!(
-            "select count(case when d.state = 'sending' and d.sender_id = $4 then 1 end) as out,
-               min(case when d.finished_at is null and d.state <> 'sending' and d.attempts = 0 then d.due_at end) as fresh,
-               min(case when d.finished_at is null and d.state <> 'sending' and d.attempts > 0 then d.due_at end) as soonest,
-               max(case when d.finished_at is null and d.state <> 'sending' and d.attempts > 0 then d.due_at end) as latest,
-               max(case when d.finished_at is null then d.due_at end) as last_due, ",
-            counted!(),
-            " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3"
-        ),
-        key.mailing,
-        first,
-        key.last,
-        sender
-    )?;
-    Ok(left)
-}
-
-/// Ends what is queued in a range of a mailing whose digest was cancelled: it has nowhere to go.
-async fn end_cancelled(tx: &mut Tx, mailing: i64, first: i64, last: i64, now: Timestamp) -> Result<(), StorageError> {
-    const WHY: &str = "not sent: the digest was cancelled";
-    let cancelled: Option<(i64,)> = optional!(tx, "select id from digests where id = $1 and state = 'cancelled'", mailing)?;
-    if cancelled.is_none() {
-        return Ok(());
-    }
-    let ended = execute!(
-        tx,
-        "update deliveries set state = 'failed', finished_at = $4, reply = $5
-         where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')",
-        mailing,
-        first,
-        last,
-        now.timestamp_millis(),
-        WHY
-    )?;
-    if ended > 0 {
-        note_failures(tx, &Reasons::from([((mailing, WHY.to_owned()), ended as i64)])).await?;
-    }
-    Ok(())
-}
-
-/// The first free chunk of a digest. On PostgreSQL one that another process is just ending is passed over.
-macro_rules! first_free {
-    ($lock:literal) => {
-        concat!(
-            "select mailing_id, first_id, last_id, is_cut from chunks where mailing_id = $1 and sender_id is null
-             order by last_id limit 1",
-            $lock
-        )
-    };
-}
-
-/// Deliveries of a cancelled digest that end in one transaction.
-const ENDED_AT_ONCE: i64 = 5_000;
-
-impl Storage {
-    /// Ends the next queued deliveries of cancelled digests, a bounded number in one transaction; `false`: there are none.
-    pub async fn end_cancelled_range(&self, now: Timestamp) -> Result<bool, StorageError> {
-        let unended: Vec<(i64,)> = all!(
-            self.read().await?,
-            "select g.id from digests g join digest_counts n on n.mailing_id = g.id
-             where g.state = 'cancelled' and n.sent + n.failed + n.uncertain < g.recipients order by g.id"
-        )?;
-        for (digest,) in unended {
-            if self.end_range_of(digest, now).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    async fn end_range_of(&self, digest: i64, now: Timestamp) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let sql = if tx.is_postgres() { first_free!(" for update skip locked") } else { first_free!("") };
-        let found: Option<Row> = optional!(tx, sql, digest)?;
-        let Some(chunk) = found.map(chunk_of) else { return Ok(false) };
-        let (key, cut) = (chunk.key, cut_of(&mut tx, chunk, ENDED_AT_ONCE).await?);
-        let last = cut.map_or(key.last, |(last, _)| last);
-        end_cancelled(&mut tx, key.mailing, chunk.first, last, now).await?;
-        let counts = count_range(&mut tx, key.mailing, chunk.first, last).await?;
-        if counts.sending > 0 {
-            // Still with a relay: it is looked at again when that is known to be over.
-            return Ok(false);
-        }
-        match cut {
-            Some((last, before)) => shorten(&mut tx, key, last, &before).await?,
-            None => {
-                execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null", key.mailing, key.last)?;
-            }
-        }
-        keep(&mut tx, key.mailing, &counts).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-}
-
-/// Deliveries of a chunk.
-#[derive(Default, sqlx::FromRow)]
-struct Left {
-    /// In the hands of whoever gives it back.
-    out: i64,
-    /// When the first that was never tried is due; and the first and the last of the others.
-    fresh: Option<i64>,
-    soonest: Option<i64>,
-    latest: Option<i64>,
-    /// When the last that is open is due.
-    last_due: Option<i64>,
-    #[sqlx(flatten)]
-    counts: Counts,
-}
-
-impl Left {
-    /// When the chunk is to be looked at again, if ever.
-    fn due(&self, now: Timestamp) -> Option<i64> {
-        let retries = self.soonest.zip(self.latest).map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING));
-        let others = (self.counts.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
-        [self.fresh, retries].into_iter().flatten().min().or(others)
-    }
-}
-
-/// Gives back all that `sender` has. `false`: some of it is still out.
-pub(super) async fn release_all(tx: &mut Tx, sender: i64, now: Timestamp) -> Result<bool, StorageError> {
-    let rows: Vec<(i64, i64)> =
-        all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
-    let mut all_back = true;
-    for (mailing, last) in rows {
-        all_back &= release(tx, sender, ChunkKey { mailing, last }, now).await?;
-    }
-    Ok(all_back)
 }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use super::Reader;
 use super::Storage;
 use super::StorageError;
@@ -39,8 +41,10 @@ pub struct Job {
     pub attempts: u32,
     /// Since when it is in the ledger.
     pub queued_at: Timestamp,
-    /// When it was first tried, if it was: `mail.retry.max_age` counts from there.
+    /// When it was first tried, if it was.
     pub first_at: Option<Timestamp>,
+    /// Sum of the waits between its tries so far: what `mail.retry.max_age` bounds.
+    pub waited: TimeDelta,
     /// Which variant of the digest; `None`: as everybody gets it.
     pub variant: Option<i64>,
     /// What it is, if it stands among the confirmations and is none, and what its link is for.
@@ -101,6 +105,7 @@ struct JobRow {
     attempts: i64,
     queued_at: i64,
     first_at: Option<i64>,
+    waited_ms: Option<i64>,
     variant: Option<i64>,
     notice: Option<String>,
     token_id: Option<i64>,
@@ -182,19 +187,19 @@ pub(super) async fn withhold(tx: &mut Tx, withheld: &[Withheld], now: Timestamp)
 /// A delivery that must not go out, and why.
 type Withheld = (DeliveryKey, DeliveryKind, &'static str);
 
-/// What is due in a chunk, and what of it must not go out any more. Both sides of the join are bounded by the chunk, so that no plan
+/// What is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the chunk, so that no plan
 /// can walk through all subscribers.
 pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
     let rows: Vec<JobRow> = all!(
         reader,
-        "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.variant,
+        "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
            n.what as notice, n.token_id, n.email as notice_email, s.email, s.state, s.state_at, s.requested_at
          from deliveries d
          left join subscribers s on s.id = d.subscriber_id and s.id between $2 and $3
          left join notices n on n.mailing_id = d.mailing_id and n.mailing_id = $1
          where d.mailing_id = $1 and d.subscriber_id between $2 and $3 and d.finished_at is null and d.state in ('queued', 'uncertain')
            and d.due_at <= $4
-         order by d.subscriber_id",
+         order by case when d.attempts > 0 then 0 else 1 end, d.subscriber_id",
         chunk.key.mailing,
         chunk.first,
         chunk.key.last,
@@ -221,6 +226,7 @@ fn job_from(row: JobRow, chunk: ChunkKey) -> Result<Job, String> {
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),
         first_at: row.first_at.map(from_millis),
+        waited: TimeDelta::milliseconds(row.waited_ms.unwrap_or(0)),
         variant: row.variant,
         notice: match (row.notice, row.token_id) {
             (Some(what), Some(id)) => Some((what.parse()?, id)),

@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `counts` and `senders`, [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `returns`, `counts` and `senders` with [`clock`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
 
 use kept::Kept;
 use opening::Pooled;
@@ -90,6 +90,7 @@ pub mod brake;
 pub mod catalogue;
 mod changes;
 pub mod chunks;
+pub mod clock;
 mod counts;
 pub mod digests;
 pub mod drafts;
@@ -112,6 +113,7 @@ pub mod publishing;
 pub mod quotas;
 pub mod refusals;
 pub mod relays;
+mod returns;
 mod senders;
 mod sends;
 mod statistics;
@@ -183,6 +185,10 @@ enum Session<'a> {
 /// Whatever the query macros can run on: a reader, or a transaction.
 trait Queryable {
     fn session(&mut self) -> Session<'_>;
+
+    fn is_postgres(&mut self) -> bool {
+        matches!(self.session(), Session::Postgres(..))
+    }
 }
 
 impl Queryable for Reader {

@@ -1,19 +1,23 @@
 //! Who sends: each sender holds a row and renews it, and what it held is given to others when it dies.
 
+use chrono::TimeDelta;
+
 use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::clock::clock;
 use super::ids;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::InDoubt;
 
 impl Storage {
-    /// Enters a new sender of the process named `process`, silent no longer than until `expires_at`; answers its number.
-    pub async fn enter_sender(&self, process: &str, expires_at: Timestamp, now: Timestamp) -> Result<i64, StorageError> {
+    /// Enters a new sender of the process named `process`, which may be silent for `lease`; answers its number.
+    pub async fn enter_sender(&self, process: &str, lease: TimeDelta, now: Timestamp) -> Result<i64, StorageError> {
         let mut tx = self.begin().await?;
         let id = ids::fresh(now);
+        let expires_at = clock(&mut tx, now).await? + lease;
         execute!(
             tx,
             "insert into senders (id, process, started_at, expires_at) values ($1, $2, $3, $4)",
@@ -26,9 +30,11 @@ impl Storage {
         Ok(id)
     }
 
-    /// Says that the sender lives, and what troubles it. `false`: it was given up, others have its work; it must stop.
-    pub async fn renew_sender(&self, id: i64, expires_at: Timestamp, trouble: Option<&str>) -> Result<bool, StorageError> {
+    /// Says that the sender lives and may be silent for `lease` again, and what troubles it. `false`: it was given up, others have its
+    /// work; it must stop.
+    pub async fn renew_sender(&self, id: i64, lease: TimeDelta, trouble: Option<&str>, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
+        let expires_at = clock(&mut tx, now).await? + lease;
         let renewed =
             execute!(tx, "update senders set expires_at = $2, trouble = $3 where id = $1", id, expires_at.timestamp_millis(), trouble)?;
         tx.commit().await?;
@@ -48,7 +54,7 @@ impl Storage {
             kept.release();
         }
         let mut tx = self.begin().await?;
-        if super::chunks::release_all(&mut tx, id, now).await? {
+        if super::returns::release_all(&mut tx, id, now).await? {
             execute!(tx, "delete from senders where id = $1", id)?;
         }
         Ok(tx.commit().await?)
@@ -57,11 +63,9 @@ impl Storage {
     /// What troubles the senders that are alive.
     pub async fn troubles(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(String,)> = all!(
-            reader,
-            "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble",
-            now.timestamp_millis()
-        )?;
+        let millis = clock(&mut reader, now).await?.timestamp_millis();
+        let rows: Vec<(String,)> =
+            all!(reader, "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble", millis)?;
         Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
     }
 
@@ -69,7 +73,7 @@ impl Storage {
     /// and by `policy` is sent again or held. Answers how many became uncertain.
     pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
-        let millis = now.timestamp_millis();
+        let millis = clock(&mut tx, now).await?.timestamp_millis();
         execute!(tx, "delete from senders where expires_at < $1", millis)?;
         for id in dead {
             execute!(tx, "delete from senders where id = $1", id)?;
@@ -85,7 +89,7 @@ impl Storage {
         let mut doubted = 0;
         for (mailing, first, last, sender) in orphans {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
-            super::chunks::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
+            super::returns::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
         }
         tx.commit().await?;
         // What came back in the very moment in which its digest was cancelled: neither saw the other.

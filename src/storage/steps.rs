@@ -287,7 +287,7 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, n
     let written = execute!(
         tx,
         "update deliveries set state = $4, due_at = coalesce($5, due_at), finished_at = $6, uncertain_at = coalesce($7, uncertain_at),
-           reply = $8, sender_id = null
+           reply = $8, sender_id = null, waited_ms = coalesce(waited_ms, 0) + $9
          where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'sending'",
         done.key.mailing,
         done.key.subscriber,
@@ -296,7 +296,8 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, n
         due_at,
         finished_at,
         uncertain_at,
-        done.reply.as_str()
+        done.reply.as_str(),
+        due_at.map_or(0, |due| (due - millis).max(0))
     )?;
     if let (1, Step::Refused(refusal)) = (written, &done.step) {
         record(tx, done.key, refusal, Channel::Dialogue, added, now).await?;

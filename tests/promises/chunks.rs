@@ -34,11 +34,12 @@ const BEFORE: &str = "
     drop table publish_progress;
     drop table digest_counts;
     drop table failure_reasons;
+    alter table deliveries drop column waited_ms;
     drop index subscribers_active;
     create index deliveries_open on deliveries (mailing_id, due_at) where finished_at is null;
     create index deliveries_confirmations on deliveries (due_at) where kind = 'confirmation' and finished_at is null;
     create index deliveries_held on deliveries (sender_id) where sender_id is not null;
-    delete from _sqlx_migrations where version in (13, 71);";
+    delete from _sqlx_migrations where version in (13, 71, 131);";
 
 on_both! {
     async fn an_update_in_the_middle_of_a_digest_loses_nobody(place) {

@@ -18,7 +18,7 @@ async fn a_write_that_nobody_waits_for_any_more_keeps_no_transaction_open() {
     let open = format!("select count(*) from pg_stat_activity where datname = '{name}' and state like 'idle in transaction%'");
     for steps in 0..12 {
         // Given up after so many steps of its way to the database and back.
-        let mut writing = Box::pin(house.app.storage.renew_sender(1, house.app.now(), None));
+        let mut writing = Box::pin(house.app.storage.renew_sender(1, chrono::TimeDelta::zero(), None, house.app.now()));
         for _ in 0..=steps {
             let ended = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context).is_ready())).await;
             if ended {

@@ -127,6 +127,7 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("sender_id", QUEUE),
             ("started_at", Copy("/mails/*/started_at")),
             ("first_at", Copy("/mails/*/first_at")),
+            ("waited_ms", QUEUE),
             ("uncertain_at", Copy("/mails/*/uncertain_at")),
             ("finished_at", Copy("/mails/*/finished_at")),
             ("reply", Copy("/mails/*/reply")),

@@ -28,7 +28,7 @@ impl Lease {
     /// Enters a sender and keeps its lease fresh.
     pub async fn enter(app: &Arc<App>) -> Result<Self, Failure> {
         let (now, asked) = (app.now(), Instant::now());
-        let sender = app.storage.enter_sender(&process::name(), now + delta(app.settings.mail.lease), now).await?;
+        let sender = app.storage.enter_sender(&process::name(), delta(app.settings.mail.lease), now).await?;
         let lost = CancellationToken::new();
         let fence = Fence::until(asked + reach(app));
         let heart = tokio::spawn(beat(app.clone(), sender, lost.clone(), fence.clone()));
@@ -65,7 +65,7 @@ async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence)
         tokio::time::sleep(length / 3).await;
         let asked = Instant::now();
         let trouble = app.trouble();
-        let renewing = app.storage.renew_sender(sender, app.now() + delta(length), trouble.as_deref());
+        let renewing = app.storage.renew_sender(sender, delta(length), trouble.as_deref(), app.now());
         match tokio::time::timeout_at(renewed + length, renewing).await {
             Ok(Ok(true)) => {
                 renewed = asked;

@@ -181,14 +181,15 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         DeliveryKind::Confirmation => settings.mail.retry.max_age.min(settings.signup.confirm_within),
     };
     let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(max_age) };
-    let first_at = job.first_at.unwrap_or(now);
-    let next = || retry.next(first_at, now, job.attempts + 1, rand::random());
+    let next = || retry.next(job.waited, now, job.attempts + 1, rand::random());
     let refused = |class: SoftClass| app.refused(job, class.into(), outcome.reply());
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
         Outcome::Later { class, .. } => next().map_or_else(|| refused(*class), Step::Again),
         // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
-        Outcome::Throttled { .. } => retry.next(first_at, now, 1, rand::random()).map_or_else(|| refused(SoftClass::Passing), Step::Again),
+        Outcome::Throttled { .. } => {
+            retry.next(job.waited, now, 1, rand::random()).map_or_else(|| refused(SoftClass::Passing), Step::Again)
+        }
         Outcome::Refused { class, .. } => refused(*class),
         Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {

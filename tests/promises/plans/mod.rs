@@ -181,8 +181,11 @@ fn statements(place: &Place) -> Vec<(String, String)> {
     let numbered = |sql: &str| !sql.contains('?');
     let composed = caught.into_iter().filter(|sql| numbered(sql) || !place.is_postgres()).map(|sql| ("composed".to_owned(), sql));
     let is_planned = |sql: &str| ["select", "insert", "update", "delete", "with"].iter().any(|start| sql.starts_with(start));
-    let is_for_postgres =
-        |sql: &str| [" for share", " for update", "pg_notify", "tableoid", "current_setting", "pg_"].iter().any(|mark| sql.contains(mark));
+    let is_for_postgres = |sql: &str| {
+        [" for share", " for update", "pg_notify", "tableoid", "current_setting", "clock_timestamp", "pg_"]
+            .iter()
+            .any(|mark| sql.contains(mark))
+    };
     source::read()
         .texts
         .into_iter()
