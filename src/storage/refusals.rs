@@ -105,8 +105,8 @@ pub struct Refused {
 /// `at`, `mailing_id`, `class`, `line`, `words`, `domain`, `relay`, `verdict`.
 type RefusalRow = (i64, i64, String, String, String, String, String, Option<String>);
 
-/// A recent digest of a reader: the state of its delivery, and of its refusal the class, the words and the verdict.
-type RecentRow = (String, Option<String>, Option<String>, Option<String>);
+/// A recent digest of a reader: its id, the state of its delivery, and of its refusal the class, the words and the verdict.
+type RecentRow = (i64, String, Option<String>, Option<String>, Option<String>);
 
 impl Storage {
     /// The refusals of a reader's mails, oldest first.
@@ -248,43 +248,59 @@ struct Row {
 
 /// Digests beyond the limits that are looked at for the row: those that neither count nor break it (paused, refused for our fault).
 const LOOK_BACK: i64 = 20;
+/// Digests read at a time: most rows are broken by the digest before. Each one costs two pages that nobody else has just read; 25 at
+/// once made a soft bounce 1.4 times as slow with 10,000,000 deliveries as without (PostgreSQL).
+const AT_A_TIME: i64 = 3;
 
 /// A digest that arrived breaks the row, and so does one whose refusal was dismissed. One that is not final, was withheld or was refused
-/// for a passing reason says nothing about the mailbox. `cross join` keeps SQLite to this order: a lookup in the ledger for each of
-/// the newest digests, however many there are.
+/// for a passing reason says nothing about the mailbox.
 async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, StorageError> {
     if Slot::from_id(key.mailing).is_none() {
         return Ok(Row { hard: 1, counted: 1, agrees: false });
     }
-    let rows: Vec<RecentRow> = all!(
-        tx,
-        "select l.state, r.class, r.words, r.verdict
-         from digests d cross join deliveries l left join refusals r on r.subscriber_id = l.subscriber_id and r.mailing_id = l.mailing_id
-         where l.mailing_id = d.id and l.subscriber_id = $1 order by d.id desc limit $2",
-        key.subscriber,
-        i64::from(policy.hard.max(policy.soft)) + LOOK_BACK
-    )?;
     let (mut row, mut is_hard, mut newest) = (Row::default(), true, None);
-    for (state, class, words, verdict) in rows {
-        let class = class.map(|class| stored(class.parse())).transpose()?;
-        match class {
-            Some(_) if verdict.as_deref() == Some("dismissed") => break,
-            Some(RefusalClass::Passing) => {}
-            Some(RefusalClass::Hard) => {
-                row.counted += 1;
-                row.hard += u32::from(is_hard);
-                row.agrees |= is_hard && row.hard == 2 && words == newest;
-                newest = newest.or(words);
+    let (mut before, mut left) = (i64::MAX, i64::from(policy.hard.max(policy.soft)) + LOOK_BACK);
+    while left > 0 {
+        let count = left.min(AT_A_TIME);
+        let rows = recent(tx, key.subscriber, before, count).await?;
+        let is_last = (rows.len() as i64) < count;
+        for (digest, state, class, words, verdict) in rows {
+            before = digest;
+            let class = class.map(|class| stored(class.parse())).transpose()?;
+            match class {
+                Some(_) if verdict.as_deref() == Some("dismissed") => return Ok(row),
+                Some(RefusalClass::Passing) => {}
+                Some(RefusalClass::Hard) => {
+                    row.counted += 1;
+                    row.hard += u32::from(is_hard);
+                    row.agrees |= is_hard && row.hard == 2 && words == newest;
+                    newest = newest.or(words);
+                }
+                Some(RefusalClass::Recipient) => {
+                    row.counted += 1;
+                    is_hard = false;
+                }
+                None if state == "sent" => return Ok(row),
+                None => {}
             }
-            Some(RefusalClass::Recipient) => {
-                row.counted += 1;
-                is_hard = false;
-            }
-            None if state == "sent" => break,
-            None => {}
         }
+        left = if is_last { 0 } else { left - count };
     }
     Ok(row)
+}
+
+/// The newest digests of a reader before the digest `before`. `cross join` keeps SQLite to this order: a lookup in the ledger for each
+/// of the newest digests, however many there are.
+async fn recent(tx: &mut Tx, subscriber: i64, before: i64, count: i64) -> Result<Vec<RecentRow>, StorageError> {
+    Ok(all!(
+        tx,
+        "select d.id, l.state, r.class, r.words, r.verdict
+         from digests d cross join deliveries l left join refusals r on r.subscriber_id = l.subscriber_id and r.mailing_id = l.mailing_id
+         where l.mailing_id = d.id and l.subscriber_id = $1 and d.id < $2 order by d.id desc limit $3",
+        subscriber,
+        before,
+        count
+    )?)
 }
 
 /// For how many readers a digest was published; 0: it is no digest, or not all of it is published yet.
