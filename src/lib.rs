@@ -4,7 +4,7 @@
 //! ground up:
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
-//! - [`config`], [`telemetry`]: settings; logs and figures.
+//! - [`config`], [`telemetry`], [`dial`]: settings; logs and figures; the way to another host.
 //! - [`storage`], [`render`], [`mail`]: three arms, strangers to one another: the database, templates, and the way out.
 //! - [`app`]: the use cases, where the arms meet. `app::deliver` keeps the ledger's promises.
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
@@ -13,6 +13,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod dial;
 pub mod domain;
 pub mod inbox;
 pub mod mail;

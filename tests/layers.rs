@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// From the ground up.
 const FLOORS: [&[&str]; 6] =
-    [&["domain"], &["config", "telemetry"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
+    [&["domain"], &["config", "telemetry", "dial"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
 const HOMES: [(&str, &str); 17] = [
@@ -80,6 +80,17 @@ fn a_library_is_named_in_its_home_only() {
         for (library, home) in HOMES {
             let names = code.contains(&format!("{library}::")) || code.contains(&format!("use {library};"));
             assert!(room == home || !names, "{} names {library}, whose home is {home}", path.display());
+        }
+    }
+}
+
+/// A name with a dead address before a good one is met at every door, so there is one way out of the house.
+#[test]
+fn connections_to_other_hosts_are_made_in_one_place() {
+    for (room, path, code) in rooms() {
+        for word in ["TcpStream::connect", "TcpSocket::", "lookup_host", "to_socket_addrs", "ToSocketAddrs"] {
+            let is_test = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"));
+            assert!(room == "dial" || is_test || !code.contains(word), "{} has {word}: use dial::Destination", path.display());
         }
     }
 }

@@ -80,7 +80,8 @@ impl App {
             findings.push(self.examine_links(&edition.content, &edition.left_out).await);
         }
         findings.extend(self.examine_webhooks());
-        findings.extend(self.examine_returns().await);
+        let (returns, addresses) = tokio::join!(self.examine_returns(), self.examine_addresses());
+        findings.extend(returns.into_iter().chain(addresses));
         findings
     }
 

@@ -3,9 +3,10 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and [`columns`],
-//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out` and `standing`, [`keys`], `secrets`, [`connections`].
+//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`].
 
 pub mod account;
+mod addresses;
 pub mod bounces;
 pub mod breaker;
 mod by_mail;
@@ -284,7 +285,13 @@ impl Parts {
         let from = mailbox("mail.from", &mail.from)?;
         let return_path = mail.return_path.as_deref().map(|text| mailbox("mail.return_path", text)).transpose()?;
         let limits = &mail.timeouts;
-        let timeouts = Timeouts { connect: limits.connect, command: limits.command, data: limits.data, finish: limits.finish };
+        let timeouts = Timeouts {
+            connect: limits.connect,
+            greeting: limits.greeting,
+            command: limits.command,
+            data: limits.data,
+            finish: limits.finish,
+        };
         let keys = mail.dkim.iter().map(|key| (key.domain.as_str(), key.selector.as_str(), key.key_file.as_path()));
         let use_limits = Limits { mails: mail.messages_per_connection, idle: mail.idle };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());

@@ -103,7 +103,10 @@ pub struct Timeouts {
     /// TCP and TLS handshakes.
     #[serde(with = "humantime_serde")]
     pub connect: Duration,
-    /// A command's answer.
+    /// All steps until a connection is ready for mail.
+    #[serde(with = "humantime_serde")]
+    pub greeting: Duration,
+    /// The banner, and a command's answer.
     #[serde(with = "humantime_serde")]
     pub command: Duration,
     /// Writing the body.
@@ -153,7 +156,7 @@ impl Default for Retry {
 impl Default for Timeouts {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self { connect: Duration::from_secs(30), command: minutes(5), data: minutes(3), finish: minutes(10) }
+        Self { connect: Duration::from_secs(30), greeting: minutes(10), command: minutes(5), data: minutes(3), finish: minutes(10) }
     }
 }
 
@@ -182,6 +185,7 @@ impl Mail {
             return fault("mail.poll", "expected 50ms to 1m");
         }
         within("mail.timeouts.connect", self.timeouts.connect, instant)?;
+        within("mail.timeouts.greeting", self.timeouts.greeting, instant)?;
         within("mail.timeouts.command", self.timeouts.command, instant)?;
         within("mail.timeouts.data", self.timeouts.data, instant)?;
         within("mail.timeouts.finish", self.timeouts.finish, instant)

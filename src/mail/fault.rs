@@ -1,6 +1,7 @@
 //! Why there is no connection, in words for the operator.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::reply::is_throttle;
 use super::server::Server;
@@ -28,6 +29,17 @@ enum Kind {
 impl ConnectFault {
     pub(super) fn unreachable(server: &Server, why: impl Display) -> Self {
         let words = format!("cannot reach the SMTP server at {}: {why}; check mail.transport", server.place());
+        Self { outcome_words: words, kind: Kind::Network }
+    }
+
+    /// All steps together took longer than `mail.timeouts.greeting`.
+    pub(super) fn too_slow(server: &Server, limit: Duration, last_step: &str) -> Self {
+        let words = format!(
+            "the SMTP server at {} did not get through its greeting within {}, the last step was {last_step}; its operator knows what it \
+             waits for, and mail.timeouts.greeting is how long we wait",
+            server.place(),
+            humantime::format_duration(limit)
+        );
         Self { outcome_words: words, kind: Kind::Network }
     }
 

@@ -11,10 +11,11 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use url::Url;
 
 use super::tls;
+use crate::dial::Destination;
+use crate::dial::Limits;
 
 /// The largest answer that is taken, in bytes: a certificate is two thousand.
 const LARGEST: usize = 64 << 10;
@@ -33,8 +34,14 @@ async fn get(url: &Url) -> Result<Vec<u8>, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
     let host = url.host_str().filter(|_| url.scheme() == "https").ok_or("only https is asked")?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| words(&error))?;
-    let tcp = TcpStream::connect((host, url.port_or_known_default().unwrap_or(443))).await.map_err(|error| words(&error))?;
-    ask(url, host, tls::verified(None)?.connect(name, tcp).await.map_err(|error| words(&error))?).await
+    let (tls, limits) = (tls::verified(None)?, Limits { connect: PATIENCE, first_step: PATIENCE });
+    let destination = Destination::new(host, url.port_or_known_default().unwrap_or(443));
+    let reached = destination.reach(limits, |tcp| {
+        let (tls, name) = (tls.clone(), name.clone());
+        async move { tls.connect(name, tcp).await }
+    });
+    let (line, _) = reached.await.map_err(|unreached| unreached.to_string())?;
+    ask(url, host, line).await
 }
 
 /// The same, over a line that leads there.

@@ -1,6 +1,11 @@
 //! From an open line to a server that has greeted us, said what it can do, and knows us.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,6 +22,7 @@ use super::fault::ConnectFault;
 use super::outlet::Fence;
 use super::outlet::Outlet;
 use super::server::Login;
+use super::server::Security;
 use super::server::Server;
 use super::stream;
 
@@ -37,16 +43,99 @@ pub(super) struct Offers {
 /// What came of waiting for an answer.
 pub(super) type Answer<T> = Result<Result<T, Error>, Elapsed>;
 
-/// Connects, greets and logs in.
+/// A step on the way to a connection that is ready for mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Connecting,
+    Banner,
+    BannerOrEhlo,
+    Ehlo,
+    StartTls,
+    Handshake,
+    Auth,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Banner => "its banner",
+            Self::BannerOrEhlo => "its banner or EHLO",
+            Self::Ehlo => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Handshake => "the TLS handshake",
+            Self::Auth => "AUTH",
+        }
+    }
+}
+
+/// How far a connection came, for when its time is over. Clones are one.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<Reached>>);
+
+struct Reached {
+    step: Step,
+    /// The address at which the server answers.
+    peer: Option<SocketAddr>,
+    /// What one of its addresses has said, while another one is silent.
+    fault: Option<ConnectFault>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Reached { step: Step::Connecting, peer: None, fault: None })))
+    }
+
+    pub(super) fn enter(&self, step: Step) {
+        self.state().step = step;
+    }
+
+    pub(super) fn reached(&self, peer: SocketAddr) {
+        self.state().peer = Some(peer);
+    }
+
+    pub(super) fn failed(&self, fault: &ConnectFault) {
+        self.state().fault = Some(fault.clone());
+    }
+
+    fn state(&self) -> MutexGuard<'_, Reached> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Connects, greets and logs in; each step within its own limit, and all of them within `mail.timeouts.greeting`, or a server that is
+/// just in time each time would keep us from sending for ever.
 pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, ConnectFault> {
-    let limit = server.timeouts.connect;
-    let (line, outlet) = stream::open(server, fence).await?;
+    let (progress, limit) = (Progress::new(), server.timeouts.greeting);
+    let greeted = match timeout(limit, get_through(server, fence, &progress)).await {
+        Ok(greeted) => greeted,
+        Err(_) => {
+            let Reached { step, peer, fault } = &*progress.state();
+            Err(fault.clone().filter(|_| peer.is_none()).unwrap_or_else(|| ConnectFault::too_slow(server, limit, step.name())))
+        }
+    };
+    if let (Err(fault), Some(peer)) = (&greeted, progress.state().peer) {
+        // A login that is refused here is refused everywhere.
+        if !fault.is_login() {
+            server.destination.distrust(peer);
+        }
+    }
+    greeted
+}
+
+async fn get_through(server: &Server, fence: Fence, progress: &Progress) -> Result<Greeted, ConnectFault> {
+    let limit = server.timeouts.command;
+    let (line, outlet) = stream::open(server, fence, progress).await?;
+    // lettre reads both. Without implicit TLS the banner was seen to begin.
+    progress.enter(if matches!(server.security, Security::Implicit(..)) { Step::BannerOrEhlo } else { Step::Ehlo });
     let greeted = timeout(limit, AsyncSmtpConnection::connect_with_transport(line, &server.hello)).await;
     let mut smtp = or_fault(server, limit, greeted)?;
+    progress.enter(Step::Ehlo);
     // A second EHLO, for of the answer to its own lettre keeps nothing that says SIZE.
     let offered = timeout(limit, smtp.command(format!("EHLO {}\r\n", server.hello))).await;
     let offers = Offers::read(&or_fault(server, limit, offered)?);
     if let Some(login) = &server.login {
+        progress.enter(Step::Auth);
         log_in(server, &mut smtp, login).await?;
     }
     Ok(Greeted { smtp, outlet, offers })

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::Host;
 use url::Url;
 
@@ -29,6 +31,9 @@ use super::server::Login;
 use super::server::parse_login;
 use super::server::percent_decoded;
 use super::tls;
+use crate::dial::Destination;
+use crate::dial::Limits;
+use crate::dial::spoken_to;
 
 /// The largest mail that is fetched, in bytes; a larger one is left where it is.
 pub const LARGEST: u32 = 25 << 20;
@@ -40,6 +45,8 @@ const SEARCH: usize = 2 << 20;
 const BESIDE: usize = 64 << 10;
 /// How long a step may take; fetching a mail, ten times as long.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For each address of the server.
+const LIMITS: Limits = Limits { connect: PATIENCE, first_step: PATIENCE };
 /// IDLE is asked for anew after so long: RFC 2177 wants it within 29 minutes, routers forget a silent line sooner.
 const IDLE: Duration = Duration::from_secs(9 * 60);
 
@@ -60,8 +67,7 @@ pub enum After {
 /// A mailbox and the terms on which it is opened. No `Debug`, so that the password cannot be logged.
 #[derive(Clone)]
 pub struct Account {
-    host: String,
-    port: u16,
+    destination: Destination,
     security: Security,
     login: Login,
     folder: String,
@@ -113,7 +119,7 @@ impl Account {
             Some(("move", to)) if is_folder(to) && to != folder => After::Move(to.into()),
             _ => return Err("imap_after: expected seen, delete, or move:FOLDER with another folder's name in ASCII".into()),
         };
-        Ok(Self { port: url.port().unwrap_or(usual_port), host, security, login, folder, after })
+        Ok(Self { destination: Destination::new(&host, url.port().unwrap_or(usual_port)), security, login, folder, after })
     }
 
     /// What an operator may read of it.
@@ -123,24 +129,46 @@ impl Account {
             Security::StartTls(..) => "STARTTLS, verified",
             Security::Implicit(..) => "TLS, verified",
         };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{} at {host}:{} ({security})", self.folder, self.port)
+        format!("{} at {} ({security})", self.folder, self.destination.place())
+    }
+
+    /// `host:port`, as sentences name it.
+    pub fn place(&self) -> String {
+        self.destination.place()
+    }
+
+    /// Tries every address of the server by itself, all at once, each for at most `limit`; for each, why it does not answer.
+    ///
+    /// # Errors
+    /// When the server's name has no address, or nobody knows one.
+    pub async fn survey(&self, limit: Duration) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
+        let limits = Limits { connect: limit, first_step: limit };
+        self.destination.survey(limits, |tcp| answers(self.security.clone(), tcp)).await
     }
 
     /// Logs in and opens the folder.
     pub async fn open(&self) -> Result<Session, Fault> {
+        let reached = self.destination.reach(LIMITS, |tcp| answers(self.security.clone(), tcp)).await;
+        let (first, address) = reached.map_err(|unreached| Fault { step: "reaching it", why: unreached.to_string() })?;
+        let opened = self.open_over(first).await;
+        if opened.is_err() {
+            self.destination.distrust(address);
+        }
+        opened
+    }
+
+    async fn open_over(&self, first: First) -> Result<Session, Fault> {
         let budget = Budget::default();
-        let tcp = within(PATIENCE, "reaching it", TcpStream::connect((self.host.as_str(), self.port))).await?;
-        let line: Box<dyn Line> = match &self.security {
-            Security::Plain => Box::new(tcp),
-            Security::Implicit(tls, name) => Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), tcp)).await?),
-            Security::StartTls(tls, name) => {
+        let line: Box<dyn Line> = match (first, &self.security) {
+            (First::Encrypted(tls), _) => tls,
+            (First::Spoke(tcp), Security::StartTls(tls, name)) => {
                 let mut client = Client::new(Limited::new(tcp, budget.clone()));
                 greeting(&mut client).await?;
                 answered(PATIENCE, "STARTTLS", client.run_command_and_check_ok("STARTTLS", None)).await?;
                 // What it had said on in the clear ends here, with the client's buffer.
                 Box::new(within(PATIENCE, "its TLS handshake", tls.connect(name.clone(), client.into_inner().into_inner())).await?)
             }
+            (First::Spoke(tcp), _) => Box::new(tcp),
         };
         let mut client = Client::new(Limited::new(line, budget.clone()));
         if !matches!(self.security, Security::StartTls(..)) {
@@ -155,6 +183,26 @@ impl Account {
         }
         let folder = answered(PATIENCE, "opening the folder", inner.select(&self.folder)).await?;
         Ok(Session { inner, budget, can, after: self.after.clone(), validity: folder.uid_validity.unwrap_or_default() })
+    }
+}
+
+/// An address of the server that answers.
+enum First {
+    /// It began its greeting, which is still to be read.
+    Spoke(TcpStream),
+    /// It speaks TLS, with a certificate that we trust.
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+/// The first step of a server: it speaks, or shakes hands where TLS is there from the first byte.
+async fn answers(security: Security, tcp: TcpStream) -> Result<First, Fault> {
+    match security {
+        Security::Implicit(tls, name) => {
+            let step = "its TLS handshake";
+            let connected = tls.connect(name, tcp).await;
+            connected.map(|tls| First::Encrypted(Box::new(tls))).map_err(|error| Fault { step, why: error.to_string() })
+        }
+        _ => spoken_to(tcp).await.map(First::Spoke).map_err(|error| Fault { step: "its greeting", why: error.to_string() }),
     }
 }
 

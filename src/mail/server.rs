@@ -11,14 +11,18 @@ use url::Host;
 use url::Url;
 
 use super::tls;
+use crate::dial::Destination;
 
 /// How long each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
 /// RFC 5321 4.5.3.2 asks for minutes: servers look into a mail before they answer its final dot.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// TCP, for each address of the server; the TLS handshake; the greeting and the answer to EHLO (RFC: 5 minutes).
+    /// Resolving the server's name; TCP, for each of its addresses; the TLS handshake.
     pub connect: Duration,
-    /// The answer to a command: login, `MAIL`, `RCPT` (RFC: 5 minutes), `DATA` (RFC: 2 minutes), `RSET`.
+    /// All of it until a mail can be sent: TCP, TLS, the banner, `EHLO`, `STARTTLS`, login.
+    pub greeting: Duration,
+    /// The banner (RFC: 5 minutes) and the answer to a command: `EHLO`, login, `MAIL`, `RCPT` (RFC: 5 minutes), `DATA` (RFC: 2
+    /// minutes), `RSET`.
     pub command: Duration,
     /// Sending a mail's text (RFC: 3 minutes for each block).
     pub data: Duration,
@@ -38,8 +42,7 @@ pub struct Limits {
 /// One server and the terms on which it is used.
 #[derive(Clone)]
 pub(super) struct Server {
-    pub host: String,
-    pub port: u16,
+    pub destination: Destination,
     pub security: Security,
     pub login: Option<Login>,
     pub hello: ClientId,
@@ -114,12 +117,12 @@ impl Server {
             _ => return Err(EXPECTED.into()),
         };
         let port = url.port().unwrap_or(usual_port);
-        Ok(Self { host, port, security, login, hello: parse_hello(hello)?, timeouts, limits })
+        Ok(Self { destination: Destination::new(&host, port), security, login, hello: parse_hello(hello)?, timeouts, limits })
     }
 
     /// `host:port`, as sentences name it.
     pub(super) fn place(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        self.destination.place()
     }
 
     /// What an operator may read of it. The user is left out: with some providers it is the secret.
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(5);
-    const TIMEOUTS: Timeouts = Timeouts { connect: LIMIT, command: LIMIT, data: LIMIT, finish: LIMIT };
+    const TIMEOUTS: Timeouts = Timeouts { connect: LIMIT, greeting: LIMIT, command: LIMIT, data: LIMIT, finish: LIMIT };
     const LIMITS: Limits = Limits { mails: 1000, idle: LIMIT };
 
     fn parse(text: &str) -> Result<Server, String> {

@@ -15,6 +15,7 @@ use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
+use std::time::Duration;
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls_pki_types::ServerName;
@@ -31,25 +32,36 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::fault::ConnectFault;
+use super::greeting::Progress;
+use super::greeting::Step;
 use super::outlet::Fence;
 use super::outlet::Held;
 use super::outlet::Outlet;
 use super::server::Security;
 use super::server::Server;
 use super::utf8::Whole;
+use crate::dial::Limits;
+use crate::dial::Missed;
+use crate::dial::Unreached;
+use crate::dial::spoken_to;
 
-/// Reaches the server. What comes back is at its greeting, whatever was said before.
-pub(super) async fn open(server: &Server, fence: Fence) -> Result<(Box<dyn AsyncTokioStream>, Outlet), ConnectFault> {
+/// Reaches the server. What comes back is at its greeting, whatever was said before. `progress` tells which step is under way.
+pub(super) async fn open(server: &Server, fence: Fence, progress: &Progress) -> Result<(Box<dyn AsyncTokioStream>, Outlet), ConnectFault> {
     // In place of the greeting that was read here, for lettre waits for one.
     const GREETING: &[u8] = b"220 \r\n";
-    let (tcp, peer) = connect(server).await?;
-    let (tls, name) = match &server.security {
-        Security::Plain => return Ok(Line::boxed(peer, b"", tcp, fence)),
-        Security::Implicit(tls, name) => return Ok(Line::boxed(peer, b"", shake_hands(server, tls, name, tcp).await?, fence)),
-        Security::Opportunistic(tls, name) | Security::StartTls(tls, name) => (tls, name),
+    progress.enter(Step::Connecting);
+    let (first, peer) = reach(server, progress).await?;
+    progress.reached(peer);
+    let (tls, name, tcp) = match (first, &server.security) {
+        (First::Encrypted(tls), _) => return Ok(Line::boxed(peer, b"", *tls, fence)),
+        (First::Spoke(tcp), Security::Opportunistic(tls, name) | Security::StartTls(tls, name)) => (tls, name, tcp),
+        (First::Spoke(tcp), _) => return Ok(Line::boxed(peer, b"", tcp, fence)),
     };
-    match ask_for_tls(server, tcp).await? {
-        (tcp, Ok(())) => Ok(Line::boxed(peer, GREETING, shake_hands(server, tls, name, tcp).await?, fence)),
+    match ask_for_tls(server, tcp, progress).await? {
+        (tcp, Ok(())) => {
+            progress.enter(Step::Handshake);
+            Ok(Line::boxed(peer, GREETING, shake_hands(server, tls, name, tcp).await?, fence))
+        }
         // RFC 7435: in the clear is better than not at all. A handshake that fails is another matter: a server that offers
         // TLS and cannot do it wants mending, not a workaround.
         (tcp, Err(_)) if matches!(server.security, Security::Opportunistic(..)) => Ok(Line::boxed(peer, GREETING, tcp, fence)),
@@ -60,28 +72,53 @@ pub(super) async fn open(server: &Server, fence: Fence) -> Result<(Box<dyn Async
     }
 }
 
-/// Tries the server's addresses in turn, for one of them may lead nowhere.
-async fn connect(server: &Server) -> Result<(TcpStream, SocketAddr), ConnectFault> {
-    let limit = server.timeouts.connect;
-    let mut why = format!("no answer within {limit:?}");
-    match timeout(limit, tokio::net::lookup_host((server.host.as_str(), server.port))).await {
-        Ok(Ok(addresses)) => {
-            for address in addresses {
-                match timeout(limit, TcpStream::connect(address)).await {
-                    Ok(Ok(tcp)) => {
-                        // Without it each mail waits 44 ms for a delayed ACK. Where it cannot be set, mail is slow and arrives.
-                        let _ = tcp.set_nodelay(true);
-                        return Ok((tcp, address));
-                    }
-                    Ok(Err(err)) => why = err.to_string(),
-                    Err(_) => why = format!("no answer within {limit:?}"),
-                }
-            }
-        }
-        Ok(Err(err)) => why = err.to_string(),
-        Err(_) => why = format!("its name was not resolved within {limit:?}"),
+/// An address of the server that answers.
+enum First {
+    /// It began its banner, which is still to be read.
+    Spoke(TcpStream),
+    /// It speaks TLS, with a certificate that we trust.
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+async fn reach(server: &Server, progress: &Progress) -> Result<(First, SocketAddr), ConnectFault> {
+    let timeouts = server.timeouts;
+    let (step, first_step) = match server.security {
+        Security::Implicit(..) => (Step::Handshake, timeouts.connect),
+        _ => (Step::Banner, timeouts.command),
+    };
+    let limits = Limits { connect: timeouts.connect, first_step };
+    let reached = server.destination.reach(limits, |tcp| {
+        progress.enter(step);
+        let (first, progress) = (answers(server.clone(), tcp), progress.clone());
+        async move { first.await.inspect_err(|fault| progress.failed(fault)) }
+    });
+    reached.await.map_err(|unreached| fault_of(server, unreached))
+}
+
+/// What a server says of itself weighs more than that another of its addresses is silent, and that more than one that refuses.
+fn fault_of(server: &Server, unreached: Unreached<ConnectFault>) -> ConnectFault {
+    let Unreached::Addresses(mut missed) = unreached else { return ConnectFault::unreachable(server, unreached) };
+    if let Some(last) = missed.iter().rposition(|(_, why)| matches!(why, Missed::Step(_)))
+        && let (_, Missed::Step(fault)) = missed.swap_remove(last)
+    {
+        return fault;
     }
-    Err(ConnectFault::unreachable(server, why))
+    let is_silent = missed.iter().any(|(_, why)| matches!(why, Missed::Silent(_)));
+    let unreached = Unreached::Addresses(missed);
+    if is_silent { ConnectFault::broke_off(server, unreached) } else { ConnectFault::unreachable(server, unreached) }
+}
+
+/// Tries each address by itself.
+pub(super) async fn survey(server: &Server, limit: Duration) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
+    server.destination.survey(Limits { connect: limit, first_step: limit }, |tcp| answers(server.clone(), tcp)).await
+}
+
+/// The first step of a server: it speaks, or shakes hands where TLS is there from the first byte.
+async fn answers(server: Server, tcp: TcpStream) -> Result<First, ConnectFault> {
+    match &server.security {
+        Security::Implicit(tls, name) => Ok(First::Encrypted(Box::new(shake_hands(&server, tls, name, tcp).await?))),
+        _ => spoken_to(tcp).await.map(First::Spoke).map_err(|error| ConnectFault::broke_off(&server, error)),
+    }
 }
 
 async fn shake_hands(
@@ -107,14 +144,17 @@ fn is_about_the_certificate(err: &io::Error) -> bool {
 }
 
 /// Greeting, EHLO, STARTTLS (RFC 3207). Gives the line back with the server ready for a handshake, or why it is not.
-async fn ask_for_tls(server: &Server, tcp: TcpStream) -> Result<(TcpStream, Result<(), String>), ConnectFault> {
+async fn ask_for_tls(server: &Server, tcp: TcpStream, progress: &Progress) -> Result<(TcpStream, Result<(), String>), ConnectFault> {
     let mut talk = BufReader::new(tcp);
+    progress.enter(Step::Banner);
     answer(server, &mut talk, 220).await?;
+    progress.enter(Step::Ehlo);
     say(server, &mut talk, &format!("EHLO {}\r\n", server.hello)).await?;
     let offers = answer(server, &mut talk, 250).await?;
     if !offers.iter().skip(1).any(|offer| offer.trim().eq_ignore_ascii_case("STARTTLS")) {
         return Ok((talk.into_inner(), Err("offers no STARTTLS".into())));
     }
+    progress.enter(Step::StartTls);
     say(server, &mut talk, "STARTTLS\r\n").await?;
     let (code, lines) = heard(server, read_reply(&mut talk)).await?;
     if code != 220 {
@@ -143,7 +183,7 @@ async fn answer(server: &Server, talk: &mut BufReader<TcpStream>, expected: u16)
 
 /// One step of a talk: within its time, or not at all.
 async fn heard<T>(server: &Server, step: impl Future<Output = io::Result<T>>) -> Result<T, ConnectFault> {
-    let limit = server.timeouts.connect;
+    let limit = server.timeouts.command;
     match timeout(limit, step).await {
         Ok(heard) => heard.map_err(|err| ConnectFault::broke_off(server, err)),
         Err(_) => Err(ConnectFault::broke_off(server, format!("no answer within {limit:?}"))),

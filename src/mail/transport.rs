@@ -1,6 +1,8 @@
 //! The way out for a mail, as `mail.transport` names it.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::envelope::Envelope;
 use super::fault::ConnectFault;
@@ -10,6 +12,7 @@ use super::server::Limits;
 use super::server::Server;
 use super::server::Timeouts;
 use super::smtp::SmtpConnection;
+use super::stream;
 use crate::domain::delivery::Outcome;
 
 /// A server, or a folder that stands for one.
@@ -55,7 +58,28 @@ impl Transport {
         }
     }
 
-    /// Opens a connection, within the time-outs of each step. Nothing is written to it once `fence` is over.
+    /// The same way out, with at most so long until a connection is ready.
+    pub fn within(&self, longest: Duration) -> Self {
+        let mut hurried = self.clone();
+        if let Way::Smtp(server) = &mut hurried.0 {
+            server.timeouts.greeting = server.timeouts.greeting.min(longest);
+        }
+        hurried
+    }
+
+    /// Tries every address of the server by itself, all at once, each for at most `limit`; for each, why it does not answer. Empty for a
+    /// folder.
+    ///
+    /// # Errors
+    /// When the server's name has no address, or nobody knows one.
+    pub async fn survey(&self, limit: Duration) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
+        match &self.0 {
+            Way::Folder(_) => Ok(Vec::new()),
+            Way::Smtp(server) => stream::survey(server, limit).await,
+        }
+    }
+
+    /// Opens a connection, within the time-outs of each step and of all together. Nothing is written to it once `fence` is over.
     pub async fn connect(&self, fence: Fence) -> Result<Connection, ConnectFault> {
         Ok(Connection(match &self.0 {
             Way::Folder(maildir) => Line::Folder(maildir.clone()),

@@ -101,7 +101,7 @@ impl Sink {
 }
 
 fn transport(url: &str, limit: Duration) -> Transport {
-    let timeouts = Timeouts { connect: limit, command: limit, data: limit, finish: limit };
+    let timeouts = Timeouts { connect: limit, greeting: LONG, command: limit, data: limit, finish: limit };
     Transport::parse(url, "news.example.org", timeouts, Limits { mails: 1000, idle: LONG }).expect("a transport")
 }
 
@@ -316,6 +316,42 @@ async fn no_connection_is_a_sentence_that_says_why() {
         fault.is_network() && fault.outcome_words.starts_with("cannot reach the SMTP server at 127.0.0.1:1: Connection refused"),
         "{fault}"
     );
+}
+
+/// Servers that hang at a step, and its name.
+const HANGS: [(Manners, &str, &str); 6] = [
+    (|_| Hang, "none", "its banner"),
+    (|heard| if heard.starts_with("EHLO") { Hang } else { polite(heard) }, "none", "EHLO"),
+    (|heard| if heard == "STARTTLS" { Hang } else { polite(heard) }, "opportunistic", "STARTTLS"),
+    (polite, "opportunistic", "the TLS handshake"),
+    (|heard| if heard.starts_with("AUTH") { Hang } else { polite(heard) }, "none", "AUTH"),
+    (|heard| if heard.starts_with("AUTH") { Hang } else { polite(heard) }, "opportunistic", "AUTH"),
+];
+
+#[tokio::test]
+async fn when_all_steps_together_take_too_long_the_last_one_is_named() {
+    for (manners, security, step) in HANGS {
+        let sink = Sink::open(manners, false).await;
+        let address = if step == "the TLS handshake" { mute_after_starttls().await } else { sink.address };
+        let url = format!("smtp://user:SeCrEt@{address}?tls={security}");
+        let fault = transport(&url, LONG).within(SHORT).connect(Fence::open()).await.err().expect("no connection");
+        let expected = format!("did not get through its greeting within 500ms, the last step was {step}");
+        assert!(fault.is_network() && fault.outcome_words.contains(&expected), "{step}: {fault}");
+    }
+}
+
+/// A server that says all there is to say before a handshake, and then nothing.
+async fn mute_after_starttls() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.expect("a connection");
+        let heard = Mutex::default();
+        let stream = talk(BufStream::new(tcp), polite, &heard, true).await;
+        pending::<()>().await;
+        drop(stream);
+    });
+    address
 }
 
 #[tokio::test]

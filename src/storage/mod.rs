@@ -3,8 +3,10 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `opening`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `opening`, `servers`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `returns`, `counts` and `senders` with [`clock`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
+
+use std::sync::Arc;
 
 use kept::Kept;
 use opening::Pooled;
@@ -116,6 +118,7 @@ pub mod relays;
 mod returns;
 mod senders;
 mod sends;
+mod servers;
 mod statistics;
 pub mod steps;
 pub mod stocking;
@@ -134,6 +137,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 #[derive(Debug, Clone)]
 pub struct Storage {
     pools: Pools,
+    /// The database servers that are reached by a name.
+    servers: Arc<[servers::Server]>,
 }
 
 /// Settings of a PostgreSQL session that decide whether the statements can work.
@@ -233,13 +238,13 @@ impl Storage {
     /// When the address is of no known kind, or nothing answers there.
     pub async fn open(url: &str, direct_url: Option<&str>, connections: u32, durable: bool) -> Result<Self, StorageError> {
         let is_postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
-        let pools = match direct_url {
-            _ if url.starts_with("sqlite:") => opening::sqlite(url, connections, durable).await?,
+        let (pools, servers) = match direct_url {
+            _ if url.starts_with("sqlite:") => (opening::sqlite(url, connections, durable).await?, Vec::new()),
             Some(direct_url) if is_postgres => opening::pooled(url, direct_url, connections, durable).await?,
             None if is_postgres => opening::postgres(url, connections, durable).await?,
             _ => return Err(StorageError::Address),
         };
-        Ok(Self { pools })
+        Ok(Self { pools, servers: servers.into() })
     }
 
     /// Brings the tables up to date; doing it twice, or from two processes at once, is doing it once.

@@ -19,6 +19,8 @@ use sqlx::sqlite::SqliteSynchronous;
 use super::Pools;
 use super::StorageError;
 use super::kept::Kept;
+use super::servers::Server;
+use super::servers::reachable;
 use super::writer::LONGEST_TURN;
 use super::writer::Writer;
 
@@ -82,11 +84,11 @@ fn session(url: &str) -> sqlx::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?.application_name("verdicts").options(SESSION))
 }
 
-pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
-    let options = session(url)?;
+pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Result<(Pools, Vec<Server>), StorageError> {
+    let (options, server) = reachable(session(url)?).await?;
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
-    Ok(Pools::Postgres { pool: pool(options, connections).await?, kept: Kept::default() })
+    Ok((Pools::Postgres { pool: pool(options, connections).await?, kept: Kept::default() }, server.into_iter().collect()))
 }
 
 /// PostgreSQL behind a pooler in transaction mode, which may give each transaction another server connection. So nothing may
@@ -112,12 +114,14 @@ pub(super) async fn begin_whole(pool: PgPool, begin: &'static str) -> sqlx::Resu
     tokio::spawn(async move { pool.begin_with(begin).await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
+pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<(Pools, Vec<Server>), StorageError> {
     // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts").extra_float_digits(None).statement_cache_capacity(0);
     let begin = if durable { BEGIN } else { BEGIN_RELAXED };
-    let direct = session(direct_url)?.into();
-    Ok(Pools::Pooled(Pooled { pool: pool(options, connections).await?, direct, begin }))
+    let (options, pooler) = reachable(options).await?;
+    let (direct, server) = reachable(session(direct_url)?).await?;
+    let pooled = Pooled { pool: pool(options, connections).await?, direct: direct.into(), begin };
+    Ok((Pools::Pooled(pooled), pooler.into_iter().chain(server).collect()))
 }
 
 async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StorageError> {

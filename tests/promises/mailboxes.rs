@@ -52,6 +52,10 @@ impl Server {
         format!("imap://user:pa%20ss@{}/INBOX?tls=none", self.address)
     }
 
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub fn put(&self, uid: u32, mail: &str) {
         self.mails.lock().expect("unharmed").insert(uid, (mail.replace('\n', "\r\n"), String::new()));
     }

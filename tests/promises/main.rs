@@ -1,5 +1,6 @@
 //! The promises of the service, entered by the real door and run on both databases.
 
+mod addresses;
 mod brake;
 mod by_mail;
 mod catalogue;

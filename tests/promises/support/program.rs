@@ -13,6 +13,8 @@ use super::Place;
 pub struct Program {
     pub dir: PathBuf,
     variables: Vec<(String, String)>,
+    /// What it finds in /etc/hosts, where that is not this machine's.
+    hosts: Option<PathBuf>,
 }
 
 /// What the program said.
@@ -25,7 +27,7 @@ pub struct Said {
 
 impl Program {
     pub fn in_place(place: &Place) -> Self {
-        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new() };
+        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new(), hosts: None };
         program.with("VERDICTS_DATABASE__URL", &place.database_url)
     }
 
@@ -58,8 +60,29 @@ impl Program {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Lets it find these lines in /etc/hosts, in a name space of mounts that is its own; `None` where that is not allowed (root is),
+    /// which is said.
+    pub fn knowing(mut self, hosts: &str) -> Option<Self> {
+        if !Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success()) {
+            eprintln!("No name space of mounts can be made here (root can): names with several addresses are not tried.");
+            return None;
+        }
+        self.write("hosts", hosts);
+        self.hosts = Some(self.dir.join("hosts"));
+        Some(self)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_verdicts"));
+        let program = env!("CARGO_BIN_EXE_verdicts");
+        let mut command = match &self.hosts {
+            None => Command::new(program),
+            Some(hosts) => {
+                // Each becomes the next: the program keeps the number of what was started.
+                let mut unshare = Command::new("unshare");
+                unshare.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""]).arg(hosts).arg(program);
+                unshare
+            }
+        };
         command.args(arguments).current_dir(&self.dir);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
             command.env_remove(name);

@@ -1,0 +1,216 @@
+//! A name whose first address leads nowhere: mail goes out, comes in, and the database is reached by the next one, while the first is
+//! still silent; a line in the log and `doctor` name it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use verdicts::domain::subscriber::SubscriberState;
+
+use crate::inbound::READER;
+use crate::inbound::house_with_a_reader_and;
+use crate::inbound::report;
+use crate::inbound::return_path;
+use crate::mailboxes::Server;
+use crate::standing::doctor_says;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::on_both;
+use crate::support::postgres;
+use crate::support::until;
+
+/// The manners of a dead address.
+#[derive(Debug, Clone, Copy)]
+enum Silence {
+    /// It drops what comes, as a firewall does: a listener whose queue is full.
+    Drops,
+    /// It accepts connections and says nothing: a host behind which nobody works.
+    Accepts,
+}
+
+const SILENCES: [Silence; 2] = [Silence::Drops, Silence::Accepts];
+
+/// 127.0.0.1, silent, and 127.0.0.2, where a server is: the resolver names them in this order (RFC 6724, rule 9: this machine's own address
+/// is nearer).
+struct TwoAddresses {
+    port: u16,
+    _silent: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl TwoAddresses {
+    /// Leads what comes to the second address on to a port of 127.0.0.1.
+    async fn before(server: u16, silence: Silence) -> Self {
+        let good = TcpListener::bind("127.0.0.2:0").await.expect("a port");
+        let port = good.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = good.accept().await {
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server is there");
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], port).into()).expect("the port is free there, too");
+        let silent = socket.listen(if matches!(silence, Silence::Drops) { 0 } else { 64 }).expect("it listens");
+        let mut queued = Vec::new();
+        if matches!(silence, Silence::Drops) {
+            while let Ok(Ok(tcp)) = timeout(Duration::from_millis(100), TcpStream::connect(("127.0.0.1", port))).await {
+                queued.push(tcp);
+            }
+        }
+        Self { port, _silent: silent, _queued: queued }
+    }
+}
+
+fn hosts(name: &str) -> String {
+    format!("127.0.0.1 {name}\n127.0.0.2 {name}\n")
+}
+
+fn log(program: &Program, name: &str) -> String {
+    std::fs::read_to_string(program.dir.join(format!("{name}.err"))).unwrap_or_default()
+}
+
+/// Whether the log names the dead address, once.
+fn names_it_once(program: &Program, name: &str) {
+    let log = log(program, name);
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("leads nowhere")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("127.0.0.1") && lines[0].contains("127.0.0.2 is used"), "{log}");
+}
+
+on_both! {
+    async fn mail_goes_out_by_a_relay_whose_first_address_is_silent(place) {
+        let house = House::open(place.again()).await;
+        for silence in SILENCES {
+            let sink = SmtpSink::start(Script::accept_all()).await;
+            let relay = TwoAddresses::before(sink.port(), silence).await;
+            let program = Program::set_up(&house.place);
+            let Some(program) = program.knowing(&hosts("relay.example")) else { return };
+            let program = program.with("VERDICTS_MAIL__TRANSPORT", &format!("smtp://relay.example:{}?tls=none", relay.port));
+            let reader = format!("{silence:?}@reader.example");
+            house.sign_up(&reader).await;
+            let name = format!("{silence:?}");
+            let mut serve = program.start(&name, &["serve", "--role", "deliver"]);
+            until("the mail is out, with the other address still held", async || sink.mails() == 1).await;
+            serve.terminate();
+            names_it_once(&program, &name);
+            doctor_says(&program, "addresses", "advice", &["relay.example", "1 of 2 addresses", "127.0.0.1 (no answer"]);
+            doctor_says(&program, "transport", "good", &["relay.example"]);
+        }
+    }
+
+    async fn a_certificate_is_verified_by_the_name_whichever_address_answers(place) {
+        for script in [Script::accept_all().offers_starttls(), Script::accept_all().implicit_tls()] {
+            let sink = SmtpSink::start(script.requires_login("news", "hunter2")).await;
+            let relay = TwoAddresses::before(sink.port(), Silence::Accepts).await;
+            let certificate = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sink.certificate().expect("one"));
+            let url = sink.url_as("news", "hunter2");
+            let through = |host: &str, program: Program| {
+                let there = url.replace(&format!("127.0.0.1:{}", sink.port()), &format!("{host}:{}", relay.port));
+                let mark = if there.contains('?') { '&' } else { '?' };
+                program.with("VERDICTS_MAIL__TRANSPORT", &format!("{there}{mark}tls_ca=ca.pem"))
+            };
+            let program = Program::set_up(&place);
+            program.write("ca.pem", format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"));
+            let Some(program) = program.knowing(&format!("{}{}", hosts("localhost"), hosts("relay.example"))) else { return };
+            doctor_says(&through("localhost", program.clone()), "transport", "good", &["verified"]);
+            doctor_says(&through("relay.example", program), "transport", "fault", &["certificate is not trusted"]);
+        }
+    }
+
+    async fn a_mailbox_whose_first_address_is_silent_is_read(place) {
+        let house = house_with_a_reader_and(place, |_| {}).await;
+        let server = Server::start().await;
+        for silence in SILENCES {
+            let mailbox = TwoAddresses::before(server.port(), silence).await;
+            let Some(program) = Program::set_up(&house.place).knowing(&hosts("localhost")) else { return };
+            let program = program
+                .with("VERDICTS_INBOUND__IMAP", &format!("imap://user:pa%20ss@localhost:{}/INBOX?tls=none", mailbox.port))
+                .with("VERDICTS_INBOUND__LMTP", "")
+                .with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example")
+                .with("VERDICTS_MAIL__FROM", "Ship or Skip <news@verdicts.example>");
+            let name = format!("{silence:?}");
+            server.put(1, &report(&return_path(&house, READER), READER, "550 5.1.1 user unknown"));
+            let mut serve = program.start(&name, &["serve", "--role", "inbound"]);
+            until("the mail is read", async || server.flags(1).contains("Seen")).await;
+            serve.terminate();
+            names_it_once(&program, &name);
+            doctor_says(&program, "addresses", "advice", &["localhost", "127.0.0.1 (no answer"]);
+        }
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_first_address_is_silent_is_used() {
+    let Some(place) = Place::postgres() else { return };
+    let server: u16 = place.database_url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port");
+    Program::set_up(&place);
+    for silence in SILENCES {
+        let database = TwoAddresses::before(server, silence).await;
+        let url = place.database_url.replace(&format!("127.0.0.1:{server}"), &format!("db.example:{}", database.port));
+        let Some(program) = Program::set_up(&place).knowing(&hosts("db.example")) else { return };
+        for mode in ["prefer", "disable"] {
+            let program = program.clone().with("VERDICTS_DATABASE__URL", &format!("{url}?sslmode={mode}"));
+            let said = program.run(&["--json", "digest", "list"]).good();
+            assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
+            doctor_says(&program, "addresses", "advice", &["db.example", "127.0.0.1 (no answer"]);
+        }
+    }
+}
+
+/// A server with a certificate for `db.example`, in a folder that its user can read.
+fn server_with_tls(folder: &Path) -> Option<postgres::Cluster> {
+    let made = rcgen::generate_simple_self_signed(["db.example".to_owned()]).expect("a certificate");
+    let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
+    std::fs::write(&certificate, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    for (path, mode) in [(folder, 0o755), (&certificate, 0o644), (&key, 0o600)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    }
+    // Where the tests run as root, the server does not.
+    let _ = Command::new("chown").arg("postgres").arg(&key).output();
+    let settings = format!("ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'", certificate.display(), key.display());
+    postgres::another(&settings, None)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs_nothing_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(cluster) = server_with_tls(folder.path()) else { return };
+    let url = cluster.fresh_database();
+    let server: u16 = url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port");
+    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: url.clone() };
+    for silence in SILENCES {
+        let database = TwoAddresses::before(server, silence).await;
+        let Some(program) = Program::set_up(&place).knowing(&format!("{}{}", hosts("db.example"), hosts("other.example"))) else { return };
+        let there = |host: &str| {
+            let there = url.replace(&format!("127.0.0.1:{server}"), &format!("{host}:{}", database.port));
+            let root = folder.path().join("server.pem");
+            program.clone().with("VERDICTS_DATABASE__URL", &format!("{there}?sslmode=verify-full&sslrootcert={}", root.display()))
+        };
+        let said = there("db.example").run(&["--json", "digest", "list"]).good();
+        assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
+        there("other.example").run(&["--json", "digest", "list"]).refused(&["certificate"]);
+        // A service opens connections as it needs them: none of them waits for the dead address.
+        let program = there("db.example").with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
+        let house = House::open(place.again()).await;
+        let email = format!("{silence:?}@reader.example");
+        house.sign_up(&email).await;
+        let name = format!("{silence:?}");
+        let mut serve = program.start(&name, &["serve", "--role", "deliver"]);
+        until("the mail is out", async || house.waiting_confirmations().await == 0).await;
+        serve.terminate();
+        names_it_once(&program, &name);
+    }
+}
