@@ -19,13 +19,13 @@ use crate::storage::preferences::ChoicesSet;
 use crate::storage::preferences::LinkAsked;
 use crate::storage::preferences::MoveAsked;
 
-/// How long a link to one's data is good.
+/// How long a link to one's data is good, from when it is sent.
 pub(crate) const LINK: TimeDelta = TimeDelta::hours(1);
 /// At most one such mail in this time.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 /// At most one mail about changed choices in this time.
 const TOLD: TimeDelta = TimeDelta::days(1);
-/// How long the link to a new address is good.
+/// How long the link to a new address is good, from when it is sent.
 pub(crate) const MOVE: TimeDelta = TimeDelta::days(2);
 
 /// What a link that is good for a short time is worth.
@@ -99,14 +99,14 @@ impl App {
         }
     }
 
-    /// The token in the mail with the link to one's data, from `queued_at`.
-    pub(crate) fn account_token(&self, subscriber: i64, queued_at: crate::domain::Timestamp) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Account, subscriber, expires_at: Some(queued_at + LINK) })
+    /// The token in the mail with the link to one's data, sent at `sent_at`.
+    pub(crate) fn account_token(&self, subscriber: i64, sent_at: crate::domain::Timestamp) -> String {
+        self.secrets.sign(&Token { purpose: Purpose::Account, subscriber, expires_at: Some(sent_at + LINK) })
     }
 
-    /// The token in the mail that asks at a new address.
-    pub(crate) fn move_token(&self, id: i64, queued_at: crate::domain::Timestamp) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Move, subscriber: id, expires_at: Some(queued_at + MOVE) })
+    /// The token in the mail that asks at a new address, sent at `sent_at`.
+    pub(crate) fn move_token(&self, id: i64, sent_at: crate::domain::Timestamp) -> String {
+        self.secrets.sign(&Token { purpose: Purpose::Move, subscriber: id, expires_at: Some(sent_at + MOVE) })
     }
 
     /// Asks at the new address whether it is theirs. The answer and its time are the same whatever comes of it; but for the inner

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::Failure;
+use crate::config::relations;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
@@ -56,7 +57,8 @@ pub(super) fn fault(what: &'static str, words: impl Into<String>) -> Finding {
 impl App {
     /// Looks at the database, the secret, the templates, and at all that a send looks at before it begins.
     pub async fn examine(&self) -> Vec<Finding> {
-        let mut findings = vec![good("settings", "every key is known and every value fits")];
+        let mut findings = vec![good("settings", "every key is known, every value fits, and the time limits fit one another")];
+        findings.extend(relations::advice(&self.settings).into_iter().map(|words| advice("settings", words)));
         let database = self.examine_database().await;
         let usable = database.level == Level::Good;
         findings.push(database);

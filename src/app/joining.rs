@@ -4,7 +4,6 @@ use super::App;
 use super::Failure;
 use super::delta;
 use super::quotas::Asked;
-use super::quotas::QUIET;
 use super::quotas::evenly;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -54,7 +53,7 @@ impl App {
             source: origin.source,
             network: network.as_deref(),
             hashes: &hashes,
-            quiet_since: now - QUIET,
+            quiet_since: now - self.quiet(),
             quotas: &self.mail_quotas(Asked::Typed, origin.client, None, Some(email)),
         };
         // What is left of a difference in time disappears in this.
@@ -124,9 +123,9 @@ impl App {
         self.secrets.sign(&Token { purpose: Purpose::Read, subscriber, expires_at: None })
     }
 
-    /// The token in the confirmation mail of a sign-up from `requested_at`.
-    pub(crate) fn confirm_token(&self, subscriber: i64, requested_at: Timestamp) -> String {
-        let expires_at = Some(requested_at + delta(self.settings.signup.confirm_within));
+    /// The token in a confirmation mail that is sent at `sent_at`.
+    pub(crate) fn confirm_token(&self, subscriber: i64, sent_at: Timestamp) -> String {
+        let expires_at = Some(sent_at + delta(self.settings.signup.confirm_within));
         self.secrets.sign(&Token { purpose: Purpose::Confirm, subscriber, expires_at })
     }
 }

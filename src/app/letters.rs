@@ -102,16 +102,17 @@ impl App {
         Ok(ready)
     }
 
-    /// What fills the two kinds of holes in a delivery's letter.
+    /// What fills the two kinds of holes in a delivery's letter. The life of a link counts from now, when the mail is made to be sent: one
+    /// that waited for a relay is as good as any other.
     pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
-        let subscriber = job.key.subscriber;
+        let (subscriber, now) = (job.key.subscriber, self.now());
         match (job.kind, job.notice) {
             (DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::Already, _) => {
                 (self.unsubscribe_token(subscriber), self.reader_token(subscriber))
             }
-            (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, job.queued_at), String::new()),
-            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, job.queued_at), String::new()),
-            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, job.queued_at), String::new()),
+            (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, now), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, now), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, now), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => (self.reader_token(id), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
         }
@@ -230,7 +231,7 @@ fn sender_id(host: &str) -> String {
 }
 
 /// "3 days", "90 minutes": the largest unit that says it without a rest.
-fn in_words(duration: std::time::Duration) -> String {
+pub(super) fn in_words(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs().max(1);
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let (size, name) = units.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));

@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::Failure;
+use super::delta;
 use crate::domain::address::EmailAddress;
 use crate::domain::network::household;
 use crate::domain::network::site;
@@ -18,8 +19,9 @@ use crate::domain::quota::Quota;
 use crate::domain::quota::mailbox_key;
 use crate::storage::quotas::MailQuotas;
 
-/// At most one mail that somebody else may have asked for goes to one address in this time, however often it is entered.
-pub(super) const QUIET: TimeDelta = TimeDelta::hours(1);
+/// At most one mail that somebody else may have asked for goes to one address in this time, however often it is entered; see
+/// [`App::quiet`].
+const QUIET: TimeDelta = TimeDelta::hours(1);
 /// The time in which mails that nobody answered are forgotten: then one more is tried after each `UNANSWERED / signup.unanswered`.
 const UNANSWERED: TimeDelta = TimeDelta::days(120);
 /// The time of an answer whose time must not tell anything is a multiple of this: more than the database's work differs.
@@ -59,11 +61,22 @@ impl App {
             let what = if asked == Asked::Own { "own mails" } else { "mails" };
             quotas.recipient.push(quota(what, &mailbox, signup.mails_per_day, day));
             if asked == Asked::Typed {
-                quotas.recipient.push(quota("quiet", &recipient.key(), 1, QUIET));
+                quotas.recipient.push(quota("quiet", &recipient.key(), 1, self.quiet()));
                 quotas.unanswered.push(self.unanswered(&mailbox));
             }
         }
         quotas
+    }
+
+    /// The time in which one address gets at most one mail that asks it something. Not longer than the link in such a mail is good, or
+    /// there would be a time with neither a link nor a way to get one.
+    pub fn quiet(&self) -> TimeDelta {
+        QUIET.min(delta(self.settings.signup.confirm_within))
+    }
+
+    /// The same for people.
+    pub fn quiet_in_words(&self) -> String {
+        super::letters::in_words(self.quiet().to_std().unwrap_or_default())
     }
 
     fn unanswered(&self, mailbox: &str) -> Quota {

@@ -140,6 +140,14 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
     let slot = status.digest.slot;
     let waiting = status.tally.queued + status.tally.uncertain;
     match ending {
+        Ending::Final if status.tally.uncertain > 0 => {
+            let words = format!(
+                "{} of its mails are in doubt: nobody knows whether the relay took them, and they are not sent again. `verdicts digest audit \
+                 {slot}` names them.",
+                status.tally.uncertain
+            );
+            (Some(words), true)
+        }
         Ending::Final => (None, true),
         Ending::Waits => {
             let next = status.next_due.map(|next| app.local_time(next)).unwrap_or_default();

@@ -11,6 +11,7 @@ mod faults;
 mod inbound;
 mod mail;
 mod picker;
+pub mod relations;
 mod relays;
 mod schedule;
 mod shown;
@@ -129,7 +130,8 @@ impl Settings {
         self.votes.check()?;
         self.bounces.check()?;
         self.inbound.check()?;
-        self.webhooks.check()
+        self.webhooks.check()?;
+        relations::check(self)
     }
 
     /// `site.base_url` without a slash at its end.

@@ -1,6 +1,6 @@
 use super::*;
 
-fn loaded(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+pub fn loaded(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("verdicts.toml");
     std::fs::write(&path, file).expect("written");

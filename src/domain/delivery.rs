@@ -76,6 +76,25 @@ named! {
     }
 }
 
+impl DeliveryKind {
+    /// Upper bound on the time from the request for such a mail to its sending, where somebody waits for a link in it: later it would
+    /// surprise them more than it helps. Its life counts from the sending.
+    pub fn wait_max(self) -> Option<TimeDelta> {
+        (self == Self::Confirmation).then_some(TimeDelta::days(14))
+    }
+}
+
+impl Notice {
+    /// As [`DeliveryKind::wait_max`].
+    pub fn wait_max(self) -> Option<TimeDelta> {
+        match self {
+            Self::Account => Some(TimeDelta::days(1)),
+            Self::Move => Some(TimeDelta::days(7)),
+            Self::Moved | Self::Choices => None,
+        }
+    }
+}
+
 /// A ledger row's name: one mailing (a digest, or one confirmation mail) to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryKey {

@@ -52,7 +52,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         ("confirm_move", page::confirm_move(&site, words)),
         ("saved_tools", page::saved_tools(&site, &[saved], words)),
         ("front", page::front(&site, &matchups, &form)),
-        ("check_inbox", page::check_inbox(&site)),
+        ("check_inbox", page::check_inbox(&site, "1 hour")),
         ("confirm", page::confirm(&site, words)),
         ("confirmed", page::confirmed(&site)),
         ("link_expired", page::link_expired(&site, &form)),

@@ -137,12 +137,13 @@ impl Storage {
         Ok(gone)
     }
 
-    /// When the confirmation mail with that key was queued; `None` if it is another mail, or none.
+    /// Since when the confirmation mail with that key is out, or waits, for one that is in doubt may be answered; `None` if it is another
+    /// mail, or none.
     pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
             reader,
-            "select queued_at from deliveries
+            "select coalesce(finished_at, started_at, queued_at) from deliveries
              where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation' and notice is null
              and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
             key.mailing,

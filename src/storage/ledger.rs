@@ -137,7 +137,10 @@ impl Storage {
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
-fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
+fn why_not(row: &JobRow, now: Timestamp) -> Result<Option<&'static str>, StorageError> {
+    if is_too_late(row, now)? {
+        return Ok(Some("not sent: it was asked for too long ago to be of use; whoever still wants it asks again"));
+    }
     let Some(state) = &row.state else { return Ok(Some("not sent: the subscriber was erased or forgotten")) };
     let state = stored(state.parse())?;
     let is_wanted = match stored(row.kind.parse())? {
@@ -156,6 +159,15 @@ fn why_not(row: &JobRow) -> Result<Option<&'static str>, StorageError> {
         SubscriberState::Bounced | SubscriberState::Complained => Some("not sent: on the suppression list"),
         SubscriberState::Active | SubscriberState::Pending => Some("not sent: no longer asked for"),
     })
+}
+
+/// Returns whether a mail with a link that somebody waits for has waited for longer than they do.
+fn is_too_late(row: &JobRow, now: Timestamp) -> Result<bool, StorageError> {
+    let wait = match (stored(row.kind.parse())?, &row.notice) {
+        (DeliveryKind::Confirmation, Some(what)) => stored(what.parse::<Notice>())?.wait_max(),
+        (kind, _) => kind.wait_max(),
+    };
+    Ok(wait.is_some_and(|wait| now - from_millis(row.queued_at) > wait))
 }
 
 /// Ends deliveries that must not go out any more.
@@ -207,7 +219,7 @@ pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -
     )?;
     let (mut jobs, mut withheld) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
-        match why_not(&row)? {
+        match why_not(&row, now)? {
             Some(why) => {
                 let key = DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id };
                 withheld.push((key, stored(row.kind.parse())?, why));

@@ -189,14 +189,18 @@ impl Storage {
         Ok(left > 0)
     }
 
-    /// Forgets the sign-ups from before `cutoff` that nobody confirmed, at most 500 in one transaction; answers how many. Somebody who
-    /// once was on the list and left stays known as such, or an import could bring them back.
+    /// Forgets the sign-ups from before `cutoff` that nobody confirmed, at most 500 in one transaction; answers how many. One whose mail
+    /// still waits, or went out after `cutoff`, stays: the link in it is good from when it is sent. Somebody who once was on the list and
+    /// left stays known as such, or an import could bring them back.
     pub async fn forget_unconfirmed(&self, cutoff: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let cutoff = cutoff.timestamp_millis();
         let old: Vec<(i64,)> = all!(
             tx,
-            "select id from subscribers where requested_at is not null and requested_at < $1 order by requested_at limit 500",
+            "select id from subscribers where requested_at is not null and requested_at < $1
+             and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.kind = 'confirmation'
+               and (d.finished_at is null or (d.state <> 'failed' and d.finished_at > $1)))
+             order by requested_at limit 500",
             cutoff
         )?;
         let mut done = 0;

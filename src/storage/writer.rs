@@ -17,7 +17,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::file::DatabaseFile;
 
 /// How long a turn is waited for, and another process's lock on the file.
-pub(super) const LONGEST_TURN: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_TURN: Duration = crate::config::relations::SQLITE_TURN_MAX;
 
 /// The writer, shared by all who write in this process.
 #[derive(Debug, Clone)]

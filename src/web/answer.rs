@@ -59,6 +59,16 @@ impl Problem {
         Self { retry_after: Some(wait), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", sentence) }
     }
 
+    /// The work behind the request did not end in time: the database is locked or slow, or the request never became whole.
+    pub fn out_of_time(limit: Duration) -> Self {
+        let seconds = limit.as_secs();
+        let sentence = format!(
+            "Our database is busy, and there was no answer within {seconds} seconds. Try again in a minute: whatever you asked for, doing it \
+             twice is doing it once."
+        );
+        Self { retry_after: Some(Duration::from_secs(60)), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Back in a minute", sentence) }
+    }
+
     /// Something else, with its own status.
     pub fn new(status: StatusCode, title: &'static str, sentence: impl Into<String>) -> Self {
         Self { status, title, sentence: sentence.into(), retry_after: None }

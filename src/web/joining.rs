@@ -156,7 +156,7 @@ fn too_large(rejection: &BytesRejection) -> Problem {
 }
 
 async fn check_inbox(State(web): State<Web>) -> Page {
-    Ok(Html(page::check_inbox(&web.app.site)?))
+    Ok(Html(page::check_inbox(&web.app.site, &web.app.quiet_in_words())?))
 }
 
 /// Shows the button and changes nothing: scanners follow links.

@@ -32,9 +32,9 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::HeaderValue;
-use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
@@ -53,12 +53,12 @@ use tower::ServiceExt;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::connections::Connections;
 use crate::app::connections::Seat;
+use crate::config::relations;
 use crate::domain::places::Phase;
 use connections::Timed;
 use guard::Allowance;
@@ -66,7 +66,7 @@ use guard::Allowance;
 /// The largest body that is read, in bytes: a sign-up is a hundred.
 const LARGEST_BODY: usize = 16 << 10;
 /// The longest that a request may take.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = relations::REQUEST_MAX;
 /// The longest until its header is whole, and that a connection may wait for its next request.
 const LONGEST_HEADER: Duration = Duration::from_secs(15);
 /// Attempts, refused ones included, for each request for mail that a client may have accepted.
@@ -213,13 +213,21 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
+        .layer(axum::middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(answer::panicked))
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn_with_state(web.clone(), connections::share))
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
         .with_state(web);
     Router::new().fallback_service(MapRequestLayer::new(links::clean).layer(routes))
+}
+
+/// Gives a request up that takes longer than [`LONGEST`], with words: it waits for a database that is locked, or for a body.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(LONGEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => answer::Problem::out_of_time(LONGEST).into_response(),
+    }
 }
 
 /// Those behind a token.
@@ -264,4 +272,22 @@ async fn protect(State(web): State<Web>, request: Request, next: Next) -> Respon
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static("max-age=31536000"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_ends_with_words() {
+        let routes =
+            Router::<()>::new().route("/", axum::routing::get(std::future::pending::<()>)).layer(axum::middleware::from_fn(in_time));
+        let answer = routes.oneshot(Request::new(axum::body::Body::empty())).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let problem = answer.extensions().get::<answer::Problem>().expect("words travel with it");
+        assert!(format!("{problem:?}").contains("Our database is busy"), "{problem:?}");
+    }
 }

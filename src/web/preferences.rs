@@ -104,7 +104,8 @@ async fn send_link(State(web): State<Web>, MayAsk(client): MayAsk, Segment(token
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     web.app.send_account_link(reader, client).await?.map_err(too_many_mails)?;
     let sentences = [
-        "A mail with a fresh link is on its way to the address that gets the digest. It is good for one hour.",
+        "A mail with a fresh link is on its way to the address that gets the digest. The link is good for one hour from when it is sent.",
+        "If it has not come within a day, it was not sent: ask again.",
         "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
     ];
     Ok(Html(page::said(&web.app.site, "Look in your inbox", &sentences)?))
@@ -182,9 +183,11 @@ async fn address(
         }
     };
     web.app.ask_to_move(reader, &email, client).await?.map_err(too_many_mails)?;
-    let sentence =
-        "If that address can get our mail, a message with a link is on its way to it. Your digests go there once its button is pressed.";
-    Ok(Html(page::said(&web.app.site, "Look in the new inbox", &[sentence])?).into_response())
+    let sentences = [
+        "If that address can get our mail, a message with a link is on its way to it. Your digests go there once its button is pressed.",
+        "If it has not come within a week, it was not sent: ask again.",
+    ];
+    Ok(Html(page::said(&web.app.site, "Look in the new inbox", &sentences)?).into_response())
 }
 
 async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {

@@ -21,6 +21,7 @@ mod importing;
 mod inbound;
 mod joining;
 mod journey;
+mod lateness;
 mod leaving;
 mod limits;
 mod lost_secrets;

@@ -18,7 +18,6 @@ use crate::app::delta;
 use crate::app::relay::Relay;
 use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::ChunkKey;
-use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::Retry;
@@ -175,12 +174,7 @@ impl Worker {
 fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
     let settings = &app.settings;
-    let max_age = match job.kind {
-        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => settings.mail.retry.max_age,
-        // Later its link would be over.
-        DeliveryKind::Confirmation => settings.mail.retry.max_age.min(settings.signup.confirm_within),
-    };
-    let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(max_age) };
+    let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(settings.mail.retry.max_age) };
     let next = || retry.next(job.waited, now, job.attempts + 1, rand::random());
     let refused = |class: SoftClass| app.refused(job, class.into(), outcome.reply());
     let step = match &outcome {
@@ -194,12 +188,17 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
             InDoubt::Hold => Step::Doubted(None),
+            // Once it goes out again however old it is, for that is what the setting promises.
+            InDoubt::Resend if job.attempts == 0 => Step::Doubted(Some(next().unwrap_or(now + retry.first))),
             InDoubt::Resend => Step::Doubted(next()),
         },
     };
     let reply = match (&step, &outcome) {
         (Step::Failed | Step::Refused(_), Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
             format!("given up after {} attempts: {reply}", job.attempts + 1)
+        }
+        (Step::Doubted(None), Outcome::InDoubt { reply }) if settings.mail.in_doubt == InDoubt::Resend => {
+            format!("not sent again, for it is older than mail.retry.max_age: {reply}")
         }
         _ => outcome.reply().to_owned(),
     };

@@ -43,11 +43,15 @@ impl<'a> Notice<'a> {
     }
 }
 
-/// After signing up: the same words for everybody, whether the address was known or not.
-pub fn check_inbox(site: &Site) -> Result<String, RenderError> {
+/// After signing up: the same words for everybody, whether the address was known or not. `quiet`: the time in words in which an address
+/// gets one such mail.
+pub fn check_inbox(site: &Site, quiet: &str) -> Result<String, RenderError> {
+    let later = format!(
+        "Nothing there? Look in the spam folder. An address gets one such mail in {quiet}: sign up once more after that, not before."
+    );
     let sentences = [
         "If that address can get our mail, a message with a link is on its way to it. Open the link and press the button to finish.",
-        "Nothing there after some minutes? Look in the spam folder, or sign up once more.",
+        &later,
     ];
     Ok(Notice::new(site, "Look in your inbox", &sentences).render()?)
 }
