@@ -15,7 +15,7 @@ use super::within;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
-    /// An unconfirmed sign-up is forgotten after this.
+    /// Life of a confirmation link from when its mail is sent; then an unconfirmed sign-up is forgotten.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
     /// Sign-ups and other requests for mail an hour from one client (IPv4 address, IPv6 /64).

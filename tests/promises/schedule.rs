@@ -224,6 +224,7 @@ on_both! {
         let again = place.again();
         let house = open(place, |_| {}).await;
         house.sign_up("slow@example.org").await;
+        house.deliver_confirmations().await;
         assert!(again.dump().await.concat().contains("slow@example.org"));
         tick_at(&house, "2026-11-27T07:29:00Z").await;
         assert_eq!(house.state_of("slow@example.org").await, Some(SubscriberState::Pending), "71 hours and 59 minutes");
