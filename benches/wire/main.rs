@@ -9,6 +9,7 @@
 //! | `signed` | processor time of a mail with two DKIM signatures, against `openssl speed rsa2048` |
 //! | `lists` | publishing, memory and rate from 1,000 to 1,000,000 readers |
 //! | `busy` | sign-ups and confirmation mails while a digest goes out |
+//! | `troubled` | a relay that falls silent, one that is slow, dots that are answered late: what each costs the rest |
 //! | `history` | what past digests cost: publishing, a bounce, pages, one reader's data |
 //! | `ledger` | the ledger alone: rows a second published, claimed, recorded, and what they weigh |
 //!
@@ -33,6 +34,7 @@ mod rates;
 mod short;
 mod signed;
 mod stock;
+mod troubled;
 mod wanted;
 
 use wanted::Wanted;
@@ -56,6 +58,9 @@ fn main() {
     }
     if wanted.part("busy") {
         busy::run(&wanted, &mut stock);
+    }
+    if wanted.part("troubled") {
+        troubled::run(&wanted, &mut stock);
     }
     if wanted.part("history") {
         history::run(&wanted, &mut stock);

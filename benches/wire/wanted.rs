@@ -19,7 +19,7 @@ pub struct Wanted {
     pub connections: Vec<usize>,
 }
 
-const PARTS: [&str; 7] = ["rates", "link", "signed", "lists", "busy", "history", "ledger"];
+const PARTS: [&str; 8] = ["rates", "link", "signed", "lists", "busy", "troubled", "history", "ledger"];
 
 impl Wanted {
     pub fn from_arguments() -> Self {

@@ -1,116 +1,150 @@
-//! The breaker: pauses sending after a run of failures that are not about the recipient, and says so.
+//! Circuit breaker of one relay: pauses sending after a run of failures that are not about the recipient.
 //!
 //! A wrong password or a relay that is down says nothing about the people on the list; going on would only turn their mails
-//! into failures. After a pause one message probes; if it is taken, sending goes on, else the next pause is twice as long.
+//! into failures. It is a state machine without I/O: the dispatcher tells it what happened and asks what it permits.
+//!
+//! | state | permits | leaves it for |
+//! | --- | --- | --- |
+//! | closed | every connection that the relay bears | open: at the 10th failure in a row, or at once when the trouble is surely ours or no connection is left |
+//! | open until a time | nothing new; mail that is out ends as it ends | probe due: when the time is over; closed: when a mail that was out is taken |
+//! | probe due | one connection, the probe | probing: when the probe starts |
+//! | probing | the probe alone, for as long as a greeting and a mail may take | closed: a connection (where it was a missing connection that opened it) or a mail of the probe is good; open, twice as long: the probe fails; probe due: the probe ends without a verdict |
+//!
+//! Only the probe's own failure counts while it probes: mails of before, whose time-outs come late, say nothing new.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::delivery::Outcome;
-
-/// So many failures in a row, over all connections, open it.
+/// Failures in a row, over all connections, that open it.
 const RUN: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// Shared by all connections of a process.
-#[derive(Debug, Default)]
-pub struct Breaker(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
+/// The breaker of one relay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Breaker {
+    state: State,
+    /// Failures in a row.
     run: u32,
+    /// Pauses since it was last closed.
     pauses: u32,
-    until: Option<Instant>,
-    trouble: Option<String>,
+    /// What opened it.
+    trouble: String,
+    /// Whether it was opened for want of a connection, so that a connection closes it.
+    wants_connection: bool,
 }
 
-/// Whether mail may go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// All is well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
     Closed,
-    /// A pause is over: one message may try.
+    Open(Instant),
     Probing,
-    /// Not before that long.
-    Open(Duration),
+}
+
+/// Says what may go out over a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// All is well.
+    All,
+    /// One connection may try.
+    Probe,
+    /// Nothing new: a probe is under way.
+    Probing,
+    /// Nothing new before that time.
+    Nothing(Instant),
+}
+
+/// A failure that is not about a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No connection could be made.
+    NoConnection,
+    /// No connection could be made, and trying again at once would make it worse: a wrong login or certificate, or the last
+    /// connection of all.
+    NoWay,
+    /// A mail failed for a reason that is ours or the relay's.
+    Mail,
+    /// The relay wants a rest: its last connection is throttled.
+    Rest,
+}
+
+/// What a note changed, for whoever logs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Sending over the relay is paused for so long.
+    Opened(Duration),
+    /// Sending goes on.
+    Closed,
 }
 
 impl Breaker {
-    /// Takes note of what became of a message.
-    pub fn note(&self, outcome: &Outcome) {
-        if outcome.is_about_us() {
-            self.count(outcome.reply(), false);
-        } else {
-            // A refusal that is about one recipient shows that the relay and our login work.
-            self.close();
+    /// Says what may go out now.
+    pub fn permit(&self, now: Instant) -> Permit {
+        match self.state {
+            State::Closed => Permit::All,
+            State::Probing => Permit::Probing,
+            State::Open(until) if until > now => Permit::Nothing(until),
+            State::Open(_) => Permit::Probe,
         }
-    }
-
-    /// Takes note that no connection could be made. A wrong login or certificate (`surely_ours`) opens it right away:
-    /// trying again at once would only make it worse.
-    pub fn note_no_connection(&self, trouble: &str, surely_ours: bool) {
-        self.count(trouble, surely_ours);
-    }
-
-    /// The relay wants a rest: its last connection is throttled.
-    pub fn rest(&self, trouble: &str) {
-        self.count(trouble, true);
-    }
-
-    /// Whether mail may go out.
-    pub fn standing(&self) -> Standing {
-        let state = self.state();
-        match state.until {
-            None => Standing::Closed,
-            Some(until) => match until.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => Standing::Probing,
-                left => Standing::Open(left),
-            },
-        }
-    }
-
-    /// Whether nothing may go out for now.
-    pub fn is_open(&self) -> bool {
-        matches!(self.standing(), Standing::Open(_))
     }
 
     /// What is wrong, in words, while it is not closed.
-    pub fn trouble(&self) -> Option<String> {
-        let state = self.state();
-        state.until.and_then(|_| state.trouble.clone())
+    pub fn trouble(&self) -> Option<&str> {
+        (self.state != State::Closed).then_some(self.trouble.as_str())
     }
 
-    fn close(&self) {
-        let mut state = self.state();
-        if state.until.is_some() {
-            tracing::info!("sending goes on: the relay takes mail again");
-            metrics::gauge!("verdicts_breaker_open").set(0.0);
+    /// Failures since the last success.
+    pub fn failures(&self) -> u32 {
+        self.run
+    }
+
+    /// The probe begins to connect.
+    pub fn probe_started(&mut self) {
+        self.state = State::Probing;
+    }
+
+    /// The probe ended and nothing is known of the relay: another one may try.
+    pub fn probe_ended(&mut self, now: Instant) {
+        if self.state == State::Probing {
+            self.state = State::Open(now);
         }
-        *state = State::default();
     }
 
-    fn count(&self, trouble: &str, at_once: bool) {
-        let mut state = self.state();
-        state.run += 1;
-        let probing = state.until.is_some_and(|until| until <= Instant::now());
-        let waiting = state.until.is_some() && !probing;
-        if waiting || !(at_once || probing || state.run >= RUN) {
-            return;
+    /// A connection was made.
+    pub fn connected(&mut self) -> Option<Change> {
+        if self.wants_connection { self.close() } else { None }
+    }
+
+    /// A mail was taken, or refused for a reason that is its recipient's: relay and login work.
+    pub fn succeeded(&mut self) -> Option<Change> {
+        self.close()
+    }
+
+    /// Something failed.
+    pub fn failed(&mut self, fault: Fault, trouble: &str, is_probe: bool, now: Instant) -> Option<Change> {
+        self.run = self.run.saturating_add(1);
+        let opens = match self.state {
+            State::Closed => self.run >= RUN || matches!(fault, Fault::NoWay | Fault::Rest),
+            State::Probing => is_probe,
+            State::Open(_) => false,
+        };
+        if !opens {
+            return None;
         }
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(state.pauses.min(16))).min(LONGEST_PAUSE);
-        state.pauses += 1;
-        state.run = 0;
-        state.until = Some(Instant::now() + pause);
-        state.trouble = Some(trouble.to_owned());
-        metrics::gauge!("verdicts_breaker_open").set(1.0);
-        tracing::warn!(trouble, pause_s = pause.as_secs(), "sending is paused: this is about the relay or our settings");
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(self.pauses.min(16))).min(LONGEST_PAUSE);
+        self.pauses += 1;
+        self.state = State::Open(now + pause);
+        self.wants_connection = matches!(fault, Fault::NoConnection | Fault::NoWay);
+        trouble.clone_into(&mut self.trouble);
+        Some(Change::Opened(pause))
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn close(&mut self) -> Option<Change> {
+        let was_open = self.state != State::Closed;
+        *self = Self::default();
+        was_open.then_some(Change::Closed)
     }
 }
 
@@ -118,32 +152,46 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn refusal(about_us: bool) -> Outcome {
-        Outcome::Refused { reply: "550".into(), about_us, class: crate::domain::inbound::SoftClass::Passing }
+    fn after(breaker: &mut Breaker, failures: u32, now: Instant) -> Option<Change> {
+        (0..failures).filter_map(|_| breaker.failed(Fault::Mail, "550", false, now)).last()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_run_of_failures_about_us_opens_it_and_a_probe_closes_it() {
-        let breaker = Breaker::default();
-        (0..9).for_each(|_| breaker.note(&refusal(true)));
-        breaker.note(&refusal(false));
-        (0..9).for_each(|_| breaker.note(&refusal(true)));
-        assert_eq!(breaker.standing(), Standing::Closed, "one about a recipient broke the run");
-        breaker.note(&refusal(true));
-        assert_eq!(breaker.standing(), Standing::Open(FIRST_PAUSE));
-        tokio::time::advance(FIRST_PAUSE).await;
-        assert_eq!(breaker.standing(), Standing::Probing);
-        breaker.note(&refusal(true));
-        assert_eq!(breaker.standing(), Standing::Open(FIRST_PAUSE * 2));
-        tokio::time::advance(FIRST_PAUSE * 2).await;
-        breaker.note(&Outcome::Accepted { reply: "250".into() });
-        assert_eq!((breaker.standing(), breaker.trouble()), (Standing::Closed, None));
+    #[test]
+    fn a_run_of_failures_about_us_opens_it_and_a_probe_closes_it() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert_eq!(after(&mut breaker, 9, now), None);
+        breaker.succeeded();
+        assert_eq!(after(&mut breaker, 9, now), None, "one about a recipient broke the run");
+        assert_eq!(after(&mut breaker, 1, now), Some(Change::Opened(FIRST_PAUSE)));
+        assert_eq!(breaker.permit(now), Permit::Nothing(now + FIRST_PAUSE));
+        let later = now + FIRST_PAUSE;
+        assert_eq!(breaker.permit(later), Permit::Probe);
+        breaker.probe_started();
+        assert_eq!(breaker.permit(later), Permit::Probing);
+        assert_eq!(breaker.failed(Fault::Mail, "550", false, later), None, "a mail of before says nothing new");
+        assert_eq!(breaker.failed(Fault::Mail, "550", true, later), Some(Change::Opened(FIRST_PAUSE * 2)));
+        breaker.probe_started();
+        assert_eq!(breaker.connected(), None, "it was mails that failed");
+        assert_eq!(breaker.succeeded(), Some(Change::Closed));
+        assert_eq!((breaker.permit(later), breaker.trouble()), (Permit::All, None));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wrong_login_opens_it_at_once() {
-        let breaker = Breaker::default();
-        breaker.note_no_connection("535", true);
-        assert_eq!((breaker.standing(), breaker.trouble()), (Standing::Open(FIRST_PAUSE), Some("535".into())));
+    #[test]
+    fn a_wrong_login_opens_it_at_once_and_a_good_connection_closes_it_however_late() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        assert_eq!(breaker.failed(Fault::NoWay, "535", false, now), Some(Change::Opened(FIRST_PAUSE)));
+        assert_eq!(breaker.trouble(), Some("535"));
+        breaker.probe_started();
+        assert_eq!(breaker.permit(now + LONGEST_PAUSE), Permit::Probing, "a greeting may take minutes");
+        assert_eq!(breaker.connected(), Some(Change::Closed));
+    }
+
+    #[test]
+    fn a_probe_that_ends_without_a_verdict_leaves_room_for_another() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        breaker.failed(Fault::Rest, "421", false, now);
+        breaker.probe_started();
+        breaker.probe_ended(now);
+        assert_eq!(breaker.permit(now), Permit::Probe);
     }
 }

@@ -27,7 +27,6 @@ pub mod inbound;
 pub mod joining;
 pub mod keys;
 pub mod letters;
-mod pace;
 pub mod people;
 mod personal;
 pub mod picking;
@@ -137,6 +136,8 @@ pub struct App {
     pub(crate) minutes: deliver::Minutes,
     /// How many mails of a send went to each domain, not written yet.
     pub(crate) sends: deliver::Sends,
+    /// What this process's sender is at.
+    pub sending: deliver::SendStatus,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
 }
@@ -204,6 +205,7 @@ impl App {
             webhooks: webhooks::Doors::new(fetch),
             minutes: deliver::Minutes::default(),
             sends: deliver::Sends::default(),
+            sending: deliver::SendStatus::default(),
             doorbell: Notify::new(),
             settings,
         }))

@@ -1,165 +1,154 @@
-//! A relay: one way out, and how much it bears.
+//! A relay: one way out, its terms, and what a process remembers of it between send runs.
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use tokio::time::Instant;
+
 use super::App;
 use super::Failure;
 use super::breaker::Breaker;
-use super::breaker::Standing;
-use super::pace::Pace;
+use super::breaker::Permit;
 use crate::config;
 use crate::domain::Timestamp;
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::MailClass;
 use crate::domain::limits::WarmUp;
 use crate::domain::limits::Window;
 use crate::domain::limits::allowance;
 use crate::domain::limits::day_of;
 use crate::mail::Transport;
 
-/// What a process knows of one of `[[mail.relays]]`, or of the one that `mail.transport` names.
+/// One of `[[mail.relays]]`, or the one that `mail.transport` names.
 pub(crate) struct Relay {
-    /// How it is called in the ledger.
+    /// Its name in the ledger.
     pub name: String,
     pub transport: Transport,
     /// Its share, against the weights of the others.
     pub weight: u32,
     /// The most connections to it.
     pub connections: usize,
-    pub pace: Pace,
-    pub breaker: Breaker,
+    /// Mails a second; 0: no limit.
+    pub rate_per_second: u32,
     per_day: u64,
     warm_up: WarmUp,
-    state: Mutex<State>,
+    memory: Mutex<RelayMemory>,
+    /// What was found wrong with it, and when.
+    fault: Mutex<Option<(Timestamp, String)>>,
 }
 
-struct State {
-    window: Window,
-    /// The day for which nothing is left of its allowance.
-    spent: Option<i64>,
-    /// What was found wrong with it, and when.
-    fault: Option<(Timestamp, String)>,
+/// What was learned of a relay: a send run begins with it and keeps it up to date.
+#[derive(Debug, Clone)]
+pub(crate) struct RelayMemory {
+    pub breaker: Breaker,
+    /// How many connections it bears (AIMD).
+    pub limit: Window,
+    /// The day (UTC) for which nothing is left of its allowance, by class (see [`class_index`]).
+    pub spent_on: [Option<i64>; 2],
+}
+
+/// A class's place where each has its own.
+pub(crate) fn class_index(class: MailClass) -> usize {
+    match class {
+        MailClass::Transactional => 0,
+        MailClass::Digest => 1,
+    }
 }
 
 impl Relay {
     pub fn new(settings: &config::Relay, transport: Transport) -> Self {
+        let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(settings.connections), spent_on: [None; 2] };
         Self {
             name: settings.name.clone(),
             transport,
             weight: settings.weight,
             connections: settings.connections,
-            pace: Pace::new(settings.rate_per_second),
-            breaker: Breaker::default(),
+            rate_per_second: settings.rate_per_second,
             per_day: settings.per_day,
             warm_up: settings.warm_up,
-            state: Mutex::new(State { window: Window::new(settings.connections), spent: None, fault: None }),
+            memory: Mutex::new(memory),
+            fault: Mutex::new(None),
         }
     }
 
-    /// How many connections it bears at the moment.
-    pub fn window(&self) -> usize {
-        self.state().window.connections()
+    /// What is known of it.
+    pub fn memory(&self) -> RelayMemory {
+        self.remembered().clone()
     }
 
-    /// How many connections a round may open to it now: none while the breaker is open or its day's allowance is spent, one
-    /// to try whether it takes mail again.
-    pub fn crew(&self, now: Timestamp) -> usize {
-        match self.breaker.standing() {
-            _ if self.is_spent(now) => 0,
-            Standing::Open(_) => 0,
-            Standing::Probing => 1,
-            Standing::Closed => self.window(),
-        }
+    /// Keeps what a send run learned.
+    pub fn remember(&self, memory: RelayMemory) {
+        *self.remembered() = memory;
     }
 
-    /// Takes note of what became of a mail. One that was throttled is slowed down for; where the last connection left is
-    /// throttled too, the breaker rests it for a while.
-    pub fn note(&self, outcome: &Outcome, now: Timestamp) {
-        match outcome {
-            Outcome::Accepted { .. } => self.state().window.on_accepted(),
-            Outcome::Throttled { reply } => return self.slow_down(reply, now),
-            _ => {}
-        }
-        self.breaker.note(outcome);
-    }
-
-    /// The far end says that this is too much.
-    pub fn slow_down(&self, reply: &str, now: Timestamp) {
-        let mut state = self.state();
-        let before = state.window.connections();
-        if !state.window.on_throttled(now) {
-            return;
-        }
-        let connections = state.window.connections();
-        drop(state);
-        tracing::info!(relay = self.name, reply, connections, "throttled: over to fewer connections");
-        if before == 1 {
-            self.breaker.rest(reply);
-        }
-    }
-
-    /// Whether it may be given only so many mails a day.
+    /// Whether it may be given only a number of mails a day.
     pub fn is_limited_by_day(&self) -> bool {
         self.per_day > 0 || self.warm_up.start > 0
     }
 
-    /// Whether it takes no more today.
-    pub fn is_spent(&self, now: Timestamp) -> bool {
-        self.state().spent == Some(day_of(now))
+    /// Whether mail of that class could go out over it now: the breaker lets at least a probe through, and the day has room.
+    pub fn may_send(&self, class: MailClass, now: Timestamp) -> bool {
+        let memory = self.remembered();
+        memory.spent_on[class_index(class)] != Some(day_of(now)) && !matches!(memory.breaker.permit(Instant::now()), Permit::Nothing(_))
+    }
+
+    /// What keeps mail from going out over it, in plain words.
+    pub fn trouble(&self, now: Timestamp) -> Option<String> {
+        let memory = self.remembered();
+        let is_spent = memory.spent_on[class_index(MailClass::Digest)] == Some(day_of(now));
+        let spent = || is_spent.then(|| "the day's allowance is spent; it goes on tomorrow (UTC)".to_owned());
+        memory.breaker.trouble().map(str::to_owned).or_else(spent)
     }
 
     /// What was found wrong with it after `since`.
     pub fn known_fault(&self, since: Timestamp) -> Option<String> {
-        self.state().fault.as_ref().filter(|(at, _)| *at > since).map(|(_, words)| words.clone())
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(at, _)| *at > since).map(|(_, words)| words.clone())
     }
 
     /// Something is wrong with it that stays so until somebody mends it.
     pub fn note_fault(&self, words: String, now: Timestamp) {
-        self.state().fault = Some((now, words));
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, words));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remembered(&self) -> MutexGuard<'_, RelayMemory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl App {
-    /// Takes up to `wanted` mails out of what a relay may be given today; `None` where there is no limit.
-    pub(crate) async fn take_from_day(&self, relay: &Relay, wanted: u64) -> Result<Option<u64>, Failure> {
-        if !relay.is_limited_by_day() {
-            return Ok(None);
-        }
+    /// Takes up to `wanted` mails of a class out of what a relay may be given today; `None` where there is no limit.
+    pub(crate) async fn reserve_quota(&self, relay: &Relay, _class: MailClass, wanted: u64) -> Result<Option<u64>, Failure> {
         let today = day_of(self.now());
         let used = self.storage.relay_use(&relay.name, today).await?;
         let Some(allowed) = allowance(relay.warm_up, relay.per_day, used.first_day, today) else { return Ok(None) };
         let taken = self.storage.take_from_day(&relay.name, today, wanted, allowed).await?;
         if taken == 0 {
-            relay.state().spent = Some(today);
             tracing::info!(relay = relay.name, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
         }
         Ok(Some(taken))
     }
 
-    /// Gives back what was taken from a relay's day and not used.
-    pub(crate) async fn give_back_to_day(&self, relay: &Relay, count: u64) {
+    /// Gives back what was reserved of a relay's day and not used.
+    pub(crate) async fn release_quota(&self, relay: &Relay, day: i64, count: u64) {
         if count > 0
-            && let Err(error) = self.storage.give_back_to_day(&relay.name, day_of(self.now()), count).await
+            && let Err(error) = self.storage.give_back_to_day(&relay.name, day, count).await
         {
             tracing::warn!(%error, relay = relay.name, count, "mails of the day's allowance are lost");
         }
     }
 
+    /// What keeps digests from going out for now, in plain words, where no relay can even be tried.
+    pub(crate) fn blocked(&self) -> Option<String> {
+        let may_send = self.relays.iter().any(|relay| relay.may_send(MailClass::Digest, self.now()));
+        self.trouble().filter(|_| !may_send)
+    }
+
     /// What keeps mail from going out, in plain words; empty as long as one relay takes some.
     pub(crate) fn trouble(&self) -> Option<String> {
         let now = self.now();
-        if self.relays.iter().any(|relay| !relay.is_spent(now) && relay.breaker.trouble().is_none()) {
-            return None;
-        }
-        let named = |relay: &Relay| {
-            let words = relay.breaker.trouble().unwrap_or_else(|| "the day's allowance is spent; it goes on tomorrow (UTC)".into());
-            if self.relays.len() == 1 { words } else { format!("{}: {words}", relay.name) }
-        };
-        Some(self.relays.iter().map(|relay| named(relay)).collect::<Vec<_>>().join("; "))
+        let troubles: Option<Vec<(&str, String)>> =
+            self.relays.iter().map(|relay| relay.trouble(now).map(|words| (relay.name.as_str(), words))).collect();
+        let named = |(name, words): &(&str, String)| if self.relays.len() == 1 { words.clone() } else { format!("{name}: {words}") };
+        troubles.map(|troubles| troubles.iter().map(named).collect::<Vec<_>>().join("; "))
     }
 }

@@ -26,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What others do is asked for so often, and a line said where there is no bar.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
+/// A mail that is out for so long is named.
+const LONG: Duration = Duration::from_secs(10);
+
 /// Shows how far it is: a bar with rate and time left on a terminal, else a line every few seconds.
 ///
 /// Other processes may send the same digest: the minutes that all write are looked at too, some seconds behind.
@@ -48,10 +51,21 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
         total = first_total + u64::try_from(made().await - made_before).unwrap_or(0);
         bar.set_length(total);
         by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
+        let waits = waits_for(&app);
         if lines_instead_of_bars() {
             say(line(bar.position(), total, bar.per_sec(), bar.eta()));
+            waits.into_iter().for_each(say);
+        } else {
+            bar.set_message(waits.map_or_else(|| "Sending".into(), |waits| format!("Sending; {waits}")));
         }
     }
+}
+
+/// The mail that is out longest, if that is long, and what it waits for.
+fn waits_for(app: &App) -> Option<String> {
+    let oldest = app.sending.get()?.oldest.clone()?;
+    let since = (app.now() - oldest.since).to_std().ok().filter(|since| *since >= LONG)?;
+    Some(format!("relay {}: waiting {} for {}", oldest.relay, span(since), oldest.stage.words()))
 }
 
 fn line(done: u64, total: u64, per_second: f64, left: Duration) -> String {

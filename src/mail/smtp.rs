@@ -100,7 +100,12 @@ impl SmtpConnection {
 
     /// Whether the envelope of the next mail may go with the text of this one.
     pub(super) fn goes_ahead(&self) -> bool {
-        self.offers.pipelining && self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
+        self.offers.pipelining && self.bears_another()
+    }
+
+    /// Whether it bears another mail after the one that is being sent.
+    pub(super) fn bears_another(&self) -> bool {
+        self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
     }
 
     /// Whether the last mail was not even looked at, for the server had enough of this connection.

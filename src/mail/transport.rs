@@ -159,6 +159,14 @@ impl Connection {
         matches!(&self.0, Line::Smtp(smtp) if smtp.goes_ahead())
     }
 
+    /// Whether it bears another mail after the one that is being sent.
+    pub fn bears_another(&self) -> bool {
+        match &self.0 {
+            Line::Folder(_) => true,
+            Line::Smtp(smtp) => smtp.bears_another(),
+        }
+    }
+
     /// Whether another mail can be opened on it. A connection that was idle for too long, is open for 5 minutes or has carried
     /// its number of mails cannot: close it and open another.
     pub fn is_usable(&self) -> bool {

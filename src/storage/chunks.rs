@@ -197,7 +197,7 @@ impl Storage {
 
     /// What is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
     /// it, and whoever writes meanwhile need not wait.
-    async fn open_chunk(&self, sender: i64, chunk: Chunk, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+    pub(super) async fn open_chunk(&self, sender: i64, chunk: Chunk, now: Timestamp) -> Result<Vec<Job>, StorageError> {
         let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !withheld.is_empty() {
             let mut tx = self.begin().await?;

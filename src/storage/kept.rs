@@ -1,4 +1,4 @@
-//! PostgreSQL's connection for steps: kept from one to the next, as long as a round lasts.
+//! PostgreSQL's connection for steps: kept from one to the next, as long as a send run lasts.
 //!
 //! The pool asks a connection that comes back whether it still lives, in a trip of its own. That is well spent on a page; with
 //! a thousand steps a second it is half of what the server is asked.

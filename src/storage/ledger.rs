@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::Reader;
-use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::chunks::Chunk;
@@ -114,26 +113,6 @@ struct JobRow {
     state: Option<String>,
     state_at: Option<i64>,
     requested_at: Option<i64>,
-}
-
-impl Storage {
-    /// Puts deliveries of this sender's chunks that were not begun off until `due`.
-    pub async fn put_off(&self, sender: i64, keys: &[DeliveryKey], due: Timestamp) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
-            return Ok(());
-        }
-        for key in keys {
-            execute!(
-                tx,
-                "update deliveries set due_at = $3 where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain')",
-                key.mailing,
-                key.subscriber,
-                due.timestamp_millis()
-            )?;
-        }
-        Ok(tx.commit().await?)
-    }
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.

@@ -54,6 +54,7 @@ mod signing;
 mod slow_clients;
 mod standing;
 mod starting;
+mod stuck_relays;
 mod support;
 mod upkeep;
 mod votes;

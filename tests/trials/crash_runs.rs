@@ -20,8 +20,8 @@ use crate::plan::Trouble;
 use crate::senders::Senders;
 use crate::support::Place;
 use crate::support::Program;
+use crate::support::Relays;
 use crate::support::Script;
-use crate::support::SmtpSink;
 use crate::support::say;
 use crate::support::setting;
 use crate::trouble::Clock;
@@ -68,13 +68,15 @@ async fn runs(field: Field) {
 
 async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
     let place = field.fresh();
-    let sink = Arc::new(SmtpSink::start(Script::accept_all().only_recipients()).await);
+    // The second one is slower than the first, which troubles strike.
+    let delays = [0, 12].into_iter().take(plan.relays);
+    let relays = Relays::start(delays.map(|delay| Script::accept_all().only_recipients().delay(Duration::from_millis(delay)))).await;
     let clock = Clock::right();
     let program = program_in(&place)
-        .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
+        .with("VERDICTS_MAIL__RELAYS", &relays.setting())
         .with("VERDICTS_MAIL__CONNECTIONS", &plan.connections.to_string())
         .with("VERDICTS_MAIL__IN_DOUBT", if plan.hold { "hold" } else { "resend" });
-    let result = send(field, plan, &place, &program, &sink, &clock).await;
+    let result = send(field, plan, &place, &program, &relays, &clock).await;
     match &result {
         Ok(_) => field.clear(&place),
         Err(_) => say(&format!("what the senders said is kept in {}", place.dir.keep().display())),
@@ -82,21 +84,14 @@ async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
     result
 }
 
-async fn send(
-    field: &Arc<Field>,
-    plan: &Plan,
-    place: &Place,
-    program: &Program,
-    sink: &Arc<SmtpSink>,
-    clock: &Clock,
-) -> Result<Cost, String> {
+async fn send(field: &Arc<Field>, plan: &Plan, place: &Place, program: &Program, relays: &Relays, clock: &Clock) -> Result<Cost, String> {
     #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
     let clocks = plan.has_true_clock().then(|| (Instant::now(), chrono::Utc::now()));
     let sending = if plan.has_true_clock() { program.clone() } else { with_clock(program.clone(), clock) };
     let mut senders = Senders::start(sending, plan.senders);
-    let mut scene = Scene { field, place, sink, clock, mending: JoinSet::new() };
+    let mut scene = Scene { field, place, sink: relays.first(), clock, mending: JoinSet::new() };
     for (at, trouble) in &plan.troubles {
-        reached(sink, *at).await;
+        reached(relays, *at).await;
         scene.strike(*trouble, &mut senders).await?;
     }
     scene.mend().await;
@@ -105,28 +100,23 @@ async fn send(
         clock.set(12 * 3_600);
     }
     let mut died = 0;
-    until_final(&field.digest, program, sink, || died += senders.revive()).await?;
+    until_final(&field.digest, program, relays, || died += senders.revive()).await?;
     senders.end().await?;
-    let promise = Promise {
-        digest: &field.digest,
-        ids: &field.ids,
-        most_copies: plan.most_copies() + died * plan.connections,
-        hold: plan.hold,
-        clocks,
-    };
-    promise.judge(program, sink)
+    let promise =
+        Promise { digest: &field.digest, ids: &field.ids, most_copies: plan.most_copies() + died * plan.lines(), hold: plan.hold, clocks };
+    promise.judge(program, relays)
 }
 
 fn with_clock(program: Program, clock: &Clock) -> Program {
     clock.variables().iter().fold(program, |program, (name, value)| program.with(name, value))
 }
 
-async fn reached(sink: &SmtpSink, mails: usize) {
-    let (mut last, mut moved) = (sink.mails(), Instant::now());
+async fn reached(relays: &Relays, mails: usize) {
+    let (mut last, mut moved) = (relays.mails(), Instant::now());
     while last < mails && moved.elapsed() < IMPATIENCE {
         tokio::time::sleep(Duration::from_millis(2)).await;
-        if sink.mails() != last {
-            (last, moved) = (sink.mails(), Instant::now());
+        if relays.mails() != last {
+            (last, moved) = (relays.mails(), Instant::now());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::Program;
-use crate::support::SmtpSink;
+use crate::support::Relays;
 use crate::support::smtp_sink::Received;
 
 /// What a send cost.
@@ -41,7 +41,7 @@ struct Doubt {
 impl Promise<'_> {
     /// Everybody has the mail; who has it twice was named in the ledger before the second copy went out; the counts add up;
     /// `digest audit` says so.
-    pub fn judge(&self, program: &Program, sink: &SmtpSink) -> Result<Cost, String> {
+    pub fn judge(&self, program: &Program, relays: &Relays) -> Result<Cost, String> {
         let said = program.run(&["digest", "audit", self.digest, "--json"]);
         let audit = &said.json()["digests"][0];
         must(said.code == 0 && audit["faults"].as_array().is_some_and(Vec::is_empty), || format!("the audit finds fault: {audit}"))?;
@@ -51,7 +51,7 @@ impl Promise<'_> {
         must(count("sent") + held == self.ids.len() && count("uncertain") == held, || format!("the counts do not add up: {audit}"))?;
         must(self.hold || held == 0, || format!("{held} are held"))?;
 
-        let received = sink.received();
+        let received = relays.received();
         let mut copies: HashMap<&str, Vec<&Received>> = HashMap::new();
         for mail in &received {
             copies.entry(&mail.to).or_default().push(mail);
@@ -96,7 +96,7 @@ fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 /// Waits until the digest is final; fails when nothing moves any more.
-pub async fn until_final(digest: &str, program: &Program, sink: &SmtpSink, mut each_time: impl FnMut()) -> Result<(), String> {
+pub async fn until_final(digest: &str, program: &Program, relays: &Relays, mut each_time: impl FnMut()) -> Result<(), String> {
     const PATIENCE: Duration = Duration::from_secs(45);
     let (mut moved, mut last) = (Instant::now(), (0, Value::Null));
     loop {
@@ -106,11 +106,11 @@ pub async fn until_final(digest: &str, program: &Program, sink: &SmtpSink, mut e
         if shown["state"] == "sent" {
             return Ok(());
         }
-        let now = (sink.mails(), shown["deliveries"].clone());
+        let now = (relays.mails(), shown["deliveries"].clone());
         if now != last {
             (moved, last) = (Instant::now(), now);
         }
-        must(moved.elapsed() < PATIENCE, || format!("nothing moves: {} mails came, {shown} {}", sink.mails(), said.err))?;
+        must(moved.elapsed() < PATIENCE, || format!("nothing moves: {} mails came, {shown} {}", relays.mails(), said.err))?;
         each_time();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -7,9 +7,9 @@ use crate::field::publish;
 use crate::judge::Promise;
 use crate::judge::until_final;
 use crate::support::Place;
+use crate::support::Relays;
 use crate::support::Running;
 use crate::support::Script;
-use crate::support::SmtpSink;
 use crate::support::postgres;
 use crate::support::say;
 use crate::support::setting;
@@ -31,7 +31,8 @@ pub async fn share_a_send(database_url: &str, pooler_url: Option<&str>, readers:
     let program = program_in(&place).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
     let (ids, digest) = publish(&program, readers);
     // The relay takes so long for a mail that every machine has some out at any time.
-    let sink = SmtpSink::start(Script::accept_all().only_recipients().delay(Duration::from_millis(4))).await;
+    let relays = Relays::start([Script::accept_all().only_recipients().delay(Duration::from_millis(4))]).await;
+    let sink = relays.first();
     let program = program.with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__CONNECTIONS", &CONNECTIONS.to_string());
     let sending = program.clone().with("VERDICTS_DATABASE__CONNECTIONS", "4");
     let sending = match pooler_url {
@@ -50,12 +51,12 @@ pub async fn share_a_send(database_url: &str, pooler_url: Option<&str>, readers:
     // Its lease is 3 seconds.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     machines[0].signal("CONT");
-    let all_final = until_final(&digest, &program, &sink, || ()).await;
+    let all_final = until_final(&digest, &program, &relays, || ()).await;
     for mut machine in machines {
         assert_eq!(machine.terminate(), Some(0), "it ends in order");
     }
     let promise = Promise { digest: &digest, ids: &ids, most_copies: 2 * CONNECTIONS, hold: false, clocks };
-    let judged = all_final.and_then(|()| promise.judge(&program, &sink));
+    let judged = all_final.and_then(|()| promise.judge(&program, &relays));
     let cost = judged.unwrap_or_else(|fault| panic!("{fault}; see {}", place.dir.keep().display()));
     assert!(cost.doubts > 0, "the machines had mails out when they were struck");
     say(&format!("{MACHINES} machines, {readers} mails, one killed, one frozen: {cost:?}, at most {}", promise.most_copies));

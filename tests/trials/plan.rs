@@ -22,6 +22,12 @@ pub enum Trouble {
     FillDisk { outage: u64 },
     /// The relay neither reads nor answers for a while.
     StallRelay { outage: u64 },
+    /// The relay greets, and for a while answers no mail's envelope; what it has been asked meanwhile it never answers.
+    SilentRelay { outage: u64 },
+    /// One final dot is answered late; after more than `mail.timeouts.finish` it is in doubt.
+    LateDot { by: u64 },
+    /// For a while the relay takes long for its greeting and for each answer to EHLO.
+    SlowGreeting { by: u64, outage: u64 },
     /// The relay closes a connection in the middle of a mail's text.
     CutInBody,
     /// The relay takes a mail and closes the connection instead of answering.
@@ -38,6 +44,8 @@ pub struct Plan {
     pub seed: u64,
     /// `mail.connections` of each process.
     pub connections: usize,
+    /// Relays: one, or two of different speed.
+    pub relays: usize,
     /// Processes that send.
     pub senders: usize,
     /// `mail.in_doubt = "hold"` instead of `"resend"`.
@@ -60,6 +68,7 @@ impl Plan {
         let mut random = StdRng::seed_from_u64(seed);
         let connections = random.random_range(2..=20);
         let senders = if random.random_bool(0.25) { 2 } else { 1 };
+        let relays = if random.random_bool(0.25) { 2 } else { 1 };
         let hold = random.random_bool(0.125);
         let orderly = seed.is_multiple_of(8);
         let mut moments: Vec<usize> =
@@ -67,12 +76,17 @@ impl Plan {
         moments.sort_unstable();
         let mut trouble = || if orderly { Trouble::Terminate } else { Trouble::any(&mut random, means) };
         let troubles = moments.into_iter().map(|at| (at, trouble())).collect();
-        Self { seed, connections, senders, hold, troubles }
+        Self { seed, connections, relays, senders, hold, troubles }
     }
 
     /// The most copies that may have gone out twice: one for each connection that a trouble can leave in doubt.
     pub fn most_copies(&self) -> usize {
         self.troubles.iter().map(|(_, trouble)| trouble.most_copies(self)).sum()
+    }
+
+    /// Connections of one process, all relays together.
+    pub fn lines(&self) -> usize {
+        self.connections * self.relays
     }
 
     /// Whether the program's clock can be compared with this process's.
@@ -86,6 +100,11 @@ impl Trouble {
         let outage = random.random_range(200..2_500);
         let mut choice =
             vec![Self::Kill, Self::Kill, Self::Terminate, Self::StallRelay { outage }, Self::CutInBody, Self::CutAfterDot, Self::Freeze];
+        choice.extend([
+            Self::SilentRelay { outage },
+            Self::LateDot { by: outage },
+            Self::SlowGreeting { by: random.random_range(100..800), outage },
+        ]);
         if means.postgres {
             choice.extend([Self::CutDatabase, Self::StopDatabase { outage, immediate: random.random_bool(0.5) }]);
         } else {
@@ -111,6 +130,9 @@ impl Trouble {
             Self::LockDatabase { .. } => "database locked by another process",
             Self::FillDisk { .. } => "full disk",
             Self::StallRelay { .. } => "relay stalls",
+            Self::SilentRelay { .. } => "relay silent after its greeting",
+            Self::LateDot { .. } => "late answer to a dot",
+            Self::SlowGreeting { .. } => "slow greeting",
             Self::CutInBody => "connection cut in the text",
             Self::CutAfterDot => "connection cut after the dot",
             Self::Freeze => "frozen past its lease",
@@ -120,12 +142,12 @@ impl Trouble {
 
     fn most_copies(self, plan: &Plan) -> usize {
         match self {
-            Self::Terminate => 0,
+            Self::Terminate | Self::SilentRelay { .. } | Self::SlowGreeting { .. } => 0,
             // In the text too: to the client all of a short mail was on its way.
-            Self::CutInBody | Self::CutAfterDot => 1,
-            Self::Kill => plan.connections,
+            Self::CutInBody | Self::CutAfterDot | Self::LateDot { .. } => 1,
+            Self::Kill => plan.lines(),
             // Also of the process that helps out while another is frozen.
-            _ => plan.connections * (plan.senders + usize::from(plan.troubles.iter().any(|(_, t)| matches!(t, Self::Freeze)))),
+            _ => plan.lines() * (plan.senders + usize::from(plan.troubles.iter().any(|(_, t)| matches!(t, Self::Freeze)))),
         }
     }
 }

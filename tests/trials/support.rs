@@ -22,6 +22,7 @@ pub use smtp_sink::SmtpSink;
 pub use smtp_sink::Stage;
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// Says a line that is seen also when the test passes: `eprintln` of one that does is swallowed.
 pub fn say(line: &str) {
@@ -33,5 +34,40 @@ pub fn setting(name: &str, default: usize) -> usize {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; expected a number")),
         Err(_) => default,
+    }
+}
+
+/// The relays of a trial.
+pub struct Relays(Vec<Arc<SmtpSink>>);
+
+impl Relays {
+    pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
+        let mut sinks = Vec::new();
+        for script in scripts {
+            sinks.push(Arc::new(SmtpSink::start(script).await));
+        }
+        Self(sinks)
+    }
+
+    /// The one that troubles strike.
+    pub fn first(&self) -> &Arc<SmtpSink> {
+        &self.0[0]
+    }
+
+    /// How many mails came so far, by all of them.
+    pub fn mails(&self) -> usize {
+        self.0.iter().map(|sink| sink.mails()).sum()
+    }
+
+    /// All mails so far.
+    pub fn received(&self) -> Vec<smtp_sink::Received> {
+        self.0.iter().flat_map(|sink| sink.received()).collect()
+    }
+
+    /// `mail.relays`, in JSON.
+    pub fn setting(&self) -> String {
+        let listed: Vec<_> =
+            self.0.iter().enumerate().map(|(at, sink)| serde_json::json!({ "name": format!("r{at}"), "transport": sink.url() })).collect();
+        serde_json::json!(listed).to_string()
     }
 }

@@ -59,6 +59,17 @@ impl Scene<'_> {
                 let sink = self.sink.clone();
                 self.later(outage, move || sink.go_on());
             }
+            Trouble::SilentRelay { outage } => {
+                self.sink.order(Stage::MailFrom, "*", Behaviour::hang());
+                let sink = self.sink.clone();
+                self.later(outage, move || sink.order(Stage::MailFrom, "*", Behaviour::hang().times(0)));
+            }
+            Trouble::LateDot { by } => self.sink.order(Stage::AfterBody, "*", Behaviour::late(Duration::from_millis(by)).times(1)),
+            Trouble::SlowGreeting { by, outage } => {
+                self.sink.set_hello_delay(Duration::from_millis(by));
+                let sink = self.sink.clone();
+                self.later(outage, move || sink.set_hello_delay(Duration::ZERO));
+            }
             Trouble::CutInBody => self.sink.order(Stage::InBody, "*", Behaviour::close().times(1)),
             Trouble::CutAfterDot => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(1)),
             Trouble::JumpClock { minutes } => self.clock.set(minutes * 60),

@@ -85,7 +85,7 @@ impl Minutes {
     }
 }
 
-/// Writes the minutes while a round lasts, beside it: no mail waits for a figure.
+/// Writes the minutes while a send run lasts, beside it: no mail waits for a figure.
 pub struct Writing {
     ended: CancellationToken,
     task: JoinHandle<()>,
@@ -110,7 +110,7 @@ impl Writing {
     pub async fn end(self) {
         self.ended.cancel();
         if self.task.await.is_err() {
-            tracing::error!("the minutes of this round are lost; the ledger is whole");
+            tracing::error!("the minutes of this send run are lost; the ledger is whole");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::storage::ledger::Job;
 
 /// A claimed delivery, addressed: all that its envelope needs is known.
 pub struct Outgoing {
-    pub job: Job,
+    pub job: Arc<Job>,
     /// Or why no mail can be made of it.
     address: Result<Address, Outcome>,
 }
@@ -31,7 +31,7 @@ struct Address {
 }
 
 impl Outgoing {
-    pub async fn address(app: &App, job: Job) -> Self {
+    pub async fn address(app: &App, job: Arc<Job>) -> Self {
         Self { address: address(app, &job).await, job }
     }
 

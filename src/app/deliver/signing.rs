@@ -62,7 +62,7 @@ fn sign_all(signers: &Signers, tasks: &Mutex<mpsc::Receiver<Task>>) {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Task { mut text, now, answer }) = next else { return };
         signers.seal(&mut text, now);
-        // Nobody waits any more where the round was given up.
+        // Nobody waits any more where the run was given up.
         let _ = answer.send(text);
     }
 }

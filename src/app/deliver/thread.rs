@@ -1,4 +1,4 @@
-//! The thread of a round: its desk and its connections take turns on one.
+//! The thread of a send run: its dispatcher and its connections take turns on one.
 //!
 //! With several threads a runtime wakes one whenever another has something at hand: on two cores a mail of 16 KB took 127 us of the
 //! process's time, on one thread 100 (docs/performance.md). The web and the rest keep the other cores; signatures and SQLite have

@@ -1,23 +1,41 @@
-//! A worker: one connection, one mail after the other.
+//! A worker: one connection's life, one mail after the other.
+//!
+//! | it is | until |
+//! | --- | --- |
+//! | connecting | its greeting is through, as long as the transport's limits allow; its mail is still anybody's |
+//! | waiting for a mail | the dispatcher has one for it; none: it says QUIT and ends |
+//! | writing a mail | text and signature are made |
+//! | at the envelope | the server has answered MAIL, RCPT and DATA and has the text but its end, and the ledger says that the mail may end |
+//! | at the final dot | the server answers, or `timeouts.finish` is over: then the mail is in doubt |
 //!
 //! While a mail is with the server, the next one is written and signed; while the ledger notes what became of the one and that
 //! the other begins, the server answers to the other's envelope, which went along with the one's end, and reads its text. So the
 //! line, the ledger and the processor work at the same time, and yet no mail ends, which is when a server takes it, before the
 //! ledger says that it may.
+//!
+//! A connection that is of no more use ends its worker; the mail at hand goes back to the dispatcher. One exception: a mail that the server
+//! did not even look at, because it had enough of this connection, is tried at once on a fresh one.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use super::desk::Answer;
-use super::desk::Turn;
+use super::dispatcher::MailResult;
+use super::dispatcher::Reply;
+use super::dispatcher::Request;
+use super::dispatcher::Verdict;
+use super::dispatcher::WorkerEnd;
+use super::dispatcher::WorkerId;
 use super::outgoing::Outgoing;
+use super::status::Stage;
 use crate::app::App;
 use crate::app::delta;
 use crate::app::relay::Relay;
 use crate::domain::brake::RefusalClass;
-use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::Retry;
@@ -28,53 +46,82 @@ use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
 use crate::storage::steps::Step;
 
+/// A request, and where the reply goes once all of it is committed.
+pub struct WorkerRequest {
+    pub request: Request,
+    pub reply: oneshot::Sender<Reply>,
+}
+
 /// What a worker works with.
 pub struct Worker {
     pub app: Arc<App>,
+    pub id: WorkerId,
     /// Over which relay it sends.
     pub relay: Arc<Relay>,
-    /// That relay's place among the others, and this worker's in its crew.
-    pub place: (usize, usize),
-    pub desk: mpsc::Sender<Turn>,
-    /// Of the round's lease.
+    pub requests: mpsc::Sender<WorkerRequest>,
+    /// Of the run's lease.
     pub fence: Fence,
+    /// Cancelled when a mail that has no final dot is to be taken back.
+    pub abandon: CancellationToken,
+    /// How far its mail has come, for others to look at.
+    pub stage: Arc<StageCell>,
 }
 
+/// A worker's stage.
+#[derive(Debug, Default)]
+pub struct StageCell(AtomicU8);
+
+impl StageCell {
+    const STAGES: [Stage; 4] = [Stage::Connecting, Stage::Waiting, Stage::Envelope, Stage::FinalDot];
+
+    pub fn get(&self) -> Stage {
+        Self::STAGES[usize::from(self.0.load(Relaxed)) % Self::STAGES.len()]
+    }
+
+    fn set(&self, stage: Stage) {
+        let place = Self::STAGES.iter().position(|known| *known == stage).unwrap_or_default();
+        self.0.store(place as u8, Relaxed);
+    }
+}
+
+/// The reply says that a mail was taken back before its final dot.
+const TAKEN_BACK: &str = "taken back before its final dot: the server did not answer, and another connection works";
+
 impl Worker {
-    /// Connects, then sends what the desk hands out until it hands out nothing. The error says why it never had a connection.
+    /// Connects, then sends what the dispatcher hands out until it hands out nothing or the connection is of no more use.
     ///
     /// It connects before it asks for a mail, so that a relay that is down costs no delivery an attempt.
-    pub async fn work(self) -> Result<(), String> {
-        let mut connection = self.connect().await?;
-        let mut done = None;
+    pub async fn work(self) -> WorkerEnd {
+        let mut connection = match self.connect().await {
+            Ok(connection) => connection,
+            Err(end) => return end,
+        };
+        let mut result = None;
         let mut at_hand = None;
         let (mut text, mut room) = (Vec::new(), Vec::new());
         loop {
+            self.stage.set(Stage::Waiting);
             let mail = match at_hand.take() {
                 Some(mail) => mail,
                 None => {
-                    let wants = self.is_wanted();
-                    let Some(mail) = self.addressed(self.turn(done.take(), None, wants).await).await else { break };
+                    let wants = connection.is_usable();
+                    let Some(mail) = self.addressed(self.ask(result.take(), false, wants).await).await else { break };
                     text = mail.text(&self.app, text).await;
                     mail
                 }
             };
-            if self.relay.pace.is_limited() || !connection.is_usable() {
-                // The result first: neither a slow pace nor a slow relay must keep it from being written down.
-                self.turn(done.take(), None, false).await;
-                self.relay.pace.wait().await;
-                // What is at hand has not begun: without a connection it goes back with the lease.
-                if !self.is_connected(&mut connection).await {
-                    return Ok(());
-                }
+            // What is at hand has not begun: it goes back to the dispatcher.
+            if !connection.is_usable() {
+                break;
             }
-            let turn = self.turn(done.take(), Some(&mail), self.is_wanted());
-            let (answer, opened) = tokio::join!(turn, self.open(&mut connection, &mail, &text));
-            let may_go = answer.as_ref().is_some_and(|answer| answer.may_go);
-            let next = self.addressed(answer).await;
+            self.stage.set(Stage::Envelope);
+            let asked = self.ask(result.take(), true, connection.bears_another());
+            let (reply, opened) = tokio::join!(asked, self.open(&mut connection, &mail, &text));
+            let may_go = reply.as_ref().is_some_and(|reply| reply.may_go);
+            let next = self.addressed(reply).await;
             let sending = async {
                 match opened {
-                    Ok(()) if may_go => Some(self.hand_over(&mut connection, &mail, &text, next.as_ref()).await),
+                    Ok(()) if may_go => Some(self.finish(&mut connection, &mail, &text, next.as_ref()).await),
                     // Leave to send a text is given back only with the connection.
                     Ok(()) => {
                         connection.give_up();
@@ -91,86 +138,98 @@ impl Worker {
             };
             let (outcome, written) = tokio::join!(sending, writing);
             room = std::mem::replace(&mut text, written);
-            if let Some(outcome) = outcome {
-                self.relay.note(&outcome, self.app.now());
-                let result = conclude(&self.app, &mail.job, outcome);
-                if result.step.is_final() {
-                    self.app.sends.note(&mail.job, &self.relay.name, self.app.now());
-                }
-                done = Some((result, mail.job.chunk));
-            }
+            result = outcome.map(|outcome| self.result(&mail.job, outcome));
             at_hand = next;
         }
+        if result.is_some() {
+            self.ask(result, false, false).await;
+        }
         connection.close().await;
-        Ok(())
+        WorkerEnd::Closed
     }
 
-    /// Tells the desk what became of a mail, and of the one that is about to begin. `None`: the desk is closed.
-    async fn turn(&self, done: Option<(Done, ChunkKey)>, begin: Option<&Outgoing>, wants: bool) -> Option<Answer> {
-        let (answer, answered) = oneshot::channel();
-        self.desk
-            .send(Turn { done, relay: self.place.0, begin: begin.map(|mail| (mail.job.key, mail.job.chunk)), wants, answer })
-            .await
-            .ok()?;
-        answered.await.ok()
+    /// Tells the dispatcher what became of a mail, and what is to come. `None`: it is not there any more.
+    async fn ask(&self, result: Option<MailResult>, begins: bool, wants: bool) -> Option<Reply> {
+        let (reply, replied) = oneshot::channel();
+        let request = Request { worker: self.id, result, begins, wants };
+        self.requests.send(WorkerRequest { request, reply }).await.ok()?;
+        replied.await.ok()
     }
 
-    /// Whether the relay bears this connection, too.
-    fn is_wanted(&self) -> bool {
-        self.place.1 < self.relay.window()
+    async fn addressed(&self, reply: Option<Reply>) -> Option<Outgoing> {
+        Some(Outgoing::address(&self.app, reply?.next?).await)
     }
 
-    async fn addressed(&self, answer: Option<Answer>) -> Option<Outgoing> {
-        Some(Outgoing::address(&self.app, answer?.next?).await)
-    }
-
-    async fn connect(&self) -> Result<Connection, String> {
-        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| {
-            let words = fault.to_string();
-            if fault.is_throttle() {
-                self.relay.slow_down(&words, self.app.now());
-            } else {
-                self.relay.breaker.note_no_connection(&words, fault.is_login() || fault.is_tls());
-            }
-            words
+    async fn connect(&self) -> Result<Connection, WorkerEnd> {
+        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| WorkerEnd::Unconnected {
+            trouble: fault.to_string(),
+            is_throttle: fault.is_throttle(),
+            is_ours: fault.is_login() || fault.is_tls(),
         })
     }
 
-    /// Makes a new connection of one that is of no more use. `false`: there is none to be had.
-    async fn is_connected(&self, connection: &mut Connection) -> bool {
-        if !connection.is_usable() {
-            match self.connect().await {
-                Ok(fresh) => *connection = fresh,
-                Err(_) => return false,
-            }
+    /// Gets leave to hand the mail over, on a new connection if the server had enough of the old one, and sends its text but for
+    /// the end. It can be taken back all that time.
+    async fn open(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
+        tokio::select! {
+            biased;
+            opened = self.open_for_long(connection, mail, text) => opened,
+            // The connection is left amid a command: it is of no more use.
+            () = self.abandon.cancelled() => Err(Outcome::later_for_us(TAKEN_BACK)),
         }
-        true
     }
 
-    /// Gets leave to hand the mail over, on a new connection if the server had enough of the old one, and sends its text but for
-    /// the end.
-    async fn open(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
+    async fn open_for_long(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
         let (envelope, size) = mail.envelope()?;
         let mut opened = connection.open_mail(&envelope, size).await;
-        if connection.was_turned_away() && self.is_connected(connection).await {
+        if connection.was_turned_away()
+            && let Ok(fresh) = self.connect().await
+        {
+            *connection = fresh;
             opened = connection.open_mail(&envelope, size).await;
         }
         opened?;
         connection.begin_text(text).await
     }
 
-    async fn hand_over(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8], next: Option<&Outgoing>) -> Outcome {
+    async fn finish(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8], next: Option<&Outgoing>) -> Outcome {
         let (envelope, _) = match mail.envelope() {
             Ok(envelope) => envelope,
             Err(outcome) => return outcome,
         };
-        let may_go_ahead = connection.goes_ahead() && !self.relay.pace.is_limited();
-        let ahead = next.filter(|_| may_go_ahead).and_then(|next| next.envelope().ok());
+        self.stage.set(Stage::FinalDot);
+        let ahead = next.filter(|_| connection.goes_ahead()).and_then(|next| next.envelope().ok());
         connection.hand_over(&envelope, text, ahead.as_ref().map(|(envelope, size)| (envelope, *size))).await
+    }
+
+    fn result(&self, job: &Job, outcome: Outcome) -> MailResult {
+        let verdict = match &outcome {
+            Outcome::Accepted { .. } => Verdict::Accepted,
+            Outcome::Throttled { reply } => Verdict::Throttled(reply.clone()),
+            outcome if outcome.is_about_us() => Verdict::AboutUs(outcome.reply().to_owned()),
+            _ => Verdict::AboutRecipient,
+        };
+        let done = match outcome.reply() == TAKEN_BACK {
+            // Nothing was refused: its turn is now.
+            true => Done { key: job.key, step: Step::Again(self.app.now()), reply: TAKEN_BACK.into() },
+            false => conclude(&self.app, job, outcome),
+        };
+        if done.step.is_final() {
+            self.app.sends.note(job, &self.relay.name, self.app.now());
+        }
+        MailResult { done, verdict }
     }
 }
 
-/// What an outcome means for the ledger.
+/// What is written of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
+pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Done {
+    if is_in_doubt {
+        return conclude(app, job, Outcome::InDoubt { reply: "in doubt: the connection was cut before the server answered".into() });
+    }
+    Done { key: job.key, step: Step::Again(app.now()), reply: "not sent: the connection was cut before the mail began".into() }
+}
+
+/// Maps an outcome to what it does to the delivery.
 fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
     let settings = &app.settings;

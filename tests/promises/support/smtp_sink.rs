@@ -77,9 +77,17 @@ impl SmtpSink {
     pub async fn start_on(port: u16, script: Script) -> SmtpSink {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port of 127.0.0.1 can be listened on");
         let port = listener.local_addr().expect("a listener has an address").port();
+        let hello_delay = script.hello_delay;
         let tls = (script.implicit_tls || script.starttls).then(Tls::generate);
-        let shared =
-            Arc::new(Shared { script, tls, seen: Mutex::default(), changed: watch::Sender::new(()), stalled: watch::Sender::new(false) });
+        let shared = Arc::new(Shared {
+            script,
+            tls,
+            seen: Mutex::default(),
+            changed: watch::Sender::new(()),
+            stalled: watch::Sender::new(false),
+            released: watch::Sender::new(false),
+            hello_delay: Mutex::new(hello_delay),
+        });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         SmtpSink { port, shared, accepting }
     }
@@ -110,6 +118,16 @@ impl SmtpSink {
     /// Ends a stall: what has come meanwhile is read and answered.
     pub fn go_on(&self) {
         self.shared.stalled.send_replace(false);
+    }
+
+    /// Gives the answers that are held ([`Behaviour::hold`]), and holds none any more.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+
+    /// Changes how long it takes for its greeting and for each answer to EHLO.
+    pub fn set_hello_delay(&self, delay: Duration) {
+        *self.shared.hello_delay.lock().expect("nobody panics while setting it") = delay;
     }
 
     /// How a client without a login reaches it, with the encryption it offers.
@@ -214,6 +232,8 @@ struct Shared {
     seen: Mutex<Seen>,
     changed: watch::Sender<()>,
     stalled: watch::Sender<bool>,
+    released: watch::Sender<bool>,
+    hello_delay: Mutex<Duration>,
 }
 
 #[derive(Default)]
@@ -240,6 +260,20 @@ impl Shared {
         if *self.stalled.borrow() {
             // An error would be a server that is gone.
             let _ = self.stalled.subscribe().wait_for(|stalled| !stalled).await;
+        }
+    }
+
+    /// Waits until what is held is released.
+    async fn released(&self) {
+        // An error would be a server that is gone.
+        let _ = self.released.subscribe().wait_for(|released| *released).await;
+    }
+
+    /// Waits as long as a greeting takes.
+    async fn before_hello(&self) {
+        let delay = *self.hello_delay.lock().expect("nobody panics while setting it");
+        if !delay.is_zero() {
+            sleep(delay).await;
         }
     }
 

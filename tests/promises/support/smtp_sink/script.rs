@@ -22,6 +22,8 @@ pub enum Action {
     Reply(&'static str),
     Hang,
     Close,
+    Hold,
+    Late(Duration),
 }
 
 impl Behaviour {
@@ -36,6 +38,16 @@ impl Behaviour {
     /// Never says anything again on this connection. In a body it also stops reading, so that a long mail's sender blocks.
     pub fn hang() -> Behaviour {
         Behaviour { action: Action::Hang, times: usize::MAX }
+    }
+
+    /// Answers as usual, but not before [`SmtpSink::release`](super::SmtpSink::release): a greeting or a final dot that takes long.
+    pub fn hold() -> Behaviour {
+        Behaviour { action: Action::Hold, times: usize::MAX }
+    }
+
+    /// Takes a mail as usual, and so long for the answer to its final dot.
+    pub fn late(by: Duration) -> Behaviour {
+        Behaviour { action: Action::Late(by), times: usize::MAX }
     }
 
     /// Closes the connection without a word.
@@ -75,6 +87,7 @@ pub struct Script {
     pub(super) starttls: bool,
     pub(super) implicit_tls: bool,
     pub(super) delay: Duration,
+    pub(super) hello_delay: Duration,
     pub(super) only_counts: bool,
     pub(super) only_recipients: bool,
     pub(super) says_354_to_nobody: bool,
@@ -94,6 +107,7 @@ impl Script {
             starttls: false,
             implicit_tls: false,
             delay: Duration::ZERO,
+            hello_delay: Duration::ZERO,
             only_counts: false,
             only_recipients: false,
             says_354_to_nobody: false,
@@ -166,6 +180,11 @@ impl Script {
     /// Waits so long before each reply to a final dot.
     pub fn delay(self, delay: Duration) -> Script {
         Script { delay, ..self }
+    }
+
+    /// Waits so long before its greeting and before each answer to EHLO.
+    pub fn hello_delay(self, hello_delay: Duration) -> Script {
+        Script { hello_delay, ..self }
     }
 
     /// Answers DATA with 354 even where every recipient was refused, as RFC 2920 lets a server do, and refuses the body.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -41,6 +42,10 @@ struct Envelope {
 enum Next {
     Listen,
     Encrypt,
+    /// Says this once it is released.
+    Held(&'static str),
+    /// Says this after so long.
+    Late(Duration, &'static str),
     Hang,
     /// As `Hang`, but reads nothing either.
     Freeze,
@@ -61,6 +66,7 @@ impl Session {
 
     pub async fn run(mut self) -> io::Result<()> {
         self.shared.not_stalled().await;
+        self.shared.before_hello().await;
         let mut next = self.greet();
         loop {
             next = match next {
@@ -76,6 +82,16 @@ impl Session {
                     (self.said_hello, self.logged_in, self.envelope) = (false, false, None);
                     Next::Listen
                 }
+                Next::Held(reply) => {
+                    self.wire.flush().await?;
+                    self.shared.released().await;
+                    self.say(reply)
+                }
+                Next::Late(by, reply) => {
+                    self.wire.flush().await?;
+                    sleep(by).await;
+                    self.say(reply)
+                }
                 Next::Hang => return self.wire.hang().await,
                 Next::Freeze => return self.wire.freeze().await,
                 Next::Close => return self.wire.close().await,
@@ -87,6 +103,7 @@ impl Session {
     fn greet(&mut self) -> Next {
         match self.shared.script.turn(Stage::Greeting, "*") {
             Some(Action::Reply(reply)) if !reply.starts_with('2') => self.say_and_close(reply),
+            Some(Action::Hold) => Next::Held("220 sink.test ESMTP"),
             Some(action) => self.act(action),
             None => self.say(&format!("220 {NAME} ESMTP")),
         }
@@ -101,7 +118,10 @@ impl Session {
         }
         Ok(match verb.as_str() {
             "EHLO" | "HELO" if rest.is_empty() => self.say("501 5.5.4 who are you?"),
-            "EHLO" => self.hello_with_extensions(),
+            "EHLO" => {
+                self.shared.before_hello().await;
+                self.hello_with_extensions()
+            }
             "HELO" => self.hello(&format!("250 {NAME}")),
             "AUTH" => self.log_in(rest).await?,
             "STARTTLS" => self.start_tls(),
@@ -286,7 +306,7 @@ impl Session {
             Some(Action::Reply(reply)) => return Ok(self.say_and_close(reply)),
             Some(Action::Hang) => return Ok(Next::Freeze),
             Some(Action::Close) => return Ok(Next::Drop),
-            None => {}
+            Some(Action::Hold | Action::Late(_)) | None => {}
         }
         let body = self.read_body().await?;
         let delay = self.shared.script.delay;
@@ -340,6 +360,8 @@ impl Session {
         match action {
             Action::Reply(reply) => self.say(reply),
             Action::Hang => Next::Hang,
+            Action::Hold => Next::Held("250 2.0.0 taken at last"),
+            Action::Late(by) => Next::Late(by, "250 2.0.0 taken at last"),
             Action::Close => Next::Drop,
         }
     }

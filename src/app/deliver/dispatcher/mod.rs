@@ -1,0 +1,524 @@
+//! Dispatcher: decides which relay starts a connection, who gets the next mail, and when to claim, commit, probe, take back and close.
+//!
+//! A state machine without I/O: [`Dispatcher::handle`] takes an event and leaves commands, which the [send run](super::send_run) carries out.
+//! A seeded simulation drives it in virtual time (`simulation.rs`). Nothing in it waits, so nothing in it can be held up by a slow part: a
+//! worker that is silent is simply one of whom no event comes.
+//!
+//! A worker is one connection. As the dispatcher sees it:
+//!
+//! | state | meaning | leaves it for |
+//! | --- | --- | --- |
+//! | connecting | its greeting may take minutes; nobody waits for it | requesting, with its first request; gone, when no connection can be made |
+//! | requesting | its result and what it wants to begin are being committed | sending, waiting or leaving, with the reply |
+//! | waiting | it has a connection and no mail | handed, when there is a mail for its relay; leaving, after `mail.idle`, when the relay bears fewer connections, is paused, or at a stop |
+//! | handed | it prepares a mail that is claimed and not begun | requesting |
+//! | sending | one mail of it is begun; one more may be at hand | requesting, with the result |
+//! | leaving | it has nothing and says QUIT | gone |
+//!
+//! A mail that is sending for long holds its own row and its connection and nothing else: after [`SLOW_AFTER`] the mail at hand behind it
+//! is given to others, and its batch is split so that the rest goes back. One that is still before its final dot is taken back after a
+//! while where another connection works (once for each mail: a server may take minutes for a recipient). At a stop what has no dot is
+//! taken back after [`STOP_GRACE`], and what has one is waited for until [`DRAIN`].
+//!
+//! Relays are strangers: each has its breaker, its number of connections (AIMD), its pace, its day; see `relays.rs`.
+
+mod assign;
+mod relays;
+#[cfg(test)]
+mod simulation;
+mod sweep;
+mod view;
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::relays::RelayState;
+use super::balancer::RelayBalancer;
+use super::prefetcher::ClaimRequest;
+use super::prefetcher::HELD_MAX;
+use super::prefetcher::Prefetcher;
+use super::queue::Queue;
+use super::queue::class_of;
+use crate::app::breaker::Change;
+use crate::app::breaker::Fault;
+use crate::app::relay::RelayMemory;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::MailClass;
+use crate::domain::limits::DomainLimits;
+use crate::domain::limits::day_of;
+use crate::storage::ledger::Job;
+use crate::storage::steps::Done;
+
+pub use self::relays::RelayTerms;
+
+/// A mail that takes longer holds up neither the mail at hand behind it nor its batch.
+pub const SLOW_AFTER: Duration = Duration::from_secs(2);
+/// On a connection whose last mail took longer, no mail is put at hand: it would wait for nothing that is gained.
+const AHEAD_BELOW: Duration = Duration::from_millis(500);
+/// At a stop, what has no final dot may end by itself for so long; then it is taken back.
+pub const STOP_GRACE: Duration = Duration::from_secs(2);
+/// At a stop, the answer to a final dot is waited for so long; then the mail is in doubt.
+pub const DRAIN: Duration = Duration::from_secs(30);
+/// After so many mails of one mailing in a row that might not be begun, all that is claimed of it goes back: it was paused or cancelled.
+const REFUSED_MAX: u32 = 5;
+
+/// A worker's number; none is used twice in a run.
+pub type WorkerId = u64;
+
+/// A moment by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub instant: Instant,
+    pub wall: Timestamp,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Workers bring results and want mails.
+    Requests(Vec<Request>),
+    /// A group is written; for each of its mails to begin, whether it may go.
+    Committed(CommitGroup, Vec<bool>),
+    /// A claim is over; `None`: it failed.
+    Claimed { jobs: Option<Vec<Job>>, may_be_more: bool },
+    /// A worker is gone.
+    Ended(WorkerId, WorkerEnd),
+    /// What was taken out of a relay's day; `None`: it has no limit today. An error: not known.
+    Reserved { relay: usize, class: MailClass, day: i64, taken: Result<Option<u64>, ()> },
+    /// Somebody may have put mail into the ledger.
+    Wake,
+    /// Time has passed.
+    Tick,
+    /// The process, or whoever started the run, wants it to end in order.
+    Stop,
+}
+
+/// What a worker brings and wants, at once.
+#[derive(Debug)]
+pub struct Request {
+    pub worker: WorkerId,
+    /// What became of the mail that it had begun.
+    pub result: Option<MailResult>,
+    /// Whether it wants to begin the mail that it has at hand.
+    pub begins: bool,
+    /// Whether its connection bears a mail beyond that.
+    pub wants: bool,
+}
+
+/// What became of a mail, for the ledger and for its relay.
+#[derive(Debug)]
+pub struct MailResult {
+    pub done: Done,
+    pub verdict: Verdict,
+}
+
+/// What a result says of the relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It took the mail.
+    Accepted,
+    /// It refused it for a reason that is the recipient's.
+    AboutRecipient,
+    /// Too much at once.
+    Throttled(String),
+    /// It failed for a reason that is ours or the relay's.
+    AboutUs(String),
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub enum WorkerEnd {
+    /// In order, with nothing begun.
+    Closed,
+    /// It never had a connection.
+    Unconnected { trouble: String, is_throttle: bool, is_ours: bool },
+    /// It was cut off, or broke down.
+    Aborted,
+}
+
+/// What is committed together.
+#[derive(Debug, Default)]
+pub struct CommitGroup {
+    /// Who waits for it.
+    pub workers: Vec<WorkerId>,
+    pub done: Vec<Done>,
+    /// The batch of each result.
+    pub batches: Vec<ChunkKey>,
+    pub begins: Vec<Begin>,
+}
+
+/// A mail to be marked as being sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    pub worker: WorkerId,
+    pub key: DeliveryKey,
+    pub relay: usize,
+}
+
+/// What a worker may do now. Without a mail begun or at hand it closes its connection.
+#[derive(Debug)]
+pub struct Reply {
+    /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
+    pub may_go: bool,
+    /// The one after that: claimed, not begun.
+    pub next: Option<Arc<Job>>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    Start(WorkerId, usize),
+    Reply(WorkerId, Reply),
+    Commit(CommitGroup),
+    Claim(ClaimRequest),
+    Reserve {
+        relay: usize,
+        class: MailClass,
+        day: i64,
+    },
+    Release {
+        relay: usize,
+        day: i64,
+        count: u64,
+    },
+    /// Take the mail back, if its final dot is not out.
+    Abandon(WorkerId),
+    /// Cut the connection off.
+    Abort(WorkerId),
+    /// A worker that had begun this mail is gone: it is in doubt, or (`false`) surely not sent.
+    Settle {
+        job: Arc<Job>,
+        batch: ChunkKey,
+        is_in_doubt: bool,
+    },
+    /// A relay's breaker has changed.
+    Changed {
+        relay: usize,
+        change: Change,
+        trouble: String,
+    },
+    /// A relay bears fewer connections now.
+    SlowedDown {
+        relay: usize,
+        connections: usize,
+        reply: String,
+    },
+}
+
+/// Settings that the dispatcher keeps to.
+#[derive(Debug, Clone)]
+pub struct DispatcherSettings {
+    /// `mail.idle`
+    pub idle: Duration,
+    /// `mail.poll`
+    pub poll: Duration,
+    /// `mail.per_domain`
+    pub domains: DomainLimits,
+}
+
+/// What a worker has of a mail.
+#[derive(Debug, Clone)]
+struct Holding {
+    job: Arc<Job>,
+    batch: ChunkKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Connecting,
+    Requesting,
+    Waiting,
+    Handed,
+    Sending,
+    Leaving,
+}
+
+#[derive(Debug)]
+struct Worker {
+    relay: usize,
+    at: At,
+    since: Instant,
+    wants: bool,
+    begun: Option<Holding>,
+    ahead: Option<Holding>,
+    is_probe: bool,
+    /// Whether its last mail took long.
+    is_slow: bool,
+    is_abandoned: bool,
+}
+
+/// See the head of this file.
+pub struct Dispatcher {
+    settings: DispatcherSettings,
+    relays: Vec<RelayState>,
+    balancer: RelayBalancer,
+    queue: Queue,
+    prefetcher: Prefetcher,
+    workers: HashMap<WorkerId, Worker>,
+    last_worker: WorkerId,
+    commands: Vec<Command>,
+    stopping: Option<Instant>,
+    next_sweep: Instant,
+    /// When there was last something to do.
+    active_at: Instant,
+    last_sent: Option<Timestamp>,
+    /// Mails that were taken back once and are not again.
+    taken_back: HashSet<DeliveryKey>,
+    /// The mailing whose mails may not begin, and how many of them in a row.
+    refused: (i64, u32),
+}
+
+impl Dispatcher {
+    pub fn new(settings: DispatcherSettings, relays: Vec<(RelayTerms, RelayMemory)>, now: Now) -> Self {
+        let connections = relays.iter().map(|(terms, _)| terms.connections).sum();
+        Self {
+            balancer: RelayBalancer::new(relays.iter().map(|(terms, _)| terms.weight)),
+            relays: relays.into_iter().map(|(terms, memory)| RelayState::new(terms, memory, now.instant)).collect(),
+            queue: Queue::new(settings.domains.clone()),
+            prefetcher: Prefetcher::new(connections, settings.poll),
+            workers: HashMap::new(),
+            last_worker: 0,
+            commands: Vec::new(),
+            stopping: None,
+            next_sweep: now.instant,
+            active_at: now.instant,
+            last_sent: None,
+            taken_back: HashSet::new(),
+            refused: (0, 0),
+            settings,
+        }
+    }
+
+    /// Takes an event in; what is to be done is added to `commands`.
+    pub fn handle(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
+        match event {
+            Event::Requests(requests) => self.take_requests(requests, now),
+            Event::Committed(group, may_go) => self.answer(group, &may_go, now),
+            Event::Claimed { jobs, may_be_more } => self.take_in(jobs, may_be_more, now.instant),
+            Event::Ended(worker, end) => self.worker_ended(worker, end, now),
+            Event::Reserved { relay, class, day, taken } => self.relays[relay].reserved(class, day, taken, now.instant),
+            Event::Wake => self.prefetcher.wake(),
+            Event::Tick => {}
+            Event::Stop => self.stop(now.instant),
+        }
+        self.dispatch(now);
+        commands.append(&mut self.commands);
+    }
+
+    fn take_requests(&mut self, requests: Vec<Request>, now: Now) {
+        let mut group = CommitGroup::default();
+        for request in requests {
+            let id = request.worker;
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let relay = worker.relay;
+            if worker.at == At::Connecting {
+                let change = self.relays[relay].connected(now.instant);
+                self.changed(relay, change);
+            }
+            let begun = self.workers.get_mut(&id).and_then(|worker| worker.begun.take());
+            match (request.result, begun) {
+                (Some(result), Some(held)) => {
+                    self.take_result(id, &held, result.verdict, now);
+                    group.done.push(result.done);
+                    group.batches.push(held.batch);
+                }
+                (None, Some(held)) => self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: true }),
+                (_, None) => {}
+            }
+            self.balancer.seen(relay, now.instant);
+            let may_begin = request.begins && self.may_send(id, now.instant);
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            worker.at = At::Requesting;
+            worker.wants = request.wants;
+            if let Some(held) = worker.ahead.as_ref().filter(|_| may_begin) {
+                group.begins.push(Begin { worker: id, key: held.job.key, relay });
+            }
+            group.workers.push(id);
+        }
+        match group.done.is_empty() && group.begins.is_empty() {
+            true => self.answer(group, &[], now),
+            false => self.commands.push(Command::Commit(group)),
+        }
+    }
+
+    fn take_result(&mut self, id: WorkerId, held: &Holding, verdict: Verdict, now: Now) {
+        self.queue.is_back(held.job.key, now.instant);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let (relay, is_probe, took) = (worker.relay, worker.is_probe, now.instant - worker.since);
+        worker.is_slow = took > AHEAD_BELOW;
+        worker.is_probe = false;
+        self.balancer.record_result(relay, took);
+        if verdict == Verdict::Accepted {
+            self.last_sent = Some(now.wall);
+        }
+        self.note(relay, verdict, is_probe, now);
+    }
+
+    fn note(&mut self, relay: usize, verdict: Verdict, is_probe: bool, now: Now) {
+        let state = &mut self.relays[relay];
+        let change = match verdict {
+            Verdict::Accepted => {
+                state.memory.limit.on_accepted();
+                state.good_at = Some(now.instant);
+                state.memory.breaker.succeeded()
+            }
+            Verdict::AboutRecipient => state.memory.breaker.succeeded(),
+            Verdict::AboutUs(trouble) => state.memory.breaker.failed(Fault::Mail, &trouble, is_probe, now.instant),
+            Verdict::Throttled(reply) => self.slow_down(relay, reply, is_probe, now),
+        };
+        self.changed(relay, change);
+    }
+
+    /// The far end says that this is too much. Where its last connection is throttled too, the breaker rests it.
+    fn slow_down(&mut self, relay: usize, reply: String, is_probe: bool, now: Now) -> Option<Change> {
+        let memory = &mut self.relays[relay].memory;
+        let before = memory.limit.connections();
+        if !memory.limit.on_throttled(now.wall) && !is_probe {
+            return None;
+        }
+        let connections = memory.limit.connections();
+        let change = if before == 1 || is_probe { memory.breaker.failed(Fault::Rest, &reply, is_probe, now.instant) } else { None };
+        self.commands.push(Command::SlowedDown { relay, connections, reply });
+        change
+    }
+
+    fn changed(&mut self, relay: usize, change: Option<Change>) {
+        if let Some(change) = change {
+            if matches!(change, Change::Opened(_)) {
+                let waiting: Vec<WorkerId> = self.relays[relay].waiting.drain(..).collect();
+                waiting.into_iter().for_each(|id| self.leave(id));
+            }
+            let trouble = self.relays[relay].memory.breaker.trouble().unwrap_or_default().to_owned();
+            self.commands.push(Command::Changed { relay, change, trouble });
+        }
+    }
+
+    /// Tells all in a group that is written what they may do.
+    fn answer(&mut self, group: CommitGroup, may_go: &[bool], now: Now) {
+        group.batches.iter().for_each(|batch| self.prefetcher.has_ended(*batch));
+        let mut begins = group.begins.iter().zip(may_go).peekable();
+        for id in group.workers {
+            let begun = begins.next_if(|(begin, _)| begin.worker == id).map(|(_, may_go)| *may_go);
+            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let held = worker.ahead.take();
+            worker.since = now.instant;
+            match (begun, held) {
+                (Some(true), held) => {
+                    worker.begun = held;
+                    worker.at = At::Sending;
+                    worker.is_abandoned = false;
+                    self.refused.1 = 0;
+                    let next = if self.goes_ahead(id, now.instant) { self.hand_out(id, now) } else { None };
+                    self.reply(id, true, next);
+                }
+                // Its connection has this mail's envelope already, and can only be given up.
+                (Some(false), Some(held)) => {
+                    let relay = worker.relay;
+                    self.relays[relay].record_unused(class_of(&held.job), day_of(now.wall));
+                    self.refuse(&held, now.instant);
+                    self.leave(id);
+                }
+                (None, Some(held)) => {
+                    let relay = worker.relay;
+                    self.put_back(relay, held, now);
+                    self.leave(id);
+                }
+                _ if self.must_leave(id, now.instant) => self.leave(id),
+                _ => self.wait(id),
+            }
+        }
+    }
+
+    /// A mail that a worker has at hand goes back, not begun.
+    fn put_back(&mut self, relay: usize, held: Holding, now: Now) {
+        self.relays[relay].record_unused(class_of(&held.job), day_of(now.wall));
+        self.queue.put_back(held.job, now.instant);
+    }
+
+    /// A mail must not be begun; the ledger knows why. Where that happens time and again, the mailing was stopped.
+    fn refuse(&mut self, held: &Holding, now: Instant) {
+        self.queue.is_back(held.job.key, now);
+        self.prefetcher.has_ended(held.batch);
+        let mailing = held.job.key.mailing;
+        self.refused = if self.refused.0 == mailing { (mailing, self.refused.1 + 1) } else { (mailing, 1) };
+        if self.refused.1 >= REFUSED_MAX {
+            self.refused.1 = 0;
+            let gone = self.queue.remove_mailing(mailing, now);
+            gone.iter().for_each(|job| self.prefetcher.has_ended(job.chunk));
+        }
+    }
+
+    fn reply(&mut self, id: WorkerId, may_go: bool, next: Option<Arc<Job>>) {
+        self.commands.push(Command::Reply(id, Reply { may_go, next }));
+    }
+
+    /// The worker is to close its connection.
+    fn leave(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.at = At::Leaving;
+            self.reply(id, false, None);
+        }
+    }
+
+    fn wait(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.at = At::Waiting;
+            self.relays[worker.relay].waiting.push_back(id);
+        }
+    }
+
+    fn worker_ended(&mut self, id: WorkerId, end: WorkerEnd, now: Now) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        let relay = worker.relay;
+        let state = &mut self.relays[relay];
+        state.live -= 1;
+        state.waiting.retain(|waiting| *waiting != id);
+        if let Some(held) = worker.ahead {
+            match worker.at {
+                // Its mark may be written: not one dot of it is out, but it is not known here.
+                At::Requesting => self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: false }),
+                _ => self.put_back(relay, held, now),
+            }
+        }
+        if let Some(held) = worker.begun {
+            self.queue.is_back(held.job.key, now.instant);
+            self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: true });
+        }
+        if let WorkerEnd::Unconnected { trouble, is_throttle, is_ours } = end {
+            let is_last = self.relays[relay].live == 0;
+            self.relays[relay].put_off_connecting(now.instant);
+            let mut change = if is_throttle { self.slow_down(relay, trouble.clone(), worker.is_probe, now) } else { None };
+            if change.is_none() && (!is_throttle || is_last) {
+                let fault = if is_ours || is_last { Fault::NoWay } else { Fault::NoConnection };
+                change = self.relays[relay].memory.breaker.failed(fault, &trouble, worker.is_probe, now.instant);
+            }
+            self.changed(relay, change);
+        } else if worker.is_probe {
+            self.relays[relay].memory.breaker.probe_ended(now.instant);
+        }
+    }
+
+    fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {
+        let batches: Option<Vec<ChunkKey>> = jobs.as_ref().map(|jobs| jobs.iter().map(|job| job.chunk).collect());
+        self.prefetcher.arrived(batches.as_deref(), may_be_more, now);
+        for job in jobs.unwrap_or_default() {
+            self.queue.push(Arc::new(job), now);
+        }
+        let mut batches = batches.unwrap_or_default();
+        batches.dedup();
+        // The newest first: what came before is nearer to its turn.
+        while self.queue.held() > HELD_MAX {
+            let Some(batch) = batches.pop() else { return };
+            let gone = self.queue.remove_held_of(batch, now);
+            if gone > 0 {
+                self.prefetcher.park(batch, gone);
+            }
+        }
+    }
+}

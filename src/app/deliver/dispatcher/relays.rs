@@ -1,0 +1,166 @@
+//! A relay as the dispatcher sees it.
+//!
+//! | what bounds it | how |
+//! | --- | --- |
+//! | its breaker | [`Breaker::permit`](crate::app::breaker::Breaker::permit): all, one probe, or nothing new |
+//! | how many connections it bears | AIMD: one more for each round of mails taken, half as many when it throttles |
+//! | `rate_per_second` | one token at a time, taken when a mail is handed out, before anything is begun in the ledger |
+//! | `per_day`, `warm_up` | reserved from the database some mails ahead, for each class of mail by itself |
+//! | a connection that could not be made | the next one starts a second later; with none left the breaker opens |
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::WorkerId;
+use crate::app::breaker::Change;
+use crate::app::breaker::Permit;
+use crate::app::relay::RelayMemory;
+use crate::app::relay::class_index;
+use crate::domain::delivery::MailClass;
+
+/// After a connection that could not be made, the next one is tried so much later.
+const CONNECT_AGAIN: Duration = Duration::from_secs(1);
+/// A reservation that failed is tried again after so long.
+const RESERVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the settings say of a relay.
+#[derive(Debug, Clone)]
+pub struct RelayTerms {
+    pub name: String,
+    pub weight: u32,
+    /// The most connections.
+    pub connections: usize,
+    /// Mails a second; 0: no limit.
+    pub rate_per_second: u32,
+    /// Whether its days have an allowance.
+    pub is_limited_by_day: bool,
+}
+
+pub(super) struct RelayState {
+    pub terms: RelayTerms,
+    pub memory: RelayMemory,
+    /// Workers that have a connection and no mail; who came last is next, so that the others' time runs out.
+    pub waiting: VecDeque<WorkerId>,
+    /// All its workers.
+    pub live: usize,
+    /// No connection is tried before.
+    pub connect_at: Instant,
+    /// When it last took a mail.
+    pub good_at: Option<Instant>,
+    /// When its pace has the next token.
+    token_at: Instant,
+    budgets: [Budget; 2],
+}
+
+/// Mails of one class that were taken out of a day's allowance and not sent yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Budget {
+    left: u64,
+    day: i64,
+    is_reserving: bool,
+    not_before: Option<Instant>,
+    /// Today has no limit after all.
+    is_unlimited: bool,
+}
+
+impl RelayState {
+    pub fn new(terms: RelayTerms, memory: RelayMemory, now: Instant) -> Self {
+        Self {
+            terms,
+            memory,
+            waiting: VecDeque::new(),
+            live: 0,
+            connect_at: now,
+            good_at: None,
+            token_at: now,
+            budgets: [Budget::default(); 2],
+        }
+    }
+
+    pub fn permit(&self, now: Instant) -> Permit {
+        self.memory.breaker.permit(now)
+    }
+
+    /// Whether mail of a class could go out over it, now or after a probe.
+    pub fn is_able(&self, class: MailClass, now: Instant, today: i64) -> bool {
+        !matches!(self.permit(now), Permit::Nothing(_)) && self.memory.spent_on[class_index(class)] != Some(today)
+    }
+
+    pub fn connected(&mut self, now: Instant) -> Option<Change> {
+        self.connect_at = now;
+        self.memory.breaker.connected()
+    }
+
+    pub fn put_off_connecting(&mut self, now: Instant) {
+        self.connect_at = now + CONNECT_AGAIN;
+    }
+
+    pub fn is_paced(&self) -> bool {
+        self.terms.rate_per_second > 0
+    }
+
+    /// Whether its pace has a token.
+    pub fn has_token(&self, now: Instant) -> bool {
+        !self.is_paced() || self.token_at <= now
+    }
+
+    /// When its pace has the next token, if it is waited for.
+    pub fn next_token(&self, now: Instant) -> Option<Instant> {
+        (!self.has_token(now)).then_some(self.token_at)
+    }
+
+    /// A mail is handed out: it takes a token, and a place of its class's day.
+    pub fn record_handed(&mut self, class: MailClass, now: Instant) {
+        if self.is_paced() {
+            // No bursts: a relay that limits by the second counts those.
+            self.token_at = now.max(self.token_at) + Duration::from_secs(1) / self.terms.rate_per_second;
+        }
+        let budget = &mut self.budgets[class_index(class)];
+        budget.left = budget.left.saturating_sub(1);
+    }
+
+    /// A mail that was handed out was not begun: its place of the day is free again. Its token is not, for time has passed.
+    pub fn record_unused(&mut self, class: MailClass, today: i64) {
+        let budget = &mut self.budgets[class_index(class)];
+        if self.terms.is_limited_by_day && budget.day == today && !budget.is_unlimited {
+            budget.left += 1;
+            self.memory.spent_on[class_index(class)] = None;
+        }
+    }
+
+    /// Whether a place of a class's day is at hand.
+    pub fn has_budget(&self, class: MailClass, today: i64) -> bool {
+        let budget = self.budgets[class_index(class)];
+        !self.terms.is_limited_by_day || (budget.day == today && (budget.is_unlimited || budget.left > 0))
+    }
+
+    /// Whether places are to be reserved; then they are under way.
+    pub fn reserves(&mut self, class: MailClass, now: Instant, today: i64) -> bool {
+        let is_spent = self.memory.spent_on[class_index(class)] == Some(today);
+        let has_budget = self.has_budget(class, today);
+        let budget = &mut self.budgets[class_index(class)];
+        let reserves = !has_budget && !is_spent && !budget.is_reserving && budget.not_before.is_none_or(|at| at <= now);
+        budget.is_reserving |= reserves;
+        reserves
+    }
+
+    pub fn reserved(&mut self, class: MailClass, day: i64, taken: Result<Option<u64>, ()>, now: Instant) {
+        let budget = &mut self.budgets[class_index(class)];
+        let not_before = taken.is_err().then(|| now + RESERVE_AGAIN);
+        *budget = Budget { day, not_before, ..Budget::default() };
+        match taken {
+            Ok(None) => budget.is_unlimited = true,
+            Ok(Some(0)) => self.memory.spent_on[class_index(class)] = Some(day),
+            Ok(Some(count)) => budget.left = count,
+            Err(()) => {}
+        }
+    }
+
+    /// Takes out what is left of reservations: all, or those of days that are over.
+    pub fn unused(&mut self, all: bool, today: i64) -> Option<(i64, u64)> {
+        let budget = self.budgets.iter_mut().find(|budget| budget.left > 0 && (all || budget.day != today))?;
+        Some((budget.day, std::mem::take(&mut budget.left)))
+    }
+}

@@ -1,0 +1,508 @@
+//! A seeded simulation: the dispatcher in virtual time, with relays and settings made at random.
+//!
+//! Each relay has its own times for a greeting and a mail, within what RFC 5321 allows, and troubles that come and go: it refuses
+//! connections, never greets, falls silent amid an envelope, answers a dot after minutes, puts everybody off, or throttles. One relay is
+//! always healthy. Whatever happens, in this order of weight: nobody gets a mail twice, nobody is lost, a healthy relay never stands idle
+//! while it has mail, and all ends.
+//!
+//! `SIMULATIONS` runs from seed `SIMULATION_SEED`; a failure prints its seed.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rand::RngExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+
+use super::*;
+use crate::app::breaker::Breaker;
+use crate::app::breaker::Permit;
+use crate::app::deliver::status::Stage;
+use crate::app::deliver::test_jobs::job_of;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::from_millis;
+use crate::domain::limits::DomainLimit;
+use crate::domain::limits::Window;
+use crate::storage::steps::Step;
+
+const DIGEST: i64 = 7;
+const SIGN_UPS: i64 = 5;
+/// A relay may be healthy and yet have sent nothing for so long: a greeting, a look of the prefetcher, the last mail.
+const HEALTHY_PAUSE: Duration = Duration::from_secs(8);
+/// Longer than any sum of what the relays may take.
+const LONGEST: Duration = Duration::from_secs(48 * 3_600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Refuses,
+    NeverGreets,
+    SilentInEnvelope,
+    LateDot,
+    PutsOff,
+    Throttles,
+}
+
+#[derive(Debug)]
+struct SimRelay {
+    greeting: Duration,
+    mail: Duration,
+    is_healthy: bool,
+    trouble: Trouble,
+    until: Duration,
+    taken: usize,
+    taken_at: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mail {
+    /// Due at that time; in no sender's hands.
+    Queued(Duration),
+    Claimed,
+    Sending,
+    Sent,
+}
+
+#[derive(Debug)]
+struct Row {
+    state: Mail,
+    batch: Option<ChunkKey>,
+    domain: usize,
+    attempts: u32,
+    copies: u32,
+}
+
+#[derive(Debug, Default)]
+struct SimWorker {
+    relay: usize,
+    at_hand: Option<Arc<Job>>,
+    begun: Option<DeliveryKey>,
+    asks_to_begin: bool,
+    mails: u32,
+    /// In its envelope, and so may be taken back.
+    in_envelope: bool,
+    is_gone: bool,
+}
+
+#[derive(Debug)]
+enum Happening {
+    Greeted(WorkerId, bool),
+    Prepared(WorkerId),
+    Answered(WorkerId, Verdict),
+    Written(CommitGroup),
+    Claimed(ClaimRequest),
+    Reserved(usize, MailClass, i64),
+    Gone(WorkerId),
+    SignUp(i64),
+    Tick,
+}
+
+struct World {
+    random: StdRng,
+    seed: u64,
+    start: Now,
+    at: Duration,
+    dispatcher: Dispatcher,
+    relays: Vec<SimRelay>,
+    rows: BTreeMap<(i64, i64), Row>,
+    workers: HashMap<WorkerId, SimWorker>,
+    future: BinaryHeap<Reverse<(Duration, u64)>>,
+    happenings: HashMap<u64, Happening>,
+    last: u64,
+    next_tick: Duration,
+    due_since: Option<Duration>,
+    /// Mails that are not sent, and events so far.
+    left: usize,
+    events: u64,
+    checked_at: Duration,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let start = Now { instant: Instant::now(), wall: from_millis(1_800_000_000_000) };
+        let count = random.random_range(1..=3);
+        let (mut relays, mut terms) = (Vec::new(), Vec::new());
+        for at in 0..count {
+            let is_healthy = at == 0;
+            let slow = !is_healthy && random.random_bool(0.5);
+            relays.push(SimRelay {
+                greeting: Duration::from_millis(random.random_range(1..if slow { 280_000 } else { 900 })),
+                mail: Duration::from_millis(random.random_range(1..if slow { 20_000 } else { 60 })),
+                is_healthy,
+                trouble: Trouble::None,
+                until: Duration::ZERO,
+                taken: 0,
+                taken_at: Duration::ZERO,
+            });
+            let rate_per_second = if !is_healthy && random.random_bool(0.3) { random.random_range(1..50) } else { 0 };
+            let connections = random.random_range(1..=12);
+            let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(connections), spent_on: [None; 2] };
+            let is_limited_by_day = !is_healthy && random.random_bool(0.3);
+            terms.push((RelayTerms { name: format!("r{at}"), weight: 1, connections, rate_per_second, is_limited_by_day }, memory));
+        }
+        let any = "*".to_owned().try_into().expect("a domain");
+        let limit = DomainLimit { connections: random.random_range(1..4), rate_per_second: 0 };
+        let domains = if random.random_bool(0.4) { DomainLimits::new([(vec![any], limit)]) } else { DomainLimits::default() };
+        let settings = DispatcherSettings {
+            idle: Duration::from_secs(random.random_range(1..60)),
+            poll: Duration::from_millis(random.random_range(50..2_000)),
+            domains,
+        };
+        let readers = random.random_range(50..1_500);
+        let of = |random: &mut StdRng| Row {
+            state: Mail::Queued(Duration::ZERO),
+            batch: None,
+            domain: random.random_range(0..readers),
+            attempts: u32::from(random.random_bool(0.1)),
+            copies: 0,
+        };
+        let rows = (1..=readers as i64).map(|reader| ((DIGEST, reader), of(&mut random))).collect();
+        let dispatcher = Dispatcher::new(settings, terms, start);
+        let mut world = Self {
+            random,
+            seed,
+            start,
+            at: Duration::ZERO,
+            dispatcher,
+            relays,
+            rows,
+            workers: HashMap::new(),
+            future: BinaryHeap::new(),
+            happenings: HashMap::new(),
+            last: 0,
+            next_tick: Duration::MAX,
+            due_since: None,
+            left: readers + SIGN_UPS as usize,
+            events: 0,
+            checked_at: Duration::ZERO,
+        };
+        for sign_up in 0..SIGN_UPS {
+            let at = Duration::from_millis(world.random.random_range(0..20_000));
+            world.later(at, Happening::SignUp(1_000 + sign_up));
+        }
+        world
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: self.start.instant + self.at, wall: self.start.wall + TimeDelta::from_std(self.at).expect("a time") }
+    }
+
+    fn later(&mut self, after: Duration, what: Happening) {
+        self.last += 1;
+        self.future.push(Reverse((self.at + after, self.last)));
+        self.happenings.insert(self.last, what);
+    }
+
+    fn must(&self, holds: bool, otherwise: impl FnOnce() -> String) {
+        assert!(
+            holds,
+            "SIMULATION_SEED={} after {:?}: {}; relays {:#?}; {:#?}",
+            self.seed,
+            self.at,
+            otherwise(),
+            self.relays,
+            self.dispatcher.snapshot(self.now(), |_| Stage::Waiting)
+        );
+    }
+
+    fn run(&mut self) {
+        self.handle(Event::Wake);
+        while self.left > 0 {
+            let Some(Reverse((at, number))) = self.future.pop() else {
+                return self.must(false, || "nothing happens any more".into());
+            };
+            self.at = self.at.max(at);
+            self.must(self.at < LONGEST, || format!("{} mails are left", self.left));
+            self.strike();
+            if let Some(what) = self.happenings.remove(&number) {
+                self.happens(what);
+            }
+        }
+        self.must(self.rows.values().all(|row| row.copies == 1), || "somebody has two, or none".into());
+    }
+
+    /// Troubles come and go.
+    fn strike(&mut self) {
+        for at in 0..self.relays.len() {
+            if self.relays[at].is_healthy || self.relays[at].until > self.at {
+                continue;
+            }
+            let troubles = [
+                Trouble::None,
+                Trouble::None,
+                Trouble::Refuses,
+                Trouble::NeverGreets,
+                Trouble::SilentInEnvelope,
+                Trouble::LateDot,
+                Trouble::PutsOff,
+                Trouble::Throttles,
+            ];
+            self.relays[at].trouble = troubles[self.random.random_range(0..troubles.len())];
+            self.relays[at].until = self.at + Duration::from_millis(self.random.random_range(200..60_000));
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut commands = Vec::new();
+        self.dispatcher.handle(event, self.now(), &mut commands);
+        commands.into_iter().for_each(|command| self.carry_out(command));
+        self.check();
+        let next = self.dispatcher.next_moment(self.now().instant) - self.start.instant;
+        if next < self.next_tick || self.next_tick <= self.at {
+            self.next_tick = next;
+            self.later(next - self.at, Happening::Tick);
+        }
+    }
+
+    /// A healthy relay never stands idle while it has mail.
+    fn check(&mut self) {
+        let now = self.now();
+        for at in 0..self.relays.len() {
+            let state = &self.dispatcher.relays[at];
+            let is_free = state.permit(now.instant) == Permit::All && !state.is_paced() && !state.terms.is_limited_by_day;
+            let is_idle = is_free && !state.waiting.is_empty() && self.dispatcher.queue.ready() > 0;
+            let only_urgent = self.dispatcher.queue.ready() == self.dispatcher.queue.urgent();
+            self.must(!is_idle || only_urgent, || format!("relay {at} is idle beside {} mails", self.dispatcher.queue.ready()));
+        }
+        self.events += 1;
+        if self.events % 32 != 0 && self.at - self.checked_at < Duration::from_millis(200) {
+            return;
+        }
+        self.checked_at = self.at;
+        let is_free = |row: &Row| row.batch.is_none() && matches!(row.state, Mail::Queued(due) if due <= self.at);
+        let is_due = self.dispatcher.queue.ready() > 0 || self.rows.values().any(is_free);
+        self.due_since = if is_due { self.due_since.or(Some(self.at)) } else { None };
+        if let Some(since) = self.due_since {
+            let last = self.relays[0].taken_at.max(since);
+            self.must(self.at - last < HEALTHY_PAUSE, || "the healthy relay sends nothing though something is due".into());
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Start(id, relay) => {
+                self.workers.insert(id, SimWorker { relay, ..SimWorker::default() });
+                let (trouble, greeting) = (self.relays[relay].trouble, self.relays[relay].greeting);
+                match trouble {
+                    Trouble::Refuses => self.later(Duration::from_millis(1), Happening::Greeted(id, false)),
+                    Trouble::NeverGreets => self.later(Duration::from_secs(300), Happening::Greeted(id, false)),
+                    _ => self.later(greeting, Happening::Greeted(id, true)),
+                }
+            }
+            Command::Reply(id, reply) => self.reply(id, reply),
+            Command::Commit(group) => {
+                let took = if self.random.random_bool(0.01) { 1_000 } else { self.random.random_range(1..5) };
+                self.later(Duration::from_millis(took), Happening::Written(group));
+            }
+            Command::Claim(request) => {
+                let took = Duration::from_millis(self.random.random_range(1..20));
+                self.later(took, Happening::Claimed(request));
+            }
+            Command::Reserve { relay, class, day } => self.later(Duration::from_millis(2), Happening::Reserved(relay, class, day)),
+            Command::Abandon(id) => {
+                if self.workers.get(&id).is_some_and(|worker| worker.in_envelope && !worker.is_gone) {
+                    self.answered(id, Verdict::AboutUs("taken back".into()), Duration::ZERO);
+                }
+            }
+            Command::Abort(_) | Command::Settle { .. } => self.must(false, || "nobody is cut off without a stop".into()),
+            Command::Release { .. } | Command::Changed { .. } | Command::SlowedDown { .. } => {}
+        }
+    }
+
+    fn reply(&mut self, id: WorkerId, reply: Reply) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.asks_to_begin {
+            let job = worker.at_hand.take();
+            worker.at_hand = reply.next;
+            match job.filter(|_| reply.may_go) {
+                Some(job) => self.send(id, job.key),
+                None => self.later(Duration::from_millis(1), Happening::Gone(id)),
+            }
+            return;
+        }
+        match reply.next {
+            Some(job) => {
+                worker.at_hand = Some(job);
+                self.later(Duration::from_millis(1), Happening::Prepared(id));
+            }
+            None => self.later(Duration::from_millis(20), Happening::Gone(id)),
+        }
+    }
+
+    fn send(&mut self, id: WorkerId, key: DeliveryKey) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.begun = Some(key);
+        worker.in_envelope = true;
+        let relay = &self.relays[worker.relay];
+        let mail = relay.mail;
+        let rare = !relay.is_healthy && self.random.random_bool(0.01);
+        let (after, verdict) = match relay.trouble {
+            Trouble::SilentInEnvelope => (Duration::from_secs(300), Verdict::AboutUs("silent".into())),
+            Trouble::PutsOff => (mail, Verdict::AboutUs("451".into())),
+            Trouble::Throttles => (mail, Verdict::Throttled("421".into())),
+            Trouble::LateDot => (Duration::from_secs(590), Verdict::Accepted),
+            _ if rare => (Duration::from_secs(120), Verdict::Accepted),
+            _ => (mail, Verdict::Accepted),
+        };
+        if verdict == Verdict::Accepted {
+            // It is at its final dot: nobody takes it back.
+            worker.in_envelope = false;
+        }
+        self.later(after, Happening::Answered(id, verdict));
+    }
+
+    fn answered(&mut self, id: WorkerId, verdict: Verdict, after: Duration) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(key) = worker.begun.take() else { return };
+        worker.in_envelope = false;
+        worker.mails += 1;
+        let is_taken = verdict == Verdict::Accepted;
+        let breaks = matches!(verdict, Verdict::AboutUs(_) | Verdict::Throttled(_)) || worker.mails >= 100;
+        worker.asks_to_begin = worker.at_hand.is_some() && !breaks;
+        let (relay, begins) = (worker.relay, worker.asks_to_begin);
+        if breaks {
+            worker.at_hand = None;
+            worker.is_gone = true;
+        }
+        if is_taken {
+            self.relays[relay].taken += 1;
+            self.relays[relay].taken_at = self.at;
+            let row = self.rows.get_mut(&(key.mailing, key.subscriber)).expect("a row");
+            row.copies += 1;
+            let copies = row.copies;
+            self.must(copies == 1, || format!("{key:?} went out twice"));
+        }
+        let step = if is_taken { Step::Sent } else { Step::Again(self.now().wall + TimeDelta::from_std(after).expect("a time")) };
+        let result = MailResult { done: Done { key, step, reply: String::new() }, verdict };
+        self.handle(Event::Requests(vec![Request { worker: id, result: Some(result), begins, wants: !breaks }]));
+    }
+
+    fn happens(&mut self, what: Happening) {
+        match what {
+            Happening::Greeted(id, true) => {
+                self.handle(Event::Requests(vec![Request { worker: id, result: None, begins: false, wants: true }]));
+            }
+            Happening::Greeted(id, false) => {
+                self.workers.remove(&id);
+                let end = WorkerEnd::Unconnected { trouble: "refused".into(), is_throttle: false, is_ours: false };
+                self.handle(Event::Ended(id, end));
+            }
+            Happening::Prepared(id) => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.asks_to_begin = true;
+                }
+                self.handle(Event::Requests(vec![Request { worker: id, result: None, begins: true, wants: true }]));
+            }
+            Happening::Answered(id, verdict) => {
+                let after = Duration::from_millis(self.random.random_range(100..30_000));
+                self.answered(id, verdict, after);
+            }
+            Happening::Written(group) => {
+                let may_go = self.write(&group);
+                self.handle(Event::Committed(group, may_go));
+            }
+            Happening::Claimed(request) => self.claim(request),
+            Happening::Reserved(relay, class, day) => {
+                let taken = Ok(Some(self.random.random_range(0..40)));
+                self.handle(Event::Reserved { relay, class, day, taken });
+            }
+            Happening::Gone(id) => {
+                self.workers.remove(&id);
+                self.handle(Event::Ended(id, WorkerEnd::Closed));
+            }
+            Happening::SignUp(mailing) => {
+                let row = Row { state: Mail::Queued(self.at), batch: None, domain: 0, attempts: 0, copies: 0 };
+                self.rows.insert((mailing, mailing), row);
+                self.handle(Event::Wake);
+            }
+            Happening::Tick => self.handle(Event::Tick),
+        }
+    }
+
+    fn write(&mut self, group: &CommitGroup) -> Vec<bool> {
+        for done in &group.done {
+            let (at, wall) = (self.at, self.now().wall);
+            let row = self.rows.get_mut(&(done.key.mailing, done.key.subscriber)).expect("a row");
+            let was_sending = row.state == Mail::Sending;
+            row.state = match done.step {
+                Step::Again(due) => Mail::Queued(at + (due - wall).to_std().unwrap_or_default()),
+                _ => Mail::Sent,
+            };
+            self.left -= usize::from(row.state == Mail::Sent);
+            self.must(was_sending, || format!("{:?} was not being sent", done.key));
+        }
+        let mut may_go = Vec::new();
+        for begin in &group.begins {
+            let row = self.rows.get_mut(&(begin.key.mailing, begin.key.subscriber)).expect("a row");
+            let is_claimed = row.state == Mail::Claimed;
+            row.state = Mail::Sending;
+            row.attempts += 1;
+            self.must(is_claimed, || format!("{:?} is begun and not claimed", begin.key));
+            may_go.push(true);
+        }
+        may_go
+    }
+
+    /// The ledger: splits, takes back, and hands out what is due, a batch for each mailing.
+    fn claim(&mut self, request: ClaimRequest) {
+        for (batch, kept) in &request.split {
+            self.release(*batch, kept);
+        }
+        request.ended.iter().for_each(|batch| self.release(*batch, &[]));
+        let (at, mut batches, mut room) = (self.at, BTreeMap::<i64, Vec<i64>>::new(), request.room);
+        for ((mailing, reader), row) in &self.rows {
+            let is_due = row.batch.is_none() && matches!(row.state, Mail::Queued(due) if due <= at);
+            if is_due && (*mailing != DIGEST || room > 0) {
+                room -= usize::from(*mailing == DIGEST);
+                batches.entry(*mailing).or_default().push(*reader);
+            }
+        }
+        let mut jobs = Vec::new();
+        for (mailing, readers) in batches {
+            let batch = ChunkKey { mailing, last: readers.last().copied().unwrap_or_default() };
+            let kind = if mailing == DIGEST { DeliveryKind::Digest } else { DeliveryKind::Confirmation };
+            for subscriber in readers {
+                let row = self.rows.get_mut(&(mailing, subscriber)).expect("a row");
+                (row.state, row.batch) = (Mail::Claimed, Some(batch));
+                let key = DeliveryKey { mailing, subscriber };
+                jobs.push(job_of(key, batch, kind, row.attempts, &format!("r@d{}.example", row.domain)));
+            }
+        }
+        let may_be_more = request.room > 0 && room == 0;
+        self.handle(Event::Claimed { jobs: Some(jobs), may_be_more });
+    }
+
+    /// A batch goes back but for those mails, which are batches of their own from then on.
+    fn release(&mut self, batch: ChunkKey, kept: &[i64]) {
+        let mut wrong = None;
+        for ((mailing, reader), row) in self.rows.iter_mut().filter(|(_, row)| row.batch == Some(batch)) {
+            if kept.contains(reader) {
+                row.batch = Some(ChunkKey { mailing: *mailing, last: *reader });
+                continue;
+            }
+            row.batch = None;
+            match row.state {
+                Mail::Claimed => row.state = Mail::Queued(Duration::ZERO),
+                Mail::Sending => wrong = Some(*reader),
+                Mail::Queued(_) | Mail::Sent => {}
+            }
+        }
+        self.must(wrong.is_none(), || format!("{wrong:?} of {batch:?} is with a worker and goes back"));
+    }
+}
+
+#[test]
+fn whatever_relays_do_mail_goes_on_and_nobody_is_lost_or_mailed_twice() {
+    let setting = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"));
+    let first = setting("SIMULATION_SEED", 1);
+    for seed in first..first + setting("SIMULATIONS", 60) {
+        World::new(seed).run();
+    }
+}

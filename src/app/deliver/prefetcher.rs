@@ -1,0 +1,339 @@
+//! Prefetcher: decides when more mails are claimed, how many, and which batches go back.
+//!
+//! A state machine without I/O: it says what to ask the ledger for, and is told what came.
+//!
+//! | a batch is | until |
+//! | --- | --- |
+//! | open: mails of it wait here or are with workers | its last mail ends here, then it is ended |
+//! | ended | the next claim gives it back |
+//! | split: its last mails are with workers that take long | each of those mails is a batch of its own; the rest goes back at once |
+//! | parked: mails of it were put out of memory, for their domains' limits let few go | its other mails have ended and there is room; then it is read again |
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::delivery::ChunkKey;
+
+/// Upper bound on how long a new transactional mail waits behind digest mail that is already claimed.
+const CLAIM_AGAIN: Duration = Duration::from_millis(250);
+/// Mails at hand for each connection at first: enough to keep it busy, few enough that one process does not hoard.
+const PER_CONNECTION: usize = 50;
+/// Mails at hand at the most at first,
+const FIRST_MAX: usize = 1_000;
+/// and after that.
+const MAX: usize = 4_000;
+/// If half the mails at hand are gone within this time, the target doubles: a claim keeps SQLite's one writer as long as half a dozen
+/// group commits.
+const GROW_BELOW: Duration = Duration::from_millis(50);
+/// If it takes longer than this, it halves.
+const SHRINK_ABOVE: Duration = Duration::from_millis(400);
+/// Mails that wait for their domain's turn are kept up to this number; more are read again later.
+pub const HELD_MAX: usize = 10_000;
+/// Parked batches at the most; then nothing more is claimed until one of them is read again.
+const PARKED_MAX: usize = 64;
+
+/// Target for mails at hand.
+#[derive(Debug, Clone)]
+pub struct PrefetchWindow {
+    target: usize,
+    least: usize,
+    /// When the mails at hand last went down to half.
+    low_at: Option<Instant>,
+}
+
+impl PrefetchWindow {
+    pub fn new(connections: usize) -> Self {
+        let least = (PER_CONNECTION * connections).min(FIRST_MAX);
+        Self { target: least, least, low_at: None }
+    }
+
+    /// Returns the target from now on; mails at hand are down to half: at least half of before, and so no fewer than are left.
+    fn adapt(&mut self, now: Instant) -> usize {
+        match self.low_at.replace(now).map(|before| now - before) {
+            Some(since) if since < GROW_BELOW => self.target = (self.target * 2).min(MAX),
+            Some(since) if since > SHRINK_ABOVE => self.target = (self.target / 2).max(self.least),
+            _ => {}
+        }
+        self.target
+    }
+}
+
+/// What to ask the ledger for, in one go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Batches to give back.
+    pub ended: Vec<ChunkKey>,
+    /// Batches to split: all of it goes back but these readers' mails.
+    pub split: Vec<(ChunkKey, Vec<i64>)>,
+    /// Batches to read again.
+    pub reopened: Vec<ChunkKey>,
+    /// Digest mails to claim; transactional mail is claimed whatever it is.
+    pub room: usize,
+}
+
+/// What the relays could take, and so what is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claims {
+    /// Any mail.
+    All,
+    /// Transactional mail alone: the day is spent for digests.
+    Transactional,
+    /// None: batches only go back.
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Batch {
+    /// Mails of it that have not come to an end here.
+    open: usize,
+    /// Mails of it that came.
+    all: usize,
+    is_parked: bool,
+}
+
+/// What this send run has claimed, and its claim under way.
+#[derive(Debug)]
+pub struct Prefetcher {
+    window: PrefetchWindow,
+    poll: Duration,
+    batches: HashMap<ChunkKey, Batch>,
+    ended: Vec<ChunkKey>,
+    split: Vec<(ChunkKey, Vec<i64>)>,
+    parked: usize,
+    /// Parked batches of which nothing is left in memory.
+    dormant: Vec<ChunkKey>,
+    under_way: Option<ClaimRequest>,
+    asked_at: Option<Instant>,
+    /// When the last claim failed, if it did.
+    failed_at: Option<Instant>,
+    /// Whether the last claim had seen all that is due, and found nothing.
+    is_exhausted: bool,
+}
+
+impl Prefetcher {
+    pub fn new(connections: usize, poll: Duration) -> Self {
+        Self {
+            window: PrefetchWindow::new(connections),
+            poll,
+            batches: HashMap::new(),
+            ended: Vec::new(),
+            split: Vec::new(),
+            parked: 0,
+            dormant: Vec::new(),
+            under_way: None,
+            asked_at: None,
+            failed_at: None,
+            is_exhausted: false,
+        }
+    }
+
+    /// Somebody may have put mail into the ledger: the next look comes at once.
+    pub fn wake(&mut self) {
+        self.is_exhausted = false;
+        self.asked_at = None;
+    }
+
+    /// What to ask for now, with so many mails ready and so many held by their domains' limits.
+    pub fn next(&mut self, ready: usize, held: usize, claims: Claims, now: Instant) -> Option<ClaimRequest> {
+        if self.under_way.is_some() || self.failed_at.is_some_and(|at| now - at < CLAIM_AGAIN) {
+            return None;
+        }
+        let is_low = ready <= self.window.target / 2;
+        let is_due = self.asked_at.is_none_or(|at| now - at >= self.pause());
+        let has_to_give_back = !self.split.is_empty() || (!self.ended.is_empty() && (is_low || is_due));
+        let takes_digests = claims == Claims::All;
+        let looks = claims != Claims::Nothing && (is_due || takes_digests && is_low && !self.is_exhausted);
+        if !looks && !has_to_give_back {
+            return None;
+        }
+        let mut request =
+            ClaimRequest { ended: std::mem::take(&mut self.ended), split: std::mem::take(&mut self.split), ..Default::default() };
+        if looks {
+            if takes_digests && is_low && self.parked < PARKED_MAX {
+                request.room = self.window.adapt(now) - ready;
+            }
+            if takes_digests && held < HELD_MAX / 2 {
+                request.reopened.extend(self.dormant.pop());
+            }
+            self.asked_at = Some(now);
+        }
+        self.under_way = Some(request.clone());
+        Some(request)
+    }
+
+    /// When [`Prefetcher::next`] is to be asked again though nothing happened.
+    pub fn next_look(&self) -> Option<Instant> {
+        match self.under_way {
+            Some(_) => None,
+            None => self.failed_at.map(|at| at + CLAIM_AGAIN).or_else(|| self.asked_at.map(|at| at + self.pause())),
+        }
+    }
+
+    /// An idle run looks as often as `mail.poll` says, a busy one for transactional mail more often.
+    fn pause(&self) -> Duration {
+        if self.batches.is_empty() { self.poll } else { CLAIM_AGAIN.min(self.poll) }
+    }
+
+    /// The claim under way is over. `mails`: the batch of each mail that came; `None`: it failed.
+    pub fn arrived(&mut self, mails: Option<&[ChunkKey]>, may_be_more: bool, now: Instant) {
+        let Some(request) = self.under_way.take() else { return };
+        self.failed_at = None;
+        let Some(mails) = mails else {
+            // It is not known how far it came; to give back what one does not have is nothing.
+            self.ended.extend(request.ended);
+            self.split.extend(request.split);
+            self.dormant.extend(request.reopened);
+            self.is_exhausted = true;
+            self.failed_at = Some(now);
+            return;
+        };
+        for batch in &request.reopened {
+            self.parked -= 1;
+            self.batches.entry(*batch).or_default().is_parked = false;
+        }
+        let has_room = request.room > 0;
+        self.is_exhausted = mails.is_empty() && !may_be_more && (has_room || self.is_exhausted);
+        for batch in mails {
+            let batch = self.batches.entry(*batch).or_default();
+            batch.open += 1;
+            batch.all += 1;
+        }
+        for batch in request.reopened {
+            self.close_if_ended(batch);
+        }
+    }
+
+    /// A mail of that batch came to an end here: it is written down what became of it, or it will not be begun.
+    pub fn has_ended(&mut self, batch: ChunkKey) {
+        self.have_ended(batch, 1);
+    }
+
+    fn have_ended(&mut self, key: ChunkKey, count: usize) {
+        let Some(batch) = self.batches.get_mut(&key) else { return };
+        batch.open = batch.open.saturating_sub(count);
+        self.close_if_ended(key);
+    }
+
+    fn close_if_ended(&mut self, key: ChunkKey) {
+        let Some(batch) = self.batches.get(&key).filter(|batch| batch.open == 0) else { return };
+        if batch.is_parked {
+            if !self.dormant.contains(&key) {
+                self.dormant.push(key);
+            }
+            return;
+        }
+        self.batches.remove(&key);
+        self.ended.push(key);
+    }
+
+    /// Mails of that batch were put out of memory; it is read again later.
+    pub fn park(&mut self, key: ChunkKey, count: usize) {
+        let Some(batch) = self.batches.get_mut(&key) else { return };
+        if !std::mem::replace(&mut batch.is_parked, true) {
+            self.parked += 1;
+        }
+        self.have_ended(key, count);
+    }
+
+    /// Splits a batch if all its open mails are those of `kept`, and there were others: they become batches of their own, whose names
+    /// are told, and the rest goes back.
+    pub fn split(&mut self, key: ChunkKey, kept: Vec<i64>) -> bool {
+        let Some(batch) = self.batches.get(&key).filter(|batch| !batch.is_parked) else { return false };
+        if kept.is_empty() || batch.open != kept.len() || batch.all == batch.open {
+            return false;
+        }
+        self.batches.remove(&key);
+        for last in &kept {
+            self.batches.insert(ChunkKey { mailing: key.mailing, last: *last }, Batch { open: 1, all: 1, is_parked: false });
+        }
+        self.split.push((key, kept));
+        true
+    }
+
+    /// Whether nothing is claimed, and nothing more is due as far as is known.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_none() && self.batches.is_empty() && self.ended.is_empty() && self.split.is_empty() && self.is_exhausted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(last: i64) -> ChunkKey {
+        ChunkKey { mailing: 7, last }
+    }
+
+    #[test]
+    fn who_sends_fast_has_more_at_hand_and_who_sends_slowly_little() {
+        let (mut window, mut now) = (PrefetchWindow::new(10), Instant::now());
+        let mut had = vec![window.adapt(now)];
+        for pause in [10, 10, 10, 10, 200, 500, 500, 500, 500] {
+            now += Duration::from_millis(pause);
+            had.push(window.adapt(now));
+        }
+        assert_eq!(had, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 2_000, 1_000, 500, 500]);
+    }
+
+    #[test]
+    fn a_batch_goes_back_when_its_last_mail_has_ended() {
+        let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        let first = prefetcher.next(0, 0, Claims::All, now).expect("nothing is at hand");
+        assert_eq!((first.room, prefetcher.next(0, 0, Claims::All, now)), (500, None), "one claim at a time");
+        prefetcher.arrived(Some(&[batch(1), batch(1), batch(2)]), false, now);
+        prefetcher.has_ended(batch(1));
+        prefetcher.has_ended(batch(2));
+        assert_eq!(prefetcher.next(1, 0, Claims::All, now).expect("it is low").ended, [batch(2)]);
+        prefetcher.arrived(Some(&[]), false, now);
+        assert!(!prefetcher.is_idle());
+        prefetcher.has_ended(batch(1));
+        assert_eq!(prefetcher.next(0, 0, Claims::All, now).map(|request| (request.ended, request.room)), Some((vec![batch(1)], 0)));
+        prefetcher.arrived(Some(&[]), false, now);
+        assert!(prefetcher.is_idle());
+    }
+
+    #[test]
+    fn the_mails_of_slow_workers_become_batches_of_their_own() {
+        let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        prefetcher.next(0, 0, Claims::All, now);
+        prefetcher.arrived(Some(&[batch(9); 3]), false, now);
+        assert!(!prefetcher.split(batch(9), vec![4]), "others of it wait here");
+        prefetcher.has_ended(batch(9));
+        prefetcher.has_ended(batch(9));
+        assert!(prefetcher.split(batch(9), vec![4]) && !prefetcher.split(batch(4), vec![4]));
+        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).expect("at once").split, [(batch(9), vec![4])]);
+        prefetcher.arrived(Some(&[]), false, now);
+        prefetcher.has_ended(batch(4));
+        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).expect("it goes back").ended, [batch(4)]);
+    }
+
+    #[test]
+    fn a_parked_batch_is_read_again_once_nothing_of_it_is_left() {
+        let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        prefetcher.next(0, 0, Claims::All, now);
+        prefetcher.arrived(Some(&[batch(9); 3]), true, now);
+        prefetcher.park(batch(9), 2);
+        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").reopened, []);
+        prefetcher.arrived(Some(&[]), true, now);
+        prefetcher.has_ended(batch(9));
+        assert_eq!(prefetcher.next(0, HELD_MAX, Claims::All, now).expect("more").reopened, [], "there is no room yet");
+        prefetcher.arrived(Some(&[]), true, now);
+        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").reopened, [batch(9)]);
+        prefetcher.arrived(Some(&[batch(9), batch(9)]), true, now);
+        prefetcher.has_ended(batch(9));
+        prefetcher.has_ended(batch(9));
+        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").ended, [batch(9)]);
+    }
+
+    #[test]
+    fn where_no_relay_takes_mail_nothing_is_claimed_and_all_goes_back() {
+        let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now), None);
+        prefetcher.next(0, 0, Claims::All, now);
+        prefetcher.arrived(Some(&[batch(9)]), true, now);
+        prefetcher.has_ended(batch(9));
+        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).map(|request| (request.ended, request.room)), Some((vec![batch(9)], 0)));
+    }
+}

@@ -1,0 +1,409 @@
+//! A send run: one lease, one dispatcher, and the workers' connections; lasts for as long as there is something to do.
+//!
+//! It does what the [dispatcher](super::dispatcher) decides: starts workers, commits groups, claims, reserves. It waits for no worker; what
+//! happens first is handled first.
+//!
+//! | it ends | then |
+//! | --- | --- |
+//! | when there was nothing to do for a while | the lease is given up |
+//! | when it is told to | nothing new begins; what is out ends, is taken back, or after [`DRAIN`] is in doubt |
+//! | when the lease is lost | all connections are cut at once: others have its work, and a fresh run begins |
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::task::Id;
+use tokio::task::JoinError;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Progress;
+use super::dispatcher::Command;
+use super::dispatcher::CommitGroup;
+use super::dispatcher::DRAIN;
+use super::dispatcher::Dispatcher;
+use super::dispatcher::DispatcherSettings;
+use super::dispatcher::Event;
+use super::dispatcher::Now;
+use super::dispatcher::RelayTerms;
+use super::dispatcher::Reply;
+use super::dispatcher::WorkerEnd;
+use super::dispatcher::WorkerId;
+use super::group_committer::GroupCommitter;
+use super::group_sizer::CommitGroupSizer;
+use super::lease::Lease;
+use super::prefetcher::ClaimRequest;
+use super::status::Stage;
+use super::worker::StageCell;
+use super::worker::Worker;
+use super::worker::WorkerRequest;
+use super::worker::settled;
+use crate::app::App;
+use crate::app::breaker::Change;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::MailClass;
+use crate::mail::Fence;
+use crate::storage::StorageError;
+use crate::storage::ledger::Job;
+
+/// As many workers are many: with 10, groups of half of them were better by a tenth, with 20 groups of all.
+const MANY_WORKERS: usize = 16;
+/// Digest mails reserved at once of a relay's allowance for the day,
+const DIGESTS_RESERVED: u64 = 50;
+/// and transactional ones, which come one by one.
+const TRANSACTIONAL_RESERVED: u64 = 5;
+/// The snapshot for others is made anew so often.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+/// After [`DRAIN`], the ledger has so long to take the last results.
+const LAST_COMMITS: Duration = Duration::from_secs(10);
+
+/// Between a run and whoever started it.
+#[derive(Debug)]
+pub struct RunControl {
+    /// Cancelled when it is to end in order.
+    pub stop: CancellationToken,
+    /// Notified when somebody may have put mail into the ledger.
+    pub wake: Notify,
+    /// Whether it has nothing to do at the moment.
+    pub is_idle: watch::Sender<bool>,
+}
+
+type Claimed = Option<(Vec<Job>, bool)>;
+type Reserved = (usize, MailClass, i64, Result<Option<u64>, ()>);
+
+pub struct SendRun {
+    app: Arc<App>,
+    sender: i64,
+    lost: CancellationToken,
+    fence: Fence,
+    only: Option<i64>,
+    control: Arc<RunControl>,
+    dispatcher: Dispatcher,
+    committer: GroupCommitter,
+    /// Groups that wait for the one under way.
+    pending: VecDeque<CommitGroup>,
+    /// One at the most.
+    claims: JoinSet<Claimed>,
+    reservations: JoinSet<Option<Reserved>>,
+    workers: JoinSet<WorkerEnd>,
+    seats: HashMap<WorkerId, Seat>,
+    ids: HashMap<Id, WorkerId>,
+    requests: mpsc::Sender<WorkerRequest>,
+    commands: Vec<Command>,
+    published_at: Option<Instant>,
+    stopped_at: Option<Instant>,
+}
+
+/// A worker, as its run holds it.
+struct Seat {
+    reply: Option<oneshot::Sender<Reply>>,
+    abandon: CancellationToken,
+    stage: Arc<StageCell>,
+    task: AbortHandle,
+}
+
+impl SendRun {
+    /// With the results of workers in the second part.
+    pub fn new(
+        app: Arc<App>,
+        lease: &Lease,
+        only: Option<i64>,
+        control: Arc<RunControl>,
+        progress: Arc<Progress>,
+    ) -> (Self, CommitGroupSizer<WorkerRequest>) {
+        let mail = &app.settings.mail;
+        let settings = DispatcherSettings { idle: mail.idle, poll: mail.poll, domains: mail.domain_limits() };
+        let terms = app.relays.iter().map(|relay| {
+            let terms = RelayTerms {
+                name: relay.name.clone(),
+                weight: relay.weight,
+                connections: relay.connections,
+                rate_per_second: relay.rate_per_second,
+                is_limited_by_day: relay.is_limited_by_day(),
+            };
+            (terms, relay.memory())
+        });
+        let dispatcher = Dispatcher::new(settings, terms.collect(), now(&app));
+        let connections: usize = app.relays.iter().map(|relay| relay.connections).sum();
+        let (requests, received) = mpsc::channel(connections.max(1));
+        let run = Self {
+            committer: GroupCommitter::new(app.clone(), lease.sender, lease.lost.clone(), progress),
+            sender: lease.sender,
+            lost: lease.lost.clone(),
+            fence: lease.fence.clone(),
+            only,
+            control,
+            dispatcher,
+            pending: VecDeque::new(),
+            claims: JoinSet::new(),
+            reservations: JoinSet::new(),
+            workers: JoinSet::new(),
+            seats: HashMap::new(),
+            ids: HashMap::new(),
+            requests,
+            commands: Vec::new(),
+            published_at: None,
+            stopped_at: None,
+            app,
+        };
+        (run, CommitGroupSizer::new(received))
+    }
+
+    /// Sends until there is nothing to do, it is told to end, or the lease is lost.
+    pub async fn work(mut self, mut sizer: CommitGroupSizer<WorkerRequest>) {
+        let mut gathered = Vec::new();
+        self.handle(Event::Wake);
+        while !self.lost.is_cancelled() && !self.is_done() {
+            let enough = self.worth_a_commit();
+            let is_free = self.committer.is_free() && self.pending.is_empty();
+            let next = self.dispatcher.next_moment(Instant::now());
+            let control = self.control.clone();
+            let event = tokio::select! {
+                _ = sizer.next(&mut gathered, enough), if is_free => self.seated(&mut gathered),
+                Some((group, may_go)) = self.committer.written() => Event::Committed(group, may_go),
+                Some(claimed) = self.claims.join_next() => claimed_event(claimed),
+                Some(reserved) = self.reservations.join_next() => reserved_event(reserved),
+                Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
+                () = self.lost.cancelled() => break,
+                () = control.stop.cancelled(), if self.stopped_at.is_none() => {
+                    self.stopped_at = Some(Instant::now());
+                    Event::Stop
+                }
+                () = control.wake.notified() => Event::Wake,
+                () = tokio::time::sleep_until(next) => Event::Tick,
+            };
+            if matches!(event, Event::Committed(..)) {
+                self.commit_next();
+            }
+            self.handle(event);
+        }
+        self.close().await;
+    }
+
+    /// How many requests make a group that is worth a commit. On PostgreSQL, where a group takes a quarter of a millisecond
+    /// whatever is in it, all; the lines have texts to carry meanwhile. On SQLite half of a few workers: the other half keeps the lines
+    /// busy meanwhile. Half of many keeps them busy enough to be in the way of the commit: there, too, all.
+    fn worth_a_commit(&self) -> usize {
+        let busy = self.dispatcher.busy();
+        if self.app.storage.is_postgres() || busy >= MANY_WORKERS { busy } else { busy / 2 }
+    }
+
+    fn is_done(&self) -> bool {
+        let is_written = self.committer.is_free() && self.pending.is_empty();
+        let has_ended = self.dispatcher.has_ended() || self.dispatcher.is_over(now(&self.app));
+        has_ended && is_written || self.stopped_at.is_some_and(|at| at.elapsed() > DRAIN + LAST_COMMITS)
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = now(&self.app);
+        let mut commands = std::mem::take(&mut self.commands);
+        self.dispatcher.handle(event, now, &mut commands);
+        let mut is_news = false;
+        for command in commands.drain(..) {
+            is_news |= matches!(command, Command::Changed { .. } | Command::SlowedDown { .. } | Command::Reserve { .. });
+            self.carry_out(command);
+        }
+        self.commands = commands;
+        let is_idle = self.dispatcher.is_idle() && self.committer.is_free() && self.pending.is_empty();
+        let has_changed = *self.control.is_idle.borrow() != is_idle;
+        if is_news || has_changed || self.published_at.is_none_or(|at| now.instant - at >= PUBLISH_EVERY) {
+            self.publish(now);
+            self.control.is_idle.send_replace(is_idle);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Start(id, relay) => self.start(id, relay),
+            Command::Reply(id, reply) => {
+                if let Some(waiting) = self.seats.get_mut(&id).and_then(|seat| seat.reply.take()) {
+                    let _ = waiting.send(reply);
+                }
+            }
+            Command::Commit(group) => self.commit(group),
+            Command::Claim(request) => {
+                let (app, sender, only) = (self.app.clone(), self.sender, self.only);
+                self.claims.spawn(async move { claim(&app, sender, only, request).await });
+            }
+            Command::Reserve { relay, class, day } => self.reserve(relay, class, day),
+            Command::Release { relay, day, count } => {
+                let (app, relay) = (self.app.clone(), self.app.relays[relay].clone());
+                self.reservations.spawn(async move {
+                    app.release_quota(&relay, day, count).await;
+                    None
+                });
+            }
+            Command::Abandon(id) => {
+                if let Some(seat) = self.seats.get(&id) {
+                    seat.abandon.cancel();
+                }
+            }
+            Command::Abort(id) => {
+                if let Some(seat) = self.seats.get(&id) {
+                    seat.task.abort();
+                }
+            }
+            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
+            Command::Changed { relay, change, trouble } => self.say(relay, change, &trouble),
+            Command::SlowedDown { relay, connections, reply } => {
+                tracing::info!(relay = self.app.relays[relay].name, reply, connections, "throttled: over to fewer connections");
+            }
+        }
+    }
+
+    fn start(&mut self, id: WorkerId, relay: usize) {
+        let (abandon, stage) = (CancellationToken::new(), Arc::new(StageCell::default()));
+        let worker = Worker {
+            app: self.app.clone(),
+            id,
+            relay: self.app.relays[relay].clone(),
+            requests: self.requests.clone(),
+            fence: self.fence.clone(),
+            abandon: abandon.clone(),
+            stage: stage.clone(),
+        };
+        let task = self.workers.spawn(worker.work());
+        self.ids.insert(task.id(), id);
+        self.seats.insert(id, Seat { reply: None, abandon, stage, task });
+    }
+
+    /// Keeps where each reply goes; the rest is the dispatcher's.
+    fn seated(&mut self, gathered: &mut Vec<WorkerRequest>) -> Event {
+        let requests = gathered.drain(..).map(|WorkerRequest { request, reply }| {
+            if let Some(seat) = self.seats.get_mut(&request.worker) {
+                seat.reply = Some(reply);
+            }
+            request
+        });
+        Event::Requests(requests.collect())
+    }
+
+    fn commit(&mut self, group: CommitGroup) {
+        self.pending.push_back(group);
+        self.commit_next();
+    }
+
+    fn commit_next(&mut self) {
+        if self.committer.is_free()
+            && let Some(group) = self.pending.pop_front()
+        {
+            self.committer.start(group);
+        }
+    }
+
+    fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
+        if is_in_doubt {
+            tracing::warn!(
+                mailing = self.app.mailing_name(job.key.mailing),
+                "a connection was cut before the server answered: its mail is in doubt"
+            );
+        }
+        let done = vec![settled(&self.app, job, is_in_doubt)];
+        self.commit(CommitGroup { done, batches: vec![batch], ..CommitGroup::default() });
+    }
+
+    fn reserve(&mut self, relay: usize, class: MailClass, day: i64) {
+        let (app, terms) = (self.app.clone(), self.app.relays[relay].clone());
+        self.reservations.spawn(async move {
+            let wanted = if class == MailClass::Digest { DIGESTS_RESERVED } else { TRANSACTIONAL_RESERVED };
+            let taken = app.reserve_quota(&terms, class, wanted).await.map_err(|failure| {
+                tracing::warn!(cause = failure.cause(), relay = terms.name, "its day's allowance is not known: {failure}");
+            });
+            Some((relay, class, day, taken))
+        });
+    }
+
+    fn ended(&mut self, ended: Result<(Id, WorkerEnd), JoinError>) -> Event {
+        let (task, end) = match ended {
+            Ok((task, end)) => (task, end),
+            Err(error) => {
+                if !error.is_cancelled() {
+                    tracing::error!(%error, "a worker broke down");
+                }
+                (error.id(), WorkerEnd::Aborted)
+            }
+        };
+        let Some(id) = self.ids.remove(&task) else { return Event::Tick };
+        self.seats.remove(&id);
+        Event::Ended(id, end)
+    }
+
+    fn say(&self, relay: usize, change: Change, trouble: &str) {
+        let name = &self.app.relays[relay].name;
+        match change {
+            Change::Opened(pause) => {
+                let pause_s = pause.as_secs();
+                tracing::warn!(relay = name, trouble, pause_s, "sending is paused: this is about the relay or our settings");
+            }
+            Change::Closed => tracing::info!(relay = name, "sending goes on: the relay takes mail again"),
+        }
+        let open = self.dispatcher.memories().filter(|memory| memory.breaker.trouble().is_some()).count();
+        metrics::gauge!("verdicts_breaker_open").set(if open > 0 { 1.0 } else { 0.0 });
+    }
+
+    fn publish(&mut self, now: Now) {
+        self.published_at = Some(now.instant);
+        for (relay, memory) in self.app.relays.iter().zip(self.dispatcher.memories()) {
+            relay.remember(memory.clone());
+        }
+        let stage_of = |id| self.seats.get(&id).map_or(Stage::Waiting, |seat: &Seat| seat.stage.get());
+        self.app.sending.set(Some(self.dispatcher.snapshot(now, stage_of)));
+    }
+
+    /// Cuts what is left off, and waits for what the database was asked, so that it is given back with the lease.
+    async fn close(mut self) {
+        self.workers.shutdown().await;
+        let asked = async {
+            while self.claims.join_next().await.is_some() {}
+            while self.reservations.join_next().await.is_some() {}
+        };
+        let _ = tokio::time::timeout(LAST_COMMITS, asked).await;
+        self.publish(now(&self.app));
+        self.app.sending.clear();
+        self.control.is_idle.send_replace(true);
+    }
+}
+
+fn now(app: &App) -> Now {
+    Now { instant: Instant::now(), wall: app.now() }
+}
+
+/// Splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
+async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> Claimed {
+    let work = async {
+        let (now, mut jobs) = (app.now(), Vec::new());
+        for (batch, kept) in &request.split {
+            app.storage.split_batch(sender, *batch, kept, now).await?;
+        }
+        for batch in &request.reopened {
+            jobs.extend(app.storage.reopen_batch(sender, *batch, now).await?);
+        }
+        let claimed = app.storage.claim(sender, &request.ended, only, request.room, now).await?;
+        jobs.extend(claimed.jobs);
+        Ok::<_, StorageError>((jobs, claimed.may_be_more))
+    };
+    work.await.inspect_err(|error| tracing::warn!(%error, "nothing can be claimed; trying again")).ok()
+}
+
+fn claimed_event(claimed: Result<Claimed, JoinError>) -> Event {
+    // One that broke down found nothing; what it may have claimed goes back with the lease.
+    match claimed.ok().flatten() {
+        Some((jobs, may_be_more)) => Event::Claimed { jobs: Some(jobs), may_be_more },
+        None => Event::Claimed { jobs: None, may_be_more: false },
+    }
+}
+
+fn reserved_event(reserved: Result<Option<Reserved>, JoinError>) -> Event {
+    match reserved {
+        Ok(Some((relay, class, day, taken))) => Event::Reserved { relay, class, day, taken },
+        _ => Event::Tick,
+    }
+}

@@ -1,0 +1,77 @@
+//! Batches that a sender has, changed while it has them: split around mails that take long, and read once more.
+
+use super::Storage;
+use super::StorageError;
+use super::Tx;
+use super::chunks::Chunk;
+use super::ledger::Job;
+use super::returns::release;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+
+impl Storage {
+    /// Splits a batch of this sender: the mails to the readers in `kept` become batches of their own, which stay with it, and the rest goes
+    /// back as a batch does that has ended. Nothing of the rest may be in the sender's hands. Doing it twice is doing it once.
+    pub async fn split_batch(&self, sender: i64, batch: ChunkKey, kept: &[i64], now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(());
+        }
+        let found: Option<(i64,)> = optional!(
+            tx,
+            "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            batch.mailing,
+            batch.last,
+            sender
+        )?;
+        let Some((mut first,)) = found else { return Ok(()) };
+        let mut kept: Vec<i64> = kept.iter().copied().filter(|reader| (first..=batch.last).contains(reader)).collect();
+        kept.sort_unstable();
+        let (mut returned, mut last_is_kept) = (Vec::new(), false);
+        for reader in kept {
+            if first < reader {
+                returned.push(cut_front(&mut tx, sender, batch, reader - 1).await?);
+            }
+            last_is_kept = reader == batch.last;
+            if !last_is_kept {
+                cut_front(&mut tx, sender, batch, reader).await?;
+                first = reader + 1;
+            }
+        }
+        if !last_is_kept {
+            returned.push(batch);
+        }
+        for batch in returned {
+            release(&mut tx, sender, batch, now).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What is due in a batch that this sender has, read once more.
+    pub async fn reopen_batch(&self, sender: i64, batch: ChunkKey, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+        let found: Option<(i64,)> = optional!(
+            self.read().await?,
+            "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            batch.mailing,
+            batch.last,
+            sender
+        )?;
+        let Some((first,)) = found else { return Ok(Vec::new()) };
+        self.open_chunk(sender, Chunk { key: batch, first }, now).await
+    }
+}
+
+/// Makes the front of a batch, up to the reader `last`, a batch of its own; answers its name.
+async fn cut_front(tx: &mut Tx, sender: i64, batch: ChunkKey, last: i64) -> Result<ChunkKey, StorageError> {
+    execute!(
+        tx,
+        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut, last_due_at)
+         select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from chunks where mailing_id = $1 and last_id = $2",
+        batch.mailing,
+        batch.last,
+        last,
+        sender
+    )?;
+    execute!(tx, "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2", batch.mailing, batch.last, last + 1)?;
+    Ok(ChunkKey { mailing: batch.mailing, last })
+}
