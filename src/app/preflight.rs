@@ -90,7 +90,7 @@ impl App {
 
     /// Whether the sender's domain is one of those for examples, of which DNS has nothing to say, and nobody was named who has.
     pub(super) fn is_example(&self) -> bool {
-        self.settings.mail.resolver.is_none() && is_example(self.from.domain())
+        self.settings.mail.resolver.is_empty() && is_example(self.from.domain())
     }
 
     /// How many are on the list; a database that does not answer is found elsewhere.

@@ -10,8 +10,11 @@ use crate::mail::Bounces;
 use crate::mail::DkimStanding;
 use crate::mail::DmarcStanding;
 use crate::mail::KeyRecord;
+use crate::mail::Rule;
+use crate::mail::Source;
 use crate::mail::Spf;
 use crate::mail::Standing;
+use crate::mail::Told;
 use crate::mail::Unnamed;
 use crate::mail::standing;
 
@@ -29,19 +32,59 @@ impl App {
         if self.is_example() {
             return vec![advice("dns", format!("was not asked: {from} is a name for examples (RFC 2606)"))];
         }
-        let return_path = self.return_path.with("x");
-        let found = standing(from, &return_path, self.signing.signers().records(), &self.far_relays(), self.settings.mail.resolver).await;
-        let readers = self.readers().await;
-        let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
-        let mut findings = vec![judge_spf(&found.spf, bounce_domain)];
-        findings.extend(judge_dkim(&found));
-        findings.extend([judge_dmarc(&found, from, readers), judge_bounces(&found.bounces, bounce_domain)]);
+        let mut findings = self.look_at_standing(0).await;
+        // A fault stops a send, so it is asked for again: afresh, and of another name server first where there are several.
+        if findings.iter().any(|finding| finding.level == Level::Fault) {
+            let again = self.look_at_standing(1).await;
+            findings = findings.into_iter().zip(again).map(|(first, second)| confirmed(first, second)).collect();
+        }
         if self.transport().mailbox().is_some() {
             // No mail leaves yet, so nothing is wrong yet.
             findings.iter_mut().for_each(|finding| finding.level = finding.level.min(Level::Advice));
         }
         findings
     }
+}
+
+impl App {
+    /// Looks once, and judges what is found.
+    async fn look_at_standing(&self, first: usize) -> Vec<Finding> {
+        let from = self.from.domain();
+        let return_path = self.return_path.with("x");
+        let (keys, servers) = (self.signing.signers().records(), &self.settings.mail.resolver);
+        let found = standing(from, &return_path, keys, &self.far_relays(), servers, first).await;
+        let readers = self.readers().await;
+        let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
+        let mut findings = vec![named(judge_spf(&found.spf.found, bounce_domain), &found.spf.source)];
+        findings.extend(judge_dkim(&found));
+        findings.push(named(judge_dmarc(&found, from, readers), &found.dmarc.source));
+        findings.push(named(judge_bounces(&found.bounces.found, bounce_domain), &found.bounces.source));
+        findings
+    }
+}
+
+/// Two looks at one thing: only what both call a fault is one.
+fn confirmed(first: Finding, second: Finding) -> Finding {
+    if first.level != Level::Fault || second.level == Level::Fault {
+        return first;
+    }
+    let words = format!("DNS does not say the same twice, so nothing is certain; first: {}; asked again: {}", first.words, second.words);
+    advice(first.what, words)
+}
+
+/// Says which name server said so, and how long a "there is none" may last after it was mended.
+fn named(mut finding: Finding, source: &Source) -> Finding {
+    if finding.level == Level::Good {
+        return finding;
+    }
+    if let Some(server) = source.server {
+        finding.words.push_str(&format!(" (so says the name server {server}"));
+        if let Some(remembered) = source.remembered {
+            finding.words.push_str(&format!(", which may remember for {} seconds that something is not there", remembered.as_secs()));
+        }
+        finding.words.push(')');
+    }
+    finding
 }
 
 fn judge_spf(spf: &Spf, domain: &str) -> Finding {
@@ -63,6 +106,10 @@ fn judge_spf(spf: &Spf, domain: &str) -> Finding {
                 ),
             )
         }
+        Spf::FlawedForOthers { named, why } if named.is_empty() => advice(
+            "spf",
+            format!("receivers that meet no earlier term with your relay's address give up on the record of {domain}: {why}; mend it"),
+        ),
         Spf::FlawedForOthers { named, why } => advice(
             "spf",
             format!(
@@ -70,7 +117,14 @@ fn judge_spf(spf: &Spf, domain: &str) -> Finding {
                 named.join(", ")
             ),
         ),
-        Spf::Missing => advice(
+        Spf::Missing(Some(meant)) => advice(
+            "spf",
+            format!(
+                "{domain} has no SPF record, only a text that may be meant as one ({:?}): it must begin with \"v=spf1\" and a space",
+                meant.chars().take(40).collect::<String>()
+            ),
+        ),
+        Spf::Missing(None) => advice(
             "spf",
             format!(
                 "{domain} has no SPF record; publish a TXT record there like \"v=spf1 include:RELAY -all\", as your relay's provider says"
@@ -92,10 +146,10 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
             "mails are not signed here; unless your relay does it, make a key with `verdicts keys dkim --out FILE`",
         )];
     }
-    let judge = |(key, standing): &(KeyRecord, DkimStanding)| {
+    let judge = |(key, standing): &(KeyRecord, Told<DkimStanding>)| {
         let name = &key.name;
         let publish = "publish what `verdicts keys dkim` printed, or take the key out of mail.dkim";
-        match standing {
+        let finding = match &standing.found {
             DkimStanding::Ours => good("dkim", format!("{name} has the record of our key")),
             DkimStanding::Testing => advice("dkim", format!("{name} says t=y, so servers may treat mails as unsigned; take that out")),
             DkimStanding::Missing => {
@@ -107,20 +161,28 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
             }
             DkimStanding::Broken(why) => fault("dkim", format!("the record at {name} cannot be used: {why}")),
             DkimStanding::Unknown(why) => advice("dkim", format!("{name} could not be looked at; {why}")),
-        }
+        };
+        self::named(finding, &standing.source)
     };
     found.dkim.iter().map(judge).collect()
 }
 
 fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
-    match &found.dmarc {
+    match &found.dmarc.found {
         DmarcStanding::Found { is_testing: true, domain, policy, dkim_aligned: true, .. } => advice(
             "dmarc",
             format!("{domain} asks for {policy} and says that it is only being tried out (t=y): receivers do less; take that out in time"),
         ),
-        DmarcStanding::Found { domain, policy, dkim_aligned, spf_aligned, .. } => {
+        DmarcStanding::Found { domain, rule, policy, dkim_aligned, spf_aligned, .. } => {
             match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
-                (true, _, _) => good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}")),
+                (true, _, _) => {
+                    let rule = match rule {
+                        Rule::Both => "",
+                        Rule::TreeWalk => "; receivers find it that walk up the names (RFC 9989), and not those that go by the public suffix list",
+                        Rule::SuffixList => "; receivers find it that go by the public suffix list, and not those that walk up the names (RFC 9989)",
+                    };
+                    good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}{rule}"))
+                }
                 (false, true, _) => advice(
                     "dmarc",
                     format!(
@@ -163,6 +225,10 @@ fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
     let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
     match bounces {
         Bounces::Somewhere => good("return_path", format!("{domain} has mail servers for what bounces")),
+        Bounces::Partly(lost) => {
+            advice("return_path", format!("{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"))
+        }
+        Bounces::Unreachable(lost) => fault("return_path", format!("no mail reaches the mail servers of {domain}: {lost}; {nowhere}")),
         Bounces::Address => {
             advice("return_path", format!("{domain} has no mail server in DNS (MX), only an address; some servers want the first"))
         }

@@ -96,7 +96,10 @@ pub fn run() -> ExitCode {
         }
     };
     let failed = if matches!(arguments.command, Command::Inbound(_)) { ExitCode::from(EX_TEMPFAIL) } else { ExitCode::FAILURE };
-    match runtime.block_on(dispatch(arguments, output)) {
+    let done = runtime.block_on(dispatch(arguments, output));
+    // A look-up of the system's that nobody waits for any more goes on for as long as it likes.
+    runtime.shutdown_timeout(LAST_WORK);
+    match done {
         Ok(code) => code,
         Err(failure) => {
             tracing::debug!(cause = failure.cause(), "the command failed");
@@ -106,6 +109,8 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// How long threads that still block may do so at the end.
+const LAST_WORK: std::time::Duration = std::time::Duration::from_millis(500);
 /// Exit code of `inbound` when nothing was kept (sysexits.h): a mail server that pipes a mail into it then tries again later, where
 /// any other code would return the mail or drop it.
 const EX_TEMPFAIL: u8 = 75;

@@ -39,7 +39,7 @@ fn sentence(fault: &Error) -> String {
 fn parsed(key: &str) -> Option<&'static str> {
     match key {
         "site.base_url" => Some("expected an http or https address without a path, like https://news.example.org"),
-        "site.listen" | "mail.resolver" => Some("expected an IP address and a port, like 127.0.0.1:8080"),
+        key if key == "site.listen" || key.starts_with("mail.resolver") => Some("expected an IP address and a port, like 127.0.0.1:8080"),
         key if key.starts_with("site.trusted_proxies") => Some("expected networks, like 10.0.0.0/8 or 192.0.2.7/32"),
         _ => None,
     }

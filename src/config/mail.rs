@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::days;
 use super::fault;
+use super::one_or_many;
 use super::relays::ListedRelay;
 use super::relays::PerDomain;
 use super::within;
@@ -36,8 +37,9 @@ pub struct Mail {
     pub list_id: Option<String>,
     /// Keys that sign each mail (DKIM), in this order.
     pub dkim: Vec<DkimKey>,
-    /// The name server that is asked how this sender stands; without it those of this machine.
-    pub resolver: Option<SocketAddr>,
+    /// Name servers that are asked how this sender stands, in this order; without any those of this machine.
+    #[serde(deserialize_with = "one_or_many")]
+    pub resolver: Vec<SocketAddr>,
     /// What we call ourselves in EHLO; without it the host of `site.base_url`.
     pub hello: Option<String>,
     /// Connections of this process.
@@ -128,7 +130,7 @@ impl Default for Mail {
             postal_address: None,
             list_id: None,
             dkim: Vec::new(),
-            resolver: None,
+            resolver: Vec::new(),
             hello: None,
             connections: 10,
             messages_per_connection: 1000,

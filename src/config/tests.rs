@@ -117,7 +117,7 @@ fn a_value_of_the_wrong_kind_is_refused_in_plain_words() {
         ("SITE__LISTEN", "here", "site.listen: expected an IP address and a port, like 127.0.0.1:8080"),
         ("SITE__BASE_URL", "nowhere", "site.base_url: expected an http or https address without a path"),
         ("SITE__TRUSTED_PROXIES", "all", "site.trusted_proxies.0: expected networks, like 10.0.0.0/8"),
-        ("MAIL__RESOLVER", "dns", "mail.resolver: expected an IP address and a port"),
+        ("MAIL__RESOLVER", "dns", "mail.resolver.0: expected an IP address and a port"),
         ("MAIL__WARM_UP", "{ growth = \"x\" }", "mail.warm_up.growth: expected a number"),
         ("MAIL__DKIM", "[\"key.pem\"]", "mail.dkim.0: expected a table of keys"),
         ("MAIL__DKIM", "[{ domain = \"example.org\" }]", "mail.dkim.0: \"selector\" is missing"),

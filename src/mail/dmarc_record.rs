@@ -1,5 +1,16 @@
 //! A DMARC record as receivers read it (RFC 7489 6.3 and 6.6.3; RFC 9989).
 
+/// What a record that counts for a domain is for that domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The domain's own.
+    Own,
+    /// That of a domain above it.
+    Subdomain,
+    /// The same, for a name that is not in DNS (`np`, RFC 9989 4.7).
+    Nonexistent,
+}
+
 /// Tags of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DmarcRecord(Vec<(String, String)>);
@@ -16,19 +27,24 @@ impl DmarcRecord {
         (is_first && tags.first().is_some_and(|(name, value)| name == "v" && value == "DMARC1")).then_some(Self(tags))
     }
 
-    /// The policy in force: `none`, `quarantine` or `reject`, for a subdomain without a record of its own by `sp`. An unknown one counts
+    /// The policy in force: `none`, `quarantine` or `reject`, for a subdomain without a record of its own by `sp` or `np`. An unknown one counts
     /// as `none` where reports are asked for (`rua`); otherwise the record counts for nothing, which is `None`.
-    pub(super) fn policy(&self, is_subdomain: bool) -> Option<&'static str> {
+    pub(super) fn policy(&self, reach: Reach) -> Option<&'static str> {
         let known = |name: &str| {
             let value = self.tag(name)?;
             ["none", "quarantine", "reject"].into_iter().find(|policy| value.eq_ignore_ascii_case(policy))
         };
-        let is_readable = known("p").is_some() && (self.tag("sp").is_none() || known("sp").is_some());
+        let fits = |name: &str| self.tag(name).is_none() || known(name).is_some();
+        let is_readable = known("p").is_some() && fits("sp") && fits("np");
         if !is_readable {
             let has_address = self.tag("rua").is_some_and(|addresses| addresses.to_ascii_lowercase().contains("mailto:"));
             return has_address.then_some("none");
         }
-        if is_subdomain { known("sp").or_else(|| known("p")) } else { known("p") }
+        match reach {
+            Reach::Own => known("p"),
+            Reach::Subdomain => known("sp").or_else(|| known("p")),
+            Reach::Nonexistent => known("np").or_else(|| known("sp")).or_else(|| known("p")),
+        }
     }
 
     /// Returns whether the domain owner only tries it out (`t=y`).
@@ -41,7 +57,7 @@ impl DmarcRecord {
         self.tag(tag).is_some_and(|value| value.eq_ignore_ascii_case("s"))
     }
 
-    fn tag(&self, name: &str) -> Option<&str> {
+    pub(super) fn tag(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
@@ -62,10 +78,11 @@ mod tests {
             ("v=dmarc1; p=reject", None), ("v=DMARC10; p=reject", None), ("p=reject; v=DMARC1", None), ("v=spf1 -all", None), ("", None),
         ];
         for (text, expected) in table {
-            assert_eq!(DmarcRecord::parse(text).map(|record| record.policy(false)), expected, "{text}");
+            assert_eq!(DmarcRecord::parse(text).map(|record| record.policy(Reach::Own)), expected, "{text}");
         }
-        let record = DmarcRecord::parse("v=DMARC1; p=reject; sp=none; t=Y; adkim=s; aspf=R").expect("a record");
-        assert_eq!((record.policy(true), record.is_testing()), (Some("none"), true));
+        let record = DmarcRecord::parse("v=DMARC1; p=reject; sp=none; np=quarantine; t=Y; adkim=s; aspf=R").expect("a record");
+        assert_eq!((record.policy(Reach::Subdomain), record.is_testing()), (Some("none"), true));
+        assert_eq!(record.policy(Reach::Nonexistent), Some("quarantine"));
         assert!(record.is_strict("adkim") && !record.is_strict("aspf"));
     }
 }

@@ -1,7 +1,15 @@
 //! DNS, asked for what it says of us. An answer that nobody gave is no answer: only what is certain may hold a mail back.
+//!
+//! Name servers are asked one after the other in their order, never two at once: where two have different views, the faster one would
+//! decide, another each time. Each answer is kept as long as a look lasts, whatever its TTL, so that a look is of one state.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use mail_auth::MessageAuthenticator;
@@ -11,15 +19,17 @@ use mail_auth::hickory_resolver::config::ResolverConfig;
 use mail_auth::hickory_resolver::config::ResolverOpts;
 use mail_auth::hickory_resolver::net::DnsError;
 use mail_auth::hickory_resolver::net::NetError;
+use mail_auth::hickory_resolver::proto::rr::Name;
 use mail_auth::hickory_resolver::proto::rr::RData;
 use mail_auth::hickory_resolver::proto::rr::RecordType;
 use mail_auth::hickory_resolver::system_conf::read_system_conf;
-use tokio::time::timeout;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
 
-/// How long a server may take for an answer, which is asked for twice.
+/// How long a server may take for an answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long all servers together may take for one.
-const LONGEST: Duration = Duration::from_secs(4);
+/// How long a look may take, with all its questions: two of them, and what else `doctor` does, fit into ten seconds.
+const LOOK: Duration = Duration::from_secs(4);
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,28 +41,85 @@ pub(super) enum Answer<T> {
     Unknown(String),
 }
 
-/// The name servers of this machine, or one that was named.
+/// Who said so, and for how long they may go on saying so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Source {
+    /// The name server that answered last.
+    pub server: Option<SocketAddr>,
+    /// How long a "there is none" may be remembered on the way (RFC 2308).
+    pub remembered: Option<Duration>,
+}
+
+/// The name servers of this machine, or those that were named, for one look.
 #[derive(Clone)]
-pub(super) struct Dns(MessageAuthenticator);
+pub(super) struct Dns {
+    shared: Arc<Shared>,
+    source: Arc<Mutex<Source>>,
+}
+
+struct Shared {
+    servers: Vec<Server>,
+    /// Servers that did not answer in time, which are asked last from then on.
+    silent: Mutex<Vec<SocketAddr>>,
+    known: Mutex<HashMap<(String, RecordType), Known>>,
+    ends_at: Instant,
+}
+
+struct Server {
+    address: SocketAddr,
+    resolver: MessageAuthenticator,
+}
+
+/// An answer, and who gave it.
+#[derive(Clone)]
+struct Known {
+    answer: Answer<Vec<RData>>,
+    source: Source,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Dns {
-    /// Remembers answers as long as it lives, so one that has just been mended is seen by a new one only.
-    pub(super) fn open(server: Option<SocketAddr>) -> Result<Self, String> {
+    /// Begins a look. The servers are asked in their order from the one at `first` on, so that a second look hears another one first.
+    pub(super) fn open(servers: &[SocketAddr], first: usize) -> Result<Self, String> {
         let cannot = |error: NetError| format!("the name servers of this machine are not known: {error}");
-        let (config, mut options) = match server {
-            Some(server) => (only(server), ResolverOpts::default()),
-            None => read_system_conf().map_err(cannot)?,
+        let (mut configs, mut options) = match servers {
+            [] => {
+                let (config, options) = read_system_conf().map_err(cannot)?;
+                (config.name_servers().to_vec(), options)
+            }
+            named => (named.iter().copied().map(config).collect(), ResolverOpts::default()),
         };
         options.timeout = PATIENCE;
         options.attempts = 1;
         // What this machine calls itself, nobody else does.
         options.use_hosts_file = ResolveHosts::Never;
-        MessageAuthenticator::new(config, options).map(Self).map_err(cannot)
+        if configs.is_empty() {
+            return Err("this machine has no name servers".into());
+        }
+        let length = configs.len();
+        configs.rotate_left(first % length);
+        let open = |config: NameServerConfig| {
+            let port = config.connections.first().map_or(53, |connection| connection.port);
+            let address = SocketAddr::new(config.ip, port);
+            let resolver = MessageAuthenticator::new(ResolverConfig::from_name_servers(vec![config]), options.clone()).map_err(cannot)?;
+            Ok(Server { address, resolver })
+        };
+        let servers = configs.into_iter().map(open).collect::<Result<_, String>>()?;
+        let shared = Shared { servers, silent: Mutex::default(), known: Mutex::default(), ends_at: Instant::now() + LOOK };
+        Ok(Self { shared: Arc::new(shared), source: Arc::default() })
     }
 
-    /// For mail-auth, which asks by itself.
-    pub(super) fn authenticator(&self) -> &MessageAuthenticator {
-        &self.0
+    /// The same look, for one thing that is looked at: who said so is kept apart.
+    pub(super) fn for_one(&self) -> Self {
+        Self { shared: self.shared.clone(), source: Arc::default() }
+    }
+
+    /// Who said what was asked for this one thing.
+    pub(super) fn source(&self) -> Source {
+        lock(&self.source).clone()
     }
 
     /// The TXT records of a name, each in one piece (RFC 7208 3.3); never none.
@@ -73,14 +140,19 @@ impl Dns {
         .await
     }
 
-    /// The addresses of a name, of both kinds; never none.
-    pub(super) async fn addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
+    /// The addresses of a name of one kind; never none.
+    pub(super) async fn addresses_of_kind(&self, name: &str, is_v4: bool) -> Answer<Vec<IpAddr>> {
         let read = |data: &RData| match data {
             RData::A(a) => Some(IpAddr::V4(a.0)),
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
             _ => None,
         };
-        match tokio::join!(self.ask(name, RecordType::A, read), self.ask(name, RecordType::AAAA, read)) {
+        self.ask(name, if is_v4 { RecordType::A } else { RecordType::AAAA }, read).await
+    }
+
+    /// The addresses of a name, of both kinds; never none.
+    pub(super) async fn addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
+        match tokio::join!(self.addresses_of_kind(name, true), self.addresses_of_kind(name, false)) {
             (Answer::Found(v4), Answer::Found(v6)) => Answer::Found([v4, v6].concat()),
             (Answer::Found(found), _) | (_, Answer::Found(found)) => Answer::Found(found),
             (Answer::Unknown(why), _) | (_, Answer::Unknown(why)) => Answer::Unknown(why),
@@ -100,23 +172,74 @@ impl Dns {
     }
 
     async fn ask<T>(&self, name: &str, kind: RecordType, read: impl Fn(&RData) -> Option<T>) -> Answer<Vec<T>> {
-        // With the dot at its end no name of this machine's own is tried in its place.
-        match timeout(LONGEST, self.0.resolver().lookup(format!("{name}."), kind)).await {
-            Ok(Ok(lookup)) => {
-                let found: Vec<T> = lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
+        let key = (name.trim_end_matches('.').to_ascii_lowercase(), kind);
+        let known = lock(&self.shared.known).get(&key).cloned();
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let known = self.shared.ask(&key.0, kind).await;
+                lock(&self.shared.known).entry(key).or_insert(known).clone()
+            }
+        };
+        {
+            let mut source = lock(&self.source);
+            source.server = known.source.server.or(source.server);
+            source.remembered = source.remembered.max(known.source.remembered);
+        }
+        match known.answer {
+            Answer::Found(data) => {
+                let found: Vec<T> = data.iter().filter_map(read).collect();
                 if found.is_empty() { Answer::Absent } else { Answer::Found(found) }
             }
-            Ok(Err(NetError::Dns(DnsError::NoRecordsFound(_)))) => Answer::Absent,
-            Ok(Err(error)) => Answer::Unknown(format!("DNS was asked for {name} ({kind}): {error}")),
-            Err(_) => Answer::Unknown(format!("DNS was asked for {name} ({kind}): no answer within {LONGEST:?}")),
+            Answer::Absent => Answer::Absent,
+            Answer::Unknown(why) => Answer::Unknown(why),
         }
     }
 }
 
-fn only(server: SocketAddr) -> ResolverConfig {
+impl Shared {
+    /// Asks the servers in order until one answers.
+    async fn ask(&self, name: &str, kind: RecordType) -> Known {
+        let nobody = |why: String| Known { answer: Answer::Unknown(why), source: Source::default() };
+        // Not as hostnames are read: a selector may have "_" anywhere (RFC 2181 11). With the dot at its end no name of this machine's
+        // own is tried in its place.
+        let Ok(asked) = Name::from_str_relaxed(format!("{name}.")) else {
+            return nobody(format!("{name} is no name that DNS can be asked for"));
+        };
+        let silent = lock(&self.silent).clone();
+        let (last, first): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| silent.contains(&server.address));
+        let mut why = String::new();
+        for server in first.into_iter().chain(last) {
+            let address = server.address;
+            if Instant::now() >= self.ends_at {
+                break;
+            }
+            let ends_at = self.ends_at.min(Instant::now() + PATIENCE);
+            let said = match timeout_at(ends_at, server.resolver.resolver().lookup(asked.clone(), kind)).await {
+                Ok(Ok(lookup)) => {
+                    let data: Vec<RData> = lookup.answers().iter().map(|record| record.data.clone()).collect();
+                    return Known { answer: Answer::Found(data), source: Source { server: Some(address), remembered: None } };
+                }
+                Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+                    let remembered = none.negative_ttl.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                    return Known { answer: Answer::Absent, source: Source { server: Some(address), remembered } };
+                }
+                Ok(Err(NetError::Timeout)) | Err(_) => {
+                    lock(&self.silent).push(address);
+                    "no answer in time".into()
+                }
+                Ok(Err(error)) => error.to_string(),
+            };
+            why = format!("{address} was asked for {name} ({kind}): {said}");
+        }
+        nobody(if why.is_empty() { format!("DNS was asked for {name} ({kind}): no answer within {LOOK:?} for all questions") } else { why })
+    }
+}
+
+fn config(server: SocketAddr) -> NameServerConfig {
     let mut named = NameServerConfig::udp_and_tcp(server.ip());
     for connection in &mut named.connections {
         connection.port = server.port();
     }
-    ResolverConfig::from_name_servers(vec![named])
+    named
 }

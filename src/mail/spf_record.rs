@@ -1,31 +1,69 @@
 //! The grammar of an SPF record (RFC 7208 section 12), whole: receivers call one wrong term a permanent error, wherever it stands,
 //! while the library that evaluates records forgives slips.
 
+use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
-/// A term that costs a look-up, as far as [`super::spf`] follows it. `None` as a domain is the record's own.
+use ipnet::IpNet;
+
+/// What a receiver thinks of a client whom a term matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Qualifier {
+    Pass,
+    Fail,
+    SoftFail,
+    Neutral,
+}
+
+/// Lengths of the prefixes that an address is compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Prefixes {
+    v4: u8,
+    v6: u8,
+}
+
+impl Prefixes {
+    /// Returns whether two addresses have the same prefix.
+    pub(super) fn covers(self, named: IpAddr, client: IpAddr) -> bool {
+        let length = if named.is_ipv4() { self.v4 } else { self.v6 };
+        IpNet::new(named, length).is_ok_and(|net| net.contains(&client))
+    }
+}
+
+/// A mechanism. `None` as a domain is the record's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(super) enum Mechanism {
+    /// `all`
+    All,
+    /// `ip4:`, `ip6:`
+    Network(IpNet),
     /// `include:`: another record, which must be there.
     Include(String),
-    /// `redirect=`: another record in place of this one, which must be there.
-    Redirect(String),
-    /// `a`.
-    Address(Option<String>),
-    /// `mx`.
-    Exchange(Option<String>),
-    /// `exists:`.
+    /// `a`
+    Address(Option<String>, Prefixes),
+    /// `mx`
+    Exchange(Option<String>, Prefixes),
+    /// `exists:`
     Exists(String),
     /// `ptr`: counted and not followed, since what it finds depends on who asks.
     Pointer,
 }
 
+/// A mechanism with its qualifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directive {
+    pub qualifier: Qualifier,
+    pub mechanism: Mechanism,
+}
+
 /// A record that follows the grammar.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Record {
-    /// Terms that ask DNS, in the order in which they are evaluated; none behind `all`.
-    pub lookups: Vec<Lookup>,
+    /// In the order in which they are evaluated; none behind `all`.
+    pub directives: Vec<Directive>,
+    /// Another record in place of this one, which must be there.
+    pub redirect: Option<String>,
 }
 
 /// Returns whether a TXT record is one of SPF: the version alone, or followed by a space (RFC 7208 4.5).
@@ -37,7 +75,7 @@ pub(super) fn is_spf(text: &str) -> bool {
 impl Record {
     /// Reads a record; an error says which term receivers refuse, and why.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut lookups = Vec::new();
+        let mut directives = Vec::new();
         let (mut redirect, mut has_all, mut has_exp) = (None, false, false);
         // Only a space parts terms: a tab or a line break makes the term it stands in unreadable.
         for term in text.get(6..).unwrap_or_default().split(' ').filter(|term| !term.is_empty()) {
@@ -47,23 +85,23 @@ impl Record {
                 Ok(Term::Redirect(_)) if redirect.is_some() => return fault("redirect stands twice"),
                 Ok(Term::Redirect(domain)) => redirect = Some(domain),
                 Ok(Term::Explanation) if std::mem::replace(&mut has_exp, true) => return fault("exp stands twice"),
-                Ok(Term::All) => has_all = true,
-                Ok(Term::Asks(lookup)) if !has_all => lookups.push(lookup),
-                Ok(Term::Asks(_) | Term::Explanation | Term::Quiet) => {}
+                Ok(Term::Matches(directive)) if !has_all => {
+                    has_all = directive.mechanism == Mechanism::All;
+                    directives.push(directive);
+                }
+                Ok(Term::Matches(_) | Term::Explanation | Term::Quiet) => {}
             }
         }
         // RFC 7208 6.1: a redirect beside "all" is passed over.
-        lookups.extend(redirect.filter(|_| !has_all).map(Lookup::Redirect));
-        Ok(Self { lookups })
+        Ok(Self { directives, redirect: redirect.filter(|_| !has_all) })
     }
 }
 
 enum Term {
-    All,
-    Asks(Lookup),
+    Matches(Directive),
     Redirect(String),
     Explanation,
-    /// `ip4`, `ip6`, or a modifier that nobody knows: asks nothing.
+    /// A modifier that nobody knows.
     Quiet,
 }
 
@@ -76,26 +114,33 @@ impl Term {
         {
             return Self::modifier(name, value);
         }
-        let bare = term.strip_prefix(['+', '-', '~', '?']).unwrap_or(term);
+        let (qualifier, bare) = match term.split_at_checked(1) {
+            Some(("+", rest)) => (Qualifier::Pass, rest),
+            Some(("-", rest)) => (Qualifier::Fail, rest),
+            Some(("~", rest)) => (Qualifier::SoftFail, rest),
+            Some(("?", rest)) => (Qualifier::Neutral, rest),
+            _ => (Qualifier::Pass, term),
+        };
         let end = bare.find([':', '/']).unwrap_or(bare.len());
         let (name, rest) = bare.split_at(end);
         let argument = rest.strip_prefix(':');
-        match name.to_ascii_lowercase().as_str() {
-            "all" if rest.is_empty() => Ok(Self::All),
-            "all" => Err("all takes nothing".into()),
-            "include" => Ok(Self::Asks(Lookup::Include(domain_spec(argument.ok_or("include: and a domain are expected")?)?))),
-            "exists" => Ok(Self::Asks(Lookup::Exists(domain_spec(argument.ok_or("exists: and a domain are expected")?)?))),
-            "a" => Ok(Self::Asks(Lookup::Address(domain_and_prefixes(rest)?))),
-            "mx" => Ok(Self::Asks(Lookup::Exchange(domain_and_prefixes(rest)?))),
+        let mechanism = match name.to_ascii_lowercase().as_str() {
+            "all" if rest.is_empty() => Mechanism::All,
+            "all" => return Err("all takes nothing".into()),
+            "include" => Mechanism::Include(domain_spec(argument.ok_or("include: and a domain are expected")?)?),
+            "exists" => Mechanism::Exists(domain_spec(argument.ok_or("exists: and a domain are expected")?)?),
+            "a" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::Address(domain, prefixes))?,
+            "mx" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::Exchange(domain, prefixes))?,
             "ptr" => match (argument, rest.is_empty()) {
-                (Some(domain), _) => domain_spec(domain).map(|_| Self::Asks(Lookup::Pointer)),
-                (None, true) => Ok(Self::Asks(Lookup::Pointer)),
-                (None, false) => Err("ptr takes a domain alone".into()),
+                (Some(domain), _) => domain_spec(domain).map(|_| Mechanism::Pointer)?,
+                (None, true) => Mechanism::Pointer,
+                (None, false) => return Err("ptr takes a domain alone".into()),
             },
-            "ip4" => network(argument, 32, |text| text.parse::<Ipv4Addr>().is_ok()).map(|()| Self::Quiet),
-            "ip6" => network(argument, 128, |text| text.parse::<Ipv6Addr>().is_ok()).map(|()| Self::Quiet),
-            _ => Err("SPF has no such term".into()),
-        }
+            "ip4" => Mechanism::Network(network::<Ipv4Addr>(argument, 32)?),
+            "ip6" => Mechanism::Network(network::<Ipv6Addr>(argument, 128)?),
+            _ => return Err("SPF has no such term".into()),
+        };
+        Ok(Self::Matches(Directive { qualifier, mechanism }))
     }
 
     fn modifier(name: &str, value: &str) -> Result<Self, String> {
@@ -109,7 +154,7 @@ impl Term {
 }
 
 /// `:domain` and `/24`, `//64` or both, each of which may be left out.
-fn domain_and_prefixes(rest: &str) -> Result<Option<String>, String> {
+fn domain_and_prefixes(rest: &str) -> Result<(Option<String>, Prefixes), String> {
     let (domain, prefixes) = match rest.strip_prefix(':') {
         None => (None, rest),
         // A slash inside a macro (%{d/}) belongs to it.
@@ -122,11 +167,9 @@ fn domain_and_prefixes(rest: &str) -> Result<Option<String>, String> {
         Some((v4, v6)) => (v4, Some(v6)),
         None => (prefixes, None),
     };
-    if !v4.is_empty() {
-        prefix(v4.strip_prefix('/').unwrap_or_default(), 32)?;
-    }
-    v6.map_or(Ok(()), |v6| prefix(v6, 128))?;
-    Ok(domain)
+    let v4 = if v4.is_empty() { 32 } else { prefix(v4.strip_prefix('/').unwrap_or_default(), 32)? };
+    let v6 = v6.map_or(Ok(128), |v6| prefix(v6, 128))?;
+    Ok((domain, Prefixes { v4, v6 }))
 }
 
 /// The place of the first slash that is not inside a macro.
@@ -143,20 +186,19 @@ fn prefix_start(text: &str) -> usize {
     text.len()
 }
 
-fn network(argument: Option<&str>, bits: u8, is_address: impl Fn(&str) -> bool) -> Result<(), String> {
+fn network<A: std::str::FromStr + Into<IpAddr>>(argument: Option<&str>, bits: u8) -> Result<IpNet, String> {
     let argument = argument.ok_or("an address is expected behind the colon")?;
-    let (address, length) = argument.split_once('/').map_or((argument, None), |(address, length)| (address, Some(length)));
-    if !is_address(address) {
-        return Err(format!("{address:?} is no address of that kind"));
-    }
-    length.map_or(Ok(()), |length| prefix(length, bits))
+    let (text, length) = argument.split_once('/').map_or((argument, None), |(address, length)| (address, Some(length)));
+    let address: A = text.parse().map_err(|_| format!("{text:?} is no address of that kind"))?;
+    let length = length.map_or(Ok(bits), |length| prefix(length, bits))?;
+    IpNet::new(address.into(), length).map_err(|error| error.to_string())
 }
 
 /// A prefix length: no leading zero, at most `bits`.
-fn prefix(text: &str, bits: u8) -> Result<(), String> {
+fn prefix(text: &str, bits: u8) -> Result<u8, String> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    let fits = plain && text.parse::<u8>().is_ok_and(|length| length <= bits);
-    if fits { Ok(()) } else { Err(format!("/{text} is no prefix of at most {bits} bits")) }
+    let length = text.parse::<u8>().ok().filter(|length| plain && *length <= bits);
+    length.ok_or_else(|| format!("/{text} is no prefix of at most {bits} bits"))
 }
 
 /// A domain, which may hold macros and ends in a top-level label or a macro.
@@ -236,8 +278,21 @@ mod tests {
 
     #[test]
     fn terms_behind_all_ask_nothing_and_a_redirect_beside_it_counts_for_nothing() {
-        let lookups = |text| Record::parse(text).expect("good").lookups;
-        assert_eq!(lookups("v=spf1 a -all mx redirect=other.example"), [Lookup::Address(None)]);
-        assert_eq!(lookups("v=spf1 redirect=other.example mx"), [Lookup::Exchange(None), Lookup::Redirect("other.example".into())]);
+        let read = |text| Record::parse(text).expect("good");
+        let any = Prefixes { v4: 32, v6: 128 };
+        let term = |qualifier, mechanism| Directive { qualifier, mechanism };
+        let record = read("v=spf1 a ~all mx redirect=other.example");
+        let expected = [term(Qualifier::Pass, Mechanism::Address(None, any)), term(Qualifier::SoftFail, Mechanism::All)];
+        assert_eq!((record.directives.as_slice(), record.redirect), (expected.as_slice(), None));
+        let record = read("v=spf1 redirect=other.example -mx:m.example/24//64");
+        let expected = [term(Qualifier::Fail, Mechanism::Exchange(Some("m.example".into()), Prefixes { v4: 24, v6: 64 }))];
+        assert_eq!((record.directives.as_slice(), record.redirect.as_deref()), (expected.as_slice(), Some("other.example")));
+    }
+
+    #[test]
+    fn prefixes_compare_addresses() {
+        let covers = |v4, v6, named: &str, client: &str| Prefixes { v4, v6 }.covers(named.parse().expect("an address"), client.parse().expect("an address"));
+        assert!(covers(24, 128, "192.0.2.1", "192.0.2.200") && covers(32, 32, "2001:db8::1", "2001:db8:1::"));
+        assert!(!covers(32, 128, "192.0.2.1", "192.0.2.200") && !covers(0, 0, "192.0.2.1", "2001:db8::1"));
     }
 }

@@ -4,34 +4,47 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 
-use mail_auth::Parameters;
-use mail_auth::SpfResult;
+use futures_util::future::join_all;
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::DomainKey;
-use mail_auth::spf::verify::SpfParameters;
 
 use super::dkim::KeyRecord;
-use super::dmarc_record::DmarcRecord;
+use super::dmarc;
+use super::dmarc::Policy;
+use super::dmarc::Rule;
+use super::dmarc::Walk;
+use super::dmarc_record::Reach;
 use super::dns::Answer;
 use super::dns::Dns;
+use super::dns::Source;
 use super::spf;
 use super::spf::Flaw;
+use super::spf_record::Qualifier;
 use super::spf_record::Record;
 
 /// So many addresses of a relay are looked at.
 const ADDRESSES: usize = 8;
 
+/// What was found, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told<T> {
+    /// What was found.
+    pub found: T,
+    /// The name server that said so.
+    pub source: Source,
+}
+
 /// What DNS says of a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// Who may send for the return path's domain.
-    pub spf: Spf,
+    pub spf: Told<Spf>,
     /// Each key, in the order of the settings.
-    pub dkim: Vec<(KeyRecord, DkimStanding)>,
+    pub dkim: Vec<(KeyRecord, Told<DkimStanding>)>,
     /// What is to be done with mail that is not from the domain of `From`.
-    pub dmarc: DmarcStanding,
+    pub dmarc: Told<DmarcStanding>,
     /// Whether bounces have somewhere to go.
-    pub bounces: Bounces,
+    pub bounces: Told<Bounces>,
 }
 
 /// SPF (RFC 7208).
@@ -39,14 +52,15 @@ pub struct Standing {
 pub enum Spf {
     /// A record that names some. Of our relays: the hosts whose addresses it names, and the addresses that it does not.
     Some { named: Vec<String>, unnamed: Vec<Unnamed> },
-    /// One that names all our relays, and that receivers give up on for clients that no term names (permerror), in words.
+    /// One that names our relays (or may do so, where their addresses are not known here), and that receivers give up on for clients that
+    /// no earlier term names (permerror), in words.
     FlawedForOthers { named: Vec<String>, why: String },
     /// One that names everybody (`+all`).
     Everybody,
     /// One that names nobody (`v=spf1 -all`).
     Nobody,
-    /// No record.
-    Missing,
+    /// No record; a text that may be meant as one, if there is such a text.
+    Missing(Option<String>),
     /// One that servers give up on (permerror), in words.
     Broken(String),
     /// DNS does not say.
@@ -81,13 +95,15 @@ pub enum DkimStanding {
     Unknown(String),
 }
 
-/// DMARC (RFC 7489).
+/// DMARC (RFC 9989, RFC 7489).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DmarcStanding {
     /// A record.
     Found {
         /// The domain whose record it is: that of `From`, or the one that belongs to.
         domain: String,
+        /// The rule by which receivers find it.
+        rule: Rule,
         /// What is asked for mail that fails: `none`, `quarantine`, `reject`.
         policy: &'static str,
         /// True if it is only being tried out (`t=y`, RFC 9989): receivers then ask for one step less.
@@ -110,6 +126,10 @@ pub enum DmarcStanding {
 pub enum Bounces {
     /// The domain has mail servers.
     Somewhere,
+    /// It has some, and others that no mail can reach, in words.
+    Partly(String),
+    /// It names mail servers, and no mail can reach any of them, in words.
+    Unreachable(String),
     /// It has none, but an address, which counts as one (RFC 5321 5.1).
     Address,
     /// It says that it takes no mail (RFC 7505).
@@ -120,42 +140,72 @@ pub enum Bounces {
     Unknown(String),
 }
 
-/// Looks up how a sender stands: the domain of `From`, the return path, our keys, the hosts of our relays. `server` is asked,
-/// or those of this machine. Takes some seconds at most, also where nobody answers.
-pub async fn standing(from: &str, return_path: &str, keys: Vec<KeyRecord>, relays: &[String], server: Option<SocketAddr>) -> Standing {
+/// Looks up how a sender stands: the domain of `From`, the return path, our keys, the hosts of our relays. `servers` are asked, or those
+/// of this machine, in their order from the one at `first` on. Takes four seconds at most, whatever they do.
+pub async fn standing(
+    from: &str,
+    return_path: &str,
+    keys: Vec<KeyRecord>,
+    relays: &[String],
+    servers: &[SocketAddr],
+    first: usize,
+) -> Standing {
     // The public suffix list is compared byte by byte; names in DNS have no case (RFC 4343).
     let (from, return_path) = (from.to_ascii_lowercase(), return_path.to_ascii_lowercase());
     let (from, return_path) = (from.as_str(), return_path.as_str());
     let bounce_domain = return_path.rsplit_once('@').map_or(return_path, |(_, domain)| domain);
-    let unknown = |why: String, keys: Vec<KeyRecord>| Standing {
-        spf: Spf::Unknown(why.clone()),
-        dkim: keys.into_iter().map(|key| (key, DkimStanding::Unknown(why.clone()))).collect(),
-        dmarc: DmarcStanding::Unknown(why.clone()),
-        bounces: Bounces::Unknown(why),
-    };
-    let dns = match Dns::open(server) {
+    let dns = match Dns::open(servers, first) {
         Ok(dns) => dns,
-        Err(why) => return unknown(why, keys),
-    };
-    if let Some(why) = dns.isolation(from).await {
-        return unknown(why, keys);
-    }
-    let look_up = |key: KeyRecord| {
-        let dns = dns.clone();
-        tokio::spawn(async move {
-            let standing = dkim(&dns, &key).await;
-            (key, standing)
-        })
+        Err(why) => return unknown(&why, keys),
     };
     // All at once: one name server that is silent costs its patience once.
-    let looked_up: Vec<_> = keys.into_iter().map(look_up).collect();
-    let (spf, bounces) = tokio::join!(spf(&dns, bounce_domain, return_path, relays), bounces(&dns, bounce_domain));
-    let mut dkim = Vec::new();
-    for key in looked_up {
-        dkim.extend(key.await.ok());
+    let (for_spf, for_bounces, for_dmarc) = (dns.for_one(), dns.for_one(), dns.for_one());
+    let (isolation, spf, bounces, dkim, dmarc) = tokio::join!(
+        dns.isolation(from),
+        spf(&for_spf, bounce_domain, return_path, relays),
+        bounces(&for_bounces, bounce_domain),
+        join_all(keys.iter().map(|key| dkim_told(dns.for_one(), key))),
+        dmarc(&for_dmarc, from, bounce_domain, &keys),
+    );
+    if let Some(why) = isolation {
+        return unknown(&why, keys);
     }
-    let dmarc = dmarc(&dns, from, bounce_domain, &dkim).await;
-    Standing { spf, dkim, dmarc, bounces }
+    Standing {
+        spf: told(&for_spf, spf),
+        dkim: keys.into_iter().zip(dkim).collect(),
+        dmarc: told(&for_dmarc, dmarc),
+        bounces: told(&for_bounces, bounces),
+    }
+}
+
+async fn dkim_told(dns: Dns, key: &KeyRecord) -> Told<DkimStanding> {
+    let found = dkim(&dns, key).await;
+    told(&dns, found)
+}
+
+fn told<T>(dns: &Dns, found: T) -> Told<T> {
+    Told { found, source: dns.source() }
+}
+
+fn unknown(why: &str, keys: Vec<KeyRecord>) -> Standing {
+    fn said<T>(found: T) -> Told<T> {
+        Told { found, source: Source::default() }
+    }
+    Standing {
+        spf: said(Spf::Unknown(why.into())),
+        dkim: keys.into_iter().map(|key| (key, said(DkimStanding::Unknown(why.into())))).collect(),
+        dmarc: said(DmarcStanding::Unknown(why.into())),
+        bounces: said(Bounces::Unknown(why.into())),
+    }
+}
+
+/// What the record makes of our relays' addresses.
+#[derive(Default)]
+struct Relays {
+    named: Vec<String>,
+    unnamed: Vec<Unnamed>,
+    broken: Option<String>,
+    unknown: Option<String>,
 }
 
 async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> Spf {
@@ -170,60 +220,70 @@ async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> S
     if let Err(why) = Record::parse(&record) {
         return Spf::Broken(why);
     }
-    let inspected = spf::inspect(dns, domain).await;
-    let (named, unnamed) = sort_relays(dns, domain, return_path, relays).await;
-    match inspected {
-        // A receiver stops at the term that names the client: what stands behind it, only a stranger's mail meets.
-        Err(Flaw::Broken(why)) if !named.is_empty() && unnamed.is_empty() => Spf::FlawedForOthers { named, why },
-        Err(flaw) => spf_without_use(flaw, domain),
-        // A stranger's address, to see whether everybody passes.
-        Ok(()) => match spf_result(dns, IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), domain, return_path).await {
-            SpfResult::Pass => Spf::Everybody,
-            SpfResult::PermError => Spf::Broken("a receiver's library gives up on it".into()),
-            SpfResult::TempError => Spf::Unknown(format!("DNS did not answer to all that the SPF record of {domain} asks for")),
-            SpfResult::None | SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => Spf::Some { named, unnamed },
-        },
+    // A receiver stops at the term that names the client: what stands behind it, only a stranger's mail meets.
+    let Relays { named, unnamed, broken, unknown } = sort_relays(dns, domain, return_path, relays).await;
+    if let Some(why) = broken {
+        return Spf::Broken(why);
+    }
+    let is_known = !named.is_empty() || !unnamed.is_empty();
+    // A stranger's address, to see whether everybody passes.
+    let stranger = spf::judge(dns, IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), domain, return_path).await;
+    match (stranger.result, unknown) {
+        (Ok(Some(Qualifier::Pass)), _) => Spf::Everybody,
+        (Err(Flaw::Broken(why)), _) if is_known || stranger.may_pass_others => Spf::FlawedForOthers { named, why },
+        (Err(flaw @ (Flaw::Broken(_) | Flaw::Missing(_))), _) => spf_without_use(flaw, domain),
+        (Err(Flaw::Unknown(why)), _) | (Ok(_), Some(why)) if !is_known => {
+            Spf::Unknown(format!("not all that the SPF record of {domain} asks for was answered: {why}"))
+        }
+        _ => Spf::Some { named, unnamed },
     }
 }
 
 fn spf_without_use(flaw: Flaw, domain: &str) -> Spf {
     match flaw {
-        Flaw::Missing => Spf::Missing,
+        Flaw::Missing(meant) => Spf::Missing(meant),
         Flaw::Broken(why) => Spf::Broken(why),
         Flaw::Unknown(why) => Spf::Unknown(format!("the SPF record of {domain}: {why}")),
     }
 }
 
-async fn spf_result(dns: &Dns, address: IpAddr, domain: &str, return_path: &str) -> SpfResult {
-    let question = SpfParameters::verify_mail_from(address, domain, domain, return_path);
-    dns.authenticator().verify_spf(Parameters::new(question)).await.result()
-}
-
-/// Which relays the record names, and which of their addresses it does not. What DNS does not say, and what only this network
-/// knows (the world sees another address then), is neither.
-async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> (Vec<String>, Vec<Unnamed>) {
-    let (mut named, mut unnamed) = (Vec::new(), Vec::new());
+/// Which relays the record names, which of their addresses it does not, and for which it is broken. What DNS does not say, and what only
+/// this network knows (the world sees another address then), is none of it.
+async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> Relays {
+    let mut found = Relays::default();
     for host in relays {
         let addresses = match host.parse() {
             Ok(address) => vec![address],
             Err(_) => match dns.addresses(host).await {
                 Answer::Found(addresses) => addresses,
-                Answer::Absent | Answer::Unknown(_) => continue,
+                Answer::Absent => continue,
+                Answer::Unknown(why) => {
+                    found.unknown = Some(why);
+                    continue;
+                }
             },
         };
-        let (mut passes, known) = (false, unnamed.len());
+        let (mut passes, mut is_whole) = (false, true);
         for address in addresses.into_iter().filter(|address| !is_of_this_network(*address)).take(ADDRESSES) {
-            match spf_result(dns, address, domain, return_path).await {
-                SpfResult::Pass => passes = true,
-                SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral => unnamed.push(Unnamed { host: host.clone(), address }),
-                SpfResult::None | SpfResult::TempError | SpfResult::PermError => {}
+            match spf::judge(dns, address, domain, return_path).await.result {
+                Ok(Some(Qualifier::Pass)) => passes = true,
+                Ok(_) => {
+                    found.unnamed.push(Unnamed { host: host.clone(), address });
+                    is_whole = false;
+                }
+                Err(Flaw::Broken(why)) => found.broken = Some(format!("for mail from {host} ({address}), {why}")),
+                Err(Flaw::Missing(_)) => is_whole = false,
+                Err(Flaw::Unknown(why)) => {
+                    found.unknown = Some(why);
+                    is_whole = false;
+                }
             }
         }
-        if passes && unnamed.len() == known {
-            named.push(host.clone());
+        if passes && is_whole {
+            found.named.push(host.clone());
         }
     }
-    (named, unnamed)
+    found
 }
 
 /// Whether an address means this machine or one of its network.
@@ -244,7 +304,13 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
         return DkimStanding::Broken(format!("there are {} records at {}, and only one may be", texts.len(), key.name));
     };
     let same = |name| tag(text, name) == tag(&key.value, name);
+    let is_first = |name: &str| text.split(';').next().and_then(|tag| tag.split_once('=')).is_some_and(|(first, _)| first.trim() == name);
+    let serves_mail = |services: String| services.split(':').any(|service| service == "*" || service == "email");
     match tag(text, "p") {
+        // RFC 6376 3.6.1: a record with another version, or with the version in another place, is passed over.
+        _ if tag(text, "v").is_some_and(|version| version != "DKIM1" || !is_first("v")) => {
+            DkimStanding::Broken("its v= is not DKIM1 in these letters at the beginning, so that receivers pass it over".into())
+        }
         None => DkimStanding::Broken("it names no key (p=)".into()),
         Some(public) if public.is_empty() => DkimStanding::Revoked,
         Some(_) if !same("p") => DkimStanding::Others,
@@ -254,6 +320,9 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
         }
         Some(_) if tag(text, "h").is_some_and(|hashes| !hashes.split(':').any(|hash| hash == "sha256")) => {
             DkimStanding::Broken("it does not take SHA-256 (h=)".into())
+        }
+        Some(_) if tag(text, "s").is_some_and(|services| !serves_mail(services)) => {
+            DkimStanding::Broken("it is not for mail (s=)".into())
         }
         Some(_) if DomainKey::parse(text.as_bytes()).is_err() => DkimStanding::Broken("it cannot be read".into()),
         Some(_) if tag(text, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "y")) => DkimStanding::Testing,
@@ -268,51 +337,81 @@ fn tag(record: &str, name: &str) -> Option<String> {
     values.next().map(|value| value.split_whitespace().collect())
 }
 
-async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[(KeyRecord, DkimStanding)]) -> DmarcStanding {
-    let organization = organization(from);
-    for domain in if organization == from { vec![from] } else { vec![from, organization] } {
-        let texts = match dns.texts(&format!("_dmarc.{domain}")).await {
-            Answer::Found(texts) => texts,
-            Answer::Absent => continue,
-            Answer::Unknown(why) => return DmarcStanding::Unknown(why),
-        };
-        let records: Vec<_> = texts.iter().filter_map(|text| DmarcRecord::parse(text)).collect();
-        let record = match &records[..] {
-            [] => continue,
-            [record] => record,
-            _ => return DmarcStanding::Broken(format!("there are {} of them at _dmarc.{domain}, so none counts", records.len())),
-        };
-        let Some(policy) = record.policy(domain != from) else {
-            return DmarcStanding::Broken(format!(
-                "the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"
-            ));
-        };
-        let aligned = |other: &str, strict: bool| other == from || !strict && self::organization(other) == organization;
-        return DmarcStanding::Found {
-            domain: domain.into(),
-            policy,
-            is_testing: record.is_testing(),
-            dkim_aligned: keys.iter().any(|(key, _)| aligned(&key.domain.to_ascii_lowercase(), record.is_strict("adkim"))),
-            spf_aligned: aligned(bounce_domain, record.is_strict("aspf")),
-        };
+async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -> DmarcStanding {
+    let walk = Walk::up(dns, from).await;
+    let (domain, record, rule) = match walk.policy() {
+        Policy::Found { domain, record, rule } => (domain, record, rule),
+        Policy::Missing => return DmarcStanding::Missing,
+        Policy::Broken(why) => return DmarcStanding::Broken(why),
+        Policy::Unknown(why) => return DmarcStanding::Unknown(why),
+    };
+    let reach = match domain == from {
+        true => Reach::Own,
+        // RFC 9989 4.7, np: a name without addresses and mail servers.
+        false if record.tag("np").is_some() && !is_there(dns, from).await => Reach::Nonexistent,
+        false => Reach::Subdomain,
+    };
+    let Some(policy) = record.policy(reach) else {
+        return DmarcStanding::Broken(format!("the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"));
+    };
+    let mut dkim_aligned = false;
+    for key in keys {
+        dkim_aligned |= is_aligned(dns, &walk, &key.domain.to_ascii_lowercase(), record.is_strict("adkim")).await;
     }
-    DmarcStanding::Missing
+    let spf_aligned = is_aligned(dns, &walk, bounce_domain, record.is_strict("aspf")).await;
+    DmarcStanding::Found { domain, rule, policy, is_testing: record.is_testing(), dkim_aligned, spf_aligned }
 }
 
-/// The domain that somebody registered, by the public suffix list (RFC 7489 3.2).
-fn organization(domain: &str) -> &str {
-    psl::domain_str(domain).unwrap_or(domain)
+/// Returns whether another domain stands for that of `From`: the same organisation by the public suffix list or by the walk up the tree.
+async fn is_aligned(dns: &Dns, from: &Walk, other: &str, is_strict: bool) -> bool {
+    if other == from.domain() {
+        return true;
+    }
+    if is_strict {
+        return false;
+    }
+    dmarc::organization_by_list(other) == dmarc::organization_by_list(from.domain())
+        || Walk::up(dns, other).await.organization() == from.organization()
+}
+
+async fn is_there(dns: &Dns, name: &str) -> bool {
+    let (addresses, exchanges) = tokio::join!(dns.addresses(name), dns.exchanges(name));
+    addresses != Answer::Absent || exchanges != Answer::Absent
 }
 
 async fn bounces(dns: &Dns, domain: &str) -> Bounces {
     match dns.exchanges(domain).await {
         Answer::Found(servers) if servers.iter().all(String::is_empty) => Bounces::Refused,
-        Answer::Found(_) => Bounces::Somewhere,
+        Answer::Found(servers) => {
+            let looked = join_all(servers.iter().map(|server| unreachable(dns, server))).await;
+            let lost: Vec<String> = looked.iter().flatten().cloned().collect();
+            match (lost.len(), lost.len() == servers.len()) {
+                (0, _) => Bounces::Somewhere,
+                (_, true) => Bounces::Unreachable(lost.join(", ")),
+                _ => Bounces::Partly(lost.join(", ")),
+            }
+        }
         Answer::Unknown(why) => Bounces::Unknown(why),
         Answer::Absent => match dns.addresses(domain).await {
             Answer::Found(_) => Bounces::Address,
             Answer::Absent => Bounces::Nowhere,
             Answer::Unknown(why) => Bounces::Unknown(why),
         },
+    }
+}
+
+/// Why no mail can reach a mail server of that name; `None` if it can, or DNS does not say.
+async fn unreachable(dns: &Dns, server: &str) -> Option<String> {
+    // RFC 5321 5.1: an MX record holds a name.
+    if server.parse::<IpAddr>().is_ok() {
+        return Some(format!("{server} is an address, where a name belongs"));
+    }
+    if server.is_empty() || server == "localhost" || server.ends_with(".localhost") {
+        return Some(format!("{server:?} is no mail server"));
+    }
+    match dns.addresses(server).await {
+        Answer::Absent => Some(format!("{server} has no address")),
+        Answer::Found(addresses) if addresses.iter().all(IpAddr::is_loopback) => Some(format!("{server} has only addresses of its own machine")),
+        Answer::Found(_) | Answer::Unknown(_) => None,
     }
 }

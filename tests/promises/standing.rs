@@ -130,7 +130,7 @@ on_both! {
     async fn the_clock_publishes_once_a_fault_is_mended(place) {
         let (dns, relay) = (NameServer::start().await, SmtpSink::start(Script::accept_all()).await);
         dns.text(DOMAIN, "v=spf1 -all");
-        let (resolver, url) = (dns.address().parse().ok(), relay.url());
+        let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url());
         let house = House::open_with(place, |settings| {
             settings.mail.transport = url;
             settings.mail.resolver = resolver;
@@ -178,7 +178,7 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
     // RFC 7208 4.6.4: ten look-ups at the most.
     let eleven: String = (0..11).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
     for n in 0..11 {
-        sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ip4:198.51.100.8 ?all");
+        sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ?ip4:198.51.100.8 ?all");
     }
     with_exchange().text(DOMAIN, &format!("v=spf1 {eleven}-all"));
     sender.doctor_says("spf", "fault", &["ten look-ups"]);
@@ -190,6 +190,9 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
         ("v=DKIM1; k=rsa", "fault", "no key"),
         (&format!("{}; t=y", key.1), "advice", "t=y"),
         (&format!("{}; h=sha1", key.1), "fault", "SHA-256"),
+        (&format!("{}; s=tlsrpt", key.1), "fault", "not for mail"),
+        (&format!("{}; s=tlsrpt:email", key.1), "good", "our key"),
+        (&key.1.replace("v=DKIM1", "v=dkim1"), "fault", "v= is not DKIM1"),
         (&key.1.replace("k=rsa", "k=ed25519"), "fault", "k="),
         (&key.1.replace("; ", ";\t"), "good", "our key"),
     ] {
@@ -211,6 +214,12 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
     sender.doctor_says("return_path", "advice", &["only an address"]);
     sender.dns.exchange(DOMAIN, "");
     sender.doctor_says("return_path", "fault", &["takes no mail"]);
+    for (server, word) in [("gone.verdicts.example", "has no address"), ("192.0.2.7", "is an address"), ("localhost", "is no mail server")] {
+        sender.dns.forget(DOMAIN).exchange_alone(DOMAIN, server);
+        sender.doctor_says("return_path", "fault", &[server, word]);
+        sender.dns.exchange(DOMAIN, "mx.verdicts.example");
+        sender.doctor_says("return_path", "advice", &[server, word]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -242,6 +251,136 @@ async fn spf_that_receivers_give_up_on_is_no_good_record_wherever_the_flaw_stand
         with_exchange().text(DOMAIN, record);
         sender.doctor_says("spf", level, &[DOMAIN, word]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spf_is_judged_with_the_relays_own_addresses_and_a_strangers_trouble_is_advice() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let with_exchange = || sender.dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example");
+    let eleven: String = (0..11).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
+    for n in 0..11 {
+        sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ip4:203.0.113.9 ?all");
+    }
+    sender.dns.address_at("relay.verdicts.example", [198, 51, 100, 7]).text("relays.verdicts.example", "v=spf1 ip4:198.51.100.0/24 -all");
+    let far = sender.program.clone().with("VERDICTS_MAIL__TRANSPORT", "smtp://relay.verdicts.example");
+    let sound = [
+        (format!("v=spf1 ip4:198.51.100.7 {eleven}-all"), "ten look-ups"),
+        ("v=spf1 include:relays.verdicts.example include:gone.verdicts.example -all".into(), "has no SPF record"),
+        ("v=spf1 a:relay.verdicts.example/24 redirect=gone.verdicts.example".into(), "has no SPF record"),
+        ("v=spf1 exists:%{i}._spf.verdicts.example ip4:198.51.100.7 include:gone.verdicts.example ~all".into(), "has no SPF record"),
+    ];
+    for (record, word) in &sound {
+        with_exchange().text(DOMAIN, record);
+        doctor_says(&far, "spf", "advice", &["relay.verdicts.example", word, "for what other clients send"]);
+        // Of a relay on this machine the address that the world sees is not known: one of the first terms may name it.
+        sender.doctor_says("spf", "advice", &[word]);
+    }
+    sender.is_sent();
+    for (record, level, word) in [
+        (format!("v=spf1 {eleven}ip4:198.51.100.7 -all"), "fault", "for mail from relay.verdicts.example (198.51.100.7)"),
+        ("v=spf1 include:gone.verdicts.example ip4:198.51.100.7 -all".into(), "fault", "for mail from relay.verdicts.example"),
+        ("v=spf1 -ip4:198.51.100.7 ip4:192.0.2.0/24 -all".into(), "advice", "does not name relay.verdicts.example (198.51.100.7)"),
+        ("v=spf1 include:relays.verdicts.example -all".into(), "good", "relay.verdicts.example among them"),
+    ] {
+        with_exchange().text(DOMAIN, &record);
+        doctor_says(&far, "spf", level, &[word]);
+    }
+    let asked = sender.dns.asked("relays.verdicts.example");
+    doctor_says(&far, "spf", "good", &[]);
+    assert_eq!(sender.dns.asked("relays.verdicts.example"), asked + 1, "once in a look, whatever the TTL");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_of_txt_records_decides_nothing() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let with_exchange = || sender.dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example");
+    let other = "site-verification=4711";
+    for (record, level, word) in [
+        ("v=spf1 ip4:198.51.100.7 -all", "good", "who may send"),
+        ("v=spf1 ipv4:198.51.100.7 -all", "fault", "ipv4:198.51.100.7"),
+        ("v=spf1; ip4:198.51.100.7 -all", "advice", "must begin with"),
+    ] {
+        with_exchange().text(DOMAIN, record).text(DOMAIN, other);
+        sender.doctor_says("spf", level, &[word]);
+        with_exchange().text(DOMAIN, other).text(DOMAIN, record);
+        sender.doctor_says("spf", level, &[word]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_name_servers_are_asked_in_their_order_and_a_fault_is_heard_from_both() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let other = NameServer::start().await;
+    other.text(DOMAIN, "v=spf1 -all").exchange(DOMAIN, "mx.verdicts.example");
+    let asking = |servers: &str| sender.program.clone().with("VERDICTS_MAIL__RESOLVER", servers);
+    let (ours, theirs) = (sender.dns.address(), other.address());
+    for _ in 0..3 {
+        doctor_says(&asking(&format!("{ours},{theirs}")), "spf", "good", &["who may send"]);
+    }
+    assert_eq!(other.asked(DOMAIN), 0, "the second is for when the first is silent");
+    let program = asking(&format!("{theirs},{ours}"));
+    doctor_says(&program, "spf", "advice", &["not say the same twice", "nobody sends", &theirs]);
+    doctor_says(&program, "dkim", "advice", &["not say the same twice"]);
+    program.run(&["digest", "send"]).good();
+
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let silent = silent.local_addr().expect("an address");
+    doctor_says(&asking(&format!("{silent},{ours}")), "spf", "good", &["who may send"]);
+    doctor_says(&asking(&format!("{silent},{theirs}")), "spf", "fault", &["nobody sends", &theirs]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_a_fault_that_a_second_look_takes_back() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    sender.dns.forgetful(&sender.record.0, 1);
+    sender.doctor_says("dkim", "advice", &["not say the same twice", "no TXT record", "our key"]);
+    sender.dns.forgetful(&sender.record.0, 1);
+    sender.is_sent();
+    sender.dns.forgetful(&sender.record.0, u64::MAX);
+    sender.doctor_says("dkim", "fault", &["no TXT record", &sender.dns.address(), "remember for 900 seconds"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dns_that_is_slow_makes_no_fault() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let ten: String = (0..10).map(|n| format!("include:i{n}.{DOMAIN} ")).collect();
+    for n in 0..10 {
+        sender.dns.text(&format!("i{n}.{DOMAIN}"), "v=spf1 ?all");
+    }
+    sender.dns.forget(DOMAIN).exchange(DOMAIN, "mx.verdicts.example").text(DOMAIN, &format!("v=spf1 {ten}-all"));
+    // The whole look has four seconds.
+    sender.dns.slow(700);
+    sender.doctor_says("spf", "advice", &["was answered"]);
+    sender.dns.slow(2_400);
+    for what in ["spf", "dkim", "dmarc", "return_path"] {
+        sender.doctor_says(what, "advice", &["could not be looked at"]);
+    }
+    sender.is_sent();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_selector_has_an_underscore_is_looked_at() {
+    let sender = Sender::ready(Place::sqlite()).await;
+    let made = sender.program.run(&["--json", "keys", "dkim", "--out", "other.pem", "--domain", DOMAIN, "--selector", "s_1"]).good().json();
+    let text = |key: &str| made[key].as_str().expect("a text").to_owned();
+    let sender = sender.with("VERDICTS_MAIL__DKIM", &format!("[{{ domain = \"{DOMAIN}\", selector = \"s_1\", key_file = \"other.pem\" }}]"));
+    sender.doctor_says("dkim", "fault", &["s_1._domainkey", "no TXT record"]);
+    sender.dns.text(&text("name"), &text("value"));
+    sender.doctor_says("dkim", "good", &["s_1._domainkey", "our key"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dmarc_record_by_either_rule_counts_and_the_words_say_which() {
+    let sender = Sender::ready(Place::sqlite()).await.with("VERDICTS_MAIL__FROM", "news@a.b.verdicts.example");
+    sender.dns.forget("_dmarc.verdicts.example").text("_dmarc.b.verdicts.example", "v=DMARC1; p=reject; sp=quarantine");
+    sender.doctor_says("dmarc", "good", &["b.verdicts.example asks for quarantine", "RFC 9989"]);
+    sender.dns.forget("_dmarc.b.verdicts.example").text("_dmarc.b.verdicts.example", "v=DMARC1; p=reject; np=none");
+    sender.doctor_says("dmarc", "good", &["b.verdicts.example asks for none"]);
+    sender.dns.address_of("a.b.verdicts.example");
+    sender.doctor_says("dmarc", "good", &["b.verdicts.example asks for reject"]);
+    sender.dns.forget("_dmarc.b.verdicts.example").text("_dmarc.verdicts.example", "v=DMARC1; p=reject");
+    let (level, words) = finding(&sender.program, "dmarc");
+    assert!(level == "good" && words.contains("verdicts.example asks for reject") && !words.contains("RFC 9989"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,7 +459,7 @@ impl std::io::Write for Heard {
 async fn the_clock_says_each_reason_once() {
     let dns = NameServer::start().await;
     dns.text(DOMAIN, "v=spf1 -all").exchange(DOMAIN, "mx.verdicts.example");
-    let resolver = dns.address().parse().ok();
+    let resolver = dns.address().parse().into_iter().collect();
     let house = House::open_with(Place::sqlite(), |settings| {
         settings.mail.transport = "smtp://127.0.0.1:1?tls=none".into();
         settings.mail.resolver = resolver;

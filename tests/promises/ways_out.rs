@@ -104,7 +104,7 @@ on_both! {
         let relay = SmtpSink::start(Script::accept_all().requires_login("news", "hunter2").at_login("535 5.7.8 no")).await;
         let dns = NameServer::start().await;
         dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").exchange(DOMAIN, "mx.verdicts.example");
-        let (resolver, url) = (dns.address().parse().ok(), relay.url_as("news", "hunter2"));
+        let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url_as("news", "hunter2"));
         let house = House::open_with(place, |settings| {
             settings.mail.transport = url;
             settings.mail.resolver = resolver;

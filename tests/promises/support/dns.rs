@@ -1,9 +1,13 @@
-//! A small name server: what a resolver would find, as a test says it. UDP on loopback, one question, one answer.
+//! A small name server: what a resolver would find, as a test says it. UDP on loopback, one question, one answer; slow, silent or of two
+//! minds on request.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -11,15 +15,30 @@ use tokio::task::JoinHandle;
 /// Record types (RFC 1035 3.2.2).
 const A: u16 = 1;
 const NS: u16 = 2;
+const SOA: u16 = 6;
 const MX: u16 = 15;
 const TXT: u16 = 16;
 
 type Zone = Arc<Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>>;
 
+/// How it answers.
+#[derive(Default)]
+struct Manner {
+    /// Milliseconds before each answer.
+    delay: AtomicU64,
+    /// Answers from which on what is known of a name is told; before, that there is none.
+    forgets: AtomicU64,
+    /// Names that were asked for.
+    asked: Mutex<Vec<String>>,
+    /// The name of which it forgets.
+    name: Mutex<String>,
+}
+
 /// A running name server; it ends when it is dropped.
 pub struct NameServer {
     address: SocketAddr,
     zone: Zone,
+    manner: Arc<Manner>,
     serving: JoinHandle<()>,
 }
 
@@ -29,8 +48,9 @@ impl NameServer {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let address = socket.local_addr().expect("an address");
         let zone = Zone::default();
-        let serving = tokio::spawn(serve(socket, zone.clone()));
-        let server = Self { address, zone, serving };
+        let manner = Arc::<Manner>::default();
+        let serving = tokio::spawn(serve(Arc::new(socket), zone.clone(), manner.clone()));
+        let server = Self { address, zone, manner, serving };
         server.add("example", NS, name("a.root.example"));
         server
     }
@@ -45,13 +65,43 @@ impl NameServer {
         self.add(name, TXT, pieces.collect())
     }
 
-    /// A mail server's name; an empty one says that there is none.
+    /// Answers only after that long.
+    pub fn slow(&self, milliseconds: u64) -> &Self {
+        self.manner.delay.store(milliseconds, SeqCst);
+        self
+    }
+
+    /// Says the first so many times that there is nothing at a name.
+    pub fn forgetful(&self, name: &str, times: u64) -> &Self {
+        name.clone_into(&mut self.manner.name.lock().expect("whole"));
+        self.manner.forgets.store(times, SeqCst);
+        self
+    }
+
+    /// How often a name was asked for.
+    pub fn asked(&self, name: &str) -> usize {
+        self.manner.asked.lock().expect("whole").iter().filter(|asked| *asked == name).count()
+    }
+
+    /// A mail server's name, and its address; an empty one says that there is none.
     pub fn exchange(&self, domain: &str, server: &str) -> &Self {
+        if !server.is_empty() && !self.zone.lock().expect("whole").contains_key(&(server.to_owned(), A)) {
+            self.address_of(server);
+        }
+        self.exchange_alone(domain, server)
+    }
+
+    /// A mail server's name.
+    pub fn exchange_alone(&self, domain: &str, server: &str) -> &Self {
         self.add(domain, MX, [vec![0, 10], name(server)].concat())
     }
 
     pub fn address_of(&self, domain: &str) -> &Self {
-        self.add(domain, A, vec![192, 0, 2, 7])
+        self.address_at(domain, [192, 0, 2, 7])
+    }
+
+    pub fn address_at(&self, domain: &str, address: [u8; 4]) -> &Self {
+        self.add(domain, A, address.to_vec())
     }
 
     /// Takes all records of a name away.
@@ -77,17 +127,20 @@ fn name(name: &str) -> Vec<u8> {
     labels.flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).chain([0]).collect()
 }
 
-async fn serve(socket: UdpSocket, zone: Zone) {
+async fn serve(socket: Arc<UdpSocket>, zone: Zone, manner: Arc<Manner>) {
     let mut buffer = [0; 4096];
     while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-        if let Some(answer) = answer(&buffer[..length], &zone) {
+        let Some(answer) = answer(&buffer[..length], &zone, &manner) else { continue };
+        let (socket, delay) = (socket.clone(), Duration::from_millis(manner.delay.load(SeqCst)));
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
             let _ = socket.send_to(&answer, from).await;
-        }
+        });
     }
 }
 
-/// RFC 1035 4.1: the question again, and what is known.
-fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
+/// RFC 1035 4.1: the question again, and what is known; of what is not there, for how long that may be remembered (RFC 2308).
+fn answer(question: &[u8], zone: &Zone, manner: &Manner) -> Option<Vec<u8>> {
     let (mut at, mut labels) = (12, Vec::new());
     while let Some(&length) = question.get(at).filter(|length| **length > 0) {
         labels.push(String::from_utf8_lossy(question.get(at + 1..at + 1 + usize::from(length))?).to_lowercase());
@@ -96,16 +149,28 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let kind = u16::from_be_bytes([*question.get(at + 1)?, *question.get(at + 2)?]);
     let zone = zone.lock().expect("whole");
     let asked = labels.join(".");
-    let found = zone.get(&(asked.clone(), kind)).map(Vec::as_slice).unwrap_or_default();
+    manner.asked.lock().expect("whole").push(asked.clone());
+    let mut found = zone.get(&(asked.clone(), kind)).map(Vec::as_slice).unwrap_or_default();
+    if *manner.name.lock().expect("whole") == asked && manner.forgets.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+        found = &[];
+    }
     // A name exists where there is anything at it or below it.
     let is_there = zone.keys().any(|(known, _)| *known == asked || known.ends_with(&format!(".{asked}")));
     let code = if is_there { 0 } else { 3 };
-    let mut out = [&question[..2], &[0x85, 0x80 | code, 0, 1], &(found.len() as u16).to_be_bytes(), &[0, 0, 0, 0]].concat();
+    let authority: u16 = if found.is_empty() { 1 } else { 0 };
+    let counts = [(found.len() as u16).to_be_bytes(), authority.to_be_bytes(), [0, 0]].concat();
+    let mut out = [&question[..2], &[0x85, 0x80 | code, 0, 1], &counts].concat();
     out.extend_from_slice(question.get(12..at + 5)?);
     for data in found {
         out.extend_from_slice(
             &[&[0xC0, 12][..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &(data.len() as u16).to_be_bytes(), data].concat(),
         );
+    }
+    if found.is_empty() {
+        let numbers: Vec<u8> = [1_u32, 2, 3, 4, 900].into_iter().flat_map(u32::to_be_bytes).collect();
+        let data = [name("ns.example"), name("admin.example"), numbers].concat();
+        let soa = [&name("example")[..], &SOA.to_be_bytes(), &[0, 1, 0, 0, 0x0E, 0x10], &(data.len() as u16).to_be_bytes(), &data].concat();
+        out.extend_from_slice(&soa);
     }
     Some(out)
 }
