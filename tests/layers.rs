@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 6] =
     [&["domain"], &["config", "telemetry", "dial"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 17] = [
+const HOMES: [(&str, &str); 16] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("resvg", "render"),
@@ -22,7 +22,6 @@ const HOMES: [(&str, &str); 17] = [
     ("psl", "mail"),
     ("tokio_rustls", "mail"),
     ("webpki", "mail"),
-    ("async_imap", "mail"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("tower_http", "web"),

@@ -214,7 +214,14 @@ async fn of_reader(storage: &Storage, id: i64, email: &str) -> (f64, f64) {
         key_name: "k".into(),
         policy: Policy { hard: 1, soft: 5, brake: Brake { count: 10, share: 10, domains: 50, wait: chrono::TimeDelta::hours(1) } },
     };
-    let mail = Arrived { fingerprint: &fingerprint, door: "imap", finding: &finding, about: Some((about, Action::Count(&refusal))) };
+    let mail = Arrived {
+        fingerprint: &fingerprint,
+        door: "imap",
+        finding: &finding,
+        about: Some((about, Action::Count(&refusal))),
+        unmatched: None,
+        is_again: false,
+    };
     let began = Instant::now();
     storage.take_inbound(&mail, now()).await.expect("taken");
     let bounce = began.elapsed().as_secs_f64() * 1_000.0;

@@ -77,13 +77,19 @@ impl App {
         let slot = self.slot_at(now);
         // That nothing can be picked stands under "catalogue".
         let next = if usable { self.preview(slot, now).await.ok() } else { None };
-        findings.extend(self.examine_sending(slot, next.as_ref().map(|preview| &preview.rendered)).await);
+        // All ask the network, and none waits for another.
+        let rendered = next.as_ref().map(|preview| &preview.rendered);
+        let (sending, returns, addresses) =
+            tokio::join!(self.examine_sending(slot, rendered), self.examine_returns(), self.examine_addresses());
+        findings.extend(sending);
         if usable && let Ok(edition) = self.edition(slot, now).await {
             findings.push(self.examine_links(&edition.content, &edition.left_out).await);
         }
         findings.extend(self.examine_webhooks());
-        let (returns, addresses) = tokio::join!(self.examine_returns(), self.examine_addresses());
         findings.extend(returns.into_iter().chain(addresses));
+        if usable {
+            findings.extend(self.examine_unmatched().await);
+        }
         findings
     }
 
@@ -214,24 +220,5 @@ impl App {
             }
         };
         open.map(said).collect()
-    }
-
-    /// The mailbox that mail comes back to: whether it can be opened.
-    async fn examine_returns(&self) -> Option<Finding> {
-        let account = self.returns()?;
-        let mut session = match account.open().await {
-            Ok(session) => session,
-            Err(error) => {
-                let words = format!("{} cannot be opened, and nothing that comes back is read: {error}", account.describe());
-                return Some(fault("inbox", words));
-            }
-        };
-        let unread = session.unread().await;
-        let told = if session.can_idle() { "new mail is told at once" } else { "it is looked at as often as inbound.imap_every says" };
-        session.close().await;
-        Some(match unread {
-            Ok(mails) => good("inbox", format!("{} can be read, {} unread; {told}", account.describe(), mails.len())),
-            Err(error) => fault("inbox", format!("{} cannot be read: {error}", account.describe())),
-        })
     }
 }

@@ -10,12 +10,13 @@ pub struct Failure {
     cause: Option<String>,
     unreachable: bool,
     out_of_order: bool,
+    crowded: bool,
 }
 
 impl Failure {
     /// A fault of what was asked for, or of the settings: nothing to log beyond the sentence.
     pub fn because(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None, unreachable: false, out_of_order: false }
+        Self { message: message.into(), cause: None, unreachable: false, out_of_order: false, crowded: false }
     }
 
     /// What the log should know beyond the sentence.
@@ -26,6 +27,11 @@ impl Failure {
     /// Whether the database does not answer, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
         self.unreachable
+    }
+
+    /// Returns whether the database server has no connection left for the moment.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     /// Returns whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work.
@@ -49,6 +55,7 @@ impl From<StorageError> for Failure {
             cause: Some(error.to_string()),
             unreachable: error.is_unreachable(),
             out_of_order: error.is_out_of_order(),
+            crowded: error.is_crowded(),
         }
     }
 }
@@ -60,6 +67,7 @@ impl From<RenderError> for Failure {
             cause: Some(error.to_string()),
             unreachable: false,
             out_of_order: false,
+            crowded: false,
         }
     }
 }

@@ -14,6 +14,7 @@ impl App {
         let totals = self.storage.attempt_totals().await?;
         let open = self.storage.open_deliveries().await?;
         let held = self.storage.held_readers().await?;
+        let set_aside = self.storage.count_set_aside().await?;
         for class in MailClass::ALL {
             for outcome in AttemptOutcome::ALL {
                 let total = totals.iter().find(|(of, by, _)| of == class && by == outcome).map_or(0, |(_, _, total)| *total);
@@ -24,6 +25,7 @@ impl App {
             metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str()).set(count as f64);
         }
         metrics::gauge!("verdicts_bounces_held").set(held as f64);
+        metrics::gauge!("verdicts_mails_set_aside").set(set_aside as f64);
         Ok(())
     }
 }

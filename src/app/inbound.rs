@@ -2,7 +2,8 @@
 //!
 //! Acted on is only what carries proof that it answers a mail of ours: the return path of that very delivery, the token of
 //! its unsubscribe link, or its Message-ID, each with a tag that only our secret makes. Anybody can write a report; it is then kept
-//! and changes nothing. So it is with the Message-ID of release 0.1.0, which had no tag.
+//! and changes nothing. What matches nothing may have come to a process with another secret or return path than the sender's, so it
+//! is looked at again once either changes. So it is with the Message-ID of release 0.1.0, which had no tag.
 
 use super::App;
 use super::Failure;
@@ -19,6 +20,7 @@ use crate::storage::inbound::About;
 use crate::storage::inbound::Action;
 use crate::storage::inbound::Arrived;
 use crate::storage::inbound::Taken;
+use crate::storage::unmatched::Unmatched;
 
 /// The subscriber whom a mail is about, by proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +42,32 @@ pub struct Returned {
     pub whose: Option<Whose>,
 }
 
+/// The mail that a finding came with.
+pub(super) struct Arrival<'a> {
+    /// By what it is known again.
+    pub fingerprint: &'a str,
+    /// The way that it came.
+    pub door: &'a str,
+    /// What is kept of it for another look.
+    pub unmatched: Option<&'a AnotherLook>,
+    /// True if it was here before, and matched nothing then.
+    pub is_again: bool,
+}
+
+/// A mail that matches nothing, as it is kept until it does.
+pub(super) struct AnotherLook {
+    text: String,
+    email_key: Option<String>,
+    matching: String,
+}
+
 impl App {
     /// Reads a mail that came back, and tells whose it is; changes nothing.
     pub async fn read_inbound(&self, raw: &[u8]) -> Result<Returned, Failure> {
-        let mut reading = read(raw);
+        self.returned(read(raw)).await
+    }
+
+    async fn returned(&self, mut reading: Reading) -> Result<Returned, Failure> {
         let whose = self.whose(&reading.clues).await?;
         // An address that was blanked out is known by the proof; one of ours at which nobody lives is not the reader's.
         if let (Some(whose), [only]) = (&whose, reading.findings.as_mut_slice())
@@ -58,27 +82,71 @@ impl App {
     /// is the way that it came.
     pub async fn take_inbound(&self, raw: &[u8], door: &str) -> Result<(Returned, Taken), Failure> {
         let returned = self.read_inbound(raw).await?;
-        let email = returned.whose.as_ref().map(|whose| whose.email.as_str()).unwrap_or_default();
-        let Some(finding) = returned.reading.about(email) else { return Ok((returned, Taken::Kept)) };
-        // Done before it is kept: a mail that is handed over again because we broke off is answered then, and only once.
-        let answered = match self.storage.knows_inbound(&returned.reading.fingerprint).await? {
-            true => None,
-            false => self.answer(&returned).await?,
-        };
-        let taken = self.keep_finding(finding, &returned.reading.fingerprint, door, returned.whose.as_ref()).await?;
-        let taken = if taken == Taken::Kept { answered.unwrap_or(taken) } else { taken };
+        let taken = self.act_on(&returned, door).await?;
         Ok((returned, taken))
+    }
+
+    async fn act_on(&self, returned: &Returned, door: &str) -> Result<Taken, Failure> {
+        let (reading, whose) = (&returned.reading, returned.whose.as_ref());
+        let email = whose.map(|whose| whose.email.as_str()).unwrap_or_default();
+        let Some(finding) = reading.about(email) else { return Ok(Taken::Kept) };
+        let is_known = self.storage.knows_inbound(&reading.fingerprint).await?;
+        let is_again = is_known && self.storage.is_unmatched(&reading.fingerprint).await?;
+        // Done before it is kept: a mail that is handed over again because we broke off is answered then, and only once.
+        let answered = if !is_known || is_again && reading.agrees { self.answer(returned).await? } else { None };
+        let is_matched = whose.is_some() || answered.is_some();
+        if is_again && !is_matched {
+            self.storage.note_trial(&reading.fingerprint, &self.matching()).await?;
+            return Ok(Taken::Before);
+        }
+        let kept = if is_matched || !reading.would_act() { None } else { self.for_another_look(returned) };
+        let arrival = Arrival { fingerprint: &reading.fingerprint, door, unmatched: kept.as_ref(), is_again };
+        let taken = self.keep_finding(finding, &arrival, whose).await?;
+        Ok(if taken == Taken::Kept { answered.unwrap_or(taken) } else { taken })
+    }
+
+    /// Looks again at mails that matched nothing, with the secrets and the return path of now; returns how many match. At most
+    /// `max` of them: the rest is for the next call.
+    pub async fn match_again(&self, max: i64) -> Result<usize, Failure> {
+        let matching = self.matching();
+        let mut matched = 0;
+        for untried in self.storage.unmatched_untried(&matching, max).await? {
+            let reading = serde_json::from_str::<Reading>(&untried.reading).ok();
+            let taken = match reading {
+                Some(reading) => self.act_on(&self.returned(reading).await?, &untried.door).await?,
+                // Written by another version: it stays as it is until it is forgotten.
+                None => {
+                    self.storage.note_trial(&untried.fingerprint, &matching).await?;
+                    Taken::Before
+                }
+            };
+            matched += usize::from(taken != Taken::Before);
+        }
+        if matched > 0 {
+            tracing::info!(mails = matched, "mail that came back earlier is matched by the secret and return path of now");
+        }
+        Ok(matched)
+    }
+
+    /// Names what a mail is matched by: names of the secrets, and the return path.
+    fn matching(&self) -> String {
+        format!("{} {}", self.secrets.key_names().join(","), self.return_path.with("{verp}"))
+    }
+
+    fn for_another_look(&self, returned: &Returned) -> Option<AnotherLook> {
+        let reading = &returned.reading;
+        let email_key = match reading.findings.as_slice() {
+            [only] => only.address.as_deref().and_then(|address| EmailAddress::parse(address).ok()).map(|address| address.key()),
+            _ => None,
+        };
+        let text = serde_json::to_string(reading).ok()?;
+        Some(AnotherLook { text, email_key, matching: self.matching() })
     }
 
     /// Keeps what is known of one recipient, under a name by which it is known again, and does what the policy says: all of it or
     /// nothing.
-    pub(super) async fn keep_finding(
-        &self,
-        finding: &Finding,
-        fingerprint: &str,
-        door: &str,
-        whose: Option<&Whose>,
-    ) -> Result<Taken, Failure> {
+    pub(super) async fn keep_finding(&self, finding: &Finding, arrival: &Arrival<'_>, whose: Option<&Whose>) -> Result<Taken, Failure> {
+        let door = arrival.door;
         let consequence = finding.consequence();
         let refusal = match (whose, consequence) {
             (Some(whose), Consequence::Refused(class)) => self.refusal_of(&whose.email, class, &finding.line),
@@ -92,7 +160,13 @@ impl App {
             (Consequence::Refused(_) | Consequence::Recorded, _) => Action::Nothing,
         };
         let about = whose.map(|whose| About { subscriber: whose.subscriber, mailing: whose.mailing, hash: &hash, key_name: &key_name });
-        let mail = Arrived { fingerprint, door, finding, about: about.map(|about| (about, action)) };
+        let unmatched = arrival.unmatched.map(|kept| Unmatched {
+            reading: &kept.text,
+            email_key: kept.email_key.as_deref(),
+            tried_with: &kept.matching,
+        });
+        let about = about.map(|about| (about, action));
+        let mail = Arrived { fingerprint: arrival.fingerprint, door, finding, about, unmatched, is_again: arrival.is_again };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != Taken::Before {
             metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);

@@ -27,6 +27,7 @@ pub mod inbound;
 pub mod joining;
 pub mod keys;
 pub mod letters;
+mod mailbox;
 pub mod people;
 mod personal;
 pub mod picking;

@@ -178,8 +178,12 @@ fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
                 (true, _, _) => {
                     let rule = match rule {
                         Rule::Both => "",
-                        Rule::TreeWalk => "; receivers find it that walk up the names (RFC 9989), and not those that go by the public suffix list",
-                        Rule::SuffixList => "; receivers find it that go by the public suffix list, and not those that walk up the names (RFC 9989)",
+                        Rule::TreeWalk => {
+                            "; receivers find it that walk up the names (RFC 9989), and not those that go by the public suffix list"
+                        }
+                        Rule::SuffixList => {
+                            "; receivers find it that go by the public suffix list, and not those that walk up the names (RFC 9989)"
+                        }
                     };
                     good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}{rule}"))
                 }
@@ -225,9 +229,10 @@ fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
     let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
     match bounces {
         Bounces::Somewhere => good("return_path", format!("{domain} has mail servers for what bounces")),
-        Bounces::Partly(lost) => {
-            advice("return_path", format!("{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"))
-        }
+        Bounces::Partly(lost) => advice(
+            "return_path",
+            format!("{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"),
+        ),
         Bounces::Unreachable(lost) => fault("return_path", format!("no mail reaches the mail servers of {domain}: {lost}; {nowhere}")),
         Bounces::Address => {
             advice("return_path", format!("{domain} has no mail server in DNS (MX), only an address; some servers want the first"))

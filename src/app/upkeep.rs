@@ -11,11 +11,15 @@ use crate::domain::Timestamp;
 
 /// How often statistics are gathered on SQLite.
 const STATISTICS_EVERY: TimeDelta = TimeDelta::hours(1);
+/// How long mail that matches nothing is kept for another look.
+const UNMATCHED_KEPT: TimeDelta = TimeDelta::days(30);
+/// Mails that are looked at again in each tick.
+const LOOKS_MAX: i64 = 200;
 /// Transactions for each tick: the rest goes with the next.
 const STEPS_MAX: usize = 40;
 
 impl App {
-    /// Forgets mail that came back longer ago than `inbound.keep`, and gathers statistics once an hour.
+    /// Forgets mail that came back longer ago than `inbound.keep`, looks again at what matched nothing so far, and gathers statistics once an hour.
     pub(super) async fn keep_up(&self, now: Timestamp) -> Result<(), Failure> {
         let before = now - delta(self.settings.inbound.keep);
         for _ in 0..STEPS_MAX {
@@ -23,6 +27,12 @@ impl App {
                 break;
             }
         }
+        for _ in 0..STEPS_MAX {
+            if self.storage.forget_unmatched(now - UNMATCHED_KEPT).await? == 0 {
+                break;
+            }
+        }
+        self.match_again(LOOKS_MAX).await?;
         if self.are_statistics_due(now) {
             self.storage.refresh_statistics().await?;
         }

@@ -18,6 +18,7 @@ use url::Url;
 
 use super::App;
 use super::Failure;
+use super::inbound::Arrival;
 use super::inbound::Whose;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -269,7 +270,8 @@ impl App {
         for event in events::read(request.provider, &request.body) {
             let whose = self.whose_event(request.provider, &event).await?;
             let fingerprint = &events::hex_digest(&[request.provider.as_str().as_bytes(), b"\0", event.id.as_bytes()])[..32];
-            self.keep_finding(&event.finding, fingerprint, request.provider.as_str(), whose.as_ref()).await?;
+            let arrival = Arrival { fingerprint, door: request.provider.as_str(), unmatched: None, is_again: false };
+            self.keep_finding(&event.finding, &arrival, whose.as_ref()).await?;
         }
         Ok(true)
     }

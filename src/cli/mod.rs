@@ -88,14 +88,14 @@ pub fn run() -> ExitCode {
         // A command does one thing; a second thread would be woken for nothing.
         runtime.worker_threads(1);
     }
+    let failed = if matches!(arguments.command, Command::Inbound(_)) { ExitCode::from(EX_TEMPFAIL) } else { ExitCode::FAILURE };
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(format_args!("The program cannot start: {error}."));
-            return ExitCode::FAILURE;
+            return failed;
         }
     };
-    let failed = if matches!(arguments.command, Command::Inbound(_)) { ExitCode::from(EX_TEMPFAIL) } else { ExitCode::FAILURE };
     let done = runtime.block_on(dispatch(arguments, output));
     // A look-up of the system's that nobody waits for any more goes on for as long as it likes.
     runtime.shutdown_timeout(LAST_WORK);
@@ -152,7 +152,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
-        Command::Inbound(command) => command.run(open().await?, output).await,
+        Command::Inbound(command) => command.run(open, loaded.settings.inbound.size_max(), output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
         Command::Keys(command) => command.run(&loaded.settings, &Clock::system(), output).await,
         Command::Doctor => operations::doctor(App::open_existing(loaded.settings.clone(), Clock::system()).await, output).await,

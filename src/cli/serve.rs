@@ -49,7 +49,11 @@ impl Serve {
         let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let lmtp = Some(&app.settings.inbound.lmtp).filter(|place| has(Role::Inbound) && !place.is_empty());
-        let door = if let Some(place) = lmtp { Some(inbox::Door::open(place).await?) } else { None };
+        let door = if let Some(place) = lmtp {
+            Some(inbox::Door::open(place, app.settings.inbound.lmtp_mode().unwrap_or(0o660)).await?)
+        } else {
+            None
+        };
         let mailbox = app.returns().filter(|_| has(Role::Inbound)).cloned();
         if has(Role::Inbound) && door.is_none() && mailbox.is_none() {
             return Err(Failure::because("The role inbound has no door: set inbound.lmtp or inbound.imap."));

@@ -18,9 +18,13 @@ use crate::domain::address::EmailAddress;
 pub struct Inbound {
     /// Where the role `inbound` listens for LMTP: a loopback address with a port, or `unix:PATH`; empty: nowhere.
     pub lmtp: String,
+    /// Rights of the socket at `unix:PATH`, in octal: whoever may write to it may hand mail over.
+    pub lmtp_mode: String,
+    /// Megabytes of a mail that are read, whatever its door; what lies behind is attachments.
+    pub size_max_mb: u32,
     /// The mailbox that the role `inbound` watches: `imaps://user:password@host/INBOX`.
     pub imap: Option<String>,
-    /// How often a mailbox is looked at whose server does not tell of new mail by itself.
+    /// How often a mailbox is looked at, besides whenever its server tells of new mail.
     #[serde(with = "humantime_serde")]
     pub imap_every: Duration,
     /// What becomes of a mail there that is done: `seen`, `delete` or `move:FOLDER`.
@@ -40,6 +44,8 @@ impl Default for Inbound {
     fn default() -> Self {
         Self {
             lmtp: "127.0.0.1:2424".into(),
+            lmtp_mode: "660".into(),
+            size_max_mb: 25,
             imap: None,
             imap_every: Duration::from_secs(60),
             imap_after: "seen".into(),
@@ -52,12 +58,28 @@ impl Default for Inbound {
 }
 
 impl Inbound {
+    /// `lmtp_mode` as a number.
+    pub fn lmtp_mode(&self) -> Option<u32> {
+        u32::from_str_radix(&self.lmtp_mode, 8).ok().filter(|mode| (0o600..=0o777).contains(mode))
+    }
+
+    /// Bytes of a mail that are read.
+    pub fn size_max(&self) -> usize {
+        (self.size_max_mb as usize) << 20
+    }
+
     /// LMTP knows no login: whoever reaches it can hand mail over.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let local = self.lmtp.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
         let file = self.lmtp.strip_prefix("unix:").is_some_and(|path| !path.is_empty());
         if !local && !file && !self.lmtp.is_empty() {
             return fault("inbound.lmtp", "expected a loopback address with a port, like 127.0.0.1:2424, or unix:PATH");
+        }
+        if self.lmtp_mode().is_none() {
+            return fault("inbound.lmtp_mode", "expected rights in octal, from 600 to 777, like 660");
+        }
+        if !(1..=100).contains(&self.size_max_mb) {
+            return fault("inbound.size_max_mb", "expected 1 to 100");
         }
         if self.subscribe_address.as_deref().is_some_and(|address| EmailAddress::parse(address).is_err()) {
             return fault("inbound.subscribe_address", "expected a mail address, like subscribe@example.org");

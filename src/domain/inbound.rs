@@ -68,6 +68,18 @@ named! {
     }
 }
 
+named! {
+    /// Step at which a mail in a mailbox elsewhere could not be handled.
+    MailboxStep {
+        /// The server did not hand it out.
+        Fetch => "fetch",
+        /// It was read, and could not be kept here.
+        Keep => "keep",
+        /// It was acted on, and could not be marked, deleted or moved.
+        Finish => "finish",
+    }
+}
+
 impl Reason {
     /// The class of a soft failure with this reason.
     pub fn soft_class(self) -> SoftClass {
@@ -86,7 +98,7 @@ impl Reason {
 }
 
 /// An enhanced status code (RFC 3463): `class.subject.detail`, like 5.1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Status {
     /// 2 success, 4 not now, 5 never.
     pub class: u16,
@@ -116,7 +128,7 @@ impl std::fmt::Display for Status {
 }
 
 /// What a mail says of one recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Finding {
     /// The address as the mail writes it; `None` where it was blanked out or never named. Holds no white space or controls.
     pub address: Option<String>,
@@ -133,7 +145,7 @@ pub struct Finding {
 }
 
 /// A mail, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reading {
     /// What it says; never empty.
     pub findings: Vec<Finding>,
@@ -148,7 +160,7 @@ pub struct Reading {
 }
 
 /// What a mail carries of ours, unchecked: whatever is acted on must be checked first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Clues {
     /// Addresses that it was sent to, or that the mail it is about was sent from: one may be a return path of ours.
     pub addressed: Vec<String>,
@@ -208,7 +220,20 @@ pub fn severity(meaning: Meaning, class: Option<SoftClass>) -> u8 {
     }
 }
 
+impl Clues {
+    /// Returns whether there is anything that could tell whose mail it is.
+    pub fn is_empty(&self) -> bool {
+        self.addressed.is_empty() && self.tokens.is_empty() && self.message_ids.is_empty()
+    }
+}
+
 impl Reading {
+    /// Returns whether it would change something if it were known whose it is.
+    pub fn would_act(&self) -> bool {
+        let acts = |finding: &Finding| finding.consequence() != Consequence::Recorded;
+        !self.clues.is_empty() && (self.findings.iter().any(acts) || self.agrees && self.answerable)
+    }
+
     /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
     /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
     pub fn about(&self, email: &str) -> Option<&Finding> {

@@ -14,8 +14,6 @@ use crate::app::App;
 use crate::app::connections::Seat;
 use crate::domain::places::Phase;
 
-/// The largest mail that is taken, in bytes: 25 MB as a mail program counts them, and what base64 makes of them.
-const LARGEST: usize = 36 << 20;
 /// The longest command (RFC 5321 4.5.3.1.4 asks for 512 bytes, its extensions for more), and recipients of one mail.
 const COMMAND: usize = 4_096;
 const RECIPIENTS: usize = 100;
@@ -63,7 +61,7 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
             "LHLO" => {
                 patience = PATIENCE;
                 envelope = Envelope::default();
-                format!("250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {LARGEST}")
+                format!("250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8")
             }
             "MAIL" => match path(rest, "FROM:") {
                 Some(from) if envelope.from.is_none() => {
@@ -87,11 +85,11 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
                 say(&mut stream, "354 Go on, and end with a dot").await?;
                 let mail = tokio::select! {
                     () = seat.lost() => return say(&mut stream, MAKE_ROOM).await,
-                    mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope)) => mail,
+                    mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope, app.settings.inbound.size_max())) => mail,
                 };
                 seat.enter(Phase::Working);
                 let Ok(mail) = mail else { return say(&mut stream, "421 4.4.2 The mail took too long").await };
-                let answer = take(app, mail?).await;
+                let answer = take(app, &mail?).await;
                 // One answer for each recipient (RFC 2033, 4.2): all or none, for it is one mail.
                 let answers = vec![answer; envelope.to.len()].join("\r\n");
                 envelope = Envelope::default();
@@ -118,10 +116,9 @@ fn path(rest: &str, word: &str) -> Option<String> {
     (!path.chars().any(char::is_control)).then(|| path.to_owned())
 }
 
-/// Keeps the mail and acts on it; what is answered for it. `None`: it was too large.
-async fn take(app: &App, mail: Option<Vec<u8>>) -> String {
-    let Some(mail) = mail else { return format!("552 5.3.4 Mails of at most {LARGEST} bytes are taken") };
-    match app.take_inbound(&mail, "lmtp").await {
+/// Keeps the mail and acts on it; what is answered for it.
+async fn take(app: &App, mail: &[u8]) -> String {
+    match app.take_inbound(mail, "lmtp").await {
         Ok(_) => "250 2.0.0 Taken".into(),
         Err(failure) => {
             tracing::error!(cause = failure.cause(), "a mail could not be taken, and stays with the mail server: {failure}");
@@ -130,27 +127,36 @@ async fn take(app: &App, mail: Option<Vec<u8>>) -> String {
     }
 }
 
-/// The mail up to its dot, with the envelope written above it as a delivering server does; `None` if it is too large. A line ends with
+/// The mail up to its dot, with the envelope written above it as a delivering server does, and of a mail that is larger the first
+/// `size_max` bytes: a mail server that is refused would drop a report, and what lies behind is attachments. A line ends with
 /// CRLF and nothing else (RFC 5321, 2.3.8 and 4.1.1.4): a server before this one that passes a bare LF on takes what follows for the
 /// mail's text, and so must this one, or the rest of that mail would be commands.
-async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope) -> io::Result<Option<Vec<u8>>> {
+async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope, size_max: usize) -> io::Result<Vec<u8>> {
     let mut mail = format!("Return-Path: <{}>\r\n", envelope.from.as_deref().unwrap_or_default()).into_bytes();
     for to in &envelope.to {
         mail.extend_from_slice(format!("Delivered-To: <{to}>\r\n").as_bytes());
     }
-    let (mut line, mut fits, mut begins) = (Vec::new(), true, true);
+    let (mut line, mut total, mut is_cut, mut begins) = (Vec::new(), mail.len(), false, true);
     loop {
-        match hear(stream, &mut line, LARGEST).await? {
+        let heard = hear(stream, &mut line, size_max).await?;
+        match heard {
             Heard::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Heard::TooLong { is_ended } => (fits, begins) = (false, is_ended),
-            Heard::Line if begins && line == b".\r\n" => return Ok(fits.then_some(mail)),
-            Heard::Line => {
-                let text = line.strip_prefix(b".").filter(|_| begins).unwrap_or(&line);
-                begins = line.ends_with(b"\r\n");
-                fits &= mail.len() + text.len() <= LARGEST;
-                if fits {
-                    mail.extend_from_slice(text);
+            Heard::Line if begins && line == b".\r\n" => {
+                if is_cut {
+                    tracing::warn!(bytes = total, "a mail is larger than inbound.size_max_mb: its beginning is read");
                 }
+                return Ok(mail);
+            }
+            Heard::Line | Heard::TooLong { .. } => {
+                let text = line.strip_prefix(b".").filter(|_| begins).unwrap_or(&line);
+                let room = size_max.saturating_sub(mail.len());
+                mail.extend_from_slice(&text[..text.len().min(room)]);
+                total += text.len();
+                is_cut |= text.len() > room || matches!(heard, Heard::TooLong { .. });
+                begins = match heard {
+                    Heard::TooLong { is_ended } => is_ended,
+                    _ => line.ends_with(b"\r\n"),
+                };
             }
         }
     }

@@ -42,11 +42,11 @@ enum Listener {
 }
 
 impl Door {
-    /// Opens `inbound.lmtp`: `127.0.0.1:2424`, or `unix:/run/verdicts/lmtp`.
+    /// Opens `inbound.lmtp`: `127.0.0.1:2424`, or `unix:/run/verdicts/lmtp`, whose socket gets those rights: a mail server is another user.
     ///
     /// # Errors
     /// A sentence: what is in the way.
-    pub async fn open(place: &str) -> Result<Self, Failure> {
+    pub async fn open(place: &str, mode: u32) -> Result<Self, Failure> {
         let fault = |error: std::io::Error| {
             Failure::because(format!(
                 "The service cannot listen for mail on {place}: {error}. Set VERDICTS_INBOUND__LMTP to another place."
@@ -59,6 +59,7 @@ impl Door {
                 std::fs::remove_file(path).map_err(fault)?;
             }
             let listener = UnixListener::bind(path).map_err(fault)?;
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).map_err(fault)?;
             return Ok(Self { listener: Listener::Unix(listener), file: Some(path.into()) });
         }
         let address: SocketAddr = place.parse().map_err(|_| Failure::because("inbound.lmtp: expected 127.0.0.1:PORT or unix:PATH."))?;

@@ -13,7 +13,7 @@
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`:
 //!   until the server knows us; `smtp`: what is
 //!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
-//! - `imap`: a mailbox at another server, which `imap_limits` holds to bounds. `inbound`: what came back, read; `events`: the same, as providers tell it, with `fetch` for a key that lies at one.
+//! - `imap`: a mailbox at another server. `inbound`: what came back, read; `events`: the same, as providers tell it, with `fetch` for a key that lies at one.
 
 mod canonical;
 mod dkim;
@@ -28,7 +28,6 @@ mod fetch;
 mod greeting;
 mod header;
 pub mod imap;
-mod imap_limits;
 pub mod inbound;
 mod inspection;
 mod letter;

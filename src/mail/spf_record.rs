@@ -291,7 +291,9 @@ mod tests {
 
     #[test]
     fn prefixes_compare_addresses() {
-        let covers = |v4, v6, named: &str, client: &str| Prefixes { v4, v6 }.covers(named.parse().expect("an address"), client.parse().expect("an address"));
+        let covers = |v4, v6, named: &str, client: &str| {
+            Prefixes { v4, v6 }.covers(named.parse().expect("an address"), client.parse().expect("an address"))
+        };
         assert!(covers(24, 128, "192.0.2.1", "192.0.2.200") && covers(32, 32, "2001:db8::1", "2001:db8:1::"));
         assert!(!covers(32, 128, "192.0.2.1", "192.0.2.200") && !covers(0, 0, "192.0.2.1", "2001:db8::1"));
     }

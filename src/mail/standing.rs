@@ -321,9 +321,7 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
         Some(_) if tag(text, "h").is_some_and(|hashes| !hashes.split(':').any(|hash| hash == "sha256")) => {
             DkimStanding::Broken("it does not take SHA-256 (h=)".into())
         }
-        Some(_) if tag(text, "s").is_some_and(|services| !serves_mail(services)) => {
-            DkimStanding::Broken("it is not for mail (s=)".into())
-        }
+        Some(_) if tag(text, "s").is_some_and(|services| !serves_mail(services)) => DkimStanding::Broken("it is not for mail (s=)".into()),
         Some(_) if DomainKey::parse(text.as_bytes()).is_err() => DkimStanding::Broken("it cannot be read".into()),
         Some(_) if tag(text, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "y")) => DkimStanding::Testing,
         Some(_) => DkimStanding::Ours,
@@ -352,7 +350,9 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -
         false => Reach::Subdomain,
     };
     let Some(policy) = record.policy(reach) else {
-        return DmarcStanding::Broken(format!("the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"));
+        return DmarcStanding::Broken(format!(
+            "the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"
+        ));
     };
     let mut dkim_aligned = false;
     for key in keys {
@@ -411,7 +411,9 @@ async fn unreachable(dns: &Dns, server: &str) -> Option<String> {
     }
     match dns.addresses(server).await {
         Answer::Absent => Some(format!("{server} has no address")),
-        Answer::Found(addresses) if addresses.iter().all(IpAddr::is_loopback) => Some(format!("{server} has only addresses of its own machine")),
+        Answer::Found(addresses) if addresses.iter().all(IpAddr::is_loopback) => {
+            Some(format!("{server} has only addresses of its own machine"))
+        }
         Answer::Found(_) | Answer::Unknown(_) => None,
     }
 }

@@ -33,6 +33,12 @@ impl StorageError {
             || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
     }
 
+    /// Returns whether the server has no connection left for the moment (53300): others are about to give theirs back.
+    pub fn is_crowded(&self) -> bool {
+        // The pool tries for a while by itself and then says no more than that it did.
+        self.code().as_deref() == Some("53300") || matches!(self, Self::Query(sqlx::Error::PoolTimedOut))
+    }
+
     /// Returns whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
     pub fn is_out_of_order(&self) -> bool {
         let Some(code) = self.code() else { return false };

@@ -10,6 +10,8 @@ use super::refusals::Effect;
 use super::refusals::Refusal;
 use super::refusals::record;
 use super::subscribers::history;
+use super::unmatched;
+use super::unmatched::Unmatched;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
@@ -40,6 +42,10 @@ pub struct Arrived<'a> {
     pub finding: &'a Finding,
     /// Whom it is about, if that is certain; what it leads to for them.
     pub about: Option<(About<'a>, Action<'a>)>,
+    /// What is kept of it for another look, where nothing proves whose it is.
+    pub unmatched: Option<Unmatched<'a>>,
+    /// True if it was here before, matched nothing, and does now: then it counts as new.
+    pub is_again: bool,
 }
 
 /// Describes what is done about a mail that came back.
@@ -93,6 +99,9 @@ impl Storage {
             _ => false,
         };
         let mailing = mailing.filter(|_| !is_stale);
+        if mail.is_again && unmatched::forget(&mut tx, mail.fingerprint).await? > 0 {
+            execute!(tx, "delete from inbound where fingerprint = $1", mail.fingerprint)?;
+        }
         let kept = execute!(
             tx,
             "insert into inbound (fingerprint, received_at, door, meaning, soft_class, reason, status, line, subscriber_id, mailing_id)
@@ -110,6 +119,9 @@ impl Storage {
         )?;
         if kept == 0 {
             return Ok(Taken::Before);
+        }
+        if let Some(unmatched) = &mail.unmatched {
+            unmatched::keep(&mut tx, mail.fingerprint, mail.door, unmatched, now).await?;
         }
         let taken = if is_stale { Taken::Kept } else { act(&mut tx, mail, mailing, now).await? };
         tx.commit().await?;

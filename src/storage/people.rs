@@ -167,6 +167,7 @@ impl Storage {
             return Ok(false);
         }
         for key in std::iter::once(email.key()).chain(former.into_iter().map(|(key,)| key)) {
+            super::unmatched::erase(&mut tx, &key).await?;
             if let Some(hash) = hash_of(&key) {
                 suppress(&mut tx, &hash, key_name, "erased", now).await?;
             }

@@ -40,6 +40,8 @@ pub struct PersonalData {
     pub mails: Vec<SentMail>,
     /// Describes what came back.
     pub came_back: Vec<CameBack>,
+    /// Mails that name their address and that nothing proves to be about mail of ours.
+    pub unproven: Vec<Unproven>,
     /// Why no mail goes to the address, if it is on the suppression list.
     pub suppressions: Vec<Suppression>,
     /// Suppressions that were taken back.
@@ -140,6 +142,15 @@ pub struct CameBack {
     pub line: Option<String>,
     /// The week of the digest that came back.
     pub slot: Option<Slot>,
+}
+
+/// See [`PersonalData::unproven`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Unproven {
+    /// When it came.
+    pub at: Timestamp,
+    /// By which way.
+    pub door: String,
 }
 
 /// See [`PersonalData::suppressions`].
@@ -246,6 +257,13 @@ impl Storage {
             subscriber,
             ROWS
         )?;
+        let unproven: Vec<(i64, String)> = all!(
+            reader,
+            "select u.received_at, u.door from subscribers s join inbound_unmatched u on u.email_key = s.email_key where s.id = $1
+             order by u.received_at limit $2",
+            subscriber,
+            ROWS
+        )?;
         let (mut suppressions, mut removed) = (Vec::new(), Vec::new());
         for hash in hashes {
             let found: Option<(String, i64, Option<String>)> =
@@ -280,6 +298,7 @@ impl Storage {
                 .collect(),
             mails: mails.into_iter().map(mail).collect(),
             came_back: came_back.into_iter().map(returned).collect(),
+            unproven: unproven.into_iter().map(|(at, door)| Unproven { at: from_millis(at), door }).collect(),
             suppressions,
             suppressions_removed: removed,
         }))

@@ -52,6 +52,10 @@ fn describe() {
     metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
     metrics::describe_counter!("verdicts_refusals_total", "Refused mails by class: hard, recipient (soft, counts), passing (never counts)");
     metrics::describe_gauge!("verdicts_bounces_held", "Readers whose hard refusals the brake holds until a person decides");
+    metrics::describe_gauge!(
+        "verdicts_mails_set_aside",
+        "Mails in the mailbox of inbound.imap that could not be handled and are tried again later"
+    );
     for class in ["hard", "recipient", "passing"] {
         metrics::counter!("verdicts_refusals_total", "class" => class).increment(0);
     }

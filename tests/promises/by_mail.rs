@@ -30,7 +30,7 @@ async fn house(place: Place) -> House {
 
 /// Opens the door for the mail server.
 pub async fn open_door(house: &House) -> SocketAddr {
-    let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+    let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
     let address = door.address().expect("a port");
     tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
     address

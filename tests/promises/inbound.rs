@@ -277,6 +277,45 @@ on_both! {
         assert_eq!(house.record_of(READER).await, before);
     }
 
+    async fn a_report_that_matched_nothing_is_looked_at_again_with_another_return_path_or_secret(place) {
+        let house = house_with_a_reader(place).await;
+        // As a pipe does that was not given the settings of the service.
+        let pipe = House::open_with(house.place.again(), |settings| settings.mail.return_path = None).await;
+        let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
+        assert_eq!((take(&pipe, &mail).await, take(&pipe, &mail).await), (Taken::Kept, Taken::Before));
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+        house.app.tick().await.expect("a tick");
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced), "the service looks at it with its own settings");
+        assert_eq!((take(&house, &mail).await, house.app.match_again(100).await.expect("a look")), (Taken::Before, 0));
+
+        let newer = House::open_with(house.place.again(), |settings| {
+            settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
+            settings.site.secret.insert(0, "the secret that signs from now on".into());
+        })
+        .await;
+        newer.set_clock("2026-12-01T09:00:00Z");
+        newer.stock(&catalogue::comparison("later", "Design", newer.app.now() - TimeDelta::hours(1))).await;
+        newer.send_digest().await;
+        let mail = report(&return_path(&newer, "reader1@example.org"), "reader1@example.org", "550 5.1.1 no such user");
+        assert_eq!(take(&house, &mail).await, Taken::Kept, "signed with a secret that this process does not know");
+        assert_eq!(take(&newer, &mail).await, Taken::Ended, "handed over again");
+        let unmatched = format!("{} a", report("bounces@verdicts.example", READER, "550 5.1.1 no such user"));
+        take(&newer, &unmatched).await;
+        let doctor = newer.app.examine().await;
+        assert!(doctor.iter().any(|finding| finding.what == "inbound" && finding.words.contains("match no mail")), "{doctor:?}");
+        newer.wait(TimeDelta::days(31));
+        newer.app.tick().await.expect("a tick");
+        assert_eq!(newer.app.storage.count_unmatched().await.expect("a count"), 0, "and then forgotten");
+    }
+
+    async fn what_matched_nothing_goes_with_the_reader_that_it_names(place) {
+        let house = house_with_a_reader(place).await;
+        take(&house, &report("bounces@verdicts.example", READER, "550 5.1.1 no such user")).await;
+        assert_eq!(house.app.storage.count_unmatched().await.expect("a count"), 1);
+        Program::in_place(&house.place).with("VERDICTS_SITE__SECRET", "a secret for tests only").run(&["subscribers", "erase", READER]).good();
+        assert_eq!(house.app.storage.count_unmatched().await.expect("a count"), 0);
+    }
+
     async fn the_message_id_of_the_mail_that_came_back_is_proof_too(place) {
         let house = house_with_a_reader(place).await;
         let id = header(&newest_to(&house, READER), "Message-ID");
@@ -407,7 +446,7 @@ pub async fn hand_over_from(address: std::net::SocketAddr, from: &str, to: &str,
 on_both! {
     async fn a_report_handed_over_by_lmtp_is_acknowledged_once_it_is_acted_on(place) {
         let house = house_with_a_reader(place).await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         let serving = tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         let path = return_path(&house, READER);
@@ -447,7 +486,7 @@ on_both! {
         let list: String = mails.iter().map(|(_, reader, ..)| format!("{reader},active\n")).collect();
         house.enlist_all(&format!("email,state\n{list}")).await;
         house.send_digest().await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         for (name, reader, meaning, mail) in &mails {
@@ -491,15 +530,87 @@ on_both! {
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Complained));
     }
 
+    async fn of_a_large_mail_by_lmtp_and_by_pipe_the_beginning_is_read(place) {
+        let house = house_with_a_reader_and(place, |settings| settings.inbound.size_max_mb = 1).await;
+        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+        let address = door.address().expect("a port");
+        tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+        let large = |reader: &str| format!("{}{}", report(&return_path(&house, reader), reader, "550 5.1.1 no such user"), "An attachment.\n".repeat(100_000));
+        assert_eq!(hand_over(address, "x@else.example", &large(READER)).await, "250");
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
+        let program = Program::in_place(&house.place)
+            .with("VERDICTS_SITE__SECRET", "a secret for tests only")
+            .with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example")
+            .with("VERDICTS_INBOUND__SIZE_MAX_MB", "1");
+        let said = program.run_with_input(&["inbound", "-", "--apply"], large("reader1@example.org").as_bytes()).good();
+        assert!(said.err.contains("inbound.size_max_mb"), "{said:?}");
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Bounced));
+    }
+
     async fn a_mail_is_not_acknowledged_while_the_database_cannot_keep_it(place) {
         let house = house_with_a_reader(place).await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0").await.expect("a door");
+        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         let path = return_path(&house, READER);
         house.app.storage.close().await;
         assert_eq!(hand_over(address, &path, &report("x@else.example", READER, "550 5.1.1 no such user")).await, "451");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_socket_of_lmtp_has_the_rights_of_the_settings() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::sqlite();
+    let socket = place.dir.path().join("lmtp");
+    let program = Program::set_up(&place).with("VERDICTS_INBOUND__LMTP", &format!("unix:{}", socket.display()));
+    let rights = || std::fs::metadata(&socket).map(|file| file.permissions().mode() & 0o777).unwrap_or_default();
+    for (mode, expected) in [(None, 0o660), (Some("666"), 0o666)] {
+        let program = mode.map_or(program.clone(), |mode| program.clone().with("VERDICTS_INBOUND__LMTP_MODE", mode));
+        let mut running = program.start("serve", &["serve", "--role", "inbound"]);
+        crate::support::until("it listens", async || rights() == expected).await;
+        assert_eq!(running.terminate(), Some(0));
+    }
+    program.with("VERDICTS_INBOUND__LMTP_MODE", "rw").run(&["config"]).refused(&["inbound.lmtp_mode", "octal"]);
+}
+
+#[test]
+fn pipes_wait_for_their_turn_at_a_server_with_few_connections() {
+    // Superusers have three of them to themselves, and the tests' user is one: so the program gets a user of its own.
+    let Some(cluster) = crate::support::postgres::another("max_connections = 8", None) else { return };
+    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
+    let program = Program::set_up(&place);
+    program.write("mail.eml", report("bounces@verdicts.example", "ada@example.org", "550 5.1.1 none"));
+    let mut running: Vec<_> = (0..24).map(|n| program.start(&format!("pipe{n}"), &["inbound", "mail.eml", "--apply"])).collect();
+    let codes: Vec<_> = running.iter_mut().map(|pipe| pipe.end()).collect();
+    assert_eq!(codes, vec![Some(0); 24]);
+}
+
+/// `tests/doors/run` takes the blocks of the docs by their marks, and tries each on its server.
+#[test]
+fn each_line_of_the_docs_for_a_mail_server_is_tried_on_it() {
+    let trial = std::fs::read_to_string("tests/doors/inside").expect("a script");
+    let mut tried = 0;
+    for file in ["README.md", "docs/inbound.md"] {
+        let text = std::fs::read_to_string(file).expect("a page");
+        let blocks: Vec<&str> = text.split("```").collect();
+        for (before, block) in blocks.iter().zip(&blocks[1..]).step_by(2) {
+            let mark = before.trim_end().rsplit('\n').next().and_then(|line| line.strip_prefix("<!-- ")?.strip_suffix(" -->"));
+            assert!(mark.is_some() || !block.contains("inbound - --apply"), "{file}: a line that nothing tries: {block}");
+            if let Some(mark) = mark {
+                // One name is put together: "exim: $1".
+                let (server, what) = mark.split_once(": ").expect("a server and a name");
+                assert!(
+                    trial.contains(&format!("block \"{mark}\""))
+                        || trial.contains(&format!("block \"{server}: $1\"")) && trial.contains(what),
+                    "{mark}"
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 12, "{tried}");
+    assert!(std::fs::read_to_string(".ci/run").expect("a script").contains("tests/doors/run"));
 }
 
 #[test]

@@ -150,6 +150,17 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
+        "inbound_unmatched",
+        &[
+            ("fingerprint", HASH),
+            ("received_at", Copy("/unproven/*/at")),
+            ("door", Copy("/unproven/*/door")),
+            ("reading", Not("what a stranger wrote, who may be anybody, of others too")),
+            ("email_key", Not("the address")),
+            ("tried_with", Not("names of secrets")),
+        ],
+    ),
+    (
         "refusals",
         &[
             ("subscriber_id", NUMBER),
@@ -274,6 +285,7 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),
         "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003".to_owned(),
         "insert into former_addresses (email_key, subscriber_id, left_at) select 'ada@old.example', id, 1700000000008 from subscribers".to_owned(),
+        format!("insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
         "update refusals set verdict = 'released'".to_owned(),
         "update consents set network = '192.0.2.0/24'".to_owned(),
         "update deliveries set uncertain_at = 1700000000004, relay = 'the relay', reply = '250 taken', variant = 7, notice = case when kind = 'digest' then null else notice end".to_owned(),

@@ -214,7 +214,8 @@ async fn doctor_says_of_each_record_what_is_wrong_and_how_to_mend_it() {
     sender.doctor_says("return_path", "advice", &["only an address"]);
     sender.dns.exchange(DOMAIN, "");
     sender.doctor_says("return_path", "fault", &["takes no mail"]);
-    for (server, word) in [("gone.verdicts.example", "has no address"), ("192.0.2.7", "is an address"), ("localhost", "is no mail server")] {
+    for (server, word) in [("gone.verdicts.example", "has no address"), ("192.0.2.7", "is an address"), ("localhost", "is no mail server")]
+    {
         sender.dns.forget(DOMAIN).exchange_alone(DOMAIN, server);
         sender.doctor_says("return_path", "fault", &[server, word]);
         sender.dns.exchange(DOMAIN, "mx.verdicts.example");
@@ -363,7 +364,8 @@ async fn a_key_whose_selector_has_an_underscore_is_looked_at() {
     let sender = Sender::ready(Place::sqlite()).await;
     let made = sender.program.run(&["--json", "keys", "dkim", "--out", "other.pem", "--domain", DOMAIN, "--selector", "s_1"]).good().json();
     let text = |key: &str| made[key].as_str().expect("a text").to_owned();
-    let sender = sender.with("VERDICTS_MAIL__DKIM", &format!("[{{ domain = \"{DOMAIN}\", selector = \"s_1\", key_file = \"other.pem\" }}]"));
+    let sender =
+        sender.with("VERDICTS_MAIL__DKIM", &format!("[{{ domain = \"{DOMAIN}\", selector = \"s_1\", key_file = \"other.pem\" }}]"));
     sender.doctor_says("dkim", "fault", &["s_1._domainkey", "no TXT record"]);
     sender.dns.text(&text("name"), &text("value"));
     sender.doctor_says("dkim", "good", &["s_1._domainkey", "our key"]);

@@ -3,6 +3,7 @@
 //! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
 //! complaints (RFC 5965), `receipt` receipts and refusals by a reader's filter (RFC 8098, 5429), `sns` Amazon's notices, `notice` and `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
 //! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave;
+//! `substitute` knows a mailbox server's note in place of a mail;
 //! `clues` gathers what may tell whose mail it is.
 
 pub(super) mod addresses;
@@ -20,6 +21,7 @@ mod receipt;
 mod report;
 mod request;
 mod sns;
+mod substitute;
 mod who;
 
 use sha2::Digest;
@@ -35,13 +37,12 @@ use mime::Parts;
 use notice::Notice;
 use prose::Prose;
 pub use request::answered_subject;
+pub use substitute::is_substitute;
 
-/// Bytes of a mail that are read; what lies behind is attachments.
-const LONGEST: usize = 32 << 20;
-
-/// Reads a mail as it came (RFC 5322): from a byte to 25 MB, lines ended by CR, LF or both, however broken.
+/// Reads a mail as it came (RFC 5322): from a byte to `inbound.size_max_mb`, which each door holds it to, lines ended by CR, LF or both,
+/// however broken.
 pub fn read(raw: &[u8]) -> Reading {
-    let mail = mime::take_apart(&raw[..raw.len().min(LONGEST)]);
+    let mail = mime::take_apart(raw);
     let manner = Manner::of(&mail);
     let prose = Prose::of(&mail);
     let mut clues = clues::of(&mail, &prose, manner.author.clone());
@@ -50,6 +51,9 @@ pub fn read(raw: &[u8]) -> Reading {
         Some(notice) => {
             sns::add_clues(notice, &mut clues);
             sns::findings(notice)
+        }
+        None if substitute::is_note(&mail) => {
+            vec![Finding { address: None, meaning: Meaning::None, class: None, reason: None, status: None, line: short(&manner.subject) }]
         }
         None => findings(&mail, &manner, &prose, &clues),
     };

@@ -25,9 +25,12 @@ use crate::support::on_both;
 use explain::Planner;
 
 /// Statements that read all of something that grows, each with the reason.
-const READ_ALL: [(&str, &str); 10] = [
+const READ_ALL: [(&str, &str); 13] = [
     ("select state, count(*) from subscribers", "`doctor` and the look before a send; neither holds anybody up"),
     ("select 1 from installation where exists", "of each table the first row alone"),
+    ("select count(*) from inbound_unmatched", "`doctor`, of at most 10,000 rows"),
+    ("select received_at from inbound_unmatched order by received_at desc", "the newest 10,000 and no more, by an index"),
+    ("select count(*) from mails_set_aside", "a metric, of what could not be handled in one mailbox: at most 1,000 rows"),
     ("select left_at from former_addresses limit 1", "the first row alone"),
     ("select key_name, count(*) from suppressions", "`doctor`"),
     ("select distinct coalesce(p.categories", "what readers chose, once for each digest and before it is frozen"),
@@ -153,6 +156,10 @@ const FILL: &str = "
       select 'old' || id, id, 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound (fingerprint, received_at, door, meaning, subscriber_id, mailing_id)
       select 'f' || id, id, 'imap', 'soft', id, 190001 from subscribers where id between 1000000 and 1020000;
+    insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with)
+      select 'f' || id, id, 'imap', '{}', id || '@example.org', 't' || id from subscribers where id between 1000000 and 1020000;
+    insert into mails_set_aside (mailbox, validity, uid, step, reason, tries, first_at, next_at)
+      select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
     insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
     insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
     insert into webhook_events (provider, id, kind, digest, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;

@@ -22,6 +22,11 @@ impl Place {
         Some(Self { dir: tempfile::tempdir().expect("a folder"), database_url })
     }
 
+    /// An empty one on the same kind of database.
+    pub fn another(&self) -> Self {
+        if self.is_postgres() { Self::postgres().expect("a cluster, as before") } else { Self::sqlite() }
+    }
+
     pub fn is_postgres(&self) -> bool {
         self.database_url.starts_with("postgres")
     }
