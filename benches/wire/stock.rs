@@ -221,6 +221,17 @@ impl Place {
             .with("VERDICTS_MAIL__CONNECTIONS", &connections.to_string())
     }
 
+    /// Several relays of one weight, on this machine.
+    pub fn with_relays(self, urls: &[String], connections: usize) -> Self {
+        let relay = |(at, url): (usize, &String)| {
+            format!("[[mail.relays]]\nname = \"relay{at}\"\ntransport = \"{url}\"\nconnections = {connections}\n")
+        };
+        let folder = self.dir.path().join("config");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("verdicts.toml"), urls.iter().enumerate().map(relay).collect::<String>()).expect("settings");
+        self
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());

@@ -6,8 +6,6 @@
 use std::time::Duration;
 use std::time::Instant;
 
-use serde_json::json;
-
 use crate::median;
 use crate::smtp_sink::Behaviour;
 use crate::smtp_sink::Script;
@@ -74,12 +72,8 @@ async fn sent(stock: &mut Stock, database: Database, readers: usize, connections
     for script in scripts {
         sinks.push(SmtpSink::start(script).await);
     }
-    let relays: Vec<_> = sinks
-        .iter()
-        .enumerate()
-        .map(|(at, sink)| json!({ "name": format!("relay{at}"), "transport": sink.url(), "connections": connections }))
-        .collect();
-    let place: Place = stock.place(database, readers).with("VERDICTS_MAIL__RELAYS", &json!(relays).to_string());
+    let urls: Vec<String> = sinks.iter().map(SmtpSink::url).collect();
+    let place: Place = stock.place(database, readers).with_relays(&urls, connections);
     place.bring_digest_of(0);
     let mut sending = place.command(&["digest", "send"]).stdout(std::process::Stdio::null()).spawn().expect("started");
     // A silent relay has one mail for each of its connections.
