@@ -112,6 +112,13 @@ on_both! {
         assert!(copies(&[&sink]).values().all(|count| *count == 1));
     }
 
+    async fn steps_of_a_greeting_that_are_long_together_cost_no_connection(place) {
+        let sink = SmtpSink::start(Script::accept_all().hello_delay(Duration::from_millis(1_200))).await;
+        let house = house_to(&[&sink], 40, place, |_| {}).await;
+        assert_eq!(final_of(&house.send_digest().await), (40, Ending::Final));
+        assert_eq!((sink.mails(), sink.connections()), (40, 4), "none was given up on its way");
+    }
+
     async fn a_relay_that_is_down_does_not_stop_one_that_greets_slowly(place) {
         let mut down = SmtpSink::start(Script::accept_all()).await;
         down.stop().await;

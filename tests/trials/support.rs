@@ -64,10 +64,9 @@ impl Relays {
         self.0.iter().flat_map(|sink| sink.received()).collect()
     }
 
-    /// `mail.relays`, in JSON.
+    /// `mail.relays`, as a variable of the environment has it.
     pub fn setting(&self) -> String {
-        let listed: Vec<_> =
-            self.0.iter().enumerate().map(|(at, sink)| serde_json::json!({ "name": format!("r{at}"), "transport": sink.url() })).collect();
-        serde_json::json!(listed).to_string()
+        let listed = self.0.iter().enumerate().map(|(at, sink)| format!("{{ name = \"r{at}\", transport = \"{}\" }}", sink.url()));
+        format!("[{}]", listed.collect::<Vec<_>>().join(", "))
     }
 }

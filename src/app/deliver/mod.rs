@@ -121,25 +121,41 @@ impl App {
     ) -> Result<Ending, Failure> {
         let _publishing = self.publish_beside(stop);
         let mut sender = Sender::new(self.clone(), Some(slot), progress.clone());
+        let delivered = self.deliver_by(&mut sender, slot, stop).await;
+        // However it came to its end, what is out comes to its own.
+        let ended = sender.end().await;
+        let ending = delivered.and_then(|ending| ended.map(|()| ending))?;
+        if ending == Ending::Stopped {
+            return Ok(ending);
+        }
+        self.publishing_ended().await;
+        // What came back at the end may have been the last.
+        let ending = self.ending(slot).await?.unwrap_or(ending);
+        if ending == Ending::Waits {
+            self.storage.judge_if_all_tried(slot.id(), self.now()).await?;
+        }
+        self.judge_all_refusals().await?;
+        Ok(ending)
+    }
+
+    async fn deliver_by(self: &Arc<Self>, sender: &mut Sender, slot: Slot, stop: &CancellationToken) -> Result<Ending, Failure> {
         loop {
-            sender.look().await?;
-            let may_be_over = sender.is_idle() || self.blocked().is_some();
-            if may_be_over && let Some(ending) = self.ending(slot).await? {
-                sender.end().await?;
-                self.publishing_ended().await;
-                // What came back at the end may have been the last.
-                let ending = self.ending(slot).await?.unwrap_or(ending);
-                if ending == Ending::Waits {
-                    self.storage.judge_if_all_tried(slot.id(), self.now()).await?;
-                }
-                self.judge_all_refusals().await?;
+            let looked = tokio::select! {
+                looked = sender.look() => looked,
+                () = stopped_for(stop, LAST_LOOK) => return Ok(Ending::Stopped),
+            };
+            match looked {
+                // A run that is at work waits for the database by itself.
+                Err(failure) if sender.is_sending() => tracing::warn!(cause = failure.cause(), "delivering goes on: {failure}"),
+                looked => looked?,
+            }
+            if sender.is_idle()
+                && let Some(ending) = self.ending(slot).await?
+            {
                 return Ok(ending);
             }
             tokio::select! {
-                () = stop.cancelled() => {
-                    sender.end().await?;
-                    return Ok(Ending::Stopped);
-                }
+                () = stop.cancelled() => return Ok(Ending::Stopped),
                 () = sender.gone_idle() => {}
                 // What is left is in the hands of another process; or just became due.
                 () = tokio::time::sleep(LOOK) => {}

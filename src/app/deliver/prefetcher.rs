@@ -252,9 +252,10 @@ impl Prefetcher {
         true
     }
 
-    /// Whether nothing is claimed, and nothing more is due as far as is known.
-    pub fn is_idle(&self) -> bool {
-        self.under_way.is_none() && self.batches.is_empty() && self.ended.is_empty() && self.split.is_empty() && self.is_exhausted
+    /// Whether nothing is claimed, and nothing more is due as far as is known, or could be sent (`may_claim`).
+    pub fn is_idle(&self, may_claim: bool) -> bool {
+        let has_none = self.under_way.is_none() && self.batches.is_empty() && self.ended.is_empty() && self.split.is_empty();
+        has_none && (self.is_exhausted || !may_claim)
     }
 }
 
@@ -287,11 +288,11 @@ mod tests {
         prefetcher.has_ended(batch(2));
         assert_eq!(prefetcher.next(1, 0, Claims::All, now).expect("it is low").ended, [batch(2)]);
         prefetcher.arrived(Some(&[]), false, now);
-        assert!(!prefetcher.is_idle());
+        assert!(!prefetcher.is_idle(true));
         prefetcher.has_ended(batch(1));
         assert_eq!(prefetcher.next(0, 0, Claims::All, now).map(|request| (request.ended, request.room)), Some((vec![batch(1)], 0)));
         prefetcher.arrived(Some(&[]), false, now);
-        assert!(prefetcher.is_idle());
+        assert!(prefetcher.is_idle(true));
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl SendRun {
             self.carry_out(command);
         }
         self.commands = commands;
-        let is_idle = self.dispatcher.is_idle() && self.committer.is_free() && self.pending.is_empty();
+        let is_idle = self.dispatcher.is_idle(now) && self.committer.is_free() && self.pending.is_empty();
         let has_changed = *self.control.is_idle.borrow() != is_idle;
         if is_news || has_changed || self.published_at.is_none_or(|at| now.instant - at >= PUBLISH_EVERY) {
             self.publish(now);

@@ -25,6 +25,8 @@ use crate::storage::ledger::Job;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// A relay that took a mail within this time is known to work.
 const PROVEN: Duration = Duration::from_secs(60);
+/// A relay that took a mail within this time has a connection free soon.
+const SOON: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Does all that can be done now.
@@ -115,7 +117,7 @@ impl Dispatcher {
         if self.balancer.must_wait(relay, now.instant, capacity) {
             return None;
         }
-        let leaves_urgent = self.leaves_urgent(relay, now.instant);
+        let leaves_urgent = self.leaves_urgent(relay, now.instant, today);
         let state = &self.relays[relay];
         let may_go = |class| state.has_budget(class, today) && !(leaves_urgent && class == MailClass::Transactional);
         let job = self.queue.pop(now.instant, may_go)?;
@@ -124,11 +126,16 @@ impl Dispatcher {
         Some(job)
     }
 
-    /// A person waits for a transactional mail: a relay that has not shown that it works leaves it to one that has.
-    fn leaves_urgent(&self, relay: usize, now: Instant) -> bool {
-        let is_proven =
-            |relay: &RelayState| relay.good_at.is_some_and(|at| now - at < PROVEN) && relay.permit(now) == Permit::All && relay.live > 0;
-        !is_proven(&self.relays[relay]) && self.relays.iter().any(is_proven)
+    /// A person waits for a transactional mail: a relay that has not shown that it works leaves it to one that has, and takes one soon.
+    fn leaves_urgent(&self, relay: usize, now: Instant, today: i64) -> bool {
+        let took_within = |relay: &RelayState, time: Duration| relay.good_at.is_some_and(|at| now - at < time);
+        let takes_soon = |relay: &RelayState| {
+            took_within(relay, PROVEN)
+                && relay.permit(now) == Permit::All
+                && relay.has_budget(MailClass::Transactional, today)
+                && (!relay.waiting.is_empty() || took_within(relay, SOON))
+        };
+        !took_within(&self.relays[relay], PROVEN) && self.relays.iter().any(takes_soon)
     }
 
     fn capacity(&self, relay: usize, now: Instant, today: i64) -> Capacity {
@@ -236,6 +243,7 @@ impl Dispatcher {
             at: At::Connecting,
             since: now,
             wants: true,
+            begins: false,
             begun: None,
             ahead: None,
             is_probe,

@@ -23,6 +23,7 @@
 //! Relays are strangers: each has its breaker, its number of connections (AIMD), its pace, its day; see `relays.rs`.
 
 mod assign;
+mod protocol;
 mod relays;
 #[cfg(test)]
 mod simulation;
@@ -38,7 +39,6 @@ use tokio::time::Instant;
 
 use self::relays::RelayState;
 use super::balancer::RelayBalancer;
-use super::prefetcher::ClaimRequest;
 use super::prefetcher::HELD_MAX;
 use super::prefetcher::Prefetcher;
 use super::queue::Queue;
@@ -49,178 +49,35 @@ use crate::app::relay::RelayMemory;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::delivery::MailClass;
-use crate::domain::limits::DomainLimits;
 use crate::domain::limits::day_of;
 use crate::storage::ledger::Job;
-use crate::storage::steps::Done;
 
+pub use self::protocol::Begin;
+pub use self::protocol::Command;
+pub use self::protocol::CommitGroup;
+pub use self::protocol::DispatcherSettings;
+pub use self::protocol::Event;
+pub use self::protocol::MailResult;
+pub use self::protocol::Now;
+pub use self::protocol::Reply;
+pub use self::protocol::Request;
+pub use self::protocol::Verdict;
+pub use self::protocol::WorkerEnd;
+pub use self::protocol::WorkerId;
 pub use self::relays::RelayTerms;
 
 /// A mail that takes longer holds up neither the mail at hand behind it nor its batch.
 pub const SLOW_AFTER: Duration = Duration::from_secs(2);
 /// On a connection whose last mail took longer, no mail is put at hand: it would wait for nothing that is gained.
 const AHEAD_BELOW: Duration = Duration::from_millis(500);
+/// While a commit takes longer than this, nobody knows whose mails take long.
+const SLOW_COMMIT: Duration = Duration::from_millis(200);
 /// At a stop, what has no final dot may end by itself for so long; then it is taken back.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 /// At a stop, the answer to a final dot is waited for so long; then the mail is in doubt.
 pub const DRAIN: Duration = Duration::from_secs(30);
 /// After so many mails of one mailing in a row that might not be begun, all that is claimed of it goes back: it was paused or cancelled.
 const REFUSED_MAX: u32 = 5;
-
-/// A worker's number; none is used twice in a run.
-pub type WorkerId = u64;
-
-/// A moment by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    pub instant: Instant,
-    pub wall: Timestamp,
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// Workers bring results and want mails.
-    Requests(Vec<Request>),
-    /// A group is written; for each of its mails to begin, whether it may go.
-    Committed(CommitGroup, Vec<bool>),
-    /// A claim is over; `None`: it failed.
-    Claimed { jobs: Option<Vec<Job>>, may_be_more: bool },
-    /// A worker is gone.
-    Ended(WorkerId, WorkerEnd),
-    /// What was taken out of a relay's day; `None`: it has no limit today. An error: not known.
-    Reserved { relay: usize, class: MailClass, day: i64, taken: Result<Option<u64>, ()> },
-    /// Somebody may have put mail into the ledger.
-    Wake,
-    /// Time has passed.
-    Tick,
-    /// The process, or whoever started the run, wants it to end in order.
-    Stop,
-}
-
-/// What a worker brings and wants, at once.
-#[derive(Debug)]
-pub struct Request {
-    pub worker: WorkerId,
-    /// What became of the mail that it had begun.
-    pub result: Option<MailResult>,
-    /// Whether it wants to begin the mail that it has at hand.
-    pub begins: bool,
-    /// Whether its connection bears a mail beyond that.
-    pub wants: bool,
-}
-
-/// What became of a mail, for the ledger and for its relay.
-#[derive(Debug)]
-pub struct MailResult {
-    pub done: Done,
-    pub verdict: Verdict,
-}
-
-/// What a result says of the relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It took the mail.
-    Accepted,
-    /// It refused it for a reason that is the recipient's.
-    AboutRecipient,
-    /// Too much at once.
-    Throttled(String),
-    /// It failed for a reason that is ours or the relay's.
-    AboutUs(String),
-}
-
-/// How a worker ended.
-#[derive(Debug)]
-pub enum WorkerEnd {
-    /// In order, with nothing begun.
-    Closed,
-    /// It never had a connection.
-    Unconnected { trouble: String, is_throttle: bool, is_ours: bool },
-    /// It was cut off, or broke down.
-    Aborted,
-}
-
-/// What is committed together.
-#[derive(Debug, Default)]
-pub struct CommitGroup {
-    /// Who waits for it.
-    pub workers: Vec<WorkerId>,
-    pub done: Vec<Done>,
-    /// The batch of each result.
-    pub batches: Vec<ChunkKey>,
-    pub begins: Vec<Begin>,
-}
-
-/// A mail to be marked as being sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Begin {
-    pub worker: WorkerId,
-    pub key: DeliveryKey,
-    pub relay: usize,
-}
-
-/// What a worker may do now. Without a mail begun or at hand it closes its connection.
-#[derive(Debug)]
-pub struct Reply {
-    /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
-    pub may_go: bool,
-    /// The one after that: claimed, not begun.
-    pub next: Option<Arc<Job>>,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Command {
-    Start(WorkerId, usize),
-    Reply(WorkerId, Reply),
-    Commit(CommitGroup),
-    Claim(ClaimRequest),
-    Reserve {
-        relay: usize,
-        class: MailClass,
-        day: i64,
-    },
-    Release {
-        relay: usize,
-        day: i64,
-        count: u64,
-    },
-    /// Take the mail back, if its final dot is not out.
-    Abandon(WorkerId),
-    /// Cut the connection off.
-    Abort(WorkerId),
-    /// A worker that had begun this mail is gone: it is in doubt, or (`false`) surely not sent.
-    Settle {
-        job: Arc<Job>,
-        batch: ChunkKey,
-        is_in_doubt: bool,
-    },
-    /// A relay's breaker has changed.
-    Changed {
-        relay: usize,
-        change: Change,
-        trouble: String,
-    },
-    /// A relay bears fewer connections now.
-    SlowedDown {
-        relay: usize,
-        connections: usize,
-        reply: String,
-    },
-}
-
-/// Settings that the dispatcher keeps to.
-#[derive(Debug, Clone)]
-pub struct DispatcherSettings {
-    /// `mail.idle`
-    pub idle: Duration,
-    /// `mail.poll`
-    pub poll: Duration,
-    /// `mail.per_domain`
-    pub domains: DomainLimits,
-}
 
 /// What a worker has of a mail.
 #[derive(Debug, Clone)]
@@ -245,6 +102,8 @@ struct Worker {
     at: At,
     since: Instant,
     wants: bool,
+    /// Whether its request is to begin the mail at hand.
+    begins: bool,
     begun: Option<Holding>,
     ahead: Option<Holding>,
     is_probe: bool,
@@ -264,6 +123,9 @@ pub struct Dispatcher {
     last_worker: WorkerId,
     commands: Vec<Command>,
     stopping: Option<Instant>,
+    /// Since when a group is being written, and how long the last one took.
+    committing: Option<Instant>,
+    last_commit: Duration,
     next_sweep: Instant,
     /// When there was last something to do.
     active_at: Instant,
@@ -286,6 +148,8 @@ impl Dispatcher {
             last_worker: 0,
             commands: Vec::new(),
             stopping: None,
+            committing: None,
+            last_commit: Duration::ZERO,
             next_sweep: now.instant,
             active_at: now.instant,
             last_sent: None,
@@ -299,7 +163,10 @@ impl Dispatcher {
     pub fn handle(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
         match event {
             Event::Requests(requests) => self.take_requests(requests, now),
-            Event::Committed(group, may_go) => self.answer(group, &may_go, now),
+            Event::Committed(group, may_go) => {
+                self.committed(now.instant);
+                self.answer(group, &may_go, now);
+            }
             Event::Claimed { jobs, may_be_more } => self.take_in(jobs, may_be_more, now.instant),
             Event::Ended(worker, end) => self.worker_ended(worker, end, now),
             Event::Reserved { relay, class, day, taken } => self.relays[relay].reserved(class, day, taken, now.instant),
@@ -336,6 +203,7 @@ impl Dispatcher {
             let Some(worker) = self.workers.get_mut(&id) else { continue };
             worker.at = At::Requesting;
             worker.wants = request.wants;
+            worker.begins = request.begins;
             if let Some(held) = worker.ahead.as_ref().filter(|_| may_begin) {
                 group.begins.push(Begin { worker: id, key: held.job.key, relay });
             }
@@ -343,7 +211,10 @@ impl Dispatcher {
         }
         match group.done.is_empty() && group.begins.is_empty() {
             true => self.answer(group, &[], now),
-            false => self.commands.push(Command::Commit(group)),
+            false => {
+                self.committing = Some(now.instant);
+                self.commands.push(Command::Commit(group));
+            }
         }
     }
 
@@ -351,9 +222,12 @@ impl Dispatcher {
         self.queue.is_back(held.job.key, now.instant);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let (relay, is_probe, took) = (worker.relay, worker.is_probe, now.instant - worker.since);
-        worker.is_slow = took > AHEAD_BELOW;
         worker.is_probe = false;
-        self.balancer.record_result(relay, took);
+        // While the ledger is slow, results wait for it, and tell nothing of the relay.
+        if self.last_commit < AHEAD_BELOW {
+            worker.is_slow = took > AHEAD_BELOW;
+            self.balancer.record_result(relay, took);
+        }
         if verdict == Verdict::Accepted {
             self.last_sent = Some(now.wall);
         }
@@ -399,6 +273,14 @@ impl Dispatcher {
         }
     }
 
+    fn committed(&mut self, now: Instant) {
+        self.last_commit = self.committing.take().map_or(Duration::ZERO, |since| now - since);
+        if self.last_commit > SLOW_COMMIT {
+            // First come the results that have waited for it.
+            self.next_sweep = self.next_sweep.max(now + SLOW_COMMIT);
+        }
+    }
+
     /// Tells all in a group that is written what they may do.
     fn answer(&mut self, group: CommitGroup, may_go: &[bool], now: Now) {
         group.batches.iter().for_each(|batch| self.prefetcher.has_ended(*batch));
@@ -429,7 +311,8 @@ impl Dispatcher {
                     self.put_back(relay, held, now);
                     self.leave(id);
                 }
-                _ if self.must_leave(id, now.instant) => self.leave(id),
+                // The mail that it wanted to begin was given to others.
+                _ if worker.begins || self.must_leave(id, now.instant) => self.leave(id),
                 _ => self.wait(id),
             }
         }

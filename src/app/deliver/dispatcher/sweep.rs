@@ -12,6 +12,7 @@ use super::Dispatcher;
 use super::Holding;
 use super::Now;
 use super::SLOW_AFTER;
+use super::SLOW_COMMIT;
 use super::STOP_GRACE;
 use super::WorkerId;
 use crate::app::breaker::Permit;
@@ -32,11 +33,13 @@ impl Dispatcher {
     pub(super) fn sweep(&mut self, now: Now) {
         self.next_sweep = now.instant + SWEEP;
         self.dismiss_waiting(now.instant);
-        self.recall_handed_ahead(now);
-        self.split_batches(now.instant);
-        match self.stopping {
-            None => self.take_back_stuck(now.instant),
-            Some(since) => self.end_sending(now.instant - since, now),
+        if let Some(since) = self.stopping {
+            return self.end_sending(now.instant - since, now);
+        }
+        if self.committing.is_none_or(|since| now.instant - since <= SLOW_COMMIT) {
+            self.recall_handed_ahead(now);
+            self.split_batches(now.instant);
+            self.take_back_stuck(now.instant);
         }
     }
 

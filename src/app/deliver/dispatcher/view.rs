@@ -39,18 +39,19 @@ impl Dispatcher {
         self.relays.iter().map(|relay| &relay.memory)
     }
 
-    /// Whether there is nothing to do, as far as is known: nothing claimed, nothing out.
-    pub fn is_idle(&self) -> bool {
+    /// Whether there is nothing to do, as far as is known: nothing claimed, nothing out, and nothing due that a relay could take.
+    pub fn is_idle(&self, now: Now) -> bool {
+        let may_claim = self.relays.iter().any(|relay| relay.is_able(MailClass::Digest, now.instant, day_of(now.wall)));
         self.queue.len() == 0
-            && self.prefetcher.is_idle()
+            && self.prefetcher.is_idle(may_claim)
             && self.workers.values().all(|worker| worker.begun.is_none() && worker.ahead.is_none() && worker.at != At::Requesting)
     }
 
     /// Whether the run may be given up: there was nothing to do for a while, and nothing troubles a relay that others should see.
     pub fn is_over(&self, now: Now) -> bool {
         let today = day_of(now.wall);
-        let is_well = |relay: &Relay| relay.permit(now.instant) == Permit::All && relay.is_able(MailClass::Digest, now.instant, today);
-        self.workers.is_empty() && self.is_idle() && now.instant - self.active_at >= GIVE_UP_AFTER && self.relays.iter().all(is_well)
+        let is_well = |relay: &Relay| relay.is_able(MailClass::Digest, now.instant, today);
+        self.workers.is_empty() && self.is_idle(now) && now.instant - self.active_at >= GIVE_UP_AFTER && self.relays.iter().all(is_well)
     }
 
     /// When time alone brings something to do.

@@ -1,0 +1,170 @@
+//! What goes into the dispatcher and what comes out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::app::breaker::Change;
+use crate::app::deliver::prefetcher::ClaimRequest;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::MailClass;
+use crate::domain::limits::DomainLimits;
+use crate::storage::ledger::Job;
+use crate::storage::steps::Done;
+
+/// A worker's number; none is used twice in a run.
+pub type WorkerId = u64;
+
+/// A moment by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub instant: Instant,
+    pub wall: Timestamp,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Workers bring results and want mails.
+    Requests(Vec<Request>),
+    /// A group is written; for each of its mails to begin, whether it may go.
+    Committed(CommitGroup, Vec<bool>),
+    /// A claim is over; `None`: it failed.
+    Claimed { jobs: Option<Vec<Job>>, may_be_more: bool },
+    /// A worker is gone.
+    Ended(WorkerId, WorkerEnd),
+    /// What was taken out of a relay's day; `None`: it has no limit today. An error: not known.
+    Reserved { relay: usize, class: MailClass, day: i64, taken: Result<Option<u64>, ()> },
+    /// Somebody may have put mail into the ledger.
+    Wake,
+    /// Time has passed.
+    Tick,
+    /// The process, or whoever started the run, wants it to end in order.
+    Stop,
+}
+
+/// What a worker brings and wants, at once.
+#[derive(Debug)]
+pub struct Request {
+    pub worker: WorkerId,
+    /// What became of the mail that it had begun.
+    pub result: Option<MailResult>,
+    /// Whether it wants to begin the mail that it has at hand.
+    pub begins: bool,
+    /// Whether its connection bears a mail beyond that.
+    pub wants: bool,
+}
+
+/// What became of a mail, for the ledger and for its relay.
+#[derive(Debug)]
+pub struct MailResult {
+    pub done: Done,
+    pub verdict: Verdict,
+}
+
+/// What a result says of the relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It took the mail.
+    Accepted,
+    /// It refused it for a reason that is the recipient's.
+    AboutRecipient,
+    /// Too much at once.
+    Throttled(String),
+    /// It failed for a reason that is ours or the relay's.
+    AboutUs(String),
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub enum WorkerEnd {
+    /// In order, with nothing begun.
+    Closed,
+    /// It never had a connection.
+    Unconnected { trouble: String, is_throttle: bool, is_ours: bool },
+    /// It was cut off, or broke down.
+    Aborted,
+}
+
+/// What is committed together.
+#[derive(Debug, Default)]
+pub struct CommitGroup {
+    /// Who waits for it.
+    pub workers: Vec<WorkerId>,
+    pub done: Vec<Done>,
+    /// The batch of each result.
+    pub batches: Vec<ChunkKey>,
+    pub begins: Vec<Begin>,
+}
+
+/// A mail to be marked as being sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    pub worker: WorkerId,
+    pub key: DeliveryKey,
+    pub relay: usize,
+}
+
+/// What a worker may do now. Without a mail begun or at hand it closes its connection.
+#[derive(Debug)]
+pub struct Reply {
+    /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
+    pub may_go: bool,
+    /// The one after that: claimed, not begun.
+    pub next: Option<Arc<Job>>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    Start(WorkerId, usize),
+    Reply(WorkerId, Reply),
+    Commit(CommitGroup),
+    Claim(ClaimRequest),
+    Reserve {
+        relay: usize,
+        class: MailClass,
+        day: i64,
+    },
+    Release {
+        relay: usize,
+        day: i64,
+        count: u64,
+    },
+    /// Take the mail back, if its final dot is not out.
+    Abandon(WorkerId),
+    /// Cut the connection off.
+    Abort(WorkerId),
+    /// A worker that had begun this mail is gone: it is in doubt, or (`false`) surely not sent.
+    Settle {
+        job: Arc<Job>,
+        batch: ChunkKey,
+        is_in_doubt: bool,
+    },
+    /// A relay's breaker has changed.
+    Changed {
+        relay: usize,
+        change: Change,
+        trouble: String,
+    },
+    /// A relay bears fewer connections now.
+    SlowedDown {
+        relay: usize,
+        connections: usize,
+        reply: String,
+    },
+}
+
+/// Settings that the dispatcher keeps to.
+#[derive(Debug, Clone)]
+pub struct DispatcherSettings {
+    /// `mail.idle`
+    pub idle: Duration,
+    /// `mail.poll`
+    pub poll: Duration,
+    /// `mail.per_domain`
+    pub domains: DomainLimits,
+}
