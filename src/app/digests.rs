@@ -13,12 +13,14 @@ use super::deliver::Ending;
 use super::deliver::Progress;
 use super::delta;
 use super::edition::LeftOut;
+use super::missed::MissedDigest;
 use super::preflight::Preflight;
 use super::sending::SendOrder;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::MailClass;
 use crate::domain::delivery::Outcome;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
@@ -28,6 +30,8 @@ use crate::domain::due::Pacing;
 use crate::domain::progress;
 use crate::domain::progress::Minute;
 use crate::domain::slot::Slot;
+use crate::domain::waiting::Stall;
+use crate::domain::waiting::WaitReason;
 use crate::mail::Envelope;
 use crate::mail::Fence;
 use crate::mail::Recipient;
@@ -55,8 +59,12 @@ pub struct Status {
     pub minutes: Vec<Minute>,
     /// How many deliveries end in a minute: lately while it is being sent, on the average once it is sent.
     pub rate_per_minute: Option<f64>,
-    /// How long the rest takes, while it is being sent and anybody can know.
+    /// How long the rest takes, while it is being sent and anybody can know: not while something is due and nothing goes out.
     pub time_left: Option<TimeDelta>,
+    /// What its mail waits for, if some is due and none went out for a minute.
+    pub stall: Option<Stall>,
+    /// What should have happened to it and did not.
+    pub missed: Option<MissedDigest>,
 }
 
 /// What `digest send` came to.
@@ -94,7 +102,10 @@ impl App {
         self.keep_up(now).await?;
         self.pick_if_due(now).await?;
         // The moment anew: what was just approved is due too.
-        self.publish_if_due(self.now()).await
+        self.publish_if_due(self.now()).await?;
+        self.watch_missed().await?;
+        self.watch_sending().await;
+        Ok(())
     }
 
     /// Makes due what a clock that ran ahead put off to a time that no retry and no send time reaches.
@@ -136,10 +147,7 @@ impl App {
             }
             let late = now - digest.send_at;
             if late > delta(self.settings.schedule.catch_up) {
-                // Said for some minutes, not for ever: `digest list` keeps showing it as approved.
-                if late < delta(self.settings.schedule.catch_up) + TimeDelta::minutes(5) {
-                    tracing::warn!(slot = %digest.slot, "its time is over since longer than schedule.catch_up; `digest send` still sends it");
-                }
+                // `watch_missed` says so.
                 continue;
             }
             // Its own time, where it was approved after it: the clocks elsewhere may not show that one yet.
@@ -296,7 +304,11 @@ impl App {
     /// A digest with its deliveries; a sentence if the slot has none.
     pub async fn status(&self, slot: Slot) -> Result<Status, Failure> {
         let digest = self.storage.digest(slot).await?;
-        let digest = digest.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?;
+        let Some(digest) = digest else {
+            let missed = self.missed_digests().await?.into_iter().find(|missed| missed.slot == slot);
+            let why = missed.map(|missed| format!(" {}.", self.missed_in_words(&missed))).unwrap_or_default();
+            return Err(Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.{why}")));
+        };
         let (now, id) = (self.now(), slot.id());
         let mut troubles = self.storage.troubles(now).await?;
         troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
@@ -307,9 +319,20 @@ impl App {
             (DigestState::Sent, Some(since), Some(until)) => Some(progress::average_per_minute(&minutes, since, until)),
             _ => None,
         };
-        let rate = rate_per_minute.filter(|_| digest.state == DigestState::Sending);
+        let stall = match digest.state {
+            DigestState::Sending => self.stall().await?.filter(|stall| stall.holds(MailClass::Digest)),
+            _ => None,
+        };
+        // A spent day is over at midnight; who knows when anything else is.
+        let has_end = stall.as_ref().is_none_or(|stall| stall.waits.iter().all(|wait| wait.reason == WaitReason::DaySpent));
+        let time_left = match rate_per_minute.filter(|_| digest.state == DigestState::Sending && has_end) {
+            Some(rate) => self.time_left(&tally, rate, (next_due, last_due), now).await?,
+            None => None,
+        };
         Ok(Status {
-            time_left: rate.and_then(|rate| progress::time_left(tally.open(), rate, next_due, last_due, now)),
+            time_left,
+            stall,
+            missed: self.missed_digests().await?.into_iter().find(|missed| missed.slot == slot),
             withheld,
             failures: self.storage.failures(id, 10).await?,
             held: self.held_refusals(Some(slot)).await?,

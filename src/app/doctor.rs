@@ -2,6 +2,9 @@
 
 use super::App;
 use super::Failure;
+use super::deliver::process_name;
+use super::waiting::SKEW_MAX;
+use super::waiting::off_by;
 use crate::config::relations;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
@@ -67,6 +70,9 @@ impl App {
             findings.push(self.examine_catalogue().await);
             findings.push(self.examine_list().await);
             findings.push(self.examine_bounces().await);
+            findings.push(self.examine_stall().await);
+            findings.extend(self.examine_schedule().await);
+            findings.extend(self.examine_clocks().await);
         }
         findings.push(self.examine_secret(usable).await);
         findings.extend(self.examine_proxies(usable).await);
@@ -160,6 +166,50 @@ impl App {
             },
             Err(failure) => fault("bounces", failure.to_string()),
         }
+    }
+
+    /// Whether mail that is due goes out.
+    async fn examine_stall(&self) -> Finding {
+        match self.stall().await {
+            Ok(None) => good("sending", "no mail waits that is due"),
+            Ok(Some(stall)) => advice("sending", self.stall_in_words(&stall)),
+            Err(failure) => fault("sending", failure.to_string()),
+        }
+    }
+
+    /// Digests that were missed, and times of the schedule that nothing comes of.
+    async fn examine_schedule(&self) -> Vec<Finding> {
+        let missed = match self.missed_digests().await {
+            Ok(missed) => missed,
+            Err(failure) => return vec![fault("schedule", failure.to_string())],
+        };
+        let missed = missed.iter().map(|missed| advice("schedule", self.missed_in_words(missed)));
+        let mut findings: Vec<Finding> = missed.chain(self.unused_times().into_iter().map(|words| advice("schedule", words))).collect();
+        if findings.is_empty() {
+            findings.push(good("schedule", "no digest was missed"));
+        }
+        findings
+    }
+
+    /// On PostgreSQL, how far clocks are off: this machine's, and those of the processes that send.
+    async fn examine_clocks(&self) -> Option<Finding> {
+        let own = self.storage.clock_skew(|| self.now()).await.ok().flatten()?;
+        let mut off = Vec::new();
+        if own.ahead.abs() - own.error > SKEW_MAX {
+            off.push(off_by("this machine's clock", own.ahead));
+        }
+        let others = self.storage.deliverers(self.now()).await.unwrap_or_default();
+        let others = others.iter().filter(|other| other.process != process_name());
+        off.extend(
+            others
+                .filter_map(|other| other.ahead)
+                .filter(|ahead| ahead.abs() > SKEW_MAX)
+                .map(|ahead| off_by("the clock of a process that sends", ahead)),
+        );
+        Some(match off.is_empty() {
+            true => good("clock", format!("agrees with the database's to {} ms", own.ahead.abs().max(own.error).num_milliseconds())),
+            false => advice("clock", off.join("; ")),
+        })
     }
 
     async fn examine_secret(&self, database_usable: bool) -> Finding {

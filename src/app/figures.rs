@@ -2,6 +2,7 @@
 
 use super::App;
 use super::Failure;
+use super::waiting::show_stall;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
 
@@ -15,6 +16,8 @@ impl App {
         let open = self.storage.open_deliveries().await?;
         let held = self.storage.held_readers().await?;
         let set_aside = self.storage.count_set_aside().await?;
+        show_stall(self.stall().await?.as_ref(), self.now());
+        self.count_missed().await?;
         for class in MailClass::ALL {
             for outcome in AttemptOutcome::ALL {
                 let total = totals.iter().find(|(of, by, _)| of == class && by == outcome).map_or(0, |(_, _, total)| *total);

@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`bounces`].
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`people`] with [`spreadsheet`] and [`columns`],
+//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
 //! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`].
 
 pub mod account;
@@ -28,6 +28,7 @@ pub mod joining;
 pub mod keys;
 pub mod letters;
 mod mailbox;
+pub mod missed;
 pub mod people;
 mod personal;
 pub mod picking;
@@ -41,7 +42,9 @@ mod secrets;
 pub mod sending;
 pub mod spreadsheet;
 mod standing;
+mod timing;
 mod upkeep;
+pub mod waiting;
 mod ways_out;
 pub mod webhooks;
 mod zones;
@@ -141,6 +144,8 @@ pub struct App {
     pub sending: deliver::SendStatus,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
+    /// What was said of standstill and clock.
+    pub(crate) said: waiting::Said,
 }
 
 impl App {
@@ -208,6 +213,7 @@ impl App {
             sends: deliver::Sends::default(),
             sending: deliver::SendStatus::default(),
             doorbell: Notify::new(),
+            said: waiting::Said::default(),
             settings,
         }))
     }
@@ -215,6 +221,20 @@ impl App {
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
         Parts::from(settings).map(|_| ())
+    }
+
+    /// What of the settings will do nothing, as sentences; for settings that [`App::check`] let pass.
+    ///
+    /// # Errors
+    /// As [`App::check`].
+    pub fn advice(settings: &Settings, now: Timestamp) -> Result<Vec<String>, Failure> {
+        let (parts, schedule) = (Parts::from(settings)?, &settings.schedule);
+        let timing = timing::Timing {
+            pick: (&schedule.pick, &parts.pick_times),
+            send: (&schedule.send, &parts.send_times),
+            timezone: &parts.timezone,
+        };
+        Ok(timing.unused_times(now))
     }
 
     /// The file of a SQLite database.

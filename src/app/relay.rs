@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::App;
@@ -17,6 +18,10 @@ use crate::domain::limits::WarmUp;
 use crate::domain::limits::Window;
 use crate::domain::limits::allowance;
 use crate::domain::limits::day_of;
+use crate::domain::limits::digest_share;
+use crate::domain::limits::start_of;
+use crate::domain::waiting::Wait;
+use crate::domain::waiting::WaitReason;
 use crate::mail::Transport;
 
 /// One of `[[mail.relays]]`, or the one that `mail.transport` names.
@@ -32,6 +37,8 @@ pub(crate) struct Relay {
     pub rate_per_second: u32,
     per_day: u64,
     warm_up: WarmUp,
+    /// Per cent of a day's allowance that digests leave to transactional mail.
+    transactional_share: u32,
     memory: Mutex<RelayMemory>,
     /// What was found wrong with it, and when.
     fault: Mutex<Option<(Timestamp, String)>>,
@@ -66,6 +73,7 @@ impl Relay {
             rate_per_second: settings.rate_per_second,
             per_day: settings.per_day,
             warm_up: settings.warm_up,
+            transactional_share: settings.transactional_share,
             memory: Mutex::new(memory),
             fault: Mutex::new(None),
         }
@@ -100,6 +108,29 @@ impl Relay {
         memory.breaker.trouble().map(str::to_owned).or_else(spent)
     }
 
+    /// What mail of a class waits for at this relay, as far as is known between send runs.
+    pub fn wait(&self, class: MailClass, now: Timestamp) -> Option<Wait> {
+        let memory = self.remembered();
+        let relay = Some(self.name.clone());
+        if memory.spent_on[class_index(class)] == Some(day_of(now)) {
+            let until = Some(start_of(day_of(now) + 1));
+            return Some(Wait { relay, class: Some(class), until, ..Wait::new(WaitReason::DaySpent) });
+        }
+        let detail = memory.breaker.trouble().map(str::to_owned);
+        let until = match memory.breaker.permit(Instant::now()) {
+            Permit::All => return None,
+            Permit::Nothing(until) => TimeDelta::from_std(until.saturating_duration_since(Instant::now())).ok().map(|pause| now + pause),
+            Permit::Probe | Permit::Probing => None,
+        };
+        Some(Wait { relay, detail, until, ..Wait::new(WaitReason::RelayPaused) })
+    }
+
+    /// How many mails of a class all processes together may give it on a day of which its first one was `first_day`; `None`: any number.
+    fn allowance(&self, class: MailClass, first_day: Option<i64>, day: i64) -> Option<u64> {
+        let allowed = allowance(self.warm_up, self.per_day, first_day, day)?;
+        Some(if class == MailClass::Digest { digest_share(allowed, self.transactional_share) } else { allowed })
+    }
+
     /// What was found wrong with it after `since`.
     pub fn known_fault(&self, since: Timestamp) -> Option<String> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(at, _)| *at > since).map(|(_, words)| words.clone())
@@ -115,15 +146,67 @@ impl Relay {
     }
 }
 
+/// The last day of a send that takes more than one, for its relays' allowances are spent before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastDay {
+    /// When it begins.
+    pub from: Timestamp,
+    /// How many mails are left for it.
+    pub mails: u64,
+}
+
+/// Days that are looked ahead.
+const DAYS_MAX: i64 = 3_650;
+
 impl App {
-    /// Takes up to `wanted` mails of a class out of what a relay may be given today; `None` where there is no limit.
-    pub(crate) async fn reserve_quota(&self, relay: &Relay, _class: MailClass, wanted: u64) -> Result<Option<u64>, Failure> {
+    /// When the allowances of the days let the last of so many digest mails go out; `None`: today, as far as they matter.
+    pub(crate) async fn last_day_of(&self, mails: u64) -> Result<Option<LastDay>, Failure> {
+        let today = day_of(self.now());
+        let mut used = Vec::new();
+        for relay in &self.relays {
+            used.push((relay, self.storage.relay_use(&relay.name, today).await?));
+        }
+        let mut left = mails;
+        for day in today..today + DAYS_MAX {
+            let mut room = Some(0_u64);
+            for (relay, used) in &used {
+                let begun = if day == today { used.begun } else { 0 };
+                let allowed = relay.allowance(MailClass::Digest, used.first_day.or(Some(today)), day);
+                room = room.zip(allowed).map(|(room, allowed)| room + allowed.saturating_sub(begun));
+            }
+            if room.is_none_or(|room| room >= left) {
+                return Ok((day > today).then_some(LastDay { from: start_of(day), mails: left }));
+            }
+            left -= room.unwrap_or(0);
+        }
+        Ok(None)
+    }
+
+    /// Whether each relay's allowance for today is spent: then nothing goes out before midnight (UTC).
+    pub(crate) async fn is_day_spent(&self) -> Result<bool, Failure> {
+        let today = day_of(self.now());
+        for relay in &self.relays {
+            if !relay.is_limited_by_day() {
+                return Ok(false);
+            }
+            let used = self.storage.relay_use(&relay.name, today).await?;
+            let allowed = relay.allowance(MailClass::Transactional, used.first_day, today);
+            if allowed.is_none_or(|allowed| used.begun < allowed) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes up to `wanted` mails of a class out of what a relay may be given today; `None` where there is no limit. The last of a day's
+    /// allowance is for transactional mail alone (`mail.transactional_share`): whoever signs up then does not wait for midnight.
+    pub(crate) async fn reserve_quota(&self, relay: &Relay, class: MailClass, wanted: u64) -> Result<Option<u64>, Failure> {
         let today = day_of(self.now());
         let used = self.storage.relay_use(&relay.name, today).await?;
-        let Some(allowed) = allowance(relay.warm_up, relay.per_day, used.first_day, today) else { return Ok(None) };
+        let Some(allowed) = relay.allowance(class, used.first_day, today) else { return Ok(None) };
         let taken = self.storage.take_from_day(&relay.name, today, wanted, allowed).await?;
         if taken == 0 {
-            tracing::info!(relay = relay.name, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
+            tracing::info!(relay = relay.name, %class, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
         }
         Ok(Some(taken))
     }

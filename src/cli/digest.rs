@@ -22,10 +22,13 @@ use crate::app::Failure;
 use crate::app::digests::Status;
 use crate::app::edition::Edition;
 use crate::app::edition::Outlook;
+use crate::app::missed::MissedDigest;
 use crate::app::preflight::Preflight;
 use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::slot::Slot;
+use crate::domain::waiting::Stall;
+use crate::domain::waiting::Wait;
 use crate::storage::audit::Audit;
 
 /// Doubts that an audit lists; all are counted.
@@ -166,12 +169,14 @@ async fn preview(app: &App, id: Option<Slot>, at: Timestamp, out: &Path, output:
 
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let digests = app.storage.digests().await?;
+    let missed = app.missed_digests().await?;
     let rows: Vec<_> = digests.iter().map(digest_json).collect();
-    if rows.is_empty() && !output.json {
+    if rows.is_empty() && missed.is_empty() && !output.json {
         say("There is no digest yet.");
     }
-    output.print(&json!({ "digests": rows }), || {
-        digests.iter().fold(String::new(), |mut text, digest| {
+    output.print(&json!({ "digests": rows, "missed": missed.iter().map(missed_json).collect::<Vec<_>>() }), || {
+        let missed = missed.iter().map(|missed| format!("missed: {}\n", app.missed_in_words(missed)));
+        digests.iter().fold(missed.collect(), |mut text: String, digest| {
             let _ = writeln!(
                 text,
                 "{}  {:<9}  {} recipients, due {}",
@@ -183,6 +188,22 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
             text
         })
     })
+}
+
+fn missed_json(missed: &MissedDigest) -> serde_json::Value {
+    json!({
+        "slot": missed.slot,
+        "due_at": moment(missed.due_at),
+        "is_picked": missed.is_picked,
+        "made_up_until": missed.made_up_until.map(moment),
+        "is_superseded": missed.is_superseded,
+        "command": missed.command,
+    })
+}
+
+fn stall_json(stall: &Stall) -> serde_json::Value {
+    let wait = |wait: &Wait| json!({ "reason": wait.reason, "relay": wait.relay, "words": wait.summary(), "detail": wait.detail, "until": wait.until.map(moment) });
+    json!({ "since": moment(stall.since), "for": stall.waits.iter().map(wait).collect::<Vec<_>>() })
 }
 
 fn digest_json(digest: &Digest) -> serde_json::Value {
@@ -212,6 +233,8 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
     json["failures"] = status.failures.iter().map(|(reply, count)| json!({ "reply": reply, "count": count })).collect();
     json["troubles"] = json!(status.troubles);
     json["held"] = json!(status.held);
+    json["waiting"] = json!(status.stall.as_ref().map(stall_json));
+    json["missed"] = json!(status.missed.as_ref().map(missed_json));
     progress::add_to(&mut json, status);
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
@@ -242,6 +265,12 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
         }
         for held in &status.held {
             let _ = writeln!(text, "held: {} (`verdicts bounces list`)", held.summary());
+        }
+        if let Some(stall) = &status.stall {
+            let _ = writeln!(text, "waiting: {}", app.stall_in_words(stall));
+        }
+        if let Some(missed) = &status.missed {
+            let _ = writeln!(text, "missed: {}", app.missed_in_words(missed));
         }
         for trouble in &status.troubles {
             let _ = writeln!(text, "trouble: {trouble}");

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::output::Output;
+use super::output::say;
 use crate::app::App;
+use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::doctor::Finding;
 use crate::app::doctor::Level;
@@ -39,7 +41,9 @@ pub async fn doctor(app: Result<Arc<App>, Failure>, output: Output) -> Result<Ex
 }
 
 pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
-    App::check(&loaded.settings)?;
+    for sentence in App::advice(&loaded.settings, Clock::system().now())? {
+        say(sentence);
+    }
     let shown = loaded.shown();
     output.print(&serde_json::json!({ "settings": shown }), || {
         shown.iter().fold(String::new(), |mut text, setting| {

@@ -64,10 +64,14 @@ pub fn parse_digest(text: &str) -> Result<Slot, String> {
 
 /// A bar on a terminal. Elsewhere nobody sees it, and it still knows the rate and the time left, for lines now and then.
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
+    bar_with(total, what, "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+}
+
+/// The same, drawn otherwise.
+pub fn bar_with(total: u64, what: &'static str, template: &str) -> ProgressBar {
     if lines_instead_of_bars() {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
-    let template = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = if total > 0 { ProgressBar::new(total).with_style(style) } else { ProgressBar::new_spinner() };
     bar.set_message(what);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::Value;
 use serde_json::json;
 
-use super::output::bar;
+use super::output::bar_with;
 use super::output::lines_instead_of_bars;
 use super::output::moment;
 use super::output::say;
@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(10);
 ///
 /// Other processes may send the same digest: the minutes that all write are looked at too, some seconds behind.
 pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u64) {
-    let bar = bar(total, "Sending");
+    let bar = bar_with(total, "Sending", "{msg} {wide_bar} {human_pos}/{human_len} {per_sec}{prefix}");
     let ended_before = app.storage.ended_by_minutes(slot.id()).await.unwrap_or(0);
     let made = async || app.storage.digest(slot).await.ok().flatten().map_or(0, |digest| digest.recipients);
     let (made_before, mut total) = (made().await, total);
@@ -51,9 +51,10 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
         total = first_total + u64::try_from(made().await - made_before).unwrap_or(0);
         bar.set_length(total);
         by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
-        let waits = waits_for(&app);
+        let (outlook, waits) = (outlook(&app, slot).await, waits_for(&app));
+        bar.set_prefix(outlook.clone());
         if lines_instead_of_bars() {
-            say(line(bar.position(), total, bar.per_sec(), bar.eta()));
+            say(format_args!("{} of {total} deliveries, {:.0} a second{outlook}", bar.position(), bar.per_sec()));
             waits.into_iter().for_each(say);
         } else {
             bar.set_message(waits.map_or_else(|| "Sending".into(), |waits| format!("Sending; {waits}")));
@@ -68,9 +69,14 @@ fn waits_for(app: &App) -> Option<String> {
     Some(format!("relay {}: waiting {} for {}", oldest.relay, span(since), oldest.stage.words()))
 }
 
-fn line(done: u64, total: u64, per_second: f64, left: Duration) -> String {
-    let left = if per_second > 0.0 && done < total { format!(", about {} left", span(left)) } else { String::new() };
-    format!("{done} of {total} deliveries, {per_second:.0} a second{left}")
+/// How long the rest takes, or what it waits for: as `digest show` says it. Empty where nobody knows.
+async fn outlook(app: &App, slot: Slot) -> String {
+    let Ok(status) = app.status(slot).await else { return String::new() };
+    match (&status.stall, status.time_left) {
+        (Some(stall), _) => format!("; {}", app.stall_in_words(stall)),
+        (None, Some(left)) if status.tally.open() > 0 => format!(", about {} left", span(left.to_std().unwrap_or_default())),
+        (None, _) => String::new(),
+    }
 }
 
 /// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.

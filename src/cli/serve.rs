@@ -88,6 +88,9 @@ impl Serve {
             roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
         greet(&app, address, brought);
+        if has(Role::Schedule) {
+            app.unused_times().iter().for_each(|sentence| tracing::warn!("{sentence}"));
+        }
         let mut failed = None;
         loop {
             let ended = tokio::select! {

@@ -55,6 +55,8 @@ pub struct Mail {
     pub per_day: u64,
     /// Fewer a day at first.
     pub warm_up: WarmUp,
+    /// Per cent of a day's mails that digests leave to transactional mail.
+    pub transactional_share: u32,
     /// Several ways out, in place of `transport`.
     pub relays: Vec<ListedRelay>,
     /// What some recipient domains are spared.
@@ -138,6 +140,7 @@ impl Default for Mail {
             rate_per_second: 0,
             per_day: 0,
             warm_up: WarmUp::default(),
+            transactional_share: 5,
             relays: Vec::new(),
             per_domain: Vec::new(),
             retry: Retry::default(),
@@ -176,6 +179,9 @@ impl Mail {
         }
         if self.messages_per_connection == 0 {
             return fault("mail.messages_per_connection", "expected at least 1");
+        }
+        if self.transactional_share > 90 {
+            return fault("mail.transactional_share", "expected 0 to 90 (per cent)");
         }
         self.check_relays()?;
         let instant = Duration::from_millis(1);

@@ -57,6 +57,8 @@ pub struct Relay {
     pub per_day: u64,
     /// Fewer a day at first.
     pub warm_up: WarmUp,
+    /// `mail.transactional_share`
+    pub transactional_share: u32,
 }
 
 /// An entry of `mail.per_domain`.
@@ -101,6 +103,7 @@ impl Mail {
             rate_per_second: listed.rate_per_second.unwrap_or(self.rate_per_second),
             per_day: listed.per_day.unwrap_or(self.per_day),
             warm_up: listed.warm_up.unwrap_or(self.warm_up),
+            transactional_share: self.transactional_share,
         }
     }
 

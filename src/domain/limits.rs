@@ -37,6 +37,11 @@ pub fn day_of(moment: Timestamp) -> i64 {
     moment.timestamp().div_euclid(24 * 60 * 60)
 }
 
+/// When a day of [`day_of`] begins.
+pub fn start_of(day: i64) -> Timestamp {
+    super::from_millis(day.saturating_mul(24 * 60 * 60 * 1_000))
+}
+
 /// The messages that a relay may be given on `today`, all processes together; `None`: any number. `first_day`: its first
 /// day of use, if it has been used; `per_day`: its limit, 0 for none, which the warm-up never exceeds.
 pub fn allowance(plan: WarmUp, per_day: u64, first_day: Option<i64>, today: i64) -> Option<u64> {
@@ -49,6 +54,15 @@ pub fn allowance(plan: WarmUp, per_day: u64, first_day: Option<i64>, today: i64)
     // A cast of a float to an integer stops at the largest one.
     let warm = (plan.start as f64 * plan.growth.powf(days_in_use as f64)).max(1.0) as u64;
     Some(limit.map_or(warm, |limit| limit.min(warm)))
+}
+
+/// What digests may take of a day's allowance: `reserved` per cent of it, at least one mail, are left to transactional mail.
+pub fn digest_share(allowed: u64, reserved: u32) -> u64 {
+    if reserved == 0 || allowed < 2 {
+        return allowed;
+    }
+    let kept = u128::from(allowed) * u128::from(reserved) / 100;
+    allowed - u64::try_from(kept).unwrap_or(allowed).clamp(1, allowed - 1)
 }
 
 /// Throttling replies of one moment count as one: all connections hear them at once.

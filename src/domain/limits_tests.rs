@@ -81,6 +81,14 @@ fn what_is_no_domain_is_refused() {
     }
 }
 
+#[test]
+fn digests_leave_a_share_of_the_day_to_transactional_mail() {
+    let shares = |reserved| [0, 1, 2, 7, 500, u64::MAX].map(|allowed| digest_share(allowed, reserved));
+    assert_eq!(shares(0), [0, 1, 2, 7, 500, u64::MAX], "none is kept");
+    assert_eq!(shares(5)[..5], [0, 1, 1, 6, 475]);
+    assert_eq!(shares(90)[..5], [0, 1, 1, 1, 50], "and never all");
+}
+
 proptest! {
     #[test]
     fn an_allowance_never_exceeds_the_days_limit_and_never_shrinks(

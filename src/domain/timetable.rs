@@ -15,6 +15,9 @@ use super::zone::Zone;
 /// Minutes that clocks were ever set back at once, with room: a day, where the date line moved.
 const LONGEST_FOLD_MINUTES: usize = 25 * 60;
 
+/// Times of a timetable that are looked at: more than a year of weeks.
+const TIMES_MAX: usize = 60;
+
 /// A cron expression in a time zone.
 #[derive(Debug, Clone)]
 pub struct Timetable {
@@ -57,6 +60,20 @@ impl Timetable {
     /// to this very moment, croner knows only so.
     pub fn next_from(&self, moment: Timestamp) -> Option<Timestamp> {
         self.next(moment - TimeDelta::milliseconds(1))
+    }
+
+    /// The first two times after `moment` that belong to one and the same `part` of the calendar, within about a year.
+    pub fn twice_within<P: PartialEq>(&self, moment: Timestamp, part: impl Fn(Timestamp) -> P) -> Option<(Timestamp, Timestamp)> {
+        let until = moment + TimeDelta::weeks(54);
+        let mut time = self.next(moment)?;
+        for _ in 0..TIMES_MAX {
+            let next = self.next(time).filter(|next| *next <= until)?;
+            if part(next) == part(time) {
+                return Some((time, next));
+            }
+            time = next;
+        }
+        None
     }
 
     /// The last time after `since` and not after `now`: the one that is due, if it was not made yet.
@@ -130,6 +147,15 @@ mod tests {
         assert_eq!(berlin("0 9 * * TUE").next(at("2026-11-23T12:00:00.123Z")), Some(at("2026-11-24T08:00:00Z")));
         assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
         assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00.001Z")), Some(at("2026-12-01T08:00:00Z")));
+    }
+
+    #[test]
+    fn two_times_in_one_week_are_found_and_one_a_week_is_not_two() {
+        let (week, moment) = (|time: Timestamp| (time + TimeDelta::days(3)).timestamp() / (7 * 24 * 60 * 60), at("2026-11-23T00:00:00Z"));
+        let twice = |cron: &str| berlin(cron).twice_within(moment, week);
+        assert_eq!(twice("0 9 * * TUE,FRI"), Some((at("2026-11-24T08:00:00Z"), at("2026-11-27T08:00:00Z"))));
+        assert_eq!((twice("0 9 * * TUE"), twice("0 9 1 * *")), (None, None));
+        assert!(twice("0 9 * * *").is_some() && twice("0 9 1,3 * *").is_some());
     }
 
     #[test]

@@ -93,8 +93,8 @@ pub struct Claimed {
 impl Storage {
     /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
     /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
-    /// mailing alone. Retries that are due come before mail that was never tried, up to half of the room; what the one does not
-    /// fill, the other has. What must not go out any more becomes `failed` here.
+    /// mailing alone. Retries that are due come before mail that was never tried; each has half of the room, and what the one
+    /// does not fill, the other has. What must not go out any more becomes `failed` here.
     pub async fn claim(
         &self,
         sender: i64,
@@ -122,20 +122,24 @@ impl Storage {
             jobs.extend(self.open_chunk(sender, Chunk::from(row), now).await?);
         }
         let digests: Vec<i64> = digests.into_iter().map(|(id,)| id).filter(|id| only.is_none_or(|only| only == *id)).collect();
-        let passes = [(Wanted::Retries, room.div_ceil(2)), (Wanted::All, room)];
-        let looks: Vec<(Wanted, usize, i64)> =
-            passes.iter().flat_map(|(wanted, limit)| digests.iter().map(|id| (*wanted, *limit, *id)).collect::<Vec<_>>()).collect();
         let (mut chunks, mut may_be_more) = (0..MOST_CHUNKS, false);
-        for (wanted, limit, id) in looks {
-            loop {
-                let room = limit.saturating_sub(jobs.len());
-                if room == 0 || chunks.next().is_none() {
-                    // The second pass meets all that the first one left.
-                    may_be_more |= wanted == Wanted::All;
-                    break;
+        for wanted in [Wanted::Retries, Wanted::All] {
+            let limit = match wanted {
+                Wanted::Retries => room.div_ceil(2),
+                // Chunks of retries come whole: however many those were, half of the room is left to the others.
+                Wanted::All => room.max(jobs.len() + room / 2),
+            };
+            for id in &digests {
+                loop {
+                    let room = limit.saturating_sub(jobs.len());
+                    if room == 0 || chunks.next().is_none() {
+                        // The second pass meets all that the first one left.
+                        may_be_more |= wanted == Wanted::All;
+                        break;
+                    }
+                    let Some(chunk) = self.claim_chunk(sender, *id, wanted, room, now).await? else { break };
+                    jobs.extend(self.open_chunk(sender, chunk, now).await?);
                 }
-                let Some(chunk) = self.claim_chunk(sender, id, wanted, room, now).await? else { break };
-                jobs.extend(self.open_chunk(sender, chunk, now).await?);
             }
         }
         Ok(Claimed { jobs, may_be_more })

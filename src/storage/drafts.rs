@@ -36,6 +36,13 @@ impl Storage {
         Ok(row.and_then(|(id,)| Slot::from_id(id)))
     }
 
+    /// The latest week that has a digest, whatever became of it.
+    pub async fn newest_slot(&self) -> Result<Option<Slot>, StorageError> {
+        let mut reader = self.read().await?;
+        let (newest,): (Option<i64>,) = one!(reader, "select max(id) from digests")?;
+        Ok(newest.and_then(Slot::from_id))
+    }
+
     /// When the last digest before `moment` was frozen, of those that went out to anybody.
     pub async fn last_freeze(&self, moment: Timestamp) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;

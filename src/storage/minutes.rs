@@ -9,6 +9,7 @@ use super::Tx;
 use super::counts::counts_of;
 use super::ledger::Tally;
 use super::stored;
+use crate::domain::Timestamp;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
 use crate::domain::progress::Minute;
@@ -26,7 +27,12 @@ struct MinuteRow {
 impl Storage {
     /// Adds to the minutes of digests and to the totals of all mail; several processes add up. Both in one order, so that two
     /// processes never wait for each other in a circle.
-    pub async fn add_minutes(&self, minutes: &[(i64, Minute)], totals: &[((MailClass, AttemptOutcome), u64)]) -> Result<(), StorageError> {
+    pub async fn add_minutes(
+        &self,
+        minutes: &[(i64, Minute)],
+        totals: &[((MailClass, AttemptOutcome), u64)],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         for (digest, minute) in minutes {
             add(&mut tx, *digest, minute).await?;
@@ -34,11 +40,12 @@ impl Storage {
         for ((class, outcome), count) in totals {
             execute!(
                 tx,
-                "insert into attempt_totals (kind, outcome, total) values ($1, $2, $3)
-                 on conflict (kind, outcome) do update set total = attempt_totals.total + excluded.total",
+                "insert into attempt_totals (kind, outcome, total, last_at) values ($1, $2, $3, $4)
+                 on conflict (kind, outcome) do update set total = attempt_totals.total + excluded.total, last_at = excluded.last_at",
                 class.as_str(),
                 outcome.as_str(),
-                *count as i64
+                *count as i64,
+                now.timestamp_millis()
             )?;
         }
         Ok(tx.commit().await?)

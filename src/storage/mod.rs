@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `servers`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`audit`], [`observations`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 
@@ -128,6 +128,7 @@ pub mod subscribers;
 pub mod unmatched;
 pub mod variants;
 pub mod votes;
+pub mod waits;
 pub mod webhooks;
 mod writer;
 

@@ -62,5 +62,15 @@ fn describe() {
     metrics::gauge!("verdicts_bounces_held").set(0);
     metrics::describe_counter!("verdicts_webhooks_total", "What providers sent, by provider and what became of it");
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
+    metrics::describe_gauge!(
+        "verdicts_sending_stalled_seconds",
+        "How long mail that is due does not go out; 0: it goes out, or none is due"
+    );
+    metrics::describe_gauge!("verdicts_sending_stalled_until_seconds", "When what mail waits for may be over (Unix time); 0: not known");
+    metrics::describe_gauge!("verdicts_sending_waits", "1 for each reason why mail that is due does not go out");
+    metrics::describe_gauge!("verdicts_digests_missed", "Digests that were due to be picked or sent more than 5 minutes ago and were not");
+    metrics::describe_gauge!("verdicts_clock_skew_seconds", "This machine's clock less PostgreSQL's");
+    metrics::gauge!("verdicts_sending_stalled_seconds").set(0);
+    metrics::gauge!("verdicts_digests_missed").set(0);
     metrics::describe_gauge!("verdicts_breaker_open", "1 while sending is paused because of the relay or our settings");
 }

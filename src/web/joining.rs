@@ -156,7 +156,8 @@ fn too_large(rejection: &BytesRejection) -> Problem {
 }
 
 async fn check_inbox(State(web): State<Web>) -> Page {
-    Ok(Html(page::check_inbox(&web.app.site, &web.app.quiet_in_words())?))
+    let later = web.app.mail_is_held().await?;
+    Ok(Html(page::check_inbox(&web.app.site, &web.app.quiet_in_words(), later.as_deref())?))
 }
 
 /// Shows the button and changes nothing: scanners follow links.

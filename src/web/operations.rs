@@ -10,9 +10,12 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use serde_json::json;
 
 use super::Web;
 use super::guard::Operator;
+use crate::app::missed::MissedDigest;
+use crate::domain::waiting::Wait;
 use crate::telemetry;
 
 pub(super) fn routes() -> Router<Web> {
@@ -21,7 +24,7 @@ pub(super) fn routes() -> Router<Web> {
 
 /// The process is up.
 async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "status": "up" }))
+    Json(json!({ "status": "up" }))
 }
 
 /// The ledger that cannot be written for so long is not usable.
@@ -32,7 +35,7 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// The last look at the database, and when it was; whoever asks meanwhile waits for the one that is under way.
 #[derive(Default)]
-pub struct Readiness(tokio::sync::Mutex<Option<(tokio::time::Instant, Result<(), String>)>>);
+pub struct Readiness(tokio::sync::Mutex<Option<(tokio::time::Instant, Result<serde_json::Value, String>)>>);
 
 /// The database answers and the ledger can be written.
 async fn ready(State(web): State<Web>) -> Response {
@@ -50,18 +53,18 @@ async fn ready(State(web): State<Web>) -> Response {
     };
     drop(last);
     match state {
-        Ok(()) => Json(serde_json::json!({ "status": "ready" })).into_response(),
+        Ok(body) => Json(body).into_response(),
         Err(sentence) => {
-            let body = Json(serde_json::json!({ "status": "not_ready", "error": sentence }));
+            let body = Json(json!({ "status": "not_ready", "error": sentence }));
             (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store")], body).into_response()
         }
     }
 }
 
-async fn look(web: &Web) -> Result<(), String> {
+async fn look(web: &Web) -> Result<serde_json::Value, String> {
     let written = tokio::time::timeout(WRITABLE, web.app.storage.can_write()).await;
     match (web.app.storage.is_up_to_date().await, written) {
-        (Ok(true), Ok(Ok(()))) => Ok(()),
+        (Ok(true), Ok(Ok(()))) => Ok(how_it_goes(web).await),
         (Ok(true), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
         (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
         (Err(error), _) | (_, Ok(Err(error))) => {
@@ -69,6 +72,27 @@ async fn look(web: &Web) -> Result<(), String> {
             Err(if error.is_unreachable() { "The database does not answer, or its file is not there.".into() } else { error.advice() })
         }
     }
+}
+
+/// `ready`, or `degraded` with what mail waits for and which digests were missed. Anybody may ask: no name of a relay, no word of a server.
+async fn how_it_goes(web: &Web) -> serde_json::Value {
+    let stall = web.app.stall().await.ok().flatten();
+    let missed = web.app.missed_digests().await.unwrap_or_default();
+    let missed: Vec<_> = missed.iter().filter(|missed| !missed.is_superseded).collect();
+    if stall.is_none() && missed.is_empty() {
+        return json!({ "status": "ready" });
+    }
+    let mut body = json!({ "status": "degraded" });
+    if let Some(stall) = stall {
+        let wait = |wait: &Wait| json!({ "reason": wait.reason, "words": wait.summary(), "until": wait.until });
+        body["waiting_since"] = json!(stall.since);
+        body["waiting_for"] = stall.waits.iter().map(wait).collect();
+    }
+    if !missed.is_empty() {
+        let missed_digest = |missed: &&MissedDigest| json!({ "slot": missed.slot, "due_at": missed.due_at, "command": missed.command });
+        body["missed"] = missed.iter().map(missed_digest).collect();
+    }
+    body
 }
 
 /// Prometheus' text format. Deliveries are read from the database at each scrape, for a command sends too, in a process of its own.

@@ -103,8 +103,9 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
 async fn send_link(State(web): State<Web>, MayAsk(client): MayAsk, Segment(token): Segment) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     web.app.send_account_link(reader, client).await?.map_err(too_many_mails)?;
+    let arrival = page::arrival(web.app.mail_is_held().await?.as_deref(), "to the address that gets the digest");
     let sentences = [
-        "A mail with a fresh link is on its way to the address that gets the digest. The link is good for one hour from when it is sent.",
+        &format!("A mail with a fresh link {arrival}. The link is good for one hour from when it is sent."),
         "If it has not come within a day, it was not sent: ask again.",
         "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
     ];
@@ -183,8 +184,9 @@ async fn address(
         }
     };
     web.app.ask_to_move(reader, &email, client).await?.map_err(too_many_mails)?;
+    let arrival = page::arrival(web.app.mail_is_held().await?.as_deref(), "to it");
     let sentences = [
-        "If that address can get our mail, a message with a link is on its way to it. Your digests go there once its button is pressed.",
+        &format!("If that address can get our mail, a message with a link {arrival}. Your digests go there once its button is pressed."),
         "If it has not come within a week, it was not sent: ask again.",
     ];
     Ok(Html(page::said(&web.app.site, "Look in the new inbox", &sentences)?).into_response())

@@ -38,7 +38,7 @@ on_both! {
         minutes.iter().for_each(|minute| sum.add(minute));
         assert_eq!((sum.sent, sum.failed, sum.later, sum.uncertain), (28, 1, 1, 0), "{minutes:?}");
         let more = Minute { sent: 5, failed: 0, later: 0, ..minutes[0] };
-        other.app.storage.add_minutes(&[(house.slot().id(), more)], &[]).await.expect("added");
+        other.app.storage.add_minutes(&[(house.slot().id(), more)], &[], other.app.now()).await.expect("added");
         assert_eq!(house.app.storage.minutes(house.slot().id()).await.expect("minutes")[0].sent, minutes[0].sent + 5);
         assert_eq!(house.app.storage.ended_by_minutes(house.slot().id()).await.expect("a sum"), 34);
     }

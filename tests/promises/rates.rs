@@ -126,7 +126,7 @@ on_both! {
 
     async fn a_day_has_its_limit_for_all_processes_together_and_the_next_goes_on(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let limit = |settings: &mut Settings| settings.mail.per_day = 7;
+        let limit = |settings: &mut Settings| (settings.mail.per_day, settings.mail.transactional_share) = (7, 0);
         let other = house_to(&sink, place.again(), limit).await;
         let house = house_to(&sink, place, limit).await;
         house.enlist("r", 10).await;
@@ -142,6 +142,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = house_to(&sink, place, |settings| {
             settings.mail.warm_up = serde_json::from_value(json!({ "start": 3, "growth": 2.0, "days": 3 })).expect("a plan");
+            settings.mail.transactional_share = 0;
         }).await;
         house.enlist("r", 60).await;
         let mut sent = Vec::new();

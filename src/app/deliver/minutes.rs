@@ -68,7 +68,7 @@ impl Minutes {
         }
         let rows: Vec<(i64, Minute)> = minutes.iter().map(|((digest, _), minute)| (*digest, *minute)).collect();
         let sums: Vec<_> = totals.iter().map(|(pair, count)| (*pair, *count)).collect();
-        if let Err(error) = app.storage.add_minutes(&rows, &sums).await {
+        if let Err(error) = app.storage.add_minutes(&rows, &sums, app.now()).await {
             tracing::debug!(%error, "a send's minutes are not written yet");
             let mut open = self.open();
             for ((digest, number), minute) in minutes {

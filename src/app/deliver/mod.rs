@@ -29,6 +29,7 @@ mod thread;
 mod worker;
 
 pub use minutes::Minutes;
+pub(crate) use process::name as process_name;
 pub use sends::Sends;
 pub(crate) use sends::domain_of;
 pub use signing::Signing;
@@ -91,6 +92,7 @@ impl App {
         let app = self.clone();
         let _hearing = AbortOnDropHandle::new(tokio::spawn(async move { app.hear().await }));
         let _publishing = self.publish_beside(stop);
+        let saying = self.say_that_it_sends();
         while !stop.is_cancelled() {
             let looked = tokio::select! {
                 looked = sender.look() => looked,
@@ -107,9 +109,11 @@ impl App {
                 () = tokio::time::sleep(self.settings.mail.poll) => {}
             }
         }
+        drop(saying);
         if let Err(failure) = sender.end().await {
             tracing::warn!(cause = failure.cause(), "{failure}");
         }
+        self.say_no_more().await;
     }
 
     /// Delivers one published digest until every delivery is final or waits for a later retry.
@@ -119,7 +123,7 @@ impl App {
         stop: &CancellationToken,
         progress: &Arc<Progress>,
     ) -> Result<Ending, Failure> {
-        let _publishing = self.publish_beside(stop);
+        let (_publishing, _saying) = (self.publish_beside(stop), self.say_that_it_sends());
         let mut sender = Sender::new(self.clone(), Some(slot), progress.clone());
         let delivered = self.deliver_by(&mut sender, slot, stop).await;
         // However it came to its end, what is out comes to its own.

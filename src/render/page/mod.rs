@@ -49,6 +49,7 @@ pub use choices::saved_tools;
 pub use choices::vote;
 pub use choices::voted;
 pub use embedding::embed;
+pub use notice::arrival;
 pub use notice::check_inbox;
 pub use notice::confirm;
 pub use notice::confirmed;

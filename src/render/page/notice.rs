@@ -44,16 +44,19 @@ impl<'a> Notice<'a> {
 }
 
 /// After signing up: the same words for everybody, whether the address was known or not. `quiet`: the time in words in which an address
-/// gets one such mail.
-pub fn check_inbox(site: &Site, quiet: &str) -> Result<String, RenderError> {
-    let later = format!(
+/// gets one such mail. `later`: when the mail is sent, if not now.
+pub fn check_inbox(site: &Site, quiet: &str, later: Option<&str>) -> Result<String, RenderError> {
+    let arrival = arrival(later, "to it");
+    let asked = format!("If that address can get our mail, a message with a link {arrival}. Open the link and press the button to finish.");
+    let again = format!(
         "Nothing there? Look in the spam folder. An address gets one such mail in {quiet}: sign up once more after that, not before."
     );
-    let sentences = [
-        "If that address can get our mail, a message with a link is on its way to it. Open the link and press the button to finish.",
-        &later,
-    ];
-    Ok(Notice::new(site, "Look in your inbox", &sentences).render()?)
+    Ok(Notice::new(site, "Look in your inbox", &[&asked, &again]).render()?)
+}
+
+/// Says of a message that it comes: `is on its way to it`, or `will be sent to it` at the time that `later` says.
+pub fn arrival(later: Option<&str>, to: &str) -> String {
+    later.map_or_else(|| format!("is on its way {to}"), |later| format!("will be sent {to} {later}"))
 }
 
 /// Behind the link of a confirmation mail: one button.

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use crate::support::Place;
 
 /// Tables that stay small, each with the reason. Any other grows.
-const SMALL: [(&str, &str); 20] = [
+const SMALL: [(&str, &str); 21] = [
     ("digests", "one a week"),
     ("picks", "some a week"),
     ("variants", "one for each choice, read by digest"),
@@ -25,6 +25,7 @@ const SMALL: [(&str, &str); 20] = [
     ("installation", "one row"),
     ("kept_secrets", "one row"),
     ("senders", "processes that are alive"),
+    ("deliverers", "processes that send, of the last hour"),
     ("relay_days", "one a day and relay"),
     ("mail_sign_ups", "domains of one hour"),
     ("tools", "the catalogue"),

@@ -1,0 +1,297 @@
+//! What mail waits for, said everywhere alike: each process that sends writes it down, and whoever asks reads it.
+//!
+//! Something is due and nothing went out for a minute: `digest show`, `doctor`, `/readyz`, the log and the gauges name what is waited
+//! for and until when. The process that sends and the one that is asked are mostly two, so all of it goes through the database.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::App;
+use super::Failure;
+use super::deliver::OpenMail;
+use super::deliver::RelaySnapshot;
+use super::deliver::RelayState;
+use super::deliver::SendSnapshot;
+use super::deliver::process_name;
+use super::relay::LastDay;
+use crate::domain::Timestamp;
+use crate::domain::delivery::MailClass;
+use crate::domain::limits::day_of;
+use crate::domain::limits::start_of;
+use crate::domain::progress;
+use crate::domain::slot::Slot;
+use crate::domain::waiting::DueMail;
+use crate::domain::waiting::STALLED_AFTER;
+use crate::domain::waiting::SendFacts;
+use crate::domain::waiting::Stall;
+use crate::domain::waiting::Wait;
+use crate::domain::waiting::WaitReason;
+use crate::domain::waiting::stall_of;
+use crate::storage::ledger::Tally;
+use crate::storage::waits::Deliverer;
+
+/// How often a process says that it sends.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// How often the clock is held against the database's, in signs of life.
+const MEASURE_EVERY: u64 = 12;
+/// At the end of a process the database is waited for no longer than this.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The ledger that cannot be written for so long takes no writes.
+const WRITABLE: Duration = Duration::from_secs(5);
+/// Nothing went out for this long: a rate of before tells nothing. What processes do is written down every two seconds.
+const QUIET_AFTER: TimeDelta = TimeDelta::seconds(15);
+/// A clock that is off by no more than this does no harm: schedules and links count in minutes.
+pub(super) const SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
+
+/// What was said of standstill and clock, so that each is said once.
+#[derive(Debug, Default)]
+pub struct Said(Mutex<Spoken>);
+
+#[derive(Debug, Default)]
+struct Spoken {
+    /// How often mail was found to wait, one look after the other.
+    stalled: u32,
+    skew: bool,
+    /// Weeks whose digest was missed.
+    missed: BTreeSet<Slot>,
+}
+
+impl App {
+    /// Says that this process sends, until it is dropped; then others count it as gone after a while.
+    pub(super) fn say_that_it_sends(self: &Arc<Self>) -> AbortOnDropHandle<()> {
+        let app = self.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut ahead = None;
+            for beat in 0_u64.. {
+                if beat % MEASURE_EVERY == 0 {
+                    ahead = app.measure_skew().await;
+                }
+                let deliverer = Deliverer { process: process_name(), waits: app.waits(), ahead };
+                if let Err(error) = app.storage.note_deliverer(&deliverer, app.now()).await {
+                    tracing::debug!(%error, "what this process waits for is not written down");
+                }
+                app.watch_sending().await;
+                tokio::time::sleep(SAY_EVERY).await;
+            }
+        }))
+    }
+
+    /// Takes back that this process sends. A database that does not answer is not waited for.
+    pub(super) async fn say_no_more(&self) {
+        match tokio::time::timeout(LAST_WORDS, self.storage.forget_deliverer(&process_name())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "this process counts as sending for a little longer"),
+            Err(_) => tracing::debug!("this process counts as sending for a little longer"),
+        }
+    }
+
+    /// What mail waits for, if some is due and none went out for a minute.
+    pub async fn stall(&self) -> Result<Option<Stall>, Failure> {
+        let now = self.now();
+        let facts = self.send_facts(now).await?;
+        if stall_of(&facts, STALLED_AFTER, now).is_none() {
+            return Ok(None);
+        }
+        // Only now is it worth a write.
+        let is_writable = matches!(tokio::time::timeout(WRITABLE, self.storage.can_write()).await, Ok(Ok(())));
+        Ok(stall_of(&SendFacts { is_writable, ..facts }, STALLED_AFTER, now))
+    }
+
+    /// Whether something is due and nothing went out for some seconds: then nobody knows how long the rest takes.
+    async fn is_quiet(&self) -> Result<bool, Failure> {
+        let now = self.now();
+        let quiet = stall_of(&self.send_facts(now).await?, QUIET_AFTER, now);
+        Ok(quiet.is_some_and(|stall| stall.holds(MailClass::Digest)))
+    }
+
+    /// How long the rest of a send takes: to its last day where its relays' allowances need more than one, else as long as it takes at
+    /// that rate. Nobody knows while something is due and nothing goes out.
+    pub(super) async fn time_left(
+        &self,
+        tally: &Tally,
+        rate: f64,
+        (next_due, last_due): (Option<Timestamp>, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Result<Option<TimeDelta>, Failure> {
+        if let Some(LastDay { from, mails }) = self.last_day_of(tally.open()).await? {
+            let on_that_day = progress::time_left(mails, rate, None, None, now).unwrap_or_default();
+            return Ok(Some(from - now + on_that_day));
+        }
+        if self.is_quiet().await? {
+            return Ok(None);
+        }
+        Ok(progress::time_left(tally.open(), rate, next_due, last_due, now))
+    }
+
+    async fn send_facts(&self, now: Timestamp) -> Result<SendFacts, Failure> {
+        let mut due = self.storage.due_mail(now).await?;
+        let publishing_since = self.storage.publishing_since().await?;
+        let is_publishing = publishing_since.is_some() && !due.iter().any(|due| due.class == MailClass::Digest);
+        if let Some(since) = publishing_since.filter(|_| is_publishing) {
+            due.push(DueMail { class: MailClass::Digest, since, progress_at: self.storage.progress_at(MailClass::Digest).await? });
+        }
+        let mut senders: Vec<_> = self.storage.deliverers(now).await?;
+        let own = process_name();
+        // Of this process more is known than it wrote down last.
+        senders.iter_mut().filter(|deliverer| deliverer.process == own).for_each(|deliverer| deliverer.waits = self.waits());
+        Ok(SendFacts { due, is_publishing, senders: senders.into_iter().map(|deliverer| deliverer.waits).collect(), is_writable: true })
+    }
+
+    /// Logs once that mail waits and what for, and once that it goes on; and sets the gauges.
+    pub(crate) async fn watch_sending(&self) {
+        let stall = match self.stall().await {
+            Ok(stall) => stall,
+            Err(failure) => return tracing::debug!(cause = failure.cause(), "it is not known whether mail waits: {failure}"),
+        };
+        show_stall(stall.as_ref(), self.now());
+        let said = self.said.note_stall(stall.is_some());
+        match (said, stall) {
+            (StallNews::Begins, Some(stall)) => tracing::warn!("{}", self.stall_in_words(&stall)),
+            (StallNews::Ends, _) => tracing::info!("mail that was due goes out again"),
+            _ => {}
+        }
+    }
+
+    /// `Nothing goes out since ...: mail waits for ..., until ....`, for operators.
+    pub fn stall_in_words(&self, stall: &Stall) -> String {
+        let until = |until: Option<Timestamp>| until.map(|until| format!(", until {}", self.local_time(until))).unwrap_or_default();
+        let waits: Vec<String> = stall.waits.iter().map(|wait| format!("{}{}", wait.words(), until(wait.until))).collect();
+        let what = match stall.classes.as_slice() {
+            [MailClass::Digest] => "no digest mail",
+            [MailClass::Transactional] => "no transactional mail",
+            _ => "no mail",
+        };
+        format!("{what} went out since {}; it waits for {}", self.local_time(stall.since), waits.join("; and for "))
+    }
+
+    /// What the mail of this process waits for: by what is known of its relays, and by its send run, where one is under way.
+    fn waits(&self) -> Vec<Wait> {
+        let now = self.now();
+        let mut waits: Vec<Wait> = Vec::new();
+        for relay in &self.relays {
+            for wait in MailClass::ALL.iter().filter_map(|class| relay.wait(*class, now)) {
+                let is_same = |known: &Wait| (known.reason, &known.relay, known.class) == (wait.reason, &wait.relay, wait.class);
+                if !waits.iter().any(is_same) {
+                    waits.push(wait);
+                }
+            }
+        }
+        if let Some(snapshot) = self.sending.get() {
+            waits.extend(waits_of(&snapshot));
+        }
+        waits
+    }
+
+    /// When transactional mail goes out that is asked for now, in words that go after "will be sent"; `None`: at once.
+    pub async fn mail_is_held(&self) -> Result<Option<String>, Failure> {
+        let midnight = start_of(day_of(self.now()) + 1);
+        if self.is_day_spent().await? {
+            return Ok(Some(format!("after {}", self.local_time(midnight))));
+        }
+        let stall = self.stall().await?.filter(|stall| stall.holds(MailClass::Transactional));
+        Ok(stall.map(|_| "as soon as our mail is no longer held up".to_owned()))
+    }
+
+    /// Measures how far this machine's clock is ahead of the database's, and says so once where it is too far off.
+    pub(super) async fn measure_skew(&self) -> Option<TimeDelta> {
+        let skew = match self.storage.clock_skew(|| self.now()).await {
+            Ok(skew) => skew?,
+            Err(error) => {
+                tracing::debug!(%error, "the database's clock cannot be read");
+                return None;
+            }
+        };
+        metrics::gauge!("verdicts_clock_skew_seconds").set(skew.ahead.num_milliseconds() as f64 / 1_000.0);
+        let is_off = skew.ahead.abs() - skew.error > SKEW_MAX;
+        let was_said = std::mem::replace(&mut self.said.open().skew, is_off);
+        match (is_off, was_said) {
+            (true, false) => tracing::warn!("{}", off_by("this machine's clock", skew.ahead)),
+            (false, true) => tracing::info!("this machine's clock agrees with the database's again"),
+            _ => {}
+        }
+        Some(skew.ahead)
+    }
+}
+
+/// What there is to say after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StallNews {
+    Begins,
+    Ends,
+    Nothing,
+}
+
+/// Looks after which a stall is said: a process that has just started may find mail that waited for it.
+const LOOKS: u32 = 2;
+
+impl Said {
+    fn note_stall(&self, is_stalled: bool) -> StallNews {
+        let mut spoken = self.open();
+        let before = spoken.stalled;
+        spoken.stalled = if is_stalled { before.saturating_add(1) } else { 0 };
+        match (before >= LOOKS, spoken.stalled >= LOOKS) {
+            (false, true) => StallNews::Begins,
+            (true, false) => StallNews::Ends,
+            _ => StallNews::Nothing,
+        }
+    }
+
+    /// Whether a missed digest is to be said; once.
+    pub(super) fn says_of(&self, slot: Slot) -> bool {
+        self.open().missed.insert(slot)
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, Spoken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a send run waits for, beyond what is known of its relays.
+fn waits_of(snapshot: &SendSnapshot) -> Vec<Wait> {
+    let mut waits: Vec<Wait> = snapshot.relays.iter().filter_map(|relay| wait_at(relay, snapshot.oldest.as_ref())).collect();
+    if snapshot.ready == 0 && snapshot.held_by_domain > 0 {
+        waits.push(Wait { class: Some(MailClass::Digest), ..Wait::new(WaitReason::DomainPace) });
+    }
+    waits
+}
+
+fn wait_at(relay: &RelaySnapshot, oldest: Option<&OpenMail>) -> Option<Wait> {
+    let reason = match relay.state {
+        RelayState::Connecting => WaitReason::Connecting,
+        RelayState::Paced => WaitReason::Pace,
+        // Mail is with it, and this is asked only where none went out for a minute.
+        RelayState::Sending | RelayState::Silent if relay.sending > 0 => WaitReason::RelaySilent,
+        RelayState::Idle | RelayState::Sending | RelayState::Silent => return None,
+        // The relay itself says these.
+        RelayState::DaySpent | RelayState::Paused | RelayState::Probing => return None,
+    };
+    let open = oldest.filter(|open| reason == WaitReason::RelaySilent && open.relay == relay.name);
+    let detail = open.map(|open| format!("{} is waited for since {}", open.stage.words(), open.since.format("%H:%M:%S UTC")));
+    Some(Wait { relay: Some(relay.name.clone()), detail, until: relay.until, ..Wait::new(reason) })
+}
+
+/// A clock that is off, in words.
+pub(super) fn off_by(whose: &str, ahead: TimeDelta) -> String {
+    let span = humantime::format_duration(Duration::from_secs(ahead.num_seconds().unsigned_abs()));
+    let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    format!("{whose} is {span} {side} the database's: due times and the life of links are off by as much; set it right (NTP)")
+}
+
+/// Sets the gauges that tell of a stall.
+pub(crate) fn show_stall(stall: Option<&Stall>, now: Timestamp) {
+    use crate::domain::waiting::WaitReason;
+    let seconds = stall.map_or(0, |stall| (now - stall.since).num_seconds().max(0));
+    metrics::gauge!("verdicts_sending_stalled_seconds").set(seconds as f64);
+    let until = stall.and_then(Stall::until).map_or(0, |until| until.timestamp());
+    metrics::gauge!("verdicts_sending_stalled_until_seconds").set(until as f64);
+    for reason in WaitReason::ALL {
+        let is_so = stall.is_some_and(|stall| stall.waits.iter().any(|wait| wait.reason == *reason));
+        metrics::gauge!("verdicts_sending_waits", "reason" => reason.as_str()).set(if is_so { 1.0 } else { 0.0 });
+    }
+}

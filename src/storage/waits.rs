@@ -1,0 +1,117 @@
+//! What keeps mail waiting: what is due, when anything last went out, and what the processes say that send.
+
+use chrono::TimeDelta;
+
+use super::Storage;
+use super::StorageError;
+use super::clock::clock;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::delivery::MailClass;
+use crate::domain::from_millis;
+use crate::domain::waiting::DueMail;
+use crate::domain::waiting::Wait;
+
+/// A process that was silent for this long does not send any more: it says that it does every few seconds.
+pub const GONE_AFTER: TimeDelta = TimeDelta::seconds(45);
+/// Rows of processes that are gone are kept for this long.
+const KEPT: TimeDelta = TimeDelta::hours(1);
+
+/// A process that sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deliverer {
+    /// Its name.
+    pub process: String,
+    /// What its mail waits for.
+    pub waits: Vec<Wait>,
+    /// How far its clock is ahead of the database's, where that was measured.
+    pub ahead: Option<TimeDelta>,
+}
+
+impl Storage {
+    /// Writes down that a process sends, and what it says of itself.
+    pub async fn note_deliverer(&self, deliverer: &Deliverer, now: Timestamp) -> Result<(), StorageError> {
+        let waits = serde_json::to_string(&deliverer.waits).map_err(|error| StorageError::Stored(error.to_string()))?;
+        let mut tx = self.begin().await?;
+        let seen_at = clock(&mut tx, now).await?;
+        execute!(
+            tx,
+            "insert into deliverers (process, seen_at, waits, ahead_ms) values ($1, $2, $3, $4)
+             on conflict (process) do update set seen_at = excluded.seen_at, waits = excluded.waits, ahead_ms = excluded.ahead_ms",
+            &deliverer.process,
+            seen_at.timestamp_millis(),
+            waits,
+            deliverer.ahead.map(|ahead| ahead.num_milliseconds())
+        )?;
+        execute!(tx, "delete from deliverers where seen_at < $1", (seen_at - KEPT).timestamp_millis())?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes out a process that sends no more.
+    pub async fn forget_deliverer(&self, process: &str) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(tx, "delete from deliverers where process = $1", process)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The processes that send and are alive.
+    pub async fn deliverers(&self, now: Timestamp) -> Result<Vec<Deliverer>, StorageError> {
+        let mut reader = self.read().await?;
+        let since = clock(&mut reader, now).await? - GONE_AFTER;
+        let rows: Vec<(String, String, Option<i64>)> =
+            all!(reader, "select process, waits, ahead_ms from deliverers where seen_at >= $1 order by process", since.timestamp_millis())?;
+        let read = |(process, waits, ahead): (String, String, Option<i64>)| {
+            let waits = serde_json::from_str(&waits).map_err(|error| error.to_string())?;
+            Ok(Deliverer { process, waits, ahead: ahead.map(TimeDelta::milliseconds) })
+        };
+        stored(rows.into_iter().map(read).collect())
+    }
+
+    /// Mail that is due, by class: since when, and when mail of that class last came to an end. What a sender has in its hands counts
+    /// too.
+    pub async fn due_mail(&self, now: Timestamp) -> Result<Vec<DueMail>, StorageError> {
+        let mut reader = self.read().await?;
+        let (transactional, digest): (Option<i64>, Option<i64>) = one!(
+            reader,
+            "select
+               (select min(due_at) from chunks where kind = 'confirmation' and due_at <= $1),
+               (select min(due_at) from (
+                  select (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) as due_at
+                  from digests g where g.state = 'sending'
+                  union all
+                  select c.due_at from senders s join chunks c on c.sender_id = s.id join digests g on g.id = c.mailing_id
+                  where c.kind = 'digest' and g.state = 'sending'
+                ) due where due_at <= $1)",
+            now.timestamp_millis()
+        )?;
+        drop(reader);
+        let mut found = Vec::new();
+        for (class, since) in [(MailClass::Transactional, transactional), (MailClass::Digest, digest)] {
+            if let Some(since) = since.map(from_millis) {
+                found.push(DueMail { class, since, progress_at: self.progress_at(class).await? });
+            }
+        }
+        Ok(found)
+    }
+
+    /// When mail of a class last came to an end, by any process: taken, or refused for good.
+    pub async fn progress_at(&self, class: MailClass) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (at,): (Option<i64>,) = one!(
+            reader,
+            "select max(last_at) from attempt_totals where kind = $1 and outcome in ('sent', 'failed', 'bounced')",
+            class.as_str()
+        )?;
+        Ok(at.map(from_millis))
+    }
+
+    /// Since when a digest is being published of which no delivery is due yet.
+    pub async fn publishing_since(&self) -> Result<Option<Timestamp>, StorageError> {
+        let mut reader = self.read().await?;
+        let (since,): (Option<i64>,) = one!(
+            reader,
+            "select min(g.published_at) from publish_progress p join digests g on g.id = p.mailing_id where g.state = 'sending'"
+        )?;
+        Ok(since.map(from_millis))
+    }
+}

@@ -1,0 +1,267 @@
+//! Mail that is due and does not go out: what it waits for is named wherever somebody looks, and until when.
+
+use chrono::TimeDelta;
+use reqwest::StatusCode;
+use serde_json::Value;
+use serde_json::json;
+use verdicts::app::deliver::Ending;
+use verdicts::app::digests::Sent;
+use verdicts::app::doctor::Finding;
+use verdicts::config::Settings;
+use verdicts::domain::Timestamp;
+use verdicts::domain::waiting::Stall;
+use verdicts::domain::waiting::WaitReason;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::behind_its_back;
+use crate::support::catalogue::small;
+use crate::support::on_both;
+use crate::support::until;
+
+/// A time limit that no test meets.
+const LONG: std::time::Duration = std::time::Duration::from_secs(100);
+
+/// A service with something to send to `readers` readers, and that relay.
+async fn house_to(sink: &SmtpSink, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+    let url = sink.url();
+    let house = House::open_with(place, |settings| {
+        settings.mail.transport = url;
+        adapt(settings);
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("r", readers).await;
+    house
+}
+
+/// The digest is published and due.
+async fn publish(house: &House) {
+    house.set_clock("2026-11-24T09:00:30Z");
+    house.app.tick().await.expect("picked and published");
+}
+
+async fn stall(house: &House) -> Option<Stall> {
+    house.app.status(house.slot()).await.expect("a status").stall
+}
+
+fn reasons(stall: &Stall) -> Vec<WaitReason> {
+    stall.waits.iter().map(|wait| wait.reason).collect()
+}
+
+async fn readyz(house: &House) -> Value {
+    // An answer is good for a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    let answer = house.get("/readyz").await;
+    assert_eq!(answer.status(), StatusCode::OK, "it can work, so nobody restarts it for that");
+    answer.json().await.expect("JSON")
+}
+
+async fn finding(house: &House, what: &str) -> Finding {
+    house.app.examine().await.into_iter().find(|finding| finding.what == what).expect("looked at")
+}
+
+fn midnight_after(moment: Timestamp) -> Timestamp {
+    let day = moment.timestamp().div_euclid(86_400) + 1;
+    verdicts::domain::from_millis(day * 86_400_000)
+}
+
+/// Waits until the log of `serve` has these words; gives the log.
+async fn wait_for_words(program: &Program, words: &str) -> String {
+    let mut log = String::new();
+    for _ in 0..600 {
+        log = std::fs::read_to_string(program.dir.join("serve.err")).unwrap_or_default();
+        if log.contains(words) {
+            return log;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{words:?} was waited for: {log}");
+}
+
+on_both! {
+    async fn where_no_process_sends_that_is_said_everywhere_and_so_is_that_it_goes_on(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 5, place, |_| {}).await;
+        publish(&house).await;
+        assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })), "it was due a moment ago");
+        house.wait(TimeDelta::seconds(61));
+        let found = stall(&house).await.expect("a stall");
+        assert_eq!(reasons(&found), [WaitReason::NoSender]);
+        let ready = readyz(&house).await;
+        assert_eq!((&ready["status"], &ready["waiting_for"][0]["reason"]), (&json!("degraded"), &json!("no_sender")), "{ready}");
+        let metrics = house.page("/metrics").await;
+        assert!(metrics.contains("verdicts_sending_waits{reason=\"no_sender\"} "), "{metrics}");
+        assert!(finding(&house, "sending").await.words.contains("waits for a process that sends"));
+        house.deliver_while("the digest", async || sink.mails() == 5).await;
+        house.wait(TimeDelta::seconds(61));
+        assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })));
+        assert_eq!(finding(&house, "sending").await.words, "no mail waits that is due");
+    }
+
+    async fn a_spent_day_is_named_until_midnight_and_the_time_left_tells_of_days(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 50, place, |settings| settings.mail.per_day = 10).await;
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Trouble(_))));
+        let midnight = midnight_after(house.app.now());
+        house.wait(TimeDelta::seconds(61));
+        house.deliver_while("what is waited for", async || stall(&house).await.is_some_and(|stall| reasons(&stall) == [WaitReason::DaySpent])).await;
+        house.deliver_while("until when", async || stall(&house).await.and_then(|stall| stall.until()) == Some(midnight)).await;
+        let days = TimeDelta::days(3)..TimeDelta::days(5);
+        let is_known = async || house.app.status(house.slot()).await.expect("a status").time_left.is_some_and(|left| days.contains(&left));
+        house.deliver_while("four more days, for nine mails go out on each", is_known).await;
+        assert_eq!(house.app.status(house.slot()).await.expect("a status").time_left, None, "nobody sends, and nobody knows");
+    }
+
+    async fn a_relay_that_is_down_is_named_with_its_trouble_for_operators_alone(place) {
+        let mut sink = SmtpSink::start(Script::accept_all()).await;
+        sink.stop().await;
+        let house = house_to(&sink, 5, place, |_| {}).await;
+        publish(&house).await;
+        house.wait(TimeDelta::seconds(61));
+        let is_named = async || stall(&house).await.is_some_and(|stall| reasons(&stall) == [WaitReason::RelayPaused]);
+        house.deliver_while("the relay is named", is_named).await;
+        let (stop, app) = (house.stop.child_token(), house.app.clone());
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { app.deliver_until(&token).await });
+        until("the process says it", async || house.app.stall().await.expect("an answer").is_some_and(|stall| reasons(&stall) == [WaitReason::RelayPaused])).await;
+        let words = finding(&house, "sending").await.words;
+        assert!(words.contains("default: the relay, which is tried again after a pause (") && words.contains("127.0.0.1"), "{words}");
+        let ready = readyz(&house).await;
+        assert_eq!(ready["waiting_for"][0]["reason"], "relay_paused");
+        assert!(!ready.to_string().contains("127.0.0.1"), "{ready}");
+        stop.cancel();
+        serving.await.expect("ended in order");
+    }
+
+    async fn a_rate_of_before_promises_no_end_once_nothing_goes_out(place) {
+        let script = Script::accept_all().delay(std::time::Duration::from_millis(30));
+        let sink = SmtpSink::start(script).await;
+        let house = house_to(&sink, 60, place, |settings| settings.mail.connections = 1).await;
+        publish(&house).await;
+        house.deliver_while("some mails", async || sink.mails() >= 10).await;
+        let status = house.app.status(house.slot()).await.expect("a status");
+        assert!(status.rate_per_minute.is_some_and(|rate| rate > 0.0) && status.time_left.is_some() && status.tally.queued > 0);
+        house.wait(TimeDelta::seconds(30));
+        let status = house.app.status(house.slot()).await.expect("a status");
+        assert!(status.rate_per_minute.is_some_and(|rate| rate > 0.0), "it is the rate of the last minutes");
+        assert_eq!(status.time_left, None);
+    }
+
+    async fn a_sign_up_is_told_when_its_mail_waits_till_midnight(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 5, place, |settings| settings.mail.per_day = 5).await;
+        assert!(house.page("/check-inbox").await.contains("a message with a link is on its way to it."));
+        let storage = &house.app.storage;
+        let today = verdicts::domain::limits::day_of(house.app.now());
+        storage.note_begun("default", today, 5).await.expect("spent");
+        let page = house.page("/check-inbox").await;
+        assert!(page.contains("a message with a link will be sent to it after 2026-11-25 00:00:00 UTC.") && !page.contains("on its way"), "{page}");
+        house.set_clock("2026-11-25T00:00:01Z");
+        assert!(house.page("/check-inbox").await.contains("is on its way to it."));
+    }
+
+    async fn a_digest_leaves_a_share_of_the_day_to_whoever_signs_up(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 60, place, |settings| settings.mail.per_day = 40).await;
+        publish(&house).await;
+        house.deliver_while("the digest's share", async || sink.mails() == 38).await;
+        assert!(house.page("/check-inbox").await.contains("is on its way to it."));
+        house.sign_up("ada@example.org").await;
+        house.sign_up("bob@example.org").await;
+        house.deliver_while("two of forty are kept", async || sink.mails() == 40).await;
+        assert_eq!((sink.received_by("ada@example.org").len(), sink.received_by("bob@example.org").len()), (1, 1));
+        assert!(house.page("/check-inbox").await.contains("will be sent to it after 2026-11-25 00:00:00 UTC."));
+        house.sign_up("eve@example.org").await;
+        house.set_clock("2026-11-25T00:00:05Z");
+        house.deliver_while("the next day", async || sink.mails() == 63).await;
+        assert_eq!(sink.received_by("eve@example.org").len(), 1);
+    }
+
+    async fn a_relay_that_answers_nothing_is_named_and_so_is_what_is_out(place) {
+        let sink = SmtpSink::start(Script::accept_all().delay(std::time::Duration::from_millis(10))).await;
+        let house = house_to(&sink, 40, place, |settings| {
+            settings.mail.connections = 2;
+            // On SQLite the clock that this test moves is the one that leases are judged by.
+            settings.mail.lease = LONG * 100;
+            (settings.mail.timeouts.command, settings.mail.timeouts.data, settings.mail.timeouts.finish) = (LONG, LONG, LONG);
+        })
+        .await;
+        publish(&house).await;
+        let (stop, app) = (house.stop.child_token(), house.app.clone());
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { app.deliver_until(&token).await });
+        until("a beginning", async || sink.mails() > 3).await;
+        sink.stall();
+        let (storage, slot) = (&house.app.storage, house.slot().id());
+        let is_written = async || storage.tally(slot).await.expect("a tally").sent == storage.ended_by_minutes(slot).await.expect("a sum");
+        until("what went out is written down", is_written).await;
+        house.wait(TimeDelta::seconds(61));
+        let is_named = async || stall(&house).await.is_some_and(|stall| reasons(&stall) == [WaitReason::RelaySilent]);
+        until("the relay is named", is_named).await;
+        let words = finding(&house, "sending").await.words;
+        assert!(words.contains("an answer from the relay (the answer to a mail's ") && words.contains(" is waited for since "), "{words}");
+        assert_eq!(house.app.status(house.slot()).await.expect("a status").time_left, None);
+        sink.go_on();
+        until("all of it", async || sink.mails() == 40).await;
+        until("nothing waits", async || stall(&house).await.is_none()).await;
+        stop.cancel();
+        serving.await.expect("ended in order");
+    }
+
+    async fn a_relay_that_never_greets_is_named(place) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("smtp://{}?tls=none", listener.local_addr().expect("an address"));
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = url;
+            (settings.mail.timeouts.connect, settings.mail.timeouts.command) = (LONG, LONG);
+        })
+        .await;
+        house.sign_up("ada@example.org").await;
+        house.wait(TimeDelta::seconds(61));
+        let is_named = async || house.app.stall().await.expect("an answer").is_some_and(|stall| reasons(&stall) == [WaitReason::Connecting]);
+        house.deliver_while("the greeting is named", is_named).await;
+        drop(listener);
+    }
+
+    async fn digest_show_names_it_from_another_process(place) {
+        let mut sink = SmtpSink::start(Script::accept_all()).await;
+        sink.stop().await;
+        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
+        #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+        let now = chrono::Utc::now();
+        program.write("c.toml", small(2, now));
+        program.write("l.csv", "email\nada@example.org\n");
+        program.run(&["catalog", "import", "c.toml"]).good();
+        program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+        program.run(&["digest", "send"]);
+        behind_its_back(&place, "update chunks set due_at = due_at - 120000; delete from deliverers").await;
+        let slot = crate::support::this_week();
+        let shown = program.run(&["digest", "show", &slot]).good().out;
+        assert!(shown.contains("waiting: no digest mail went out since 20") && shown.contains("it waits for a process that sends: start `verdicts serve`"), "{shown}");
+        assert!(!shown.contains(" left\n"), "{shown}");
+        let json = program.run(&["--json", "digest", "show", &slot]).good().json();
+        assert_eq!((&json["waiting"]["for"][0]["reason"], &json["seconds_left"]), (&json!("no_sender"), &json!(null)), "{json}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_once_what_is_waited_for_and_once_that_it_goes_on() {
+    let place = Place::sqlite();
+    let mut sink = SmtpSink::start(Script::accept_all()).await;
+    let port = sink.port();
+    sink.stop().await;
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
+    program.write("l.csv", "email\nada@example.org\n");
+    program.run(&["subscribers", "import", "l.csv", "--consent", "x"]).good();
+    behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
+    let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
+    wait_for_words(&program, "no transactional mail went out since").await;
+    let _sink = SmtpSink::start_on(port, Script::accept_all()).await;
+    let log = wait_for_words(&program, "mail that was due goes out again").await;
+    assert_eq!(log.matches("went out since").count(), 1, "{log}");
+    serve.terminate();
+}
