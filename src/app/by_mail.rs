@@ -30,13 +30,16 @@ impl App {
     pub(super) async fn answer(&self, returned: &Returned) -> Result<Option<Taken>, Failure> {
         let reading = &returned.reading;
         let is_a_persons = reading.findings.iter().all(|finding| matches!(finding.meaning, Meaning::None | Meaning::Subscribe));
-        if !reading.answerable || !is_a_persons {
+        if !reading.answerable || !is_a_persons && !reading.in_words {
             return Ok(None);
         }
-        if reading.agrees && self.answers_confirmation(reading) && self.confirm_by_mail(reading).await? {
+        if is_a_persons && reading.agrees && self.answers_confirmation(reading) && self.confirm_by_mail(reading).await? {
             return Ok(Some(Taken::Confirmed));
         }
-        if !self.wants_to_join(reading) {
+        if let Some(taken) = self.answer_with_link(returned).await? {
+            return Ok(Some(taken));
+        }
+        if !is_a_persons || !self.wants_to_join(reading) {
             return Ok(None);
         }
         let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse_new(author).ok());
@@ -67,7 +70,7 @@ impl App {
 
     /// Returns whether the subject is that of an answer to a confirmation mail. A ticket system puts its number there, an autoresponder
     /// a sentence of its own; of a person's, nothing is there that we did not write.
-    fn answers_confirmation(&self, reading: &Reading) -> bool {
+    pub(super) fn answers_confirmation(&self, reading: &Reading) -> bool {
         let words = |text: &str| -> Vec<String> {
             let bare = |word: &str| word.trim_matches([',', '.', ':', ';', '!', '?', '"', '\'', '…']).to_lowercase();
             text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect()

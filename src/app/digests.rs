@@ -287,13 +287,14 @@ impl App {
         let holes = crate::domain::letter::Rendered { subject: format!("[Test] {}", preview.rendered.subject), ..preview.rendered };
         let mut message = Vec::new();
         let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
-        let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: preview.slot.id(), subscriber: 0 });
+        let key = DeliveryKey { mailing: preview.slot.id(), subscriber: 0 };
+        let (bounces, verp) = (self.return_path.verp(&self.secrets, key), self.return_path.leaving_verp(&self.secrets, key));
         let recipient = Recipient { to, token: &token, reader: &reader, since: "", verp: &verp, message_id: &message_id, date: self.now() };
         self.digest_letter(preview.slot, &holes).fill(&recipient, &mut message);
         let message = self.signing.seal(message, self.now()).await;
         let connected = self.transport().connect(Fence::open()).await;
         let mut connection = connected.map_err(|fault| Failure::because(fault.to_string()))?;
-        let outcome = connection.send(&Envelope { from: &self.return_path.with(&verp), to, file: &message_id }, &message).await;
+        let outcome = connection.send(&Envelope { from: &self.return_path.with(&bounces), to, file: &message_id }, &message).await;
         connection.close().await;
         match outcome {
             Outcome::Accepted { reply } => Ok(reply),

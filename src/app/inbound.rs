@@ -4,6 +4,8 @@
 //! its unsubscribe link, or its Message-ID, each with a tag that only our secret makes. Anybody can write a report; it is then kept
 //! and changes nothing. What matches nothing may have come to a process with another secret or return path than the sender's, so it
 //! is looked at again once either changes. So it is with the Message-ID of release 0.1.0, which had no tag.
+//! Words of leaving count only for who wrote them: a digest may have been forwarded, and whoever answers it has the Message-ID and the return path of
+//! its reader (see `answers`).
 
 use super::App;
 use super::Failure;
@@ -31,6 +33,19 @@ pub struct Whose {
     pub email: String,
     /// The mailing that came back, if the mail tells.
     pub mailing: Option<i64>,
+    /// Describes what proves it.
+    pub proof: Proof,
+}
+
+/// Describes what proves whom a mail is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It was sent to the address that List-Unsubscribe names: that is the wish to leave, whatever stands in it.
+    LeavingAddress,
+    /// Its author wrote the token of the link to leave in their own lines, or to the address that release 0.1.0 named for it.
+    OwnHand,
+    /// A return path, a Message-ID, a quoted link, or the word of a provider: whoever gets a forwarded digest has them too.
+    Mail,
 }
 
 /// A mail, read.
@@ -75,6 +90,9 @@ impl App {
         {
             only.address = Some(whose.email.clone());
         }
+        if let Some(whose) = whose.as_ref().filter(|whose| whose.proof == Proof::LeavingAddress) {
+            hear_leaving(&mut reading, whose);
+        }
         Ok(Returned { reading, whose })
     }
 
@@ -99,8 +117,12 @@ impl App {
             self.storage.note_trial(&reading.fingerprint, &self.matching()).await?;
             return Ok(Taken::Before);
         }
-        let kept = if is_matched || !reading.would_act() { None } else { self.for_another_look(returned) };
+        // Of a mail to the address of List-Unsubscribe only the match tells that it is a wish.
+        let may_act = reading.would_act() || reading.clues.addressed.iter().any(|address| self.may_be_leaving(address));
+        let kept = if is_matched || !may_act { None } else { self.for_another_look(returned) };
         let arrival = Arrival { fingerprint: &reading.fingerprint, door, unmatched: kept.as_ref(), is_again };
+        // Somebody else's words are kept as nobody's, and end nobody.
+        let whose = whose.filter(|whose| self.is_heard(reading, finding, whose));
         let taken = self.keep_finding(finding, &arrival, whose).await?;
         Ok(if taken == Taken::Kept { answered.unwrap_or(taken) } else { taken })
     }
@@ -126,6 +148,10 @@ impl App {
             tracing::info!(mails = matched, "mail that came back earlier is matched by the secret and return path of now");
         }
         Ok(matched)
+    }
+
+    fn may_be_leaving(&self, address: &str) -> bool {
+        self.return_path.is_per_delivery() && self.return_path.is_one(address)
     }
 
     /// Names what a mail is matched by: names of the secrets, and the return path.
@@ -195,25 +221,35 @@ impl App {
 
     /// Whose mail it is, by the first proof that holds.
     pub(super) async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
-        let returned = clues.addressed.iter().find_map(|address| self.return_path.delivery(&self.secrets, address));
-        if let Some(key) = returned {
-            return self.known(key.subscriber, Some(key.mailing)).await;
+        let leaving = clues.addressed.iter().find_map(|address| self.return_path.leaving(&self.secrets, address));
+        if let Some(key) = leaving {
+            return self.known(key.subscriber, Some(key.mailing), Proof::LeavingAddress).await;
+        }
+        let written = clues.own_tokens.iter().find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
+        if let Some(token) = written {
+            return self.known(token.subscriber, None, Proof::OwnHand).await;
+        }
+        let returned = |address: &String| self.return_path.delivery(&self.secrets, address).map(|key| (key, address.clone()));
+        if let Some((key, address)) = clues.addressed.iter().find_map(returned) {
+            let is_written = self.return_path.is_also_for_leaving(&self.secrets, &address);
+            let proof = if is_written { Proof::OwnHand } else { Proof::Mail };
+            return self.known(key.subscriber, Some(key.mailing), proof).await;
         }
         for id in &clues.message_ids {
             let Some(key) = self.delivery_of(id) else { continue };
             // One that was forgotten since proves nothing any more.
             if self.storage.has_delivery(key).await? {
-                return self.known(key.subscriber, Some(key.mailing)).await;
+                return self.known(key.subscriber, Some(key.mailing), Proof::Mail).await;
             }
         }
         let token = clues.tokens.iter().find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
         match token {
-            Some(token) => self.known(token.subscriber, None).await,
+            Some(token) => self.known(token.subscriber, None, Proof::Mail).await,
             None => Ok(None),
         }
     }
 
-    async fn known(&self, subscriber: i64, mailing: Option<i64>) -> Result<Option<Whose>, Failure> {
+    async fn known(&self, subscriber: i64, mailing: Option<i64>, proof: Proof) -> Result<Option<Whose>, Failure> {
         // A mail to a new address that is asked, or to an old one that is told, says nothing of the one they have.
         if let Some(mailing) = mailing
             && self.storage.went_elsewhere(mailing).await?
@@ -221,7 +257,7 @@ impl App {
             return Ok(None);
         }
         let email = self.storage.address_of(subscriber).await?;
-        Ok(email.map(|email| Whose { subscriber, email: email.as_str().into(), mailing }))
+        Ok(email.map(|email| Whose { subscriber, email: email.as_str().into(), mailing, proof }))
     }
 
     /// The delivery that a Message-ID of ours names (see [`App::message_id`]). Its host is not looked at: `mail.from` may have
@@ -230,6 +266,18 @@ impl App {
         let (local, _) = id.rsplit_once('@')?;
         self.secrets.named_delivery(local)
     }
+}
+
+/// Makes a mail to the address that List-Unsubscribe names the wish that it is: whatever it says, or marks itself as. A report stays a report.
+fn hear_leaving(reading: &mut Reading, whose: &Whose) {
+    if reading.findings.iter().any(|finding| matches!(finding.meaning, Meaning::Hard | Meaning::Soft | Meaning::Complaint)) {
+        return;
+    }
+    let line = reading.clues.subject.clone();
+    let finding =
+        Finding { address: Some(whose.email.clone()), meaning: Meaning::Unsubscribe, class: None, reason: None, status: None, line };
+    reading.findings = vec![finding];
+    reading.in_words = false;
 }
 
 impl Returned {

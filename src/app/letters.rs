@@ -114,7 +114,18 @@ impl App {
             (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, now), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, now), String::new()),
             (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => (self.reader_token(id), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Leave | Notice::LeaveByOther, _))) => {
+                (self.unsubscribe_token(subscriber), String::new())
+            }
             (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
+        }
+    }
+
+    /// What fills the address that a delivery's letter names: the one to which a sign-up is confirmed, else the one to leave by.
+    pub(crate) fn verp_for(&self, job: &Job) -> String {
+        match (job.kind, job.notice) {
+            (DeliveryKind::Confirmation, None) => self.return_path.verp(&self.secrets, job.key),
+            _ => self.return_path.leaving_verp(&self.secrets, job.key),
         }
     }
 
@@ -171,6 +182,8 @@ impl App {
             Notice::Move => email::new_address(&self.site, &good_for(account::MOVE))?,
             Notice::Moved => email::old_address(&self.site)?,
             Notice::Choices => email::choices_changed(&self.site)?,
+            Notice::Leave => email::leave_link(&self.site)?,
+            Notice::LeaveByOther => email::leave_link_by_other(&self.site)?,
         })
     }
 
@@ -181,7 +194,7 @@ impl App {
     }
 
     /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the
-    /// programs that know no other way (RFC 2369). Who writes there is known by the address alone.
+    /// programs that know no other way (RFC 2369). Who writes there is known by the address alone, and leaves whatever they write.
     fn list_unsubscribe(&self) -> String {
         let link = format!("<{}/unsubscribe/{TOKEN_HOLE}>", self.settings.base_url());
         if !self.return_path.is_per_delivery() {

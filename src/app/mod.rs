@@ -3,10 +3,11 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
-//! [`inbound`] with `by_mail` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`].
+//! [`inbound`] with `by_mail`, `answers` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`].
 
 pub mod account;
 mod addresses;
+mod answers;
 pub mod bounces;
 pub mod breaker;
 mod by_mail;

@@ -74,7 +74,7 @@ impl App {
     /// A digest as one reader would get it, whose links belong to nobody.
     pub(crate) fn one_copy(&self, slot: Slot, rendered: &Rendered, at: Timestamp) -> Result<Vec<u8>, Failure> {
         let (token, reader, since) = (self.unsubscribe_token(0), self.reader_token(0), self.site.day(at));
-        let verp = self.return_path.verp(&self.secrets, DeliveryKey { mailing: slot.id(), subscriber: 0 });
+        let verp = self.return_path.leaving_verp(&self.secrets, DeliveryKey { mailing: slot.id(), subscriber: 0 });
         let address =
             crate::domain::address::EmailAddress::parse("reader@example.org").map_err(|error| Failure::because(error.to_string()))?;
         let message_id = format!("preview.{slot}@{}", self.message_id_host());

@@ -19,6 +19,7 @@ use url::Url;
 use super::App;
 use super::Failure;
 use super::inbound::Arrival;
+use super::inbound::Proof;
 use super::inbound::Whose;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
@@ -319,6 +320,6 @@ impl App {
             );
             return Ok(None);
         }
-        Ok(Some(Whose { subscriber, email: known, mailing: None }))
+        Ok(Some(Whose { subscriber, email: known, mailing: None, proof: Proof::Mail }))
     }
 }

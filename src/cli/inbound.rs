@@ -139,6 +139,7 @@ fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json
         Taken::Waits => "waits",
         Taken::Asked => "asked",
         Taken::Confirmed => "confirmed",
+        Taken::LinkSent => "link_sent",
     });
     json!({
         "file": file.display().to_string(),

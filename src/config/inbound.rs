@@ -38,6 +38,10 @@ pub struct Inbound {
     pub sign_ups_per_hour: u32,
     /// The same of the addresses at one domain.
     pub sign_ups_per_domain: u32,
+    /// Mails in an hour that were not understood and are answered with a link, all together. 0: none.
+    pub answers_per_hour: u32,
+    /// Receivers whose `Authentication-Results` are believed: the names by which they sign them (RFC 8601).
+    pub authentication_results: Vec<String>,
 }
 
 impl Default for Inbound {
@@ -53,6 +57,8 @@ impl Default for Inbound {
             keep: days(400),
             sign_ups_per_hour: 200,
             sign_ups_per_domain: 50,
+            answers_per_hour: 200,
+            authentication_results: Vec::new(),
         }
     }
 }
@@ -83,6 +89,13 @@ impl Inbound {
         }
         if self.subscribe_address.as_deref().is_some_and(|address| EmailAddress::parse(address).is_err()) {
             return fault("inbound.subscribe_address", "expected a mail address, like subscribe@example.org");
+        }
+        let is_name = |name: &String| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ')' | '@'));
+        if !self.authentication_results.iter().all(is_name) {
+            return fault(
+                "inbound.authentication_results",
+                "expected the names that begin your server's fields, like [\"mx.example.org\"]",
+            );
         }
         // What counts toward `bounces.soft` for somebody who reads monthly lies that far apart.
         within("inbound.keep", self.keep, days(180))?;

@@ -73,6 +73,10 @@ named! {
         Moved => "moved",
         /// Tells a reader that what they get was changed by a link of a digest, which somebody else may hold.
         Choices => "choices",
+        /// Answers a mail of a reader's that speaks of leaving and was not understood, with the link.
+        Leave => "leave",
+        /// Tells a reader that somebody else asked to leave by answering a digest of theirs, with the link.
+        LeaveByOther => "leave_by_other",
     }
 }
 
@@ -89,7 +93,7 @@ impl Notice {
     pub fn wait_max(self) -> Option<TimeDelta> {
         match self {
             Self::Account => Some(TimeDelta::days(1)),
-            Self::Move => Some(TimeDelta::days(7)),
+            Self::Move | Self::Leave | Self::LeaveByOther => Some(TimeDelta::days(7)),
             Self::Moved | Self::Choices => None,
         }
     }

@@ -145,7 +145,7 @@ pub struct Finding {
 }
 
 /// A mail, read.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reading {
     /// What it says; never empty.
     pub findings: Vec<Finding>,
@@ -153,8 +153,14 @@ pub struct Reading {
     pub clues: Clues,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
-    /// True if its author answers a mail, and says yes and little else in words of their own.
+    /// True if its author answers a mail, and says yes and nothing else in words of their own.
     pub agrees: bool,
+    /// True if what a person answers could be a yes.
+    pub may_agree: bool,
+    /// True if it asks to leave in its author's words, and not by a report: then it counts only for who wrote it.
+    pub in_words: bool,
+    /// True if a person's own words speak of leaving, whatever they say of it.
+    pub speaks_of_leaving: bool,
     /// The same for the same mail, whatever way it came and whatever was noted on it on the way: 32 hexadecimal digits.
     pub fingerprint: String,
 }
@@ -164,14 +170,27 @@ pub struct Reading {
 pub struct Clues {
     /// Addresses that it was sent to, or that the mail it is about was sent from: one may be a return path of ours.
     pub addressed: Vec<String>,
-    /// Texts that may be tokens of our links.
+    /// Texts that may be tokens of our links, wherever they stand.
     pub tokens: Vec<String>,
+    /// Those of them that stand in its subject or in its author's own lines, outside what is quoted.
+    pub own_tokens: Vec<String>,
+    /// What servers on the way say of its author, the newest first.
+    pub authenticated: Vec<Authenticated>,
     /// Ids of the mails that it is about, without angle brackets.
     pub message_ids: Vec<String>,
     /// Its own author.
     pub author: Option<String>,
     /// Its own subject.
     pub subject: String,
+}
+
+/// Describes what a server says of a mail's author: it believes that the mail is from the domain of the author's address (DMARC), or not.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Authenticated {
+    /// The name by which the server signs its results (RFC 8601, 2.5: authserv-id), in lower case.
+    pub receiver: String,
+    /// Its result; none if it does not say.
+    pub passed: Option<bool>,
 }
 
 /// When refusals end a subscription: `[bounces]`.
@@ -253,8 +272,7 @@ mod policy_tests {
 
     #[test]
     fn one_of_several_that_a_readers_mail_is_passed_on_to_does_not_end_a_subscription() {
-        let reading =
-            |findings| Reading { findings, clues: Clues::default(), answerable: false, agrees: false, fingerprint: String::new() };
+        let reading = |findings| Reading { findings, ..Reading::default() };
         let meaning = |reading: &Reading| reading.about("ada@example.org").map(|finding| finding.meaning);
         let others = reading(vec![finding("a@x.example", Meaning::Hard), finding("b@x.example", Meaning::None)]);
         assert_eq!(meaning(&others), Some(Meaning::None));

@@ -9,7 +9,8 @@ pub const TOKEN_HOLE: char = '\u{FDD0}';
 pub const READER_HOLE: char = '\u{FDD1}';
 /// The hole for the day since when this reader gets the newsletter.
 pub const SINCE_HOLE: char = '\u{FDD2}';
-/// The hole for the delivery's own part of the return path ([`super::verp`]).
+/// The hole for the delivery's own part of an address of ours ([`super::verp`]): of the one to which a confirmation is answered, else of
+/// the one to which a reader writes to leave.
 pub const VERP_HOLE: char = '\u{FDD3}';
 
 /// The columns kept for that day: "30 September 2026" is as long as one gets.

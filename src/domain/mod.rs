@@ -22,6 +22,7 @@ pub mod quota;
 pub mod reader;
 pub mod refusal;
 mod seal;
+pub mod shared_domains;
 pub mod slot;
 pub mod subject;
 pub mod subscriber;

@@ -27,18 +27,21 @@ pub(super) enum Seal {
     ReturnPath,
     /// A delivery's Message-ID.
     MessageId,
+    /// The address to which a delivery's reader writes to leave.
+    Leaving,
     /// A name in answers and logs; nothing acts on it, so it has no tag.
     Name,
 }
 
 impl Seal {
-    const ALL: [Self; 4] = [Self::Token, Self::ReturnPath, Self::MessageId, Self::Name];
+    const ALL: [Self; 5] = [Self::Token, Self::ReturnPath, Self::MessageId, Self::Leaving, Self::Name];
 
     const fn word(self) -> &'static [u8] {
         match self {
             Self::Token => b"sealed token",
             Self::ReturnPath => b"sealed return path",
             Self::MessageId => b"sealed message id",
+            Self::Leaving => b"sealed leaving",
             Self::Name => b"sealed name",
         }
     }

@@ -4,7 +4,8 @@
 //! in one block ([`super::seal`]), 16 bytes, and 10 bytes of its tag, 42 characters of RFC 4648's alphabet in lower case. Not base64:
 //! RFC 5321 2.4 tells servers to keep the case of what stands before the @, and not all do. The tag has 80 bits, the least that RFC
 //! 2104 section 5 allows: so nobody can make up a bounce for somebody else. A Message-ID names its delivery in the same form with
-//! keys of its own: many see it, so it must not give the address away to which a "yes" is sent. Release 0.1.0 wrote the numbers
+//! keys of its own: many see it, so it must not give the address away to which a "yes" is sent. So does the address to which a reader writes to
+//! leave: whatever comes there is that wish, while bounces and vacation notices come to the return path. Release 0.1.0 wrote the numbers
 //! unencrypted in the return path; those addresses are still read. Its Message-ID had no tag, and proves nothing.
 
 use std::borrow::Cow;
@@ -63,6 +64,11 @@ impl ReturnPath {
         if self.is_per_delivery() { secrets.sign_delivery(key) } else { String::new() }
     }
 
+    /// What fills the mark in the address to which a delivery's reader writes to leave; nothing without a mark.
+    pub fn leaving_verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
+        if self.is_per_delivery() { secrets.sign_leaving(key) } else { String::new() }
+    }
+
     /// Whether mail to `address` comes back to us by this path, whatever fills the mark.
     pub fn is_one(&self, address: &str) -> bool {
         let Some(tail) = &self.tail else { return address.eq_ignore_ascii_case(&self.head) };
@@ -74,12 +80,27 @@ impl ReturnPath {
     /// The delivery that `address` was made for; `None` when it is forged, or none of ours. The host is not looked at: a
     /// server may know itself by another name, and the mac is what counts.
     pub fn delivery(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {
+        self.verp_in(address).and_then(|verp| secrets.read_delivery(verp))
+    }
+
+    /// Returns whether `address` is a return path as release 0.1.0 made it: its List-Unsubscribe named that address, too.
+    pub fn is_also_for_leaving(&self, secrets: &Secrets, address: &str) -> bool {
+        self.verp_in(address).is_some_and(|verp| secrets.read_plain_delivery(verp).is_some())
+    }
+
+    /// The delivery whose reader leaves by a mail to `address`; `None` when it is forged, or no such address of ours.
+    pub fn leaving(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {
+        self.verp_in(address).and_then(|verp| secrets.read_leaving(verp))
+    }
+
+    /// What fills the mark in an address that was made by this path.
+    fn verp_in<'a>(&self, address: &'a str) -> Option<&'a str> {
         let (rest, _) = self.tail.as_deref()?.rsplit_once('@')?;
         let (local, _) = address.rsplit_once('@')?;
         let start = local.get(..self.head.len()).filter(|start| start.eq_ignore_ascii_case(&self.head))?;
         let verp = local.get(start.len()..start.len() + VERP_LENGTH)?;
         let end = &local[start.len() + verp.len()..];
-        end.eq_ignore_ascii_case(rest).then(|| secrets.read_delivery(verp))?
+        end.eq_ignore_ascii_case(rest).then_some(verp)
     }
 }
 
@@ -102,13 +123,14 @@ impl Secrets {
 
     /// Reads such a text in any case; `None` when no secret of ours made it.
     pub fn read_delivery(&self, text: &str) -> Option<DeliveryKey> {
+        self.open(Seal::ReturnPath, &bytes_of(text)?).and_then(key_in).or_else(|| self.read_plain_delivery(text))
+    }
+
+    /// Reads a text of release 0.1.0, which showed its numbers.
+    fn read_plain_delivery(&self, text: &str) -> Option<DeliveryKey> {
         let bytes = bytes_of(text)?;
-        let opened = self.open(Seal::ReturnPath, &bytes);
-        let block = opened.or_else(|| {
-            let (block, tag) = bytes.split_first_chunk::<BLOCK>()?;
-            self.is_genuine(b"return path", block, tag).then_some(*block)
-        });
-        block.and_then(key_in)
+        let (block, tag) = bytes.split_first_chunk::<BLOCK>()?;
+        self.is_genuine(b"return path", block, tag).then(|| key_in(*block))?
     }
 
     /// The text that stands for a delivery before the @ of its Message-ID: [`VERP_LENGTH`] characters.
@@ -119,6 +141,16 @@ impl Secrets {
     /// Reads such a text in any case; `None` when no secret of ours made it.
     pub fn named_delivery(&self, text: &str) -> Option<DeliveryKey> {
         self.open(Seal::MessageId, &bytes_of(text)?).and_then(key_in)
+    }
+
+    /// The text that fills the mark in the address to which a delivery's reader writes to leave: [`VERP_LENGTH`] characters.
+    pub fn sign_leaving(&self, key: DeliveryKey) -> String {
+        self.sealed_delivery(Seal::Leaving, key)
+    }
+
+    /// Reads such a text in any case; `None` when no secret of ours made it.
+    pub fn read_leaving(&self, text: &str) -> Option<DeliveryKey> {
+        self.open(Seal::Leaving, &bytes_of(text)?).and_then(key_in)
     }
 
     fn sealed_delivery(&self, seal: Seal, key: DeliveryKey) -> String {
@@ -174,7 +206,19 @@ mod tests {
         // As release 0.1.0 made it with the secret "old".
         let (keys, text) = (secrets(&["new", "old"]), "aaaaaaaaamlzq7777777777776fiqlemehjid7a4xu");
         assert_eq!((keys.read_delivery(text), keys.named_delivery(text)), (Some(KEY), None));
+        let path = ReturnPath::new("b+{verp}@example.org").expect("a return path");
+        let is_for_leaving = |verp: &str| path.is_also_for_leaving(&keys, &path.with(verp));
+        assert_eq!((is_for_leaving(text), is_for_leaving(&keys.sign_delivery(KEY))), (true, false));
         assert_eq!(secrets(&["new"]).read_delivery(text), None);
+    }
+
+    #[test]
+    fn an_address_to_leave_by_is_no_return_path() {
+        let (path, keys) = (ReturnPath::new("b+{verp}@example.org").expect("a return path"), secrets(&["s"]));
+        let (leaving, bounces) = (path.with(&keys.sign_leaving(KEY)).into_owned(), path.with(&keys.sign_delivery(KEY)).into_owned());
+        assert_eq!((path.leaving(&keys, &leaving), path.delivery(&keys, &leaving)), (Some(KEY), None));
+        assert_eq!((path.leaving(&keys, &bounces), path.delivery(&keys, &bounces)), (None, Some(KEY)));
+        assert_eq!(path.leaving(&secrets(&["other"]), &leaving), None);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Recipient<'a> {
     /// The day since when they get the newsletter, as it is read ("17 November 2026"): ASCII letters, digits and spaces, at
     /// most [`crate::domain::letter::SINCE_LENGTH`]; anything else leaves its holes empty.
     pub since: &'a str,
-    /// This delivery's own part of the return path ([`crate::domain::verp`]), or nothing.
+    /// This delivery's own part of the address that the letter names ([`crate::domain::verp`]), or nothing.
     pub verp: &'a str,
     /// The `Message-ID`, without its angle brackets. A mail sent again keeps it.
     pub message_id: &'a str,

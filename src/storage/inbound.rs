@@ -76,6 +76,8 @@ pub enum Taken {
     Asked,
     /// It confirmed a subscription.
     Confirmed,
+    /// It was not acted on, and a reader gets a mail with the link.
+    LinkSent,
 }
 
 impl Storage {

@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `opening`, `servers`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 
@@ -105,6 +105,7 @@ pub mod imports;
 pub mod inbound;
 mod kept;
 pub mod ledger;
+pub mod links;
 pub mod minutes;
 pub mod nudges;
 pub mod observations;

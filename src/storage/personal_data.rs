@@ -26,6 +26,8 @@ pub struct PersonalData {
     pub confirmation_at: Option<Timestamp>,
     /// When they were last told that they are on the list already.
     pub reminded_at: Option<Timestamp>,
+    /// When a mail of theirs that was not understood was last answered with a link.
+    pub link_sent_at: Option<Timestamp>,
     /// When a pause that is set began.
     pub paused_at: Option<Timestamp>,
     /// A change of address that waits for its confirmation.
@@ -184,6 +186,7 @@ struct PersonRow {
     requested_at: Option<i64>,
     confirmation_at: Option<i64>,
     reminded_at: Option<i64>,
+    link_sent_at: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -224,7 +227,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<PersonRow> = optional!(
             reader,
-            "select created_at, state_at, requested_at, confirmation_at, reminded_at from subscribers where id = $1",
+            "select created_at, state_at, requested_at, confirmation_at, reminded_at, link_sent_at from subscribers where id = $1",
             subscriber
         )?;
         let Some(person) = row else { return Ok(None) };
@@ -288,6 +291,7 @@ impl Storage {
             waiting_since: person.requested_at.map(from_millis),
             confirmation_at: person.confirmation_at.map(from_millis),
             reminded_at: person.reminded_at.map(from_millis),
+            link_sent_at: person.link_sent_at.map(from_millis),
             paused_at: paused.and_then(|(at,)| at).map(from_millis),
             address_change: change.map(|(email, at)| AddressChange { email, requested_at: from_millis(at) }),
             earlier_addresses: earlier.into_iter().map(|(email, at)| EarlierAddress { email, left_at: from_millis(at) }).collect(),

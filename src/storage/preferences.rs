@@ -316,7 +316,7 @@ fn in_words(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>
 }
 
 /// Puts a mail that is neither digest nor confirmation into the ledger; it overtakes digests as confirmations do.
-async fn queue_notice(
+pub(super) async fn queue_notice(
     tx: &mut Tx,
     subscriber: i64,
     what: Notice,

@@ -240,7 +240,7 @@ async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now
 }
 
 /// Puts the confirmation mail into the ledger.
-async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
     let millis = now.timestamp_millis();
     execute!(tx, "update subscribers set confirmation_at = $2 where id = $1", subscriber, millis)?;
     // One that still waits for a relay would arrive beside this one.

@@ -50,12 +50,16 @@ fn describe() {
     );
     metrics::describe_gauge!("verdicts_open_deliveries", "Deliveries of digests that are being sent or paused, by state");
     metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
+    metrics::describe_counter!("verdicts_inbound_links_total", "Mails that were not acted on and answered with a link, by kind of link");
     metrics::describe_counter!("verdicts_refusals_total", "Refused mails by class: hard, recipient (soft, counts), passing (never counts)");
     metrics::describe_gauge!("verdicts_bounces_held", "Readers whose hard refusals the brake holds until a person decides");
     metrics::describe_gauge!(
         "verdicts_mails_set_aside",
         "Mails in the mailbox of inbound.imap that could not be handled and are tried again later"
     );
+    for link in ["leave", "leave_by_other", "confirm"] {
+        metrics::counter!("verdicts_inbound_links_total", "link" => link).increment(0);
+    }
     for class in ["hard", "recipient", "passing"] {
         metrics::counter!("verdicts_refusals_total", "class" => class).increment(0);
     }

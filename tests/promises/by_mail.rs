@@ -148,14 +148,17 @@ on_both! {
             answer("Subject: Re: Please confirm", "No."),
             answer("Subject: Re: Please confirm", ""),
             answer("Subject: Re: Please confirm", "Yes I am annoyed, and this is the third mail of this kind that I get this week."),
-            // Anybody can make up a Message-ID of ours, and another address than the mail's own proves nothing.
-            mail(ADA, "news@verdicts.example", &format!("Subject: Re: Please confirm\nIn-Reply-To: {message_id}"), "yes"),
+            // Another address than the mail's own proves nothing.
             mail(ADA, &to.replace('+', "+a"), "Subject: Re: Please confirm", "yes"),
         ];
         for mail in refused {
             assert_eq!(take(&house, &mail).await, Taken::Kept, "{mail}");
             assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{mail}");
         }
+        // The Message-ID is not enough to confirm; whoever gets the mail gets the link again.
+        let beside = mail(ADA, "news@verdicts.example", &format!("Subject: Re: Please confirm\nIn-Reply-To: {message_id}"), "yes");
+        assert_eq!(take(&house, &beside).await, Taken::LinkSent);
+        assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
         // Too late, it confirms nothing either; in time it would.
         house.wait(TimeDelta::hours(73));
         assert_eq!(take(&house, &answer("Subject: Re: Please confirm", "Yes, please")).await, Taken::Kept);

@@ -11,6 +11,8 @@ use std::path::Path;
 use verdicts::config::Settings;
 use verdicts::domain::inbound::Meaning;
 use verdicts::domain::subscriber::SubscriberState;
+use verdicts::domain::token::Secrets;
+use verdicts::domain::verp::ReturnPath;
 use verdicts::mail::inbound::read;
 use verdicts::storage::inbound::Taken;
 
@@ -160,15 +162,27 @@ fn newest_to(house: &House, reader: &str) -> Vec<u8> {
     house.mails_to(reader).pop().expect("a digest")
 }
 
-/// The address that a mail's List-Unsubscribe says to write to: the return path of its delivery.
+/// The return path of the newest digest to somebody, from its Message-ID, which names the same delivery.
 pub fn return_path(house: &House, reader: &str) -> String {
+    let secrets = Secrets::new(&house.app.settings.site.secret).expect("a secret");
+    let id = header(&newest_digest(house, reader), "Message-ID");
+    let (id, _) = id.trim_start_matches('<').split_once('@').expect("an id");
+    let path = ReturnPath::new(house.app.settings.mail.return_path.as_deref().expect("a return path")).expect("a mark");
+    path.with(&secrets.sign_delivery(secrets.named_delivery(id).expect("a delivery"))).into_owned()
+}
+
+/// The address that the List-Unsubscribe of the newest digest to somebody says to write to.
+pub fn leaving_address(house: &House, reader: &str) -> String {
+    let header = header(&newest_digest(house, reader), "List-Unsubscribe");
+    let (_, rest) = header.split_once("<mailto:").expect("an address to write to");
+    rest.split(['?', '>']).next().expect("an address").to_owned()
+}
+
+fn newest_digest(house: &House, reader: &str) -> Vec<u8> {
     // A confirmation's number is higher than any digest's, and it has no such header.
     let is_digest =
         |mail: &Vec<u8>| mail_parser::MessageParser::default().parse(mail).expect("a mail").header_raw("List-Unsubscribe").is_some();
-    let digest = house.mails_to(reader).into_iter().rfind(is_digest).expect("a digest");
-    let header = header(&digest, "List-Unsubscribe");
-    let (_, rest) = header.split_once("<mailto:").expect("an address to write to");
-    rest.split(['?', '>']).next().expect("an address").to_owned()
+    house.mails_to(reader).into_iter().rfind(is_digest).expect("a digest")
 }
 
 pub fn report(to: &str, reader: &str, said: &str) -> String {
@@ -237,6 +251,7 @@ on_both! {
         let house = house_with_a_reader(place).await;
         let full = |path: &str, to: &str| report(path, to, "552 5.2.2 mailbox full");
         let mut old = vec![return_path(&house, READER)];
+        let leaving = leaving_address(&house, READER);
         for week in 0..4 {
             a_week_later(&house, week).await;
             old.push(return_path(&house, READER));
@@ -251,7 +266,7 @@ on_both! {
         a_week_later(&house, 4).await;
         assert_eq!(take(&house, &full(&return_path(&house, "ada@new.example"), "ada@new.example")).await, Taken::Kept, "the first of the new one");
         assert_eq!(house.state_of("ada@new.example").await, Some(SubscriberState::Active));
-        let leave = format!("From: x@else.example\nTo: <{}>\nSubject: unsubscribe\n\n", old[0]);
+        let leave = format!("From: x@else.example\nTo: <{leaving}>\nSubject: unsubscribe\n\n");
         assert_eq!(take(&house, &leave).await, Taken::Ended, "whoever wishes to leave may, by any mail that they got");
     }
 
@@ -369,7 +384,7 @@ on_both! {
 
     async fn a_mail_to_the_address_of_list_unsubscribe_unsubscribes(place) {
         let house = house_with_a_reader(place).await;
-        let path = return_path(&house, READER);
+        let path = leaving_address(&house, READER);
         let mail = format!("From: somebody@else.example\nTo: <{path}>\nSubject: unsubscribe\n\n");
         assert_eq!(take(&house, &mail).await, Taken::Ended);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));

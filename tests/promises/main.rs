@@ -1,6 +1,7 @@
 //! The promises of the service, entered by the real door and run on both databases.
 
 mod addresses;
+mod answers;
 mod brake;
 mod by_mail;
 mod catalogue;

@@ -44,6 +44,7 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("requested_at", Copy("/waiting_since")),
             ("confirmation_at", Copy("/confirmation_at")),
             ("reminded_at", Copy("/reminded_at")),
+            ("link_sent_at", Copy("/link_sent_at")),
             ("timezone", Copy("/timezone")),
         ],
     ),
@@ -283,7 +284,7 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
     for sql in [
         "delete from suppressions".to_owned(),
         "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),
-        "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003".to_owned(),
+        "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003, link_sent_at = 1700000000008".to_owned(),
         "insert into former_addresses (email_key, subscriber_id, left_at) select 'ada@old.example', id, 1700000000008 from subscribers".to_owned(),
         format!("insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
         "update refusals set verdict = 'released'".to_owned(),

@@ -21,6 +21,7 @@ pub struct Outgoing {
 struct Address {
     to: EmailAddress,
     return_path: String,
+    /// What fills the address that the letter names.
     verp: String,
     message_id: String,
     /// The mail's name in a folder.
@@ -64,8 +65,8 @@ async fn address(app: &App, job: &Job) -> Result<Address, Outcome> {
         about_us: false,
         class: SoftClass::Passing,
     })?;
-    let verp = app.return_path.verp(&app.secrets, job.key);
-    let return_path = app.return_path.with(&verp).into_owned();
+    let return_path = app.return_path.with(&app.return_path.verp(&app.secrets, job.key)).into_owned();
+    let verp = app.verp_for(job);
     let longest = ready.letter.longest() + app.signing.signers().longest();
     let message_id = app.message_id(job.key);
     // As Maildir has it, time first: a folder's files then stand in the order in which the mails were due.

@@ -1,6 +1,9 @@
 //! What a mail carries of ours: addresses, tokens and ids. None of it is believed here; whoever acts checks it.
 
+use std::collections::HashSet;
+
 use super::addresses;
+use super::authentication;
 use super::manner;
 use super::mime::Headers;
 use super::mime::Parts;
@@ -11,8 +14,11 @@ use crate::domain::token::TOKEN_LENGTH;
 
 /// Of each kind that are kept.
 const MANY: usize = 30;
+/// Texts that may be tokens: a digest that is quoted whole has many links, and the last one may be the one that tells.
+const TOKENS: usize = 1_000;
 
-pub fn of(mail: &Parts, prose: &Prose, author: Option<String>) -> Clues {
+/// Gathers the clues of a mail; `own` are its author's own lines.
+pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -> Clues {
     let mut clues = Clues { author, subject: super::short(mail.headers.get("subject").unwrap_or_default()), ..Clues::default() };
     clues.addressed = manner::addressed(&mail.headers);
     let sent_from =
@@ -39,14 +45,19 @@ pub fn of(mail: &Parts, prose: &Prose, author: Option<String>) -> Clues {
     clues.message_ids.extend(named.flat_map(message_ids));
     clues.message_ids.truncate(MANY);
 
-    let texts = mail.parts.iter().map(|part| part.text.as_str());
-    let own = [mail.headers.get("subject"), mail.headers.get("to"), mail.headers.get("delivered-to"), mail.headers.get("x-original-to")];
-    for text in own.into_iter().flatten().chain(texts) {
-        clues.tokens.extend(tokens(text).take(MANY).map(String::from));
-    }
-    clues.tokens.dedup();
-    clues.tokens.truncate(MANY);
+    let texts = mail.parts.iter().flat_map(|part| [Some(part.text.as_str()), part.html.as_deref()]).flatten();
+    let fields = ["subject", "to", "delivered-to", "x-original-to"].into_iter().filter_map(|name| mail.headers.get(name));
+    clues.tokens = distinct(fields.chain(texts).flat_map(tokens));
+    let written = mail.headers.get("subject").into_iter().chain(own.iter().map(String::as_str));
+    clues.own_tokens = distinct(written.flat_map(tokens));
+    clues.authenticated = authentication::passes(&mail.headers);
     clues
+}
+
+/// Each text once, in order.
+fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.filter(|text| seen.insert(*text)).take(TOKENS).map(String::from).collect()
 }
 
 /// What stands in angle brackets and has an `@`.

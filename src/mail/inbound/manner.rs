@@ -1,6 +1,7 @@
 //! Who speaks: a mail system, a machine for a person, a list, or a person.
 
 use super::addresses;
+use super::answer::Subject;
 use super::mime::Headers;
 use super::mime::Parts;
 use super::phrases;
@@ -30,12 +31,15 @@ pub struct Manner {
     pub author: Option<String>,
     /// The subject, as phrases are looked for.
     pub subject: String,
+    /// The same as far as its author wrote it: nothing, of an answer, for there it is the subject of the mail that is answered.
+    pub own_subject: String,
 }
 
 impl Manner {
     pub fn of(mail: &Parts) -> Self {
         let head = &mail.headers;
         let subject = plain(head.get("subject").unwrap_or_default());
+        let marks = Subject::of(head.get("subject").unwrap_or_default());
         let from = head.get("from").unwrap_or_default();
         let author = addresses::first(from).map(String::from);
         let local = author.as_deref().and_then(|address| address.split('@').next()).unwrap_or_default().to_lowercase();
@@ -50,7 +54,10 @@ impl Manner {
         let name: String = local.chars().filter(|c| !matches!(c, '.' | '_' | '-')).collect();
         // `talk-bounces@` is where a list takes reports; what comes from there is the list's own.
         let list_program = list && local.contains("bounce");
-        let daemon = (phrases::is_daemon(&plain(from)) && !list_program)
+        let is_answer = marks.answers && (head.has("in-reply-to") || head.has("references"));
+        // A person may be called Bounce Park or System Administrator: a name alone does not make a machine of who answers as a person does.
+        let may_be_person = is_answer && !nobody && submitted.is_empty() && !mail.kind.starts_with("multipart/report");
+        let daemon = (phrases::is_daemon(&plain(from)) && !list_program && !may_be_person)
             || matches!(name.as_str(), "postmaster" | "mailerdaemon" | "maildaemon" | "maildeliverysystem" | "maildeliverysubsystem")
             || author.is_none() && !from.trim().is_empty() && from.contains("<>")
             || matches!(local.as_str(), "mailer" | "uucp" | "mta" | "smtp" | "ndr");
@@ -81,36 +88,13 @@ impl Manner {
             nobody,
             automatic,
             generated: !submitted.is_empty() && submitted != "no",
-            reply: [
-                "re:",
-                "aw:",
-                "sv:",
-                "fw:",
-                "fwd:",
-                "wg:",
-                "rv:",
-                "tr:",
-                "vs:",
-                "antw:",
-                "rif:",
-                "i:",
-                "enc:",
-                "res:",
-                "ynt:",
-                "转发:",
-                "转发：",
-                "回复:",
-                "回复：",
-                "re :",
-                "re：",
-            ]
-            .iter()
-            .any(|start| subject.starts_with(start)),
+            reply: marks.answers || marks.passes_on,
             wants_silence: ["all", "autoreply"].iter().any(|word| head.lower("x-auto-response-suppress").contains(word)),
             bulk: list || matches!(precedence.as_str(), "bulk" | "list" | "junk"),
             list_program,
-            unattended: is_unattended(&local),
+            unattended: is_unattended(&local) && !(may_be_person && local.starts_with("bounce")),
             author,
+            own_subject: if is_answer { String::new() } else { subject.clone() },
             subject,
         }
     }

@@ -39,6 +39,8 @@ pub struct Part {
     pub kind: String,
     /// Its text; empty for what is none. Of a mail that is enclosed, its header.
     pub text: String,
+    /// Of a part in HTML, the HTML.
+    pub html: Option<String>,
     /// Whether it is, or belongs to, a mail that this one gives back or encloses.
     pub enclosed: bool,
 }
@@ -50,6 +52,13 @@ pub struct Parts {
     /// The type of the whole, with the parameter `report-type`: `multipart/report; delivery-status`.
     pub kind: String,
     pub parts: Vec<Part>,
+}
+
+impl Part {
+    /// Returns whether it is a file beside the mail, and not a part of what its author wrote (RFC 2183).
+    pub fn is_attached(&self) -> bool {
+        self.headers.lower("content-disposition").starts_with("attachment")
+    }
 }
 
 impl Headers {
@@ -178,7 +187,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
     let whole = whole.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&whole);
     let start = whole.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(whole.len());
     let mut found = Parts::default();
-    let mut left = ALL_TEXT;
+    let (mut left, mut left_html) = (ALL_TEXT, ALL_TEXT);
     let mut tasks = vec![Task { bytes: Cow::Borrowed(&whole[start..]), depth: 0, enclosed: false, default_kind: "text/plain" }];
     while let Some(task) = tasks.pop() {
         if found.parts.len() >= PARTS {
@@ -207,7 +216,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
         let body = &task.bytes[body_at..];
         // A part with a mail's own header is that mail, given back without the line that says so.
         let is_mail = task.depth > 0 && !task.enclosed && kind.name.starts_with("text/") && headers.is_of_mail();
-        let part = Part { kind: kind.name.clone(), enclosed: task.enclosed || is_mail, headers, text: String::new() };
+        let part = Part { kind: kind.name.clone(), enclosed: task.enclosed || is_mail, headers, ..Part::default() };
         match kind.name.as_str() {
             _ if is_mail => {
                 let head = String::from_utf8_lossy(&task.bytes[..body_at.min(TEXT)]).into_owned();
@@ -225,6 +234,11 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             "text/rfc822-headers" | "message/rfc822-headers" | "message/global-headers" => {
                 let text = text_of(&part.headers, &kind, body);
                 found.parts.push(Part { text: cut(text, &mut left), enclosed: true, ..part });
+            }
+            "text/html" => {
+                let html = text_of(&part.headers, &kind, body);
+                let text = html_to_text(&html);
+                found.parts.push(Part { text: cut(text, &mut left), html: Some(cut(html, &mut left_html)), ..part });
             }
             name if name.starts_with("text/") || name.starts_with("message/") || name.starts_with("multipart/") => {
                 let text = text_of(&part.headers, &kind, body);
@@ -317,13 +331,12 @@ fn text_of(headers: &Headers, kind: &Kind, body: &[u8]) -> String {
     let charset = kind.charset.as_deref().filter(|name| !name.eq_ignore_ascii_case("utf-8"));
     // Japanese seven-bit text needs no name to be known.
     let charset = charset.or_else(|| memmem::find(&bytes, b"\x1b$").map(|_| "iso-2022-jp"));
-    let text = match (std::str::from_utf8(&bytes), charset.and_then(|name| charset_decoder(name.as_bytes()))) {
+    match (std::str::from_utf8(&bytes), charset.and_then(|name| charset_decoder(name.as_bytes()))) {
         (_, Some(decode)) => decode(&bytes),
         (Ok(text), None) => text.to_owned(),
         // Eight bits without a name: Latin-1 more often than not, and then no letter is lost.
         (Err(_), None) => bytes.iter().map(|b| char::from(*b)).collect(),
-    };
-    if kind.name == "text/html" { html_to_text(&text) } else { text }
+    }
 }
 
 fn cut(mut text: String, left: &mut usize) -> String {

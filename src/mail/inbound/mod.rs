@@ -2,11 +2,13 @@
 //!
 //! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
 //! complaints (RFC 5965), `receipt` receipts and refusals by a reader's filter (RFC 8098, 5429), `sns` Amazon's notices, `notice` and `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
-//! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `request` hears those who want to join or leave;
-//! `substitute` knows a mailbox server's note in place of a mail;
-//! `clues` gathers what may tell whose mail it is.
+//! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `answer` finds a person's own lines and says what they mean, `request` hears by
+//! it those who join, leave or say yes; `substitute` knows a mailbox server's note in place of a mail; `clues` gathers what may tell whose mail it is,
+//! `authentication` what a receiver has found of its author.
 
 pub(super) mod addresses;
+mod answer;
+mod authentication;
 mod clues;
 pub(super) mod diagnosis;
 mod feedback;
@@ -27,7 +29,6 @@ mod who;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::domain::inbound::Clues;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
@@ -36,6 +37,7 @@ use manner::Manner;
 use mime::Parts;
 use notice::Notice;
 use prose::Prose;
+use request::Request;
 pub use request::answered_subject;
 pub use substitute::is_substitute;
 
@@ -45,7 +47,8 @@ pub fn read(raw: &[u8]) -> Reading {
     let mail = mime::take_apart(raw);
     let manner = Manner::of(&mail);
     let prose = Prose::of(&mail);
-    let mut clues = clues::of(&mail, &prose, manner.author.clone());
+    let request = Request::of(&mail, &manner);
+    let mut clues = clues::of(&mail, &prose, &request.own.lines, manner.author.clone());
     let notice = sns::notice(&mail);
     let findings = match &notice {
         Some(notice) => {
@@ -55,11 +58,20 @@ pub fn read(raw: &[u8]) -> Reading {
         None if substitute::is_note(&mail) => {
             vec![Finding { address: None, meaning: Meaning::None, class: None, reason: None, status: None, line: short(&manner.subject) }]
         }
-        None => findings(&mail, &manner, &prose, &clues),
+        None => findings(&mail, &manner, &prose, &request),
     };
     let fingerprint = fingerprint(&mail, &findings);
-    let agrees = request::agrees(&mail, &clues.subject, &prose.text);
-    Reading { findings, clues, answerable: manner.is_answerable(), agrees, fingerprint }
+    let in_words = notice.is_none() && request.meaning() == Some(Meaning::Unsubscribe);
+    Reading {
+        findings,
+        clues,
+        answerable: manner.is_answerable(),
+        agrees: request.agrees(),
+        may_agree: request.may_agree(),
+        in_words,
+        speaks_of_leaving: request.speaks_of_leaving(),
+        fingerprint,
+    }
 }
 
 /// Made of what its author wrote, not of what servers add on the way.
@@ -81,7 +93,7 @@ fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
     hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<Finding> {
+fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> Vec<Finding> {
     let (own, failed) = (own::addresses(mail, prose, manner), own::failed_recipients(&mail.headers));
     if let Some(complaints) = feedback::findings(mail, &prose.original_recipients(&own)) {
         return complaints;
@@ -108,19 +120,21 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, clues: &Clues) -> Vec<
     let author = manner.author.clone().filter(|_| !manner.daemon && !manner.list_program);
     let one =
         |meaning| vec![Finding { address: author.clone(), meaning, class: None, reason: None, status: None, line: short(&manner.subject) }];
-    if let Some(meaning) = request::by_address(manner, &clues.addressed) {
-        return one(meaning);
+    if request.is_by_program() {
+        return one(Meaning::Unsubscribe);
     }
     let notice = Notice { mail, manner, prose, own: &own, failed: &failed, said: &said };
+    // Of an answer only what is not quoted tells whether a person or a machine wrote it.
+    let unquoted = phrases::plain(&request.own.unquoted);
+    let begin = if request.own.quotes { head_of(&unquoted, 1_500) } else { begin };
     if let Some(found) = (!passes_on && !phrases::is_challenge(begin)).then(|| notice.findings()).flatten() {
         return found;
     }
-    let is_challenge = phrases::is_challenge(begin) || phrases::is_challenge(&manner.subject);
+    let is_challenge = phrases::is_challenge(begin) || phrases::is_challenge(&manner.own_subject);
     if is_challenge || notice.is_away() || manner.automatic || manner.generated || phrases::is_auto_notice(begin) {
         return one(Meaning::Auto);
     }
-    let asks = request::in_words(&manner.subject, &prose.text).filter(|_| !manner.is_machine() && !manner.bulk);
-    one(asks.unwrap_or(Meaning::None))
+    one(request.meaning().unwrap_or(Meaning::None))
 }
 
 /// A report that blanks its recipient may name it elsewhere; where only one is missing, the mail's own recipient is it.

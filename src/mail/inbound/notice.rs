@@ -46,7 +46,7 @@ impl Notice<'_> {
 
     /// Returns whether the subject is that of a person who is away.
     pub fn is_away(&self) -> bool {
-        phrases::is_auto_subject(&self.manner.subject) && !self.by_subject()
+        phrases::is_auto_subject(&self.manner.own_subject) && !self.by_subject()
     }
 
     fn by_subject(&self) -> bool {

@@ -24,6 +24,8 @@ pub use notice::confirmation_subject;
 pub use notice::welcome;
 pub use notices::account;
 pub use notices::choices_changed;
+pub use notices::leave_link;
+pub use notices::leave_link_by_other;
 pub use notices::new_address;
 pub use notices::old_address;
 

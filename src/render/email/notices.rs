@@ -1,4 +1,4 @@
-//! The mails about a reader's own data: a fresh link to it, and the change of an address.
+//! The mails about a reader's own data: a fresh link to it, and the change of an address, and the answer to words of leaving.
 
 use super::notice::Words;
 use crate::domain::letter::Rendered;
@@ -72,6 +72,43 @@ pub fn choices_changed(site: &Site) -> Result<Rendered, RenderError> {
         paragraphs: &[done, see],
         button: Some(("See my preferences", &site.link(&format!("/preferences/{TOKEN_HOLE}")))),
         footer: "If it wasn't you, somebody you forwarded a digest to did it; they can do no more than that. You get at most one such mail a day.",
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
+/// The answer to a reader whose mail speaks of leaving, and does not say it so that a machine may act on it.
+pub fn leave_link(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let heard =
+        format!("A mail from your address speaks of leaving {newsletter} from {name}. No person has read it yet, and nothing was changed.");
+    let press = "If you want to leave, press this button. One press on the page that opens is enough:".to_owned();
+    Words {
+        subject: &format!("Do you want to leave {newsletter}?"),
+        heading: "Do you want to leave?",
+        preheader: "Nothing was changed. The button unsubscribes you.",
+        paragraphs: &[heard, press],
+        button: Some(("Unsubscribe me", &site.link(&format!("/unsubscribe/{TOKEN_HOLE}")))),
+        footer: "If you want to stay, do nothing. You get at most one such mail a day.",
+        unsubscribe: None,
+    }
+    .render(site)
+}
+
+/// The mail to a reader whose digest somebody else answered with the wish to leave.
+pub fn leave_link_by_other(site: &Site) -> Result<Rendered, RenderError> {
+    let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
+    let heard = format!(
+        "Somebody answered a mail of {newsletter} from {name} that went to you, and asked to leave. They wrote from another address than yours, so nothing was changed."
+    );
+    let press = "If that was you, or if you want to leave, press this button. One press on the page that opens is enough:".to_owned();
+    Words {
+        subject: &format!("Somebody asked to leave {newsletter} in your place"),
+        heading: "Do you want to leave?",
+        preheader: "It came from another address, so nothing was changed. The button unsubscribes you.",
+        paragraphs: &[heard, press],
+        button: Some(("Unsubscribe me", &site.link(&format!("/unsubscribe/{TOKEN_HOLE}")))),
+        footer: "If you forwarded that mail to somebody who does not want it, there is nothing to do: they get no mail from us. You get at most one such mail a day.",
         unsubscribe: None,
     }
     .render(site)

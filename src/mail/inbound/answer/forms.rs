@@ -1,0 +1,264 @@
+//! The table of forms (`forms.tsv`) and of words (`words.tsv`), read once.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::fold::fold;
+use super::fold::words;
+use super::grammar::Pattern;
+
+/// A field of the block above a quoted mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Field {
+    From,
+    Sent,
+    To,
+    Cc,
+    Subject,
+}
+
+/// The forms in which programs quote, sign and announce, by kind.
+pub struct Forms {
+    /// Each label with the fields that it stands for: `de` is From in French and not in others.
+    labels: HashMap<String, HashSet<Field>>,
+    separators: HashSet<String>,
+    pub attributions: Vec<Glob>,
+    pub sent_from: Vec<Glob>,
+    pub banners: Vec<Glob>,
+    pub disclaimers: Vec<Glob>,
+    pub html_quotes: Vec<Glob>,
+    pub html_rests: Vec<Glob>,
+    pub html_signatures: Vec<Glob>,
+    pub reply_prefixes: Vec<String>,
+    pub forward_prefixes: Vec<String>,
+    pub subject_tags: Vec<String>,
+}
+
+/// What people say, by kind.
+pub struct Words {
+    pub leave: Vec<Pattern>,
+    pub leave_self: Vec<Pattern>,
+    pub leave_word: Vec<Pattern>,
+    /// Words of requests, and those that make a request one to be let go.
+    pub asks: Vec<String>,
+    pub leaves: Vec<String>,
+    pub leaves_list: Vec<String>,
+    pub lists: Vec<String>,
+    pub join: Vec<Pattern>,
+    pub yes: Vec<Pattern>,
+    pub reason: Vec<Pattern>,
+    /// Words that affirm, by language: `was` affirms in English and asks in German.
+    pub affirms: Vec<Vec<String>>,
+    /// Longest first, as all lists of words are.
+    pub polite: Vec<String>,
+    pub greetings: Vec<String>,
+    pub addressees: Vec<String>,
+    pub closings: Vec<String>,
+    pub things: Vec<String>,
+    pub against: HashSet<String>,
+    pub against_parts: Vec<String>,
+    pub leave_stems: Vec<String>,
+    pub yes_stems: Vec<String>,
+    pub machine: Vec<String>,
+}
+
+/// The forms.
+pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
+    let table = Table::read(include_str!("forms.tsv"), 3);
+    let globs = |kind: &str| table.of(kind).map(|text| Glob::new(text)).collect::<Vec<_>>();
+    let folded = |kind: &str| longest_first(table.of(kind).map(|text| fold(text)).collect());
+    let mut labels: HashMap<String, HashSet<Field>> = HashMap::new();
+    let fields = [("from", Field::From), ("sent", Field::Sent), ("to", Field::To), ("cc", Field::Cc), ("subject", Field::Subject)];
+    for (name, field) in fields {
+        for label in table.of(&format!("label-{name}")) {
+            labels.entry(fold(label)).or_default().insert(field);
+        }
+    }
+    Forms {
+        labels,
+        separators: table.of("separator").map(|text| fold(text)).collect(),
+        attributions: globs("attribution"),
+        sent_from: globs("sent-from"),
+        banners: globs("banner"),
+        disclaimers: globs("disclaimer"),
+        html_quotes: globs("html-quote"),
+        html_rests: globs("html-rest"),
+        html_signatures: globs("html-signature"),
+        reply_prefixes: folded("reply-prefix"),
+        forward_prefixes: folded("forward-prefix"),
+        subject_tags: folded("subject-tag"),
+    }
+});
+
+/// The words.
+pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let table = Table::read(include_str!("words.tsv"), 2);
+    let patterns = |kind: &str| table.of(kind).map(|text| Pattern::read(text)).collect::<Vec<_>>();
+    let list = |kind: &str| {
+        let all = table.of(kind).flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(|text| words(text));
+        longest_first(all.filter(|text| !text.is_empty()).collect())
+    };
+    Words {
+        leave: patterns("leave"),
+        leave_self: patterns("leave-self"),
+        leave_word: patterns("leave-word"),
+        asks: list("asks"),
+        leaves: list("leaves"),
+        leaves_list: list("leaves-list"),
+        lists: list("list"),
+        join: patterns("join"),
+        yes: patterns("yes"),
+        reason: patterns("reason"),
+        affirms: table.of("affirms").map(|text| text.split('|').map(words).filter(|word| !word.is_empty()).collect()).collect(),
+        polite: list("polite"),
+        greetings: list("greeting"),
+        addressees: list("addressee"),
+        closings: list("closing"),
+        things: list("thing"),
+        against: list("against").into_iter().collect(),
+        against_parts: list("against-part"),
+        leave_stems: list("leave-stem"),
+        yes_stems: list("yes-stem"),
+        machine: list("machine"),
+    }
+});
+
+impl Forms {
+    /// The fields that a label stands for.
+    pub fn fields(&self, label: &str) -> impl Iterator<Item = Field> + '_ {
+        self.labels.get(label).into_iter().flatten().copied()
+    }
+
+    /// Returns whether folded words stand between the dashes of a separator.
+    pub fn is_separator(&self, text: &str) -> bool {
+        self.separators.contains(text)
+    }
+}
+
+/// Rows of a table by their kind, in order.
+struct Table(HashMap<&'static str, Vec<&'static str>>);
+
+impl Table {
+    /// Reads rows whose first column is the kind, and whose pattern is the column of that number.
+    fn read(text: &'static str, column: usize) -> Self {
+        let mut rows: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let mut fields = line.split('\t');
+            if let (Some(kind), Some(pattern)) = (fields.next(), fields.nth(column - 1)) {
+                rows.entry(kind).or_default().push(pattern);
+            }
+        }
+        Self(rows)
+    }
+
+    fn of(&self, kind: &str) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.get(kind).into_iter().flatten().copied()
+    }
+}
+
+fn longest_first(mut list: Vec<String>) -> Vec<String> {
+    list.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    list.dedup();
+    list
+}
+
+/// A pattern with `*` for anything, which covers a whole folded text.
+#[derive(Debug)]
+pub struct Glob {
+    pieces: Vec<String>,
+}
+
+impl Glob {
+    fn new(text: &str) -> Self {
+        // A space beside a star is the text's own or missing: `Am * schrieb *` also ends with the verb.
+        Self { pieces: fold(text).split('*').map(|piece| piece.trim().to_owned()).collect() }
+    }
+
+    /// Returns whether the pattern begins with words and not with a star.
+    pub fn is_anchored(&self) -> bool {
+        self.pieces.first().is_some_and(|piece| !piece.is_empty())
+    }
+
+    /// Returns whether the pattern covers a folded text: each piece is looked for behind the one before, once.
+    pub fn covers(&self, text: &str) -> bool {
+        let [first, middle @ .., last] = self.pieces.as_slice() else { return self.pieces.first().is_some_and(|only| only == text) };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+        // `on` is no beginning of `one`.
+        if first.chars().next_back().is_some_and(char::is_alphanumeric) && !is_word_end(first, rest) {
+            return false;
+        }
+        for piece in middle {
+            let Some(at) = rest.find(piece.as_str()) else { return false };
+            rest = &rest[at + piece.len()..];
+        }
+        rest.ends_with(last.as_str())
+    }
+}
+
+/// Returns whether a word ends between two texts. Scripts without spaces, and patterns that say more with a star, end anywhere.
+fn is_word_end(before: &str, rest: &str) -> bool {
+    let is_ascii = before.chars().next_back().is_some_and(|c| c.is_ascii_alphabetic());
+    before.len() > 3 || !is_ascii || rest.chars().next().is_none_or(|c| !c.is_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_tables_are_read_and_speak_of_25_languages() {
+        let rows = |text: &'static str| text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
+        for row in rows(include_str!("forms.tsv")) {
+            assert!(row.len() == 5 && row.iter().all(|field| !field.is_empty()), "{row:?}");
+        }
+        for row in rows(include_str!("words.tsv")) {
+            assert!(row.len() == 3 && row.iter().all(|field| !field.is_empty()), "{row:?}");
+        }
+        let languages: HashSet<&str> =
+            rows(include_str!("forms.tsv")).filter(|row| row[0].starts_with("label-")).map(|row| row[2]).collect();
+        assert!(languages.len() >= 25, "{languages:?}");
+        for list in [
+            &FORMS.attributions,
+            &FORMS.sent_from,
+            &FORMS.banners,
+            &FORMS.disclaimers,
+            &FORMS.html_quotes,
+            &FORMS.html_rests,
+            &FORMS.html_signatures,
+        ] {
+            assert!(!list.is_empty());
+        }
+        for list in [&WORDS.leave, &WORDS.leave_self, &WORDS.leave_word, &WORDS.join, &WORDS.yes, &WORDS.reason] {
+            assert!(!list.is_empty());
+        }
+        for list in [
+            &WORDS.polite,
+            &WORDS.greetings,
+            &WORDS.addressees,
+            &WORDS.closings,
+            &WORDS.asks,
+            &WORDS.leaves,
+            &WORDS.leaves_list,
+            &WORDS.lists,
+            &WORDS.things,
+            &WORDS.against_parts,
+            &WORDS.leave_stems,
+            &WORDS.yes_stems,
+            &WORDS.machine,
+        ] {
+            assert!(!list.is_empty());
+        }
+        assert!(WORDS.affirms.len() >= 10 && WORDS.affirms.iter().all(|list| list.len() > 10));
+        assert!(FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine"));
+    }
+
+    #[test]
+    fn a_glob_covers_a_text_whole() {
+        let covers = |glob: &str, text: &str| Glob::new(glob).covers(&fold(text));
+        assert!(covers("on * wrote", "On 1 May, Ada <a@b.example> wrote") && covers("am * schrieb *", "Am 1.5. schrieb Ada"));
+        assert!(covers("* schrieb", "Ada schrieb") && covers("am * schrieb *", "Am 1.5. um 8 schrieb"));
+        assert!(!covers("on * wrote", "One wrote") && !covers("on * wrote", "On Monday I wrote it") && !covers("a*b", "ab c"));
+        assert!(covers("original message", "Original Message") && !covers("original message", "my original message"));
+    }
+}

@@ -1,0 +1,371 @@
+//! HTML as lines: each block is one, and each line says whether it belongs to a quotation, a signature or a link.
+//!
+//! html5gum splits it into tags as the HTML standard says, entities decoded. No tree is built: of the well-kept builders html5ever's walks up all
+//! open elements at each block, and its tokenizer compares each attribute of a tag with all before it, so that a mail made for it (1 MB of
+//! `<div>`, or one tag with 80,000 attributes) takes seconds to minutes. Here one region is open at a time, told by its tag's own nesting.
+
+use std::convert::Infallible;
+
+use html5gum::Span;
+use html5gum::Tokenizer;
+use html5gum::emitters::callback::CallbackEmitter;
+use html5gum::emitters::callback::CallbackEvent;
+
+use super::fold::fold;
+use super::forms::FORMS;
+use super::forms::Glob;
+use super::line::LINE_MAX;
+use super::line::LINES_MAX;
+use super::line::Line;
+use super::line::Mark;
+
+/// Bytes of one attribute's value and of a tag's name that are looked at, and names of classes in all.
+const VALUE: usize = 500;
+const NAME: usize = 20;
+const CLASSES: usize = 4_000;
+
+/// Elements that begin and end a line. A cell is a line of its own: of a signature's table, or of a layout.
+const BLOCKS: &[&str] = &[
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "caption",
+    "center",
+    "dd",
+    "details",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "legend",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "title",
+    "tr",
+    "ul",
+];
+/// Elements without an end.
+const VOID: &[&str] = &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
+/// Elements whose text is not the mail's.
+const UNSEEN: &[&str] = &["style", "script", "title", "noscript", "template", "textarea", "select", "object", "svg", "math", "iframe"];
+
+/// The lines of a text in HTML.
+pub fn lines_of(html: &str) -> Vec<Line> {
+    let mut reader = Reader::default();
+    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+        reader.take(&event);
+        None
+    });
+    emitter.naively_switch_states(true);
+    Tokenizer::new_with_emitter(html, emitter).for_each(drop);
+    reader.end_line();
+    reader.lines
+}
+
+/// An element whose text is treated apart, until its end.
+struct Region {
+    kind: RegionKind,
+    tag: String,
+    /// Elements of the same name that are open in it.
+    depth: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RegionKind {
+    Unseen,
+    Quote,
+    Signature,
+}
+
+/// Attributes that tell something.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Attribute {
+    Class,
+    Style,
+    Href,
+    Hidden,
+    #[default]
+    Other,
+}
+
+impl Attribute {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"class" | b"id" | b"name" => Self::Class,
+            b"style" => Self::Style,
+            b"href" => Self::Href,
+            b"hidden" => Self::Hidden,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A start tag while it is read.
+#[derive(Default)]
+struct Tag {
+    name: String,
+    attribute: Attribute,
+    is_hidden: bool,
+    is_web_link: bool,
+    has_bar: bool,
+    region: Option<RegionKind>,
+    begins_rest: bool,
+}
+
+#[derive(Default)]
+struct Reader {
+    lines: Vec<Line>,
+    text: String,
+    /// Visible characters of the line, and those of them that are a link to the web.
+    seen: usize,
+    linked: usize,
+    paragraph: u32,
+    tag: Tag,
+    region: Option<Region>,
+    in_link: bool,
+    /// A quotation has begun that nothing ends.
+    is_rest: bool,
+    /// Names of classes that were looked at.
+    classes: usize,
+}
+
+impl Reader {
+    fn take(&mut self, event: &CallbackEvent<'_>) {
+        match event {
+            CallbackEvent::OpenStartTag { name } => self.tag = Tag { name: text_of(name, NAME), ..Tag::default() },
+            CallbackEvent::AttributeName { name } => {
+                self.tag.attribute = Attribute::named(name);
+                self.tag.is_hidden |= self.tag.attribute == Attribute::Hidden;
+            }
+            CallbackEvent::AttributeValue { value } if self.tag.attribute != Attribute::Other => {
+                let left = CLASSES.saturating_sub(self.classes);
+                self.classes += self.tag.take_value(&text_of(value, VALUE), left);
+            }
+            CallbackEvent::CloseStartTag { .. } => self.start(),
+            CallbackEvent::EndTag { name } => self.end(&text_of(name, NAME)),
+            CallbackEvent::String { value } => self.push(&String::from_utf8_lossy(value)),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self) {
+        let tag = std::mem::take(&mut self.tag);
+        let name = tag.name.as_str();
+        let is_block = BLOCKS.contains(&name);
+        // A paragraph ends where a block begins, with or without an end tag.
+        if is_block && self.region.as_ref().is_some_and(|region| region.tag == "p") {
+            self.end_line();
+            self.region = None;
+        }
+        match name {
+            "br" => self.end_line(),
+            "a" => self.in_link = tag.is_web_link,
+            _ if is_block => self.end_block(),
+            _ => {}
+        }
+        self.is_rest |= tag.begins_rest;
+        if let Some(region) = &mut self.region {
+            region.depth += usize::from(region.tag == name);
+        } else if let Some(kind) = tag.region().filter(|_| !VOID.contains(&name)) {
+            self.end_line();
+            self.region = Some(Region { kind, tag: tag.name.clone(), depth: 1 });
+        }
+        if name == "hr" && self.region.as_ref().is_none_or(|region| region.kind != RegionKind::Unseen) {
+            self.text.push_str("________________");
+            self.end_block();
+        }
+    }
+
+    fn end(&mut self, name: &str) {
+        if BLOCKS.contains(&name) {
+            self.end_block();
+        }
+        match name {
+            "a" => self.in_link = false,
+            "br" => self.end_line(),
+            _ => {}
+        }
+        if let Some(region) = &mut self.region
+            && region.tag == name
+        {
+            region.depth -= 1;
+            if region.depth == 0 {
+                self.end_line();
+                self.region = None;
+            }
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.region.as_ref().is_some_and(|region| region.kind == RegionKind::Unseen) || self.text.len() > LINE_MAX {
+            return;
+        }
+        for c in text.chars() {
+            if c.is_whitespace() {
+                if !self.text.is_empty() && !self.text.ends_with(' ') {
+                    self.text.push(' ');
+                }
+                continue;
+            }
+            self.text.push(c);
+            self.seen += 1;
+            self.linked += usize::from(self.in_link);
+        }
+    }
+
+    fn end_block(&mut self) {
+        self.end_line();
+        self.paragraph += 1;
+    }
+
+    fn end_line(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let (seen, linked) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.linked));
+        if text.trim().is_empty() || self.lines.len() >= LINES_MAX {
+            return;
+        }
+        let mark = match self.region.as_ref().map(|region| region.kind) {
+            _ if self.is_rest => Mark::Rest,
+            Some(RegionKind::Quote) => Mark::Quote,
+            Some(RegionKind::Signature) => Mark::Signature,
+            _ if seen > 0 && linked == seen => Mark::Link,
+            _ => Mark::Own,
+        };
+        self.lines.push(Line { text: text.trim().to_owned(), paragraph: self.paragraph, mark, is_wrapped: false });
+    }
+}
+
+impl Tag {
+    /// Takes the value of an attribute, at most so many names of classes; returns how many those were.
+    fn take_value(&mut self, value: &str, classes: usize) -> usize {
+        let mut taken = 0;
+        match self.attribute {
+            Attribute::Class => {
+                for word in value.split_whitespace().map(fold).take(classes) {
+                    taken += 1;
+                    let has = |globs: &[Glob]| globs.iter().any(|glob| glob.covers(&word));
+                    self.begins_rest |= has(&FORMS.html_rests);
+                    if has(&FORMS.html_quotes) {
+                        self.region = Some(RegionKind::Quote);
+                    } else if has(&FORMS.html_signatures) {
+                        self.region = Some(RegionKind::Signature);
+                    }
+                }
+            }
+            Attribute::Style => {
+                let style: String = value.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+                let of = |name: &str| style.split(';').rev().find_map(|rule| rule.strip_prefix(name)?.strip_prefix(':').map(String::from));
+                let is_nothing = |value: Option<String>| value.is_some_and(|value| matches!(value.as_str(), "0" | "0px" | "0pt" | "0em"));
+                self.is_hidden |= of("display").is_some_and(|value| value.starts_with("none"))
+                    || of("visibility").is_some_and(|value| value.starts_with("hidden"))
+                    || of("mso-hide").is_some_and(|value| value.starts_with("all"))
+                    || is_nothing(of("max-height"))
+                    || is_nothing(of("font-size"));
+                // GMX, web.de and Outlook set a bar left of what they quote.
+                self.has_bar |= of("border-left").is_some_and(|value| value.contains("solid"));
+            }
+            Attribute::Href => self.is_web_link = value.trim_start().to_ascii_lowercase().starts_with("http"),
+            Attribute::Hidden | Attribute::Other => {}
+        }
+        taken
+    }
+
+    /// The region that the element opens.
+    fn region(&self) -> Option<RegionKind> {
+        match () {
+            () if self.is_hidden || UNSEEN.contains(&self.name.as_str()) => Some(RegionKind::Unseen),
+            () if self.name == "blockquote" || self.has_bar && self.name == "div" => Some(RegionKind::Quote),
+            () => self.region.filter(|_| !matches!(self.name.as_str(), "html" | "body" | "a" | "p" | "span")),
+        }
+    }
+}
+
+fn text_of(bytes: &[u8], max: usize) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(html: &str) -> Vec<String> {
+        lines_of(html).into_iter().filter(|line| line.mark == Mark::Own).map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn each_block_is_a_line() {
+        for html in [
+            "<div>a</div><div>b</div>",
+            "<p>a<p>b",
+            "a<br>b",
+            "<ul><li>a<li>b</ul>",
+            "<table><tr><td>a<td>b</table>",
+            "<h1>a</h1>b",
+            "a<blockquote></blockquote>b",
+            "<pre>a</pre>b",
+            "<div>a<div>b</div></div>",
+            "<html><body>a<p></p>b</body></html>",
+            "a</div>b",
+        ] {
+            assert_eq!(own(html), ["a", "b"], "{html}");
+        }
+        assert_eq!(own("<p>a&nbsp;&amp;\n <b>b</b></p><p>&nbsp;</p>"), ["a & b"]);
+        assert_eq!(own("<p class=MsoNormal>a<o:p></o:p></p><!--[if mso]><p>b</p><![endif]-->"), ["a"]);
+    }
+
+    #[test]
+    fn what_nobody_sees_is_left_out() {
+        for html in [
+            "<div style='display:none'>x</div>a",
+            "<div style=\"color:red; DISPLAY : none !important\"><p>x<div>y</div></p></div>a",
+            "<style>x</style><script>x</script><title>x</title>a",
+            "<p hidden>x<p>a",
+            "<span style='font-size:0'>x</span>a",
+            "<div style='max-height:0px;overflow:hidden'>x</div>a",
+            "<p style='display:none'>x<div>a</div>",
+        ] {
+            assert_eq!(own(html), ["a"], "{html}");
+        }
+        assert_eq!(own("<span style='font-size:0.9em'>a</span>"), ["a"]);
+    }
+
+    #[test]
+    fn quotations_signatures_and_links_are_marked() {
+        let marks = |html: &str| lines_of(html).into_iter().map(|line| line.mark).collect::<Vec<_>>();
+        assert_eq!(marks("a<div class='gmail_quote x'>q<div>q</div></div>b"), [Mark::Own, Mark::Quote, Mark::Quote, Mark::Own]);
+        assert_eq!(marks("a<div id=divRplyFwdMsg>q</div>q"), [Mark::Own, Mark::Rest, Mark::Rest]);
+        assert_eq!(marks("<div class=moz-signature>s</div>"), [Mark::Signature]);
+        assert_eq!(marks("<a href='https://a.example'>l</a><p>a <a href='http://a.example'>l</a>"), [Mark::Link, Mark::Own]);
+        assert_eq!(marks("a<div style='border-left: 2px solid red'>q</div>"), [Mark::Own, Mark::Quote]);
+    }
+}

@@ -1,0 +1,344 @@
+//! What somebody says in their own lines: that they leave, that they agree, that they join.
+//!
+//! A sentence counts only if a pattern of `words.tsv` covers it whole, less what is polite. So nothing is understood that was not said: "please don't unsubscribe
+//! me" is no pattern. Where other words stand beside it, or a question, or somebody's address, nothing is done, and a person gets a mail with the link.
+
+use super::fold::words;
+use super::forms::WORDS;
+use super::grammar::Pattern;
+use super::grammar::holds;
+use super::grammar::is_made_of;
+use super::grammar::less_at_end;
+use super::grammar::less_at_start;
+use super::own_text::Names;
+use super::own_text::OwnText;
+use super::own_text::is_against;
+use super::subject::Subject;
+
+/// Sentences of an answer that are looked at: who writes more says more than that they leave.
+const SENTENCES: usize = 8;
+/// Characters of one sentence that a pattern may cover.
+const LONGEST: usize = 300;
+/// Words of other sentences that may follow one that says of itself that it is about its writer.
+const MORE: usize = 40;
+/// Words of an answer that is one sentence on several lines, or that could be a yes.
+const SHORT: usize = 16;
+
+/// What an answer says. At most one of the first three holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Said {
+    /// It says that its author leaves, and nothing that takes it back.
+    pub leaves: bool,
+    /// It says yes, and nothing else.
+    pub agrees: bool,
+    /// It asks to join.
+    pub joins: bool,
+    /// It speaks of leaving, whatever it says of it.
+    pub speaks_of_leaving: bool,
+    /// It could be a yes.
+    pub may_agree: bool,
+}
+
+/// Whose answer is judged.
+pub struct Author<'a> {
+    pub names: &'a Names,
+    pub address: Option<&'a str>,
+}
+
+/// Classes of sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Polite words, a greeting, the author's name: says nothing.
+    Nothing,
+    Leave,
+    LeaveSelf,
+    LeaveWord,
+    Yes,
+    Join,
+    Reason,
+    /// A few words in capitals that may be a name.
+    Name,
+    /// Anything else; a question, somebody's address or a link in it.
+    Other,
+    Blocking,
+}
+
+/// Judges an answer by its author's own lines, and by its subject where they say nothing.
+pub fn judge(own: &OwnText, subject: &Subject, author: &Author<'_>) -> Said {
+    let lines = &own.lines;
+    let sentences = sentences(lines, author);
+    let subject_class = if subject.passes_on { Class::Other } else { class_of(&subject.rest, author) };
+    let is_empty = sentences.iter().all(|(class, _)| *class == Class::Nothing);
+    let whole = words(&lines.join(" "));
+    // The subject of an answer is what we wrote.
+    let subject_words = if subject.answers || subject.passes_on { String::new() } else { words(&subject.rest) };
+    let leaves = match is_empty {
+        true => matches!(subject_class, Class::Leave | Class::LeaveSelf | Class::LeaveWord),
+        false => leaves(&sentences) || is_one_sentence(lines, author, &[Class::Leave, Class::LeaveSelf]),
+    };
+    let agrees = !leaves && says_yes(&sentences, lines, author) && !is_of_machine(own);
+    let joins = !leaves && !agrees && (subject_class == Class::Join && !subject.answers || joins(&sentences));
+    let has = |list: &[String], text: &str| list.iter().any(|part| text.contains(part.as_str()));
+    let is_short = whole.split(' ').count() <= SHORT && !lines.iter().any(|line| line.contains(['?', '？', '؟']));
+    Said {
+        leaves,
+        agrees,
+        joins,
+        speaks_of_leaving: leaves || has(&WORDS.leave_stems, &whole) || has(&WORDS.leave_stems, &subject_words),
+        may_agree: agrees || is_short && !is_against(&whole) && !is_of_machine(own) && speaks_yes(&whole),
+    }
+}
+
+/// Sentences with their class, at most [`SENTENCES`] and one more that stands for the rest.
+fn sentences(lines: &[String], author: &Author<'_>) -> Vec<(Class, String)> {
+    let mut all = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let greets = number == 0 && is_greeting(line);
+        for sentence in parts_of(line) {
+            if all.len() >= SENTENCES {
+                all.push((Class::Blocking, String::new()));
+                return all;
+            }
+            let class = if greets { Class::Nothing } else { class_of(sentence, author) };
+            all.push((class, words(sentence)));
+        }
+    }
+    all
+}
+
+/// The sentences of a line, each with the mark that ends it. A full stop ends one only before a space: not in `example.org`.
+fn parts_of(line: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut chars = line.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let ends = match c {
+            '!' | '?' | '。' | '！' | '？' | '…' | '؟' | '|' => true,
+            '.' => chars.peek().is_none_or(|(_, next)| next.is_whitespace() || *next == '.' || *next == '"'),
+            _ => false,
+        };
+        if ends {
+            parts.push(&line[start..at + c.len_utf8()]);
+            start = at + c.len_utf8();
+        }
+    }
+    parts.push(&line[start..]);
+    // The marks of `...` or `!!!` belong to the sentence before; a text that says nothing is none.
+    parts.retain(|part| part.contains(|c: char| c.is_alphanumeric() || matches!(c, '?' | '？' | '؟')));
+    parts
+}
+
+fn class_of(sentence: &str, author: &Author<'_>) -> Class {
+    let is_question = sentence.contains(['?', '？', '؟']);
+    let lower = sentence.to_lowercase();
+    let sentence = match author.address.map(str::to_lowercase).filter(|address| lower.contains(address.as_str())) {
+        Some(address) => lower.replace(&format!("<{address}>"), &address).replace(&address, " this address "),
+        None => sentence.to_owned(),
+    };
+    if is_question || sentence.contains('@') || sentence.contains("://") || lower.contains("www.") || sentence.len() > 2 * LONGEST {
+        return Class::Blocking;
+    }
+    let text = words(&sentence);
+    let bare = less_polite(&text, author.names);
+    let unsigned = less_polite(&words(&less_signed(&sentence)), author.names);
+    let mut ways = vec![text.clone(), bare.clone(), less_polite_within(&bare), unsigned];
+    ways.dedup();
+    let class = ways.iter().find_map(|way| class_of_words(way));
+    let class = class
+        .or_else(|| affirms(&bare).then_some(Class::Yes))
+        .or_else(|| is_request(&bare).then_some(Class::Leave))
+        .or_else(|| class_of_clauses(&sentence, author.names));
+    class.unwrap_or_else(|| match () {
+        () if bare.is_empty() => Class::Nothing,
+        () if may_be_name(&sentence, &text) => Class::Name,
+        () => Class::Other,
+    })
+}
+
+/// The class of a sentence that says the same, or gives a reason, in parts between commas.
+fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
+    let clauses = sentence.split([',', ';', ':', '、', '，', '،', '–', '—']).map(words).filter(|text| !text.is_empty());
+    let mut whole = Class::Nothing;
+    for clause in clauses {
+        let bare = less_polite(&clause, names);
+        let class = class_of_words(&clause)
+            .or_else(|| class_of_words(&bare))
+            .or_else(|| affirms(&bare).then_some(Class::Yes))
+            .or_else(|| is_request(&bare).then_some(Class::Leave));
+        let class = class.or_else(|| bare.is_empty().then_some(Class::Nothing))?;
+        whole = match (whole, class) {
+            (known, Class::Nothing) => known,
+            (Class::Nothing, new) => new,
+            (known, new) if known == new => known,
+            (Class::Reason | Class::Leave | Class::LeaveSelf, Class::Reason | Class::Leave | Class::LeaveSelf) => Class::Leave,
+            _ => return None,
+        };
+    }
+    (whole != Class::Nothing && whole != Class::LeaveWord).then_some(whole)
+}
+
+fn class_of_words(text: &str) -> Option<Class> {
+    if text.is_empty() || text.len() > LONGEST {
+        return None;
+    }
+    let lists: [(&[Pattern], Class); 6] = [
+        (&WORDS.yes, Class::Yes),
+        (&WORDS.leave_word, Class::LeaveWord),
+        (&WORDS.leave_self, Class::LeaveSelf),
+        (&WORDS.leave, Class::Leave),
+        (&WORDS.join, Class::Join),
+        (&WORDS.reason, Class::Reason),
+    ];
+    let found = lists.iter().find(|(patterns, _)| patterns.iter().any(|pattern| pattern.covers(text, &WORDS.things)));
+    found.map(|(_, class)| *class)
+}
+
+/// Returns whether a sentence begins with a yes, and goes on with words that affirm alone, all in one language.
+fn affirms(text: &str) -> bool {
+    let is_yes = |part: &str| WORDS.yes.iter().any(|pattern| pattern.covers(part, &WORDS.things));
+    let begins =
+        text.char_indices().map(|(at, _)| at).skip(1).filter(|at| text[..*at].chars().count() <= 8).any(|at| is_yes(text[..at].trim_end()));
+    begins && text.len() <= LONGEST && WORDS.affirms.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
+}
+
+/// Returns whether a sentence asks to be let go and is made of words of such requests alone: there is no word in it for anything else.
+fn is_request(text: &str) -> bool {
+    let any = |list: &[String]| list.iter().any(|word| holds(text, word));
+    let asks = any(&WORDS.leaves) || any(&WORDS.leaves_list) && any(&WORDS.lists);
+    asks && !text.split(' ').any(|word| WORDS.against.contains(word))
+        && text.len() <= LONGEST
+        && is_made_of(text, || Box::new(WORDS.asks.iter().chain(&WORDS.things).chain(&WORDS.lists).chain(&WORDS.polite)))
+}
+
+/// A sentence less greetings before it, names behind it, and polite words on both sides.
+fn less_polite(text: &str, names: &Names) -> String {
+    let mut rest = text;
+    loop {
+        let before = rest.len();
+        let start = |list: &'static [String], rest| list.iter().find_map(|word| less_at_start(rest, word));
+        if let Some(behind) = start(&WORDS.greetings, rest) {
+            rest = start(&WORDS.addressees, behind).unwrap_or(behind);
+        }
+        rest = start(&WORDS.polite, rest).unwrap_or(rest);
+        rest = WORDS.polite.iter().find_map(|word| less_at_end(rest, word)).unwrap_or(rest);
+        rest = WORDS.closings.iter().find_map(|word| less_at_end(rest, word)).unwrap_or(rest);
+        let last = rest.rsplit(' ').next().unwrap_or_default();
+        if names.has(last) {
+            rest = rest[..rest.len() - last.len()].trim_end();
+        }
+        if rest.len() == before {
+            return rest.to_owned();
+        }
+    }
+}
+
+/// A sentence less a closing with a name or two behind it: `Ja graag, groeten Sanne`.
+fn less_signed(sentence: &str) -> String {
+    let all: Vec<&str> = sentence.split_whitespace().collect();
+    let is_name = |word: &&str| word.chars().next().is_some_and(char::is_uppercase);
+    for count in 1..=2.min(all.len().saturating_sub(1)) {
+        let (before, names) = all.split_at(all.len() - count);
+        let said = words(&before.join(" "));
+        let is_signed = WORDS.closings.iter().any(|closing| less_at_end(&said, closing).is_some_and(|rest| !rest.is_empty()));
+        if names.iter().all(is_name) && is_signed && !is_against(&words(&names.join(" "))) {
+            return before.join(" ");
+        }
+    }
+    sentence.to_owned()
+}
+
+/// A sentence less polite words anywhere in it: `Newsletter bitte abbestellen`.
+fn less_polite_within(text: &str) -> String {
+    let mut padded = format!(" {text} ");
+    for word in &WORDS.polite {
+        let found = format!(" {word} ");
+        while padded.contains(&found) {
+            padded = padded.replacen(&found, " ", 1);
+        }
+    }
+    padded.trim().to_owned()
+}
+
+/// Returns whether a first line greets: a greeting with a few words behind it that say nothing.
+fn is_greeting(line: &str) -> bool {
+    let text = words(line);
+    let rest = WORDS.greetings.iter().find_map(|greeting| less_at_start(&text, greeting));
+    let ends = line.trim_end().ends_with([',', '!', ':', '،', '、', '，']);
+    rest.is_some_and(|rest| {
+        (rest.is_empty() || ends && rest.split(' ').count() <= 6)
+            && !line.contains('?')
+            && !is_against(rest)
+            && !speaks_yes(rest)
+            && !WORDS.leave_stems.iter().any(|stem| rest.contains(stem.as_str()))
+    })
+}
+
+/// One to three words that each begin with a capital, or two to four Chinese characters.
+fn may_be_name(sentence: &str, text: &str) -> bool {
+    let is_han = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    if (2..=4).contains(&text.chars().count()) && text.chars().all(is_han) {
+        return !is_against(text) && !speaks_yes(text);
+    }
+    let capital = |word: &str| word.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_uppercase);
+    (1..=3).contains(&sentence.split_whitespace().count())
+        && sentence.split_whitespace().all(capital)
+        && !is_against(text)
+        && !speaks_yes(text)
+}
+
+fn leaves(sentences: &[(Class, String)]) -> bool {
+    let mut said: Vec<&(Class, String)> = sentences.iter().filter(|(class, _)| !matches!(class, Class::Nothing | Class::Reason)).collect();
+    // A name below, but never one before.
+    while said.len() > 1 && said.len() <= 4 && said.last().is_some_and(|(class, _)| *class == Class::Name) {
+        said.pop();
+    }
+    let classes: Vec<Class> = said.iter().map(|(class, _)| *class).collect();
+    if classes.contains(&Class::Blocking) {
+        return false;
+    }
+    match classes.as_slice() {
+        [] => false,
+        [Class::LeaveWord] => sentences.iter().all(|(class, _)| *class != Class::Reason),
+        [_, _, _, _, ..] if classes.len() > 4 => false,
+        all if all.iter().all(|class| matches!(class, Class::Leave | Class::LeaveSelf)) => true,
+        [Class::LeaveSelf, rest @ ..] => {
+            let others = said.iter().skip(1).map(|(_, text)| text);
+            let harmless = others.clone().all(|text| !is_against(text));
+            let count: usize = others.map(|text| text.split(' ').count()).sum();
+            harmless && count <= MORE && rest.iter().all(|class| !matches!(class, Class::Yes | Class::Join))
+        }
+        _ => false,
+    }
+}
+
+fn says_yes(sentences: &[(Class, String)], lines: &[String], author: &Author<'_>) -> bool {
+    let mut said = sentences.iter().map(|(class, _)| *class).filter(|class| *class != Class::Nothing).peekable();
+    let all = said.peek().is_some() && said.all(|class| class == Class::Yes);
+    all || is_one_sentence(lines, author, &[Class::Yes])
+}
+
+fn joins(sentences: &[(Class, String)]) -> bool {
+    let mut said = sentences.iter().map(|(class, _)| *class).filter(|class| !matches!(class, Class::Nothing | Class::Name)).peekable();
+    said.peek().is_some() && said.all(|class| class == Class::Join)
+}
+
+/// Returns whether few lines are one sentence of those classes: telephones and some people break them anywhere.
+fn is_one_sentence(lines: &[String], author: &Author<'_>, classes: &[Class]) -> bool {
+    let whole = lines.join(" ");
+    let is_short = (2..=5).contains(&lines.len()) && whole.split_whitespace().count() <= SHORT;
+    is_short && parts_of(&whole).len() == 1 && classes.contains(&class_of(&whole, author))
+}
+
+fn speaks_yes(text: &str) -> bool {
+    let padded = format!(" {text} ");
+    WORDS.yes_stems.iter().any(|stem| match stem.chars().next_back().is_some_and(super::fold::is_unspaced) {
+        true => text.contains(stem.as_str()),
+        false => padded.contains(&format!(" {stem} ")),
+    })
+}
+
+/// Returns whether words of ticket systems, challenges and the like stand in what is not quoted, signature and all.
+fn is_of_machine(own: &OwnText) -> bool {
+    let text = words(&own.unquoted);
+    WORDS.machine.iter().any(|part| text.contains(part.as_str())) || own.unquoted.contains("[#")
+}

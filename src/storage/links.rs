@@ -1,0 +1,95 @@
+//! Answers with a link to mails that were not understood: at most one a day for each reader, whoever writes in their name.
+
+use super::Storage;
+use super::StorageError;
+use super::preferences::queue_notice;
+use super::quotas;
+use super::subscribers::history;
+use super::subscribers::queue_confirmation;
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::delivery::Notice;
+use crate::domain::quota::Quota;
+
+/// How often such mails go out, and to whom.
+#[derive(Debug, Clone)]
+pub struct LinkLimits {
+    /// Counts all of them.
+    pub quota: Quota,
+    /// Who got one since then gets none.
+    pub quiet_since: Timestamp,
+    /// A sign-up from before then is over.
+    pub asked_since: Timestamp,
+}
+
+/// The mail with which a mail is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkMail {
+    /// The link to leave, to a reader whose words speak of leaving.
+    Leave,
+    /// The link to leave, to a reader whose digest somebody else answered.
+    LeaveByOther,
+    /// The confirmation mail once more, to somebody whose sign-up waits.
+    Confirm,
+}
+
+impl LinkMail {
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::LeaveByOther => "leave_by_other",
+            Self::Confirm => "confirm",
+        }
+    }
+
+    const fn what_happened(self) -> &'static str {
+        match self {
+            Self::Leave => "their mail speaks of leaving and was not acted on: the link to leave was sent",
+            Self::LeaveByOther => "another address answered a mail of theirs and asked to leave: the link to leave was sent",
+            Self::Confirm => "their answer to the confirmation mail was not a plain yes: the link was sent again",
+        }
+    }
+}
+
+impl Storage {
+    /// Queues a mail with a link, within limits, unless the link would do nothing for the subscriber. Returns whether it is queued.
+    pub async fn send_link(&self, subscriber: i64, mail: LinkMail, limits: &LinkLimits, now: Timestamp) -> Result<bool, StorageError> {
+        repeated!(self.send_link_once(subscriber, mail, limits, now))
+    }
+
+    async fn send_link_once(&self, subscriber: i64, mail: LinkMail, limits: &LinkLimits, now: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let waits = i64::from(mail == LinkMail::Confirm);
+        let marked = execute!(
+            tx,
+            "update subscribers set link_sent_at = $2
+             where id = $1 and (link_sent_at is null or link_sent_at <= $3 or link_sent_at > $2)
+               and (($4 = 0 and state = 'active') or ($4 = 1 and requested_at > $5 and state in ('pending', 'unsubscribed')))",
+            subscriber,
+            now.timestamp_millis(),
+            limits.quiet_since.timestamp_millis(),
+            waits,
+            limits.asked_since.timestamp_millis()
+        )?;
+        // Behind the subscriber's row: a mail that is not sent uses nothing up.
+        if marked == 0 || quotas::take(&mut tx, std::iter::once((&limits.quota, true)), now).await?.is_err() {
+            return Ok(false);
+        }
+        match mail {
+            LinkMail::Leave => queue_notice(&mut tx, subscriber, Notice::Leave, None, subscriber, now).await?,
+            LinkMail::LeaveByOther => queue_notice(&mut tx, subscriber, Notice::LeaveByOther, None, subscriber, now).await?,
+            LinkMail::Confirm => queue_confirmation(&mut tx, subscriber, now).await?,
+        }
+        history(&mut tx, subscriber, now, mail.what_happened()).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The subscriber who has that address; `None` if nobody has.
+    pub async fn subscriber_with(&self, email: &EmailAddress) -> Result<Option<i64>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(i64,)> = optional!(reader, "select id from subscribers where email_key = $1", email.key())?;
+        Ok(row.map(|(id,)| id))
+    }
+}

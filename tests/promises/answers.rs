@@ -1,0 +1,472 @@
+//! Answers by people: what they say is understood, and nothing else (`tests/answers`).
+
+use crate::by_mail::open_door;
+use crate::inbound::a_week_later;
+use crate::inbound::hand_over_from;
+use crate::inbound::header;
+use crate::inbound::house_with_a_reader_and;
+use crate::inbound::leaving_address;
+use crate::inbound::return_path;
+use crate::inbound::take;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::on_both;
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use verdicts::config::Settings;
+use verdicts::domain::inbound::Meaning;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::mail::inbound::answered_subject;
+use verdicts::mail::inbound::read;
+use verdicts::storage::inbound::Taken;
+
+const READER: &str = "reader0@example.org";
+const OTHER: &str = "reader1@example.org";
+
+/// A mail of the folder: its file, what was said, the class, the mail.
+struct Form {
+    file: String,
+    said: String,
+    class: String,
+    raw: Vec<u8>,
+}
+
+/// The mails of `tests/answers`, or of a folder of one's own with an `expected.tsv` (file, what was said).
+fn forms() -> Vec<Form> {
+    let dir = PathBuf::from(std::env::var("VERDICTS_ANSWERS").unwrap_or_else(|_| "tests/answers".into()));
+    let table = std::fs::read_to_string(dir.join("expected.tsv")).expect("a table");
+    let form = |line: &str| {
+        let mut fields = line.split('\t').map(String::from);
+        let mut next = || fields.next().unwrap_or_default();
+        let (name, said, class) = (next(), next(), next());
+        let file = if name.ends_with(".eml") { name } else { format!("{name}.eml") };
+        Form { raw: std::fs::read(dir.join(&file)).expect("a mail"), file, said, class }
+    };
+    table.lines().filter(|line| !line.starts_with('#')).map(form).collect()
+}
+
+/// What is understood of a mail alone: an answer agrees only if it is to a confirmation mail.
+fn understood(raw: &[u8]) -> &'static str {
+    let reading = read(raw);
+    let asked = answered_subject(&reading.clues.subject).is_some_and(|subject| subject.starts_with("please confirm"));
+    match reading.findings.first().map(|finding| finding.meaning) {
+        Some(Meaning::Unsubscribe) => "leave",
+        _ if reading.agrees && reading.answerable && asked => "yes",
+        _ => "no",
+    }
+}
+
+#[test]
+fn what_people_answer_is_understood_and_nothing_else() {
+    let forms = forms();
+    let mut classes: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for form in &forms {
+        let found = understood(&form.raw);
+        let (right, all) = classes.entry((&form.said, &form.class)).or_default();
+        *all += 1;
+        *right += usize::from(found == form.said);
+        if found != form.said {
+            wrong.push(format!("{}: {} was said, {found} understood", form.file, form.said));
+        }
+    }
+    for ((said, class), (right, all)) in &classes {
+        println!("{said}\t{class}\t{right} of {all}");
+    }
+    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), forms.len(), wrong.join("\n"));
+    assert!(forms.len() >= 200 || std::env::var_os("VERDICTS_ANSWERS").is_some());
+}
+
+#[test]
+fn text_and_page_say_the_same_whichever_a_mail_has() {
+    let mut both = 0;
+    for form in forms() {
+        let Some(text) = String::from_utf8(form.raw.clone()).ok().filter(|text| text.contains("=_alt")) else { continue };
+        both += 1;
+        let (head, parts) = text.split_once("Content-Type: multipart/alternative; boundary=\"=_alt\"\n\n").expect("two parts");
+        let parts: Vec<&str> = parts.split("--=_alt").map(|part| part.trim_start_matches('\n')).filter(|part| part.len() > 3).collect();
+        let [plain, page] = parts[..] else { panic!("{}: {parts:?}", form.file) };
+        let empty = format!(
+            "{head}Content-Type: multipart/alternative; boundary=\"=_alt\"\n\n--=_alt\nContent-Type: text/plain\n\n \n--=_alt\n{page}\n--=_alt--\n"
+        );
+        let mut ways = vec![("the page", format!("{head}{page}")), ("the page beside an empty text", empty)];
+        if !form.file.contains("empty-text") {
+            ways.push(("the text", format!("{head}{plain}")));
+        }
+        for (way, mail) in ways {
+            assert_eq!(understood(mail.as_bytes()), form.said, "{}: {way} alone", form.file);
+        }
+    }
+    assert!(both >= 30 || std::env::var_os("VERDICTS_ANSWERS").is_some());
+}
+
+/// The time that the median of some runs takes.
+fn time_of(mail: &str) -> std::time::Duration {
+    let mut runs: Vec<_> = (0..5)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            std::hint::black_box(read(mail.as_bytes()));
+            start.elapsed()
+        })
+        .collect();
+    runs.sort();
+    runs[2]
+}
+
+#[test]
+fn a_mail_made_to_be_slow_costs_no_more_than_its_length() {
+    let head = |kind: &str| {
+        format!("From: a@b.example\nTo: c@d.example\nSubject: Re: x\nIn-Reply-To: <x@y>\nContent-Type: {kind}; charset=utf-8\n\n")
+    };
+    let make = |kind: &str, piece: &str, bytes: usize| format!("{}Unsubscribe\n{}", head(kind), piece.repeat(bytes / piece.len()));
+    let tags = [
+        "<div>",
+        "<b>",
+        "<blockquote>",
+        "<table><tr><td>",
+        "<p style='display:none'>",
+        "<a href='http://x.example'>",
+        "</div>",
+        "&amp;",
+        "<",
+        "<!--",
+        "<div class='gmail_quote'>",
+        "<div a b c d e f g h i j>x",
+    ];
+    let lines = [
+        "> > > > > > >\n",
+        ">",
+        "On 1.1. Ada wrote:\n",
+        "From: a\n",
+        "a\n",
+        "-",
+        "\n",
+        "Kind regards\n",
+        "> \nx\n",
+        "é ",
+        "unsubscribe me ",
+        "This e-mail is confidential\n",
+    ];
+    let all = tags.iter().map(|piece| ("text/html", *piece)).chain(lines.iter().map(|piece| ("text/plain", *piece)));
+    for (kind, piece) in all {
+        // Twice the length costs about twice the time, and not four times: measured against itself, for machines differ.
+        let (small, large) = (time_of(&make(kind, piece, 60_000)), time_of(&make(kind, piece, 240_000)));
+        assert!(large < small * 12 + std::time::Duration::from_millis(100), "{kind} {piece:?}: {small:?}, {large:?}");
+    }
+    let attributes = format!("{}<div {}>Unsubscribe</div>", head("text/html"), (0..40_000).map(|n| format!("a{n} ")).collect::<String>());
+    assert!(!read(attributes.as_bytes()).findings.is_empty());
+}
+
+/// How many cases proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for an hour.
+fn cases() -> ProptestConfig {
+    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: many.unwrap_or(128), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Pieces of which mails that hurt are made.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "<div",
+        "<p>",
+        "</p>",
+        "<blockquote>",
+        "<br/>",
+        "style='display:none'",
+        "class=gmail_quote",
+        "id=divRplyFwdMsg",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "&#x",
+        "&nbsp;",
+        "<a href='https://x'>",
+        ">",
+        "> ",
+        "\n",
+        "\n\n",
+        "From: ",
+        "Von: ",
+        "Sent: ",
+        "Subject: x\n",
+        "-----Original Message-----\n",
+        "On 1 May, Ada wrote:\n",
+        "Yes",
+        "unsubscribe me",
+        "bitte abmelden",
+        "配信停止",
+        "نعم",
+        "-- \n",
+        "Kind regards,\n",
+        "\u{feff}",
+        "\u{202e}",
+        "\u{300}",
+        "-----BEGIN PGP SIGNED MESSAGE-----\n",
+        "\n-----BEGIN PGP SIGNATURE-----\n",
+        "[EXTERNAL] ",
+        "CAUTION: ",
+        "?",
+        ".",
+        "@b.example",
+        "İ",
+        "ß",
+        "\u{0}",
+        "\r",
+    ]);
+    prop_oneof![4 => known.prop_map(String::from), 1 => "\\PC{0,12}", 1 => any::<char>().prop_map(String::from)]
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn any_answer_is_read(pieces in prop::collection::vec(piece(), 0..60), is_page: bool, subject in "\\PC{0,40}") {
+        let kind = if is_page { "html" } else { "plain" };
+        let text = pieces.concat();
+        let mail = format!("From: Ada <ada@reader.example>\nSubject: {}\nContent-Type: text/{kind}; charset=utf-8\n\n{text}", subject.replace('\n', " "));
+        let reading = read(mail.as_bytes());
+        prop_assert!(!reading.findings.is_empty());
+        // What is asked here is never granted to a question.
+        let asks = format!("{}?", mail.trim_end());
+        if !text.contains(['\n', '<', '>']) && !text.is_empty() && !is_page {
+            prop_assert!(understood(asks.as_bytes()) != "yes");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_the_corpus_is_read_with_anything_cut_out_or_put_in(
+        index in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), length in 0usize..400, put in prop::collection::vec(piece(), 0..6),
+    ) {
+        let forms = forms();
+        let mut raw = index.get(&forms).raw.clone();
+        let at = at.index(raw.len());
+        let end = (at + length).min(raw.len());
+        raw.splice(at..end, put.concat().into_bytes());
+        prop_assert!(!read(&raw).findings.is_empty());
+    }
+}
+
+/// A house with two readers who got a digest.
+async fn house(place: Place) -> House {
+    house_and(place, |_| {}).await
+}
+
+async fn house_and(place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+    house_with_a_reader_and(place, |settings| {
+        settings.mail.from = "News <news@verdicts.example>".into();
+        adapt(settings);
+    })
+    .await
+}
+
+fn newest(house: &House, reader: &str) -> Vec<u8> {
+    house.mails_to(reader).pop().expect("a mail")
+}
+
+/// An answer to the newest digest of `reader`, by `author`, with its Message-ID as every answer has it.
+fn answer(house: &House, reader: &str, author: &str, more: &str, words: &str) -> String {
+    let digest = newest(house, reader);
+    let (id, subject) = (header(&digest, "Message-ID"), header(&digest, "Subject"));
+    format!(
+        "Return-Path: <{author}>\nFrom: {author}\nTo: news@verdicts.example\nSubject: Re: {subject}\nDate: Tue, 24 Nov 2026 09:00:00 +0000\n\
+         Message-ID: <{}@client.example>\nIn-Reply-To: {id}\n{more}\n{words}\n\nOn Tue, 24 Nov 2026, News wrote:\n> the digest\n",
+        format!("{reader}{author}{more}{words}").bytes().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    )
+}
+
+/// The mails with a link to leave that somebody got beside digests.
+async fn links(house: &House, reader: &str) -> usize {
+    house.deliver_confirmations().await;
+    let is_link = |mail: &Vec<u8>| ["leave", "Somebody asked"].iter().any(|words| header(mail, "Subject").contains(words));
+    house.mails_to(reader).iter().filter(|mail| is_link(mail)).count()
+}
+
+on_both! {
+    async fn what_is_said_in_an_answer_is_done_by_the_real_door_and_nothing_else(place) {
+        let forms = forms();
+        // A sample of each class; the pure function is tried with all.
+        let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let sample: Vec<Form> = forms.into_iter().filter(|form| {
+            let count = seen.entry((form.said.clone(), form.class.clone())).or_default();
+            *count += 1;
+            *count <= 2 && form.said != "yes"
+        }).collect();
+        assert!(sample.len() > 30, "{}", sample.len());
+        let house = house(place).await;
+        let list: String = (0..sample.len()).map(|n| format!("form{n}@example.org,active\n")).collect();
+        house.enlist_all(&format!("email,state\n{list}")).await;
+        a_week_later(&house, 1).await;
+        let door = open_door(&house).await;
+        for (n, form) in sample.iter().enumerate() {
+            let reader = format!("form{n}@example.org");
+            let id = header(&newest(&house, &reader), "Message-ID");
+            // The same form, by the reader, in answer to their own digest.
+            let raw = String::from_utf8(form.raw.clone()).expect("text").replace('\r', "");
+            let (head, body) = raw.split_once("\n\n").expect("a header");
+            let from = |line: &str| format!("{}<{reader}>", line.split('<').next().unwrap_or("From: "));
+            let head: Vec<String> = head.lines().filter(|line| !line.starts_with("References:") && !line.starts_with("In-Reply-To:")).map(|line| if line.starts_with("From:") { from(line) } else { line.to_owned() }).collect();
+            let mail = format!("{}\nIn-Reply-To: {id}\n\n{body}", head.join("\n")).replace("ottoline@saltmarsh.example", &reader);
+            let sender = if mail.contains("Return-Path: <>") { "" } else { reader.as_str() };
+            assert_eq!(hand_over_from(door, sender, "news@verdicts.example", &mail).await, "250", "{}", form.file);
+            let expected = if form.said == "leave" { SubscriberState::Unsubscribed } else { SubscriberState::Active };
+            assert_eq!(house.state_of(&reader).await, Some(expected), "{}\n{mail}", form.file);
+        }
+        house.stop.cancel();
+    }
+
+    async fn an_answer_by_somebody_else_ends_nobody_and_the_reader_gets_the_link(place) {
+        let house = house(place).await;
+        let leave = answer(&house, READER, "bob@else.example", "", "Unsubscribe");
+        assert_eq!(take(&house, &leave).await, Taken::LinkSent);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+        assert_eq!((links(&house, READER).await, house.mails_to("bob@else.example").len()), (1, 0));
+        let record = house.record_of(READER).await;
+        assert!(record.contains("another address answered a mail of theirs") && !record.contains("bob"), "{record}");
+        // Once a day, whatever is written; the link does what it says.
+        let again = answer(&house, READER, "eve@else.example", "", "Please unsubscribe me");
+        assert_eq!((take(&house, &again).await, links(&house, READER).await), (Taken::Kept, 1));
+        house.wait(TimeDelta::hours(25));
+        let later = answer(&house, READER, "eve@else.example", "", "Take me off this list");
+        assert_eq!((take(&house, &later).await, links(&house, READER).await), (Taken::LinkSent, 2));
+        house.post(&crate::journey::link(&newest(&house, READER), "/unsubscribe/")).await;
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));
+        let after = answer(&house, READER, "eve@else.example", "X: y\n", "Unsubscribe");
+        house.wait(TimeDelta::hours(25));
+        assert_eq!(take(&house, &after).await, Taken::Kept, "who has left gets nothing");
+    }
+
+    async fn a_return_path_alone_ends_nobody_either(place) {
+        let house = house(place).await;
+        let path = return_path(&house, READER);
+        let mail = format!("Return-Path: <bob@else.example>\nFrom: bob@else.example\nTo: {path}\nSubject: Re: x\nIn-Reply-To: <x@y.example>\n\nunsubscribe\n");
+        assert_eq!(take(&house, &mail).await, Taken::LinkSent);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+    }
+
+    async fn the_readers_own_address_or_the_token_in_ones_own_hand_acts_at_once(place) {
+        let house = house(place).await;
+        let own = answer(&house, READER, "Reader0@Example.ORG", "", "Unsubscribe");
+        assert_eq!((take(&house, &own).await, house.state_of(READER).await), (Taken::Ended, Some(SubscriberState::Unsubscribed)));
+        let link = crate::journey::link(&newest(&house, OTHER), "/unsubscribe/");
+        let token = link.rsplit('/').next().expect("a token");
+        let quoted = answer(&house, OTHER, "bob@else.example", "", &format!("Unsubscribe\n\n> {link}"));
+        assert_eq!(take(&house, &quoted).await, Taken::LinkSent, "a quoted link is in the hand of whoever got the digest");
+        let subject = format!("From: bob@else.example\nTo: news@verdicts.example\nSubject: unsubscribe {token}\n\nunsubscribe\n");
+        assert_eq!((take(&house, &subject).await, house.state_of(OTHER).await), (Taken::Ended, Some(SubscriberState::Unsubscribed)));
+    }
+
+    async fn another_address_at_the_readers_domain_acts_where_a_trusted_server_says_that_the_domain_is_real(place) {
+        let house = house_and(place, |settings| settings.inbound.authentication_results = vec!["MX.verdicts.example".into()]).await;
+        house.enlist_all("email,state\nann@gmail.com,active\nada@potters.example,active\n").await;
+        a_week_later(&house, 1).await;
+        let results = |receiver: &str, result: &str| format!("Authentication-Results: {receiver}; dmarc={result}\n");
+        let by = async |reader: &str, author: &str, more: &str| take(&house, &answer(&house, reader, author, more, "Unsubscribe")).await;
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.other.example", "pass")).await, Taken::LinkSent, "of a server that is not trusted");
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "fail")).await, Taken::Kept);
+        let forged = format!("{}{}", results("mx.verdicts.example", "fail"), results("mx.verdicts.example", "pass"));
+        assert_eq!(by("ada@potters.example", "ada@potters.example", &forged).await, Taken::Kept, "the newest one counts");
+        assert_eq!(by("ann@gmail.com", "bob@gmail.com", &results("mx.verdicts.example", "pass")).await, Taken::LinkSent, "anybody gets a mailbox there");
+        assert_eq!(house.state_of("ada@potters.example").await, Some(SubscriberState::Active));
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "pass")).await, Taken::Ended);
+        assert_eq!(house.state_of("ann@gmail.com").await, Some(SubscriberState::Active));
+    }
+
+    async fn whatever_comes_to_the_address_of_list_unsubscribe_is_the_wish(place) {
+        let house = house(place).await;
+        let shapes = [
+            "From: {r}\nTo: <{a}>\nSubject: unsubscribe\n\n", "From: {r}\nTo: {a}\n\n", "From: {r}\nTo: {a}\nAuto-Submitted: auto-generated\nSubject: x\n\n", "From: {r}\nTo: {a}\nAuto-Submitted: auto-replied\n\n",
+            "From: {r}\nTo: {a}\nPrecedence: bulk\n\n", "Return-Path: <>\nFrom: {r}\nTo: {a}\n\n", "From: somebody@else.example\nTo: {a}\nSubject: Out of office\n\nI am away.", "From: no-reply@else.example\nTo: {a}\nList-Id: <x.y>\nSubject: yes\n\nyes",
+            "From: MAILER-DAEMON@else.example\nDelivered-To: {A}\nSubject: hello\n\nPlease don't unsubscribe me", "To: {a}\n\n",
+        ];
+        let list: String = (0..shapes.len()).map(|n| format!("leaver{n}@example.org,active\n")).collect();
+        house.enlist_all(&format!("email,state\n{list}")).await;
+        a_week_later(&house, 1).await;
+        for (n, shape) in shapes.iter().enumerate() {
+            let reader = format!("leaver{n}@example.org");
+            let address = leaving_address(&house, &reader);
+            let mail = shape.replace("{r}", &reader).replace("{a}", &address).replace("{A}", &address.to_uppercase());
+            assert_eq!(take(&house, &mail).await, Taken::Ended, "{mail}");
+            assert_eq!(house.state_of(&reader).await, Some(SubscriberState::Unsubscribed), "{mail}");
+        }
+        let forged = leaving_address(&house, READER).replacen("bounces+", "bounces+b", 1);
+        assert_eq!(take(&house, &format!("From: {READER}\nTo: {forged}\n\n")).await, Taken::Kept);
+        // Bounces and vacation notices go to another address, the return path, and are what they are there.
+        let away = format!("Return-Path: <>\nFrom: {READER}\nTo: {}\nAuto-Submitted: auto-replied\nSubject: unsubscribe\n\nAway", return_path(&house, READER));
+        assert_eq!(take(&house, &away).await, Taken::Kept);
+        assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
+    }
+
+    async fn words_of_leaving_that_are_not_plain_are_answered_with_the_link_once_a_day(place) {
+        let house = house_and(place, |settings| settings.inbound.authentication_results = vec!["mx.verdicts.example".into()]).await;
+        house.page("/metrics").await;
+        let unclear = ["How do I unsubscribe?", "Please don't unsubscribe me, I was on holiday.", "I keep pressing unsubscribe and nothing happens"];
+        for (n, words) in unclear.iter().enumerate() {
+            let expected = if n == 0 { Taken::LinkSent } else { Taken::Kept };
+            assert_eq!(take(&house, &answer(&house, READER, READER, "", words)).await, expected, "{words}");
+        }
+        assert_eq!((links(&house, READER).await, house.state_of(READER).await), (1, Some(SubscriberState::Active)));
+        assert!(house.record_of(READER).await.contains("speaks of leaving and was not acted on: the link to leave was sent"));
+        // A mail of its own, which answers none of ours: anybody could have made it up, but for what the server says.
+        let fresh = |from: &str, result: &str| format!("Authentication-Results: mx.verdicts.example; dmarc={result}\nFrom: {from}\nTo: news@verdicts.example\nSubject: Question\n\nHow can I unsubscribe from this?\n{result}\n");
+        assert_eq!(take(&house, &fresh(OTHER, "none")).await, Taken::Kept);
+        assert_eq!(take(&house, &fresh(OTHER, "pass")).await, Taken::LinkSent);
+        assert_eq!(take(&house, &fresh("stranger@else.example", "pass")).await, Taken::Kept);
+        assert_eq!((links(&house, OTHER).await, house.mails_to("stranger@else.example").len()), (1, 0));
+        house.wait(TimeDelta::hours(25));
+        for more in ["Auto-Submitted: auto-replied\n", "Precedence: bulk\n", "List-Id: <a.b>\n", "X-Auto-Response-Suppress: All\n"] {
+            assert_eq!(take(&house, &answer(&house, READER, READER, more, "How do I unsubscribe from this?")).await, Taken::Kept, "{more}");
+        }
+        assert_eq!(take(&house, &answer(&house, READER, READER, "", "Lovely issue, thank you")).await, Taken::Kept, "it speaks of nothing like that");
+        assert_eq!(links(&house, READER).await, 1);
+        let metrics = house.page("/metrics").await;
+        let counted = metrics.lines().find_map(|line| line.strip_prefix("verdicts_inbound_links_total{link=\"leave\"} "));
+        assert!(counted.is_some_and(|count| count != "0"), "{metrics}");
+    }
+
+    async fn a_sign_up_that_may_have_been_confirmed_gets_the_link_again_once_a_day(place) {
+        let house = house(place).await;
+        house.sign_up("new@reader.example").await;
+        house.deliver_confirmations().await;
+        let asked = newest(&house, "new@reader.example");
+        let (to, subject) = (header(&asked, "Reply-To"), header(&asked, "Subject"));
+        let mail = |from: &str, words: &str| format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nSubject: Re: {subject}\nIn-Reply-To: <x@y.example>\nMessage-ID: <{}@r.example>\n\n{words}\n", words.len());
+        assert_eq!(take(&house, &mail("new@reader.example", "Ja,\ndas war ich nicht.")).await, Taken::Kept, "it says no");
+        assert_eq!(take(&house, &mail("new@reader.example", "Okay, confirmed, looking forward to it")).await, Taken::LinkSent);
+        assert_eq!(take(&house, &mail("new@reader.example", "Sure, please confirm it for me")).await, Taken::Kept);
+        house.deliver_confirmations().await;
+        assert_eq!(house.mails_to("new@reader.example").len(), 2);
+        assert_eq!(house.state_of("new@reader.example").await, Some(SubscriberState::Pending));
+        assert!(house.record_of("new@reader.example").await.contains("was not a plain yes: the link was sent again"));
+        let robot = mail("new@reader.example", "OK, ticket #12 was opened").replace("Return-Path", "X-Path");
+        house.wait(TimeDelta::hours(25));
+        assert_eq!(take(&house, &robot).await, Taken::Kept);
+        house.post(&crate::journey::link(&newest(&house, "new@reader.example"), "/confirm/")).await;
+        assert_eq!(house.state_of("new@reader.example").await, Some(SubscriberState::Active));
+    }
+
+    async fn a_plain_yes_to_the_confirmation_mail_confirms_in_every_form(place) {
+        let yes: Vec<Form> = forms().into_iter().filter(|form| form.said == "yes").collect();
+        let sample: Vec<&Form> = yes.iter().step_by(yes.len().div_ceil(12)).chain(yes.iter().find(|form| form.file.starts_with("case-"))).collect();
+        let house = house_and(place, |settings| settings.site.newsletter = "Weekly AI Tool Verdicts".into()).await;
+        for (n, form) in sample.iter().enumerate() {
+            let reader = format!("asks{n}@asks{n}.example");
+            house.sign_up(&reader).await;
+            house.deliver_confirmations().await;
+            let to = header(&newest(&house, &reader), "Reply-To");
+            let raw = String::from_utf8(form.raw.clone()).expect("text");
+            let mail: String = raw.lines().map(|line| if line.starts_with("To: ") { format!("To: {to}\n") } else { format!("{line}\n") }).collect();
+            let mail = mail.replace("Please confirm: The Weekly Kiln", "Please confirm: Weekly AI Tool Verdicts");
+            assert_eq!(take(&house, &mail).await, Taken::Confirmed, "{}", form.file);
+            assert_eq!(house.state_of(&reader).await, Some(SubscriberState::Active));
+        }
+    }
+
+    async fn a_token_behind_hundreds_of_others_is_found(place) {
+        let house = house(place).await;
+        let link = crate::journey::link(&newest(&house, READER), "/unsubscribe/");
+        let others: String = (0..900).map(|n| format!("> https://verdicts.example/vote/{n:039}\n")).collect();
+        let mail = format!("From: {READER}\nTo: news@verdicts.example\nSubject: Re: digest\n\nPlease unsubscribe me\n\n{others}> {link}\n");
+        assert_eq!(take(&house, &mail).await, Taken::Ended);
+    }
+}
