@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::ListedRelay;
+use crate::config::PerDomain;
 use crate::config::tests::loaded;
 
 /// Settings whose limits are at random, from far too short for any purpose to far too long, and allowed.
@@ -11,7 +13,10 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
     let length = || (3_u32..36, 0.5_f64..1.0).prop_map(|(power, part)| Duration::from_millis(((1_u64 << power) as f64 * part) as u64));
     let times = prop::array::uniform12(length());
     let counts = (1_usize..=200, 1_u32..=2_000, 0_u32..=50, 0_u64..=500, any::<bool>());
-    (times, counts).prop_map(|(times, (connections, mails, rate, per_day, holds))| {
+    let relays = prop::collection::vec((1_u32..=1_000, 1_usize..=12, 0_u32..=50), 0..=3);
+    let every_domain = prop::option::of((0_usize..=4, 0_u32..=20));
+    (times, counts, 50_u64..=60_000, relays, every_domain).prop_map(|(times, counts, poll, relays, every_domain)| {
+        let (connections, mails, rate, per_day, holds) = counts;
         let mut settings = Settings::default();
         let [first, max_age, connect, greeting, command, data, finish, idle, lease, confirm_within, catch_up, brake_wait] = times;
         let mail = &mut settings.mail;
@@ -20,12 +25,31 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
         (mail.timeouts.data, mail.timeouts.finish) = (data, finish);
         (mail.idle, mail.lease) = (idle, lease.max(Duration::from_secs(1)));
         (mail.connections, mail.messages_per_connection, mail.rate_per_second, mail.per_day) = (connections, mails, rate, per_day);
+        mail.poll = Duration::from_millis(poll);
+        mail.relays = relays.into_iter().enumerate().map(relay).collect();
+        mail.per_domain = every_domain.into_iter().map(spared).collect();
         mail.in_doubt = if holds { crate::domain::delivery::InDoubt::Hold } else { crate::domain::delivery::InDoubt::Resend };
         settings.signup.confirm_within = confirm_within.max(Duration::from_secs(1));
         (settings.schedule.catch_up, settings.bounces.brake_wait) = (catch_up, brake_wait);
         mend(&mut settings);
         settings
     })
+}
+
+fn relay((at, (weight, connections, rate)): (usize, (u32, usize, u32))) -> ListedRelay {
+    ListedRelay {
+        name: format!("r{at}"),
+        transport: format!("smtp://r{at}.example"),
+        weight,
+        connections: Some(connections),
+        rate_per_second: Some(rate),
+        per_day: None,
+        warm_up: None,
+    }
+}
+
+fn spared((connections, rate_per_second): (usize, u32)) -> PerDomain {
+    PerDomain { domain: vec!["*".to_owned().try_into().expect("a domain")], connections, rate_per_second }
 }
 
 /// Makes settings keep all relations, by raising what is too short; what may not be raised, by lowering.

@@ -18,7 +18,6 @@ use crate::inbound::house_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
 use crate::mailboxes::Server;
-use crate::standing::doctor_says;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
@@ -50,7 +49,12 @@ struct TwoAddresses {
 impl TwoAddresses {
     /// Leads what comes to the second address on to a port of 127.0.0.1.
     async fn before(server: u16, silence: Silence) -> Self {
-        let good = TcpListener::bind("127.0.0.2:0").await.expect("a port");
+        Self::at(0, server, silence).await.expect("any port")
+    }
+
+    /// The same at a port of one's choice; `None` where that is not to be had.
+    async fn at(port: u16, server: u16, silence: Silence) -> Option<Self> {
+        let good = TcpListener::bind(("127.0.0.2", port)).await.ok()?;
         let port = good.local_addr().expect("an address").port();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = good.accept().await {
@@ -61,7 +65,7 @@ impl TwoAddresses {
             }
         });
         let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(([127, 0, 0, 1], port).into()).expect("the port is free there, too");
+        socket.bind(([127, 0, 0, 1], port).into()).ok()?;
         let silent = socket.listen(if matches!(silence, Silence::Drops) { 0 } else { 64 }).expect("it listens");
         let mut queued = Vec::new();
         if matches!(silence, Silence::Drops) {
@@ -69,7 +73,26 @@ impl TwoAddresses {
                 queued.push(tcp);
             }
         }
-        Self { port, _silent: silent, _queued: queued }
+        Some(Self { port, _silent: silent, _queued: queued })
+    }
+}
+
+/// What `doctor` says, with a name server that is not there.
+fn doctor(program: &Program) -> Findings {
+    let said = program.clone().with("VERDICTS_MAIL__RESOLVER", "127.0.0.1:9").run(&["--json", "doctor"]).json();
+    Findings(said["findings"].as_array().expect("a list").clone())
+}
+
+struct Findings(Vec<serde_json::Value>);
+
+impl Findings {
+    /// Checks that there is such a finding, with all of `words` in it.
+    fn say(&self, what: &str, level: &str, words: &[&str]) {
+        let is_it = |finding: &&serde_json::Value| {
+            let said = finding["words"].as_str().expect("words");
+            finding["what"] == what && finding["level"] == level && words.iter().all(|word| said.contains(word))
+        };
+        assert!(self.0.iter().any(|finding| is_it(&finding)), "{what}, {level}, {words:?} in {:#?}", self.0);
     }
 }
 
@@ -104,8 +127,9 @@ on_both! {
             until("the mail is out, with the other address still held", async || sink.mails() == 1).await;
             serve.terminate();
             names_it_once(&program, &name);
-            doctor_says(&program, "addresses", "advice", &["relay.example", "1 of 2 addresses", "127.0.0.1 (no answer"]);
-            doctor_says(&program, "transport", "good", &["relay.example"]);
+            let found = doctor(&program);
+            found.say("addresses", "advice", &["relay.example", "1 of 2 addresses", "127.0.0.1 (no answer"]);
+            found.say("transport", "good", &["relay.example"]);
         }
     }
 
@@ -123,8 +147,8 @@ on_both! {
             let program = Program::set_up(&place);
             program.write("ca.pem", format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"));
             let Some(program) = program.knowing(&format!("{}{}", hosts("localhost"), hosts("relay.example"))) else { return };
-            doctor_says(&through("localhost", program.clone()), "transport", "good", &["verified"]);
-            doctor_says(&through("relay.example", program), "transport", "fault", &["certificate is not trusted"]);
+            doctor(&through("localhost", program.clone())).say("transport", "good", &["verified"]);
+            doctor(&through("relay.example", program)).say("transport", "fault", &["certificate is not trusted"]);
         }
     }
 
@@ -145,10 +169,45 @@ on_both! {
             until("the mail is read", async || server.flags(1).contains("Seen")).await;
             serve.terminate();
             names_it_once(&program, &name);
-            doctor_says(&program, "addresses", "advice", &["localhost", "127.0.0.1 (no answer"]);
+            doctor(&program).say("addresses", "advice", &["localhost", "127.0.0.1 (no answer"]);
         }
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
     }
+}
+
+/// What Amazon's certificate is asked for with is TLS, to a name that is no test's: that the question arrives is what can be seen here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
+    let amazon = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = amazon.local_addr().expect("an address").port();
+    let place = Place::sqlite();
+    let Some(program) = Program::set_up(&place).knowing(&hosts("sns.eu-west-1.amazonaws.com")) else { return };
+    let Some(_addresses) = TwoAddresses::at(443, port, Silence::Drops).await else {
+        eprintln!("Port 443 is not to be had here (root may, if it is free): what webhooks name is not tried.");
+        return;
+    };
+    let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let topic = "arn:aws:sns:eu-west-1:123456789012:bounces";
+    let program = program.with("VERDICTS_SITE__LISTEN", &listen.to_string()).with("VERDICTS_WEBHOOKS__SES", topic);
+    let mut serve = program.start("serve", &["serve", "--role", "web"]);
+    until("it listens", async || TcpStream::connect(listen).await.is_ok()).await;
+    let envelope = serde_json::json!({
+        "Type": "Notification", "MessageId": "1", "TopicArn": topic, "Message": "{}", "Timestamp": "2026-11-24T09:00:00.000Z",
+        "SignatureVersion": "2", "Signature": "AA==",
+        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem",
+    });
+    let told = reqwest::Client::new().post(format!("http://{listen}/webhooks/ses")).body(envelope.to_string()).send();
+    let asked = async {
+        let (mut question, _) = amazon.accept().await.expect("a connection, with the other address still held");
+        let mut first = [0];
+        tokio::io::AsyncReadExt::read_exact(&mut question, &mut first).await.expect("a question");
+        first[0]
+    };
+    let (told, first) = tokio::join!(told, asked);
+    // RFC 8446, 5.1: a handshake.
+    assert_eq!(first, 22);
+    assert!(!told.expect("an answer").status().is_success());
+    serve.terminate();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,7 +223,7 @@ async fn a_database_whose_first_address_is_silent_is_used() {
             let program = program.clone().with("VERDICTS_DATABASE__URL", &format!("{url}?sslmode={mode}"));
             let said = program.run(&["--json", "digest", "list"]).good();
             assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
-            doctor_says(&program, "addresses", "advice", &["db.example", "127.0.0.1 (no answer"]);
+            doctor(&program).say("addresses", "advice", &["db.example", "127.0.0.1 (no answer"]);
         }
     }
 }
