@@ -5,7 +5,8 @@
 //! always healthy. Whatever happens, in this order of weight: nobody gets a mail twice, nobody is lost, a healthy relay never stands idle
 //! while it has mail, and all ends.
 //!
-//! `SIMULATIONS` runs from seed `SIMULATION_SEED`; a failure prints its seed.
+//! `SIMULATIONS` runs from seed `SIMULATION_SEED`, and as many of settings at random within what is allowed; a failure prints its seed, and
+//! the settings.
 
 mod ledger;
 
@@ -17,6 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use proptest::prelude::ProptestConfig;
+use proptest::prelude::any;
+use proptest::proptest;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -28,6 +32,8 @@ use crate::app::breaker::Permit;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::status::Stage;
 use crate::app::deliver::test_jobs::job_of;
+use crate::config::Settings;
+use crate::config::relations::tests::allowed_settings;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
@@ -39,7 +45,7 @@ use crate::storage::steps::Step;
 
 const DIGEST: i64 = 7;
 const SIGN_UPS: i64 = 5;
-/// A relay may be healthy and yet have sent nothing for so long: a greeting, a look of the prefetcher, the last mail.
+/// A relay may be healthy and yet have sent nothing for so long, and `mail.poll`: a greeting, a look of the prefetcher, the last mail.
 const HEALTHY_PAUSE: Duration = Duration::from_secs(8);
 /// Longer than any sum of what the relays may take.
 const LONGEST: Duration = Duration::from_secs(48 * 3_600);
@@ -127,15 +133,52 @@ struct World {
     left: usize,
     events: u64,
     checked_at: Duration,
+    /// Mails on one connection.
+    mails_max: u32,
+    healthy_pause: Duration,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let start = Now { instant: Instant::now(), wall: from_millis(1_800_000_000_000) };
         let count = random.random_range(1..=3);
-        let (mut relays, mut terms) = (Vec::new(), Vec::new());
+        let mut terms = Vec::new();
         for at in 0..count {
+            let is_healthy = at == 0;
+            let rate_per_second = if !is_healthy && random.random_bool(0.3) { random.random_range(1..50) } else { 0 };
+            let connections = random.random_range(1..=12);
+            let is_limited_by_day = !is_healthy && random.random_bool(0.3);
+            terms.push(RelayTerms { name: format!("r{at}"), weight: 1, connections, rate_per_second, is_limited_by_day });
+        }
+        let any = "*".to_owned().try_into().expect("a domain");
+        let limit = DomainLimit { connections: random.random_range(1..4), rate_per_second: 0 };
+        let domains = if random.random_bool(0.4) { DomainLimits::new([(vec![any], limit)]) } else { DomainLimits::default() };
+        let settings = DispatcherSettings {
+            idle: Duration::from_secs(random.random_range(1..60)),
+            poll: Duration::from_millis(random.random_range(50..2_000)),
+            domains,
+        };
+        Self::with(seed, random, settings, terms, 100)
+    }
+
+    /// The world of these settings. The first relay, which is healthy, has no limit by the day.
+    fn of(settings: &Settings, seed: u64) -> Self {
+        let mail = &settings.mail;
+        let terms = mail.relays_in_force().into_iter().enumerate().map(|(at, relay)| RelayTerms {
+            is_limited_by_day: at > 0 && relay.per_day > 0,
+            name: relay.name,
+            weight: relay.weight,
+            connections: relay.connections,
+            rate_per_second: relay.rate_per_second,
+        });
+        let kept = DispatcherSettings { idle: mail.idle, poll: mail.poll, domains: mail.domain_limits() };
+        Self::with(seed, StdRng::seed_from_u64(seed), kept, terms.collect(), mail.messages_per_connection)
+    }
+
+    fn with(seed: u64, mut random: StdRng, settings: DispatcherSettings, terms: Vec<RelayTerms>, mails_max: u32) -> Self {
+        let start = Now { instant: Instant::now(), wall: from_millis(1_800_000_000_000) };
+        let mut relays = Vec::new();
+        for at in 0..terms.len() {
             let is_healthy = at == 0;
             let slow = !is_healthy && random.random_bool(0.5);
             relays.push(SimRelay {
@@ -147,20 +190,12 @@ impl World {
                 taken: 0,
                 taken_at: Duration::ZERO,
             });
-            let rate_per_second = if !is_healthy && random.random_bool(0.3) { random.random_range(1..50) } else { 0 };
-            let connections = random.random_range(1..=12);
-            let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(connections), spent_on: [None; 2] };
-            let is_limited_by_day = !is_healthy && random.random_bool(0.3);
-            terms.push((RelayTerms { name: format!("r{at}"), weight: 1, connections, rate_per_second, is_limited_by_day }, memory));
         }
-        let any = "*".to_owned().try_into().expect("a domain");
-        let limit = DomainLimit { connections: random.random_range(1..4), rate_per_second: 0 };
-        let domains = if random.random_bool(0.4) { DomainLimits::new([(vec![any], limit)]) } else { DomainLimits::default() };
-        let settings = DispatcherSettings {
-            idle: Duration::from_secs(random.random_range(1..60)),
-            poll: Duration::from_millis(random.random_range(50..2_000)),
-            domains,
+        let fresh = |terms: RelayTerms| {
+            let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(terms.connections), spent_on: [None; 2] };
+            (terms, memory)
         };
+        let (terms, healthy_pause) = (terms.into_iter().map(fresh).collect(), HEALTHY_PAUSE + settings.poll);
         let readers = random.random_range(50..1_500);
         let of = |random: &mut StdRng| Row {
             state: Mail::Queued(Duration::ZERO),
@@ -188,6 +223,8 @@ impl World {
             left: readers + SIGN_UPS as usize,
             events: 0,
             checked_at: Duration::ZERO,
+            mails_max,
+            healthy_pause,
         };
         for sign_up in 0..SIGN_UPS {
             let at = Duration::from_millis(world.random.random_range(0..20_000));
@@ -287,7 +324,7 @@ impl World {
         self.due_since = if is_due { self.due_since.or(Some(self.at)) } else { None };
         if let Some(since) = self.due_since {
             let last = self.relays[0].taken_at.max(since);
-            self.must(self.at - last < HEALTHY_PAUSE, || "the healthy relay sends nothing though something is due".into());
+            self.must(self.at - last < self.healthy_pause, || "the healthy relay sends nothing though something is due".into());
         }
     }
 
@@ -370,7 +407,7 @@ impl World {
         worker.in_envelope = false;
         worker.mails += 1;
         let is_taken = verdict == Verdict::Accepted;
-        let breaks = matches!(verdict, Verdict::AboutUs(_) | Verdict::Throttled(_)) || worker.mails >= 100;
+        let breaks = matches!(verdict, Verdict::AboutUs(_) | Verdict::Throttled(_)) || worker.mails >= self.mails_max;
         worker.asks_to_begin = worker.at_hand.is_some() && !breaks;
         let (relay, begins) = (worker.relay, worker.asks_to_begin);
         if breaks {
@@ -433,11 +470,22 @@ impl World {
     }
 }
 
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
 #[test]
 fn whatever_relays_do_mail_goes_on_and_nobody_is_lost_or_mailed_twice() {
-    let setting = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"));
     let first = setting("SIMULATION_SEED", 1);
     for seed in first..first + setting("SIMULATIONS", 60) {
         World::new(seed).run();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(setting("SIMULATIONS", 48) as u32))]
+    #[test]
+    fn with_any_settings_that_are_allowed_mail_goes_on(settings in allowed_settings(), seed in any::<u64>()) {
+        World::of(&settings, seed).run();
     }
 }
