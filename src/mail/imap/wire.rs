@@ -356,11 +356,11 @@ mod tests {
     #[tokio::test]
     async fn ordinary_answers_are_read_whole() {
         let mail = format!("* 1 FETCH (UID 7 BODY[] {{30}}\r\n{} FLAGS ())\r\n* 2 EXISTS\r\na1 OK done\r\n", "(\n".repeat(15));
-        let answer = answered(mail.as_bytes()).await.ok().expect("an answer");
+        let answer = answered(mail.as_bytes()).await.expect("an answer");
         assert_eq!((answer.responses.len(), answer.responses[0].literals[0].len()), (2, 30));
         assert_eq!(answer.responses[0].numbered("FETCH").as_deref(), Some("(UID 7 BODY[] {30} FLAGS ())"));
         let words = "* OK [CAPABILITY IMAP4rev1] here {99999999999}\r\n* OK ((((((((((\r\na1 OK {3}\r\n";
-        assert_eq!(answered(words.as_bytes()).await.ok().expect("an answer").responses.len(), 2);
+        assert_eq!(answered(words.as_bytes()).await.expect("an answer").responses.len(), 2);
     }
 
     #[tokio::test]

@@ -315,7 +315,7 @@ impl World {
             self.must(!is_idle || only_urgent, || format!("relay {at} is idle beside {} mails", self.dispatcher.queue.ready()));
         }
         self.events += 1;
-        if self.events % 32 != 0 && self.at - self.checked_at < Duration::from_millis(200) {
+        if !self.events.is_multiple_of(32) && self.at - self.checked_at < Duration::from_millis(200) {
             return;
         }
         self.checked_at = self.at;

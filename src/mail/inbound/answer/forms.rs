@@ -66,8 +66,8 @@ pub struct Words {
 /// The forms.
 pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let table = Table::read(include_str!("forms.tsv"), 3);
-    let globs = |kind: &str| table.of(kind).map(|text| Glob::new(text)).collect::<Vec<_>>();
-    let folded = |kind: &str| longest_first(table.of(kind).map(|text| fold(text)).collect());
+    let globs = |kind: &str| table.of(kind).map(Glob::new).collect::<Vec<_>>();
+    let folded = |kind: &str| longest_first(table.of(kind).map(fold).collect());
     let mut labels: HashMap<String, HashSet<Field>> = HashMap::new();
     let fields = [("from", Field::From), ("sent", Field::Sent), ("to", Field::To), ("cc", Field::Cc), ("subject", Field::Subject)];
     for (name, field) in fields {
@@ -77,7 +77,7 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     }
     Forms {
         labels,
-        separators: table.of("separator").map(|text| fold(text)).collect(),
+        separators: table.of("separator").map(fold).collect(),
         attributions: globs("attribution"),
         sent_from: globs("sent-from"),
         banners: globs("banner"),
@@ -94,9 +94,9 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 /// The words.
 pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let table = Table::read(include_str!("words.tsv"), 2);
-    let patterns = |kind: &str| table.of(kind).map(|text| Pattern::read(text)).collect::<Vec<_>>();
+    let patterns = |kind: &str| table.of(kind).map(Pattern::read).collect::<Vec<_>>();
     let list = |kind: &str| {
-        let all = table.of(kind).flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(|text| words(text));
+        let all = table.of(kind).flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(words);
         longest_first(all.filter(|text| !text.is_empty()).collect())
     };
     Words {
