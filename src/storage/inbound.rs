@@ -231,17 +231,30 @@ async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Res
     Ok(row.is_some())
 }
 
-/// The newest digest that a subscriber got. Digests newest first, and each delivery looked up by its key (a
-/// subquery of one value holds both databases to that; of a join PostgreSQL without statistics reads the whole index): an index over the ledger by subscriber would cost each publishing as much again.
+/// The newest digest that a subscriber got. A few of the newest digests are taken, and each delivery is looked up by its key, four times
+/// as many each time: usually the first is it. Refused: a join, of which PostgreSQL without statistics reads the whole index; a condition
+/// on all digests, for which it looks up every one before it sorts (0.4 ms with 52 digests of 200,000); an index over the ledger by
+/// subscriber, which would cost each publishing as much again.
 async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, StorageError> {
-    let row: Option<(i64,)> = optional!(
-        tx,
-        "select d.id from digests d where
-           (select l.state from deliveries l where l.mailing_id = d.id and l.subscriber_id = $1 and l.kind = 'digest') = 'sent'
-         order by d.id desc limit 1",
-        subscriber
-    )?;
-    Ok(row.map(|(id,)| id))
+    let (mut before, mut count) = (i64::MAX, 2);
+    loop {
+        let rows: Vec<(i64, Option<String>)> = all!(
+            tx,
+            "select g.id,
+               (select d.state from deliveries d where d.mailing_id = g.id and d.subscriber_id = $1 and d.kind = 'digest') as state
+             from (select id from digests where id < $2 order by id desc limit $3) g order by g.id desc",
+            subscriber,
+            before,
+            count
+        )?;
+        if let Some((id, _)) = rows.iter().find(|(_, state)| state.as_deref() == Some("sent")) {
+            return Ok(Some(*id));
+        }
+        match rows.last() {
+            Some((id, _)) if rows.len() as i64 == count => (before, count) = (*id, count * 4),
+            _ => return Ok(None),
+        }
+    }
 }
 
 async fn act(tx: &mut Tx, mail: &Arrived<'_>, mailing: Option<i64>, now: Timestamp) -> Result<Taken, StorageError> {

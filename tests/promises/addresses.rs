@@ -49,13 +49,23 @@ struct TwoAddresses {
 impl TwoAddresses {
     /// Leads what comes to the second address on to a port of 127.0.0.1.
     async fn before(server: u16, silence: Silence) -> Self {
-        Self::at(0, server, silence).await.expect("any port")
+        // The port that is free at one address may be in use at the other.
+        for _ in 0..50 {
+            if let Some(both) = Self::at(0, server, silence).await {
+                return both;
+            }
+        }
+        panic!("no port is free at both addresses");
     }
 
     /// The same at a port of one's choice; `None` where that is not to be had.
     async fn at(port: u16, server: u16, silence: Silence) -> Option<Self> {
         let good = TcpListener::bind(("127.0.0.2", port)).await.ok()?;
         let port = good.local_addr().expect("an address").port();
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("set");
+        socket.bind(([127, 0, 0, 1], port).into()).ok()?;
+        let silent = socket.listen(if matches!(silence, Silence::Drops) { 0 } else { 64 }).expect("it listens");
         tokio::spawn(async move {
             while let Ok((mut client, _)) = good.accept().await {
                 tokio::spawn(async move {
@@ -64,9 +74,6 @@ impl TwoAddresses {
                 });
             }
         });
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.bind(([127, 0, 0, 1], port).into()).ok()?;
-        let silent = socket.listen(if matches!(silence, Silence::Drops) { 0 } else { 64 }).expect("it listens");
         let mut queued = Vec::new();
         if matches!(silence, Silence::Drops) {
             while let Ok(Ok(tcp)) = timeout(Duration::from_millis(100), TcpStream::connect(("127.0.0.1", port))).await {
