@@ -54,8 +54,17 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
             note_chunk(tx, key, &left.counts).await?;
         }
         None => {
-            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?;
-            keep(tx, key.mailing, &left.counts).await?;
+            let ended = execute!(
+                tx,
+                "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+                key.mailing,
+                key.last,
+                sender
+            )?;
+            // Whoever took it over in the meantime counts it.
+            if ended > 0 {
+                keep(tx, key.mailing, &left.counts).await?;
+            }
         }
     }
     Ok(true)
