@@ -1,4 +1,4 @@
-//! What a relay in trouble costs the rest: one that falls silent, one that is slow, final dots that are answered late.
+//! Cost of a relay in trouble to the rest: one that falls silent, one that is slow, final dots that are answered late.
 //!
 //! The relays are the tests' own, in this process, and take a fixed time for a mail, so that what is measured is waiting and not the
 //! processor. Time runs from the first mail to the moment when all are through but those that are in the trouble's own hands.

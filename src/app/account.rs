@@ -137,7 +137,7 @@ impl App {
         Ok(moved)
     }
 
-    /// Returns what a reader wants to be called; `false`: nobody is there any more.
+    /// Sets the name that a reader wants to be called by; `false`: nobody is there any more.
     pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, Failure> {
         Ok(self.storage.set_name(subscriber, name).await?)
     }

@@ -85,7 +85,7 @@ impl App {
         Ok(None)
     }
 
-    /// Who gets the link to leave: its author if that is a reader for certain, else the reader whose mail is answered.
+    /// Finds the reader who gets the link to leave: the author if that is a reader for certain, else the reader whose mail is answered.
     async fn leaver(&self, returned: &Returned) -> Result<Option<(i64, LinkMail)>, Failure> {
         let reading = &returned.reading;
         if let Some(whose) = returned.whose.as_ref().filter(|whose| self.is_from(reading, &whose.email)) {
@@ -97,7 +97,7 @@ impl App {
         Ok(returned.whose.as_ref().map(|whose| (whose.subscriber, LinkMail::LeaveByOther)))
     }
 
-    /// Whose sign-up an answer to a confirmation mail is about.
+    /// Finds the subscriber whose sign-up an answer to a confirmation mail is about.
     async fn signing_up(&self, returned: &Returned) -> Result<Option<i64>, Failure> {
         if let Some(whose) = &returned.whose {
             return Ok(Some(whose.subscriber));

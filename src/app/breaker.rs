@@ -29,9 +29,9 @@ pub struct Breaker {
     run: u32,
     /// Pauses since it was last closed.
     pauses: u32,
-    /// What opened it.
+    /// Fault that opened it, in words.
     trouble: String,
-    /// Whether it was opened for want of a connection, so that a connection closes it.
+    /// True if it was opened for want of a connection, so that a connection closes it.
     wants_connection: bool,
 }
 
@@ -70,7 +70,7 @@ pub enum Fault {
     Rest,
 }
 
-/// What a note changed, for whoever logs it.
+/// Change of state, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Sending over the relay is paused for so long.
@@ -90,7 +90,7 @@ impl Breaker {
         }
     }
 
-    /// What is wrong, in words, while it is not closed.
+    /// Returns the fault, in words, while it is not closed.
     pub fn trouble(&self) -> Option<&str> {
         (self.state != State::Closed).then_some(self.trouble.as_str())
     }

@@ -61,9 +61,9 @@ pub struct Status {
     pub rate_per_minute: Option<f64>,
     /// How long the rest takes, while it is being sent and anybody can know: not while something is due and nothing goes out.
     pub time_left: Option<TimeDelta>,
-    /// What its mail waits for, if some is due and none went out for a minute.
+    /// Reasons why its mail waits, if some is due and none went out for a minute.
     pub stall: Option<Stall>,
-    /// What should have happened to it and did not.
+    /// The step that it missed, if any.
     pub missed: Option<MissedDigest>,
 }
 

@@ -168,7 +168,7 @@ impl App {
         }
     }
 
-    /// Whether mail that is due goes out.
+    /// Checks whether mail that is due goes out.
     async fn examine_stall(&self) -> Finding {
         match self.stall().await {
             Ok(None) => good("sending", "no mail waits that is due"),

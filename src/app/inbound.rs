@@ -63,7 +63,7 @@ pub(super) struct Arrival<'a> {
     pub fingerprint: &'a str,
     /// The way that it came.
     pub door: &'a str,
-    /// What is kept of it for another look.
+    /// Copy that is kept for another look.
     pub unmatched: Option<&'a AnotherLook>,
     /// True if it was here before, and matched nothing then.
     pub is_again: bool,

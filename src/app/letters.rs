@@ -102,7 +102,7 @@ impl App {
         Ok(ready)
     }
 
-    /// What fills the two kinds of holes in a delivery's letter. The life of a link counts from now, when the mail is made to be sent: one
+    /// Makes the texts for the two kinds of holes in a delivery's letter. The life of a link counts from now, when the mail is made to be sent: one
     /// that waited for a relay is as good as any other.
     pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
         let (subscriber, now) = (job.key.subscriber, self.now());
@@ -121,7 +121,7 @@ impl App {
         }
     }
 
-    /// What fills the address that a delivery's letter names: the one to which a sign-up is confirmed, else the one to leave by.
+    /// Makes the text that fills the address in a delivery's letter: the one to which a sign-up is confirmed, else the one to leave by.
     pub(crate) fn verp_for(&self, job: &Job) -> String {
         match (job.kind, job.notice) {
             (DeliveryKind::Confirmation, None) => self.return_path.verp(&self.secrets, job.key),

@@ -28,7 +28,7 @@ impl App {
         Ok(())
     }
 
-    /// What is set aside of a mailbox, and of the folder as it is now: after it was made anew the numbers of before name nothing.
+    /// Returns what is set aside of a mailbox, and of the folder as it is now: after it was made anew the numbers of before name nothing.
     pub async fn mails_set_aside(&self, account: &Account, validity: u32) -> Result<Vec<SetAside>, Failure> {
         let all = self.storage.mails_set_aside(&account.id()).await?;
         let (here, gone): (Vec<_>, Vec<_>) = all.into_iter().partition(|mail| mail.key.0 == validity);
@@ -86,7 +86,7 @@ impl App {
         Some(if wrong.is_empty() { good("inbox", words) } else { advice("inbox", format!("{words}; but {}", wrong.join("; "))) })
     }
 
-    /// What came back and matches no mail of ours, with what may be the cause.
+    /// Reports mail that came back and matches none of ours, with what may be the cause.
     pub(super) async fn examine_unmatched(&self) -> Option<Finding> {
         let count = self.storage.count_unmatched().await.ok().filter(|count| *count > 0)?;
         Some(advice(

@@ -21,15 +21,15 @@ const LOOK_BACK: TimeDelta = TimeDelta::weeks(8);
 /// A digest that is late.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct MissedDigest {
-    /// Which.
+    /// Its week.
     pub slot: Slot,
-    /// When it was due to be picked, if it was not, or else to be sent.
+    /// Time when it was due to be picked, if it was not, or else to be sent.
     pub due_at: Timestamp,
-    /// Whether it is picked.
+    /// True if it is picked.
     pub is_picked: bool,
-    /// Until when the schedule makes it up by itself; `None`: no more.
+    /// Time until which the schedule makes it up by itself; `None`: no more.
     pub made_up_until: Option<Timestamp>,
-    /// Whether a later digest went out meanwhile.
+    /// True if a later digest went out meanwhile.
     pub is_superseded: bool,
     /// The command that sends it; `None` where somebody has to approve first.
     pub command: Option<String>,

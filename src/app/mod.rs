@@ -141,11 +141,11 @@ pub struct App {
     pub(crate) minutes: deliver::Minutes,
     /// How many mails of a send went to each domain, not written yet.
     pub(crate) sends: deliver::Sends,
-    /// What this process's sender is at.
+    /// State of this process's sender.
     pub sending: deliver::SendStatus,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
-    /// What was said of standstill and clock.
+    /// Warnings about standstill and clock that were given already.
     pub(crate) said: waiting::Said,
 }
 
@@ -224,7 +224,7 @@ impl App {
         Parts::from(settings).map(|_| ())
     }
 
-    /// What of the settings will do nothing, as sentences; for settings that [`App::check`] let pass.
+    /// Lists settings that will do nothing, as sentences; for settings that [`App::check`] let pass.
     ///
     /// # Errors
     /// As [`App::check`].

@@ -29,7 +29,7 @@ const OF_A_MONTH: i64 = 5;
 
 /// What every choice is made from; read once for a digest.
 struct Week {
-    /// Describes what was published after it is new.
+    /// Time after which what was published is new.
     new_since: Timestamp,
     candidates: Vec<Candidate>,
     sent: HashSet<Slug>,

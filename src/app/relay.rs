@@ -40,15 +40,15 @@ pub(crate) struct Relay {
     /// Per cent of a day's allowance that digests leave to transactional mail.
     transactional_share: u32,
     memory: Mutex<RelayMemory>,
-    /// What was found wrong with it, and when.
+    /// Fault that was found with it, and when.
     fault: Mutex<Option<(Timestamp, String)>>,
 }
 
-/// What was learned of a relay: a send run begins with it and keeps it up to date.
+/// Memory of a relay: a send run begins with it and keeps it up to date.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayMemory {
     pub breaker: Breaker,
-    /// How many connections it bears (AIMD).
+    /// Number of connections that it bears (AIMD).
     pub limit: Window,
     /// The day (UTC) for which nothing is left of its allowance, by class (see [`class_index`]).
     pub spent_on: [Option<i64>; 2],
@@ -79,7 +79,7 @@ impl Relay {
         }
     }
 
-    /// What is known of it.
+    /// Returns what was learned of it.
     pub fn memory(&self) -> RelayMemory {
         self.remembered().clone()
     }
@@ -89,18 +89,18 @@ impl Relay {
         *self.remembered() = memory;
     }
 
-    /// Whether it may be given only a number of mails a day.
+    /// Returns whether it may be given only a number of mails a day.
     pub fn is_limited_by_day(&self) -> bool {
         self.per_day > 0 || self.warm_up.start > 0
     }
 
-    /// Whether mail of that class could go out over it now: the breaker lets at least a probe through, and the day has room.
+    /// Returns whether mail of that class could go out over it now: the breaker lets at least a probe through, and the day has room.
     pub fn may_send(&self, class: MailClass, now: Timestamp) -> bool {
         let memory = self.remembered();
         memory.spent_on[class_index(class)] != Some(day_of(now)) && !matches!(memory.breaker.permit(Instant::now()), Permit::Nothing(_))
     }
 
-    /// What keeps mail from going out over it, in plain words.
+    /// Returns what keeps mail from going out over it, in plain words.
     pub fn trouble(&self, now: Timestamp) -> Option<String> {
         let memory = self.remembered();
         let is_spent = memory.spent_on[class_index(MailClass::Digest)] == Some(day_of(now));
@@ -108,7 +108,7 @@ impl Relay {
         memory.breaker.trouble().map(str::to_owned).or_else(spent)
     }
 
-    /// What mail of a class waits for at this relay, as far as is known between send runs.
+    /// Returns what mail of a class waits for at this relay, as far as is known between send runs.
     pub fn wait(&self, class: MailClass, now: Timestamp) -> Option<Wait> {
         let memory = self.remembered();
         let relay = Some(self.name.clone());
@@ -125,7 +125,7 @@ impl Relay {
         Some(Wait { relay, detail, until, ..Wait::new(WaitReason::RelayPaused) })
     }
 
-    /// How many mails of a class all processes together may give it on a day of which its first one was `first_day`; `None`: any number.
+    /// Returns how many mails of a class all processes together may give it on a day of which its first one was `first_day`; `None`: any number.
     fn allowance(&self, class: MailClass, first_day: Option<i64>, day: i64) -> Option<u64> {
         let allowed = allowance(self.warm_up, self.per_day, first_day, day)?;
         Some(if class == MailClass::Digest { digest_share(allowed, self.transactional_share) } else { allowed })
@@ -149,9 +149,9 @@ impl Relay {
 /// The last day of a send that takes more than one, for its relays' allowances are spent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastDay {
-    /// When it begins.
+    /// Its beginning.
     pub from: Timestamp,
-    /// How many mails are left for it.
+    /// Number of mails that are left for it.
     pub mails: u64,
 }
 
@@ -159,7 +159,7 @@ pub struct LastDay {
 const DAYS_MAX: i64 = 3_650;
 
 impl App {
-    /// When the allowances of the days let the last of so many digest mails go out; `None`: today, as far as they matter.
+    /// Returns when the allowances of the days let the last of so many digest mails go out; `None`: today, as far as they matter.
     pub(crate) async fn last_day_of(&self, mails: u64) -> Result<Option<LastDay>, Failure> {
         let today = day_of(self.now());
         let mut used = Vec::new();
@@ -182,7 +182,7 @@ impl App {
         Ok(None)
     }
 
-    /// Whether each relay's allowance for today is spent: then nothing goes out before midnight (UTC).
+    /// Returns whether each relay's allowance for today is spent: then nothing goes out before midnight (UTC).
     pub(crate) async fn is_day_spent(&self) -> Result<bool, Failure> {
         let today = day_of(self.now());
         for relay in &self.relays {
@@ -220,7 +220,7 @@ impl App {
         }
     }
 
-    /// What keeps digests from going out for now, in plain words, where no relay can even be tried.
+    /// Returns what keeps digests from going out for now, in plain words, where no relay can even be tried.
     pub(crate) fn blocked(&self) -> Option<String> {
         let may_send = self.relays.iter().any(|relay| relay.may_send(MailClass::Digest, self.now()));
         self.trouble().filter(|_| !may_send)

@@ -1,4 +1,4 @@
-//! What the schedule's times cannot do, said before a digest is missed for it.
+//! Times of the schedule that cannot work, said before a digest is missed for it.
 
 use chrono::TimeDelta;
 

@@ -1,4 +1,4 @@
-//! What mail waits for, said everywhere alike: each process that sends writes it down, and whoever asks reads it.
+//! Reasons why mail waits, said everywhere alike: each process that sends writes it down, and whoever asks reads it.
 //!
 //! Something is due and nothing went out for a minute: `digest show`, `doctor`, `/readyz`, the log and the gauges name what is waited
 //! for and until when. The process that sends and the one that is asked are mostly two, so all of it goes through the database.
@@ -49,7 +49,7 @@ const QUIET_AFTER: TimeDelta = TimeDelta::seconds(15);
 /// A clock that is off by no more than this does no harm: schedules and links count in minutes.
 pub(super) const SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
 
-/// What was said of standstill and clock, so that each is said once.
+/// Warnings about standstill and clock that were given, so that each is given once.
 #[derive(Debug, Default)]
 pub struct Said(Mutex<Spoken>);
 
@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    /// What mail waits for, if some is due and none went out for a minute.
+    /// Returns what mail waits for, if some is due and none went out for a minute.
     pub async fn stall(&self) -> Result<Option<Stall>, Failure> {
         let now = self.now();
         let facts = self.send_facts(now).await?;
@@ -103,7 +103,7 @@ impl App {
         Ok(stall_of(&SendFacts { is_writable, ..facts }, STALLED_AFTER, now))
     }
 
-    /// Whether something is due and nothing went out for some seconds: then nobody knows how long the rest takes.
+    /// Returns whether something is due and nothing went out for some seconds: then nobody knows how long the rest takes.
     async fn is_quiet(&self) -> Result<bool, Failure> {
         let now = self.now();
         let quiet = stall_of(&self.send_facts(now).await?, QUIET_AFTER, now);
@@ -170,7 +170,7 @@ impl App {
         format!("{what} went out since {}; it waits for {}", self.local_time(stall.since), waits.join("; and for "))
     }
 
-    /// What the mail of this process waits for: by what is known of its relays, and by its send run, where one is under way.
+    /// Returns what the mail of this process waits for: by what is known of its relays, and by its send run, where one is under way.
     fn waits(&self) -> Vec<Wait> {
         let now = self.now();
         let mut waits: Vec<Wait> = Vec::new();
@@ -188,7 +188,7 @@ impl App {
         waits
     }
 
-    /// When transactional mail goes out that is asked for now, in words that go after "will be sent"; `None`: at once.
+    /// Returns when transactional mail goes out that is asked for now, in words that go after "will be sent"; `None`: at once.
     pub async fn mail_is_held(&self) -> Result<Option<String>, Failure> {
         let midnight = start_of(day_of(self.now()) + 1);
         if self.is_day_spent().await? {
@@ -219,7 +219,7 @@ impl App {
     }
 }
 
-/// What there is to say after a look.
+/// News after a look at what waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StallNews {
     Begins,
@@ -242,7 +242,7 @@ impl Said {
         }
     }
 
-    /// Whether a missed digest is to be said; once.
+    /// Returns whether a missed digest is to be said; once.
     pub(super) fn says_of(&self, slot: Slot) -> bool {
         self.open().missed.insert(slot)
     }
@@ -252,7 +252,7 @@ impl Said {
     }
 }
 
-/// What a send run waits for, beyond what is known of its relays.
+/// Returns what a send run waits for, beyond what is known of its relays.
 fn waits_of(snapshot: &SendSnapshot) -> Vec<Wait> {
     let mut waits: Vec<Wait> = snapshot.relays.iter().filter_map(|relay| wait_at(relay, snapshot.oldest.as_ref())).collect();
     if snapshot.ready == 0 && snapshot.held_by_domain > 0 {

@@ -44,11 +44,11 @@ impl Limit {
 pub struct Relation {
     /// The one that must be long enough.
     pub long: Limit,
-    /// How many times the others fit into it.
+    /// Number of times that the others fit into it.
     pub times: u32,
     /// The others.
     pub short: &'static [Limit],
-    /// What goes wrong otherwise, as the rest of a sentence that begins with "or".
+    /// Consequence of a broken relation, as the rest of a sentence that begins with "or".
     pub otherwise: &'static str,
 }
 
@@ -143,7 +143,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     }
 }
 
-/// What settings that work could do better, as sentences.
+/// Lists settings that work and could be better, as sentences.
 pub fn advice(settings: &Settings) -> Vec<String> {
     let mail = &settings.mail;
     let wasted = mail.relays_in_force().into_iter().filter_map(|relay| {

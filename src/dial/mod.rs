@@ -60,7 +60,7 @@ pub struct Limits {
 pub enum Unreached<E> {
     /// The name has no address, or nobody knows one.
     Name(String),
-    /// What each address did, in the order in which they failed.
+    /// Failure of each address, in the order in which they failed.
     Addresses(Vec<(SocketAddr, Missed<E>)>),
 }
 
@@ -269,7 +269,7 @@ impl Destination {
         }
     }
 
-    /// When none was reached, none is worse than the others; the one that was good is tried first no more.
+    /// Remembers which addresses failed. When none was reached, none is worse than the others; the one that was good is tried first no more.
     fn note_missed<E>(&self, missed: &[(SocketAddr, Missed<E>)]) {
         let mut known = self.known();
         known.bad.clear();

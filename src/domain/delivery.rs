@@ -196,7 +196,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// When the next attempt is due, or `None` when it would be too late: the waits so far are `waited`. `attempts` made so far, at
+    /// Returns when the next attempt is due, or `None` when it would be too late: the waits so far are `waited`. `attempts` made so far, at
     /// least 1; `jitter` from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back
     /// as one.
     pub fn next(&self, waited: TimeDelta, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {

@@ -174,7 +174,7 @@ pub struct Clues {
     pub tokens: Vec<String>,
     /// Those of them that stand in its subject or in its author's own lines, outside what is quoted.
     pub own_tokens: Vec<String>,
-    /// What servers on the way say of its author, the newest first.
+    /// Findings of servers on the way about its author, the newest first.
     pub authenticated: Vec<Authenticated>,
     /// Ids of the mails that it is about, without angle brackets.
     pub message_ids: Vec<String>,

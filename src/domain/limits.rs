@@ -37,7 +37,7 @@ pub fn day_of(moment: Timestamp) -> i64 {
     moment.timestamp().div_euclid(24 * 60 * 60)
 }
 
-/// When a day of [`day_of`] begins.
+/// Returns when a day of [`day_of`] begins.
 pub fn start_of(day: i64) -> Timestamp {
     super::from_millis(day.saturating_mul(24 * 60 * 60 * 1_000))
 }
@@ -56,7 +56,7 @@ pub fn allowance(plan: WarmUp, per_day: u64, first_day: Option<i64>, today: i64)
     Some(limit.map_or(warm, |limit| limit.min(warm)))
 }
 
-/// What digests may take of a day's allowance: `reserved` per cent of it, at least one mail, are left to transactional mail.
+/// Part of a day's allowance that digests may take: `reserved` per cent of it, at least one mail, are left to transactional mail.
 pub fn digest_share(allowed: u64, reserved: u32) -> u64 {
     if reserved == 0 || allowed < 2 {
         return allowed;

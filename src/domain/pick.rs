@@ -23,7 +23,7 @@ use super::catalogue::category_key;
 const ALL: u64 = 100_000;
 /// So many votes on the two tools together count in full.
 const MANY_VOTES: u64 = 50;
-/// Describes what a new comparison is ahead of older ones: more than all else together.
+/// Points that a new comparison is ahead of older ones: more than all else together.
 const NEW: u64 = ALL;
 
 /// One of the two tools, as far as picking looks at it.
@@ -100,8 +100,8 @@ struct Points {
 
 /// Chooses the comparisons of one digest, best first; empty when there are fewer than `rules.min_items`.
 ///
-/// Returns what was published after `since`, when the last digest was frozen, is new; `sent` names the comparisons that some digest already
-/// carried. A pair of which no reviewer judged either tool has nothing to tell and is never chosen.
+/// Picks the week's comparisons. Published after `since`, when the last digest was frozen, means new; `sent` names the
+/// comparisons that some digest already carried. A pair of which no reviewer judged either tool has nothing to tell and is never chosen.
 pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, now: Timestamp, rules: &Rules) -> Vec<Pick> {
     let mut left = eligible(candidates, sent, since, now, rules);
     let mut picks: Vec<Pick> = Vec::new();

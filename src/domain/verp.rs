@@ -64,7 +64,7 @@ impl ReturnPath {
         if self.is_per_delivery() { secrets.sign_delivery(key) } else { String::new() }
     }
 
-    /// What fills the mark in the address to which a delivery's reader writes to leave; nothing without a mark.
+    /// Makes the text that fills the mark in the address to which a delivery's reader writes to leave; nothing without a mark.
     pub fn leaving_verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
         if self.is_per_delivery() { secrets.sign_leaving(key) } else { String::new() }
     }
@@ -93,7 +93,7 @@ impl ReturnPath {
         self.verp_in(address).and_then(|verp| secrets.read_leaving(verp))
     }
 
-    /// What fills the mark in an address that was made by this path.
+    /// Returns the text that fills the mark in an address that was made by this path.
     fn verp_in<'a>(&self, address: &'a str) -> Option<&'a str> {
         let (rest, _) = self.tail.as_deref()?.rsplit_once('@')?;
         let (local, _) = address.rsplit_once('@')?;

@@ -1,4 +1,4 @@
-//! What mail waits for: facts about a send in, reasons in plain words out.
+//! Reasons why mail waits: facts about a send in, reasons in plain words out.
 //!
 //! Something is due and nothing goes out: then a page, a command, the log and a gauge all say the same, for all ask
 //! [`stall_of`]. The facts come from the database, since whoever asks is mostly another process than the one that sends.
@@ -41,18 +41,18 @@ named! {
 /// One thing that mail waits for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Wait {
-    /// What it is.
+    /// Kind of reason.
     pub reason: WaitReason,
     /// Over which relay, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
-    /// Which mail waits; `None`: all.
+    /// Class of mail that waits; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<MailClass>,
     /// The server's words, or what stands behind it: for operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Until when it lasts at least, where that is known.
+    /// Time until which it lasts at least, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -90,51 +90,51 @@ impl Wait {
 /// Mail of one class that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueMail {
-    /// Which.
+    /// Its class.
     pub class: MailClass,
-    /// Since when the oldest of it is due.
+    /// Time since which the oldest of it is due.
     pub since: Timestamp,
-    /// When mail of that class last came to an end, by any process.
+    /// Last time when mail of that class came to an end, by any process.
     pub progress_at: Option<Timestamp>,
 }
 
-/// What is known of sending, by all processes.
+/// Facts about sending, from all processes.
 #[derive(Debug, Clone, Default)]
 pub struct SendFacts {
     /// Mail that is due now.
     pub due: Vec<DueMail>,
-    /// Whether deliveries of a digest are still to be made, with nothing of it due yet.
+    /// True if deliveries of a digest are still to be made, with nothing of it due yet.
     pub is_publishing: bool,
-    /// What each process says that sends and is alive.
+    /// Reasons that each live sending process gives.
     pub senders: Vec<Vec<Wait>>,
-    /// Whether the database takes writes.
+    /// True if the database takes writes.
     pub is_writable: bool,
 }
 
 /// Mail that is due and does not go out.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Stall {
-    /// Since when.
+    /// Its beginning.
     pub since: Timestamp,
-    /// Which mail.
+    /// Classes of mail that it holds up.
     pub classes: Vec<MailClass>,
-    /// What it waits for; never empty.
+    /// Reasons; never empty.
     pub waits: Vec<Wait>,
 }
 
 impl Stall {
-    /// Whether mail of that class is held up.
+    /// Returns whether mail of that class is held up.
     pub fn holds(&self, class: MailClass) -> bool {
         self.classes.contains(&class)
     }
 
-    /// When the first of its reasons may be over.
+    /// Returns when the first of its reasons may be over.
     pub fn until(&self) -> Option<Timestamp> {
         self.waits.iter().filter_map(|wait| wait.until).min()
     }
 }
 
-/// What mail waits for, if it is due and none of it went out for `after`.
+/// Returns what mail waits for, if it is due and none of it went out for `after`.
 pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<Stall> {
     let quiet_since = |due: &DueMail| due.since.max(due.progress_at.unwrap_or(due.since));
     let stalled: Vec<&DueMail> = facts.due.iter().filter(|due| now - quiet_since(due) >= after).collect();
@@ -148,7 +148,7 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
     Some(Stall { since, classes, waits })
 }
 
-/// What the processes say, each thing once.
+/// Reasons that the processes give, each once.
 fn said(facts: &SendFacts, classes: &[MailClass]) -> Vec<Wait> {
     let mut waits: Vec<Wait> = Vec::new();
     let concerns = |wait: &&Wait| wait.class.is_none_or(|class| classes.contains(&class));

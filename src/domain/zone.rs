@@ -119,7 +119,7 @@ impl fmt::Display for Zone {
     }
 }
 
-/// Describes what a zone's clocks are ahead of UTC at one moment. Shown as `+01:00`, or `UTC`.
+/// Time by which a zone's clocks are ahead of UTC at one moment. Shown as `+01:00`, or `UTC`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneOffset {
     zone: Zone,

@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// A mail: the folder's UIDVALIDITY, and its UID.
 type Key = (u32, u32);
 
-/// What one visit leaves to the next.
+/// Memory from one visit to the next.
 #[derive(Default)]
 struct Memory {
     /// The mail that is being handled, and the step.
@@ -40,7 +40,7 @@ struct Memory {
     done: BTreeSet<Key>,
     /// Named by the server as unread, and not handed out.
     vanished: BTreeSet<Key>,
-    /// What the server does not allow, as it was said last.
+    /// Limits of the server, as they were last logged.
     limits: Vec<String>,
 }
 

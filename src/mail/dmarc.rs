@@ -1,4 +1,4 @@
-//! Which DMARC record counts for a sender: by RFC 9989, which walks up the tree of names, and by RFC 7489, which asks the public suffix
+//! Search for the DMARC record that counts for a sender: by RFC 9989, which walks up the tree of names, and by RFC 7489, which asks the public suffix
 //! list for the organisation. Receivers go by either, so a record by either counts.
 
 use futures_util::future::join_all;
@@ -21,7 +21,7 @@ pub enum Rule {
     SuffixList,
 }
 
-/// What stands at one name.
+/// DMARC records at one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum At {
     Record(DmarcRecord),

@@ -1,6 +1,6 @@
 //! A DMARC record as receivers read it (RFC 7489 6.3 and 6.6.3; RFC 9989).
 
-/// What a record that counts for a domain is for that domain.
+/// Relation of a record to the domain that it counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// The domain's own.

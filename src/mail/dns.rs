@@ -41,7 +41,7 @@ pub(super) enum Answer<T> {
     Unknown(String),
 }
 
-/// Who said so, and for how long they may go on saying so.
+/// Name server that said so, and for how long it may go on saying so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Source {
     /// The name server that answered last.
@@ -117,7 +117,7 @@ impl Dns {
         Self { shared: self.shared.clone(), source: Arc::default() }
     }
 
-    /// Who said what was asked for this one thing.
+    /// Returns which name server answered.
     pub(super) fn source(&self) -> Source {
         lock(&self.source).clone()
     }

@@ -77,7 +77,7 @@ struct Reached {
     step: Step,
     /// The address at which the server answers.
     peer: Option<SocketAddr>,
-    /// What one of its addresses has said, while another one is silent.
+    /// Fault that one of its addresses reported, while another one is silent.
     fault: Option<ConnectFault>,
 }
 

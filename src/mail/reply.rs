@@ -11,8 +11,8 @@ pub use crate::domain::refusal::Stage;
 
 /// Reads an answer. `text` is what follows the code, lines joined by a space; the outcome's words are both.
 ///
-/// Returns what a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger does. Before a recipient
-/// was named all of it is about us, and the mail is kept for when we are mended (only one too large for the server, 552, is
+/// Turns a reply into an outcome. What a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger
+/// does. Before a recipient was named all of it is about us, and the mail is kept for when we are mended (only one too large for the server, 552, is
 /// refused for good).
 pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let reply = format!("{code} {text}").trim_end().to_string();

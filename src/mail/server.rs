@@ -1,5 +1,6 @@
 //! The SMTP half of `mail.transport`: which server, by which name we greet it, and what it takes for it to see our mail.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -83,14 +84,7 @@ impl Server {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(escape);
         }
-        let (mut wanted, mut extra_roots) = (None, None);
-        for (key, value) in url.query_pairs() {
-            match key.as_ref() {
-                "tls" => wanted = Some(value),
-                "tls_ca" => extra_roots = Some(value),
-                _ => return Err(escape),
-            }
-        }
+        let TlsQuery { wanted, extra_roots } = TlsQuery::of(&url).ok_or(&escape)?;
         let login = parse_login(&url).ok_or(escape)?;
         let (is_loopback, host) = match &host {
             Host::Domain(name) => (name == "localhost" || name.ends_with(".localhost"), name.clone()),
@@ -135,6 +129,28 @@ impl Server {
         };
         let login = if self.login.is_some() { "with login" } else { "no login" };
         format!("SMTP server {} ({security}, {login})", self.place())
+    }
+}
+
+/// The query of a mail server's URL: `tls` and `tls_ca`.
+pub(super) struct TlsQuery<'u> {
+    pub wanted: Option<Cow<'u, str>>,
+    /// Path of a PEM file.
+    pub extra_roots: Option<Cow<'u, str>>,
+}
+
+impl<'u> TlsQuery<'u> {
+    /// Reads it; `None` when there is anything else in it.
+    pub fn of(url: &'u Url) -> Option<Self> {
+        let mut query = Self { wanted: None, extra_roots: None };
+        for (key, value) in url.query_pairs() {
+            match key.as_ref() {
+                "tls" => query.wanted = Some(value),
+                "tls_ca" => query.extra_roots = Some(value),
+                _ => return None,
+            }
+        }
+        Some(query)
     }
 }
 

@@ -103,7 +103,7 @@ impl SmtpConnection {
         self.offers.pipelining && self.bears_another()
     }
 
-    /// Whether it bears another mail after the one that is being sent.
+    /// Returns whether it bears another mail after the one that is being sent.
     pub(super) fn bears_another(&self) -> bool {
         self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
     }

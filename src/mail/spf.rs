@@ -34,7 +34,7 @@ pub(super) enum Flaw {
     Unknown(String),
 }
 
-/// What a receiver makes of one client.
+/// A receiver's judgement of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Judged {
     /// The qualifier of the term that matched; `None` if none did.

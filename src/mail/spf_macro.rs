@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// The longest name in DNS.
 const NAME_MAX: usize = 253;
 
-/// What macros stand for in one evaluation.
+/// Values of macros in one evaluation.
 pub(super) struct Macros {
     pub client: IpAddr,
     /// The envelope's sender.

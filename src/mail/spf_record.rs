@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 
-/// What a receiver thinks of a client whom a term matches.
+/// Result for a client that a term matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Qualifier {
     Pass,

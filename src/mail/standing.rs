@@ -25,10 +25,10 @@ use super::spf_record::Record;
 /// So many addresses of a relay are looked at.
 const ADDRESSES: usize = 8;
 
-/// What was found, and who said so.
+/// A finding, and the name server that said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told<T> {
-    /// What was found.
+    /// The finding.
     pub found: T,
     /// The name server that said so.
     pub source: Source,
@@ -199,7 +199,7 @@ fn unknown(why: &str, keys: Vec<KeyRecord>) -> Standing {
     }
 }
 
-/// What the record makes of our relays' addresses.
+/// Judgement of the record about our relays' addresses.
 #[derive(Default)]
 struct Relays {
     named: Vec<String>,
@@ -247,8 +247,8 @@ fn spf_without_use(flaw: Flaw, domain: &str) -> Spf {
     }
 }
 
-/// Which relays the record names, which of their addresses it does not, and for which it is broken. What DNS does not say, and what only
-/// this network knows (the world sees another address then), is none of it.
+/// Sorts relays into those that the record names, those of which it misses an address, and those for which it is broken. What DNS does not
+/// say, and what only this network knows (the world sees another address then), is none of it.
 async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[String]) -> Relays {
     let mut found = Relays::default();
     for host in relays {

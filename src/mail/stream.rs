@@ -95,7 +95,8 @@ async fn reach(server: &Server, progress: &Progress) -> Result<(First, SocketAdd
     reached.await.map_err(|unreached| fault_of(server, unreached))
 }
 
-/// What a server says of itself weighs more than that another of its addresses is silent, and that more than one that refuses.
+/// Chooses the fault to report. What a server says of itself weighs more than that another of its addresses is silent, and that more
+/// than one that refuses.
 fn fault_of(server: &Server, unreached: Unreached<ConnectFault>) -> ConnectFault {
     let Unreached::Addresses(mut missed) = unreached else { return ConnectFault::unreachable(server, unreached) };
     if let Some(last) = missed.iter().rposition(|(_, why)| matches!(why, Missed::Step(_)))

@@ -159,7 +159,7 @@ impl Connection {
         matches!(&self.0, Line::Smtp(smtp) if smtp.goes_ahead())
     }
 
-    /// Whether it bears another mail after the one that is being sent.
+    /// Returns whether it bears another mail after the one that is being sent.
     pub fn bears_another(&self) -> bool {
         match &self.0 {
             Line::Folder(_) => true,

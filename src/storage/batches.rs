@@ -47,7 +47,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// What is due in a batch that this sender has, read once more.
+    /// Reads once more what is due in a batch that this sender has.
     pub async fn reopen_batch(&self, sender: i64, batch: ChunkKey, now: Timestamp) -> Result<Vec<Job>, StorageError> {
         let found: Option<(i64,)> = optional!(
             self.read().await?,

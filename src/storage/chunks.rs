@@ -205,6 +205,9 @@ impl Storage {
         let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !withheld.is_empty() {
             let mut tx = self.begin().await?;
+            if !super::senders::is_entered(&mut tx, sender).await? {
+                return Ok(Vec::new());
+            }
             withhold(&mut tx, &withheld, now).await?;
             if jobs.is_empty() {
                 release(&mut tx, sender, chunk.key, now).await?;
@@ -262,7 +265,7 @@ impl From<Row> for Chunk {
     }
 }
 
-/// Which chunks of a digest a claim takes.
+/// Chunks of a digest that a claim takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// Those with retries that are due.

@@ -42,7 +42,7 @@ pub struct Arrived<'a> {
     pub finding: &'a Finding,
     /// Whom it is about, if that is certain; what it leads to for them.
     pub about: Option<(About<'a>, Action<'a>)>,
-    /// What is kept of it for another look, where nothing proves whose it is.
+    /// Copy for another look, where nothing proves whose it is.
     pub unmatched: Option<Unmatched<'a>>,
     /// True if it was here before, matched nothing, and does now: then it counts as new.
     pub is_again: bool,
@@ -151,7 +151,7 @@ impl Storage {
         Ok(gone)
     }
 
-    /// Since when the confirmation mail with that key is out, or waits, for one that is in doubt may be answered; `None` if it is another
+    /// Returns since when the confirmation mail with that key is out, or waits, for one that is in doubt may be answered; `None` if it is another
     /// mail, or none.
     pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;

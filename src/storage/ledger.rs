@@ -40,7 +40,7 @@ pub struct Job {
     pub attempts: u32,
     /// Since when it is in the ledger.
     pub queued_at: Timestamp,
-    /// When it was first tried, if it was.
+    /// Time when it was first tried, if it was.
     pub first_at: Option<Timestamp>,
     /// Sum of the waits between its tries so far: what `mail.retry.max_age` bounds.
     pub waited: TimeDelta,
@@ -178,7 +178,8 @@ pub(super) async fn withhold(tx: &mut Tx, withheld: &[Withheld], now: Timestamp)
 /// A delivery that must not go out, and why.
 type Withheld = (DeliveryKey, DeliveryKind, &'static str);
 
-/// What is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the chunk, so that no plan
+/// Reads what is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the
+/// chunk, so that no plan
 /// can walk through all subscribers.
 pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
     let rows: Vec<JobRow> = all!(

@@ -16,7 +16,7 @@ use crate::domain::quota::Quota;
 pub struct LinkLimits {
     /// Counts all of them.
     pub quota: Quota,
-    /// Who got one since then gets none.
+    /// Time since which nobody may have got one.
     pub quiet_since: Timestamp,
     /// A sign-up from before then is over.
     pub asked_since: Timestamp,

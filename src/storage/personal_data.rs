@@ -26,7 +26,7 @@ pub struct PersonalData {
     pub confirmation_at: Option<Timestamp>,
     /// When they were last told that they are on the list already.
     pub reminded_at: Option<Timestamp>,
-    /// When a mail of theirs that was not understood was last answered with a link.
+    /// Time when a mail of theirs that was not understood was last answered with a link.
     pub link_sent_at: Option<Timestamp>,
     /// When a pause that is set began.
     pub paused_at: Option<Timestamp>,
@@ -149,7 +149,7 @@ pub struct CameBack {
 /// See [`PersonalData::unproven`].
 #[derive(Debug, Clone, Serialize)]
 pub struct Unproven {
-    /// When it came.
+    /// Time when it came.
     pub at: Timestamp,
     /// By which way.
     pub door: String,

@@ -151,7 +151,7 @@ impl Storage {
         Ok(rows.into_iter().map(|(category,)| category).filter(|category| seen.insert(category_key(category))).collect())
     }
 
-    /// Returns what somebody wants to be called; `None` takes the name out. `false`: nobody is there any more.
+    /// Sets the name that somebody wants to be called by; `None` takes the name out. `false`: nobody is there any more.
     pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let set = execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;

@@ -19,11 +19,12 @@ use crate::domain::delivery::ChunkKey;
 
 /// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
 const LONGEST_GATHERING: i64 = 2_000;
-/// What other senders have under way in a chunk is waited for so long, in milliseconds.
+/// Wait for what other senders have under way in a chunk, in milliseconds.
 const PATIENCE: i64 = 1_000;
 
 /// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
-/// still out stays its own: `false`.
+/// still out stays its own: `false`. The caller holds the lock of the sender's row (PostgreSQL), or two who give the same chunk back would
+/// both count it.
 pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timestamp) -> Result<bool, StorageError> {
     let found: Option<(i64,)> = optional!(
         tx,
@@ -54,17 +55,8 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
             note_chunk(tx, key, &left.counts).await?;
         }
         None => {
-            let ended = execute!(
-                tx,
-                "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
-                key.mailing,
-                key.last,
-                sender
-            )?;
-            // Whoever took it over in the meantime counts it.
-            if ended > 0 {
-                keep(tx, key.mailing, &left.counts).await?;
-            }
+            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?;
+            keep(tx, key.mailing, &left.counts).await?;
         }
     }
     Ok(true)
@@ -182,24 +174,24 @@ impl Storage {
 struct Left {
     /// In the hands of whoever gives it back.
     out: i64,
-    /// When the first that was never tried is due; and the first and the last of the others.
+    /// Due time of the first that was never tried; then of the first and the last of the others.
     fresh: Option<i64>,
     soonest: Option<i64>,
     latest: Option<i64>,
-    /// When the last that is open is due.
+    /// Time when the last that is open is due.
     last_due: Option<i64>,
     #[sqlx(flatten)]
     counts: Counts,
 }
 
 impl Left {
-    /// When the chunk is to be looked at again, if ever.
+    /// Returns when the chunk is to be looked at again, if ever.
     fn due(&self, now: Timestamp) -> Option<i64> {
         let others = (self.counts.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
         [self.fresh, self.retry_at()].into_iter().flatten().min().or(others)
     }
 
-    /// When its retries are to be made, if there are any.
+    /// Returns when its retries are to be made, if there are any.
     fn retry_at(&self) -> Option<i64> {
         self.soonest.zip(self.latest).map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING))
     }

@@ -48,12 +48,19 @@ impl Storage {
     }
 
     /// Takes a sender out and gives back the chunks that it has. One that still has a message out stays entered: it expires, and the
-    /// message is found to be in doubt.
+    /// message is found to be in doubt. One that was given up for dead has nothing left to give back.
     pub async fn leave_sender(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         if let Pools::Postgres { kept, .. } = &self.pools {
             kept.release();
         }
         let mut tx = self.begin().await?;
+        // For update, not for share: a claim of this sender that is under way ends first.
+        let sql = if tx.is_postgres() { "select id from senders where id = $1 for update" } else { "select id from senders where id = $1" };
+        let entered: Option<(i64,)> = optional!(tx, sql, id)?;
+        if entered.is_none() {
+            // It was given up for dead, and whoever did that has its chunks.
+            return Ok(());
+        }
         if super::returns::release_all(&mut tx, id, now).await? {
             execute!(tx, "delete from senders where id = $1", id)?;
         }

@@ -24,7 +24,7 @@ pub struct SetAside {
     pub reason: String,
     /// How often it was tried.
     pub tries: u64,
-    /// When it is tried again.
+    /// Time when it is tried again.
     pub next_at: Timestamp,
 }
 
@@ -61,7 +61,7 @@ impl Storage {
         Ok(tries as u64)
     }
 
-    /// What is set aside of a mailbox; the longest-waiting first.
+    /// Returns what is set aside of a mailbox; the longest-waiting first.
     pub async fn mails_set_aside(&self, mailbox: &str) -> Result<Vec<SetAside>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(i64, i64, String, String, i64, i64)> = all!(

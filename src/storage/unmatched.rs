@@ -11,7 +11,7 @@ const ROWS_MAX: i64 = 10_000;
 /// A mail that matched nothing, as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Unmatched<'a> {
-    /// What was read, as JSON.
+    /// The parsed mail, as JSON.
     pub reading: &'a str,
     /// The key of the one address that it is about, if it is about one.
     pub email_key: Option<&'a str>,
@@ -26,7 +26,7 @@ pub struct Untried {
     pub fingerprint: String,
     /// The way that it came.
     pub door: String,
-    /// What was read, as JSON.
+    /// The parsed mail, as JSON.
     pub reading: String,
 }
 

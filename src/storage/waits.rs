@@ -1,4 +1,4 @@
-//! What keeps mail waiting: what is due, when anything last went out, and what the processes say that send.
+//! Facts about mail that waits: what is due, when anything last went out, and what the processes say that send.
 
 use chrono::TimeDelta;
 
@@ -22,7 +22,7 @@ const KEPT: TimeDelta = TimeDelta::hours(1);
 pub struct Deliverer {
     /// Its name.
     pub process: String,
-    /// What its mail waits for.
+    /// Reasons why its mail waits.
     pub waits: Vec<Wait>,
     /// How far its clock is ahead of the database's, where that was measured.
     pub ahead: Option<TimeDelta>,
@@ -94,7 +94,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// When mail of a class last came to an end, by any process: taken, or refused for good.
+    /// Returns when mail of a class last came to an end, by any process: taken, or refused for good.
     pub async fn progress_at(&self, class: MailClass) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let (at,): (Option<i64>,) = one!(
@@ -105,7 +105,7 @@ impl Storage {
         Ok(at.map(from_millis))
     }
 
-    /// Since when a digest is being published of which no delivery is due yet.
+    /// Returns since when a digest is being published of which no delivery is due yet.
     pub async fn publishing_since(&self) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let (since,): (Option<i64>,) = one!(

@@ -84,7 +84,7 @@ impl TwoAddresses {
     }
 }
 
-/// What `doctor` says, with a name server that is not there.
+/// Findings of `doctor`, with a name server that is not there.
 fn doctor(program: &Program) -> Findings {
     let said = program.clone().with("VERDICTS_MAIL__RESOLVER", "127.0.0.1:9").run(&["--json", "doctor"]).json();
     Findings(said["findings"].as_array().expect("a list").clone())
@@ -111,7 +111,7 @@ fn log(program: &Program, name: &str) -> String {
     std::fs::read_to_string(program.dir.join(format!("{name}.err"))).unwrap_or_default()
 }
 
-/// Whether the log names the dead address, once.
+/// Checks that the log names the dead address, once.
 fn names_it_once(program: &Program, name: &str) {
     let log = log(program, name);
     let lines: Vec<_> = log.lines().filter(|line| line.contains("leads nowhere")).collect();
@@ -182,7 +182,7 @@ on_both! {
     }
 }
 
-/// What Amazon's certificate is asked for with is TLS, to a name that is no test's: that the question arrives is what can be seen here.
+/// Amazon's certificate is asked for by TLS, to a name that is no test's: that the question arrives is what can be seen here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
     let amazon = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -47,7 +47,7 @@ fn forms() -> Vec<Form> {
     table.lines().filter(|line| !line.starts_with('#')).map(form).collect()
 }
 
-/// What is understood of a mail alone: an answer agrees only if it is to a confirmation mail.
+/// Meaning of a mail alone: an answer agrees only if it is to a confirmation mail.
 fn understood(raw: &[u8]) -> &'static str {
     let reading = read(raw);
     let asked = answered_subject(&reading.clues.subject).is_some_and(|subject| subject.starts_with("please confirm"));
@@ -159,7 +159,7 @@ fn a_mail_made_to_be_slow_costs_no_more_than_its_length() {
     assert!(!read(attributes.as_bytes()).findings.is_empty());
 }
 
-/// How many cases proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for an hour.
+/// Number of cases that proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for an hour.
 fn cases() -> ProptestConfig {
     let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig { cases: many.unwrap_or(128), failure_persistence: None, ..ProptestConfig::default() }

@@ -28,7 +28,7 @@ use crate::support::until;
 /// A mail and its flags, by its number.
 type Mails = Arc<Mutex<BTreeMap<u32, (String, String)>>>;
 
-/// What a server does other than most, and what was seen of it.
+/// Peculiarities of a server, and what it saw.
 #[derive(Debug, Clone, Default)]
 pub struct Manners {
     /// Capabilities beside IMAP4rev1.
@@ -108,7 +108,7 @@ impl Server {
     }
 }
 
-/// What was said in one packet.
+/// Reads one packet.
 async fn packet(stream: &mut TcpStream) -> Option<String> {
     let mut buffer = [0; 64 << 10];
     let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
@@ -244,7 +244,7 @@ fn gone(house: &House, reader: &str) -> String {
     report(&return_path(house, reader), reader, "550 5.1.1 no such user")
 }
 
-/// What `doctor` says of the mailbox.
+/// Finding of `doctor` about the mailbox.
 async fn inbox(house: &House) -> String {
     let findings = house.app.examine().await;
     let found = findings.iter().find(|finding| finding.what == "inbox").expect("a finding");

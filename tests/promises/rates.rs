@@ -11,23 +11,10 @@ use verdicts::config::Settings;
 
 use crate::support::Behaviour;
 use crate::support::House;
-use crate::support::Place;
 use crate::support::Received;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
-
-/// A service with something to send, that relay, and settings of its own.
-async fn house_to(sink: &SmtpSink, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
-    let url = sink.url();
-    let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
-        adapt(settings);
-    })
-    .await;
-    house.stock_small().await;
-    house
-}
 
 async fn send(house: &House) -> (Status, Ending) {
     match house.send_digest().await {
@@ -54,7 +41,7 @@ on_both! {
             .after_body("r3", once("450 4.2.1 The user is receiving mail too quickly"))
             .after_body("r4", once("452 too many messages from your address"));
         let sink = SmtpSink::start(script).await;
-        let house = house_to(&sink, place, |settings| settings.mail.connections = 4).await;
+        let house = House::stocked(place, &sink, |settings| settings.mail.connections = 4).await;
         house.enlist("r", 20).await;
         let (status, ending) = send(&house).await;
         assert_eq!((status.tally.sent, status.tally.queued, status.tally.failed), (15, 5, 0), "{:?}", status.failures);
@@ -68,7 +55,7 @@ on_both! {
         // It takes one mail from each connection; with each that is one too many it says so.
         let script = Script::accept_all().at_mail_from(Behaviour::reply("421 4.7.0 Too many concurrent connections").times(6));
         let sink = SmtpSink::start(script).await;
-        let house = house_to(&sink, place, |settings| {
+        let house = House::stocked(place, &sink, |settings| {
             settings.mail.connections = 8;
             settings.mail.retry.first = Duration::from_millis(100);
         }).await;
@@ -84,7 +71,7 @@ on_both! {
     async fn a_domain_is_spared_connections_while_others_are_not_kept_waiting(place) {
         let delay = Duration::from_millis(40);
         let sink = SmtpSink::start(Script::accept_all().delay(delay)).await;
-        let house = house_to(&sink, place, |settings| {
+        let house = House::stocked(place, &sink, |settings| {
             settings.mail.per_domain = serde_json::from_value(json!([{ "domain": ["spared.example", "also.example"], "connections": 1 }])).expect("limits");
         }).await;
         let spared: String = (0..10).map(|n| format!("s{n}@spared.example\na{n}@also.example\n")).collect();
@@ -102,7 +89,7 @@ on_both! {
 
     async fn a_domain_gets_no_more_mails_a_second_than_it_should(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = house_to(&sink, place, |settings| {
+        let house = House::stocked(place, &sink, |settings| {
             settings.mail.per_domain = serde_json::from_value(json!([{ "domain": "*", "rate_per_second": 10 }])).expect("limits");
         }).await;
         let rows: String = (0..8).map(|n| format!("s{n}@one.example\nt{n}@two.example\n")).collect();
@@ -117,7 +104,7 @@ on_both! {
 
     async fn a_relay_gets_no_more_mails_a_second_than_it_should(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = house_to(&sink, place, |settings| settings.mail.rate_per_second = 20).await;
+        let house = House::stocked(place, &sink, |settings| settings.mail.rate_per_second = 20).await;
         house.enlist("r", 20).await;
         assert_eq!(send(&house).await.0.tally.sent, 20);
         let time: Duration = gaps(&sink.received(), "").iter().sum();
@@ -127,8 +114,8 @@ on_both! {
     async fn a_day_has_its_limit_for_all_processes_together_and_the_next_goes_on(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let limit = |settings: &mut Settings| (settings.mail.per_day, settings.mail.transactional_share) = (7, 0);
-        let other = house_to(&sink, place.again(), limit).await;
-        let house = house_to(&sink, place, limit).await;
+        let other = House::stocked(place.again(), &sink, limit).await;
+        let house = House::stocked(place, &sink, limit).await;
         house.enlist("r", 10).await;
         let (status, ending) = send(&house).await;
         assert_eq!((status.tally.sent, status.tally.queued, sink.mails()), (7, 3, 7));
@@ -140,7 +127,7 @@ on_both! {
 
     async fn a_new_relay_is_warmed_up_day_by_day(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
-        let house = house_to(&sink, place, |settings| {
+        let house = House::stocked(place, &sink, |settings| {
             settings.mail.warm_up = serde_json::from_value(json!({ "start": 3, "growth": 2.0, "days": 3 })).expect("a plan");
             settings.mail.transactional_share = 0;
         }).await;

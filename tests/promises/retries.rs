@@ -33,13 +33,7 @@ async fn send(house: &House, slot: Slot) -> (Status, Ending) {
 
 /// A service with something to send to `readers` readers (`r0`, ...), over `sink`.
 async fn house_of(readers: usize, place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut Settings)) -> House {
-    let url = sink.url();
-    let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
-        adapt(settings);
-    })
-    .await;
-    house.stock_small().await;
+    let house = House::stocked(place, sink, adapt).await;
     house.enlist("r", readers).await;
     house
 }

@@ -4,11 +4,17 @@
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use sqlx::Connection;
+use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::subscriber::SubscriberState;
+use verdicts::storage::steps::Done;
+use verdicts::storage::steps::Next;
+use verdicts::storage::steps::Step;
 
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
 use crate::support::postgres;
 use crate::support::until;
 
@@ -104,6 +110,44 @@ async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
     assert_eq!(broken_off(&name), before + 1, "the two did meet");
     let record = house.record_of("ada@reader.example").await;
     assert_eq!(record.matches("asked to join").count(), 2, "{record}");
+}
+
+#[tokio::test]
+async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice() {
+    let Some(place) = Place::postgres() else { return };
+    let name = place.database_url.rsplit('/').next().unwrap_or_default().to_owned();
+    let url = place.database_url.clone();
+    let mut down = SmtpSink::start(Script::accept_all()).await;
+    down.stop().await;
+    let house = House::stocked(place, &down, |_| {}).await;
+    house.enlist("r", 5).await;
+    house.send_digest().await;
+    house.wait(chrono::TimeDelta::hours(1));
+    let (storage, now) = (&house.app.storage, house.app.now());
+    let sender = storage.enter_sender("a process", chrono::TimeDelta::hours(1), now).await.expect("entered");
+    let jobs = storage.claim(sender, &[], None, 100, now).await.expect("claimed").jobs;
+    assert_eq!(jobs.len(), 5);
+    let next: Vec<Next<'_>> = jobs.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
+    assert_eq!(storage.step(sender, &[], &next, now).await.expect("begun"), Some(vec![true; 5]));
+    let sent: Vec<Done> = jobs.iter().map(|job| Done { key: job.key, step: Step::Sent, reply: "250 ok".into() }).collect();
+    storage.step(sender, &sent, &[], now).await.expect("written").expect("entered");
+    let mut other = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    for sql in ["begin", "lock table digest_counts in exclusive mode"] {
+        sqlx::query(sql).execute(&mut other).await.expect(sql);
+    }
+    let leaving = async {
+        until("its chunks are being taken over", async || waiting(&name) == 1).await;
+        storage.leave_sender(sender, now).await.expect("left");
+    };
+    let meeting = async {
+        until("both are at it", async || waiting(&name) == 2).await;
+        sqlx::query("rollback").execute(&mut other).await.expect("over");
+    };
+    let dead = [sender];
+    let (recovered, (), ()) = futures_util::join!(storage.recover(&dead, InDoubt::Resend, now), leaving, meeting);
+    assert_eq!(recovered.expect("taken over"), 0);
+    let audit = storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
+    assert_eq!(audit.faults, [""; 0]);
 }
 
 /// Deadlocks in a database since it was made.

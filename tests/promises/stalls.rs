@@ -27,13 +27,7 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(100);
 
 /// A service with something to send to `readers` readers, and that relay.
 async fn house_to(sink: &SmtpSink, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
-    let url = sink.url();
-    let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
-        adapt(settings);
-    })
-    .await;
-    house.stock_small().await;
+    let house = House::stocked(place, sink, adapt).await;
     house.enlist("r", readers).await;
     house
 }

@@ -1,4 +1,4 @@
-//! What a relay that is slow or silent costs: its own mails and connections, and nobody else's.
+//! Cost of a relay that is slow or silent: its own mails and connections, and nobody else's.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn tally(house: &House) -> verdicts::storage::ledger::Tally {
     house.app.storage.tally(house.slot().id()).await.expect("a tally")
 }
 
-/// How many attempts each reader's mail has had.
+/// Number of attempts that each reader's mail has had.
 async fn attempts(place: &Place) -> Vec<(String, i64)> {
     let sql = "select s.email, d.attempts from deliveries d join subscribers s on s.id = d.subscriber_id where d.kind = 'digest'";
     if place.is_postgres() {

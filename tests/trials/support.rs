@@ -54,7 +54,7 @@ impl Relays {
         &self.0[0]
     }
 
-    /// How many mails came so far, by all of them.
+    /// Returns how many mails came so far, by all of them.
     pub fn mails(&self) -> usize {
         self.0.iter().map(|sink| sink.mails()).sum()
     }

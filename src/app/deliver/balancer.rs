@@ -23,7 +23,7 @@ const SILENT: Duration = Duration::from_secs(1);
 const SLACK: f64 = 8.0;
 /// A relay keeps up with another if it is at least so fast.
 const AS_FAST: f64 = 0.8;
-/// How much one result tells of a relay's speed.
+/// Weight of one result in a relay's average speed.
 const WEIGHT_OF_RESULT: f64 = 0.05;
 
 /// The shares of the relays.
@@ -40,10 +40,10 @@ struct Share {
     seen: Option<Instant>,
 }
 
-/// What the dispatcher knows of a relay at the moment.
+/// Present state of a relay, as the dispatcher knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Whether it may be given mail at all.
+    /// True if it may be given mail at all.
     pub is_able: bool,
     /// Connections that are made.
     pub connections: usize,
@@ -83,7 +83,7 @@ impl RelayBalancer {
         self.0[relay].pass
     }
 
-    /// Whether it must leave the next mail to a relay of greater weight, which is behind and keeps up.
+    /// Returns whether it must leave the next mail to a relay of greater weight, which is behind and keeps up.
     pub fn must_wait(&self, relay: usize, now: Instant, capacity: impl Fn(usize) -> Capacity) -> bool {
         if self.0.len() == 1 {
             return false;

@@ -18,12 +18,12 @@ const MAX: usize = 256;
 /// After so many groups in a row that came together in time, the target grows by one.
 const GROW_AFTER: u32 = 32;
 
-/// Where requests come in.
+/// Receiver of requests, in groups that are worth a commit.
 pub struct CommitGroupSizer<T> {
     requests: Receiver<T>,
-    /// Whether the last group had more than one.
+    /// True if the last group had more than one.
     gathers: bool,
-    /// How many come within [`MAX_WAIT`], as far as is known.
+    /// Number of requests that come within [`MAX_WAIT`], as far as is known.
     target: usize,
     /// Groups in a row that reached the target.
     in_time: u32,
@@ -50,7 +50,7 @@ impl<T> CommitGroupSizer<T> {
         true
     }
 
-    /// Where fewer came than were wanted, the target is lowered by one, no matter how many stayed out: it may have been chance.
+    /// Lowers the target by one where fewer came than were wanted, no matter how many stayed out: it may have been chance.
     fn learn(&mut self, wanted: usize, came: bool, count: usize) {
         self.in_time = if came { self.in_time + 1 } else { 0 };
         if !came {

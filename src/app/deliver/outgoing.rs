@@ -21,7 +21,7 @@ pub struct Outgoing {
 struct Address {
     to: EmailAddress,
     return_path: String,
-    /// What fills the address that the letter names.
+    /// Text that fills the address that the letter names.
     verp: String,
     message_id: String,
     /// The mail's name in a folder.

@@ -39,7 +39,7 @@ const PARKED_MAX: usize = 64;
 pub struct PrefetchWindow {
     target: usize,
     least: usize,
-    /// When the mails at hand last went down to half.
+    /// Time when the mails at hand last went down to half.
     low_at: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ impl PrefetchWindow {
     }
 }
 
-/// What to ask the ledger for, in one go.
+/// One claim to make in the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimRequest {
     /// Batches to give back.
@@ -73,7 +73,7 @@ pub struct ClaimRequest {
     pub room: usize,
 }
 
-/// What the relays could take, and so what is claimed.
+/// Classes of mail that the relays could take, and that are claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claims {
     /// Any mail.
@@ -93,7 +93,7 @@ struct Batch {
     is_parked: bool,
 }
 
-/// What this send run has claimed, and its claim under way.
+/// Mail that this send run has claimed, and its claim under way.
 #[derive(Debug)]
 pub struct Prefetcher {
     window: PrefetchWindow,
@@ -106,9 +106,9 @@ pub struct Prefetcher {
     dormant: Vec<ChunkKey>,
     under_way: Option<ClaimRequest>,
     asked_at: Option<Instant>,
-    /// When the last claim failed, if it did.
+    /// Time when the last claim failed, if it did.
     failed_at: Option<Instant>,
-    /// Whether the last claim had seen all that is due, and found nothing.
+    /// True if the last claim had seen all that is due, and found nothing.
     is_exhausted: bool,
 }
 
@@ -135,7 +135,7 @@ impl Prefetcher {
         self.asked_at = None;
     }
 
-    /// What to ask for now, with so many mails ready and so many held by their domains' limits.
+    /// Returns the claim to make now, with so many mails ready and so many held by their domains' limits.
     pub fn next(&mut self, ready: usize, held: usize, claims: Claims, now: Instant) -> Option<ClaimRequest> {
         if self.under_way.is_some() || self.failed_at.is_some_and(|at| now - at < CLAIM_AGAIN) {
             return None;
@@ -163,7 +163,7 @@ impl Prefetcher {
         Some(request)
     }
 
-    /// When [`Prefetcher::next`] is to be asked again though nothing happened.
+    /// Returns when [`Prefetcher::next`] is to be asked again though nothing happened.
     pub fn next_look(&self) -> Option<Instant> {
         match self.under_way {
             Some(_) => None,
@@ -252,7 +252,7 @@ impl Prefetcher {
         true
     }
 
-    /// Whether nothing is claimed, and nothing more is due as far as is known, or could be sent (`may_claim`).
+    /// Returns whether nothing is claimed, and nothing more is due as far as is known, or could be sent (`may_claim`).
     pub fn is_idle(&self, may_claim: bool) -> bool {
         let has_none = self.under_way.is_none() && self.batches.is_empty() && self.ended.is_empty() && self.split.is_empty();
         has_none && (self.is_exhausted || !may_claim)

@@ -62,7 +62,7 @@ struct Domain {
     lanes: Lanes,
     out: usize,
     next_at: Instant,
-    /// Whether it stands in one of the ready lists or among the timers.
+    /// True if it stands in one of the ready lists or among the timers.
     is_listed: bool,
 }
 
@@ -171,7 +171,7 @@ impl Queue {
         self.urgent.len()
     }
 
-    /// When a domain that must wait for its rate may give its next mail.
+    /// Returns when a domain that must wait for its rate may give its next mail.
     pub fn next_timer(&self) -> Option<Instant> {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }

@@ -54,7 +54,7 @@ use crate::mail::Fence;
 use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 
-/// As many workers are many: with 10, groups of half of them were better by a tenth, with 20 groups of all.
+/// Number of workers from which they are many: with 10, groups of half of them were better by a tenth, with 20 groups of all.
 const MANY_WORKERS: usize = 16;
 /// Digest mails reserved at once of a relay's allowance for the day,
 const DIGESTS_RESERVED: u64 = 50;
@@ -72,7 +72,7 @@ pub struct RunControl {
     pub stop: CancellationToken,
     /// Notified when somebody may have put mail into the ledger.
     pub wake: Notify,
-    /// Whether it has nothing to do at the moment.
+    /// True if it has nothing to do at the moment.
     pub is_idle: watch::Sender<bool>,
 }
 
@@ -188,7 +188,7 @@ impl SendRun {
         self.close().await;
     }
 
-    /// How many requests make a group that is worth a commit. On PostgreSQL, where a group takes a quarter of a millisecond
+    /// Returns how many requests make a group that is worth a commit. On PostgreSQL, where a group takes a quarter of a millisecond
     /// whatever is in it, all; the lines have texts to carry meanwhile. On SQLite half of a few workers: the other half keeps the lines
     /// busy meanwhile. Half of many keeps them busy enough to be in the way of the commit: there, too, all.
     fn worth_a_commit(&self) -> usize {

@@ -80,12 +80,12 @@ impl Sender {
         }
     }
 
-    /// Whether a run is at work.
+    /// Returns whether a run is at work.
     pub fn is_sending(&self) -> bool {
         self.run.as_ref().is_some_and(|run| !run.task.is_finished())
     }
 
-    /// Whether nothing is being sent, nor claimed.
+    /// Returns whether nothing is being sent, nor claimed.
     pub fn is_idle(&self) -> bool {
         self.run.as_ref().is_none_or(|run| *run.control.is_idle.borrow())
     }

@@ -1,4 +1,4 @@
-//! What a process's sender is at, for whoever asks: pages, commands, metrics.
+//! State of a process's sender, for pages, commands and metrics.
 //!
 //! The send run writes it down a few times a second and whenever a relay's state changes; nobody waits for it.
 
@@ -15,7 +15,7 @@ pub struct SendStatus(Mutex<Option<Arc<SendSnapshot>>>);
 /// One moment of a send run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendSnapshot {
-    /// When it was taken.
+    /// Time when it was taken.
     pub at: Timestamp,
     /// Each relay, in the order of the settings.
     pub relays: Vec<RelaySnapshot>,
@@ -27,7 +27,7 @@ pub struct SendSnapshot {
     pub transactional: usize,
     /// The mail that a worker has longest.
     pub oldest: Option<OpenMail>,
-    /// When a mail was last taken by a relay, in this run.
+    /// Last time when a relay took a mail, in this run.
     pub last_sent_at: Option<Timestamp>,
 }
 
@@ -36,11 +36,11 @@ pub struct SendSnapshot {
 pub struct RelaySnapshot {
     /// Its name in the ledger.
     pub name: String,
-    /// What it is at.
+    /// Its state.
     pub state: RelayState,
     /// Why nothing goes out over it, in plain words, if so.
     pub reason: Option<String>,
-    /// Until when that holds at least, where it is known.
+    /// Time until which that holds at least, where it is known.
     pub until: Option<Timestamp>,
     /// Connections that are being made.
     pub connecting: usize,
@@ -74,11 +74,11 @@ pub enum RelayState {
 /// A mail that is with a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenMail {
-    /// Which relay has it.
+    /// Relay that has it.
     pub relay: String,
     /// How far it has come.
     pub stage: Stage,
-    /// Since when it is out.
+    /// Time since which it is out.
     pub since: Timestamp,
 }
 

@@ -221,7 +221,7 @@ impl Worker {
     }
 }
 
-/// What is written of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
+/// Makes the result of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
 pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Done {
     if is_in_doubt {
         return conclude(app, job, Outcome::InDoubt { reply: "in doubt: the connection was cut before the server answered".into() });

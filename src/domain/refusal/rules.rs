@@ -67,7 +67,7 @@ named! {
 pub struct Causes(u32);
 
 impl Causes {
-    /// Describes what counts behind words like "mostly" and "may be": only what speaks of us.
+    /// Causes that count behind words like "mostly" and "may be": only what speaks of us.
     const IN_DOUBT: Self = Self(
         1 << Cause::Rate as u32
             | 1 << Cause::Sender as u32

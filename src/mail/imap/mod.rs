@@ -20,6 +20,7 @@ use url::Host;
 use url::Url;
 
 use super::server::Login;
+use super::server::TlsQuery;
 use super::server::parse_login;
 use super::server::percent_decoded;
 use super::tls;
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const EXPECTED: &str = "expected imaps://user:password@host/INBOX, or imap:// for STARTTLS (without it on this machine only: ?tls=none), \
      with ?tls_ca=FILE for roots of your own";
 
-/// What becomes of a mail that is done: `inbound.imap_after`.
+/// Fate of a mail that is done: `inbound.imap_after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     /// It is marked as read.
@@ -67,14 +68,7 @@ impl Account {
         let escape = format!("{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25");
         let url = Url::parse(text).map_err(|error| format!("{escape} ({error})"))?;
         let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(&escape)?;
-        let (mut wanted, mut extra_roots) = (None, None);
-        for (key, value) in url.query_pairs() {
-            match key.as_ref() {
-                "tls" => wanted = Some(value),
-                "tls_ca" => extra_roots = Some(value),
-                _ => return Err(escape),
-            }
-        }
+        let TlsQuery { wanted, extra_roots } = TlsQuery::of(&url).ok_or(&escape)?;
         let login = parse_login(&url).flatten().ok_or(&escape)?;
         let (is_loopback, host) = match &host {
             Host::Domain(name) => (name == "localhost", name.clone()),
@@ -102,7 +96,7 @@ impl Account {
         Ok(Self { destination: Destination::new(&host, url.port().unwrap_or(usual_port)), security, login, folder, after })
     }
 
-    /// What an operator may read of it.
+    /// Describes it for the operator, without secrets.
     pub fn describe(&self) -> String {
         let security = match self.security {
             Security::Plain => "no TLS",

@@ -327,7 +327,7 @@ fn is_reached(quota: &str) -> bool {
     })
 }
 
-/// What stands behind a response code: `[UIDVALIDITY 1]`.
+/// Returns the text behind a response code: `[UIDVALIDITY 1]`.
 fn code<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.trim_start().strip_prefix('[')?.strip_prefix(name)?.split_once(']').map(|(value, _)| value)
 }

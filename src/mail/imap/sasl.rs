@@ -70,7 +70,7 @@ pub struct Exchange {
     login: Login,
     nonce: String,
     step: u8,
-    /// What the server must prove at the end (RFC 5802, section 3).
+    /// Signature that the server must prove at the end (RFC 5802, section 3).
     expected: Option<String>,
 }
 

@@ -30,9 +30,9 @@ pub struct Session {
     wire: Wire,
     can: Vec<String>,
     after: After,
-    /// What the numbers of its mails are good for: another one, and they name other mails.
+    /// UIDVALIDITY: with another one, the numbers name other mails.
     pub validity: u32,
-    /// What the server will not let us do, in words.
+    /// Actions that the server refuses, in words.
     pub limits: Vec<String>,
     /// Marked as deleted by us, and not gone yet.
     deleted: Vec<u32>,
@@ -40,7 +40,7 @@ pub struct Session {
     refuses_idle: bool,
 }
 
-/// What a server handed out for a mail.
+/// The server's answer to a fetch of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
     /// The mail as it came, or the beginning of one that is larger than was asked for.
@@ -60,7 +60,7 @@ impl Session {
         self.can.iter().any(|capability| capability == name)
     }
 
-    /// Whether the server tells of new mail by itself (RFC 2177).
+    /// Returns whether the server tells of new mail by itself (RFC 2177).
     pub fn can_idle(&self) -> bool {
         self.can("IDLE") && !self.refuses_idle
     }

@@ -57,7 +57,7 @@ impl Response {
     }
 }
 
-/// What a command was answered with.
+/// The answer to a command.
 pub struct Answer {
     /// The responses before the last.
     pub responses: Vec<Response>,
@@ -335,7 +335,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
-    /// What becomes of a command when the server says that.
+    /// Runs a command against a server that says that.
     async fn answered(said: &[u8]) -> Result<Answer, Fault> {
         let (ours, mut theirs) = tokio::io::duplex(64 << 10);
         let said = said.to_vec();

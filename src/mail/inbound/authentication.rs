@@ -1,4 +1,4 @@
-//! What servers on the way have found of a mail's author (RFC 8601), unchecked: whoever acts looks at who says so.
+//! Findings of servers on the way about a mail's author (RFC 8601), unchecked: whoever acts looks at who says so.
 
 use super::addresses;
 use super::mime::Headers;

@@ -11,7 +11,7 @@ use super::mime::Parts;
 use super::phrases::plain;
 use crate::domain::inbound::Meaning;
 
-/// What a mail's author says in it.
+/// Request of a mail's author.
 pub struct Request {
     /// The author's own text.
     pub own: OwnText,
@@ -42,7 +42,7 @@ impl Request {
         Self { own, said, is_answer, is_personal, by_program }
     }
 
-    /// What it asks for in words: of a person's mail, or of a mail program that leaves for its reader.
+    /// Returns what it asks for in words: of a person's mail, or of a mail program that leaves for its reader.
     pub fn meaning(&self) -> Option<Meaning> {
         match () {
             () if self.by_program => Some(Meaning::Unsubscribe),

@@ -60,6 +60,18 @@ impl House {
         Self::open_fetching(place, Fetch::new(async |_| Err("there is no network in a test".into())), adapt).await
     }
 
+    /// The same over that relay, with something to send.
+    pub async fn stocked(place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut Settings)) -> Self {
+        let url = sink.url();
+        let house = Self::open_with(place, |settings| {
+            settings.mail.transport = url;
+            adapt(settings);
+        })
+        .await;
+        house.stock_small().await;
+        house
+    }
+
     /// The same, and `fetch` stands for what lies at https addresses.
     pub async fn open_fetching(place: Place, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
         Self::open_from(place, START, fetch, adapt).await

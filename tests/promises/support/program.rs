@@ -13,7 +13,7 @@ use super::Place;
 pub struct Program {
     pub dir: PathBuf,
     variables: Vec<(String, String)>,
-    /// What it finds in /etc/hosts, where that is not this machine's.
+    /// Its /etc/hosts, where that is not this machine's.
     hosts: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Who gets the next mail, and which relay starts a connection.
+//! Assignment of mails to workers and of new connections to relays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a worker may begin or be given mail, as far as its relay and a stop are concerned.
+    /// Returns whether a worker may begin or be given mail, as far as its relay and a stop are concerned.
     pub(super) fn may_send(&self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else { return false };
         self.stopping.is_none()
@@ -85,14 +85,14 @@ impl Dispatcher {
             }
     }
 
-    /// Whether a worker is to close its connection rather than wait for a mail.
+    /// Returns whether a worker is to close its connection rather than wait for a mail.
     pub(super) fn must_leave(&self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else { return true };
         let relay = &self.relays[worker.relay];
         !worker.wants || relay.live > relay.memory.limit.connections() && !worker.is_probe || !self.may_send(id, now)
     }
 
-    /// Whether a worker that has a mail out is given the next one ahead of its result.
+    /// Returns whether a worker that has a mail out is given the next one ahead of its result.
     pub(super) fn goes_ahead(&self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else { return false };
         let relay = &self.relays[worker.relay];

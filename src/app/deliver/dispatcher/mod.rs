@@ -79,7 +79,7 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 /// After so many mails of one mailing in a row that might not be begun, all that is claimed of it goes back: it was paused or cancelled.
 const REFUSED_MAX: u32 = 5;
 
-/// What a worker has of a mail.
+/// A mail in a worker's hands.
 #[derive(Debug, Clone)]
 struct Holding {
     job: Arc<Job>,
@@ -102,12 +102,12 @@ struct Worker {
     at: At,
     since: Instant,
     wants: bool,
-    /// Whether its request is to begin the mail at hand.
+    /// True if its request is to begin the mail at hand.
     begins: bool,
     begun: Option<Holding>,
     ahead: Option<Holding>,
     is_probe: bool,
-    /// Whether its last mail took long.
+    /// True if its last mail took long.
     is_slow: bool,
     is_abandoned: bool,
 }
@@ -123,11 +123,11 @@ pub struct Dispatcher {
     last_worker: WorkerId,
     commands: Vec<Command>,
     stopping: Option<Instant>,
-    /// Since when a group is being written, and how long the last one took.
+    /// Start of the commit under way, and the duration of the last one.
     committing: Option<Instant>,
     last_commit: Duration,
     next_sweep: Instant,
-    /// When there was last something to do.
+    /// Last time when there was something to do.
     active_at: Instant,
     last_sent: Option<Timestamp>,
     /// Mails that were taken back once and are not again.

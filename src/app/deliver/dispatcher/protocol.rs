@@ -1,4 +1,4 @@
-//! What goes into the dispatcher and what comes out of it.
+//! Events that go into the dispatcher, and commands that come out of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub enum Event {
     Claimed { jobs: Option<Vec<Job>>, may_be_more: bool },
     /// A worker is gone.
     Ended(WorkerId, WorkerEnd),
-    /// What was taken out of a relay's day; `None`: it has no limit today. An error: not known.
+    /// Places that were reserved in a relay's day; `None`: it has no limit today. An error: not known.
     Reserved { relay: usize, class: MailClass, day: i64, taken: Result<Option<u64>, ()> },
     /// Somebody may have put mail into the ledger.
     Wake,
@@ -46,26 +46,26 @@ pub enum Event {
     Stop,
 }
 
-/// What a worker brings and wants, at once.
+/// A worker's result and its wish for more, in one.
 #[derive(Debug)]
 pub struct Request {
     pub worker: WorkerId,
-    /// What became of the mail that it had begun.
+    /// Result of the mail that it had begun.
     pub result: Option<MailResult>,
-    /// Whether it wants to begin the mail that it has at hand.
+    /// True if it wants to begin the mail that it has at hand.
     pub begins: bool,
-    /// Whether its connection bears a mail beyond that.
+    /// True if its connection bears a mail beyond that.
     pub wants: bool,
 }
 
-/// What became of a mail, for the ledger and for its relay.
+/// Result of a mail, for the ledger and for its relay.
 #[derive(Debug)]
 pub struct MailResult {
     pub done: Done,
     pub verdict: Verdict,
 }
 
-/// What a result says of the relay.
+/// Meaning of a result for the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It took the mail.
@@ -89,10 +89,10 @@ pub enum WorkerEnd {
     Aborted,
 }
 
-/// What is committed together.
+/// Results and beginnings that are committed together.
 #[derive(Debug, Default)]
 pub struct CommitGroup {
-    /// Who waits for it.
+    /// Workers that wait for it.
     pub workers: Vec<WorkerId>,
     pub done: Vec<Done>,
     /// The batch of each result.
@@ -108,7 +108,7 @@ pub struct Begin {
     pub relay: usize,
 }
 
-/// What a worker may do now. Without a mail begun or at hand it closes its connection.
+/// The dispatcher's reply to a worker. Without a mail begun or at hand it closes its connection.
 #[derive(Debug)]
 pub struct Reply {
     /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
@@ -117,7 +117,7 @@ pub struct Reply {
     pub next: Option<Arc<Job>>,
 }
 
-/// What is to be done.
+/// Work for the send run.
 #[derive(Debug)]
 pub enum Command {
     Start(WorkerId, usize),

@@ -25,7 +25,7 @@ const CONNECT_AGAIN: Duration = Duration::from_secs(1);
 /// A reservation that failed is tried again after so long.
 const RESERVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the settings say of a relay.
+/// Settings of a relay.
 #[derive(Debug, Clone)]
 pub struct RelayTerms {
     pub name: String,
@@ -34,7 +34,7 @@ pub struct RelayTerms {
     pub connections: usize,
     /// Mails a second; 0: no limit.
     pub rate_per_second: u32,
-    /// Whether its days have an allowance.
+    /// True if its days have an allowance.
     pub is_limited_by_day: bool,
 }
 
@@ -47,9 +47,9 @@ pub(super) struct RelayState {
     pub live: usize,
     /// No connection is tried before.
     pub connect_at: Instant,
-    /// When it last took a mail.
+    /// Last time when it took a mail.
     pub good_at: Option<Instant>,
-    /// When its pace has the next token.
+    /// Time of its pace's next token.
     token_at: Instant,
     budgets: [Budget; 2],
 }
@@ -83,7 +83,7 @@ impl RelayState {
         self.memory.breaker.permit(now)
     }
 
-    /// Whether mail of a class could go out over it, now or after a probe.
+    /// Returns whether mail of a class could go out over it, now or after a probe.
     pub fn is_able(&self, class: MailClass, now: Instant, today: i64) -> bool {
         !matches!(self.permit(now), Permit::Nothing(_)) && self.memory.spent_on[class_index(class)] != Some(today)
     }
@@ -101,12 +101,12 @@ impl RelayState {
         self.terms.rate_per_second > 0
     }
 
-    /// Whether its pace has a token.
+    /// Returns whether its pace has a token.
     pub fn has_token(&self, now: Instant) -> bool {
         !self.is_paced() || self.token_at <= now
     }
 
-    /// When its pace has the next token, if it is waited for.
+    /// Returns the time of its pace's next token, if it is waited for.
     pub fn next_token(&self, now: Instant) -> Option<Instant> {
         (!self.has_token(now)).then_some(self.token_at)
     }
@@ -130,13 +130,13 @@ impl RelayState {
         }
     }
 
-    /// Whether a place of a class's day is at hand.
+    /// Returns whether a place of a class's day is at hand.
     pub fn has_budget(&self, class: MailClass, today: i64) -> bool {
         let budget = self.budgets[class_index(class)];
         !self.terms.is_limited_by_day || (budget.day == today && (budget.is_unlimited || budget.left > 0))
     }
 
-    /// Whether places are to be reserved; then they are under way.
+    /// Returns whether places are to be reserved; then they are under way.
     pub fn reserves(&mut self, class: MailClass, now: Instant, today: i64) -> bool {
         let is_spent = self.memory.spent_on[class_index(class)] == Some(today);
         let has_budget = self.has_budget(class, today);

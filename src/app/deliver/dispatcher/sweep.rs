@@ -1,4 +1,4 @@
-//! What time brings: connections that are idle or too many, mails that take long, and the end.
+//! Limits of time: connections that are idle or too many, mails that take long, and the end.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -118,7 +118,7 @@ impl Dispatcher {
         self.taken_back.len() < TAKEN_BACK_MAX && !self.taken_back.contains(&held.job.key)
     }
 
-    /// Whether some relay took a mail since one is stuck, or another one than this is there to be tried.
+    /// Returns whether some relay took a mail since one is stuck, or another one than this is there to be tried.
     fn works_beside(&self, relay: usize, now: Instant, since: Duration) -> bool {
         self.relays
             .iter()
@@ -154,7 +154,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether it was stopped and nothing is out any more.
+    /// Returns whether it was stopped and nothing is out any more.
     pub fn has_ended(&self) -> bool {
         self.stopping.is_some() && self.workers.is_empty()
     }

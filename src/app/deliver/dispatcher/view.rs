@@ -1,4 +1,4 @@
-//! What may be seen of the dispatcher from outside.
+//! The dispatcher as seen from outside.
 
 use std::time::Duration;
 
@@ -29,17 +29,17 @@ const SILENT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
-    /// How many workers may bring a result soon.
+    /// Returns how many workers may bring a result soon.
     pub fn busy(&self) -> usize {
         self.workers.values().filter(|worker| matches!(worker.at, At::Handed | At::Sending)).count()
     }
 
-    /// What was learned of each relay.
+    /// Returns what was learned of each relay.
     pub fn memories(&self) -> impl Iterator<Item = &RelayMemory> {
         self.relays.iter().map(|relay| &relay.memory)
     }
 
-    /// Whether there is nothing to do, as far as is known: nothing claimed, nothing out, and nothing due that a relay could take.
+    /// Returns whether there is nothing to do, as far as is known: nothing claimed, nothing out, and nothing due that a relay could take.
     pub fn is_idle(&self, now: Now) -> bool {
         let may_claim = self.relays.iter().any(|relay| relay.is_able(MailClass::Digest, now.instant, day_of(now.wall)));
         self.queue.len() == 0
@@ -47,14 +47,14 @@ impl Dispatcher {
             && self.workers.values().all(|worker| worker.begun.is_none() && worker.ahead.is_none() && worker.at != At::Requesting)
     }
 
-    /// Whether the run may be given up: there was nothing to do for a while, and nothing troubles a relay that others should see.
+    /// Returns whether the run may be given up: there was nothing to do for a while, and nothing troubles a relay that others should see.
     pub fn is_over(&self, now: Now) -> bool {
         let today = day_of(now.wall);
         let is_well = |relay: &Relay| relay.is_able(MailClass::Digest, now.instant, today);
         self.workers.is_empty() && self.is_idle(now) && now.instant - self.active_at >= GIVE_UP_AFTER && self.relays.iter().all(is_well)
     }
 
-    /// When time alone brings something to do.
+    /// Returns when time alone brings something to do.
     pub fn next_moment(&self, now: Instant) -> Instant {
         let mut next = now + TICK;
         let mut sooner = |moment: Option<Instant>| next = moment.map_or(next, |moment| next.min(moment));

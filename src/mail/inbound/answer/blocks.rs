@@ -1,4 +1,4 @@
-//! Where a quotation begins that no `>` marks: the line above it, or a block of fields.
+//! Beginning of a quotation that no `>` marks: the line above it, or a block of fields.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -35,7 +35,7 @@ pub struct Forms {
     pub subject_tags: Vec<String>,
 }
 
-/// What people say, by kind.
+/// Phrases of people, by kind.
 pub struct Words {
     pub leave: Vec<Pattern>,
     pub leave_self: Vec<Pattern>,

@@ -1,4 +1,4 @@
-//! What somebody says in their own lines: that they leave, that they agree, that they join.
+//! Judgement of somebody's own lines: that they leave, that they agree, that they join.
 //!
 //! A sentence counts only if a pattern of `words.tsv` covers it whole, less what is polite. So nothing is understood that was not said: "please don't unsubscribe
 //! me" is no pattern. Where other words stand beside it, or a question, or somebody's address, nothing is done, and a person gets a mail with the link.
@@ -24,7 +24,7 @@ const MORE: usize = 40;
 /// Words of an answer that is one sentence on several lines, or that could be a yes.
 const SHORT: usize = 16;
 
-/// What an answer says. At most one of the first three holds.
+/// Meaning of an answer. At most one of the first three holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Said {
     /// It says that its author leaves, and nothing that takes it back.
@@ -39,7 +39,7 @@ pub struct Said {
     pub may_agree: bool,
 }
 
-/// Whose answer is judged.
+/// The author whose answer is judged.
 pub struct Author<'a> {
     pub names: &'a Names,
     pub address: Option<&'a str>,

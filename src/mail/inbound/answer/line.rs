@@ -4,7 +4,7 @@
 pub const LINES_MAX: usize = 20_000;
 pub const LINE_MAX: usize = 4_000;
 
-/// What a line is by its form alone.
+/// Kind of a line, by its form alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     Own,
@@ -23,7 +23,7 @@ pub struct Line {
     /// The block or paragraph that it belongs to.
     pub paragraph: u32,
     pub mark: Mark,
-    /// Whether it may be a part of a longer line that a program wrapped.
+    /// True if it may be a part of a longer line that a program wrapped.
     pub is_wrapped: bool,
 }
 

@@ -24,7 +24,7 @@ pub use subject::Subject;
 
 use super::mime::Parts;
 
-/// What a mail's author wrote of it: of its text, or where that is empty or quoted as a whole, of its HTML.
+/// Returns what a mail's author wrote of it: of its text, or where that is empty or quoted as a whole, of its HTML.
 pub fn own_text(mail: &Parts) -> OwnText {
     let names = Names::of(mail.headers.get("from").unwrap_or_default());
     let of_kind = |kind: &'static str| mail.parts.iter().filter(move |part| !part.enclosed && part.kind == kind && !part.is_attached());

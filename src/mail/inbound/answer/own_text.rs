@@ -1,4 +1,4 @@
-//! Which lines of a text its author wrote.
+//! Lines of a text that its author wrote.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -47,7 +47,7 @@ impl Names {
     }
 }
 
-/// What the author wrote of a text.
+/// Part of a text that its author wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnText {
     /// The author's own lines, above, between and below what is quoted: no signature, advertisement, banner, disclaimer or link. A line that a
@@ -55,7 +55,7 @@ pub struct OwnText {
     pub lines: Vec<String>,
     /// All that is not quoted.
     pub unquoted: String,
-    /// Whether something is quoted.
+    /// True if something is quoted.
     pub quotes: bool,
 }
 

@@ -11,9 +11,9 @@ const MARKS: usize = 8;
 pub struct Subject {
     /// The subject without such marks, as it was written.
     pub rest: String,
-    /// Whether it is marked as an answer.
+    /// True if it is marked as an answer.
     pub answers: bool,
-    /// Whether it is marked as passed on.
+    /// True if it is marked as passed on.
     pub passes_on: bool,
 }
 
