@@ -376,6 +376,17 @@ def not_said():
     write("no-forwarded", "no", "subject", "passed on", "FYI", subject="Fwd: unsubscribe", answers=False)
 
 
+def wordings():
+    """The rows of wordings.tsv, in the shapes of mail programs by turns."""
+    names = [name for name in SHAPES if name not in ("naver", "mail-ru")]
+    rows = [line.rstrip("\n").split("\t") for line in open(os.path.join(HERE, "wordings.tsv"), encoding="utf8") if not line.startswith("#")]
+    for number, (group, said, answered, lang, words) in enumerate(rows):
+        name, base = names[number * 5 % len(names)], ASKED if answered == "asked" else DIGEST
+        text, page = SHAPES[name][0](words.split("|"), lang, base)
+        encoding = [None, "base64", "qp"][number % 3]
+        write(f"wording-{number:03}-{lang}-{said}", said, f"wording-{group}", name, text, page, subject=LANGUAGES[lang][10] + base, asked=answered == "asked", person=PEOPLE[0] if "ottoline@" in words else None, encoding=encoding)
+
+
 def robots():
     quoted = "\n\nOn Tue, 24 Nov 2026 at 08:00, Ship or Skip wrote:\n\n" + marked(QUOTED[ASKED])
     desk = "Saltmarsh Help <help@saltmarsh.example>"
@@ -415,6 +426,7 @@ if __name__ == "__main__":
     shapes()
     said()
     not_said()
+    wordings()
     robots()
     kept = [line.rstrip("\n") for line in open(os.path.join(HERE, "cases.tsv"), encoding="utf8")]
     with open(os.path.join(HERE, "expected.tsv"), "w", encoding="utf8", newline="\n") as table:

@@ -121,7 +121,7 @@ fn unescaped(value: &str) -> String {
     text + rest
 }
 
-/// Whether two addresses are one, as far as letters go.
+/// Returns true if two addresses are one, as far as letters go.
 pub fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! What a mail carries of ours: addresses, tokens and ids. None of it is believed here; whoever acts checks it.
+//! Marks of ours that a mail carries: addresses, tokens and ids. None of it is believed here; whoever acts checks it.
 
 use std::collections::HashSet;
 
@@ -60,7 +60,7 @@ fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     texts.filter(|text| seen.insert(*text)).take(TOKENS).map(String::from).collect()
 }
 
-/// What stands in angle brackets and has an `@`.
+/// Text in angle brackets that has an `@`.
 fn message_ids(text: &str) -> Vec<String> {
     text.split('<')
         .skip(1)

@@ -19,7 +19,7 @@ pub struct Diagnosis {
     pub reason: Reason,
     /// The enhanced status code.
     pub status: Option<Status>,
-    /// Describes what that rests on.
+    /// Evidence for the diagnosis.
     pub basis: Basis,
 }
 
@@ -29,7 +29,7 @@ impl Diagnosis {
         (self.meaning == Meaning::Soft).then(|| self.reason.soft_class())
     }
 
-    /// Whether nothing was learnt, so that other words about the same address are worth a look.
+    /// True if nothing was learnt, so that other words about the same address are worth a look.
     pub fn says_nothing(&self) -> bool {
         self.basis == Basis::Nothing
     }

@@ -1,4 +1,4 @@
-//! Who speaks: a mail system, a machine for a person, a list, or a person.
+//! The kind of author: a mail system, a machine for a person, a list, or a person.
 
 use super::addresses;
 use super::answer::Subject;
@@ -7,7 +7,7 @@ use super::mime::Parts;
 use super::phrases;
 use super::phrases::plain;
 
-/// What a mail's own header says of its author.
+/// Marks of a mail's own header that tell its author's kind.
 pub struct Manner {
     /// A mail system, by its name or its address.
     pub daemon: bool,
@@ -99,7 +99,7 @@ impl Manner {
         }
     }
 
-    /// Whether a person answers or passes on another mail. Some systems set `Re:` before a subject and say behind it that the mail
+    /// True if a person answers or passes on another mail. Some systems set `Re:` before a subject and say behind it that the mail
     /// was not delivered; a person who passes such a notice on has those words first.
     pub fn passes_on(&self) -> bool {
         let told = self.subject.strip_prefix("re:").map(str::trim_start).and_then(|subject| subject.split_once(" : "));
@@ -107,12 +107,12 @@ impl Manner {
         self.reply && !self.is_machine() && !told
     }
 
-    /// Whether a machine wrote it that nobody should answer.
+    /// True if a machine wrote it that nobody should answer.
     pub fn is_machine(&self) -> bool {
         self.daemon || self.nobody || self.automatic || self.generated
     }
 
-    /// Whether it can be answered without a loop (RFC 3834, section 2).
+    /// True if it can be answered without a loop (RFC 3834, section 2).
     pub fn is_answerable(&self) -> bool {
         self.author.is_some() && !self.is_machine() && !self.bulk && !self.wants_silence && !self.unattended
     }

@@ -41,7 +41,7 @@ pub struct Part {
     pub text: String,
     /// Of a part in HTML, the HTML.
     pub html: Option<String>,
-    /// Whether it is, or belongs to, a mail that this one gives back or encloses.
+    /// True if it is, or belongs to, a mail that this one gives back or encloses.
     pub enclosed: bool,
 }
 
@@ -55,7 +55,7 @@ pub struct Parts {
 }
 
 impl Part {
-    /// Returns whether it is a file beside the mail, and not a part of what its author wrote (RFC 2183).
+    /// Returns true for a file beside the mail, which its author did not write as text (RFC 2183).
     pub fn is_attached(&self) -> bool {
         self.headers.lower("content-disposition").starts_with("attachment")
     }
@@ -145,7 +145,7 @@ fn decoded_field(value: &[u8]) -> String {
     decoded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What a `Content-Type` says.
+/// A `Content-Type`, taken apart.
 #[derive(Default)]
 struct Kind {
     name: String,

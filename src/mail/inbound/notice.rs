@@ -101,7 +101,7 @@ impl Notice<'_> {
             && self.names_for_certain()
     }
 
-    /// Returns what a report means that names nobody: the clues may tell for whom.
+    /// Returns the meaning of a report that names nobody: the clues may tell for whom.
     fn of_nobody(&self, late: bool) -> Finding {
         let line = short(&self.prose.text);
         let said = diagnose(&self.prose.about(None, &[]), None);

@@ -1,4 +1,4 @@
-//! What a mail system says in sentences: the human part of a report, and the many reports that are nothing else.
+//! Sentences of mail systems: the human part of a report, and the many reports that are nothing else.
 //!
 //! No two systems write alike, but all name the address they failed on (`who` finds it), with the reason beside or below it; and most give back the mail's header, which tells whose addresses are ours.
 
@@ -107,7 +107,7 @@ impl Prose {
         who::bare_names(&self.text).filter_map(whole).collect()
     }
 
-    /// Returns what the text says of that address, and of no other of the `others`: its line and those below it. In the transcript of a
+    /// Returns the text about that address, and about no other of the `others`: its line and those below it. In the transcript of a
     /// dialogue the reason stands above instead, and the next lines are another's.
     pub fn beside(&self, address: &str, others: &[String]) -> String {
         let lines: Vec<&str> = self.lines().collect();
@@ -129,7 +129,7 @@ impl Prose {
         words
     }
 
-    /// Returns what the text says of that address; all that it says of none of the `others`, if it is not named, or if nothing beside it tells
+    /// Returns the text about that address; all that is about none of the `others`, if it is not named, or if nothing beside it tells
     /// anything and no server is quoted there.
     pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
         let beside = address.map(|address| self.beside(address, others)).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Prose {
         self.text.lines().take(LINES).map(|line| &line[..floor(line, LONGEST_LINE)])
     }
 
-    /// Returns what is said of each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
+    /// Returns the text about each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
     fn of_targets(&self, alias: &str) -> Vec<String> {
         if !EXPANSIONS.iter().any(|words| self.text.contains(words)) {
             return Vec::new();
@@ -171,7 +171,7 @@ impl Prose {
         named.iter().take(RECIPIENTS).map(block).collect()
     }
 
-    /// Who was not reached, and why. `own` are the addresses that belong to us or to the reporting system, `failed` those that a
+    /// Recipients that were not reached, and why. `own` are the addresses that belong to us or to the reporting system, `failed` those that a
     /// header field names as failed.
     pub fn failures(&self, own: &[String], failed: &[String]) -> Vec<Finding> {
         let original = self.original_recipients(own);

@@ -13,7 +13,7 @@ use crate::domain::inbound::Status;
 /// Recipients of one report that are read.
 const RECIPIENTS: usize = 500;
 
-/// What a report says of one recipient.
+/// Part of a report about one recipient.
 #[derive(Debug, Default)]
 struct Group {
     original: String,

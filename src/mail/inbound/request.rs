@@ -42,7 +42,7 @@ impl Request {
         Self { own, said, is_answer, is_personal, by_program }
     }
 
-    /// Returns what it asks for in words: of a person's mail, or of a mail program that leaves for its reader.
+    /// Returns the request in its words: of a person's mail, or of a mail program that leaves for its reader.
     pub fn meaning(&self) -> Option<Meaning> {
         match () {
             () if self.by_program => Some(Meaning::Unsubscribe),

@@ -43,7 +43,7 @@ impl Named {
         Self(named)
     }
 
-    /// Whether one of them was surely not reached.
+    /// True if one of them was surely not reached.
     pub fn is_certain(&self) -> bool {
         self.best() == CERTAIN
     }

@@ -40,8 +40,8 @@ pub struct Words {
     pub leave: Vec<Pattern>,
     pub leave_self: Vec<Pattern>,
     pub leave_word: Vec<Pattern>,
-    /// Words of requests, and those that make a request one to be let go.
-    pub asks: Vec<String>,
+    /// Words of requests by language, and those that make a request one to be let go.
+    pub asks: Vec<Vec<String>>,
     pub leaves: Vec<String>,
     pub leaves_list: Vec<String>,
     pub lists: Vec<String>,
@@ -58,6 +58,32 @@ pub struct Words {
     pub things: Vec<String>,
     pub against: HashSet<String>,
     pub against_parts: Vec<String>,
+    /// Words that begin another clause, by what they say of it.
+    pub ands: Vec<String>,
+    pub buts: Vec<String>,
+    pub becauses: Vec<String>,
+    /// Words with which no clause beside a request begins, and those that go on with the words before.
+    pub conditions: Vec<String>,
+    pub goes_on: Vec<String>,
+    /// Words that take a request back or change it, anywhere beside it.
+    pub takes_back: Vec<String>,
+    /// Negations, and what they may deny beside a request.
+    pub negations: Vec<String>,
+    pub excuses: Vec<String>,
+    /// Words by which a request speaks of its author.
+    pub selves: Vec<String>,
+    /// Words that make a request of a question, and those that do so together with a polite word.
+    pub requests: Vec<String>,
+    pub permissions: Vec<String>,
+    /// Words against that do not take a request back.
+    pub mild: HashSet<String>,
+    /// Phrases that agree, beside a yes, and words that leave it open.
+    pub agrees: Vec<String>,
+    pub doubts: Vec<String>,
+    /// Words that say that the author wants what follows.
+    pub wishes: Vec<String>,
+    /// Forms of verbs that ask for nothing by themselves.
+    pub infinitives: Vec<String>,
     pub leave_stems: Vec<String>,
     pub yes_stems: Vec<String>,
     pub machine: Vec<String>,
@@ -95,22 +121,19 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let table = Table::read(include_str!("words.tsv"), 2);
     let patterns = |kind: &str| table.of(kind).map(Pattern::read).collect::<Vec<_>>();
-    let list = |kind: &str| {
-        let all = table.of(kind).flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(words);
-        longest_first(all.filter(|text| !text.is_empty()).collect())
-    };
+    let list = |kind: &str| words_of(table.of(kind));
     Words {
         leave: patterns("leave"),
         leave_self: patterns("leave-self"),
         leave_word: patterns("leave-word"),
-        asks: list("asks"),
+        asks: table.by_language(&["asks", "thing", "list", "polite", "request", "permission", "leaves", "leaves-list"]),
         leaves: list("leaves"),
         leaves_list: list("leaves-list"),
         lists: list("list"),
         join: patterns("join"),
         yes: patterns("yes"),
         reason: patterns("reason"),
-        affirms: table.of("affirms").map(|text| text.split('|').map(words).filter(|word| !word.is_empty()).collect()).collect(),
+        affirms: table.by_language(&["affirms"]),
         polite: list("polite"),
         greetings: list("greeting"),
         addressees: list("addressee"),
@@ -118,6 +141,22 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
         things: list("thing"),
         against: list("against").into_iter().collect(),
         against_parts: list("against-part"),
+        ands: list("and"),
+        buts: list("but"),
+        becauses: list("because"),
+        conditions: list("condition"),
+        goes_on: list("goes-on"),
+        takes_back: list("takes-back"),
+        negations: list("negation"),
+        excuses: list("excuse"),
+        selves: list("self"),
+        requests: list("request"),
+        permissions: list("permission"),
+        mild: list("mild").into_iter().collect(),
+        agrees: list("agree"),
+        doubts: list("doubt"),
+        wishes: list("wish"),
+        infinitives: list("infinitive"),
         leave_stems: list("leave-stem"),
         yes_stems: list("yes-stem"),
         machine: list("machine"),
@@ -137,24 +176,51 @@ impl Forms {
 }
 
 /// Rows of a table by their kind, in order.
-struct Table(HashMap<&'static str, Vec<&'static str>>);
+struct Table(HashMap<&'static str, Vec<Row>>);
+
+/// A row: its language, and its pattern.
+#[derive(Clone, Copy)]
+struct Row {
+    language: &'static str,
+    pattern: &'static str,
+}
 
 impl Table {
-    /// Reads rows whose first column is the kind, and whose pattern is the column of that number.
+    /// Reads rows whose first column is the kind, whose language stands before the pattern, and whose pattern is the column of that number.
     fn read(text: &'static str, column: usize) -> Self {
-        let mut rows: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+        let mut rows: HashMap<&'static str, Vec<Row>> = HashMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let mut fields = line.split('\t');
-            if let (Some(kind), Some(pattern)) = (fields.next(), fields.nth(column - 1)) {
-                rows.entry(kind).or_default().push(pattern);
+            let fields: Vec<&str> = line.split('\t').collect();
+            if let (Some(kind), Some(language), Some(pattern)) = (fields.first(), fields.get(column - 1), fields.get(column)) {
+                rows.entry(kind).or_default().push(Row { language, pattern });
             }
         }
         Self(rows)
     }
 
     fn of(&self, kind: &str) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.get(kind).into_iter().flatten().copied()
+        self.0.get(kind).into_iter().flatten().map(|row| row.pattern)
     }
+
+    /// The words of some kinds, by language, in the order of the first kind.
+    fn by_language(&self, kinds: &[&str]) -> Vec<Vec<String>> {
+        let first = self.0.get(kinds.first().copied().unwrap_or_default()).into_iter().flatten();
+        let mut languages: Vec<&str> = first.map(|row| row.language).collect();
+        languages.sort_unstable();
+        languages.dedup();
+        let rows = || kinds.iter().flat_map(|kind| self.0.get(kind)).flatten();
+        let in_language = |language: &&str| {
+            let patterns = rows().filter(|row| row.language == *language).map(|row| row.pattern);
+            words_of(patterns)
+        };
+        languages.iter().map(in_language).collect()
+    }
+}
+
+/// The words of patterns that are lists, longest first.
+fn words_of(patterns: impl Iterator<Item = &'static str>) -> Vec<String> {
+    let all = patterns.flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(words);
+    longest_first(all.filter(|text| !text.is_empty()).collect())
 }
 
 fn longest_first(mut list: Vec<String>) -> Vec<String> {
@@ -237,19 +303,35 @@ mod tests {
             &WORDS.greetings,
             &WORDS.addressees,
             &WORDS.closings,
-            &WORDS.asks,
             &WORDS.leaves,
             &WORDS.leaves_list,
             &WORDS.lists,
             &WORDS.things,
             &WORDS.against_parts,
+            &WORDS.ands,
+            &WORDS.buts,
+            &WORDS.becauses,
+            &WORDS.conditions,
+            &WORDS.goes_on,
+            &WORDS.takes_back,
+            &WORDS.negations,
+            &WORDS.excuses,
+            &WORDS.selves,
+            &WORDS.requests,
+            &WORDS.permissions,
+            &WORDS.agrees,
+            &WORDS.doubts,
+            &WORDS.wishes,
+            &WORDS.infinitives,
             &WORDS.leave_stems,
             &WORDS.yes_stems,
             &WORDS.machine,
         ] {
             assert!(!list.is_empty());
         }
-        assert!(WORDS.affirms.len() >= 10 && WORDS.affirms.iter().all(|list| list.len() > 10));
+        for lists in [&WORDS.affirms, &WORDS.asks] {
+            assert!(lists.len() >= 10 && lists.iter().all(|list| list.len() > 10));
+        }
         assert!(FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine"));
     }
 

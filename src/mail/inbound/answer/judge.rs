@@ -1,8 +1,13 @@
 //! Judgement of somebody's own lines: that they leave, that they agree, that they join.
 //!
-//! A sentence counts only if a pattern of `words.tsv` covers it whole, less what is polite. So nothing is understood that was not said: "please don't unsubscribe
-//! me" is no pattern. Where other words stand beside it, or a question, or somebody's address, nothing is done, and a person gets a mail with the link.
+//! A sentence counts only if a pattern of `words.tsv` covers it whole, less what is polite, or one of its clauses. So nothing is understood that was not said:
+//! "please don't unsubscribe me" is no pattern. Where words stand beside it that take it back, or a question, or somebody's address, nothing is done, and a
+//! person gets a mail with the link.
 
+use super::agreement::affirms;
+use super::agreement::is_affirming;
+use super::clauses::Clauses;
+use super::clauses::is_harmless;
 use super::fold::words;
 use super::forms::WORDS;
 use super::grammar::Pattern;
@@ -13,16 +18,17 @@ use super::grammar::less_at_start;
 use super::own_text::Names;
 use super::own_text::OwnText;
 use super::own_text::is_against;
+use super::own_text::is_closing;
 use super::subject::Subject;
 
 /// Sentences of an answer that are looked at: who writes more says more than that they leave.
 const SENTENCES: usize = 8;
 /// Characters of one sentence that a pattern may cover.
-const LONGEST: usize = 300;
+pub const LONGEST: usize = 300;
 /// Words of other sentences that may follow one that says of itself that it is about its writer.
 const MORE: usize = 40;
 /// Words of an answer that is one sentence on several lines, or that could be a yes.
-const SHORT: usize = 16;
+pub const SHORT: usize = 16;
 
 /// Meaning of an answer. At most one of the first three holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +60,8 @@ enum Class {
     LeaveSelf,
     LeaveWord,
     Yes,
+    /// Words that affirm, beside a yes.
+    Affirms,
     Join,
     Reason,
     /// A few words in capitals that may be a name.
@@ -129,7 +137,8 @@ fn parts_of(line: &str) -> Vec<&str> {
 }
 
 fn class_of(sentence: &str, author: &Author<'_>) -> Class {
-    let is_question = sentence.contains(['?', '？', '؟']);
+    let asks = sentence.contains(['?', '？', '؟']);
+    let is_question = asks && !requests(&words(sentence));
     let lower = sentence.to_lowercase();
     let sentence = match author.address.map(str::to_lowercase).filter(|address| lower.contains(address.as_str())) {
         Some(address) => lower.replace(&format!("<{address}>"), &address).replace(&address, " this address "),
@@ -147,9 +156,19 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
     let class = class
         .or_else(|| affirms(&bare).then_some(Class::Yes))
         .or_else(|| is_request(&bare).then_some(Class::Leave))
-        .or_else(|| class_of_clauses(&sentence, author.names));
+        .or_else(|| class_of_clauses(&sentence, author.names))
+        .or_else(|| leaves_in_clause(&sentence, author.names).then_some(Class::LeaveSelf));
+    match class {
+        Some(Class::Reason) if bare.is_empty() => return Class::Nothing,
+        // Who asks politely, or says "me", asks for themselves.
+        Some(Class::Leave) if is_about_oneself(&text) => return Class::LeaveSelf,
+        Some(class) if asks && !matches!(class, Class::Leave | Class::LeaveSelf | Class::Reason) => return Class::Blocking,
+        None if asks => return Class::Blocking,
+        _ => {}
+    }
     class.unwrap_or_else(|| match () {
-        () if bare.is_empty() => Class::Nothing,
+        () if bare.is_empty() || is_closing(&sentence) => Class::Nothing,
+        () if is_affirming(&bare) => Class::Affirms,
         () if may_be_name(&sentence, &text) => Class::Name,
         () => Class::Other,
     })
@@ -177,6 +196,31 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
     (whole != Class::Nothing && whole != Class::LeaveWord).then_some(whole)
 }
 
+/// Returns whether a request is polite, or speaks of who asks: a title or a headline does neither.
+fn is_about_oneself(text: &str) -> bool {
+    WORDS.selves.iter().chain(&WORDS.wishes).chain(&WORDS.polite).any(|word| holds(text, word))
+}
+
+/// Returns whether a clause of a sentence leaves, and the others do not take that back.
+fn leaves_in_clause(sentence: &str, names: &Names) -> bool {
+    let class = |text: &str| {
+        let bare = less_polite(text, names);
+        let class = class_of_words(text).or_else(|| class_of_words(&bare)).or_else(|| is_request(&bare).then_some(Class::Leave));
+        class.or_else(|| bare.is_empty().then_some(Class::Nothing))
+    };
+    let leaves = |text: &str| match class(text) {
+        Some(Class::LeaveSelf) => true,
+        // An infinitive may belong to the clause before: "I was about to".
+        Some(Class::Leave) => {
+            let any = |list: &[String]| list.iter().any(|word| holds(text, word));
+            is_about_oneself(text) && (any(&WORDS.polite) || !any(&WORDS.infinitives))
+        }
+        _ => false,
+    };
+    let lets = |text: &str| class(text).map(|class| !matches!(class, Class::Yes | Class::Join));
+    sentence.len() <= LONGEST && Clauses::of(sentence).is_some_and(|clauses| clauses.leave(leaves, lets))
+}
+
 fn class_of_words(text: &str) -> Option<Class> {
     if text.is_empty() || text.len() > LONGEST {
         return None;
@@ -189,25 +233,27 @@ fn class_of_words(text: &str) -> Option<Class> {
         (&WORDS.join, Class::Join),
         (&WORDS.reason, Class::Reason),
     ];
-    let found = lists.iter().find(|(patterns, _)| patterns.iter().any(|pattern| pattern.covers(text, &WORDS.things)));
+    let found = lists.iter().find(|(patterns, _)| is_one_of(patterns, text));
     found.map(|(_, class)| *class)
 }
 
-/// Returns whether a sentence begins with a yes, and goes on with words that affirm alone, all in one language.
-fn affirms(text: &str) -> bool {
-    let is_yes = |part: &str| WORDS.yes.iter().any(|pattern| pattern.covers(part, &WORDS.things));
-    let begins =
-        text.char_indices().map(|(at, _)| at).skip(1).filter(|at| text[..*at].chars().count() <= 8).any(|at| is_yes(text[..at].trim_end()));
-    begins && text.len() <= LONGEST && WORDS.affirms.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
+/// Returns whether a question is a request: "could you", "may I please", or a complaint that asks for no answer.
+fn requests(text: &str) -> bool {
+    let any = |list: &[String]| list.iter().any(|word| holds(text, word));
+    any(&WORDS.requests) || any(&WORDS.permissions) && any(&WORDS.polite) || is_one_of(&WORDS.reason, text)
 }
 
-/// Returns whether a sentence asks to be let go and is made of words of such requests alone: there is no word in it for anything else.
+pub fn is_one_of(patterns: &[Pattern], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.covers(text, &WORDS.things))
+}
+
+/// Returns whether a sentence asks to be let go and is made of words of such requests in one language: there is no word in it for anything else.
 fn is_request(text: &str) -> bool {
     let any = |list: &[String]| list.iter().any(|word| holds(text, word));
     let asks = any(&WORDS.leaves) || any(&WORDS.leaves_list) && any(&WORDS.lists);
-    asks && !text.split(' ').any(|word| WORDS.against.contains(word))
+    asks && !text.split(' ').any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))
         && text.len() <= LONGEST
-        && is_made_of(text, || Box::new(WORDS.asks.iter().chain(&WORDS.things).chain(&WORDS.lists).chain(&WORDS.polite)))
+        && WORDS.asks.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
 }
 
 /// A sentence less greetings before it, names behind it, and polite words on both sides.
@@ -273,14 +319,15 @@ fn is_greeting(line: &str) -> bool {
     })
 }
 
-/// One to three words that each begin with a capital, or two to four Chinese characters.
+/// Returns whether a sentence is one to three words that each begin with a capital, without a mark behind them, or two to four Chinese characters.
 fn may_be_name(sentence: &str, text: &str) -> bool {
     let is_han = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
     if (2..=4).contains(&text.chars().count()) && text.chars().all(is_han) {
         return !is_against(text) && !speaks_yes(text);
     }
     let capital = |word: &str| word.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_uppercase);
-    (1..=3).contains(&sentence.split_whitespace().count())
+    !sentence.trim_end().ends_with(['.', '!', '…'])
+        && (1..=3).contains(&sentence.split_whitespace().count())
         && sentence.split_whitespace().all(capital)
         && !is_against(text)
         && !speaks_yes(text)
@@ -293,28 +340,28 @@ fn leaves(sentences: &[(Class, String)]) -> bool {
         said.pop();
     }
     let classes: Vec<Class> = said.iter().map(|(class, _)| *class).collect();
-    if classes.contains(&Class::Blocking) {
-        return false;
+    let is_leave = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf);
+    let stops = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf | Class::LeaveWord);
+    if classes == [Class::LeaveWord] {
+        return sentences.iter().all(|(class, _)| *class != Class::Reason);
     }
-    match classes.as_slice() {
-        [] => false,
-        [Class::LeaveWord] => sentences.iter().all(|(class, _)| *class != Class::Reason),
-        [_, _, _, _, ..] if classes.len() > 4 => false,
-        all if all.iter().all(|class| matches!(class, Class::Leave | Class::LeaveSelf)) => true,
-        [Class::LeaveSelf, rest @ ..] => {
-            let others = said.iter().skip(1).map(|(_, text)| text);
-            let harmless = others.clone().all(|text| !is_against(text));
-            let count: usize = others.map(|text| text.split(' ').count()).sum();
-            harmless && count <= MORE && rest.iter().all(|class| !matches!(class, Class::Yes | Class::Join))
-        }
-        _ => false,
+    if !classes.contains(&Class::LeaveSelf) {
+        return (1..=4).contains(&classes.len()) && classes.iter().all(is_leave);
     }
+    let others = || said.iter().filter(|(class, _)| !stops(class));
+    let count: usize = others().map(|(_, text)| text.split(' ').count()).sum();
+    count <= MORE && others().all(|(class, text)| matches!(class, Class::Other | Class::Name | Class::Affirms) && is_harmless(text))
 }
 
 fn says_yes(sentences: &[(Class, String)], lines: &[String], author: &Author<'_>) -> bool {
-    let mut said = sentences.iter().map(|(class, _)| *class).filter(|class| *class != Class::Nothing).peekable();
-    let all = said.peek().is_some() && said.all(|class| class == Class::Yes);
-    all || is_one_sentence(lines, author, &[Class::Yes])
+    // A name, but only as the last word: "Yes, thanks. Kit".
+    let all = match sentences {
+        [said @ .., (Class::Name, _)] => said,
+        said => said,
+    };
+    let agrees = |class: Class| matches!(class, Class::Nothing | Class::Yes | Class::Affirms | Class::Join);
+    all.iter().all(|(class, _)| agrees(*class)) && sentences.iter().any(|(class, _)| *class == Class::Yes)
+        || is_one_sentence(lines, author, &[Class::Yes])
 }
 
 fn joins(sentences: &[(Class, String)]) -> bool {
@@ -337,7 +384,7 @@ fn speaks_yes(text: &str) -> bool {
     })
 }
 
-/// Returns whether words of ticket systems, challenges and the like stand in what is not quoted, signature and all.
+/// Returns true if words of ticket systems, challenges and the like stand outside quotations, signature and all.
 fn is_of_machine(own: &OwnText) -> bool {
     let text = words(&own.unquoted);
     WORDS.machine.iter().any(|part| text.contains(part.as_str())) || own.unquoted.contains("[#")

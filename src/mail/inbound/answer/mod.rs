@@ -3,9 +3,11 @@
 //! [`own_text`] takes a mail apart into what its author wrote and what programs and others did; [`judge`] says what that means. Both are pure,
 //! and bounded for any mail. In reading order: `fold` makes text comparable, `forms` reads the two tables (`forms.tsv`: how programs quote and sign;
 //! `words.tsv`: what people say), `line` and `html` make lines, `blocks` finds quotations, `own_text` the author's lines, `grammar` follows a pattern,
-//! `judge` judges.
+//! `agreement` knows a yes, `clauses` weighs the words beside a request, `judge` judges.
 
+mod agreement;
 mod blocks;
+mod clauses;
 pub mod fold;
 pub mod forms;
 mod grammar;
@@ -24,7 +26,7 @@ pub use subject::Subject;
 
 use super::mime::Parts;
 
-/// Returns what a mail's author wrote of it: of its text, or where that is empty or quoted as a whole, of its HTML.
+/// Returns the part of a mail that its author wrote: from its text, or from its HTML where the text is empty or quoted as a whole.
 pub fn own_text(mail: &Parts) -> OwnText {
     let names = Names::of(mail.headers.get("from").unwrap_or_default());
     let of_kind = |kind: &'static str| mail.parts.iter().filter(move |part| !part.enclosed && part.kind == kind && !part.is_attached());

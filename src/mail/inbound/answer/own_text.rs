@@ -149,7 +149,8 @@ pub fn is_against(words: &str) -> bool {
     words.split(' ').any(|word| WORDS.against.contains(word)) || WORDS.against_parts.iter().any(|part| words.contains(part.as_str()))
 }
 
-fn is_closing(line: &str) -> bool {
+/// Returns whether a line closes an answer: a closing, with at most a name behind it.
+pub fn is_closing(line: &str) -> bool {
     let text = words(line);
     let rest = WORDS.closings.iter().find_map(|closing| super::grammar::less_at_start(&text, closing));
     // With a name behind it, and nothing that says more.

@@ -1,0 +1,44 @@
+//! Sentences that agree: a yes, and what people put behind it.
+
+use super::fold::is_unspaced;
+use super::forms::WORDS;
+use super::grammar::holds;
+use super::grammar::is_made_of;
+use super::judge::LONGEST;
+use super::judge::SHORT;
+use super::judge::is_one_of;
+use super::own_text::is_against;
+
+/// Characters of the yes that begins a sentence.
+const OPENING: usize = 18;
+
+/// Returns whether a sentence begins with a yes, and goes on with words that affirm alone, all in one language.
+pub fn affirms(text: &str) -> bool {
+    // A word is a yes whole: "bitte bestätigen" does not begin with "bestätige".
+    let ends_word = |at: &usize| text[*at..].starts_with(' ') || text[*at..].starts_with(is_unspaced);
+    let mut ends = text.char_indices().take(OPENING).map(|(at, _)| at).skip(1).filter(ends_word);
+    let begins = ends.any(|at| is_one_of(&WORDS.yes, &text[..at]));
+    begins && is_affirming(text) || has_agreement(text) && is_of_affirming_words(text)
+}
+
+/// Returns whether a sentence agrees beside a yes: with words that affirm alone, all in one language, or with a phrase that agrees in a few others.
+pub fn is_affirming(text: &str) -> bool {
+    let agrees = || {
+        let rest = WORDS
+            .agrees
+            .iter()
+            .fold(text.to_owned(), |rest, phrase| if holds(&rest, phrase) { rest.replacen(phrase, " ", 1) } else { rest });
+        let mut others =
+            WORDS.takes_back.iter().chain(&WORDS.doubts).chain(&WORDS.leaves).chain(&WORDS.leaves_list).chain(&WORDS.conditions);
+        has_agreement(text) && !is_against(text) && !others.any(|word| holds(&rest, word))
+    };
+    is_of_affirming_words(text) || text.len() <= LONGEST && text.split(' ').count() <= SHORT && agrees()
+}
+
+fn is_of_affirming_words(text: &str) -> bool {
+    text.len() <= LONGEST && WORDS.affirms.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
+}
+
+fn has_agreement(text: &str) -> bool {
+    WORDS.agrees.iter().any(|phrase| holds(text, phrase))
+}
