@@ -5,12 +5,13 @@
 //!
 //! | state | permits | leaves it for |
 //! | --- | --- | --- |
-//! | closed | every connection that the relay bears | open: at the 10th failure in a row, or at once when the trouble is surely ours or no connection is left |
-//! | open until a time | nothing new; mail that is out ends as it ends | probe due: when the time is over; closed: when a mail that was out is taken |
+//! | closed | every connection that the relay bears | open: at the 10th failure in a row, at the 10th mail in doubt without ten good ones in a row between, or at once when the trouble is surely ours or no connection is left |
+//! | open until a time | nothing new; mail that is out ends as it ends | probe due: when the time is over; closed: when a mail that was out is taken, unless mails in doubt opened it |
 //! | probe due | one connection, the probe | probing: when the probe starts |
-//! | probing | the probe alone, for as long as a greeting and a mail may take | closed: a connection (where it was a missing connection that opened it) or a mail of the probe is good; open, twice as long: the probe fails; probe due: the probe ends without a verdict |
+//! | probing | the probe alone, for as long as a greeting and a mail may take | closed: a connection (where it was a missing connection that opened it) or a mail of the probe is good, three where mails in doubt opened it; open, twice as long: the probe fails; probe due: the probe ends without a verdict |
 //!
-//! Only the probe's own failure counts while it probes: mails of before, whose time-outs come late, say nothing new.
+//! Only the probe's own failure counts while it probes: mails of before, whose time-outs come late, say nothing new. The words that are
+//! kept are those of the first failure of a run: what follows it is often only its echo.
 
 use std::time::Duration;
 
@@ -18,6 +19,11 @@ use tokio::time::Instant;
 
 /// Failures in a row, over all connections, that open it.
 const RUN: u32 = 10;
+/// Good mails in a row after which those that were in doubt are forgotten.
+const GOOD_RUN: u32 = 10;
+/// Good mails of a probe that close it, where mails in doubt opened it: a relay that takes one mail in three and hangs up on the others is
+/// not well.
+const PROBE_MAILS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
@@ -27,6 +33,11 @@ pub struct Breaker {
     state: State,
     /// Failures in a row.
     run: u32,
+    /// Mails in doubt, and good ones in a row since the last of them.
+    doubts: u32,
+    good: u32,
+    /// Good mails of a probe that are missing until it closes; 0: any mail closes it.
+    missing: u32,
     /// Pauses since it was last closed.
     pauses: u32,
     /// Fault that opened it, in words.
@@ -66,6 +77,8 @@ pub enum Fault {
     NoWay,
     /// A mail failed for a reason that is ours or the relay's.
     Mail,
+    /// A mail was given to the relay, which did not answer.
+    Doubt,
     /// The relay wants a rest: its last connection is throttled.
     Rest,
 }
@@ -118,15 +131,34 @@ impl Breaker {
     }
 
     /// A mail was taken, or refused for a reason that is its recipient's: relay and login work.
-    pub fn succeeded(&mut self) -> Option<Change> {
+    pub fn succeeded(&mut self, is_probe: bool) -> Option<Change> {
+        self.run = 0;
+        self.good = self.good.saturating_add(1);
+        if self.good >= GOOD_RUN {
+            self.doubts = 0;
+        }
+        if self.state == State::Closed {
+            return None;
+        }
+        if self.missing > 0 {
+            self.missing -= u32::from(is_probe);
+            if !is_probe || self.missing > 0 {
+                return None;
+            }
+        }
         self.close()
     }
 
     /// Something failed.
     pub fn failed(&mut self, fault: Fault, trouble: &str, is_probe: bool, now: Instant) -> Option<Change> {
         self.run = self.run.saturating_add(1);
+        self.good = 0;
+        self.doubts += u32::from(fault == Fault::Doubt);
+        if self.run == 1 && self.state == State::Closed || is_probe || matches!(fault, Fault::NoWay | Fault::Rest) {
+            trouble.clone_into(&mut self.trouble);
+        }
         let opens = match self.state {
-            State::Closed => self.run >= RUN || matches!(fault, Fault::NoWay | Fault::Rest),
+            State::Closed => self.run >= RUN || self.doubts >= RUN || matches!(fault, Fault::NoWay | Fault::Rest),
             State::Probing => is_probe,
             State::Open(_) => false,
         };
@@ -137,7 +169,7 @@ impl Breaker {
         self.pauses += 1;
         self.state = State::Open(now + pause);
         self.wants_connection = matches!(fault, Fault::NoConnection | Fault::NoWay);
-        trouble.clone_into(&mut self.trouble);
+        self.missing = if fault == Fault::Doubt { PROBE_MAILS } else { 0 };
         Some(Change::Opened(pause))
     }
 
@@ -160,7 +192,7 @@ mod tests {
     fn a_run_of_failures_about_us_opens_it_and_a_probe_closes_it() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         assert_eq!(after(&mut breaker, 9, now), None);
-        breaker.succeeded();
+        breaker.succeeded(false);
         assert_eq!(after(&mut breaker, 9, now), None, "one about a recipient broke the run");
         assert_eq!(after(&mut breaker, 1, now), Some(Change::Opened(FIRST_PAUSE)));
         assert_eq!(breaker.permit(now), Permit::Nothing(now + FIRST_PAUSE));
@@ -172,7 +204,7 @@ mod tests {
         assert_eq!(breaker.failed(Fault::Mail, "550", true, later), Some(Change::Opened(FIRST_PAUSE * 2)));
         breaker.probe_started();
         assert_eq!(breaker.connected(), None, "it was mails that failed");
-        assert_eq!(breaker.succeeded(), Some(Change::Closed));
+        assert_eq!(breaker.succeeded(true), Some(Change::Closed));
         assert_eq!((breaker.permit(later), breaker.trouble()), (Permit::All, None));
     }
 
@@ -184,6 +216,38 @@ mod tests {
         breaker.probe_started();
         assert_eq!(breaker.permit(now + LONGEST_PAUSE), Permit::Probing, "a greeting may take minutes");
         assert_eq!(breaker.connected(), Some(Change::Closed));
+    }
+
+    #[test]
+    fn mails_in_doubt_open_it_though_some_are_taken_between_them() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let mut opened = None;
+        for mail in 0..10 {
+            breaker.succeeded(false);
+            opened = breaker.failed(Fault::Doubt, if mail == 9 { "it hung up, first of its run" } else { "earlier" }, false, now);
+        }
+        assert_eq!(opened, Some(Change::Opened(FIRST_PAUSE)));
+        assert_eq!(breaker.succeeded(false), None, "a mail that was out is no proof");
+        breaker.probe_started();
+        assert_eq!(
+            (breaker.succeeded(true), breaker.succeeded(false), breaker.succeeded(true)),
+            (None, None, None),
+            "nor is one of a probe"
+        );
+        assert_eq!(breaker.succeeded(true), Some(Change::Closed));
+        let mut well = Breaker::default();
+        for mail in 0..1_000 {
+            let change = if mail % 11 == 0 { well.failed(Fault::Doubt, "it hung up", false, now) } else { well.succeeded(false) };
+            assert_eq!(change, None, "one in eleven is no run");
+        }
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_first_failure_of_a_run() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        breaker.failed(Fault::Mail, "451 4.7.1 your daily limit", false, now);
+        after(&mut breaker, 9, now);
+        assert_eq!(breaker.trouble(), Some("451 4.7.1 your daily limit"));
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl Parts {
             finish: limits.finish,
         };
         let keys = mail.dkim.iter().map(|key| (key.domain.as_str(), key.selector.as_str(), key.key_file.as_path()));
-        let use_limits = Limits { mails: mail.messages_per_connection, idle: mail.idle };
+        let use_limits = Limits { mails: mail.messages_per_connection, idle: mail.idle, takes_ahead: mail.envelope_ahead };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
         let relay = |relay: &config::Relay| {
             let key = if mail.relays.is_empty() { "mail.transport".into() } else { format!("mail.relays ({}): transport", relay.name) };

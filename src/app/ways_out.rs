@@ -68,7 +68,7 @@ impl App {
         let timeouts =
             Timeouts { connect: LONGEST_LOOK, greeting: LONGEST_LOOK, command: LONGEST_LOOK, data: LONGEST_LOOK, finish: LONGEST_LOOK };
         let hello = self.settings.mail.hello.as_deref().unwrap_or_else(|| self.settings.host());
-        Transport::parse(url.as_str(), hello, timeouts, Limits { mails: 1, idle: LONGEST_LOOK }).ok()
+        Transport::parse(url.as_str(), hello, timeouts, Limits { mails: 1, idle: LONGEST_LOOK, takes_ahead: false }).ok()
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Mail {
     pub connections: usize,
     /// Mails on one connection before it is closed and another opened.
     pub messages_per_connection: u32,
+    /// Let a mail's envelope travel with the end of the mail before it, to relays that are seen to bear it.
+    pub envelope_ahead: bool,
     /// A connection that had nothing to do for so long is given up.
     #[serde(with = "humantime_serde")]
     pub idle: Duration,
@@ -136,6 +138,7 @@ impl Default for Mail {
             hello: None,
             connections: 10,
             messages_per_connection: 1000,
+            envelope_ahead: true,
             idle: Duration::from_secs(30),
             rate_per_second: 0,
             per_day: 0,

@@ -12,9 +12,10 @@
 //! - `maildir`: the folder.
 //! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`:
 //!   until the server knows us; `smtp`: what is
-//!   said over them, `stuffing` included; `reply`: what the answers mean; `fault`: why there is no connection.
+//!   said over them, `stuffing` included, with `ahead`: what may be said early; `failure`: where it broke off; `reply`: what the answers mean; `fault`: why there is no connection.
 //! - `imap`: a mailbox at another server. `inbound`: what came back, read; `events`: the same, as providers tell it, with `fetch` for a key that lies at one.
 
+mod ahead;
 mod canonical;
 mod dkim;
 mod dmarc;
@@ -23,6 +24,7 @@ mod dns;
 mod draft;
 mod envelope;
 pub mod events;
+mod failure;
 mod fault;
 mod fetch;
 mod greeting;
@@ -73,6 +75,7 @@ pub use reply::outcome_of;
 pub use server::Limits;
 pub use server::Timeouts;
 pub use signing_key::Algorithm;
+pub(crate) use smtp::UNHEARD;
 pub use standing::Bounces;
 pub use standing::DkimStanding;
 pub use standing::DmarcStanding;

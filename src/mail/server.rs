@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 use url::Url;
 
+use super::ahead::Ahead;
 use super::tls;
 use crate::dial::Destination;
 
@@ -38,6 +39,8 @@ pub struct Limits {
     pub mails: u32,
     /// A connection that had nothing to do for so long is given up: the server may have done so too.
     pub idle: Duration,
+    /// Whether an envelope may go ahead of the answer to the mail before, where the server is seen to bear it.
+    pub takes_ahead: bool,
 }
 
 /// One server and the terms on which it is used.
@@ -49,6 +52,8 @@ pub(super) struct Server {
     pub hello: ClientId,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    /// Shared by all its connections.
+    pub ahead: Ahead,
 }
 
 /// What must be true of the line before a mail or a password goes over it.
@@ -111,7 +116,15 @@ impl Server {
             _ => return Err(EXPECTED.into()),
         };
         let port = url.port().unwrap_or(usual_port);
-        Ok(Self { destination: Destination::new(&host, port), security, login, hello: parse_hello(hello)?, timeouts, limits })
+        Ok(Self {
+            destination: Destination::new(&host, port),
+            security,
+            login,
+            hello: parse_hello(hello)?,
+            timeouts,
+            limits,
+            ahead: Ahead::default(),
+        })
     }
 
     /// `host:port`, as sentences name it.
@@ -193,7 +206,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
     const TIMEOUTS: Timeouts = Timeouts { connect: LIMIT, greeting: LIMIT, command: LIMIT, data: LIMIT, finish: LIMIT };
-    const LIMITS: Limits = Limits { mails: 1000, idle: LIMIT };
+    const LIMITS: Limits = Limits { mails: 1000, idle: LIMIT, takes_ahead: true };
 
     fn parse(text: &str) -> Result<Server, String> {
         Server::parse(text, "news.example.org", TIMEOUTS, LIMITS)

@@ -5,6 +5,8 @@
 //! recipient and gets leave to send, [`SmtpConnection::begin_text`] sends the text but its end, [`SmtpConnection::hand_over`] what
 //! is left of it. A server takes nothing before the final dot (RFC 5321 4.1.1.4).
 
+mod answers;
+
 use std::io::IoSlice;
 use std::io::Write as _;
 use std::time::Duration;
@@ -13,7 +15,11 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
+use super::ahead::Leave;
 use super::envelope::Envelope;
+use super::failure::Failure;
+use super::failure::good;
+use super::failure::later;
 use super::fault::ConnectFault;
 use super::greeting;
 use super::greeting::Greeted;
@@ -35,8 +41,13 @@ const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// A text of fewer bytes goes with its end: to write it by itself, and for the server to be woken for it, costs more than is gained.
 /// Measured at 4 KB, a tenth of both processes' time; at 16 KB it is the other way round, by a sixth of the mails.
 const SHORT: usize = 8 * 1024;
+/// Refused recipients in a row, with no mail taken: Postfix counts two errors each (RCPT, and DATA that went with it), and answers slowly
+/// from the tenth on.
+const REFUSALS: u32 = 4;
 /// `QUIT` is a courtesy.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
+
+pub(crate) use answers::UNHEARD;
 
 /// A connection to a server that has greeted us and knows us.
 pub(super) struct SmtpConnection {
@@ -47,24 +58,22 @@ pub(super) struct SmtpConnection {
     opened: Instant,
     used: Instant,
     mails: u32,
+    /// Envelopes whose sender was taken: a connection with none is fresh.
+    uses: u32,
+    /// Refused recipients since the last mail that was taken.
+    refusals: u32,
     /// Whether the server and we are at the same place. False while something is under way, so that a step that was cut
     /// short, by an error, a time-out or a dropped future, can never leave a connection behind that is used again.
     in_step: bool,
-    /// Whether the envelope of the next mail is out, and its answers are not read yet.
-    is_ahead: bool,
+    /// Set while the envelope of the next mail is out, and its answers are not read yet.
+    ahead: Option<Leave>,
+    /// True if the last mail was refused after its final dot: some servers keep its envelope.
+    was_refused: bool,
     /// Whether the text of the mail that was opened is out, but for its end.
     text_is_out: bool,
     turned_away: bool,
     commands: Vec<u8>,
     stuffing: Vec<u8>,
-}
-
-/// Why a mail was not taken.
-enum Failure {
-    /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
-    Answer { code: u16, text: String, stage: Stage, in_step: bool },
-    /// We are out of step with it: the connection is of no more use.
-    Broken { outcome: Outcome, stage: Stage },
 }
 
 impl SmtpConnection {
@@ -79,8 +88,11 @@ impl SmtpConnection {
             opened: now,
             used: now,
             mails: 0,
+            uses: 0,
+            refusals: 0,
             in_step: true,
-            is_ahead: false,
+            ahead: None,
+            was_refused: false,
             text_is_out: false,
             turned_away: false,
             commands: Vec::new(),
@@ -90,22 +102,22 @@ impl SmtpConnection {
 
     /// Whether another mail can be opened on it.
     pub(super) fn is_usable(&self) -> bool {
-        self.in_step && (self.is_ahead || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
+        self.in_step && (self.ahead.is_some() || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
     }
 
-    /// Whether it has served its time, or its number of mails.
+    /// Whether it has served its time, or its number of mails, or had so many refused that the server slows down.
     fn is_worn(&self) -> bool {
-        self.mails >= self.server.limits.mails || self.opened.elapsed() >= LONGEST_LIFE
+        self.refusals >= REFUSALS || self.mails >= self.server.limits.mails || self.opened.elapsed() >= LONGEST_LIFE
     }
 
     /// Whether the envelope of the next mail may go with the text of this one.
     pub(super) fn goes_ahead(&self) -> bool {
-        self.offers.pipelining && self.bears_another()
+        self.offers.pipelining && self.server.limits.takes_ahead && self.server.ahead.may_go() && self.bears_another()
     }
 
     /// Returns whether it bears another mail after the one that is being sent.
     pub(super) fn bears_another(&self) -> bool {
-        self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
+        self.refusals + 1 < REFUSALS && self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
     }
 
     /// Whether the last mail was not even looked at, for the server had enough of this connection.
@@ -113,12 +125,23 @@ impl SmtpConnection {
         self.turned_away
     }
 
-    pub(super) fn give_up(&mut self) {
+    /// Makes it unusable. An envelope that went ahead and was silently dropped is a sign that the server does not bear it.
+    pub(super) fn give_up(&mut self, was_silent: bool) {
         self.in_step = false;
+        if let Some(leave) = self.ahead.take().filter(|_| was_silent) {
+            leave.not_borne();
+        }
+    }
+
+    /// Takes leave and makes it unusable, while another one is about to be opened.
+    pub(super) async fn retire(&mut self) {
+        if std::mem::take(&mut self.in_step) && self.ahead.is_none() {
+            let _ = timeout(LONGEST_FAREWELL.min(self.server.timeouts.command), self.smtp.quit()).await;
+        }
     }
 
     pub(super) async fn close(mut self) {
-        if self.in_step && !self.is_ahead {
+        if self.in_step && self.ahead.is_none() {
             let _ = timeout(LONGEST_FAREWELL.min(self.server.timeouts.command), self.smtp.quit()).await;
         }
     }
@@ -126,7 +149,6 @@ impl SmtpConnection {
     /// Says whom a mail of so many bytes is from and to, unless that went ahead, and gets leave to send its text. The outcome
     /// says why there is none.
     pub(super) async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
-        let is_ahead = std::mem::take(&mut self.is_ahead);
         self.text_is_out = false;
         self.turned_away = false;
         if let Some(refused) = self.refuse(envelope) {
@@ -135,18 +157,21 @@ impl SmtpConnection {
         if !std::mem::take(&mut self.in_step) {
             return Err(later("the connection is closed"));
         }
-        let opened = match (is_ahead, self.offers.pipelining) {
-            (true, _) => self.answers().await,
+        let opened = match (self.ahead.is_some(), self.offers.pipelining) {
+            (true, _) => self.hear_ahead(envelope, size).await,
             (false, true) => self.ask_at_once(envelope, size).await,
             (false, false) => self.ask_in_turn(envelope, size).await,
         };
         let Err(failure) = opened else {
+            self.uses += 1;
             self.settle(true);
             return Ok(());
         };
-        self.turned_away = self.mails > 0 && failure.is_farewell();
+        self.turned_away |= self.uses > 0 && failure.is_farewell();
+        self.uses += u32::from(!failure.is_of_sender());
         let (outcome, in_step) = match failure {
             Failure::Answer { code, text, stage, in_step } => {
+                self.refusals += u32::from(stage == Stage::Recipient);
                 // 421 (RFC 5321 3.8): the server is about to hang up.
                 let in_step = in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
@@ -182,20 +207,30 @@ impl SmtpConnection {
             return later("the connection is closed");
         }
         let ahead = ahead.filter(|(next, _)| self.refuse(next).is_none());
+        let ahead = ahead.and_then(|next| Some((next, self.server.ahead.leave()?)));
         self.commands.clear();
-        if let Some((next, size)) = ahead {
-            self.push_envelope(next, size);
+        if let Some(((next, size), _)) = &ahead {
+            self.push_envelope(next, *size);
         }
         let (answer, dot_is_out) = self.end_text(message).await;
         self.mails += 1;
+        self.was_refused = matches!(answer, Ok((400.., _)));
         let (outcome, in_step) = match answer {
-            Ok((code @ 200..=299, text)) => (outcome_of(code, &text, Stage::Text), true),
+            Ok((code @ 200..=299, text)) => {
+                self.refusals = 0;
+                (outcome_of(code, &text, Stage::Text), true)
+            }
             Ok((code @ 400.., text)) => (outcome_of(code, &text, Stage::Text), code != 421),
             Ok((code, text)) => (outcome_of(code, &text, Stage::Text), false),
             Err(why) if dot_is_out => (Outcome::InDoubt { reply: format!("after the final dot: {why}") }, false),
             Err(why) => (later(format!("before the final dot: {why}")), false),
         };
-        self.is_ahead = ahead.is_some() && in_step;
+        match (ahead, &outcome) {
+            // It hung up or fell silent with both in hand.
+            (Some((_, leave)), Outcome::InDoubt { .. }) => leave.not_borne(),
+            (Some((_, leave)), _) if in_step => self.ahead = Some(leave),
+            _ => {}
+        }
         self.settle(in_step);
         tidied(outcome, envelope)
     }
@@ -271,7 +306,7 @@ impl SmtpConnection {
         let said = self.say(Stage::Sender, &commands).await;
         self.commands = commands;
         said?;
-        self.answers().await
+        self.answers(self.server.timeouts.command).await
     }
 
     async fn ask_prepared(&mut self, stage: Stage) -> Result<(), Failure> {
@@ -298,49 +333,11 @@ impl SmtpConnection {
     }
 
     async fn hear(&mut self, stage: Stage) -> Result<(), Failure> {
-        let limit = self.server.timeouts.command;
+        self.hear_within(stage, self.server.timeouts.command).await
+    }
+
+    async fn hear_within(&mut self, stage: Stage, limit: Duration) -> Result<(), Failure> {
         good(stage, reply(limit, timeout(limit, self.smtp.read_response()).await))
-    }
-
-    /// The three answers to MAIL, RCPT and DATA in one write. All three are read, whatever the first says, or the connection
-    /// would be out of step; where DATA was granted though a command before it was not, an empty text takes it back
-    /// (RFC 2920 3.1).
-    async fn answers(&mut self) -> Result<(), Failure> {
-        let mut first = None;
-        let mut granted = false;
-        for stage in [Stage::Sender, Stage::Recipient, Stage::Data] {
-            match self.hear(stage).await {
-                Ok(()) => granted = stage == Stage::Data,
-                // The first refusal tells most, also where something broke after it.
-                Err(broken @ Failure::Broken { .. }) => return Err(first.map_or(broken, Failure::out_of_step)),
-                Err(refusal) => first = first.or(Some(refusal)),
-            }
-        }
-        let Some(refusal) = first else { return Ok(()) };
-        if granted && self.ask(Stage::Session, b".\r\n").await.is_err_and(|failure| matches!(failure, Failure::Broken { .. })) {
-            return Err(refusal.out_of_step());
-        }
-        Err(refusal)
-    }
-}
-
-impl Failure {
-    fn broken(outcome: Outcome, stage: Stage) -> Self {
-        Self::Broken { outcome, stage }
-    }
-
-    /// Whether the server had enough of this connection, before anything was said of this mail: it allows so many mails, or
-    /// so much time, and then says 421 or just hangs up.
-    fn is_farewell(&self) -> bool {
-        matches!(self, Self::Answer { code: 421, stage: Stage::Sender, .. } | Self::Broken { stage: Stage::Sender, .. })
-    }
-
-    /// The same refusal, on a connection that is of no more use.
-    fn out_of_step(self) -> Self {
-        match self {
-            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step: false },
-            broken @ Self::Broken { .. } => broken,
-        }
     }
 }
 
@@ -353,23 +350,8 @@ async fn written(outlet: &mut Outlet, parts: &mut [IoSlice<'_>], limit: Duration
     }
 }
 
-/// Whether an answer lets us go on.
-fn good(stage: Stage, answer: Result<(u16, String), String>) -> Result<(), Failure> {
-    match answer {
-        Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
-        Ok((354, _)) if stage == Stage::Data => Ok(()),
-        Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage, in_step: true }),
-        Ok((code, text)) => Err(Failure::broken(later(format!("{code} {text}: that is no answer at {stage:?}")), stage)),
-        Err(why) => Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage)),
-    }
-}
-
 fn needs_smtputf8(envelope: &Envelope<'_>) -> bool {
     envelope.to.needs_smtputf8() || !envelope.from.is_ascii()
-}
-
-fn later(reply: impl Into<String>) -> Outcome {
-    Outcome::later_for_us(reply)
 }
 
 fn tidied(outcome: Outcome, envelope: &Envelope<'_>) -> Outcome {

@@ -147,10 +147,18 @@ impl Connection {
         }
     }
 
-    /// Takes back leave to hand over a mail that was opened: the server forgets it when the line breaks (RFC 5321 4.1.1.4).
-    pub fn give_up(&mut self) {
+    /// Takes back leave to hand over a mail that was opened: the server forgets it when the line breaks (RFC 5321 4.1.1.4). `was_silent`: it
+    /// did not answer.
+    pub fn give_up(&mut self, was_silent: bool) {
         if let Line::Smtp(smtp) = &mut self.0 {
-            smtp.give_up();
+            smtp.give_up(was_silent);
+        }
+    }
+
+    /// Takes leave of a server that has had enough of this connection, so that another one has room.
+    pub async fn retire(&mut self) {
+        if let Line::Smtp(smtp) = &mut self.0 {
+            smtp.retire().await;
         }
     }
 
@@ -176,8 +184,8 @@ impl Connection {
         }
     }
 
-    /// Whether the last mail was not even looked at: the server had enough of this connection, which had served others. Over
-    /// a new one the mail can go at once.
+    /// Whether what came of the last mail says nothing of it: the server had enough of this connection, which had served others, or did not
+    /// hear its envelope in order. Over a new one the mail can go at once.
     pub fn was_turned_away(&self) -> bool {
         matches!(&self.0, Line::Smtp(smtp) if smtp.was_turned_away())
     }

@@ -102,7 +102,7 @@ impl Sink {
 
 fn transport(url: &str, limit: Duration) -> Transport {
     let timeouts = Timeouts { connect: limit, greeting: LONG, command: limit, data: limit, finish: limit };
-    Transport::parse(url, "news.example.org", timeouts, Limits { mails: 1000, idle: LONG }).expect("a transport")
+    Transport::parse(url, "news.example.org", timeouts, Limits { mails: 1000, idle: LONG, takes_ahead: true }).expect("a transport")
 }
 
 async fn connected(url: &str) -> Connection {
@@ -272,7 +272,7 @@ async fn a_text_that_goes_before_its_end_is_taken_with_it_and_not_without() {
         }
         connection.open_mail(&envelope, text.len()).await.expect("leave to send");
         connection.begin_text(text).await.expect("sent ahead");
-        connection.give_up();
+        connection.give_up(false);
         assert!(!connection.is_usable());
         assert!(matches!(connection.hand_over(&envelope, text, None).await, Outcome::Later { .. }));
         connection.close().await;

@@ -105,14 +105,16 @@ impl Storage {
     }
 }
 
-/// What is out in a stretch of a mailing, of senders that are not entered, is in doubt from now on; answers how much.
+/// What is out in a stretch of a mailing, of senders that are not entered, is in doubt from now on; answers how much. What is so for the
+/// second time is held.
 pub(super) async fn doubt(tx: &mut Tx, stretch: (i64, i64, i64), policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
     let millis = now.timestamp_millis();
     let held_since = (policy == InDoubt::Hold).then_some(millis);
     let (mailing, first, last) = stretch;
     Ok(execute!(
         tx,
-        "update deliveries set state = 'uncertain', uncertain_at = $1, due_at = $1, finished_at = $2, sender_id = null,
+        "update deliveries set state = 'uncertain', uncertain_at = coalesce(uncertain_at, $1), due_at = $1, sender_id = null,
+           finished_at = case when uncertain_at is null then $2 else $1 end,
            reply = 'in doubt: the sender died while this mail was out'
          where mailing_id = $3 and subscriber_id between $4 and $5 and state = 'sending'
          and not exists (select 1 from senders s where s.id = deliveries.sender_id)",

@@ -54,7 +54,7 @@ pub enum Step {
     Failed,
     /// Final, and refused: it counts for the reader by its class, and may end the subscription.
     Refused(Box<Refusal>),
-    /// Taken or not, nobody knows: sent again at that moment, or held for a person.
+    /// Taken or not, nobody knows: sent again at that moment, or held for a person. The second time it is held: nobody gets a third copy.
     Doubted(Option<Timestamp>),
 }
 
@@ -274,7 +274,7 @@ fn padded(count: usize) -> usize {
     count.next_multiple_of(4)
 }
 
-/// Writes down any other result, behind the same fence; `false`: it is not this sender's any more.
+/// Writes down any other result, behind the same fence; one in doubt for the second time is held. `false`: it is not this sender's any more.
 async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, now: Timestamp) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
     let (state, due_at, finished_at, uncertain_at) = match &done.step {
@@ -286,7 +286,9 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, n
     };
     let written = execute!(
         tx,
-        "update deliveries set state = $4, due_at = coalesce($5, due_at), finished_at = $6, uncertain_at = coalesce($7, uncertain_at),
+        "update deliveries set state = $4, due_at = coalesce($5, due_at),
+           finished_at = case when $4 = 'uncertain' and uncertain_at is not null then coalesce($6, $10) else $6 end,
+           uncertain_at = coalesce(uncertain_at, $7),
            reply = $8, sender_id = null, waited_ms = coalesce(waited_ms, 0) + $9
          where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'sending'",
         done.key.mailing,
@@ -297,7 +299,8 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, n
         finished_at,
         uncertain_at,
         done.reply.as_str(),
-        due_at.map_or(0, |due| (due - millis).max(0))
+        due_at.map_or(0, |due| (due - millis).max(0)),
+        millis
     )?;
     if let (1, Step::Refused(refusal)) = (written, &done.step) {
         record(tx, done.key, refusal, Channel::Dialogue, added, now).await?;

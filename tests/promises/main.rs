@@ -48,6 +48,7 @@ mod reader_links;
 mod refusals;
 mod relays;
 mod retries;
+mod rude_relays;
 mod scale;
 mod schedule;
 mod sending;

@@ -67,7 +67,7 @@ on_both! {
             let (status, ending) = send(&house, slot).await;
             assert!(matches!(ending, Ending::Trouble(_)), "day {day}: the day's allowance is spent, {ending:?}");
             assert_eq!(status.tally.failed, 0, "day {day}: {:?}", status.failures);
-            assert!(tries(&sink, 10).iter().all(|tries| *tries == day + 1), "day {day}: {:?}", tries(&sink, 10));
+            assert!(tries(&sink, 10).iter().all(|tries| *tries == day + 1), "day {day}: {:?} {ending:?} {:?}", tries(&sink, 10), status.tally);
             house.wait(TimeDelta::days(1));
         }
         let before = sink.mails();

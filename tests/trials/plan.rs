@@ -32,6 +32,8 @@ pub enum Trouble {
     CutInBody,
     /// The relay takes a mail and closes the connection instead of answering.
     CutAfterDot,
+    /// It does so for so many mails: it takes them and hangs up.
+    HangUps { mails: usize },
     /// The process is stopped (SIGSTOP) for longer than its lease while another one is at work, and goes on (SIGCONT).
     Freeze,
     /// The clock of the program's machine is off by so many minutes from now on.
@@ -102,6 +104,7 @@ impl Trouble {
             vec![Self::Kill, Self::Kill, Self::Terminate, Self::StallRelay { outage }, Self::CutInBody, Self::CutAfterDot, Self::Freeze];
         choice.extend([
             Self::SilentRelay { outage },
+            Self::HangUps { mails: random.random_range(5..=12) },
             Self::LateDot { by: outage },
             Self::SlowGreeting { by: random.random_range(100..800), outage },
         ]);
@@ -135,6 +138,7 @@ impl Trouble {
             Self::SlowGreeting { .. } => "slow greeting",
             Self::CutInBody => "connection cut in the text",
             Self::CutAfterDot => "connection cut after the dot",
+            Self::HangUps { .. } => "relay takes mails and hangs up",
             Self::Freeze => "frozen past its lease",
             Self::JumpClock { .. } => "clock jumps",
         }
@@ -145,6 +149,7 @@ impl Trouble {
             Self::Terminate | Self::SilentRelay { .. } | Self::SlowGreeting { .. } => 0,
             // In the text too: to the client all of a short mail was on its way.
             Self::CutInBody | Self::CutAfterDot | Self::LateDot { .. } => 1,
+            Self::HangUps { mails } => mails,
             Self::Kill => plan.lines(),
             // Also of the process that helps out while another is frozen.
             _ => plan.lines() * (plan.senders + usize::from(plan.troubles.iter().any(|(_, t)| matches!(t, Self::Freeze)))),

@@ -72,6 +72,7 @@ impl Scene<'_> {
             }
             Trouble::CutInBody => self.sink.order(Stage::InBody, "*", Behaviour::close().times(1)),
             Trouble::CutAfterDot => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(1)),
+            Trouble::HangUps { mails } => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(mails)),
             Trouble::JumpClock { minutes } => self.clock.set(minutes * 60),
             Trouble::CutDatabase | Trouble::StopDatabase { .. } | Trouble::LockDatabase { .. } | Trouble::FillDisk { .. } => {
                 self.mend().await;

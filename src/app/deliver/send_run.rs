@@ -9,6 +9,8 @@
 //! | when it is told to | nothing new begins; what is out ends, is taken back, or after [`DRAIN`] is in doubt |
 //! | when the lease is lost | all connections are cut at once: others have its work, and a fresh run begins |
 
+mod errands;
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,26 +42,16 @@ use super::dispatcher::WorkerId;
 use super::group_committer::GroupCommitter;
 use super::group_sizer::CommitGroupSizer;
 use super::lease::Lease;
-use super::prefetcher::ClaimRequest;
 use super::status::Stage;
 use super::worker::StageCell;
-use super::worker::Worker;
 use super::worker::WorkerRequest;
-use super::worker::settled;
 use crate::app::App;
-use crate::app::breaker::Change;
-use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::MailClass;
 use crate::mail::Fence;
-use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 
 /// Number of workers from which they are many: with 10, groups of half of them were better by a tenth, with 20 groups of all.
 const MANY_WORKERS: usize = 16;
-/// Digest mails reserved at once of a relay's allowance for the day,
-const DIGESTS_RESERVED: u64 = 50;
-/// and transactional ones, which come one by one.
-const TRANSACTIONAL_RESERVED: u64 = 5;
 /// The snapshot for others is made anew so often.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// After [`DRAIN`], the ledger has so long to take the last results.
@@ -220,61 +212,6 @@ impl SendRun {
         }
     }
 
-    fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::Start(id, relay) => self.start(id, relay),
-            Command::Reply(id, reply) => {
-                if let Some(waiting) = self.seats.get_mut(&id).and_then(|seat| seat.reply.take()) {
-                    let _ = waiting.send(reply);
-                }
-            }
-            Command::Commit(group) => self.commit(group),
-            Command::Claim(request) => {
-                let (app, sender, only) = (self.app.clone(), self.sender, self.only);
-                self.claims.spawn(async move { claim(&app, sender, only, request).await });
-            }
-            Command::Reserve { relay, class, day } => self.reserve(relay, class, day),
-            Command::Release { relay, day, count } => {
-                let (app, relay) = (self.app.clone(), self.app.relays[relay].clone());
-                self.reservations.spawn(async move {
-                    app.release_quota(&relay, day, count).await;
-                    None
-                });
-            }
-            Command::Abandon(id) => {
-                if let Some(seat) = self.seats.get(&id) {
-                    seat.abandon.cancel();
-                }
-            }
-            Command::Abort(id) => {
-                if let Some(seat) = self.seats.get(&id) {
-                    seat.task.abort();
-                }
-            }
-            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
-            Command::Changed { relay, change, trouble } => self.say(relay, change, &trouble),
-            Command::SlowedDown { relay, connections, reply } => {
-                tracing::info!(relay = self.app.relays[relay].name, reply, connections, "throttled: over to fewer connections");
-            }
-        }
-    }
-
-    fn start(&mut self, id: WorkerId, relay: usize) {
-        let (abandon, stage) = (CancellationToken::new(), Arc::new(StageCell::default()));
-        let worker = Worker {
-            app: self.app.clone(),
-            id,
-            relay: self.app.relays[relay].clone(),
-            requests: self.requests.clone(),
-            fence: self.fence.clone(),
-            abandon: abandon.clone(),
-            stage: stage.clone(),
-        };
-        let task = self.workers.spawn(worker.work());
-        self.ids.insert(task.id(), id);
-        self.seats.insert(id, Seat { reply: None, abandon, stage, task });
-    }
-
     /// Keeps where each reply goes; the rest is the dispatcher's.
     fn seated(&mut self, gathered: &mut Vec<WorkerRequest>) -> Event {
         let requests = gathered.drain(..).map(|WorkerRequest { request, reply }| {
@@ -284,41 +221,6 @@ impl SendRun {
             request
         });
         Event::Requests(requests.collect())
-    }
-
-    fn commit(&mut self, group: CommitGroup) {
-        self.pending.push_back(group);
-        self.commit_next();
-    }
-
-    fn commit_next(&mut self) {
-        if self.committer.is_free()
-            && let Some(group) = self.pending.pop_front()
-        {
-            self.committer.start(group);
-        }
-    }
-
-    fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
-        if is_in_doubt {
-            tracing::warn!(
-                mailing = self.app.mailing_name(job.key.mailing),
-                "a connection was cut before the server answered: its mail is in doubt"
-            );
-        }
-        let done = vec![settled(&self.app, job, is_in_doubt)];
-        self.commit(CommitGroup { done, batches: vec![batch], ..CommitGroup::default() });
-    }
-
-    fn reserve(&mut self, relay: usize, class: MailClass, day: i64) {
-        let (app, terms) = (self.app.clone(), self.app.relays[relay].clone());
-        self.reservations.spawn(async move {
-            let wanted = if class == MailClass::Digest { DIGESTS_RESERVED } else { TRANSACTIONAL_RESERVED };
-            let taken = app.reserve_quota(&terms, class, wanted).await.map_err(|failure| {
-                tracing::warn!(cause = failure.cause(), relay = terms.name, "its day's allowance is not known: {failure}");
-            });
-            Some((relay, class, day, taken))
-        });
     }
 
     fn ended(&mut self, ended: Result<(Id, WorkerEnd), JoinError>) -> Event {
@@ -334,19 +236,6 @@ impl SendRun {
         let Some(id) = self.ids.remove(&task) else { return Event::Tick };
         self.seats.remove(&id);
         Event::Ended(id, end)
-    }
-
-    fn say(&self, relay: usize, change: Change, trouble: &str) {
-        let name = &self.app.relays[relay].name;
-        match change {
-            Change::Opened(pause) => {
-                let pause_s = pause.as_secs();
-                tracing::warn!(relay = name, trouble, pause_s, "sending is paused: this is about the relay or our settings");
-            }
-            Change::Closed => tracing::info!(relay = name, "sending goes on: the relay takes mail again"),
-        }
-        let open = self.dispatcher.memories().filter(|memory| memory.breaker.trouble().is_some()).count();
-        metrics::gauge!("verdicts_breaker_open").set(if open > 0 { 1.0 } else { 0.0 });
     }
 
     fn publish(&mut self, now: Now) {
@@ -374,23 +263,6 @@ impl SendRun {
 
 fn now(app: &App) -> Now {
     Now { instant: Instant::now(), wall: app.now() }
-}
-
-/// Splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
-async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> Claimed {
-    let work = async {
-        let (now, mut jobs) = (app.now(), Vec::new());
-        for (batch, kept) in &request.split {
-            app.storage.split_batch(sender, *batch, kept, now).await?;
-        }
-        for batch in &request.reopened {
-            jobs.extend(app.storage.reopen_batch(sender, *batch, now).await?);
-        }
-        let claimed = app.storage.claim(sender, &request.ended, only, request.room, now).await?;
-        jobs.extend(claimed.jobs);
-        Ok::<_, StorageError>((jobs, claimed.may_be_more))
-    };
-    work.await.inspect_err(|error| tracing::warn!(%error, "nothing can be claimed; trying again")).ok()
 }
 
 fn claimed_event(claimed: Result<Claimed, JoinError>) -> Event {

@@ -13,8 +13,9 @@
 //! line, the ledger and the processor work at the same time, and yet no mail ends, which is when a server takes it, before the
 //! ledger says that it may.
 //!
-//! A connection that is of no more use ends its worker; the mail at hand goes back to the dispatcher. One exception: a mail that the server
-//! did not even look at, because it had enough of this connection, is tried at once on a fresh one.
+//! A connection that is of no more use ends its worker; the mail at hand goes back to the dispatcher. One exception: a mail of which the
+//! answer says nothing is tried at once, and once, on a fresh one. The server had enough of this connection (421 at any command, a refusal
+//! for now at MAIL, a hang-up), or did not bear an envelope that went ahead of its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -42,6 +43,7 @@ use crate::domain::delivery::Retry;
 use crate::domain::inbound::SoftClass;
 use crate::mail::Connection;
 use crate::mail::Fence;
+use crate::mail::UNHEARD;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
 use crate::storage::steps::Step;
@@ -124,7 +126,7 @@ impl Worker {
                     Ok(()) if may_go => Some(self.finish(&mut connection, &mail, &text, next.as_ref()).await),
                     // Leave to send a text is given back only with the connection.
                     Ok(()) => {
-                        connection.give_up();
+                        connection.give_up(false);
                         None
                     }
                     Err(outcome) => may_go.then_some(outcome),
@@ -175,18 +177,22 @@ impl Worker {
             biased;
             opened = self.open_for_long(connection, mail, text) => opened,
             // The connection is left amid a command: it is of no more use.
-            () = self.abandon.cancelled() => Err(Outcome::later_for_us(TAKEN_BACK)),
+            () = self.abandon.cancelled() => {
+                connection.give_up(true);
+                Err(Outcome::later_for_us(TAKEN_BACK))
+            }
         }
     }
 
     async fn open_for_long(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
         let (envelope, size) = mail.envelope()?;
         let mut opened = connection.open_mail(&envelope, size).await;
-        if connection.was_turned_away()
-            && let Ok(fresh) = self.connect().await
-        {
-            *connection = fresh;
-            opened = connection.open_mail(&envelope, size).await;
+        if connection.was_turned_away() {
+            connection.retire().await;
+            if let Ok(fresh) = self.connect().await {
+                *connection = fresh;
+                opened = connection.open_mail(&envelope, size).await;
+            }
         }
         opened?;
         connection.begin_text(text).await
@@ -206,12 +212,13 @@ impl Worker {
         let verdict = match &outcome {
             Outcome::Accepted { .. } => Verdict::Accepted,
             Outcome::Throttled { reply } => Verdict::Throttled(reply.clone()),
+            Outcome::InDoubt { reply } => Verdict::InDoubt(reply.clone()),
             outcome if outcome.is_about_us() => Verdict::AboutUs(outcome.reply().to_owned()),
             _ => Verdict::AboutRecipient,
         };
-        let done = match outcome.reply() == TAKEN_BACK {
+        let done = match [TAKEN_BACK, UNHEARD].contains(&outcome.reply()) {
             // Nothing was refused: its turn is now.
-            true => Done { key: job.key, step: Step::Again(self.app.now()), reply: TAKEN_BACK.into() },
+            true => Done { key: job.key, step: Step::Again(self.app.now()), reply: outcome.reply().into() },
             false => conclude(&self.app, job, outcome),
         };
         if done.step.is_final() {
@@ -247,7 +254,7 @@ fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
         Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
             InDoubt::Hold => Step::Doubted(None),
-            // Once it goes out again however old it is, for that is what the setting promises.
+            // Once it goes out again however old it is, for that is what the setting promises; a second doubt is held by the ledger.
             InDoubt::Resend if job.attempts == 0 => Step::Doubted(Some(next().unwrap_or(now + retry.first))),
             InDoubt::Resend => Step::Doubted(next()),
         },

@@ -11,6 +11,7 @@ pub mod house;
 pub mod place;
 pub mod postgres;
 pub mod program;
+pub mod rude_relay;
 pub mod smtp_sink;
 
 use verdicts::domain::slot::Slot;

@@ -12,6 +12,7 @@ use super::Holding;
 use super::Now;
 use super::Worker;
 use super::WorkerId;
+use super::pace::Pace;
 use super::relays::RelayState;
 use crate::app::breaker::Permit;
 use crate::app::deliver::balancer::Capacity;
@@ -89,7 +90,10 @@ impl Dispatcher {
     pub(super) fn must_leave(&self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else { return true };
         let relay = &self.relays[worker.relay];
-        !worker.wants || relay.live > relay.memory.limit.connections() && !worker.is_probe || !self.may_send(id, now)
+        !worker.wants
+            || worker.pace.is_worn()
+            || relay.live > relay.memory.limit.connections() && !worker.is_probe
+            || !self.may_send(id, now)
     }
 
     /// Returns whether a worker that has a mail out is given the next one ahead of its result.
@@ -248,6 +252,7 @@ impl Dispatcher {
             ahead: None,
             is_probe,
             is_slow: false,
+            pace: Pace::default(),
             is_abandoned: false,
         };
         self.workers.insert(self.last_worker, worker);

@@ -20,11 +20,15 @@
 //! while where another connection works (once for each mail: a server may take minutes for a recipient). At a stop what has no dot is
 //! taken back after [`STOP_GRACE`], and what has one is waited for until [`DRAIN`].
 //!
+//! A connection that has gone slow, far below its own earlier pace and its neighbours', is closed after its mail; see `pace.rs`.
+//!
 //! Relays are strangers: each has its breaker, its number of connections (AIMD), its pace, its day; see `relays.rs`.
 
 mod assign;
+mod pace;
 mod protocol;
 mod relays;
+mod results;
 #[cfg(test)]
 mod simulation;
 mod sweep;
@@ -37,6 +41,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::pace::Pace;
 use self::relays::RelayState;
 use super::balancer::RelayBalancer;
 use super::prefetcher::HELD_MAX;
@@ -109,6 +114,8 @@ struct Worker {
     is_probe: bool,
     /// True if its last mail took long.
     is_slow: bool,
+    /// Pace of its connection.
+    pace: Pace,
     is_abandoned: bool,
 }
 
@@ -216,50 +223,6 @@ impl Dispatcher {
                 self.commands.push(Command::Commit(group));
             }
         }
-    }
-
-    fn take_result(&mut self, id: WorkerId, held: &Holding, verdict: Verdict, now: Now) {
-        self.queue.is_back(held.job.key, now.instant);
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let (relay, is_probe, took) = (worker.relay, worker.is_probe, now.instant - worker.since);
-        worker.is_probe = false;
-        // While the ledger is slow, results wait for it, and tell nothing of the relay.
-        if self.last_commit < AHEAD_BELOW {
-            worker.is_slow = took > AHEAD_BELOW;
-            self.balancer.record_result(relay, took);
-        }
-        if verdict == Verdict::Accepted {
-            self.last_sent = Some(now.wall);
-        }
-        self.note(relay, verdict, is_probe, now);
-    }
-
-    fn note(&mut self, relay: usize, verdict: Verdict, is_probe: bool, now: Now) {
-        let state = &mut self.relays[relay];
-        let change = match verdict {
-            Verdict::Accepted => {
-                state.memory.limit.on_accepted();
-                state.good_at = Some(now.instant);
-                state.memory.breaker.succeeded()
-            }
-            Verdict::AboutRecipient => state.memory.breaker.succeeded(),
-            Verdict::AboutUs(trouble) => state.memory.breaker.failed(Fault::Mail, &trouble, is_probe, now.instant),
-            Verdict::Throttled(reply) => self.slow_down(relay, reply, is_probe, now),
-        };
-        self.changed(relay, change);
-    }
-
-    /// The far end says that this is too much. Where its last connection is throttled too, the breaker rests it.
-    fn slow_down(&mut self, relay: usize, reply: String, is_probe: bool, now: Now) -> Option<Change> {
-        let memory = &mut self.relays[relay].memory;
-        let before = memory.limit.connections();
-        if !memory.limit.on_throttled(now.wall) && !is_probe {
-            return None;
-        }
-        let connections = memory.limit.connections();
-        let change = if before == 1 || is_probe { memory.breaker.failed(Fault::Rest, &reply, is_probe, now.instant) } else { None };
-        self.commands.push(Command::SlowedDown { relay, connections, reply });
-        change
     }
 
     fn changed(&mut self, relay: usize, change: Option<Change>) {

@@ -76,6 +76,8 @@ pub enum Verdict {
     Throttled(String),
     /// It failed for a reason that is ours or the relay's.
     AboutUs(String),
+    /// It was given the mail and did not answer.
+    InDoubt(String),
 }
 
 /// How a worker ended.

@@ -9,7 +9,7 @@ impl World {
             let row = self.rows.get_mut(&(done.key.mailing, done.key.subscriber)).expect("a row");
             let was_sending = row.state == Mail::Sending;
             row.state = match done.step {
-                Step::Again(due) => Mail::Queued(at + (due - wall).to_std().unwrap_or_default()),
+                Step::Again(due) | Step::Doubted(Some(due)) => Mail::Queued(at + (due - wall).to_std().unwrap_or_default()),
                 _ => Mail::Sent,
             };
             self.left -= usize::from(row.state == Mail::Sent);

@@ -1,0 +1,149 @@
+//! What the dispatcher decided, carried out.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Claimed;
+use super::Seat;
+use super::SendRun;
+use crate::app::App;
+use crate::app::breaker::Change;
+use crate::app::deliver::dispatcher::Command;
+use crate::app::deliver::dispatcher::CommitGroup;
+use crate::app::deliver::dispatcher::WorkerId;
+use crate::app::deliver::prefetcher::ClaimRequest;
+use crate::app::deliver::worker::StageCell;
+use crate::app::deliver::worker::Worker;
+use crate::app::deliver::worker::settled;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::MailClass;
+use crate::storage::StorageError;
+use crate::storage::ledger::Job;
+
+/// Digest mails reserved at once of a relay's allowance for the day,
+const DIGESTS_RESERVED: u64 = 50;
+/// and transactional ones, which come one by one.
+const TRANSACTIONAL_RESERVED: u64 = 5;
+
+impl SendRun {
+    pub(super) fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Start(id, relay) => self.start(id, relay),
+            Command::Reply(id, reply) => {
+                if let Some(waiting) = self.seats.get_mut(&id).and_then(|seat| seat.reply.take()) {
+                    let _ = waiting.send(reply);
+                }
+            }
+            Command::Commit(group) => self.commit(group),
+            Command::Claim(request) => {
+                let (app, sender, only) = (self.app.clone(), self.sender, self.only);
+                self.claims.spawn(async move { claim(&app, sender, only, request).await });
+            }
+            Command::Reserve { relay, class, day } => self.reserve(relay, class, day),
+            Command::Release { relay, day, count } => {
+                let (app, relay) = (self.app.clone(), self.app.relays[relay].clone());
+                self.reservations.spawn(async move {
+                    app.release_quota(&relay, day, count).await;
+                    None
+                });
+            }
+            Command::Abandon(id) => {
+                if let Some(seat) = self.seats.get(&id) {
+                    seat.abandon.cancel();
+                }
+            }
+            Command::Abort(id) => {
+                if let Some(seat) = self.seats.get(&id) {
+                    seat.task.abort();
+                }
+            }
+            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
+            Command::Changed { relay, change, trouble } => self.say(relay, change, &trouble),
+            Command::SlowedDown { relay, connections, reply } => {
+                tracing::info!(relay = self.app.relays[relay].name, reply, connections, "throttled: over to fewer connections");
+            }
+        }
+    }
+
+    fn start(&mut self, id: WorkerId, relay: usize) {
+        let (abandon, stage) = (CancellationToken::new(), Arc::new(StageCell::default()));
+        let worker = Worker {
+            app: self.app.clone(),
+            id,
+            relay: self.app.relays[relay].clone(),
+            requests: self.requests.clone(),
+            fence: self.fence.clone(),
+            abandon: abandon.clone(),
+            stage: stage.clone(),
+        };
+        let task = self.workers.spawn(worker.work());
+        self.ids.insert(task.id(), id);
+        self.seats.insert(id, Seat { reply: None, abandon, stage, task });
+    }
+
+    fn commit(&mut self, group: CommitGroup) {
+        self.pending.push_back(group);
+        self.commit_next();
+    }
+
+    pub(super) fn commit_next(&mut self) {
+        if self.committer.is_free()
+            && let Some(group) = self.pending.pop_front()
+        {
+            self.committer.start(group);
+        }
+    }
+
+    fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
+        if is_in_doubt {
+            tracing::warn!(
+                mailing = self.app.mailing_name(job.key.mailing),
+                "a connection was cut before the server answered: its mail is in doubt"
+            );
+        }
+        let done = vec![settled(&self.app, job, is_in_doubt)];
+        self.commit(CommitGroup { done, batches: vec![batch], ..CommitGroup::default() });
+    }
+
+    fn reserve(&mut self, relay: usize, class: MailClass, day: i64) {
+        let (app, terms) = (self.app.clone(), self.app.relays[relay].clone());
+        self.reservations.spawn(async move {
+            let wanted = if class == MailClass::Digest { DIGESTS_RESERVED } else { TRANSACTIONAL_RESERVED };
+            let taken = app.reserve_quota(&terms, class, wanted).await.map_err(|failure| {
+                tracing::warn!(cause = failure.cause(), relay = terms.name, "its day's allowance is not known: {failure}");
+            });
+            Some((relay, class, day, taken))
+        });
+    }
+
+    fn say(&self, relay: usize, change: Change, trouble: &str) {
+        let name = &self.app.relays[relay].name;
+        match change {
+            Change::Opened(pause) => {
+                let pause_s = pause.as_secs();
+                tracing::warn!(relay = name, trouble, pause_s, "sending is paused: this is about the relay or our settings");
+            }
+            Change::Closed => tracing::info!(relay = name, "sending goes on: the relay takes mail again"),
+        }
+        let open = self.dispatcher.memories().filter(|memory| memory.breaker.trouble().is_some()).count();
+        metrics::gauge!("verdicts_breaker_open").set(if open > 0 { 1.0 } else { 0.0 });
+    }
+}
+
+/// Splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
+async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> Claimed {
+    let work = async {
+        let (now, mut jobs) = (app.now(), Vec::new());
+        for (batch, kept) in &request.split {
+            app.storage.split_batch(sender, *batch, kept, now).await?;
+        }
+        for batch in &request.reopened {
+            jobs.extend(app.storage.reopen_batch(sender, *batch, now).await?);
+        }
+        let claimed = app.storage.claim(sender, &request.ended, only, request.room, now).await?;
+        jobs.extend(claimed.jobs);
+        Ok::<_, StorageError>((jobs, claimed.may_be_more))
+    };
+    work.await.inspect_err(|error| tracing::warn!(%error, "nothing can be claimed; trying again")).ok()
+}

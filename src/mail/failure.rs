@@ -1,0 +1,70 @@
+//! Failures of a step of an SMTP conversation.
+
+use super::reply::Stage;
+use crate::domain::delivery::Outcome;
+
+/// Why a mail was not taken.
+pub(super) enum Failure {
+    /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
+    Answer { code: u16, text: String, stage: Stage, in_step: bool },
+    /// We are out of step with it: the connection is of no more use.
+    Broken { outcome: Outcome, stage: Stage },
+}
+
+impl Failure {
+    pub(super) fn broken(outcome: Outcome, stage: Stage) -> Self {
+        Self::Broken { outcome, stage }
+    }
+
+    /// Returns whether the server had enough of a connection that served others: 421 (RFC 5321 3.8), whatever was asked, for some count
+    /// errors over the session; a refusal for now of MAIL (OpenSMTPD says 452 after a hundred mails, and stays); or a hang-up.
+    pub(super) fn is_farewell(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer { code: 421, .. }
+                | Self::Answer { code: 400..=499, stage: Stage::Sender, .. }
+                | Self::Broken { stage: Stage::Sender, .. }
+        )
+    }
+
+    /// Returns whether a command came at a moment at which the server does not know it.
+    pub(super) fn is_out_of_order(&self) -> bool {
+        matches!(self, Self::Answer { code: 503, stage: Stage::Sender | Stage::Recipient, .. })
+    }
+
+    pub(super) fn is_in_step(&self) -> bool {
+        matches!(self, Self::Answer { in_step: true, .. })
+    }
+
+    /// Returns whether it is about MAIL.
+    pub(super) fn is_of_sender(&self) -> bool {
+        matches!(self, Self::Answer { stage: Stage::Sender, .. } | Self::Broken { stage: Stage::Sender, .. })
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken { .. })
+    }
+
+    /// The same refusal, on a connection that is of no more use.
+    pub(super) fn out_of_step(self) -> Self {
+        match self {
+            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step: false },
+            broken @ Self::Broken { .. } => broken,
+        }
+    }
+}
+
+/// Returns whether an answer lets us go on.
+pub(super) fn good(stage: Stage, answer: Result<(u16, String), String>) -> Result<(), Failure> {
+    match answer {
+        Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
+        Ok((354, _)) if stage == Stage::Data => Ok(()),
+        Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage, in_step: true }),
+        Ok((code, text)) => Err(Failure::broken(later(format!("{code} {text}: that is no answer at {stage:?}")), stage)),
+        Err(why) => Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage)),
+    }
+}
+
+pub(super) fn later(reply: impl Into<String>) -> Outcome {
+    Outcome::later_for_us(reply)
+}

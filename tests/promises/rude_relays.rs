@@ -1,0 +1,159 @@
+//! Relays with bad manners: each reader gets the mail once, and nobody is put off but who was refused.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use verdicts::app::deliver::Ending;
+use verdicts::app::digests::Sent;
+use verdicts::config::Settings;
+use verdicts::domain::delivery::InDoubt;
+use verdicts::storage::ledger::Tally;
+
+use crate::delivery::tally;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::on_both;
+use crate::support::rude_relay::Manner;
+use crate::support::rude_relay::RudeRelay;
+
+async fn house_at(relay: &RudeRelay, count: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+    let url = relay.url();
+    let house = House::open_with(place, |settings| {
+        settings.mail.transport = url;
+        settings.mail.connections = 4;
+        settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
+        settings.mail.timeouts.command = Duration::from_secs(60);
+        settings.mail.timeouts.finish = Duration::from_secs(60);
+        adapt(settings);
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("r", count).await;
+    house
+}
+
+/// Whole mails, each under its own reader's return path; the number of copies that each reader has at most.
+fn most_copies(relay: &RudeRelay) -> usize {
+    let taken = relay.taken();
+    let mut paths = std::collections::HashMap::new();
+    for mail in &taken {
+        assert!(mail.size > 500, "an empty mail to {}: {mail:?}", mail.to);
+        assert!(mail.named.contains(&mail.to), "a mail to {} under another envelope: {mail:?}", mail.named);
+        assert_eq!(paths.entry(&mail.from).or_insert(&mail.to), &&mail.to, "one return path for two readers");
+    }
+    taken.iter().map(|mail| relay.copies(&mail.to)).max().unwrap_or_default()
+}
+
+fn all_sent(sent: &Sent, count: u64) {
+    assert_eq!(tally(sent), Tally { sent: count, ..Tally::default() }, "{sent:?}");
+}
+
+async fn attempts_beyond_one(place: &Place) -> i64 {
+    let sql = "select coalesce(cast(sum(attempts) as bigint), 0) - count(*) from deliveries where kind = 'digest'";
+    if place.is_postgres() {
+        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a sum")
+    } else {
+        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a sum")
+    }
+}
+
+/// A digest to 120 readers over a relay with that manner, in one pass.
+async fn one_pass(manner: Manner, place: Place) -> (RudeRelay, House) {
+    let relay = RudeRelay::start(manner).await;
+    let house = house_at(&relay, 120, place, |_| {}).await;
+    let sent = house.send_digest().await;
+    all_sent(&sent, 120);
+    assert_eq!((relay.taken().len(), most_copies(&relay)), (120, 1));
+    assert_eq!(attempts_beyond_one(&house.place).await, 0, "nobody was put off");
+    (relay, house)
+}
+
+on_both! {
+    async fn a_relay_that_bears_it_is_given_envelopes_ahead_of_its_answers(place) {
+        let (relay, _house) = one_pass(Manner::Good, place).await;
+        assert!(relay.hasty() > 3 * 60, "most envelopes went ahead: {}", relay.hasty());
+    }
+
+    async fn an_envelope_never_goes_ahead_where_that_is_switched_off(place) {
+        let relay = RudeRelay::start(Manner::Good).await;
+        let house = house_at(&relay, 60, place, |settings| settings.mail.envelope_ahead = false).await;
+        all_sent(&house.send_digest().await, 60);
+        assert_eq!((relay.hasty(), most_copies(&relay)), (0, 1));
+    }
+
+    async fn a_relay_that_says_503_to_what_came_with_a_dot_is_tried_once(place) {
+        let (relay, _house) = one_pass(Manner::Says503AfterDot, place).await;
+        assert_eq!(relay.hasty(), 3, "one envelope");
+    }
+
+    async fn a_relay_that_forgets_what_came_with_a_dot_is_tried_once(place) {
+        let (relay, _house) = one_pass(Manner::ForgetsAfterDot, place).await;
+        assert_eq!(relay.hasty(), 3, "one envelope");
+    }
+
+    async fn a_relay_that_hangs_up_on_what_came_with_a_dot_is_tried_once(place) {
+        let (relay, _house) = one_pass(Manner::HangsUpAtHaste, place).await;
+        assert_eq!(relay.hasty(), 3, "one envelope");
+    }
+
+    async fn a_refusal_for_now_at_mail_of_a_used_connection_puts_nobody_off(place) {
+        let (relay, _house) = one_pass(Manner::TiresAfter(10), place).await;
+        assert!(relay.connections() >= 12, "{}", relay.connections());
+    }
+
+    async fn a_relay_that_keeps_a_refused_envelope_makes_no_empty_mail(place) {
+        let relay = RudeRelay::start(Manner::KeepsEnvelope).await;
+        let house = house_at(&relay, 60, place, |_| {}).await;
+        house.enlist("junk", 20).await;
+        let first = house.send_digest().await;
+        assert_eq!((tally(&first).sent, tally(&first).queued), (60, 20), "who was refused is put off, and nobody else: {first:?}");
+        assert_eq!((relay.taken().len(), most_copies(&relay)), (60, 1));
+        house.wait(TimeDelta::minutes(7));
+        all_sent(&house.send_digest().await, 80);
+        assert_eq!(most_copies(&relay), 1);
+    }
+
+    async fn a_421_at_a_recipient_ends_the_connection_and_not_the_mail(place) {
+        let relay = RudeRelay::start(Manner::CountsErrors).await;
+        let house = house_at(&relay, 30, place, |settings| settings.mail.connections = 1).await;
+        house.enlist("dead", 12).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, tally(&sent).failed, tally(&sent).queued), (30, 12, 0), "{sent:?}");
+        assert_eq!((relay.taken().len(), most_copies(&relay)), (30, 1));
+    }
+
+    async fn refused_readers_in_a_row_are_named_over_fresh_connections(place) {
+        let relay = RudeRelay::start(Manner::Good).await;
+        let house = house_at(&relay, 0, place, |settings| settings.mail.connections = 1).await;
+        house.enlist("dead", 30).await;
+        let sent = house.send_digest().await;
+        assert_eq!(tally(&sent).failed, 30, "{sent:?}");
+        assert_eq!(relay.longest_run(), 4, "Postfix slows down from the tenth error on, two a reader");
+    }
+
+    async fn a_connection_that_has_gone_slow_is_closed_after_its_mail(place) {
+        let (relay, _house) = one_pass(Manner::CrawlsAfter(12), place).await;
+        assert!(relay.connections() > 4, "{}", relay.connections());
+    }
+
+    async fn a_relay_that_takes_mails_and_hangs_up_is_stopped_and_nobody_gets_a_third_copy(place) {
+        for manner in [Manner::StoresAndHangsUp, Manner::AnswersOneInFour] {
+            let relay = RudeRelay::start(manner).await;
+            let house = house_at(&relay, 100, place.another(), |settings| {
+                settings.mail.in_doubt = InDoubt::Resend;
+                settings.mail.retry.first = Duration::from_millis(200);
+            }).await;
+            let sent = house.send_digest().await;
+            assert!(matches!(&sent, Sent::Delivered(_, Ending::Trouble(_))), "{manner:?}: {sent:?}");
+            assert!(relay.taken().len() < 60, "{manner:?}: a run of doubts stops it: {}", relay.taken().len());
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(6)).await; // the breaker's first pause
+                house.wait(TimeDelta::minutes(1));
+                house.send_digest().await;
+            }
+            assert!(most_copies(&relay) <= 2, "{manner:?}");
+        }
+    }
+}
