@@ -309,8 +309,12 @@ impl Storage {
     }
 }
 
-/// Returns what was sent to a subscriber, oldest first: transactional mails by their index, and digests one by one by the ledger's key, for an
-/// index over all of it would cost each publishing.
+/// Digests whose deliveries to one reader are read by one statement.
+const DIGESTS_AT_ONCE: usize = 10;
+
+/// Returns what was sent to a subscriber, oldest first: transactional mails by their index, and digests by the ledger's key, for an index
+/// over all of it would cost each publishing. The keys stand in the statement: joined with the table of digests, PostgreSQL without
+/// statistics reads the whole ledger, and asked for one by one each costs a round trip.
 async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
     let mut mails: Vec<MailRow> = all!(
         reader,
@@ -321,23 +325,28 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
         subscriber,
         ROWS
     )?;
-    let digests: Vec<(i64,)> = all!(
-        reader,
-        "select g.id from digests g where
-           (select d.state from deliveries d where d.mailing_id = g.id and d.subscriber_id = $1) is not null order by g.id limit $2",
-        subscriber,
-        ROWS
-    )?;
-    for (digest,) in digests {
-        let mail: Option<MailRow> = optional!(
+    let digests: Vec<(i64,)> = all!(reader, "select id from digests where published_at is not null order by id desc limit $1", ROWS)?;
+    for block in digests.chunks(DIGESTS_AT_ONCE) {
+        // No digest has the number 0.
+        let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);
+        let found: Vec<MailRow> = all!(
             reader,
             "select mailing_id, kind, notice, cast(null as text) as what, cast(null as text) as email, variant, state, queued_at, due_at,
                first_at, started_at, uncertain_at, finished_at, attempts, reply, relay
-             from deliveries where mailing_id = $1 and subscriber_id = $2",
-            digest,
-            subscriber
+             from deliveries where subscriber_id = $1 and mailing_id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            subscriber,
+            id(0),
+            id(1),
+            id(2),
+            id(3),
+            id(4),
+            id(5),
+            id(6),
+            id(7),
+            id(8),
+            id(9)
         )?;
-        mails.extend(mail);
+        mails.extend(found);
     }
     mails.sort_by_key(|mail| mail.queued_at);
     Ok(mails)
