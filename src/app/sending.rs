@@ -19,13 +19,24 @@ pub struct SendOrder {
     pub preflight: Preflight,
 }
 
+/// Readers who would get mail by a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Nobody: the digest is over, or waits for somebody.
+    Nobody,
+    /// Those of a digest that is being sent who have no mail yet.
+    Remaining,
+    /// Everybody on the list.
+    Everybody,
+}
+
 /// Describes what a send would do now.
 #[derive(Debug, Clone)]
 pub struct SendPlan {
     /// Which week.
     pub slot: Slot,
-    /// How many readers would get mail; none where the digest is over, or waits for somebody.
-    pub readers: u64,
+    /// Readers who would get mail.
+    pub audience: Audience,
     /// Describes what was picked and would not go out.
     pub left_out: Vec<LeftOut>,
 }
@@ -40,7 +51,7 @@ impl App {
         let present = self.slot_at(self.now());
         let slot = order.slot.unwrap_or(present);
         let state = self.storage.digest(slot).await?.map(|digest| digest.state);
-        let nothing = SendPlan { slot, readers: 0, left_out: Vec::new() };
+        let nothing = SendPlan { slot, audience: Audience::Nobody, left_out: Vec::new() };
         if !matches!(state, None | Some(DigestState::Draft | DigestState::Approved | DigestState::Sending)) {
             return Ok(nothing);
         }
@@ -50,7 +61,7 @@ impl App {
             )));
         }
         if state == Some(DigestState::Sending) {
-            return Ok(SendPlan { readers: self.status(slot).await?.tally.open(), ..nothing });
+            return Ok(SendPlan { audience: Audience::Remaining, ..nothing });
         }
         if order.preflight == Preflight::Heeded {
             self.check_order(slot).await?;
@@ -63,7 +74,16 @@ impl App {
             )));
         }
         let left_out = self.edition_now(slot).await?.left_out;
-        Ok(SendPlan { readers: self.readers().await, left_out, ..nothing })
+        Ok(SendPlan { audience: Audience::Everybody, left_out, ..nothing })
+    }
+
+    /// Counts the readers of a plan, for a question that names them. Reads the whole list, which a send that asks nothing is spared.
+    pub async fn count_audience(&self, plan: &SendPlan) -> Result<u64, Failure> {
+        Ok(match plan.audience {
+            Audience::Nobody => 0,
+            Audience::Remaining => self.status(plan.slot).await?.tally.open(),
+            Audience::Everybody => self.readers().await,
+        })
     }
 
     /// Refuses a slot from before one that was sent: the clock was set back, or somebody took the wrong week.

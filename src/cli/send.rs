@@ -23,7 +23,6 @@ use crate::app::digests::Sent;
 use crate::app::digests::Status;
 use crate::app::preflight::Preflight;
 use crate::app::sending::SendOrder;
-use crate::app::sending::SendPlan;
 use crate::domain::address::EmailAddress;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
@@ -72,9 +71,12 @@ impl Send {
             say(format_args!("Not in it: {}, for {}.", left.comparison, left.why));
         }
         // Asked before signals are taken: ctrl-C here just ends it.
-        if plan.readers > 0 && !self.yes && std::io::stdin().is_terminal() && !agrees(&plan) {
-            say("Nothing was sent.");
-            return Ok(ExitCode::FAILURE);
+        if !self.yes && std::io::stdin().is_terminal() {
+            let readers = app.count_audience(&plan).await?;
+            if readers > 0 && !agrees(plan.slot, readers) {
+                say("Nothing was sent.");
+                return Ok(ExitCode::FAILURE);
+            }
         }
         send(&app, order, plan.slot, output).await
     }
@@ -98,10 +100,10 @@ impl Send {
 }
 
 /// Asks whoever sits at the terminal; anything but a yes is a no.
-fn agrees(plan: &SendPlan) -> bool {
-    let readers = if plan.readers == 1 { "1 reader".into() } else { format!("{} readers", plan.readers) };
+fn agrees(slot: Slot, readers: u64) -> bool {
+    let readers = if readers == 1 { "1 reader".into() } else { format!("{readers} readers") };
     let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "Send {} to {readers} now? [y/N] ", plan.slot).and_then(|()| stderr.flush());
+    let _ = write!(stderr, "Send {slot} to {readers} now? [y/N] ").and_then(|()| stderr.flush());
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
