@@ -35,6 +35,8 @@ use crate::stock::Place;
 use crate::stock::Stock;
 use crate::wanted::Wanted;
 
+/// Upper bound on one call to PostgreSQL; none of these comes near it.
+const CALL_MAX: Duration = Duration::from_secs(60);
 const READERS: usize = 200_000;
 const DIGESTS: usize = 52;
 /// Readers whose own past is whole in both databases, and who read monthly: about so many.
@@ -147,7 +149,7 @@ fn publish(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize
 
 /// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
 async fn sign_ups(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 4, true).await.expect("open");
+    let storage = Storage::open(&place.url, None, 4, true, CALL_MAX).await.expect("open");
     let no_quotas = MailQuotas { asker: Vec::new(), recipient: Vec::new(), unanswered: Vec::new() };
     let mut publishing = place.command(&["digest", "send"]);
     publishing.env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").stdout(Stdio::null()).stderr(Stdio::null());
@@ -181,7 +183,7 @@ async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [f64; 2], Vec<String>) {
     let (mut bounces, mut exports) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     let mut storages = Vec::new();
     for place in places {
-        storages.push(Storage::open(&place.url, None, 4, true).await.expect("open"));
+        storages.push(Storage::open(&place.url, None, 4, true, CALL_MAX).await.expect("open"));
     }
     // Both databases were copied from one, so the readers have the same numbers.
     let all = storages[0].subscribers_after(0, i64::from(u32::MAX)).await.expect("readers");

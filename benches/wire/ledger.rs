@@ -15,6 +15,8 @@ use crate::stock::Place;
 use crate::stock::Stock;
 use crate::wanted::Wanted;
 
+/// Upper bound on one call to PostgreSQL; none of these comes near it.
+const CALL_MAX: Duration = Duration::from_secs(60);
 const READERS: usize = 1_000_000;
 /// As many rows are claimed and recorded at most: enough to tell the rate.
 const ENOUGH: usize = 100_000;
@@ -65,7 +67,7 @@ fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
 
 /// Claims and records as the engine does; rows claimed a second, and mails recorded.
 async fn work(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 8, true).await.expect("open");
+    let storage = Storage::open(&place.url, None, 8, true, CALL_MAX).await.expect("open");
     let now = now();
     let sender = storage.enter_sender("benchmark", chrono::TimeDelta::hours(1), now).await.expect("entered");
     let began = Instant::now();

@@ -75,6 +75,7 @@ use crate::mail::Transport;
 use crate::mail::imap::Account;
 use crate::render::Site;
 use crate::storage::Storage;
+use crate::storage::StorageError;
 use crate::storage::sqlite_file;
 
 use deliver::Signing;
@@ -149,6 +150,13 @@ pub struct App {
     pub(crate) said: waiting::Said,
 }
 
+/// Opens the database as the settings say.
+async fn open_storage(settings: &Settings) -> Result<Storage, StorageError> {
+    let database = &settings.database;
+    let durable = database.durability == Durability::Full;
+    Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable, settings.database_call_max()).await
+}
+
 impl App {
     /// Checks the settings and opens the database they name, without bringing its tables up to date. A SQLite database that
     /// is not there is made, and so is a secret.
@@ -187,9 +195,7 @@ impl App {
     /// As [`App::open`].
     pub async fn open_with(settings: Settings, clock: Clock, fetch: Fetch) -> Result<Arc<Self>, Failure> {
         let parts = Parts::from(&settings)?;
-        let database = &settings.database;
-        let durable = database.durability == Durability::Full;
-        let storage = Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable).await?;
+        let storage = open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         Ok(Arc::new(Self {
             site: site(&settings, &parts.relays, parts.timezone),

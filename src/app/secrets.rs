@@ -12,7 +12,6 @@ use super::App;
 use super::Clock;
 use super::Failure;
 use super::private_file;
-use crate::config::Durability;
 use crate::config::Settings;
 use crate::domain::Timestamp;
 use crate::domain::token::Secrets;
@@ -68,9 +67,7 @@ impl App {
     /// Goes on without the secret of before, which is lost: makes a new one, unless the settings have one, and notes it as the only
     /// one. Refused where the right one is in force.
     pub async fn replace_lost_secret(settings: &Settings, clock: &Clock) -> Result<(), Failure> {
-        let database = &settings.database;
-        let durable = database.durability == Durability::Full;
-        let storage = Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable).await?;
+        let storage = super::open_storage(settings).await?;
         storage.migrate(clock.now()).await?;
         if open(settings, &storage, clock.now()).await.is_ok() {
             return Err(Failure::because(

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::Settings;
 use super::fault;
 use super::within;
 
@@ -19,7 +20,7 @@ pub struct Database {
     pub direct_url: Option<String>,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,
-    /// What a power cut may cost.
+    /// What a power cut or a failover may cost.
     pub durability: Durability,
     /// Time that `serve` waits at its start for a database server that is not up yet.
     #[serde(with = "humantime_serde")]
@@ -32,7 +33,8 @@ pub struct Database {
 pub enum Durability {
     /// Nothing: a commit is on the disk before it counts.
     Full,
-    /// The last commits, for more mails a second.
+    /// The last commits, for more mails a second: on SQLite after a power cut, on PostgreSQL after a failover to a replica, for which no
+    /// commit waits.
     Relaxed,
 }
 
@@ -45,6 +47,14 @@ impl Default for Database {
             durability: Durability::Full,
             wait_at_start: Duration::from_secs(30),
         }
+    }
+}
+
+impl Settings {
+    /// Upper bound on one statement, commit or ping on PostgreSQL: a third of the lease, so that a result is written over another
+    /// connection before others take this sender for dead, and no more than ten seconds, for a page waits for it too.
+    pub fn database_call_max(&self) -> Duration {
+        (self.mail.lease / 3).clamp(Duration::from_secs(1), Duration::from_secs(10))
     }
 }
 

@@ -26,11 +26,18 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether nothing answers, so that waiting may help.
+    /// Whether nothing answers, or a server that takes no writes now, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
-        // 57P01 to 57P03: shutting down, crashed, starting up (PostgreSQL, appendix A).
+        // 57P01 to 57P05: shutting down, crashed, starting up, its database dropped, idle for too long (PostgreSQL, appendix A).
         matches!(self, Self::Query(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))
-            || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
+            || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
+            || self.is_standby()
+    }
+
+    /// Returns whether the server is a standby, or a primary that was demoted (25006, read_only_sql_transaction): the session's own default
+    /// is to write.
+    pub fn is_standby(&self) -> bool {
+        self.code().as_deref() == Some("25006")
     }
 
     /// Returns whether the server has no connection left for the moment (53300): others are about to give theirs back.
@@ -45,8 +52,8 @@ impl StorageError {
         match code.parse::<u32>() {
             // SQLite's primary result codes: READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
             Ok(number) if code.len() < 5 => matches!(number & 0xff, 8 | 10 | 11 | 13 | 14 | 26),
-            // PostgreSQL, appendix A: insufficient resources, system error, read-only, data or index corrupted.
-            _ => code.starts_with("53") || code.starts_with("58") || matches!(&*code, "25006" | "XX001" | "XX002"),
+            // PostgreSQL, appendix A: insufficient resources, system error, data or index corrupted.
+            _ => code.starts_with("53") || code.starts_with("58") || matches!(&*code, "XX001" | "XX002"),
         }
     }
 
@@ -98,6 +105,11 @@ impl StorageError {
                     "A pooler (pgbouncer) stands at database.url, and it refused: {self}. Set database.direct_url to the PostgreSQL server \
                      behind it, like postgres://user:password@server/name, and keep the pooler in database.url."
                 )
+            }
+            _ if self.is_standby() => {
+                "The database server at database.url takes no writes: it is a standby, or a primary that was demoted. Each try connects \
+                 anew, so all goes on once the address leads to the primary."
+                    .into()
             }
             _ if self.is_unreachable() => {
                 format!("The database cannot be reached ({self}); check that it runs and that database.url is right.")

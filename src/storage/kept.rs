@@ -9,25 +9,26 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use sqlx::PgPool;
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
+
+use super::bounded::Bounded;
+use super::bounded::Calls;
 
 /// Room for one connection of the pool.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<PoolConnection<Postgres>>>>);
+pub(super) struct Kept(Arc<Mutex<Option<Bounded>>>);
 
 impl Kept {
     /// The one that is kept, or another of the pool. It belongs to who takes it; dropped, it goes back to the pool.
-    pub async fn take(&self, pool: &PgPool) -> sqlx::Result<PoolConnection<Postgres>> {
+    pub async fn take(&self, pool: &PgPool, calls: &Calls) -> sqlx::Result<Bounded> {
         let kept = self.room().take();
         match kept {
-            Some(connection) => Ok(connection),
-            None => pool.acquire().await,
+            Some(connection) if connection.is_good() => Ok(connection),
+            _ => Bounded::acquire(pool, calls).await,
         }
     }
 
     /// Keeps one that did well for whoever is next.
-    pub fn keep(&self, connection: PoolConnection<Postgres>) {
+    pub fn keep(&self, connection: Bounded) {
         *self.room() = Some(connection);
     }
 
@@ -36,7 +37,7 @@ impl Kept {
         drop(self.room().take());
     }
 
-    fn room(&self) -> MutexGuard<'_, Option<PoolConnection<Postgres>>> {
+    fn room(&self) -> MutexGuard<'_, Option<Bounded>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,18 +3,23 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `opening`, `servers`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `session`, `opening`, `servers`, `bounded`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bounded::Bounded;
+use bounded::Calls;
 use kept::Kept;
 use opening::Pooled;
+use session::Queryable;
+use session::Reader;
+use session::Session;
+use session::Tx;
 use sqlx::Connection;
 use sqlx::PgPool;
 use sqlx::SqlitePool;
-use sqlx::pool::PoolConnection;
-use writer::SqliteTx;
 use writer::Writer;
 
 use crate::domain::Timestamp;
@@ -31,7 +36,12 @@ macro_rules! on {
                 let $keeps = true;
                 $body
             }
-            $crate::storage::Session::Postgres($c, $keeps) => $body,
+            $crate::storage::Session::Postgres(bounded, $keeps) => {
+                let limit = bounded.begin_call();
+                let $c = bounded.raw();
+                let done = tokio::time::timeout(limit, async { $body }).await;
+                bounded.end_call(done)
+            }
         }
     }};
 }
@@ -89,6 +99,7 @@ macro_rules! repeated {
 pub mod audit;
 mod batches;
 pub mod bookmarks;
+mod bounded;
 pub mod brake;
 pub mod catalogue;
 mod changes;
@@ -121,6 +132,7 @@ mod returns;
 mod senders;
 mod sends;
 mod servers;
+mod session;
 pub mod set_aside;
 mod statistics;
 pub mod steps;
@@ -164,6 +176,7 @@ enum Pools {
     Sqlite { readers: SqlitePool, writer: Writer },
     Postgres {
         pool: PgPool,
+        calls: Calls,
         /// For steps.
         kept: Kept,
     },
@@ -171,82 +184,25 @@ enum Pools {
     Pooled(Pooled),
 }
 
-/// A connection that reads.
-enum Reader {
-    Sqlite(PoolConnection<sqlx::Sqlite>),
-    Postgres(PoolConnection<sqlx::Postgres>),
-    Pooled(sqlx::Transaction<'static, sqlx::Postgres>),
-}
-
-/// A transaction that writes; dropped without [`Tx::commit`] it changes nothing.
-enum Tx {
-    Sqlite(SqliteTx),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
-    Pooled(sqlx::Transaction<'static, sqlx::Postgres>),
-}
-
-/// What the query macros run on.
-enum Session<'a> {
-    Sqlite(&'a mut sqlx::SqliteConnection),
-    /// And whether a statement may stay prepared.
-    Postgres(&'a mut sqlx::PgConnection, bool),
-}
-
-/// Whatever the query macros can run on: a reader, or a transaction.
-trait Queryable {
-    fn session(&mut self) -> Session<'_>;
-
-    fn is_postgres(&mut self) -> bool {
-        matches!(self.session(), Session::Postgres(..))
-    }
-}
-
-impl Queryable for Reader {
-    fn session(&mut self) -> Session<'_> {
-        match self {
-            Self::Sqlite(c) => Session::Sqlite(c),
-            Self::Postgres(c) => Session::Postgres(c, true),
-            Self::Pooled(tx) => Session::Postgres(tx, false),
-        }
-    }
-}
-
-impl Queryable for Tx {
-    fn session(&mut self) -> Session<'_> {
-        match self {
-            Self::Sqlite(tx) => Session::Sqlite(tx.connection()),
-            Self::Postgres(tx) => Session::Postgres(tx, true),
-            Self::Pooled(tx) => Session::Postgres(tx, false),
-        }
-    }
-}
-
-impl Tx {
-    fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_) | Self::Pooled(_))
-    }
-
-    async fn commit(self) -> sqlx::Result<()> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) | Self::Pooled(tx) => tx.commit().await,
-        }
-    }
-}
-
 impl Storage {
     /// Opens the database at `url` with up to `connections` connections; a SQLite file that is not there is made. `direct_url`:
     /// where a pooler in transaction mode stands at `url`, the server behind it. `durable`: a commit is on the disk before it
-    /// counts, so that a power cut costs nothing.
+    /// counts, so that a power cut costs nothing. `call_max`: upper bound on a statement, a commit or a ping on PostgreSQL.
     ///
     /// # Errors
     /// When the address is of no known kind, or nothing answers there.
-    pub async fn open(url: &str, direct_url: Option<&str>, connections: u32, durable: bool) -> Result<Self, StorageError> {
+    pub async fn open(
+        url: &str,
+        direct_url: Option<&str>,
+        connections: u32,
+        durable: bool,
+        call_max: Duration,
+    ) -> Result<Self, StorageError> {
         let is_postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
         let (pools, servers) = match direct_url {
             _ if url.starts_with("sqlite:") => (opening::sqlite(url, connections, durable).await?, Vec::new()),
-            Some(direct_url) if is_postgres => opening::pooled(url, direct_url, connections, durable).await?,
-            None if is_postgres => opening::postgres(url, connections, durable).await?,
+            Some(direct_url) if is_postgres => opening::pooled(url, direct_url, connections, durable, call_max).await?,
+            None if is_postgres => opening::postgres(url, connections, durable, call_max).await?,
             _ => return Err(StorageError::Address),
         };
         Ok(Self { pools, servers: servers.into() })
@@ -381,7 +337,7 @@ impl Storage {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres { pool, kept } => {
+            Pools::Postgres { pool, kept, .. } => {
                 kept.release();
                 pool.close().await;
             }
@@ -406,7 +362,7 @@ impl Storage {
                 writer.check_file()?;
                 Reader::Sqlite(readers.acquire().await?)
             }
-            Pools::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
+            Pools::Postgres { pool, calls, .. } => Reader::Postgres(Bounded::acquire(pool, calls).await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
@@ -416,7 +372,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres { pool, .. } => Tx::Postgres(opening::begin_whole(pool.clone(), "begin").await?),
+            Pools::Postgres { pool, calls, .. } => Tx::Postgres(Bounded::acquire(pool, calls).await?.begin("begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }
@@ -426,8 +382,8 @@ impl Storage {
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Up to 20 ms before the second attempt, 40 ms before the third.
-fn pause_before(attempt: u32) -> std::time::Duration {
-    std::time::Duration::from_millis(rand::random_range(1..=20 * u64::from(attempt)))
+fn pause_before(attempt: u32) -> Duration {
+    Duration::from_millis(rand::random_range(1..=20 * u64::from(attempt)))
 }
 
 fn stored<T>(result: Result<T, String>) -> Result<T, StorageError> {

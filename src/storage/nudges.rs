@@ -16,6 +16,9 @@ const CHANNEL: &str = "verdicts_mail";
 /// How long a connection is waited for: who cannot hear should say so soon.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
+/// A connection that was silent for so long is asked whether the server is still there.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Hears the nudges of all processes, over a connection of its own.
 pub struct Nudges(PgListener);
 
@@ -41,10 +44,18 @@ impl Nudges {
     /// Waits for the next one. A connection that was lost and made anew counts as one: something may have been missed.
     ///
     /// # Errors
-    /// When the connection is lost and cannot be made anew.
+    /// When the connection is lost and cannot be made anew, or the server does not answer.
     pub async fn next(&mut self) -> Result<(), StorageError> {
-        self.0.try_recv().await?;
-        Ok(())
+        loop {
+            match tokio::time::timeout(SILENCE_MAX, self.0.try_recv()).await {
+                Ok(heard) => return Ok(heard.map(drop)?),
+                // A server that vanished without a reset would be listened to for ever.
+                Err(_) => {
+                    let answered = tokio::time::timeout(LONGEST_WAIT, sqlx::query("select 1").execute(&mut self.0)).await;
+                    answered.map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
+                }
+            }
+        }
     }
 }
 

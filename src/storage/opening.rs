@@ -18,6 +18,8 @@ use sqlx::sqlite::SqliteSynchronous;
 
 use super::Pools;
 use super::StorageError;
+use super::bounded::Bounded;
+use super::bounded::Calls;
 use super::kept::Kept;
 use super::servers::Server;
 use super::servers::reachable;
@@ -29,6 +31,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// A connection that lay idle longer is asked whether it still lives before it is used again; a round trip each time would
 /// halve what one can do.
 const FRESH: Duration = Duration::from_secs(1);
+/// Upper bound on that question: a connection that does not answer it is closed, and another one made.
+const PING_MAX: Duration = Duration::from_secs(2);
 
 /// The file of a SQLite address; `None` for one that lives in memory only.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
@@ -64,31 +68,43 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
 
 /// Settings of a PostgreSQL session that the statements rely on, whatever the server, the database or the role have as their default:
 /// each statement sees what is committed (a serializable default fails one of two transactions that meet, with 40001), writes are
-/// allowed, and no statement is cut off half-way..
-const SESSION: [(&str, &str); 6] = [
+/// allowed, and no statement is cut off half-way. And the server finds out about a client that vanished without a word: a transaction that
+/// it left open would hold its locks until the kernel's own keepalive, two hours later.
+const SESSION: [(&str, &str); 10] = [
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_read_only", "off"),
     ("default_transaction_deferrable", "off"),
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("client_encoding", "utf8"),
+    // Milliseconds; longer than any pause within a transaction, in which only the database is waited for.
+    ("idle_in_transaction_session_timeout", "30000"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
 ];
 
+/// `synchronous_commit` of relaxed durability: a commit waits for the server's own disk and for no replica. `off` would wait for neither.
+const RELAXED: &str = "local";
+
 /// The same for a transaction behind a pooler, which hands on no start-up settings.
-const BEGIN: &str = "begin isolation level read committed read write; set local statement_timeout = 0; set local lock_timeout = 0";
+const BEGIN: &str = "begin isolation level read committed read write; set local statement_timeout = 0; set local lock_timeout = 0; \
+     set local idle_in_transaction_session_timeout = 30000";
 const BEGIN_RELAXED: &str = "begin isolation level read committed read write; set local statement_timeout = 0; set local lock_timeout = 0; \
-     set local synchronous_commit = off";
+     set local synchronous_commit = local; set local idle_in_transaction_session_timeout = 30000";
 
 /// Where a server is, and how a session on it is set up.
 fn session(url: &str) -> sqlx::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?.application_name("verdicts").options(SESSION))
 }
 
-pub(super) async fn postgres(url: &str, connections: u32, durable: bool) -> Result<(Pools, Vec<Server>), StorageError> {
+pub(super) async fn postgres(url: &str, connections: u32, durable: bool, call_max: Duration) -> Result<(Pools, Vec<Server>), StorageError> {
     let (options, server) = reachable(session(url)?).await?;
     // Left to the server where it should be durable: it may know better (synchronous replicas).
-    let options = if durable { options } else { options.options([("synchronous_commit", "off")]) };
-    Ok((Pools::Postgres { pool: pool(options, connections).await?, kept: Kept::default() }, server.into_iter().collect()))
+    let options = if durable { options } else { options.options([("synchronous_commit", RELAXED)]) };
+    let calls = Calls::new(call_max);
+    let pools = Pools::Postgres { pool: pool(options, connections, &calls).await?, calls, kept: Kept::default() };
+    Ok((pools, server.into_iter().collect()))
 }
 
 /// PostgreSQL behind a pooler in transaction mode, which may give each transaction another server connection. So nothing may
@@ -98,33 +114,34 @@ pub(super) struct Pooled {
     pub pool: PgPool,
     /// The server behind it, for what takes a session.
     pub direct: Arc<PgConnectOptions>,
+    calls: Calls,
     begin: &'static str,
 }
 
 impl Pooled {
-    pub(super) async fn begin(&self) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
-        begin_whole(self.pool.clone(), self.begin).await
+    pub(super) async fn begin(&self) -> sqlx::Result<Bounded> {
+        Bounded::acquire(&self.pool, &self.calls).await?.begin(self.begin).await
     }
 }
 
-/// Begins a transaction on a task of its own, for whoever waits may give up half-way (a lease that is over, a client that hangs
-/// up), and sqlx 0.9 rolls back only what it has counted: a `begin` dropped before its answer would go back to the pool as an open
-/// transaction, and hold its locks for ever. What the task begins for nobody is dropped whole, and rolled back.
-pub(super) async fn begin_whole(pool: PgPool, begin: &'static str) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
-    tokio::spawn(async move { pool.begin_with(begin).await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
-}
-
-pub(super) async fn pooled(url: &str, direct_url: &str, connections: u32, durable: bool) -> Result<(Pools, Vec<Server>), StorageError> {
+pub(super) async fn pooled(
+    url: &str,
+    direct_url: &str,
+    connections: u32,
+    durable: bool,
+    call_max: Duration,
+) -> Result<(Pools, Vec<Server>), StorageError> {
     // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
     let options = PgConnectOptions::from_str(url)?.application_name("verdicts").extra_float_digits(None).statement_cache_capacity(0);
     let begin = if durable { BEGIN } else { BEGIN_RELAXED };
     let (options, pooler) = reachable(options).await?;
     let (direct, server) = reachable(session(direct_url)?).await?;
-    let pooled = Pooled { pool: pool(options, connections).await?, direct: direct.into(), begin };
+    let calls = Calls::new(call_max);
+    let pooled = Pooled { pool: pool(options, connections, &calls).await?, direct: direct.into(), calls, begin };
     Ok((Pools::Pooled(pooled), pooler.into_iter().chain(server).collect()))
 }
 
-async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, StorageError> {
+async fn pool(options: PgConnectOptions, connections: u32, calls: &Calls) -> Result<PgPool, StorageError> {
     // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
     let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
     let mut first = first.map_err(|_| sqlx::Error::PoolTimedOut)??;
@@ -134,11 +151,18 @@ async fn pool(options: PgConnectOptions, connections: u32) -> Result<PgPool, Sto
     if encoding != "UTF8" {
         return Err(StorageError::Encoding(encoding));
     }
-    let pool = PgPoolOptions::new()
-        .max_connections(connections.max(2))
-        .acquire_timeout(LONGEST_WAIT)
-        .test_before_acquire(false)
-        .before_acquire(|connection, state| Box::pin(async move { Ok(state.idle_for < FRESH || connection.ping().await.is_ok()) }));
+    let pool =
+        PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(LONGEST_WAIT).test_before_acquire(false).before_acquire({
+            let calls = calls.clone();
+            move |connection, state| {
+                let calls = calls.clone();
+                Box::pin(async move {
+                    let is_trusted = calls.trusts(state.age);
+                    Ok(is_trusted
+                        && (state.idle_for < FRESH || matches!(tokio::time::timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))))
+                })
+            }
+        });
     Ok(pool.connect_with(options).await?)
 }
 

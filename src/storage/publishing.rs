@@ -131,12 +131,13 @@ impl Storage {
         let (highest,): (Option<i64>,) = one!(tx, "select max(id) from subscribers where state = 'active'")?;
         let Some(highest) = highest else { return Ok(Frozen::Nobody) };
         write_variants(&mut tx, id, variants).await?;
+        let due = serde_json::to_string(&Due::from(due)).map_err(|error| StorageError::Stored(error.to_string()))?;
         execute!(
             tx,
             "insert into publish_progress (mailing_id, after_id, until_id, due, month_at) values ($1, 0, $2, $3, $4)",
             id,
             highest,
-            serde_json::to_string(&Due::from(due)).map_err(|error| StorageError::Stored(error.to_string()))?,
+            due,
             month.timestamp_millis()
         )?;
         execute!(tx, "insert into digest_counts (mailing_id, sent, failed, withheld, uncertain) values ($1, 0, 0, 0, 0)", id)?;

@@ -100,6 +100,7 @@ impl Storage {
 pub(super) async fn write_variants(tx: &mut Tx, digest: i64, variants: &[Variant]) -> Result<(), StorageError> {
     for (number, variant) in variants.iter().enumerate() {
         let content = variant.mail.as_ref().map(|(content, _)| serde_json::to_string(content)).transpose();
+        let content = stored(content.map_err(|error| error.to_string()))?;
         let rendered = variant.mail.as_ref().map(|(_, rendered)| rendered);
         execute!(
             tx,
@@ -111,7 +112,7 @@ pub(super) async fn write_variants(tx: &mut Tx, digest: i64, variants: &[Variant
             i64::from(variant.choice.monthly),
             i64::from(variant.choice.saved),
             changes(&variant.choice),
-            stored(content.map_err(|error| error.to_string()))?,
+            content,
             rendered.map(|mail| mail.subject.as_str()),
             rendered.map(|mail| mail.html.as_str()),
             rendered.map(|mail| mail.text.as_str())

@@ -69,7 +69,8 @@ async fn look(web: &Web) -> Result<serde_json::Value, String> {
         (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
         (Err(error), _) | (_, Ok(Err(error))) => {
             tracing::warn!(%error, "the database is not usable");
-            Err(if error.is_unreachable() { "The database does not answer, or its file is not there.".into() } else { error.advice() })
+            let is_silent = error.is_unreachable() && !error.is_standby();
+            Err(if is_silent { "The database does not answer, or its file is not there.".into() } else { error.advice() })
         }
     }
 }

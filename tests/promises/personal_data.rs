@@ -327,6 +327,25 @@ on_both! {
         assert!(!copy.to_string().contains("reader1@"));
     }
 
+    async fn a_readers_copy_names_each_of_many_digests(place) {
+        let (house, data) = house_with_a_full_life(place).await;
+        for sql in [
+            "with recursive weeks (n) as (select 1 union all select n + 1 from weeks where n < 23)
+             insert into digests (id, state, created_at, send_at, published_at, recipients)
+             select 202500 + n, 'sent', n, n, n, 1 from weeks",
+            "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
+             select g.id, s.id, 'digest', 'sent', g.id, g.id from digests g, subscribers s where g.id < 202524",
+        ] {
+            crate::support::behind_its_back(&house.place, sql).await;
+        }
+        let copy: Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
+        let slots: BTreeSet<&str> = copy["mails"].as_array().expect("mails").iter().filter_map(|mail| mail["slot"].as_str()).collect();
+        for week in 1..=23 {
+            assert!(slots.contains(format!("2025-W{week:02}").as_str()), "week {week} is missing among {slots:?}");
+        }
+        assert_eq!(slots.len(), 24, "those, and the digest that went out");
+    }
+
     async fn an_erasure_leaves_a_keyed_hash_and_rows_of_the_ledger_that_name_nobody(place) {
         let (house, data) = house_with_a_full_life(place).await;
         crate::support::behind_its_back(&house.place, "delete from suppressions; delete from lifted").await;

@@ -8,10 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
 use super::dispatcher::CommitGroup;
+use super::lease::CommitWatch;
+use super::lease::Lease;
 use crate::app::App;
 use crate::domain::Timestamp;
 use crate::storage::steps::Done;
@@ -29,12 +32,14 @@ struct Writer {
     app: Arc<App>,
     sender: i64,
     lost: CancellationToken,
+    commits: Arc<CommitWatch>,
     progress: Arc<Progress>,
 }
 
 impl GroupCommitter {
-    pub fn new(app: Arc<App>, sender: i64, lost: CancellationToken, progress: Arc<Progress>) -> Self {
-        Self { writer: Arc::new(Writer { app, sender, lost, progress }), under_way: JoinSet::new() }
+    pub fn new(app: Arc<App>, lease: &Lease, progress: Arc<Progress>) -> Self {
+        let (sender, lost, commits) = (lease.sender, lease.lost.clone(), lease.commits.clone());
+        Self { writer: Arc::new(Writer { app, sender, lost, commits, progress }), under_way: JoinSet::new() }
     }
 
     /// Whether the next one can start.
@@ -45,7 +50,9 @@ impl GroupCommitter {
     pub fn start(&mut self, group: CommitGroup) {
         let writer = self.writer.clone();
         self.under_way.spawn(async move {
+            writer.commits.note(Some(Instant::now()));
             let may_go = writer.write(&group).await;
+            writer.commits.note(None);
             (group, may_go)
         });
     }

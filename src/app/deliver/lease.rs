@@ -1,6 +1,8 @@
 //! A sender's lease: renewed while it works, given up when the database says that others have its work.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -21,6 +23,8 @@ pub struct Lease {
     pub lost: CancellationToken,
     /// Over when the lease is: nothing is written to a server any more, whoever has not heard of it yet.
     pub fence: Fence,
+    /// Told by whoever writes results.
+    pub commits: Arc<CommitWatch>,
     heart: JoinHandle<()>,
 }
 
@@ -31,8 +35,9 @@ impl Lease {
         let sender = app.storage.enter_sender(&process::name(), delta(app.settings.mail.lease), now).await?;
         let lost = CancellationToken::new();
         let fence = Fence::until(asked + reach(app));
-        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone(), fence.clone()));
-        Ok(Self { sender, lost, fence, heart })
+        let commits = Arc::new(CommitWatch::default());
+        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone(), fence.clone(), commits.clone()));
+        Ok(Self { sender, lost, fence, commits, heart })
     }
 
     /// Gives back what was claimed and not begun.
@@ -56,13 +61,36 @@ fn reach(app: &App) -> Duration {
     app.settings.mail.lease.mul_f64(0.9)
 }
 
-/// Renews the lease three times in its length. Once it could not be renewed for its whole length it is lost, whatever the
+/// The commit that has waited longest for the ledger, for whoever renews the lease.
+#[derive(Debug, Default)]
+pub struct CommitWatch(Mutex<Option<Instant>>);
+
+impl CommitWatch {
+    /// A group is about to be written, or no longer.
+    pub fn note(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn waits_since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Renews the lease three times in its length, while results can be written: a sender whose commits hang while its lease is renewed over
+/// another connection would keep its work from those who can reach the database. Once it could not be renewed for its whole length it is lost, whatever the
 /// database may say later: a process that slept must not go on as if nothing were.
-async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence) {
+async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence, commits: Arc<CommitWatch>) {
     let length = app.settings.mail.lease;
     let mut renewed = Instant::now();
     loop {
         tokio::time::sleep(length / 3).await;
+        if let Some(since) = commits.waits_since().filter(|since| since.elapsed() > length / 2) {
+            tracing::warn!(sender, waits_s = since.elapsed().as_secs(), "the ledger cannot be written, so the lease is not renewed");
+            if renewed.elapsed() >= length {
+                break;
+            }
+            continue;
+        }
         let asked = Instant::now();
         let trouble = app.trouble();
         let renewing = app.storage.renew_sender(sender, delta(length), trouble.as_deref(), app.now());

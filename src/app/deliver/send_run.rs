@@ -127,7 +127,7 @@ impl SendRun {
         let connections: usize = app.relays.iter().map(|relay| relay.connections).sum();
         let (requests, received) = mpsc::channel(connections.max(1));
         let run = Self {
-            committer: GroupCommitter::new(app.clone(), lease.sender, lease.lost.clone(), progress),
+            committer: GroupCommitter::new(app.clone(), lease, progress),
             sender: lease.sender,
             lost: lease.lost.clone(),
             fence: lease.fence.clone(),

@@ -1,0 +1,184 @@
+//! Connections to PostgreSQL of which no call, no rollback and no return to the pool outlasts a limit.
+//!
+//! sqlx 0.9 waits for an answer as long as the kernel does, and sets no keepalive: a server that vanishes without a reset (a host without
+//! power, a firewall that drops packets) holds a statement for a quarter of an hour, or for ever once the request was acknowledged; the
+//! ping of a connection that goes back to the pool waits as long, and keeps its place in the pool meanwhile. So each call has a limit
+//! here. A connection that exceeds it, that answers as a demoted or a stopping server does, or whose caller left half-way is closed and
+//! never pooled again; and since the others lead to the same server, those that are older than the trouble are closed too.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use std::time::Instant;
+
+use sqlx::PgConnection;
+use sqlx::PgPool;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+/// Calls of a report that reads all of a digest may last so many times as long as others.
+const PATIENCE: u32 = 30;
+
+/// The limit of all calls to one server, and when its connections were last found to lead nowhere.
+#[derive(Debug, Clone)]
+pub(super) struct Calls(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: Duration,
+    began: Instant,
+    /// Milliseconds since `began`; connections that are older are not used again.
+    distrusted: AtomicU64,
+}
+
+impl Calls {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self(Arc::new(Shared { limit, began: Instant::now(), distrusted: AtomicU64::new(0) }))
+    }
+
+    pub(super) fn limit(&self) -> Duration {
+        self.0.limit
+    }
+
+    /// Returns whether a connection of that age was made after the last trouble.
+    pub(super) fn trusts(&self, age: Duration) -> bool {
+        let distrusted = self.0.distrusted.load(Relaxed);
+        distrusted == 0 || self.now().saturating_sub(age.as_millis() as u64) > distrusted
+    }
+
+    fn distrust(&self) {
+        self.0.distrusted.fetch_max(self.now(), Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        // Never 0, which stands for no trouble yet.
+        self.0.began.elapsed().as_millis() as u64 + 1
+    }
+}
+
+/// A connection of the pool.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    /// None only while it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    calls: Calls,
+    limit: Duration,
+    acquired: Instant,
+    is_in_call: bool,
+    is_broken: bool,
+    is_in_transaction: bool,
+}
+
+impl Bounded {
+    pub(super) async fn acquire(pool: &PgPool, calls: &Calls) -> sqlx::Result<Self> {
+        let connection = pool.acquire().await?;
+        Ok(Self {
+            connection: Some(connection),
+            limit: calls.limit(),
+            calls: calls.clone(),
+            acquired: Instant::now(),
+            is_in_call: false,
+            is_broken: false,
+            is_in_transaction: false,
+        })
+    }
+
+    /// Begins a transaction by `text`; dropped without [`Bounded::commit`], it is rolled back.
+    pub(super) async fn begin(mut self, text: &'static str) -> sqlx::Result<Self> {
+        self.is_in_transaction = true;
+        self.simple(text).await?;
+        Ok(self)
+    }
+
+    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+        self.simple("commit").await?;
+        self.is_in_transaction = false;
+        Ok(())
+    }
+
+    /// Lets calls last as long as a report over millions of rows needs.
+    pub(super) fn be_patient(&mut self) {
+        self.limit = self.calls.limit() * PATIENCE;
+    }
+
+    /// Returns whether it may be used once more: no trouble was met, with this connection or another, since it was acquired.
+    pub(super) fn is_good(&self) -> bool {
+        !self.is_broken && !self.is_in_call && self.calls.trusts(self.acquired.elapsed())
+    }
+
+    /// Opens a call: whoever leaves before [`Bounded::end_call`] leaves the connection to be closed.
+    pub(super) fn begin_call(&mut self) -> Duration {
+        self.is_in_call = true;
+        self.limit
+    }
+
+    /// The connection, for a call that was opened.
+    pub(super) fn raw(&mut self) -> &mut PgConnection {
+        // A value is taken out by `drop` alone.
+        #[allow(clippy::expect_used)]
+        self.connection.as_deref_mut().expect("a connection")
+    }
+
+    /// Closes a call with what came of it. A limit that was exceeded is an error of the connection (`TimedOut`).
+    pub(super) fn end_call<T>(&mut self, done: Result<sqlx::Result<T>, Elapsed>) -> sqlx::Result<T> {
+        self.is_in_call = false;
+        let done = done.unwrap_or_else(|_| {
+            let words = format!("the database server did not answer within {}", humantime::format_duration(self.limit));
+            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+        });
+        if let Err(error) = &done
+            && leads_nowhere(error)
+        {
+            self.is_broken = true;
+            self.calls.distrust();
+        }
+        done
+    }
+
+    async fn simple(&mut self, text: &'static str) -> sqlx::Result<()> {
+        let limit = self.begin_call();
+        let done = timeout(limit, sqlx::raw_sql(text).execute(self.raw())).await;
+        self.end_call(done).map(|_| ())
+    }
+}
+
+/// Returns whether an error says that this server, or the way to it, is of no use any more: lost, stopping (57P01 to 57P03), its
+/// database dropped (57P04), or read-only, as a primary is that was demoted (25006; PostgreSQL, appendix A).
+fn leads_nowhere(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => {
+            matches!(error.code().as_deref(), Some("25006" | "25P03" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
+        }
+        _ => false,
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.is_good() {
+            // Closed in the background; sqlx gives that five seconds, and then drops the socket.
+            connection.close_on_drop();
+            return;
+        }
+        let (calls, is_open) = (self.calls.clone(), self.is_in_transaction);
+        runtime.spawn(async move {
+            if is_open {
+                let ended = timeout(calls.limit(), sqlx::raw_sql("rollback").execute(&mut *connection)).await;
+                if !matches!(ended, Ok(Ok(_))) {
+                    connection.close_on_drop();
+                    return;
+                }
+            }
+            // As sqlx does by itself when a connection is dropped, but with a limit: it pings first. Dropped, it closes the socket.
+            if timeout(calls.limit(), connection.return_to_pool()).await.is_err() {
+                calls.distrust();
+            }
+        });
+    }
+}
