@@ -7,6 +7,7 @@
 //! never pooled again; and since the others lead to the same server, those that are older than the trouble are closed too.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -32,11 +33,13 @@ struct Shared {
     began: Instant,
     /// Milliseconds since `began`; connections that are older are not used again.
     distrusted: AtomicU64,
+    /// True if the last new connection met a standby.
+    is_standby: AtomicBool,
 }
 
 impl Calls {
     pub(super) fn new(limit: Duration) -> Self {
-        Self(Arc::new(Shared { limit, began: Instant::now(), distrusted: AtomicU64::new(0) }))
+        Self(Arc::new(Shared { limit, began: Instant::now(), distrusted: AtomicU64::new(0), is_standby: AtomicBool::new(false) }))
     }
 
     pub(super) fn limit(&self) -> Duration {
@@ -46,9 +49,18 @@ impl Calls {
     /// Returns whether a connection of that age was made after the last trouble.
     pub(super) fn trusts(&self, age: Duration) -> bool {
         let distrusted = self.0.distrusted.load(Relaxed);
-        distrusted == 0 || self.now().saturating_sub(age.as_millis() as u64) > distrusted
+        !self.0.is_standby.load(Relaxed) && (distrusted == 0 || self.now().saturating_sub(age.as_millis() as u64) > distrusted)
     }
 
+    /// Notes where a new connection led. One to a standby is used once, for its answer to a write says more than a refusal here could, and
+    /// with the first that meets a primary again all others are closed.
+    pub(super) fn meet(&self, is_standby: bool) {
+        if self.0.is_standby.swap(is_standby, Relaxed) && !is_standby {
+            self.distrust();
+        }
+    }
+
+    /// Lets no connection that exists now be used for more than what it is used for.
     fn distrust(&self) {
         self.0.distrusted.fetch_max(self.now(), Relaxed);
     }
@@ -66,6 +78,7 @@ pub(super) struct Bounded {
     connection: Option<PoolConnection<Postgres>>,
     calls: Calls,
     limit: Duration,
+    /// Time when it was asked for.
     acquired: Instant,
     is_in_call: bool,
     is_broken: bool,
@@ -74,12 +87,13 @@ pub(super) struct Bounded {
 
 impl Bounded {
     pub(super) async fn acquire(pool: &PgPool, calls: &Calls) -> sqlx::Result<Self> {
+        let asked = Instant::now();
         let connection = pool.acquire().await?;
         Ok(Self {
             connection: Some(connection),
             limit: calls.limit(),
             calls: calls.clone(),
-            acquired: Instant::now(),
+            acquired: asked,
             is_in_call: false,
             is_broken: false,
             is_in_transaction: false,

@@ -15,6 +15,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::sqlite::SqliteJournalMode;
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::sqlite::SqliteSynchronous;
+use tokio::time::timeout;
 
 use super::Pools;
 use super::StorageError;
@@ -28,6 +29,8 @@ use super::writer::Writer;
 
 /// How long a connection to PostgreSQL is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Lower bound on the same once the pool is open, where it is as long as a call.
+const ACQUIRE_MIN: Duration = Duration::from_secs(5);
 /// A connection that lay idle longer is asked whether it still lives before it is used again; a round trip each time would
 /// halve what one can do.
 const FRESH: Duration = Duration::from_secs(1);
@@ -143,7 +146,7 @@ pub(super) async fn pooled(
 
 async fn pool(options: PgConnectOptions, connections: u32, calls: &Calls) -> Result<PgPool, StorageError> {
     // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
-    let first = tokio::time::timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
+    let first = timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
     let mut first = first.map_err(|_| sqlx::Error::PoolTimedOut)??;
     // By the simple protocol: behind a pooler the halves of a prepared query could meet two servers.
     let encoding: String = sqlx::raw_sql("show server_encoding").fetch_one(&mut first).await?.try_get(0)?;
@@ -151,17 +154,26 @@ async fn pool(options: PgConnectOptions, connections: u32, calls: &Calls) -> Res
     if encoding != "UTF8" {
         return Err(StorageError::Encoding(encoding));
     }
-    let pool =
-        PgPoolOptions::new().max_connections(connections.max(2)).acquire_timeout(LONGEST_WAIT).test_before_acquire(false).before_acquire({
-            let calls = calls.clone();
-            move |connection, state| {
-                let calls = calls.clone();
-                Box::pin(async move {
-                    let is_trusted = calls.trusts(state.age);
-                    Ok(is_trusted
-                        && (state.idle_for < FRESH || matches!(tokio::time::timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))))
-                })
-            }
+    let (made, reused) = (calls.clone(), calls.clone());
+    let pool = PgPoolOptions::new()
+        .max_connections(connections.max(2))
+        .acquire_timeout(calls.limit().clamp(ACQUIRE_MIN, LONGEST_WAIT))
+        .test_before_acquire(false)
+        // A standby answers what reads, and would be found out by the first write alone. Not refused here, where sqlx would try again
+        // until its time is over and then not say why.
+        .after_connect(move |connection, _| {
+            let calls = made.clone();
+            Box::pin(async move {
+                calls.meet(sqlx::raw_sql("select pg_is_in_recovery()").fetch_one(connection).await?.try_get(0)?);
+                Ok(())
+            })
+        })
+        .before_acquire(move |connection, state| {
+            let calls = reused.clone();
+            Box::pin(async move {
+                let is_fresh = state.idle_for < FRESH;
+                Ok(calls.trusts(state.age) && (is_fresh || matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))))
+            })
         });
     Ok(pool.connect_with(options).await?)
 }

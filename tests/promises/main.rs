@@ -61,6 +61,7 @@ mod starting;
 mod stuck_relays;
 mod support;
 mod upkeep;
+mod vanished;
 mod votes;
 mod ways_out;
 mod webhooks;

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod program;
 pub mod rude_relay;
 pub mod smtp_sink;
+pub mod wire;
 
 use verdicts::domain::slot::Slot;
 use verdicts::domain::zone::Zone;
@@ -24,6 +25,7 @@ pub use smtp_sink::Behaviour;
 pub use smtp_sink::Received;
 pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
+pub use wire::Wire;
 
 /// Runs a test on both databases: `on_both! { async fn name(place) { ... } }`.
 macro_rules! on_both {

@@ -163,6 +163,26 @@ impl Cluster {
         output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
     }
 
+    /// A copy of this server, as it is now, that runs beside it as a standby does: it answers, and takes no writes. This one is stopped
+    /// and started for it.
+    pub fn standby(&self) -> Standby<'_> {
+        let data = self.home.folder.join("standby");
+        self.stop(false);
+        let mut copy = self.home.program_at(Path::new("cp"));
+        copy.arg("-a").arg(self.home.data()).arg(&data);
+        output_of(copy).unwrap_or_else(|why| panic!("{why}"));
+        self.go_on();
+        let mut signal = self.home.program_at(Path::new("touch"));
+        signal.arg(data.join("standby.signal"));
+        output_of(signal).unwrap_or_else(|why| panic!("{why}"));
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let mut pg_ctl = self.home.program("pg_ctl");
+        pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {port}"), "-D"]).arg(&data);
+        pg_ctl.arg("-l").arg(self.home.folder.join("standby.log"));
+        output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
+        Standby { of: self, data, port }
+    }
+
     /// Starts another program as the account that runs the server, with the server's folder as its own.
     pub fn companion(&self, program: &str) -> Command {
         self.home.program_at(Path::new(program))
@@ -184,6 +204,22 @@ impl Cluster {
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "postgres"]);
         psql.arg("-h").arg(&self.home.folder).args(["-p", &self.port.to_string(), "-c", sql]);
         output_of(psql).unwrap_or_else(|why| panic!("{why}"))
+    }
+}
+
+/// See [`Cluster::standby`]; it ends when it is dropped.
+pub struct Standby<'a> {
+    of: &'a Cluster,
+    data: PathBuf,
+    /// Port of 127.0.0.1.
+    pub port: u16,
+}
+
+impl Drop for Standby<'_> {
+    fn drop(&mut self) {
+        let mut pg_ctl = self.of.home.program("pg_ctl");
+        pg_ctl.args(["stop", "-s", "-m", "immediate", "-D"]).arg(&self.data);
+        let _ = output_of(pg_ctl);
     }
 }
 
