@@ -51,7 +51,7 @@ impl Nudges {
                 Ok(heard) => return Ok(heard.map(drop)?),
                 // A server that vanished without a reset would be listened to for ever.
                 Err(_) => {
-                    let answered = tokio::time::timeout(LONGEST_WAIT, sqlx::query("select 1").execute(&mut self.0)).await;
+                    let answered = tokio::time::timeout(LONGEST_WAIT, sqlx::raw_sql("select 1").execute(&mut self.0)).await;
                     answered.map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
                 }
             }

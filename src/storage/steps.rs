@@ -290,7 +290,7 @@ async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, n
     let written = execute!(
         tx,
         "update deliveries set state = $4, due_at = coalesce($5, due_at),
-           finished_at = case when $4 = 'uncertain' and uncertain_at is not null then coalesce($6, $10) else $6 end,
+           finished_at = case when $4 = 'uncertain' and uncertain_at is not null then coalesce(cast($6 as bigint), $10) else $6 end,
            uncertain_at = coalesce(uncertain_at, $7),
            reply = $8, sender_id = null, waited_ms = coalesce(waited_ms, 0) + $9
          where mailing_id = $1 and subscriber_id = $2 and sender_id = $3 and state = 'sending'",
