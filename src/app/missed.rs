@@ -1,6 +1,6 @@
 //! Digests that should have gone out and did not: nobody was there, or something kept them from it.
 //!
-//! What is late is made up by any `serve` that keeps the schedule, within `schedule.catch_up`. What is later than that stays as it is,
+//! A late digest is made up by any `serve` that keeps the schedule, within `schedule.catch_up`. What is later than that stays as it is,
 //! and is named with the command that sends it, until it is sent or given up, or a later digest went out.
 
 use chrono::TimeDelta;

@@ -20,7 +20,7 @@ pub struct Database {
     pub direct_url: Option<String>,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,
-    /// What a power cut or a failover may cost.
+    /// Loss that a power cut or a failover may cause.
     pub durability: Durability,
     /// Time that `serve` waits at its start for a database server that is not up yet.
     #[serde(with = "humantime_serde")]

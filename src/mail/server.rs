@@ -39,7 +39,7 @@ pub struct Limits {
     pub mails: u32,
     /// A connection that had nothing to do for so long is given up: the server may have done so too.
     pub idle: Duration,
-    /// Whether an envelope may go ahead of the answer to the mail before, where the server is seen to bear it.
+    /// True if an envelope may go ahead of the answer to the mail before, where the server is seen to bear it.
     pub takes_ahead: bool,
 }
 

@@ -105,7 +105,7 @@ impl SmtpConnection {
         self.in_step && (self.ahead.is_some() || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
     }
 
-    /// Whether it has served its time, or its number of mails, or had so many refused that the server slows down.
+    /// Returns true once it has served its time or its number of mails, or had so many refused that the server slows down.
     fn is_worn(&self) -> bool {
         self.refusals >= REFUSALS || self.mails >= self.server.limits.mails || self.opened.elapsed() >= LONGEST_LIFE
     }

@@ -184,7 +184,7 @@ impl Connection {
         }
     }
 
-    /// Whether what came of the last mail says nothing of it: the server had enough of this connection, which had served others, or did not
+    /// Returns true if the result of the last mail says nothing of that mail: the server had enough of this connection, which had served others, or did not
     /// hear its envelope in order. Over a new one the mail can go at once.
     pub fn was_turned_away(&self) -> bool {
         matches!(&self.0, Line::Smtp(smtp) if smtp.was_turned_away())

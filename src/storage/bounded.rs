@@ -20,26 +20,26 @@ use sqlx::pool::PoolConnection;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// Calls of a report that reads all of a digest may last so many times as long as others.
+/// ServerHealth of a report that reads all of a digest may last so many times as long as others.
 const PATIENCE: u32 = 30;
 
 /// The limit of all calls to one server, and when its connections were last found to lead nowhere.
 #[derive(Debug, Clone)]
-pub(super) struct Calls(Arc<Shared>);
+pub(super) struct ServerHealth(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     limit: Duration,
     began: Instant,
     /// Milliseconds since `began`; connections that are older are not used again.
-    distrusted: AtomicU64,
+    invalidated: AtomicU64,
     /// True if the last new connection met a standby.
     is_standby: AtomicBool,
 }
 
-impl Calls {
+impl ServerHealth {
     pub(super) fn new(limit: Duration) -> Self {
-        Self(Arc::new(Shared { limit, began: Instant::now(), distrusted: AtomicU64::new(0), is_standby: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { limit, began: Instant::now(), invalidated: AtomicU64::new(0), is_standby: AtomicBool::new(false) }))
     }
 
     pub(super) fn limit(&self) -> Duration {
@@ -47,22 +47,22 @@ impl Calls {
     }
 
     /// Returns whether a connection of that age was made after the last trouble.
-    pub(super) fn trusts(&self, age: Duration) -> bool {
-        let distrusted = self.0.distrusted.load(Relaxed);
-        !self.0.is_standby.load(Relaxed) && (distrusted == 0 || self.now().saturating_sub(age.as_millis() as u64) > distrusted)
+    pub(super) fn may_reuse(&self, age: Duration) -> bool {
+        let invalidated = self.0.invalidated.load(Relaxed);
+        !self.0.is_standby.load(Relaxed) && (invalidated == 0 || self.now().saturating_sub(age.as_millis() as u64) > invalidated)
     }
 
     /// Notes where a new connection led. One to a standby is used once, for its answer to a write says more than a refusal here could, and
     /// with the first that meets a primary again all others are closed.
-    pub(super) fn meet(&self, is_standby: bool) {
+    pub(super) fn note_role(&self, is_standby: bool) {
         if self.0.is_standby.swap(is_standby, Relaxed) && !is_standby {
-            self.distrust();
+            self.invalidate();
         }
     }
 
     /// Lets no connection that exists now be used for more than what it is used for.
-    fn distrust(&self) {
-        self.0.distrusted.fetch_max(self.now(), Relaxed);
+    fn invalidate(&self) {
+        self.0.invalidated.fetch_max(self.now(), Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -73,10 +73,10 @@ impl Calls {
 
 /// A connection of the pool.
 #[derive(Debug)]
-pub(super) struct Bounded {
+pub(super) struct BoundedConnection {
     /// None only while it is dropped.
     connection: Option<PoolConnection<Postgres>>,
-    calls: Calls,
+    health: ServerHealth,
     limit: Duration,
     /// Time when it was asked for.
     acquired: Instant,
@@ -85,14 +85,14 @@ pub(super) struct Bounded {
     is_in_transaction: bool,
 }
 
-impl Bounded {
-    pub(super) async fn acquire(pool: &PgPool, calls: &Calls) -> sqlx::Result<Self> {
+impl BoundedConnection {
+    pub(super) async fn acquire(pool: &PgPool, health: &ServerHealth) -> sqlx::Result<Self> {
         let asked = Instant::now();
         let connection = pool.acquire().await?;
         Ok(Self {
             connection: Some(connection),
-            limit: calls.limit(),
-            calls: calls.clone(),
+            limit: health.limit(),
+            health: health.clone(),
             acquired: asked,
             is_in_call: false,
             is_broken: false,
@@ -100,7 +100,7 @@ impl Bounded {
         })
     }
 
-    /// Begins a transaction by `text`; dropped without [`Bounded::commit`], it is rolled back.
+    /// Begins a transaction by `text`; dropped without [`BoundedConnection::commit`], it is rolled back.
     pub(super) async fn begin(mut self, text: &'static str) -> sqlx::Result<Self> {
         self.is_in_transaction = true;
         self.simple(text).await?;
@@ -114,16 +114,16 @@ impl Bounded {
     }
 
     /// Lets calls last as long as a report over millions of rows needs.
-    pub(super) fn be_patient(&mut self) {
-        self.limit = self.calls.limit() * PATIENCE;
+    pub(super) fn allow_long_calls(&mut self) {
+        self.limit = self.health.limit() * PATIENCE;
     }
 
     /// Returns whether it may be used once more: no trouble was met, with this connection or another, since it was acquired.
     pub(super) fn is_good(&self) -> bool {
-        !self.is_broken && !self.is_in_call && self.calls.trusts(self.acquired.elapsed())
+        !self.is_broken && !self.is_in_call && self.health.may_reuse(self.acquired.elapsed())
     }
 
-    /// Opens a call: whoever leaves before [`Bounded::end_call`] leaves the connection to be closed.
+    /// Opens a call: whoever leaves before [`BoundedConnection::end_call`] leaves the connection to be closed.
     pub(super) fn begin_call(&mut self) -> Duration {
         self.is_in_call = true;
         self.limit
@@ -144,24 +144,22 @@ impl Bounded {
             Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
         });
         if let Err(error) = &done
-            && leads_nowhere(error)
+            && is_connection_lost(error)
         {
             self.is_broken = true;
-            self.calls.distrust();
+            self.health.invalidate();
         }
         done
     }
 
     async fn simple(&mut self, text: &'static str) -> sqlx::Result<()> {
-        let limit = self.begin_call();
-        let done = timeout(limit, sqlx::raw_sql(text).execute(self.raw())).await;
-        self.end_call(done).map(|_| ())
+        call!(self, c => sqlx::raw_sql(text).execute(c).await).map(|_| ())
     }
 }
 
 /// Returns whether an error says that this server, or the way to it, is of no use any more: lost, stopping (57P01 to 57P03), its
 /// database dropped (57P04), or read-only, as a primary is that was demoted (25006; PostgreSQL, appendix A).
-fn leads_nowhere(error: &sqlx::Error) -> bool {
+fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(error) => {
@@ -171,7 +169,7 @@ fn leads_nowhere(error: &sqlx::Error) -> bool {
     }
 }
 
-impl Drop for Bounded {
+impl Drop for BoundedConnection {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -180,18 +178,18 @@ impl Drop for Bounded {
             connection.close_on_drop();
             return;
         }
-        let (calls, is_open) = (self.calls.clone(), self.is_in_transaction);
+        let (health, is_open) = (self.health.clone(), self.is_in_transaction);
         runtime.spawn(async move {
             if is_open {
-                let ended = timeout(calls.limit(), sqlx::raw_sql("rollback").execute(&mut *connection)).await;
+                let ended = timeout(health.limit(), sqlx::raw_sql("rollback").execute(&mut *connection)).await;
                 if !matches!(ended, Ok(Ok(_))) {
                     connection.close_on_drop();
                     return;
                 }
             }
             // As sqlx does by itself when a connection is dropped, but with a limit: it pings first. Dropped, it closes the socket.
-            if timeout(calls.limit(), connection.return_to_pool()).await.is_err() {
-                calls.distrust();
+            if timeout(health.limit(), connection.return_to_pool()).await.is_err() {
+                health.invalidate();
             }
         });
     }

@@ -26,7 +26,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether nothing answers, or a server that takes no writes now, so that waiting may help.
+    /// Returns true if nothing answers, or a server that takes no writes now, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
         // 57P01 to 57P05: shutting down, crashed, starting up, its database dropped, idle for too long (PostgreSQL, appendix A).
         matches!(self, Self::Query(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))

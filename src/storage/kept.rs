@@ -10,25 +10,25 @@ use std::sync::PoisonError;
 
 use sqlx::PgPool;
 
-use super::bounded::Bounded;
-use super::bounded::Calls;
+use super::bounded::BoundedConnection;
+use super::bounded::ServerHealth;
 
 /// Room for one connection of the pool.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<Bounded>>>);
+pub(super) struct Kept(Arc<Mutex<Option<BoundedConnection>>>);
 
 impl Kept {
     /// The one that is kept, or another of the pool. It belongs to who takes it; dropped, it goes back to the pool.
-    pub async fn take(&self, pool: &PgPool, calls: &Calls) -> sqlx::Result<Bounded> {
+    pub async fn take(&self, pool: &PgPool, health: &ServerHealth) -> sqlx::Result<BoundedConnection> {
         let kept = self.room().take();
         match kept {
             Some(connection) if connection.is_good() => Ok(connection),
-            _ => Bounded::acquire(pool, calls).await,
+            _ => BoundedConnection::acquire(pool, health).await,
         }
     }
 
     /// Keeps one that did well for whoever is next.
-    pub fn keep(&self, connection: Bounded) {
+    pub fn keep(&self, connection: BoundedConnection) {
         *self.room() = Some(connection);
     }
 
@@ -37,7 +37,7 @@ impl Kept {
         drop(self.room().take());
     }
 
-    fn room(&self) -> MutexGuard<'_, Option<Bounded>> {
+    fn room(&self) -> MutexGuard<'_, Option<BoundedConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bounded::Bounded;
-use bounded::Calls;
+use bounded::BoundedConnection;
+use bounded::ServerHealth;
 use kept::Kept;
 use opening::Pooled;
 use session::Queryable;
@@ -24,6 +24,16 @@ use writer::Writer;
 
 use crate::domain::Timestamp;
 
+/// Runs `$body` with `$c` bound to the `PgConnection` within `$bounded`, for no longer than a call to the server may last.
+macro_rules! call {
+    ($bounded:expr, $c:ident => $body:expr) => {{
+        let limit = $bounded.begin_call();
+        let $c = $bounded.raw();
+        let done = tokio::time::timeout(limit, async { $body }).await;
+        $bounded.end_call(done)
+    }};
+}
+
 /// Runs `$body` with `$c` bound to the connection of whichever database `$conn` (a `Reader` or a `Tx`) is on, and `$keeps` to
 /// whether a statement may stay prepared on it (see [`Pooled`](opening::Pooled)).
 macro_rules! on {
@@ -36,12 +46,7 @@ macro_rules! on {
                 let $keeps = true;
                 $body
             }
-            $crate::storage::Session::Postgres(bounded, $keeps) => {
-                let limit = bounded.begin_call();
-                let $c = bounded.raw();
-                let done = tokio::time::timeout(limit, async { $body }).await;
-                bounded.end_call(done)
-            }
+            $crate::storage::Session::Postgres(bounded, $keeps) => call!(bounded, $c => $body),
         }
     }};
 }
@@ -176,7 +181,7 @@ enum Pools {
     Sqlite { readers: SqlitePool, writer: Writer },
     Postgres {
         pool: PgPool,
-        calls: Calls,
+        health: ServerHealth,
         /// For steps.
         kept: Kept,
     },
@@ -362,7 +367,7 @@ impl Storage {
                 writer.check_file()?;
                 Reader::Sqlite(readers.acquire().await?)
             }
-            Pools::Postgres { pool, calls, .. } => Reader::Postgres(Bounded::acquire(pool, calls).await?),
+            Pools::Postgres { pool, health, .. } => Reader::Postgres(BoundedConnection::acquire(pool, health).await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
@@ -372,7 +377,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres { pool, calls, .. } => Tx::Postgres(Bounded::acquire(pool, calls).await?.begin("begin").await?),
+            Pools::Postgres { pool, health, .. } => Tx::Postgres(BoundedConnection::acquire(pool, health).await?.begin("begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use super::Pools;
 use super::StorageError;
-use super::bounded::Bounded;
-use super::bounded::Calls;
+use super::bounded::BoundedConnection;
+use super::bounded::ServerHealth;
 use super::kept::Kept;
 use super::servers::Server;
 use super::servers::reachable;
@@ -71,7 +71,7 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
 
 /// Settings of a PostgreSQL session that the statements rely on, whatever the server, the database or the role have as their default:
 /// each statement sees what is committed (a serializable default fails one of two transactions that meet, with 40001), writes are
-/// allowed, and no statement is cut off half-way. And the server finds out about a client that vanished without a word: a transaction that
+/// allowed, and the server cuts no statement off: the limit of a call is ours. And the server finds out about a client that vanished without a word: a transaction that
 /// it left open would hold its locks until the kernel's own keepalive, two hours later.
 const SESSION: [(&str, &str); 10] = [
     ("default_transaction_isolation", "read committed"),
@@ -105,8 +105,8 @@ pub(super) async fn postgres(url: &str, connections: u32, durable: bool, call_ma
     let (options, server) = reachable(session(url)?).await?;
     // Left to the server where it should be durable: it may know better (synchronous replicas).
     let options = if durable { options } else { options.options([("synchronous_commit", RELAXED)]) };
-    let calls = Calls::new(call_max);
-    let pools = Pools::Postgres { pool: pool(options, connections, &calls).await?, calls, kept: Kept::default() };
+    let health = ServerHealth::new(call_max);
+    let pools = Pools::Postgres { pool: pool(options, connections, &health).await?, health, kept: Kept::default() };
     Ok((pools, server.into_iter().collect()))
 }
 
@@ -117,13 +117,13 @@ pub(super) struct Pooled {
     pub pool: PgPool,
     /// The server behind it, for what takes a session.
     pub direct: Arc<PgConnectOptions>,
-    calls: Calls,
+    health: ServerHealth,
     begin: &'static str,
 }
 
 impl Pooled {
-    pub(super) async fn begin(&self) -> sqlx::Result<Bounded> {
-        Bounded::acquire(&self.pool, &self.calls).await?.begin(self.begin).await
+    pub(super) async fn begin(&self) -> sqlx::Result<BoundedConnection> {
+        BoundedConnection::acquire(&self.pool, &self.health).await?.begin(self.begin).await
     }
 }
 
@@ -139,12 +139,12 @@ pub(super) async fn pooled(
     let begin = if durable { BEGIN } else { BEGIN_RELAXED };
     let (options, pooler) = reachable(options).await?;
     let (direct, server) = reachable(session(direct_url)?).await?;
-    let calls = Calls::new(call_max);
-    let pooled = Pooled { pool: pool(options, connections, &calls).await?, direct: direct.into(), calls, begin };
+    let health = ServerHealth::new(call_max);
+    let pooled = Pooled { pool: pool(options, connections, &health).await?, direct: direct.into(), health, begin };
     Ok((Pools::Pooled(pooled), pooler.into_iter().chain(server).collect()))
 }
 
-async fn pool(options: PgConnectOptions, connections: u32, calls: &Calls) -> Result<PgPool, StorageError> {
+async fn pool(options: PgConnectOptions, connections: u32, health: &ServerHealth) -> Result<PgPool, StorageError> {
     // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
     let first = timeout(LONGEST_WAIT, sqlx::PgConnection::connect_with(&options)).await;
     let mut first = first.map_err(|_| sqlx::Error::PoolTimedOut)??;
@@ -154,25 +154,25 @@ async fn pool(options: PgConnectOptions, connections: u32, calls: &Calls) -> Res
     if encoding != "UTF8" {
         return Err(StorageError::Encoding(encoding));
     }
-    let (made, reused) = (calls.clone(), calls.clone());
+    let (made, reused) = (health.clone(), health.clone());
     let pool = PgPoolOptions::new()
         .max_connections(connections.max(2))
-        .acquire_timeout(calls.limit().clamp(ACQUIRE_MIN, LONGEST_WAIT))
+        .acquire_timeout(health.limit().clamp(ACQUIRE_MIN, LONGEST_WAIT))
         .test_before_acquire(false)
         // A standby answers what reads, and would be found out by the first write alone. Not refused here, where sqlx would try again
         // until its time is over and then not say why.
         .after_connect(move |connection, _| {
-            let calls = made.clone();
+            let health = made.clone();
             Box::pin(async move {
-                calls.meet(sqlx::raw_sql("select pg_is_in_recovery()").fetch_one(connection).await?.try_get(0)?);
+                health.note_role(sqlx::raw_sql("select pg_is_in_recovery()").fetch_one(connection).await?.try_get(0)?);
                 Ok(())
             })
         })
         .before_acquire(move |connection, state| {
-            let calls = reused.clone();
+            let health = reused.clone();
             Box::pin(async move {
                 let is_fresh = state.idle_for < FRESH;
-                Ok(calls.trusts(state.age) && (is_fresh || matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))))
+                Ok(health.may_reuse(state.age) && (is_fresh || matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))))
             })
         });
     Ok(pool.connect_with(options).await?)

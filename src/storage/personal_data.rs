@@ -312,7 +312,7 @@ impl Storage {
 /// Digests whose deliveries to one reader are read by one statement.
 const DIGESTS_AT_ONCE: usize = 10;
 
-/// Returns what was sent to a subscriber, oldest first: transactional mails by their index, and digests by the ledger's key, for an index
+/// Lists the mails of a subscriber, oldest first: transactional mails by their index, and digests by the ledger's key, for an index
 /// over all of it would cost each publishing. The keys stand in the statement: joined with the table of digests, PostgreSQL without
 /// statistics reads the whole ledger, and asked for one by one each costs a round trip.
 async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {

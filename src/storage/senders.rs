@@ -105,8 +105,7 @@ impl Storage {
     }
 }
 
-/// What is out in a stretch of a mailing, of senders that are not entered, is in doubt from now on; answers how much. What is so for the
-/// second time is held.
+/// Marks as in doubt each mail of a range that is out with a sender that holds no lease; answers how many. A second doubt is held.
 pub(super) async fn doubt(tx: &mut Tx, stretch: (i64, i64, i64), policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
     let millis = now.timestamp_millis();
     let held_since = (policy == InDoubt::Hold).then_some(millis);

@@ -1,31 +1,31 @@
 //! Connections that read and transactions that write, on whichever database is open.
 
-use super::bounded::Bounded;
+use super::bounded::BoundedConnection;
 use super::writer::SqliteTx;
 
 /// A connection that reads.
 pub(super) enum Reader {
     Sqlite(sqlx::pool::PoolConnection<sqlx::Sqlite>),
-    Postgres(Bounded),
+    Postgres(BoundedConnection),
     /// Within a transaction, for outside one each half of a query may meet another server connection.
-    Pooled(Bounded),
+    Pooled(BoundedConnection),
 }
 
 /// A transaction that writes; dropped without [`Tx::commit`] it changes nothing.
 pub(super) enum Tx {
     Sqlite(SqliteTx),
-    Postgres(Bounded),
-    Pooled(Bounded),
+    Postgres(BoundedConnection),
+    Pooled(BoundedConnection),
 }
 
-/// Where the query macros run.
+/// Connection that the query macros run on.
 pub(super) enum Session<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
-    /// And whether a statement may stay prepared.
-    Postgres(&'a mut Bounded, bool),
+    /// With true if a statement may stay prepared on it.
+    Postgres(&'a mut BoundedConnection, bool),
 }
 
-/// Whatever the query macros can run on: a reader, or a transaction.
+/// A reader or a transaction, for the query macros.
 pub(super) trait Queryable {
     fn session(&mut self) -> Session<'_>;
 
@@ -55,10 +55,10 @@ impl Queryable for Tx {
 }
 
 impl Reader {
-    /// For a report that reads all rows of a digest: its statements may last minutes.
-    pub(super) fn patient(mut self) -> Self {
+    /// Lets its statements last minutes, for a report that reads all rows of a digest or of the list.
+    pub(super) fn for_report(mut self) -> Self {
         if let Self::Postgres(connection) | Self::Pooled(connection) = &mut self {
-            connection.be_patient();
+            connection.allow_long_calls();
         }
         self
     }

@@ -11,7 +11,7 @@ use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::bounded::Bounded;
+use super::bounded::BoundedConnection;
 use super::brake::add_to_lots;
 use super::counts::Reasons;
 use super::counts::note_failures;
@@ -96,8 +96,8 @@ impl Storage {
         }
         let written = match &self.pools {
             Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
-            Pools::Postgres { pool, calls, kept } => {
-                let mut connection = kept.take(pool, calls).await?;
+            Pools::Postgres { pool, health, kept } => {
+                let mut connection = kept.take(pool, health).await?;
                 let written = trip.on_postgres(&mut connection, true).await?;
                 kept.keep(connection);
                 written
@@ -196,10 +196,8 @@ impl Trip<'_> {
     }
 
     /// The same.
-    async fn on_postgres(&self, connection: &mut Bounded, keeps: bool) -> sqlx::Result<u64> {
-        let limit = connection.begin_call();
-        let done = tokio::time::timeout(limit, async { run!(self, Dialect::Postgres, connection.raw(), keeps) }).await;
-        connection.end_call(done)
+    async fn on_postgres(&self, connection: &mut BoundedConnection, keeps: bool) -> sqlx::Result<u64> {
+        call!(connection, c => run!(self, Dialect::Postgres, c, keeps))
     }
 }
 

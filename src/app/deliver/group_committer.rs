@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
@@ -50,9 +49,9 @@ impl GroupCommitter {
     pub fn start(&mut self, group: CommitGroup) {
         let writer = self.writer.clone();
         self.under_way.spawn(async move {
-            writer.commits.note(Some(Instant::now()));
+            writer.commits.started();
             let may_go = writer.write(&group).await;
-            writer.commits.note(None);
+            writer.commits.ended();
             (group, may_go)
         });
     }

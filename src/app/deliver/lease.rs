@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -61,24 +62,33 @@ fn reach(app: &App) -> Duration {
     app.settings.mail.lease.mul_f64(0.9)
 }
 
-/// The commit that has waited longest for the ledger, for whoever renews the lease.
+/// Start of the group commit that is under way, for whoever renews the lease.
 #[derive(Debug, Default)]
 pub struct CommitWatch(Mutex<Option<Instant>>);
 
 impl CommitWatch {
-    /// A group is about to be written, or no longer.
-    pub fn note(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    /// Notes that a group is about to be written.
+    pub fn started(&self) {
+        *self.lock() = Some(Instant::now());
+    }
+
+    /// Notes that it is written, or given up.
+    pub fn ended(&self) {
+        *self.lock() = None;
     }
 
     fn waits_since(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Renews the lease three times in its length, while results can be written: a sender whose commits hang while its lease is renewed over
-/// another connection would keep its work from those who can reach the database. Once it could not be renewed for its whole length it is lost, whatever the
-/// database may say later: a process that slept must not go on as if nothing were.
+/// another connection would keep its work from those who can reach the database. Once it could not be renewed for its whole length it
+/// is lost, whatever the database may say later: a process that slept must not go on as if nothing were.
 async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence, commits: Arc<CommitWatch>) {
     let length = app.settings.mail.lease;
     let mut renewed = Instant::now();

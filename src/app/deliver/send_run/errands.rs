@@ -1,4 +1,4 @@
-//! What the dispatcher decided, carried out.
+//! Execution of the dispatcher's commands: workers, commits, claims, and the day's allowance.
 
 use std::sync::Arc;
 
