@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Pause;
+
 /// Failures in a row, over all connections, that open it.
 const RUN: u32 = 10;
 /// Good mails in a row after which those that were in doubt are forgotten.
@@ -24,12 +26,12 @@ const GOOD_RUN: u32 = 10;
 /// Good mails of a probe that close it, where mails in doubt opened it: a relay that takes one mail in three and hangs up on the others is
 /// not well.
 const PROBE_MAILS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The breaker of one relay.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
+    /// `mail.pause`
+    pause: Pause,
     state: State,
     /// Failures in a row.
     run: u32,
@@ -46,9 +48,8 @@ pub struct Breaker {
     wants_connection: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    #[default]
     Closed,
     Open(Instant),
     Probing,
@@ -93,6 +94,21 @@ pub enum Change {
 }
 
 impl Breaker {
+    /// A closed one.
+    pub fn new(pause: Pause) -> Self {
+        Self {
+            pause,
+            state: State::Closed,
+            run: 0,
+            doubts: 0,
+            good: 0,
+            missing: 0,
+            pauses: 0,
+            trouble: String::new(),
+            wants_connection: false,
+        }
+    }
+
     /// Says what may go out now.
     pub fn permit(&self, now: Instant) -> Permit {
         match self.state {
@@ -106,6 +122,11 @@ impl Breaker {
     /// Returns the fault, in words, while it is not closed.
     pub fn trouble(&self) -> Option<&str> {
         (self.state != State::Closed).then_some(self.trouble.as_str())
+    }
+
+    /// The longest pause (`mail.pause.max`).
+    pub fn longest_pause(&self) -> Duration {
+        self.pause.max
     }
 
     /// Failures since the last success.
@@ -165,7 +186,7 @@ impl Breaker {
         if !opens {
             return None;
         }
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(self.pauses.min(16))).min(LONGEST_PAUSE);
+        let pause = (self.pause.first * 2u32.saturating_pow(self.pauses.min(16))).min(self.pause.max);
         self.pauses += 1;
         self.state = State::Open(now + pause);
         self.wants_connection = matches!(fault, Fault::NoConnection | Fault::NoWay);
@@ -175,7 +196,7 @@ impl Breaker {
 
     fn close(&mut self) -> Option<Change> {
         let was_open = self.state != State::Closed;
-        *self = Self::default();
+        *self = Self::new(self.pause);
         was_open.then_some(Change::Closed)
     }
 }
@@ -184,24 +205,30 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const PAUSE: Pause = Pause { first: Duration::from_secs(5), max: Duration::from_secs(600) };
+
+    fn fresh() -> Breaker {
+        Breaker::new(PAUSE)
+    }
+
     fn after(breaker: &mut Breaker, failures: u32, now: Instant) -> Option<Change> {
         (0..failures).filter_map(|_| breaker.failed(Fault::Mail, "550", false, now)).last()
     }
 
     #[test]
     fn a_run_of_failures_about_us_opens_it_and_a_probe_closes_it() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let (mut breaker, now) = (fresh(), Instant::now());
         assert_eq!(after(&mut breaker, 9, now), None);
         breaker.succeeded(false);
         assert_eq!(after(&mut breaker, 9, now), None, "one about a recipient broke the run");
-        assert_eq!(after(&mut breaker, 1, now), Some(Change::Opened(FIRST_PAUSE)));
-        assert_eq!(breaker.permit(now), Permit::Nothing(now + FIRST_PAUSE));
-        let later = now + FIRST_PAUSE;
+        assert_eq!(after(&mut breaker, 1, now), Some(Change::Opened(PAUSE.first)));
+        assert_eq!(breaker.permit(now), Permit::Nothing(now + PAUSE.first));
+        let later = now + PAUSE.first;
         assert_eq!(breaker.permit(later), Permit::Probe);
         breaker.probe_started();
         assert_eq!(breaker.permit(later), Permit::Probing);
         assert_eq!(breaker.failed(Fault::Mail, "550", false, later), None, "a mail of before says nothing new");
-        assert_eq!(breaker.failed(Fault::Mail, "550", true, later), Some(Change::Opened(FIRST_PAUSE * 2)));
+        assert_eq!(breaker.failed(Fault::Mail, "550", true, later), Some(Change::Opened(PAUSE.first * 2)));
         breaker.probe_started();
         assert_eq!(breaker.connected(), None, "it was mails that failed");
         assert_eq!(breaker.succeeded(true), Some(Change::Closed));
@@ -210,23 +237,23 @@ mod tests {
 
     #[test]
     fn a_wrong_login_opens_it_at_once_and_a_good_connection_closes_it_however_late() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
-        assert_eq!(breaker.failed(Fault::NoWay, "535", false, now), Some(Change::Opened(FIRST_PAUSE)));
+        let (mut breaker, now) = (fresh(), Instant::now());
+        assert_eq!(breaker.failed(Fault::NoWay, "535", false, now), Some(Change::Opened(PAUSE.first)));
         assert_eq!(breaker.trouble(), Some("535"));
         breaker.probe_started();
-        assert_eq!(breaker.permit(now + LONGEST_PAUSE), Permit::Probing, "a greeting may take minutes");
+        assert_eq!(breaker.permit(now + PAUSE.max), Permit::Probing, "a greeting may take minutes");
         assert_eq!(breaker.connected(), Some(Change::Closed));
     }
 
     #[test]
     fn mails_in_doubt_open_it_though_some_are_taken_between_them() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let (mut breaker, now) = (fresh(), Instant::now());
         let mut opened = None;
         for mail in 0..10 {
             breaker.succeeded(false);
             opened = breaker.failed(Fault::Doubt, if mail == 9 { "it hung up, first of its run" } else { "earlier" }, false, now);
         }
-        assert_eq!(opened, Some(Change::Opened(FIRST_PAUSE)));
+        assert_eq!(opened, Some(Change::Opened(PAUSE.first)));
         assert_eq!(breaker.succeeded(false), None, "a mail that was out is no proof");
         breaker.probe_started();
         assert_eq!(
@@ -235,7 +262,7 @@ mod tests {
             "nor is one of a probe"
         );
         assert_eq!(breaker.succeeded(true), Some(Change::Closed));
-        let mut well = Breaker::default();
+        let mut well = fresh();
         for mail in 0..1_000 {
             let change = if mail % 11 == 0 { well.failed(Fault::Doubt, "it hung up", false, now) } else { well.succeeded(false) };
             assert_eq!(change, None, "one in eleven is no run");
@@ -244,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_words_are_those_of_the_first_failure_of_a_run() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let (mut breaker, now) = (fresh(), Instant::now());
         breaker.failed(Fault::Mail, "451 4.7.1 your daily limit", false, now);
         after(&mut breaker, 9, now);
         assert_eq!(breaker.trouble(), Some("451 4.7.1 your daily limit"));
@@ -252,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_ends_without_a_verdict_leaves_room_for_another() {
-        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let (mut breaker, now) = (fresh(), Instant::now());
         breaker.failed(Fault::Rest, "421", false, now);
         breaker.probe_started();
         breaker.probe_ended(now);

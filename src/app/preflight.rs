@@ -68,7 +68,8 @@ impl App {
     /// What decides whether a digest arrives: the one list of what `doctor` and a send look at. `rendered` is left out where
     /// there is none.
     pub(super) async fn examine_sending(&self, slot: Slot, rendered: Option<&Rendered>) -> Vec<Finding> {
-        let (relays, standing) = tokio::join!(self.examine_relays(), self.examine_standing());
+        let size = rendered.and_then(|rendered| self.one_copy(slot, rendered, self.now()).ok()).map(|copy| copy.len());
+        let (relays, standing) = tokio::join!(self.examine_relays(size), self.examine_standing());
         let mut findings: Vec<_> = rendered.map(|rendered| self.examine_digest(slot, rendered)).into_iter().chain(relays).collect();
         findings.extend([self.examine_base_url(), self.examine_sender()]);
         findings.extend(standing);

@@ -52,6 +52,19 @@ pub(crate) struct RelayMemory {
     pub limit: Window,
     /// The day (UTC) for which nothing is left of its allowance, by class (see [`class_index`]).
     pub spent_on: [Option<i64>; 2],
+    /// By class: the relay announced a `SIZE` that is smaller than a mail of it.
+    pub too_large: [Option<TooLarge>; 2],
+    /// True if what opened the breaker was a reply of the relay that says that it is for now (4xx).
+    pub asks_for_patience: bool,
+}
+
+/// A mail that is larger than its relay takes.
+#[derive(Debug, Clone)]
+pub(crate) struct TooLarge {
+    /// Nothing of its class is tried before.
+    pub until: Instant,
+    /// In words, with both sizes.
+    pub trouble: String,
 }
 
 /// A class's place where each has its own.
@@ -64,7 +77,7 @@ pub(crate) fn class_index(class: MailClass) -> usize {
 
 impl Relay {
     pub fn new(settings: &config::Relay, transport: Transport) -> Self {
-        let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(settings.connections), spent_on: [None; 2] };
+        let memory = RelayMemory::new(settings.connections, settings.pause);
         Self {
             name: settings.name.clone(),
             transport,
@@ -97,7 +110,14 @@ impl Relay {
     /// Returns whether mail of that class could go out over it now: the breaker lets at least a probe through, and the day has room.
     pub fn may_send(&self, class: MailClass, now: Timestamp) -> bool {
         let memory = self.remembered();
-        memory.spent_on[class_index(class)] != Some(day_of(now)) && !matches!(memory.breaker.permit(Instant::now()), Permit::Nothing(_))
+        memory.spent_on[class_index(class)] != Some(day_of(now))
+            && memory.too_large(class, Instant::now()).is_none()
+            && !matches!(memory.breaker.permit(Instant::now()), Permit::Nothing(_))
+    }
+
+    /// Returns whether it is paused because it said itself that it takes nothing for now (4xx).
+    pub fn asks_for_patience(&self) -> bool {
+        self.remembered().is_asked_for_patience()
     }
 
     /// Returns what keeps mail from going out over it, in plain words.
@@ -105,7 +125,8 @@ impl Relay {
         let memory = self.remembered();
         let is_spent = memory.spent_on[class_index(MailClass::Digest)] == Some(day_of(now));
         let spent = || is_spent.then(|| "the day's allowance is spent; it goes on tomorrow (UTC)".to_owned());
-        memory.breaker.trouble().map(str::to_owned).or_else(spent)
+        let too_large = || memory.too_large(MailClass::Digest, Instant::now()).map(|known| known.trouble.clone());
+        memory.breaker.trouble().map(str::to_owned).or_else(too_large).or_else(spent)
     }
 
     /// Returns what mail of a class waits for at this relay, as far as is known between send runs.
@@ -116,10 +137,18 @@ impl Relay {
             let until = Some(start_of(day_of(now) + 1));
             return Some(Wait { relay, class: Some(class), until, ..Wait::new(WaitReason::DaySpent) });
         }
+        let instant = Instant::now();
+        let wall =
+            |at: Instant| at.checked_duration_since(instant).and_then(|pause| TimeDelta::from_std(pause).ok()).map(|pause| now + pause);
+        // Its time may be over: then it is just being tried again.
+        if let Some(TooLarge { until, trouble }) = &memory.too_large[class_index(class)] {
+            let (until, detail) = (wall(*until), Some(trouble.clone()));
+            return Some(Wait { relay, class: Some(class), detail, until, ..Wait::new(WaitReason::MailTooLarge) });
+        }
         let detail = memory.breaker.trouble().map(str::to_owned);
-        let until = match memory.breaker.permit(Instant::now()) {
+        let until = match memory.breaker.permit(instant) {
             Permit::All => return None,
-            Permit::Nothing(until) => TimeDelta::from_std(until.saturating_duration_since(Instant::now())).ok().map(|pause| now + pause),
+            Permit::Nothing(until) => wall(until),
             Permit::Probe | Permit::Probing => None,
         };
         Some(Wait { relay, detail, until, ..Wait::new(WaitReason::RelayPaused) })
@@ -143,6 +172,29 @@ impl Relay {
 
     fn remembered(&self) -> MutexGuard<'_, RelayMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RelayMemory {
+    /// Memory of a relay that was not tried yet, with its most connections.
+    pub fn new(connections: usize, pause: config::Pause) -> Self {
+        Self {
+            breaker: Breaker::new(pause),
+            limit: Window::new(connections),
+            spent_on: [None; 2],
+            too_large: [None, None],
+            asks_for_patience: false,
+        }
+    }
+
+    /// Returns whether it is paused because it said itself that it takes nothing for now (4xx).
+    pub fn is_asked_for_patience(&self) -> bool {
+        self.asks_for_patience && self.breaker.trouble().is_some()
+    }
+
+    /// Returns why no mail of a class is tried now, if one of it was larger than the relay takes.
+    pub fn too_large(&self, class: MailClass, now: Instant) -> Option<&TooLarge> {
+        self.too_large[class_index(class)].as_ref().filter(|known| known.until > now)
     }
 }
 
@@ -224,6 +276,11 @@ impl App {
     pub(crate) fn blocked(&self) -> Option<String> {
         let may_send = self.relays.iter().any(|relay| relay.may_send(MailClass::Digest, self.now()));
         self.trouble().filter(|_| !may_send)
+    }
+
+    /// Returns whether some relay that keeps mail back says itself that it is for now: whoever waits gets through.
+    pub(crate) fn is_asked_for_patience(&self) -> bool {
+        self.relays.iter().any(|relay| relay.asks_for_patience())
     }
 
     /// What keeps mail from going out, in plain words; empty as long as one relay takes some.

@@ -269,7 +269,7 @@ fn wait_at(relay: &RelaySnapshot, oldest: Option<&OpenMail>) -> Option<Wait> {
         RelayState::Sending | RelayState::Silent if relay.sending > 0 => WaitReason::RelaySilent,
         RelayState::Idle | RelayState::Sending | RelayState::Silent => return None,
         // The relay itself says these.
-        RelayState::DaySpent | RelayState::Paused | RelayState::Probing => return None,
+        RelayState::DaySpent | RelayState::MailTooLarge | RelayState::Paused | RelayState::Probing => return None,
     };
     let open = oldest.filter(|open| reason == WaitReason::RelaySilent && open.relay == relay.name);
     let detail = open.map(|open| format!("{} is waited for since {}", open.stage.words(), open.since.format("%H:%M:%S UTC")));

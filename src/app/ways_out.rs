@@ -1,4 +1,4 @@
-//! The relays, tried: whether each answers, takes our login, and keeps mail from strangers' eyes.
+//! The relays, tried: whether each answers, takes our login and mails as large as ours, and keeps mail from strangers' eyes.
 
 use std::time::Duration;
 
@@ -28,14 +28,15 @@ const LONGEST_LOOK: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
 impl App {
-    /// Tries each relay, all at once; one finding for each under `transport`, and advice.
-    pub(super) async fn examine_relays(&self) -> Vec<Finding> {
+    /// Tries each relay, all at once; one finding for each under `transport`, and advice. `size` is that of a digest's mail, where there is
+    /// one.
+    pub(super) async fn examine_relays(&self, size: Option<usize>) -> Vec<Finding> {
         let settings = self.settings.mail.relays_in_force();
         let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::Relay)| {
             let (relay, encrypted, now) = (relay.clone(), self.encrypted(&settings.transport), self.now());
             tokio::spawn(async move {
                 let ends_at = Instant::now() + LONGEST_LOOK;
-                let found = examine(&relay, now).await;
+                let found = examine(&relay, size, now).await;
                 let advice = match encrypted {
                     Some(encrypted) if found.level == Level::Good => examine_encryption(&encrypted, ends_at).await,
                     _ => None,
@@ -72,7 +73,7 @@ impl App {
     }
 }
 
-async fn examine(relay: &Relay, now: Timestamp) -> Finding {
+async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp) -> Finding {
     let described = relay.transport.describe();
     if relay.transport.mailbox().is_some() {
         return advice(
@@ -85,8 +86,12 @@ async fn examine(relay: &Relay, now: Timestamp) -> Finding {
     }
     match relay.transport.within(LONGEST_LOOK).connect(Fence::open()).await {
         Ok(connection) => {
+            let too_large = size.and_then(|size| connection.refuses_size(size));
             connection.close().await;
-            good("transport", format!("{described} answers"))
+            match too_large {
+                Some(words) => fault("transport", words),
+                None => good("transport", format!("{described} answers")),
+            }
         }
         Err(problem) => {
             if !problem.may_pass() {

@@ -15,6 +15,8 @@ use super::output::moment;
 use super::output::say;
 use crate::app::App;
 use crate::app::deliver::Progress;
+use crate::app::deliver::RelaySnapshot;
+use crate::app::deliver::RelayState;
 use crate::app::digests::Status;
 use crate::domain::progress::Minute;
 use crate::domain::progress::drawn;
@@ -39,8 +41,14 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
     let (made_before, mut total) = (made().await, total);
     let first_total = total;
     let (mut by_all, mut said) = (0, Instant::now());
+    let mut said_pause = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
+        let pause = paused(&app);
+        if pause.is_some() && pause != said_pause {
+            said_pause.clone_from(&pause);
+            pause.into_iter().for_each(|pause| bar.suspend(|| say(pause)));
+        }
         let by_us = progress.sent.load(Relaxed) + progress.failed.load(Relaxed);
         bar.set_position(by_us.max(by_all));
         if said.elapsed() < SAY_EVERY {
@@ -51,7 +59,7 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
         total = first_total + u64::try_from(made().await - made_before).unwrap_or(0);
         bar.set_length(total);
         by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
-        let (outlook, waits) = (outlook(&app, slot).await, waits_for(&app));
+        let (outlook, waits) = (outlook(&app, slot).await, paused(&app).or_else(|| waits_for(&app)));
         bar.set_prefix(outlook.clone());
         if lines_instead_of_bars() {
             say(format_args!("{} of {total} deliveries, {:.0} a second{outlook}", bar.position(), bar.per_sec()));
@@ -60,6 +68,18 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
             bar.set_message(waits.map_or_else(|| "Sending".into(), |waits| format!("Sending; {waits}")));
         }
     }
+}
+
+/// Until when sending waits and why, where no relay takes mail for now.
+fn paused(app: &App) -> Option<String> {
+    let snapshot = app.sending.get()?;
+    let is_paused = |relay: &RelaySnapshot| matches!(relay.state, RelayState::Paused | RelayState::Probing | RelayState::MailTooLarge);
+    if !snapshot.relays.iter().all(is_paused) {
+        return None;
+    }
+    let first = snapshot.relays.iter().filter(|relay| relay.until.is_some()).min_by_key(|relay| relay.until)?;
+    let (until, reason) = (app.local_time(first.until?), first.reason.as_deref().unwrap_or_default());
+    Some(format!("relay {}: waiting until {until}: {reason}", first.name))
 }
 
 /// The mail that is out longest, if that is long, and what it waits for.

@@ -65,6 +65,8 @@ pub struct Mail {
     pub per_domain: Vec<PerDomain>,
     /// When to try again.
     pub retry: Retry,
+    /// Pauses of a relay that failed.
+    pub pause: Pause,
     /// What becomes of a mail of which nobody can know whether it was taken.
     pub in_doubt: InDoubt,
     /// How long a sender may be silent before others take over its work.
@@ -100,6 +102,18 @@ pub struct Retry {
     /// After that a mail counts as failed.
     #[serde(with = "humantime_serde")]
     pub max_age: Duration,
+}
+
+/// `[mail.pause]`: sending over a relay pauses so long after failures that are not about a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pause {
+    /// The first pause; doubled each time that it fails again.
+    #[serde(with = "humantime_serde")]
+    pub first: Duration,
+    /// The longest pause.
+    #[serde(with = "humantime_serde")]
+    pub max: Duration,
 }
 
 /// `[mail.timeouts]`: RFC 5321 4.5.3.2 asks for 5 minutes a command, 3 a block of data and 10 for the last dot.
@@ -147,6 +161,7 @@ impl Default for Mail {
             relays: Vec::new(),
             per_domain: Vec::new(),
             retry: Retry::default(),
+            pause: Pause::default(),
             in_doubt: InDoubt::Resend,
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(1),
@@ -158,6 +173,12 @@ impl Default for Mail {
 impl Default for Retry {
     fn default() -> Self {
         Self { first: Duration::from_secs(5 * 60), max_age: days(4) }
+    }
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(5), max: Duration::from_secs(600) }
     }
 }
 
@@ -191,6 +212,13 @@ impl Mail {
         within("mail.idle", self.idle, instant)?;
         within("mail.retry.first", self.retry.first, instant)?;
         within("mail.retry.max_age", self.retry.max_age, instant)?;
+        let hundredth = Duration::from_millis(10);
+        if !(hundredth..=Duration::from_secs(3_600)).contains(&self.pause.first) {
+            return fault("mail.pause.first", "expected 10ms to 1h");
+        }
+        if !(self.pause.first..=days(1)).contains(&self.pause.max) {
+            return fault("mail.pause.max", "expected mail.pause.first or more, and at most 1 day");
+        }
         within("mail.lease", self.lease, Duration::from_secs(1))?;
         if !(Duration::from_millis(50)..=Duration::from_secs(60)).contains(&self.poll) {
             return fault("mail.poll", "expected 50ms to 1m");

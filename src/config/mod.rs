@@ -36,6 +36,7 @@ pub use database::Durability;
 pub use inbound::Inbound;
 pub use mail::DkimKey;
 pub use mail::Mail;
+pub use mail::Pause;
 pub use mail::Retry;
 pub use mail::Timeouts;
 pub use picker::Picker;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::ConfigError;
 use super::Mail;
+use super::Pause;
 use super::fault;
 use super::one_or_many;
 use crate::domain::limits::DomainLimit;
@@ -59,6 +60,8 @@ pub struct Relay {
     pub warm_up: WarmUp,
     /// `mail.transactional_share`
     pub transactional_share: u32,
+    /// `mail.pause`
+    pub pause: Pause,
 }
 
 /// An entry of `mail.per_domain`.
@@ -104,6 +107,7 @@ impl Mail {
             per_day: listed.per_day.unwrap_or(self.per_day),
             warm_up: listed.warm_up.unwrap_or(self.warm_up),
             transactional_share: self.transactional_share,
+            pause: self.pause,
         }
     }
 

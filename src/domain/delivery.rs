@@ -179,6 +179,12 @@ impl Outcome {
         }
     }
 
+    /// Returns whether the server itself says that it is for now: its code is a 4xx.
+    pub fn is_for_now(&self) -> bool {
+        let reply = self.reply().as_bytes();
+        matches!(self, Self::Later { .. } | Self::Throttled { .. }) && matches!(reply, [b'4', b'0'..=b'9', b'0'..=b'9', ..])
+    }
+
     /// Whether it speaks of us or the relay: a run of these opens the breaker.
     pub fn is_about_us(&self) -> bool {
         matches!(self, Self::Later { about_us: true, .. } | Self::Refused { about_us: true, .. } | Self::InDoubt { .. })

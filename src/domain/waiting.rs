@@ -21,6 +21,8 @@ named! {
         RelaySilent => "relay_silent",
         /// Sending over the relay is paused after failures (its breaker is open, or probes).
         RelayPaused => "relay_paused",
+        /// The relay takes no mail as large as these: it announced a smaller `SIZE`.
+        MailTooLarge => "mail_too_large",
         /// The relay's day is spent: `per_day`, `warm_up`.
         DaySpent => "day_spent",
         /// The relay's pace: `rate_per_second`.
@@ -69,6 +71,7 @@ impl Wait {
             WaitReason::Connecting => "a connection to the relay",
             WaitReason::RelaySilent => "an answer from the relay",
             WaitReason::RelayPaused => "the relay, which is tried again after a pause",
+            WaitReason::MailTooLarge => "a relay that takes mails as large as these: it announced a smaller limit (SIZE)",
             WaitReason::DaySpent => "the next day (UTC), for the day's allowance is spent",
             WaitReason::Pace => "the relay's pace (rate_per_second)",
             WaitReason::DomainPace => "the limits of recipient domains (mail.per_domain)",

@@ -27,6 +27,12 @@ impl Failure {
         )
     }
 
+    /// Returns whether the server takes nobody's mail over this connection and may take it over the next: Postfix's postscreen answers each
+    /// recipient of a client that it does not know yet with 450 4.3.2 until that client has come back. RFC 3463: x.3.2 is about the system.
+    pub(super) fn asks_to_come_back(&self) -> bool {
+        matches!(self, Self::Answer { code: 400..=499, stage: Stage::Recipient, text, .. } if text.starts_with("4.3.2"))
+    }
+
     /// Returns whether a command came at a moment at which the server does not know it.
     pub(super) fn is_out_of_order(&self) -> bool {
         matches!(self, Self::Answer { code: 503, stage: Stage::Sender | Stage::Recipient, .. })

@@ -57,6 +57,32 @@ impl ConnectFault {
         Self { outcome_words: words, kind: Kind::Login }
     }
 
+    /// The server takes no login for now (4xx; RFC 4954 names 432 and 454, Dovecot says 421 at the limit of a user's connections). That
+    /// says nothing about user and password.
+    pub(super) fn login_put_off(server: &Server, code: u16, text: &str) -> Self {
+        let words = format!(
+            "the SMTP server at {} takes no login for now: {code} {text}; it is tried again, with fewer connections",
+            server.place()
+        );
+        Self { outcome_words: words, kind: Kind::Throttled }
+    }
+
+    /// The server offers none of the ways to log in that we know.
+    pub(super) fn no_mechanism(server: &Server, offered: &[String]) -> Self {
+        let offers = if offered.is_empty() {
+            "offers no login here, and mail.transport names a user".to_owned()
+        } else {
+            let list = offered.join(", ");
+            format!("offers none of the logins that this program knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5), but {list}")
+        };
+        let words = format!(
+            "the SMTP server at {} {offers}; many servers offer logins only under TLS (tls=required, or smtps://) or on another port \
+             (587, 465), else leave the user out or have its operator allow one of these",
+            server.place()
+        );
+        Self { outcome_words: words, kind: Kind::Login }
+    }
+
     pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
         let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
         let kind = match code {
@@ -85,6 +111,11 @@ impl ConnectFault {
     /// The server has enough connections, or mail, of us for now.
     pub fn is_throttle(&self) -> bool {
         self.kind == Kind::Throttled
+    }
+
+    /// Returns whether the server itself says that it is for now (4xx).
+    pub fn is_for_now(&self) -> bool {
+        matches!(self.kind, Kind::Later | Kind::Throttled)
     }
 
     /// Whether it may be over by itself: a server that starts anew, a network that is down, one that asks for patience. What

@@ -1,4 +1,11 @@
 //! From an open line to a server that has greeted us, said what it can do, and knows us.
+//!
+//! | step | then |
+//! | --- | --- |
+//! | an address that answers | its banner; with implicit TLS the handshake before it |
+//! | EHLO, once in each TLS state | what the server offers |
+//! | STARTTLS, where the setting asks for TLS and it is offered | the handshake, and EHLO anew |
+//! | AUTH, where the setting names a user | the mechanisms in [`MECHANISMS`]' order, as far as they are offered |
 
 use std::error::Error as _;
 use std::net::SocketAddr;
@@ -11,33 +18,39 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::authentication::DEFAULT_MECHANISMS;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::response::Response;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::fault::ConnectFault;
 use super::outlet::Fence;
 use super::outlet::Outlet;
+use super::sasl::Exchange;
+use super::sasl::Mechanism;
 use super::server::Login;
 use super::server::Security;
 use super::server::Server;
 use super::stream;
+use super::stream::First;
+use super::stream::Line;
+pub(super) use super::talk::Offers;
+use super::talk::Reply;
+use super::talk::Talk;
+
+/// Ways to log in. Those that carry the password come first, since accounts exist whose stored password fits no challenge though the
+/// server offers one; CRAM-MD5 is what sendmail and qpsmtpd offer alone.
+const MECHANISMS: [Mechanism; 5] = [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
+/// A login takes no more challenges than this.
+const CHALLENGES_MAX: usize = 4;
 
 /// A server that listens to us.
 pub(super) struct Greeted {
     pub smtp: AsyncSmtpConnection,
     pub outlet: Outlet,
     pub offers: Offers,
-}
-
-/// What the server can do (RFC 5321 4.1.1.1), as far as it matters here.
-pub(super) struct Offers {
-    pub size: bool,
-    pub smtputf8: bool,
-    pub pipelining: bool,
 }
 
 /// What came of waiting for an answer.
@@ -48,7 +61,6 @@ pub(super) type Answer<T> = Result<Result<T, Error>, Elapsed>;
 pub(super) enum Step {
     Connecting,
     Banner,
-    BannerOrEhlo,
     Ehlo,
     StartTls,
     Handshake,
@@ -60,7 +72,6 @@ impl Step {
         match self {
             Self::Connecting => "connecting",
             Self::Banner => "its banner",
-            Self::BannerOrEhlo => "its banner or EHLO",
             Self::Ehlo => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Handshake => "the TLS handshake",
@@ -124,42 +135,138 @@ pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, Conn
 }
 
 async fn get_through(server: &Server, fence: Fence, progress: &Progress) -> Result<Greeted, ConnectFault> {
-    let limit = server.timeouts.command;
-    let (line, outlet) = stream::open(server, fence, progress).await?;
-    // lettre reads both. Without implicit TLS the banner was seen to begin.
-    progress.enter(if matches!(server.security, Security::Implicit(..)) { Step::BannerOrEhlo } else { Step::Ehlo });
-    let greeted = timeout(limit, AsyncSmtpConnection::connect_with_transport(line, &server.hello)).await;
-    let mut smtp = or_fault(server, limit, greeted)?;
+    progress.enter(Step::Connecting);
+    let (first, peer) = stream::reach(server, progress).await?;
+    progress.reached(peer);
+    match first {
+        First::Encrypted(tls) => {
+            let mut talk = Talk::new(server, *tls);
+            let offers = introduce(&mut talk, progress).await?;
+            get_ready(server, talk, offers, peer, fence, progress).await
+        }
+        First::Spoke(tcp) => {
+            let mut talk = Talk::new(server, tcp);
+            let offers = introduce(&mut talk, progress).await?;
+            let (Security::Opportunistic(tls, name) | Security::StartTls(tls, name)) = &server.security else {
+                return get_ready(server, talk, offers, peer, fence, progress).await;
+            };
+            match ask_for_tls(server, &mut talk, &offers, progress).await? {
+                Ok(()) => {
+                    progress.enter(Step::Handshake);
+                    let encrypted = stream::shake_hands(server, tls, name, talk.into_inner()?).await?;
+                    let mut talk = Talk::new(server, encrypted);
+                    progress.enter(Step::Ehlo);
+                    let offers = talk.ehlo().await?;
+                    get_ready(server, talk, offers, peer, fence, progress).await
+                }
+                // RFC 7435: in the clear is better than not at all. A handshake that fails is another matter: a server that offers
+                // TLS and cannot do it wants mending, not a workaround.
+                Err(_) if matches!(server.security, Security::Opportunistic(..)) => {
+                    get_ready(server, talk, offers, peer, fence, progress).await
+                }
+                Err(why) => {
+                    let advice = "use smtps:// if it has that, or tls=none if the network is your own";
+                    Err(ConnectFault::tls(server, format!("it {why}, and no mail or password may go there in the clear; {advice}")))
+                }
+            }
+        }
+    }
+}
+
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(talk: &mut Talk<'_, S>, progress: &Progress) -> Result<Offers, ConnectFault> {
+    progress.enter(Step::Banner);
+    talk.banner().await?;
     progress.enter(Step::Ehlo);
-    // A second EHLO, for of the answer to its own lettre keeps nothing that says SIZE.
-    let offered = timeout(limit, smtp.command(format!("EHLO {}\r\n", server.hello))).await;
-    let offers = Offers::read(&or_fault(server, limit, offered)?);
+    talk.ehlo().await
+}
+
+/// STARTTLS (RFC 3207): the server is ready for a handshake, or why it is not.
+async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    talk: &mut Talk<'_, S>,
+    offers: &Offers,
+    progress: &Progress,
+) -> Result<Result<(), String>, ConnectFault> {
+    if !offers.starttls {
+        return Ok(Err("offers no STARTTLS".into()));
+    }
+    progress.enter(Step::StartTls);
+    let reply = talk.ask("STARTTLS").await?;
+    if reply.code != 220 {
+        return Ok(Err(format!("refused STARTTLS: {} {}", reply.code, reply.text())));
+    }
+    // Whatever stands here was not said under TLS, yet would be read as if it were ("NO STARTTLS", USENIX Security 2021).
+    if talk.has_more() {
+        return Err(ConnectFault::tls(
+            server,
+            "it went on in the clear after its answer to STARTTLS: it is broken, or somebody stands in between",
+        ));
+    }
+    Ok(Ok(()))
+}
+
+/// Logs in where that is asked for, and gives the line to lettre.
+async fn get_ready<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    server: &Server,
+    mut talk: Talk<'_, S>,
+    offers: Offers,
+    peer: SocketAddr,
+    fence: Fence,
+    progress: &Progress,
+) -> Result<Greeted, ConnectFault> {
     if let Some(login) = &server.login {
         progress.enter(Step::Auth);
-        log_in(server, &mut smtp, login).await?;
+        log_in(server, &mut talk, &offers, login).await?;
     }
-    Ok(Greeted { smtp, outlet, offers })
+    let (line, outlet) = Line::boxed(peer, talk.into_inner()?, fence);
+    let smtp = AsyncSmtpConnection::connect_with_transport(line, &server.hello).await;
+    Ok(Greeted { smtp: smtp.map_err(|err| ConnectFault::broke_off(server, err))?, outlet, offers })
 }
 
-impl Offers {
-    fn read(answer: &Response) -> Self {
-        let offers =
-            |keyword: &str| answer.message().any(|line| line.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case(keyword)));
-        Self { size: offers("SIZE"), smtputf8: offers("SMTPUTF8"), pipelining: offers("PIPELINING") }
+async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    talk: &mut Talk<'_, S>,
+    offers: &Offers,
+    login: &Login,
+) -> Result<(), ConnectFault> {
+    let offered = |mechanism: &Mechanism| offers.mechanisms.iter().any(|name| name == mechanism.name());
+    let mut known = MECHANISMS.into_iter().filter(offered).peekable();
+    while let Some(mechanism) = known.next() {
+        let reply = authenticate(server, talk, mechanism, login).await?;
+        let text = without_secrets(reply.text(), login);
+        match reply.code {
+            200..=299 => return Ok(()),
+            // Not known after all, or too weak for this account or line (RFC 4954, section 6): another one may do.
+            504 | 534 | 538 if known.peek().is_some() => {}
+            400..=499 => return Err(ConnectFault::login_put_off(server, reply.code, &text)),
+            500..=599 => return Err(ConnectFault::login(server, format!("{} {text}", reply.code))),
+            code => return Err(ConnectFault::broke_off(server, format!("{code} {text}: that is no answer to AUTH"))),
+        }
     }
+    Err(ConnectFault::no_mechanism(server, &offers.mechanisms))
 }
 
-async fn log_in(server: &Server, smtp: &mut AsyncSmtpConnection, login: &Login) -> Result<(), ConnectFault> {
-    let limit = server.timeouts.command;
-    let credentials = Credentials::new(login.user.clone(), login.password.clone());
-    match timeout(limit, smtp.auth(DEFAULT_MECHANISMS, &credentials)).await {
-        Ok(Err(err)) if err.is_client() => Err(ConnectFault::login(server, "it offers none of a kind that we know (PLAIN, LOGIN)")),
-        answer => match reply(limit, answer) {
-            Ok((200..=299, _)) => Ok(()),
-            Ok((code, text)) => Err(ConnectFault::login(server, format!("{code} {}", without_secrets(text, login)))),
-            Err(why) => Err(ConnectFault::broke_off(server, why)),
-        },
+/// One login, up to the reply that is no challenge any more.
+async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server,
+    talk: &mut Talk<'_, S>,
+    mechanism: Mechanism,
+    login: &Login,
+) -> Result<Reply, ConnectFault> {
+    let name = mechanism.name();
+    let mut exchange = Exchange::new(mechanism, login.clone());
+    // With PLAIN in the command itself, for servers exist that do not ask for it.
+    let initial = (mechanism == Mechanism::Plain).then(|| exchange.answer("")).flatten();
+    let mut reply = talk.ask(&initial.map_or_else(|| format!("AUTH {name}"), |initial| format!("AUTH {name} {initial}"))).await?;
+    for _ in 0..CHALLENGES_MAX {
+        if reply.code != 334 {
+            return Ok(reply);
+        }
+        let answer = exchange.answer(reply.text().trim());
+        let answer = answer.ok_or_else(|| ConnectFault::broke_off(server, format!("its challenge is not one of {name}")))?;
+        reply = talk.ask(&answer).await?;
     }
+    Err(ConnectFault::broke_off(server, format!("its challenges do not end ({name})")))
 }
 
 /// A server that does not know AUTH may repeat the line it did not understand, and these words are logged.
@@ -182,15 +289,4 @@ pub(super) fn reply(limit: Duration, answer: Answer<Response>) -> Result<(u16, S
 /// lettre makes an error of every 4xx and 5xx, with the code in one place and the text in another.
 fn refusal(err: &Error) -> Option<(u16, String)> {
     err.status().map(|code| (code.into(), err.source().map(ToString::to_string).unwrap_or_default()))
-}
-
-fn or_fault<T>(server: &Server, limit: Duration, answer: Answer<T>) -> Result<T, ConnectFault> {
-    match answer {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(err)) => Err(match refusal(&err) {
-            Some((code, text)) => ConnectFault::refused(server, code, &text),
-            None => ConnectFault::broke_off(server, err),
-        }),
-        Err(_) => Err(ConnectFault::broke_off(server, format!("no answer within {limit:?}"))),
-    }
 }

@@ -10,9 +10,9 @@
 //! - `standing`: what `dns` says of us; `inspection`: what a server and a reader see of a mail.
 //! - `transport`: the setting that says how mail leaves, read at the door; `server`: its SMTP half.
 //! - `maildir`: the folder.
-//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`:
-//!   until the server knows us; `smtp`: what is
-//!   said over them, `stuffing` included, with `ahead`: what may be said early; `failure`: where it broke off; `reply`: what the answers mean; `fault`: why there is no connection.
+//! - `stream`: the bytes to and from a server, and whom they are shown to (`tls`); `outlet`: our own hold on them; `greeting`: the dialogue
+//!   (`talk`) until the server knows us, logins (`sasl`) included; `smtp`: what is said from then on, `stuffing` included, with `ahead`: what
+//!   may be said early; `failure`: where it broke off; `reply`: what the answers mean; `fault`: why there is no connection.
 //! - `imap`: a mailbox at another server. `inbound`: what came back, read; `events`: the same, as providers tell it, with `fetch` for a key that lies at one.
 
 mod ahead;
@@ -38,6 +38,7 @@ mod maildir;
 mod outlet;
 mod quoted;
 mod reply;
+mod sasl;
 mod server;
 mod signing_key;
 mod smtp;
@@ -47,6 +48,7 @@ mod spf_record;
 mod standing;
 mod stream;
 mod stuffing;
+mod talk;
 mod tls;
 mod transport;
 mod utf8;

@@ -59,16 +59,22 @@ pub(super) struct Outlet {
     line: Held<dyn AsyncWrite + Send + Unpin>,
     fence: Fence,
     written: u64,
+    was_cut: bool,
 }
 
 impl Outlet {
     pub(super) fn new(line: Held<dyn AsyncWrite + Send + Unpin>, fence: Fence) -> Self {
-        Self { line, fence, written: 0 }
+        Self { line, fence, written: 0, was_cut: false }
     }
 
     /// How many bytes went out so far: tells whether the last of a mail can be on its way.
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Returns whether a write was refused because the lease was over, which says nothing of the server.
+    pub(super) fn was_cut(&self) -> bool {
+        self.was_cut
     }
 
     /// Writes the parts one after the other, in as few writes as the line takes.
@@ -77,6 +83,7 @@ impl Outlet {
         while !parts.is_empty() {
             let taken = std::future::poll_fn(|cx| {
                 if self.fence.is_over() {
+                    self.was_cut = true;
                     return Poll::Ready(Err(io::Error::other("the lease is over: others have this mail now")));
                 }
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);

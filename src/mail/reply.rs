@@ -12,8 +12,8 @@ pub use crate::domain::refusal::Stage;
 /// Reads an answer. `text` is what follows the code, lines joined by a space; the outcome's words are both.
 ///
 /// Turns a reply into an outcome. What a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger
-/// does. Before a recipient was named all of it is about us, and the mail is kept for when we are mended (only one too large for the server, 552, is
-/// refused for good).
+/// does. Before a recipient was named all of it is about us, and the mail is kept for when we are mended. So is one that is too large for the
+/// server itself (RFC 3463 x.3.4), not for its recipient: somebody has to allow more or send less, and no reader fails for it.
 pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let reply = format!("{code} {text}").trim_end().to_string();
     let nobody_was_named = stage < Stage::Recipient;
@@ -28,11 +28,15 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
     let about_us = nobody_was_named || is_about_us(&judged);
     let class = judged.reason.soft_class();
     match code {
+        // It comes with each new recipient (RFC 6647): to slow down would only make them all late.
+        ..500 if !nobody_was_named && code != 421 && is_greylisting(text) => Outcome::Later { reply, about_us: false, class },
         ..500 if asks_for_patience(code, &judged) => Outcome::Throttled { reply },
         ..500 => Outcome::Later { reply, about_us, class },
         // Not this mail's fault: nobody shall lose it because our password or return path is wrong.
         530 | 534 | 535 | 538 => Outcome::later_for_us(reply),
-        _ if nobody_was_named && code != 552 => Outcome::later_for_us(reply),
+        _ if nobody_was_named || judged.status.is_some_and(|status| (status.subject, status.detail) == (3, 4)) => {
+            Outcome::later_for_us(reply)
+        }
         _ if judged.reason.is_hard() => Outcome::BadAddress { reply },
         _ => Outcome::Refused { reply, about_us, class },
     }
@@ -50,6 +54,11 @@ pub(super) fn is_throttle(code: u16, text: &str) -> bool {
 /// more than they like (postmaster.google.com and sendersupport.olc.protection.outlook.com list theirs).
 fn asks_for_patience(code: u16, judged: &Judgement) -> bool {
     matches!(code, 421 | 454) || judged.reason == Reason::Rate || subject(judged) == Some(7)
+}
+
+fn is_greylisting(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list"].iter().any(|word| text.contains(word))
 }
 
 /// Returns whether the breaker counts it: RFC 3463 x.3 is the mail system, x.7 policy, and the words may say it without a code.
@@ -99,7 +108,7 @@ mod tests {
             (250, "2.0.0 queued as 1", Text, 'A'), (250, "", Text, 'A'), (250, "ok", Data, 'l'), (354, "go on", Text, 'D'),
             (421, "4.4.2 closing", Recipient, 'T'), (421, "bye", Text, 'T'), (454, "4.7.0 later", Session, 'T'),
             (450, "4.2.1 too quickly", Recipient, 'T'), (451, "try again", Recipient, 'L'), (452, "4.2.2 full", Text, 'L'),
-            (450, "4.7.1 greylisted", Recipient, 'T'), (452, "4.3.1 no room", Recipient, 'l'), (451, "4.3.0 queue", Text, 'l'),
+            (450, "4.7.1 Greylisted", Recipient, 'L'), (451, "4.7.1 gray-listed", Text, 'L'), (450, "4.7.1 greylisted", Sender, 'T'), (452, "4.3.1 no room", Recipient, 'l'), (451, "4.3.0 queue", Text, 'l'),
             (450, "too many connections", Session, 'T'), (452, "4.4.5 busy", Sender, 'l'), (451, "rate limit", Text, 'T'),
             (550, "5.1.1 no such user", Recipient, 'B'), (550, "5.1.1 no such user", Text, 'B'), (550, "5.1.1", Data, 'B'),
             (550, "5.1.2 host", Recipient, 'B'), (501, "5.1.3 syntax", Recipient, 'B'), (551, "5.1.6 moved", Recipient, 'B'),
@@ -110,7 +119,7 @@ mod tests {
             (535, "5.7.8 bad password", Session, 'l'), (530, "5.7.0 log in", Recipient, 'l'), (534, "", Sender, 'l'),
             (538, "5.1.1 odd", Recipient, 'l'), (550, "5.7.1 spam", Recipient, 'r'), (554, "5.7.26 unauthenticated", Text, 'r'),
             (552, "full", Recipient, 'R'), (552, "5.2.2 full", Text, 'R'), (550, "5.2.2 full", Recipient, 'R'),
-            (552, "size", Sender, 'r'), (552, "5.3.4 too big for us", Text, 'r'), (552, "5.2.3 too big for them", Text, 'R'),
+            (552, "size", Sender, 'l'), (552, "5.3.4 too big for us", Text, 'l'), (552, "5.2.3 too big for them", Text, 'R'),
             (550, "no", Recipient, 'R'), (554, "no", Text, 'R'), (550, "no", Sender, 'l'), (554, "no", Session, 'l'),
             (550, "Mailbox 5.1.1 unknown", Recipient, 'B'), (550, "5.1.1x unknown", Recipient, 'R'), (550, "5.1.1.1 u", Recipient, 'R'),
             (550, "4.1.1 mixed up", Recipient, 'R'), (550, "+5.1.1 u", Recipient, 'R'), (550, "5.1. u", Recipient, 'R'),

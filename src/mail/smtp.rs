@@ -120,6 +120,21 @@ impl SmtpConnection {
         self.refusals + 1 < REFUSALS && self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
     }
 
+    /// Says why a mail of so many bytes cannot go over this server, if it announced that it takes none as large.
+    pub(super) fn refuses_size(&self, size: usize) -> Option<String> {
+        let most = self.offers.size_max.filter(|most| size > *most)?;
+        Some(format!(
+            "the SMTP server at {} takes mails of at most {most} bytes (SIZE), and one of ours has {size}; have its operator allow more, or \
+             send fewer items (picker.max_items)",
+            self.server.place()
+        ))
+    }
+
+    /// Returns whether our lease was over when something was to be written: that says nothing of the server.
+    pub(super) fn was_cut_by_lease(&self) -> bool {
+        self.outlet.was_cut()
+    }
+
     /// Whether the last mail was not even looked at, for the server had enough of this connection.
     pub(super) fn was_turned_away(&self) -> bool {
         self.turned_away
@@ -167,7 +182,7 @@ impl SmtpConnection {
             self.settle(true);
             return Ok(());
         };
-        self.turned_away |= self.uses > 0 && failure.is_farewell();
+        self.turned_away |= self.uses > 0 && failure.is_farewell() || self.mails == 0 && failure.asks_to_come_back();
         self.uses += u32::from(!failure.is_of_sender());
         let (outcome, in_step) = match failure {
             Failure::Answer { code, text, stage, in_step } => {

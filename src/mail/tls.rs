@@ -3,36 +3,46 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::CertificateError;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::danger::ServerCertVerified;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::crypto::ring;
+use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::ServerName;
 use rustls_pki_types::UnixTime;
 use rustls_pki_types::pem::PemObject;
 use tokio_rustls::TlsConnector;
 
-/// TLS with a server that proves its name to Mozilla's roots, or to one of the PEM file's certificates besides.
-/// The error is a sentence.
+/// TLS with a server that proves its name to Mozilla's roots, or to one of the PEM file's certificates besides, or that has one of
+/// these itself. The error is a sentence.
 pub(super) fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut named = Vec::new();
     if let Some(path) = extra_roots {
         let refused = |why: String| format!("tls_ca: {} is no file of PEM certificates: {why}", path.display());
         let certificates = CertificateDer::pem_file_iter(path).map_err(|err| refused(err.to_string()))?;
         let known = roots.len();
         for certificate in certificates {
-            let added = certificate.map_err(|err| err.to_string()).and_then(|der| roots.add(der).map_err(|err| err.to_string()));
-            added.map_err(refused)?;
+            let certificate = certificate.map_err(|err| refused(err.to_string()))?;
+            roots.add(certificate.clone()).map_err(|err| refused(err.to_string()))?;
+            named.push(certificate);
         }
         if roots.len() == known {
             return Err(refused("none found".into()));
         }
     }
-    connector(|config| config.with_root_certificates(roots).with_no_client_auth())
+    if named.is_empty() {
+        return connector(|config| config.with_root_certificates(roots).with_no_client_auth());
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider())).build();
+    let verifier = Arc::new(Named { inner: verifier.map_err(|err| format!("TLS cannot be set up: {err}"))?, named });
+    connector(|config| config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 /// TLS with whoever answers: for mail that would else go out in the clear (RFC 7435). An eavesdropper is kept out,
@@ -49,6 +59,74 @@ fn connector(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<TlsConnecto
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|err| format!("TLS cannot be set up: {err}"))?;
     Ok(TlsConnector::from(Arc::new(finish(builder))))
+}
+
+/// Trusts the usual roots, and a server that has one of the named certificates itself though that is marked as an authority's
+/// (`CA:TRUE`), as `openssl req -x509` marks every certificate that it makes. webpki wants a server's own to be none.
+#[derive(Debug)]
+struct Named {
+    inner: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // Its dates were looked at before this was found; its name was not.
+            Err(fault) if self.named.contains(end_entity) && is_marked_as_authority(&fault) => {
+                verify_name(end_entity, server_name).map(|()| ServerCertVerified::assertion())
+            }
+            // Without any name in it, as older recipes make it, it can only be meant for the server whose setting names it.
+            Err(fault) if self.named.contains(end_entity) && has_no_name(&fault) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn verify_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), rustls::Error> {
+    match rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name) {
+        Err(fault) if has_no_name(&fault) => Ok(()),
+        verified => verified,
+    }
+}
+
+fn is_marked_as_authority(fault: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = fault else { return false };
+    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+fn has_no_name(fault: &rustls::Error) -> bool {
+    matches!(fault, rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) if presented.is_empty())
 }
 
 /// Takes any certificate for any name, but wants its owner on the line: the handshake's signatures are checked.

@@ -58,6 +58,11 @@ impl Transport {
         }
     }
 
+    /// Returns whether it names a user and a password.
+    pub fn has_login(&self) -> bool {
+        matches!(&self.0, Way::Smtp(server) if server.login.is_some())
+    }
+
     /// The same way out, with at most so long until a connection is ready.
     pub fn within(&self, longest: Duration) -> Self {
         let mut hurried = self.clone();
@@ -159,6 +164,19 @@ impl Connection {
     pub async fn retire(&mut self) {
         if let Line::Smtp(smtp) = &mut self.0 {
             smtp.retire().await;
+        }
+    }
+
+    /// Returns whether our lease was over when something of the last mail was to be written: that says nothing of the server.
+    pub fn was_cut_by_lease(&self) -> bool {
+        matches!(&self.0, Line::Smtp(smtp) if smtp.was_cut_by_lease())
+    }
+
+    /// Says why a mail of so many bytes cannot go this way, if the server announced a smaller limit.
+    pub fn refuses_size(&self, size: usize) -> Option<String> {
+        match &self.0 {
+            Line::Folder(_) => None,
+            Line::Smtp(smtp) => smtp.refuses_size(size),
         }
     }
 

@@ -10,6 +10,7 @@ use verdicts::app::deliver::Progress;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
+use verdicts::config::Pause;
 use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
@@ -124,13 +125,24 @@ on_both! {
         }
     }
 
-    async fn a_relay_that_is_busy_closes_the_line_and_loses_nobody(place) {
+    async fn a_relay_that_closes_a_used_connection_is_given_the_mail_over_a_fresh_one(place) {
         let sink = SmtpSink::start(Script::accept_all().reply_to("r2", Behaviour::reply("421 4.7.0 too many").times(1))).await;
-        let house = house_of(5, place, &sink).await;
+        let house = House::stocked(place, &sink, |settings| settings.mail.connections = 1).await;
+        house.enlist("r", 5).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).sent, ending(&sent), sink.connections()), (5, Ending::Final, 2));
+        assert_eq!(sink.mails(), 5);
+    }
+
+    async fn a_relay_that_closes_a_fresh_connection_is_given_the_mail_later(place) {
+        let sink = SmtpSink::start(Script::accept_all().reply_to("*", Behaviour::reply("421 4.7.0 too many").times(1))).await;
+        let house = House::stocked(place, &sink, |settings| {
+            settings.mail.connections = 1;
+            settings.mail.pause = Pause { first: Duration::from_millis(50), max: Duration::from_millis(50) };
+        }).await;
+        house.enlist("r", 5).await;
         let first = house.send_digest().await;
-        // On a connection that was used before, the mail is tried once more at once.
-        let (sent, queued) = (tally(&first).sent, tally(&first).queued);
-        assert!(matches!((sent, queued), (4, 1) | (5, 0)), "{sent} sent, {queued} wait");
+        assert_eq!((tally(&first).sent, tally(&first).queued), (4, 1), "the first mail over a connection waits its turn");
         house.wait(TimeDelta::minutes(7));
         assert_eq!(tally(&house.send_digest().await).sent, 5);
         assert_eq!(sink.mails(), 5);

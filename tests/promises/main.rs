@@ -16,6 +16,7 @@ mod disks;
 mod embedding;
 mod faults;
 mod figures;
+mod greetings;
 mod half_way;
 mod hostile_mail_servers;
 mod importing;

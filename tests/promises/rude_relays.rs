@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use verdicts::app::deliver::Ending;
 use verdicts::app::digests::Sent;
+use verdicts::config::Pause;
 use verdicts::config::Settings;
 use verdicts::domain::delivery::InDoubt;
 use verdicts::storage::ledger::Tally;
@@ -15,6 +16,9 @@ use crate::support::Place;
 use crate::support::on_both;
 use crate::support::rude_relay::Manner;
 use crate::support::rude_relay::RudeRelay;
+
+/// The breaker's pause where a test waits for its end.
+const PAUSE: Duration = Duration::from_millis(50);
 
 async fn house_at(relay: &RudeRelay, count: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
     let url = relay.url();
@@ -103,6 +107,11 @@ on_both! {
         assert!(relay.connections() >= 12, "{}", relay.connections());
     }
 
+    async fn a_relay_that_refuses_each_new_client_once_puts_nobody_off(place) {
+        let (relay, _house) = one_pass(Manner::ScreensClients, place).await;
+        assert!(relay.connections() <= 8, "one more for each: {}", relay.connections());
+    }
+
     async fn a_relay_that_keeps_a_refused_envelope_makes_no_empty_mail(place) {
         let relay = RudeRelay::start(Manner::KeepsEnvelope).await;
         let house = house_at(&relay, 60, place, |_| {}).await;
@@ -144,12 +153,13 @@ on_both! {
             let house = house_at(&relay, 100, place.another(), |settings| {
                 settings.mail.in_doubt = InDoubt::Resend;
                 settings.mail.retry.first = Duration::from_millis(200);
+                settings.mail.pause = Pause { first: PAUSE, max: PAUSE };
             }).await;
             let sent = house.send_digest().await;
             assert!(matches!(&sent, Sent::Delivered(_, Ending::Trouble(_))), "{manner:?}: {sent:?}");
             assert!(relay.taken().len() < 60, "{manner:?}: a run of doubts stops it: {}", relay.taken().len());
             for _ in 0..3 {
-                tokio::time::sleep(Duration::from_secs(6)).await; // the breaker's first pause
+                tokio::time::sleep(PAUSE * 10).await;
                 house.wait(TimeDelta::minutes(1));
                 house.send_digest().await;
             }

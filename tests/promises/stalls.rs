@@ -64,7 +64,7 @@ fn midnight_after(moment: Timestamp) -> Timestamp {
 }
 
 /// Waits until the log of `serve` has these words; gives the log.
-async fn wait_for_words(program: &Program, words: &str) -> String {
+pub async fn wait_for_words(program: &Program, words: &str) -> String {
     let mut log = String::new();
     for _ in 0..600 {
         log = std::fs::read_to_string(program.dir.join("serve.err")).unwrap_or_default();

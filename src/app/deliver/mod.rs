@@ -42,8 +42,10 @@ pub use status::Stage;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -56,6 +58,9 @@ use sender::Sender;
 const LOOK: Duration = Duration::from_millis(200);
 /// At a stop, a look at the database that is under way may take so long.
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// Upper bound on how long a command waits for a relay that says that it takes nothing for now, since it took the last mail: longer than
+/// greylisting (5 minutes by most defaults). Twice `mail.pause.max` where that is longer.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Counts of what this process did, for progress bars.
 #[derive(Debug, Default)]
@@ -125,7 +130,7 @@ impl App {
     ) -> Result<Ending, Failure> {
         let (_publishing, _saying) = (self.publish_beside(stop), self.say_that_it_sends());
         let mut sender = Sender::new(self.clone(), Some(slot), progress.clone());
-        let delivered = self.deliver_by(&mut sender, slot, stop).await;
+        let delivered = self.deliver_by(&mut sender, slot, stop, progress).await;
         // However it came to its end, what is out comes to its own.
         let ended = sender.end().await;
         let ending = delivered.and_then(|ending| ended.map(|()| ending))?;
@@ -142,7 +147,14 @@ impl App {
         Ok(ending)
     }
 
-    async fn deliver_by(self: &Arc<Self>, sender: &mut Sender, slot: Slot, stop: &CancellationToken) -> Result<Ending, Failure> {
+    async fn deliver_by(
+        self: &Arc<Self>,
+        sender: &mut Sender,
+        slot: Slot,
+        stop: &CancellationToken,
+        progress: &Progress,
+    ) -> Result<Ending, Failure> {
+        let mut last_sent = (0, Instant::now());
         loop {
             let looked = tokio::select! {
                 looked = sender.look() => looked,
@@ -155,6 +167,7 @@ impl App {
             }
             if sender.is_idle()
                 && let Some(ending) = self.ending(slot).await?
+                && !(matches!(ending, Ending::Trouble(_)) && self.has_patience(progress, &mut last_sent))
             {
                 return Ok(ending);
             }
@@ -165,6 +178,16 @@ impl App {
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+    }
+
+    /// Returns whether a pause is waited for rather than reported: the relay itself says that it is for now (a limit per minute, too many
+    /// logins, a queue that is full), and took a mail, or was first tried, within [`PATIENCE`].
+    fn has_patience(&self, progress: &Progress, last_sent: &mut (u64, Instant)) -> bool {
+        let sent = progress.sent.load(Relaxed);
+        if sent > last_sent.0 {
+            *last_sent = (sent, Instant::now());
+        }
+        self.is_asked_for_patience() && last_sent.1.elapsed() < PATIENCE.max(self.settings.mail.pause.max * 2)
     }
 
     /// Makes the deliveries of digests that are being published, beside the sending; ends when it is dropped.

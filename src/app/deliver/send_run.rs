@@ -120,6 +120,7 @@ impl SendRun {
                 connections: relay.connections,
                 rate_per_second: relay.rate_per_second,
                 is_limited_by_day: relay.is_limited_by_day(),
+                has_login: relay.transport.has_login(),
             };
             (terms, relay.memory())
         });

@@ -65,6 +65,8 @@ pub enum RelayState {
     Paced,
     /// Its day's allowance is spent.
     DaySpent,
+    /// It takes no mail as large as the digest's (`SIZE`).
+    MailTooLarge,
     /// Its breaker is open.
     Paused,
     /// One connection tries whether it takes mail again.

@@ -28,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use super::dispatcher::MailResult;
 use super::dispatcher::Reply;
 use super::dispatcher::Request;
+use super::dispatcher::Unconnected;
 use super::dispatcher::Verdict;
 use super::dispatcher::WorkerEnd;
 use super::dispatcher::WorkerId;
 use super::outgoing::Outgoing;
+use super::queue::class_of;
 use super::status::Stage;
 use crate::app::App;
 use crate::app::delta;
@@ -99,7 +101,8 @@ impl Worker {
             Err(end) => return end,
         };
         let mut result = None;
-        let mut at_hand = None;
+        let mut at_hand: Option<Outgoing> = None;
+        let mut end = WorkerEnd::Closed;
         let (mut text, mut room) = (Vec::new(), Vec::new());
         loop {
             self.stage.set(Stage::Waiting);
@@ -114,6 +117,10 @@ impl Worker {
             };
             // What is at hand has not begun: it goes back to the dispatcher.
             if !connection.is_usable() {
+                break;
+            }
+            if let Some(trouble) = too_large(&connection, &mail) {
+                end = WorkerEnd::TooLarge { class: class_of(&mail.job), trouble };
                 break;
             }
             self.stage.set(Stage::Envelope);
@@ -140,14 +147,14 @@ impl Worker {
             };
             let (outcome, written) = tokio::join!(sending, writing);
             room = std::mem::replace(&mut text, written);
-            result = outcome.map(|outcome| self.result(&mail.job, outcome));
+            result = outcome.map(|outcome| self.result(&mail.job, outcome, connection.was_cut_by_lease()));
             at_hand = next;
         }
         if result.is_some() {
             self.ask(result, false, false).await;
         }
         connection.close().await;
-        WorkerEnd::Closed
+        end
     }
 
     /// Tells the dispatcher what became of a mail, and what is to come. `None`: it is not there any more.
@@ -163,10 +170,13 @@ impl Worker {
     }
 
     async fn connect(&self) -> Result<Connection, WorkerEnd> {
-        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| WorkerEnd::Unconnected {
-            trouble: fault.to_string(),
-            is_throttle: fault.is_throttle(),
-            is_ours: fault.is_login() || fault.is_tls(),
+        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| {
+            WorkerEnd::Unconnected(Unconnected {
+                trouble: fault.to_string(),
+                is_throttle: fault.is_throttle(),
+                is_ours: fault.is_login() || fault.is_tls(),
+                is_for_now: fault.is_for_now(),
+            })
         })
     }
 
@@ -204,19 +214,21 @@ impl Worker {
             Err(outcome) => return outcome,
         };
         self.stage.set(Stage::FinalDot);
-        let ahead = next.filter(|_| connection.goes_ahead()).and_then(|next| next.envelope().ok());
+        let ahead = next.filter(|next| connection.goes_ahead() && too_large(connection, next).is_none());
+        let ahead = ahead.and_then(|next| next.envelope().ok());
         connection.hand_over(&envelope, text, ahead.as_ref().map(|(envelope, size)| (envelope, *size))).await
     }
 
-    fn result(&self, job: &Job, outcome: Outcome) -> MailResult {
+    fn result(&self, job: &Job, outcome: Outcome, was_cut_by_lease: bool) -> MailResult {
         let verdict = match &outcome {
+            Outcome::Later { about_us: true, .. } if was_cut_by_lease => Verdict::LeaseOver,
             Outcome::Accepted { .. } => Verdict::Accepted,
             Outcome::Throttled { reply } => Verdict::Throttled(reply.clone()),
             Outcome::InDoubt { reply } => Verdict::InDoubt(reply.clone()),
-            outcome if outcome.is_about_us() => Verdict::AboutUs(outcome.reply().to_owned()),
+            outcome if outcome.is_about_us() => Verdict::AboutUs { reply: outcome.reply().to_owned(), is_for_now: outcome.is_for_now() },
             _ => Verdict::AboutRecipient,
         };
-        let done = match [TAKEN_BACK, UNHEARD].contains(&outcome.reply()) {
+        let done = match verdict == Verdict::LeaseOver || [TAKEN_BACK, UNHEARD].contains(&outcome.reply()) {
             // Nothing was refused: its turn is now.
             true => Done { key: job.key, step: Step::Again(self.app.now()), reply: outcome.reply().into() },
             false => conclude(&self.app, job, outcome),
@@ -226,6 +238,12 @@ impl Worker {
         }
         MailResult { done, verdict }
     }
+}
+
+/// Says why a mail cannot go over a connection, if it is larger than the server takes.
+fn too_large(connection: &Connection, mail: &Outgoing) -> Option<String> {
+    let (_, size) = mail.envelope().ok()?;
+    connection.refuses_size(size)
 }
 
 /// Makes the result of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.

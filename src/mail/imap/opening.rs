@@ -12,8 +12,7 @@ use super::After;
 use super::Fault;
 use super::PATIENCE;
 use super::Security;
-use super::sasl::Exchange;
-use super::sasl::Mechanism;
+use super::login;
 use super::session::Session;
 use super::wire::BYTES;
 use super::wire::Line;
@@ -23,6 +22,8 @@ use super::wire::quoted;
 use super::wire::within;
 use crate::dial::Limits;
 use crate::dial::spoken_to;
+use crate::mail::sasl::Exchange;
+use crate::mail::sasl::Mechanism;
 
 /// For each address of the server.
 const LIMITS: Limits = Limits { connect: PATIENCE, first_step: PATIENCE };
@@ -80,7 +81,7 @@ impl Account {
 
     async fn log_in(&self, wire: &mut Wire, offers: &[String]) -> Result<(), Fault> {
         let step = "the login";
-        let mechanism = Mechanism::pick(offers, &self.login).map_err(|why| Fault::broken(step, why))?;
+        let mechanism = login::pick(offers, &self.login).map_err(|why| Fault::broken(step, why))?;
         if mechanism == Mechanism::Login {
             let word =
                 |text: &str| quoted(text).ok_or_else(|| Fault::broken(step, "user or password has a character that LOGIN cannot carry"));

@@ -34,6 +34,8 @@ pub enum Manner {
     KeepsEnvelope,
     /// 421 at the third refused recipient of a connection (chasquid 1.17), which counts the DATA that went with it.
     CountsErrors,
+    /// 450 4.3.2 to each recipient of a client that is not known yet; it is once such a connection has ended (Postfix's postscreen).
+    ScreensClients,
     /// After so many mails a connection gets each answer a byte at a time (mox).
     CrawlsAfter(usize),
 }
@@ -57,6 +59,8 @@ struct Seen {
     longest_run: usize,
     /// Commands that came with a final dot.
     hasty: usize,
+    /// A client that was refused once has come to an end.
+    is_known: bool,
 }
 
 /// A running relay on 127.0.0.1; it ends when it is dropped.
@@ -132,11 +136,14 @@ struct Session {
     run: usize,
     /// Commands that are still to get 503.
     unheard: usize,
+    /// Its client was known when it came.
+    is_known: bool,
 }
 
 impl Session {
     fn new(stream: TcpStream, manner: Manner, seen: Arc<Mutex<Seen>>) -> Self {
-        Self { line: BufReader::new(stream), manner, seen, from: None, to: None, mails: 0, refused: 0, run: 0, unheard: 0 }
+        let is_known = manner != Manner::ScreensClients || note(&seen).is_known;
+        Self { line: BufReader::new(stream), manner, seen, from: None, to: None, mails: 0, refused: 0, run: 0, unheard: 0, is_known }
     }
 
     async fn run(mut self) -> std::io::Result<()> {
@@ -169,6 +176,7 @@ impl Session {
                     true
                 }
                 "QUIT" => {
+                    note(&self.seen).is_known |= self.refused > 0;
                     self.say("221 bye").await?;
                     false
                 }
@@ -210,6 +218,9 @@ impl Session {
     async fn rcpt(&mut self, to: &str) -> std::io::Result<bool> {
         if self.from.is_none() {
             self.say("503 5.5.1 MAIL first").await?;
+        } else if !self.is_known {
+            self.refused += 1;
+            self.say("450 4.3.2 Service currently unavailable").await?;
         } else if to.starts_with("dead") {
             self.refused += 1;
             self.run += 1;

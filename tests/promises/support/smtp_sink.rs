@@ -25,6 +25,7 @@ mod wire;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -78,7 +79,7 @@ impl SmtpSink {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port of 127.0.0.1 can be listened on");
         let port = listener.local_addr().expect("a listener has an address").port();
         let hello_delay = script.hello_delay;
-        let tls = (script.implicit_tls || script.starttls).then(Tls::generate);
+        let tls = (script.implicit_tls || script.starttls).then(|| Tls::generate(script.is_authority));
         let shared = Arc::new(Shared {
             script,
             tls,
@@ -87,6 +88,7 @@ impl SmtpSink {
             stalled: watch::Sender::new(false),
             released: watch::Sender::new(false),
             hello_delay: Mutex::new(hello_delay),
+            logins: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         SmtpSink { port, shared, accepting }
@@ -234,6 +236,8 @@ struct Shared {
     stalled: watch::Sender<bool>,
     released: watch::Sender<bool>,
     hello_delay: Mutex<Duration>,
+    /// Connections that are logged in.
+    logins: AtomicUsize,
 }
 
 #[derive(Default)]

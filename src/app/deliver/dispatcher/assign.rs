@@ -24,6 +24,9 @@ use crate::storage::ledger::Job;
 
 /// A connection that is being made for so long is not counted on: another one may start beside it.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for one that tries a login. Longer, for servers delay their answer to a wrong password (Dovecot up to 15 s), and each further
+/// try brings the account nearer to its lock.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(20);
 /// A relay that took a mail within this time is known to work.
 const PROVEN: Duration = Duration::from_secs(60);
 /// A relay that took a mail within this time has a connection free soon.
@@ -123,7 +126,7 @@ impl Dispatcher {
         }
         let leaves_urgent = self.leaves_urgent(relay, now.instant, today);
         let state = &self.relays[relay];
-        let may_go = |class| state.has_budget(class, today) && !(leaves_urgent && class == MailClass::Transactional);
+        let may_go = |class| state.takes(class, now.instant, today) && !(leaves_urgent && class == MailClass::Transactional);
         let job = self.queue.pop(now.instant, may_go)?;
         self.relays[relay].record_handed(class_of(&job), now.instant);
         self.balancer.record_sent(relay);
@@ -136,7 +139,7 @@ impl Dispatcher {
         let takes_soon = |relay: &RelayState| {
             took_within(relay, PROVEN)
                 && relay.permit(now) == Permit::All
-                && relay.has_budget(MailClass::Transactional, today)
+                && relay.takes(MailClass::Transactional, now, today)
                 && (!relay.waiting.is_empty() || took_within(relay, SOON))
         };
         !took_within(&self.relays[relay], PROVEN) && self.relays.iter().any(takes_soon)
@@ -144,7 +147,7 @@ impl Dispatcher {
 
     fn capacity(&self, relay: usize, now: Instant, today: i64) -> Capacity {
         let state = &self.relays[relay];
-        let is_able = state.permit(now) == Permit::All && !state.is_paced() && state.has_budget(MailClass::Digest, today);
+        let is_able = state.permit(now) == Permit::All && !state.is_paced() && state.takes(MailClass::Digest, now, today);
         Capacity { is_able, connections: state.live }
     }
 
@@ -204,18 +207,26 @@ impl Dispatcher {
 
     /// Starts connections where mail waits for one, for each relay as if the others were not there: who is connected first takes the mail.
     fn start_workers(&mut self, now: Now, today: i64) {
-        let ready = self.queue.ready();
-        if ready == 0 {
+        if self.queue.ready() == 0 {
             return;
         }
         for relay in 0..self.relays.len() {
             let state = &self.relays[relay];
-            let has_class = [MailClass::Transactional, MailClass::Digest].into_iter().any(|class| state.is_able(class, now.instant, today));
-            if !has_class || now.instant < state.connect_at {
+            let ready = match [MailClass::Transactional, MailClass::Digest].map(|class| state.is_able(class, now.instant, today)) {
+                [_, true] => self.queue.ready(),
+                [true, false] => self.queue.urgent(),
+                [false, false] => 0,
+            };
+            if ready == 0 || now.instant < state.connect_at {
                 continue;
             }
+            let most = state.memory.limit.connections().min(state.terms.connections);
             let (limit, is_probe) = match state.permit(now.instant) {
-                Permit::All => (state.memory.limit.connections().min(state.terms.connections), false),
+                // One, and one more beside each that has been at it for long.
+                Permit::All if state.tries_login() => {
+                    (most.min(1 + state.live - self.connecting(relay, LOGIN_PATIENCE, now.instant)), false)
+                }
+                Permit::All => (most, false),
                 Permit::Probe => (state.live + 1, true),
                 Permit::Probing | Permit::Nothing(_) => continue,
             };
@@ -228,15 +239,16 @@ impl Dispatcher {
             if free == 0 {
                 continue;
             }
-            let idle = if is_probe { 0 } else { state.waiting.len() + self.connecting(relay, now.instant) };
+            let idle = if is_probe { 0 } else { state.waiting.len() + self.connecting(relay, CONNECT_PATIENCE, now.instant) };
             for _ in 0..demand.saturating_sub(idle).min(free) {
                 self.start_worker(relay, is_probe, now.instant);
             }
         }
     }
 
-    fn connecting(&self, relay: usize, now: Instant) -> usize {
-        let counts = |worker: &&Worker| worker.relay == relay && worker.at == At::Connecting && now - worker.since < CONNECT_PATIENCE;
+    /// Counts connections that are being made since less than `patience`.
+    fn connecting(&self, relay: usize, patience: Duration, now: Instant) -> usize {
+        let counts = |worker: &&Worker| worker.relay == relay && worker.at == At::Connecting && now - worker.since < patience;
         self.workers.values().filter(counts).count()
     }
 

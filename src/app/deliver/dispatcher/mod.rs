@@ -66,6 +66,7 @@ pub use self::protocol::MailResult;
 pub use self::protocol::Now;
 pub use self::protocol::Reply;
 pub use self::protocol::Request;
+pub use self::protocol::Unconnected;
 pub use self::protocol::Verdict;
 pub use self::protocol::WorkerEnd;
 pub use self::protocol::WorkerId;
@@ -211,9 +212,12 @@ impl Dispatcher {
             worker.at = At::Requesting;
             worker.wants = request.wants;
             worker.begins = request.begins;
+            let mut fits = None;
             if let Some(held) = worker.ahead.as_ref().filter(|_| may_begin) {
                 group.begins.push(Begin { worker: id, key: held.job.key, relay });
+                fits = self.relays[relay].took_size(class_of(&held.job), now.instant);
             }
+            self.changed(relay, fits);
             group.workers.push(id);
         }
         match group.done.is_empty() && group.begins.is_empty() {
@@ -336,18 +340,40 @@ impl Dispatcher {
             self.queue.is_back(held.job.key, now.instant);
             self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: true });
         }
-        if let WorkerEnd::Unconnected { trouble, is_throttle, is_ours } = end {
-            let is_last = self.relays[relay].live == 0;
-            self.relays[relay].put_off_connecting(now.instant);
-            let mut change = if is_throttle { self.slow_down(relay, trouble.clone(), worker.is_probe, now) } else { None };
-            if change.is_none() && (!is_throttle || is_last) {
-                let fault = if is_ours || is_last { Fault::NoWay } else { Fault::NoConnection };
-                change = self.relays[relay].memory.breaker.failed(fault, &trouble, worker.is_probe, now.instant);
-            }
-            self.changed(relay, change);
-        } else if worker.is_probe {
-            self.relays[relay].memory.breaker.probe_ended(now.instant);
+        let is_last = self.relays[relay].live == 0;
+        if is_last {
+            self.relays[relay].forget_login();
         }
+        match end {
+            WorkerEnd::Unconnected(trouble) => self.unconnected(relay, &trouble, is_last, worker.is_probe, now),
+            WorkerEnd::TooLarge { class, trouble } => {
+                if let Some(change) = self.relays[relay].refused_size(class, trouble.clone(), now.instant) {
+                    self.commands.push(Command::Changed { relay, change, trouble });
+                }
+                self.probe_ended(relay, worker.is_probe, now.instant);
+            }
+            WorkerEnd::Closed | WorkerEnd::Aborted => self.probe_ended(relay, worker.is_probe, now.instant),
+        }
+    }
+
+    fn probe_ended(&mut self, relay: usize, is_probe: bool, now: Instant) {
+        if is_probe {
+            self.relays[relay].memory.breaker.probe_ended(now);
+        }
+    }
+
+    fn unconnected(&mut self, relay: usize, unconnected: &Unconnected, is_last: bool, is_probe: bool, now: Now) {
+        let Unconnected { trouble, is_throttle, is_ours, is_for_now } = unconnected;
+        if *is_ours {
+            self.relays[relay].forget_login();
+        }
+        self.relays[relay].put_off_connecting(now.instant);
+        let mut change = if *is_throttle { self.slow_down(relay, trouble.clone(), is_probe, now) } else { None };
+        if change.is_none() && (!is_throttle || is_last) {
+            let fault = if *is_ours || is_last { Fault::NoWay } else { Fault::NoConnection };
+            change = self.relays[relay].failed(fault, trouble, *is_for_now, is_probe, now.instant);
+        }
+        self.changed(relay, change);
     }
 
     fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {

@@ -75,7 +75,13 @@ pub enum Verdict {
     /// Too much at once.
     Throttled(String),
     /// It failed for a reason that is ours or the relay's.
-    AboutUs(String),
+    AboutUs {
+        reply: String,
+        /// True if the relay itself says that it is for now (4xx).
+        is_for_now: bool,
+    },
+    /// The lease was over before it ended, and no more may be said to the relay: it says nothing of the relay.
+    LeaseOver,
     /// It was given the mail and did not answer.
     InDoubt(String),
 }
@@ -86,9 +92,24 @@ pub enum WorkerEnd {
     /// In order, with nothing begun.
     Closed,
     /// It never had a connection.
-    Unconnected { trouble: String, is_throttle: bool, is_ours: bool },
+    Unconnected(Unconnected),
+    /// The mail that it had at hand is larger than the relay takes, and goes back.
+    TooLarge { class: MailClass, trouble: String },
     /// It was cut off, or broke down.
     Aborted,
+}
+
+/// Reason why there is no connection.
+#[derive(Debug)]
+pub struct Unconnected {
+    /// In words.
+    pub trouble: String,
+    /// True if the relay has enough of us.
+    pub is_throttle: bool,
+    /// True if our login, or our demand for TLS, was not met.
+    pub is_ours: bool,
+    /// True if the relay itself says that it is for now.
+    pub is_for_now: bool,
 }
 
 /// Results and beginnings that are committed together.

@@ -6,6 +6,8 @@
 //! | how many connections it bears | AIMD: one more for each round of mails taken, half as many when it throttles |
 //! | `rate_per_second` | one token at a time, taken when a mail is handed out, before anything is begun in the ledger |
 //! | `per_day`, `warm_up` | reserved from the database some mails ahead, for each class of mail by itself |
+//! | its login | one connection tries it until one is accepted: a wrong password that ten try at once locks the account |
+//! | `SIZE`, where a mail is larger | nothing of that class of mail for `mail.pause.max`; then it is tried again |
 //! | a connection that could not be made | the next one starts a second later; with none left the breaker opens |
 
 use std::collections::VecDeque;
@@ -15,8 +17,10 @@ use tokio::time::Instant;
 
 use super::WorkerId;
 use crate::app::breaker::Change;
+use crate::app::breaker::Fault;
 use crate::app::breaker::Permit;
 use crate::app::relay::RelayMemory;
+use crate::app::relay::TooLarge;
 use crate::app::relay::class_index;
 use crate::domain::delivery::MailClass;
 
@@ -36,6 +40,8 @@ pub struct RelayTerms {
     pub rate_per_second: u32,
     /// True if its days have an allowance.
     pub is_limited_by_day: bool,
+    /// True if its setting names a user and a password.
+    pub has_login: bool,
 }
 
 pub(super) struct RelayState {
@@ -49,6 +55,8 @@ pub(super) struct RelayState {
     pub connect_at: Instant,
     /// Last time when it took a mail.
     pub good_at: Option<Instant>,
+    /// True if it accepted the login of a connection, and none was refused since.
+    is_logged_in: bool,
     /// Time of its pace's next token.
     token_at: Instant,
     budgets: [Budget; 2],
@@ -74,6 +82,7 @@ impl RelayState {
             live: 0,
             connect_at: now,
             good_at: None,
+            is_logged_in: false,
             token_at: now,
             budgets: [Budget::default(); 2],
         }
@@ -85,12 +94,48 @@ impl RelayState {
 
     /// Returns whether mail of a class could go out over it, now or after a probe.
     pub fn is_able(&self, class: MailClass, now: Instant, today: i64) -> bool {
-        !matches!(self.permit(now), Permit::Nothing(_)) && self.memory.spent_on[class_index(class)] != Some(today)
+        !matches!(self.permit(now), Permit::Nothing(_))
+            && self.memory.spent_on[class_index(class)] != Some(today)
+            && self.memory.too_large(class, now).is_none()
+    }
+
+    /// Returns whether its login is still to be tried, by one connection.
+    pub fn tries_login(&self) -> bool {
+        self.terms.has_login && !self.is_logged_in
+    }
+
+    /// A mail is larger than it takes: none of that class is given to it for a while.
+    pub fn refused_size(&mut self, class: MailClass, trouble: String, now: Instant) -> Option<Change> {
+        let pause = self.memory.breaker.longest_pause();
+        let known = self.memory.too_large[class_index(class)].replace(TooLarge { until: now + pause, trouble });
+        // Of several connections that find it at once, the first is news.
+        known.is_none_or(|known| known.until <= now).then_some(Change::Opened(pause))
+    }
+
+    /// A mail is not larger than it takes.
+    pub fn took_size(&mut self, class: MailClass, now: Instant) -> Option<Change> {
+        let known = self.memory.too_large[class_index(class)].take_if(|known| known.until <= now);
+        known.map(|_| Change::Closed)
     }
 
     pub fn connected(&mut self, now: Instant) -> Option<Change> {
         self.connect_at = now;
+        self.is_logged_in = true;
         self.memory.breaker.connected()
+    }
+
+    /// Its login was refused, or no connection is left by which it would be known that it is accepted.
+    pub fn forget_login(&mut self) {
+        self.is_logged_in = false;
+    }
+
+    /// A failure that is not about a recipient. `is_for_now`: the relay itself says so.
+    pub fn failed(&mut self, fault: Fault, trouble: &str, is_for_now: bool, is_probe: bool, now: Instant) -> Option<Change> {
+        let change = self.memory.breaker.failed(fault, trouble, is_probe, now);
+        if change.is_some() {
+            self.memory.asks_for_patience = is_for_now;
+        }
+        change
     }
 
     pub fn put_off_connecting(&mut self, now: Instant) {
@@ -131,17 +176,23 @@ impl RelayState {
     }
 
     /// Returns whether a place of a class's day is at hand.
-    pub fn has_budget(&self, class: MailClass, today: i64) -> bool {
+    fn has_budget(&self, class: MailClass, today: i64) -> bool {
         let budget = self.budgets[class_index(class)];
         !self.terms.is_limited_by_day || (budget.day == today && (budget.is_unlimited || budget.left > 0))
+    }
+
+    /// Returns whether it may be handed mail of a class: a place of the day is at hand, and the last one was not too large for it.
+    pub fn takes(&self, class: MailClass, now: Instant, today: i64) -> bool {
+        self.has_budget(class, today) && self.memory.too_large(class, now).is_none()
     }
 
     /// Returns whether places are to be reserved; then they are under way.
     pub fn reserves(&mut self, class: MailClass, now: Instant, today: i64) -> bool {
         let is_spent = self.memory.spent_on[class_index(class)] == Some(today);
         let has_budget = self.has_budget(class, today);
+        let is_too_large = self.memory.too_large(class, now).is_some();
         let budget = &mut self.budgets[class_index(class)];
-        let reserves = !has_budget && !is_spent && !budget.is_reserving && budget.not_before.is_none_or(|at| at <= now);
+        let reserves = !(has_budget || is_spent || is_too_large || budget.is_reserving) && budget.not_before.is_none_or(|at| at <= now);
         budget.is_reserving |= reserves;
         reserves
     }

@@ -51,22 +51,26 @@ impl Dispatcher {
                 state.memory.breaker.succeeded(is_probe)
             }
             Verdict::AboutRecipient => state.memory.breaker.succeeded(is_probe),
-            Verdict::AboutUs(trouble) => state.memory.breaker.failed(Fault::Mail, &trouble, is_probe, now.instant),
-            Verdict::InDoubt(trouble) => state.memory.breaker.failed(Fault::Doubt, &trouble, is_probe, now.instant),
+            Verdict::AboutUs { reply, is_for_now } => state.failed(Fault::Mail, &reply, is_for_now, is_probe, now.instant),
+            Verdict::InDoubt(trouble) => state.failed(Fault::Doubt, &trouble, false, is_probe, now.instant),
             Verdict::Throttled(reply) => self.slow_down(relay, reply, is_probe, now),
+            Verdict::LeaseOver => {
+                state.put_off_connecting(now.instant);
+                None
+            }
         };
         self.changed(relay, change);
     }
 
     /// The far end says that this is too much. Where its last connection is throttled too, the breaker rests it.
     pub(super) fn slow_down(&mut self, relay: usize, reply: String, is_probe: bool, now: Now) -> Option<Change> {
-        let memory = &mut self.relays[relay].memory;
-        let before = memory.limit.connections();
-        if !memory.limit.on_throttled(now.wall) && !is_probe {
+        let state = &mut self.relays[relay];
+        let before = state.memory.limit.connections();
+        if !state.memory.limit.on_throttled(now.wall) && !is_probe {
             return None;
         }
-        let connections = memory.limit.connections();
-        let change = if before == 1 || is_probe { memory.breaker.failed(Fault::Rest, &reply, is_probe, now.instant) } else { None };
+        let connections = state.memory.limit.connections();
+        let change = if before == 1 || is_probe { state.failed(Fault::Rest, &reply, true, is_probe, now.instant) } else { None };
         self.commands.push(Command::SlowedDown { relay, connections, reply });
         change
     }

@@ -28,7 +28,6 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use super::*;
-use crate::app::breaker::Breaker;
 use crate::app::breaker::Permit;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::status::Stage;
@@ -40,7 +39,6 @@ use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
 use crate::domain::limits::DomainLimit;
 use crate::domain::limits::DomainLimits;
-use crate::domain::limits::Window;
 use crate::storage::steps::Done;
 use crate::storage::steps::Step;
 
@@ -64,6 +62,10 @@ enum Trouble {
     HangsUp,
     /// Now and then it answers a connection at a byte a second.
     Crawls,
+    /// It takes no mail as large as a digest's.
+    TakesSmall,
+    /// Our lease is over, as far as this connection knows.
+    LeaseOver,
 }
 
 #[derive(Debug)]
@@ -142,6 +144,8 @@ struct World {
     /// Mails on one connection.
     mails_max: u32,
     healthy_pause: Duration,
+    /// Changes of relays that were to be logged.
+    changes: Vec<Change>,
 }
 
 impl World {
@@ -154,7 +158,14 @@ impl World {
             let rate_per_second = if !is_healthy && random.random_bool(0.3) { random.random_range(1..50) } else { 0 };
             let connections = random.random_range(1..=12);
             let is_limited_by_day = !is_healthy && random.random_bool(0.3);
-            terms.push(RelayTerms { name: format!("r{at}"), weight: 1, connections, rate_per_second, is_limited_by_day });
+            terms.push(RelayTerms {
+                name: format!("r{at}"),
+                weight: 1,
+                connections,
+                rate_per_second,
+                is_limited_by_day,
+                has_login: random.random_bool(0.3),
+            });
         }
         let any = "*".to_owned().try_into().expect("a domain");
         let limit = DomainLimit { connections: random.random_range(1..4), rate_per_second: 0 };
@@ -176,6 +187,7 @@ impl World {
             weight: relay.weight,
             connections: relay.connections,
             rate_per_second: relay.rate_per_second,
+            has_login: at % 2 == 1,
         });
         let kept = DispatcherSettings { idle: mail.idle, poll: mail.poll, domains: mail.domain_limits() };
         Self::with(seed, StdRng::seed_from_u64(seed), kept, terms.collect(), mail.messages_per_connection)
@@ -198,7 +210,7 @@ impl World {
             });
         }
         let fresh = |terms: RelayTerms| {
-            let memory = RelayMemory { breaker: Breaker::default(), limit: Window::new(terms.connections), spent_on: [None; 2] };
+            let memory = RelayMemory::new(terms.connections, crate::config::Pause::default());
             (terms, memory)
         };
         let (terms, healthy_pause) = (terms.into_iter().map(fresh).collect(), HEALTHY_PAUSE + settings.poll);
@@ -232,6 +244,7 @@ impl World {
             checked_at: Duration::ZERO,
             mails_max,
             healthy_pause,
+            changes: Vec::new(),
         };
         for sign_up in 0..SIGN_UPS {
             let at = Duration::from_millis(world.random.random_range(0..20_000));
@@ -263,19 +276,22 @@ impl World {
     }
 
     fn run(&mut self) {
+        self.run_until(LONGEST);
+        self.must(self.left == 0, || format!("{} mails are left", self.left));
+        self.must(self.rows.values().all(|row| row.copies == (1 + row.doubts).min(2)), || "somebody has one too many, or none".into());
+    }
+
+    /// Lets happen what happens before that time, or until all is sent.
+    fn run_until(&mut self, end: Duration) {
         self.handle(Event::Wake);
-        while self.left > 0 {
-            let Some(Reverse((at, number))) = self.future.pop() else {
-                return self.must(false, || "nothing happens any more".into());
-            };
+        while self.left > 0 && self.future.peek().is_some_and(|Reverse((at, _))| *at < end) {
+            let Some(Reverse((at, number))) = self.future.pop() else { return };
             self.at = self.at.max(at);
-            self.must(self.at < LONGEST, || format!("{} mails are left", self.left));
             self.strike();
             if let Some(what) = self.happenings.remove(&number) {
                 self.happens(what);
             }
         }
-        self.must(self.rows.values().all(|row| row.copies == (1 + row.doubts).min(2)), || "somebody has one too many, or none".into());
     }
 
     fn handle(&mut self, event: Event) {
@@ -337,11 +353,12 @@ impl World {
             Command::Reserve { relay, class, day } => self.later(Duration::from_millis(2), Happening::Reserved(relay, class, day)),
             Command::Abandon(id) => {
                 if self.workers.get(&id).is_some_and(|worker| worker.in_envelope && !worker.is_gone) {
-                    self.answered(id, Verdict::AboutUs("taken back".into()), Duration::ZERO);
+                    self.answered(id, Verdict::AboutUs { reply: "taken back".into(), is_for_now: false }, Duration::ZERO);
                 }
             }
             Command::Abort(_) | Command::Settle { .. } => self.must(false, || "nobody is cut off without a stop".into()),
-            Command::Release { .. } | Command::Changed { .. } | Command::SlowedDown { .. } => {}
+            Command::Changed { change, .. } => self.changes.push(change),
+            Command::Release { .. } | Command::SlowedDown { .. } => {}
         }
     }
 
@@ -372,7 +389,12 @@ impl World {
             }
             Happening::Greeted(id, false) => {
                 self.workers.remove(&id);
-                let end = WorkerEnd::Unconnected { trouble: "refused".into(), is_throttle: false, is_ours: false };
+                let unconnected = Unconnected { trouble: "refused".into(), is_throttle: false, is_ours: false, is_for_now: false };
+                self.handle(Event::Ended(id, WorkerEnd::Unconnected(unconnected)));
+            }
+            Happening::Prepared(id) if self.is_too_large(id) => {
+                self.workers.remove(&id);
+                let end = WorkerEnd::TooLarge { class: MailClass::Digest, trouble: "SIZE".into() };
                 self.handle(Event::Ended(id, end));
             }
             Happening::Prepared(id) => {
@@ -406,6 +428,37 @@ impl World {
             Happening::Tick => self.handle(Event::Tick),
         }
     }
+}
+
+/// A run of a single relay that has a trouble for so long.
+fn troubled(trouble: Trouble, time: Duration) -> World {
+    let terms = RelayTerms { name: "r0".into(), weight: 1, connections: 10, rate_per_second: 0, is_limited_by_day: false, has_login: true };
+    let settings = DispatcherSettings { idle: Duration::from_secs(30), poll: Duration::from_secs(1), domains: DomainLimits::default() };
+    let mut world = World::with(1, StdRng::seed_from_u64(1), settings, vec![terms], 1_000);
+    (world.relays[0].is_healthy, world.relays[0].trouble, world.relays[0].until) = (false, trouble, time);
+    world.healthy_pause = LONGEST;
+    world
+}
+
+#[test]
+fn the_end_of_our_lease_says_nothing_of_a_relay() {
+    let mut world = troubled(Trouble::LeaseOver, Duration::from_secs(30));
+    world.run_until(Duration::from_secs(30));
+    assert_eq!(world.changes, [], "its breaker stays as it is");
+}
+
+#[test]
+fn a_size_that_is_too_small_pauses_digests_alone_and_its_end_is_said() {
+    let mut world = troubled(Trouble::TakesSmall, Duration::from_secs(700));
+    world.run_until(Duration::from_secs(700));
+    let pause = crate::config::Pause::default().max;
+    assert_eq!(world.changes, [Change::Opened(pause), Change::Opened(pause)], "the second time at the end of the first pause");
+    let open = world.rows.iter().filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Sent).count();
+    assert_eq!(open, 0, "transactional mail is small");
+    world.relays[0].trouble = Trouble::None;
+    world.relays[0].is_healthy = true;
+    world.run_until(Duration::from_secs(1_500));
+    assert_eq!((world.changes.last(), world.left), (Some(&Change::Closed), 0));
 }
 
 fn setting(name: &str, default: u64) -> u64 {

@@ -102,10 +102,12 @@ impl Dispatcher {
         let is_silent = sending > 0
             && relay.waiting.is_empty()
             && of_relay().all(|worker| worker.at == At::Connecting || worker.at == At::Sending && now.instant - worker.since >= SILENT);
+        let too_large = relay.memory.too_large(MailClass::Digest, now.instant);
         let is_spent = !relay.is_able(MailClass::Digest, now.instant, day_of(now.wall));
         let (state, until) = match relay.permit(now.instant) {
             Permit::Nothing(until) => (RelayState::Paused, Some(wall(now, until))),
             Permit::Probe | Permit::Probing => (RelayState::Probing, None),
+            Permit::All if too_large.is_some() => (RelayState::MailTooLarge, too_large.map(|known| wall(now, known.until))),
             Permit::All if is_spent => (RelayState::DaySpent, day_end(now.wall)),
             Permit::All if is_silent => (RelayState::Silent, None),
             Permit::All if relay.live > 0 && connecting == relay.live => (RelayState::Connecting, None),
@@ -117,6 +119,7 @@ impl Dispatcher {
         };
         let reason = match state {
             RelayState::Paused | RelayState::Probing => relay.memory.breaker.trouble().map(str::to_owned),
+            RelayState::MailTooLarge => too_large.map(|too_large| too_large.trouble.clone()),
             RelayState::DaySpent => Some("the day's allowance is spent; it goes on tomorrow (UTC)".into()),
             RelayState::Silent => Some("it has taken mails and answers none of them".into()),
             RelayState::Connecting => Some("no connection has got through its greeting yet".into()),

@@ -16,6 +16,7 @@ use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::worker::StageCell;
 use crate::app::deliver::worker::Worker;
 use crate::app::deliver::worker::settled;
+use crate::app::relay::RelayMemory;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::MailClass;
 use crate::storage::StorageError;
@@ -119,14 +120,20 @@ impl SendRun {
 
     fn say(&self, relay: usize, change: Change, trouble: &str) {
         let name = &self.app.relays[relay].name;
+        let is_asked = self.dispatcher.memories().nth(relay).is_some_and(RelayMemory::is_asked_for_patience);
         match change {
+            Change::Opened(pause) if is_asked => {
+                let pause_s = pause.as_secs_f64();
+                tracing::info!(relay = name, trouble, pause_s, "sending waits: the relay says that it takes no mail for now");
+            }
             Change::Opened(pause) => {
-                let pause_s = pause.as_secs();
+                let pause_s = pause.as_secs_f64();
                 tracing::warn!(relay = name, trouble, pause_s, "sending is paused: this is about the relay or our settings");
             }
             Change::Closed => tracing::info!(relay = name, "sending goes on: the relay takes mail again"),
         }
-        let open = self.dispatcher.memories().filter(|memory| memory.breaker.trouble().is_some()).count();
+        let is_fault = |memory: &&RelayMemory| memory.breaker.trouble().is_some() && !memory.is_asked_for_patience();
+        let open = self.dispatcher.memories().filter(is_fault).count();
         metrics::gauge!("verdicts_breaker_open").set(if open > 0 { 1.0 } else { 0.0 });
     }
 }

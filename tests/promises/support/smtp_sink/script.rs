@@ -92,6 +92,11 @@ pub struct Script {
     pub(super) only_recipients: bool,
     pub(super) says_354_to_nobody: bool,
     pub(super) mails_per_connection: usize,
+    pub(super) mechanisms: &'static str,
+    pub(super) logins_max: usize,
+    pub(super) one_hello: bool,
+    pub(super) one_by_one: bool,
+    pub(super) is_authority: bool,
     /// By stage and local part, which is `*` before there is a recipient.
     behaviours: Mutex<HashMap<Stage, HashMap<String, Behaviour>>>,
 }
@@ -112,6 +117,11 @@ impl Script {
             only_recipients: false,
             says_354_to_nobody: false,
             mails_per_connection: usize::MAX,
+            mechanisms: "PLAIN LOGIN",
+            logins_max: usize::MAX,
+            one_hello: false,
+            one_by_one: false,
+            is_authority: false,
             behaviours: Mutex::default(),
         }
     }
@@ -160,6 +170,37 @@ impl Script {
     /// Takes mail only after AUTH (PLAIN or LOGIN) with these. It is offered under TLS only where TLS is offered.
     pub fn requires_login(self, user: &str, password: &str) -> Script {
         Script { login: Some(Login::new(user, password)), ..self }
+    }
+
+    /// Offers these mechanisms of AUTH and no others. CRAM-MD5 knows the user and the password of RFC 2195 alone.
+    pub fn mechanisms(self, mechanisms: &'static str) -> Script {
+        Script { mechanisms, ..self }
+    }
+
+    /// Answers AUTH with 421 while so many connections are logged in, as Dovecot's limit for each user does.
+    pub fn logins_max(self, logins_max: usize) -> Script {
+        Script { logins_max, ..self }
+    }
+
+    /// Answers a second EHLO in the same TLS state with 503, as OpenSMTPD 6.8 and qpsmtpd 0.94 do.
+    pub fn one_hello(self) -> Script {
+        Script { one_hello: true, ..self }
+    }
+
+    /// Writes each reply by itself with Nagle's algorithm on: one waits until that before it is acknowledged.
+    pub fn one_by_one(self) -> Script {
+        Script { one_by_one: true, ..self }
+    }
+
+    /// Has a certificate with `CA:TRUE`, as `openssl req -x509` makes it.
+    pub fn is_authority(self) -> Script {
+        Script { is_authority: true, ..self }
+    }
+
+    /// Announces that it takes mails of at most so many bytes, and refuses others.
+    pub fn size(mut self, size: usize) -> Script {
+        self.extensions.iter_mut().filter(|offer| offer.starts_with("SIZE")).for_each(|offer| *offer = format!("SIZE {size}"));
+        self
     }
 
     /// Offers STARTTLS, with a self-signed certificate.
@@ -221,6 +262,11 @@ impl Script {
         let behaviour = of_stage.get_mut(name)?;
         behaviour.times = behaviour.times.checked_sub(1)?;
         Some(behaviour.action)
+    }
+
+    /// Size of the largest mail that it takes, in bytes.
+    pub(super) fn size_max(&self) -> usize {
+        self.extensions.iter().find_map(|offer| offer.strip_prefix("SIZE ")?.parse().ok()).unwrap_or(LONGEST_MAIL)
     }
 
     pub(super) fn offers(&self, extension: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -12,9 +13,9 @@ use super::Received;
 use super::Shared;
 use super::body::Body;
 use super::script::Action;
-use super::script::LONGEST_MAIL;
 use super::script::Stage;
 use super::wire::Wire;
+use super::wire::base64;
 
 const NAME: &str = "sink.test";
 
@@ -27,8 +28,19 @@ pub struct Session {
     connection: usize,
     said_hello: bool,
     logged_in: bool,
+    seat: Option<Seat>,
     envelope: Option<Envelope>,
     mails: usize,
+}
+
+/// A connection that is logged in, as long as it lasts.
+struct Seat(Arc<Shared>);
+
+impl Seat {
+    fn take(shared: &Arc<Shared>) -> Self {
+        shared.logins.fetch_add(1, SeqCst);
+        Self(shared.clone())
+    }
 }
 
 /// A transaction between MAIL and the final dot.
@@ -57,11 +69,11 @@ enum Next {
 
 impl Session {
     pub async fn open(stream: TcpStream, connection: usize, shared: Arc<Shared>) -> io::Result<Session> {
-        let mut wire = Wire::new(stream)?;
+        let mut wire = Wire::new(stream, shared.script.one_by_one)?;
         if let (true, Some(tls)) = (shared.script.implicit_tls, &shared.tls) {
             wire = wire.encrypt(tls).await?;
         }
-        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, envelope: None, mails: 0 })
+        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, seat: None, envelope: None, mails: 0 })
     }
 
     pub async fn run(mut self) -> io::Result<()> {
@@ -118,6 +130,7 @@ impl Session {
         }
         Ok(match verb.as_str() {
             "EHLO" | "HELO" if rest.is_empty() => self.say("501 5.5.4 who are you?"),
+            "EHLO" if self.said_hello && self.shared.script.one_hello => self.say("503 5.5.1 EHLO was said"),
             "EHLO" => {
                 self.shared.before_hello().await;
                 self.hello_with_extensions()
@@ -154,7 +167,7 @@ impl Session {
             lines.push("STARTTLS".to_owned());
         }
         if script.login.is_some() && !self.may_encrypt() {
-            lines.push("AUTH PLAIN LOGIN".to_owned());
+            lines.push(format!("AUTH {}", script.mechanisms));
         }
         let last = lines.len() - 1;
         let lines = lines.iter().enumerate().map(|(i, line)| format!("250{}{line}", if i < last { '-' } else { ' ' }));
@@ -187,7 +200,11 @@ impl Session {
             return Ok(self.say("503 5.5.1 not now"));
         }
         let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
+        if !self.shared.script.mechanisms.split(' ').any(|offered| offered.eq_ignore_ascii_case(mechanism)) {
+            return Ok(self.say("504 5.5.4 unknown mechanism"));
+        }
         let is_right = match mechanism.to_ascii_uppercase().as_str() {
+            "CRAM-MD5" => self.log_in_cram().await?,
             "PLAIN" => self.log_in_plain(initial).await?,
             "LOGIN" => self.log_in_login(initial).await?,
             _ => return Ok(self.say("504 5.5.4 unknown mechanism")),
@@ -198,6 +215,11 @@ impl Session {
         if !is_right {
             return Ok(self.say("535 5.7.8 Authentication credentials invalid"));
         }
+        let seat = Seat::take(&self.shared);
+        if self.shared.logins.load(SeqCst) > self.shared.script.logins_max {
+            return Ok(self.say("421 4.7.0 too many logins of this user"));
+        }
+        self.seat = Some(seat);
         self.logged_in = true;
         Ok(self.say("235 2.7.0 welcome"))
     }
@@ -205,6 +227,13 @@ impl Session {
     async fn log_in_plain(&mut self, initial: &str) -> io::Result<bool> {
         let answer = self.initial_or_asked(initial, "334 ").await?;
         Ok(self.shared.script.login.as_ref().is_some_and(|login| login.plain.contains(&answer)))
+    }
+
+    /// The example of RFC 2195.
+    async fn log_in_cram(&mut self) -> io::Result<bool> {
+        let challenge = base64(b"<1896.697170952@postoffice.reston.mci.net>");
+        let answer = self.initial_or_asked("", &format!("334 {challenge}")).await?;
+        Ok(answer == base64(b"tim b913a602c7eda7a495b4e6e7334d3890"))
     }
 
     /// The questions are `Username:` and `Password:` in base64.
@@ -256,7 +285,9 @@ impl Session {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let offered = |extension| self.shared.script.offers(extension);
             let is_known = match name.to_ascii_uppercase().as_str() {
-                "SIZE" if value.parse().is_ok_and(|size: usize| size > LONGEST_MAIL) => return Some("552 5.3.4 message too big"),
+                "SIZE" if value.parse().is_ok_and(|size: usize| size > self.shared.script.size_max()) => {
+                    return Some("552 5.3.4 message too big");
+                }
                 "SIZE" => offered("SIZE"),
                 "BODY" => offered("8BITMIME"),
                 "SMTPUTF8" => offered("SMTPUTF8"),
@@ -375,6 +406,12 @@ impl Session {
     fn say_and_close(&mut self, reply: &str) -> Next {
         self.wire.write(reply);
         Next::Close
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.logins.fetch_sub(1, SeqCst);
     }
 }
 

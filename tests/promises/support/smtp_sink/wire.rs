@@ -29,6 +29,7 @@ pub struct Wire {
     buffer: Box<[u8]>,
     unread: std::ops::Range<usize>,
     unsent: Vec<u8>,
+    one_by_one: bool,
 }
 
 enum Stream {
@@ -37,9 +38,10 @@ enum Stream {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> io::Result<Wire> {
-        stream.set_nodelay(true)?;
-        Ok(Wire { stream: Stream::Plain(stream), buffer: vec![0; READ].into(), unread: 0..0, unsent: Vec::new() })
+    /// With `one_by_one` each line is written by itself, with Nagle's algorithm on.
+    pub fn new(stream: TcpStream, one_by_one: bool) -> io::Result<Wire> {
+        stream.set_nodelay(!one_by_one)?;
+        Ok(Wire { stream: Stream::Plain(stream), buffer: vec![0; READ].into(), unread: 0..0, unsent: Vec::new(), one_by_one })
     }
 
     pub fn is_encrypted(&self) -> bool {
@@ -102,6 +104,11 @@ impl Wire {
     pub async fn flush(&mut self) -> io::Result<()> {
         match &mut self.stream {
             _ if self.unsent.is_empty() => return Ok(()),
+            Stream::Plain(stream) if self.one_by_one => {
+                for line in self.unsent.split_inclusive(|byte| *byte == b'\n') {
+                    stream.write_all(line).await?;
+                }
+            }
             Stream::Plain(stream) => stream.write_all(&self.unsent).await?,
             Stream::Tls(stream) => {
                 stream.write_all(&self.unsent).await?;
@@ -149,17 +156,22 @@ pub struct Tls {
 
 impl Tls {
     /// For `localhost` and 127.0.0.1. The provider is named, for a process-wide default may not be set, or be another.
-    pub fn generate() -> Tls {
+    pub fn generate(is_authority: bool) -> Tls {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let made = rcgen::generate_simple_self_signed(names).expect("the names are names");
-        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let mut terms = rcgen::CertificateParams::new(names).expect("the names are names");
+        if is_authority {
+            terms.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = terms.self_signed(&key).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring speaks the usual versions")
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![certificate.der().clone()], key)
             .expect("the key is the certificate's");
-        Tls { acceptor: TlsAcceptor::from(Arc::new(config)), certificate: made.cert.der().to_vec() }
+        Tls { acceptor: TlsAcceptor::from(Arc::new(config)), certificate: certificate.der().to_vec() }
     }
 }
 

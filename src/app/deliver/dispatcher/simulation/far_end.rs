@@ -20,10 +20,19 @@ impl World {
                 Trouble::Throttles,
                 Trouble::HangsUp,
                 Trouble::Crawls,
+                Trouble::TakesSmall,
+                Trouble::LeaseOver,
             ];
             self.relays[at].trouble = troubles[self.random.random_range(0..troubles.len())];
             self.relays[at].until = self.at + Duration::from_millis(self.random.random_range(200..60_000));
         }
+    }
+
+    /// Returns whether the mail that a worker has at hand is larger than its relay takes.
+    pub(super) fn is_too_large(&self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
+        let is_digest = worker.at_hand.as_ref().is_some_and(|job| class_of(job) == MailClass::Digest);
+        is_digest && self.relays[worker.relay].trouble == Trouble::TakesSmall
     }
 
     pub(super) fn send(&mut self, id: WorkerId, key: DeliveryKey) {
@@ -34,8 +43,9 @@ impl World {
         let mail = relay.mail;
         let rare = !relay.is_healthy && self.random.random_bool(0.01);
         let (after, verdict) = match relay.trouble {
-            Trouble::SilentInEnvelope => (Duration::from_secs(300), Verdict::AboutUs("silent".into())),
-            Trouble::PutsOff => (mail, Verdict::AboutUs("451".into())),
+            Trouble::SilentInEnvelope => (Duration::from_secs(300), Verdict::AboutUs { reply: "silent".into(), is_for_now: false }),
+            Trouble::PutsOff => (mail, Verdict::AboutUs { reply: "451".into(), is_for_now: true }),
+            Trouble::LeaseOver => (mail, Verdict::LeaseOver),
             Trouble::Throttles => (mail, Verdict::Throttled("421".into())),
             Trouble::HangsUp => (mail, Verdict::InDoubt("hung up".into())),
             Trouble::Crawls if self.random.random_bool(0.2) => (Duration::from_secs(90), Verdict::Accepted),

@@ -1,4 +1,5 @@
-//! Logins beyond LOGIN: PLAIN (RFC 4616), CRAM-MD5 (RFC 2195), SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677).
+//! Logins by SASL, for SMTP and IMAP: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), CRAM-MD5 (RFC 2195), SCRAM-SHA-1 and
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use sha1::Sha1;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::mail::server::Login;
+use super::server::Login;
 
 /// Rounds that a server may ask for: its number is the work that it makes us do.
 const ROUNDS_MAX: u32 = 1_000_000;
@@ -18,9 +19,9 @@ const ROUNDS_MAX: u32 = 1_000_000;
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// The command LOGIN.
+    /// User and password, one after the other. For IMAP this is the command LOGIN.
     Login,
-    /// The password, in the TLS line.
+    /// User and password at once.
     Plain,
     CramMd5,
     ScramSha1,
@@ -28,31 +29,7 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Picks one of those that a server offers. LOGIN comes first, since accounts exist whose stored password fits no challenge though the
-    /// server offers it; a server that offers ways of logging in and none by password means it.
-    ///
-    /// # Errors
-    /// The names of what is offered, where this program knows none of it.
-    pub fn pick(capabilities: &[String], login: &Login) -> Result<Self, String> {
-        let has = |name: &str| capabilities.iter().any(|capability| capability == name);
-        let offered: Vec<&str> = capabilities.iter().filter_map(|capability| capability.strip_prefix("AUTH=")).collect();
-        let by_password = offered.is_empty() || offered.iter().any(|name| matches!(*name, "PLAIN" | "LOGIN"));
-        let is_plain_text = [&login.user, &login.password].iter().all(|text| super::wire::quoted(text).is_some());
-        if by_password && !has("LOGINDISABLED") && is_plain_text {
-            return Ok(Self::Login);
-        }
-        let known = [Self::Plain, Self::ScramSha256, Self::ScramSha1, Self::CramMd5];
-        let found = known.into_iter().find(|mechanism| offered.contains(&mechanism.name()));
-        found.ok_or_else(|| {
-            // From a list of ours: a server's own words are not shown.
-            let others = ["GSSAPI", "GSS-SPNEGO", "XOAUTH2", "OAUTHBEARER", "NTLM", "DIGEST-MD5", "EXTERNAL", "ANONYMOUS"];
-            let others: Vec<_> = others.into_iter().filter(|name| offered.contains(name)).collect();
-            let others = if others.is_empty() { "nothing that is known here".into() } else { others.join(", ") };
-            format!("the server offers {others}, and this program logs in by PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1 or CRAM-MD5")
-        })
-    }
-
-    /// The name in AUTHENTICATE.
+    /// The name in AUTH and AUTHENTICATE.
     pub fn name(self) -> &'static str {
         match self {
             Self::Login => "LOGIN",
@@ -85,9 +62,15 @@ impl Exchange {
 
     /// Answers a challenge, both in base64; `None` if the server does not follow the rules.
     pub fn answer(&mut self, challenge: &str) -> Option<String> {
-        let challenge = STANDARD.decode(challenge).ok()?;
         self.step += 1;
         let Login { user, password } = &self.login;
+        // Their prompts differ from server to server, and so does their encoding: the order is what counts.
+        match (self.mechanism, self.step) {
+            (Mechanism::Login, 1) => return Some(STANDARD.encode(user)),
+            (Mechanism::Login, 2) => return Some(STANDARD.encode(password)),
+            _ => {}
+        }
+        let challenge = STANDARD.decode(challenge).ok()?;
         let answer = match (self.mechanism, self.step) {
             (Mechanism::Plain, 1) => format!("\0{user}\0{password}"),
             (Mechanism::CramMd5, 1) => format!("{user} {}", hex(&mac::<Hmac<Md5>>(password.as_bytes(), &[&challenge])?)),
@@ -172,6 +155,10 @@ mod tests {
         let challenge = STANDARD.encode("<1896.697170952@postoffice.reston.mci.net>");
         assert_eq!(plain(cram.answer(&challenge)), "tim b913a602c7eda7a495b4e6e7334d3890");
 
+        let mut by_turns = Exchange::new(Mechanism::Login, login("tim", "secret"));
+        assert_eq!(plain(by_turns.answer("VXNlcm5hbWU6")), "tim");
+        assert_eq!((plain(by_turns.answer("no base64")), by_turns.answer("")), ("secret".into(), None));
+
         let mut scram = Exchange::with_nonce(Mechanism::ScramSha1, login("user", "pencil"), "fyko+d2lbbFgONRv9qkxdawL".into());
         assert_eq!(plain(scram.answer("")), "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL");
         let first = STANDARD.encode("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096");
@@ -194,20 +181,5 @@ mod tests {
             scram.answer("");
             assert_eq!(scram.answer(&STANDARD.encode(first)), None, "{first}");
         }
-    }
-
-    #[test]
-    fn the_way_is_picked_by_what_is_offered() {
-        let pick = |offers: &[&str], password: &str| {
-            let offers: Vec<String> = offers.iter().map(|offer| (*offer).into()).collect();
-            Mechanism::pick(&offers, &login("user", password)).map(Mechanism::name)
-        };
-        assert_eq!(pick(&[], "p"), Ok("LOGIN"));
-        assert_eq!(pick(&["AUTH=PLAIN", "AUTH=SCRAM-SHA-256"], "p"), Ok("LOGIN"));
-        assert_eq!(pick(&["AUTH=PLAIN"], "pä"), Ok("PLAIN"));
-        assert_eq!(pick(&["AUTH=SCRAM-SHA-1", "AUTH=SCRAM-SHA-256"], "p"), Ok("SCRAM-SHA-256"));
-        assert_eq!(pick(&["AUTH=CRAM-MD5"], "p"), Ok("CRAM-MD5"));
-        assert_eq!(pick(&["LOGINDISABLED", "AUTH=PLAIN"], "p"), Ok("PLAIN"));
-        assert!(pick(&["AUTH=GSSAPI", "AUTH=XOAUTH2"], "p").is_err_and(|why| why.contains("GSSAPI, XOAUTH2")));
     }
 }

@@ -1,0 +1,251 @@
+//! Relays that greet otherwise than most: one EHLO, a small SIZE, few logins, other mechanisms, certificates that are an authority's, replies
+//! written one by one, and a first refusal for everybody. Nobody pays for it with a mail.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use chrono::TimeDelta;
+use verdicts::app::deliver::Ending;
+use verdicts::app::digests::Sent;
+use verdicts::app::digests::Status;
+use verdicts::config::ListedRelay;
+use verdicts::config::Pause;
+use verdicts::config::Settings;
+use verdicts::storage::ledger::Tally;
+
+use crate::stalls::wait_for_words;
+use crate::support::Behaviour;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::behind_its_back;
+use crate::support::catalogue::small;
+use crate::support::on_both;
+use crate::support::this_week;
+
+/// Pauses that a test can wait for.
+const SHORT: Pause = Pause { first: Duration::from_millis(50), max: Duration::from_millis(200) };
+
+/// Sends a digest over that way out to so many readers.
+async fn send_over(url: &str, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> (House, Status, Ending) {
+    let house = House::open_with(place, |settings| {
+        settings.mail.transport = url.to_owned();
+        adapt(settings);
+    })
+    .await;
+    house.stock_small().await;
+    house.enlist("r", readers).await;
+    let Sent::Delivered(status, ending) = house.send_digest().await else { panic!("nothing was sent") };
+    (house, status, ending)
+}
+
+async fn all_is_sent(sink: &SmtpSink, url: &str, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) {
+    let (_house, status, ending) = send_over(url, readers, place, adapt).await;
+    assert_eq!((ending, status.tally), (Ending::Final, Tally { sent: readers as u64, ..Tally::default() }));
+    assert_eq!(sink.mails(), readers);
+}
+
+/// The program with a digest for three readers, and that way out.
+fn program(place: &Place, url: &str) -> Program {
+    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", url);
+    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    let now = chrono::Utc::now();
+    program.write("c.toml", small(2, now));
+    program.write("l.csv", "email\nada@example.org\nbela@example.org\ncleo@example.org\n");
+    program.run(&["catalog", "import", "c.toml"]).good();
+    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program
+}
+
+fn count(sink: &SmtpSink, start: &str) -> usize {
+    sink.commands().iter().filter(|line| line.starts_with(start)).count()
+}
+
+/// The certificate of a sink, in a file of the house.
+fn named(sink: &SmtpSink, place: &Place) -> String {
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sink.certificate().expect("a certificate"));
+    let path = place.dir.path().join("relay.pem");
+    std::fs::write(&path, format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")).expect("written");
+    path.display().to_string()
+}
+
+fn listed(name: &str, sink: &SmtpSink) -> ListedRelay {
+    ListedRelay {
+        name: name.into(),
+        transport: sink.url(),
+        weight: 1,
+        connections: None,
+        rate_per_second: None,
+        per_day: None,
+        warm_up: None,
+    }
+}
+
+on_both! {
+    async fn a_server_that_takes_one_ehlo_is_told_one_in_the_clear_and_one_under_tls(place) {
+        let plain = SmtpSink::start(Script::accept_all().one_hello()).await;
+        let another = place.another();
+        // Also where TLS would be taken and is not offered.
+        let url = plain.url().replace("tls=none", "tls=opportunistic");
+        all_is_sent(&plain, &url, 30, place, |settings| settings.mail.connections = 2).await;
+        assert_eq!(count(&plain, "EHLO"), plain.connections());
+        let encrypted = SmtpSink::start(Script::accept_all().one_hello().offers_starttls().requires_login("news", "right")).await;
+        let url = format!("{}&tls_ca={}", encrypted.url_as("news", "right"), named(&encrypted, &another));
+        all_is_sent(&encrypted, &url, 10, another, |settings| settings.mail.connections = 2).await;
+        assert_eq!(count(&encrypted, "EHLO"), 2 * encrypted.connections());
+    }
+
+    async fn a_limit_of_logins_is_no_wrong_password_and_puts_nobody_off(place) {
+        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right").logins_max(10)).await;
+        all_is_sent(&sink, &sink.url_as("news", "right"), 400, place, |settings| settings.mail.connections = 20).await;
+    }
+
+    async fn a_login_that_is_put_off_is_waited_for(place) {
+        let later = Behaviour::reply("454 4.7.0 Temporary authentication failure").times(2);
+        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right").at_login(later)).await;
+        all_is_sent(&sink, &sink.url_as("news", "right"), 20, place, |settings| settings.mail.pause = SHORT).await;
+    }
+
+    async fn a_wrong_password_is_tried_by_one_connection(place) {
+        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right")).await;
+        let (_house, status, ending) = send_over(&sink.url_as("news", "wr0ng-secret"), 50, place, |_| {}).await;
+        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("535") && !words.contains("wr0ng")), "{ending:?}");
+        assert_eq!(status.tally, Tally { queued: 50, ..Tally::default() });
+        assert_eq!(count(&sink, "AUTH"), 1, "ten at once lock the account");
+    }
+
+    async fn each_mechanism_that_is_known_works_alone(place) {
+        let (first, second, third) = (place.another(), place.another(), place);
+        let by_login = SmtpSink::start(Script::accept_all().requires_login("news", "right").mechanisms("LOGIN")).await;
+        all_is_sent(&by_login, &by_login.url_as("news", "right"), 5, first, |_| {}).await;
+        let by_cram = SmtpSink::start(Script::accept_all().requires_login("tim", "tanstaaftanstaaf").mechanisms("CRAM-MD5")).await;
+        all_is_sent(&by_cram, &by_cram.url_as("tim", "tanstaaftanstaaf"), 5, second, |_| {}).await;
+        // Too weak for this account: the next one is tried.
+        let weak = Behaviour::reply("534 5.7.9 Authentication mechanism is too weak").times(1);
+        let picky = Script::accept_all().requires_login("tim", "tanstaaftanstaaf").mechanisms("PLAIN CRAM-MD5").at_login(weak);
+        let picky = SmtpSink::start(picky).await;
+        all_is_sent(&picky, &picky.url_as("tim", "tanstaaftanstaaf"), 5, third, |settings| settings.mail.connections = 1).await;
+    }
+
+    async fn mechanisms_that_are_not_known_are_named_and_nobody_is_failed(place) {
+        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right").mechanisms("GSSAPI XOAUTH2")).await;
+        let (_house, status, ending) = send_over(&sink.url_as("news", "right"), 5, place, |_| {}).await;
+        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("GSSAPI, XOAUTH2") && words.contains("tls=required")), "{ending:?}");
+        assert_eq!(status.tally, Tally { queued: 5, ..Tally::default() });
+    }
+
+    async fn a_certificate_that_is_an_authority_s_is_trusted_where_it_is_named(place) {
+        let sink = SmtpSink::start(Script::accept_all().implicit_tls().is_authority()).await;
+        let (url, ca, again) = (sink.url(), named(&sink, &place), place.again());
+        let (house, _, ending) = send_over(&url, 5, place, |_| {}).await;
+        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("certificate")), "not named, not trusted: {ending:?}");
+        let house_again = House::open_with(again, |settings| settings.mail.transport = format!("{url}?tls_ca={ca}")).await;
+        house_again.wait(TimeDelta::minutes(1));
+        assert!(matches!(house_again.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert_eq!(sink.mails(), 5);
+        drop(house);
+    }
+
+    async fn a_relay_that_takes_no_mail_as_large_is_named_before_the_first_and_fails_nobody(place) {
+        let sink = SmtpSink::start(Script::accept_all().size(2_000)).await;
+        let (house, status, ending) = send_over(&sink.url(), 40, place, |_| {}).await;
+        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("at most 2000 bytes (SIZE)")), "{ending:?}");
+        assert_eq!((status.tally, sink.mails(), count(&sink, "MAIL")), (Tally { queued: 40, ..Tally::default() }, 0, 0));
+        let waits = house.app.storage.next_due(house.slot().id()).await.expect("a time");
+        assert!(waits.is_some_and(|due| due <= house.app.now()), "no attempt is used up: {waits:?}");
+    }
+
+    async fn of_two_relays_the_one_that_takes_mails_as_large_takes_all(place) {
+        let (small, large) = (SmtpSink::start(Script::accept_all().size(2_000)).await, SmtpSink::start(Script::accept_all()).await);
+        let relays = vec![listed("small", &small), listed("large", &large)];
+        all_is_sent(&large, "mailbox:unused", 200, place, |settings| settings.mail.relays = relays).await;
+        assert_eq!(count(&small, "MAIL"), 0);
+    }
+
+    async fn a_size_that_was_not_announced_fails_nobody_either(place) {
+        let sink = SmtpSink::start(Script::accept_all().extensions(&["PIPELINING"]).after_body("*", "552 5.3.4 Message too big for system")).await;
+        let (_house, status, ending) = send_over(&sink.url(), 40, place, |_| {}).await;
+        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("5.3.4")), "{ending:?}");
+        assert_eq!((status.tally.queued, status.tally.failed), (40, 0));
+    }
+
+    async fn a_limit_of_mails_a_minute_is_waited_for_and_fails_nobody(place) {
+        let limited = Behaviour::reply("450 4.7.1 Error: too much mail from 127.0.0.1").times(12);
+        let sink = SmtpSink::start(Script::accept_all().at_mail_from(limited)).await;
+        let (house, status, ending) = send_over(&sink.url(), 40, place, |settings| settings.mail.pause = SHORT).await;
+        assert_eq!((ending, status.tally.failed), (Ending::Waits, 0), "{:?}", status.failures);
+        assert!(status.tally.sent >= 28 && status.tally.queued <= 12, "{:?}", status.tally);
+        house.wait(TimeDelta::minutes(7));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert_eq!(sink.mails(), 40);
+    }
+
+    async fn a_relay_that_greylists_everybody_is_asked_once_for_each_and_not_paused(place) {
+        const READERS: usize = 60;
+        let greylisted = |script: Script, name| script.reply_to(name, Behaviour::reply("451 4.7.1 Greylisted, try again later").times(1));
+        let names: Vec<String> = (0..READERS).map(|n| format!("r{n}")).collect();
+        let sink = SmtpSink::start(names.iter().fold(Script::accept_all(), |script, name| greylisted(script, name))).await;
+        let (house, status, ending) = send_over(&sink.url(), READERS, place, |_| {}).await;
+        assert_eq!((ending, status.tally.queued), (Ending::Waits, READERS as u64), "a pause would leave some untried");
+        assert_eq!((count(&sink, "RCPT"), status.troubles), (READERS, Vec::<String>::new()));
+        house.wait(TimeDelta::minutes(7));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert_eq!(sink.mails(), READERS);
+    }
+
+    async fn a_relay_that_wants_nobody_now_is_waited_for_by_the_command(place) {
+        let busy = Behaviour::reply("421 4.3.2 All server ports are busy").times(3);
+        let sink = SmtpSink::start(Script::accept_all().at_greeting(busy)).await;
+        all_is_sent(&sink, &sink.url(), 20, place, |settings| {
+            settings.mail.connections = 1;
+            settings.mail.pause = SHORT;
+        })
+        .await;
+    }
+
+    async fn a_command_says_what_it_waits_for_and_ends_once_all_is_sent(place) {
+        let busy = Behaviour::reply("421 4.3.2 All server ports are busy").times(1);
+        let sink = SmtpSink::start(Script::accept_all().at_greeting(busy)).await;
+        let program = program(&place, &sink.url()).with("VERDICTS_MAIL__CONNECTIONS", "1").with("VERDICTS_MAIL__PAUSE__FIRST", "1s");
+        let sent = program.run(&["digest", "send"]).good();
+        assert!(sent.err.contains("relay default: waiting until") && sent.err.contains("All server ports are busy"), "{sent:?}");
+        assert_eq!(sink.mails(), 3);
+    }
+
+    async fn a_small_size_is_named_everywhere_and_so_is_its_end(place) {
+        let mut tight = SmtpSink::start(Script::accept_all().size(2_000)).await;
+        let (port, url) = (tight.port(), tight.url());
+        let program = program(&place, &url).with("VERDICTS_MAIL__PAUSE__FIRST", "100ms").with("VERDICTS_MAIL__PAUSE__MAX", "300ms");
+        let refused = program.run(&["digest", "send"]);
+        assert!(refused.code == 1 && refused.err.contains("at most 2000 bytes (SIZE)"), "{refused:?}");
+        behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
+        let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
+        const NAMED: &str = "a relay that takes mails as large as these";
+        wait_for_words(&program, NAMED).await;
+        let shown = program.run(&["digest", "show", &this_week()]).good().out;
+        assert!(shown.contains(NAMED) && shown.contains("at most 2000 bytes"), "{shown}");
+        let looked = program.run(&["doctor"]);
+        assert!(looked.out.contains(NAMED) && looked.out.contains("takes mails of at most 2000 bytes"), "{looked:?}");
+        tight.stop().await;
+        let large = SmtpSink::start_on(port, Script::accept_all()).await;
+        large.wait_for(3, Duration::from_secs(60)).await;
+        wait_for_words(&program, "sending goes on").await;
+        assert_eq!(serve.terminate(), Some(0));
+    }
+}
+
+/// A wait of 40 ms a mail where a reply is written before the one before it is acknowledged, and the server waits for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_that_are_written_one_by_one_take_no_longer() {
+    const READERS: usize = 150;
+    let mut took = Vec::new();
+    for script in [Script::accept_all(), Script::accept_all().one_by_one()] {
+        let sink = SmtpSink::start(script).await;
+        let began = Instant::now();
+        all_is_sent(&sink, &sink.url(), READERS, Place::sqlite(), |settings| settings.mail.connections = 1).await;
+        took.push(began.elapsed());
+    }
+    assert!(took[1] < took[0] * 5, "{took:?}");
+}
