@@ -151,7 +151,7 @@ impl Storage {
         Ok(Frozen::Now)
     }
 
-    /// Makes the deliveries of the next range of up to `readers` readers, of whichever digest is being published. `None`: there is
+    /// Makes the deliveries of the next range of up to `readers` subscribers of any state, of whichever digest is being published. `None`: there is
     /// none, or another process is at it.
     pub async fn publish_range(&self, readers: u32, now: Timestamp) -> Result<Option<MadeRange>, StorageError> {
         let mut tx = self.begin().await?;
@@ -159,14 +159,15 @@ impl Storage {
         let row: Option<ProgressRow> = optional!(tx, sql)?;
         let Some(row) = row else { return Ok(None) };
         let id = row.mailing_id;
+        // By the key alone, whatever the readers' state: with a state or an upper bound in it, PostgreSQL without fresh statistics
+        // (after an import) collects and sorts all readers that are left, for each range: 23 ms of 200,000.
         let until: Option<(i64,)> = optional!(
             tx,
-            "select id from subscribers where state = 'active' and id > $1 and id <= $2 order by id limit 1 offset $3",
+            "select id from subscribers where id > $1 order by id limit 1 offset $2",
             row.after_id,
-            row.until_id,
             i64::from(readers.max(1)) - 1
         )?;
-        let range = Readers { after: row.after_id, until: until.map_or(row.until_id, |(id,)| id) };
+        let range = Readers { after: row.after_id, until: until.map_or(row.until_id, |(id,)| id.min(row.until_id)) };
         make_range(&mut tx, &row, range, now).await?;
         let is_last = range.until >= row.until_id;
         if is_last {

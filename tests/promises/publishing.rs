@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 use verdicts::app::preflight::Preflight;
 use verdicts::domain::digest::DigestState;
@@ -268,4 +269,44 @@ async fn two_processes_publish_one_digest_together() {
     assert_eq!(audited(&house).await, (500, false, Vec::new()));
     house.send_digest().await;
     assert_eq!(mails_by_reader(&sink), [1; 500]);
+}
+
+/// Rows of the subscribers that PostgreSQL has read so far, by its own count, which a connection gives when it ends.
+async fn subscribers_read(house: House) -> (Place, i64) {
+    house.app.storage.close().await;
+    let place = house.place.again();
+    let mut connection = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
+    until("the other connections have ended", async || {
+        let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+            and backend_type = 'client backend'";
+        sqlx::query_scalar::<_, i64>(others).fetch_one(&mut connection).await.expect("a count") == 0
+    })
+    .await;
+    let read = "select cast(sum(seq_tup_read) as bigint) + (select cast(sum(idx_tup_read) as bigint) from pg_stat_user_indexes
+        where relname = 'subscribers') from pg_stat_user_tables where relname = 'subscribers'";
+    let read = sqlx::query_scalar(read).fetch_one(&mut connection).await.expect("a count");
+    drop(house);
+    (place, read)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_reads_its_own_readers_alone_right_after_an_import() {
+    let Some(place) = Place::postgres() else { return };
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let house = house_of(place, &sink, 200).await;
+    house.stock_small().await;
+    // So many that the planner, without statistics, would rather collect all that are left and sort them.
+    let fill = "alter table subscribers set (autovacuum_enabled = off);
+        insert into subscribers (id, email, email_key, state, state_at, created_at)
+        select i, i || '@example.org', i || '@example.org', 'active', 0, 0 from generate_series(1, 200000) i";
+    behind_its_back(&house.place, fill).await;
+    freeze(&house).await;
+    let (place, before) = subscribers_read(house).await;
+    let house = house_of(place, &sink, 200).await;
+    house.set_clock("2026-11-24T09:00:40Z");
+    for _ in 0..5 {
+        house.app.storage.publish_range(200, house.app.now()).await.expect("made").expect("a range");
+    }
+    let (_, after) = subscribers_read(house).await;
+    assert!((1_000..10_000).contains(&(after - before)), "{} rows were read for 1,000 deliveries", after - before);
 }
