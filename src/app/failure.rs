@@ -34,7 +34,7 @@ impl Failure {
         self.crowded
     }
 
-    /// Returns whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work.
+    /// Returns whether nothing can be kept at the moment: the database does not answer, or answers that it cannot work, or not now.
     pub fn is_unavailable(&self) -> bool {
         self.unreachable || self.out_of_order
     }
@@ -54,7 +54,7 @@ impl From<StorageError> for Failure {
             message: error.advice(),
             cause: Some(error.to_string()),
             unreachable: error.is_unreachable(),
-            out_of_order: error.is_out_of_order(),
+            out_of_order: error.is_out_of_order() || error.is_held_up(),
             crowded: error.is_crowded(),
         }
     }

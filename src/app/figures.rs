@@ -2,7 +2,6 @@
 
 use super::App;
 use super::Failure;
-use super::waiting::show_stall;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
 
@@ -12,11 +11,19 @@ impl App {
     /// # Errors
     /// When the database does not answer; the metrics stay as they were.
     pub async fn measure_deliveries(&self) -> Result<(), Failure> {
+        let measured = self.read_deliveries().await;
+        if measured.as_ref().is_err_and(Failure::is_unavailable) {
+            self.show_no_database();
+        }
+        measured
+    }
+
+    async fn read_deliveries(&self) -> Result<(), Failure> {
         let totals = self.storage.attempt_totals().await?;
         let open = self.storage.open_deliveries().await?;
         let held = self.storage.held_readers().await?;
         let set_aside = self.storage.count_set_aside().await?;
-        show_stall(self.stall().await?.as_ref(), self.now());
+        self.show_stall(self.stall().await?.as_ref());
         self.count_missed().await?;
         for class in MailClass::ALL {
             for outcome in AttemptOutcome::ALL {

@@ -58,6 +58,8 @@ struct Spoken {
     /// How often mail was found to wait, one look after the other.
     stalled: u32,
     skew: bool,
+    /// When the database was first found not to answer; None once it answers.
+    no_database_since: Option<Timestamp>,
     /// Weeks whose digest was missed.
     missed: BTreeSet<Slot>,
 }
@@ -147,15 +149,34 @@ impl App {
     pub(crate) async fn watch_sending(&self) {
         let stall = match self.stall().await {
             Ok(stall) => stall,
-            Err(failure) => return tracing::debug!(cause = failure.cause(), "it is not known whether mail waits: {failure}"),
+            Err(failure) => {
+                if failure.is_unavailable() {
+                    self.show_no_database();
+                }
+                return tracing::debug!(cause = failure.cause(), "it is not known whether mail waits: {failure}");
+            }
         };
-        show_stall(stall.as_ref(), self.now());
+        self.show_stall(stall.as_ref());
         let said = self.said.note_stall(stall.is_some());
         match (said, stall) {
             (StallNews::Begins, Some(stall)) => tracing::warn!("{}", self.stall_in_words(&stall)),
             (StallNews::Ends, _) => tracing::info!("mail that was due goes out again"),
             _ => {}
         }
+    }
+
+    /// Sets the gauges that tell of a stall, once the database has answered.
+    pub(super) fn show_stall(&self, stall: Option<&Stall>) {
+        self.said.open().no_database_since = None;
+        show_stall(stall, self.now());
+    }
+
+    /// Sets the gauges that tell of a stall while the database cannot be asked: then no mail goes out, whatever is due.
+    pub fn show_no_database(&self) {
+        let now = self.now();
+        let since = *self.said.open().no_database_since.get_or_insert(now);
+        metrics::gauge!("verdicts_sending_stalled_seconds").set((now - since).num_seconds().max(0) as f64);
+        metrics::gauge!("verdicts_sending_waits", "reason" => WaitReason::Database.as_str()).set(1.0);
     }
 
     /// `Nothing goes out since ...: mail waits for ..., until ....`, for operators.
@@ -283,8 +304,7 @@ pub(super) fn off_by(whose: &str, ahead: TimeDelta) -> String {
     format!("{whose} is {span} {side} the database's: due times and the life of links are off by as much; set it right (NTP)")
 }
 
-/// Sets the gauges that tell of a stall.
-pub(crate) fn show_stall(stall: Option<&Stall>, now: Timestamp) {
+fn show_stall(stall: Option<&Stall>, now: Timestamp) {
     use crate::domain::waiting::WaitReason;
     let seconds = stall.map_or(0, |stall| (now - stall.since).num_seconds().max(0));
     metrics::gauge!("verdicts_sending_stalled_seconds").set(seconds as f64);

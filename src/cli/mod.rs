@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod send;
 mod serve;
+mod stopping;
 mod subscribers;
 
 use std::path::PathBuf;

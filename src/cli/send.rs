@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::digest::show;
 use super::output::Hangup;
@@ -15,6 +17,7 @@ use super::output::parse_digest;
 use super::output::say;
 use super::output::stop_signal;
 use super::progress;
+use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::deliver::Ending;
@@ -78,7 +81,8 @@ impl Send {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        send(&app, order, plan.slot, output).await
+        let stop = stop_signal(Hangup::Ends);
+        stopping::in_time(&app, &stop, send(&app, order, plan.slot, &stop, output)).await
     }
 
     async fn send_copies(&self, app: &App, output: Output) -> Result<ExitCode, Failure> {
@@ -109,17 +113,15 @@ fn agrees(slot: Slot, readers: u64) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, output: Output) -> Result<ExitCode, Failure> {
-    let stop = stop_signal(Hangup::Ends);
+async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, stop: &CancellationToken, output: Output) -> Result<ExitCode, Failure> {
     let done = Arc::new(Progress::default());
     let mut watcher = None;
-    let started = |total| watcher = Some(tokio::spawn(progress::watch(app.clone(), slot, done.clone(), total)));
+    let watch = |total| AbortOnDropHandle::new(tokio::spawn(progress::watch(app.clone(), slot, done.clone(), total)));
+    let started = |total| watcher = Some(watch(total));
     // The week that was asked about, should it change meanwhile.
     let order = SendOrder { slot: Some(slot), other_week: true, ..order };
-    let sent = app.send_digest(order, &stop, &done, started).await;
-    if let Some(watcher) = watcher {
-        watcher.abort();
-    }
+    let sent = app.send_digest(order, stop, &done, started).await;
+    drop(watcher);
     let (status, words, done) = match sent? {
         Sent::Delivered(status, ending) => {
             let (words, done) = in_words(app, &status, &ending);

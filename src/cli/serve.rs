@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::output::say;
+use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
 use crate::inbox;
@@ -41,6 +42,10 @@ enum Role {
 
 impl Serve {
     pub(super) async fn run(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
+        stopping::in_time(&app.clone(), &stop.clone(), self.work(app, stop)).await
+    }
+
+    async fn work(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
         let has = |role| self.role.contains(&role);
         if !app.storage.is_up_to_date().await? {
             return Err(Failure::because("The database's tables are missing or too old; run `verdicts migrate`."));
@@ -92,15 +97,7 @@ impl Serve {
             app.unused_times().iter().for_each(|sentence| tracing::warn!("{sentence}"));
         }
         let mut failed = None;
-        loop {
-            let ended = tokio::select! {
-                ended = roles.join_next() => ended,
-                () = stopping_in_vain(&app, &stop) => {
-                    let words = "The database takes no writes, so what was under way could not be recorded: it is taken up at the next start.";
-                    return Err(Failure::because(words));
-                }
-            };
-            let Some(ended) = ended else { break };
+        while let Some(ended) = roles.join_next().await {
             let result = ended.unwrap_or_else(|error| Err(Failure::because(format!("A part of the service ended badly: {error}."))));
             failed = failed.or(result.err());
             // One part alone is no service: the others end in order.
@@ -109,21 +106,6 @@ impl Serve {
         app.storage.close().await;
         tracing::info!("stopped");
         failed.map_or(Ok(ExitCode::SUCCESS), Err)
-    }
-}
-
-/// How long parts of a stopping service may wait for a database that takes no writes: systemd and orchestrators kill what needs longer.
-const IN_VAIN: Duration = Duration::from_secs(8);
-/// The longest look at whether it takes some.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Ends once the service was told to stop a while ago and its database takes no writes (a full disk, a file that is gone): what waits for
-/// it then waits in vain. Nothing is lost by that which a kill would not lose: the ledger is made for it.
-async fn stopping_in_vain(app: &App, stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(IN_VAIN).await;
-    while let Ok(Ok(())) = tokio::time::timeout(LOOK, app.storage.can_write()).await {
-        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -143,7 +125,11 @@ pub(super) async fn wait_for_database(
     let began = Instant::now();
     let mut is_said = false;
     loop {
-        match open().await {
+        let opened = tokio::select! {
+            opened = open() => opened,
+            () = stop.cancelled() => return Ok(None),
+        };
+        match opened {
             Err(failure) if failure.is_unreachable() && began.elapsed() < wait_max => {
                 if !std::mem::replace(&mut is_said, true) {
                     say(format_args!("{failure} Trying again for {} seconds.", wait_max.as_secs()));

@@ -6,15 +6,17 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::DatabaseHosts;
 use super::Settings;
 use super::fault;
+use super::relations::DATABASE_CALL_MIN;
 use super::within;
 
 /// `[database]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// `sqlite:PATH` or `postgres://...`.
+    /// `sqlite:PATH` or `postgres://...`, of PostgreSQL also with several hosts ([`DatabaseHosts`]).
     pub url: String,
     /// Where a pooler in transaction mode (pgbouncer) stands at `url`: the PostgreSQL server behind it.
     pub direct_url: Option<String>,
@@ -50,11 +52,14 @@ impl Default for Database {
     }
 }
 
+/// A page waits for a call too.
+const DATABASE_CALL_MAX: Duration = Duration::from_secs(10);
+
 impl Settings {
     /// Upper bound on one statement, commit or ping on PostgreSQL: a third of the lease, so that a result is written over another
-    /// connection before others take this sender for dead, and no more than ten seconds, for a page waits for it too.
+    /// connection before others take this sender for dead, and no more than ten seconds.
     pub fn database_call_max(&self) -> Duration {
-        (self.mail.lease / 3).clamp(Duration::from_secs(1), Duration::from_secs(10))
+        (self.mail.lease / 3).clamp(DATABASE_CALL_MIN, DATABASE_CALL_MAX)
     }
 }
 
@@ -70,6 +75,11 @@ impl Database {
         }
         if self.direct_url.as_deref().is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url)) {
             return fault("database.direct_url", "it is for PostgreSQL behind a pooler: expected postgres://... here and in database.url");
+        }
+        for (key, address) in [("database.url", Some(&self.url)), ("database.direct_url", self.direct_url.as_ref())] {
+            if let Some(Err(words)) = address.map(|address| DatabaseHosts::parse(address)) {
+                return fault(key, &words);
+            }
         }
         Ok(())
     }

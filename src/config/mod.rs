@@ -6,6 +6,7 @@
 
 mod bounces;
 mod database;
+mod database_hosts;
 mod environment;
 mod faults;
 mod inbound;
@@ -33,6 +34,7 @@ use serde::Serialize;
 pub use bounces::Bounces;
 pub use database::Database;
 pub use database::Durability;
+pub use database_hosts::DatabaseHosts;
 pub use inbound::Inbound;
 pub use mail::DkimKey;
 pub use mail::Mail;

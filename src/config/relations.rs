@@ -54,6 +54,8 @@ pub struct Relation {
 
 /// The longest that a request to a page may take.
 pub const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// The shortest that a call to PostgreSQL may last, however short the lease is.
+pub const DATABASE_CALL_MIN: Duration = Duration::from_secs(1);
 /// How long a turn to write into SQLite is waited for, and another process's lock on the file.
 pub const SQLITE_TURN_MAX: Duration = Duration::from_secs(60);
 
@@ -65,6 +67,7 @@ const CONFIRM_WITHIN: Limit = Limit::Setting("signup.confirm_within", |s| s.sign
 const CATCH_UP: Limit = Limit::Setting("schedule.catch_up", |s| s.schedule.catch_up);
 const BRAKE_WAIT: Limit = Limit::Setting("bounces.brake_wait", |s| s.bounces.brake_wait);
 const LEASE: Limit = Limit::Setting("mail.lease", |s| s.mail.lease);
+const DATABASE_CALL: Limit = Limit::Fixed("the shortest limit of a call to PostgreSQL", DATABASE_CALL_MIN);
 const TICK: Limit = Limit::Fixed("the schedule's clock", Duration::from_secs(60));
 const WEEK: Limit = Limit::Fixed("the time between two digests", Duration::from_secs(7 * 86_400));
 const HEARTBEAT: Limit = Limit::Fixed("a look for senders that died", Duration::from_secs(1));
@@ -99,6 +102,12 @@ pub const RELATIONS: &[Relation] = &[
     },
     Relation { long: LEASE, times: 1, short: &[HEARTBEAT], otherwise: "a sender that works is taken for dead, and its mails are in doubt" },
     Relation {
+        long: LEASE,
+        times: 3,
+        short: &[DATABASE_CALL],
+        otherwise: "one call that gets no answer leaves no time to write a result over another connection, and mails are in doubt",
+    },
+    Relation {
         long: WEEK,
         times: 2,
         short: &[BRAKE_WAIT],
@@ -117,7 +126,11 @@ impl Relation {
     /// `mail.retry.max_age` at least twice `mail.retry.first`.
     fn demand(&self, shown: impl Fn(Limit) -> String) -> String {
         let short: Vec<String> = self.short.iter().map(|limit| shown(*limit)).collect();
-        let times = if self.times == 2 { "twice" } else { "as long as" };
+        let times = match self.times {
+            1 => "as long as",
+            2 => "twice",
+            _ => "three times",
+        };
         let together = if short.len() > 1 { " together" } else { "" };
         format!("at least {times} {}{together}", short.join(" and "))
     }

@@ -23,7 +23,7 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
         (mail.retry.first, mail.retry.max_age) = (first, max_age);
         (mail.timeouts.connect, mail.timeouts.greeting, mail.timeouts.command) = (connect, greeting, command);
         (mail.timeouts.data, mail.timeouts.finish) = (data, finish);
-        (mail.idle, mail.lease) = (idle, lease.max(Duration::from_secs(1)));
+        (mail.idle, mail.lease) = (idle, lease.max(Duration::from_secs(3)));
         (mail.connections, mail.messages_per_connection, mail.rate_per_second, mail.per_day) = (connections, mails, rate, per_day);
         mail.poll = Duration::from_millis(poll);
         mail.relays = relays.into_iter().enumerate().map(relay).collect();
@@ -84,12 +84,22 @@ fn each_broken_relation_is_refused_with_both_names_both_values_and_what_to_chang
         ("[signup]\nconfirm_within = \"5m\"", &["signup.confirm_within (5m)", "mail.retry.first (5m)"]),
         ("[schedule]\ncatch_up = \"0s\"", &["schedule.catch_up (0s)", "the schedule's clock (1m)", ": raise schedule.catch_up."]),
         ("[mail.timeouts]\nconnect = \"6m\"", &["mail.timeouts.greeting (10m)", "mail.timeouts.connect (6m)"]),
+        (
+            "[mail]\nlease = \"2s\"",
+            &["mail.lease (2s)", "three times the shortest limit of a call to PostgreSQL (1s)", ": raise mail.lease."],
+        ),
         ("[bounces]\nbrake_wait = \"4d\"", &["bounces.brake_wait (4days)", ": lower bounces.brake_wait."]),
     ] {
         let refused = loaded(file, &[]).expect_err(file).to_string();
         assert!(words.iter().all(|word| refused.contains(word)), "{file}: {refused}");
     }
-    for file in ["[mail.retry]\nfirst = \"1d\"", "[signup]\nconfirm_within = \"10m\"", "[schedule]\ncatch_up = \"2m\"", ""] {
+    for file in [
+        "[mail.retry]\nfirst = \"1d\"",
+        "[signup]\nconfirm_within = \"10m\"",
+        "[schedule]\ncatch_up = \"2m\"",
+        "[mail]\nlease = \"3s\"",
+        "",
+    ] {
         loaded(file, &[]).expect(file);
     }
 }

@@ -56,9 +56,8 @@ fn masked(key: &str, value: &serde_json::Value) -> serde_json::Value {
             "site.secret" | "webhooks.postmark" | "webhooks.mailgun" | "webhooks.resend" | "webhooks.signed",
             serde_json::Value::Array(list),
         ) => list.iter().map(|_| serde_json::Value::from("***")).collect(),
-        ("database.url" | "database.direct_url" | "mail.transport" | "inbound.imap", serde_json::Value::String(text)) => {
-            without_password(text).into()
-        }
+        ("mail.transport" | "inbound.imap", serde_json::Value::String(text)) => without_password(text).into(),
+        ("database.url" | "database.direct_url", serde_json::Value::String(text)) => database_without_password(text).into(),
         // `mail.relays`: a list of tables.
         (_, serde_json::Value::Array(list)) => list.iter().map(|entry| masked_entry(key, entry)).collect(),
         _ => value.clone(),
@@ -75,7 +74,7 @@ fn masked_entry(list: &str, entry: &serde_json::Value) -> serde_json::Value {
 }
 
 /// What an address may show behind its `?`; anything else may be a password under another name.
-const HARMLESS: [&str; 5] = ["tls", "tls_ca", "sslmode", "mode", "host"];
+const HARMLESS: [&str; 7] = ["tls", "tls_ca", "sslmode", "mode", "host", "port", "target_session_attrs"];
 
 /// An address without what may be secret in it: the password, any user of a mail server (with some providers it is the
 /// secret), and what stands behind the `?` but for a few known names. One that does not parse shows nothing before its @.
@@ -102,9 +101,23 @@ pub fn without_password(text: &str) -> String {
     url.into()
 }
 
+/// The same of a database's address, which may list several hosts: `url` reads no such list where it has ports.
+fn database_without_password(text: &str) -> String {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    let end = text[begin..].find(['/', '?', '#']).map_or(text.len(), |at| begin + at);
+    let begin = text[begin..end].rfind('@').map_or(begin, |at| begin + at + 1);
+    let hosts = &text[begin..end];
+    if !hosts.contains(',') {
+        return without_password(text);
+    }
+    // One name in their place that no address has.
+    const PLACE: &str = "several-hosts.invalid";
+    without_password(&format!("{}{PLACE}{}", &text[..begin], &text[end..])).replacen(PLACE, hosts, 1)
+}
+
 impl Settings {
     /// The database's address, fit for a log.
     pub fn database_for_log(&self) -> String {
-        without_password(&self.database.url)
+        database_without_password(&self.database.url)
     }
 }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 /// Connection attempt delay: how long an address has before the next one is tried beside it (RFC 8305, section 8).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// How long a server has for its first step, once it took the connection, before the next address is tried beside it. A server that
 /// is slow each time (a tarpit, postscreen) gets twice what it took last time, so that it does not see two connections for one.
 const NEXT_IF_SILENT: Duration = Duration::from_secs(2);

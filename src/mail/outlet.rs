@@ -13,12 +13,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::task::ready;
+use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 /// A line that its reader and its writer hold together. They take turns, so the lock is never waited for.
 pub(super) type Held<S> = Arc<Mutex<S>>;
+
+/// Pause between two looks at whether the lease is renewed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Until when this process may send; whoever holds its lease moves it on.
 ///
@@ -44,12 +48,20 @@ impl Fence {
         fence
     }
 
+    /// Waits until the lease is renewed, if it is over.
+    pub async fn stands(&self) {
+        while self.is_over() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// The lease was renewed.
     pub fn move_to(&self, moment: Instant) {
         self.until.store(moment.saturating_duration_since(self.base).as_millis() as u64, Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    /// Returns whether nothing may be written now.
+    pub fn is_over(&self) -> bool {
         self.base.elapsed().as_millis() as u64 >= self.until.load(Relaxed)
     }
 }

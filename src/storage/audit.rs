@@ -49,7 +49,7 @@ impl Storage {
     /// Checks the ledger of a published digest: all counts add up (that each recipient is in it once is the table's key), nobody was sent to who had left or
     /// was suppressed before. `None` if there is no such digest. Doubts are listed up to `most`.
     pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<Audit>, StorageError> {
-        let mut reader = self.read().await?.for_report();
+        let mut reader = self.read().await?.for_report().await?;
         let row: Option<(String,)> = optional!(reader, "select state from digests where id = $1", slot.id())?;
         let Some((state,)) = row else { return Ok(None) };
         let (recipients, rows, counted, kept) = sums(&mut reader, slot.id()).await?;

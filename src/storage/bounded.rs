@@ -13,37 +13,40 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
+use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
-use sqlx::PgPool;
 use sqlx::Postgres;
+use sqlx::SqlSafeStr;
 use sqlx::pool::PoolConnection;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// ServerHealth of a report that reads all of a digest may last so many times as long as others.
-const PATIENCE: u32 = 30;
+use super::call_limits::CallLimits;
 
-/// The limit of all calls to one server, and when its connections were last found to lead nowhere.
+/// The limits of all calls to one server, and when its connections were last found to lead nowhere.
 #[derive(Debug, Clone)]
 pub(super) struct ServerHealth(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limit: Duration,
+    limits: CallLimits,
     began: Instant,
     /// Milliseconds since `began`; connections that are older are not used again.
     invalidated: AtomicU64,
+    /// The same; another host may be the primary since.
+    suspected: AtomicU64,
     /// True if the last new connection met a standby.
     is_standby: AtomicBool,
 }
 
 impl ServerHealth {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self(Arc::new(Shared { limit, began: Instant::now(), invalidated: AtomicU64::new(0), is_standby: AtomicBool::new(false) }))
+    pub(super) fn new(limits: CallLimits) -> Self {
+        let (invalidated, suspected, is_standby) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self(Arc::new(Shared { limits, began: Instant::now(), invalidated, suspected, is_standby }))
     }
 
-    pub(super) fn limit(&self) -> Duration {
-        self.0.limit
+    pub(super) fn limits(&self) -> CallLimits {
+        self.0.limits
     }
 
     /// Returns whether a connection of that age was made after the last trouble.
@@ -63,9 +66,21 @@ impl ServerHealth {
     /// Lets no connection that exists now be used for more than what it is used for.
     fn invalidate(&self) {
         self.0.invalidated.fetch_max(self.now(), Relaxed);
+        self.suspect();
     }
 
-    fn now(&self) -> u64 {
+    /// Notes that the server may not be the primary any more.
+    pub(super) fn suspect(&self) {
+        self.0.suspected.fetch_max(self.now(), Relaxed);
+    }
+
+    /// Returns whether the primary is to be looked for, where it was last looked for at `looked`.
+    pub(super) fn is_suspected_since(&self, looked: u64) -> bool {
+        self.0.is_standby.load(Relaxed) || self.0.suspected.load(Relaxed) > looked
+    }
+
+    /// Milliseconds since this was made.
+    pub(super) fn now(&self) -> u64 {
         // Never 0, which stands for no trouble yet.
         self.0.began.elapsed().as_millis() as u64 + 1
     }
@@ -86,22 +101,21 @@ pub(super) struct BoundedConnection {
 }
 
 impl BoundedConnection {
-    pub(super) async fn acquire(pool: &PgPool, health: &ServerHealth) -> sqlx::Result<Self> {
-        let asked = Instant::now();
-        let connection = pool.acquire().await?;
-        Ok(Self {
+    /// A connection that was asked for at `asked`.
+    pub(super) fn new(connection: PoolConnection<Postgres>, asked: Instant, health: ServerHealth) -> Self {
+        Self {
             connection: Some(connection),
-            limit: health.limit(),
-            health: health.clone(),
+            limit: health.limits().call,
+            health,
             acquired: asked,
             is_in_call: false,
             is_broken: false,
             is_in_transaction: false,
-        })
+        }
     }
 
     /// Begins a transaction by `text`; dropped without [`BoundedConnection::commit`], it is rolled back.
-    pub(super) async fn begin(mut self, text: &'static str) -> sqlx::Result<Self> {
+    pub(super) async fn begin(mut self, text: impl SqlSafeStr) -> sqlx::Result<Self> {
         self.is_in_transaction = true;
         self.simple(text).await?;
         Ok(self)
@@ -113,9 +127,15 @@ impl BoundedConnection {
         Ok(())
     }
 
-    /// Lets calls last as long as a report over millions of rows needs.
-    pub(super) fn allow_long_calls(&mut self) {
-        self.limit = self.health.limit() * PATIENCE;
+    /// Begins a transaction, unless one is begun, whose calls may last as long as a report over millions of rows needs.
+    pub(super) async fn begin_report(mut self) -> sqlx::Result<Self> {
+        if !self.is_in_transaction {
+            self = self.begin("begin").await?;
+        }
+        let limits = self.health.limits();
+        self.simple(AssertSqlSafe(limits.for_report())).await?;
+        self.limit = limits.of_report().call;
+        Ok(self)
     }
 
     /// Returns whether it may be used once more: no trouble was met, with this connection or another, since it was acquired.
@@ -152,14 +172,14 @@ impl BoundedConnection {
         done
     }
 
-    async fn simple(&mut self, text: &'static str) -> sqlx::Result<()> {
+    async fn simple(&mut self, text: impl SqlSafeStr) -> sqlx::Result<()> {
         call!(self, c => sqlx::raw_sql(text).execute(c).await).map(|_| ())
     }
 }
 
 /// Returns whether an error says that this server, or the way to it, is of no use any more: lost, stopping (57P01 to 57P03), its
 /// database dropped (57P04), or read-only, as a primary is that was demoted (25006; PostgreSQL, appendix A).
-fn is_connection_lost(error: &sqlx::Error) -> bool {
+pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(error) => {
@@ -181,14 +201,14 @@ impl Drop for BoundedConnection {
         let (health, is_open) = (self.health.clone(), self.is_in_transaction);
         runtime.spawn(async move {
             if is_open {
-                let ended = timeout(health.limit(), sqlx::raw_sql("rollback").execute(&mut *connection)).await;
+                let ended = timeout(health.limits().call, sqlx::raw_sql("rollback").execute(&mut *connection)).await;
                 if !matches!(ended, Ok(Ok(_))) {
                     connection.close_on_drop();
                     return;
                 }
             }
             // As sqlx does by itself when a connection is dropped, but with a limit: it pings first. Dropped, it closes the socket.
-            if timeout(health.limit(), connection.return_to_pool()).await.is_err() {
+            if timeout(health.limits().call, connection.return_to_pool()).await.is_err() {
                 health.invalidate();
             }
         });

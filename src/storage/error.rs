@@ -16,7 +16,7 @@ pub enum StorageError {
     Encoding(String),
     /// The tables could not be brought up to date.
     #[error("migration: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(sqlx::migrate::MigrateError),
     /// A query failed, or the connection did.
     #[error("{0}")]
     Query(#[from] sqlx::Error),
@@ -44,6 +44,24 @@ impl StorageError {
     pub fn is_crowded(&self) -> bool {
         // The pool tries for a while by itself and then says no more than that it did.
         self.code().as_deref() == Some("53300") || matches!(self, Self::Query(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Returns whether the database works, and could not do this in its time: somebody else holds a lock (55P03; SQLite's BUSY and LOCKED), or
+    /// the statement took too long, or was cancelled (57014).
+    pub fn is_held_up(&self) -> bool {
+        self.is_locked() || self.code().as_deref() == Some("57014")
+    }
+
+    fn is_locked(&self) -> bool {
+        let Some(code) = self.code() else { return false };
+        code == "55P03" || code.len() < 5 && code.parse::<u32>().is_ok_and(|number| matches!(number & 0xff, 5 | 6))
+    }
+
+    /// The row or table whose lock was waited for, in PostgreSQL's words, where it says so: `while updating tuple (0,1) in relation "x"`.
+    fn place_of_lock(&self) -> Option<String> {
+        let Self::Query(sqlx::Error::Database(error)) = self else { return None };
+        let place = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?.r#where()?;
+        Some(place.lines().next().unwrap_or_default().to_owned())
     }
 
     /// Returns whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
@@ -113,6 +131,18 @@ impl StorageError {
             }
             _ if self.is_unreachable() => {
                 format!("The database cannot be reached ({self}); check that it runs and that database.url is right.")
+            }
+            _ if self.is_locked() => {
+                let place = self.place_of_lock().map(|place| format!(", {place}")).unwrap_or_default();
+                format!(
+                    "The database is up, but somebody else holds a lock in it for too long ({self}{place}), so nothing was changed. Try again; if it \
+                     lasts, end what holds it (PostgreSQL: pg_blocking_pids() of the sessions in pg_stat_activity)."
+                )
+            }
+            _ if self.is_held_up() => {
+                format!(
+                    "The database is up, but did not do this in its time ({self}), so nothing was changed. Try again; if it lasts, look at its load."
+                )
             }
             _ if self.is_not_migrated() => "The database's tables are missing or too old; run `verdicts migrate`.".into(),
             Self::Migrate(error) => format!("The database's tables cannot be brought up to date: {error}. Was it used by a newer version?"),

@@ -8,10 +8,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use sqlx::PgPool;
-
 use super::bounded::BoundedConnection;
-use super::bounded::ServerHealth;
+use super::server_pool::ServerPool;
 
 /// Room for one connection of the pool.
 #[derive(Debug, Clone, Default)]
@@ -19,11 +17,11 @@ pub(super) struct Kept(Arc<Mutex<Option<BoundedConnection>>>);
 
 impl Kept {
     /// The one that is kept, or another of the pool. It belongs to who takes it; dropped, it goes back to the pool.
-    pub async fn take(&self, pool: &PgPool, health: &ServerHealth) -> sqlx::Result<BoundedConnection> {
+    pub async fn take(&self, server: &ServerPool) -> sqlx::Result<BoundedConnection> {
         let kept = self.room().take();
         match kept {
             Some(connection) if connection.is_good() => Ok(connection),
-            _ => BoundedConnection::acquire(pool, health).await,
+            _ => server.acquire().await,
         }
     }
 

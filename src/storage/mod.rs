@@ -3,22 +3,19 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `session`, `opening`, `servers`, `bounded`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bounded::BoundedConnection;
-use bounded::ServerHealth;
 use kept::Kept;
 use opening::Pooled;
+use server_pool::ServerPool;
 use session::Queryable;
 use session::Reader;
 use session::Session;
 use session::Tx;
-use sqlx::Connection;
-use sqlx::PgPool;
 use sqlx::SqlitePool;
 use writer::Writer;
 
@@ -106,6 +103,7 @@ mod batches;
 pub mod bookmarks;
 mod bounded;
 pub mod brake;
+mod call_limits;
 pub mod catalogue;
 mod changes;
 pub mod chunks;
@@ -116,12 +114,14 @@ pub mod drafts;
 mod error;
 mod file;
 pub mod held;
+mod hosts;
 mod ids;
 pub mod imports;
 pub mod inbound;
 mod kept;
 pub mod ledger;
 pub mod links;
+mod migrating;
 pub mod minutes;
 pub mod nudges;
 pub mod observations;
@@ -136,6 +136,7 @@ pub mod relays;
 mod returns;
 mod senders;
 mod sends;
+mod server_pool;
 mod servers;
 mod session;
 pub mod set_aside;
@@ -180,8 +181,7 @@ enum Pools {
     /// cheap, waiting in SQLite's busy handler is neither.
     Sqlite { readers: SqlitePool, writer: Writer },
     Postgres {
-        pool: PgPool,
-        health: ServerHealth,
+        server: ServerPool,
         /// For steps.
         kept: Kept,
     },
@@ -217,9 +217,9 @@ impl Storage {
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
-            Pools::Postgres { pool, .. } => MIGRATIONS.run(pool).await?,
+            Pools::Postgres { server, .. } => migrating::migrate(&MIGRATIONS, self, &server.options()).await?,
             // Its lock and its statements belong to a session, which a pooler does not keep.
-            Pools::Pooled(pooled) => MIGRATIONS.run(&mut sqlx::PgConnection::connect_with(&pooled.direct).await?).await?,
+            Pools::Pooled(pooled) => migrating::migrate(&MIGRATIONS, self, &pooled.direct.primary().await?).await?,
         }
         let mut tx = self.begin().await?;
         if tx.is_postgres() {
@@ -342,11 +342,11 @@ impl Storage {
                 readers.close().await;
                 writer.close().await;
             }
-            Pools::Postgres { pool, kept, .. } => {
+            Pools::Postgres { server, kept } => {
                 kept.release();
-                pool.close().await;
+                server.close().await;
             }
-            Pools::Pooled(pooled) => pooled.pool.close().await,
+            Pools::Pooled(pooled) => pooled.pooler.close().await,
         }
     }
 
@@ -367,7 +367,7 @@ impl Storage {
                 writer.check_file()?;
                 Reader::Sqlite(readers.acquire().await?)
             }
-            Pools::Postgres { pool, health, .. } => Reader::Postgres(BoundedConnection::acquire(pool, health).await?),
+            Pools::Postgres { server, .. } => Reader::Postgres(server.acquire().await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
             Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
         })
@@ -377,7 +377,7 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres { pool, health, .. } => Tx::Postgres(BoundedConnection::acquire(pool, health).await?.begin("begin").await?),
+            Pools::Postgres { server, .. } => Tx::Postgres(server.acquire().await?.begin("begin").await?),
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

@@ -27,15 +27,15 @@ impl Storage {
     pub async fn listen(&self) -> Result<Option<Nudges>, StorageError> {
         let options = match &self.pools {
             Pools::Sqlite { .. } => return Ok(None),
-            Pools::Postgres { pool, .. } => pool.connect_options(),
+            Pools::Postgres { server, .. } => server.options(),
             // A pooler in transaction mode takes `listen` without a word, and nobody hears anything.
-            Pools::Pooled(pooled) => pooled.direct.clone(),
+            Pools::Pooled(pooled) => pooled.direct.primary().await?.into(),
         };
         // Not out of the pool of all others: it is held for good.
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(LONGEST_WAIT);
         let pool = pool.connect_with(options.as_ref().clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(CHANNEL).await?;
+        tokio::time::timeout(LONGEST_WAIT, listener.listen(CHANNEL)).await.map_err(|_| silent())??;
         Ok(Some(Nudges(listener)))
     }
 }
@@ -52,11 +52,15 @@ impl Nudges {
                 // A server that vanished without a reset would be listened to for ever.
                 Err(_) => {
                     let answered = tokio::time::timeout(LONGEST_WAIT, sqlx::raw_sql("select 1").execute(&mut self.0)).await;
-                    answered.map_err(|_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
+                    answered.map_err(|_| silent())??;
                 }
             }
         }
     }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 /// Tells all processes, once the transaction is committed, that mail may be due.

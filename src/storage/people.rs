@@ -101,7 +101,7 @@ impl Storage {
 
     /// How many there are in each state.
     pub async fn count_subscribers(&self) -> Result<Vec<(SubscriberState, u64)>, StorageError> {
-        let mut reader = self.read().await?.for_report();
+        let mut reader = self.read().await?.for_report().await?;
         let rows: Vec<(String, i64)> = all!(reader, "select state, count(*) from subscribers group by state")?;
         let counted = |state: SubscriberState| rows.iter().find(|(name, _)| name == state.as_str()).map_or(0, |(_, n)| *n as u64);
         Ok(SubscriberState::ALL.iter().map(|state| (*state, counted(*state))).collect())

@@ -42,8 +42,8 @@ pub(super) struct Server {
 /// Makes options by which sqlx reaches the server whichever of its addresses answers.
 ///
 /// # Errors
-/// When the name has several addresses, and none of them answers.
-pub(super) async fn reachable(options: PgConnectOptions) -> Result<(PgConnectOptions, Option<Server>), StorageError> {
+/// When it is the only host, its name has several addresses, and none of them answers.
+pub(super) async fn reachable(options: PgConnectOptions, is_alone: bool) -> Result<(PgConnectOptions, Option<Server>), StorageError> {
     let host = options.get_host().to_owned();
     let is_name = options.get_socket().is_none() && !host.starts_with('/');
     if !is_name {
@@ -56,11 +56,15 @@ pub(super) async fn reachable(options: PgConnectOptions) -> Result<(PgConnectOpt
         return Ok((options, Some(Server { destination, _forwarder: None })));
     }
     let greeted = destination.reach(LIMITS, |tcp| answers(tcp, SSL_REQUEST.to_vec())).await;
-    let (_, good) = greeted.map_err(|unreached| sqlx::Error::Io(std::io::Error::other(unreached.to_string())))?;
     let verifies_name = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
-    if addresses.iter().all(|address| address.ip().is_loopback()) && !verifies_name {
+    match greeted {
         // `localhost`, by IPv4 and IPv6: nothing routes by its name, and the detour would show.
-        return Ok((options.host(&good.ip().to_string()), Some(Server { destination, _forwarder: None })));
+        Ok((_, good)) if addresses.iter().all(|address| address.ip().is_loopback()) && !verifies_name => {
+            return Ok((options.host(&good.ip().to_string()), Some(Server { destination, _forwarder: None })));
+        }
+        Err(unreached) if is_alone => return Err(sqlx::Error::Io(std::io::Error::other(unreached.to_string())).into()),
+        // Another host may be the primary now, and this one again later.
+        _ => {}
     }
     let cannot = |error| StorageError::Query(sqlx::Error::Io(error));
     let folder = tempfile::tempdir().map_err(cannot)?;

@@ -56,11 +56,12 @@ impl Queryable for Tx {
 
 impl Reader {
     /// Lets its statements last minutes, for a report that reads all rows of a digest or of the list.
-    pub(super) fn for_report(mut self) -> Self {
-        if let Self::Postgres(connection) | Self::Pooled(connection) = &mut self {
-            connection.allow_long_calls();
-        }
-        self
+    pub(super) async fn for_report(self) -> sqlx::Result<Self> {
+        Ok(match self {
+            Self::Postgres(connection) => Self::Postgres(connection.begin_report().await?),
+            Self::Pooled(connection) => Self::Pooled(connection.begin_report().await?),
+            Self::Sqlite(connection) => Self::Sqlite(connection),
+        })
     }
 }
 

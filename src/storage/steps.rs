@@ -96,8 +96,8 @@ impl Storage {
         }
         let written = match &self.pools {
             Pools::Sqlite { writer, .. } => trip.on_sqlite(writer).await?,
-            Pools::Postgres { pool, health, kept } => {
-                let mut connection = kept.take(pool, health).await?;
+            Pools::Postgres { server, kept } => {
+                let mut connection = kept.take(server).await?;
                 let written = trip.on_postgres(&mut connection, true).await?;
                 kept.keep(connection);
                 written

@@ -27,8 +27,10 @@ async fn health() -> Json<serde_json::Value> {
     Json(json!({ "status": "up" }))
 }
 
-/// The ledger that cannot be written for so long is not usable.
-const WRITABLE: Duration = Duration::from_secs(5);
+/// Upper bound on a look of `/readyz` at the database, shorter than what probes mostly wait for.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+/// Upper bound on what `/metrics` reads from the database.
+const READ_MAX: Duration = Duration::from_secs(5);
 
 /// An answer is given again for so long: anybody may ask, and each look writes.
 const REMEMBERED: Duration = Duration::from_secs(1);
@@ -62,17 +64,30 @@ async fn ready(State(web): State<Web>) -> Response {
 }
 
 async fn look(web: &Web) -> Result<serde_json::Value, String> {
-    let written = tokio::time::timeout(WRITABLE, web.app.storage.can_write()).await;
-    match (web.app.storage.is_up_to_date().await, written) {
-        (Ok(true), Ok(Ok(()))) => Ok(how_it_goes(web).await),
-        (Ok(true), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
-        (Ok(false), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
-        (Err(error), _) | (_, Ok(Err(error))) => {
+    let began = tokio::time::Instant::now();
+    let in_time = |at_most: Duration| (began + at_most).saturating_duration_since(tokio::time::Instant::now());
+    let read = tokio::time::timeout(LOOK_MAX, web.app.storage.is_up_to_date());
+    let written = tokio::time::timeout(LOOK_MAX, web.app.storage.can_write());
+    match tokio::join!(read, written) {
+        (Ok(Ok(true)), Ok(Ok(()))) => Ok(tokio::time::timeout(in_time(LOOK_MAX), how_it_goes(web)).await.unwrap_or_else(|_| ready_body())),
+        (Err(_), _) => {
+            tracing::warn!("the database does not answer within {LOOK_MAX:?}");
+            Err(SILENT.to_owned())
+        }
+        (Ok(Ok(true)), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
+        (Ok(Ok(false)), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
+        (Ok(Err(error)), _) | (_, Ok(Err(error))) => {
             tracing::warn!(%error, "the database is not usable");
             let is_silent = error.is_unreachable() && !error.is_standby();
-            Err(if is_silent { "The database does not answer, or its file is not there.".into() } else { error.advice() })
+            Err(if is_silent { SILENT.to_owned() } else { error.advice() })
         }
     }
+}
+
+const SILENT: &str = "The database does not answer, or its file is not there.";
+
+fn ready_body() -> serde_json::Value {
+    json!({ "status": "ready" })
 }
 
 /// `ready`, or `degraded` with what mail waits for and which digests were missed. Anybody may ask: no name of a relay, no word of a server.
@@ -81,7 +96,7 @@ async fn how_it_goes(web: &Web) -> serde_json::Value {
     let missed = web.app.missed_digests().await.unwrap_or_default();
     let missed: Vec<_> = missed.iter().filter(|missed| !missed.is_superseded).collect();
     if stall.is_none() && missed.is_empty() {
-        return json!({ "status": "ready" });
+        return ready_body();
     }
     let mut body = json!({ "status": "degraded" });
     if let Some(stall) = stall {
@@ -99,10 +114,13 @@ async fn how_it_goes(web: &Web) -> serde_json::Value {
 /// Prometheus' text format. Deliveries are read from the database at each scrape, for a command sends too, in a process of its own.
 async fn figures(_: Operator, State(web): State<Web>) -> impl IntoResponse {
     let figures = telemetry::figures();
-    match tokio::time::timeout(WRITABLE, web.app.measure_deliveries()).await {
+    match tokio::time::timeout(READ_MAX, web.app.measure_deliveries()).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::warn!(cause = failure.cause(), "/metrics shows deliveries as they were last read: {failure}"),
-        Err(_) => tracing::warn!("/metrics shows deliveries as they were last read: the database does not answer"),
+        Err(_) => {
+            web.app.show_no_database();
+            tracing::warn!("/metrics shows deliveries as they were last read: the database does not answer");
+        }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render())
 }

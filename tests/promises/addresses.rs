@@ -268,6 +268,10 @@ async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs
         let said = there("db.example").run(&["--json", "digest", "list"]).good();
         assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
         there("other.example").run(&["--json", "digest", "list"]).refused(&["certificate"]);
+        // Of several hosts each is verified by its own name.
+        let others = format!("other.example:{0},other.example", database.port);
+        there(&others).run(&["--json", "digest", "list"]).refused(&["none of its hosts answers", "certificate"]);
+        there(&format!("other.example:{},db.example", database.port)).run(&["--json", "digest", "list"]).good();
         // A service opens connections as it needs them: none of them waits for the dead address.
         let program = there("db.example").with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
         let house = House::open(place.again()).await;

@@ -54,6 +54,7 @@ mod scale;
 mod schedule;
 mod sending;
 mod servers;
+mod several_hosts;
 mod signing;
 mod slow_clients;
 mod stalls;

@@ -6,27 +6,72 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
+use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::House;
 use crate::support::Place;
+use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::Wire;
+use crate::support::catalogue;
 use crate::support::postgres;
+use crate::support::program::Running;
 use crate::support::until;
 
 /// A call to the database may last a third of it: one second.
 const LEASE: Duration = Duration::from_secs(3);
 const READERS: usize = 60;
 
+/// What a stop may take, whatever hangs.
+const END_MAX: Duration = Duration::from_secs(30);
+
 /// The same database by way of a wire.
 async fn wired(mut place: Place) -> (Place, Wire, u16) {
-    let url = url::Url::parse(&place.database_url).expect("an address");
-    let port = url.port().expect("a port");
-    let wire = Wire::to(port).await;
-    place.database_url = place.database_url.replace(&format!(":{port}/"), &format!(":{}/", wire.port));
+    let (wire, port) = (wire_to(&place).await, port_of(&place.database_url));
+    place.database_url = through(&wire, &place.database_url);
     (place, wire, port)
+}
+
+async fn wire_to(place: &Place) -> Wire {
+    Wire::to(port_of(&place.database_url)).await
+}
+
+fn port_of(database_url: &str) -> u16 {
+    url::Url::parse(database_url).expect("an address").port().expect("a port")
+}
+
+fn through(wire: &Wire, database_url: &str) -> String {
+    database_url.replace(&format!(":{}/", port_of(database_url)), &format!(":{}/", wire.port))
+}
+
+/// Sessions of the program on the database.
+fn sessions(place: &Place, which: &str) -> Vec<String> {
+    let name = place.database_url.rsplit('/').next().unwrap_or_default();
+    let sql =
+        format!("select pid from pg_stat_activity where datname = '{name}' and application_name = 'verdicts' and {which} order by pid");
+    postgres::cluster().expect("a cluster").query(&sql).lines().map(ToOwned::to_owned).collect()
+}
+
+/// Another session, which holds a lock on a table until it is dropped.
+async fn lock(place: &Place, table: &str) -> sqlx::PgConnection {
+    let mut other = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
+    let sql = sqlx::AssertSqlSafe(format!("begin; lock table {table} in access exclusive mode"));
+    sqlx::raw_sql(sql).execute(&mut other).await.expect("locked");
+    other
+}
+
+/// Waits until a program has ended, as long as a stop may take.
+async fn ended(what: &str, running: &mut Running) -> Option<i32> {
+    let began = std::time::Instant::now();
+    loop {
+        if let Some(code) = running.ended() {
+            return code;
+        }
+        assert!(began.elapsed() < END_MAX, "{what} has not ended {END_MAX:?} after SIGTERM");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Asserts that a request is answered as one that can be made again later.
@@ -100,4 +145,104 @@ async fn connections_to_a_standby_are_dropped_as_soon_as_the_address_leads_to_th
     wire.lead_to(primary);
     until("the primary is found", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
     until("/readyz looks again", async || is_ready(&house).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_ends_service_and_send() {
+    let Some(place) = Place::postgres() else { return };
+    let (sink, wire) = (SmtpSink::start(Script::accept_all()).await, wire_to(&place).await);
+    let direct = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__LEASE", "3s");
+    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
+    direct.write("catalogue.toml", catalogue::small(5, chrono::Utc::now()));
+    direct.run(&["catalog", "import", "catalogue.toml"]).good();
+    let rows: String = (0..READERS).map(|n| format!("ada{n}@example.org\n")).collect();
+    let import = ["subscribers", "import", "-", "--consent", "test", "--confirmed"];
+    direct.run_with_input(&import, format!("email\n{rows}").as_bytes()).good();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let program = direct
+        .clone()
+        .with("VERDICTS_DATABASE__URL", &through(&wire, &place.database_url))
+        .with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"))
+        .with("VERDICTS_MAIL__CONNECTIONS", "2")
+        .with("VERDICTS_MAIL__RATE_PER_SECOND", "10");
+    let mut serve = program.start("serve", &["serve", "--role", "web,schedule"]);
+    // As patient as a probe mostly is.
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a client");
+    let get = async |path: &str| match http.get(format!("http://127.0.0.1:{port}{path}")).send().await {
+        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+        Err(error) => (0, error.to_string()),
+    };
+    until("it is ready", async || get("/readyz").await.0 == 200).await;
+    let waits = |metrics: &str| metrics.contains("verdicts_sending_waits{reason=\"database\"} 1");
+    assert!(!waits(&get("/metrics").await.1));
+    let mut send = program.start("send", &["digest", "send"]);
+    sink.wait_for(5, Duration::from_secs(60)).await;
+    wire.vanish();
+    let mut answers = Vec::new();
+    until("a probe has its answer in time", async || {
+        answers.push(get("/readyz").await);
+        answers.last().is_some_and(|(status, words)| *status == 503 && words.contains("does not answer"))
+    })
+    .await;
+    assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 503)), "each answer comes in time: {answers:?}");
+    until("the gauge says so", async || waits(&patient_metrics(port).await)).await;
+    send.signal("TERM");
+    serve.signal("TERM");
+    let codes = (ended("digest send", &mut send).await, ended("serve", &mut serve).await);
+    let said = |name: &str| std::fs::read_to_string(place.dir.path().join(format!("{name}.err"))).unwrap_or_default();
+    assert_eq!(codes.0, Some(1), "{}", said("send"));
+    assert!(said("send").contains("The database takes no writes"), "{}", said("send"));
+    // What could not be recorded is in doubt and named; nobody is lost.
+    let over = direct.run(&["digest", "send"]).good();
+    assert_eq!(sink.received().iter().map(|mail| &mail.to).collect::<std::collections::BTreeSet<_>>().len(), READERS, "{over:?}");
+}
+
+/// What a scrape gets, which waits for longer than a probe.
+async fn patient_metrics(port: u16) -> String {
+    match reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_names_a_lock_that_it_waits_for_and_ends_when_the_host_vanishes() {
+    let Some(place) = Place::postgres() else { return };
+    let wire = wire_to(&place).await;
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
+    let wired = program.clone().with("VERDICTS_DATABASE__URL", &through(&wire, &place.database_url));
+    let _other = lock(&place, "_sqlx_migrations").await;
+    let mut migrate = wired.start("migrate", &["migrate"]);
+    let said = || std::fs::read_to_string(place.dir.path().join("migrate.err")).unwrap_or_default();
+    until("it names the lock", async || said().contains("waits for a lock that other sessions of the database hold")).await;
+    wire.vanish();
+    assert_eq!(ended("migrate", &mut migrate).await, Some(1));
+    assert!(said().contains("The database cannot be reached"), "{}", said());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_ends_what_a_killed_command_waited_for() {
+    let Some(place) = Place::postgres() else { return };
+    let program = Program::set_up(&place);
+    let _other = lock(&place, "_sqlx_migrations").await;
+    let mut migrate = program.start("migrate", &["migrate"]);
+    until("it waits", async || !sessions(&place, "wait_event_type = 'Lock'").is_empty()).await;
+    migrate.kill();
+    until("nobody waits any more", async || sessions(&place, "true").is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
+    let Some(place) = Place::postgres() else { return };
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
+    let house = House::open_with(place.again(), |settings| settings.mail.lease = LEASE).await;
+    assert_eq!(house.sign_up("ada@reader.example").await.status(), StatusCode::SEE_OTHER);
+    let other = lock(&place, "subscribers").await;
+    let before = sessions(&place, "state = 'idle'");
+    assert_later(&house.sign_up("bea@reader.example").await);
+    program.run(&["subscribers", "list"]).refused(&["The database is up", "holds a lock", "lock timeout"]);
+    let after = sessions(&place, "true");
+    assert!(!before.is_empty() && before.iter().all(|session| after.contains(session)), "{before:?} stay open: {after:?}");
+    drop(other);
+    until("all goes on", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
 }

@@ -96,6 +96,11 @@ impl Worker {
     ///
     /// It connects before it asks for a mail, so that a relay that is down costs no delivery an attempt.
     pub async fn work(self) -> WorkerEnd {
+        // While the database did not answer, the lease may have ended here before anybody else could take the work.
+        tokio::select! {
+            () = self.fence.stands() => {}
+            () = self.abandon.cancelled() => return WorkerEnd::Closed,
+        }
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
             Err(end) => return end,
@@ -116,7 +121,7 @@ impl Worker {
                 }
             };
             // What is at hand has not begun: it goes back to the dispatcher.
-            if !connection.is_usable() {
+            if !connection.is_usable() || self.fence.is_over() {
                 break;
             }
             if let Some(trouble) = too_large(&connection, &mail) {

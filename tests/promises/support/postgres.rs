@@ -163,8 +163,8 @@ impl Cluster {
         output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
     }
 
-    /// A copy of this server, as it is now, that runs beside it as a standby does: it answers, and takes no writes. This one is stopped
-    /// and started for it.
+    /// A standby of this server (`wal_level = replica`): it follows, answers what reads, and takes no writes. This one is stopped and
+    /// started for it.
     pub fn standby(&self) -> Standby<'_> {
         let data = self.home.folder.join("standby");
         self.stop(false);
@@ -175,6 +175,11 @@ impl Cluster {
         let mut signal = self.home.program_at(Path::new("touch"));
         signal.arg(data.join("standby.signal"));
         output_of(signal).unwrap_or_else(|why| panic!("{why}"));
+        fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .and_then(|mut file| writeln!(file, "primary_conninfo = 'host=127.0.0.1 port={} user={USER}'", self.port))
+            .expect("written");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let mut pg_ctl = self.home.program("pg_ctl");
         pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {port}"), "-D"]).arg(&data);
@@ -213,6 +218,15 @@ pub struct Standby<'a> {
     data: PathBuf,
     /// Port of 127.0.0.1.
     pub port: u16,
+}
+
+impl Standby<'_> {
+    /// Makes it a primary, as it does by itself nowhere: returns when it takes writes.
+    pub fn promote(&self) {
+        let mut pg_ctl = self.of.home.program("pg_ctl");
+        pg_ctl.args(["promote", "-s", "-w", "-t", "60", "-D"]).arg(&self.data);
+        output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
+    }
 }
 
 impl Drop for Standby<'_> {

@@ -1,0 +1,117 @@
+//! Migrations on PostgreSQL, which may take as long as they need while their server works on them.
+//!
+//! No limit bounds them, so another connection looks after them: a server that vanished, or whose answer was lost on the way, is noticed, and a
+//! lock that somebody else holds is named.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::migrate::MigrateError;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
+
+use super::Storage;
+use super::StorageError;
+use super::hosts::Kind;
+use super::server_pool::CONNECT_MAX;
+use super::server_pool::connect;
+
+/// Pause between two looks at the session that migrates.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Looks in a row that fail before the server counts as lost.
+const LOOKS_FAILED_MAX: u32 = 2;
+
+/// Runs the migrations over a connection of their own.
+///
+/// # Errors
+/// When one fails, or the server does not answer any more.
+pub(super) async fn migrate(migrations: &Migrator, storage: &Storage, options: &PgConnectOptions) -> Result<(), StorageError> {
+    let options = options.clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let (mut connection, _) = connect(&options, Kind::Server).await?;
+    let session = tokio::time::timeout(CONNECT_MAX, number_of(&mut connection)).await.map_err(|_| silent())??;
+    tokio::select! {
+        done = migrations.run(&mut connection) => done.map_err(StorageError::from),
+        lost = watch(storage, session) => Err(lost),
+    }
+}
+
+async fn number_of(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await
+}
+
+/// State of the session that migrates, as its server sees it.
+#[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
+struct Seen {
+    is_active: bool,
+    changed_at: Option<i64>,
+    /// Sessions that hold the lock that it waits for, or an empty text.
+    blocked_by: String,
+}
+
+/// Ends with the error once the session `number` cannot come to its end any more.
+async fn watch(storage: &Storage, number: i32) -> StorageError {
+    let (mut failed, mut last, mut said): (u32, Option<Seen>, String) = (0, None, String::new());
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let seen = match look(storage, number).await {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return silent(),
+            Err(error) => {
+                failed += 1;
+                if failed >= LOOKS_FAILED_MAX {
+                    return error;
+                }
+                continue;
+            }
+        };
+        failed = 0;
+        // It has done what it was asked since the look before, and we have not heard so.
+        if !seen.is_active && last.as_ref() == Some(&seen) {
+            return silent();
+        }
+        let sessions = &seen.blocked_by;
+        if !sessions.is_empty() && *sessions != said && last.as_ref().is_some_and(|last| last.blocked_by == *sessions) {
+            said.clone_from(sessions);
+            tracing::warn!(
+                "migrate waits for a lock that other sessions of the database hold (pg_stat_activity: pid {sessions}): another migrate, or \
+                 a transaction that somebody left open"
+            );
+        }
+        last = Some(seen);
+    }
+}
+
+async fn look(storage: &Storage, number: i32) -> Result<Option<Seen>, StorageError> {
+    let mut reader = storage.read().await?;
+    let super::Session::Postgres(bounded, keeps) = super::Queryable::session(&mut reader) else { return Ok(None) };
+    let seen: sqlx::Result<Option<Seen>> = call!(bounded, c => {
+        sqlx::query_as(
+            "select coalesce(state = 'active', false) as is_active,
+               cast(extract(epoch from state_change) * 1000 as bigint) as changed_at,
+               array_to_string(pg_blocking_pids(pid), ', ') as blocked_by
+             from pg_stat_activity where pid = $1",
+        )
+        .bind(number)
+        .persistent(keeps)
+        .fetch_optional(c)
+        .await
+    });
+    Ok(seen?)
+}
+
+fn silent() -> StorageError {
+    let words = "the server did not answer any more while it migrated; what it had not committed is undone";
+    StorageError::Query(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+}
+
+/// A migration that failed because its server was lost or takes no writes is that error, and no fault of the tables.
+impl From<MigrateError> for StorageError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if super::bounded::is_connection_lost(&error) => {
+                Self::Query(error)
+            }
+            error => Self::Migrate(error),
+        }
+    }
+}
