@@ -44,6 +44,9 @@ const SHORT: usize = 8 * 1024;
 /// Refused recipients in a row, with no mail taken: Postfix counts two errors each (RCPT, and DATA that went with it), and answers slowly
 /// from the tenth on.
 const REFUSALS: u32 = 4;
+/// A recipient is refused so late by a server that lets each error cost more: courier-mta waits 8 s, and twice as long after each further
+/// error of a session, `RSET` included. A fresh connection starts anew.
+const TARPIT: Duration = Duration::from_secs(1);
 /// `QUIT` is a courtesy.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 
@@ -172,6 +175,7 @@ impl SmtpConnection {
         if !std::mem::take(&mut self.in_step) {
             return Err(later("the connection is closed"));
         }
+        let asked = Instant::now();
         let opened = match (self.ahead.is_some(), self.offers.pipelining) {
             (true, _) => self.hear_ahead(envelope, size).await,
             (false, true) => self.ask_at_once(envelope, size).await,
@@ -188,7 +192,8 @@ impl SmtpConnection {
             Failure::Answer { code, text, stage, in_step } => {
                 self.refusals += u32::from(stage == Stage::Recipient);
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                let in_step = in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
+                let is_held_up = stage == Stage::Recipient && asked.elapsed() >= TARPIT;
+                let in_step = in_step && code != 421 && !is_held_up && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
             Failure::Broken { outcome, .. } => (outcome, false),

@@ -36,6 +36,8 @@ pub enum Manner {
     CountsErrors,
     /// 450 4.3.2 to each recipient of a client that is not known yet; it is once such a connection has ended (Postfix's postscreen).
     ScreensClients,
+    /// A refused recipient costs its session a second, and twice as long after each further one (courier-mta's tarpit).
+    Tarpits,
     /// After so many mails a connection gets each answer a byte at a time (mox).
     CrawlsAfter(usize),
 }
@@ -228,6 +230,9 @@ impl Session {
             if self.manner == Manner::CountsErrors && self.refused >= 3 {
                 self.say("421 4.5.0 too many errors").await?;
                 return Ok(false);
+            }
+            if self.manner == Manner::Tarpits {
+                tokio::time::sleep(Duration::from_secs(1 << (self.refused - 1))).await;
             }
             self.say("550 5.1.1 no such user").await?;
         } else {
