@@ -1,0 +1,7 @@
+module servers.example/mox
+
+go 1.24
+
+tool github.com/mjl-/mox
+
+require github.com/mjl-/mox v0.0.15
