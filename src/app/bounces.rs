@@ -14,8 +14,8 @@ use crate::domain::brake::like_words;
 use crate::domain::inbound::Policy;
 use crate::domain::limits::day_of;
 use crate::domain::slot::Slot;
-use crate::storage::brake::Stopped;
 use crate::storage::held::Held;
+use crate::storage::lots::Stopped;
 use crate::storage::refusals::Refusal;
 
 /// Steps of one look of a sender, each second: what else is due waits for no more of them.

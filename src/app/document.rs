@@ -1,13 +1,19 @@
 //! The catalogue document: TOML or JSON in, domain types out, and back.
 
+mod fields;
+
 use std::collections::HashMap;
 use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::fields::Line;
+use self::fields::Moment;
+use self::fields::OptionalLine;
+use self::fields::Paragraphs;
+use self::fields::WebAddress;
 use crate::domain::Timestamp;
-use crate::domain::address::is_noncharacter;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Reviewer;
@@ -15,7 +21,6 @@ use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Verdict;
-use crate::domain::to_millis;
 
 /// Tools and comparisons that fit together, as far as one document can tell.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -310,129 +315,6 @@ fn dates_as_dates(value: &mut toml::Value) {
         }
         toml::Value::Array(items) => items.iter_mut().for_each(dates_as_dates),
         _ => {}
-    }
-}
-
-/// One line of 1 to `MAX` characters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Line<const MAX: usize>(String);
-
-/// A line that may be missing.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct OptionalLine<const MAX: usize>(String);
-
-/// Text of 1 to `MAX` characters that may have line breaks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Paragraphs<const MAX: usize>(String);
-
-/// An http or https address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct WebAddress(String);
-
-fn checked(text: &str, max: usize, breaks: bool) -> Result<String, String> {
-    let text = text.trim();
-    let is_break = |c: char| matches!(c, '\n' | '\r' | '\t');
-    if text.chars().any(|c| is_noncharacter(c) || (c.is_control() && !(breaks && is_break(c)))) {
-        return Err(format!("expected {} without control characters", if breaks { "text" } else { "one line" }));
-    }
-    match text.chars().count() {
-        length if length > max => Err(format!("expected at most {max} characters, it has {length}")),
-        _ => Ok(text.into()),
-    }
-}
-
-fn not_empty(text: String) -> Result<String, String> {
-    if text.is_empty() { Err("expected some text, it is empty".into()) } else { Ok(text) }
-}
-
-impl<const MAX: usize> TryFrom<String> for Line<MAX> {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        checked(&text, MAX, false).and_then(not_empty).map(Self)
-    }
-}
-
-impl<const MAX: usize> TryFrom<String> for OptionalLine<MAX> {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        checked(&text, MAX, false).map(Self)
-    }
-}
-
-impl<const MAX: usize> TryFrom<String> for Paragraphs<MAX> {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        checked(&text, MAX, true).and_then(not_empty).map(Self)
-    }
-}
-
-impl TryFrom<String> for WebAddress {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let url = url::Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        url.filter(|url| url.as_str().len() <= 2000)
-            .map(|url| Self(url.into()))
-            .ok_or_else(|| format!("{text:?} is not a web address: expected https://..."))
-    }
-}
-
-impl<const MAX: usize> From<Line<MAX>> for String {
-    fn from(line: Line<MAX>) -> Self {
-        line.0
-    }
-}
-
-impl<const MAX: usize> From<OptionalLine<MAX>> for String {
-    fn from(line: OptionalLine<MAX>) -> Self {
-        line.0
-    }
-}
-
-impl<const MAX: usize> From<Paragraphs<MAX>> for String {
-    fn from(text: Paragraphs<MAX>) -> Self {
-        text.0
-    }
-}
-
-impl From<WebAddress> for String {
-    fn from(address: WebAddress) -> Self {
-        address.0
-    }
-}
-
-/// RFC 3339 with an offset, as TOML's own date or as a text, cut to milliseconds.
-#[derive(Debug, Clone, Copy)]
-struct Moment(Timestamp);
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a moment like 2026-11-16T09:00:00Z")]
-        enum Either {
-            Date(toml::value::Datetime),
-            Text(String),
-        }
-        let text = match Either::deserialize(deserializer)? {
-            Either::Date(date) => date.to_string(),
-            Either::Text(text) => text,
-        };
-        let moment: Timestamp = text
-            .parse()
-            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z")))?;
-        if !(0..=253_402_300_799).contains(&moment.timestamp()) {
-            return Err(serde::de::Error::custom(format!("{text:?}: expected a moment from 1970 to 9999")));
-        }
-        Ok(Self(to_millis(moment)))
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
 }
 

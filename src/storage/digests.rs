@@ -181,7 +181,7 @@ impl Storage {
                 now.timestamp_millis()
             )? > 0
             {
-                super::brake::send_is_over(&mut tx, id, now).await?;
+                super::lots::send_is_over(&mut tx, id, now).await?;
                 finished.extend(Slot::from_id(id));
             }
             tx.commit().await?;

@@ -3,7 +3,7 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::brake::add_to_lots;
+use super::lots::add_to_lots;
 use super::people::suppress;
 use super::refusals::Channel;
 use super::refusals::Effect;

@@ -121,6 +121,7 @@ pub mod inbound;
 mod kept;
 pub mod ledger;
 pub mod links;
+pub mod lots;
 mod migrating;
 pub mod minutes;
 pub mod nudges;
