@@ -5,8 +5,8 @@
 //!
 //! | state | permits | leaves it for |
 //! | --- | --- | --- |
-//! | closed | every connection that the relay bears | open: at the 10th failure in a row, at the 10th mail in doubt without ten good ones in a row between, or at once when the trouble is surely ours or no connection is left |
-//! | open until a time | nothing new; mail that is out ends as it ends | probe due: when the time is over; closed: when a mail that was out is taken, unless mails in doubt opened it |
+//! | closed | every connection that the relay bears | open: at the 10th failure in a row, at the 10th mail in doubt without ten good ones in a row between, or at once when the trouble is surely ours, no connection is left, or the last one is throttled |
+//! | open until a time | nothing new; mail that is out ends as it ends | probe due: when the time is over; closed: when a mail that was out is taken, unless mails in doubt opened it, or a connection that was under way is made (where it was a missing connection that opened it) |
 //! | probe due | one connection, the probe | probing: when the probe starts |
 //! | probing | the probe alone, for as long as a greeting and a mail may take | closed: a connection (where it was a missing connection that opened it) or a mail of the probe is good, three where mails in doubt opened it; open, twice as long: the probe fails; probe due: the probe ends without a verdict |
 //!

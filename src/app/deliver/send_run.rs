@@ -253,12 +253,26 @@ impl SendRun {
         self.workers.shutdown().await;
         let asked = async {
             while self.claims.join_next().await.is_some() {}
-            while self.reservations.join_next().await.is_some() {}
+            self.give_back_days().await;
         };
         let _ = tokio::time::timeout(LAST_COMMITS, asked).await;
         self.publish(now(&self.app));
         self.app.sending.clear();
         self.control.is_idle.send_replace(true);
+    }
+}
+
+impl SendRun {
+    /// Gives back what is left of the relays' days, and what a reservation brings that was still under way.
+    async fn give_back_days(&mut self) {
+        let mut commands = Vec::new();
+        self.dispatcher.handle(Event::Stop, now(&self.app), &mut commands);
+        while let Some(reserved) = self.reservations.join_next().await {
+            self.dispatcher.handle(reserved_event(reserved), now(&self.app), &mut commands);
+        }
+        self.dispatcher.give_back_days(now(&self.app), &mut commands);
+        commands.into_iter().filter(|command| matches!(command, Command::Release { .. })).for_each(|command| self.carry_out(command));
+        while self.reservations.join_next().await.is_some() {}
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! | it is | until |
 //! | --- | --- |
-//! | connecting | its greeting is through, as long as the transport's limits allow; its mail is still anybody's |
+//! | connecting | its greeting is through, as long as the transport's limits allow; it has no mail yet |
 //! | waiting for a mail | the dispatcher has one for it; none: it says QUIT and ends |
 //! | writing a mail | text and signature are made |
-//! | at the envelope | the server has answered MAIL, RCPT and DATA and has the text but its end, and the ledger says that the mail may end |
+//! | at the envelope | the server has answered MAIL, RCPT and DATA and has the text but its end, and the ledger says that the mail may end; until then it can be taken back |
 //! | at the final dot | the server answers, or `timeouts.finish` is over: then the mail is in doubt |
 //!
 //! While a mail is with the server, the next one is written and signed; while the ledger notes what became of the one and that

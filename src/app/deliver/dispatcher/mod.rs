@@ -8,11 +8,11 @@
 //!
 //! | state | meaning | leaves it for |
 //! | --- | --- | --- |
-//! | connecting | its greeting may take minutes; nobody waits for it | requesting, with its first request; gone, when no connection can be made |
+//! | connecting | its greeting may take minutes; nobody waits for it | requesting, with its first request; gone, when no connection can be made, or at a stop |
 //! | requesting | its result and what it wants to begin are being committed | sending, waiting or leaving, with the reply |
-//! | waiting | it has a connection and no mail | handed, when there is a mail for its relay; leaving, after `mail.idle`, when the relay bears fewer connections, is paused, or at a stop |
-//! | handed | it prepares a mail that is claimed and not begun | requesting |
-//! | sending | one mail of it is begun; one more may be at hand | requesting, with the result |
+//! | waiting | it has a connection and no mail | handed, when there is a mail for its relay; leaving, after nine tenths of `mail.idle`, when the relay bears fewer connections, is paused, or at a stop |
+//! | handed | it prepares a mail that is claimed and not begun | requesting, to begin it; gone, when its connection is of no more use: the mail goes back |
+//! | sending | one mail of it is begun; one more may be at hand | requesting, with the result; gone, when it is cut or breaks down: the mail is in doubt |
 //! | leaving | it has nothing and says QUIT | gone |
 //!
 //! A mail that is sending for long holds its own row and its connection and nothing else: after [`SLOW_AFTER`] the mail at hand behind it

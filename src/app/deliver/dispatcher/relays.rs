@@ -5,10 +5,11 @@
 //! | its breaker | [`Breaker::permit`](crate::app::breaker::Breaker::permit): all, one probe, or nothing new |
 //! | how many connections it bears | AIMD: one more for each round of mails taken, half as many when it throttles |
 //! | `rate_per_second` | one token at a time, taken when a mail is handed out, before anything is begun in the ledger |
-//! | `per_day`, `warm_up` | reserved from the database some mails ahead, for each class of mail by itself |
+//! | `per_day`, `warm_up` | reserved from the database some mails ahead, for each class of mail by itself; what is left goes back when the day or the run is over |
 //! | its login | one connection tries it until one is accepted: a wrong password that ten try at once locks the account |
 //! | `SIZE`, where a mail is larger | nothing of that class of mail for `mail.pause.max`; then it is tried again |
-//! | a connection that could not be made | the next one starts a second later; with none left the breaker opens |
+//! | a connection that could not be made | the next one starts a second later; with none left, or for a login or certificate, the breaker opens |
+//! | a refusal of connections as too many | as a throttled mail; with none left the breaker opens |
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,20 +1,24 @@
 //! A seeded simulation: the dispatcher in virtual time, with relays and settings made at random.
 //!
 //! Each relay has its own times for a greeting and a mail, within what RFC 5321 allows, and troubles that come and go: it refuses
-//! connections, never greets, falls silent amid an envelope, answers a dot after minutes, puts everybody off, throttles, takes mails and hangs up, or crawls. One relay is
-//! always healthy. Whatever happens, in this order of weight: nobody gets a mail twice but who was in doubt once, nobody is lost, a healthy relay never stands idle
-//! while it has mail, and all ends.
+//! connections (also for its login, or for they are too many), never greets, falls silent amid an envelope, answers a dot after minutes, puts
+//! everybody off, throttles, takes mails and hangs up, crawls, takes no mail as large as a digest's, finds our lease over, or loses a connection. Commits, claims and reservations fail or take long, a
+//! reader leaves, the run is stopped and another one begins. In one world the first relay is always healthy, in another one all troubles end
+//! at some time. `rules.rs` says what must hold whatever happens; `far_end.rs` has the relays, `ledger.rs` what storage would do.
 //!
 //! `SIMULATIONS` runs from seed `SIMULATION_SEED`, and as many of settings at random within what is allowed; a failure prints its seed, and
 //! the settings.
 
 mod far_end;
 mod ledger;
+mod rules;
+mod worlds;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BinaryHeap;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +31,13 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
+use self::far_end::SimRelay;
+use self::far_end::SimWorker;
+use self::far_end::Trouble;
+use self::ledger::Mail;
+use self::ledger::Row;
+use self::rules::Rules;
 use super::*;
-use crate::app::breaker::Permit;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::status::Stage;
 use crate::app::deliver::test_jobs::job_of;
@@ -43,84 +52,32 @@ use crate::storage::steps::Done;
 use crate::storage::steps::Step;
 
 const DIGEST: i64 = 7;
-const SIGN_UPS: i64 = 5;
-/// A relay may be healthy and yet have sent nothing for so long, and `mail.poll`: a greeting, a look of the prefetcher, the last mail.
-const HEALTHY_PAUSE: Duration = Duration::from_secs(8);
-/// Longer than any sum of what the relays may take.
-const LONGEST: Duration = Duration::from_secs(48 * 3_600);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    None,
-    Refuses,
-    NeverGreets,
-    SilentInEnvelope,
-    LateDot,
-    PutsOff,
-    Throttles,
-    /// It takes each mail and hangs up without an answer.
-    HangsUp,
-    /// Now and then it answers a connection at a byte a second.
-    Crawls,
-    /// It takes no mail as large as a digest's.
-    TakesSmall,
-    /// Our lease is over, as far as this connection knows.
-    LeaseOver,
-}
-
-#[derive(Debug)]
-struct SimRelay {
-    greeting: Duration,
-    mail: Duration,
-    is_healthy: bool,
-    trouble: Trouble,
-    until: Duration,
-    taken: usize,
-    taken_at: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mail {
-    /// Due at that time; in no sender's hands.
-    Queued(Duration),
-    Claimed,
-    Sending,
-    Sent,
-}
-
-#[derive(Debug)]
-struct Row {
-    state: Mail,
-    batch: Option<ChunkKey>,
-    domain: usize,
-    attempts: u32,
-    copies: u32,
-    doubts: u32,
-}
-
-#[derive(Debug, Default)]
-struct SimWorker {
-    relay: usize,
-    at_hand: Option<Arc<Job>>,
-    begun: Option<DeliveryKey>,
-    asks_to_begin: bool,
-    mails: u32,
-    /// In its envelope, and so may be taken back.
-    in_envelope: bool,
-    is_gone: bool,
-}
+const SIGN_UPS: i64 = 12;
+/// Their mailings.
+const SIGN_UPS_FROM: i64 = 1_000;
 
 #[derive(Debug)]
 enum Happening {
-    Greeted(WorkerId, bool),
+    /// A connection is through its greeting, or (`Err`) will never be.
+    Greeted(WorkerId, Result<(), Refusal>),
     Prepared(WorkerId),
     Answered(WorkerId, Verdict),
+    /// Its task is gone, whatever it was at.
+    Broken(WorkerId),
+    Gone(WorkerId),
     Written(CommitGroup),
     Claimed(ClaimRequest),
     Reserved(usize, MailClass, i64),
-    Gone(WorkerId),
     SignUp(i64),
+    Stop,
     Tick,
+}
+
+/// Refusal of a connection: for there are too many, or for a fault of ours.
+#[derive(Debug, Clone, Copy)]
+struct Refusal {
+    is_throttle: bool,
+    is_ours: bool,
 }
 
 struct World {
@@ -128,6 +85,8 @@ struct World {
     seed: u64,
     start: Now,
     at: Duration,
+    settings: DispatcherSettings,
+    terms: Vec<RelayTerms>,
     dispatcher: Dispatcher,
     relays: Vec<SimRelay>,
     rows: BTreeMap<(i64, i64), Row>,
@@ -136,123 +95,23 @@ struct World {
     happenings: HashMap<u64, Happening>,
     last: u64,
     next_tick: Duration,
-    due_since: Option<Duration>,
-    /// Mails that are not sent, and events so far.
+    /// Requests that came while a group was being written, and groups that wait for it: as in a send run.
+    requests: Vec<Request>,
+    pending: VecDeque<CommitGroup>,
+    is_writing: bool,
+    /// Mails that are not final.
     left: usize,
-    events: u64,
-    checked_at: Duration,
     /// Mails on one connection.
     mails_max: u32,
-    healthy_pause: Duration,
+    /// From then on no relay has a trouble; `None`: the first one never has any.
+    calm_at: Option<Duration>,
+    stopped_at: Option<Duration>,
+    rules: Rules,
     /// Changes of relays that were to be logged.
     changes: Vec<Change>,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let mut random = StdRng::seed_from_u64(seed);
-        let count = random.random_range(1..=3);
-        let mut terms = Vec::new();
-        for at in 0..count {
-            let is_healthy = at == 0;
-            let rate_per_second = if !is_healthy && random.random_bool(0.3) { random.random_range(1..50) } else { 0 };
-            let connections = random.random_range(1..=12);
-            let is_limited_by_day = !is_healthy && random.random_bool(0.3);
-            terms.push(RelayTerms {
-                name: format!("r{at}"),
-                weight: 1,
-                connections,
-                rate_per_second,
-                is_limited_by_day,
-                has_login: random.random_bool(0.3),
-            });
-        }
-        let any = "*".to_owned().try_into().expect("a domain");
-        let limit = DomainLimit { connections: random.random_range(1..4), rate_per_second: 0 };
-        let domains = if random.random_bool(0.4) { DomainLimits::new([(vec![any], limit)]) } else { DomainLimits::default() };
-        let settings = DispatcherSettings {
-            idle: Duration::from_secs(random.random_range(1..60)),
-            poll: Duration::from_millis(random.random_range(50..2_000)),
-            domains,
-        };
-        Self::with(seed, random, settings, terms, 100)
-    }
-
-    /// The world of these settings. The first relay, which is healthy, has no limit by the day.
-    fn of(settings: &Settings, seed: u64) -> Self {
-        let mail = &settings.mail;
-        let terms = mail.relays_in_force().into_iter().enumerate().map(|(at, relay)| RelayTerms {
-            is_limited_by_day: at > 0 && relay.per_day > 0,
-            name: relay.name,
-            weight: relay.weight,
-            connections: relay.connections,
-            rate_per_second: relay.rate_per_second,
-            has_login: at % 2 == 1,
-        });
-        let kept = DispatcherSettings { idle: mail.idle, poll: mail.poll, domains: mail.domain_limits() };
-        Self::with(seed, StdRng::seed_from_u64(seed), kept, terms.collect(), mail.messages_per_connection)
-    }
-
-    fn with(seed: u64, mut random: StdRng, settings: DispatcherSettings, terms: Vec<RelayTerms>, mails_max: u32) -> Self {
-        let start = Now { instant: Instant::now(), wall: from_millis(1_800_000_000_000) };
-        let mut relays = Vec::new();
-        for at in 0..terms.len() {
-            let is_healthy = at == 0;
-            let slow = !is_healthy && random.random_bool(0.5);
-            relays.push(SimRelay {
-                greeting: Duration::from_millis(random.random_range(1..if slow { 280_000 } else { 900 })),
-                mail: Duration::from_millis(random.random_range(1..if slow { 20_000 } else { 60 })),
-                is_healthy,
-                trouble: Trouble::None,
-                until: Duration::ZERO,
-                taken: 0,
-                taken_at: Duration::ZERO,
-            });
-        }
-        let fresh = |terms: RelayTerms| {
-            let memory = RelayMemory::new(terms.connections, crate::config::Pause::default());
-            (terms, memory)
-        };
-        let (terms, healthy_pause) = (terms.into_iter().map(fresh).collect(), HEALTHY_PAUSE + settings.poll);
-        let readers = random.random_range(50..1_500);
-        let of = |random: &mut StdRng| Row {
-            state: Mail::Queued(Duration::ZERO),
-            batch: None,
-            domain: random.random_range(0..readers),
-            attempts: u32::from(random.random_bool(0.1)),
-            copies: 0,
-            doubts: 0,
-        };
-        let rows = (1..=readers as i64).map(|reader| ((DIGEST, reader), of(&mut random))).collect();
-        let dispatcher = Dispatcher::new(settings, terms, start);
-        let mut world = Self {
-            random,
-            seed,
-            start,
-            at: Duration::ZERO,
-            dispatcher,
-            relays,
-            rows,
-            workers: HashMap::new(),
-            future: BinaryHeap::new(),
-            happenings: HashMap::new(),
-            last: 0,
-            next_tick: Duration::MAX,
-            due_since: None,
-            left: readers + SIGN_UPS as usize,
-            events: 0,
-            checked_at: Duration::ZERO,
-            mails_max,
-            healthy_pause,
-            changes: Vec::new(),
-        };
-        for sign_up in 0..SIGN_UPS {
-            let at = Duration::from_millis(world.random.random_range(0..20_000));
-            world.later(at, Happening::SignUp(1_000 + sign_up));
-        }
-        world
-    }
-
     fn now(&self) -> Now {
         Now { instant: self.start.instant + self.at, wall: self.start.wall + TimeDelta::from_std(self.at).expect("a time") }
     }
@@ -276,12 +135,12 @@ impl World {
     }
 
     fn run(&mut self) {
-        self.run_until(LONGEST);
-        self.must(self.left == 0, || format!("{} mails are left", self.left));
-        self.must(self.rows.values().all(|row| row.copies == (1 + row.doubts).min(2)), || "somebody has one too many, or none".into());
+        self.run_until(Duration::MAX);
+        self.must(self.left == 0, || "nothing happens any more".into());
+        self.check_rows();
     }
 
-    /// Lets happen what happens before that time, or until all is sent.
+    /// Lets happen what happens before that time, or until all is final.
     fn run_until(&mut self, end: Duration) {
         self.handle(Event::Wake);
         while self.left > 0 && self.future.peek().is_some_and(|Reverse((at, _))| *at < end) {
@@ -291,10 +150,12 @@ impl World {
             if let Some(what) = self.happenings.remove(&number) {
                 self.happens(what);
             }
+            self.check_end();
         }
     }
 
     fn handle(&mut self, event: Event) {
+        self.note_event(&event);
         let mut commands = Vec::new();
         self.dispatcher.handle(event, self.now(), &mut commands);
         commands.into_iter().for_each(|command| self.carry_out(command));
@@ -304,93 +165,37 @@ impl World {
             self.next_tick = next;
             self.later(next - self.at, Happening::Tick);
         }
-    }
-
-    /// A healthy relay never stands idle while it has mail.
-    fn check(&mut self) {
-        let now = self.now();
-        for at in 0..self.relays.len() {
-            let state = &self.dispatcher.relays[at];
-            let is_free = state.permit(now.instant) == Permit::All && !state.is_paced() && !state.terms.is_limited_by_day;
-            let is_idle = is_free && !state.waiting.is_empty() && self.dispatcher.queue.ready() > 0;
-            let only_urgent = self.dispatcher.queue.ready() == self.dispatcher.queue.urgent();
-            self.must(!is_idle || only_urgent, || format!("relay {at} is idle beside {} mails", self.dispatcher.queue.ready()));
-        }
-        self.events += 1;
-        if !self.events.is_multiple_of(32) && self.at - self.checked_at < Duration::from_millis(200) {
-            return;
-        }
-        self.checked_at = self.at;
-        let is_free = |row: &Row| row.batch.is_none() && matches!(row.state, Mail::Queued(due) if due <= self.at);
-        let is_due = self.dispatcher.queue.ready() > 0 || self.rows.values().any(is_free);
-        self.due_since = if is_due { self.due_since.or(Some(self.at)) } else { None };
-        if let Some(since) = self.due_since {
-            let last = self.relays[0].taken_at.max(since);
-            self.must(self.at - last < self.healthy_pause, || "the healthy relay sends nothing though something is due".into());
-        }
+        self.begin_again_if_ended();
     }
 
     fn carry_out(&mut self, command: Command) {
+        self.check_command(&command);
         match command {
-            Command::Start(id, relay) => {
-                self.workers.insert(id, SimWorker { relay, ..SimWorker::default() });
-                let (trouble, greeting) = (self.relays[relay].trouble, self.relays[relay].greeting);
-                match trouble {
-                    Trouble::Refuses => self.later(Duration::from_millis(1), Happening::Greeted(id, false)),
-                    Trouble::NeverGreets => self.later(Duration::from_secs(300), Happening::Greeted(id, false)),
-                    _ => self.later(greeting, Happening::Greeted(id, true)),
-                }
-            }
+            Command::Start(id, relay) => self.connect(id, relay),
             Command::Reply(id, reply) => self.reply(id, reply),
-            Command::Commit(group) => {
-                let took = if self.random.random_bool(0.01) { 1_000 } else { self.random.random_range(1..5) };
-                self.later(Duration::from_millis(took), Happening::Written(group));
-            }
+            Command::Commit(group) => self.commit(group),
             Command::Claim(request) => {
                 let took = Duration::from_millis(self.random.random_range(1..20));
                 self.later(took, Happening::Claimed(request));
             }
             Command::Reserve { relay, class, day } => self.later(Duration::from_millis(2), Happening::Reserved(relay, class, day)),
-            Command::Abandon(id) => {
-                if self.workers.get(&id).is_some_and(|worker| worker.in_envelope && !worker.is_gone) {
-                    self.answered(id, Verdict::AboutUs { reply: "taken back".into(), is_for_now: false }, Duration::ZERO);
-                }
-            }
-            Command::Abort(_) | Command::Settle { .. } => self.must(false, || "nobody is cut off without a stop".into()),
+            Command::Release { relay, day, count } => self.relays[relay].release(day, count),
+            Command::Abandon(id) => self.abandon(id),
+            Command::Abort(id) => self.later(Duration::ZERO, Happening::Broken(id)),
+            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
             Command::Changed { change, .. } => self.changes.push(change),
-            Command::Release { .. } | Command::SlowedDown { .. } => {}
-        }
-    }
-
-    fn reply(&mut self, id: WorkerId, reply: Reply) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.asks_to_begin {
-            let job = worker.at_hand.take();
-            worker.at_hand = reply.next;
-            match job.filter(|_| reply.may_go) {
-                Some(job) => self.send(id, job.key),
-                None => self.later(Duration::from_millis(1), Happening::Gone(id)),
-            }
-            return;
-        }
-        match reply.next {
-            Some(job) => {
-                worker.at_hand = Some(job);
-                self.later(Duration::from_millis(1), Happening::Prepared(id));
-            }
-            None => self.later(Duration::from_millis(20), Happening::Gone(id)),
+            Command::SlowedDown { .. } => {}
         }
     }
 
     fn happens(&mut self, what: Happening) {
         match what {
-            Happening::Greeted(id, true) => {
-                self.handle(Event::Requests(vec![Request { worker: id, result: None, begins: false, wants: true }]));
-            }
-            Happening::Greeted(id, false) => {
-                self.workers.remove(&id);
-                let unconnected = Unconnected { trouble: "refused".into(), is_throttle: false, is_ours: false, is_for_now: false };
-                self.handle(Event::Ended(id, WorkerEnd::Unconnected(unconnected)));
+            Happening::Greeted(id, Ok(())) => self.request(Request { worker: id, result: None, begins: false, wants: true }),
+            Happening::Greeted(id, Err(Refusal { is_throttle, is_ours })) => {
+                if self.workers.remove(&id).is_some() {
+                    let unconnected = Unconnected { trouble: "refused".into(), is_throttle, is_ours, is_for_now: is_throttle };
+                    self.handle(Event::Ended(id, WorkerEnd::Unconnected(unconnected)));
+                }
             }
             Happening::Prepared(id) if self.is_too_large(id) => {
                 self.workers.remove(&id);
@@ -400,33 +205,85 @@ impl World {
             Happening::Prepared(id) => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.asks_to_begin = true;
+                    self.request(Request { worker: id, result: None, begins: true, wants: true });
                 }
-                self.handle(Event::Requests(vec![Request { worker: id, result: None, begins: true, wants: true }]));
             }
             Happening::Answered(id, verdict) => {
                 let after = Duration::from_millis(self.random.random_range(100..30_000));
                 self.answered(id, verdict, after);
             }
-            Happening::Written(group) => {
-                let may_go = self.write(&group);
-                self.handle(Event::Committed(group, may_go));
-            }
-            Happening::Claimed(request) => self.claim(request),
-            Happening::Reserved(relay, class, day) => {
-                let taken = Ok(Some(self.random.random_range(0..40)));
-                self.handle(Event::Reserved { relay, class, day, taken });
-            }
+            Happening::Broken(id) => self.break_off(id),
             Happening::Gone(id) => {
-                self.workers.remove(&id);
-                self.handle(Event::Ended(id, WorkerEnd::Closed));
+                if self.workers.remove(&id).is_some() {
+                    self.handle(Event::Ended(id, WorkerEnd::Closed));
+                }
             }
+            Happening::Written(group) => self.written(group),
+            Happening::Claimed(request) => self.claim(request),
+            Happening::Reserved(relay, class, day) => self.reserve(relay, class, day),
             Happening::SignUp(mailing) => {
-                let row = Row { state: Mail::Queued(self.at), batch: None, domain: 0, attempts: 0, copies: 0, doubts: 0 };
-                self.rows.insert((mailing, mailing), row);
+                self.rows.insert((mailing, mailing), Row::new(self.at, 0, 0));
                 self.handle(Event::Wake);
+            }
+            Happening::Stop => {
+                // A second one changes nothing.
+                self.stopped_at = self.stopped_at.or(Some(self.at));
+                self.handle(Event::Stop);
             }
             Happening::Tick => self.handle(Event::Tick),
         }
+    }
+
+    /// A request waits for the group that is being written.
+    fn request(&mut self, request: Request) {
+        self.requests.push(request);
+        self.take_requests();
+    }
+
+    fn take_requests(&mut self) {
+        if !self.is_writing && self.pending.is_empty() && !self.requests.is_empty() {
+            let requests = std::mem::take(&mut self.requests);
+            self.handle(Event::Requests(requests));
+        }
+    }
+
+    fn commit(&mut self, group: CommitGroup) {
+        self.pending.push_back(group);
+        self.commit_next();
+    }
+
+    fn commit_next(&mut self) {
+        if !self.is_writing
+            && let Some(group) = self.pending.pop_front()
+        {
+            self.is_writing = true;
+            let took = if self.random.random_bool(0.01) { 1_000 } else { self.random.random_range(1..5) };
+            self.later(Duration::from_millis(took), Happening::Written(group));
+        }
+    }
+
+    fn written(&mut self, group: CommitGroup) {
+        let may_go = self.write(&group);
+        self.is_writing = false;
+        self.commit_next();
+        self.handle(Event::Committed(group, may_go));
+        self.take_requests();
+    }
+
+    /// A run that was stopped has ended: another one begins with what was learned of the relays; the lease gave back the rest.
+    fn begin_again_if_ended(&mut self) {
+        let is_asked = self.rules.reserving + self.rules.claiming > 0;
+        if !self.dispatcher.has_ended() || self.is_writing || !self.pending.is_empty() || is_asked {
+            return;
+        }
+        self.check_stopped();
+        self.give_back_all();
+        let relays = self.terms.iter().cloned().zip(self.dispatcher.memories().cloned()).collect();
+        self.dispatcher = Dispatcher::new(self.settings.clone(), relays, self.now());
+        self.dispatcher.last_worker = self.rules.last_worker;
+        self.stopped_at = None;
+        self.rules.begins_again(self.at);
+        self.handle(Event::Wake);
     }
 }
 
@@ -434,9 +291,10 @@ impl World {
 fn troubled(trouble: Trouble, time: Duration) -> World {
     let terms = RelayTerms { name: "r0".into(), weight: 1, connections: 10, rate_per_second: 0, is_limited_by_day: false, has_login: true };
     let settings = DispatcherSettings { idle: Duration::from_secs(30), poll: Duration::from_secs(1), domains: DomainLimits::default() };
-    let mut world = World::with(1, StdRng::seed_from_u64(1), settings, vec![terms], 1_000);
-    (world.relays[0].is_healthy, world.relays[0].trouble, world.relays[0].until) = (false, trouble, time);
-    world.healthy_pause = LONGEST;
+    let mut world = World::with(1, StdRng::seed_from_u64(1), settings, vec![terms], 1_000, Some(time));
+    let relay = &mut world.relays[0];
+    (relay.trouble, relay.until, relay.bears) = (trouble, time, usize::MAX);
+    (relay.greeting, relay.mail) = (Duration::from_millis(100), Duration::from_millis(20));
     world
 }
 
@@ -453,12 +311,10 @@ fn a_size_that_is_too_small_pauses_digests_alone_and_its_end_is_said() {
     world.run_until(Duration::from_secs(700));
     let pause = crate::config::Pause::default().max;
     assert_eq!(world.changes, [Change::Opened(pause), Change::Opened(pause)], "the second time at the end of the first pause");
-    let open = world.rows.iter().filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Sent).count();
+    let open = world.rows.iter().filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Final).count();
     assert_eq!(open, 0, "transactional mail is small");
-    world.relays[0].trouble = Trouble::None;
-    world.relays[0].is_healthy = true;
-    world.run_until(Duration::from_secs(1_500));
-    assert_eq!((world.changes.last(), world.left), (Some(&Change::Closed), 0));
+    world.run();
+    assert_eq!(world.changes.last(), Some(&Change::Closed));
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -468,13 +324,13 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn whatever_relays_do_mail_goes_on_and_nobody_is_lost_or_mailed_twice() {
     let first = setting("SIMULATION_SEED", 1);
-    for seed in first..first + setting("SIMULATIONS", 60) {
+    for seed in first..first + setting("SIMULATIONS", 40) {
         World::new(seed).run();
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(setting("SIMULATIONS", 48) as u32))]
+    #![proptest_config(ProptestConfig::with_cases(setting("SIMULATIONS", 24) as u32))]
     #[test]
     fn with_any_settings_that_are_allowed_mail_goes_on(settings in allowed_settings(), seed in any::<u64>()) {
         World::of(&settings, seed).run();

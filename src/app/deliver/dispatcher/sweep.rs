@@ -34,7 +34,7 @@ impl Dispatcher {
         self.next_sweep = now.instant + SWEEP;
         self.dismiss_waiting(now.instant);
         if let Some(since) = self.stopping {
-            return self.end_sending(now.instant - since, now);
+            return self.end_sending(now.instant - since);
         }
         if self.committing.is_none_or(|since| now.instant - since <= SLOW_COMMIT) {
             self.recall_handed_ahead(now);
@@ -140,7 +140,7 @@ impl Dispatcher {
         self.commands.extend(connecting.map(Command::Abort));
     }
 
-    fn end_sending(&mut self, since_stop: Duration, now: Now) {
+    fn end_sending(&mut self, since_stop: Duration) {
         if since_stop >= DRAIN {
             self.commands.extend(self.workers.keys().map(|id| Command::Abort(*id)));
         } else if since_stop >= STOP_GRACE {
@@ -149,9 +149,12 @@ impl Dispatcher {
                 self.commands.push(Command::Abandon(*id));
             }
         }
-        if self.workers.is_empty() {
-            self.return_unused(true, day_of(now.wall));
-        }
+    }
+
+    /// The run is over: what was reserved of the relays' days and not used goes back.
+    pub fn give_back_days(&mut self, now: Now, commands: &mut Vec<Command>) {
+        self.return_unused(true, day_of(now.wall));
+        commands.append(&mut self.commands);
     }
 
     /// Returns whether it was stopped and nothing is out any more.
