@@ -20,7 +20,6 @@ use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::delivery::MailClass;
 use crate::domain::delivery::Outcome;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
@@ -320,10 +319,7 @@ impl App {
             (DigestState::Sent, Some(since), Some(until)) => Some(progress::average_per_minute(&minutes, since, until)),
             _ => None,
         };
-        let stall = match digest.state {
-            DigestState::Sending => self.stall().await?.filter(|stall| stall.holds(MailClass::Digest)),
-            _ => None,
-        };
+        let stall = self.stall_of_digest(&digest).await?;
         // A spent day is over at midnight; who knows when anything else is.
         let has_end = stall.as_ref().is_none_or(|stall| stall.waits.iter().all(|wait| wait.reason == WaitReason::DaySpent));
         let time_left = match rate_per_minute.filter(|_| digest.state == DigestState::Sending && has_end) {

@@ -22,6 +22,8 @@ use super::deliver::process_name;
 use super::relay::LastDay;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
+use crate::domain::digest::Digest;
+use crate::domain::digest::DigestState;
 use crate::domain::limits::day_of;
 use crate::domain::limits::start_of;
 use crate::domain::progress;
@@ -55,8 +57,8 @@ pub struct Said(Mutex<Spoken>);
 
 #[derive(Debug, Default)]
 struct Spoken {
-    /// How often mail was found to wait, one look after the other.
-    stalled: u32,
+    /// How often mail was found to wait, one look after the other: mail that would be sent, and that of paused digests.
+    stalled: [u32; 2],
     skew: bool,
     /// When the database was first found not to answer; None once it answers.
     no_database_since: Option<Timestamp>,
@@ -65,8 +67,8 @@ struct Spoken {
 }
 
 impl App {
-    /// Says that this process sends, until it is dropped; then others count it as gone after a while.
-    pub(super) fn say_that_it_sends(self: &Arc<Self>) -> AbortOnDropHandle<()> {
+    /// Says that this process sends, all mail or (`only`) a digest's, until it is dropped; then others count it as gone after a while.
+    pub(super) fn say_that_it_sends(self: &Arc<Self>, only: Option<Slot>) -> AbortOnDropHandle<()> {
         let app = self.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let mut ahead = None;
@@ -74,7 +76,9 @@ impl App {
                 if beat % MEASURE_EVERY == 0 {
                     ahead = app.measure_skew().await;
                 }
-                let deliverer = Deliverer { process: process_name(), waits: app.waits(), ahead };
+                let mut waits = app.waits();
+                waits.extend(only.map(|_| Wait { class: Some(MailClass::Transactional), ..Wait::new(WaitReason::NoSender) }));
+                let deliverer = Deliverer { process: process_name(), waits, ahead };
                 if let Err(error) = app.storage.note_deliverer(&deliverer, app.now()).await {
                     tracing::debug!(%error, "what this process waits for is not written down");
                 }
@@ -95,8 +99,22 @@ impl App {
 
     /// Returns what mail waits for, if some is due and none went out for a minute.
     pub async fn stall(&self) -> Result<Option<Stall>, Failure> {
+        self.stall_among(|_| true).await
+    }
+
+    /// Returns what a digest's mail waits for: with what else is being sent, or alone where it is paused.
+    pub(super) async fn stall_of_digest(&self, digest: &Digest) -> Result<Option<Stall>, Failure> {
+        match digest.state {
+            DigestState::Sending => self.stall_among(|due| due.class == MailClass::Digest && due.paused.is_none()).await,
+            DigestState::Paused => self.stall_among(|due| due.paused == Some(digest.slot)).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn stall_among(&self, concerns: impl Fn(&DueMail) -> bool) -> Result<Option<Stall>, Failure> {
         let now = self.now();
-        let facts = self.send_facts(now).await?;
+        let mut facts = self.send_facts(now).await?;
+        facts.due.retain(concerns);
         if stall_of(&facts, STALLED_AFTER, now).is_none() {
             return Ok(None);
         }
@@ -108,7 +126,9 @@ impl App {
     /// Returns whether something is due and nothing went out for some seconds: then nobody knows how long the rest takes.
     async fn is_quiet(&self) -> Result<bool, Failure> {
         let now = self.now();
-        let quiet = stall_of(&self.send_facts(now).await?, QUIET_AFTER, now);
+        let mut facts = self.send_facts(now).await?;
+        facts.due.retain(|due| due.paused.is_none());
+        let quiet = stall_of(&facts, QUIET_AFTER, now);
         Ok(quiet.is_some_and(|stall| stall.holds(MailClass::Digest)))
     }
 
@@ -134,14 +154,18 @@ impl App {
     async fn send_facts(&self, now: Timestamp) -> Result<SendFacts, Failure> {
         let mut due = self.storage.due_mail(now).await?;
         let publishing_since = self.storage.publishing_since().await?;
-        let is_publishing = publishing_since.is_some() && !due.iter().any(|due| due.class == MailClass::Digest);
+        let is_publishing = publishing_since.is_some() && !due.iter().any(|due| due.class == MailClass::Digest && due.paused.is_none());
         if let Some(since) = publishing_since.filter(|_| is_publishing) {
-            due.push(DueMail { class: MailClass::Digest, since, progress_at: self.storage.progress_at(MailClass::Digest).await? });
+            let progress_at = self.storage.progress_at(MailClass::Digest).await?;
+            due.push(DueMail { class: MailClass::Digest, since, progress_at, paused: None });
         }
         let mut senders: Vec<_> = self.storage.deliverers(now).await?;
         let own = process_name();
         // Of this process more is known than it wrote down last.
-        senders.iter_mut().filter(|deliverer| deliverer.process == own).for_each(|deliverer| deliverer.waits = self.waits());
+        for deliverer in senders.iter_mut().filter(|deliverer| deliverer.process == own) {
+            deliverer.waits.retain(|wait| wait.reason == WaitReason::NoSender);
+            deliverer.waits.extend(self.waits());
+        }
         Ok(SendFacts { due, is_publishing, senders: senders.into_iter().map(|deliverer| deliverer.waits).collect(), is_writable: true })
     }
 
@@ -157,11 +181,18 @@ impl App {
             }
         };
         self.show_stall(stall.as_ref());
-        let said = self.said.note_stall(stall.is_some());
-        match (said, stall) {
-            (StallNews::Begins, Some(stall)) => tracing::warn!("{}", self.stall_in_words(&stall)),
-            (StallNews::Ends, _) => tracing::info!("mail that was due goes out again"),
-            _ => {}
+        let has = |is_paused: bool| {
+            stall.as_ref().is_some_and(|stall| stall.waits.iter().any(|wait| (wait.reason == WaitReason::DigestPaused) == is_paused))
+        };
+        let news = [self.said.note_stall(0, has(false)), self.said.note_stall(1, has(true))];
+        if let Some(stall) = stall.as_ref().filter(|_| news.contains(&StallNews::Begins)) {
+            tracing::warn!("{}", self.stall_in_words(stall));
+        }
+        if news[0] == StallNews::Ends {
+            tracing::info!("mail that was due goes out again");
+        }
+        if news[1] == StallNews::Ends {
+            tracing::info!("no digest that is due is paused any more");
         }
     }
 
@@ -252,11 +283,11 @@ enum StallNews {
 const LOOKS: u32 = 2;
 
 impl Said {
-    fn note_stall(&self, is_stalled: bool) -> StallNews {
-        let mut spoken = self.open();
-        let before = spoken.stalled;
-        spoken.stalled = if is_stalled { before.saturating_add(1) } else { 0 };
-        match (before >= LOOKS, spoken.stalled >= LOOKS) {
+    fn note_stall(&self, of: usize, is_stalled: bool) -> StallNews {
+        let stalled = &mut self.open().stalled[of];
+        let before = *stalled;
+        *stalled = if is_stalled { before.saturating_add(1) } else { 0 };
+        match (before >= LOOKS, *stalled >= LOOKS) {
             (false, true) => StallNews::Begins,
             (true, false) => StallNews::Ends,
             _ => StallNews::Nothing,

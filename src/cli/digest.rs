@@ -202,7 +202,7 @@ fn missed_json(missed: &MissedDigest) -> serde_json::Value {
 }
 
 fn stall_json(stall: &Stall) -> serde_json::Value {
-    let wait = |wait: &Wait| json!({ "reason": wait.reason, "relay": wait.relay, "words": wait.summary(), "detail": wait.detail, "until": wait.until.map(moment) });
+    let wait = |wait: &Wait| json!({ "reason": wait.reason, "relay": wait.relay, "slot": wait.slot, "words": wait.summary(), "detail": wait.detail, "until": wait.until.map(moment) });
     json!({ "since": moment(stall.since), "for": stall.waits.iter().map(wait).collect::<Vec<_>>() })
 }
 

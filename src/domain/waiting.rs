@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::Timestamp;
 use super::delivery::MailClass;
 use super::named;
+use super::slot::Slot;
 
 /// Something is due and nothing went out for this long: what is waited for is named.
 pub const STALLED_AFTER: TimeDelta = TimeDelta::seconds(60);
@@ -31,9 +32,11 @@ named! {
         DomainPace => "domain_pace",
         /// The deliveries of a digest are being made.
         Publishing => "publishing",
+        /// Somebody paused the digest.
+        DigestPaused => "digest_paused",
         /// The database takes no writes.
         Database => "database",
-        /// No process sends.
+        /// No process sends, or none that sends this class of mail.
         NoSender => "no_sender",
         /// A process sends, and it is not known what holds it up.
         Unknown => "unknown",
@@ -48,6 +51,9 @@ pub struct Wait {
     /// Over which relay, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
+    /// Which digest, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
     /// Class of mail that waits; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<MailClass>,
@@ -62,7 +68,7 @@ pub struct Wait {
 impl Wait {
     /// One of which no more is known.
     pub fn new(reason: WaitReason) -> Self {
-        Self { reason, relay: None, class: None, detail: None, until: None }
+        Self { reason, relay: None, slot: None, class: None, detail: None, until: None }
     }
 
     /// Says what is waited for, without names and words of others: for pages that anybody may ask for.
@@ -76,17 +82,22 @@ impl Wait {
             WaitReason::Pace => "the relay's pace (rate_per_second)",
             WaitReason::DomainPace => "the limits of recipient domains (mail.per_domain)",
             WaitReason::Publishing => "the digest's deliveries, which are being made",
+            WaitReason::DigestPaused => "somebody to resume it, for it is paused: `verdicts digest resume`",
             WaitReason::Database => "the database, which takes no writes",
+            WaitReason::NoSender if self.class == Some(MailClass::Transactional) => {
+                "a process that sends it, for `verdicts digest send` sends its digest alone: start `verdicts serve` with the role deliver"
+            }
             WaitReason::NoSender => "a process that sends: start `verdicts serve` with the role deliver, or run `verdicts digest send`",
             WaitReason::Unknown => "a process that sends and does not say what holds it up",
         }
     }
 
-    /// The same for operators: with the relay's name and the words behind it.
+    /// The same for operators: with the relay's or the digest's name and the words behind it.
     pub fn words(&self) -> String {
-        let relay = self.relay.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let name = self.relay.clone().or_else(|| self.slot.map(|slot| slot.to_string()));
+        let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
         let detail = self.detail.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
-        format!("{relay}{}{detail}", self.summary())
+        format!("{name}{}{detail}", self.summary())
     }
 }
 
@@ -99,6 +110,8 @@ pub struct DueMail {
     pub since: Timestamp,
     /// Last time when mail of that class came to an end, by any process.
     pub progress_at: Option<Timestamp>,
+    /// The digest that it is of, if that one is paused: then no process would send it.
+    pub paused: Option<Slot>,
 }
 
 /// Facts about sending, from all processes.
@@ -142,12 +155,21 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
     let quiet_since = |due: &DueMail| due.since.max(due.progress_at.unwrap_or(due.since));
     let stalled: Vec<&DueMail> = facts.due.iter().filter(|due| now - quiet_since(due) >= after).collect();
     let since = stalled.iter().map(|due| quiet_since(due)).min()?;
-    let classes: Vec<MailClass> = stalled.iter().map(|due| due.class).collect();
-    let waits = match () {
+    let classes_of = |is_paused: bool| -> Vec<MailClass> {
+        let is_stalled = |class: &MailClass| stalled.iter().any(|due| due.class == *class && due.paused.is_some() == is_paused);
+        MailClass::ALL.iter().copied().filter(is_stalled).collect()
+    };
+    let to_send = classes_of(false);
+    let mut waits = match () {
+        () if to_send.is_empty() => Vec::new(),
         () if !facts.is_writable => vec![Wait::new(WaitReason::Database)],
         () if facts.senders.is_empty() => vec![Wait::new(WaitReason::NoSender)],
-        () => said(facts, &classes),
+        () => said(facts, &to_send),
     };
+    let paused = stalled.iter().filter(|due| due.paused.is_some());
+    waits.extend(paused.map(|due| Wait { slot: due.paused, class: Some(due.class), ..Wait::new(WaitReason::DigestPaused) }));
+    let mut classes = to_send.clone();
+    classes.extend(classes_of(true).into_iter().filter(|class| !to_send.contains(class)));
     Some(Stall { since, classes, waits })
 }
 
@@ -155,7 +177,10 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
 fn said(facts: &SendFacts, classes: &[MailClass]) -> Vec<Wait> {
     let mut waits: Vec<Wait> = Vec::new();
     let concerns = |wait: &&Wait| wait.class.is_none_or(|class| classes.contains(&class));
-    for wait in facts.senders.iter().flatten().filter(concerns) {
+    // A process that leaves a class to others counts only where there is none of them.
+    let leaves = |waits: &[Wait], class| waits.iter().any(|wait| wait.reason == WaitReason::NoSender && wait.class == class);
+    let is_true = |wait: &&Wait| wait.reason != WaitReason::NoSender || facts.senders.iter().all(|waits| leaves(waits, wait.class));
+    for wait in facts.senders.iter().flatten().filter(concerns).filter(is_true) {
         match waits.iter_mut().find(|known| (known.reason, &known.relay) == (wait.reason, &wait.relay)) {
             // The one that ends first: from then on mail may go.
             Some(known) => known.until = known.until.min(wait.until),
@@ -177,7 +202,7 @@ mod tests {
     }
 
     fn facts(since: i64, progress_at: Option<i64>) -> SendFacts {
-        let due = DueMail { class: MailClass::Digest, since: at(since), progress_at: progress_at.map(at) };
+        let due = DueMail { class: MailClass::Digest, since: at(since), progress_at: progress_at.map(at), paused: None };
         SendFacts { due: vec![due], is_writable: true, senders: vec![Vec::new()], ..SendFacts::default() }
     }
 
@@ -202,6 +227,30 @@ mod tests {
         assert_eq!(reasons(&facts, 200), [WaitReason::NoSender]);
         facts.is_writable = false;
         assert_eq!(reasons(&facts, 200), [WaitReason::Database]);
+    }
+
+    #[test]
+    fn a_paused_digest_is_named_beside_what_else_waits_and_whoever_sends() {
+        let slot: Slot = "2026-W48".parse().expect("a slot");
+        let mut facts = facts(100, None);
+        facts.due[0].paused = Some(slot);
+        facts.senders = Vec::new();
+        let stall = stall_of(&facts, STALLED_AFTER, at(200)).expect("a stall");
+        assert_eq!((stall.waits.len(), stall.waits[0].reason, stall.waits[0].slot), (1, WaitReason::DigestPaused, Some(slot)));
+        assert!(stall.holds(MailClass::Digest) && stall.waits[0].words().starts_with("2026-W48: somebody to resume it"));
+        facts.due.push(DueMail { class: MailClass::Transactional, paused: None, ..facts.due[0] });
+        assert_eq!(reasons(&facts, 200), [WaitReason::NoSender, WaitReason::DigestPaused]);
+    }
+
+    #[test]
+    fn a_process_that_sends_one_digest_alone_sends_no_other_mail() {
+        let mut facts = facts(100, None);
+        facts.due[0].class = MailClass::Transactional;
+        let alone = vec![Wait { class: Some(MailClass::Transactional), ..Wait::new(WaitReason::NoSender) }];
+        facts.senders = vec![alone.clone()];
+        assert_eq!(reasons(&facts, 200), [WaitReason::NoSender]);
+        facts.senders = vec![alone, Vec::new()];
+        assert_eq!(reasons(&facts, 200), [WaitReason::Unknown], "another process would send it");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
+use crate::domain::progress::Minute;
+use crate::domain::slot::Slot;
 use crate::domain::waiting::DueMail;
 use crate::domain::waiting::Wait;
 
@@ -68,7 +70,7 @@ impl Storage {
     }
 
     /// Mail that is due, by class: since when, and when mail of that class last came to an end. What a sender has in its hands counts
-    /// too.
+    /// too. Each paused digest stands by itself, whatever else goes out.
     pub async fn due_mail(&self, now: Timestamp) -> Result<Vec<DueMail>, StorageError> {
         let mut reader = self.read().await?;
         let (transactional, digest): (Option<i64>, Option<i64>) = one!(
@@ -84,11 +86,24 @@ impl Storage {
                 ) due where due_at <= $1)",
             now.timestamp_millis()
         )?;
+        let paused: Vec<(i64, Option<i64>, Option<i64>)> = all!(
+            reader,
+            "select g.id, (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) as due_at,
+               (select max(m.minute) from digest_minutes m where m.mailing_id = g.id) as minute
+             from digests g where g.state = 'paused' order by g.id"
+        )?;
         drop(reader);
         let mut found = Vec::new();
+        for (digest, due_at, minute) in paused {
+            let Some(since) = due_at.map(from_millis).filter(|due| *due <= now) else { continue };
+            // Its own mail came to an end no later than any, nor than the end of its last minute.
+            let any = self.progress_at(MailClass::Digest).await?;
+            let progress_at = any.zip(minute).map(|(any, minute)| any.min(Minute::numbered(minute + 1).at));
+            found.push(DueMail { class: MailClass::Digest, since, progress_at, paused: Slot::from_id(digest) });
+        }
         for (class, since) in [(MailClass::Transactional, transactional), (MailClass::Digest, digest)] {
             if let Some(since) = since.map(from_millis) {
-                found.push(DueMail { class, since, progress_at: self.progress_at(class).await? });
+                found.push(DueMail { class, since, progress_at: self.progress_at(class).await?, paused: None });
             }
         }
         Ok(found)

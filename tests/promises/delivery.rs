@@ -253,12 +253,14 @@ on_both! {
         let mut down = SmtpSink::start(Script::accept_all()).await;
         down.stop().await;
         let port = down.port();
-        let house = house_of(3, place, &down).await;
+        let pause = Duration::from_millis(300);
+        let house = House::stocked(place, &down, |settings| settings.mail.pause = Pause { first: pause, max: pause }).await;
+        house.enlist("r", 3).await;
         house.send_digest().await;
         let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
         house.app.storage.unsubscribe(reader.subscriber.id, "test", house.app.now()).await.expect("left");
         let sink = SmtpSink::start_on(port, Script::accept_all()).await;
-        tokio::time::sleep(Duration::from_secs(6)).await; // the breaker's first pause
+        tokio::time::sleep(pause).await;
         let sent = house.send_digest().await;
         assert_eq!((tally(&sent).sent, tally(&sent).failed, sink.received_by("r1@example.org").len()), (2, 1, 0));
         let status = house.app.status(house.slot()).await.expect("a status");

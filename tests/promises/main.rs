@@ -46,6 +46,7 @@ mod publishing;
 mod quotas;
 mod rates;
 mod reader_links;
+mod reasons;
 mod refusals;
 mod relays;
 mod retries;

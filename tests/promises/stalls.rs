@@ -26,27 +26,27 @@ use crate::support::until;
 const LONG: std::time::Duration = std::time::Duration::from_secs(100);
 
 /// A service with something to send to `readers` readers, and that relay.
-async fn house_to(sink: &SmtpSink, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+pub async fn house_to(sink: &SmtpSink, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
     let house = House::stocked(place, sink, adapt).await;
     house.enlist("r", readers).await;
     house
 }
 
 /// The digest is published and due.
-async fn publish(house: &House) {
+pub async fn publish(house: &House) {
     house.set_clock("2026-11-24T09:00:30Z");
     house.app.tick().await.expect("picked and published");
 }
 
-async fn stall(house: &House) -> Option<Stall> {
+pub async fn stall(house: &House) -> Option<Stall> {
     house.app.status(house.slot()).await.expect("a status").stall
 }
 
-fn reasons(stall: &Stall) -> Vec<WaitReason> {
+pub fn reasons(stall: &Stall) -> Vec<WaitReason> {
     stall.waits.iter().map(|wait| wait.reason).collect()
 }
 
-async fn readyz(house: &House) -> Value {
+pub async fn readyz(house: &House) -> Value {
     // An answer is good for a second.
     tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
     let answer = house.get("/readyz").await;
@@ -54,7 +54,7 @@ async fn readyz(house: &House) -> Value {
     answer.json().await.expect("JSON")
 }
 
-async fn finding(house: &House, what: &str) -> Finding {
+pub async fn finding(house: &House, what: &str) -> Finding {
     house.app.examine().await.into_iter().find(|finding| finding.what == what).expect("looked at")
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use verdicts::app::deliver::Ending;
 use verdicts::app::deliver::Stage;
 use verdicts::app::digests::Sent;
+use verdicts::config::Pause;
 use verdicts::config::Settings;
 
 use crate::support::Behaviour;
@@ -28,6 +29,7 @@ async fn house_to(relays: &[&SmtpSink], count: usize, place: Place, adapt: impl 
     let house = House::open_with(place, |settings| {
         settings.mail.relays = serde_json::from_value(json!(listed)).expect("relays");
         settings.mail.connections = 4;
+        settings.mail.pause = Pause { first: Duration::from_secs(1), max: Duration::from_secs(10) };
         settings.mail.timeouts.connect = LEGAL;
         settings.mail.timeouts.command = LEGAL;
         settings.mail.timeouts.finish = LEGAL;
@@ -39,7 +41,7 @@ async fn house_to(relays: &[&SmtpSink], count: usize, place: Place, adapt: impl 
     house
 }
 
-/// Lets [`until`] wait for half a minute: a pause of the breaker is five seconds.
+/// Lets [`until`] wait for half a minute: a breaker may open more than once.
 async fn patience() {
     tokio::time::sleep(Duration::from_millis(40)).await;
 }
@@ -235,6 +237,27 @@ on_both! {
             assert!(audit.contains("0 once in doubt"), "{audit}");
         }
     }
+
+    async fn sigterm_ends_a_send_that_waits_for_its_pace(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let program = program_to_many(&place, &sink, 100).with("VERDICTS_MAIL__CONNECTIONS", "100");
+        let paced = program.clone().with("VERDICTS_MAIL__RATE_PER_SECOND", "2");
+        for (name, arguments) in [("send", &["digest", "send"][..]), ("serve", &["serve", "--role", "deliver"][..])] {
+            let before = sink.mails();
+            let mut running = paced.start(name, arguments);
+            until("a few mails", async || sink.mails() >= before + 2).await;
+            let at_stop = sink.mails();
+            assert_eq!(running.terminate(), Some(i32::from(name == "send")), "{name} ends in order");
+            assert!(sink.mails() <= at_stop + 10, "{name} went on for {} mails", sink.mails() - at_stop);
+            let tried = attempts(&place).await.iter().filter(|(_, attempts)| *attempts > 0).count();
+            assert_eq!((tried, begun(&place).await), (sink.mails(), 0), "nothing begins that only waits");
+        }
+        program.run(&["digest", "send"]).good();
+        let copies = copies(&[&sink]);
+        assert!(copies.len() == 100 && copies.values().all(|count| *count == 1), "{} readers, {} mails", copies.len(), sink.mails());
+        let audit = program.run(&["digest", "audit"]).good().out;
+        assert!(audit.contains("0 once in doubt"), "{audit}");
+    }
 }
 
 /// Deliveries that are marked as being sent.
@@ -250,6 +273,10 @@ async fn begun(place: &Place) -> i64 {
 
 /// The program with 20 readers and four connections to that server.
 fn program_to(place: &Place, sink: &SmtpSink) -> Program {
+    program_to_many(place, sink, 20)
+}
+
+fn program_to_many(place: &Place, sink: &SmtpSink, readers: usize) -> Program {
     let program = Program::in_place(place)
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__CONNECTIONS", "4")
@@ -259,7 +286,7 @@ fn program_to(place: &Place, sink: &SmtpSink) -> Program {
     #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
     let now = chrono::Utc::now();
     program.run_with_input(&["catalog", "import", "-"], crate::crash::catalogue_json(now).as_bytes()).good();
-    let rows: String = (0..20).map(|n| format!("r{n}@example.org\n")).collect();
+    let rows: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
     program.run_with_input(&["subscribers", "import", "-", "--consent", "test", "--confirmed"], format!("email\n{rows}").as_bytes()).good();
     program
 }

@@ -97,7 +97,7 @@ impl App {
         let app = self.clone();
         let _hearing = AbortOnDropHandle::new(tokio::spawn(async move { app.hear().await }));
         let _publishing = self.publish_beside(stop);
-        let saying = self.say_that_it_sends();
+        let saying = self.say_that_it_sends(None);
         while !stop.is_cancelled() {
             let looked = tokio::select! {
                 looked = sender.look() => looked,
@@ -128,11 +128,13 @@ impl App {
         stop: &CancellationToken,
         progress: &Arc<Progress>,
     ) -> Result<Ending, Failure> {
-        let (_publishing, _saying) = (self.publish_beside(stop), self.say_that_it_sends());
+        let (_publishing, saying) = (self.publish_beside(stop), self.say_that_it_sends(Some(slot)));
         let mut sender = Sender::new(self.clone(), Some(slot), progress.clone());
         let delivered = self.deliver_by(&mut sender, slot, stop, progress).await;
         // However it came to its end, what is out comes to its own.
         let ended = sender.end().await;
+        drop(saying);
+        self.say_no_more().await;
         let ending = delivered.and_then(|ending| ended.map(|()| ending))?;
         if ending == Ending::Stopped {
             return Ok(ending);

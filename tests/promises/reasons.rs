@@ -1,0 +1,229 @@
+//! Each reason why nothing goes out has its line, and what waits for nobody has none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::Progress;
+use verdicts::app::digests::Sent;
+use verdicts::app::preflight::Preflight;
+use verdicts::app::sending::SendOrder;
+use verdicts::config::Settings;
+use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::MailClass;
+use verdicts::domain::digest::DigestState;
+use verdicts::domain::waiting::WaitReason;
+use verdicts::storage::waits::Deliverer;
+
+use crate::stalls::finding;
+use crate::stalls::house_to;
+use crate::stalls::publish;
+use crate::stalls::readyz;
+use crate::stalls::reasons;
+use crate::stalls::stall;
+use crate::stalls::wait_for_words;
+use crate::support::Behaviour;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::behind_its_back;
+use crate::support::catalogue::small;
+use crate::support::on_both;
+use crate::support::until;
+
+/// A time limit that no test meets.
+const LONG: Duration = Duration::from_secs(100);
+
+/// Limits that no test meets: on SQLite the clock that a test moves is the one that leases are judged by.
+fn patient(settings: &mut Settings) {
+    settings.mail.lease = LONG * 100;
+    (settings.mail.timeouts.command, settings.mail.timeouts.data, settings.mail.timeouts.finish) = (LONG, LONG, LONG);
+}
+
+/// Another process says that it sends, and that its mail waits for nothing.
+async fn note_another_sender(house: &House) {
+    let other = Deliverer { process: "another".into(), waits: Vec::new(), ahead: None };
+    house.app.storage.note_deliverer(&other, house.app.now()).await.expect("noted");
+}
+
+/// Keeps the database from being written until the connection is dropped.
+enum WriteLock {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl WriteLock {
+    async fn take(place: &Place) -> Self {
+        use sqlx::Connection as _;
+        if place.is_postgres() {
+            let mut connection = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
+            sqlx::raw_sql("begin; lock table installation in exclusive mode").execute(&mut connection).await.expect("locked");
+            return Self::Postgres(connection);
+        }
+        let mut connection = sqlx::SqliteConnection::connect(&place.database_url).await.expect("a connection");
+        sqlx::raw_sql("pragma busy_timeout = 60000; begin immediate").execute(&mut connection).await.expect("locked");
+        Self::Sqlite(connection)
+    }
+
+    async fn release(self) {
+        let done = match self {
+            Self::Sqlite(mut connection) => sqlx::raw_sql("rollback").execute(&mut connection).await.map(|_| ()),
+            Self::Postgres(mut connection) => sqlx::raw_sql("rollback").execute(&mut connection).await.map(|_| ()),
+        };
+        done.expect("unlocked");
+    }
+}
+
+on_both! {
+    async fn a_paused_digest_is_named_until_it_goes_on(place) {
+        let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(30))).await;
+        let house = house_to(&sink, 60, place, |settings| settings.mail.connections = 1).await;
+        publish(&house).await;
+        house.deliver_while("some mails", async || sink.mails() >= 5).await;
+        house.app.pause_digest(house.slot()).await.expect("paused");
+        assert_eq!(stall(&house).await, None, "some of it went out a moment ago");
+        house.wait(TimeDelta::minutes(2));
+        let found = stall(&house).await.expect("a stall");
+        assert_eq!((reasons(&found), found.waits[0].slot), (vec![WaitReason::DigestPaused], Some(house.slot())));
+        let ready = readyz(&house).await;
+        assert_eq!((&ready["status"], &ready["waiting_for"][0]["reason"]), (&json!("degraded"), &json!("digest_paused")), "{ready}");
+        assert!(house.page("/metrics").await.contains("verdicts_sending_waits{reason=\"digest_paused\"} "));
+        let words = finding(&house, "sending").await.words;
+        assert!(words.contains(&format!("{}: somebody to resume it, for it is paused", house.slot())), "{words}");
+        assert_eq!(house.app.status(house.slot()).await.expect("a status").time_left, None);
+        assert!(house.page("/check-inbox").await.contains("is on its way to it."), "a sign-up waits for no digest");
+        house.app.resume_digest(house.slot(), Preflight::Heeded).await.expect("resumed");
+        house.deliver_while("the rest", async || sink.mails() == 60).await;
+        house.wait(TimeDelta::minutes(2));
+        assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })));
+    }
+
+    async fn a_paused_digest_is_named_by_digest_show_and_in_the_log(place) {
+        let mut sink = SmtpSink::start(Script::accept_all()).await;
+        sink.stop().await;
+        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
+        #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+        let now = chrono::Utc::now();
+        program.write("c.toml", small(2, now));
+        program.write("l.csv", "email\nada@example.org\n");
+        program.run(&["catalog", "import", "c.toml"]).good();
+        program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+        program.run(&["digest", "send"]);
+        let slot = crate::support::this_week();
+        program.run(&["digest", "pause", &slot]).good();
+        behind_its_back(&place, "update chunks set due_at = due_at - 120000").await;
+        let named = format!("it waits for {slot}: somebody to resume it, for it is paused: `verdicts digest resume`");
+        let shown = program.run(&["digest", "show", &slot]).good().out;
+        assert!(shown.contains("waiting: no digest mail went out since 20") && shown.contains(&named), "{shown}");
+        let json = program.run(&["--json", "digest", "show", &slot]).good().json();
+        let wait = &json["waiting"]["for"][0];
+        assert_eq!((&wait["reason"], &wait["slot"]), (&json!("digest_paused"), &json!(slot)), "{json}");
+        let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
+        wait_for_words(&program, &named).await;
+        program.run(&["digest", "cancel", &slot]).good();
+        let log = wait_for_words(&program, "no digest that is due is paused any more").await;
+        assert_eq!(log.matches(&named).count(), 1, "{log}");
+        serve.terminate();
+    }
+
+    async fn a_send_of_one_digest_leaves_a_sign_up_to_nobody_and_that_is_said(place) {
+        let sink = SmtpSink::start(Script::accept_all().after_body("*", Behaviour::hold())).await;
+        let house = house_to(&sink, 5, place, patient).await;
+        let (app, stop) = (house.app.clone(), CancellationToken::new());
+        let token = stop.clone();
+        let sending = tokio::spawn(async move {
+            let order = SendOrder { slot: None, other_week: false, preflight: Preflight::Heeded };
+            app.send_digest(order, &token, &Arc::new(Progress::default()), |_| {}).await.expect("sent")
+        });
+        until("all mails are at their final dot", async || {
+            house.app.storage.tally(house.slot().id()).await.is_ok_and(|tally| tally.sending == 5)
+        }).await;
+        house.sign_up("ada@example.org").await;
+        house.wait(TimeDelta::seconds(61));
+        let said = async || house.app.stall().await.expect("an answer").map(|stall| reasons(&stall));
+        until("both are named", async || said().await == Some(vec![WaitReason::NoSender, WaitReason::RelaySilent])).await;
+        let words = finding(&house, "sending").await.words;
+        assert!(words.contains("`verdicts digest send` sends its digest alone"), "{words}");
+        note_another_sender(&house).await;
+        assert_eq!(said().await, Some(vec![WaitReason::RelaySilent]), "another process would send it");
+        stop.cancel();
+        sink.release();
+        assert!(matches!(sending.await.expect("ended"), Sent::Delivered(_, Ending::Stopped | Ending::Final)));
+    }
+
+    async fn a_database_that_takes_no_writes_is_named(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 5, place.again(), |_| {}).await;
+        publish(&house).await;
+        house.wait(TimeDelta::seconds(61));
+        assert_eq!(reasons(&stall(&house).await.expect("a stall")), [WaitReason::NoSender]);
+        let lock = WriteLock::take(&place).await;
+        assert_eq!(reasons(&stall(&house).await.expect("a stall")), [WaitReason::Database]);
+        let words = finding(&house, "sending").await.words;
+        assert!(words.contains("the database, which takes no writes"), "{words}");
+        lock.release().await;
+        assert_eq!(reasons(&stall(&house).await.expect("a stall")), [WaitReason::NoSender]);
+    }
+
+    async fn deliveries_that_are_still_to_be_made_are_named(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 5, place.again(), |_| {}).await;
+        publish(&house).await;
+        // As if whoever froze it had died before the first range.
+        behind_its_back(&place, "delete from chunks").await;
+        behind_its_back(&place, "insert into publish_progress (mailing_id, after_id, until_id, due, month_at) select id, 0, 0, '', 0 from digests").await;
+        note_another_sender(&house).await;
+        house.wait(TimeDelta::seconds(40));
+        note_another_sender(&house).await;
+        house.wait(TimeDelta::seconds(40));
+        assert_eq!(reasons(&stall(&house).await.expect("a stall")), [WaitReason::Publishing]);
+        note_another_sender(&house).await;
+        assert!(finding(&house, "sending").await.words.contains("the digest's deliveries, which are being made"));
+    }
+
+    async fn a_domain_that_waits_for_its_own_mail_is_named_beside_the_relay_that_has_it(place) {
+        let good = SmtpSink::start(Script::accept_all()).await;
+        let silent = SmtpSink::start(Script::accept_all().after_body("*", Behaviour::hold())).await;
+        let relays = json!([{ "name": "a", "transport": good.url() }, { "name": "b", "transport": silent.url() }]);
+        let house = house_to(&good, 20, place, |settings| {
+            patient(settings);
+            settings.mail.relays = serde_json::from_value(relays).expect("relays");
+            settings.mail.per_domain = serde_json::from_value(json!([{ "domain": "*", "connections": 1 }])).expect("limits");
+        }).await;
+        publish(&house).await;
+        let (stop, app) = (house.stop.child_token(), house.app.clone());
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { app.deliver_until(&token).await });
+        let open = async || house.app.sending.get().and_then(|snapshot| snapshot.oldest.clone()).map(|mail| mail.relay);
+        until("the silent one has a mail", async || open().await.as_deref() == Some("b")).await;
+        let (storage, slot) = (&house.app.storage, house.slot().id());
+        let is_written = async || storage.tally(slot).await.expect("a tally").sent == storage.ended_by_minutes(slot).await.expect("a sum");
+        until("what went out is written down", is_written).await;
+        house.wait(TimeDelta::seconds(90));
+        until("both are named", async || {
+            let said = stall(&house).await.map(|stall| reasons(&stall)).unwrap_or_default();
+            said.contains(&WaitReason::DomainPace) && said.contains(&WaitReason::RelaySilent)
+        }).await;
+        stop.cancel();
+        silent.release();
+        serving.await.expect("ended in order");
+    }
+
+    async fn what_the_brake_or_a_doubt_holds_is_over_and_nothing_waits(place) {
+        let script = Script::accept_all().reply_to("*", "550 5.1.1 user unknown").after_body("d0", Behaviour::close());
+        let sink = SmtpSink::start(script.reply_to("d0", "250 2.1.5 fine")).await;
+        let house = house_to(&sink, 30, place, |settings| settings.mail.in_doubt = InDoubt::Hold).await;
+        house.enlist("d", 1).await;
+        let Sent::Delivered(status, ending) = house.send_digest().await else { panic!("it was sent") };
+        assert_eq!((ending, status.digest.state, status.tally.uncertain), (Ending::Final, DigestState::Sent, 1));
+        assert!(!house.app.status(house.slot()).await.expect("a status").held.is_empty(), "the brake holds them");
+        house.wait(TimeDelta::minutes(2));
+        assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })));
+        assert!(!house.app.stall().await.expect("an answer").is_some_and(|stall| stall.holds(MailClass::Transactional)));
+    }
+}
