@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lettre::transport::smtp::extension::ClientId;
@@ -54,6 +56,9 @@ pub(super) struct Server {
     pub limits: Limits,
     /// Shared by all its connections.
     pub ahead: Ahead,
+    /// True once it held up its refusal of a recipient: from then on `DATA` waits for the answer to RCPT, and a connection with a refusal
+    /// is the last mail's. Shared, too.
+    pub holds_up: Arc<AtomicBool>,
 }
 
 /// What must be true of the line before a mail or a password goes over it.
@@ -124,6 +129,7 @@ impl Server {
             timeouts,
             limits,
             ahead: Ahead::default(),
+            holds_up: Arc::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod answers;
 
 use std::io::IoSlice;
 use std::io::Write as _;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -44,9 +45,9 @@ const SHORT: usize = 8 * 1024;
 /// Refused recipients in a row, with no mail taken: Postfix counts two errors each (RCPT, and DATA that went with it), and answers slowly
 /// from the tenth on.
 const REFUSALS: u32 = 4;
-/// A recipient is refused so late by a server that lets each error cost more: courier-mta waits 8 s, and twice as long after each further
-/// error of a session, `RSET` included. A fresh connection starts anew.
-const TARPIT: Duration = Duration::from_secs(1);
+/// A recipient that is refused later than this, and than a hundredth of `timeouts.command` (3 s of 5 minutes), was held up: courier-mta
+/// waits 8 s, and twice as long after each further error of the session, of which the `DATA` that went along is one.
+const HELD_UP: Duration = Duration::from_millis(500);
 /// `QUIT` is a courtesy.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(2);
 
@@ -115,7 +116,12 @@ impl SmtpConnection {
 
     /// Whether the envelope of the next mail may go with the text of this one.
     pub(super) fn goes_ahead(&self) -> bool {
-        self.offers.pipelining && self.server.limits.takes_ahead && self.server.ahead.may_go() && self.bears_another()
+        self.asks_at_once() && self.server.limits.takes_ahead && self.server.ahead.may_go() && self.bears_another()
+    }
+
+    /// Returns whether MAIL, RCPT and DATA go in one write.
+    fn asks_at_once(&self) -> bool {
+        self.offers.pipelining && !self.server.holds_up.load(Relaxed)
     }
 
     /// Returns whether it bears another mail after the one that is being sent.
@@ -176,7 +182,7 @@ impl SmtpConnection {
             return Err(later("the connection is closed"));
         }
         let asked = Instant::now();
-        let opened = match (self.ahead.is_some(), self.offers.pipelining) {
+        let opened = match (self.ahead.is_some(), self.asks_at_once()) {
             (true, _) => self.hear_ahead(envelope, size).await,
             (false, true) => self.ask_at_once(envelope, size).await,
             (false, false) => self.ask_in_turn(envelope, size).await,
@@ -192,8 +198,11 @@ impl SmtpConnection {
             Failure::Answer { code, text, stage, in_step } => {
                 self.refusals += u32::from(stage == Stage::Recipient);
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                let is_held_up = stage == Stage::Recipient && asked.elapsed() >= TARPIT;
-                let in_step = in_step && code != 421 && !is_held_up && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
+                if stage == Stage::Recipient && asked.elapsed() >= HELD_UP.max(self.server.timeouts.command / 100) {
+                    self.server.holds_up.store(true, Relaxed);
+                    self.refusals = REFUSALS;
+                }
+                let in_step = in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
             Failure::Broken { outcome, .. } => (outcome, false),

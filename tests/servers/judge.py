@@ -90,7 +90,7 @@ for sender, recipient, text in stored:
     sizes += len(text)
     if readers[sender] != to:
         wrong.append(f"the mail to {to} went under {sender}, the return path of {readers[sender]}")
-    if recipient and "@readers.example" in recipient and recipient.lower() != to.lower():
+    if recipient and re.search("^(?!store).*@readers", recipient) and recipient.lower() != to.lower():
         wrong.append(f"the mail to {to} went to {recipient}")
     if not text.rstrip().endswith("--"):
         wrong.append(f"the mail to {to} has no end")

@@ -36,7 +36,7 @@ pub enum Manner {
     CountsErrors,
     /// 450 4.3.2 to each recipient of a client that is not known yet; it is once such a connection has ended (Postfix's postscreen).
     ScreensClients,
-    /// A refused recipient costs its session a second, and twice as long after each further one (courier-mta's tarpit).
+    /// An error costs its session 0.7 s, and twice as long after each further one; DATA without a recipient is one (courier-mta's tarpit).
     Tarpits,
     /// After so many mails a connection gets each answer a byte at a time (mox).
     CrawlsAfter(usize),
@@ -61,6 +61,8 @@ struct Seen {
     longest_run: usize,
     /// Commands that came with a final dot.
     hasty: usize,
+    /// DATA for which there was no recipient.
+    pointless: usize,
     /// A client that was refused once has come to an end.
     is_known: bool,
 }
@@ -111,6 +113,11 @@ impl RudeRelay {
         note(&self.seen).longest_run
     }
 
+    /// DATA for which there was no recipient.
+    pub fn pointless(&self) -> usize {
+        note(&self.seen).pointless
+    }
+
     /// Commands that came with a final dot.
     pub fn hasty(&self) -> usize {
         note(&self.seen).hasty
@@ -138,6 +145,7 @@ struct Session {
     run: usize,
     /// Commands that are still to get 503.
     unheard: usize,
+    errors: u32,
     /// Its client was known when it came.
     is_known: bool,
 }
@@ -145,7 +153,19 @@ struct Session {
 impl Session {
     fn new(stream: TcpStream, manner: Manner, seen: Arc<Mutex<Seen>>) -> Self {
         let is_known = manner != Manner::ScreensClients || note(&seen).is_known;
-        Self { line: BufReader::new(stream), manner, seen, from: None, to: None, mails: 0, refused: 0, run: 0, unheard: 0, is_known }
+        Self {
+            line: BufReader::new(stream),
+            manner,
+            seen,
+            from: None,
+            to: None,
+            mails: 0,
+            refused: 0,
+            run: 0,
+            unheard: 0,
+            errors: 0,
+            is_known,
+        }
     }
 
     async fn run(mut self) -> std::io::Result<()> {
@@ -231,9 +251,7 @@ impl Session {
                 self.say("421 4.5.0 too many errors").await?;
                 return Ok(false);
             }
-            if self.manner == Manner::Tarpits {
-                tokio::time::sleep(Duration::from_secs(1 << (self.refused - 1))).await;
-            }
+            self.hold_up().await;
             self.say("550 5.1.1 no such user").await?;
         } else {
             if self.manner == Manner::CountsErrors && self.refused >= 2 {
@@ -249,6 +267,8 @@ impl Session {
     async fn data(&mut self) -> std::io::Result<bool> {
         let (Some(from), Some(to)) = (self.from.clone(), self.to.clone()) else {
             self.say("503 5.5.1 RCPT first").await?;
+            note(&self.seen).pointless += 1;
+            self.hold_up().await;
             return Ok(true);
         };
         self.say("354 go ahead").await?;
@@ -302,6 +322,13 @@ impl Session {
             _ => {}
         }
         Ok(true)
+    }
+
+    async fn hold_up(&mut self) {
+        if self.manner == Manner::Tarpits {
+            tokio::time::sleep(Duration::from_millis(700 << self.errors)).await;
+            self.errors += 1;
+        }
     }
 
     fn note_run(&self) {
