@@ -242,7 +242,7 @@ impl App {
         started: impl FnOnce(u64),
     ) -> Result<Sent, Failure> {
         self.judge_all_refusals().await?;
-        let slot = self.plan_send(&order).await?.slot;
+        let (slot, _) = self.check_send(&order).await?;
         let preflight = order.preflight;
         self.bring_forward(self.now()).await?;
         if self.settings.schedule.approval == Approval::Auto {
@@ -256,13 +256,14 @@ impl App {
         if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Approved) {
             nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Frozen::Nobody;
         }
+        if self.storage.digest(slot).await?.is_some_and(|digest| digest.state == DigestState::Sending) {
+            let tally = self.storage.tally(slot.id()).await?;
+            started(tally.queued + tally.sending);
+            let ending = self.deliver_digest(slot, stop, progress).await?;
+            return Ok(Sent::Delivered(self.status(slot).await?, ending));
+        }
         let status = self.status(slot).await?;
         let words = match status.digest.state {
-            DigestState::Sending => {
-                started(status.tally.queued + status.tally.sending);
-                let ending = self.deliver_digest(slot, stop, progress).await?;
-                return Ok(Sent::Delivered(self.status(slot).await?, ending));
-            }
             DigestState::Approved if nobody => {
                 format!("Nobody is on the list yet: {slot} was not sent. Sign up at {}, confirm, and send again.", self.settings.base_url())
             }
@@ -270,7 +271,7 @@ impl App {
             DigestState::Skipped => format!("{slot} is skipped: there was nothing new to pick. Nobody gets mail."),
             DigestState::Paused => format!("{slot} is paused; `verdicts digest resume {slot}` lets it go on."),
             DigestState::Cancelled => format!("{slot} is cancelled; nothing more of it is sent."),
-            DigestState::Draft | DigestState::Approved => {
+            DigestState::Draft | DigestState::Approved | DigestState::Sending => {
                 format!("{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`.")
             }
         };

@@ -45,15 +45,27 @@ impl App {
     /// Settles what a send would do; changes nothing.
     ///
     /// # Errors
+    /// A sentence, when the order must not be followed: see [`App::check_send`].
+    pub async fn plan_send(&self, order: &SendOrder) -> Result<SendPlan, Failure> {
+        let (slot, audience) = self.check_send(order).await?;
+        let left_out = match audience {
+            Audience::Everybody => self.edition_now(slot).await?.left_out,
+            Audience::Remaining | Audience::Nobody => Vec::new(),
+        };
+        Ok(SendPlan { slot, audience, left_out })
+    }
+
+    /// Returns which week an order means, and who would get mail.
+    ///
+    /// # Errors
     /// A sentence, when the order must not be followed: another week, one that came before a week that was sent, or a digest that
     /// nobody approved where approval is required.
-    pub async fn plan_send(&self, order: &SendOrder) -> Result<SendPlan, Failure> {
+    pub(super) async fn check_send(&self, order: &SendOrder) -> Result<(Slot, Audience), Failure> {
         let present = self.slot_at(self.now());
         let slot = order.slot.unwrap_or(present);
         let state = self.storage.digest(slot).await?.map(|digest| digest.state);
-        let nothing = SendPlan { slot, audience: Audience::Nobody, left_out: Vec::new() };
         if !matches!(state, None | Some(DigestState::Draft | DigestState::Approved | DigestState::Sending)) {
-            return Ok(nothing);
+            return Ok((slot, Audience::Nobody));
         }
         if slot != present && !order.other_week {
             return Err(Failure::because(format!(
@@ -61,7 +73,7 @@ impl App {
             )));
         }
         if state == Some(DigestState::Sending) {
-            return Ok(SendPlan { audience: Audience::Remaining, ..nothing });
+            return Ok((slot, Audience::Remaining));
         }
         if order.preflight == Preflight::Heeded {
             self.check_order(slot).await?;
@@ -73,8 +85,7 @@ impl App {
                  `verdicts digest show {slot}` and approve it with `verdicts digest approve {slot}`."
             )));
         }
-        let left_out = self.edition_now(slot).await?.left_out;
-        Ok(SendPlan { audience: Audience::Everybody, left_out, ..nothing })
+        Ok((slot, Audience::Everybody))
     }
 
     /// Counts the readers of a plan, for a question that names them. Reads the whole list, which a send that asks nothing is spared.
