@@ -32,8 +32,8 @@ use crate::domain::slot::Slot;
 
 /// Send a digest to all its readers now: pick (if the week has no digest), publish and deliver
 ///
-/// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. Run again, it goes on;
-/// nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
+/// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. A relay that says "not now"
+/// (4xx) is waited for, up to 15 minutes after the last mail that it took. Run again, it goes on; nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
 #[derive(Debug, clap::Args)]
 pub struct Send {
     /// Which week, like 2026-W48 [default: this one]

@@ -167,3 +167,45 @@ impl ServerCertVerifier for Anyone {
         self.0.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A self-signed certificate for these names, marked as an authority's or not.
+    fn made(names: &[&str], is_authority: bool) -> CertificateDer<'static> {
+        let mut terms = rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names");
+        if is_authority {
+            terms.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        (terms.not_before, terms.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2030, 1, 1));
+        terms.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate").der().clone()
+    }
+
+    /// Whether a server with that certificate is trusted where this one is named.
+    fn trusts(named: &CertificateDer<'static>, shown: &CertificateDer<'static>, host: &str, year: u64) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(named.clone()).expect("a root");
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider())).build();
+        let verifier = Named { inner: inner.expect("a verifier"), named: vec![named.clone()] };
+        let host = ServerName::try_from(host.to_owned()).expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600 + 86_400));
+        verifier.verify_server_cert(shown, &[], &host, &[], now).is_ok()
+    }
+
+    #[test]
+    fn a_named_certificate_is_trusted_by_its_owner_name_and_time_alone() {
+        for is_authority in [true, false] {
+            let (ours, other) = (made(&["mail.example"], is_authority), made(&["mail.example"], is_authority));
+            assert!(trusts(&ours, &ours, "mail.example", 2026));
+            assert!(!trusts(&ours, &ours, "other.example", 2026), "another name");
+            assert!(!trusts(&ours, &ours, "mail.example", 2031), "over");
+            assert!(!trusts(&ours, &other, "mail.example", 2026), "another certificate of the same name");
+            let nameless = made(&[], is_authority);
+            assert!(trusts(&nameless, &nameless, "mail.example", 2026), "it can only be meant for the server whose setting names it");
+            assert!(!trusts(&nameless, &made(&[], is_authority), "mail.example", 2026));
+        }
+    }
+}
