@@ -102,7 +102,9 @@ pub(super) async fn shake_hands(
     let why = match timeout(limit, tls.connect(name.clone(), tcp)).await {
         Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(err)) if is_about_the_certificate(&err) => {
-            format!("its certificate is not trusted: {err}; correct the host in mail.transport, or name its root in tls_ca")
+            format!(
+                "its certificate is not trusted: {err}; correct the host in mail.transport, or name the certificate itself, or its root, in tls_ca"
+            )
         }
         Ok(Err(err)) => format!("{err}; check scheme, port and tls in mail.transport"),
         Err(_) => format!("no handshake within {limit:?}; check scheme, port and tls in mail.transport"),

@@ -47,13 +47,14 @@ async fn all_is_sent(sink: &SmtpSink, url: &str, readers: usize, place: Place, a
     assert_eq!(sink.mails(), readers);
 }
 
-/// The program with a digest for three readers, and that way out.
-fn program(place: &Place, url: &str) -> Program {
-    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", url);
+/// The program with a digest for so many readers, and that way out.
+fn program(place: &Place, url: &str, readers: usize) -> Program {
+    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", url).with("VERDICTS_LOG", "info");
     #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
     let now = chrono::Utc::now();
     program.write("c.toml", small(2, now));
-    program.write("l.csv", "email\nada@example.org\nbela@example.org\ncleo@example.org\n");
+    let list: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
+    program.write("l.csv", format!("email\n{list}"));
     program.run(&["catalog", "import", "c.toml"]).good();
     program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
     program
@@ -98,8 +99,13 @@ on_both! {
     }
 
     async fn a_limit_of_logins_is_no_wrong_password_and_puts_nobody_off(place) {
-        let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right").logins_max(10)).await;
-        all_is_sent(&sink, &sink.url_as("news", "right"), 400, place, |settings| settings.mail.connections = 20).await;
+        let script = Script::accept_all().requires_login("news", "right").logins_max(4).delay(Duration::from_millis(20));
+        let sink = SmtpSink::start(script).await;
+        let program = program(&place, &sink.url_as("news", "right"), 100).with("VERDICTS_MAIL__CONNECTIONS", "8");
+        let sent = program.run(&["digest", "send"]).good();
+        assert!(sent.err.contains("over to fewer connections") && sent.err.contains("takes no login for now: 421"), "{sent:?}");
+        assert!(!sent.err.contains("sending is paused") && !sent.err.contains("check user and password"), "{sent:?}");
+        assert_eq!((sink.mails(), program.run(&["digest", "audit"]).good().out.contains("0 once in doubt")), (100, true));
     }
 
     async fn a_login_that_is_put_off_is_waited_for(place) {
@@ -172,26 +178,32 @@ on_both! {
     }
 
     async fn a_limit_of_mails_a_minute_is_waited_for_and_fails_nobody(place) {
-        let limited = Behaviour::reply("450 4.7.1 Error: too much mail from 127.0.0.1").times(12);
+        let limited = Behaviour::reply("450 4.7.1 Error: too much mail from 127.0.0.1").times(3);
         let sink = SmtpSink::start(Script::accept_all().at_mail_from(limited)).await;
-        let (house, status, ending) = send_over(&sink.url(), 40, place, |settings| settings.mail.pause = SHORT).await;
-        assert_eq!((ending, status.tally.failed), (Ending::Waits, 0), "{:?}", status.failures);
-        assert!(status.tally.sent >= 28 && status.tally.queued <= 12, "{:?}", status.tally);
+        let (house, status, ending) = send_over(&sink.url(), 40, place, |settings| {
+            settings.mail.connections = 1;
+            // Longer than the command takes to see it.
+            settings.mail.pause = Pause { first: Duration::from_millis(400), max: Duration::from_millis(400) };
+        })
+        .await;
+        assert_eq!((ending, status.tally.sent + status.tally.queued), (Ending::Waits, 40), "{:?}", status.tally);
+        assert!((1..=3).contains(&status.tally.queued), "only who was refused is put off: {:?}", status.tally);
         house.wait(TimeDelta::minutes(7));
         assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
         assert_eq!(sink.mails(), 40);
     }
 
     async fn a_relay_that_greylists_everybody_is_asked_once_for_each_and_not_paused(place) {
-        const READERS: usize = 60;
-        let greylisted = |script: Script, name| script.reply_to(name, Behaviour::reply("451 4.7.1 Greylisted, try again later").times(1));
-        let names: Vec<String> = (0..READERS).map(|n| format!("r{n}")).collect();
-        let sink = SmtpSink::start(names.iter().fold(Script::accept_all(), |script, name| greylisted(script, name))).await;
-        let (house, status, ending) = send_over(&sink.url(), READERS, place, |_| {}).await;
-        assert_eq!((ending, status.tally.queued), (Ending::Waits, READERS as u64), "a pause would leave some untried");
-        assert_eq!((count(&sink, "RCPT"), status.troubles), (READERS, Vec::<String>::new()));
-        house.wait(TimeDelta::minutes(7));
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        const READERS: usize = 30;
+        let greylisted = Behaviour::reply("451 4.7.1 Greylisted, try again later").times(READERS);
+        let sink = SmtpSink::start(Script::accept_all().reply_to("*", greylisted)).await;
+        let program = program(&place, &sink.url(), READERS).with("VERDICTS_MAIL__CONNECTIONS", "1").with("VERDICTS_MAIL__PAUSE__FIRST", "10ms");
+        let sent = program.run(&["digest", "send"]).good();
+        assert!(sent.err.contains(&format!("{READERS} deliveries wait for a later try")), "{sent:?}");
+        assert!(!sent.err.contains("fewer connections") && !sent.err.contains("sending waits") && !sent.err.contains("paused"), "{sent:?}");
+        assert_eq!(count(&sink, "RCPT"), READERS);
+        behind_its_back(&place, "update chunks set due_at = due_at - 900000; update deliveries set due_at = due_at - 900000").await;
+        program.run(&["digest", "send"]).good();
         assert_eq!(sink.mails(), READERS);
     }
 
@@ -208,16 +220,15 @@ on_both! {
     async fn a_command_says_what_it_waits_for_and_ends_once_all_is_sent(place) {
         let busy = Behaviour::reply("421 4.3.2 All server ports are busy").times(1);
         let sink = SmtpSink::start(Script::accept_all().at_greeting(busy)).await;
-        let program = program(&place, &sink.url()).with("VERDICTS_MAIL__CONNECTIONS", "1").with("VERDICTS_MAIL__PAUSE__FIRST", "1s");
+        let program = program(&place, &sink.url(), 3).with("VERDICTS_MAIL__CONNECTIONS", "1").with("VERDICTS_MAIL__PAUSE__FIRST", "1s");
         let sent = program.run(&["digest", "send"]).good();
         assert!(sent.err.contains("relay default: waiting until") && sent.err.contains("All server ports are busy"), "{sent:?}");
         assert_eq!(sink.mails(), 3);
     }
 
     async fn a_small_size_is_named_everywhere_and_so_is_its_end(place) {
-        let mut tight = SmtpSink::start(Script::accept_all().size(2_000)).await;
-        let (port, url) = (tight.port(), tight.url());
-        let program = program(&place, &url).with("VERDICTS_MAIL__PAUSE__FIRST", "100ms").with("VERDICTS_MAIL__PAUSE__MAX", "300ms");
+        let sink = SmtpSink::start(Script::accept_all().size(2_000)).await;
+        let program = program(&place, &sink.url(), 3).with("VERDICTS_MAIL__PAUSE__FIRST", "100ms").with("VERDICTS_MAIL__PAUSE__MAX", "300ms");
         let refused = program.run(&["digest", "send"]);
         assert!(refused.code == 1 && refused.err.contains("at most 2000 bytes (SIZE)"), "{refused:?}");
         behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
@@ -228,9 +239,8 @@ on_both! {
         assert!(shown.contains(NAMED) && shown.contains("at most 2000 bytes"), "{shown}");
         let looked = program.run(&["doctor"]);
         assert!(looked.out.contains(NAMED) && looked.out.contains("takes mails of at most 2000 bytes"), "{looked:?}");
-        tight.stop().await;
-        let large = SmtpSink::start_on(port, Script::accept_all()).await;
-        large.wait_for(3, Duration::from_secs(60)).await;
+        sink.set_size(1_000_000);
+        sink.wait_for(3, Duration::from_secs(60)).await;
         wait_for_words(&program, "sending goes on").await;
         assert_eq!(serve.terminate(), Some(0));
     }

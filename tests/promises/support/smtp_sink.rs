@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -130,6 +131,11 @@ impl SmtpSink {
     /// Changes how long it takes for its greeting and for each answer to EHLO.
     pub fn set_hello_delay(&self, delay: Duration) {
         *self.shared.hello_delay.lock().expect("nobody panics while setting it") = delay;
+    }
+
+    /// Changes the size of the largest mail that it takes, for greetings to come.
+    pub fn set_size(&self, size: usize) {
+        self.shared.script.size_max.store(size, SeqCst);
     }
 
     /// How a client without a login reaches it, with the encryption it offers.

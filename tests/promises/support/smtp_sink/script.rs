@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::wire::base64;
@@ -97,6 +98,8 @@ pub struct Script {
     pub(super) one_hello: bool,
     pub(super) one_by_one: bool,
     pub(super) is_authority: bool,
+    /// Size of the largest mail that it takes, in bytes.
+    pub(super) size_max: AtomicUsize,
     /// By stage and local part, which is `*` before there is a recipient.
     behaviours: Mutex<HashMap<Stage, HashMap<String, Behaviour>>>,
 }
@@ -122,6 +125,7 @@ impl Script {
             one_hello: false,
             one_by_one: false,
             is_authority: false,
+            size_max: AtomicUsize::new(LONGEST_MAIL),
             behaviours: Mutex::default(),
         }
     }
@@ -198,9 +202,8 @@ impl Script {
     }
 
     /// Announces that it takes mails of at most so many bytes, and refuses others.
-    pub fn size(mut self, size: usize) -> Script {
-        self.extensions.iter_mut().filter(|offer| offer.starts_with("SIZE")).for_each(|offer| *offer = format!("SIZE {size}"));
-        self
+    pub fn size(self, size: usize) -> Script {
+        Script { size_max: AtomicUsize::new(size), ..self }
     }
 
     /// Offers STARTTLS, with a self-signed certificate.
@@ -262,11 +265,6 @@ impl Script {
         let behaviour = of_stage.get_mut(name)?;
         behaviour.times = behaviour.times.checked_sub(1)?;
         Some(behaviour.action)
-    }
-
-    /// Size of the largest mail that it takes, in bytes.
-    pub(super) fn size_max(&self) -> usize {
-        self.extensions.iter().find_map(|offer| offer.strip_prefix("SIZE ")?.parse().ok()).unwrap_or(LONGEST_MAIL)
     }
 
     pub(super) fn offers(&self, extension: &str) -> bool {

@@ -162,7 +162,10 @@ impl Session {
     fn hello_with_extensions(&mut self) -> Next {
         let script = &self.shared.script;
         let mut lines = vec![NAME.to_owned()];
-        lines.extend(script.extensions.iter().cloned());
+        let size_max = script.size_max.load(SeqCst);
+        lines.extend(
+            script.extensions.iter().map(|offer| if offer.starts_with("SIZE") { format!("SIZE {size_max}") } else { offer.clone() }),
+        );
         if self.may_encrypt() {
             lines.push("STARTTLS".to_owned());
         }
@@ -285,7 +288,7 @@ impl Session {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let offered = |extension| self.shared.script.offers(extension);
             let is_known = match name.to_ascii_uppercase().as_str() {
-                "SIZE" if value.parse().is_ok_and(|size: usize| size > self.shared.script.size_max()) => {
+                "SIZE" if value.parse().is_ok_and(|size: usize| size > self.shared.script.size_max.load(SeqCst)) => {
                     return Some("552 5.3.4 message too big");
                 }
                 "SIZE" => offered("SIZE"),
