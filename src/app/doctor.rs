@@ -1,5 +1,10 @@
 //! `doctor`: looks at everything that must be right before a real send, and says how to mend what is not.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
 use super::App;
 use super::Failure;
 use super::deliver::process_name;
@@ -11,6 +16,11 @@ use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::webhook::Provider;
 use crate::render::email;
+
+/// Upper bound on `doctor`, with the opening of the database: somebody waits for it.
+pub const DOCTOR_MAX: Duration = Duration::from_secs(9);
+/// Upper bound on its looks at the network, which are all taken at once; each has limits of its own within it.
+const NETWORK_MAX: Duration = Duration::from_millis(8_500);
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -57,9 +67,22 @@ pub(super) fn fault(what: &'static str, words: impl Into<String>) -> Finding {
     Finding::new(what, Level::Fault, words)
 }
 
+/// Findings of a look, or that it was not over in time.
+async fn in_time(ends_at: Instant, what: &'static str, look: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    let late =
+        |_| vec![advice(what, "could not be looked at: names were not resolved, or hosts did not answer, in the time that was left")];
+    timeout_at(ends_at, look).await.unwrap_or_else(late)
+}
+
 impl App {
     /// Looks at the database, the secret, the templates, and at all that a send looks at before it begins.
     pub async fn examine(&self) -> Vec<Finding> {
+        self.examine_within(DOCTOR_MAX).await
+    }
+
+    /// The same within that time, whatever name servers and other hosts do: what was not answered by then is called that.
+    pub async fn examine_within(&self, limit: Duration) -> Vec<Finding> {
+        let ends_at = Instant::now() + limit;
         let mut findings = vec![good("settings", "every key is known, every value fits, and the time limits fit one another")];
         findings.extend(relations::advice(&self.settings).into_iter().map(|words| advice("settings", words)));
         let database = self.examine_database().await;
@@ -85,8 +108,12 @@ impl App {
         let next = if usable { self.preview(slot, now).await.ok() } else { None };
         // All ask the network, and none waits for another.
         let rendered = next.as_ref().map(|preview| &preview.rendered);
-        let (sending, returns, addresses) =
-            tokio::join!(self.examine_sending(slot, rendered), self.examine_returns(), self.examine_addresses());
+        let ends_at = ends_at.min(Instant::now() + NETWORK_MAX);
+        let (sending, returns, addresses) = tokio::join!(
+            in_time(ends_at, "sending", self.examine_sending(slot, rendered)),
+            in_time(ends_at, "inbox", async { self.examine_returns().await.into_iter().collect() }),
+            in_time(ends_at, "addresses", self.examine_addresses()),
+        );
         findings.extend(sending);
         if usable && let Ok(edition) = self.edition(slot, now).await {
             findings.push(self.examine_links(&edition.content, &edition.left_out).await);
@@ -270,5 +297,25 @@ impl App {
             }
         };
         open.map(said).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_the_looks_fit_into_ten_seconds() {
+        let looks = [crate::mail::STANDING_MAX * 2, super::super::mailbox::LOOK, super::super::ways_out::LONGEST_LOOK];
+        assert!(looks.iter().all(|look| *look < NETWORK_MAX), "{looks:?}");
+        assert!(NETWORK_MAX < DOCTOR_MAX && DOCTOR_MAX < Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_never_ends_is_named() {
+        let began = Instant::now();
+        let found = in_time(began + DOCTOR_MAX, "sending", std::future::pending()).await;
+        assert!(found[0].words.contains("could not be looked at") && found[0].level == Level::Advice);
+        assert_eq!(began.elapsed(), DOCTOR_MAX);
     }
 }

@@ -12,7 +12,7 @@ use crate::storage::set_aside::SET_ASIDE_MAX;
 use crate::storage::set_aside::SetAside;
 
 /// Upper bound on the look that `doctor` takes at the mailbox.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(8);
+pub(super) const LOOK: std::time::Duration = std::time::Duration::from_secs(8);
 
 impl App {
     /// Sets a mail of a mailbox aside, with the reason; it is tried again later.

@@ -22,7 +22,7 @@ use crate::mail::Transport;
 
 /// How long one look at a relay may take, all its steps together: the longest that a send waits for it. With the rest that `doctor` does
 /// it fits into ten seconds, also where the system's name servers are silent.
-const LONGEST_LOOK: Duration = Duration::from_secs(8);
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(8);
 /// What is wrong with a relay for sure is looked at again after so long: the schedule asks each minute, and a login that is
 /// refused each minute locks the account.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
@@ -36,7 +36,7 @@ impl App {
             let (relay, encrypted, now) = (relay.clone(), self.encrypted(&settings.transport), self.now());
             tokio::spawn(async move {
                 let ends_at = Instant::now() + LONGEST_LOOK;
-                let found = examine(&relay, size, now).await;
+                let found = examine(&relay, size, now, ends_at).await;
                 let advice = match encrypted {
                     Some(encrypted) if found.level == Level::Good => examine_encryption(&encrypted, ends_at).await,
                     _ => None,
@@ -73,7 +73,7 @@ impl App {
     }
 }
 
-async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp) -> Finding {
+async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: Instant) -> Finding {
     let described = relay.transport.describe();
     if relay.transport.mailbox().is_some() {
         return advice(
@@ -84,7 +84,12 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp) -> Finding 
     if let Some(words) = relay.known_fault(now - LOOK_AGAIN) {
         return fault("transport", words);
     }
-    match relay.transport.within(LONGEST_LOOK).connect(Fence::open()).await {
+    // Each step has a limit; together they may take longer than anybody waits.
+    let Ok(connected) = timeout_at(ends_at, relay.transport.within(LONGEST_LOOK).connect(Fence::open())).await else {
+        let words = format!("{described} did not answer within {} seconds", LONGEST_LOOK.as_secs());
+        return Finding { may_pass: true, ..fault("transport", words) };
+    };
+    match connected {
         Ok(connection) => {
             let too_large = size.and_then(|size| connection.refuses_size(size));
             connection.close().await;

@@ -13,14 +13,18 @@ use serde_json::json;
 use super::output::Output;
 use super::output::say;
 use super::output::write_out;
+use super::turns::Turn;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::inbound::Returned;
+use crate::config::Settings;
 use crate::storage::inbound::Taken;
 
-/// How long a command waits while the database server has no connection left: a mail server starts a pipe for each mail, a hundred at
-/// once after an outage, and each would give its mail back.
+/// How long a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a
+/// hundred at once after an outage, and each would give its mail back.
 const WAIT: Duration = Duration::from_secs(180);
+/// Connections to the database: it does one thing after the other.
+pub(super) const CONNECTIONS: u32 = 2;
 /// Mails that matched nothing so far, of which so many are looked at again by each command that acts.
 const LOOKS: i64 = 20;
 
@@ -43,13 +47,16 @@ impl Inbound {
     pub(super) async fn run(
         self,
         open: impl AsyncFn() -> Result<Arc<App>, Failure>,
-        size_max: usize,
+        settings: &Settings,
         output: Output,
     ) -> Result<ExitCode, Failure> {
-        let (began, mut opened) = (Instant::now(), None);
+        let (began, mut opened, mut turn) = (Instant::now(), None, None);
         let mut mails = Vec::new();
         for file in &self.files {
-            let raw = raw_mail(file, size_max)?;
+            let raw = raw_mail(file, settings.inbound.size_max())?;
+            if self.apply && turn.is_none() {
+                turn = Some(Turn::at(&settings.database_for_log(), WAIT).await);
+            }
             let (returned, taken) = loop {
                 match self.one(&open, &mut opened, &raw).await {
                     Err(failure) if failure.is_crowded() && began.elapsed() < WAIT => {

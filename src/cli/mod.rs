@@ -17,6 +17,7 @@ mod send;
 mod serve;
 mod stopping;
 mod subscribers;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -129,7 +130,11 @@ impl Command {
 }
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
-    let loaded = config::load(arguments.config.as_deref(), environment()).map_err(|error| Failure::because(error.to_string()))?;
+    let mut loaded = config::load(arguments.config.as_deref(), environment()).map_err(|error| Failure::because(error.to_string()))?;
+    if matches!(arguments.command, Command::Inbound(_)) {
+        let connections = &mut loaded.settings.database.connections;
+        *connections = inbound::CONNECTIONS.min(*connections);
+    }
     let makes_database = arguments.command.makes_database();
     let open = async || -> Result<Arc<App>, Failure> {
         let (settings, clock) = (loaded.settings.clone(), Clock::system());
@@ -153,10 +158,13 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
-        Command::Inbound(command) => command.run(open, loaded.settings.inbound.size_max(), output).await,
+        Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
         Command::Keys(command) => command.run(&loaded.settings, &Clock::system(), output).await,
-        Command::Doctor => operations::doctor(App::open_existing(loaded.settings.clone(), Clock::system()).await, output).await,
+        Command::Doctor => {
+            let open = App::open_existing(loaded.settings.clone(), Clock::system());
+            operations::doctor(open, &loaded.settings.database_for_log(), output).await
+        }
         Command::Config => operations::config(&loaded, output),
     }
 }

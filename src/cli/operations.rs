@@ -4,11 +4,15 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+use tokio::time::timeout;
+
 use super::output::Output;
 use super::output::say;
 use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
+use crate::app::doctor::DOCTOR_MAX;
 use crate::app::doctor::Finding;
 use crate::app::doctor::Level;
 use crate::config::Loaded;
@@ -19,11 +23,19 @@ pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at everything; a database that cannot be opened at all is the one finding then.
-pub async fn doctor(app: Result<Arc<App>, Failure>, output: Output) -> Result<ExitCode, Failure> {
-    let findings = match app {
-        Ok(app) => app.examine().await,
-        Err(failure) => vec![Finding::new("start", Level::Fault, failure.to_string())],
+/// Looks at everything; a database that cannot be opened at all, or not in the time that all may take, is the one finding then.
+pub async fn doctor(open: impl Future<Output = Result<Arc<App>, Failure>>, database: &str, output: Output) -> Result<ExitCode, Failure> {
+    let began = Instant::now();
+    let findings = match timeout(DOCTOR_MAX, open).await {
+        Ok(Ok(app)) => app.examine_within(DOCTOR_MAX.saturating_sub(began.elapsed())).await,
+        Ok(Err(failure)) => vec![Finding::new("start", Level::Fault, failure.to_string())],
+        Err(_) => {
+            let words = format!(
+                "the database {database} was not reached within {} seconds: look whether its host's name is resolved and its server answers",
+                DOCTOR_MAX.as_secs()
+            );
+            vec![Finding::new("start", Level::Fault, words)]
+        }
     };
     let healthy = findings.iter().all(|finding| finding.level != Level::Fault);
     output.print(&serde_json::json!({ "healthy": healthy, "findings": findings }), || {

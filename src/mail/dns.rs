@@ -29,7 +29,7 @@ use tokio::time::timeout_at;
 /// How long a server may take for an answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How long a look may take, with all its questions: two of them, and what else `doctor` does, fit into ten seconds.
-const LOOK: Duration = Duration::from_secs(4);
+pub const STANDING_MAX: Duration = Duration::from_secs(4);
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Dns {
             Ok(Server { address, resolver })
         };
         let servers = configs.into_iter().map(open).collect::<Result<_, String>>()?;
-        let shared = Shared { servers, silent: Mutex::default(), known: Mutex::default(), ends_at: Instant::now() + LOOK };
+        let shared = Shared { servers, silent: Mutex::default(), known: Mutex::default(), ends_at: Instant::now() + STANDING_MAX };
         Ok(Self { shared: Arc::new(shared), source: Arc::default() })
     }
 
@@ -232,7 +232,11 @@ impl Shared {
             };
             why = format!("{address} was asked for {name} ({kind}): {said}");
         }
-        nobody(if why.is_empty() { format!("DNS was asked for {name} ({kind}): no answer within {LOOK:?} for all questions") } else { why })
+        nobody(if why.is_empty() {
+            format!("DNS was asked for {name} ({kind}): no answer within {STANDING_MAX:?} for all questions")
+        } else {
+            why
+        })
     }
 }
 

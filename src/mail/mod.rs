@@ -57,6 +57,7 @@ pub use dkim::KeyRecord;
 pub use dkim::Signers;
 pub use dkim::make_key;
 pub use dmarc::Rule;
+pub use dns::STANDING_MAX;
 pub use dns::Source;
 pub use draft::TOKEN_LENGTH;
 pub use envelope::Envelope;

@@ -40,10 +40,13 @@ impl StorageError {
         self.code().as_deref() == Some("25006")
     }
 
-    /// Returns whether the server has no connection left for the moment (53300): others are about to give theirs back.
+    /// Returns whether others are in the way for the moment: the server has no connection left (53300), or the turn to write into the file
+    /// did not come (SQLITE_BUSY).
     pub fn is_crowded(&self) -> bool {
         // The pool tries for a while by itself and then says no more than that it did.
-        self.code().as_deref() == Some("53300") || matches!(self, Self::Query(sqlx::Error::PoolTimedOut))
+        let timed_out = matches!(self, Self::Query(sqlx::Error::PoolTimedOut));
+        timed_out
+            || self.code().is_some_and(|code| code == "53300" || code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 5))
     }
 
     /// Returns whether the database works, and could not do this in its time: somebody else holds a lock (55P03; SQLite's BUSY and LOCKED), or

@@ -589,18 +589,6 @@ async fn the_socket_of_lmtp_has_the_rights_of_the_settings() {
     program.with("VERDICTS_INBOUND__LMTP_MODE", "rw").run(&["config"]).refused(&["inbound.lmtp_mode", "octal"]);
 }
 
-#[test]
-fn pipes_wait_for_their_turn_at_a_server_with_few_connections() {
-    // Superusers have three of them to themselves, and the tests' user is one: so the program gets a user of its own.
-    let Some(cluster) = crate::support::postgres::another("max_connections = 8", None) else { return };
-    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
-    let program = Program::set_up(&place);
-    program.write("mail.eml", report("bounces@verdicts.example", "ada@example.org", "550 5.1.1 none"));
-    let mut running: Vec<_> = (0..24).map(|n| program.start(&format!("pipe{n}"), &["inbound", "mail.eml", "--apply"])).collect();
-    let codes: Vec<_> = running.iter_mut().map(|pipe| pipe.end()).collect();
-    assert_eq!(codes, vec![Some(0); 24]);
-}
-
 /// `tests/doors/run` takes the blocks of the docs by their marks, and tries each on its server.
 #[test]
 fn each_line_of_the_docs_for_a_mail_server_is_tried_on_it() {

@@ -53,6 +53,8 @@ pub struct Manners {
     falls_silent: bool,
     /// Does not take LOGIN.
     wants_cram: bool,
+    /// Shows the folder as it was when it was opened, for as long as it is open.
+    is_frozen: bool,
 }
 
 /// A server with one folder.
@@ -124,6 +126,7 @@ async fn talk(
 ) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     stream.write_all(b"* OK here\r\n").await.ok()?;
+    let mut opened = Vec::new();
     loop {
         let mut line = packet(&mut stream).await?;
         while !line.ends_with("\r\n") {
@@ -148,7 +151,14 @@ async fn talk(
                 std::future::pending::<()>().await;
             }
         }
-        let (answer, end) = answer(command, &mails, &manners);
+        let (mut answer, end) = answer(command, &mails, &manners);
+        if command.starts_with("SELECT") {
+            opened = mails.lock().expect("unharmed").keys().map(u32::to_string).collect();
+        }
+        if manners.is_frozen && command == "UID SEARCH UNSEEN UNDELETED" {
+            let words = answer.trim_end().split(' ').filter(|word| word.parse::<u32>().is_err() || opened.contains(&(*word).to_owned()));
+            answer = words.collect::<Vec<_>>().join(" ") + "\r\n";
+        }
         stream.write_all(format!("{answer}{tag} {end}\r\n").as_bytes()).await.ok()?;
     }
 }
@@ -274,7 +284,7 @@ on_both! {
         server.put(5, &mail);
         until("what comes later is found by looking again", async || server.flags(5) == "(\\Seen)").await;
         assert_eq!(house.record_of(READER).await, record, "it acts once");
-        assert!(server.heard("NOOP") > 0 && server.heard("LOGIN \"user\" \"pa ss\"") == 1);
+        assert!(server.heard("SELECT") > 1 && server.heard("LOGIN \"user\" \"pa ss\"") == 1);
         assert_eq!(server.split.load(SeqCst), 0, "each command comes in one packet");
     }
 
@@ -386,6 +396,20 @@ on_both! {
         until("what it does not tell is found", async || server.flags(3) == "(\\Seen)").await;
         assert_eq!(server.heard("LOGIN"), 1, "on the same connection");
         assert!(server.heard("DONE") > 0);
+    }
+
+    async fn a_folder_that_stays_as_it_was_opened_is_opened_anew(place) {
+        let mut place = Some(place);
+        for can in ["", "IDLE"] {
+            let server = Server::with(Manners { can, is_frozen: true, ..Manners::default() }).await;
+            let house = house_that_watches(place.take().expect("one"), &server, "seen").await;
+            place = Some(house.place.another());
+            watch(&house);
+            until("it is looked at", async || server.heard("SEARCH") > 0).await;
+            server.put(3, &gone(&house, READER));
+            until("what is not told is found", async || server.flags(3) == "(\\Seen)").await;
+            assert_eq!(server.heard("LOGIN"), 1, "on the same connection");
+        }
     }
 
     async fn a_folder_that_can_only_be_read_is_a_fault(place) {

@@ -127,23 +127,14 @@ impl Account {
             },
             other => other.clone(),
         };
-        let step = "opening the folder";
-        let opened = wire.command(PATIENCE, step, &format!("SELECT {}", quoted(&folder).unwrap_or_default())).await?;
-        let is_read_only = opened.words.to_ascii_uppercase().starts_with("[READ-ONLY]");
-        let mut validity = 0;
-        let mut permanent = None;
-        for response in &opened.responses {
-            let Some(rest) = response.after("OK").map(|rest| rest.to_ascii_uppercase()) else { continue };
-            validity = code(&rest, "UIDVALIDITY").and_then(|number| number.trim().parse().ok()).unwrap_or(validity);
-            permanent = code(&rest, "PERMANENTFLAGS").map(str::to_owned).or(permanent);
-        }
+        let Selected { validity, is_read_only, permanent } = selected(&mut wire, &folder).await?;
         let rights = if has("ACL") { my_rights(&mut wire, &folder).await? } else { None };
         let lacks = |right: &[char]| rights.as_ref().is_some_and(|rights| !rights.contains(right));
         let keeps = |flag: &str| permanent.as_ref().is_none_or(|flags| flags.contains(flag));
         if is_read_only || lacks(&['s']) || !keeps("\\SEEN") {
             let why = "it can be read and not marked, so each mail would be fetched again and again; give this user the right to mark \
                        mails as read (s in RFC 4314), or name a folder of its own";
-            return Err(Fault::refused(step, why));
+            return Err(Fault::refused(SELECT, why));
         }
         let leaves = after != After::Seen;
         if leaves && (lacks(&['t', 'd']) || lacks(&['e', 'd']) || !keeps("\\DELETED")) {
@@ -164,8 +155,32 @@ impl Account {
             limits.push(format!("the quota of {to:?} is used up: mails can be marked as read and not moved there"));
             after = After::Seen;
         }
-        Ok(Session::new(wire, can, after, validity, limits))
+        Ok(Session::new(wire, can, folder, after, validity, limits))
     }
+}
+
+const SELECT: &str = "opening the folder";
+
+/// A folder as it is opened.
+pub(super) struct Selected {
+    /// UIDVALIDITY.
+    pub(super) validity: u32,
+    is_read_only: bool,
+    /// PERMANENTFLAGS, where the server says them.
+    permanent: Option<String>,
+}
+
+/// Opens a folder by the name that the server has for it; once more, to see what came meanwhile.
+pub(super) async fn selected(wire: &mut Wire, folder: &str) -> Result<Selected, Fault> {
+    let opened = wire.command(PATIENCE, SELECT, &format!("SELECT {}", quoted(folder).unwrap_or_default())).await?;
+    let is_read_only = opened.words.to_ascii_uppercase().starts_with("[READ-ONLY]");
+    let mut selected = Selected { validity: 0, is_read_only, permanent: None };
+    for response in &opened.responses {
+        let Some(rest) = response.after("OK").map(|rest| rest.to_ascii_uppercase()) else { continue };
+        selected.validity = code(&rest, "UIDVALIDITY").and_then(|number| number.trim().parse().ok()).unwrap_or(selected.validity);
+        selected.permanent = code(&rest, "PERMANENTFLAGS").map(str::to_owned).or(selected.permanent);
+    }
+    Ok(selected)
 }
 
 /// An address of the server that answers.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::After;
 use super::Fault;
 use super::PATIENCE;
+use super::opening::selected;
 use super::opening::string;
 use super::wire::Response;
 use super::wire::Tagged;
@@ -29,6 +30,8 @@ const OTHERS_MAX: usize = 1_000;
 pub struct Session {
     wire: Wire,
     can: Vec<String>,
+    /// The folder's name at the server.
+    folder: String,
     after: After,
     /// UIDVALIDITY: with another one, the numbers name other mails.
     pub validity: u32,
@@ -52,8 +55,8 @@ pub enum Fetched {
 }
 
 impl Session {
-    pub(super) fn new(wire: Wire, can: Vec<String>, after: After, validity: u32, limits: Vec<String>) -> Self {
-        Self { wire, can, after, validity, limits, deleted: Vec::new(), refuses_idle: false }
+    pub(super) fn new(wire: Wire, can: Vec<String>, folder: String, after: After, validity: u32, limits: Vec<String>) -> Self {
+        Self { wire, can, folder, after, validity, limits, deleted: Vec::new(), refuses_idle: false }
     }
 
     fn can(&self, name: &str) -> bool {
@@ -145,7 +148,8 @@ impl Session {
     }
 
     /// Waits until there may be new mail, or until `stop`: told of it by IDLE, and at most for `every`, since a server that offers
-    /// IDLE may say nothing, and so does a line that a firewall has cut. Gives the session back.
+    /// IDLE may say nothing, and so does a line that a firewall has cut. Where nothing was told, the folder is opened anew: to some servers
+    /// (mailutils 3.15) a folder that is open stays as it was when it was opened. Gives the session back.
     pub async fn wait(mut self, every: Duration, stop: impl Future<Output = ()>) -> Result<Self, Fault> {
         tokio::pin!(stop);
         // RFC 2177 wants IDLE asked for anew within 29 minutes, and routers forget a silent line sooner.
@@ -175,6 +179,9 @@ impl Session {
                         self.wire.answer(&tag).await
                     };
                     within(DONE, "the end of IDLE", end).await?.into_result("IDLE").map(|_| ())?;
+                    if waited.is_err() && !self.wire.has_news {
+                        self.validity = selected(&mut self.wire, &self.folder).await?.validity;
+                    }
                     return Ok(self);
                 }
                 // Offered, and refused: the clock does.
@@ -184,9 +191,8 @@ impl Session {
         }
         tokio::select! {
             () = &mut stop => {}
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep(every) => self.validity = selected(&mut self.wire, &self.folder).await?.validity,
         }
-        self.wire.command(PATIENCE, "NOOP", "NOOP").await?;
         Ok(self)
     }
 

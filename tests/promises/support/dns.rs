@@ -1,14 +1,17 @@
-//! A small name server: what a resolver would find, as a test says it. UDP on loopback, one question, one answer; slow, silent or of two
-//! minds on request.
+//! A small name server: what a resolver would find, as a test says it. UDP on loopback, one question, one answer; slow, silent, unable or of
+//! two minds on request.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
@@ -26,6 +29,11 @@ type Zone = Arc<Mutex<HashMap<(String, u16), Vec<Vec<u8>>>>>;
 struct Manner {
     /// Milliseconds before each answer.
     delay: AtomicU64,
+    is_silent: AtomicBool,
+    /// Code of an answer that holds nothing (RFC 1035 4.1.1); 0: it answers.
+    refuses_with: AtomicU8,
+    /// True if each answer is cut short (TC), so that it is asked for again by TCP, where nothing is said.
+    truncates: AtomicBool,
     /// Answers from which on what is known of a name is told; before, that there is none.
     forgets: AtomicU64,
     /// Names that were asked for.
@@ -40,19 +48,27 @@ pub struct NameServer {
     zone: Zone,
     manner: Arc<Manner>,
     serving: JoinHandle<()>,
+    /// Accepts what the kernel does by itself, and says nothing.
+    _silent: Option<TcpListener>,
 }
 
 impl NameServer {
     /// One that knows the top-level domain of these names, and nothing below it yet.
     pub async fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at("127.0.0.1:0").await.expect("a port")
+    }
+
+    /// The same at a place of one's choice; `None` where that is not to be had.
+    pub async fn start_at(place: &str) -> Option<Self> {
+        let socket = UdpSocket::bind(place).await.ok()?;
         let address = socket.local_addr().expect("an address");
+        let silent = TcpListener::bind(address).await.ok();
         let zone = Zone::default();
         let manner = Arc::<Manner>::default();
         let serving = tokio::spawn(serve(Arc::new(socket), zone.clone(), manner.clone()));
-        let server = Self { address, zone, manner, serving };
+        let server = Self { address, zone, manner, serving, _silent: silent };
         server.add("example", NS, name("a.root.example"));
-        server
+        Some(server)
     }
 
     /// `IP:port`, for `mail.resolver`.
@@ -68,6 +84,24 @@ impl NameServer {
     /// Answers only after that long.
     pub fn slow(&self, milliseconds: u64) -> &Self {
         self.manner.delay.store(milliseconds, SeqCst);
+        self
+    }
+
+    /// Answers nothing any more.
+    pub fn silent(&self) -> &Self {
+        self.manner.is_silent.store(true, SeqCst);
+        self
+    }
+
+    /// Answers each question with this code alone: 2 for "I cannot" (SERVFAIL), 5 for "not you" (REFUSED).
+    pub fn refusing(&self, code: u8) -> &Self {
+        self.manner.refuses_with.store(code, SeqCst);
+        self
+    }
+
+    /// Cuts each answer short, and says nothing by TCP.
+    pub fn truncating(&self) -> &Self {
+        self.manner.truncates.store(true, SeqCst);
         self
     }
 
@@ -130,13 +164,34 @@ fn name(name: &str) -> Vec<u8> {
 async fn serve(socket: Arc<UdpSocket>, zone: Zone, manner: Arc<Manner>) {
     let mut buffer = [0; 4096];
     while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-        let Some(answer) = answer(&buffer[..length], &zone, &manner) else { continue };
+        if manner.is_silent.load(SeqCst) {
+            continue;
+        }
+        let Some(mut answer) = answer(&buffer[..length], &zone, &manner) else { continue };
+        let code = manner.refuses_with.load(SeqCst);
+        if code > 0 || manner.truncates.load(SeqCst) {
+            // The header and the question alone.
+            let end = question_end(&answer);
+            answer.truncate(end);
+            answer[6..12].fill(0);
+            answer[3] = answer[3] & 0xF0 | code;
+            answer[2] |= if manner.truncates.load(SeqCst) { 2 } else { 0 };
+        }
         let (socket, delay) = (socket.clone(), Duration::from_millis(manner.delay.load(SeqCst)));
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             let _ = socket.send_to(&answer, from).await;
         });
     }
+}
+
+/// Where the question of a message ends.
+fn question_end(message: &[u8]) -> usize {
+    let mut at = 12;
+    while message[at] > 0 {
+        at += 1 + usize::from(message[at]);
+    }
+    at + 5
 }
 
 /// RFC 1035 4.1: the question again, and what is known; of what is not there, for how long that may be remembered (RFC 2308).

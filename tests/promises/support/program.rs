@@ -1,5 +1,6 @@
 //! The compiled program, as its user starts it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -13,8 +14,8 @@ use super::Place;
 pub struct Program {
     pub dir: PathBuf,
     variables: Vec<(String, String)>,
-    /// Its /etc/hosts, where that is not this machine's.
-    hosts: Option<PathBuf>,
+    /// Files of its own in the place of this machine's: which, and where it finds it.
+    files: Vec<(PathBuf, &'static str)>,
 }
 
 /// What the program said.
@@ -27,7 +28,7 @@ pub struct Said {
 
 impl Program {
     pub fn in_place(place: &Place) -> Self {
-        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new(), hosts: None };
+        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new(), files: Vec::new() };
         program.with("VERDICTS_DATABASE__URL", &place.database_url)
     }
 
@@ -62,27 +63,40 @@ impl Program {
 
     /// Lets it find these lines in /etc/hosts, in a name space of mounts that is its own; `None` where that is not allowed (root is),
     /// which is said.
-    pub fn knowing(mut self, hosts: &str) -> Option<Self> {
+    pub fn knowing(self, hosts: &str) -> Option<Self> {
+        self.finding("/etc/hosts", hosts)
+    }
+
+    /// Lets it ask that name server, as the system does for it; `None` as with [`Program::knowing`].
+    pub fn asking(self, name_server: IpAddr) -> Option<Self> {
+        self.finding("/etc/resolv.conf", &format!("nameserver {name_server}\n"))
+    }
+
+    fn finding(mut self, place: &'static str, text: &str) -> Option<Self> {
         if !Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success()) {
             eprintln!("No name space of mounts can be made here (root can): names with several addresses are not tried.");
             return None;
         }
-        self.write("hosts", hosts);
-        self.hosts = Some(self.dir.join("hosts"));
+        let name = format!("own{}", place.replace('/', "-"));
+        self.write(&name, text);
+        self.files.retain(|(_, known)| *known != place);
+        self.files.push((self.dir.join(name), place));
         Some(self)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_verdicts");
-        let mut command = match &self.hosts {
-            None => Command::new(program),
-            Some(hosts) => {
-                // Each becomes the next: the program keeps the number of what was started.
-                let mut unshare = Command::new("unshare");
-                unshare.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""]).arg(hosts).arg(program);
-                unshare
+        let mut command = Command::new(program);
+        if !self.files.is_empty() {
+            // Each becomes the next: the program keeps the number of what was started.
+            command = Command::new("unshare");
+            let script = r#"while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@""#;
+            command.args(["--mount", "sh", "-c", script, "sh"]);
+            for (file, place) in &self.files {
+                command.arg(file).arg(place);
             }
-        };
+            command.arg("--").arg(program);
+        }
         command.args(arguments).current_dir(&self.dir);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
             command.env_remove(name);
