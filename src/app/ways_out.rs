@@ -23,6 +23,8 @@ use crate::mail::Transport;
 /// How long one look at a relay may take, all its steps together: the longest that a send waits for it. With the rest that `doctor` does
 /// it fits into ten seconds, also where the system's name servers are silent.
 pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(8);
+/// The same for each step of it, so that a look names the step that failed: some servers greet after six seconds (Postfix's postscreen).
+const LONGEST_STEP: Duration = Duration::from_secs(7);
 /// What is wrong with a relay for sure is looked at again after so long: the schedule asks each minute, and a login that is
 /// refused each minute locks the account.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
@@ -85,7 +87,7 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
         return fault("transport", words);
     }
     // Each step has a limit; together they may take longer than anybody waits.
-    let Ok(connected) = timeout_at(ends_at, relay.transport.within(LONGEST_LOOK).connect(Fence::open())).await else {
+    let Ok(connected) = timeout_at(ends_at, relay.transport.within(LONGEST_STEP).connect(Fence::open())).await else {
         let words = format!("{described} did not answer within {} seconds", LONGEST_LOOK.as_secs());
         return Finding { may_pass: true, ..fault("transport", words) };
     };

@@ -31,8 +31,7 @@ pub async fn doctor(open: impl Future<Output = Result<Arc<App>, Failure>>, datab
         Ok(Err(failure)) => vec![Finding::new("start", Level::Fault, failure.to_string())],
         Err(_) => {
             let words = format!(
-                "the database {database} was not reached within {} seconds: look whether its host's name is resolved and its server answers",
-                DOCTOR_MAX.as_secs()
+                "the database {database} was not reached within {DOCTOR_MAX:?}: look whether its host's name is resolved and its server answers"
             );
             vec![Finding::new("start", Level::Fault, words)]
         }
