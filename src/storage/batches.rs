@@ -1,5 +1,7 @@
 //! Batches that a sender has, changed while it has them: split around mails that take long, and read once more.
 
+use std::collections::HashSet;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -45,6 +47,24 @@ impl Storage {
             release(&mut tx, sender, batch, now).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Gives back what this sender has by the ledger and not by its own account (`known`): batches whose claim was committed while its answer was
+    /// lost on the way. Answers how many.
+    pub async fn give_back_unknown(&self, sender: i64, known: &[ChunkKey], now: Timestamp) -> Result<usize, StorageError> {
+        let mut tx = self.begin().await?;
+        if !super::senders::is_entered(&mut tx, sender).await? {
+            return Ok(0);
+        }
+        let known: HashSet<(i64, i64)> = known.iter().map(|key| (key.mailing, key.last)).collect();
+        let held: Vec<(i64, i64)> =
+            all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
+        let unknown: Vec<_> = held.into_iter().filter(|key| !known.contains(key)).collect();
+        for (mailing, last) in &unknown {
+            release(&mut tx, sender, ChunkKey { mailing: *mailing, last: *last }, now).await?;
+        }
+        tx.commit().await?;
+        Ok(unknown.len())
     }
 
     /// Reads once more what is due in a batch that this sender has.

@@ -29,8 +29,13 @@ impl StorageError {
     /// Returns true if nothing answers, or a server that takes no writes now, so that waiting may help.
     pub fn is_unreachable(&self) -> bool {
         // 57P01 to 57P05: shutting down, crashed, starting up, its database dropped, idle for too long (PostgreSQL, appendix A).
-        matches!(self, Self::Query(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))
-            || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
+        // An answer that is none: a proxy that takes connections while nobody is behind it, and closes them.
+        matches!(
+            self,
+            Self::Query(
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+            )
+        ) || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
             || self.is_standby()
     }
 

@@ -64,6 +64,26 @@ on_both! {
         assert_eq!(faults(&house).await, [""; 0]);
     }
 
+    async fn a_claim_whose_answer_was_lost_goes_back_while_its_sender_lives(place) {
+        let mut down = SmtpSink::start(Script::accept_all()).await;
+        down.stop().await;
+        let house = house_of(30, place, &down).await;
+        house.send_digest().await;
+        house.wait(TimeDelta::hours(1));
+        let (storage, now) = (&house.app.storage, house.app.now());
+        let enter = async |name| storage.enter_sender(name, TimeDelta::hours(1), now).await.expect("entered");
+        let (one, other) = (enter("one").await, enter("other").await);
+        let claim = async |sender, room| storage.claim(sender, &[], None, room, now).await.expect("claimed").jobs;
+        let lost = claim(one, 100).await;
+        let known: Vec<_> = lost.iter().map(|job| job.chunk).collect();
+        assert_eq!(storage.give_back_unknown(one, &known, now).await.expect("what is known stays"), 0);
+        assert_eq!((lost.len(), claim(other, 100).await.len()), (30, 0));
+        assert!(storage.give_back_unknown(one, &[], now).await.expect("held against the ledger") > 0);
+        assert_eq!(storage.give_back_unknown(one, &[], now).await.expect("once more"), 0);
+        assert_eq!(claim(other, 100).await.len(), 30, "others get what was lost");
+        assert_eq!(storage.give_back_unknown(other + 1, &[], now).await.expect("a sender that is not there"), 0);
+    }
+
     async fn what_would_be_forgotten_is_named_by_the_audit_and_sent(place) {
         let mut down = SmtpSink::start(Script::accept_all()).await;
         let port = down.port();

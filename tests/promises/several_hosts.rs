@@ -141,3 +141,20 @@ async fn a_service_finds_the_primary_again_after_a_switch_over_to_another_host()
     in_time("sign-ups are taken", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
     in_time("it is ready", async || house.get("/readyz").await.status() == StatusCode::OK).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_standby_has_confirmed_is_not_acknowledged() {
+    let Some(cluster) = postgres::another(REPLICATED, None) else { return };
+    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
+    let house = House::open_with(place, |settings| settings.mail.lease = Duration::from_secs(3)).await;
+    let wait_for = |standby: &str| {
+        cluster.query(&format!("alter system set synchronous_standby_names = '{standby}'"));
+        cluster.query("select pg_reload_conf()");
+    };
+    wait_for("one_that_is_not_there");
+    // A limit of a statement that held for its commit, too, would end the wait and call it done.
+    until("it is refused", async || house.sign_up("ada@reader.example").await.status() == StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(house.sign_up("bea@reader.example").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    wait_for("");
+    in_time("sign-ups are taken", async || house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+}

@@ -246,3 +246,24 @@ async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
     drop(other);
     until("all goes on", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_behind_which_nobody_is_counts_as_a_database_that_cannot_be_reached() {
+    let Some(place) = Place::postgres() else { return };
+    let (place, wire, port) = wired(place).await;
+    let house = House::open_with(place.again(), |settings| settings.signup.per_client = 1_000).await;
+    assert_eq!(house.sign_up("ada@reader.example").await.status(), StatusCode::SEE_OTHER);
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    wire.vanish();
+    // It takes each connection and closes it.
+    wire.lead_to(dead);
+    for n in 0..20 {
+        assert_later(&house.sign_up(&format!("bea{n}@reader.example")).await);
+    }
+    let program = Program::in_place(&place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+    for _ in 0..5 {
+        program.run(&["digest", "list"]).refused(&["The database cannot be reached"]);
+    }
+    wire.lead_to(port);
+    until("all goes on", async || house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+}

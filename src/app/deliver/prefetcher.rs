@@ -10,6 +10,7 @@
 //! | parked: mails of it were put out of memory, for their domains' limits let few go | its other mails have ended and there is room; then it is read again |
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,6 +34,9 @@ const SHRINK_ABOVE: Duration = Duration::from_millis(400);
 pub const HELD_MAX: usize = 10_000;
 /// Parked batches at the most; then nothing more is claimed until one of them is read again.
 const PARKED_MAX: usize = 64;
+
+/// A claim whose answer was lost may be committed so long after: then the server has ended what a lost client left.
+const LAST_COMMIT: Duration = Duration::from_secs(25);
 
 /// Target for mails at hand.
 #[derive(Debug, Clone)]
@@ -69,6 +73,8 @@ pub struct ClaimRequest {
     pub split: Vec<(ChunkKey, Vec<i64>)>,
     /// Batches to read again.
     pub reopened: Vec<ChunkKey>,
+    /// After a claim that failed: all batches of this run. What its sender has beyond them in the ledger goes back.
+    pub known: Option<Vec<ChunkKey>>,
     /// Digest mails to claim; transactional mail is claimed whatever it is.
     pub room: usize,
 }
@@ -108,6 +114,8 @@ pub struct Prefetcher {
     asked_at: Option<Instant>,
     /// Time when the last claim failed, if it did.
     failed_at: Option<Instant>,
+    /// Moments from which on the batches are to be held against the ledger: a claim that failed may have taken some.
+    checks: VecDeque<Instant>,
     /// True if the last claim had seen all that is due, and found nothing.
     is_exhausted: bool,
 }
@@ -125,6 +133,7 @@ impl Prefetcher {
             under_way: None,
             asked_at: None,
             failed_at: None,
+            checks: VecDeque::new(),
             is_exhausted: false,
         }
     }
@@ -151,6 +160,10 @@ impl Prefetcher {
         let mut request =
             ClaimRequest { ended: std::mem::take(&mut self.ended), split: std::mem::take(&mut self.split), ..Default::default() };
         if looks {
+            if self.checks.front().is_some_and(|at| *at <= now) {
+                let split = request.split.iter().map(|(key, _)| key);
+                request.known = Some(self.batches.keys().chain(&request.ended).chain(split).copied().collect());
+            }
             if takes_digests && is_low && self.parked < PARKED_MAX {
                 request.room = self.window.adapt(now) - ready;
             }
@@ -187,8 +200,12 @@ impl Prefetcher {
             self.dormant.extend(request.reopened);
             self.is_exhausted = true;
             self.failed_at = Some(now);
+            self.checks = [now, now + LAST_COMMIT].into();
             return;
         };
+        if request.known.is_some() {
+            self.checks.pop_front();
+        }
         for batch in &request.reopened {
             self.parked -= 1;
             self.batches.entry(*batch).or_default().is_parked = false;
@@ -293,6 +310,26 @@ mod tests {
         assert_eq!(prefetcher.next(0, 0, Claims::All, now).map(|request| (request.ended, request.room)), Some((vec![batch(1)], 0)));
         prefetcher.arrived(Some(&[]), false, now);
         assert!(prefetcher.is_idle(true));
+    }
+
+    #[test]
+    fn after_a_claim_that_failed_the_ledger_is_told_which_batches_are_known() {
+        let (mut prefetcher, mut now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("nothing is at hand").known, None);
+        prefetcher.arrived(Some(&[batch(1), batch(2)]), true, now);
+        prefetcher.has_ended(batch(2));
+        prefetcher.next(1, 0, Claims::All, now).expect("it is low");
+        prefetcher.arrived(None, false, now);
+        for (later, is_told) in [(CLAIM_AGAIN, true), (CLAIM_AGAIN, false), (LAST_COMMIT, true), (LAST_COMMIT, false)] {
+            now += later;
+            let request = prefetcher.next(1, 0, Claims::All, now).expect("it is low");
+            assert_eq!(request.known.is_some(), is_told, "{later:?}");
+            if let Some(known) = request.known {
+                assert!(known.contains(&batch(1)), "{known:?}");
+                assert_eq!(known.contains(&batch(2)), request.ended.contains(&batch(2)), "what is given back anyway is known");
+            }
+            prefetcher.arrived(Some(&[]), true, now);
+        }
     }
 
     #[test]

@@ -138,10 +138,16 @@ impl SendRun {
     }
 }
 
-/// Splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
+/// Holds batches against the ledger, splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
 async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> Claimed {
     let work = async {
         let (now, mut jobs) = (app.now(), Vec::new());
+        if let Some(known) = &request.known {
+            let batches = app.storage.give_back_unknown(sender, known, now).await?;
+            if batches > 0 {
+                tracing::info!(batches, "batches whose claim was lost on the way wait again");
+            }
+        }
         for (batch, kept) in &request.split {
             app.storage.split_batch(sender, *batch, kept, now).await?;
         }
