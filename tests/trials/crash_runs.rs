@@ -23,6 +23,8 @@ use crate::support::Place;
 use crate::support::Program;
 use crate::support::Relays;
 use crate::support::Script;
+use crate::support::Wire;
+use crate::support::postgres::Cluster;
 use crate::support::say;
 use crate::support::setting;
 use crate::trouble::Clock;
@@ -104,8 +106,13 @@ async fn send(field: &Arc<Field>, plan: &Plan, place: &Place, program: &Program,
     #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
     let clocks = plan.has_true_clock().then(|| (Instant::now(), chrono::Utc::now()));
     let sending = if plan.has_true_clock() { program.clone() } else { with_clock(program.clone(), clock) };
+    let wire = wire_to(field).await;
+    let sending = match &wire {
+        Some(wire) => sending.with("VERDICTS_DATABASE__URL", &through(wire, field, place)),
+        None => sending,
+    };
     let mut senders = Senders::start(sending, plan.senders);
-    let mut scene = Scene { field, place, sink: relays.first(), clock, mending: JoinSet::new() };
+    let mut scene = Scene { field, place, sink: relays.first(), clock, wire: wire.as_ref(), mending: JoinSet::new() };
     for (at, trouble) in &plan.troubles {
         reached(relays, *at).await;
         scene.strike(*trouble, &mut senders).await?;
@@ -121,6 +128,16 @@ async fn send(field: &Arc<Field>, plan: &Plan, place: &Place, program: &Program,
     let promise =
         Promise { digest: &field.digest, ids: &field.ids, most_copies: plan.most_copies() + died * plan.lines(), hold: plan.hold, clocks };
     promise.judge(program, relays)
+}
+
+/// The senders' way to PostgreSQL, which can lose everything.
+async fn wire_to(field: &Field) -> Option<Arc<Wire>> {
+    Some(Arc::new(Wire::to(field.cluster.as_ref()?.port()).await))
+}
+
+fn through(wire: &Wire, field: &Field, place: &Place) -> String {
+    let port = field.cluster.as_ref().map_or(0, Cluster::port);
+    place.database_url.replace(&format!(":{port}/"), &format!(":{}/", wire.port))
 }
 
 fn with_clock(program: Program, clock: &Clock) -> Program {

@@ -16,6 +16,8 @@ pub enum Trouble {
     CutDatabase,
     /// PostgreSQL is stopped for a while: in order, or as if it were killed.
     StopDatabase { outage: u64, immediate: bool },
+    /// PostgreSQL's host vanishes for a while: nothing arrives, and no connection is reset. Those of before stay silent for ever.
+    VanishDatabase { outage: u64 },
     /// Another process holds SQLite's write lock.
     LockDatabase { outage: u64 },
     /// The disk under the database is full for a while.
@@ -110,6 +112,8 @@ impl Trouble {
         ]);
         if means.postgres {
             choice.extend([Self::CutDatabase, Self::StopDatabase { outage, immediate: random.random_bool(0.5) }]);
+            // Longer than a call may last, and up to longer than the lease.
+            choice.push(Self::VanishDatabase { outage: outage * 2 });
         } else {
             choice.extend([Self::LockDatabase { outage }, Self::LockDatabase { outage }]);
         }
@@ -130,6 +134,7 @@ impl Trouble {
             Self::CutDatabase => "database connections cut",
             Self::StopDatabase { immediate: true, .. } => "database killed and started",
             Self::StopDatabase { .. } => "database stopped and started",
+            Self::VanishDatabase { .. } => "database host vanished",
             Self::LockDatabase { .. } => "database locked by another process",
             Self::FillDisk { .. } => "full disk",
             Self::StallRelay { .. } => "relay stalls",

@@ -12,6 +12,8 @@ pub mod postgres;
 pub mod program;
 #[path = "../promises/support/smtp_sink.rs"]
 pub mod smtp_sink;
+#[path = "../promises/support/wire.rs"]
+pub mod wire;
 
 pub use place::Place;
 pub use program::Program;
@@ -20,6 +22,7 @@ pub use smtp_sink::Behaviour;
 pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
 pub use smtp_sink::Stage;
+pub use wire::Wire;
 
 use std::io::Write as _;
 use std::sync::Arc;

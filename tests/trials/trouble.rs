@@ -15,6 +15,8 @@ use crate::support::Behaviour;
 use crate::support::Place;
 use crate::support::SmtpSink;
 use crate::support::Stage;
+use crate::support::Wire;
+use crate::support::postgres::Cluster;
 
 /// A frozen process wakes so long after its lease (3 seconds, see `program_in`) is over.
 const FREEZE: Duration = Duration::from_millis(3_800);
@@ -32,6 +34,8 @@ pub struct Scene<'a> {
     pub place: &'a Place,
     pub sink: &'a Arc<SmtpSink>,
     pub clock: &'a Clock,
+    /// The senders' way to PostgreSQL.
+    pub wire: Option<&'a Arc<Wire>>,
     /// Ends of troubles that last.
     pub mending: JoinSet<()>,
 }
@@ -74,6 +78,14 @@ impl Scene<'_> {
             Trouble::CutAfterDot => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(1)),
             Trouble::HangUps { mails } => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(mails)),
             Trouble::JumpClock { minutes } => self.clock.set(minutes * 60),
+            Trouble::VanishDatabase { outage } => {
+                self.mend().await;
+                if let Some(wire) = self.wire {
+                    wire.vanish();
+                    let (wire, port) = (wire.clone(), self.field.cluster.as_ref().map_or(0, Cluster::port));
+                    self.later(outage, move || wire.lead_to(port));
+                }
+            }
             Trouble::CutDatabase | Trouble::StopDatabase { .. } | Trouble::LockDatabase { .. } | Trouble::FillDisk { .. } => {
                 self.mend().await;
                 self.strike_database(trouble).await;
