@@ -79,7 +79,7 @@ fn watch_connections(url: String, most: Arc<AtomicUsize>) -> (Arc<AtomicBool>, t
 }
 
 #[test]
-fn they_wait_for_their_turn_at_a_server_with_few_connections() {
+fn pipes_wait_for_their_turn_at_a_server_with_few_connections() {
     // Superusers have three of them to themselves, and the tests' user is one: so the program gets a user of its own.
     let Some(cluster) = postgres::another("max_connections = 8", None) else { return };
     let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
