@@ -71,7 +71,7 @@ pub(super) struct SmtpConnection {
     in_step: bool,
     /// Set while the envelope of the next mail is out, and its answers are not read yet.
     ahead: Option<Leave>,
-    /// True if the last mail was refused after its final dot: some servers keep its envelope.
+    /// True if the last mail was refused after its final dot: some servers keep its envelope (mox 0.0.15), until RSET.
     was_refused: bool,
     /// Whether the text of the mail that was opened is out, but for its end.
     text_is_out: bool,
@@ -182,10 +182,13 @@ impl SmtpConnection {
             return Err(later("the connection is closed"));
         }
         let asked = Instant::now();
-        let opened = match (self.ahead.is_some(), self.asks_at_once()) {
-            (true, _) => self.hear_ahead(envelope, size).await,
-            (false, true) => self.ask_at_once(envelope, size).await,
-            (false, false) => self.ask_in_turn(envelope, size).await,
+        let keeps_envelope = self.ahead.is_none() && std::mem::take(&mut self.was_refused);
+        let reset = if keeps_envelope { self.ask(Stage::Sender, b"RSET\r\n").await } else { Ok(()) };
+        let opened = match (reset, self.ahead.is_some(), self.asks_at_once()) {
+            (Err(failure), ..) => Err(failure),
+            (_, true, _) => self.hear_ahead(envelope, size).await,
+            (_, _, true) => self.ask_at_once(envelope, size).await,
+            (_, _, false) => self.ask_in_turn(envelope, size).await,
         };
         let Err(failure) = opened else {
             self.uses += 1;

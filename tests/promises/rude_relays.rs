@@ -124,6 +124,19 @@ on_both! {
         assert_eq!(most_copies(&relay), 1);
     }
 
+    async fn a_refused_envelope_that_is_kept_is_not_taken_for_the_next_readers(place) {
+        let relay = RudeRelay::start(Manner::KeepsEnvelope).await;
+        let house = house_at(&relay, 0, place, |settings| {
+            settings.mail.connections = 1;
+            settings.mail.envelope_ahead = false;
+        })
+        .await;
+        house.enlist("junk", 5).await;
+        house.enlist("dead", 2).await;
+        let sent = house.send_digest().await;
+        assert_eq!((tally(&sent).queued, tally(&sent).failed), (5, 2), "{sent:?}");
+    }
+
     async fn a_421_at_a_recipient_ends_the_connection_and_not_the_mail(place) {
         let relay = RudeRelay::start(Manner::CountsErrors).await;
         let house = house_at(&relay, 30, place, |settings| settings.mail.connections = 1).await;
