@@ -377,9 +377,10 @@ def not_said():
 
 
 def wordings():
-    """The rows of wordings.tsv, in the shapes of mail programs by turns."""
+    """The rows of wordings.tsv, in the shapes of mail programs by turns: the first sets, for the tests try all in shapes of their own."""
     names = [name for name in SHAPES if name not in ("naver", "mail-ru")]
     rows = [line.rstrip("\n").split("\t") for line in open(os.path.join(HERE, "wordings.tsv"), encoding="utf8") if not line.startswith("#")]
+    rows = [row for row in rows if int(row[0]) <= 8]
     for number, (group, said, answered, lang, words) in enumerate(rows):
         name, base = names[number * 5 % len(names)], ASKED if answered == "asked" else DIGEST
         text, page = SHAPES[name][0](words.split("|"), lang, base)

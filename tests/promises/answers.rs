@@ -79,6 +79,71 @@ fn what_people_answer_is_understood_and_nothing_else() {
     assert!(forms.len() >= 200 || std::env::var_os("VERDICTS_ANSWERS").is_some());
 }
 
+/// A mail with those lines, as one of some programs writes it, in answer to a mail of that subject.
+fn in_shape(shape: usize, lines: &[&str], subject: &str, from: &str) -> String {
+    let text = lines.join("\n\n");
+    let quoted = "> You get this mail because you signed up.\n> Unsubscribe: https://verdicts.example/unsubscribe/abc\n";
+    let fields = format!(
+        "From: News <news@verdicts.example>\nSent: 24 November 2026 08:00\nTo: ilse@vonk.example\nSubject: {subject}\n\nUnsubscribe: https://verdicts.example/unsubscribe/abc\n"
+    );
+    let escaped: Vec<String> = lines.iter().map(|line| line.replace('&', "&amp;").replace('<', "&lt;")).collect();
+    let (kind, body) = match shape {
+        0 => ("plain", format!("{text}\n\nOn Tue, 24 Nov 2026 at 08:00, News <news@verdicts.example> wrote:\n\n{quoted}")),
+        1 => ("plain", format!("{text}\n\n{fields}")),
+        2 => ("plain", format!("On Tue, 24 Nov 2026 at 08:00, News wrote:\n{quoted}\n{text}\n\n-- \nIlse Vonk\nTel. 0632 960 012\n")),
+        3 => (
+            "plain",
+            format!(
+                "Hello,\n\n{text}\n\nKind regards,\nIlse Vonk\n\nSent from my iPhone\n\n> On 24 Nov 2026, at 08:00, News wrote:\n{quoted}"
+            ),
+        ),
+        4 => (
+            "html",
+            format!(
+                "<div dir=\"ltr\"><div>{}</div></div><br><div class=\"gmail_quote\"><blockquote>Unsubscribe</blockquote></div>",
+                escaped.join("</div><div><br></div><div>")
+            ),
+        ),
+        5 => (
+            "html",
+            format!(
+                "<p class=MsoNormal>{}<o:p></o:p></p><div style='border:none;border-top:solid #E1E1E1 1.0pt'><p class=MsoNormal><b>From:</b> News<br><b>Sent:</b> 24 November 2026 08:00<br><b>To:</b> ilse@vonk.example<br><b>Subject:</b> {subject}</p></div><p>Unsubscribe</p>",
+                escaped.join("<o:p></o:p></p><p class=MsoNormal>")
+            ),
+        ),
+        _ => ("plain", format!("{text}\n\n________________________________\n{fields}")),
+    };
+    format!(
+        "From: {from}\nTo: News <news@verdicts.example>\nSubject: Re: {subject}\nIn-Reply-To: <k3.q7@verdicts.example>\nMIME-Version: 1.0\nContent-Type: text/{kind}; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{body}"
+    )
+}
+
+#[test]
+fn every_wording_means_the_same_in_every_shape_and_what_was_not_said_is_never_acted_on() {
+    const SHAPES: usize = 7;
+    let table = std::fs::read_to_string("tests/answers/wordings.tsv").expect("a table");
+    let (mut wrong, mut not_said) = (Vec::new(), 0);
+    for (number, row) in table.lines().filter(|line| !line.starts_with('#')).enumerate() {
+        let [_, said, answered, _, words] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let subject =
+            if answered == "asked" { "Please confirm: Weekly AI Tool Verdicts" } else { "Quillwork or Marrow? And 4 more verdicts" };
+        let from = if words.contains("ottoline@") { "Ottoline Farr <ottoline@saltmarsh.example>" } else { "Ilse Vonk <ilse@vonk.example>" };
+        let lines: Vec<&str> = words.split('|').collect();
+        // What was not said in three shapes, the others in one, by turns.
+        let count = if said == "no" { 3 } else { 1 };
+        for shape in (0..count).map(|turn| (number + 2 * turn) % SHAPES) {
+            not_said += usize::from(said == "no");
+            let found = understood(in_shape(shape, &lines, subject, from).as_bytes());
+            // What is unclear is passed over.
+            if found != said && !(said == "unclear" && found == "no") {
+                wrong.push(format!("shape {shape}: {said} was said, {found} understood: {words}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(not_said >= 800, "{not_said}");
+}
+
 #[test]
 fn text_and_page_say_the_same_whichever_a_mail_has() {
     let mut both = 0;
@@ -432,7 +497,7 @@ on_both! {
         let (to, subject) = (header(&asked, "Reply-To"), header(&asked, "Subject"));
         let mail = |from: &str, words: &str| format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nSubject: Re: {subject}\nIn-Reply-To: <x@y.example>\nMessage-ID: <{}@r.example>\n\n{words}\n", words.len());
         assert_eq!(take(&house, &mail("new@reader.example", "Ja,\ndas war ich nicht.")).await, Taken::Kept, "it says no");
-        assert_eq!(take(&house, &mail("new@reader.example", "Okay, confirmed, looking forward to it")).await, Taken::LinkSent);
+        assert_eq!(take(&house, &mail("new@reader.example", "ok")).await, Taken::LinkSent);
         assert_eq!(take(&house, &mail("new@reader.example", "Okay, thank you for the mail")).await, Taken::Kept);
         house.deliver_confirmations().await;
         assert_eq!(house.mails_to("new@reader.example").len(), 2);

@@ -51,7 +51,7 @@ fn about_each(to: &[String], meaning: Meaning, line: &str) -> Vec<Finding> {
     }
 }
 
-/// Whom the mail complained of had gone to: as the report says, as the provider's own field says, or as it was addressed.
+/// Recipients of the mail complained of: as the report says, as the provider's own field says, or as it was addressed.
 fn recipients(fields: &Headers, mail: &Parts, author_to: &[String]) -> Vec<String> {
     let names =
         ["original-rcpt-to", "original-recipient", "final-recipient", "removal-recipient", "x-original-rcpt-to", "redacted-address"];

@@ -91,7 +91,7 @@ impl Prose {
         gone_to
     }
 
-    /// Whom the servers on the way of what was given back noted as its recipient (RFC 5321, 4.4: `for <...>`).
+    /// Recipients that servers on the way of what was given back have noted (RFC 5321, 4.4: `for <...>`).
     fn passed_on_to(&self, own: &[String]) -> Vec<String> {
         let noted = self.originals.iter().flat_map(|head| head.all("received")).filter_map(|line| line.split_once(" for "));
         let noted = noted.filter_map(|(_, line)| addresses::first(line)).find(|address| !who::is_own(address, own));

@@ -2,8 +2,6 @@
 
 use super::fold::is_unspaced;
 use super::forms::WORDS;
-use super::grammar::holds;
-use super::grammar::is_made_of;
 use super::judge::LONGEST;
 use super::judge::SHORT;
 use super::judge::is_one_of;
@@ -24,21 +22,18 @@ pub fn affirms(text: &str) -> bool {
 /// Returns whether a sentence agrees beside a yes: with words that affirm alone, all in one language, or with a phrase that agrees in a few others.
 pub fn is_affirming(text: &str) -> bool {
     let agrees = || {
-        let rest = WORDS
-            .agrees
-            .iter()
-            .fold(text.to_owned(), |rest, phrase| if holds(&rest, phrase) { rest.replacen(phrase, " ", 1) } else { rest });
-        let mut others =
-            WORDS.takes_back.iter().chain(&WORDS.doubts).chain(&WORDS.leaves).chain(&WORDS.leaves_list).chain(&WORDS.conditions);
-        has_agreement(text) && !is_against(text) && !others.any(|word| holds(&rest, word))
+        let rest = WORDS.agrees.less_anywhere(text);
+        let others = [&WORDS.takes_back, &WORDS.doubts, &WORDS.conditions].iter().any(|list| list.stand_in(&rest));
+        let leaves = WORDS.leaves.stand_in(text) || WORDS.leaves_list.stand_in(text);
+        has_agreement(text) && !is_against(text) && !others && !leaves
     };
     is_of_affirming_words(text) || text.len() <= LONGEST && text.split(' ').count() <= SHORT && agrees()
 }
 
 fn is_of_affirming_words(text: &str) -> bool {
-    text.len() <= LONGEST && WORDS.affirms.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
+    text.len() <= LONGEST && WORDS.affirms.iter().any(|list| list.make(text))
 }
 
 fn has_agreement(text: &str) -> bool {
-    WORDS.agrees.iter().any(|phrase| holds(text, phrase))
+    WORDS.agrees.stand_in(text)
 }

@@ -7,12 +7,13 @@
 use super::fold::is_unspaced;
 use super::fold::words;
 use super::forms::WORDS;
-use super::grammar::holds;
-use super::grammar::less_at_start;
 use super::own_text::is_against;
+use super::spelling::spelt;
 
 /// Clauses of a sentence that are looked at.
 const CLAUSES: usize = 10;
+/// Clauses over which a request goes: "remove me, my address and my name".
+const RUN: usize = 4;
 /// Bytes of a conjunction, and of the space behind it, that may be another word in another language.
 const SHORT: usize = 3;
 
@@ -24,6 +25,8 @@ enum Link {
     But,
     /// A reason: because, since, so.
     Because,
+    /// None: "I get too many mails I would like to leave".
+    None,
 }
 
 /// A clause: the sign or word before it, the places at which it begins without and with that word, and its end.
@@ -49,9 +52,10 @@ impl Clauses {
         }
         let mut found = Self { words: String::new(), parts: Vec::new() };
         for piece in sentence.replace(" - ", ",").split(MARKS) {
-            found.append(&words(piece));
+            found.append(&spelt(&words(piece)));
         }
-        (2..=CLAUSES).contains(&found.parts.len()).then_some(found)
+        let is_whole = WORDS.wholes.stand_in(&found.words);
+        (!is_whole && (2..=CLAUSES).contains(&found.parts.len())).then_some(found)
     }
 
     /// Adds the clauses of a piece between two commas.
@@ -70,7 +74,15 @@ impl Clauses {
             };
             let here = offset + at;
             at += length;
-            if piece[part.start - offset..here - offset].trim().is_empty() {
+            let is_apart = !piece[part.start - offset..here - offset].trim().is_empty();
+            if link == Link::None {
+                if is_apart {
+                    self.parts.push(Part { end: here, ..part });
+                    part = Part { link, start: here, start_with_link: here, end: here };
+                }
+                continue;
+            }
+            if !is_apart {
                 // "and so": the first one counts; a short one may be a pronoun, as `i` is in English and not in Polish.
                 part.link = if part.start == part.start_with_link && length > SHORT { link } else { part.link };
                 part.start = offset + at;
@@ -85,61 +97,64 @@ impl Clauses {
     }
 
     /// Returns whether a run of clauses leaves, and no other clause takes it back. `leaves` judges words;
-    /// `lets` says of known words that they let a request stand or not.
+    /// `lets` says of known words that they let a request stand or not. Each run is judged once, and none that something takes back.
     pub fn leave(&self, leaves: impl Fn(&str) -> bool, lets: impl Fn(&str) -> Option<bool>) -> bool {
         let own = |part: &Part| self.words[part.start..part.end].trim();
         let whole = |part: &Part| self.words[part.start_with_link..part.end].trim();
-        let known = |part: &Part| lets(own(part)).or_else(|| lets(whole(part)));
-        let before = |part: &Part, joins: bool| known(part).unwrap_or_else(|| !joins && is_harmless(own(part)));
-        let after = |part: &Part| known(part).unwrap_or_else(|| part.link != Link::But && !goes_on(own(part)) && is_harmless(own(part)));
+        let known: Vec<Option<bool>> = self.parts.iter().map(|part| lets(own(part)).or_else(|| lets(whole(part)))).collect();
+        let stands: Vec<bool> =
+            self.parts.iter().zip(&known).map(|(part, known)| known.unwrap_or_else(|| is_harmless(own(part)))).collect();
+        let stands_behind = |at: usize| {
+            let part = &self.parts[at];
+            known[at].unwrap_or_else(|| stands[at] && part.link != Link::But && !goes_on(own(part)))
+        };
         let count = self.parts.len();
-        let runs = (0..count).flat_map(|first| (first..count).map(move |last| (first, last)));
-        runs.filter(|run| *run != (0, count - 1)).any(|(first, last)| {
+        let firsts = (0..count).take_while(|first| *first == 0 || stands[*first - 1]);
+        let least = (0..count).rev().take_while(|last| *last == count - 1 || stands_behind(*last + 1)).last().unwrap_or_default();
+        let mut runs = firsts.flat_map(|first| (first.max(least)..count.min(first + RUN)).map(move |last| (first, last)));
+        runs.any(|(first, last)| {
+            if (first, last) == (0, count - 1) {
+                return false;
+            }
             let (run, end) = (&self.parts[first], self.parts[last].end);
             // "Tools that read my mail and remove me from lists": behind "and", only what says that it is a wish.
             let text = &self.words[run.start_with_link..end];
-            let joins = run.link == Link::And && !WORDS.wishes.iter().chain(&WORDS.polite).any(|word| holds(text, word));
-            (leaves(self.words[run.start..end].trim()) || leaves(text.trim()))
-                && self.parts[..first].iter().all(|part| before(part, joins))
-                && self.parts[last + 1..].iter().all(after)
+            let joins = run.link == Link::And && !WORDS.wishes.stand_in(text) && !WORDS.polite.stand_in(text);
+            if joins && known[..first].iter().any(|known| *known != Some(true)) {
+                return false;
+            }
+            leaves(self.words[run.start..end].trim()) || run.start != run.start_with_link && leaves(text.trim())
         })
     }
 }
 
 fn link_at(rest: &str) -> Option<(Link, usize)> {
-    let lists = [(&WORDS.ands, Link::And), (&WORDS.buts, Link::But), (&WORDS.becauses, Link::Because)];
-    lists
-        .iter()
-        .find_map(|(list, link)| list.iter().find_map(|word| less_at_start(rest, word).map(|behind| (*link, rest.len() - behind.len()))))
+    let lists = [(&WORDS.ands, Link::And), (&WORDS.buts, Link::But), (&WORDS.becauses, Link::Because), (&WORDS.begins, Link::None)];
+    lists.iter().find_map(|(list, link)| list.ends_at(rest, 0).next().map(|end| (*link, end)))
 }
 
 /// Returns true for a clause that goes on with the words before: "unsubscribe me, is what it says".
 fn goes_on(text: &str) -> bool {
-    WORDS.goes_on.iter().any(|word| less_at_start(text, word).is_some())
+    WORDS.goes_on.less_at_start(text).is_some()
 }
 
 /// Returns whether words beside a request to be let go leave it as it is.
 pub fn is_harmless(text: &str) -> bool {
-    if WORDS.takes_back.iter().any(|word| holds(text, word)) || WORDS.conditions.iter().any(|word| less_at_start(text, word).is_some()) {
+    if WORDS.takes_back.stand_in(text) || WORDS.conditions.less_at_start(text).is_some() {
         return false;
     }
-    let mut rest = format!(" {text} ");
-    for word in &WORDS.negations {
-        let is_unspaced = word.chars().next_back().is_some_and(is_unspaced);
-        let found = if is_unspaced { word.clone() } else { format!(" {word} ") };
-        while rest.contains(&found) {
-            rest = rest.replacen(&found, " ", 1);
-        }
-    }
-    let is_negated = rest.trim() != text;
-    let is_excused =
-        || WORDS.excuses.iter().any(|word| holds(text, word)) && !WORDS.leave_stems.iter().any(|stem| text.contains(stem.as_str()));
+    let rest = WORDS.negations.less_anywhere(text);
+    let is_negated = rest != text;
+    let is_excused = || WORDS.excuses.stand_in(text) && !WORDS.leave_stems.iter().any(|stem| text.contains(stem.as_str()));
     let rest: Vec<&str> = rest.split(' ').filter(|word| !WORDS.mild.contains(*word)).collect();
     !is_against(&rest.join(" ")) && (!is_negated || is_excused())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::cell::RefCell;
+
     use super::*;
 
     #[test]
@@ -159,6 +174,35 @@ mod tests {
         ] {
             assert!(!harmless(other), "{other}");
         }
+    }
+
+    #[test]
+    fn each_run_of_clauses_is_judged_once_and_their_number_grows_with_the_sentence_alone() {
+        let asked = |clauses: usize| {
+            let sentence = vec!["i read and we talk"; clauses / 2].join(", ");
+            let (runs, single) = (RefCell::new(Vec::new()), Cell::new(0));
+            let leaves = |text: &str| {
+                runs.borrow_mut().push(text.to_owned());
+                false
+            };
+            let lets = |_: &str| {
+                single.set(single.get() + 1);
+                Some(true)
+            };
+            assert!(!Clauses::of(&sentence).expect("clauses").leave(leaves, lets));
+            (runs.take().len(), single.get())
+        };
+        let ((few, few_alone), (many, many_alone)) = (asked(4), asked(8));
+        assert!(many <= 8 * RUN * 2 && many <= 3 * few, "{few}, {many}");
+        assert_eq!((few_alone, many_alone), (4, 8));
+        // What takes a request back in front of all clauses leaves nothing to judge behind it.
+        let calls = Cell::new(0);
+        let leaves = |_: &str| {
+            calls.set(calls.get() + 1);
+            false
+        };
+        let found = Clauses::of("my wife says so, and i read, and we talk, and remove me").expect("clauses");
+        assert!(!found.leave(leaves, |_| None) && calls.get() <= RUN * 2, "{}", calls.get());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use super::fold::fold;
 use super::fold::words;
-use super::grammar::Pattern;
+use super::grammar::Patterns;
+use super::phrases::Phrases;
 
 /// A field of the block above a quoted mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +18,9 @@ pub enum Field {
     Cc,
     Subject,
 }
+
+/// Parts of patterns within one another.
+const PARTS: usize = 3;
 
 /// The forms in which programs quote, sign and announce, by kind.
 pub struct Forms {
@@ -37,53 +41,64 @@ pub struct Forms {
 
 /// Phrases of people, by kind.
 pub struct Words {
-    pub leave: Vec<Pattern>,
-    pub leave_self: Vec<Pattern>,
-    pub leave_word: Vec<Pattern>,
+    pub leave: Patterns,
+    pub leave_self: Patterns,
+    pub leave_word: Patterns,
     /// Words of requests by language, and those that make a request one to be let go.
-    pub asks: Vec<Vec<String>>,
-    pub leaves: Vec<String>,
-    pub leaves_list: Vec<String>,
-    pub lists: Vec<String>,
-    pub join: Vec<Pattern>,
-    pub yes: Vec<Pattern>,
-    pub reason: Vec<Pattern>,
+    pub asks: Vec<Phrases>,
+    pub leaves: Phrases,
+    pub leaves_list: Phrases,
+    pub lists: Phrases,
+    /// Parts of a mail that somebody may want removed from it.
+    pub contents: Phrases,
+    /// Words that restrict a request to a part.
+    pub onlys: Phrases,
+    pub join: Patterns,
+    pub yes: Patterns,
+    pub reason: Patterns,
     /// Words that affirm, by language: `was` affirms in English and asks in German.
-    pub affirms: Vec<Vec<String>>,
-    /// Longest first, as all lists of words are.
-    pub polite: Vec<String>,
-    pub greetings: Vec<String>,
-    pub addressees: Vec<String>,
-    pub closings: Vec<String>,
-    pub things: Vec<String>,
+    pub affirms: Vec<Phrases>,
+    pub polite: Phrases,
+    pub greetings: Phrases,
+    pub addressees: Phrases,
+    pub closings: Phrases,
+    pub things: Phrases,
     pub against: HashSet<String>,
     pub against_parts: Vec<String>,
     /// Words that begin another clause, by what they say of it.
-    pub ands: Vec<String>,
-    pub buts: Vec<String>,
-    pub becauses: Vec<String>,
+    pub ands: Phrases,
+    pub buts: Phrases,
+    pub becauses: Phrases,
+    /// Words of a clause that begins without one: people dictate.
+    pub begins: Phrases,
+    /// Words of a sentence that is not taken apart: `só`, which is folded to `so`.
+    pub wholes: Phrases,
     /// Words with which no clause beside a request begins, and those that go on with the words before.
-    pub conditions: Vec<String>,
-    pub goes_on: Vec<String>,
+    pub conditions: Phrases,
+    pub goes_on: Phrases,
     /// Words that take a request back or change it, anywhere beside it.
-    pub takes_back: Vec<String>,
+    pub takes_back: Phrases,
     /// Negations, and what they may deny beside a request.
-    pub negations: Vec<String>,
-    pub excuses: Vec<String>,
+    pub negations: Phrases,
+    pub excuses: Phrases,
     /// Words by which a request speaks of its author.
-    pub selves: Vec<String>,
+    pub selves: Phrases,
     /// Words that make a request of a question, and those that do so together with a polite word.
-    pub requests: Vec<String>,
-    pub permissions: Vec<String>,
+    pub requests: Phrases,
+    pub permissions: Phrases,
     /// Words against that do not take a request back.
     pub mild: HashSet<String>,
+    /// Long words that are known with one letter wrong, too.
+    pub misspelt: Vec<String>,
+    /// Sentences that look like a yes and are none.
+    pub not_yes: Patterns,
     /// Phrases that agree, beside a yes, and words that leave it open.
-    pub agrees: Vec<String>,
-    pub doubts: Vec<String>,
+    pub agrees: Phrases,
+    pub doubts: Phrases,
     /// Words that say that the author wants what follows.
-    pub wishes: Vec<String>,
+    pub wishes: Phrases,
     /// Forms of verbs that ask for nothing by themselves.
-    pub infinitives: Vec<String>,
+    pub infinitives: Phrases,
     pub leave_stems: Vec<String>,
     pub yes_stems: Vec<String>,
     pub machine: Vec<String>,
@@ -120,43 +135,50 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 /// The words.
 pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let table = Table::read(include_str!("words.tsv"), 2);
-    let patterns = |kind: &str| table.of(kind).map(Pattern::read).collect::<Vec<_>>();
-    let list = |kind: &str| words_of(table.of(kind));
+    let patterns = |kind: &str| Patterns::read(&table.patterns(kind));
+    let list = |kind: &str| phrases_of(table.of(kind)).map(words).filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    let phrases = |kind: &str| Phrases::read(phrases_of(table.of(kind)));
     Words {
         leave: patterns("leave"),
         leave_self: patterns("leave-self"),
         leave_word: patterns("leave-word"),
         asks: table.by_language(&["asks", "thing", "list", "polite", "request", "permission", "leaves", "leaves-list"]),
-        leaves: list("leaves"),
-        leaves_list: list("leaves-list"),
-        lists: list("list"),
+        leaves: phrases("leaves"),
+        leaves_list: phrases("leaves-list"),
+        lists: phrases("list"),
+        contents: phrases("content"),
+        onlys: phrases("only"),
         join: patterns("join"),
         yes: patterns("yes"),
         reason: patterns("reason"),
         affirms: table.by_language(&["affirms"]),
-        polite: list("polite"),
-        greetings: list("greeting"),
-        addressees: list("addressee"),
-        closings: list("closing"),
-        things: list("thing"),
+        polite: phrases("polite"),
+        greetings: phrases("greeting"),
+        addressees: phrases("addressee"),
+        closings: phrases("closing"),
+        things: phrases("thing"),
         against: list("against").into_iter().collect(),
         against_parts: list("against-part"),
-        ands: list("and"),
-        buts: list("but"),
-        becauses: list("because"),
-        conditions: list("condition"),
-        goes_on: list("goes-on"),
-        takes_back: list("takes-back"),
-        negations: list("negation"),
-        excuses: list("excuse"),
-        selves: list("self"),
-        requests: list("request"),
-        permissions: list("permission"),
+        ands: phrases("and"),
+        buts: phrases("but"),
+        becauses: phrases("because"),
+        begins: phrases("begin"),
+        wholes: phrases("whole"),
+        conditions: phrases("condition"),
+        goes_on: phrases("goes-on"),
+        takes_back: phrases("takes-back"),
+        negations: phrases("negation"),
+        excuses: phrases("excuse"),
+        selves: phrases("self"),
+        requests: phrases("request"),
+        permissions: phrases("permission"),
         mild: list("mild").into_iter().collect(),
-        agrees: list("agree"),
-        doubts: list("doubt"),
-        wishes: list("wish"),
-        infinitives: list("infinitive"),
+        misspelt: list("misspelt"),
+        not_yes: patterns("not-yes"),
+        agrees: phrases("agree"),
+        doubts: phrases("doubt"),
+        wishes: phrases("wish"),
+        infinitives: phrases("infinitive"),
         leave_stems: list("leave-stem"),
         yes_stems: list("yes-stem"),
         machine: list("machine"),
@@ -202,8 +224,32 @@ impl Table {
         self.0.get(kind).into_iter().flatten().map(|row| row.pattern)
     }
 
+    /// The patterns of a kind, with their parts: `{ask}` stands for the rows of kind `part-ask` in the language of the pattern.
+    fn patterns(&self, kind: &str) -> Vec<String> {
+        self.0.get(kind).into_iter().flatten().map(|row| self.whole(row.pattern, row.language, PARTS)).collect()
+    }
+
+    fn whole(&self, pattern: &str, language: &str, depth: usize) -> String {
+        let mut pieces = pattern.split('{');
+        let mut whole = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let (name, behind) = piece.split_once('}').unwrap_or((piece, ""));
+            match name {
+                "thing" => whole.push_str("{thing}"),
+                _ if depth == 0 => {}
+                _ => {
+                    let rows = self.0.get(format!("part-{name}").as_str()).into_iter().flatten().filter(|row| row.language == language);
+                    let parts: Vec<String> = rows.map(|row| self.whole(row.pattern, language, depth - 1)).collect();
+                    whole.push_str(&format!("({})", parts.join("|")));
+                }
+            }
+            whole.push_str(behind);
+        }
+        whole
+    }
+
     /// The words of some kinds, by language, in the order of the first kind.
-    fn by_language(&self, kinds: &[&str]) -> Vec<Vec<String>> {
+    fn by_language(&self, kinds: &[&str]) -> Vec<Phrases> {
         let first = self.0.get(kinds.first().copied().unwrap_or_default()).into_iter().flatten();
         let mut languages: Vec<&str> = first.map(|row| row.language).collect();
         languages.sort_unstable();
@@ -211,16 +257,15 @@ impl Table {
         let rows = || kinds.iter().flat_map(|kind| self.0.get(kind)).flatten();
         let in_language = |language: &&str| {
             let patterns = rows().filter(|row| row.language == *language).map(|row| row.pattern);
-            words_of(patterns)
+            Phrases::read(phrases_of(patterns))
         };
         languages.iter().map(in_language).collect()
     }
 }
 
-/// The words of patterns that are lists, longest first.
-fn words_of(patterns: impl Iterator<Item = &'static str>) -> Vec<String> {
-    let all = patterns.flat_map(|text| text.trim_matches(['(', ')']).split('|')).map(words);
-    longest_first(all.filter(|text| !text.is_empty()).collect())
+/// The phrases of patterns that are lists.
+fn phrases_of(patterns: impl Iterator<Item = &'static str>) -> impl Iterator<Item = &'static str> {
+    patterns.flat_map(|text| text.trim_matches(['(', ')']).split('|'))
 }
 
 fn longest_first(mut list: Vec<String>) -> Vec<String> {
@@ -298,40 +343,43 @@ mod tests {
         for list in [&WORDS.leave, &WORDS.leave_self, &WORDS.leave_word, &WORDS.join, &WORDS.yes, &WORDS.reason] {
             assert!(!list.is_empty());
         }
-        for list in [
-            &WORDS.polite,
-            &WORDS.greetings,
-            &WORDS.addressees,
-            &WORDS.closings,
-            &WORDS.leaves,
-            &WORDS.leaves_list,
-            &WORDS.lists,
-            &WORDS.things,
-            &WORDS.against_parts,
-            &WORDS.ands,
-            &WORDS.buts,
-            &WORDS.becauses,
-            &WORDS.conditions,
-            &WORDS.goes_on,
-            &WORDS.takes_back,
-            &WORDS.negations,
-            &WORDS.excuses,
-            &WORDS.selves,
-            &WORDS.requests,
-            &WORDS.permissions,
-            &WORDS.agrees,
-            &WORDS.doubts,
-            &WORDS.wishes,
-            &WORDS.infinitives,
-            &WORDS.leave_stems,
-            &WORDS.yes_stems,
-            &WORDS.machine,
+        for (list, phrase) in [
+            (&WORDS.polite, "please"),
+            (&WORDS.greetings, "hello"),
+            (&WORDS.addressees, "all"),
+            (&WORDS.closings, "regards"),
+            (&WORDS.leaves, "unsubscribe"),
+            (&WORDS.leaves_list, "remove me"),
+            (&WORDS.lists, "newsletter"),
+            (&WORDS.contents, "ads"),
+            (&WORDS.onlys, "only"),
+            (&WORDS.things, "this"),
+            (&WORDS.ands, "and"),
+            (&WORDS.buts, "but"),
+            (&WORDS.becauses, "because"),
+            (&WORDS.begins, "my name is"),
+            (&WORDS.wholes, "receber so"),
+            (&WORDS.conditions, "if"),
+            (&WORDS.goes_on, "is"),
+            (&WORDS.takes_back, "joking"),
+            (&WORDS.negations, "not"),
+            (&WORDS.excuses, "need"),
+            (&WORDS.selves, "i"),
+            (&WORDS.requests, "could you"),
+            (&WORDS.permissions, "may i"),
+            (&WORDS.doubts, "vielleicht"),
+            (&WORDS.wishes, "would like"),
+            (&WORDS.infinitives, "abzumelden"),
         ] {
+            assert!(list.stand_in(phrase), "{phrase}");
+        }
+        for list in [&WORDS.against_parts, &WORDS.leave_stems, &WORDS.yes_stems, &WORDS.machine] {
             assert!(!list.is_empty());
         }
-        for lists in [&WORDS.affirms, &WORDS.asks] {
-            assert!(lists.len() >= 10 && lists.iter().all(|list| list.len() > 10));
-        }
+        assert!(
+            WORDS.affirms.iter().any(|list| list.make("yes i did")) && WORDS.asks.iter().any(|list| list.make("ich bitte um abmeldung"))
+        );
+        assert!(WORDS.affirms.len() >= 10 && WORDS.asks.len() >= 10);
         assert!(FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine"));
     }
 

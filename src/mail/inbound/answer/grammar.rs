@@ -3,10 +3,14 @@
 //! A pattern is followed through a sentence with all places that it may have got to, as an automaton is: no pattern and no
 //! sentence makes it go back, so that its time is bounded by the length of both.
 
+use std::collections::HashMap;
+
 use super::fold::is_unspaced;
 use super::fold::words;
+use super::phrases::Phrases;
+use super::phrases::first_of;
 
-/// Words of `{thing}` one after another, and of a sentence that is made of known words alone.
+/// Words of `{thing}` one after another.
 const THINGS: usize = 24;
 
 /// A part of a pattern.
@@ -19,18 +23,75 @@ enum Part {
 
 /// A pattern, read.
 #[derive(Debug)]
-pub struct Pattern(Vec<Part>);
+struct Pattern(Vec<Part>);
 
 impl Pattern {
     /// Reads a pattern: `(a|b)`, `[a|b]`, `{thing}`, words.
-    pub fn read(text: &str) -> Self {
+    fn read(text: &str) -> Self {
         let mut rest = text;
         Self(sequence(&mut rest))
     }
 
     /// Returns whether the pattern covers all of a sentence, which is made of [`words`].
-    pub fn covers(&self, sentence: &str, things: &[String]) -> bool {
+    fn covers(&self, sentence: &str, things: &Phrases) -> bool {
         follow(&self.0, sentence, vec![0], things).contains(&sentence.len())
+    }
+}
+
+/// Patterns, found by a word that a sentence needs for them.
+#[derive(Debug, Default)]
+pub struct Patterns {
+    all: Vec<Pattern>,
+    by_word: HashMap<String, Vec<usize>>,
+    /// Those without such a word.
+    others: Vec<usize>,
+}
+
+impl Patterns {
+    /// Reads patterns.
+    pub fn read(texts: &[impl AsRef<str>]) -> Self {
+        let mut found = Self::default();
+        for text in texts {
+            let pattern = Pattern::read(text.as_ref());
+            let number = found.all.len();
+            match needed(&pattern.0) {
+                Some(needed) => needed.iter().for_each(|word| found.by_word.entry(first_of(word).to_owned()).or_default().push(number)),
+                None => found.others.push(number),
+            }
+            found.all.push(pattern);
+        }
+        found
+    }
+
+    /// Returns whether one of them covers all of a sentence.
+    pub fn cover(&self, sentence: &str, things: &Phrases) -> bool {
+        // Without spaces a word may begin anywhere.
+        if sentence.contains(is_unspaced) {
+            return self.all.iter().any(|pattern| pattern.covers(sentence, things));
+        }
+        let mut numbers: Vec<usize> = sentence.split(' ').filter_map(|word| self.by_word.get(word)).flatten().copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.iter().chain(&self.others).any(|number| self.all[*number].covers(sentence, things))
+    }
+
+    /// Returns true if there are none.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
+/// Words of which a sentence needs one for a sequence: of the part with the fewest choices.
+fn needed(parts: &[Part]) -> Option<Vec<&str>> {
+    parts.iter().filter_map(needed_by).min_by_key(Vec::len)
+}
+
+fn needed_by(part: &Part) -> Option<Vec<&str>> {
+    match part {
+        Part::Words(literal) => Some(vec![literal]),
+        Part::OneOf(choices) => choices.iter().map(|choice| needed(choice)).collect::<Option<Vec<_>>>().map(|all| all.concat()),
+        Part::Things => None,
     }
 }
 
@@ -65,7 +126,7 @@ fn sequence(rest: &mut &str) -> Vec<Part> {
 }
 
 /// The places to which a sequence leads from any of those.
-fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &[String]) -> Vec<usize> {
+fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &Phrases) -> Vec<usize> {
     let mut places = from;
     for part in parts {
         if places.is_empty() {
@@ -82,10 +143,10 @@ fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &[String]) -
     places
 }
 
-fn behind_things(sentence: &str, from: Vec<usize>, things: &[String]) -> Vec<usize> {
+fn behind_things(sentence: &str, from: Vec<usize>, things: &Phrases) -> Vec<usize> {
     let (mut all, mut places) = (Vec::new(), from);
     for _ in 0..THINGS {
-        let mut next: Vec<usize> = places.iter().flat_map(|at| things.iter().filter_map(|thing| behind(sentence, *at, thing))).collect();
+        let mut next: Vec<usize> = places.iter().flat_map(|at| things.ends_at(sentence, *at)).collect();
         next.sort_unstable();
         next.dedup();
         if next.is_empty() {
@@ -97,34 +158,8 @@ fn behind_things(sentence: &str, from: Vec<usize>, things: &[String]) -> Vec<usi
     all
 }
 
-/// Returns whether a sentence is made of those words alone.
-pub fn is_made_of<'a>(sentence: &str, lists: impl Fn() -> Box<dyn Iterator<Item = &'a String>>) -> bool {
-    let mut places = vec![0];
-    for _ in 0..THINGS {
-        let mut next: Vec<usize> = places.iter().flat_map(|at| lists().filter_map(|word| behind(sentence, *at, word))).collect();
-        next.sort_unstable();
-        next.dedup();
-        if next.contains(&sentence.len()) {
-            return true;
-        }
-        if next.is_empty() {
-            return false;
-        }
-        places = next;
-    }
-    false
-}
-
-/// Returns whether words stand in a sentence as whole words.
-pub fn holds(sentence: &str, literal: &str) -> bool {
-    sentence.match_indices(literal).any(|(at, _)| {
-        let begins = at == 0 || sentence[..at].ends_with(' ') || sentence[..at].chars().next_back().is_some_and(is_unspaced);
-        begins && behind(sentence, at, literal).is_some()
-    })
-}
-
 /// The place behind words that stand there as whole words.
-fn behind(sentence: &str, at: usize, literal: &str) -> Option<usize> {
+pub fn behind(sentence: &str, at: usize, literal: &str) -> Option<usize> {
     let rest = sentence.get(at..)?.strip_prefix(literal)?;
     let end = at + literal.len();
     match rest.chars().next() {
@@ -132,11 +167,6 @@ fn behind(sentence: &str, at: usize, literal: &str) -> Option<usize> {
         Some(' ') => Some(end + 1),
         Some(next) => (is_unspaced(next) || literal.chars().next_back().is_some_and(is_unspaced)).then_some(end),
     }
-}
-
-/// A text less those words at its beginning.
-pub fn less_at_start<'a>(text: &'a str, literal: &str) -> Option<&'a str> {
-    behind(text, 0, literal).map(|end| &text[end..])
 }
 
 /// A text less those words at its end.
@@ -152,11 +182,13 @@ pub fn less_at_end<'a>(text: &'a str, literal: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::Pattern;
+    use super::Patterns;
+    use super::Phrases;
     use super::words;
 
     #[test]
     fn a_pattern_covers_a_sentence_whole_or_not_at_all() {
-        let things = ["this", "list", "mailing list"].map(String::from);
+        let things = Phrases::read(["this", "list", "mailing list"].into_iter());
         let covers = |pattern: &str, text: &str| Pattern::read(pattern).covers(&words(text), &things);
         let pattern = "[i] (want|would like) to (leave|be taken off) [{thing}]";
         for said in ["I want to leave", "would like to be taken off this mailing list", "I want to leave this list!"] {
@@ -171,5 +203,16 @@ mod tests {
             covers("配信[を|の](停止|中止)", "配信を停止") && covers("配信[を|の](停止|中止)", "配信停止") && !covers("配信", "配信停止")
         );
         assert!(covers("a (b)? c", "a c") && covers("a (b)? c", "a b c"));
+    }
+
+    #[test]
+    fn patterns_are_found_by_a_word_that_they_need() {
+        let things = Phrases::read(["this", "list"].into_iter());
+        let all = Patterns::read(&["[i] (leave|quit) {thing}", "{thing}", "[please]", "配信停止"]);
+        for said in ["i leave this list", "quit list", "this list", "please", "配信停止"] {
+            assert!(all.cover(said, &things), "{said}");
+        }
+        assert!(!all.cover("i leave you", &things) && !all.cover("i this list", &things));
+        assert_eq!((all.by_word.len(), all.others.len()), (3, 2));
     }
 }

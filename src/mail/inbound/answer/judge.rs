@@ -10,15 +10,12 @@ use super::clauses::Clauses;
 use super::clauses::is_harmless;
 use super::fold::words;
 use super::forms::WORDS;
-use super::grammar::Pattern;
-use super::grammar::holds;
-use super::grammar::is_made_of;
-use super::grammar::less_at_end;
-use super::grammar::less_at_start;
+use super::grammar::Patterns;
 use super::own_text::Names;
 use super::own_text::OwnText;
 use super::own_text::is_against;
 use super::own_text::is_closing;
+use super::spelling::spelt;
 use super::subject::Subject;
 
 /// Sentences of an answer that are looked at: who writes more says more than that they leave.
@@ -147,15 +144,18 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
     if is_question || sentence.contains('@') || sentence.contains("://") || lower.contains("www.") || sentence.len() > 2 * LONGEST {
         return Class::Blocking;
     }
-    let text = words(&sentence);
+    let text = spelt(&words(&sentence));
     let bare = less_polite(&text, author.names);
+    if [&text, &bare].iter().any(|way| is_one_of(&WORDS.not_yes, way)) {
+        return Class::Blocking;
+    }
     let unsigned = less_polite(&words(&less_signed(&sentence)), author.names);
-    let mut ways = vec![text.clone(), bare.clone(), less_polite_within(&bare), unsigned];
+    let mut ways = vec![text.clone(), bare.clone(), WORDS.polite.less_within(&bare), unsigned];
     ways.dedup();
     let class = ways.iter().find_map(|way| class_of_words(way));
     let class = class
         .or_else(|| affirms(&bare).then_some(Class::Yes))
-        .or_else(|| is_request(&bare).then_some(Class::Leave))
+        .or_else(|| ways.iter().any(|way| is_request(way)).then_some(Class::Leave))
         .or_else(|| class_of_clauses(&sentence, author.names))
         .or_else(|| leaves_in_clause(&sentence, author.names).then_some(Class::LeaveSelf));
     match class {
@@ -176,7 +176,10 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
 
 /// The class of a sentence that says the same, or gives a reason, in parts between commas.
 fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
-    let clauses = sentence.split([',', ';', ':', '、', '，', '،', '–', '—']).map(words).filter(|text| !text.is_empty());
+    // "Unsubscribe - no interest": a dash between spaces is one between clauses.
+    let sentence = sentence.replace(" - ", ",");
+    let clauses =
+        sentence.split([',', ';', ':', '、', '，', '،', '–', '—']).map(|text| spelt(&words(text))).filter(|text| !text.is_empty());
     let mut whole = Class::Nothing;
     for clause in clauses {
         let bare = less_polite(&clause, names);
@@ -198,7 +201,7 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
 
 /// Returns whether a request is polite, or speaks of who asks: a title or a headline does neither.
 fn is_about_oneself(text: &str) -> bool {
-    WORDS.selves.iter().chain(&WORDS.wishes).chain(&WORDS.polite).any(|word| holds(text, word))
+    [&WORDS.selves, &WORDS.wishes, &WORDS.polite].iter().any(|list| list.stand_in(text))
 }
 
 /// Returns whether a clause of a sentence leaves, and the others do not take that back.
@@ -211,10 +214,7 @@ fn leaves_in_clause(sentence: &str, names: &Names) -> bool {
     let leaves = |text: &str| match class(text) {
         Some(Class::LeaveSelf) => true,
         // An infinitive may belong to the clause before: "I was about to".
-        Some(Class::Leave) => {
-            let any = |list: &[String]| list.iter().any(|word| holds(text, word));
-            is_about_oneself(text) && (any(&WORDS.polite) || !any(&WORDS.infinitives))
-        }
+        Some(Class::Leave) => is_about_oneself(text) && (WORDS.polite.stand_in(text) || !WORDS.infinitives.stand_in(text)),
         _ => false,
     };
     let lets = |text: &str| class(text).map(|class| !matches!(class, Class::Yes | Class::Join));
@@ -225,7 +225,7 @@ fn class_of_words(text: &str) -> Option<Class> {
     if text.is_empty() || text.len() > LONGEST {
         return None;
     }
-    let lists: [(&[Pattern], Class); 6] = [
+    let lists: [(&Patterns, Class); 6] = [
         (&WORDS.yes, Class::Yes),
         (&WORDS.leave_word, Class::LeaveWord),
         (&WORDS.leave_self, Class::LeaveSelf),
@@ -239,21 +239,22 @@ fn class_of_words(text: &str) -> Option<Class> {
 
 /// Returns whether a question is a request: "could you", "may I please", or a complaint that asks for no answer.
 fn requests(text: &str) -> bool {
-    let any = |list: &[String]| list.iter().any(|word| holds(text, word));
-    any(&WORDS.requests) || any(&WORDS.permissions) && any(&WORDS.polite) || is_one_of(&WORDS.reason, text)
+    WORDS.requests.stand_in(text) || WORDS.permissions.stand_in(text) && WORDS.polite.stand_in(text) || is_one_of(&WORDS.reason, text)
 }
 
-pub fn is_one_of(patterns: &[Pattern], text: &str) -> bool {
-    patterns.iter().any(|pattern| pattern.covers(text, &WORDS.things))
+pub fn is_one_of(patterns: &Patterns, text: &str) -> bool {
+    patterns.cover(text, &WORDS.things)
 }
 
 /// Returns whether a sentence asks to be let go and is made of words of such requests in one language: there is no word in it for anything else.
 fn is_request(text: &str) -> bool {
-    let any = |list: &[String]| list.iter().any(|word| holds(text, word));
-    let asks = any(&WORDS.leaves) || any(&WORDS.leaves_list) && any(&WORDS.lists);
-    asks && !text.split(' ').any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))
+    let asks = WORDS.leaves.stand_in(text) || WORDS.leaves_list.stand_in(text) && WORDS.lists.stand_in(text);
+    // "Remove the ads from the letter" is about the ads.
+    let is_content = WORDS.onlys.stand_in(text) || WORDS.contents.stand_in(text) && !WORDS.selves.stand_in(text);
+    asks && !is_content
+        && !text.split(' ').any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))
         && text.len() <= LONGEST
-        && WORDS.asks.iter().any(|list| is_made_of(text, || Box::new(list.iter())))
+        && WORDS.asks.iter().any(|list| list.make(text))
 }
 
 /// A sentence less greetings before it, names behind it, and polite words on both sides.
@@ -261,13 +262,12 @@ fn less_polite(text: &str, names: &Names) -> String {
     let mut rest = text;
     loop {
         let before = rest.len();
-        let start = |list: &'static [String], rest| list.iter().find_map(|word| less_at_start(rest, word));
-        if let Some(behind) = start(&WORDS.greetings, rest) {
-            rest = start(&WORDS.addressees, behind).unwrap_or(behind);
+        if let Some(behind) = WORDS.greetings.less_at_start(rest) {
+            rest = WORDS.addressees.less_at_start(behind).unwrap_or(behind);
         }
-        rest = start(&WORDS.polite, rest).unwrap_or(rest);
-        rest = WORDS.polite.iter().find_map(|word| less_at_end(rest, word)).unwrap_or(rest);
-        rest = WORDS.closings.iter().find_map(|word| less_at_end(rest, word)).unwrap_or(rest);
+        rest = WORDS.polite.less_at_start(rest).unwrap_or(rest);
+        rest = WORDS.polite.less_at_end(rest).unwrap_or(rest);
+        rest = WORDS.closings.less_at_end(rest).unwrap_or(rest);
         let last = rest.rsplit(' ').next().unwrap_or_default();
         if names.has(last) {
             rest = rest[..rest.len() - last.len()].trim_end();
@@ -285,7 +285,7 @@ fn less_signed(sentence: &str) -> String {
     for count in 1..=2.min(all.len().saturating_sub(1)) {
         let (before, names) = all.split_at(all.len() - count);
         let said = words(&before.join(" "));
-        let is_signed = WORDS.closings.iter().any(|closing| less_at_end(&said, closing).is_some_and(|rest| !rest.is_empty()));
+        let is_signed = WORDS.closings.less_at_end(&said).is_some_and(|rest| !rest.is_empty());
         if names.iter().all(is_name) && is_signed && !is_against(&words(&names.join(" "))) {
             return before.join(" ");
         }
@@ -293,22 +293,10 @@ fn less_signed(sentence: &str) -> String {
     sentence.to_owned()
 }
 
-/// A sentence less polite words anywhere in it: `Newsletter bitte abbestellen`.
-fn less_polite_within(text: &str) -> String {
-    let mut padded = format!(" {text} ");
-    for word in &WORDS.polite {
-        let found = format!(" {word} ");
-        while padded.contains(&found) {
-            padded = padded.replacen(&found, " ", 1);
-        }
-    }
-    padded.trim().to_owned()
-}
-
 /// Returns whether a first line greets: a greeting with a few words behind it that say nothing.
 fn is_greeting(line: &str) -> bool {
     let text = words(line);
-    let rest = WORDS.greetings.iter().find_map(|greeting| less_at_start(&text, greeting));
+    let rest = WORDS.greetings.less_at_start(&text);
     let ends = line.trim_end().ends_with([',', '!', ':', '،', '、', '，']);
     rest.is_some_and(|rest| {
         (rest.is_empty() || ends && rest.split(' ').count() <= 6)
@@ -343,7 +331,10 @@ fn leaves(sentences: &[(Class, String)]) -> bool {
     let is_leave = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf);
     let stops = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf | Class::LeaveWord);
     if classes == [Class::LeaveWord] {
-        return sentences.iter().all(|(class, _)| *class != Class::Reason);
+        // "Not interested. Remove.", "I have unsubscribed before. Stop.", but not "Great work. Stop."
+        let complains = |text: &String| WORDS.leave_stems.iter().any(|stem| text.contains(stem.as_str()));
+        let denies = |text: &String| WORDS.negations.less_anywhere(text) != *text || complains(text);
+        return sentences.iter().all(|(class, text)| *class != Class::Reason || denies(text));
     }
     if !classes.contains(&Class::LeaveSelf) {
         return (1..=4).contains(&classes.len()) && classes.iter().all(is_leave);

@@ -2,7 +2,8 @@
 //!
 //! [`own_text`] takes a mail apart into what its author wrote and what programs and others did; [`judge`] says what that means. Both are pure,
 //! and bounded for any mail. In reading order: `fold` makes text comparable, `forms` reads the two tables (`forms.tsv`: how programs quote and sign;
-//! `words.tsv`: what people say), `line` and `html` make lines, `blocks` finds quotations, `own_text` the author's lines, `grammar` follows a pattern,
+//! `words.tsv`: what people say), `line` and `html` make lines, `blocks` finds quotations, `own_text` the author's lines, `phrases` finds words in lists, `spelling` forgives a wrong
+//! letter, `grammar` follows a pattern,
 //! `agreement` knows a yes, `clauses` weighs the words beside a request, `judge` judges.
 
 mod agreement;
@@ -15,6 +16,8 @@ mod html;
 mod judge;
 mod line;
 mod own_text;
+mod phrases;
+mod spelling;
 mod subject;
 
 pub use judge::Author;

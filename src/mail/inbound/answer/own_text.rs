@@ -152,7 +152,7 @@ pub fn is_against(words: &str) -> bool {
 /// Returns whether a line closes an answer: a closing, with at most a name behind it.
 pub fn is_closing(line: &str) -> bool {
     let text = words(line);
-    let rest = WORDS.closings.iter().find_map(|closing| super::grammar::less_at_start(&text, closing));
+    let rest = WORDS.closings.less_at_start(&text);
     // With a name behind it, and nothing that says more.
     rest.is_some_and(|rest| {
         rest.is_empty() || rest.split(' ').count() <= 4 && !is_against(rest) && !line.contains('?') && is_in_capitals(line)
