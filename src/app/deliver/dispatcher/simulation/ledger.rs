@@ -93,13 +93,18 @@ impl World {
 
     /// The ledger: splits, takes back, and hands out what is due, a batch for each mailing; of a digest retries first, in half of the room.
     pub(super) fn claim(&mut self, request: ClaimRequest) {
-        if self.random.random_bool(0.01) {
+        let failure = self.random.random_range(0..200);
+        if failure == 0 {
             return self.handle(Event::Claimed { jobs: None, may_be_more: false });
         }
         for (batch, kept) in &request.split {
             self.release(*batch, kept);
         }
-        request.ended.iter().for_each(|batch| self.release(*batch, &[]));
+        let unknown = request
+            .known
+            .as_ref()
+            .map(|known| self.rows.values().filter_map(|row| row.batch).filter(|batch| !known.contains(batch)).collect::<Vec<_>>());
+        unknown.into_iter().flatten().chain(request.ended.iter().copied()).for_each(|batch| self.release(batch, &[]));
         let (at, mut batches, mut room) = (self.at, BTreeMap::<i64, Vec<i64>>::new(), request.room);
         let mut take = |wants_retries: bool, limit: usize| {
             for ((mailing, reader), row) in self.rows.iter().filter(|(_, row)| row.is_free(at)) {
@@ -124,6 +129,10 @@ impl World {
                 let key = DeliveryKey { mailing, subscriber };
                 jobs.push(job_of(key, batch, kind, row.attempts, &format!("r@d{}.example", row.domain)));
             }
+        }
+        if failure == 1 {
+            // What it took is taken.
+            return self.handle(Event::Claimed { jobs: None, may_be_more: false });
         }
         let may_be_more = request.room > 0 && room == 0;
         self.handle(Event::Claimed { jobs: Some(jobs), may_be_more });
