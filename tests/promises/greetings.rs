@@ -143,7 +143,7 @@ on_both! {
     }
 
     async fn a_certificate_that_is_an_authority_s_is_trusted_where_it_is_named(place) {
-        let sink = SmtpSink::start(Script::accept_all().implicit_tls().is_authority()).await;
+        let sink = SmtpSink::start(Script::accept_all().implicit_tls().with_authority()).await;
         let (url, ca, again) = (sink.url(), named(&sink, &place), place.again());
         let (house, _, ending) = send_over(&url, 5, place, |_| {}).await;
         assert!(matches!(&ending, Ending::Trouble(words) if words.contains("certificate")), "not named, not trusted: {ending:?}");

@@ -27,10 +27,13 @@ fn said(findings: &[(String, String, String)], about: &str) -> (String, String) 
     (found.1.clone(), found.2.clone())
 }
 
+/// Sets how a name server answers.
+type Manner = fn(&NameServer);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_name_server_does_doctor_ends_and_calls_nothing_a_fault() {
     let sender = Sender::ready(Place::sqlite()).await;
-    let manners: [(&str, fn(&NameServer)); 5] = [
+    let manners: [(&str, Manner); 5] = [
         ("silent", |server| {
             server.silent();
         }),

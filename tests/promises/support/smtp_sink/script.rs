@@ -197,7 +197,7 @@ impl Script {
     }
 
     /// Has a certificate with `CA:TRUE`, as `openssl req -x509` makes it.
-    pub fn is_authority(self) -> Script {
+    pub fn with_authority(self) -> Script {
         Script { is_authority: true, ..self }
     }
 
