@@ -193,7 +193,12 @@ on_both! {
             (format!("Subject: Re: {asked}\n{answers}"), format!("Subscribe\n\n{quoted}")),
             (format!("Subject: Re: {asked}\n{answers}"), format!("Bitte bestätigen\n\n{quoted}")),
         ];
-        for (more, text) in robots {
+        let buttons = [
+            "Confirmer", "Merci de confirmer", "Confirmar", "Por favor confirme", "Conferma", "Bevestigen", "Gelieve te bevestigen",
+            "Potwierdź", "Proszę potwierdzić", "確認", "確認してください", "تأكيد", "يرجى التأكيد",
+        ];
+        let challenges = buttons.map(|button| (format!("Subject: Re: {asked}\n{answers}"), format!("{button}\n\n{quoted}")));
+        for (more, text) in robots.into_iter().chain(challenges) {
             let robot = mail(ADA, &to, &more, &text);
             take(&house, &robot).await;
             assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{robot}");

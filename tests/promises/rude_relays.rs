@@ -53,13 +53,16 @@ fn all_sent(sent: &Sent, count: u64) {
 }
 
 async fn attempts_beyond_one(place: &Place) -> i64 {
-    let sql = "select coalesce(cast(sum(attempts) as bigint), 0) - count(*) from deliveries where kind = 'digest'";
+    number(place, "select coalesce(cast(sum(attempts) as bigint), 0) - count(*) from deliveries where kind = 'digest'").await
+}
+
+async fn number(place: &Place, sql: &'static str) -> i64 {
     if place.is_postgres() {
         let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a sum")
+        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a number")
     } else {
         let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a sum")
+        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a number")
     }
 }
 
@@ -119,6 +122,8 @@ on_both! {
         let first = house.send_digest().await;
         assert_eq!((tally(&first).sent, tally(&first).queued), (60, 20), "who was refused is put off, and nobody else: {first:?}");
         assert_eq!((relay.taken().len(), most_copies(&relay)), (60, 1));
+        let named = "select count(*) from deliveries where state = 'queued' and reply like '452 4.2.2 mailbox is full%'";
+        assert_eq!(number(&house.place, named).await, 20, "the reason is the first reply, and not the 503 that follows");
         house.wait(TimeDelta::minutes(7));
         all_sent(&house.send_digest().await, 80);
         assert_eq!(most_copies(&relay), 1);

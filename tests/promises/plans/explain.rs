@@ -142,7 +142,8 @@ fn sqlite_grows(line: &str, grows: &impl Fn(&str) -> bool, names: &BTreeMap<Stri
 
 /// PostgreSQL's plan for any values.
 async fn plan(connection: &mut sqlx::PgConnection, sql: &str) -> Vec<String> {
-    let count = (1..400).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+    let number = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().ok();
+    let count = sql.split('$').skip(1).filter_map(number).max().unwrap_or(0);
     let mut types = types_of(sql, count);
     loop {
         let types_now = if types.is_empty() { String::new() } else { format!("({})", types.join(", ")) };
