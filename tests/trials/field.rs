@@ -94,6 +94,9 @@ pub fn program_in(place: &Place) -> Program {
         .with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "40")
         .with("VERDICTS_MAIL__RETRY__FIRST", "500ms")
         .with("VERDICTS_MAIL__LEASE", "3s")
+        // Eight probes that fail one after the other double the default to ten minutes: longer than anybody waits for a run.
+        .with("VERDICTS_MAIL__PAUSE__FIRST", "500ms")
+        .with("VERDICTS_MAIL__PAUSE__MAX", "4s")
         .with("VERDICTS_MAIL__TIMEOUTS__CONNECT", "1s")
         .with("VERDICTS_MAIL__TIMEOUTS__COMMAND", "1s")
         .with("VERDICTS_MAIL__TIMEOUTS__DATA", "1s")
