@@ -32,7 +32,7 @@ const ONE_IN: usize = 1_000;
 /// A send that takes longer than this and all its mails one after the other stands still.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was measured of a round's sends; each is held against one of them.
+/// Measurements of a round's sends; each is held against one of them.
 const ROWS: [(&str, usize, &str); 7] = [
     ("one relay, 20 ms a mail", 0, ""),
     ("the same beside one that falls silent after its greeting", 0, "0.95"),

@@ -184,7 +184,7 @@ mod tests {
         terms.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate").der().clone()
     }
 
-    /// Whether a server with that certificate is trusted where this one is named.
+    /// True if a server with that certificate is trusted where this one is named.
     fn trusts(named: &CertificateDer<'static>, shown: &CertificateDer<'static>, host: &str, year: u64) -> bool {
         let mut roots = RootCertStore::empty();
         roots.add(named.clone()).expect("a root");

@@ -26,10 +26,10 @@ use crate::dial::NEXT_ADDRESS;
 
 /// Upper bound on one host's answer, once others are there to be asked.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// What was found is not looked for again sooner.
+/// Lower bound on the time between two searches for the primary.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What listens at an address.
+/// Kind of server that listens at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// PostgreSQL, with a session for each connection.
@@ -62,7 +62,7 @@ pub(super) struct Hosts(Arc<Known>);
 struct Known {
     hosts: Vec<(PgConnectOptions, Option<Server>)>,
     kind: Kind,
-    /// Whether a standby will do (`target_session_attrs=any`).
+    /// True if a standby will do (`target_session_attrs=any`).
     takes_any: bool,
     state: Mutex<State>,
 }
@@ -78,7 +78,7 @@ struct State {
     why: Option<String>,
 }
 
-/// What a look at all hosts found.
+/// Result of a search of all hosts.
 enum Found {
     Primary(usize),
     /// No primary, and a standby that answers what reads.

@@ -1,6 +1,6 @@
 //! Lots of the brake: hard refusals of one send with like words, at one domain and by one relay.
 //!
-//! Who refuses too much of what it was sent, a domain by itself or a relay at many domains, has its lots held.
+//! Lots of a domain that refuses too much of what it was sent are held, and so are those of a relay at many domains.
 
 use super::StorageError;
 use super::Tx;

@@ -18,6 +18,7 @@ use verdicts::domain::digest::DigestState;
 use verdicts::domain::waiting::WaitReason;
 use verdicts::storage::waits::Deliverer;
 
+use crate::stalls;
 use crate::stalls::finding;
 use crate::stalls::house_to;
 use crate::stalls::publish;
@@ -28,11 +29,9 @@ use crate::stalls::wait_for_words;
 use crate::support::Behaviour;
 use crate::support::House;
 use crate::support::Place;
-use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::behind_its_back;
-use crate::support::catalogue::small;
 use crate::support::on_both;
 use crate::support::until;
 
@@ -104,16 +103,7 @@ on_both! {
     }
 
     async fn a_paused_digest_is_named_by_digest_show_and_in_the_log(place) {
-        let mut sink = SmtpSink::start(Script::accept_all()).await;
-        sink.stop().await;
-        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
-        #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
-        let now = chrono::Utc::now();
-        program.write("c.toml", small(2, now));
-        program.write("l.csv", "email\nada@example.org\n");
-        program.run(&["catalog", "import", "c.toml"]).good();
-        program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
-        program.run(&["digest", "send"]);
+        let program = stalls::with_a_digest_that_waits(&place).await;
         let slot = crate::support::this_week();
         program.run(&["digest", "pause", &slot]).good();
         behind_its_back(&place, "update chunks set due_at = due_at - 120000").await;

@@ -19,7 +19,7 @@ use crate::support::postgres;
 use crate::support::until;
 
 const READERS: usize = 60;
-/// What a stand-still may take once there is a primary again.
+/// Upper bound on a stand-still once there is a primary again.
 const STAND_STILL_MAX: Duration = Duration::from_secs(30);
 
 /// A commit waits for the standby.

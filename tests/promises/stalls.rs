@@ -76,6 +76,21 @@ pub async fn wait_for_words(program: &Program, words: &str) -> String {
     panic!("{words:?} was waited for: {log}");
 }
 
+/// A program whose digest is published, for one reader, over a relay that is not there.
+pub async fn with_a_digest_that_waits(place: &Place) -> Program {
+    let mut sink = SmtpSink::start(Script::accept_all()).await;
+    sink.stop().await;
+    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
+    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    let now = chrono::Utc::now();
+    program.write("c.toml", small(2, now));
+    program.write("l.csv", "email\nada@example.org\n");
+    program.run(&["catalog", "import", "c.toml"]).good();
+    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program.run(&["digest", "send"]);
+    program
+}
+
 on_both! {
     async fn where_no_process_sends_that_is_said_everywhere_and_so_is_that_it_goes_on(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
@@ -222,16 +237,7 @@ on_both! {
     }
 
     async fn digest_show_names_it_from_another_process(place) {
-        let mut sink = SmtpSink::start(Script::accept_all()).await;
-        sink.stop().await;
-        let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
-        #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
-        let now = chrono::Utc::now();
-        program.write("c.toml", small(2, now));
-        program.write("l.csv", "email\nada@example.org\n");
-        program.run(&["catalog", "import", "c.toml"]).good();
-        program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
-        program.run(&["digest", "send"]);
+        let program = with_a_digest_that_waits(&place).await;
         behind_its_back(&place, "update chunks set due_at = due_at - 120000; delete from deliverers").await;
         let slot = crate::support::this_week();
         let shown = program.run(&["digest", "show", &slot]).good().out;

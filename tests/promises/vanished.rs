@@ -24,7 +24,7 @@ use crate::support::until;
 const LEASE: Duration = Duration::from_secs(3);
 const READERS: usize = 60;
 
-/// What a stop may take, whatever hangs.
+/// Upper bound on a stop, whatever hangs.
 const END_MAX: Duration = Duration::from_secs(30);
 
 /// The same database by way of a wire.
@@ -197,7 +197,7 @@ async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_e
     assert_eq!(sink.received().iter().map(|mail| &mail.to).collect::<std::collections::BTreeSet<_>>().len(), READERS, "{over:?}");
 }
 
-/// What a scrape gets, which waits for longer than a probe.
+/// Answer to a scrape, which waits for longer than a probe.
 async fn patient_metrics(port: u16) -> String {
     match reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await {
         Ok(answer) => answer.text().await.unwrap_or_default(),
