@@ -58,16 +58,29 @@ fn site() -> Site {
 fn content() -> Content {
     let sample = catalogue::sample().expect("the sample");
     let side = |slug: &Slug| Contender {
-        tool: sample.tools.iter().find(|tool| tool.slug == *slug).expect("a tool").clone(),
+        tool: sample
+            .tools
+            .iter()
+            .find(|tool| tool.slug == *slug)
+            .expect("a tool")
+            .clone(),
         votes: Votes::default(),
         visitors: Votes::default(),
     };
     let item = |comparison: &verdicts::domain::catalogue::Comparison| Item {
-        matchup: Matchup { comparison: comparison.clone(), left: side(&comparison.left), right: side(&comparison.right) },
+        matchup: Matchup {
+            comparison: comparison.clone(),
+            left: side(&comparison.left),
+            right: side(&comparison.right),
+        },
         score: 150.0,
         reasons: vec!["new this week".into()],
     };
-    Content { slot: slot(), items: sample.comparisons.iter().take(5).map(item).collect(), opening: Default::default() }
+    Content {
+        slot: slot(),
+        items: sample.comparisons.iter().take(5).map(item).collect(),
+        opening: Default::default(),
+    }
 }
 
 fn secrets() -> Secrets {
@@ -84,11 +97,25 @@ fn render_one_digest(bencher: Bencher) {
 fn one_readers_message_from_it(bencher: Bencher) {
     let rendered = email::digest(&site(), &content()).expect("a mail").mail;
     let from = Mailbox::parse("Ship or Skip <news@example.org>").expect("a sender");
-    let letter = Letter::new(&rendered, &Headers { from, reply_to: None, extra: vec![("List-Id", "News <news.example.org>".into())] });
-    let (secrets, to) = (secrets(), EmailAddress::parse("ada@example.org").expect("an address"));
+    let letter = Letter::new(
+        &rendered,
+        &Headers {
+            from,
+            reply_to: None,
+            extra: vec![("List-Id", "News <news.example.org>".into())],
+        },
+    );
+    let (secrets, to) = (
+        secrets(),
+        EmailAddress::parse("ada@example.org").expect("an address"),
+    );
     let mut buffer = Vec::new();
     bencher.bench_local(|| {
-        let token = secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber: black_box(7), expires_at: None });
+        let token = secrets.sign(&Token {
+            purpose: Purpose::Unsubscribe,
+            subscriber: black_box(7),
+            expires_at: None,
+        });
         letter.fill(
             &Recipient {
                 to: &to,
@@ -111,8 +138,14 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
         tool: format!("tool-{}-{side}", n % 3000).parse().expect("a slug"),
         name: format!("Tool {n}"),
         category: format!("Category {}", n % 12),
-        panel: Panel { ships: (n % 5) as u32, skips: (n % 3) as u32 },
-        votes: Votes { ships: (n % 70) as u64, skips: (n % 40) as u64 },
+        panel: Panel {
+            ships: (n % 5) as u32,
+            skips: (n % 3) as u32,
+        },
+        votes: Votes {
+            ships: (n % 70) as u64,
+            skips: (n % 40) as u64,
+        },
     };
     let candidate = |n: i64| Candidate {
         comparison: format!("comparison-{n}").parse().expect("a slug"),
@@ -121,20 +154,38 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
         right: entrant(n + 1, 'r'),
     };
     let candidates: Vec<Candidate> = (0..5000).map(candidate).collect();
-    let (week, sent) = (slot().span(&verdicts::domain::zone::Zone::utc()).start, HashSet::new());
-    let rules = Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 };
+    let (week, sent) = (
+        slot().span(&verdicts::domain::zone::Zone::utc()).start,
+        HashSet::new(),
+    );
+    let rules = Rules {
+        max_items: 5,
+        min_items: 1,
+        look_back: TimeDelta::days(28),
+        votes_weight: 20,
+    };
     bencher.bench(|| pick(black_box(&candidates), &sent, week, now(), &rules));
 }
 
 #[divan::bench]
 fn make_a_token(bencher: Bencher) {
     let secrets = secrets();
-    bencher.bench(|| secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber: black_box(7), expires_at: None }));
+    bencher.bench(|| {
+        secrets.sign(&Token {
+            purpose: Purpose::Unsubscribe,
+            subscriber: black_box(7),
+            expires_at: None,
+        })
+    });
 }
 
 #[divan::bench]
 fn check_a_token(bencher: Bencher) {
     let secrets = secrets();
-    let text = secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber: 7, expires_at: None });
+    let text = secrets.sign(&Token {
+        purpose: Purpose::Unsubscribe,
+        subscriber: 7,
+        expires_at: None,
+    });
     bencher.bench(|| secrets.read(Purpose::Unsubscribe, black_box(&text)));
 }

@@ -30,26 +30,43 @@ const TURN: Duration = Duration::from_millis(700);
 const TURNS: usize = 3;
 
 fn main() {
-    let rows: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+    let rows: usize = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(1_000_000);
     reading();
     importing(rows);
 }
 
 fn reading() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inbound");
-    let files = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
-    let mails: Vec<Vec<u8>> =
-        files.filter(|path| path.extension().is_some_and(|end| end == "eml")).map(|path| std::fs::read(path).expect("a mail")).collect();
+    let files = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|file| file.expect("a file").path());
+    let mails: Vec<Vec<u8>> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+        .map(|path| std::fs::read(path).expect("a mail"))
+        .collect();
     let bytes: usize = mails.iter().map(Vec::len).sum();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
         ours.push(rate(&mails, |mail| read(mail).findings.len()));
-        theirs.push(rate(&mails, |mail| MessageParser::default().parse(mail).map_or(0, |message| message.parts.len())));
+        theirs.push(rate(&mails, |mail| {
+            MessageParser::default()
+                .parse(mail)
+                .map_or(0, |message| message.parts.len())
+        }));
     }
     let (ours, theirs) = (median(ours), median(theirs));
-    println!("{} mails of {} bytes on the average, one core", mails.len(), bytes / mails.len().max(1));
+    println!(
+        "{} mails of {} bytes on the average, one core",
+        mails.len(),
+        bytes / mails.len().max(1)
+    );
     println!("read and understood      {ours:>9.0} mails/s");
-    println!("mail-parser alone        {theirs:>9.0} mails/s  (ratio {:.2})", ours / theirs);
+    println!(
+        "mail-parser alone        {theirs:>9.0} mails/s  (ratio {:.2})",
+        ours / theirs
+    );
 }
 
 /// Mails a second.
@@ -79,19 +96,43 @@ fn importing(rows: usize) {
     let mut out = std::io::BufWriter::new(std::fs::File::create(&file).expect("a file"));
     writeln!(out, "email,name,confirmed_at,source").expect("written");
     for n in 0..rows {
-        writeln!(out, "reader{n}@example{}.org,\"Reader {n}\",2026-01-02T03:04:05Z,web", n % 97).expect("written");
+        writeln!(
+            out,
+            "reader{n}@example{}.org,\"Reader {n}\",2026-01-02T03:04:05Z,web",
+            n % 97
+        )
+        .expect("written");
     }
     out.into_inner().expect("written");
 
     let began = Instant::now();
-    let plain = csv::Reader::from_path(&file).expect("a file").into_byte_records().filter(Result::is_ok).count();
+    let plain = csv::Reader::from_path(&file)
+        .expect("a file")
+        .into_byte_records()
+        .filter(Result::is_ok)
+        .count();
     let reference = began.elapsed();
-    println!("{plain} rows; csv alone reads them in {:.1} s", reference.as_secs_f64());
+    println!(
+        "{plain} rows; csv alone reads them in {:.1} s",
+        reference.as_secs_f64()
+    );
 
     let database = folder.path().join("v.db");
-    import(folder.path(), &file, "SQLite", &format!("sqlite:{}", database.display()), rows);
+    import(
+        folder.path(),
+        &file,
+        "SQLite",
+        &format!("sqlite:{}", database.display()),
+        rows,
+    );
     match postgres::another(SETTINGS, Some(folder.path())) {
-        Some(cluster) => import(folder.path(), &file, "PostgreSQL", &cluster.fresh_database(), rows),
+        Some(cluster) => import(
+            folder.path(),
+            &file,
+            "PostgreSQL",
+            &cluster.fresh_database(),
+            rows,
+        ),
         None => println!("PostgreSQL is not installed"),
     }
 }
@@ -99,18 +140,41 @@ fn importing(rows: usize) {
 fn import(folder: &Path, file: &Path, name: &str, url: &str, rows: usize) {
     let program = |arguments: &[&str]| {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).current_dir(folder).env("VERDICTS_DATABASE__URL", url);
-        command.env("VERDICTS_SITE__SECRET", "a secret for benchmarks").env("RUST_LOG", "error");
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .env("VERDICTS_DATABASE__URL", url);
+        command
+            .env("VERDICTS_SITE__SECRET", "a secret for benchmarks")
+            .env("RUST_LOG", "error");
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     };
-    assert!(program(&["migrate"]).status().expect("the program").success());
+    assert!(
+        program(&["migrate"])
+            .status()
+            .expect("the program")
+            .success()
+    );
     let began = Instant::now();
     let path = file.display().to_string();
-    let mut child = program(&["subscribers", "import", &path, "--consent", "benchmark", "--confirmed"]).spawn().expect("the program");
+    let mut child = program(&[
+        "subscribers",
+        "import",
+        &path,
+        "--consent",
+        "benchmark",
+        "--confirmed",
+    ])
+    .spawn()
+    .expect("the program");
     let peak = peak_memory(&mut child);
     let took = began.elapsed().as_secs_f64();
-    println!("{name:<24} {took:>9.1} s  {:>9.0} rows/s  peak memory {:.0} MB", rows as f64 / took, peak as f64 / 1024.0);
+    println!(
+        "{name:<24} {took:>9.1} s  {:>9.0} rows/s  peak memory {:.0} MB",
+        rows as f64 / took,
+        peak as f64 / 1024.0
+    );
 }
 
 /// The largest resident size in KiB, read while it runs.
@@ -121,9 +185,13 @@ fn peak_memory(child: &mut Child) -> u64 {
             assert!(ended.success());
             return peak;
         }
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak = peak.max(line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0));
+        peak = peak.max(
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+                .unwrap_or(0),
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }

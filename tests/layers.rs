@@ -6,8 +6,14 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// From the ground up.
-const FLOORS: [&[&str]; 6] =
-    [&["domain"], &["config", "telemetry", "dial"], &["storage", "render", "mail"], &["app"], &["web", "schedule", "inbox"], &["cli"]];
+const FLOORS: [&[&str]; 6] = [
+    &["domain"],
+    &["config", "telemetry", "dial"],
+    &["storage", "render", "mail"],
+    &["app"],
+    &["web", "schedule", "inbox"],
+    &["cli"],
+];
 
 /// Which libraries may be named in one room only.
 const HOMES: [(&str, &str); 16] = [
@@ -53,10 +59,24 @@ fn rooms() -> Vec<(String, PathBuf, String)> {
     sources(Path::new("src"), &mut files);
     let code = |path: &PathBuf| {
         let text = fs::read_to_string(path).expect("a source");
-        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
-    let room = |path: &PathBuf| path.iter().nth(1).expect("a room").to_string_lossy().trim_end_matches(".rs").to_owned();
-    files.into_iter().filter(|path| path.components().count() > 2).map(|path| (room(&path), path.clone(), code(&path))).collect()
+    let room = |path: &PathBuf| {
+        path.iter()
+            .nth(1)
+            .expect("a room")
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned()
+    };
+    files
+        .into_iter()
+        .filter(|path| path.components().count() > 2)
+        .map(|path| (room(&path), path.clone(), code(&path)))
+        .collect()
 }
 
 #[test]
@@ -64,11 +84,21 @@ fn an_import_points_down_and_never_sideways() {
     let rooms = rooms();
     assert!(rooms.len() > 40, "the sources were found");
     for (room, path, code) in &rooms {
-        let here = floor_of(room).unwrap_or_else(|| panic!("{} stands on no floor", path.display()));
+        let here =
+            floor_of(room).unwrap_or_else(|| panic!("{} stands on no floor", path.display()));
         for named in code.split("crate::").skip(1) {
-            let named: String = named.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let Some(there) = floor_of(&named) else { continue };
-            assert!(&named == room || there < here, "{} names {named}, which is not below {room}", path.display());
+            let named: String = named
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let Some(there) = floor_of(&named) else {
+                continue;
+            };
+            assert!(
+                &named == room || there < here,
+                "{} names {named}, which is not below {room}",
+                path.display()
+            );
         }
     }
 }
@@ -77,8 +107,13 @@ fn an_import_points_down_and_never_sideways() {
 fn a_library_is_named_in_its_home_only() {
     for (room, path, code) in rooms() {
         for (library, home) in HOMES {
-            let names = code.contains(&format!("{library}::")) || code.contains(&format!("use {library};"));
-            assert!(room == home || !names, "{} names {library}, whose home is {home}", path.display());
+            let names =
+                code.contains(&format!("{library}::")) || code.contains(&format!("use {library};"));
+            assert!(
+                room == home || !names,
+                "{} names {library}, whose home is {home}",
+                path.display()
+            );
         }
     }
 }
@@ -87,9 +122,21 @@ fn a_library_is_named_in_its_home_only() {
 #[test]
 fn connections_to_other_hosts_are_made_in_one_place() {
     for (room, path, code) in rooms() {
-        for word in ["TcpStream::connect", "TcpSocket::", "lookup_host", "to_socket_addrs", "ToSocketAddrs"] {
-            let is_test = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"));
-            assert!(room == "dial" || is_test || !code.contains(word), "{} has {word}: use dial::Destination", path.display());
+        for word in [
+            "TcpStream::connect",
+            "TcpSocket::",
+            "lookup_host",
+            "to_socket_addrs",
+            "ToSocketAddrs",
+        ] {
+            let is_test = path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"));
+            assert!(
+                room == "dial" || is_test || !code.contains(word),
+                "{} has {word}: use dial::Destination",
+                path.display()
+            );
         }
     }
 }

@@ -32,7 +32,10 @@ end
 const GZIP: &str = r#"wrk.headers["Accept-Encoding"] = "gzip""#;
 
 pub fn run(place: Place, seconds: usize) {
-    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let address = TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
     let site = format!("http://{address}");
     // As many as there can be: what limits one client is not what is measured.
     let most = u32::MAX.to_string();
@@ -41,7 +44,12 @@ pub fn run(place: Place, seconds: usize) {
         .with("VERDICTS_SITE__BASE_URL", &site)
         .with("VERDICTS_SIGNUP__PER_CLIENT", &most)
         .with("VERDICTS_VOTES__PER_CLIENT", &most);
-    place.run(&["catalog", "import", concat!(env!("CARGO_MANIFEST_DIR"), "/content"), "--dates-to-now"]);
+    place.run(&[
+        "catalog",
+        "import",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/content"),
+        "--dates-to-now",
+    ]);
     place.enlist(VOTERS);
     place.run(&["digest", "send"]);
     let votes = vote_links(&place.dir.path().join("data/mailbox/new"), &site);
@@ -63,8 +71,16 @@ pub fn run(place: Place, seconds: usize) {
         ("`/subscribe`", measured("", SUBSCRIBE)),
     ];
     for (name, figures) in rows {
-        let Figures { rate, median, worst } = figures;
-        println!("| {} | {name} | {rate:.0} | {:.3} | {median:.2} | {worst:.2} |", place.name(), rate / reference.rate);
+        let Figures {
+            rate,
+            median,
+            worst,
+        } = figures;
+        println!(
+            "| {} | {name} | {rate:.0} | {:.3} | {median:.2} | {worst:.2} |",
+            place.name(),
+            rate / reference.rate
+        );
     }
 }
 
@@ -73,11 +89,18 @@ fn vote_links(mails: &Path, site: &str) -> Vec<String> {
     let link = |raw: Vec<u8>| {
         let mail = mail_parser::MessageParser::default().parse(&raw)?;
         let text = mail.body_text(0)?.into_owned();
-        let link = text.split_whitespace().find(|word| word.contains("/vote/"))?.to_owned();
+        let link = text
+            .split_whitespace()
+            .find(|word| word.contains("/vote/"))?
+            .to_owned();
         link.strip_prefix(site).map(str::to_owned)
     };
-    let files = std::fs::read_dir(mails).expect("the mailbox").map(|file| file.expect("a mail").path());
-    files.filter_map(|path| link(std::fs::read(path).expect("a mail"))).collect()
+    let files = std::fs::read_dir(mails)
+        .expect("the mailbox")
+        .map(|file| file.expect("a mail").path());
+    files
+        .filter_map(|path| link(std::fs::read(path).expect("a mail")))
+        .collect()
 }
 
 #[derive(Clone, Copy)]
@@ -93,14 +116,41 @@ struct Figures {
 /// 16 connections. What is not answered with 2xx or 3xx is no figure.
 fn wrk(folder: &Path, url: &str, seconds: usize) -> Figures {
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t", "2", "-c", "16", "-d", &format!("{seconds}s"), "--latency", "-s", "script.lua", url]).current_dir(folder);
+    wrk.args([
+        "-t",
+        "2",
+        "-c",
+        "16",
+        "-d",
+        &format!("{seconds}s"),
+        "--latency",
+        "-s",
+        "script.lua",
+        url,
+    ])
+    .current_dir(folder);
     let output = wrk.output().expect("wrk (Debian: apt-get install wrk)");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let after = |words: &str| said.lines().find_map(|line| line.trim().strip_prefix(words)).map(str::trim).map(str::to_owned);
-    assert!(after("Non-2xx or 3xx responses").is_none() && after("Socket errors").is_none(), "{url}: {said}");
-    let time = |words: &str| millis(&after(words).unwrap_or_else(|| panic!("{words} is not in {said}")));
-    let rate = after("Requests/sec:").and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no rate in {said}"));
-    Figures { rate, median: time("50%"), worst: time("99%") }
+    let after = |words: &str| {
+        said.lines()
+            .find_map(|line| line.trim().strip_prefix(words))
+            .map(str::trim)
+            .map(str::to_owned)
+    };
+    assert!(
+        after("Non-2xx or 3xx responses").is_none() && after("Socket errors").is_none(),
+        "{url}: {said}"
+    );
+    let time =
+        |words: &str| millis(&after(words).unwrap_or_else(|| panic!("{words} is not in {said}")));
+    let rate = after("Requests/sec:")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no rate in {said}"));
+    Figures {
+        rate,
+        median: time("50%"),
+        worst: time("99%"),
+    }
 }
 
 /// `2.31ms`, `850.00us`, `1.02s`.
@@ -110,5 +160,8 @@ fn millis(text: &str) -> f64 {
         text if text.ends_with("ms") => (&text[..text.len() - 2], 1.0),
         text => (text.trim_end_matches('s'), 1_000.0),
     };
-    number.parse::<f64>().unwrap_or_else(|_| panic!("{text} is no time")) * factor
+    number
+        .parse::<f64>()
+        .unwrap_or_else(|_| panic!("{text} is no time"))
+        * factor
 }

@@ -32,20 +32,42 @@ autovacuum = on
 
 #[tokio::main]
 async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let wanted = |part: &str| !arguments.iter().any(|a| ["doors", "personal"].contains(&a.as_str())) || arguments.iter().any(|a| a == part);
-    let number = |name: &str, default: usize| match arguments.iter().position(|argument| argument == name) {
-        Some(at) => arguments.get(at + 1).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{name} needs a number")),
-        None => default,
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let wanted = |part: &str| {
+        !arguments
+            .iter()
+            .any(|a| ["doors", "personal"].contains(&a.as_str()))
+            || arguments.iter().any(|a| a == part)
     };
+    let number =
+        |name: &str, default: usize| match arguments.iter().position(|argument| argument == name) {
+            Some(at) => arguments
+                .get(at + 1)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(|| panic!("{name} needs a number")),
+            None => default,
+        };
     let folder = tempfile::tempdir().expect("a folder");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(folder.path(), open).expect("opened");
     let cluster = postgres::another(SETTINGS, Some(folder.path()));
-    let places =
-        || [Some(Place::sqlite()), cluster.as_ref().map(|cluster| Place::postgres(cluster.fresh_database()))].into_iter().flatten();
+    let places = || {
+        [
+            Some(Place::sqlite()),
+            cluster
+                .as_ref()
+                .map(|cluster| Place::postgres(cluster.fresh_database())),
+        ]
+        .into_iter()
+        .flatten()
+    };
     if wanted("doors") {
-        println!("| database | request | requests a second | to /healthz | median, ms | 99th percentile, ms |");
+        println!(
+            "| database | request | requests a second | to /healthz | median, ms | 99th percentile, ms |"
+        );
         println!("| --- | --- | ---: | ---: | ---: | ---: |");
         for place in places() {
             doors::run(place, number("--seconds", 10));
@@ -55,7 +77,12 @@ async fn main() {
         println!("\n| database | digest | readers | renderings | seconds | peak memory, MB |");
         println!("| --- | --- | ---: | ---: | ---: | ---: |");
         for place in places() {
-            personal::run(place, number("--readers", 200_000), number("--choices", 1_000)).await;
+            personal::run(
+                place,
+                number("--readers", 200_000),
+                number("--choices", 1_000),
+            )
+            .await;
         }
     }
 }

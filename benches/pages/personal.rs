@@ -12,7 +12,11 @@ const IN_EACH: usize = 6;
 /// Everybody's first, then the same list once its readers chose; each by `digest send`, which is ended when the digest is
 /// published.
 pub async fn run(place: Place, readers: usize, choices: usize) {
-    assert!(choices < 1 << CATEGORIES, "there are {} choices at most", (1 << CATEGORIES) - 1);
+    assert!(
+        choices < 1 << CATEGORIES,
+        "there are {} choices at most",
+        (1 << CATEGORIES) - 1
+    );
     place.write("catalogue.toml", catalogue());
     place.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]);
     place.enlist(readers);
@@ -27,8 +31,14 @@ fn publish(place: &Place, name: &str, readers: usize) {
     let peak = sending.peak();
     drop(sending);
     let field = |name: &str| {
-        let rest = line.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("no {name} in {line}"));
-        rest.split_whitespace().next().and_then(|text| text.parse::<u64>().ok()).unwrap_or_else(|| panic!("{name} in {line}"))
+        let rest = line
+            .split(&format!("{name}="))
+            .nth(1)
+            .unwrap_or_else(|| panic!("no {name} in {line}"));
+        rest.split_whitespace()
+            .next()
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("{name} in {line}"))
     };
     assert_eq!(field("recipients"), readers as u64, "{line}");
     println!(
@@ -52,9 +62,23 @@ async fn choose(place: &Place, choices: usize) {
     let numbers: Vec<usize> = (0..choices).collect();
     // SQLite takes 500 parts of a union at once.
     for chunk in numbers.chunks(400) {
-        let followed = |n: usize| (0..CATEGORIES).filter(move |bit| (n + 1) >> bit & 1 == 1).map(category).collect::<Vec<_>>();
-        let part = |n: &usize| format!("select {n} as number, '{}' as categories", serde_json::json!(followed(*n)));
-        let made = chunk.iter().map(part).collect::<Vec<_>>().join(" union all ");
+        let followed = |n: usize| {
+            (0..CATEGORIES)
+                .filter(move |bit| (n + 1) >> bit & 1 == 1)
+                .map(category)
+                .collect::<Vec<_>>()
+        };
+        let part = |n: &usize| {
+            format!(
+                "select {n} as number, '{}' as categories",
+                serde_json::json!(followed(*n))
+            )
+        };
+        let made = chunk
+            .iter()
+            .map(part)
+            .collect::<Vec<_>>()
+            .join(" union all ");
         let sql = format!(
             "insert into preferences (subscriber_id, categories)
              select s.id, c.categories from subscribers s join ({made}) c on c.number = s.id % {choices}"
@@ -66,11 +90,15 @@ async fn choose(place: &Place, choices: usize) {
 async fn execute(place: &Place, sql: String) {
     let sql = sqlx::AssertSqlSafe(sql);
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.url).await.expect("a connection");
+        let pool = sqlx::PgPool::connect(&place.url)
+            .await
+            .expect("a connection");
         sqlx::query(sql).execute(&pool).await.expect("done");
         pool.close().await;
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.url).await.expect("a connection");
+        let pool = sqlx::SqlitePool::connect(&place.url)
+            .await
+            .expect("a connection");
         sqlx::query(sql).execute(&pool).await.expect("done");
         pool.close().await;
     }
@@ -92,7 +120,11 @@ fn catalogue() -> String {
                 category(n % CATEGORIES)
             )
             .expect("written");
-            for (reviewer, verdict) in [("Builder", "ship"), ("Skeptic", "skip"), ("Founder", if n % 2 == 0 { "ship" } else { "skip" })] {
+            for (reviewer, verdict) in [
+                ("Builder", "ship"),
+                ("Skeptic", "skip"),
+                ("Founder", if n % 2 == 0 { "ship" } else { "skip" }),
+            ] {
                 write!(
                     text,
                     "[[tools.reviews]]\nreviewer = \"{reviewer}\"\nscore = {}\nverdict = \"{verdict}\"\ntake = \"{}\"\n",
@@ -102,7 +134,11 @@ fn catalogue() -> String {
                 .expect("written");
             }
         }
-        write!(text, "[[comparisons]]\nleft = \"t{n}-l\"\nright = \"t{n}-r\"\npublished_at = {published}\n").expect("written");
+        write!(
+            text,
+            "[[comparisons]]\nleft = \"t{n}-l\"\nright = \"t{n}-r\"\npublished_at = {published}\n"
+        )
+        .expect("written");
     }
     text
 }

@@ -27,7 +27,11 @@ impl Place {
     }
 
     fn new(dir: tempfile::TempDir, url: String) -> Self {
-        let place = Self { dir, url: url.clone(), variables: Vec::new() };
+        let place = Self {
+            dir,
+            url: url.clone(),
+            variables: Vec::new(),
+        };
         let place = place
             .with("VERDICTS_DATABASE__URL", &url)
             .with("VERDICTS_SITE__SECRET", "a secret for benchmarks only")
@@ -43,7 +47,11 @@ impl Place {
     }
 
     pub fn name(&self) -> &'static str {
-        if self.is_postgres() { "PostgreSQL" } else { "SQLite" }
+        if self.is_postgres() {
+            "PostgreSQL"
+        } else {
+            "SQLite"
+        }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -56,14 +64,27 @@ impl Place {
 
     /// Puts so many readers on the list.
     pub fn enlist(&self, readers: usize) {
-        let rows: String = (0..readers).map(|n| format!("reader{n}@example.org\n")).collect();
+        let rows: String = (0..readers)
+            .map(|n| format!("reader{n}@example.org\n"))
+            .collect();
         self.write("readers.csv", format!("email\n{rows}"));
-        self.run(&["subscribers", "import", "readers.csv", "--consent", "benchmark", "--confirmed"]);
+        self.run(&[
+            "subscribers",
+            "import",
+            "readers.csv",
+            "--consent",
+            "benchmark",
+            "--confirmed",
+        ]);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
             command.env_remove(name);
         }
@@ -73,14 +94,28 @@ impl Place {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) {
-        let output = self.command(arguments).stderr(Stdio::piped()).output().expect("the program");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = self
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("the program");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Starts a command and waits for the first line of its log with `words` in it.
     pub fn start_until(&self, arguments: &[&str], words: &str) -> (Running, String) {
-        let mut child = self.command(arguments).stderr(Stdio::piped()).spawn().expect("the program");
-        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let mut child = self
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe"))
+            .lines()
+            .map_while(Result::ok);
         let mut said = String::new();
         let line = log.find(|line| {
             said.push_str(line);
@@ -99,9 +134,11 @@ pub struct Running(Child);
 impl Running {
     /// The most memory that it had so far, in KiB.
     pub fn peak(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -25,12 +25,16 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!(
         "{SIGN_UPS_A_SECOND} sign-ups a second from as many client addresses, for as long as the digest goes out. The relay is the tests' own.\n"
     );
-    println!("| ledger | mails/s | sign-ups | answer p50 | p99 | longest | confirmation p50 | p99 | longest |");
+    println!(
+        "| ledger | mails/s | sign-ups | answer p50 | p99 | longest | confirmation p50 | p99 | longest |"
+    );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if wanted.databases.contains(&database) && stock.has(database) {
             let place = stock.place(database, readers);
-            tokio::runtime::Runtime::new().expect("a runtime").block_on(measure(&place, database, readers));
+            tokio::runtime::Runtime::new()
+                .expect("a runtime")
+                .block_on(measure(&place, database, readers));
             stock.clear(place);
         }
     }
@@ -40,10 +44,19 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
 async fn measure(place: &Place, database: Database, readers: usize) {
     place.bring_digest_of(1);
     // Published over a relay that refuses connections: the digest waits for the service.
-    let refused = place.command(&["digest", "send"]).env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").output();
-    assert!(refused.is_ok_and(|output| output.status.code() == Some(1)), "published, and nothing sent");
+    let refused = place
+        .command(&["digest", "send"])
+        .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
+        .output();
+    assert!(
+        refused.is_ok_and(|output| output.status.code() == Some(1)),
+        "published, and nothing sent"
+    );
     let sink = SmtpSink::start(Script::accept_all().only_recipients()).await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let mut serving = serve(place, &sink, port);
     while sink.mails() == 0 {
         assert!(serving.try_wait().expect("a state").is_none(), "it serves");
@@ -52,13 +65,23 @@ async fn measure(place: &Place, database: Database, readers: usize) {
     let began = Instant::now();
     let asked = sign_up_until(port, || sink.mails() >= readers).await;
     let took = began.elapsed();
-    sink.wait_for(readers + asked.len(), Duration::from_secs(60)).await;
+    sink.wait_for(readers + asked.len(), Duration::from_secs(60))
+        .await;
     serving.kill().expect("killed");
     serving.wait().expect("buried");
 
-    let arrived: HashMap<String, Instant> = sink.received().into_iter().map(|mail| (mail.to, mail.at)).collect();
+    let arrived: HashMap<String, Instant> = sink
+        .received()
+        .into_iter()
+        .map(|mail| (mail.to, mail.at))
+        .collect();
     let answers = sorted(asked.iter().map(|(_, _, answer)| *answer).collect());
-    let mails = sorted(asked.iter().map(|(to, at, _)| arrived[to].duration_since(*at)).collect());
+    let mails = sorted(
+        asked
+            .iter()
+            .map(|(to, at, _)| arrived[to].duration_since(*at))
+            .collect(),
+    );
     println!(
         "| {} | {:.0} | {} | {} | **{}** | {} | {} | {} | **{}** |",
         database.name(),
@@ -88,7 +111,10 @@ fn serve(place: &Place, sink: &SmtpSink, port: u16) -> Child {
 
 /// Signs up at an even pace, whatever an answer takes; each address with when it asked and what the answer took.
 async fn sign_up_until(port: u16, done: impl Fn() -> bool) -> Vec<(String, Instant, Duration)> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client");
     let mut pace = tokio::time::interval(Duration::from_millis(1_000 / SIGN_UPS_A_SECOND));
     let mut asking = tokio::task::JoinSet::new();
     let mut number = 0_u32;
@@ -118,5 +144,10 @@ fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
 
 fn at(sorted: &[Duration], per_cent: usize) -> String {
     let index = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
-    format!("{:.1} ms", sorted.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0))
+    format!(
+        "{:.1} ms",
+        sorted
+            .get(index)
+            .map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
+    )
 }

@@ -64,8 +64,14 @@ struct Figures {
 }
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
-    let (readers, digests) = (wanted.readers.unwrap_or(READERS), wanted.digests.unwrap_or(DIGESTS));
-    println!("## History\n\n{digests} past digests of {readers} readers; medians of {} rounds in turns, in ms.\n", wanted.rounds);
+    let (readers, digests) = (
+        wanted.readers.unwrap_or(READERS),
+        wanted.digests.unwrap_or(DIGESTS),
+    );
+    println!(
+        "## History\n\n{digests} past digests of {readers} readers; medians of {} rounds in turns, in ms.\n",
+        wanted.rounds
+    );
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if !wanted.databases.contains(&database) || !stock.has(database) {
             continue;
@@ -77,12 +83,19 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
             place.publish();
             let began = Instant::now();
             runtime.block_on(fill(&place, digests, whole, readers));
-            eprintln!("{}: {whole} digests of everybody filled in {:.1} s", database.name(), began.elapsed().as_secs_f64());
+            eprintln!(
+                "{}: {whole} digests of everybody filled in {:.1} s",
+                database.name(),
+                began.elapsed().as_secs_f64()
+            );
             place
         });
         if stock.program.is_some() {
             let [few, all] = publish(&runtime, &places, wanted.rounds);
-            println!("{}: published in {few:.0} ms after one digest of everybody, in {all:.0} after {digests}", database.name());
+            println!(
+                "{}: published in {few:.0} ms after one digest of everybody, in {all:.0} after {digests}",
+                database.name()
+            );
         } else {
             table(database, &measure(&runtime, &places, wanted.rounds));
         }
@@ -92,9 +105,19 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
 }
 
 fn table(database: Database, [few, all]: &[Figures; 2]) {
-    println!("| {} | one digest | all | times | target |\n| --- | ---: | ---: | ---: | --- |", database.name());
+    println!(
+        "| {} | one digest | all | times | target |\n| --- | ---: | ---: | ---: | --- |",
+        database.name()
+    );
     let row = |name: &str, few: f64, all: f64| {
-        let (times, held) = (all / few, if all / few <= MOST_TIMES { "held" } else { "MISSED" });
+        let (times, held) = (
+            all / few,
+            if all / few <= MOST_TIMES {
+                "held"
+            } else {
+                "MISSED"
+            },
+        );
         println!("| {name} | {few:.2} | {all:.2} | {times:.2} | at most {MOST_TIMES}: {held} |");
     };
     row("publish", few.publish, all.publish);
@@ -103,7 +126,13 @@ fn table(database: Database, [few, all]: &[Figures; 2]) {
     row("data export", few.export.0, all.export.0);
     row("the same again", few.export.1, all.export.1);
     row("`subscribers show`", few.show, all.show);
-    let held = |longest: f64| if longest <= LONGEST_WAIT { "held" } else { "MISSED" };
+    let held = |longest: f64| {
+        if longest <= LONGEST_WAIT {
+            "held"
+        } else {
+            "MISSED"
+        }
+    };
     for (name, (longest, p99)) in [("one digest", few.sign_up), ("all", all.sign_up)] {
         println!(
             "\nsign-ups while it is published, {name}: p99 {p99:.1} ms, longest {longest:.1} ms (at most {LONGEST_WAIT}: {})",
@@ -151,14 +180,28 @@ fn publish(runtime: &tokio::runtime::Runtime, places: &[Place; 2], rounds: usize
 
 /// Sign-ups one after the other from another process while the digest is published: the longest, and the 99th of a hundred.
 async fn sign_ups(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 4, true, CALL_MAX).await.expect("open");
-    let no_quotas = MailQuotas { asker: Vec::new(), recipient: Vec::new(), unanswered: Vec::new() };
+    let storage = Storage::open(&place.url, None, 4, true, CALL_MAX)
+        .await
+        .expect("open");
+    let no_quotas = MailQuotas {
+        asker: Vec::new(),
+        recipient: Vec::new(),
+        unanswered: Vec::new(),
+    };
     let mut publishing = place.command(&["digest", "send"]);
-    publishing.env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").stdout(Stdio::null()).stderr(Stdio::null());
+    publishing
+        .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut publishing = publishing.spawn().expect("started");
     let mut waited = Vec::new();
     while publishing.try_wait().expect("a state").is_none() {
-        let email = EmailAddress::parse(&format!("new{}.{}@example.org", waited.len(), std::process::id())).expect("an address");
+        let email = EmailAddress::parse(&format!(
+            "new{}.{}@example.org",
+            waited.len(),
+            std::process::id()
+        ))
+        .expect("an address");
         let began = Instant::now();
         let request = SignUp {
             email: &email,
@@ -177,7 +220,13 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
     }
     storage.close().await;
     waited.sort_by(f64::total_cmp);
-    (waited.last().copied().unwrap_or(f64::NAN), waited.get(waited.len() * 99 / 100).copied().unwrap_or(f64::NAN))
+    (
+        waited.last().copied().unwrap_or(f64::NAN),
+        waited
+            .get(waited.len() * 99 / 100)
+            .copied()
+            .unwrap_or(f64::NAN),
+    )
 }
 
 /// A soft bounce, and the data export's reading, of readers whose past is whole; and who they are.
@@ -185,12 +234,23 @@ async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [(f64, f64); 2], Vec<Stri
     let [mut bounces, mut exports, mut again] = [(); 3].map(|()| [Vec::new(), Vec::new()]);
     let mut storages = Vec::new();
     for place in places {
-        storages.push(Storage::open(&place.url, None, 4, true, CALL_MAX).await.expect("open"));
+        storages.push(
+            Storage::open(&place.url, None, 4, true, CALL_MAX)
+                .await
+                .expect("open"),
+        );
     }
     // Both databases were copied from one, so the readers have the same numbers.
-    let all = storages[0].subscribers_after(0, i64::from(u32::MAX)).await.expect("readers");
+    let all = storages[0]
+        .subscribers_after(0, i64::from(u32::MAX))
+        .await
+        .expect("readers");
     let one_in = one_in(all.len());
-    let sample: Vec<_> = all.into_iter().filter(|reader| reader.subscriber.id % one_in == 0).take(SAMPLE).collect();
+    let sample: Vec<_> = all
+        .into_iter()
+        .filter(|reader| reader.subscriber.id % one_in == 0)
+        .take(SAMPLE)
+        .collect();
     for reader in &sample {
         for (at, storage) in storages.iter().enumerate() {
             let (id, email) = (reader.subscriber.id, reader.subscriber.email.as_str());
@@ -203,14 +263,32 @@ async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [(f64, f64); 2], Vec<Stri
         storage.close().await;
     }
     let (exports, again) = (exports.map(median), again.map(median));
-    (bounces.map(median), [0, 1].map(|at| (exports[at], again[at])), sample.into_iter().map(|reader| reader.subscriber.email).collect())
+    (
+        bounces.map(median),
+        [0, 1].map(|at| (exports[at], again[at])),
+        sample
+            .into_iter()
+            .map(|reader| reader.subscriber.email)
+            .collect(),
+    )
 }
 
 async fn bounce(storage: &Storage, id: i64) -> f64 {
-    let finding =
-        Finding { address: None, meaning: Meaning::Soft, class: None, reason: None, status: None, line: "452 4.2.2 mailbox full".into() };
+    let finding = Finding {
+        address: None,
+        meaning: Meaning::Soft,
+        class: None,
+        reason: None,
+        status: None,
+        line: "452 4.2.2 mailbox full".into(),
+    };
     let fingerprint = format!("bench{id}.{}", rand::random::<u64>());
-    let about = About { subscriber: id, mailing: None, hash: "h", key_name: "k" };
+    let about = About {
+        subscriber: id,
+        mailing: None,
+        hash: "h",
+        key_name: "k",
+    };
     let refusal = Refusal {
         class: RefusalClass::Recipient,
         line: finding.line.clone(),
@@ -218,7 +296,16 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
         domain: "example.org".into(),
         hash: "h".into(),
         key_name: "k".into(),
-        policy: Policy { hard: 1, soft: 5, brake: Brake { count: 10, share: 10, domains: 50, wait: chrono::TimeDelta::hours(1) } },
+        policy: Policy {
+            hard: 1,
+            soft: 5,
+            brake: Brake {
+                count: 10,
+                share: 10,
+                domains: 50,
+                wait: chrono::TimeDelta::hours(1),
+            },
+        },
     };
     let mail = Arrived {
         fingerprint: &fingerprint,
@@ -235,9 +322,15 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
 
 async fn export(storage: &Storage, id: i64, email: &str) -> f64 {
     let began = Instant::now();
-    let person = storage.person(&email.parse().expect("an address")).await.expect("read");
+    let person = storage
+        .person(&email.parse().expect("an address"))
+        .await
+        .expect("read");
     let data = storage.personal_data(id, &[]).await.expect("read");
-    assert!(person.is_some() && data.is_some_and(|data| data.mails.len() >= 2), "a reader with a past");
+    assert!(
+        person.is_some() && data.is_some_and(|data| data.mails.len() >= 2),
+        "a reader with a past"
+    );
     began.elapsed().as_secs_f64() * 1_000.0
 }
 
@@ -247,7 +340,12 @@ fn archive(places: &[Place; 2]) -> [f64; 2] {
     let mut took = [Vec::new(), Vec::new()];
     for _ in 0..ARCHIVES {
         for at in [0, 1] {
-            took[at].push(millis(|| assert!(page(serving[at].1).is_some_and(|page| page.starts_with("HTTP/1.1 200")), "a page")));
+            took[at].push(millis(|| {
+                assert!(
+                    page(serving[at].1).is_some_and(|page| page.starts_with("HTTP/1.1 200")),
+                    "a page"
+                )
+            }));
         }
     }
     for (child, _) in &mut serving {
@@ -258,9 +356,15 @@ fn archive(places: &[Place; 2]) -> [f64; 2] {
 }
 
 fn serve(place: &Place) -> (Child, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let mut command = place.command(&["serve", "--role", "web"]);
-    command.env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}")).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env("VERDICTS_SITE__LISTEN", format!("127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut serving = command.spawn().expect("started");
     while page(port).is_none() {
         assert!(serving.try_wait().expect("a state").is_none(), "it serves");
@@ -271,7 +375,9 @@ fn serve(place: &Place) -> (Child, u16) {
 
 fn page(port: u16) -> Option<String> {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.write_all(b"GET /digests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    stream
+        .write_all(b"GET /digests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .ok()?;
     let mut page = String::new();
     stream.read_to_string(&mut page).ok()?;
     Some(page)
@@ -296,9 +402,15 @@ async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
     let old = format!("id % {} = 0", one_in(readers));
     for week in (1..=digests).rev() {
         let day = (now - chrono::TimeDelta::weeks(week as i64)).iso_week();
-        let (id, at) =
-            (i64::from(day.year()) * 100 + i64::from(day.week()), (now - chrono::TimeDelta::weeks(week as i64)).timestamp_millis());
-        let (most, chosen) = if week <= whole { (readers, "true") } else { (OLD_READERS.min(readers), old.as_str()) };
+        let (id, at) = (
+            i64::from(day.year()) * 100 + i64::from(day.week()),
+            (now - chrono::TimeDelta::weeks(week as i64)).timestamp_millis(),
+        );
+        let (most, chosen) = if week <= whole {
+            (readers, "true")
+        } else {
+            (OLD_READERS.min(readers), old.as_str())
+        };
         statements.push(format!(
             "insert into digests (id, state, created_at, send_at, published_at, finished_at, recipients, content, subject, html, plain)
              select {id}, 'sent', {at}, {at}, {at}, {at}, {most}, content, subject, html, plain from digests where state = 'sending'"
@@ -309,7 +421,9 @@ async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
              from (select id from subscribers where state = 'active' and {chosen} order by id) readers"
         ));
     }
-    let some = |most: usize| format!("(select id from subscribers where state = 'active' order by id limit {most}) s");
+    let some = |most: usize| {
+        format!("(select id from subscribers where state = 'active' order by id limit {most}) s")
+    };
     statements.push(format!(
         "insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from subscribers where state = 'active' and {old}"
     ));
@@ -342,17 +456,40 @@ async fn unpublish(place: &Place) {
 /// Runs statements as quickly as the database can: what is filled in is not what is measured.
 async fn run_all(place: &Place, statements: &[String]) {
     if place.url.starts_with("postgres") {
-        let mut connection = sqlx::PgConnection::connect(&place.url).await.expect("a connection");
-        for sql in ["set synchronous_commit = off"].into_iter().map(str::to_owned).chain(statements.to_vec()).chain(["analyze".to_owned()])
+        let mut connection = sqlx::PgConnection::connect(&place.url)
+            .await
+            .expect("a connection");
+        for sql in ["set synchronous_commit = off"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(statements.to_vec())
+            .chain(["analyze".to_owned()])
         {
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("done");
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut connection)
+                .await
+                .expect("done");
         }
     } else {
-        let mut connection = sqlx::SqliteConnection::connect(&place.url).await.expect("a connection");
-        for sql in ["pragma synchronous = off".to_owned(), "pragma cache_size = -200000".to_owned()].iter().chain(statements) {
-            sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut connection).await.expect("done");
+        let mut connection = sqlx::SqliteConnection::connect(&place.url)
+            .await
+            .expect("a connection");
+        for sql in [
+            "pragma synchronous = off".to_owned(),
+            "pragma cache_size = -200000".to_owned(),
+        ]
+        .iter()
+        .chain(statements)
+        {
+            sqlx::raw_sql(AssertSqlSafe(sql.clone()))
+                .execute(&mut connection)
+                .await
+                .expect("done");
         }
-        sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&mut connection).await.expect("done");
+        sqlx::raw_sql("pragma wal_checkpoint(truncate)")
+            .execute(&mut connection)
+            .await
+            .expect("done");
     }
 }
 

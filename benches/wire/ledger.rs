@@ -50,9 +50,13 @@ fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
     let after = stock.size(place);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (claimed, recorded) = runtime.block_on(work(place));
-    let digests: serde_json::Value = serde_json::from_str(&place.run(&["digest", "list", "--json"])).expect("JSON");
+    let digests: serde_json::Value =
+        serde_json::from_str(&place.run(&["digest", "list", "--json"])).expect("JSON");
     let id = digests["digests"][0]["id"].as_str().expect("an id");
-    let (shown, audited) = (timed(place, &["digest", "show", id]), timed(place, &["digest", "audit", id]));
+    let (shown, audited) = (
+        timed(place, &["digest", "show", id]),
+        timed(place, &["digest", "audit", id]),
+    );
     println!(
         "| {} | {:.0} | {:.2} s | {claimed:.0} | {recorded:.0} | {:.2} s | {:.2} s | {} | {} |",
         database.name(),
@@ -67,13 +71,22 @@ fn measure(place: &Place, stock: &Stock, database: Database, readers: usize) {
 
 /// Claims and records as the engine does; rows claimed a second, and mails recorded.
 async fn work(place: &Place) -> (f64, f64) {
-    let storage = Storage::open(&place.url, None, 8, true, CALL_MAX).await.expect("open");
+    let storage = Storage::open(&place.url, None, 8, true, CALL_MAX)
+        .await
+        .expect("open");
     let now = now();
-    let sender = storage.enter_sender("benchmark", chrono::TimeDelta::hours(1), now).await.expect("entered");
+    let sender = storage
+        .enter_sender("benchmark", chrono::TimeDelta::hours(1), now)
+        .await
+        .expect("entered");
     let began = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     while jobs.len() < ENOUGH {
-        let chunk = storage.claim(sender, &[], None, CHUNK, now).await.expect("claimed").jobs;
+        let chunk = storage
+            .claim(sender, &[], None, CHUNK, now)
+            .await
+            .expect("claimed")
+            .jobs;
         if chunk.is_empty() {
             break;
         }
@@ -83,10 +96,29 @@ async fn work(place: &Place) -> (f64, f64) {
     let began = Instant::now();
     let mut done: Vec<Done> = Vec::new();
     for group in jobs.chunks(GROUP) {
-        let next: Vec<Next<'_>> = group.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
-        let may_go = storage.step(sender, &done, &next, now).await.expect("a step");
-        assert!(may_go.is_some_and(|may_go| may_go.iter().all(|may| *may)), "all may go");
-        done = group.iter().map(|job| Done { key: job.key, step: Step::Sent, reply: "250 2.0.0 Ok: queued as 4bX".into() }).collect();
+        let next: Vec<Next<'_>> = group
+            .iter()
+            .map(|job| Next {
+                key: job.key,
+                relay: "default",
+            })
+            .collect();
+        let may_go = storage
+            .step(sender, &done, &next, now)
+            .await
+            .expect("a step");
+        assert!(
+            may_go.is_some_and(|may_go| may_go.iter().all(|may| *may)),
+            "all may go"
+        );
+        done = group
+            .iter()
+            .map(|job| Done {
+                key: job.key,
+                step: Step::Sent,
+                reply: "250 2.0.0 Ok: queued as 4bX".into(),
+            })
+            .collect();
     }
     storage.step(sender, &done, &[], now).await.expect("a step");
     let recorded = jobs.len() as f64 / began.elapsed().as_secs_f64();
@@ -101,7 +133,10 @@ fn timed(place: &Place, arguments: &[&str]) -> Duration {
     began.elapsed()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the ledger's rows are of this moment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the ledger's rows are of this moment"
+)]
 fn now() -> Timestamp {
     verdicts::domain::to_millis(chrono::Utc::now())
 }

@@ -33,22 +33,36 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!("## One connection over a link with 20 ms delay\n");
     let link = match Link::make() {
         Ok(link) => link,
-        Err(why) => return println!("Not measured: the link cannot be made here ({why}). It needs iproute2 and root.\n"),
+        Err(why) => {
+            return println!(
+                "Not measured: the link cannot be made here ({why}). It needs iproute2 and root.\n"
+            );
+        }
     };
-    println!("{}; {readers} readers, SQLite; median of {} rounds.\n", link.kind, wanted.rounds);
+    println!(
+        "{}; {readers} readers, SQLite; median of {} rounds.\n",
+        link.kind, wanted.rounds
+    );
     println!("| bytes | mails/s | smtp-source | ratio |\n| ---: | ---: | ---: | ---: |");
     for &wish in &wanted.bytes {
         let (mut sent, mut source, mut bytes) = (Vec::new(), Vec::new(), 0);
         for _ in 0..wanted.rounds {
             let sink = Sink::start_in(NAMESPACE, FAR, PORT);
-            let place = stock.place(Database::SqliteFull, readers).with_relay(FAR, sink.port, 1);
+            let place = stock
+                .place(Database::SqliteFull, readers)
+                .with_relay(FAR, sink.port, 1);
             bytes = place.bring_digest_of(wish);
             sent.push(readers as f64 / place.send(readers).took.as_secs_f64());
             stock.clear(place);
-            source.push(readers as f64 / smtp_source(FAR, sink.port, 1, readers, bytes).as_secs_f64());
+            source.push(
+                readers as f64 / smtp_source(FAR, sink.port, 1, readers, bytes).as_secs_f64(),
+            );
         }
         let (sent, source) = (median(sent), median(source));
-        println!("| {bytes} | {sent:.1} | {source:.1} | **{:.2}** |", sent / source);
+        println!(
+            "| {bytes} | {sent:.1} | {source:.1} | **{:.2}** |",
+            sent / source
+        );
     }
     println!();
 }
@@ -63,9 +77,19 @@ impl Link {
         let _ = ip(&format!("netns del {NAMESPACE}"));
         ip(&format!("netns add {NAMESPACE}"))?;
         // From here on what was made is taken away also when the rest fails.
-        let mut link = Self { kind: "tc netem on a veth pair" };
+        let mut link = Self {
+            kind: "tc netem on a veth pair",
+        };
         ip("link add wire0 type veth peer name wire1")?;
-        if run_quietly("tc", &format!("qdisc add dev wire0 root netem delay {}ms", DELAY.as_millis())).is_ok() {
+        if run_quietly(
+            "tc",
+            &format!(
+                "qdisc add dev wire0 root netem delay {}ms",
+                DELAY.as_millis()
+            ),
+        )
+        .is_ok()
+        {
             put_up("wire0", "wire1")?;
             return Ok(link);
         }
@@ -89,7 +113,9 @@ fn put_up(near: &str, far: &str) -> Result<(), String> {
     ip(&format!("link set {far} netns {NAMESPACE}"))?;
     ip(&format!("addr add {NEAR} peer {FAR} dev {near}"))?;
     ip(&format!("link set {near} up"))?;
-    ip(&format!("-n {NAMESPACE} addr add {FAR} peer {NEAR} dev {far}"))?;
+    ip(&format!(
+        "-n {NAMESPACE} addr add {FAR} peer {NEAR} dev {far}"
+    ))?;
     ip(&format!("-n {NAMESPACE} link set {far} up"))?;
     ip(&format!("-n {NAMESPACE} link set lo up"))
 }
@@ -99,15 +125,26 @@ fn ip(arguments: &str) -> Result<(), String> {
 }
 
 fn run_quietly(program: &str, arguments: &str) -> Result<(), String> {
-    let output = Command::new(program).args(arguments.split(' ')).output().map_err(|error| format!("{program}: {error}"))?;
+    let output = Command::new(program)
+        .args(arguments.split(' '))
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{program} {arguments}: {}", said.trim())) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} {arguments}: {}", said.trim()))
+    }
 }
 
 /// A network device whose packets this process reads and writes (tun(4) of Linux: `Documentation/networking/tuntap.rst`).
 fn tun(name: &str) -> Result<File, String> {
     const IFF_TUN_NO_PI: libc::c_short = 0x1001;
-    let file = File::options().read(true).write(true).open("/dev/net/tun").map_err(|error| format!("/dev/net/tun: {error}"))?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+        .map_err(|error| format!("/dev/net/tun: {error}"))?;
     // SAFETY: an all-zero ifreq is one, and lives until the call has returned.
     let made = unsafe {
         let mut request: libc::ifreq = std::mem::zeroed();
@@ -117,17 +154,25 @@ fn tun(name: &str) -> Result<File, String> {
         request.ifr_ifru.ifru_flags = IFF_TUN_NO_PI;
         libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &mut request)
     };
-    if made < 0 { Err(format!("{name}: {}", std::io::Error::last_os_error())) } else { Ok(file) }
+    if made < 0 {
+        Err(format!("{name}: {}", std::io::Error::last_os_error()))
+    } else {
+        Ok(file)
+    }
 }
 
 /// Carries packets both ways until the devices are gone: to the far end late, back at once.
 fn carry(near: File, far: File) -> std::io::Result<()> {
-    let (mut near_in, mut near_out, mut far_in, mut far_out) = (near.try_clone()?, near, far.try_clone()?, far);
+    let (mut near_in, mut near_out, mut far_in, mut far_out) =
+        (near.try_clone()?, near, far.try_clone()?, far);
     let (late, due) = mpsc::channel::<(Instant, Vec<u8>)>();
     std::thread::spawn(move || {
         let mut packet = vec![0; 65_536];
         while let Ok(n) = near_in.read(&mut packet) {
-            if late.send((Instant::now() + DELAY, packet[..n].to_vec())).is_err() {
+            if late
+                .send((Instant::now() + DELAY, packet[..n].to_vec()))
+                .is_err()
+            {
                 break;
             }
         }

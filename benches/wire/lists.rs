@@ -10,16 +10,24 @@ const LISTS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const CONNECTIONS: usize = 10;
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
-    println!("## As the list grows\n\nThe smallest digest there is, {CONNECTIONS} connections; one round.\n");
+    println!(
+        "## As the list grows\n\nThe smallest digest there is, {CONNECTIONS} connections; one round.\n"
+    );
     println!("| readers | ledger | publish | mails/s while sending | peak memory |");
     println!("| ---: | --- | ---: | ---: | ---: |");
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if !wanted.databases.contains(&database) || !stock.has(database) {
             continue;
         }
-        for readers in LISTS.into_iter().filter(|readers| wanted.readers.is_none_or(|most| *readers <= most)) {
+        for readers in LISTS
+            .into_iter()
+            .filter(|readers| wanted.readers.is_none_or(|most| *readers <= most))
+        {
             let sink = Sink::start();
-            let place = stock.place(database, readers).with_relay("127.0.0.1", sink.port, CONNECTIONS);
+            let place =
+                stock
+                    .place(database, readers)
+                    .with_relay("127.0.0.1", sink.port, CONNECTIONS);
             place.bring_digest_of(1);
             let sending = place.send_for(readers, wanted.longest);
             println!(

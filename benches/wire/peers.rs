@@ -14,7 +14,10 @@ const SMTP_SINK: &str = "/usr/sbin/smtp-sink";
 
 pub fn must_be_installed() {
     for program in [SMTP_SOURCE, SMTP_SINK] {
-        assert!(Path::new(program).exists(), "{program} is missing; on Debian: apt-get install postfix");
+        assert!(
+            Path::new(program).exists(),
+            "{program} is missing; on Debian: apt-get install postfix"
+        );
     }
 }
 
@@ -26,7 +29,10 @@ pub struct Sink {
 
 impl Sink {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port")
+            .port();
         let sink = Self::start_with(Command::new(SMTP_SINK), "127.0.0.1", port);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
@@ -45,11 +51,17 @@ impl Sink {
 
     /// It refuses to run as root, and then wants an account.
     fn start_with(mut command: Command, address: &str, port: u16) -> Self {
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+        let is_root = std::fs::metadata("/proc/self")
+            .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
         if is_root {
             command.args(["-u", "nobody"]);
         }
-        let child = command.arg(format!("{address}:{port}")).arg("1000").stdin(Stdio::null()).spawn().expect("smtp-sink");
+        let child = command
+            .arg(format!("{address}:{port}"))
+            .arg("1000")
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("smtp-sink");
         Self { port, child }
     }
 }
@@ -62,12 +74,32 @@ impl Drop for Sink {
 }
 
 /// `smtp-source` with sessions that stay open, to `address:port`: so many messages of so many bytes, headers included.
-pub fn smtp_source(address: &str, port: u16, sessions: usize, messages: usize, bytes: usize) -> Duration {
+pub fn smtp_source(
+    address: &str,
+    port: u16,
+    sessions: usize,
+    messages: usize,
+    bytes: usize,
+) -> Duration {
     let payload = bytes.saturating_sub(HEADER);
     let began = Instant::now();
     let status = Command::new(SMTP_SOURCE)
-        .args(["-d", "-s", &sessions.to_string(), "-m", &messages.to_string(), "-l", &payload.to_string()])
-        .args(["-f", "news@example.org", "-t", "reader@example.org", &format!("{address}:{port}")])
+        .args([
+            "-d",
+            "-s",
+            &sessions.to_string(),
+            "-m",
+            &messages.to_string(),
+            "-l",
+            &payload.to_string(),
+        ])
+        .args([
+            "-f",
+            "news@example.org",
+            "-t",
+            "reader@example.org",
+            &format!("{address}:{port}"),
+        ])
         .status()
         .expect("smtp-source");
     assert!(status.success(), "smtp-source ended with {status}");
@@ -81,20 +113,42 @@ const HEADER: usize = 140;
 pub fn machine() -> String {
     let first_line = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().ok()?;
-        String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .next()
+            .map(str::to_owned)
     };
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     [
-        format!("{cores} cores{}", model.replace(['\t', ':'], " ").replace("  ", " ").trim_end()),
+        format!(
+            "{cores} cores{}",
+            model
+                .replace(['\t', ':'], " ")
+                .replace("  ", " ")
+                .trim_end()
+        ),
         format!("Linux {}", kernel.trim()),
         first_line("rustc", &["--version"]).unwrap_or_default(),
-        format!("postfix {}", first_line("dpkg-query", &["-W", "-f", "${Version}", "postfix"]).unwrap_or_default()),
-        format!("postgresql {}", first_line("dpkg-query", &["-W", "-f", "${Version}", "postgresql-15"]).unwrap_or_default()),
-        format!("load before it began {}", load.split(' ').next().unwrap_or_default()),
+        format!(
+            "postfix {}",
+            first_line("dpkg-query", &["-W", "-f", "${Version}", "postfix"]).unwrap_or_default()
+        ),
+        format!(
+            "postgresql {}",
+            first_line("dpkg-query", &["-W", "-f", "${Version}", "postgresql-15"])
+                .unwrap_or_default()
+        ),
+        format!(
+            "load before it began {}",
+            load.split(' ').next().unwrap_or_default()
+        ),
     ]
     .join("; ")
 }

@@ -15,7 +15,12 @@ const SPARE: usize = 4_000;
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
     let readers = wanted.readers.unwrap_or(READERS);
-    let databases: Vec<Database> = wanted.databases.iter().copied().filter(|database| stock.has(*database)).collect();
+    let databases: Vec<Database> = wanted
+        .databases
+        .iter()
+        .copied()
+        .filter(|database| stock.has(*database))
+        .collect();
     println!(
         "## Mails a second\n\n{readers} readers, unsigned; median of {} rounds, in which all peers take turns. A command's time is",
         wanted.rounds
@@ -23,7 +28,9 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!(
         "the whole of it: start, picking, publishing, sending, ending; what is shorter than the smallest digest was published before.\n"
     );
-    println!("| bytes | connections | ledger | mails/s | smtp-source | ratio | while sending | publish | peak memory |");
+    println!(
+        "| bytes | connections | ledger | mails/s | smtp-source | ratio | while sending | publish | peak memory |"
+    );
     println!("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for &wish in &wanted.bytes {
         for &connections in &wanted.connections {
@@ -33,13 +40,23 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     println!();
 }
 
-fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usize, connections: usize, rounds: usize) {
+fn compare(
+    stock: &mut Stock,
+    databases: &[Database],
+    readers: usize,
+    wish: usize,
+    connections: usize,
+    rounds: usize,
+) {
     let mut sent: Vec<Vec<Sending>> = databases.iter().map(|_| Vec::new()).collect();
     let (mut source, mut bytes) = (Vec::new(), 0);
     for _ in 0..rounds {
         for (database, sent) in databases.iter().zip(&mut sent) {
             let sink = Sink::start();
-            let place = stock.place(*database, readers).with_relay("127.0.0.1", sink.port, connections);
+            let place =
+                stock
+                    .place(*database, readers)
+                    .with_relay("127.0.0.1", sink.port, connections);
             bytes = place.bring_digest_of(wish);
             if wish + SPARE < bytes {
                 bytes = publish_cut_to(&place, wish);
@@ -48,7 +65,10 @@ fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usiz
             stock.clear(place);
         }
         let sink = Sink::start();
-        source.push(readers as f64 / smtp_source("127.0.0.1", sink.port, connections, readers, bytes).as_secs_f64());
+        source.push(
+            readers as f64
+                / smtp_source("127.0.0.1", sink.port, connections, readers, bytes).as_secs_f64(),
+        );
     }
     let source = median(source);
     for (database, sent) in databases.iter().zip(&sent) {
@@ -67,6 +87,14 @@ fn compare(stock: &mut Stock, databases: &[Database], readers: usize, wish: usiz
 
 /// The median, where the command published.
 pub fn published(sent: &[Sending]) -> String {
-    let seconds: Vec<f64> = sent.iter().filter_map(|sending| sending.publish).map(|took| took.as_secs_f64()).collect();
-    if seconds.is_empty() { "before".to_owned() } else { format!("{:.2} s", median(seconds)) }
+    let seconds: Vec<f64> = sent
+        .iter()
+        .filter_map(|sending| sending.publish)
+        .map(|took| took.as_secs_f64())
+        .collect();
+    if seconds.is_empty() {
+        "before".to_owned()
+    } else {
+        format!("{:.2} s", median(seconds))
+    }
 }

@@ -10,7 +10,8 @@ const AROUND: usize = 260;
 /// Publishes the digest over a relay that refuses connections, and cuts what is stored of it, behind the program's back, so that a mail
 /// has about so many bytes, its whole header included; answers how many that are.
 pub fn publish_cut_to(place: &Place, bytes: usize) -> usize {
-    let whole = std::fs::read_to_string(place.dir.path().join("digest.eml")).expect("the mail that was looked at");
+    let whole = std::fs::read_to_string(place.dir.path().join("digest.eml"))
+        .expect("the mail that was looked at");
     let header = whole.find("\r\n\r\n").expect("a header") + 4;
     place.publish();
     let body = bytes.saturating_sub(header + AROUND) / 2;
@@ -20,11 +21,25 @@ pub fn publish_cut_to(place: &Place, bytes: usize) -> usize {
     runtime.block_on(async {
         let sql = "update digests set html = $1, plain = $1 where state = 'sending'";
         let changed = if place.url.starts_with("postgres") {
-            let mut connection = sqlx::PgConnection::connect(&place.url).await.expect("a connection");
-            sqlx::query(sql).bind(&text).execute(&mut connection).await.expect("cut").rows_affected()
+            let mut connection = sqlx::PgConnection::connect(&place.url)
+                .await
+                .expect("a connection");
+            sqlx::query(sql)
+                .bind(&text)
+                .execute(&mut connection)
+                .await
+                .expect("cut")
+                .rows_affected()
         } else {
-            let mut connection = sqlx::SqliteConnection::connect(&place.url).await.expect("a connection");
-            sqlx::query(sql).bind(&text).execute(&mut connection).await.expect("cut").rows_affected()
+            let mut connection = sqlx::SqliteConnection::connect(&place.url)
+                .await
+                .expect("a connection");
+            sqlx::query(sql)
+                .bind(&text)
+                .execute(&mut connection)
+                .await
+                .expect("cut")
+                .rows_affected()
         };
         assert_eq!(changed, 1, "the digest that is published");
     });

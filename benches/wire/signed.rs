@@ -14,12 +14,17 @@ const CONNECTIONS: usize = 10;
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
     let readers = wanted.readers.unwrap_or(READERS);
-    let (mut signed, mut plain, mut rsa, mut rates, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut signed, mut plain, mut rsa, mut rates, mut bytes) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..wanted.rounds {
         rsa.push(openssl_rsa2048());
         for (with_keys, figures) in [(false, &mut plain), (true, &mut signed)] {
             let sink = Sink::start();
-            let mut place = stock.place(Database::SqliteFull, readers).with_relay("127.0.0.1", sink.port, CONNECTIONS);
+            let mut place = stock.place(Database::SqliteFull, readers).with_relay(
+                "127.0.0.1",
+                sink.port,
+                CONNECTIONS,
+            );
             bytes = place.bring_digest_of(40_000);
             if with_keys {
                 place = with_two_keys(place);
@@ -33,11 +38,21 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
         }
     }
     let (signed, plain, rsa) = (median(signed), median(plain), median(rsa));
-    println!("## Signed\n\n{readers} readers, {bytes} bytes, {CONNECTIONS} connections, SQLite; user and system time of the whole process");
-    println!("(start, picking and publishing included), divided by the mails; median of {} rounds.\n", wanted.rounds);
+    println!(
+        "## Signed\n\n{readers} readers, {bytes} bytes, {CONNECTIONS} connections, SQLite; user and system time of the whole process"
+    );
+    println!(
+        "(start, picking and publishing included), divided by the mails; median of {} rounds.\n",
+        wanted.rounds
+    );
     println!("| | microseconds a mail |\n| --- | ---: |");
-    println!("| RSA-2048 and Ed25519 | {signed:.0} |\n| unsigned | {plain:.0} |\n| one signature, `openssl speed rsa2048` | {rsa:.0} |");
-    println!("| **above one RSA signature (target: at most 150)** | **{:.0}** |\n", signed - rsa);
+    println!(
+        "| RSA-2048 and Ed25519 | {signed:.0} |\n| unsigned | {plain:.0} |\n| one signature, `openssl speed rsa2048` | {rsa:.0} |"
+    );
+    println!(
+        "| **above one RSA signature (target: at most 150)** | **{:.0}** |\n",
+        signed - rsa
+    );
     println!("Signed mails a second: {:.0}.\n", median(rates));
 }
 
@@ -47,11 +62,23 @@ fn with_two_keys(place: Place) -> Place {
         .iter()
         .map(|kind| {
             let out = format!("{kind}.pem");
-            let mut arguments = vec!["keys", "dkim", "--selector", kind, "--domain", "example.org", "--out", &out];
+            let mut arguments = vec![
+                "keys",
+                "dkim",
+                "--selector",
+                kind,
+                "--domain",
+                "example.org",
+                "--out",
+                &out,
+            ];
             arguments.extend((*kind == "ed25519").then_some("--ed25519"));
             place.run(&arguments);
             let file = place.dir.path().join(format!("{kind}.pem"));
-            format!("{{ domain = \"example.org\", selector = \"{kind}\", key_file = \"{}\" }}", file.display())
+            format!(
+                "{{ domain = \"example.org\", selector = \"{kind}\", key_file = \"{}\" }}",
+                file.display()
+            )
         })
         .collect();
     place.with("VERDICTS_MAIL__DKIM", &format!("[{}]", keys.join(", ")))
@@ -59,10 +86,20 @@ fn with_two_keys(place: Place) -> Place {
 
 /// Microseconds of processor time for one signature.
 fn openssl_rsa2048() -> f64 {
-    let output = Command::new("openssl").args(["speed", "-mr", "-seconds", "2", "rsa2048"]).output().expect("openssl");
+    let output = Command::new("openssl")
+        .args(["speed", "-mr", "-seconds", "2", "rsa2048"])
+        .output()
+        .expect("openssl");
     let said = String::from_utf8_lossy(&output.stdout);
     // +F2:number:bits:signatures a second:verifications a second
-    let line = said.lines().find_map(|line| line.strip_prefix("+F2:")).unwrap_or_else(|| panic!("openssl said {said}"));
-    let a_second: f64 = line.split(':').nth(2).and_then(|text| text.parse().ok()).expect("a figure");
+    let line = said
+        .lines()
+        .find_map(|line| line.strip_prefix("+F2:"))
+        .unwrap_or_else(|| panic!("openssl said {said}"));
+    let a_second: f64 = line
+        .split(':')
+        .nth(2)
+        .and_then(|text| text.parse().ok())
+        .expect("a figure");
     1e6 / a_second
 }

@@ -43,13 +43,23 @@ pub enum Database {
 }
 
 impl Database {
-    pub const ALL: [Self; 4] = [Self::SqliteFull, Self::SqliteRelaxed, Self::PostgresFull, Self::PostgresRelaxed];
+    pub const ALL: [Self; 4] = [
+        Self::SqliteFull,
+        Self::SqliteRelaxed,
+        Self::PostgresFull,
+        Self::PostgresRelaxed,
+    ];
 
     pub fn named(name: &str) -> Self {
         Self::ALL
             .into_iter()
             .find(|database| database.name() == name)
-            .unwrap_or_else(|| panic!("{name} is no database; known are {}", Self::ALL.map(Self::name).join(", ")))
+            .unwrap_or_else(|| {
+                panic!(
+                    "{name} is no database; known are {}",
+                    Self::ALL.map(Self::name).join(", ")
+                )
+            })
     }
 
     pub fn name(self) -> &'static str {
@@ -66,7 +76,11 @@ impl Database {
     }
 
     fn durability(self) -> &'static str {
-        if matches!(self, Self::SqliteFull | Self::PostgresFull) { "full" } else { "relaxed" }
+        if matches!(self, Self::SqliteFull | Self::PostgresFull) {
+            "full"
+        } else {
+            "relaxed"
+        }
     }
 }
 
@@ -89,9 +103,21 @@ impl Stock {
         let folder = tempfile::tempdir().expect("a folder");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         std::fs::set_permissions(folder.path(), open).expect("opened");
-        let needs_cluster = wanted.databases.iter().any(|database| database.is_postgres());
-        let cluster = if needs_cluster { postgres::another(SETTINGS, Some(folder.path())) } else { None };
-        Self { program: wanted.program.clone(), templates: HashMap::new(), cluster, folder }
+        let needs_cluster = wanted
+            .databases
+            .iter()
+            .any(|database| database.is_postgres());
+        let cluster = if needs_cluster {
+            postgres::another(SETTINGS, Some(folder.path()))
+        } else {
+            None
+        };
+        Self {
+            program: wanted.program.clone(),
+            templates: HashMap::new(),
+            cluster,
+            folder,
+        }
     }
 
     /// Whether it can be had here.
@@ -121,15 +147,32 @@ impl Stock {
         (0..readers).for_each(|n| writeln!(file, "reader{n}@example.org").expect("written"));
         file.flush().expect("written");
         let began = Instant::now();
-        place.run(&["subscribers", "import", "readers.csv", "--consent", "benchmark", "--confirmed"]);
+        place.run(&[
+            "subscribers",
+            "import",
+            "readers.csv",
+            "--consent",
+            "benchmark",
+            "--confirmed",
+        ]);
         let took = began.elapsed().as_secs_f64();
-        eprintln!("{readers} readers imported into {} in {took:.1} s", if database.is_postgres() { "PostgreSQL" } else { "SQLite" });
+        eprintln!(
+            "{readers} readers imported into {} in {took:.1} s",
+            if database.is_postgres() {
+                "PostgreSQL"
+            } else {
+                "SQLite"
+            }
+        );
         std::fs::remove_file(csv).expect("removed");
         if let Some(cluster) = self.cluster.as_ref().filter(|_| database.is_postgres()) {
             cluster.query("checkpoint");
         }
         let url = place.url.clone();
-        Template { file: place.dir.keep().join("verdicts.db"), url }
+        Template {
+            file: place.dir.keep().join("verdicts.db"),
+            url,
+        }
     }
 
     fn empty(&self, database: Database) -> Place {
@@ -147,7 +190,10 @@ impl Stock {
             Some(cluster) if database.is_postgres() => cluster.copy_of(&template.url),
             _ => {
                 for ending in ["db", "db-wal"] {
-                    let (from, to) = (template.file.with_extension(ending), dir.path().join(format!("verdicts.{ending}")));
+                    let (from, to) = (
+                        template.file.with_extension(ending),
+                        dir.path().join(format!("verdicts.{ending}")),
+                    );
                     assert!(!from.exists() || std::fs::copy(from, to).is_ok(), "copied");
                 }
                 format!("sqlite:{}/verdicts.db", dir.path().display())
@@ -161,15 +207,25 @@ impl Stock {
         match &self.cluster {
             Some(cluster) if place.url.starts_with("postgres") => {
                 let name = place.url.rsplit('/').next().unwrap_or_default();
-                cluster.query(&format!("select pg_database_size('{name}')")).trim().parse().expect("a number")
+                cluster
+                    .query(&format!("select pg_database_size('{name}')"))
+                    .trim()
+                    .parse()
+                    .expect("a number")
             }
-            _ => std::fs::metadata(place.dir.path().join("verdicts.db")).expect("a file").len(),
+            _ => std::fs::metadata(place.dir.path().join("verdicts.db"))
+                .expect("a file")
+                .len(),
         }
     }
 
     /// Takes a database away.
     pub fn clear(&self, place: Place) {
-        if let Some(cluster) = self.cluster.as_ref().filter(|_| place.url.starts_with("postgres")) {
+        if let Some(cluster) = self
+            .cluster
+            .as_ref()
+            .filter(|_| place.url.starts_with("postgres"))
+        {
             cluster.drop_database(&place.url);
         }
     }
@@ -199,9 +255,19 @@ pub struct Sending {
 }
 
 impl Place {
-    fn new(dir: tempfile::TempDir, url: String, database: Database, program: Option<PathBuf>) -> Self {
+    fn new(
+        dir: tempfile::TempDir,
+        url: String,
+        database: Database,
+        program: Option<PathBuf>,
+    ) -> Self {
         let program = program.unwrap_or_else(|| PROGRAM.into());
-        let place = Self { dir, url: url.clone(), program, variables: Vec::new() };
+        let place = Self {
+            dir,
+            url: url.clone(),
+            program,
+            variables: Vec::new(),
+        };
         place
             .with("VERDICTS_DATABASE__URL", &url)
             .with("VERDICTS_DATABASE__DURABILITY", database.durability())
@@ -217,24 +283,36 @@ impl Place {
 
     /// A relay on that port of that address.
     pub fn with_relay(self, address: &str, port: u16, connections: usize) -> Self {
-        self.with("VERDICTS_MAIL__TRANSPORT", &format!("smtp://{address}:{port}?tls=none"))
-            .with("VERDICTS_MAIL__CONNECTIONS", &connections.to_string())
+        self.with(
+            "VERDICTS_MAIL__TRANSPORT",
+            &format!("smtp://{address}:{port}?tls=none"),
+        )
+        .with("VERDICTS_MAIL__CONNECTIONS", &connections.to_string())
     }
 
     /// Several relays of one weight, on this machine.
     pub fn with_relays(self, urls: &[String], connections: usize) -> Self {
         let relay = |(at, url): (usize, &String)| {
-            format!("[[mail.relays]]\nname = \"relay{at}\"\ntransport = \"{url}\"\nconnections = {connections}\n")
+            format!(
+                "[[mail.relays]]\nname = \"relay{at}\"\ntransport = \"{url}\"\nconnections = {connections}\n"
+            )
         };
         let folder = self.dir.path().join("config");
         std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("verdicts.toml"), urls.iter().enumerate().map(relay).collect::<String>()).expect("settings");
+        std::fs::write(
+            folder.join("verdicts.toml"),
+            urls.iter().enumerate().map(relay).collect::<String>(),
+        )
+        .expect("settings");
         self
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VERDICTS_")) {
             command.env_remove(name);
         }
@@ -245,7 +323,11 @@ impl Place {
     /// Runs a command to its end; what it printed.
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().expect("the program");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -261,16 +343,25 @@ impl Place {
     }
 
     fn bring(&self, comparisons: usize) -> usize {
-        std::fs::write(self.dir.path().join("catalogue.toml"), catalogue(comparisons)).expect("written");
+        std::fs::write(
+            self.dir.path().join("catalogue.toml"),
+            catalogue(comparisons),
+        )
+        .expect("written");
         self.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]);
         self.run(&["digest", "preview", "--out", "."]);
-        std::fs::metadata(self.dir.path().join("digest.eml")).expect("a mail").len() as usize
+        std::fs::metadata(self.dir.path().join("digest.eml"))
+            .expect("a mail")
+            .len() as usize
     }
 
     /// Publishes over a relay that refuses connections; how long that took by its log.
     pub fn publish(&self) -> Duration {
         let mut command = self.command(&["digest", "send"]);
-        let output = command.env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none").output().expect("the program");
+        let output = command
+            .env("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none")
+            .output()
+            .expect("the program");
         assert_eq!(output.status.code(), Some(1), "published, and nothing sent");
         let published = published_in(BufReader::new(output.stderr.as_slice()), || ());
         published.expect("it logs how long publishing took").1
@@ -284,7 +375,12 @@ impl Place {
     /// `digest send`, watched; stopped in order once it has sent for so long.
     pub fn send_for(&self, readers: usize, limit: Option<Duration>) -> Sending {
         let began = Instant::now();
-        let mut child = self.command(&["digest", "send", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+        let mut child = self
+            .command(&["digest", "send", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (mut cpu, mut peak) = (Duration::ZERO, 0);
         let id = child.id().to_string();
@@ -292,7 +388,9 @@ impl Place {
         let published = std::thread::scope(|scope| {
             let reading = scope.spawn(move || {
                 published_in(stderr, || {
-                    let is_over = limit.is_none_or(|limit| ended.recv_timeout(limit) != Err(RecvTimeoutError::Timeout));
+                    let is_over = limit.is_none_or(|limit| {
+                        ended.recv_timeout(limit) != Err(RecvTimeoutError::Timeout)
+                    });
                     if !is_over {
                         let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
                     }
@@ -309,17 +407,33 @@ impl Place {
         assert!(limit.is_some() || mails == readers as u64, "{sent}");
         // Without a word it was published before.
         let at = published.map_or(began, |(at, _)| at);
-        Sending { mails, took: ended - began, sending: ended - at, publish: published.map(|(_, took)| took), cpu, peak }
+        Sending {
+            mails,
+            took: ended - began,
+            sending: ended - at,
+            publish: published.map(|(_, took)| took),
+            cpu,
+            peak,
+        }
     }
 }
 
 /// When the log said that the digest is published, and how long that took by its own word.
-fn published_in(stderr: impl std::io::BufRead, mut then: impl FnMut()) -> Option<(Instant, Duration)> {
+fn published_in(
+    stderr: impl std::io::BufRead,
+    mut then: impl FnMut(),
+) -> Option<(Instant, Duration)> {
     let mut published = None;
     for line in stderr.lines().map_while(Result::ok) {
         if line.contains("digest published") {
-            let millis = line.split("took_ms=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-            published = Some((Instant::now(), Duration::from_millis(millis.expect("how long it took"))));
+            let millis = line
+                .split("took_ms=")
+                .nth(1)
+                .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+            published = Some((
+                Instant::now(),
+                Duration::from_millis(millis.expect("how long it took")),
+            ));
             then();
         }
     }
@@ -330,7 +444,8 @@ fn published_in(stderr: impl std::io::BufRead, mut then: impl FnMut()) -> Option
 pub fn watch(child: &Child) -> (Duration, u64) {
     let mut peak = 0;
     loop {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         peak = peak.max(kibibytes(&status, "VmHWM:"));
         // An ended process keeps its times until it is buried.
         let (state, cpu) = times(child.id());
@@ -343,15 +458,24 @@ pub fn watch(child: &Child) -> (Duration, u64) {
 
 fn kibibytes(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// State, and user and system time, of which Linux counts a hundred ticks a second (proc(5)).
 fn times(pid: u32) -> (char, Duration) {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("a name")
+        .1
+        .split_whitespace()
+        .collect();
     let ticks = |index: usize| fields[index].parse::<u64>().expect("a number");
-    (fields[0].chars().next().expect("a state"), Duration::from_millis(10 * (ticks(11) + ticks(12))))
+    (
+        fields[0].chars().next().expect("a state"),
+        Duration::from_millis(10 * (ticks(11) + ticks(12))),
+    )
 }
 
 /// So many comparisons of two tools each, with two reviews each.

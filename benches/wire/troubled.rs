@@ -35,12 +35,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Measurements of a round's sends; each is held against one of them.
 const ROWS: [(&str, usize, &str); 7] = [
     ("one relay, 20 ms a mail", 0, ""),
-    ("the same beside one that falls silent after its greeting", 0, "0.95"),
+    (
+        "the same beside one that falls silent after its greeting",
+        0,
+        "0.95",
+    ),
     ("one relay, 100 ms a mail", 2, ""),
     ("two relays of one weight: the one with 20 ms", 0, "0.95"),
     ("two relays of one weight: the one with 100 ms", 2, "0.9"),
     ("one relay, 200 ms a mail, 100 connections", 5, ""),
-    ("the same, one final dot in 1,000 answered after 20 s", 5, "0.9"),
+    (
+        "the same, one final dot in 1,000 answered after 20 s",
+        5,
+        "0.9",
+    ),
 ];
 
 pub fn run(wanted: &Wanted, stock: &mut Stock) {
@@ -54,11 +62,16 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
     for database in [Database::SqliteFull, Database::PostgresFull] {
         if wanted.databases.contains(&database) && stock.has(database) {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            let rounds: Vec<[f64; 7]> = (0..wanted.rounds).map(|_| runtime.block_on(round(stock, database, readers))).collect();
+            let rounds: Vec<[f64; 7]> = (0..wanted.rounds)
+                .map(|_| runtime.block_on(round(stock, database, readers)))
+                .collect();
             for (row, (what, of, least)) in ROWS.iter().enumerate() {
                 let rate = median(rounds.iter().map(|round| round[row]).collect());
                 let ratio = median(rounds.iter().map(|round| round[row] / round[*of]).collect());
-                println!("| {} | {what} | {rate:.0} | **{ratio:.2}** | {least} |", database.name());
+                println!(
+                    "| {} | {what} | {rate:.0} | **{ratio:.2}** | {least} |",
+                    database.name()
+                );
             }
         }
     }
@@ -67,16 +80,58 @@ pub fn run(wanted: &Wanted, stock: &mut Stock) {
 
 async fn round(stock: &mut Stock, database: Database, readers: usize) -> [f64; 7] {
     let taking = |time: Duration| Script::accept_all().delay(time).only_counts();
-    let silent = Script::accept_all().at_mail_from(Behaviour::hang()).only_counts();
+    let silent = Script::accept_all()
+        .at_mail_from(Behaviour::hang())
+        .only_counts();
     let alone = sent(stock, database, readers, CONNECTIONS, vec![taking(QUICK)]).await;
-    let beside_silent = sent(stock, database, readers, CONNECTIONS, vec![taking(QUICK), silent]).await;
-    let slow = sent(stock, database, readers / 5, CONNECTIONS, vec![taking(SLOW)]).await;
-    let both = sent(stock, database, readers, CONNECTIONS, vec![taking(QUICK), taking(SLOW)]).await;
-    let steady = sent(stock, database, readers * 2, MANY_CONNECTIONS, vec![taking(STEADY)]).await;
-    let late = (0..readers * 2).filter(|n| n % ONE_IN == ONE_IN / 2).map(|n| format!("reader{n}"));
-    let script = late.fold(taking(STEADY), |script, name| script.after_body(&name, Behaviour::late(LATE_BY)));
+    let beside_silent = sent(
+        stock,
+        database,
+        readers,
+        CONNECTIONS,
+        vec![taking(QUICK), silent],
+    )
+    .await;
+    let slow = sent(
+        stock,
+        database,
+        readers / 5,
+        CONNECTIONS,
+        vec![taking(SLOW)],
+    )
+    .await;
+    let both = sent(
+        stock,
+        database,
+        readers,
+        CONNECTIONS,
+        vec![taking(QUICK), taking(SLOW)],
+    )
+    .await;
+    let steady = sent(
+        stock,
+        database,
+        readers * 2,
+        MANY_CONNECTIONS,
+        vec![taking(STEADY)],
+    )
+    .await;
+    let late = (0..readers * 2)
+        .filter(|n| n % ONE_IN == ONE_IN / 2)
+        .map(|n| format!("reader{n}"));
+    let script = late.fold(taking(STEADY), |script, name| {
+        script.after_body(&name, Behaviour::late(LATE_BY))
+    });
     let late = sent(stock, database, readers * 2, MANY_CONNECTIONS, vec![script]).await;
-    [alone[0], beside_silent[0], slow[0], both[0], both[1], steady[0], late[0]]
+    [
+        alone[0],
+        beside_silent[0],
+        slow[0],
+        both[0],
+        both[1],
+        steady[0],
+        late[0],
+    ]
 }
 
 /// A send under way; dropped, it is killed.
@@ -90,17 +145,27 @@ impl Drop for Sending {
 }
 
 /// Mails a second of each relay, from the first mail until all are through that no trouble holds.
-async fn sent(stock: &mut Stock, database: Database, readers: usize, connections: usize, scripts: Vec<Script>) -> Vec<f64> {
+async fn sent(
+    stock: &mut Stock,
+    database: Database,
+    readers: usize,
+    connections: usize,
+    scripts: Vec<Script>,
+) -> Vec<f64> {
     let mut sinks = Vec::new();
     for script in scripts {
         sinks.push(SmtpSink::start(script).await);
     }
     let urls: Vec<String> = sinks.iter().map(SmtpSink::url).collect();
-    let place: Place = stock.place(database, readers).with_relays(&urls, connections);
+    let place: Place = stock
+        .place(database, readers)
+        .with_relays(&urls, connections);
     place.bring_digest_of(0);
     let log = place.dir.path().join("send.err");
     let mut command = place.command(&["digest", "send"]);
-    command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).expect("a file"));
+    command
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("a file"));
     let mut sending = Sending(command.spawn().expect("started"));
     // A relay in trouble has one mail for each of its connections.
     let enough = readers.saturating_sub(connections).max(1);
@@ -113,15 +178,27 @@ async fn sent(stock: &mut Stock, database: Database, readers: usize, connections
             began = Some((Instant::now(), counts.clone()));
         }
         if let Some((began, first)) = began.as_ref().filter(|_| all >= enough) {
-            let rate = |(count, first): (&usize, &usize)| (count - first) as f64 / began.elapsed().as_secs_f64();
+            let rate = |(count, first): (&usize, &usize)| {
+                (count - first) as f64 / began.elapsed().as_secs_f64()
+            };
             break counts.iter().zip(first).map(rate).collect();
         }
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
-        assert!(!has_ended, "it ended after {counts:?} mails of {readers}: {}", said());
-        assert!(started.elapsed() < PATIENCE + QUICK * readers as u32, "it stands at {counts:?} mails of {readers}: {}", said());
+        assert!(
+            !has_ended,
+            "it ended after {counts:?} mails of {readers}: {}",
+            said()
+        );
+        assert!(
+            started.elapsed() < PATIENCE + QUICK * readers as u32,
+            "it stands at {counts:?} mails of {readers}: {}",
+            said()
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    let _ = Command::new("kill").args(["-s", "TERM", &sending.0.id().to_string()]).status();
+    let _ = Command::new("kill")
+        .args(["-s", "TERM", &sending.0.id().to_string()])
+        .status();
     tokio::task::block_in_place(|| sending.0.wait()).expect("ended");
     drop(sending);
     stock.clear(place);

@@ -19,7 +19,9 @@ pub struct Wanted {
     pub connections: Vec<usize>,
 }
 
-const PARTS: [&str; 8] = ["rates", "link", "signed", "lists", "busy", "troubled", "history", "ledger"];
+const PARTS: [&str; 8] = [
+    "rates", "link", "signed", "lists", "busy", "troubled", "history", "ledger",
+];
 
 impl Wanted {
     pub fn from_arguments() -> Self {
@@ -34,18 +36,30 @@ impl Wanted {
             bytes: vec![40_000, 16_000, 4_000],
             connections: vec![10, 20],
         };
-        let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+        let mut arguments = std::env::args()
+            .skip(1)
+            .filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
+            let mut value = || {
+                arguments
+                    .next()
+                    .unwrap_or_else(|| panic!("{argument} needs a value"))
+            };
             match argument.as_str() {
                 "--readers" => wanted.readers = Some(number(&value())),
                 "--rounds" => wanted.rounds = number(&value()),
                 "--digests" => wanted.digests = Some(number(&value())),
-                "--program" => wanted.program = Some(std::fs::canonicalize(value()).expect("the program")),
-                "--seconds" => wanted.longest = Some(std::time::Duration::from_secs(number(&value()) as u64)),
+                "--program" => {
+                    wanted.program = Some(std::fs::canonicalize(value()).expect("the program"))
+                }
+                "--seconds" => {
+                    wanted.longest = Some(std::time::Duration::from_secs(number(&value()) as u64))
+                }
                 "--bytes" => wanted.bytes = value().split(',').map(number).collect(),
                 "--connections" => wanted.connections = value().split(',').map(number).collect(),
-                "--databases" => wanted.databases = value().split(',').map(Database::named).collect(),
+                "--databases" => {
+                    wanted.databases = value().split(',').map(Database::named).collect()
+                }
                 part if PARTS.contains(&part) => wanted.parts.push(part.to_owned()),
                 other => panic!("{other} is not known; parts are {}", PARTS.join(", ")),
             }
@@ -60,5 +74,7 @@ impl Wanted {
 }
 
 fn number(text: &str) -> usize {
-    text.replace('_', "").parse().unwrap_or_else(|_| panic!("{text:?} is not a number"))
+    text.replace('_', "")
+        .parse()
+        .unwrap_or_else(|_| panic!("{text:?} is not a number"))
 }

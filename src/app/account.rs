@@ -47,9 +47,16 @@ impl App {
 
     /// Writes down what a reader wants to get; `false` if their subscription is over. Whoever a digest was forwarded to can do
     /// it, so the reader is told by mail, at most once in [`TOLD`].
-    pub async fn set_preferences(&self, subscriber: i64, wanted: &Preferences) -> Result<bool, Failure> {
+    pub async fn set_preferences(
+        &self,
+        subscriber: i64,
+        wanted: &Preferences,
+    ) -> Result<bool, Failure> {
         let now = self.now();
-        let set = self.storage.set_preferences(subscriber, wanted, now - TOLD, now).await?;
+        let set = self
+            .storage
+            .set_preferences(subscriber, wanted, now - TOLD, now)
+            .await?;
         if set == ChoicesSet::Told {
             self.ring();
         }
@@ -63,18 +70,27 @@ impl App {
 
     /// Sends a reader the link to what is known of them. Whoever asks learns nothing: it goes to the address alone. The inner error
     /// is how long to wait: too many requests from `client`.
-    pub async fn send_account_link(&self, subscriber: i64, client: IpAddr) -> Result<Result<(), TimeDelta>, Failure> {
+    pub async fn send_account_link(
+        &self,
+        subscriber: i64,
+        client: IpAddr,
+    ) -> Result<Result<(), TimeDelta>, Failure> {
         let now = self.now();
         let asked = evenly(async {
             let email = self.storage.address_of(subscriber).await?;
             let quotas = self.mail_quotas(Asked::Own, Some(client), None, email.as_ref());
-            self.storage.queue_account_link(subscriber, now - QUIET, &quotas, now).await
+            self.storage
+                .queue_account_link(subscriber, now - QUIET, &quotas, now)
+                .await
         });
         match asked.await? {
             LinkAsked::TooMany(wait) => return Ok(Err(wait)),
             LinkAsked::NotQueued => {}
             LinkAsked::Queued => {
-                tracing::info!(subscriber = self.subscriber_name(subscriber), "a link to their data is on its way");
+                tracing::info!(
+                    subscriber = self.subscriber_name(subscriber),
+                    "a link to their data is on its way"
+                );
                 self.ring();
             }
         }
@@ -100,21 +116,43 @@ impl App {
     }
 
     /// The token in the mail with the link to one's data, sent at `sent_at`.
-    pub(crate) fn account_token(&self, subscriber: i64, sent_at: crate::domain::Timestamp) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Account, subscriber, expires_at: Some(sent_at + LINK) })
+    pub(crate) fn account_token(
+        &self,
+        subscriber: i64,
+        sent_at: crate::domain::Timestamp,
+    ) -> String {
+        self.secrets.sign(&Token {
+            purpose: Purpose::Account,
+            subscriber,
+            expires_at: Some(sent_at + LINK),
+        })
     }
 
     /// The token in the mail that asks at a new address, sent at `sent_at`.
     pub(crate) fn move_token(&self, id: i64, sent_at: crate::domain::Timestamp) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Move, subscriber: id, expires_at: Some(sent_at + MOVE) })
+        self.secrets.sign(&Token {
+            purpose: Purpose::Move,
+            subscriber: id,
+            expires_at: Some(sent_at + MOVE),
+        })
     }
 
     /// Asks at the new address whether it is theirs. The answer and its time are the same whatever comes of it; but for the inner
     /// error, how long to wait: too many requests from `client` or by this reader.
-    pub async fn ask_to_move(&self, subscriber: i64, email: &EmailAddress, client: IpAddr) -> Result<Result<(), TimeDelta>, Failure> {
+    pub async fn ask_to_move(
+        &self,
+        subscriber: i64,
+        email: &EmailAddress,
+        client: IpAddr,
+    ) -> Result<Result<(), TimeDelta>, Failure> {
         let quotas = self.mail_quotas(Asked::Typed, Some(client), Some(subscriber), Some(email));
         let hashes = self.secrets.address_hashes(email);
-        let asked = evenly(self.storage.ask_to_move(subscriber, email, &hashes, &quotas, self.now())).await?;
+        let asked =
+            evenly(
+                self.storage
+                    .ask_to_move(subscriber, email, &hashes, &quotas, self.now()),
+            )
+            .await?;
         tracing::info!(subscriber = self.subscriber_name(subscriber), email = email.masked(), result = ?asked, "asked for another address");
         match asked {
             MoveAsked::TooMany(wait) => return Ok(Err(wait)),
@@ -127,8 +165,14 @@ impl App {
     /// Makes the new address theirs; the old one is told. `false`: it no longer waits.
     pub async fn complete_move(&self, id: i64) -> Result<bool, Failure> {
         let reader = self.storage.reader_who_moves(id).await?;
-        let hashes_of = |email: &str| EmailAddress::parse(email).map_or_else(|_| Vec::new(), |email| self.secrets.address_hashes(&email));
-        let moved = self.storage.complete_move(id, &hashes_of, self.now()).await?;
+        let hashes_of = |email: &str| {
+            EmailAddress::parse(email)
+                .map_or_else(|_| Vec::new(), |email| self.secrets.address_hashes(&email))
+        };
+        let moved = self
+            .storage
+            .complete_move(id, &hashes_of, self.now())
+            .await?;
         if let (true, Some(reader)) = (moved, reader) {
             self.answered(reader).await?;
             tracing::info!("a subscriber's address was changed");
@@ -143,11 +187,20 @@ impl App {
     }
 
     /// Everything that is known of a reader, for themselves (GDPR Art. 15 and 20); `None` when nobody is left.
-    pub async fn export_reader(&self, subscriber: i64) -> Result<Option<serde_json::Value>, Failure> {
-        let Some(email) = self.storage.address_of(subscriber).await? else { return Ok(None) };
-        let Some(person) = self.storage.person(&email).await? else { return Ok(None) };
+    pub async fn export_reader(
+        &self,
+        subscriber: i64,
+    ) -> Result<Option<serde_json::Value>, Failure> {
+        let Some(email) = self.storage.address_of(subscriber).await? else {
+            return Ok(None);
+        };
+        let Some(person) = self.storage.person(&email).await? else {
+            return Ok(None);
+        };
         let hashes = self.secrets.address_hashes(&email);
-        let Some(data) = self.storage.personal_data(subscriber, &hashes).await? else { return Ok(None) };
+        let Some(data) = self.storage.personal_data(subscriber, &hashes).await? else {
+            return Ok(None);
+        };
         let mut everything = serde_json::json!({
             "email": person.subscriber.email,
             "name": person.subscriber.name,
@@ -158,7 +211,9 @@ impl App {
             "preferences": self.storage.preferences(subscriber).await?,
             "refusals": self.storage.refusals_of(subscriber).await?,
         });
-        if let (Some(all), Ok(serde_json::Value::Object(data))) = (everything.as_object_mut(), serde_json::to_value(data)) {
+        if let (Some(all), Ok(serde_json::Value::Object(data))) =
+            (everything.as_object_mut(), serde_json::to_value(data))
+        {
             all.extend(data);
         }
         Ok(Some(everything))

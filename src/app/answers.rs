@@ -37,9 +37,13 @@ impl App {
     /// Returns whether a mail is from a subscriber, as far as anybody can tell: the address can be made up, the Message-ID beside it cannot.
     fn is_from(&self, reading: &Reading, email: &str) -> bool {
         let of = |text: &str| EmailAddress::parse(text).ok();
-        let Some((author, reader)) = reading.clues.author.as_deref().and_then(of).zip(of(email)) else { return false };
+        let Some((author, reader)) = reading.clues.author.as_deref().and_then(of).zip(of(email))
+        else {
+            return false;
+        };
         let passed = self.authenticated(reading);
-        let of_one_domain = author.domain().eq_ignore_ascii_case(reader.domain()) && !is_shared(reader.domain());
+        let of_one_domain =
+            author.domain().eq_ignore_ascii_case(reader.domain()) && !is_shared(reader.domain());
         match passed {
             Some(false) => false,
             Some(true) => of_one_domain || mailbox_key(&author) == mailbox_key(&reader),
@@ -50,20 +54,37 @@ impl App {
     /// Returns what a trusted receiver says of a mail's author; none if it says nothing.
     fn authenticated(&self, reading: &Reading) -> Option<bool> {
         let trusted = &self.settings.inbound.authentication_results;
-        let is_trusted = |receiver: &str| trusted.iter().any(|name| name.eq_ignore_ascii_case(receiver));
+        let is_trusted = |receiver: &str| {
+            trusted
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(receiver))
+        };
         // The newest field of that name is the server's own (RFC 8601, 5).
-        reading.clues.authenticated.iter().find(|found| is_trusted(&found.receiver)).and_then(|found| found.passed)
+        reading
+            .clues
+            .authenticated
+            .iter()
+            .find(|found| is_trusted(&found.receiver))
+            .and_then(|found| found.passed)
     }
 
     /// Answers a person's mail that is not acted on with a link, if it speaks of leaving or may be a yes; `None` if nothing is sent.
-    pub(super) async fn answer_with_link(&self, returned: &Returned) -> Result<Option<Taken>, Failure> {
+    pub(super) async fn answer_with_link(
+        &self,
+        returned: &Returned,
+    ) -> Result<Option<Taken>, Failure> {
         let reading = &returned.reading;
-        let [finding] = reading.findings.as_slice() else { return Ok(None) };
+        let [finding] = reading.findings.as_slice() else {
+            return Ok(None);
+        };
         let wishes = finding.meaning == Meaning::Unsubscribe && reading.in_words;
         if !wishes && finding.meaning != Meaning::None {
             return Ok(None);
         }
-        let heard = returned.whose.as_ref().is_some_and(|whose| wishes && self.is_heard(reading, finding, whose));
+        let heard = returned
+            .whose
+            .as_ref()
+            .is_some_and(|whose| wishes && self.is_heard(reading, finding, whose));
         if heard {
             return Ok(None);
         }
@@ -88,13 +109,20 @@ impl App {
     /// Finds the reader who gets the link to leave: the author if that is a reader for certain, else the reader whose mail is answered.
     async fn leaver(&self, returned: &Returned) -> Result<Option<(i64, LinkMail)>, Failure> {
         let reading = &returned.reading;
-        if let Some(whose) = returned.whose.as_ref().filter(|whose| self.is_from(reading, &whose.email)) {
+        if let Some(whose) = returned
+            .whose
+            .as_ref()
+            .filter(|whose| self.is_from(reading, &whose.email))
+        {
             return Ok(Some((whose.subscriber, LinkMail::Leave)));
         }
         if let Some(author) = self.author_of(reading).await? {
             return Ok(Some((author, LinkMail::Leave)));
         }
-        Ok(returned.whose.as_ref().map(|whose| (whose.subscriber, LinkMail::LeaveByOther)))
+        Ok(returned
+            .whose
+            .as_ref()
+            .map(|whose| (whose.subscriber, LinkMail::LeaveByOther)))
     }
 
     /// Finds the subscriber whose sign-up an answer to a confirmation mail is about.
@@ -103,7 +131,11 @@ impl App {
             return Ok(Some(whose.subscriber));
         }
         let reading = &returned.reading;
-        let quoted = reading.clues.tokens.iter().find_map(|text| self.secrets.read(Purpose::Confirm, text));
+        let quoted = reading
+            .clues
+            .tokens
+            .iter()
+            .find_map(|text| self.secrets.read(Purpose::Confirm, text));
         match quoted {
             Some(token) => Ok(Some(token.subscriber)),
             None => self.author_of(reading).await,
@@ -115,7 +147,11 @@ impl App {
         if self.authenticated(reading) != Some(true) {
             return Ok(None);
         }
-        let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse(author).ok());
+        let author = reading
+            .clues
+            .author
+            .as_deref()
+            .and_then(|author| EmailAddress::parse(author).ok());
         match author {
             Some(author) => Ok(self.storage.subscriber_with(&author).await?),
             None => Ok(None),
@@ -125,13 +161,33 @@ impl App {
     async fn send_link(&self, subscriber: i64, mail: LinkMail) -> Result<bool, Failure> {
         let now = self.now();
         let max = self.settings.inbound.answers_per_hour;
-        let quota = Quota { key: self.secrets.count_hash("answers", ""), max, window: TimeDelta::hours(1) };
+        let quota = Quota {
+            key: self.secrets.count_hash("answers", ""),
+            max,
+            window: TimeDelta::hours(1),
+        };
         let asked_since = now - super::delta(self.settings.signup.confirm_within);
-        let is_sent = self.storage.send_link(subscriber, mail, &LinkLimits { quota, quiet_since: now - QUIET, asked_since }, now).await?;
+        let is_sent = self
+            .storage
+            .send_link(
+                subscriber,
+                mail,
+                &LinkLimits {
+                    quota,
+                    quiet_since: now - QUIET,
+                    asked_since,
+                },
+                now,
+            )
+            .await?;
         if is_sent {
             metrics::counter!("verdicts_inbound_links_total", "link" => mail.as_str()).increment(1);
             let subscriber = self.subscriber_name(subscriber);
-            tracing::info!(subscriber, link = mail.as_str(), "a mail was not plain enough to act on: the link is sent");
+            tracing::info!(
+                subscriber,
+                link = mail.as_str(),
+                "a mail was not plain enough to act on: the link is sent"
+            );
             self.ring();
         }
         Ok(is_sent)

@@ -77,20 +77,40 @@ impl App {
             domains: bounces.brake_domains,
             wait: delta(bounces.brake_wait),
         };
-        Policy { hard: bounces.hard, soft: bounces.soft, brake }
+        Policy {
+            hard: bounces.hard,
+            soft: bounces.soft,
+            brake,
+        }
     }
 
     /// The keyed hash by which an address is suppressed, and the name of the secret.
     pub(crate) fn suppression_of(&self, email: &str) -> Option<(String, String)> {
         let email = EmailAddress::parse(email).ok()?;
-        Some((self.secrets.address_hashes(&email).into_iter().next()?, self.secrets.key_names().into_iter().next()?))
+        Some((
+            self.secrets.address_hashes(&email).into_iter().next()?,
+            self.secrets.key_names().into_iter().next()?,
+        ))
     }
 
     /// A refusal of a mail to that address, as it counts; `None` if that is not an address.
-    pub(crate) fn refusal_of(&self, email: &str, class: RefusalClass, reply: &str) -> Option<Refusal> {
+    pub(crate) fn refusal_of(
+        &self,
+        email: &str,
+        class: RefusalClass,
+        reply: &str,
+    ) -> Option<Refusal> {
         let (hash, key_name) = self.suppression_of(email)?;
         let words = like_words(reply, email);
-        Some(Refusal { class, line: reply.into(), words, domain: domain_of(email), hash, key_name, policy: self.policy() })
+        Some(Refusal {
+            class,
+            line: reply.into(),
+            words,
+            domain: domain_of(email),
+            hash,
+            key_name,
+            policy: self.policy(),
+        })
     }
 
     /// Judges the refusals that are due, and ends or drops what was decided, in at most `steps` short transactions of each kind. Any
@@ -111,7 +131,10 @@ impl App {
         for _ in 0..steps {
             let worked = self.storage.end_judged(now).await?;
             if worked.ended > 0 {
-                tracing::info!(ended = worked.ended, "subscriptions ended: their mailboxes do not exist");
+                tracing::info!(
+                    ended = worked.ended,
+                    "subscriptions ended: their mailboxes do not exist"
+                );
             }
             if !worked.is_more {
                 return Ok(is_more);
@@ -123,10 +146,17 @@ impl App {
     /// Lets go of held refusals whose readers a later digest has reached, in at most `steps` short transactions. `true`: there is more.
     pub async fn release_refusals(&self, steps: usize) -> Result<bool, Failure> {
         for _ in 0..steps {
-            match self.storage.release_reached(self.policy().brake.wait, self.now()).await? {
+            match self
+                .storage
+                .release_reached(self.policy().brake.wait, self.now())
+                .await?
+            {
                 None => return Ok(false),
                 Some(0) => {}
-                Some(released) => tracing::info!(released, "held refusals no longer count: a later digest arrived"),
+                Some(released) => tracing::info!(
+                    released,
+                    "held refusals no longer count: a later digest arrived"
+                ),
             }
         }
         Ok(true)
@@ -142,18 +172,29 @@ impl App {
     /// Forgets what old sends left, a little each time.
     pub(super) async fn forget_old_sends(&self, now: Timestamp) -> Result<(), Failure> {
         let oldest = now - chrono::TimeDelta::days(KEEP_DAYS);
-        Ok(self.storage.forget_lots(self.slot_at(oldest).id(), day_of(oldest)).await?)
+        Ok(self
+            .storage
+            .forget_lots(self.slot_at(oldest).id(), day_of(oldest))
+            .await?)
     }
 
     /// Returns what is held, most readers first; of one digest, or of all.
     pub async fn held_refusals(&self, slot: Option<Slot>) -> Result<Vec<HeldRefusals>, Failure> {
-        let held = self.storage.held_refusals(slot.map(Slot::id), LISTED).await?;
+        let held = self
+            .storage
+            .held_refusals(slot.map(Slot::id), LISTED)
+            .await?;
         Ok(held.into_iter().map(HeldRefusals::from).collect())
     }
 
     /// Accepts or dismisses what is held for a domain or relay, all of it: `domain:NAME` and `relay:NAME` say which, where one name is
     /// both. `progress` is told how many readers there are, and how many are done.
-    pub async fn decide_on(&self, name: &str, decision: Decision, mut progress: impl FnMut(u64, u64)) -> Result<Decided, Failure> {
+    pub async fn decide_on(
+        &self,
+        name: &str,
+        decision: Decision,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Decided, Failure> {
         let (kind, name) = self.held_by(name).await?;
         let decided = self.storage.decide(kind, &name, decision).await?;
         let readers = decided.ok_or_else(|| {
@@ -169,24 +210,37 @@ impl App {
                 break;
             }
         }
-        Ok(Decided { kind, name, decision, readers })
+        Ok(Decided {
+            kind,
+            name,
+            decision,
+            readers,
+        })
     }
 
     async fn held_by(&self, name: &str) -> Result<(HeldBy, String), Failure> {
         let name = name.trim().to_lowercase();
         for kind in HeldBy::ALL {
-            if let Some(name) = name.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix(':')) {
+            if let Some(name) = name
+                .strip_prefix(kind.as_str())
+                .and_then(|rest| rest.strip_prefix(':'))
+            {
                 return Ok((*kind, name.to_owned()));
             }
         }
         let held = self.storage.held_refusals(None, i64::MAX).await?;
-        let is_held = |kind| held.iter().any(|held| held.held_by == kind && held.name == name);
+        let is_held = |kind| {
+            held.iter()
+                .any(|held| held.held_by == kind && held.name == name)
+        };
         match (is_held(HeldBy::Domain), is_held(HeldBy::Relay)) {
             (true, true) => Err(Failure::because(format!(
                 "{name} is both a domain and a relay: write domain:{name} or relay:{name}. Nothing was changed."
             ))),
             (false, true) => Ok((HeldBy::Relay, name)),
-            _ if self.relays.iter().any(|relay| relay.name == name) && !name.contains('.') => Ok((HeldBy::Relay, name)),
+            _ if self.relays.iter().any(|relay| relay.name == name) && !name.contains('.') => {
+                Ok((HeldBy::Relay, name))
+            }
             _ => Ok((HeldBy::Domain, name)),
         }
     }
@@ -194,7 +248,14 @@ impl App {
 
 /// Said once, when the brake begins to hold.
 fn say(stopped: &Stopped) {
-    let Stopped { send, held_by, name, hard, mails, words } = stopped;
+    let Stopped {
+        send,
+        held_by,
+        name,
+        hard,
+        mails,
+        words,
+    } = stopped;
     let send = label(*send);
     tracing::warn!(
         %send, %held_by, name, refused = hard, mails, words,
@@ -234,15 +295,38 @@ impl From<Held> for HeldRefusals {
 impl HeldRefusals {
     /// One line for a person.
     pub fn summary(&self) -> String {
-        let send = self.digest.map_or_else(|| format!("mails of {}", self.day.as_deref().unwrap_or_default()), |slot| slot.to_string());
-        let Self { kind, name, readers, refused, mails, .. } = self;
-        let domains = if *kind == HeldBy::Relay { format!(" at {} domains", self.domains) } else { String::new() };
-        format!("{kind} {name}: {readers} readers held; {refused} of {mails} mails of {send}{domains} refused for good: {}", self.example)
+        let send = self.digest.map_or_else(
+            || format!("mails of {}", self.day.as_deref().unwrap_or_default()),
+            |slot| slot.to_string(),
+        );
+        let Self {
+            kind,
+            name,
+            readers,
+            refused,
+            mails,
+            ..
+        } = self;
+        let domains = if *kind == HeldBy::Relay {
+            format!(" at {} domains", self.domains)
+        } else {
+            String::new()
+        };
+        format!(
+            "{kind} {name}: {readers} readers held; {refused} of {mails} mails of {send}{domains} refused for good: {}",
+            self.example
+        )
     }
 }
 
 /// A reply without the addresses in it.
 fn masked(reply: &str) -> String {
-    let word = |word: &str| if word.contains('@') { "<...>".to_owned() } else { word.to_owned() };
+    let word = |word: &str| {
+        if word.contains('@') {
+            "<...>".to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
     reply.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

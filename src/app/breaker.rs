@@ -148,7 +148,11 @@ impl Breaker {
 
     /// A connection was made.
     pub fn connected(&mut self) -> Option<Change> {
-        if self.wants_connection { self.close() } else { None }
+        if self.wants_connection {
+            self.close()
+        } else {
+            None
+        }
     }
 
     /// A mail was taken, or refused for a reason that is its recipient's: relay and login work.
@@ -171,26 +175,42 @@ impl Breaker {
     }
 
     /// Something failed.
-    pub fn failed(&mut self, fault: Fault, trouble: &str, is_probe: bool, now: Instant) -> Option<Change> {
+    pub fn failed(
+        &mut self,
+        fault: Fault,
+        trouble: &str,
+        is_probe: bool,
+        now: Instant,
+    ) -> Option<Change> {
         self.run = self.run.saturating_add(1);
         self.good = 0;
         self.doubts += u32::from(fault == Fault::Doubt);
-        if self.run == 1 && self.state == State::Closed || is_probe || matches!(fault, Fault::NoWay | Fault::Rest) {
+        if self.run == 1 && self.state == State::Closed
+            || is_probe
+            || matches!(fault, Fault::NoWay | Fault::Rest)
+        {
             trouble.clone_into(&mut self.trouble);
         }
         let opens = match self.state {
-            State::Closed => self.run >= RUN || self.doubts >= RUN || matches!(fault, Fault::NoWay | Fault::Rest),
+            State::Closed => {
+                self.run >= RUN || self.doubts >= RUN || matches!(fault, Fault::NoWay | Fault::Rest)
+            }
             State::Probing => is_probe,
             State::Open(_) => false,
         };
         if !opens {
             return None;
         }
-        let pause = (self.pause.first * 2u32.saturating_pow(self.pauses.min(16))).min(self.pause.max);
+        let pause =
+            (self.pause.first * 2u32.saturating_pow(self.pauses.min(16))).min(self.pause.max);
         self.pauses += 1;
         self.state = State::Open(now + pause);
         self.wants_connection = matches!(fault, Fault::NoConnection | Fault::NoWay);
-        self.missing = if fault == Fault::Doubt { PROBE_MAILS } else { 0 };
+        self.missing = if fault == Fault::Doubt {
+            PROBE_MAILS
+        } else {
+            0
+        };
         Some(Change::Opened(pause))
     }
 
@@ -205,14 +225,19 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const PAUSE: Pause = Pause { first: Duration::from_secs(5), max: Duration::from_secs(600) };
+    const PAUSE: Pause = Pause {
+        first: Duration::from_secs(5),
+        max: Duration::from_secs(600),
+    };
 
     fn fresh() -> Breaker {
         Breaker::new(PAUSE)
     }
 
     fn after(breaker: &mut Breaker, failures: u32, now: Instant) -> Option<Change> {
-        (0..failures).filter_map(|_| breaker.failed(Fault::Mail, "550", false, now)).last()
+        (0..failures)
+            .filter_map(|_| breaker.failed(Fault::Mail, "550", false, now))
+            .last()
     }
 
     #[test]
@@ -220,28 +245,52 @@ mod tests {
         let (mut breaker, now) = (fresh(), Instant::now());
         assert_eq!(after(&mut breaker, 9, now), None);
         breaker.succeeded(false);
-        assert_eq!(after(&mut breaker, 9, now), None, "one about a recipient broke the run");
-        assert_eq!(after(&mut breaker, 1, now), Some(Change::Opened(PAUSE.first)));
+        assert_eq!(
+            after(&mut breaker, 9, now),
+            None,
+            "one about a recipient broke the run"
+        );
+        assert_eq!(
+            after(&mut breaker, 1, now),
+            Some(Change::Opened(PAUSE.first))
+        );
         assert_eq!(breaker.permit(now), Permit::Nothing(now + PAUSE.first));
         let later = now + PAUSE.first;
         assert_eq!(breaker.permit(later), Permit::Probe);
         breaker.probe_started();
         assert_eq!(breaker.permit(later), Permit::Probing);
-        assert_eq!(breaker.failed(Fault::Mail, "550", false, later), None, "a mail of before says nothing new");
-        assert_eq!(breaker.failed(Fault::Mail, "550", true, later), Some(Change::Opened(PAUSE.first * 2)));
+        assert_eq!(
+            breaker.failed(Fault::Mail, "550", false, later),
+            None,
+            "a mail of before says nothing new"
+        );
+        assert_eq!(
+            breaker.failed(Fault::Mail, "550", true, later),
+            Some(Change::Opened(PAUSE.first * 2))
+        );
         breaker.probe_started();
         assert_eq!(breaker.connected(), None, "it was mails that failed");
         assert_eq!(breaker.succeeded(true), Some(Change::Closed));
-        assert_eq!((breaker.permit(later), breaker.trouble()), (Permit::All, None));
+        assert_eq!(
+            (breaker.permit(later), breaker.trouble()),
+            (Permit::All, None)
+        );
     }
 
     #[test]
     fn a_wrong_login_opens_it_at_once_and_a_good_connection_closes_it_however_late() {
         let (mut breaker, now) = (fresh(), Instant::now());
-        assert_eq!(breaker.failed(Fault::NoWay, "535", false, now), Some(Change::Opened(PAUSE.first)));
+        assert_eq!(
+            breaker.failed(Fault::NoWay, "535", false, now),
+            Some(Change::Opened(PAUSE.first))
+        );
         assert_eq!(breaker.trouble(), Some("535"));
         breaker.probe_started();
-        assert_eq!(breaker.permit(now + PAUSE.max), Permit::Probing, "a greeting may take minutes");
+        assert_eq!(
+            breaker.permit(now + PAUSE.max),
+            Permit::Probing,
+            "a greeting may take minutes"
+        );
         assert_eq!(breaker.connected(), Some(Change::Closed));
     }
 
@@ -251,20 +300,41 @@ mod tests {
         let mut opened = None;
         for mail in 0..10 {
             breaker.succeeded(false);
-            opened = breaker.failed(Fault::Doubt, if mail == 9 { "it hung up, first of its run" } else { "earlier" }, false, now);
+            opened = breaker.failed(
+                Fault::Doubt,
+                if mail == 9 {
+                    "it hung up, first of its run"
+                } else {
+                    "earlier"
+                },
+                false,
+                now,
+            );
         }
         assert_eq!(opened, Some(Change::Opened(PAUSE.first)));
-        assert_eq!(breaker.succeeded(false), None, "a mail that was out is no proof");
+        assert_eq!(
+            breaker.succeeded(false),
+            None,
+            "a mail that was out is no proof"
+        );
         breaker.probe_started();
         assert_eq!(
-            (breaker.succeeded(true), breaker.succeeded(false), breaker.succeeded(true)),
+            (
+                breaker.succeeded(true),
+                breaker.succeeded(false),
+                breaker.succeeded(true)
+            ),
             (None, None, None),
             "nor is one of a probe"
         );
         assert_eq!(breaker.succeeded(true), Some(Change::Closed));
         let mut well = fresh();
         for mail in 0..1_000 {
-            let change = if mail % 11 == 0 { well.failed(Fault::Doubt, "it hung up", false, now) } else { well.succeeded(false) };
+            let change = if mail % 11 == 0 {
+                well.failed(Fault::Doubt, "it hung up", false, now)
+            } else {
+                well.succeeded(false)
+            };
             assert_eq!(change, None, "one in eleven is no run");
         }
     }

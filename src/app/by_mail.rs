@@ -29,11 +29,18 @@ impl App {
     /// Asks the author of a mail whether they want to join, or takes their answer; `None` if it is neither.
     pub(super) async fn answer(&self, returned: &Returned) -> Result<Option<Taken>, Failure> {
         let reading = &returned.reading;
-        let is_a_persons = reading.findings.iter().all(|finding| matches!(finding.meaning, Meaning::None | Meaning::Subscribe));
+        let is_a_persons = reading
+            .findings
+            .iter()
+            .all(|finding| matches!(finding.meaning, Meaning::None | Meaning::Subscribe));
         if !reading.answerable || !is_a_persons && !reading.in_words {
             return Ok(None);
         }
-        if is_a_persons && reading.agrees && self.answers_confirmation(reading) && self.confirm_by_mail(reading).await? {
+        if is_a_persons
+            && reading.agrees
+            && self.answers_confirmation(reading)
+            && self.confirm_by_mail(reading).await?
+        {
             return Ok(Some(Taken::Confirmed));
         }
         if let Some(taken) = self.answer_with_link(returned).await? {
@@ -42,17 +49,51 @@ impl App {
         if !is_a_persons || !self.wants_to_join(reading) {
             return Ok(None);
         }
-        let author = reading.clues.author.as_deref().and_then(|author| EmailAddress::parse_new(author).ok());
-        let Some(author) = author.filter(|author| !self.is_ours(author.as_str())) else { return Ok(None) };
+        let author = reading
+            .clues
+            .author
+            .as_deref()
+            .and_then(|author| EmailAddress::parse_new(author).ok());
+        let Some(author) = author.filter(|author| !self.is_ours(author.as_str())) else {
+            return Ok(None);
+        };
         let (limits, domain) = (&self.settings.inbound, author.domain().to_ascii_lowercase());
-        let quotas = [("mail", "", limits.sign_ups_per_hour), ("mail domain", &domain, limits.sign_ups_per_domain)]
-            .map(|(what, text, max)| Quota { key: self.secrets.count_hash(what, text), max, window: TimeDelta::hours(1) });
-        if self.storage.take_quotas(&quotas, self.now()).await?.is_err() {
-            tracing::warn!(email = author.masked(), "a sign-up by mail is not answered: too many in this hour");
+        let quotas = [
+            ("mail", "", limits.sign_ups_per_hour),
+            ("mail domain", &domain, limits.sign_ups_per_domain),
+        ]
+        .map(|(what, text, max)| Quota {
+            key: self.secrets.count_hash(what, text),
+            max,
+            window: TimeDelta::hours(1),
+        });
+        if self
+            .storage
+            .take_quotas(&quotas, self.now())
+            .await?
+            .is_err()
+        {
+            tracing::warn!(
+                email = author.masked(),
+                "a sign-up by mail is not answered: too many in this hour"
+            );
             return Ok(None);
         }
-        let shown = format!("A mail of theirs with the subject: {}", reading.clues.subject.chars().take(200).collect::<String>());
-        self.sign_up(&author, None, Origin { source: SOURCE, shown: &shown, timezone: None, client: None }).await?;
+        let shown = format!(
+            "A mail of theirs with the subject: {}",
+            reading.clues.subject.chars().take(200).collect::<String>()
+        );
+        self.sign_up(
+            &author,
+            None,
+            Origin {
+                source: SOURCE,
+                shown: &shown,
+                timezone: None,
+                client: None,
+            },
+        )
+        .await?;
         Ok(Some(Taken::Asked))
     }
 
@@ -60,10 +101,19 @@ impl App {
     fn wants_to_join(&self, reading: &Reading) -> bool {
         let sent_there = || {
             let place = self.settings.inbound.subscribe_address.as_deref();
-            place.is_some_and(|place| reading.clues.addressed.iter().any(|address| address.eq_ignore_ascii_case(place)))
+            place.is_some_and(|place| {
+                reading
+                    .clues
+                    .addressed
+                    .iter()
+                    .any(|address| address.eq_ignore_ascii_case(place))
+            })
         };
         match reading.findings.as_slice() {
-            [only] => only.meaning == Meaning::Subscribe || (only.meaning == Meaning::None && sent_there()),
+            [only] => {
+                only.meaning == Meaning::Subscribe
+                    || (only.meaning == Meaning::None && sent_there())
+            }
             _ => false,
         }
     }
@@ -72,25 +122,43 @@ impl App {
     /// a sentence of its own; of a person's, nothing is there that we did not write.
     pub(super) fn answers_confirmation(&self, reading: &Reading) -> bool {
         let words = |text: &str| -> Vec<String> {
-            let bare = |word: &str| word.trim_matches([',', '.', ':', ';', '!', '?', '"', '\'', '…']).to_lowercase();
-            text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect()
+            let bare = |word: &str| {
+                word.trim_matches([',', '.', ':', ';', '!', '?', '"', '\'', '…'])
+                    .to_lowercase()
+            };
+            text.split_whitespace()
+                .map(bare)
+                .filter(|word| !word.is_empty())
+                .collect()
         };
         let asked = words(&email::confirmation_subject(&self.site));
-        let answered = answered_subject(&reading.clues.subject).map(|subject| words(&subject)).unwrap_or_default();
+        let answered = answered_subject(&reading.clues.subject)
+            .map(|subject| words(&subject))
+            .unwrap_or_default();
         !answered.is_empty() && answered.iter().all(|word| asked.contains(word))
     }
 
     /// Confirms by an answer to a confirmation mail. A Message-ID proves nothing here, for it is no secret.
     async fn confirm_by_mail(&self, reading: &Reading) -> Result<bool, Failure> {
         let now = self.now();
-        let answered = reading.clues.addressed.iter().find_map(|address| self.return_path.delivery(&self.secrets, address));
+        let answered = reading
+            .clues
+            .addressed
+            .iter()
+            .find_map(|address| self.return_path.delivery(&self.secrets, address));
         if let Some(key) = answered {
             let asked = self.storage.confirmation_queued_at(key).await?;
-            if asked.is_some_and(|asked| now < asked + super::delta(self.settings.signup.confirm_within)) {
+            if asked.is_some_and(|asked| {
+                now < asked + super::delta(self.settings.signup.confirm_within)
+            }) {
                 return Ok(self.confirmed(key.subscriber, now).await? != Confirmed::Gone);
             }
         }
-        let quoted = reading.clues.tokens.iter().find(|text| self.secrets.read(Purpose::Confirm, text).is_some());
+        let quoted = reading
+            .clues
+            .tokens
+            .iter()
+            .find(|text| self.secrets.read(Purpose::Confirm, text).is_some());
         match quoted {
             Some(token) => Ok(self.confirm(token).await? == ConfirmLink::Good),
             None => Ok(false),
@@ -101,7 +169,10 @@ impl App {
     fn is_ours(&self, address: &str) -> bool {
         let inbound = self.settings.inbound.subscribe_address.as_deref();
         let reply_to = self.reply_to.as_ref().map(crate::mail::Mailbox::address);
-        let named = [Some(self.from.address()), reply_to, inbound].into_iter().flatten().any(|ours| ours.eq_ignore_ascii_case(address));
+        let named = [Some(self.from.address()), reply_to, inbound]
+            .into_iter()
+            .flatten()
+            .any(|ours| ours.eq_ignore_ascii_case(address));
         named || self.return_path.is_one(address)
     }
 }

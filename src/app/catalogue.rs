@@ -13,11 +13,20 @@ use crate::storage::stocking::Imported;
 
 /// The sample catalogue, inside the program so that it needs no files to start. Every tool in it is invented.
 const SAMPLE: [(&str, &str); 7] = [
-    ("audio-and-video.toml", include_str!("../../content/audio-and-video.toml")),
-    ("automation.toml", include_str!("../../content/automation.toml")),
+    (
+        "audio-and-video.toml",
+        include_str!("../../content/audio-and-video.toml"),
+    ),
+    (
+        "automation.toml",
+        include_str!("../../content/automation.toml"),
+    ),
     ("data.toml", include_str!("../../content/data.toml")),
     ("design.toml", include_str!("../../content/design.toml")),
-    ("developer-tools.toml", include_str!("../../content/developer-tools.toml")),
+    (
+        "developer-tools.toml",
+        include_str!("../../content/developer-tools.toml"),
+    ),
     ("research.toml", include_str!("../../content/research.toml")),
     ("writing.toml", include_str!("../../content/writing.toml")),
 ];
@@ -31,14 +40,23 @@ const LARGEST: u64 = 64 << 20;
 /// A sentence that names the file, the line or key, and what was expected there.
 pub fn read(path: &Path) -> Result<Catalogue, Failure> {
     if path == Path::new("-") {
-        let text = std::io::read_to_string(std::io::stdin())
-            .map_err(|error| Failure::because(format!("Standard input cannot be read: {error}.")))?;
-        return not_empty(parse("standard input", &text, Format::Json)?, "standard input");
+        let text = std::io::read_to_string(std::io::stdin()).map_err(|error| {
+            Failure::because(format!("Standard input cannot be read: {error}."))
+        })?;
+        return not_empty(
+            parse("standard input", &text, Format::Json)?,
+            "standard input",
+        );
     }
     if !path.exists() {
-        return Err(Failure::because(format!("{} cannot be read: it is not there.", path.display())));
+        return Err(Failure::because(format!(
+            "{} cannot be read: it is not there.",
+            path.display()
+        )));
     }
-    let files = files_at(path).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", path.display())))?;
+    let files = files_at(path).map_err(|error| {
+        Failure::because(format!("{} cannot be read: {error}.", path.display()))
+    })?;
     let (mut whole, mut faults) = (Catalogue::default(), Vec::new());
     for file in files {
         let name = file.display().to_string();
@@ -69,7 +87,9 @@ fn all_faults(mut faults: Vec<String>) -> String {
 /// A document without anything is a wrong path more often than a wish.
 fn not_empty(catalogue: Catalogue, name: &str) -> Result<Catalogue, Failure> {
     match catalogue.tools.is_empty() && catalogue.comparisons.is_empty() {
-        true => Err(Failure::because(format!("{name}: expected tools or comparisons in .toml or .json files, there are none."))),
+        true => Err(Failure::because(format!(
+            "{name}: expected tools or comparisons in .toml or .json files, there are none."
+        ))),
         false => Ok(catalogue),
     }
 }
@@ -86,34 +106,71 @@ fn read_file(file: &Path) -> Result<Catalogue, String> {
 pub fn sample() -> Result<Catalogue, Failure> {
     let mut whole = Catalogue::default();
     for (name, text) in SAMPLE {
-        whole.merge(parse(name, text, Format::Toml)?).map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
+        whole
+            .merge(parse(name, text, Format::Toml)?)
+            .map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
     }
     Ok(whole)
 }
 
 impl App {
     /// Returns what an import of a document would do, without writing.
-    pub async fn check_catalogue(&self, catalogue: &Catalogue, replace: bool) -> Result<Imported, Failure> {
-        self.import_catalogue_as(catalogue, ImportMode { replace, dry_run: true }).await
+    pub async fn check_catalogue(
+        &self,
+        catalogue: &Catalogue,
+        replace: bool,
+    ) -> Result<Imported, Failure> {
+        self.import_catalogue_as(
+            catalogue,
+            ImportMode {
+                replace,
+                dry_run: true,
+            },
+        )
+        .await
     }
 
     /// Writes a document into the database, all or nothing; doing it twice is doing it once. What it does not mention stays.
     pub async fn import_catalogue(&self, catalogue: &Catalogue) -> Result<Imported, Failure> {
-        self.import_catalogue_as(catalogue, ImportMode::default()).await
+        self.import_catalogue_as(catalogue, ImportMode::default())
+            .await
     }
 
     /// The same, where the document may be the whole catalogue.
-    pub async fn import_catalogue_as(&self, catalogue: &Catalogue, mode: ImportMode) -> Result<Imported, Failure> {
-        let imported = self.storage.import_catalogue(&catalogue.tools, &catalogue.comparisons, mode, self.now()).await?;
-        let there = if mode.replace { "in the document, which replaces all" } else { "here or in the database" };
-        let told = |faults: Vec<String>| all_faults(faults.into_iter().map(|fault| format!("{fault}, {there}")).collect());
-        imported.map_err(|faults| Failure::because(format!("{}; nothing was imported.", told(faults))))
+    pub async fn import_catalogue_as(
+        &self,
+        catalogue: &Catalogue,
+        mode: ImportMode,
+    ) -> Result<Imported, Failure> {
+        let imported = self
+            .storage
+            .import_catalogue(&catalogue.tools, &catalogue.comparisons, mode, self.now())
+            .await?;
+        let there = if mode.replace {
+            "in the document, which replaces all"
+        } else {
+            "here or in the database"
+        };
+        let told = |faults: Vec<String>| {
+            all_faults(
+                faults
+                    .into_iter()
+                    .map(|fault| format!("{fault}, {there}"))
+                    .collect(),
+            )
+        };
+        imported
+            .map_err(|faults| Failure::because(format!("{}; nothing was imported.", told(faults))))
     }
 
     /// Takes a comparison out, or a tool with everything that hangs on it.
     pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Imported, Failure> {
         let removed = self.storage.remove_from_catalogue(slug).await?;
-        removed.ok_or_else(|| Failure::because(format!("There is no tool and no comparison {slug}: nothing was removed.")))
+        removed.ok_or_else(|| {
+            Failure::because(format!(
+                "There is no tool and no comparison {slug}: nothing was removed."
+            ))
+        })
     }
 
     /// The whole catalogue of the database.
@@ -140,19 +197,29 @@ impl App {
 
 /// Writes a document to a file by its ending, into a folder as `catalogue.toml`, or as JSON to standard output (`-`).
 pub fn write(catalogue: &Catalogue, path: &Path) -> Result<(), Failure> {
-    let fault = |error: String| Failure::because(format!("{} cannot be written: {error}.", path.display()));
+    let fault =
+        |error: String| Failure::because(format!("{} cannot be written: {error}.", path.display()));
     if path == Path::new("-") {
         use std::io::Write as _;
         let text = catalogue.write(Format::Json).map_err(fault)?;
-        return std::io::stdout().write_all(text.as_bytes()).map_err(|error| fault(error.to_string()));
+        return std::io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(|error| fault(error.to_string()));
     }
-    let file = if path.is_dir() { path.join("catalogue.toml") } else { path.to_path_buf() };
-    let format = Format::of(&file).ok_or_else(|| fault("expected a folder, or a name that ends in .toml or .json".into()))?;
-    std::fs::write(&file, catalogue.write(format).map_err(fault)?).map_err(|error| fault(error.to_string()))
+    let file = if path.is_dir() {
+        path.join("catalogue.toml")
+    } else {
+        path.to_path_buf()
+    };
+    let format = Format::of(&file)
+        .ok_or_else(|| fault("expected a folder, or a name that ends in .toml or .json".into()))?;
+    std::fs::write(&file, catalogue.write(format).map_err(fault)?)
+        .map_err(|error| fault(error.to_string()))
 }
 
 fn parse(name: &str, text: &str, format: Format) -> Result<Catalogue, Failure> {
-    let catalogue = Catalogue::parse(text, format).and_then(|catalogue| catalogue.check().map(|()| catalogue));
+    let catalogue =
+        Catalogue::parse(text, format).and_then(|catalogue| catalogue.check().map(|()| catalogue));
     catalogue.map_err(|fault| Failure::because(format!("{name}: {fault}.")))
 }
 
@@ -161,7 +228,9 @@ fn files_at(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let mut entries = std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = std::fs::read_dir(path)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()?;
     entries.sort();
     let mut files = Vec::new();
     for entry in entries {
@@ -176,7 +245,9 @@ fn files_at(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn read_text(path: &Path) -> std::io::Result<String> {
     match std::fs::metadata(path)?.len() {
-        length if length > LARGEST => Err(std::io::Error::other(format!("it has {length} bytes, at most {LARGEST} are read"))),
+        length if length > LARGEST => Err(std::io::Error::other(format!(
+            "it has {length} bytes, at most {LARGEST} are read"
+        ))),
         _ => std::fs::read_to_string(path),
     }
 }
@@ -189,11 +260,33 @@ mod tests {
     #[test]
     fn the_sample_is_large_enough_to_look_real_and_says_what_it_is() {
         let sample = sample().expect("good");
-        let categories: HashSet<&str> = sample.tools.iter().map(|tool| tool.category.as_str()).collect();
-        assert!(sample.tools.len() >= 24 && categories.len() >= 6 && sample.comparisons.len() >= 30);
-        assert!(sample.tools.iter().all(|tool| tool.sample && (4..=5).contains(&tool.reviews.len())));
-        assert!(sample.comparisons.iter().all(|comparison| comparison.sample) && sample.outside_tools().is_empty());
-        let dates = || sample.comparisons.iter().map(|comparison| comparison.published_at);
+        let categories: HashSet<&str> = sample
+            .tools
+            .iter()
+            .map(|tool| tool.category.as_str())
+            .collect();
+        assert!(
+            sample.tools.len() >= 24 && categories.len() >= 6 && sample.comparisons.len() >= 30
+        );
+        assert!(
+            sample
+                .tools
+                .iter()
+                .all(|tool| tool.sample && (4..=5).contains(&tool.reviews.len()))
+        );
+        assert!(
+            sample
+                .comparisons
+                .iter()
+                .all(|comparison| comparison.sample)
+                && sample.outside_tools().is_empty()
+        );
+        let dates = || {
+            sample
+                .comparisons
+                .iter()
+                .map(|comparison| comparison.published_at)
+        };
         let weeks = (dates().max().expect("some") - dates().min().expect("some")).num_days();
         assert!((49..=56).contains(&weeks), "eight weeks: {weeks} days");
     }

@@ -19,20 +19,48 @@ const SHOWN: i64 = 200;
 impl App {
     /// Whose link of a digest this is; `None` when it is not ours.
     pub fn reader_of(&self, token: &str) -> Option<i64> {
-        self.secrets.read(Purpose::Read, token).map(|token| token.subscriber)
+        self.secrets
+            .read(Purpose::Read, token)
+            .map(|token| token.subscriber)
     }
 
     /// Counts a reader's vote; one per reader and tool, the last counts.
-    pub async fn vote(&self, subscriber: i64, tool: &Slug, verdict: Verdict) -> Result<Voted, Failure> {
-        let voted = self.storage.vote(tool, subscriber, verdict, self.now()).await?;
+    pub async fn vote(
+        &self,
+        subscriber: i64,
+        tool: &Slug,
+        verdict: Verdict,
+    ) -> Result<Voted, Failure> {
+        let voted = self
+            .storage
+            .vote(tool, subscriber, verdict, self.now())
+            .await?;
         note("reader", voted);
         Ok(voted)
     }
 
     /// Counts the vote of a visitor who holds `cookie` and comes from `client`; one per cookie and tool, the last counts.
-    pub async fn vote_as_visitor(&self, cookie: &str, client: IpAddr, tool: &Slug, verdict: Verdict) -> Result<Voted, Failure> {
-        let visitor = Visitor { cookie: cookie_hash(cookie), network: self.secrets.network_hash(&network_of(client)) };
-        let voted = self.storage.vote_as_visitor(tool, &visitor, verdict, self.settings.votes.per_network, self.now()).await?;
+    pub async fn vote_as_visitor(
+        &self,
+        cookie: &str,
+        client: IpAddr,
+        tool: &Slug,
+        verdict: Verdict,
+    ) -> Result<Voted, Failure> {
+        let visitor = Visitor {
+            cookie: cookie_hash(cookie),
+            network: self.secrets.network_hash(&network_of(client)),
+        };
+        let voted = self
+            .storage
+            .vote_as_visitor(
+                tool,
+                &visitor,
+                verdict,
+                self.settings.votes.per_network,
+                self.now(),
+            )
+            .await?;
         note("visitor", voted);
         Ok(voted)
     }

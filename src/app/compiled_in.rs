@@ -51,22 +51,38 @@ const COMPILED: [Compiled; 3] = [
 impl App {
     /// Everything compiled in but the time zones, of which a newer copy may be on the system.
     pub(super) fn examine_compiled_data(&self) -> Vec<Finding> {
-        let mut findings: Vec<_> = COMPILED.iter().map(|data| examine(data, self.now())).collect();
+        let mut findings: Vec<_> = COMPILED
+            .iter()
+            .map(|data| examine(data, self.now()))
+            .collect();
         let (major, minor, _) = char::UNICODE_VERSION;
-        findings.push(good("compiled_data", format!("Unicode {major}.{minor} for upper and lower case, of the Rust compiler")));
+        findings.push(good(
+            "compiled_data",
+            format!("Unicode {major}.{minor} for upper and lower case, of the Rust compiler"),
+        ));
         findings
     }
 }
 
 fn examine(data: &Compiled, now: Timestamp) -> Finding {
-    let Compiled { what, dependency, version, used_for, .. } = data;
+    let Compiled {
+        what,
+        dependency,
+        version,
+        used_for,
+        ..
+    } = data;
     let (year, month, day) = data.as_of;
     let as_of = NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default();
     let age = now.date_naive() - as_of;
     let months = age.num_days().max(0) / 30;
-    let words = format!("{what}: {dependency} {version} of {as_of}, {months} months old; {used_for}");
+    let words =
+        format!("{what}: {dependency} {version} of {as_of}, {months} months old; {used_for}");
     match age > data.old_after {
-        true => advice("compiled_data", format!("{words}. A newer build of verdicts renews it")),
+        true => advice(
+            "compiled_data",
+            format!("{words}. A newer build of verdicts renews it"),
+        ),
         false => good("compiled_data", words),
     }
 }
@@ -78,9 +94,16 @@ mod tests {
     #[test]
     fn the_rows_name_the_versions_that_are_built_in() {
         let lock = include_str!("../../Cargo.lock");
-        for Compiled { dependency, version, .. } in COMPILED {
+        for Compiled {
+            dependency,
+            version,
+            ..
+        } in COMPILED
+        {
             assert!(
-                lock.contains(&format!("name = \"{dependency}\"\nversion = \"{version}\"\n")),
+                lock.contains(&format!(
+                    "name = \"{dependency}\"\nversion = \"{version}\"\n"
+                )),
                 "Cargo.lock has another {dependency} than {version}: write the new version and today's date into COMPILED"
             );
         }
@@ -90,8 +113,16 @@ mod tests {
     fn data_is_called_old_when_it_is() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a moment");
         let young = examine(&COMPILED[0], at("2027-01-01T00:00:00Z"));
-        assert!(young.level == super::super::doctor::Level::Good && young.words.contains("psl 2.1.247 of 2026-11-29, 1 months old"));
+        assert!(
+            young.level == super::super::doctor::Level::Good
+                && young
+                    .words
+                    .contains("psl 2.1.247 of 2026-11-29, 1 months old")
+        );
         let old = examine(&COMPILED[0], at("2029-01-01T00:00:00Z"));
-        assert!(old.level == super::super::doctor::Level::Advice && old.words.contains("A newer build"), "{old:?}");
+        assert!(
+            old.level == super::super::doctor::Level::Advice && old.words.contains("A newer build"),
+            "{old:?}"
+        );
     }
 }

@@ -35,7 +35,13 @@ struct State<C> {
 impl<C: Ord + Copy> Connections<C> {
     /// None yet.
     pub fn new(limits: PlaceLimits) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State { places: Places::new(limits), open: BTreeMap::new() }), began: Instant::now() })
+        Arc::new(Self {
+            state: Mutex::new(State {
+                places: Places::new(limits),
+                open: BTreeMap::new(),
+            }),
+            began: Instant::now(),
+        })
     }
 
     /// Gives a newcomer a place, and closes the connection that has to make room for it; `None` when all are at work. A client of
@@ -53,7 +59,11 @@ impl<C: Ord + Copy> Connections<C> {
         let closed = CancellationToken::new();
         state.open.insert(id, closed.clone());
         drop(state);
-        Some(Seat { connections: self.clone(), id, closed })
+        Some(Seat {
+            connections: self.clone(),
+            id,
+            closed,
+        })
     }
 
     /// Gives a newcomer a place as soon as there is one.
@@ -87,7 +97,10 @@ impl<C: Ord + Copy> Seat<C> {
     /// Notes what the connection is at from now on.
     pub fn enter(&self, phase: Phase) {
         let now_ms = self.connections.now_ms();
-        self.connections.lock().places.enter_phase(self.id, phase, now_ms);
+        self.connections
+            .lock()
+            .places
+            .enter_phase(self.id, phase, now_ms);
     }
 
     /// Waits until the place is given to somebody else.

@@ -51,7 +51,12 @@ pub struct Finding {
 impl Finding {
     /// One that stays until somebody mends it.
     pub fn new(what: &'static str, level: Level, words: impl Into<String>) -> Self {
-        Self { what, level, words: words.into(), may_pass: false }
+        Self {
+            what,
+            level,
+            words: words.into(),
+            may_pass: false,
+        }
     }
 }
 
@@ -68,9 +73,17 @@ pub(super) fn fault(what: &'static str, words: impl Into<String>) -> Finding {
 }
 
 /// Findings of a look, or that it was not over in time.
-async fn in_time(ends_at: Instant, what: &'static str, look: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    let late =
-        |_| vec![advice(what, "could not be looked at: names were not resolved, or hosts did not answer, in the time that was left")];
+async fn in_time(
+    ends_at: Instant,
+    what: &'static str,
+    look: impl Future<Output = Vec<Finding>>,
+) -> Vec<Finding> {
+    let late = |_| {
+        vec![advice(
+            what,
+            "could not be looked at: names were not resolved, or hosts did not answer, in the time that was left",
+        )]
+    };
     timeout_at(ends_at, look).await.unwrap_or_else(late)
 }
 
@@ -83,8 +96,15 @@ impl App {
     /// The same within that time, whatever name servers and other hosts do: what was not answered by then is called that.
     pub async fn examine_within(&self, limit: Duration) -> Vec<Finding> {
         let ends_at = Instant::now() + limit;
-        let mut findings = vec![good("settings", "every key is known, every value fits, and the time limits fit one another")];
-        findings.extend(relations::advice(&self.settings).into_iter().map(|words| advice("settings", words)));
+        let mut findings = vec![good(
+            "settings",
+            "every key is known, every value fits, and the time limits fit one another",
+        )];
+        findings.extend(
+            relations::advice(&self.settings)
+                .into_iter()
+                .map(|words| advice("settings", words)),
+        );
         let database = self.examine_database().await;
         let usable = database.level == Level::Good;
         findings.push(database);
@@ -105,18 +125,27 @@ impl App {
         let now = self.now();
         let slot = self.slot_at(now);
         // That nothing can be picked stands under "catalogue".
-        let next = if usable { self.preview(slot, now).await.ok() } else { None };
+        let next = if usable {
+            self.preview(slot, now).await.ok()
+        } else {
+            None
+        };
         // All ask the network, and none waits for another.
         let rendered = next.as_ref().map(|preview| &preview.rendered);
         let ends_at = ends_at.min(Instant::now() + NETWORK_MAX);
         let (sending, returns, addresses) = tokio::join!(
             in_time(ends_at, "sending", self.examine_sending(slot, rendered)),
-            in_time(ends_at, "inbox", async { self.examine_returns().await.into_iter().collect() }),
+            in_time(ends_at, "inbox", async {
+                self.examine_returns().await.into_iter().collect()
+            }),
             in_time(ends_at, "addresses", self.examine_addresses()),
         );
         findings.extend(sending);
         if usable && let Ok(edition) = self.edition(slot, now).await {
-            findings.push(self.examine_links(&edition.content, &edition.left_out).await);
+            findings.push(
+                self.examine_links(&edition.content, &edition.left_out)
+                    .await,
+            );
         }
         findings.extend(self.examine_webhooks());
         findings.extend(returns.into_iter().chain(addresses));
@@ -128,11 +157,21 @@ impl App {
 
     async fn examine_database(&self) -> Finding {
         match self.storage.is_up_to_date().await {
-            Ok(true) => good("database", format!("{} answers, its tables are up to date", self.settings.database_for_log())),
-            Ok(false) if !self.storage.is_postgres() => {
-                advice("database", "its tables are missing or old; `verdicts serve` brings them up to date")
-            }
-            Ok(false) => fault("database", "its tables are missing or too old; run `verdicts migrate`"),
+            Ok(true) => good(
+                "database",
+                format!(
+                    "{} answers, its tables are up to date",
+                    self.settings.database_for_log()
+                ),
+            ),
+            Ok(false) if !self.storage.is_postgres() => advice(
+                "database",
+                "its tables are missing or old; `verdicts serve` brings them up to date",
+            ),
+            Ok(false) => fault(
+                "database",
+                "its tables are missing or too old; run `verdicts migrate`",
+            ),
             Err(error) => fault("database", error.advice()),
         }
     }
@@ -145,7 +184,9 @@ impl App {
             Some(schema) => good("session", format!("{words}, tables in the schema {schema}")),
             None => fault(
                 "session",
-                format!("{words}, and search_path names no schema that exists: alter role ... set search_path to one that does"),
+                format!(
+                    "{words}, and search_path names no schema that exists: alter role ... set search_path to one that does"
+                ),
             ),
         })
     }
@@ -153,14 +194,19 @@ impl App {
     async fn examine_catalogue(&self) -> Finding {
         let now = self.now();
         match self.picks_at(now).await {
-            Ok(picks) if picks.is_empty() => {
-                advice("catalogue", "nothing could be picked now; import comparisons with `verdicts catalog import`")
-            }
+            Ok(picks) if picks.is_empty() => advice(
+                "catalogue",
+                "nothing could be picked now; import comparisons with `verdicts catalog import`",
+            ),
             Ok(picks) => match self.storage.latest(1, now).await {
-                Ok(latest) if latest.iter().any(|m| m.is_sample()) => {
-                    advice("catalogue", "it is the sample with its invented tools; `verdicts catalog drop-sample` takes it out")
-                }
-                _ => good("catalogue", format!("{} comparisons could be picked now", picks.len())),
+                Ok(latest) if latest.iter().any(|m| m.is_sample()) => advice(
+                    "catalogue",
+                    "it is the sample with its invented tools; `verdicts catalog drop-sample` takes it out",
+                ),
+                _ => good(
+                    "catalogue",
+                    format!("{} comparisons could be picked now", picks.len()),
+                ),
             },
             Err(failure) => fault("catalogue", failure.to_string()),
         }
@@ -169,7 +215,10 @@ impl App {
     async fn examine_list(&self) -> Finding {
         match self.storage.count_subscribers().await {
             Ok(counts) => {
-                let active = counts.iter().find(|(state, _)| *state == SubscriberState::Active).map_or(0, |(_, count)| *count);
+                let active = counts
+                    .iter()
+                    .find(|(state, _)| *state == SubscriberState::Active)
+                    .map_or(0, |(_, count)| *count);
                 if active == 0 {
                     advice("subscribers", "nobody is on the list yet")
                 } else {
@@ -186,9 +235,17 @@ impl App {
             Ok(held) => match held.first() {
                 None => good("bounces", "no hard refusals are held"),
                 Some(most) => {
-                    let more = if held.len() > 1 { format!(" (and {} more)", held.len() - 1) } else { String::new() };
-                    let to_do = "look at them with `verdicts bounces list`, then accept or dismiss them";
-                    advice("bounces", format!("hard refusals are held, {to_do}: {}{more}", most.summary()))
+                    let more = if held.len() > 1 {
+                        format!(" (and {} more)", held.len() - 1)
+                    } else {
+                        String::new()
+                    };
+                    let to_do =
+                        "look at them with `verdicts bounces list`, then accept or dismiss them";
+                    advice(
+                        "bounces",
+                        format!("hard refusals are held, {to_do}: {}{more}", most.summary()),
+                    )
                 }
             },
             Err(failure) => fault("bounces", failure.to_string()),
@@ -210,8 +267,16 @@ impl App {
             Ok(missed) => missed,
             Err(failure) => return vec![fault("schedule", failure.to_string())],
         };
-        let missed = missed.iter().map(|missed| advice("schedule", self.missed_in_words(missed)));
-        let mut findings: Vec<Finding> = missed.chain(self.unused_times().into_iter().map(|words| advice("schedule", words))).collect();
+        let missed = missed
+            .iter()
+            .map(|missed| advice("schedule", self.missed_in_words(missed)));
+        let mut findings: Vec<Finding> = missed
+            .chain(
+                self.unused_times()
+                    .into_iter()
+                    .map(|words| advice("schedule", words)),
+            )
+            .collect();
         if findings.is_empty() {
             findings.push(good("schedule", "no digest was missed"));
         }
@@ -220,13 +285,24 @@ impl App {
 
     /// On PostgreSQL, how far clocks are off: this machine's, and those of the processes that send.
     async fn examine_clocks(&self) -> Option<Finding> {
-        let own = self.storage.clock_skew(|| self.now()).await.ok().flatten()?;
+        let own = self
+            .storage
+            .clock_skew(|| self.now())
+            .await
+            .ok()
+            .flatten()?;
         let mut off = Vec::new();
         if own.ahead.abs() - own.error > SKEW_MAX {
             off.push(off_by("this machine's clock", own.ahead));
         }
-        let others = self.storage.deliverers(self.now()).await.unwrap_or_default();
-        let others = others.iter().filter(|other| other.process != process_name());
+        let others = self
+            .storage
+            .deliverers(self.now())
+            .await
+            .unwrap_or_default();
+        let others = others
+            .iter()
+            .filter(|other| other.process != process_name());
         off.extend(
             others
                 .filter_map(|other| other.ahead)
@@ -234,26 +310,49 @@ impl App {
                 .map(|ahead| off_by("the clock of a process that sends", ahead)),
         );
         Some(match off.is_empty() {
-            true => good("clock", format!("agrees with the database's to {} ms", own.ahead.abs().max(own.error).num_milliseconds())),
+            true => good(
+                "clock",
+                format!(
+                    "agrees with the database's to {} ms",
+                    own.ahead.abs().max(own.error).num_milliseconds()
+                ),
+            ),
             false => advice("clock", off.join("; ")),
         })
     }
 
     async fn examine_secret(&self, database_usable: bool) -> Finding {
         let keys = self.secrets.key_names();
-        let used = if database_usable { self.storage.suppression_keys().await.unwrap_or_default() } else { Vec::new() };
-        let lost: u64 = used.iter().filter(|(name, _)| !keys.contains(name)).map(|(_, count)| count).sum();
+        let used = if database_usable {
+            self.storage.suppression_keys().await.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let lost: u64 = used
+            .iter()
+            .filter(|(name, _)| !keys.contains(name))
+            .map(|(_, count)| count)
+            .sum();
         if lost > 0 {
             return fault(
                 "secret",
-                format!("{lost} suppressed addresses were hashed with a secret that is gone; put it back at the end of site.secret"),
+                format!(
+                    "{lost} suppressed addresses were hashed with a secret that is gone; put it back at the end of site.secret"
+                ),
             );
         }
-        match (self.settings.site.secret.is_empty(), self.storage.is_postgres()) {
-            (true, true) => {
-                advice("secret", "it is kept in the database, so whoever reads a backup can sign links; set VERDICTS_SITE__SECRET instead")
-            }
-            (true, false) => good("secret", "it is kept in a file beside the database; keep that file in your backups"),
+        match (
+            self.settings.site.secret.is_empty(),
+            self.storage.is_postgres(),
+        ) {
+            (true, true) => advice(
+                "secret",
+                "it is kept in the database, so whoever reads a backup can sign links; set VERDICTS_SITE__SECRET instead",
+            ),
+            (true, false) => good(
+                "secret",
+                "it is kept in a file beside the database; keep that file in your backups",
+            ),
             (false, _) => good("secret", format!("{} set", keys.len())),
         }
     }
@@ -266,21 +365,40 @@ impl App {
             let items = sample.comparisons.iter().take(1).filter_map(|comparison| {
                 let side = |slug: &crate::domain::catalogue::Slug| {
                     let tool = sample.tools.iter().find(|tool| tool.slug == *slug)?.clone();
-                    Some(crate::domain::catalogue::Contender { tool, votes: Default::default(), visitors: Default::default() })
+                    Some(crate::domain::catalogue::Contender {
+                        tool,
+                        votes: Default::default(),
+                        visitors: Default::default(),
+                    })
                 };
                 let matchup = crate::domain::catalogue::Matchup {
                     left: side(&comparison.left)?,
                     right: side(&comparison.right)?,
                     comparison: comparison.clone(),
                 };
-                Some(crate::domain::digest::Item { matchup, score: 100.0, reasons: vec!["new this week".into()] })
+                Some(crate::domain::digest::Item {
+                    matchup,
+                    score: 100.0,
+                    reasons: vec!["new this week".into()],
+                })
             });
-            let mail = email::digest(&self.site, &Content { slot, items: items.collect(), opening: Default::default() })?.mail;
+            let mail = email::digest(
+                &self.site,
+                &Content {
+                    slot,
+                    items: items.collect(),
+                    opening: Default::default(),
+                },
+            )?
+            .mail;
             email::confirmation(&self.site, "3 days", false)?;
             Ok(mail.html.len())
         };
         match rendered() {
-            Ok(size) => good("templates", format!("all mails render ({size} bytes of HTML for one comparison)")),
+            Ok(size) => good(
+                "templates",
+                format!("all mails render ({size} bytes of HTML for one comparison)"),
+            ),
             Err(failure) => fault("templates", failure.to_string()),
         }
     }
@@ -292,8 +410,19 @@ impl App {
         let said = |provider: &Provider| {
             let address = format!("{}/webhooks/{provider}", self.settings.base_url());
             match self.settings.site.base_url.scheme() {
-                "https" => good("webhooks", format!("{provider} tells of bounces at {address} (keys: {})", keys(*provider))),
-                _ => advice("webhooks", format!("{provider} tells of bounces at {address}, which is not https: it can be read on its way")),
+                "https" => good(
+                    "webhooks",
+                    format!(
+                        "{provider} tells of bounces at {address} (keys: {})",
+                        keys(*provider)
+                    ),
+                ),
+                _ => advice(
+                    "webhooks",
+                    format!(
+                        "{provider} tells of bounces at {address}, which is not https: it can be read on its way"
+                    ),
+                ),
             }
         };
         open.map(said).collect()
@@ -306,7 +435,11 @@ mod tests {
 
     #[test]
     fn the_limits_of_the_looks_fit_into_ten_seconds() {
-        let looks = [crate::mail::STANDING_MAX * 2, super::super::mailbox::LOOK, super::super::ways_out::LONGEST_LOOK];
+        let looks = [
+            crate::mail::STANDING_MAX * 2,
+            super::super::mailbox::LOOK,
+            super::super::ways_out::LONGEST_LOOK,
+        ];
         assert!(looks.iter().all(|look| *look < NETWORK_MAX), "{looks:?}");
         assert!(NETWORK_MAX < DOCTOR_MAX && DOCTOR_MAX < Duration::from_secs(10));
     }
@@ -315,7 +448,9 @@ mod tests {
     async fn a_look_that_never_ends_is_named() {
         let began = Instant::now();
         let found = in_time(began + DOCTOR_MAX, "sending", std::future::pending()).await;
-        assert!(found[0].words.contains("could not be looked at") && found[0].level == Level::Advice);
+        assert!(
+            found[0].words.contains("could not be looked at") && found[0].level == Level::Advice
+        );
         assert_eq!(began.elapsed(), DOCTOR_MAX);
     }
 }

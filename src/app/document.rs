@@ -111,12 +111,22 @@ impl Catalogue {
         };
         let (mut catalogue, mut faults) = (Self::default(), Vec::new());
         for entry in document.tools {
-            tool_from(entry).map_or_else(|fault| faults.push(fault), |tool| catalogue.tools.push(tool));
+            tool_from(entry).map_or_else(
+                |fault| faults.push(fault),
+                |tool| catalogue.tools.push(tool),
+            );
         }
         for entry in document.comparisons {
-            comparison_from(entry).map_or_else(|fault| faults.push(fault), |comparison| catalogue.comparisons.push(comparison));
+            comparison_from(entry).map_or_else(
+                |fault| faults.push(fault),
+                |comparison| catalogue.comparisons.push(comparison),
+            );
         }
-        if faults.is_empty() { Ok(catalogue) } else { Err(faults.join("\n")) }
+        if faults.is_empty() {
+            Ok(catalogue)
+        } else {
+            Err(faults.join("\n"))
+        }
     }
 
     /// Writes one document.
@@ -126,9 +136,12 @@ impl Catalogue {
             comparisons: self.comparisons.iter().map(comparison_entry).collect(),
         };
         match format {
-            Format::Json => serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(|error| error.to_string()),
+            Format::Json => serde_json::to_string_pretty(&document)
+                .map(|text| text + "\n")
+                .map_err(|error| error.to_string()),
             Format::Toml => {
-                let mut value = toml::Value::try_from(&document).map_err(|error| error.to_string())?;
+                let mut value =
+                    toml::Value::try_from(&document).map_err(|error| error.to_string())?;
                 dates_as_dates(&mut value);
                 toml::to_string_pretty(&value).map_err(|error| error.to_string())
             }
@@ -140,9 +153,17 @@ impl Catalogue {
         let mut faults = Vec::new();
         let mut known: HashSet<Slug> = self.tools.iter().map(|tool| tool.slug.clone()).collect();
         for tool in other.tools {
-            if known.insert(tool.slug.clone()) { self.tools.push(tool) } else { faults.push(twice("tool", &tool.slug)) }
+            if known.insert(tool.slug.clone()) {
+                self.tools.push(tool)
+            } else {
+                faults.push(twice("tool", &tool.slug))
+            }
         }
-        let mut known: HashSet<Slug> = self.comparisons.iter().map(|comparison| comparison.slug.clone()).collect();
+        let mut known: HashSet<Slug> = self
+            .comparisons
+            .iter()
+            .map(|comparison| comparison.slug.clone())
+            .collect();
         for comparison in other.comparisons {
             if known.insert(comparison.slug.clone()) {
                 self.comparisons.push(comparison)
@@ -150,7 +171,11 @@ impl Catalogue {
                 faults.push(twice("comparison", &comparison.slug))
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults.join("\n"))
+        }
     }
 
     /// That no slug comes twice; a line for each that does.
@@ -161,16 +186,28 @@ impl Catalogue {
     /// The tools that are compared here and not described here, with the comparison that names them.
     pub fn outside_tools(&self) -> HashMap<&Slug, &Slug> {
         let here: HashSet<&Slug> = self.tools.iter().map(|tool| &tool.slug).collect();
-        self.comparisons.iter().flat_map(|c| [(&c.left, &c.slug), (&c.right, &c.slug)]).filter(|(tool, _)| !here.contains(tool)).collect()
+        self.comparisons
+            .iter()
+            .flat_map(|c| [(&c.left, &c.slug), (&c.right, &c.slug)])
+            .filter(|(tool, _)| !here.contains(tool))
+            .collect()
     }
 
     /// Moves all dates alike, so that the newest is `now`.
     pub fn move_dates_to(&mut self, now: Timestamp) {
-        let dates = self.tools.iter().map(|t| t.published_at).chain(self.comparisons.iter().map(|c| c.published_at));
+        let dates = self
+            .tools
+            .iter()
+            .map(|t| t.published_at)
+            .chain(self.comparisons.iter().map(|c| c.published_at));
         let Some(newest) = dates.max() else { return };
         let shift = now - newest;
-        self.tools.iter_mut().for_each(|tool| tool.published_at += shift);
-        self.comparisons.iter_mut().for_each(|comparison| comparison.published_at += shift);
+        self.tools
+            .iter_mut()
+            .for_each(|tool| tool.published_at += shift);
+        self.comparisons
+            .iter_mut()
+            .for_each(|comparison| comparison.published_at += shift);
     }
 }
 
@@ -183,7 +220,9 @@ fn toml_faults(text: &str, first: &toml::de::Error) -> String {
     let mut faults = Vec::new();
     if let Ok(table) = toml::de::DeTable::parse(text) {
         for (key, value) in table.into_inner() {
-            let toml::de::DeValue::Array(items) = value.into_inner() else { continue };
+            let toml::de::DeValue::Array(items) = value.into_inner() else {
+                continue;
+            };
             for item in items {
                 match key.get_ref().as_ref() {
                     "tools" => tool_faults(text, item, &mut faults),
@@ -193,32 +232,50 @@ fn toml_faults(text: &str, first: &toml::de::Error) -> String {
             }
         }
     }
-    if faults.is_empty() { toml_fault(text, first) } else { faults.join("\n") }
+    if faults.is_empty() {
+        toml_fault(text, first)
+    } else {
+        faults.join("\n")
+    }
 }
 
-fn tool_faults(text: &str, mut item: toml::Spanned<toml::de::DeValue<'_>>, faults: &mut Vec<String>) {
+fn tool_faults(
+    text: &str,
+    mut item: toml::Spanned<toml::de::DeValue<'_>>,
+    faults: &mut Vec<String>,
+) {
     if let toml::de::DeValue::Table(tool) = item.get_mut()
         && let Some(reviews) = tool.remove("reviews")
     {
         match reviews.into_inner() {
-            toml::de::DeValue::Array(reviews) => {
-                faults.extend(reviews.into_iter().filter_map(|review| entry_fault::<ReviewEntry>(text, review)))
-            }
+            toml::de::DeValue::Array(reviews) => faults.extend(
+                reviews
+                    .into_iter()
+                    .filter_map(|review| entry_fault::<ReviewEntry>(text, review)),
+            ),
             _ => faults.push("reviews: expected a list".into()),
         }
     }
     faults.extend(entry_fault::<ToolEntry>(text, item));
 }
 
-fn entry_fault<'de, T: Deserialize<'de>>(text: &str, item: toml::Spanned<toml::de::DeValue<'de>>) -> Option<String> {
-    T::deserialize(toml::de::ValueDeserializer::from(item)).err().map(|error| toml_fault(text, &error))
+fn entry_fault<'de, T: Deserialize<'de>>(
+    text: &str,
+    item: toml::Spanned<toml::de::DeValue<'de>>,
+) -> Option<String> {
+    T::deserialize(toml::de::ValueDeserializer::from(item))
+        .err()
+        .map(|error| toml_fault(text, &error))
 }
 
 /// The place in front, as for TOML; serde_json says it at the end.
 fn json_fault(error: &serde_json::Error) -> String {
     let (line, column, words) = (error.line(), error.column(), error.to_string());
     let place = format!(" at line {line} column {column}");
-    format!("line {line}, column {column}: {}", plain(words.strip_suffix(&place).unwrap_or(&words)))
+    format!(
+        "line {line}, column {column}: {}",
+        plain(words.strip_suffix(&place).unwrap_or(&words))
+    )
 }
 
 /// serde's words for numbers are a programmer's.
@@ -228,7 +285,11 @@ fn plain(words: &str) -> String {
 
 fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     match error.span() {
-        Some(span) => format!("line {}: {}", text[..span.start.min(text.len())].matches('\n').count() + 1, plain(error.message())),
+        Some(span) => format!(
+            "line {}: {}",
+            text[..span.start.min(text.len())].matches('\n').count() + 1,
+            plain(error.message())
+        ),
         None => plain(error.message()),
     }
 }
@@ -236,10 +297,21 @@ fn toml_fault(text: &str, error: &toml::de::Error) -> String {
 fn tool_from(entry: ToolEntry) -> Result<Tool, String> {
     let mut reviews: Vec<Review> = Vec::with_capacity(entry.reviews.len());
     for review in entry.reviews {
-        if reviews.iter().any(|known| known.reviewer == review.reviewer) {
-            return Err(format!("tool {}, reviews: expected one of {}, it has two", entry.slug, review.reviewer));
+        if reviews
+            .iter()
+            .any(|known| known.reviewer == review.reviewer)
+        {
+            return Err(format!(
+                "tool {}, reviews: expected one of {}, it has two",
+                entry.slug, review.reviewer
+            ));
         }
-        reviews.push(Review { reviewer: review.reviewer, score: review.score, verdict: review.verdict, take: review.take.0 });
+        reviews.push(Review {
+            reviewer: review.reviewer,
+            score: review.score,
+            verdict: review.verdict,
+            take: review.take.0,
+        });
     }
     reviews.sort_by_key(|review| review.reviewer);
     Ok(Tool {
@@ -262,12 +334,26 @@ fn comparison_from(entry: ComparisonEntry) -> Result<Comparison, String> {
         Some(slug) => slug,
         None => format!("{}-vs-{}", entry.left, entry.right)
             .parse()
-            .map_err(|error| format!("comparison {} with {}: {error}; give it a slug", entry.left, entry.right))?,
+            .map_err(|error| {
+                format!(
+                    "comparison {} with {}: {error}; give it a slug",
+                    entry.left, entry.right
+                )
+            })?,
     };
     if entry.left == entry.right {
-        return Err(format!("comparison {slug}: expected two different tools, both are {}", entry.left));
+        return Err(format!(
+            "comparison {slug}: expected two different tools, both are {}",
+            entry.left
+        ));
     }
-    Ok(Comparison { slug, left: entry.left, right: entry.right, published_at: entry.published_at.0, sample: entry.sample })
+    Ok(Comparison {
+        slug,
+        left: entry.left,
+        right: entry.right,
+        published_at: entry.published_at.0,
+        sample: entry.sample,
+    })
 }
 
 fn tool_entry(tool: &Tool) -> ToolEntry {
@@ -307,7 +393,11 @@ fn dates_as_dates(value: &mut toml::Value) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table.iter_mut() {
-                match value.as_str().filter(|_| key == "published_at").and_then(|text| text.parse().ok()) {
+                match value
+                    .as_str()
+                    .filter(|_| key == "published_at")
+                    .and_then(|text| text.parse().ok())
+                {
                     Some(date) => *value = toml::Value::Datetime(date),
                     None => dates_as_dates(value),
                 }

@@ -50,21 +50,28 @@ impl App {
         self.check_order(slot).await?;
         let picks = self.picks_at(now).await?;
         if picks.is_empty() {
-            return Err(Failure::because(format!("There is nothing to pick for {slot}: no comparison is new. Import some first.")));
+            return Err(Failure::because(format!(
+                "There is nothing to pick for {slot}: no comparison is new. Import some first."
+            )));
         }
         let scheduled = self.send_time_of(slot).filter(|at| *at > now);
         let state = match (scheduled, self.settings.schedule.approval) {
             (Some(_), Approval::Auto) => DigestState::Approved,
             _ => DigestState::Draft,
         };
-        self.storage.make_digest(slot, state, &picks, scheduled.unwrap_or(now), now).await?;
+        self.storage
+            .make_digest(slot, state, &picks, scheduled.unwrap_or(now), now)
+            .await?;
         Ok(slot)
     }
 
     /// When the schedule sends the digest that it picks in that week.
     fn send_time_of(&self, slot: Slot) -> Option<Timestamp> {
         let week = slot.span(&self.site.timezone);
-        let picked_at = self.pick_times.next_from(week.start).filter(|at| week.contains(at))?;
+        let picked_at = self
+            .pick_times
+            .next_from(week.start)
+            .filter(|at| week.contains(at))?;
         self.send_times.next_from(picked_at)
     }
 
@@ -76,34 +83,59 @@ impl App {
     pub async fn edit_digest(&self, slot: Slot, changes: &Changes) -> Result<(), Failure> {
         let refuse = |words: String| Err(Failure::because(words));
         let Some(digest) = self.storage.digest(slot).await? else {
-            return refuse(format!("There is no digest {slot} to change; `verdicts digest draft` makes this week's."));
+            return refuse(format!(
+                "There is no digest {slot} to change; `verdicts digest draft` makes this week's."
+            ));
         };
         if !matches!(digest.state, DigestState::Draft | DigestState::Approved) {
-            return refuse(format!("{slot} is {}: only a draft or an approved digest can be changed.", digest.state));
+            return refuse(format!(
+                "{slot} is {}: only a draft or an approved digest can be changed.",
+                digest.state
+            ));
         }
-        if let Some(pattern) = changes.subject.as_deref().filter(|pattern| !pattern.is_empty())
+        if let Some(pattern) = changes
+            .subject
+            .as_deref()
+            .filter(|pattern| !pattern.is_empty())
             && let Err(error) = pattern.parse::<SubjectPattern>()
         {
             return refuse(format!("--subject: {error}."));
         }
         if let Some(at) = changes.send_at.filter(|at| *at <= self.now()) {
-            return refuse(format!("--send-at: {} is over; `verdicts digest send {slot}` sends it now.", self.local_time(at)));
+            return refuse(format!(
+                "--send-at: {} is over; `verdicts digest send {slot}` sends it now.",
+                self.local_time(at)
+            ));
         }
         let picks = self.edited_picks(slot, changes).await?;
         let to = match self.settings.schedule.approval {
             Approval::Required => DigestState::Draft,
             Approval::Auto => digest.state,
         };
-        let edits = Edits { picks, subject: changes.subject.clone(), send_at: changes.send_at };
-        if !self.storage.edit_digest(slot, digest.state, to, &edits, self.now()).await? {
-            return refuse(format!("{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`."));
+        let edits = Edits {
+            picks,
+            subject: changes.subject.clone(),
+            send_at: changes.send_at,
+        };
+        if !self
+            .storage
+            .edit_digest(slot, digest.state, to, &edits, self.now())
+            .await?
+        {
+            return refuse(format!(
+                "{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`."
+            ));
         }
         tracing::info!(%slot, state = %to, "digest changed by hand");
         Ok(())
     }
 
     /// The picks after the changes; `None` where they stay as they are.
-    async fn edited_picks(&self, slot: Slot, changes: &Changes) -> Result<Option<Vec<Pick>>, Failure> {
+    async fn edited_picks(
+        &self,
+        slot: Slot,
+        changes: &Changes,
+    ) -> Result<Option<Vec<Pick>>, Failure> {
         if changes.leave_out.is_empty() && changes.add.is_empty() && changes.order.is_empty() {
             return Ok(None);
         }
@@ -132,7 +164,11 @@ impl App {
     /// A comparison that somebody adds, with the score and the reasons that picking would give it.
     async fn added(&self, picks: &[Pick], slug: &Slug, slot: Slot) -> Result<Pick, Failure> {
         let now = self.now();
-        let refuse = |words: String| Err(Failure::because(format!("{slug} cannot be added to {slot}: {words}.")));
+        let refuse = |words: String| {
+            Err(Failure::because(format!(
+                "{slug} cannot be added to {slot}: {words}."
+            )))
+        };
         if picks.iter().any(|pick| pick.comparison == *slug) {
             return refuse("it is in it already".into());
         }
@@ -142,18 +178,43 @@ impl App {
         if let Err(why) = self.open_comparison(slug, now).await? {
             return refuse(why);
         }
-        let Some(matchup) = self.storage.matchup(slug, now).await? else { return refuse("it has no page".into()) };
+        let Some(matchup) = self.storage.matchup(slug, now).await? else {
+            return refuse("it has no page".into());
+        };
         let slugs: Vec<Slug> = picks.iter().map(|pick| pick.comparison.clone()).collect();
         let others = self.storage.matchups(&slugs, Timestamp::MAX_UTC).await?;
-        let tools: Vec<&Slug> = others.iter().flat_map(|other| [&other.comparison.left, &other.comparison.right]).collect();
-        if let Some(twice) = [&matchup.comparison.left, &matchup.comparison.right].into_iter().find(|tool| tools.contains(tool)) {
+        let tools: Vec<&Slug> = others
+            .iter()
+            .flat_map(|other| [&other.comparison.left, &other.comparison.right])
+            .collect();
+        if let Some(twice) = [&matchup.comparison.left, &matchup.comparison.right]
+            .into_iter()
+            .find(|tool| tools.contains(tool))
+        {
             return refuse(format!("the tool {twice} is in another comparison of it"));
         }
         // However old it is: a person wants it.
-        let look_back = self.rules().look_back.max(now - matchup.comparison.published_at);
-        let rules = Rules { max_items: 1, min_items: 1, look_back, ..self.rules() };
-        let picked = pick(&[candidate(&matchup)], &Default::default(), self.new_since(now).await?, now, &rules);
-        picked.into_iter().next().map_or_else(|| refuse("no reviewer judged either tool".into()), Ok)
+        let look_back = self
+            .rules()
+            .look_back
+            .max(now - matchup.comparison.published_at);
+        let rules = Rules {
+            max_items: 1,
+            min_items: 1,
+            look_back,
+            ..self.rules()
+        };
+        let picked = pick(
+            &[candidate(&matchup)],
+            &Default::default(),
+            self.new_since(now).await?,
+            now,
+            &rules,
+        );
+        picked
+            .into_iter()
+            .next()
+            .map_or_else(|| refuse("no reviewer judged either tool".into()), Ok)
     }
 }
 

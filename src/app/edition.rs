@@ -51,14 +51,19 @@ pub struct LeftOut {
 impl Edition {
     /// Its comparisons with score and reasons, in order.
     pub fn picks(&self) -> Vec<Pick> {
-        let pick =
-            |item: &Item| Pick { comparison: item.matchup.comparison.slug.clone(), score: item.score, reasons: item.reasons.clone() };
+        let pick = |item: &Item| Pick {
+            comparison: item.matchup.comparison.slug.clone(),
+            score: item.score,
+            reasons: item.reasons.clone(),
+        };
         self.content.items.iter().map(pick).collect()
     }
 
     /// Returns whether it stands as it will go out: a draft or an approved digest, or one that nobody made yet.
     pub fn is_open(&self) -> bool {
-        self.digest.as_ref().is_none_or(|digest| matches!(digest.state, DigestState::Draft | DigestState::Approved))
+        self.digest
+            .as_ref()
+            .is_none_or(|digest| matches!(digest.state, DigestState::Draft | DigestState::Approved))
     }
 }
 
@@ -67,7 +72,9 @@ impl App {
     /// at `at`. Of picks, those are left out that have no page at the time when it goes out.
     pub async fn edition(&self, slot: Slot, at: Timestamp) -> Result<Edition, Failure> {
         let digest = self.storage.digest(slot).await?;
-        let goes_out = digest.as_ref().map_or(at, |digest| self.pacing().publish_at(digest.send_at).max(self.now()));
+        let goes_out = digest.as_ref().map_or(at, |digest| {
+            self.pacing().publish_at(digest.send_at).max(self.now())
+        });
         self.edition_of(slot, digest, at, goes_out).await
     }
 
@@ -77,42 +84,96 @@ impl App {
         self.edition_of(slot, digest, now, now).await
     }
 
-    async fn edition_of(&self, slot: Slot, digest: Option<Digest>, at: Timestamp, goes_out: Timestamp) -> Result<Edition, Failure> {
-        let nothing = || Content { slot, items: Vec::new(), opening: Default::default() };
+    async fn edition_of(
+        &self,
+        slot: Slot,
+        digest: Option<Digest>,
+        at: Timestamp,
+        goes_out: Timestamp,
+    ) -> Result<Edition, Failure> {
+        let nothing = || Content {
+            slot,
+            items: Vec::new(),
+            opening: Default::default(),
+        };
         let picks = match &digest {
             None => self.picks_at(at).await?,
             Some(digest) if digest.published_at.is_some() => {
-                let content = self.storage.frozen_content(slot).await?.map_or_else(nothing, |(content, _)| content);
-                return Ok(Edition { digest: Some(digest.clone()), content, left_out: Vec::new(), subject: None });
+                let content = self
+                    .storage
+                    .frozen_content(slot)
+                    .await?
+                    .map_or_else(nothing, |(content, _)| content);
+                return Ok(Edition {
+                    digest: Some(digest.clone()),
+                    content,
+                    left_out: Vec::new(),
+                    subject: None,
+                });
             }
-            Some(Digest { state: DigestState::Draft | DigestState::Approved, .. }) => self.storage.picks(slot).await?,
+            Some(Digest {
+                state: DigestState::Draft | DigestState::Approved,
+                ..
+            }) => self.storage.picks(slot).await?,
             Some(_) => Vec::new(),
         };
         let (items, left_out) = self.open_items(picks, goes_out).await?;
         // Checked when it was given.
-        let subject = self.storage.draft_subject(slot).await?.and_then(|pattern| pattern.parse().ok());
-        let opening = if items.is_empty() { Default::default() } else { self.opening(slot).await? };
-        Ok(Edition { digest, content: Content { slot, items, opening }, left_out, subject })
+        let subject = self
+            .storage
+            .draft_subject(slot)
+            .await?
+            .and_then(|pattern| pattern.parse().ok());
+        let opening = if items.is_empty() {
+            Default::default()
+        } else {
+            self.opening(slot).await?
+        };
+        Ok(Edition {
+            digest,
+            content: Content {
+                slot,
+                items,
+                opening,
+            },
+            left_out,
+            subject,
+        })
     }
 
     /// The picks with all that is shown of them, as the catalogue is now: those whose page opens at `goes_out`.
-    async fn open_items(&self, picks: Vec<Pick>, goes_out: Timestamp) -> Result<(Vec<Item>, Vec<LeftOut>), Failure> {
+    async fn open_items(
+        &self,
+        picks: Vec<Pick>,
+        goes_out: Timestamp,
+    ) -> Result<(Vec<Item>, Vec<LeftOut>), Failure> {
         let slugs: Vec<_> = picks.iter().map(|pick| pick.comparison.clone()).collect();
         let sent = self.storage.sent_comparisons().await?;
         let mut matchups = self.storage.matchups(&slugs, goes_out).await?;
         let (mut items, mut left_out) = (Vec::new(), Vec::new());
         for pick in picks {
-            let found = matchups.iter().position(|matchup| matchup.comparison.slug == pick.comparison).map(|at| matchups.remove(at));
+            let found = matchups
+                .iter()
+                .position(|matchup| matchup.comparison.slug == pick.comparison)
+                .map(|at| matchups.remove(at));
             let opened = match sent.contains(&pick.comparison) {
                 true => Err("another digest carried it meanwhile".into()),
                 false => self.open_comparison(&pick.comparison, goes_out).await?,
             };
             match (opened, found) {
-                (Ok(()), Some(matchup)) if is_judged(&matchup) => items.push(Item { matchup, score: pick.score, reasons: pick.reasons }),
-                (Err(why), _) => left_out.push(LeftOut { comparison: pick.comparison, why }),
-                (Ok(()), _) => {
-                    left_out.push(LeftOut { comparison: pick.comparison, why: "no reviewer judges either tool any more".into() })
-                }
+                (Ok(()), Some(matchup)) if is_judged(&matchup) => items.push(Item {
+                    matchup,
+                    score: pick.score,
+                    reasons: pick.reasons,
+                }),
+                (Err(why), _) => left_out.push(LeftOut {
+                    comparison: pick.comparison,
+                    why,
+                }),
+                (Ok(()), _) => left_out.push(LeftOut {
+                    comparison: pick.comparison,
+                    why: "no reviewer judges either tool any more".into(),
+                }),
             }
         }
         Ok((items, left_out))
@@ -120,7 +181,10 @@ impl App {
 
     /// Subject and both parts of its mail, before a reader's own links are filled in.
     pub(super) async fn mail_of(&self, edition: &Edition) -> Result<Rendered, Failure> {
-        if edition.digest.as_ref().is_some_and(|digest| digest.published_at.is_some())
+        if edition
+            .digest
+            .as_ref()
+            .is_some_and(|digest| digest.published_at.is_some())
             && let Some((frozen, _)) = self.storage.frozen_mail(edition.content.slot.id()).await?
         {
             return Ok(frozen);
@@ -131,13 +195,28 @@ impl App {
     /// A digest with all that a person wants to see of it before it goes out.
     pub async fn outlook(&self, slot: Slot) -> Result<Outlook, Failure> {
         let edition = self.edition(slot, self.now()).await?;
-        let subject = if edition.content.items.is_empty() { None } else { Some(self.mail_of(&edition).await?.subject) };
-        let readers = if edition.is_open() { Some(self.readers().await) } else { None };
-        Ok(Outlook { edition, subject, readers })
+        let subject = if edition.content.items.is_empty() {
+            None
+        } else {
+            Some(self.mail_of(&edition).await?.subject)
+        };
+        let readers = if edition.is_open() {
+            Some(self.readers().await)
+        } else {
+            None
+        };
+        Ok(Outlook {
+            edition,
+            subject,
+            readers,
+        })
     }
 }
 
 /// Returns whether anybody of the panel judged either tool.
 fn is_judged(matchup: &Matchup) -> bool {
-    matchup.contenders().iter().any(|side| side.tool.panel().total() > 0)
+    matchup
+        .contenders()
+        .iter()
+        .any(|side| side.tool.panel().total() > 0)
 }

@@ -16,7 +16,13 @@ pub struct Failure {
 impl Failure {
     /// A fault of what was asked for, or of the settings: nothing to log beyond the sentence.
     pub fn because(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None, unreachable: false, out_of_order: false, crowded: false }
+        Self {
+            message: message.into(),
+            cause: None,
+            unreachable: false,
+            out_of_order: false,
+            crowded: false,
+        }
     }
 
     /// What the log should know beyond the sentence.

@@ -27,12 +27,16 @@ impl App {
         self.count_missed().await?;
         for class in MailClass::ALL {
             for outcome in AttemptOutcome::ALL {
-                let total = totals.iter().find(|(of, by, _)| of == class && by == outcome).map_or(0, |(_, _, total)| *total);
+                let total = totals
+                    .iter()
+                    .find(|(of, by, _)| of == class && by == outcome)
+                    .map_or(0, |(_, _, total)| *total);
                 metrics::counter!("verdicts_deliveries_total", "kind" => class.as_str(), "outcome" => outcome.as_str()).absolute(total);
             }
         }
         for (state, count) in open.by_state() {
-            metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str()).set(count as f64);
+            metrics::gauge!("verdicts_open_deliveries", "state" => state.as_str())
+                .set(count as f64);
         }
         metrics::gauge!("verdicts_bounces_held").set(held as f64);
         metrics::gauge!("verdicts_mails_set_aside").set(set_aside as f64);

@@ -90,7 +90,10 @@ impl App {
         {
             only.address = Some(whose.email.clone());
         }
-        if let Some(whose) = whose.as_ref().filter(|whose| whose.proof == Proof::LeavingAddress) {
+        if let Some(whose) = whose
+            .as_ref()
+            .filter(|whose| whose.proof == Proof::LeavingAddress)
+        {
             hear_leaving(&mut reading, whose);
         }
         Ok(Returned { reading, whose })
@@ -107,24 +110,50 @@ impl App {
     async fn act_on(&self, returned: &Returned, door: &str) -> Result<Taken, Failure> {
         let (reading, whose) = (&returned.reading, returned.whose.as_ref());
         let email = whose.map(|whose| whose.email.as_str()).unwrap_or_default();
-        let Some(finding) = reading.about(email) else { return Ok(Taken::Kept) };
+        let Some(finding) = reading.about(email) else {
+            return Ok(Taken::Kept);
+        };
         let is_known = self.storage.knows_inbound(&reading.fingerprint).await?;
         let is_again = is_known && self.storage.is_unmatched(&reading.fingerprint).await?;
         // Done before it is kept: a mail that is handed over again because we broke off is answered then, and only once.
-        let answered = if !is_known || is_again && reading.agrees { self.answer(returned).await? } else { None };
+        let answered = if !is_known || is_again && reading.agrees {
+            self.answer(returned).await?
+        } else {
+            None
+        };
         let is_matched = whose.is_some() || answered.is_some();
         if is_again && !is_matched {
-            self.storage.note_trial(&reading.fingerprint, &self.matching()).await?;
+            self.storage
+                .note_trial(&reading.fingerprint, &self.matching())
+                .await?;
             return Ok(Taken::Before);
         }
         // Of a mail to the address of List-Unsubscribe only the match tells that it is a wish.
-        let may_act = reading.would_act() || reading.clues.addressed.iter().any(|address| self.may_be_leaving(address));
-        let kept = if is_matched || !may_act { None } else { self.for_another_look(returned) };
-        let arrival = Arrival { fingerprint: &reading.fingerprint, door, unmatched: kept.as_ref(), is_again };
+        let may_act = reading.would_act()
+            || reading
+                .clues
+                .addressed
+                .iter()
+                .any(|address| self.may_be_leaving(address));
+        let kept = if is_matched || !may_act {
+            None
+        } else {
+            self.for_another_look(returned)
+        };
+        let arrival = Arrival {
+            fingerprint: &reading.fingerprint,
+            door,
+            unmatched: kept.as_ref(),
+            is_again,
+        };
         // Somebody else's words are kept as nobody's, and end nobody.
         let whose = whose.filter(|whose| self.is_heard(reading, finding, whose));
         let taken = self.keep_finding(finding, &arrival, whose).await?;
-        Ok(if taken == Taken::Kept { answered.unwrap_or(taken) } else { taken })
+        Ok(if taken == Taken::Kept {
+            answered.unwrap_or(taken)
+        } else {
+            taken
+        })
     }
 
     /// Looks again at mails that matched nothing, with the secrets and the return path of now; returns how many match. At most
@@ -135,17 +164,25 @@ impl App {
         for untried in self.storage.unmatched_untried(&matching, max).await? {
             let reading = serde_json::from_str::<Reading>(&untried.reading).ok();
             let taken = match reading {
-                Some(reading) => self.act_on(&self.returned(reading).await?, &untried.door).await?,
+                Some(reading) => {
+                    self.act_on(&self.returned(reading).await?, &untried.door)
+                        .await?
+                }
                 // Written by another version: it stays as it is until it is forgotten.
                 None => {
-                    self.storage.note_trial(&untried.fingerprint, &matching).await?;
+                    self.storage
+                        .note_trial(&untried.fingerprint, &matching)
+                        .await?;
                     Taken::Before
                 }
             };
             matched += usize::from(taken != Taken::Before);
         }
         if matched > 0 {
-            tracing::info!(mails = matched, "mail that came back earlier is matched by the secret and return path of now");
+            tracing::info!(
+                mails = matched,
+                "mail that came back earlier is matched by the secret and return path of now"
+            );
         }
         Ok(matched)
     }
@@ -156,54 +193,98 @@ impl App {
 
     /// Names what a mail is matched by: names of the secrets, and the return path.
     fn matching(&self) -> String {
-        format!("{} {}", self.secrets.key_names().join(","), self.return_path.with("{verp}"))
+        format!(
+            "{} {}",
+            self.secrets.key_names().join(","),
+            self.return_path.with("{verp}")
+        )
     }
 
     fn for_another_look(&self, returned: &Returned) -> Option<AnotherLook> {
         let reading = &returned.reading;
         let email_key = match reading.findings.as_slice() {
-            [only] => only.address.as_deref().and_then(|address| EmailAddress::parse(address).ok()).map(|address| address.key()),
+            [only] => only
+                .address
+                .as_deref()
+                .and_then(|address| EmailAddress::parse(address).ok())
+                .map(|address| address.key()),
             _ => None,
         };
         let text = serde_json::to_string(reading).ok()?;
-        Some(AnotherLook { text, email_key, matching: self.matching() })
+        Some(AnotherLook {
+            text,
+            email_key,
+            matching: self.matching(),
+        })
     }
 
     /// Keeps what is known of one recipient, under a name by which it is known again, and does what the policy says: all of it or
     /// nothing.
-    pub(super) async fn keep_finding(&self, finding: &Finding, arrival: &Arrival<'_>, whose: Option<&Whose>) -> Result<Taken, Failure> {
+    pub(super) async fn keep_finding(
+        &self,
+        finding: &Finding,
+        arrival: &Arrival<'_>,
+        whose: Option<&Whose>,
+    ) -> Result<Taken, Failure> {
         let door = arrival.door;
         let consequence = finding.consequence();
         let refusal = match (whose, consequence) {
-            (Some(whose), Consequence::Refused(class)) => self.refusal_of(&whose.email, class, &finding.line),
+            (Some(whose), Consequence::Refused(class)) => {
+                self.refusal_of(&whose.email, class, &finding.line)
+            }
             _ => None,
         };
-        let (hash, key_name) = whose.and_then(|whose| self.suppression_of(&whose.email)).unwrap_or_default();
+        let (hash, key_name) = whose
+            .and_then(|whose| self.suppression_of(&whose.email))
+            .unwrap_or_default();
         let action = match (consequence, &refusal) {
             (Consequence::Refused(_), Some(refusal)) => Action::Count(refusal),
             (Consequence::Complained, _) => Action::Complain,
             (Consequence::Unsubscribed, _) => Action::Unsubscribe,
             (Consequence::Refused(_) | Consequence::Recorded, _) => Action::Nothing,
         };
-        let about = whose.map(|whose| About { subscriber: whose.subscriber, mailing: whose.mailing, hash: &hash, key_name: &key_name });
+        let about = whose.map(|whose| About {
+            subscriber: whose.subscriber,
+            mailing: whose.mailing,
+            hash: &hash,
+            key_name: &key_name,
+        });
         let unmatched = arrival.unmatched.map(|kept| Unmatched {
             reading: &kept.text,
             email_key: kept.email_key.as_deref(),
             tried_with: &kept.matching,
         });
         let about = about.map(|about| (about, action));
-        let mail = Arrived { fingerprint: arrival.fingerprint, door, finding, about, unmatched, is_again: arrival.is_again };
+        let mail = Arrived {
+            fingerprint: arrival.fingerprint,
+            door,
+            finding,
+            about,
+            unmatched,
+            is_again: arrival.is_again,
+        };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != Taken::Before {
-            metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str()).increment(1);
+            metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str())
+                .increment(1);
             let subscriber = whose.map(|whose| self.subscriber_name(whose.subscriber));
             let meaning = finding.meaning;
-            tracing::info!(subscriber, meaning = meaning.as_str(), door, ended = (taken == Taken::Ended), "a mail came back");
+            tracing::info!(
+                subscriber,
+                meaning = meaning.as_str(),
+                door,
+                ended = (taken == Taken::Ended),
+                "a mail came back"
+            );
             if let (Consequence::Refused(class), true) = (consequence, whose.is_some()) {
-                metrics::counter!("verdicts_refusals_total", "class" => class.as_str()).increment(1);
+                metrics::counter!("verdicts_refusals_total", "class" => class.as_str())
+                    .increment(1);
                 // For whoever runs no `serve`: a report that comes later has those judged that came before.
                 if let Err(failure) = self.judge_refusals(1).await {
-                    tracing::warn!(cause = failure.cause(), "refusals wait to be judged: {failure}");
+                    tracing::warn!(
+                        cause = failure.cause(),
+                        "refusals wait to be judged: {failure}"
+                    );
                 }
             }
         }
@@ -211,45 +292,86 @@ impl App {
     }
 
     /// Takes somebody off the suppression list; answers why they were on it.
-    pub async fn lift_suppression(&self, email: &EmailAddress, note: &str) -> Result<String, Failure> {
+    pub async fn lift_suppression(
+        &self,
+        email: &EmailAddress,
+        note: &str,
+    ) -> Result<String, Failure> {
         let hashes = self.secrets.address_hashes(email);
-        let lifted = self.storage.lift(&email.key(), &hashes, note, self.now()).await?;
-        let reason = lifted.ok_or_else(|| Failure::because(format!("{email} is not on the suppression list: nothing was changed.")))?;
+        let lifted = self
+            .storage
+            .lift(&email.key(), &hashes, note, self.now())
+            .await?;
+        let reason = lifted.ok_or_else(|| {
+            Failure::because(format!(
+                "{email} is not on the suppression list: nothing was changed."
+            ))
+        })?;
         tracing::info!(email = email.masked(), reason, "a suppression was lifted");
         Ok(reason)
     }
 
     /// Whose mail it is, by the first proof that holds.
     pub(super) async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
-        let leaving = clues.addressed.iter().find_map(|address| self.return_path.leaving(&self.secrets, address));
+        let leaving = clues
+            .addressed
+            .iter()
+            .find_map(|address| self.return_path.leaving(&self.secrets, address));
         if let Some(key) = leaving {
-            return self.known(key.subscriber, Some(key.mailing), Proof::LeavingAddress).await;
+            return self
+                .known(key.subscriber, Some(key.mailing), Proof::LeavingAddress)
+                .await;
         }
-        let written = clues.own_tokens.iter().find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
+        let written = clues
+            .own_tokens
+            .iter()
+            .find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
         if let Some(token) = written {
             return self.known(token.subscriber, None, Proof::OwnHand).await;
         }
-        let returned = |address: &String| self.return_path.delivery(&self.secrets, address).map(|key| (key, address.clone()));
+        let returned = |address: &String| {
+            self.return_path
+                .delivery(&self.secrets, address)
+                .map(|key| (key, address.clone()))
+        };
         if let Some((key, address)) = clues.addressed.iter().find_map(returned) {
-            let is_written = self.return_path.is_also_for_leaving(&self.secrets, &address);
-            let proof = if is_written { Proof::OwnHand } else { Proof::Mail };
+            let is_written = self
+                .return_path
+                .is_also_for_leaving(&self.secrets, &address);
+            let proof = if is_written {
+                Proof::OwnHand
+            } else {
+                Proof::Mail
+            };
             return self.known(key.subscriber, Some(key.mailing), proof).await;
         }
         for id in &clues.message_ids {
-            let Some(key) = self.delivery_of(id) else { continue };
+            let Some(key) = self.delivery_of(id) else {
+                continue;
+            };
             // One that was forgotten since proves nothing any more.
             if self.storage.has_delivery(key).await? {
-                return self.known(key.subscriber, Some(key.mailing), Proof::Mail).await;
+                return self
+                    .known(key.subscriber, Some(key.mailing), Proof::Mail)
+                    .await;
             }
         }
-        let token = clues.tokens.iter().find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
+        let token = clues
+            .tokens
+            .iter()
+            .find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
         match token {
             Some(token) => self.known(token.subscriber, None, Proof::Mail).await,
             None => Ok(None),
         }
     }
 
-    async fn known(&self, subscriber: i64, mailing: Option<i64>, proof: Proof) -> Result<Option<Whose>, Failure> {
+    async fn known(
+        &self,
+        subscriber: i64,
+        mailing: Option<i64>,
+        proof: Proof,
+    ) -> Result<Option<Whose>, Failure> {
         // A mail to a new address that is asked, or to an old one that is told, says nothing of the one they have.
         if let Some(mailing) = mailing
             && self.storage.went_elsewhere(mailing).await?
@@ -257,7 +379,12 @@ impl App {
             return Ok(None);
         }
         let email = self.storage.address_of(subscriber).await?;
-        Ok(email.map(|email| Whose { subscriber, email: email.as_str().into(), mailing, proof }))
+        Ok(email.map(|email| Whose {
+            subscriber,
+            email: email.as_str().into(),
+            mailing,
+            proof,
+        }))
     }
 
     /// The delivery that a Message-ID of ours names (see [`App::message_id`]). Its host is not looked at: `mail.from` may have
@@ -270,12 +397,23 @@ impl App {
 
 /// Makes a mail to the address that List-Unsubscribe names the wish that it is: whatever it says, or marks itself as. A report stays a report.
 fn hear_leaving(reading: &mut Reading, whose: &Whose) {
-    if reading.findings.iter().any(|finding| matches!(finding.meaning, Meaning::Hard | Meaning::Soft | Meaning::Complaint)) {
+    if reading.findings.iter().any(|finding| {
+        matches!(
+            finding.meaning,
+            Meaning::Hard | Meaning::Soft | Meaning::Complaint
+        )
+    }) {
         return;
     }
     let line = reading.clues.subject.clone();
-    let finding =
-        Finding { address: Some(whose.email.clone()), meaning: Meaning::Unsubscribe, class: None, reason: None, status: None, line };
+    let finding = Finding {
+        address: Some(whose.email.clone()),
+        meaning: Meaning::Unsubscribe,
+        class: None,
+        reason: None,
+        status: None,
+        line,
+    };
     reading.findings = vec![finding];
     reading.in_words = false;
 }
@@ -283,6 +421,9 @@ fn hear_leaving(reading: &mut Reading, whose: &Whose) {
 impl Returned {
     /// What is printed of it: each address with its meaning, `-` where none is known.
     pub fn lines(&self) -> impl Iterator<Item = (&str, Meaning)> {
-        self.reading.findings.iter().map(|finding| (finding.address.as_deref().unwrap_or("-"), finding.meaning))
+        self.reading
+            .findings
+            .iter()
+            .map(|finding| (finding.address.as_deref().unwrap_or("-"), finding.meaning))
     }
 }

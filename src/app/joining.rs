@@ -41,7 +41,12 @@ pub enum ConfirmLink {
 
 impl App {
     /// Writes down a request to join. Whoever asks gets the same answer whatever comes of it.
-    pub async fn sign_up(&self, email: &EmailAddress, name: Option<&str>, origin: Origin<'_>) -> Result<SignedUp, Failure> {
+    pub async fn sign_up(
+        &self,
+        email: &EmailAddress,
+        name: Option<&str>,
+        origin: Origin<'_>,
+    ) -> Result<SignedUp, Failure> {
         let now = self.now();
         let network = origin.client.map(network_of);
         let hashes = self.secrets.address_hashes(email);
@@ -60,7 +65,10 @@ impl App {
         let result = evenly(self.storage.sign_up(&request, now)).await?;
         metrics::counter!("verdicts_sign_ups_total").increment(1);
         tracing::info!(email = email.masked(), source = origin.source, result = ?result, "sign-up");
-        if matches!(result, SignedUp::ConfirmationQueued | SignedUp::ReminderQueued) {
+        if matches!(
+            result,
+            SignedUp::ConfirmationQueued | SignedUp::ReminderQueued
+        ) {
             self.ring();
         }
         Ok(result)
@@ -77,21 +85,34 @@ impl App {
 
     /// Presses the button of a confirmation link; pressing it twice is pressing it once.
     pub async fn confirm(&self, token: &str) -> Result<ConfirmLink, Failure> {
-        let Some(token) = self.secrets.read(Purpose::Confirm, token) else { return Ok(ConfirmLink::Forged) };
+        let Some(token) = self.secrets.read(Purpose::Confirm, token) else {
+            return Ok(ConfirmLink::Forged);
+        };
         let now = self.now();
         if token.is_expired(now) {
             return Ok(ConfirmLink::Over);
         }
         let result = self.confirmed(token.subscriber, now).await?;
-        Ok(if result == Confirmed::Gone { ConfirmLink::Over } else { ConfirmLink::Good })
+        Ok(if result == Confirmed::Gone {
+            ConfirmLink::Over
+        } else {
+            ConfirmLink::Good
+        })
     }
 
     /// Turns the open sign-up of somebody who proved that the address is theirs into a subscription.
-    pub(super) async fn confirmed(&self, subscriber: i64, now: Timestamp) -> Result<Confirmed, Failure> {
+    pub(super) async fn confirmed(
+        &self,
+        subscriber: i64,
+        now: Timestamp,
+    ) -> Result<Confirmed, Failure> {
         let result = self.storage.confirm(subscriber, now).await?;
         if result == Confirmed::Now {
             metrics::counter!("verdicts_confirmations_total").increment(1);
-            tracing::info!(subscriber = self.subscriber_name(subscriber), "subscription confirmed");
+            tracing::info!(
+                subscriber = self.subscriber_name(subscriber),
+                "subscription confirmed"
+            );
             self.answered(subscriber).await?;
             self.ring();
         }
@@ -105,27 +126,48 @@ impl App {
 
     /// Presses the button of an unsubscribe link; pressing it twice is pressing it once. `false` if the link is not ours.
     pub async fn unsubscribe(&self, token: &str) -> Result<bool, Failure> {
-        let Some(token) = self.secrets.read(Purpose::Unsubscribe, token) else { return Ok(false) };
-        if self.storage.unsubscribe(token.subscriber, "link", self.now()).await? {
+        let Some(token) = self.secrets.read(Purpose::Unsubscribe, token) else {
+            return Ok(false);
+        };
+        if self
+            .storage
+            .unsubscribe(token.subscriber, "link", self.now())
+            .await?
+        {
             metrics::counter!("verdicts_unsubscribes_total").increment(1);
-            tracing::info!(subscriber = self.subscriber_name(token.subscriber), "unsubscribed by link");
+            tracing::info!(
+                subscriber = self.subscriber_name(token.subscriber),
+                "unsubscribed by link"
+            );
         }
         Ok(true)
     }
 
     /// The token in a subscriber's unsubscribe links: the same for ever.
     pub(crate) fn unsubscribe_token(&self, subscriber: i64) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Unsubscribe, subscriber, expires_at: None })
+        self.secrets.sign(&Token {
+            purpose: Purpose::Unsubscribe,
+            subscriber,
+            expires_at: None,
+        })
     }
 
     /// The token in a subscriber's links to what they may choose: the same for ever.
     pub(crate) fn reader_token(&self, subscriber: i64) -> String {
-        self.secrets.sign(&Token { purpose: Purpose::Read, subscriber, expires_at: None })
+        self.secrets.sign(&Token {
+            purpose: Purpose::Read,
+            subscriber,
+            expires_at: None,
+        })
     }
 
     /// The token in a confirmation mail that is sent at `sent_at`.
     pub(crate) fn confirm_token(&self, subscriber: i64, sent_at: Timestamp) -> String {
         let expires_at = Some(sent_at + delta(self.settings.signup.confirm_within));
-        self.secrets.sign(&Token { purpose: Purpose::Confirm, subscriber, expires_at })
+        self.secrets.sign(&Token {
+            purpose: Purpose::Confirm,
+            subscriber,
+            expires_at,
+        })
     }
 }

@@ -20,20 +20,34 @@ pub struct MadeKey {
 /// Makes a key in a new file that only its owner can read. Made by root, the file is given to the owner of the database's file or,
 /// without one, of the folder that it lies in: that is the account which has to read it. It writes over nothing: a key that is gone takes the mail that it
 /// signed with it, until DNS has the new one's record.
-pub fn make_dkim_key(algorithm: Algorithm, domain: &str, selector: &str, file: &Path, database: Option<&Path>) -> Result<MadeKey, Failure> {
-    let (pem, record) = make_key(algorithm, domain, selector).map_err(|why| Failure::because(format!("No key was made: {why}.")))?;
+pub fn make_dkim_key(
+    algorithm: Algorithm,
+    domain: &str,
+    selector: &str,
+    file: &Path,
+    database: Option<&Path>,
+) -> Result<MadeKey, Failure> {
+    let (pem, record) = make_key(algorithm, domain, selector)
+        .map_err(|why| Failure::because(format!("No key was made: {why}.")))?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(file).and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
+    let written = options.open(file).and_then(|mut file| {
+        file.write_all(pem.as_bytes())
+            .and_then(|()| file.sync_all())
+    });
     written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::because(format!("{} is there already, and a key is never written over; name another file.", file.display()))
-        }
+        std::io::ErrorKind::AlreadyExists => Failure::because(format!(
+            "{} is there already, and a key is never written over; name another file.",
+            file.display()
+        )),
         _ => Failure::because(format!("{} cannot be written: {error}.", file.display())),
     })?;
-    Ok(MadeKey { record, belongs_to_root: belongs_to_root_after_giving(file, database) })
+    Ok(MadeKey {
+        record,
+        belongs_to_root: belongs_to_root_after_giving(file, database),
+    })
 }
 
 #[cfg(unix)]
@@ -43,9 +57,15 @@ fn belongs_to_root_after_giving(file: &Path, database: Option<&Path>) -> bool {
     if !is_root(file) {
         return false;
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let owner =
-        [database, Some(folder)].into_iter().flatten().filter_map(|path| std::fs::metadata(path).ok()).find(|found| found.uid() != 0);
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let owner = [database, Some(folder)]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| std::fs::metadata(path).ok())
+        .find(|found| found.uid() != 0);
     if let Some(owner) = owner {
         let _ = std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid()));
     }

@@ -49,12 +49,20 @@ pub(crate) struct Letters(Mutex<Vec<(Name, Arc<Ready>)>>);
 
 impl Letters {
     fn find(&self, name: Name) -> Option<Arc<Ready>> {
-        let kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        kept.iter().find(|(known, _)| *known == name).map(|(_, ready)| ready.clone())
+        let kept = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, ready)| ready.clone())
     }
 
     fn keep(&self, name: Name, ready: Arc<Ready>) {
-        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.retain(|(known, _)| *known != name);
         if kept.len() >= KEPT {
             kept.remove(0);
@@ -82,19 +90,39 @@ impl App {
 
     async fn make_letter(&self, name: Name) -> Result<Arc<Ready>, Failure> {
         let ready = match name {
-            Name::Confirmation => Ready { letter: self.confirmation_letter()?, date: None },
-            Name::Welcome => Ready { letter: self.by_hand(&email::welcome(&self.site)?), date: None },
-            Name::Already => Ready { letter: self.by_hand(&email::already(&self.site)?), date: None },
-            Name::Notice(notice) => Ready { letter: self.by_hand(&self.notice(notice)?), date: None },
+            Name::Confirmation => Ready {
+                letter: self.confirmation_letter()?,
+                date: None,
+            },
+            Name::Welcome => Ready {
+                letter: self.by_hand(&email::welcome(&self.site)?),
+                date: None,
+            },
+            Name::Already => Ready {
+                letter: self.by_hand(&email::already(&self.site)?),
+                date: None,
+            },
+            Name::Notice(notice) => Ready {
+                letter: self.by_hand(&self.notice(notice)?),
+                date: None,
+            },
             Name::Digest(id, variant) => {
                 let frozen = match variant {
                     Some(number) => self.storage.frozen_variant(id, number).await?,
                     None => self.storage.frozen_mail(id).await?,
                 };
-                let (rendered, _) =
-                    frozen.ok_or_else(|| Failure::because(format!("Digest {} has no frozen content.", self.mailing_name(id))))?;
-                let slot = Slot::from_id(id).ok_or_else(|| Failure::because("A digest belongs to no week."))?;
-                Ready { letter: self.digest_letter(slot, &rendered), date: None }
+                let (rendered, _) = frozen.ok_or_else(|| {
+                    Failure::because(format!(
+                        "Digest {} has no frozen content.",
+                        self.mailing_name(id)
+                    ))
+                })?;
+                let slot = Slot::from_id(id)
+                    .ok_or_else(|| Failure::because("A digest belongs to no week."))?;
+                Ready {
+                    letter: self.digest_letter(slot, &rendered),
+                    date: None,
+                }
             }
         };
         let ready = Arc::new(ready);
@@ -107,17 +135,28 @@ impl App {
     pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
         let (subscriber, now) = (job.key.subscriber, self.now());
         match (job.kind, job.notice) {
-            (DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::Already, _) => {
-                (self.unsubscribe_token(subscriber), self.reader_token(subscriber))
+            (DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::Already, _) => (
+                self.unsubscribe_token(subscriber),
+                self.reader_token(subscriber),
+            ),
+            (DeliveryKind::Confirmation, None) => {
+                (self.confirm_token(subscriber, now), String::new())
             }
-            (DeliveryKind::Confirmation, None) => (self.confirm_token(subscriber, now), String::new()),
-            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => (self.move_token(id, now), String::new()),
-            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => (self.account_token(id, now), String::new()),
-            (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => (self.reader_token(id), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => {
+                (self.move_token(id, now), String::new())
+            }
+            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => {
+                (self.account_token(id, now), String::new())
+            }
+            (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => {
+                (self.reader_token(id), String::new())
+            }
             (DeliveryKind::Confirmation, Some((Notice::Leave | Notice::LeaveByOther, _))) => {
                 (self.unsubscribe_token(subscriber), String::new())
             }
-            (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => (String::new(), String::new()),
+            (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => {
+                (String::new(), String::new())
+            }
         }
     }
 
@@ -131,10 +170,20 @@ impl App {
 
     /// The mail of a digest, with a line in the log where it had to be cut to size.
     /// `subject` stands in for `mail.subject`.
-    pub(crate) fn rendered_digest(&self, content: &Content, subject: Option<&SubjectPattern>) -> Result<Rendered, Failure> {
+    pub(crate) fn rendered_digest(
+        &self,
+        content: &Content,
+        subject: Option<&SubjectPattern>,
+    ) -> Result<Rendered, Failure> {
         let fitted = match subject {
             None => email::digest(&self.site, content)?,
-            Some(pattern) => email::digest(&Site { subject: pattern.clone(), ..self.site.clone() }, content)?,
+            Some(pattern) => email::digest(
+                &Site {
+                    subject: pattern.clone(),
+                    ..self.site.clone()
+                },
+                content,
+            )?,
         };
         if fitted.is_shortened || fitted.moved > 0 {
             tracing::warn!(
@@ -155,11 +204,21 @@ impl App {
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
             ("List-Archive", format!("<{base}/digests>")),
             ("List-Help", format!("<{base}/>")),
-            ("Feedback-ID", format!("{slot}:digest:{}", sender_id(self.message_id_host()))),
+            (
+                "Feedback-ID",
+                format!("{slot}:digest:{}", sender_id(self.message_id_host())),
+            ),
             // Of no standard (RFC 3834 section 2 knows it), and heeded by more programs than what is.
             ("Precedence", "bulk".into()),
         ];
-        Letter::new(rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra })
+        Letter::new(
+            rendered,
+            &Headers {
+                from: self.from.clone(),
+                reply_to: self.reply_to.clone(),
+                extra,
+            },
+        )
     }
 
     fn confirmation_letter(&self) -> Result<Letter, Failure> {
@@ -170,9 +229,21 @@ impl App {
             return Ok(self.by_hand(&mail));
         }
         // Where the return path is read, an answer confirms: it comes to the address of this one delivery, in nobody else's hands.
-        let extra =
-            vec![("Auto-Submitted", "auto-generated".into()), ("Reply-To", format!("<{}>", self.return_path.with(&VERP_HOLE.to_string())))];
-        Ok(Letter::new(&mail, &Headers { from: self.from.clone(), reply_to: None, extra }))
+        let extra = vec![
+            ("Auto-Submitted", "auto-generated".into()),
+            (
+                "Reply-To",
+                format!("<{}>", self.return_path.with(&VERP_HOLE.to_string())),
+            ),
+        ];
+        Ok(Letter::new(
+            &mail,
+            &Headers {
+                from: self.from.clone(),
+                reply_to: None,
+                extra,
+            },
+        ))
     }
 
     fn notice(&self, notice: Notice) -> Result<Rendered, Failure> {
@@ -190,7 +261,14 @@ impl App {
     /// A mail to one person who asked for it.
     fn by_hand(&self, rendered: &Rendered) -> Letter {
         let extra = vec![("Auto-Submitted", "auto-generated".into())];
-        Letter::new(rendered, &Headers { from: self.from.clone(), reply_to: self.reply_to.clone(), extra })
+        Letter::new(
+            rendered,
+            &Headers {
+                from: self.from.clone(),
+                reply_to: self.reply_to.clone(),
+                extra,
+            },
+        )
     }
 
     /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the
@@ -200,7 +278,10 @@ impl App {
         if !self.return_path.is_per_delivery() {
             return link;
         }
-        format!("{link}, <mailto:{}?subject=unsubscribe>", self.return_path.with(&VERP_HOLE.to_string()))
+        format!(
+            "{link}, <mailto:{}?subject=unsubscribe>",
+            self.return_path.with(&VERP_HOLE.to_string())
+        )
     }
 
     /// RFC 2919: a name of ours, and below it a domain of ours.
@@ -209,7 +290,12 @@ impl App {
             Some(url::Host::Domain(domain)) => domain,
             _ => "localhost",
         };
-        let id = self.settings.mail.list_id.clone().unwrap_or_else(|| format!("verdicts.{host}"));
+        let id = self
+            .settings
+            .mail
+            .list_id
+            .clone()
+            .unwrap_or_else(|| format!("verdicts.{host}"));
         format!("{} <{id}>", self.settings.site.newsletter)
     }
 
@@ -221,12 +307,19 @@ impl App {
     /// The same for every attempt at a delivery, so that a copy in doubt is known as one. It carries a tag, for who answers or reports
     /// with it is taken to have got the mail, and shows no number.
     pub(crate) fn message_id(&self, key: DeliveryKey) -> String {
-        format!("{}@{}", self.secrets.name_delivery(key), self.message_id_host())
+        format!(
+            "{}@{}",
+            self.secrets.name_delivery(key),
+            self.message_id_host()
+        )
     }
 
     /// The name of a mailing in logs: a digest's slot, of another mail a text that shows no number.
     pub(crate) fn mailing_name(&self, mailing: i64) -> String {
-        Slot::from_id(mailing).map_or_else(|| self.secrets.mailing_name(mailing), |slot| slot.to_string())
+        Slot::from_id(mailing).map_or_else(
+            || self.secrets.mailing_name(mailing),
+            |slot| slot.to_string(),
+        )
     }
 
     /// The name of a subscriber in logs and JSON, which shows no number.
@@ -238,16 +331,34 @@ impl App {
 /// Who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all
 /// our mail (support.google.com/mail/answer/6254652).
 fn sender_id(host: &str) -> String {
-    let letters = host.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let letters = host.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    });
     let id: String = letters.take(15).collect();
-    if id.len() < 5 { format!("{id}-list") } else { id }
+    if id.len() < 5 {
+        format!("{id}-list")
+    } else {
+        id
+    }
 }
 
 /// "3 days", "90 minutes": the largest unit that says it without a rest.
 pub(super) fn in_words(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs().max(1);
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let (size, name) = units.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+    let units = [
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let (size, name) = units
+        .into_iter()
+        .find(|(size, _)| seconds.is_multiple_of(*size))
+        .unwrap_or((1, "second"));
     let count = seconds / size;
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
@@ -267,7 +378,12 @@ mod tests {
         let words = |seconds| super::in_words(std::time::Duration::from_secs(seconds));
         assert_eq!(
             (words(72 * 3600), words(5400), words(3600), words(1)),
-            ("3 days".into(), "90 minutes".into(), "1 hour".into(), "1 second".into())
+            (
+                "3 days".into(),
+                "90 minutes".into(),
+                "1 hour".into(),
+                "1 second".into()
+            )
         );
     }
 }

@@ -19,19 +19,40 @@ impl App {
     ///
     /// # Errors
     /// When the database does not answer, or so many are set aside that the fault is not with single mails.
-    pub async fn set_aside(&self, account: &Account, key: (u32, u32), step: MailboxStep, reason: &str) -> Result<(), Failure> {
+    pub async fn set_aside(
+        &self,
+        account: &Account,
+        key: (u32, u32),
+        step: MailboxStep,
+        reason: &str,
+    ) -> Result<(), Failure> {
         if self.storage.mails_set_aside(&account.id()).await?.len() as i64 >= SET_ASIDE_MAX {
-            return Err(Failure::because(format!("{SET_ASIDE_MAX} mails are set aside already: the fault is not with single mails.")));
+            return Err(Failure::because(format!(
+                "{SET_ASIDE_MAX} mails are set aside already: the fault is not with single mails."
+            )));
         }
-        let tries = self.storage.set_aside(&account.id(), key, step, reason, self.now()).await?;
-        tracing::warn!(uid = key.1, step = step.as_str(), tries, "a mail in the mailbox is set aside, and the others go on: {reason}");
+        let tries = self
+            .storage
+            .set_aside(&account.id(), key, step, reason, self.now())
+            .await?;
+        tracing::warn!(
+            uid = key.1,
+            step = step.as_str(),
+            tries,
+            "a mail in the mailbox is set aside, and the others go on: {reason}"
+        );
         Ok(())
     }
 
     /// Returns what is set aside of a mailbox, and of the folder as it is now: after it was made anew the numbers of before name nothing.
-    pub async fn mails_set_aside(&self, account: &Account, validity: u32) -> Result<Vec<SetAside>, Failure> {
+    pub async fn mails_set_aside(
+        &self,
+        account: &Account,
+        validity: u32,
+    ) -> Result<Vec<SetAside>, Failure> {
         let all = self.storage.mails_set_aside(&account.id()).await?;
-        let (here, gone): (Vec<_>, Vec<_>) = all.into_iter().partition(|mail| mail.key.0 == validity);
+        let (here, gone): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|mail| mail.key.0 == validity);
         for mail in gone {
             self.take_back(account, mail.key).await?;
         }
@@ -49,7 +70,11 @@ impl App {
         let looked = tokio::time::timeout(LOOK, async {
             let mut session = account.open().await?;
             let unread = session.unread().await.map(|mails| mails.len());
-            let facts = (unread, session.can_idle(), std::mem::take(&mut session.limits));
+            let facts = (
+                unread,
+                session.can_idle(),
+                std::mem::take(&mut session.limits),
+            );
             session.close().await;
             Ok(facts)
         });
@@ -57,12 +82,20 @@ impl App {
         let (unread, can_idle, limits) = match looked.await {
             Ok(Ok(facts)) => facts,
             Ok(Err::<_, crate::mail::imap::Fault>(error)) => {
-                return Some(fault("inbox", format!("{name} cannot be opened, and nothing that comes back is read: {error}")));
+                return Some(fault(
+                    "inbox",
+                    format!(
+                        "{name} cannot be opened, and nothing that comes back is read: {error}"
+                    ),
+                ));
             }
             Err(_) => {
                 return Some(fault(
                     "inbox",
-                    format!("{name} did not answer within {} seconds, and nothing that comes back is read", LOOK.as_secs()),
+                    format!(
+                        "{name} did not answer within {} seconds, and nothing that comes back is read",
+                        LOOK.as_secs()
+                    ),
                 ));
             }
         };
@@ -70,9 +103,17 @@ impl App {
             Ok(unread) => unread,
             Err(error) => return Some(fault("inbox", format!("{name} cannot be read: {error}"))),
         };
-        let told = if can_idle { "new mail is told at once" } else { "it is looked at as often as inbound.imap_every says" };
+        let told = if can_idle {
+            "new mail is told at once"
+        } else {
+            "it is looked at as often as inbound.imap_every says"
+        };
         let words = format!("{name} can be read, {unread} unread; {told}");
-        let aside = self.storage.mails_set_aside(&account.id()).await.unwrap_or_default();
+        let aside = self
+            .storage
+            .mails_set_aside(&account.id())
+            .await
+            .unwrap_or_default();
         let mut wrong = limits;
         if let Some(newest) = aside.iter().max_by_key(|mail| mail.tries) {
             wrong.push(format!(
@@ -83,12 +124,21 @@ impl App {
                 newest.reason
             ));
         }
-        Some(if wrong.is_empty() { good("inbox", words) } else { advice("inbox", format!("{words}; but {}", wrong.join("; "))) })
+        Some(if wrong.is_empty() {
+            good("inbox", words)
+        } else {
+            advice("inbox", format!("{words}; but {}", wrong.join("; ")))
+        })
     }
 
     /// Reports mail that came back and matches none of ours, with what may be the cause.
     pub(super) async fn examine_unmatched(&self) -> Option<Finding> {
-        let count = self.storage.count_unmatched().await.ok().filter(|count| *count > 0)?;
+        let count = self
+            .storage
+            .count_unmatched()
+            .await
+            .ok()
+            .filter(|count| *count > 0)?;
         Some(advice(
             "inbound",
             format!(

@@ -40,14 +40,25 @@ impl App {
     pub async fn missed_digests(&self) -> Result<Vec<MissedDigest>, Failure> {
         let now = self.now();
         let (mut missed, catch_up) = (Vec::new(), delta(self.settings.schedule.catch_up));
-        let late = |due: Timestamp| (now - due > LATE_AFTER).then(|| Some(due + catch_up).filter(|until| *until >= now));
+        let late = |due: Timestamp| {
+            (now - due > LATE_AFTER).then(|| Some(due + catch_up).filter(|until| *until >= now))
+        };
         let last_sent = self.storage.last_sent().await?;
         for digest in self.storage.due_digests(now).await? {
             let is_superseded = last_sent.is_some_and(|last| last > digest.slot);
-            let Some(made_up_until) = late(digest.send_at) else { continue };
+            let Some(made_up_until) = late(digest.send_at) else {
+                continue;
+            };
             let force = if is_superseded { " --force" } else { "" };
             let command = Some(format!("{}{force}", self.send_command(digest.slot, now)));
-            missed.push(MissedDigest { slot: digest.slot, due_at: digest.send_at, is_picked: true, made_up_until, is_superseded, command });
+            missed.push(MissedDigest {
+                slot: digest.slot,
+                due_at: digest.send_at,
+                is_picked: true,
+                made_up_until,
+                is_superseded,
+                command,
+            });
         }
         // With nobody on the list a digest waits, and nothing is missed.
         if !missed.is_empty() && self.readers().await == 0 {
@@ -64,25 +75,49 @@ impl App {
         late: impl Fn(Timestamp) -> Option<Option<Timestamp>>,
     ) -> Result<Option<MissedDigest>, Failure> {
         let since = self.storage.created_at().await?.max(now - LOOK_BACK);
-        let Some(due_at) = self.pick_times.last_due(since, now) else { return Ok(None) };
+        let Some(due_at) = self.pick_times.last_due(since, now) else {
+            return Ok(None);
+        };
         let slot = self.slot_at(due_at);
         let newest = self.storage.newest_slot().await?;
-        let Some(made_up_until) = late(due_at).filter(|_| newest.is_none_or(|newest| newest < slot)) else { return Ok(None) };
+        let Some(made_up_until) =
+            late(due_at).filter(|_| newest.is_none_or(|newest| newest < slot))
+        else {
+            return Ok(None);
+        };
         let command = match self.settings.schedule.approval {
             Approval::Auto => Some(self.send_command(slot, now)),
-            Approval::Required => (slot == self.slot_at(now)).then(|| "verdicts digest draft".to_owned()),
+            Approval::Required => {
+                (slot == self.slot_at(now)).then(|| "verdicts digest draft".to_owned())
+            }
         };
-        Ok(Some(MissedDigest { slot, due_at, is_picked: false, made_up_until, is_superseded: false, command }))
+        Ok(Some(MissedDigest {
+            slot,
+            due_at,
+            is_picked: false,
+            made_up_until,
+            is_superseded: false,
+            command,
+        }))
     }
 
     fn send_command(&self, slot: Slot, now: Timestamp) -> String {
-        let other_week = if slot == self.slot_at(now) { "" } else { " --other-week" };
+        let other_week = if slot == self.slot_at(now) {
+            ""
+        } else {
+            " --other-week"
+        };
         format!("verdicts digest send {slot}{other_week}")
     }
 
     /// Logs each digest that nothing makes up any more, once, and counts those that are late.
     pub(crate) async fn watch_missed(&self) -> Result<(), Failure> {
-        for missed in self.count_missed().await?.iter().filter(|missed| missed.made_up_until.is_none()) {
+        for missed in self
+            .count_missed()
+            .await?
+            .iter()
+            .filter(|missed| missed.made_up_until.is_none())
+        {
             if self.said.says_of(missed.slot) {
                 tracing::warn!(slot = %missed.slot, "{}", self.missed_in_words(missed));
             }
@@ -92,7 +127,12 @@ impl App {
 
     /// Sets the gauge of digests that are late; answers them.
     pub(super) async fn count_missed(&self) -> Result<Vec<MissedDigest>, Failure> {
-        let missed: Vec<MissedDigest> = self.missed_digests().await?.into_iter().filter(|missed| !missed.is_superseded).collect();
+        let missed: Vec<MissedDigest> = self
+            .missed_digests()
+            .await?
+            .into_iter()
+            .filter(|missed| !missed.is_superseded)
+            .collect();
         metrics::gauge!("verdicts_digests_missed").set(missed.len() as f64);
         Ok(missed)
     }
@@ -102,7 +142,10 @@ impl App {
         let MissedDigest { slot, due_at, .. } = missed;
         let due_at = self.local_time(*due_at);
         let what = match missed.is_picked {
-            true => format!("{slot} is {} and was due to be sent {due_at}", DigestState::Approved),
+            true => format!(
+                "{slot} is {} and was due to be sent {due_at}",
+                DigestState::Approved
+            ),
             false => format!("nothing was picked for {slot}, due {due_at}"),
         };
         let why = match missed.made_up_until {
@@ -110,14 +153,24 @@ impl App {
                 "a `serve` with the role schedule makes that up until {}; if one is running, its log says what keeps it",
                 self.local_time(until)
             ),
-            None => "that is longer ago than schedule.catch_up, so the schedule leaves it".to_owned(),
+            None => {
+                "that is longer ago than schedule.catch_up, so the schedule leaves it".to_owned()
+            }
         };
         let to_do = match &missed.command {
-            Some(command) if missed.is_picked || command.contains(" send ") => format!("`{command}` sends it"),
-            Some(command) => format!("`{command}` makes it, and `verdicts digest approve {slot}` lets it go out"),
+            Some(command) if missed.is_picked || command.contains(" send ") => {
+                format!("`{command}` sends it")
+            }
+            Some(command) => {
+                format!("`{command}` makes it, and `verdicts digest approve {slot}` lets it go out")
+            }
             None => "what it would have carried goes into the next one".to_owned(),
         };
-        let give_up = if missed.is_picked { format!(", `verdicts digest cancel {slot}` gives it up") } else { String::new() };
+        let give_up = if missed.is_picked {
+            format!(", `verdicts digest cancel {slot}` gives it up")
+        } else {
+            String::new()
+        };
         format!("{what}: {why}; {to_do}{give_up}")
     }
 }

@@ -95,7 +95,10 @@ impl Clock {
     }
 
     /// The machine's clock.
-    #[allow(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place where the system's clock is read"
+    )]
     pub fn system() -> Self {
         Self::new(chrono::Utc::now)
     }
@@ -154,7 +157,14 @@ pub struct App {
 async fn open_storage(settings: &Settings) -> Result<Storage, StorageError> {
     let database = &settings.database;
     let durable = database.durability == Durability::Full;
-    Storage::open(&database.url, database.direct_url.as_deref(), database.connections, durable, settings.database_call_max()).await
+    Storage::open(
+        &database.url,
+        database.direct_url.as_deref(),
+        database.connections,
+        durable,
+        settings.database_call_max(),
+    )
+    .await
 }
 
 impl App {
@@ -193,7 +203,11 @@ impl App {
     ///
     /// # Errors
     /// As [`App::open`].
-    pub async fn open_with(settings: Settings, clock: Clock, fetch: Fetch) -> Result<Arc<Self>, Failure> {
+    pub async fn open_with(
+        settings: Settings,
+        clock: Clock,
+        fetch: Fetch,
+    ) -> Result<Arc<Self>, Failure> {
         let parts = Parts::from(&settings)?;
         let storage = open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
@@ -251,7 +265,8 @@ impl App {
 
     /// The domain of `mail.from`.
     pub fn sender_domain(settings: &Settings) -> Result<String, Failure> {
-        let from = Mailbox::parse(&settings.mail.from).map_err(|error| Failure::because(format!("mail.from: {error}")))?;
+        let from = Mailbox::parse(&settings.mail.from)
+            .map_err(|error| Failure::because(format!("mail.from: {error}")))?;
         Ok(from.domain().to_owned())
     }
 
@@ -267,7 +282,10 @@ impl App {
 
     /// The folder of mails, where the transport is one and may be shown: on a loopback address only.
     pub fn mailbox(&self) -> Option<&crate::mail::Maildir> {
-        self.relays.iter().find_map(|relay| relay.transport.mailbox()).filter(|_| self.settings.site.listen.ip().is_loopback())
+        self.relays
+            .iter()
+            .find_map(|relay| relay.transport.mailbox())
+            .filter(|_| self.settings.site.listen.ip().is_loopback())
     }
 
     /// The mailbox that mail comes back to, if it is one at another server (`inbound.imap`).
@@ -310,10 +328,16 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn from(settings: &Settings) -> Result<Self, Failure> {
         let mail = &settings.mail;
-        let fault = |key: &str, error: &dyn std::fmt::Display| Failure::because(format!("{key}: {error}"));
-        let mailbox = |key: &str, text: &str| Mailbox::parse(text).map_err(|error| fault(key, &error));
+        let fault =
+            |key: &str, error: &dyn std::fmt::Display| Failure::because(format!("{key}: {error}"));
+        let mailbox =
+            |key: &str, text: &str| Mailbox::parse(text).map_err(|error| fault(key, &error));
         let from = mailbox("mail.from", &mail.from)?;
-        let return_path = mail.return_path.as_deref().map(|text| mailbox("mail.return_path", text)).transpose()?;
+        let return_path = mail
+            .return_path
+            .as_deref()
+            .map(|text| mailbox("mail.return_path", text))
+            .transpose()?;
         let limits = &mail.timeouts;
         let timeouts = Timeouts {
             connect: limits.connect,
@@ -322,36 +346,73 @@ impl Parts {
             data: limits.data,
             finish: limits.finish,
         };
-        let keys = mail.dkim.iter().map(|key| (key.domain.as_str(), key.selector.as_str(), key.key_file.as_path()));
-        let use_limits = Limits { mails: mail.messages_per_connection, idle: mail.idle, takes_ahead: mail.envelope_ahead };
+        let keys = mail.dkim.iter().map(|key| {
+            (
+                key.domain.as_str(),
+                key.selector.as_str(),
+                key.key_file.as_path(),
+            )
+        });
+        let use_limits = Limits {
+            mails: mail.messages_per_connection,
+            idle: mail.idle,
+            takes_ahead: mail.envelope_ahead,
+        };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
         let relay = |relay: &config::Relay| {
-            let key = if mail.relays.is_empty() { "mail.transport".into() } else { format!("mail.relays ({}): transport", relay.name) };
-            let transport = Transport::parse(&relay.transport, hello, timeouts, use_limits).map_err(|error| fault(&key, &error))?;
+            let key = if mail.relays.is_empty() {
+                "mail.transport".into()
+            } else {
+                format!("mail.relays ({}): transport", relay.name)
+            };
+            let transport = Transport::parse(&relay.transport, hello, timeouts, use_limits)
+                .map_err(|error| fault(&key, &error))?;
             Ok::<_, Failure>(Arc::new(Relay::new(relay, transport)))
         };
-        let zones =
-            zones::Zones::open(settings.site.zoneinfo.as_deref()).map_err(|error| fault("site.zoneinfo", &format_args!("{error}.")))?;
+        let zones = zones::Zones::open(settings.site.zoneinfo.as_deref())
+            .map_err(|error| fault("site.zoneinfo", &format_args!("{error}.")))?;
         let timezone = zones.get(&settings.site.timezone).ok_or_else(|| {
-            let words =
-                format_args!("expected a name of the time zone database, like Europe/Berlin, and found {:?}.", settings.site.timezone);
+            let words = format_args!(
+                "expected a name of the time zone database, like Europe/Berlin, and found {:?}.",
+                settings.site.timezone
+            );
             fault("site.timezone", &words)
         })?;
-        let signers = Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
+        let signers =
+            Signers::open(keys).map_err(|error| fault("mail.dkim", &format_args!("{error}.")))?;
         let signing = Signing::new(signers);
         let inbound = &settings.inbound;
-        let returns = inbound.imap.as_deref().map(|text| Account::parse(text, &inbound.imap_after)).transpose();
-        let relays = mail.relays_in_force().iter().map(relay).collect::<Result<Vec<_>, _>>()?;
+        let returns = inbound
+            .imap
+            .as_deref()
+            .map(|text| Account::parse(text, &inbound.imap_after))
+            .transpose();
+        let relays = mail
+            .relays_in_force()
+            .iter()
+            .map(relay)
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             relays,
-            signing: signing.map_err(|error| fault("mail.dkim", &format_args!("no threads to sign with: {error}.")))?,
+            signing: signing.map_err(|error| {
+                fault(
+                    "mail.dkim",
+                    &format_args!("no threads to sign with: {error}."),
+                )
+            })?,
             return_path: ReturnPath::new(return_path.as_ref().unwrap_or(&from).address())
                 .map_err(|error| fault("mail.return_path", &error))?,
             returns: returns.map_err(|error| fault("inbound.imap", &format_args!("{error}.")))?,
             from,
-            reply_to: mail.reply_to.as_deref().map(|text| mailbox("mail.reply_to", text)).transpose()?,
-            pick_times: Timetable::parse(&settings.schedule.pick, timezone.clone()).map_err(|error| fault("schedule.pick", &error))?,
-            send_times: Timetable::parse(&settings.schedule.send, timezone.clone()).map_err(|error| fault("schedule.send", &error))?,
+            reply_to: mail
+                .reply_to
+                .as_deref()
+                .map(|text| mailbox("mail.reply_to", text))
+                .transpose()?,
+            pick_times: Timetable::parse(&settings.schedule.pick, timezone.clone())
+                .map_err(|error| fault("schedule.pick", &error))?,
+            send_times: Timetable::parse(&settings.schedule.send, timezone.clone())
+                .map_err(|error| fault("schedule.send", &error))?,
             zones,
             timezone,
         })
@@ -372,7 +433,10 @@ fn site(settings: &Settings, relays: &[Arc<Relay>], timezone: Zone) -> Site {
         subject: settings.mail.subject.parse().unwrap_or_default(),
         timezone,
         postal_address: settings.mail.postal_address.clone(),
-        has_mailbox: relays.iter().any(|relay| relay.transport.mailbox().is_some()) && settings.site.listen.ip().is_loopback(),
+        has_mailbox: relays
+            .iter()
+            .any(|relay| relay.transport.mailbox().is_some())
+            && settings.site.listen.ip().is_loopback(),
     }
 }
 

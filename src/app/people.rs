@@ -83,7 +83,8 @@ impl App {
         terms: ImportTerms<'_>,
         row_read: impl Fn(u64) + Send + Sync,
     ) -> Result<ImportReport, Failure> {
-        self.import_file(file, terms, &Mapping::default(), None, row_read).await
+        self.import_file(file, terms, &Mapping::default(), None, row_read)
+            .await
     }
 
     /// Takes in a file of subscribers, all or nothing, in memory that does not grow with it. `refused` gets the refused rows as CSV
@@ -100,20 +101,36 @@ impl App {
         refused: Option<Box<dyn Write + Send>>,
         row_read: impl Fn(u64) + Send + Sync,
     ) -> Result<ImportReport, Failure> {
-        let fault = |error: String| Failure::because(format!("The file cannot be imported: {error}. Nothing was imported."));
+        let fault = |error: String| {
+            Failure::because(format!(
+                "The file cannot be imported: {error}. Nothing was imported."
+            ))
+        };
         let mut sheet = Spreadsheet::open(file, mapping).map_err(fault)?;
-        let mut refused = refused.map(|file| csv::WriterBuilder::new().flexible(true).from_writer(file));
+        let mut refused =
+            refused.map(|file| csv::WriterBuilder::new().flexible(true).from_writer(file));
         if let Some(file) = &mut refused {
-            sheet.write_header(file).map_err(|error| fault(unwritten(&error)))?;
+            sheet
+                .write_header(file)
+                .map_err(|error| fault(unwritten(&error)))?;
         }
-        let mut report = ImportReport { dry_run: terms.dry_run, ..ImportReport::default() };
+        let mut report = ImportReport {
+            dry_run: terms.dry_run,
+            ..ImportReport::default()
+        };
         let mut arrivals = std::iter::from_fn(|| {
             loop {
                 let row = match sheet.next_row() {
                     Some(Ok(row)) => row,
                     Some(Err(error)) => return Some(Err(error)),
                     // Before anything is committed.
-                    None => return refused.as_mut()?.flush().err().map(|error| Err(unwritten(&error))),
+                    None => {
+                        return refused
+                            .as_mut()?
+                            .flush()
+                            .err()
+                            .map(|error| Err(unwritten(&error)));
+                    }
                 };
                 report.read += 1;
                 row_read(report.read);
@@ -121,7 +138,10 @@ impl App {
                     Ok(row) => return Some(Ok(self.arrival(row, terms))),
                     Err(reason) => reason,
                 };
-                if let Some(Err(error)) = refused.as_mut().map(|file| sheet.write_refused(file, &reason)) {
+                if let Some(Err(error)) = refused
+                    .as_mut()
+                    .map(|file| sheet.write_refused(file, &reason))
+                {
                     return Some(Err(unwritten(&error)));
                 }
                 report.refused += 1;
@@ -130,15 +150,44 @@ impl App {
                 }
             }
         });
-        let key_name = self.secrets.key_names().into_iter().next().unwrap_or_default();
-        let arrived = self.storage.import_subscribers(&mut arrivals, terms.consent, &key_name, terms.dry_run, self.now()).await?;
+        let key_name = self
+            .secrets
+            .key_names()
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        let arrived = self
+            .storage
+            .import_subscribers(
+                &mut arrivals,
+                terms.consent,
+                &key_name,
+                terms.dry_run,
+                self.now(),
+            )
+            .await?;
         let arrived = arrived.map_err(fault)?;
-        (report.added, report.known, report.suppressed) = (arrived.added, arrived.known, arrived.suppressed);
-        (report.service, report.encoding, report.unused) = (sheet.columns().service(), sheet.encoding(), sheet.columns().unused());
-        report.columns = sheet.columns().used().into_iter().map(|(column, field)| ColumnUse { column, field }).collect();
+        (report.added, report.known, report.suppressed) =
+            (arrived.added, arrived.known, arrived.suppressed);
+        (report.service, report.encoding, report.unused) = (
+            sheet.columns().service(),
+            sheet.encoding(),
+            sheet.columns().unused(),
+        );
+        report.columns = sheet
+            .columns()
+            .used()
+            .into_iter()
+            .map(|(column, field)| ColumnUse { column, field })
+            .collect();
         if !terms.dry_run {
             self.storage.refresh_statistics().await?;
-            tracing::info!(read = report.read, added = report.added, refused = report.refused, "subscribers imported");
+            tracing::info!(
+                read = report.read,
+                added = report.added,
+                refused = report.refused,
+                "subscribers imported"
+            );
             self.ring();
         }
         Ok(report)
@@ -146,7 +195,11 @@ impl App {
 
     fn arrival(&self, row: Row, terms: ImportTerms<'_>) -> Arrival {
         let state = match row.state {
-            Some(ended @ (SubscriberState::Unsubscribed | SubscriberState::Bounced | SubscriberState::Complained)) => ended,
+            Some(
+                ended @ (SubscriberState::Unsubscribed
+                | SubscriberState::Bounced
+                | SubscriberState::Complained),
+            ) => ended,
             Some(SubscriberState::Pending) => SubscriberState::Pending,
             _ if terms.confirmed => SubscriberState::Active,
             _ => SubscriberState::Pending,
@@ -158,15 +211,28 @@ impl App {
             timezone: row.timezone,
             source: row.source.map_or_else(|| "import".into(), Cow::into_owned),
             state,
-            confirmed_at: row.confirmed_at.or_else(|| (state == SubscriberState::Active).then(|| self.now())),
+            confirmed_at: row
+                .confirmed_at
+                .or_else(|| (state == SubscriberState::Active).then(|| self.now())),
         }
     }
 
     /// Writes the whole list as CSV that an import can read again; answers how many there are.
     pub async fn export_subscribers(&self, file: impl Write) -> Result<u64, Failure> {
-        let fault = |error: &dyn std::fmt::Display| Failure::because(format!("The file cannot be written: {error}."));
+        let fault = |error: &dyn std::fmt::Display| {
+            Failure::because(format!("The file cannot be written: {error}."))
+        };
         let mut writer = csv::Writer::from_writer(file);
-        writer.write_record(["email", "name", "confirmed_at", "source", "state", "timezone"]).map_err(|error| fault(&error))?;
+        writer
+            .write_record([
+                "email",
+                "name",
+                "confirmed_at",
+                "source",
+                "state",
+                "timezone",
+            ])
+            .map_err(|error| fault(&error))?;
         let mut count = 0;
         let mut after = 0;
         loop {
@@ -174,7 +240,9 @@ impl App {
             let Some(last) = page.last() else { break };
             after = last.subscriber.id;
             for listed in &page {
-                let confirmed = listed.confirmed_at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+                let confirmed = listed
+                    .confirmed_at
+                    .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
                 let email = defused(listed.subscriber.email.as_str());
                 let name = defused(listed.subscriber.name.as_deref().unwrap_or_default());
                 let source = defused(listed.source.as_deref().unwrap_or_default());
@@ -204,14 +272,37 @@ impl App {
         if let Some(person) = self.storage.person(email).await? {
             return Ok(person);
         }
-        let suppressed = self.storage.is_suppressed(&self.secrets.address_hashes(email)).await?;
-        let hint = if suppressed { "only a keyed hash of it is left, on the suppression list" } else { "it is not known here" };
-        Err(Failure::because(format!("There is no subscriber {email}: {hint}.")))
+        let suppressed = self
+            .storage
+            .is_suppressed(&self.secrets.address_hashes(email))
+            .await?;
+        let hint = if suppressed {
+            "only a keyed hash of it is left, on the suppression list"
+        } else {
+            "it is not known here"
+        };
+        Err(Failure::because(format!(
+            "There is no subscriber {email}: {hint}."
+        )))
     }
 
     /// Signs somebody up by hand: they get the confirmation mail, as anybody does.
-    pub async fn add_subscriber(&self, email: &EmailAddress, consent: &str) -> Result<SignedUp, Failure> {
-        self.sign_up(email, None, Origin { source: "operator", shown: consent, timezone: None, client: None }).await
+    pub async fn add_subscriber(
+        &self,
+        email: &EmailAddress,
+        consent: &str,
+    ) -> Result<SignedUp, Failure> {
+        self.sign_up(
+            email,
+            None,
+            Origin {
+                source: "operator",
+                shown: consent,
+                timezone: None,
+                client: None,
+            },
+        )
+        .await
     }
 
     /// The keyed hashes under which an address stands on the suppression list, newest secret first.
@@ -223,16 +314,29 @@ impl App {
     pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
         let hashes = self.secrets.address_hashes(email);
         let Some(key_name) = self.secrets.key_names().into_iter().next() else {
-            return Err(Failure::because("site.secret: expected at least one secret."));
+            return Err(Failure::because(
+                "site.secret: expected at least one secret.",
+            ));
         };
-        let hash_of = |key: &str| self.secrets.address_hashes(&EmailAddress::parse(key).ok()?).into_iter().next();
-        if self.storage.erase(email, &hash_of, &key_name, self.now()).await? {
+        let hash_of = |key: &str| {
+            self.secrets
+                .address_hashes(&EmailAddress::parse(key).ok()?)
+                .into_iter()
+                .next()
+        };
+        if self
+            .storage
+            .erase(email, &hash_of, &key_name, self.now())
+            .await?
+        {
             tracing::info!("a subscriber was erased");
             return Ok(());
         }
         match self.storage.is_suppressed(&hashes).await? {
             true => Ok(()),
-            false => Err(Failure::because(format!("There is no subscriber {email}: nothing was erased."))),
+            false => Err(Failure::because(format!(
+                "There is no subscriber {email}: nothing was erased."
+            ))),
         }
     }
 }

@@ -43,22 +43,44 @@ impl App {
     /// When the month began that `at` falls into.
     pub(super) fn month_of(&self, at: Timestamp) -> Timestamp {
         let zone = &self.site.timezone;
-        let first = at.with_timezone(zone).date_naive().with_day(1).and_then(|day| day.and_hms_opt(0, 0, 0));
+        let first = at
+            .with_timezone(zone)
+            .date_naive()
+            .with_day(1)
+            .and_then(|day| day.and_hms_opt(0, 0, 0));
         first.map_or(at, |first| zone.moment_of(first))
     }
 
     /// What the digest opens with for everybody: how last week's readers voted.
     pub(super) async fn opening(&self, slot: Slot) -> Result<Opening, Failure> {
-        let Some((last, _)) = self.storage.archive(2).await?.into_iter().find(|(content, _)| content.slot != slot) else {
+        let Some((last, _)) = self
+            .storage
+            .archive(2)
+            .await?
+            .into_iter()
+            .find(|(content, _)| content.slot != slot)
+        else {
             return Ok(Opening::default());
         };
-        let slugs: Vec<Slug> = last.items.iter().map(|item| item.matchup.comparison.slug.clone()).collect();
+        let slugs: Vec<Slug> = last
+            .items
+            .iter()
+            .map(|item| item.matchup.comparison.slug.clone())
+            .collect();
         let matchups = self.storage.matchups(&slugs, Timestamp::MAX_UTC).await?;
-        Ok(Opening { decided: decided(&matchups), ..Opening::default() })
+        Ok(Opening {
+            decided: decided(&matchups),
+            ..Opening::default()
+        })
     }
 
     /// The digest as each of the distinct choices of its readers gets it.
-    pub(super) async fn variants(&self, base: &Content, subject: Option<&SubjectPattern>, now: Timestamp) -> Result<Vec<Variant>, Failure> {
+    pub(super) async fn variants(
+        &self,
+        base: &Content,
+        subject: Option<&SubjectPattern>,
+        now: Timestamp,
+    ) -> Result<Vec<Variant>, Failure> {
         let choices = self.storage.choices(base.slot, now).await?;
         if choices.is_empty() {
             return Ok(Vec::new());
@@ -66,29 +88,65 @@ impl App {
         let week = self.week(base, now).await?;
         let own = |choice: Choice| (self.own_picks(base, &choice, &week, now), choice);
         let picked: Vec<(Vec<Pick>, Choice)> = choices.into_iter().map(own).collect();
-        let wanted: HashSet<&Slug> = picked.iter().flat_map(|(picks, _)| picks.iter().map(|pick| &pick.comparison)).collect();
+        let wanted: HashSet<&Slug> = picked
+            .iter()
+            .flat_map(|(picks, _)| picks.iter().map(|pick| &pick.comparison))
+            .collect();
         let slugs: Vec<Slug> = wanted.into_iter().cloned().collect();
         let found = self.storage.matchups(&slugs, now).await?;
-        let matchups: HashMap<Slug, Matchup> = found.into_iter().map(|matchup| (matchup.comparison.slug.clone(), matchup)).collect();
+        let matchups: HashMap<Slug, Matchup> = found
+            .into_iter()
+            .map(|matchup| (matchup.comparison.slug.clone(), matchup))
+            .collect();
         let mut variants = Vec::with_capacity(picked.len());
         for (picks, choice) in picked {
-            let content = content_for(base, &choice, picks, &week, &matchups, self.settings.picker.max_items);
-            let rendered = content.map(|content| self.rendered_digest(&content, subject).map(|mail| (content, mail))).transpose()?;
-            variants.push(Variant { choice, mail: rendered });
+            let content = content_for(
+                base,
+                &choice,
+                picks,
+                &week,
+                &matchups,
+                self.settings.picker.max_items,
+            );
+            let rendered = content
+                .map(|content| {
+                    self.rendered_digest(&content, subject)
+                        .map(|mail| (content, mail))
+                })
+                .transpose()?;
+            variants.push(Variant {
+                choice,
+                mail: rendered,
+            });
         }
         Ok(variants)
     }
 
     async fn week(&self, base: &Content, now: Timestamp) -> Result<Week, Failure> {
         let new_since = self.new_since(now).await?;
-        let since = now.checked_sub_signed(self.rules().look_back).unwrap_or_default().min(new_since);
+        let since = now
+            .checked_sub_signed(self.rules().look_back)
+            .unwrap_or_default()
+            .min(new_since);
         let past = self.storage.archive(OF_A_MONTH).await?;
         let recent = |at: &Timestamp| now - *at < chrono::TimeDelta::days(31);
-        let older = past.into_iter().filter(|(content, at)| content.slot != base.slot && recent(at)).flat_map(|(content, _)| content.items);
+        let older = past
+            .into_iter()
+            .filter(|(content, at)| content.slot != base.slot && recent(at))
+            .flat_map(|(content, _)| content.items);
         let mut month: Vec<Item> = base.items.iter().cloned().chain(older).collect();
         // What was taken out of the catalogue since has no page for its link.
-        let slugs: Vec<Slug> = month.iter().map(|item| item.matchup.comparison.slug.clone()).collect();
-        let open: HashSet<Slug> = self.storage.matchups(&slugs, now).await?.into_iter().map(|matchup| matchup.comparison.slug).collect();
+        let slugs: Vec<Slug> = month
+            .iter()
+            .map(|item| item.matchup.comparison.slug.clone())
+            .collect();
+        let open: HashSet<Slug> = self
+            .storage
+            .matchups(&slugs, now)
+            .await?
+            .into_iter()
+            .map(|matchup| matchup.comparison.slug)
+            .collect();
         month.retain(|item| open.contains(&item.matchup.comparison.slug));
         Ok(Week {
             new_since,
@@ -105,13 +163,37 @@ impl App {
             return Vec::new();
         }
         let top = base.items.first();
-        let of_top = |tool: &Slug| top.is_some_and(|top| top.matchup.contenders().iter().any(|side| side.tool.slug == *tool));
-        let own = |c: &&Candidate| choice.follows(&c.left.category) || choice.follows(&c.right.category);
+        let of_top = |tool: &Slug| {
+            top.is_some_and(|top| {
+                top.matchup
+                    .contenders()
+                    .iter()
+                    .any(|side| side.tool.slug == *tool)
+            })
+        };
+        let own =
+            |c: &&Candidate| choice.follows(&c.left.category) || choice.follows(&c.right.category);
         let other = |c: &&Candidate| !of_top(&c.left.tool) && !of_top(&c.right.tool);
-        let candidates: Vec<Candidate> = week.candidates.iter().filter(own).filter(other).cloned().collect();
+        let candidates: Vec<Candidate> = week
+            .candidates
+            .iter()
+            .filter(own)
+            .filter(other)
+            .cloned()
+            .collect();
         let mut sent = week.sent.clone();
-        sent.extend(week.carried.get(&choice.key()).into_iter().flatten().cloned());
-        let rules = Rules { max_items: self.settings.picker.max_items.saturating_sub(1).max(1), min_items: 1, ..self.rules() };
+        sent.extend(
+            week.carried
+                .get(&choice.key())
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+        let rules = Rules {
+            max_items: self.settings.picker.max_items.saturating_sub(1).max(1),
+            min_items: 1,
+            ..self.rules()
+        };
         pick(&candidates, &sent, week.new_since, now, &rules)
     }
 }
@@ -132,14 +214,39 @@ fn content_for(
     } else {
         let own = picks.into_iter().filter_map(|pick| {
             let matchup = matchups.get(&pick.comparison)?.clone();
-            Some(choice.explained(Item { matchup, score: pick.score, reasons: pick.reasons }))
+            Some(choice.explained(Item {
+                matchup,
+                score: pick.score,
+                reasons: pick.reasons,
+            }))
         });
         // The top pick may be an older one that this choice had when it was new.
-        let had = |item: &&Item| week.carried.get(&choice.key()).is_some_and(|had| had.contains(&item.matchup.comparison.slug));
-        let top = base.items.first().filter(|top| !had(top)).cloned().map(|top| choice.explained(top));
+        let had = |item: &&Item| {
+            week.carried
+                .get(&choice.key())
+                .is_some_and(|had| had.contains(&item.matchup.comparison.slug))
+        };
+        let top = base
+            .items
+            .first()
+            .filter(|top| !had(top))
+            .cloned()
+            .map(|top| choice.explained(top));
         let own: Vec<Item> = own.collect();
-        if own.is_empty() && !top.as_ref().is_some_and(|top| choice.wants(top)) { Vec::new() } else { top.into_iter().chain(own).collect() }
+        if own.is_empty() && !top.as_ref().is_some_and(|top| choice.wants(top)) {
+            Vec::new()
+        } else {
+            top.into_iter().chain(own).collect()
+        }
     };
-    let opening = Opening { turns: choice.turns.clone(), has_saved: choice.saved, ..base.opening.clone() };
-    (!items.is_empty()).then_some(Content { slot: base.slot, items, opening })
+    let opening = Opening {
+        turns: choice.turns.clone(),
+        has_saved: choice.saved,
+        ..base.opening.clone()
+    };
+    (!items.is_empty()).then_some(Content {
+        slot: base.slot,
+        items,
+        opening,
+    })
 }

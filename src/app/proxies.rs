@@ -24,7 +24,11 @@ impl App {
             "requests come forwarded (X-Forwarded-For, Forwarded) from an address that site.trusted_proxies does not name: all who come \
              that way count as one client and share its limits; if it is your proxy, add it to site.trusted_proxies"
         );
-        if let Err(error) = self.storage.observe(UNTRUSTED, &peer.to_string(), self.now()).await {
+        if let Err(error) = self
+            .storage
+            .observe(UNTRUSTED, &peer.to_string(), self.now())
+            .await
+        {
             tracing::debug!(%error, "an untrusted proxy was not noted for `doctor`");
         }
     }
@@ -32,8 +36,14 @@ impl App {
     /// Returns whether clients behind a proxy are told apart.
     pub(super) async fn examine_proxies(&self, database_usable: bool) -> Option<Finding> {
         let trusted = &self.settings.site.trusted_proxies;
-        let seen = if database_usable { self.storage.observation(UNTRUSTED).await.ok().flatten() } else { None };
-        let seen = seen.filter(|(_, at)| *at > self.now() - REMEMBERED).and_then(|(peer, _)| peer.parse::<IpAddr>().ok());
+        let seen = if database_usable {
+            self.storage.observation(UNTRUSTED).await.ok().flatten()
+        } else {
+            None
+        };
+        let seen = seen
+            .filter(|(_, at)| *at > self.now() - REMEMBERED)
+            .and_then(|(peer, _)| peer.parse::<IpAddr>().ok());
         if let Some(peer) = seen.filter(|peer| !trusted.iter().any(|net| net.contains(peer))) {
             return Some(advice(
                 "proxy",
@@ -51,7 +61,10 @@ impl App {
         }
         (!trusted.is_empty()).then(|| {
             let named: Vec<String> = trusted.iter().map(ToString::to_string).collect();
-            good("proxy", format!("clients are told apart behind {}", named.join(", ")))
+            good(
+                "proxy",
+                format!("clients are told apart behind {}", named.join(", ")),
+            )
         })
     }
 }
@@ -62,5 +75,9 @@ fn name_of(peer: IpAddr) -> String {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     };
-    if is_own { peer.to_string() } else { network_of(peer) }
+    if is_own {
+        peer.to_string()
+    } else {
+        network_of(peer)
+    }
 }

@@ -33,9 +33,13 @@ impl App {
     /// Makes the deliveries that are left to make of published digests, until told to stop. Where another task of this process is
     /// at it, it is left to that one.
     pub async fn publish_ranges(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        let Ok(mut readers) = self.range_size.0.try_lock() else { return Ok(()) };
+        let Ok(mut readers) = self.range_size.0.try_lock() else {
+            return Ok(());
+        };
         while !stop.is_cancelled() {
-            let Some(took) = self.publish_range(&mut readers).await? else { break };
+            let Some(took) = self.publish_range(&mut readers).await? else {
+                break;
+            };
             if !self.storage.is_postgres() {
                 // Half of the time belongs to other processes: those that wait for a SQLite file look now and then, and take no turns.
                 tokio::time::sleep(took).await;
@@ -76,7 +80,13 @@ impl App {
     async fn publish_range(&self, readers: &mut u32) -> Result<Option<Duration>, Failure> {
         let most = self.settings.schedule.publish_range;
         let began = Instant::now();
-        let Some(made) = self.storage.publish_range((*readers).min(most), self.now()).await? else { return Ok(None) };
+        let Some(made) = self
+            .storage
+            .publish_range((*readers).min(most), self.now())
+            .await?
+        else {
+            return Ok(None);
+        };
         let took = began.elapsed();
         *readers = next_size(*readers, took);
         if made.is_last {
@@ -94,7 +104,9 @@ impl App {
 /// At most twice as many readers as before, or half as many, toward [`RANGE_TIME`].
 fn next_size(readers: u32, took: Duration) -> u32 {
     let wanted = f64::from(readers) * RANGE_TIME.as_secs_f64() / took.as_secs_f64().max(0.001);
-    (wanted as u32).clamp(readers / 2, readers.saturating_mul(2)).clamp(RANGE_MIN, 20_000)
+    (wanted as u32)
+        .clamp(readers / 2, readers.saturating_mul(2))
+        .clamp(RANGE_MIN, 20_000)
 }
 
 #[cfg(test)]
@@ -108,6 +120,11 @@ mod tests {
             readers = next_size(readers, Duration::from_millis(millis));
             readers
         });
-        assert_eq!(sizes, [2_000, 4_000, 4_000, 2_000, 1_000, 500, 250, 200, 200, 200, 200]);
+        assert_eq!(
+            sizes,
+            [
+                2_000, 4_000, 4_000, 2_000, 1_000, 500, 250, 200, 200, 200, 200
+            ]
+        );
     }
 }

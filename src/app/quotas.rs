@@ -47,21 +47,43 @@ impl App {
         recipient: Option<&EmailAddress>,
     ) -> MailQuotas {
         let signup = &self.settings.signup;
-        let quota = |what: &str, text: &str, max, window| Quota { key: self.secrets.count_hash(what, text), max, window };
+        let quota = |what: &str, text: &str, max, window| Quota {
+            key: self.secrets.count_hash(what, text),
+            max,
+            window,
+        };
         let (hour, day) = (TimeDelta::hours(1), TimeDelta::days(1));
         let mut quotas = MailQuotas::default();
         if let Some(client) = client {
-            quotas.asker.push(quota("client", &household(client).to_string(), signup.per_client, hour));
-            quotas.asker.extend(site(client).map(|site| quota("site", &site.to_string(), signup.per_site, hour)));
+            quotas.asker.push(quota(
+                "client",
+                &household(client).to_string(),
+                signup.per_client,
+                hour,
+            ));
+            quotas.asker.extend(
+                site(client).map(|site| quota("site", &site.to_string(), signup.per_site, hour)),
+            );
         }
-        quotas.asker.extend(account.map(|account| quota("account", &account.to_string(), signup.mails_per_day, day)));
+        quotas.asker.extend(
+            account
+                .map(|account| quota("account", &account.to_string(), signup.mails_per_day, day)),
+        );
         if let Some(recipient) = recipient {
             let mailbox = mailbox_key(recipient);
             // Counted apart, so that nobody keeps a reader from their own data by typing their address into the form.
-            let what = if asked == Asked::Own { "own mails" } else { "mails" };
-            quotas.recipient.push(quota(what, &mailbox, signup.mails_per_day, day));
+            let what = if asked == Asked::Own {
+                "own mails"
+            } else {
+                "mails"
+            };
+            quotas
+                .recipient
+                .push(quota(what, &mailbox, signup.mails_per_day, day));
             if asked == Asked::Typed {
-                quotas.recipient.push(quota("quiet", &recipient.key(), 1, self.quiet()));
+                quotas
+                    .recipient
+                    .push(quota("quiet", &recipient.key(), 1, self.quiet()));
                 quotas.unanswered.push(self.unanswered(&mailbox));
             }
         }
@@ -80,13 +102,19 @@ impl App {
     }
 
     fn unanswered(&self, mailbox: &str) -> Quota {
-        Quota { key: self.secrets.count_hash("unanswered", mailbox), max: self.settings.signup.unanswered, window: UNANSWERED }
+        Quota {
+            key: self.secrets.count_hash("unanswered", mailbox),
+            max: self.settings.signup.unanswered,
+            window: UNANSWERED,
+        }
     }
 
     /// Forgets the unanswered mails to an address: its owner answered one.
     pub(super) async fn answered(&self, subscriber: i64) -> Result<(), Failure> {
         if let Some(email) = self.storage.address_of(subscriber).await? {
-            self.storage.give_back_quotas(&[self.unanswered(&mailbox_key(&email))]).await?;
+            self.storage
+                .give_back_quotas(&[self.unanswered(&mailbox_key(&email))])
+                .await?;
         }
         Ok(())
     }

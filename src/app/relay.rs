@@ -124,9 +124,20 @@ impl Relay {
     pub fn trouble(&self, now: Timestamp) -> Option<String> {
         let memory = self.remembered();
         let is_spent = memory.spent_on[class_index(MailClass::Digest)] == Some(day_of(now));
-        let spent = || is_spent.then(|| "the day's allowance is spent; it goes on tomorrow (UTC)".to_owned());
-        let too_large = || memory.too_large(MailClass::Digest, Instant::now()).map(|known| known.trouble.clone());
-        memory.breaker.trouble().map(str::to_owned).or_else(too_large).or_else(spent)
+        let spent = || {
+            is_spent.then(|| "the day's allowance is spent; it goes on tomorrow (UTC)".to_owned())
+        };
+        let too_large = || {
+            memory
+                .too_large(MailClass::Digest, Instant::now())
+                .map(|known| known.trouble.clone())
+        };
+        memory
+            .breaker
+            .trouble()
+            .map(str::to_owned)
+            .or_else(too_large)
+            .or_else(spent)
     }
 
     /// Returns what mail of a class waits for at this relay, as far as is known between send runs.
@@ -135,15 +146,29 @@ impl Relay {
         let relay = Some(self.name.clone());
         if memory.spent_on[class_index(class)] == Some(day_of(now)) {
             let until = Some(start_of(day_of(now) + 1));
-            return Some(Wait { relay, class: Some(class), until, ..Wait::new(WaitReason::DaySpent) });
+            return Some(Wait {
+                relay,
+                class: Some(class),
+                until,
+                ..Wait::new(WaitReason::DaySpent)
+            });
         }
         let instant = Instant::now();
-        let wall =
-            |at: Instant| at.checked_duration_since(instant).and_then(|pause| TimeDelta::from_std(pause).ok()).map(|pause| now + pause);
+        let wall = |at: Instant| {
+            at.checked_duration_since(instant)
+                .and_then(|pause| TimeDelta::from_std(pause).ok())
+                .map(|pause| now + pause)
+        };
         // Its time may be over: then it is just being tried again.
         if let Some(TooLarge { until, trouble }) = &memory.too_large[class_index(class)] {
             let (until, detail) = (wall(*until), Some(trouble.clone()));
-            return Some(Wait { relay, class: Some(class), detail, until, ..Wait::new(WaitReason::MailTooLarge) });
+            return Some(Wait {
+                relay,
+                class: Some(class),
+                detail,
+                until,
+                ..Wait::new(WaitReason::MailTooLarge)
+            });
         }
         let detail = memory.breaker.trouble().map(str::to_owned);
         let until = match memory.breaker.permit(instant) {
@@ -151,18 +176,32 @@ impl Relay {
             Permit::Nothing(until) => wall(until),
             Permit::Probe | Permit::Probing => None,
         };
-        Some(Wait { relay, detail, until, ..Wait::new(WaitReason::RelayPaused) })
+        Some(Wait {
+            relay,
+            detail,
+            until,
+            ..Wait::new(WaitReason::RelayPaused)
+        })
     }
 
     /// Returns how many mails of a class all processes together may give it on a day of which its first one was `first_day`; `None`: any number.
     fn allowance(&self, class: MailClass, first_day: Option<i64>, day: i64) -> Option<u64> {
         let allowed = allowance(self.warm_up, self.per_day, first_day, day)?;
-        Some(if class == MailClass::Digest { digest_share(allowed, self.transactional_share) } else { allowed })
+        Some(if class == MailClass::Digest {
+            digest_share(allowed, self.transactional_share)
+        } else {
+            allowed
+        })
     }
 
     /// What was found wrong with it after `since`.
     pub fn known_fault(&self, since: Timestamp) -> Option<String> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(at, _)| *at > since).map(|(_, words)| words.clone())
+        self.fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .filter(|(at, _)| *at > since)
+            .map(|(_, words)| words.clone())
     }
 
     /// Something is wrong with it that stays so until somebody mends it.
@@ -194,7 +233,9 @@ impl RelayMemory {
 
     /// Returns why no mail of a class is tried now, if one of it was larger than the relay takes.
     pub fn too_large(&self, class: MailClass, now: Instant) -> Option<&TooLarge> {
-        self.too_large[class_index(class)].as_ref().filter(|known| known.until > now)
+        self.too_large[class_index(class)]
+            .as_ref()
+            .filter(|known| known.until > now)
     }
 }
 
@@ -223,11 +264,17 @@ impl App {
             let mut room = Some(0_u64);
             for (relay, used) in &used {
                 let begun = if day == today { used.begun } else { 0 };
-                let allowed = relay.allowance(MailClass::Digest, used.first_day.or(Some(today)), day);
-                room = room.zip(allowed).map(|(room, allowed)| room + allowed.saturating_sub(begun));
+                let allowed =
+                    relay.allowance(MailClass::Digest, used.first_day.or(Some(today)), day);
+                room = room
+                    .zip(allowed)
+                    .map(|(room, allowed)| room + allowed.saturating_sub(begun));
             }
             if room.is_none_or(|room| room >= left) {
-                return Ok((day > today).then_some(LastDay { from: start_of(day), mails: left }));
+                return Ok((day > today).then_some(LastDay {
+                    from: start_of(day),
+                    mails: left,
+                }));
             }
             left -= room.unwrap_or(0);
         }
@@ -252,11 +299,21 @@ impl App {
 
     /// Takes up to `wanted` mails of a class out of what a relay may be given today; `None` where there is no limit. The last of a day's
     /// allowance is for transactional mail alone (`mail.transactional_share`): whoever signs up then does not wait for midnight.
-    pub(crate) async fn reserve_quota(&self, relay: &Relay, class: MailClass, wanted: u64) -> Result<Option<u64>, Failure> {
+    pub(crate) async fn reserve_quota(
+        &self,
+        relay: &Relay,
+        class: MailClass,
+        wanted: u64,
+    ) -> Result<Option<u64>, Failure> {
         let today = day_of(self.now());
         let used = self.storage.relay_use(&relay.name, today).await?;
-        let Some(allowed) = relay.allowance(class, used.first_day, today) else { return Ok(None) };
-        let taken = self.storage.take_from_day(&relay.name, today, wanted, allowed).await?;
+        let Some(allowed) = relay.allowance(class, used.first_day, today) else {
+            return Ok(None);
+        };
+        let taken = self
+            .storage
+            .take_from_day(&relay.name, today, wanted, allowed)
+            .await?;
         if taken == 0 {
             tracing::info!(relay = relay.name, %class, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
         }
@@ -274,7 +331,10 @@ impl App {
 
     /// Returns what keeps digests from going out for now, in plain words, where no relay can even be tried.
     pub(crate) fn blocked(&self) -> Option<String> {
-        let may_send = self.relays.iter().any(|relay| relay.may_send(MailClass::Digest, self.now()));
+        let may_send = self
+            .relays
+            .iter()
+            .any(|relay| relay.may_send(MailClass::Digest, self.now()));
         self.trouble().filter(|_| !may_send)
     }
 
@@ -286,9 +346,18 @@ impl App {
     /// What keeps mail from going out, in plain words; empty as long as one relay takes some.
     pub(crate) fn trouble(&self) -> Option<String> {
         let now = self.now();
-        let troubles: Option<Vec<(&str, String)>> =
-            self.relays.iter().map(|relay| relay.trouble(now).map(|words| (relay.name.as_str(), words))).collect();
-        let named = |(name, words): &(&str, String)| if self.relays.len() == 1 { words.clone() } else { format!("{name}: {words}") };
+        let troubles: Option<Vec<(&str, String)>> = self
+            .relays
+            .iter()
+            .map(|relay| relay.trouble(now).map(|words| (relay.name.as_str(), words)))
+            .collect();
+        let named = |(name, words): &(&str, String)| {
+            if self.relays.len() == 1 {
+                words.clone()
+            } else {
+                format!("{name}: {words}")
+            }
+        };
         troubles.map(|troubles| troubles.iter().map(named).collect::<Vec<_>>().join("; "))
     }
 }

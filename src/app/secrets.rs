@@ -24,7 +24,11 @@ const GO_ON: &str = "If it is lost for good, `verdicts keys secret --accept-loss
 
 /// The secrets of the settings, and behind them the one that is kept beside the database: made on the first start if the
 /// settings have none, and good for checking ever after, so that setting one later breaks no link.
-pub(super) async fn open(settings: &Settings, storage: &Storage, now: Timestamp) -> Result<Secrets, Failure> {
+pub(super) async fn open(
+    settings: &Settings,
+    storage: &Storage,
+    now: Timestamp,
+) -> Result<Secrets, Failure> {
     let mut texts = settings.site.secret.clone();
     texts.extend(kept(settings, storage).await?);
     let known = storage.secret_names().await?;
@@ -46,7 +50,9 @@ pub(super) async fn open(settings: &Settings, storage: &Storage, now: Timestamp)
     if names.iter().any(|name| !known.contains(name)) {
         match storage.note_secret_names(&names, false, now).await {
             // Before the first migration there is no table for it.
-            Err(error) if !error.is_not_migrated() => tracing::warn!(%error, "the name of the secret could not be noted"),
+            Err(error) if !error.is_not_migrated() => {
+                tracing::warn!(%error, "the name of the secret could not be noted")
+            }
             _ => {}
         }
     }
@@ -59,7 +65,9 @@ impl App {
         self.storage.migrate(self.now()).await?;
         // One that was made before there was a table to keep it in is gone when this process ends.
         if !self.settings.site.secret.is_empty() || !self.storage.is_postgres() {
-            self.storage.note_secret_names(&self.secrets.key_names(), false, self.now()).await?;
+            self.storage
+                .note_secret_names(&self.secrets.key_names(), false, self.now())
+                .await?;
         }
         Ok(())
     }
@@ -79,14 +87,17 @@ impl App {
         if texts.is_empty() {
             texts.push(make(settings, &storage).await?);
         }
-        storage.note_secret_names(&from_texts(&texts)?.key_names(), true, clock.now()).await?;
+        storage
+            .note_secret_names(&from_texts(&texts)?.key_names(), true, clock.now())
+            .await?;
         storage.close().await;
         Ok(())
     }
 }
 
 fn from_texts(texts: &[String]) -> Result<Secrets, Failure> {
-    Secrets::new(texts).ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
+    Secrets::new(texts)
+        .ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
 }
 
 /// The one beside the database, if there is one.
@@ -119,7 +130,8 @@ fn missing(settings: &Settings) -> String {
     let place = place(settings);
     match sqlite_file(&settings.database.url) {
         Some(database) => {
-            let file = std::path::absolute(file_of(&database)).unwrap_or_else(|_| file_of(&database));
+            let file =
+                std::path::absolute(file_of(&database)).unwrap_or_else(|_| file_of(&database));
             format!(
                 "The database at {place} is in use, but its secret is gone: there is no file {}, and site.secret is not set. Put the file back \
                  from the backup beside that of the database, or set site.secret (VERDICTS_SITE__SECRET). {GO_ON}",
@@ -136,7 +148,10 @@ fn missing(settings: &Settings) -> String {
 /// Where the database is, without user and password.
 fn place(settings: &Settings) -> String {
     match sqlite_file(&settings.database.url) {
-        Some(file) => std::path::absolute(&file).unwrap_or(file).display().to_string(),
+        Some(file) => std::path::absolute(&file)
+            .unwrap_or(file)
+            .display()
+            .to_string(),
         None => match url::Url::parse(&settings.database.url) {
             Ok(url) => format!("{}{}", url.host_str().unwrap_or("this machine"), url.path()),
             Err(_) => "database.url".into(),
@@ -147,10 +162,12 @@ fn place(settings: &Settings) -> String {
 /// 256 bits of the system's randomness, in hex.
 fn fresh_secret() -> String {
     let bytes: [u8; 32] = rand::random();
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only.
@@ -162,7 +179,9 @@ fn file_of(database: &Path) -> PathBuf {
 
 fn fault(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
-    Failure::because(format!("The file {path} that keeps the secret cannot be used ({error}); mend its rights, or set site.secret."))
+    Failure::because(format!(
+        "The file {path} that keeps the secret cannot be used ({error}); mend its rights, or set site.secret."
+    ))
 }
 
 fn read_file(path: &Path) -> Result<Option<String>, Failure> {
@@ -182,7 +201,9 @@ fn make_file(path: &Path, fresh: &str) -> Result<String, Failure> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
     let draft = PathBuf::from(draft);
-    private_file(&draft).and_then(|mut file| file.write_all(fresh.as_bytes())).map_err(|error| fault(path, &error))?;
+    private_file(&draft)
+        .and_then(|mut file| file.write_all(fresh.as_bytes()))
+        .map_err(|error| fault(path, &error))?;
     let linked = std::fs::hard_link(&draft, path);
     let _ = std::fs::remove_file(&draft);
     match linked {

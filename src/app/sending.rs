@@ -52,7 +52,11 @@ impl App {
             Audience::Everybody => self.edition_now(slot).await?.left_out,
             Audience::Remaining | Audience::Nobody => Vec::new(),
         };
-        Ok(SendPlan { slot, audience, left_out })
+        Ok(SendPlan {
+            slot,
+            audience,
+            left_out,
+        })
     }
 
     /// Returns which week an order means, and who would get mail.
@@ -64,7 +68,10 @@ impl App {
         let present = self.slot_at(self.now());
         let slot = order.slot.unwrap_or(present);
         let state = self.storage.digest(slot).await?.map(|digest| digest.state);
-        if !matches!(state, None | Some(DigestState::Draft | DigestState::Approved | DigestState::Sending)) {
+        if !matches!(
+            state,
+            None | Some(DigestState::Draft | DigestState::Approved | DigestState::Sending)
+        ) {
             return Ok((slot, Audience::Nobody));
         }
         if slot != present && !order.other_week {
@@ -78,8 +85,14 @@ impl App {
         if order.preflight == Preflight::Heeded {
             self.check_order(slot).await?;
         }
-        if self.settings.schedule.approval == Approval::Required && state != Some(DigestState::Approved) {
-            let first = if state.is_none() { "make it with `verdicts digest draft`, " } else { "" };
+        if self.settings.schedule.approval == Approval::Required
+            && state != Some(DigestState::Approved)
+        {
+            let first = if state.is_none() {
+                "make it with `verdicts digest draft`, "
+            } else {
+                ""
+            };
             return Err(Failure::because(format!(
                 "{slot} is not approved, and schedule.approval is \"required\": nothing was sent. To send it, {first}look at it with \
                  `verdicts digest show {slot}` and approve it with `verdicts digest approve {slot}`."

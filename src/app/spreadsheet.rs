@@ -54,19 +54,45 @@ impl<'a> Spreadsheet<'a> {
         let whole: Box<dyn Read + Send + 'a> = Box::new(std::io::Cursor::new(body).chain(rest));
         let skipped = u64::from(line > 0);
         let lines = PlainLines::new(whole, delimiter, 1 + skipped);
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).buffer_capacity(BUFFER).from_reader(lines);
-        let header = reader.byte_headers().map_err(|error| format!("its header cannot be read: {error}"))?;
-        let mut decode = if has_mark || encoding.is_some() { Decode::utf8() } else { Decode::default() };
-        let names: Result<Vec<String>, String> = header.iter().map(|name| Ok(decode.text(name)?.trim().to_owned())).collect();
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .flexible(true)
+            .buffer_capacity(BUFFER)
+            .from_reader(lines);
+        let header = reader
+            .byte_headers()
+            .map_err(|error| format!("its header cannot be read: {error}"))?;
+        let mut decode = if has_mark || encoding.is_some() {
+            Decode::utf8()
+        } else {
+            Decode::default()
+        };
+        let names: Result<Vec<String>, String> = header
+            .iter()
+            .map(|name| Ok(decode.text(name)?.trim().to_owned()))
+            .collect();
         let columns = Columns::of(names?, mapping)?;
-        Ok(Self { reader, columns, record: ByteRecord::new(), decode, is_utf16: encoding.is_some(), skipped })
+        Ok(Self {
+            reader,
+            columns,
+            record: ByteRecord::new(),
+            decode,
+            is_utf16: encoding.is_some(),
+            skipped,
+        })
     }
 
     /// The next row, or why it is refused; `None` at the end. An error of reading ends everything.
     pub fn next_row(&mut self) -> Option<Result<Result<Row, Refused>, String>> {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => None,
-            Ok(true) => Some(Ok(self.columns.row(&self.record, &mut self.decode).map_err(|reason| Refused { line: self.line(), reason }))),
+            Ok(true) => Some(Ok(self
+                .columns
+                .row(&self.record, &mut self.decode)
+                .map_err(|reason| Refused {
+                    line: self.line(),
+                    reason,
+                }))),
             Err(error) => Some(Err(error.to_string())),
         }
     }
@@ -74,7 +100,12 @@ impl<'a> Spreadsheet<'a> {
     /// The line on which the present row begins: where the reader stands, less the lines of this row. Before the row it had not
     /// passed empty lines yet.
     fn line(&self) -> u64 {
-        let inside = self.record.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+        let inside = self
+            .record
+            .as_slice()
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count() as u64;
         (self.reader.position().line() + self.skipped).saturating_sub(1 + inside)
     }
 
@@ -94,18 +125,30 @@ impl<'a> Spreadsheet<'a> {
 
     /// The header of a file of refused rows: this one's, then the line and the reason.
     pub fn write_header(&self, file: &mut csv::Writer<impl Write>) -> csv::Result<()> {
-        let own = self.columns.header().iter().map(String::as_str).filter(|name| !REFUSED_COLUMNS.contains(name));
+        let own = self
+            .columns
+            .header()
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !REFUSED_COLUMNS.contains(name));
         file.write_record(own.chain(REFUSED_COLUMNS))
     }
 
     /// The present row, as it stands, with the line and the reason. Fields beyond the header come last.
-    pub fn write_refused(&self, file: &mut csv::Writer<impl Write>, refused: &Refused) -> csv::Result<()> {
+    pub fn write_refused(
+        &self,
+        file: &mut csv::Writer<impl Write>,
+        refused: &Refused,
+    ) -> csv::Result<()> {
         let (header, mut decode) = (self.columns.header(), self.decode);
         let mut text = |field: &[u8]| match decode.text(field) {
             Ok(text) => text.into_owned(),
             Err(_) => String::from_utf8_lossy(field).into_owned(),
         };
-        let own = header.iter().enumerate().filter(|(_, name)| !REFUSED_COLUMNS.contains(&name.as_str()));
+        let own = header
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !REFUSED_COLUMNS.contains(&name.as_str()));
         for (at, _) in own {
             file.write_field(text(self.record.get(at).unwrap_or_default()))?;
         }
@@ -122,7 +165,9 @@ impl<'a> Spreadsheet<'a> {
 const BUFFER: usize = 64 << 10;
 
 /// The source as UTF-8 where it is UTF-16: by its mark, or because every second byte of its first letters is empty.
-fn as_utf8<'a>(source: impl Read + Send + 'a) -> std::io::Result<(Box<dyn Read + Send + 'a>, Option<&'static Encoding>)> {
+fn as_utf8<'a>(
+    source: impl Read + Send + 'a,
+) -> std::io::Result<(Box<dyn Read + Send + 'a>, Option<&'static Encoding>)> {
     let (head, rest) = peeked(source)?;
     let encoding = match head.as_slice() {
         [0xff, 0xfe, ..] => Some(UTF_16LE),
@@ -133,7 +178,15 @@ fn as_utf8<'a>(source: impl Read + Send + 'a) -> std::io::Result<(Box<dyn Read +
     };
     let whole = std::io::Cursor::new(head).chain(rest);
     Ok(match encoding {
-        Some(_) => (Box::new(DecodeReaderBytesBuilder::new().encoding(encoding).strip_bom(true).build(whole)), encoding),
+        Some(_) => (
+            Box::new(
+                DecodeReaderBytesBuilder::new()
+                    .encoding(encoding)
+                    .strip_bom(true)
+                    .build(whole),
+            ),
+            encoding,
+        ),
         None => (Box::new(whole), None),
     })
 }
@@ -148,19 +201,37 @@ fn peeked<R: Read>(mut source: R) -> std::io::Result<(Vec<u8>, R)> {
 
 /// The separator that a first line like `sep=;` names, for spreadsheet programs, and the length of that line with its end.
 fn separator_line(text: &[u8]) -> (Option<u8>, usize) {
-    let end = text.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(text.len());
-    let line = text[..end].strip_prefix(b"\"").map_or(&text[..end], |line| line.strip_suffix(b"\"").unwrap_or(line));
+    let end = text
+        .iter()
+        .position(|b| matches!(b, b'\n' | b'\r'))
+        .unwrap_or(text.len());
+    let line = text[..end]
+        .strip_prefix(b"\"")
+        .map_or(&text[..end], |line| {
+            line.strip_suffix(b"\"").unwrap_or(line)
+        });
     let named = match line {
-        [s, e, p, b'=', separator] if [s, e, p].map(|b| b.to_ascii_lowercase()) == *b"sep" && separator.is_ascii() => *separator,
+        [s, e, p, b'=', separator]
+            if [s, e, p].map(|b| b.to_ascii_lowercase()) == *b"sep" && separator.is_ascii() =>
+        {
+            *separator
+        }
         _ => return (None, 0),
     };
-    let ending = if text[end..].starts_with(b"\r\n") { 2 } else { usize::from(end < text.len()) };
+    let ending = if text[end..].starts_with(b"\r\n") {
+        2
+    } else {
+        usize::from(end < text.len())
+    };
     (Some(named), end + ending)
 }
 
 /// Returns what separates the fields of a header: whichever of the usual ones it has most of, outside of quotes.
 fn separator_of(text: &[u8]) -> u8 {
-    let header = text.split(|b| matches!(b, b'\n' | b'\r')).find(|line| !line.is_empty()).unwrap_or_default();
+    let header = text
+        .split(|b| matches!(b, b'\n' | b'\r'))
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
     let mut is_quoted = false;
     let outside: Vec<u8> = header
         .iter()
@@ -171,23 +242,33 @@ fn separator_of(text: &[u8]) -> u8 {
         })
         .collect();
     let count = |separator: u8| outside.iter().filter(|b| **b == separator).count();
-    [b',', b';', b'\t', b'|'].into_iter().max_by_key(|s| (count(*s), *s == b',')).unwrap_or(b',')
+    [b',', b';', b'\t', b'|']
+        .into_iter()
+        .max_by_key(|s| (count(*s), *s == b','))
+        .unwrap_or(b',')
 }
 
 /// A text as a cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): an apostrophe before what would begin one
 /// makes it text there. [`taken`] takes it off again, so that what is exported is imported as it was.
 pub fn defused(text: &str) -> Cow<'_, str> {
-    if begins_a_formula(text) { format!("'{text}").into() } else { text.into() }
+    if begins_a_formula(text) {
+        format!("'{text}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// The text of a cell that [`defused`] wrote.
 pub fn taken(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|text| begins_a_formula(text)).unwrap_or(cell)
+    cell.strip_prefix('\'')
+        .filter(|text| begins_a_formula(text))
+        .unwrap_or(cell)
 }
 
 /// Apostrophes before it count too: else one of a text's own would be taken for ours.
 fn begins_a_formula(text: &str) -> bool {
-    text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r'])
+    text.trim_start_matches('\'')
+        .starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 /// The longest row, in bytes: more is a quote that was opened and never closed.
@@ -218,7 +299,16 @@ enum Place {
 
 impl<R: Read> PlainLines<R> {
     fn new(source: R, delimiter: u8, line: u64) -> Self {
-        Self { source, delimiter, after_return: false, last: b'\n', place: Place::FieldStart, row_length: 0, line, row_line: line }
+        Self {
+            source,
+            delimiter,
+            after_return: false,
+            last: b'\n',
+            place: Place::FieldStart,
+            row_length: 0,
+            line,
+            row_line: line,
+        }
     }
 
     fn note(&mut self, byte: u8) {
@@ -241,8 +331,15 @@ impl<R: Read> PlainLines<R> {
         if self.row_length <= LONGEST_ROW && !(at_end && self.place == Place::Quoted) {
             return Ok(());
         }
-        let what = if self.place == Place::Quoted { "opens a quote that is never closed" } else { "is longer than 64 KB" };
-        Err(std::io::Error::other(format!("the row in line {} {what}", self.row_line)))
+        let what = if self.place == Place::Quoted {
+            "opens a quote that is never closed"
+        } else {
+            "is longer than 64 KB"
+        };
+        Err(std::io::Error::other(format!(
+            "the row in line {} {what}",
+            self.row_line
+        )))
     }
 }
 

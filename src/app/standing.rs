@@ -30,17 +30,26 @@ impl App {
             return Vec::new();
         }
         if self.is_example() {
-            return vec![advice("dns", format!("was not asked: {from} is a name for examples (RFC 2606)"))];
+            return vec![advice(
+                "dns",
+                format!("was not asked: {from} is a name for examples (RFC 2606)"),
+            )];
         }
         let mut findings = self.look_at_standing(0).await;
         // A fault stops a send, so it is asked for again: afresh, and of another name server first where there are several.
         if findings.iter().any(|finding| finding.level == Level::Fault) {
             let again = self.look_at_standing(1).await;
-            findings = findings.into_iter().zip(again).map(|(first, second)| confirmed(first, second)).collect();
+            findings = findings
+                .into_iter()
+                .zip(again)
+                .map(|(first, second)| confirmed(first, second))
+                .collect();
         }
         if self.transport().mailbox().is_some() {
             // No mail leaves yet, so nothing is wrong yet.
-            findings.iter_mut().for_each(|finding| finding.level = finding.level.min(Level::Advice));
+            findings
+                .iter_mut()
+                .for_each(|finding| finding.level = finding.level.min(Level::Advice));
         }
         findings
     }
@@ -51,14 +60,28 @@ impl App {
     async fn look_at_standing(&self, first: usize) -> Vec<Finding> {
         let from = self.from.domain();
         let return_path = self.return_path.with("x");
-        let (keys, servers) = (self.signing.signers().records(), &self.settings.mail.resolver);
+        let (keys, servers) = (
+            self.signing.signers().records(),
+            &self.settings.mail.resolver,
+        );
         let found = standing(from, &return_path, keys, &self.far_relays(), servers, first).await;
         let readers = self.readers().await;
-        let bounce_domain = return_path.rsplit_once('@').map_or(from, |(_, domain)| domain);
-        let mut findings = vec![named(judge_spf(&found.spf.found, bounce_domain), &found.spf.source)];
+        let bounce_domain = return_path
+            .rsplit_once('@')
+            .map_or(from, |(_, domain)| domain);
+        let mut findings = vec![named(
+            judge_spf(&found.spf.found, bounce_domain),
+            &found.spf.source,
+        )];
         findings.extend(judge_dkim(&found));
-        findings.push(named(judge_dmarc(&found, from, readers), &found.dmarc.source));
-        findings.push(named(judge_bounces(&found.bounces.found, bounce_domain), &found.bounces.source));
+        findings.push(named(
+            judge_dmarc(&found, from, readers),
+            &found.dmarc.source,
+        ));
+        findings.push(named(
+            judge_bounces(&found.bounces.found, bounce_domain),
+            &found.bounces.source,
+        ));
         findings
     }
 }
@@ -68,7 +91,10 @@ fn confirmed(first: Finding, second: Finding) -> Finding {
     if first.level != Level::Fault || second.level == Level::Fault {
         return first;
     }
-    let words = format!("DNS does not say the same twice, so nothing is certain; first: {}; asked again: {}", first.words, second.words);
+    let words = format!(
+        "DNS does not say the same twice, so nothing is certain; first: {}; asked again: {}",
+        first.words, second.words
+    );
     advice(first.what, words)
 }
 
@@ -78,9 +104,14 @@ fn named(mut finding: Finding, source: &Source) -> Finding {
         return finding;
     }
     if let Some(server) = source.server {
-        finding.words.push_str(&format!(" (so says the name server {server}"));
+        finding
+            .words
+            .push_str(&format!(" (so says the name server {server}"));
         if let Some(remembered) = source.remembered {
-            finding.words.push_str(&format!(", which may remember for {} seconds that something is not there", remembered.as_secs()));
+            finding.words.push_str(&format!(
+                ", which may remember for {} seconds that something is not there",
+                remembered.as_secs()
+            ));
         }
         finding.words.push(')');
     }
@@ -90,25 +121,43 @@ fn named(mut finding: Finding, source: &Source) -> Finding {
 fn judge_spf(spf: &Spf, domain: &str) -> Finding {
     match spf {
         Spf::Some { named, unnamed } if unnamed.is_empty() => {
-            let relays =
-                if named.is_empty() { "see that your relay is among them".into() } else { format!("{} among them", named.join(", ")) };
-            good("spf", format!("{domain} names who may send for it; {relays}"))
+            let relays = if named.is_empty() {
+                "see that your relay is among them".into()
+            } else {
+                format!("{} among them", named.join(", "))
+            };
+            good(
+                "spf",
+                format!("{domain} names who may send for it; {relays}"),
+            )
         }
         // A relay may hand mail on to other machines, which cannot be known from here: this stops nothing.
         Spf::Some { unnamed, .. } => {
-            let each = |words: fn(&Unnamed) -> String| unnamed.iter().map(words).collect::<Vec<_>>();
+            let each =
+                |words: fn(&Unnamed) -> String| unnamed.iter().map(words).collect::<Vec<_>>();
             advice(
                 "spf",
                 format!(
                     "the record of {domain} does not name {}: if mail leaves from there, put {} into it; if your relay hands it on to other machines, put in the include that its provider names",
                     each(|relay| format!("{} ({})", relay.host, relay.address)).join(", "),
-                    each(|relay| format!("{}:{}", if relay.address.is_ipv4() { "ip4" } else { "ip6" }, relay.address)).join(" ")
+                    each(|relay| format!(
+                        "{}:{}",
+                        if relay.address.is_ipv4() {
+                            "ip4"
+                        } else {
+                            "ip6"
+                        },
+                        relay.address
+                    ))
+                    .join(" ")
                 ),
             )
         }
         Spf::FlawedForOthers { named, why } if named.is_empty() => advice(
             "spf",
-            format!("receivers that meet no earlier term with your relay's address give up on the record of {domain}: {why}; mend it"),
+            format!(
+                "receivers that meet no earlier term with your relay's address give up on the record of {domain}: {why}; mend it"
+            ),
         ),
         Spf::FlawedForOthers { named, why } => advice(
             "spf",
@@ -130,11 +179,22 @@ fn judge_spf(spf: &Spf, domain: &str) -> Finding {
                 "{domain} has no SPF record; publish a TXT record there like \"v=spf1 include:RELAY -all\", as your relay's provider says"
             ),
         ),
-        Spf::Everybody => {
-            advice("spf", format!("the record of {domain} lets everybody send for it, which servers count against it; end it with -all"))
-        }
-        Spf::Nobody => fault("spf", format!("the record of {domain} says that nobody sends for it (v=spf1 -all); put your relay into it")),
-        Spf::Broken(why) => fault("spf", format!("the record of {domain} is broken, and counts as a failure: {why}")),
+        Spf::Everybody => advice(
+            "spf",
+            format!(
+                "the record of {domain} lets everybody send for it, which servers count against it; end it with -all"
+            ),
+        ),
+        Spf::Nobody => fault(
+            "spf",
+            format!(
+                "the record of {domain} says that nobody sends for it (v=spf1 -all); put your relay into it"
+            ),
+        ),
+        Spf::Broken(why) => fault(
+            "spf",
+            format!("the record of {domain} is broken, and counts as a failure: {why}"),
+        ),
         Spf::Unknown(why) => advice("spf", format!("could not be looked at; {why}")),
     }
 }
@@ -151,16 +211,37 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
         let publish = "publish what `verdicts keys dkim` printed, or take the key out of mail.dkim";
         let finding = match &standing.found {
             DkimStanding::Ours => good("dkim", format!("{name} has the record of our key")),
-            DkimStanding::Testing => advice("dkim", format!("{name} says t=y, so servers may treat mails as unsigned; take that out")),
-            DkimStanding::Missing => {
-                fault("dkim", format!("{name} has no TXT record, so no signature holds; {publish} (expected: {})", key.value))
+            DkimStanding::Testing => advice(
+                "dkim",
+                format!("{name} says t=y, so servers may treat mails as unsigned; take that out"),
+            ),
+            DkimStanding::Missing => fault(
+                "dkim",
+                format!(
+                    "{name} has no TXT record, so no signature holds; {publish} (expected: {})",
+                    key.value
+                ),
+            ),
+            DkimStanding::Revoked => fault(
+                "dkim",
+                format!(
+                    "{name} takes the key back (an empty p=), so no signature holds; {publish}"
+                ),
+            ),
+            DkimStanding::Others => fault(
+                "dkim",
+                format!(
+                    "{name} has the record of another key, so no signature holds; {publish} (expected: {})",
+                    key.value
+                ),
+            ),
+            DkimStanding::Broken(why) => fault(
+                "dkim",
+                format!("the record at {name} cannot be used: {why}"),
+            ),
+            DkimStanding::Unknown(why) => {
+                advice("dkim", format!("{name} could not be looked at; {why}"))
             }
-            DkimStanding::Revoked => fault("dkim", format!("{name} takes the key back (an empty p=), so no signature holds; {publish}")),
-            DkimStanding::Others => {
-                fault("dkim", format!("{name} has the record of another key, so no signature holds; {publish} (expected: {})", key.value))
-            }
-            DkimStanding::Broken(why) => fault("dkim", format!("the record at {name} cannot be used: {why}")),
-            DkimStanding::Unknown(why) => advice("dkim", format!("{name} could not be looked at; {why}")),
         };
         self::named(finding, &standing.source)
     };
@@ -169,11 +250,26 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
 
 fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
     match &found.dmarc.found {
-        DmarcStanding::Found { is_testing: true, domain, policy, dkim_aligned: true, .. } => advice(
+        DmarcStanding::Found {
+            is_testing: true,
+            domain,
+            policy,
+            dkim_aligned: true,
+            ..
+        } => advice(
             "dmarc",
-            format!("{domain} asks for {policy} and says that it is only being tried out (t=y): receivers do less; take that out in time"),
+            format!(
+                "{domain} asks for {policy} and says that it is only being tried out (t=y): receivers do less; take that out in time"
+            ),
         ),
-        DmarcStanding::Found { domain, rule, policy, dkim_aligned, spf_aligned, .. } => {
+        DmarcStanding::Found {
+            domain,
+            rule,
+            policy,
+            dkim_aligned,
+            spf_aligned,
+            ..
+        } => {
             match (dkim_aligned, spf_aligned, found.dkim.is_empty()) {
                 (true, _, _) => {
                     let rule = match rule {
@@ -185,7 +281,12 @@ fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
                             "; receivers find it that go by the public suffix list, and not those that walk up the names (RFC 9989)"
                         }
                     };
-                    good("dmarc", format!("{domain} asks for {policy}, and our signature stands for {from}{rule}"))
+                    good(
+                        "dmarc",
+                        format!(
+                            "{domain} asks for {policy}, and our signature stands for {from}{rule}"
+                        ),
+                    )
                 }
                 (false, true, _) => advice(
                     "dmarc",
@@ -228,17 +329,34 @@ fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
 fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
     let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
     match bounces {
-        Bounces::Somewhere => good("return_path", format!("{domain} has mail servers for what bounces")),
+        Bounces::Somewhere => good(
+            "return_path",
+            format!("{domain} has mail servers for what bounces"),
+        ),
         Bounces::Partly(lost) => advice(
             "return_path",
-            format!("{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"),
+            format!(
+                "{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"
+            ),
         ),
-        Bounces::Unreachable(lost) => fault("return_path", format!("no mail reaches the mail servers of {domain}: {lost}; {nowhere}")),
-        Bounces::Address => {
-            advice("return_path", format!("{domain} has no mail server in DNS (MX), only an address; some servers want the first"))
-        }
-        Bounces::Refused => fault("return_path", format!("{domain} says that it takes no mail (an MX of \".\"); {nowhere}")),
-        Bounces::Nowhere => fault("return_path", format!("{domain} has neither a mail server nor an address in DNS; {nowhere}")),
+        Bounces::Unreachable(lost) => fault(
+            "return_path",
+            format!("no mail reaches the mail servers of {domain}: {lost}; {nowhere}"),
+        ),
+        Bounces::Address => advice(
+            "return_path",
+            format!(
+                "{domain} has no mail server in DNS (MX), only an address; some servers want the first"
+            ),
+        ),
+        Bounces::Refused => fault(
+            "return_path",
+            format!("{domain} says that it takes no mail (an MX of \".\"); {nowhere}"),
+        ),
+        Bounces::Nowhere => fault(
+            "return_path",
+            format!("{domain} has neither a mail server nor an address in DNS; {nowhere}"),
+        ),
         Bounces::Unknown(why) => advice("return_path", format!("could not be looked at; {why}")),
     }
 }

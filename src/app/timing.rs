@@ -35,7 +35,10 @@ impl Timing<'_> {
     }
 
     fn shown(&self, moment: Timestamp) -> String {
-        moment.with_timezone(self.timezone).format("%a %Y-%m-%d %H:%M %Z").to_string()
+        moment
+            .with_timezone(self.timezone)
+            .format("%a %Y-%m-%d %H:%M %Z")
+            .to_string()
     }
 }
 
@@ -43,8 +46,11 @@ impl App {
     /// Times of the schedule that nothing comes of, as sentences.
     pub fn unused_times(&self) -> Vec<String> {
         let schedule = &self.settings.schedule;
-        let timing =
-            Timing { pick: (&schedule.pick, &self.pick_times), send: (&schedule.send, &self.send_times), timezone: &self.site.timezone };
+        let timing = Timing {
+            pick: (&schedule.pick, &self.pick_times),
+            send: (&schedule.send, &self.send_times),
+            timezone: &self.site.timezone,
+        };
         timing.unused_times(self.now())
     }
 }

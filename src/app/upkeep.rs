@@ -40,7 +40,10 @@ impl App {
     }
 
     fn are_statistics_due(&self, now: Timestamp) -> bool {
-        let mut last = self.statistics_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .statistics_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| now - last >= STATISTICS_EVERY || now < last);
         if is_due {
             *last = Some(now);

@@ -77,8 +77,15 @@ impl App {
                     ahead = app.measure_skew().await;
                 }
                 let mut waits = app.waits();
-                waits.extend(only.map(|_| Wait { class: Some(MailClass::Transactional), ..Wait::new(WaitReason::NoSender) }));
-                let deliverer = Deliverer { process: process_name(), waits, ahead };
+                waits.extend(only.map(|_| Wait {
+                    class: Some(MailClass::Transactional),
+                    ..Wait::new(WaitReason::NoSender)
+                }));
+                let deliverer = Deliverer {
+                    process: process_name(),
+                    waits,
+                    ahead,
+                };
                 if let Err(error) = app.storage.note_deliverer(&deliverer, app.now()).await {
                     tracing::debug!(%error, "what this process waits for is not written down");
                 }
@@ -90,9 +97,12 @@ impl App {
 
     /// Takes back that this process sends. A database that does not answer is not waited for.
     pub(super) async fn say_no_more(&self) {
-        match tokio::time::timeout(LAST_WORDS, self.storage.forget_deliverer(&process_name())).await {
+        match tokio::time::timeout(LAST_WORDS, self.storage.forget_deliverer(&process_name())).await
+        {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "this process counts as sending for a little longer"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "this process counts as sending for a little longer")
+            }
             Err(_) => tracing::debug!("this process counts as sending for a little longer"),
         }
     }
@@ -105,13 +115,22 @@ impl App {
     /// Returns what a digest's mail waits for: with what else is being sent, or alone where it is paused.
     pub(super) async fn stall_of_digest(&self, digest: &Digest) -> Result<Option<Stall>, Failure> {
         match digest.state {
-            DigestState::Sending => self.stall_among(|due| due.class == MailClass::Digest && due.paused.is_none()).await,
-            DigestState::Paused => self.stall_among(|due| due.paused == Some(digest.slot)).await,
+            DigestState::Sending => {
+                self.stall_among(|due| due.class == MailClass::Digest && due.paused.is_none())
+                    .await
+            }
+            DigestState::Paused => {
+                self.stall_among(|due| due.paused == Some(digest.slot))
+                    .await
+            }
             _ => Ok(None),
         }
     }
 
-    async fn stall_among(&self, concerns: impl Fn(&DueMail) -> bool) -> Result<Option<Stall>, Failure> {
+    async fn stall_among(
+        &self,
+        concerns: impl Fn(&DueMail) -> bool,
+    ) -> Result<Option<Stall>, Failure> {
         let now = self.now();
         let mut facts = self.send_facts(now).await?;
         facts.due.retain(concerns);
@@ -119,8 +138,18 @@ impl App {
             return Ok(None);
         }
         // Only now is it worth a write.
-        let is_writable = matches!(tokio::time::timeout(WRITABLE, self.storage.can_write()).await, Ok(Ok(())));
-        Ok(stall_of(&SendFacts { is_writable, ..facts }, STALLED_AFTER, now))
+        let is_writable = matches!(
+            tokio::time::timeout(WRITABLE, self.storage.can_write()).await,
+            Ok(Ok(()))
+        );
+        Ok(stall_of(
+            &SendFacts {
+                is_writable,
+                ..facts
+            },
+            STALLED_AFTER,
+            now,
+        ))
     }
 
     /// Returns whether something is due and nothing went out for some seconds: then nobody knows how long the rest takes.
@@ -148,25 +177,52 @@ impl App {
         if self.is_quiet().await? {
             return Ok(None);
         }
-        Ok(progress::time_left(tally.open(), rate, next_due, last_due, now))
+        Ok(progress::time_left(
+            tally.open(),
+            rate,
+            next_due,
+            last_due,
+            now,
+        ))
     }
 
     async fn send_facts(&self, now: Timestamp) -> Result<SendFacts, Failure> {
         let mut due = self.storage.due_mail(now).await?;
         let publishing_since = self.storage.publishing_since().await?;
-        let is_publishing = publishing_since.is_some() && !due.iter().any(|due| due.class == MailClass::Digest && due.paused.is_none());
+        let is_publishing = publishing_since.is_some()
+            && !due
+                .iter()
+                .any(|due| due.class == MailClass::Digest && due.paused.is_none());
         if let Some(since) = publishing_since.filter(|_| is_publishing) {
             let progress_at = self.storage.progress_at(MailClass::Digest).await?;
-            due.push(DueMail { class: MailClass::Digest, since, progress_at, paused: None });
+            due.push(DueMail {
+                class: MailClass::Digest,
+                since,
+                progress_at,
+                paused: None,
+            });
         }
         let mut senders: Vec<_> = self.storage.deliverers(now).await?;
         let own = process_name();
         // Of this process more is known than it wrote down last.
-        for deliverer in senders.iter_mut().filter(|deliverer| deliverer.process == own) {
-            deliverer.waits.retain(|wait| wait.reason == WaitReason::NoSender);
+        for deliverer in senders
+            .iter_mut()
+            .filter(|deliverer| deliverer.process == own)
+        {
+            deliverer
+                .waits
+                .retain(|wait| wait.reason == WaitReason::NoSender);
             deliverer.waits.extend(self.waits());
         }
-        Ok(SendFacts { due, is_publishing, senders: senders.into_iter().map(|deliverer| deliverer.waits).collect(), is_writable: true })
+        Ok(SendFacts {
+            due,
+            is_publishing,
+            senders: senders
+                .into_iter()
+                .map(|deliverer| deliverer.waits)
+                .collect(),
+            is_writable: true,
+        })
     }
 
     /// Logs once that mail waits and what for, and once that it goes on; and sets the gauges.
@@ -177,14 +233,25 @@ impl App {
                 if failure.is_unavailable() {
                     self.show_no_database();
                 }
-                return tracing::debug!(cause = failure.cause(), "it is not known whether mail waits: {failure}");
+                return tracing::debug!(
+                    cause = failure.cause(),
+                    "it is not known whether mail waits: {failure}"
+                );
             }
         };
         self.show_stall(stall.as_ref());
         let has = |is_paused: bool| {
-            stall.as_ref().is_some_and(|stall| stall.waits.iter().any(|wait| (wait.reason == WaitReason::DigestPaused) == is_paused))
+            stall.as_ref().is_some_and(|stall| {
+                stall
+                    .waits
+                    .iter()
+                    .any(|wait| (wait.reason == WaitReason::DigestPaused) == is_paused)
+            })
         };
-        let news = [self.said.note_stall(0, has(false)), self.said.note_stall(1, has(true))];
+        let news = [
+            self.said.note_stall(0, has(false)),
+            self.said.note_stall(1, has(true)),
+        ];
         if let Some(stall) = stall.as_ref().filter(|_| news.contains(&StallNews::Begins)) {
             tracing::warn!("{}", self.stall_in_words(stall));
         }
@@ -206,20 +273,34 @@ impl App {
     pub fn show_no_database(&self) {
         let now = self.now();
         let since = *self.said.open().no_database_since.get_or_insert(now);
-        metrics::gauge!("verdicts_sending_stalled_seconds").set((now - since).num_seconds().max(0) as f64);
-        metrics::gauge!("verdicts_sending_waits", "reason" => WaitReason::Database.as_str()).set(1.0);
+        metrics::gauge!("verdicts_sending_stalled_seconds")
+            .set((now - since).num_seconds().max(0) as f64);
+        metrics::gauge!("verdicts_sending_waits", "reason" => WaitReason::Database.as_str())
+            .set(1.0);
     }
 
     /// `Nothing goes out since ...: mail waits for ..., until ....`, for operators.
     pub fn stall_in_words(&self, stall: &Stall) -> String {
-        let until = |until: Option<Timestamp>| until.map(|until| format!(", until {}", self.local_time(until))).unwrap_or_default();
-        let waits: Vec<String> = stall.waits.iter().map(|wait| format!("{}{}", wait.words(), until(wait.until))).collect();
+        let until = |until: Option<Timestamp>| {
+            until
+                .map(|until| format!(", until {}", self.local_time(until)))
+                .unwrap_or_default()
+        };
+        let waits: Vec<String> = stall
+            .waits
+            .iter()
+            .map(|wait| format!("{}{}", wait.words(), until(wait.until)))
+            .collect();
         let what = match stall.classes.as_slice() {
             [MailClass::Digest] => "no digest mail",
             [MailClass::Transactional] => "no transactional mail",
             _ => "no mail",
         };
-        format!("{what} went out since {}; it waits for {}", self.local_time(stall.since), waits.join("; and for "))
+        format!(
+            "{what} went out since {}; it waits for {}",
+            self.local_time(stall.since),
+            waits.join("; and for ")
+        )
     }
 
     /// Returns what the mail of this process waits for: by what is known of its relays, and by its send run, where one is under way.
@@ -227,8 +308,14 @@ impl App {
         let now = self.now();
         let mut waits: Vec<Wait> = Vec::new();
         for relay in &self.relays {
-            for wait in MailClass::ALL.iter().filter_map(|class| relay.wait(*class, now)) {
-                let is_same = |known: &Wait| (known.reason, &known.relay, known.class) == (wait.reason, &wait.relay, wait.class);
+            for wait in MailClass::ALL
+                .iter()
+                .filter_map(|class| relay.wait(*class, now))
+            {
+                let is_same = |known: &Wait| {
+                    (known.reason, &known.relay, known.class)
+                        == (wait.reason, &wait.relay, wait.class)
+                };
                 if !waits.iter().any(is_same) {
                     waits.push(wait);
                 }
@@ -246,7 +333,10 @@ impl App {
         if self.is_day_spent().await? {
             return Ok(Some(format!("after {}", self.local_time(midnight))));
         }
-        let stall = self.stall().await?.filter(|stall| stall.holds(MailClass::Transactional));
+        let stall = self
+            .stall()
+            .await?
+            .filter(|stall| stall.holds(MailClass::Transactional));
         Ok(stall.map(|_| "as soon as our mail is no longer held up".to_owned()))
     }
 
@@ -259,12 +349,15 @@ impl App {
                 return None;
             }
         };
-        metrics::gauge!("verdicts_clock_skew_seconds").set(skew.ahead.num_milliseconds() as f64 / 1_000.0);
+        metrics::gauge!("verdicts_clock_skew_seconds")
+            .set(skew.ahead.num_milliseconds() as f64 / 1_000.0);
         let is_off = skew.ahead.abs() - skew.error > SKEW_MAX;
         let was_said = std::mem::replace(&mut self.said.open().skew, is_off);
         match (is_off, was_said) {
             (true, false) => tracing::warn!("{}", off_by("this machine's clock", skew.ahead)),
-            (false, true) => tracing::info!("this machine's clock agrees with the database's again"),
+            (false, true) => {
+                tracing::info!("this machine's clock agrees with the database's again")
+            }
             _ => {}
         }
         Some(skew.ahead)
@@ -286,7 +379,11 @@ impl Said {
     fn note_stall(&self, of: usize, is_stalled: bool) -> StallNews {
         let stalled = &mut self.open().stalled[of];
         let before = *stalled;
-        *stalled = if is_stalled { before.saturating_add(1) } else { 0 };
+        *stalled = if is_stalled {
+            before.saturating_add(1)
+        } else {
+            0
+        };
         match (before >= LOOKS, *stalled >= LOOKS) {
             (false, true) => StallNews::Begins,
             (true, false) => StallNews::Ends,
@@ -306,9 +403,16 @@ impl Said {
 
 /// Returns what a send run waits for, beyond what is known of its relays.
 fn waits_of(snapshot: &SendSnapshot) -> Vec<Wait> {
-    let mut waits: Vec<Wait> = snapshot.relays.iter().filter_map(|relay| wait_at(relay, snapshot.oldest.as_ref())).collect();
+    let mut waits: Vec<Wait> = snapshot
+        .relays
+        .iter()
+        .filter_map(|relay| wait_at(relay, snapshot.oldest.as_ref()))
+        .collect();
     if snapshot.ready == 0 && snapshot.held_by_domain > 0 {
-        waits.push(Wait { class: Some(MailClass::Digest), ..Wait::new(WaitReason::DomainPace) });
+        waits.push(Wait {
+            class: Some(MailClass::Digest),
+            ..Wait::new(WaitReason::DomainPace)
+        });
     }
     waits
 }
@@ -321,28 +425,55 @@ fn wait_at(relay: &RelaySnapshot, oldest: Option<&OpenMail>) -> Option<Wait> {
         RelayState::Sending | RelayState::Silent if relay.sending > 0 => WaitReason::RelaySilent,
         RelayState::Idle | RelayState::Sending | RelayState::Silent => return None,
         // The relay itself says these.
-        RelayState::DaySpent | RelayState::MailTooLarge | RelayState::Paused | RelayState::Probing => return None,
+        RelayState::DaySpent
+        | RelayState::MailTooLarge
+        | RelayState::Paused
+        | RelayState::Probing => return None,
     };
     let open = oldest.filter(|open| reason == WaitReason::RelaySilent && open.relay == relay.name);
-    let detail = open.map(|open| format!("{} is waited for since {}", open.stage.words(), open.since.format("%H:%M:%S UTC")));
-    Some(Wait { relay: Some(relay.name.clone()), detail, until: relay.until, ..Wait::new(reason) })
+    let detail = open.map(|open| {
+        format!(
+            "{} is waited for since {}",
+            open.stage.words(),
+            open.since.format("%H:%M:%S UTC")
+        )
+    });
+    Some(Wait {
+        relay: Some(relay.name.clone()),
+        detail,
+        until: relay.until,
+        ..Wait::new(reason)
+    })
 }
 
 /// A clock that is off, in words.
 pub(super) fn off_by(whose: &str, ahead: TimeDelta) -> String {
     let span = humantime::format_duration(Duration::from_secs(ahead.num_seconds().unsigned_abs()));
-    let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
-    format!("{whose} is {span} {side} the database's: due times and the life of links are off by as much; set it right (NTP)")
+    let side = if ahead > TimeDelta::zero() {
+        "ahead of"
+    } else {
+        "behind"
+    };
+    format!(
+        "{whose} is {span} {side} the database's: due times and the life of links are off by as much; set it right (NTP)"
+    )
 }
 
 fn show_stall(stall: Option<&Stall>, now: Timestamp) {
     use crate::domain::waiting::WaitReason;
     let seconds = stall.map_or(0, |stall| (now - stall.since).num_seconds().max(0));
     metrics::gauge!("verdicts_sending_stalled_seconds").set(seconds as f64);
-    let until = stall.and_then(Stall::until).map_or(0, |until| until.timestamp());
+    let until = stall
+        .and_then(Stall::until)
+        .map_or(0, |until| until.timestamp());
     metrics::gauge!("verdicts_sending_stalled_until_seconds").set(until as f64);
     for reason in WaitReason::ALL {
-        let is_so = stall.is_some_and(|stall| stall.waits.iter().any(|wait| wait.reason == *reason));
-        metrics::gauge!("verdicts_sending_waits", "reason" => reason.as_str()).set(if is_so { 1.0 } else { 0.0 });
+        let is_so =
+            stall.is_some_and(|stall| stall.waits.iter().any(|wait| wait.reason == *reason));
+        metrics::gauge!("verdicts_sending_waits", "reason" => reason.as_str()).set(if is_so {
+            1.0
+        } else {
+            0.0
+        });
     }
 }

@@ -35,12 +35,18 @@ impl App {
     pub(super) async fn examine_relays(&self, size: Option<usize>) -> Vec<Finding> {
         let settings = self.settings.mail.relays_in_force();
         let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::Relay)| {
-            let (relay, encrypted, now) = (relay.clone(), self.encrypted(&settings.transport), self.now());
+            let (relay, encrypted, now) = (
+                relay.clone(),
+                self.encrypted(&settings.transport),
+                self.now(),
+            );
             tokio::spawn(async move {
                 let ends_at = Instant::now() + LONGEST_LOOK;
                 let found = examine(&relay, size, now, ends_at).await;
                 let advice = match encrypted {
-                    Some(encrypted) if found.level == Level::Good => examine_encryption(&encrypted, ends_at).await,
+                    Some(encrypted) if found.level == Level::Good => {
+                        examine_encryption(&encrypted, ends_at).await
+                    }
                     _ => None,
                 };
                 [Some(found), advice]
@@ -58,7 +64,10 @@ impl App {
     /// is made.
     fn encrypted(&self, transport: &str) -> Option<Transport> {
         let mut url = url::Url::parse(transport).ok()?;
-        let demands = |url: &url::Url| url.query_pairs().any(|(key, value)| key == "tls" && value == "required" || key == "tls_ca");
+        let demands = |url: &url::Url| {
+            url.query_pairs()
+                .any(|(key, value)| key == "tls" && value == "required" || key == "tls_ca")
+        };
         if url.scheme() != "smtp" || demands(&url) || url.host_str().is_none_or(is_near) {
             return None;
         }
@@ -68,10 +77,30 @@ impl App {
         url.set_port(Some(port)).ok()?;
         url.set_password(None).ok()?;
         url.set_username("").ok()?;
-        let timeouts =
-            Timeouts { connect: LONGEST_LOOK, greeting: LONGEST_LOOK, command: LONGEST_LOOK, data: LONGEST_LOOK, finish: LONGEST_LOOK };
-        let hello = self.settings.mail.hello.as_deref().unwrap_or_else(|| self.settings.host());
-        Transport::parse(url.as_str(), hello, timeouts, Limits { mails: 1, idle: LONGEST_LOOK, takes_ahead: false }).ok()
+        let timeouts = Timeouts {
+            connect: LONGEST_LOOK,
+            greeting: LONGEST_LOOK,
+            command: LONGEST_LOOK,
+            data: LONGEST_LOOK,
+            finish: LONGEST_LOOK,
+        };
+        let hello = self
+            .settings
+            .mail
+            .hello
+            .as_deref()
+            .unwrap_or_else(|| self.settings.host());
+        Transport::parse(
+            url.as_str(),
+            hello,
+            timeouts,
+            Limits {
+                mails: 1,
+                idle: LONGEST_LOOK,
+                takes_ahead: false,
+            },
+        )
+        .ok()
     }
 }
 
@@ -80,16 +109,29 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
     if relay.transport.mailbox().is_some() {
         return advice(
             "transport",
-            format!("{described}: mails stay on this machine; set mail.transport to an SMTP server to really send"),
+            format!(
+                "{described}: mails stay on this machine; set mail.transport to an SMTP server to really send"
+            ),
         );
     }
     if let Some(words) = relay.known_fault(now - LOOK_AGAIN) {
         return fault("transport", words);
     }
     // Each step has a limit; together they may take longer than anybody waits.
-    let Ok(connected) = timeout_at(ends_at, relay.transport.within(LONGEST_STEP).connect(Fence::open())).await else {
-        let words = format!("{described} did not answer within {} seconds", LONGEST_LOOK.as_secs());
-        return Finding { may_pass: true, ..fault("transport", words) };
+    let Ok(connected) = timeout_at(
+        ends_at,
+        relay.transport.within(LONGEST_STEP).connect(Fence::open()),
+    )
+    .await
+    else {
+        let words = format!(
+            "{described} did not answer within {} seconds",
+            LONGEST_LOOK.as_secs()
+        );
+        return Finding {
+            may_pass: true,
+            ..fault("transport", words)
+        };
     };
     match connected {
         Ok(connection) => {
@@ -104,19 +146,31 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
             if !problem.may_pass() {
                 relay.note_fault(problem.to_string(), now);
             }
-            Finding { may_pass: problem.may_pass(), ..fault("transport", problem.to_string()) }
+            Finding {
+                may_pass: problem.may_pass(),
+                ..fault("transport", problem.to_string())
+            }
         }
     }
 }
 
 /// Whether the demand for TLS could be made.
 async fn examine_encryption(encrypted: &Transport, ends_at: Instant) -> Option<Finding> {
-    match timeout_at(ends_at, encrypted.connect(Fence::open())).await.ok()? {
+    match timeout_at(ends_at, encrypted.connect(Fence::open()))
+        .await
+        .ok()?
+    {
         Ok(connection) => {
             connection.close().await;
-            Some(advice("tls", "the server offers STARTTLS with a certificate that is trusted, and it is not asked for: set tls=required"))
+            Some(advice(
+                "tls",
+                "the server offers STARTTLS with a certificate that is trusted, and it is not asked for: set tls=required",
+            ))
         }
-        Err(problem) if problem.is_tls() => Some(advice("tls", format!("mails may be read on their way to the server: {problem}"))),
+        Err(problem) if problem.is_tls() => Some(advice(
+            "tls",
+            format!("mails may be read on their way to the server: {problem}"),
+        )),
         Err(_) => None,
     }
 }

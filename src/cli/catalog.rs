@@ -58,17 +58,42 @@ impl Catalog {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Check { path, replace } => {
-                let done = app.check_catalogue(&catalogue::read(&path)?, replace).await?;
-                output
-                    .print(&serde_json::json!(done), || format!("An import would do this:\n{}{}", counts(&done), named(&done, |_| true)))?;
+                let done = app
+                    .check_catalogue(&catalogue::read(&path)?, replace)
+                    .await?;
+                output.print(&serde_json::json!(done), || {
+                    format!(
+                        "An import would do this:\n{}{}",
+                        counts(&done),
+                        named(&done, |_| true)
+                    )
+                })?;
             }
-            Self::Import { path, dates_to_now, replace } => {
+            Self::Import {
+                path,
+                dates_to_now,
+                replace,
+            } => {
                 let mut read = catalogue::read(&path)?;
                 if dates_to_now {
                     read.move_dates_to(app.now());
                 }
-                let done = app.import_catalogue_as(&read, ImportMode { replace, dry_run: false }).await?;
-                output.print(&serde_json::json!(done), || format!("{}{}", counts(&done), named(&done, |d| d.change == "removed")))?;
+                let done = app
+                    .import_catalogue_as(
+                        &read,
+                        ImportMode {
+                            replace,
+                            dry_run: false,
+                        },
+                    )
+                    .await?;
+                output.print(&serde_json::json!(done), || {
+                    format!(
+                        "{}{}",
+                        counts(&done),
+                        named(&done, |d| d.change == "removed")
+                    )
+                })?;
             }
             Self::Remove { slug } => {
                 let done = app.remove_from_catalogue(&slug).await?;
@@ -80,9 +105,15 @@ impl Catalog {
                 // With `-` the document itself is the answer.
                 if path.as_os_str() != "-" {
                     let (tools, comparisons) = (whole.tools.len(), whole.comparisons.len());
-                    output.print(&serde_json::json!({ "tools": tools, "comparisons": comparisons }), || {
-                        format!("{tools} tools and {comparisons} comparisons in {}\n", path.display())
-                    })?;
+                    output.print(
+                        &serde_json::json!({ "tools": tools, "comparisons": comparisons }),
+                        || {
+                            format!(
+                                "{tools} tools and {comparisons} comparisons in {}\n",
+                                path.display()
+                            )
+                        },
+                    )?;
                 }
             }
             Self::DropSample => {
@@ -97,15 +128,31 @@ impl Catalog {
 }
 
 fn counts(done: &Imported) -> String {
-    format!("{}{}{}", line("Tools", done.tools), line("Reviews", done.reviews), line("Comparisons", done.comparisons))
+    format!(
+        "{}{}{}",
+        line("Tools", done.tools),
+        line("Reviews", done.reviews),
+        line("Comparisons", done.comparisons)
+    )
 }
 
 fn line(what: &str, counts: Counts) -> String {
-    let Counts { added, changed, unchanged, removed } = counts;
-    format!("{what:<12} {added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n")
+    let Counts {
+        added,
+        changed,
+        unchanged,
+        removed,
+    } = counts;
+    format!(
+        "{what:<12} {added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n"
+    )
 }
 
 /// A line for each of the differences that are wanted.
 fn named(done: &Imported, is_wanted: impl Fn(&Difference) -> bool) -> String {
-    done.differences.iter().filter(|d| is_wanted(d)).map(|d| format!("{} {} {}\n", d.change, d.kind, d.name)).collect()
+    done.differences
+        .iter()
+        .filter(|d| is_wanted(d))
+        .map(|d| format!("{} {} {}\n", d.change, d.kind, d.name))
+        .collect()
 }

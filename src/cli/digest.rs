@@ -100,7 +100,9 @@ impl DigestCommand {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Pick { as_of } => pick(&app, as_of.unwrap_or_else(|| app.now()), output).await?,
-            Self::Preview { as_of, id, out } => preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?,
+            Self::Preview { as_of, id, out } => {
+                preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?
+            }
             Self::Draft => return draft::draft(&app, output).await,
             Self::Edit(edit) => return edit.run(&app, output).await,
             Self::Send(send) => return send.run(app, output).await,
@@ -109,7 +111,11 @@ impl DigestCommand {
             Self::Approve { id } => show(&app, &app.approve_digest(id).await?, None, output)?,
             Self::Pause { id } => show(&app, &app.pause_digest(id).await?, None, output)?,
             Self::Resume { id, force } => {
-                let preflight = if force { Preflight::Forced } else { Preflight::Heeded };
+                let preflight = if force {
+                    Preflight::Forced
+                } else {
+                    Preflight::Heeded
+                };
                 show(&app, &app.resume_digest(id, preflight).await?, None, output)?;
             }
             Self::Cancel { id } => show(&app, &app.cancel_digest(id).await?, None, output)?,
@@ -124,17 +130,34 @@ async fn pick(app: &App, at: Timestamp, output: Output) -> Result<(), Failure> {
     let edition = app.edition(slot, at).await?;
     let state = edition.digest.as_ref().map(|digest| digest.state);
     let picks = edition.picks();
-    output.print(&json!({ "slot": slot, "state": state, "picks": picks, "left_out": edition.left_out }), || {
-        let what = state.map_or_else(|| "would be picked".into(), |state| format!("the digest is {state}"));
-        format!("{slot}: {} picks ({what})\n{}", picks.len(), listed(&edition))
-    })
+    output.print(
+        &json!({ "slot": slot, "state": state, "picks": picks, "left_out": edition.left_out }),
+        || {
+            let what = state.map_or_else(
+                || "would be picked".into(),
+                |state| format!("the digest is {state}"),
+            );
+            format!(
+                "{slot}: {} picks ({what})\n{}",
+                picks.len(),
+                listed(&edition)
+            )
+        },
+    )
 }
 
 /// The comparisons of a digest and why, then what it leaves out.
 fn listed(edition: &Edition) -> String {
     let mut text = String::new();
     for (number, pick) in edition.picks().iter().enumerate() {
-        let _ = writeln!(text, "{}. {}  ({:.1} points)\n   {}", number + 1, pick.comparison, pick.score, pick.reasons.join("; "));
+        let _ = writeln!(
+            text,
+            "{}. {}  ({:.1} points)\n   {}",
+            number + 1,
+            pick.comparison,
+            pick.score,
+            pick.reasons.join("; ")
+        );
     }
     for left in &edition.left_out {
         let _ = writeln!(text, "not in it: {}, for {}", left.comparison, left.why);
@@ -142,14 +165,22 @@ fn listed(edition: &Edition) -> String {
     text
 }
 
-async fn preview(app: &App, id: Option<Slot>, at: Timestamp, out: &Path, output: Output) -> Result<(), Failure> {
+async fn preview(
+    app: &App,
+    id: Option<Slot>,
+    at: Timestamp,
+    out: &Path,
+    output: Output,
+) -> Result<(), Failure> {
     let slot = id.unwrap_or_else(|| app.slot_at(at));
     if id.is_some() {
         // A digest that is named must be there.
         app.status(slot).await?;
     }
     let preview = app.preview(slot, at).await?;
-    let fault = |error: std::io::Error| Failure::because(format!("{} cannot be written: {error}.", out.display()));
+    let fault = |error: std::io::Error| {
+        Failure::because(format!("{} cannot be written: {error}.", out.display()))
+    };
     std::fs::create_dir_all(out).map_err(fault)?;
     let files: [(&str, &[u8]); 3] = [
         ("digest.html", preview.rendered.html.as_bytes()),
@@ -159,11 +190,14 @@ async fn preview(app: &App, id: Option<Slot>, at: Timestamp, out: &Path, output:
     for (name, bytes) in files {
         std::fs::write(out.join(name), bytes).map_err(fault)?;
     }
-    let sizes =
-        json!({ "slot": slot, "subject": preview.rendered.subject, "items": preview.items, "html_bytes": preview.rendered.html.len() });
+    let sizes = json!({ "slot": slot, "subject": preview.rendered.subject, "items": preview.items, "html_bytes": preview.rendered.html.len() });
     output.print(&sizes, || {
         let (html, subject) = (preview.rendered.html.len(), &preview.rendered.subject);
-        format!("{slot}: {subject}\n{} comparisons, {html} bytes of HTML, in {}\n", preview.items, out.display())
+        format!(
+            "{slot}: {subject}\n{} comparisons, {html} bytes of HTML, in {}\n",
+            preview.items,
+            out.display()
+        )
     })
 }
 
@@ -174,20 +208,27 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
     if rows.is_empty() && missed.is_empty() && !output.json {
         say("There is no digest yet.");
     }
-    output.print(&json!({ "digests": rows, "missed": missed.iter().map(missed_json).collect::<Vec<_>>() }), || {
-        let missed = missed.iter().map(|missed| format!("missed: {}\n", app.missed_in_words(missed)));
-        digests.iter().fold(missed.collect(), |mut text: String, digest| {
-            let _ = writeln!(
-                text,
-                "{}  {:<9}  {} recipients, due {}",
-                digest.slot,
-                digest.state,
-                digest.recipients,
-                app.local_time(digest.send_at)
-            );
-            text
-        })
-    })
+    output.print(
+        &json!({ "digests": rows, "missed": missed.iter().map(missed_json).collect::<Vec<_>>() }),
+        || {
+            let missed = missed
+                .iter()
+                .map(|missed| format!("missed: {}\n", app.missed_in_words(missed)));
+            digests
+                .iter()
+                .fold(missed.collect(), |mut text: String, digest| {
+                    let _ = writeln!(
+                        text,
+                        "{}  {:<9}  {} recipients, due {}",
+                        digest.slot,
+                        digest.state,
+                        digest.recipients,
+                        app.local_time(digest.send_at)
+                    );
+                    text
+                })
+        },
+    )
 }
 
 fn missed_json(missed: &MissedDigest) -> serde_json::Value {
@@ -219,7 +260,12 @@ fn digest_json(digest: &Digest) -> serde_json::Value {
 }
 
 /// Prints a digest, with what it carries where `outlook` is given.
-pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output: Output) -> Result<(), Failure> {
+pub(super) fn show(
+    app: &App,
+    status: &Status,
+    outlook: Option<&Outlook>,
+    output: Output,
+) -> Result<(), Failure> {
     let mut json = digest_json(&status.digest);
     if let Some(outlook) = outlook {
         json["subject"] = json!(outlook.subject);
@@ -230,7 +276,11 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
     json["deliveries"] = json!(status.tally);
     json["withheld"] = json!(status.withheld);
     json["next_due"] = json!(status.next_due.map(moment));
-    json["failures"] = status.failures.iter().map(|(reply, count)| json!({ "reply": reply, "count": count })).collect();
+    json["failures"] = status
+        .failures
+        .iter()
+        .map(|(reply, count)| json!({ "reply": reply, "count": count }))
+        .collect();
     json["troubles"] = json!(status.troubles);
     json["held"] = json!(status.held);
     json["waiting"] = json!(status.stall.as_ref().map(stall_json));
@@ -238,7 +288,10 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
     progress::add_to(&mut json, status);
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
-        let mut text = format!("{}: {}, {} recipients\n", digest.slot, digest.state, digest.recipients);
+        let mut text = format!(
+            "{}: {}, {} recipients\n",
+            digest.slot, digest.state, digest.recipients
+        );
         let _ = writeln!(
             text,
             "queued {}, sending {}, sent {}, failed {}{}, uncertain {}",
@@ -246,13 +299,28 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
             tally.sending,
             tally.sent,
             tally.failed,
-            if status.withheld > 0 { format!(" ({} of them withheld, never tried)", status.withheld) } else { String::new() },
+            if status.withheld > 0 {
+                format!(" ({} of them withheld, never tried)", status.withheld)
+            } else {
+                String::new()
+            },
             tally.uncertain
         );
         if let Some(outlook) = outlook {
-            let _ = writeln!(text, "subject: {}", outlook.subject.as_deref().unwrap_or("none, for it carries nothing"));
+            let _ = writeln!(
+                text,
+                "subject: {}",
+                outlook
+                    .subject
+                    .as_deref()
+                    .unwrap_or("none, for it carries nothing")
+            );
             if let Some(readers) = outlook.readers {
-                let _ = writeln!(text, "goes out {} to {readers} readers", app.local_time(digest.send_at));
+                let _ = writeln!(
+                    text,
+                    "goes out {} to {readers} readers",
+                    app.local_time(digest.send_at)
+                );
             }
             text += &listed(&outlook.edition);
         }
@@ -281,7 +349,12 @@ pub(super) fn show(app: &App, status: &Status, outlook: Option<&Outlook>, output
 
 fn audit_json(app: &App, audit: &Audit) -> serde_json::Value {
     let mut json = json!(audit);
-    for (shown, doubt) in json["doubts"].as_array_mut().into_iter().flatten().zip(&audit.doubts) {
+    for (shown, doubt) in json["doubts"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .zip(&audit.doubts)
+    {
         shown["subscriber"] = app.subscriber_name(doubt.subscriber).into();
     }
     json
@@ -290,12 +363,23 @@ fn audit_json(app: &App, audit: &Audit) -> serde_json::Value {
 async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, Failure> {
     let slots: Vec<Slot> = match id {
         Some(slot) => vec![slot],
-        None => app.storage.digests().await?.into_iter().filter(|digest| digest.published_at.is_some()).map(|digest| digest.slot).collect(),
+        None => app
+            .storage
+            .digests()
+            .await?
+            .into_iter()
+            .filter(|digest| digest.published_at.is_some())
+            .map(|digest| digest.slot)
+            .collect(),
     };
     let mut audits = Vec::new();
     for slot in slots {
         let audit = app.storage.audit(slot, LISTED).await?;
-        audits.push(audit.ok_or_else(|| Failure::because(format!("There is no digest {slot}; `verdicts digest list` shows all.")))?);
+        audits.push(audit.ok_or_else(|| {
+            Failure::because(format!(
+                "There is no digest {slot}; `verdicts digest list` shows all."
+            ))
+        })?);
     }
     if audits.is_empty() && !output.json {
         say("No digest was published yet: there is nothing to check.");
@@ -326,5 +410,9 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
         }
         text
     })?;
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -41,11 +41,35 @@ pub struct Edit {
 impl Edit {
     pub(super) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
         let slot = self.slot.unwrap_or_else(|| app.slot_at(app.now()));
-        let Self { leave_out, add, order, subject, send_at, .. } = self;
-        if leave_out.is_empty() && add.is_empty() && order.is_empty() && subject.is_none() && send_at.is_none() {
-            return Err(Failure::because("Say what to change: --leave-out, --add, --order, --subject or --send-at."));
+        let Self {
+            leave_out,
+            add,
+            order,
+            subject,
+            send_at,
+            ..
+        } = self;
+        if leave_out.is_empty()
+            && add.is_empty()
+            && order.is_empty()
+            && subject.is_none()
+            && send_at.is_none()
+        {
+            return Err(Failure::because(
+                "Say what to change: --leave-out, --add, --order, --subject or --send-at.",
+            ));
         }
-        app.edit_digest(slot, &Changes { leave_out, add, order, subject, send_at }).await?;
+        app.edit_digest(
+            slot,
+            &Changes {
+                leave_out,
+                add,
+                order,
+                subject,
+                send_at,
+            },
+        )
+        .await?;
         print(app, slot, output).await
     }
 }

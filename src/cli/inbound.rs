@@ -62,7 +62,10 @@ impl Inbound {
                     Err(failure) if failure.is_crowded() && began.elapsed() < WAIT => {
                         opened = None;
                         // Not all at the same moment again.
-                        tokio::time::sleep(Duration::from_millis(200 + u64::from(rand::random::<u8>()) * 4)).await;
+                        tokio::time::sleep(Duration::from_millis(
+                            200 + u64::from(rand::random::<u8>()) * 4,
+                        ))
+                        .await;
                     }
                     done => break done?,
                 }
@@ -70,7 +73,10 @@ impl Inbound {
             if output.json {
                 mails.push(as_json(file, &returned, taken));
             } else {
-                let text: String = returned.lines().map(|(address, meaning)| format!("{address}\t{meaning}\n")).collect();
+                let text: String = returned
+                    .lines()
+                    .map(|(address, meaning)| format!("{address}\t{meaning}\n"))
+                    .collect();
                 self.print(|| write_out(text.as_bytes()))?;
             }
         }
@@ -80,7 +86,10 @@ impl Inbound {
         if let (true, Some(app)) = (self.apply, opened)
             && let Err(failure) = app.match_again(LOOKS).await
         {
-            tracing::warn!(cause = failure.cause(), "mail that matched nothing could not be looked at again: {failure}");
+            tracing::warn!(
+                cause = failure.cause(),
+                "mail that matched nothing could not be looked at again: {failure}"
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -114,13 +123,19 @@ impl Inbound {
 
 /// Reads a mail, of a larger one the first `size_max` bytes: what a pipe does not read to its end is a fault to some mail servers.
 fn raw_mail(file: &Path, size_max: usize) -> Result<Vec<u8>, Failure> {
-    let fault = |error: std::io::Error| Failure::because(format!("{} cannot be read: {error}.", file.display()));
+    let fault = |error: std::io::Error| {
+        Failure::because(format!("{} cannot be read: {error}.", file.display()))
+    };
     let mut raw = Vec::new();
     let mut source: Box<dyn Read> = match file == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(std::fs::File::open(file).map_err(fault)?),
     };
-    source.by_ref().take(size_max as u64).read_to_end(&mut raw).map_err(fault)?;
+    source
+        .by_ref()
+        .take(size_max as u64)
+        .read_to_end(&mut raw)
+        .map_err(fault)?;
     let rest = std::io::copy(&mut source, &mut std::io::sink()).map_err(fault)?;
     if rest > 0 {
         tracing::warn!(file = %file.display(), bytes = raw.len() as u64 + rest, "a mail is larger than inbound.size_max_mb: its beginning is read");

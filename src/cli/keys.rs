@@ -41,17 +41,37 @@ pub enum Keys {
 }
 
 impl Keys {
-    pub(super) async fn run(self, settings: &Settings, clock: &Clock, output: Output) -> Result<ExitCode, Failure> {
-        let Self::Dkim { out, ed25519, domain, selector } = self else { return replace_secret(settings, clock, output).await };
+    pub(super) async fn run(
+        self,
+        settings: &Settings,
+        clock: &Clock,
+        output: Output,
+    ) -> Result<ExitCode, Failure> {
+        let Self::Dkim {
+            out,
+            ed25519,
+            domain,
+            selector,
+        } = self
+        else {
+            return replace_secret(settings, clock, output).await;
+        };
         let now = clock.now();
-        let (algorithm, kind) = if ed25519 { (Algorithm::Ed25519, "ed") } else { (Algorithm::Rsa, "rsa") };
+        let (algorithm, kind) = if ed25519 {
+            (Algorithm::Ed25519, "ed")
+        } else {
+            (Algorithm::Rsa, "rsa")
+        };
         let domain = match domain {
             Some(domain) => domain,
             None => App::sender_domain(settings)?,
         };
         let selector = selector.unwrap_or_else(|| format!("{kind}{}", now.format("%Y%m")));
         let database = App::database_file(settings);
-        let MadeKey { record, belongs_to_root } = make_dkim_key(algorithm, &domain, &selector, &out, database.as_deref())?;
+        let MadeKey {
+            record,
+            belongs_to_root,
+        } = make_dkim_key(algorithm, &domain, &selector, &out, database.as_deref())?;
         let file = std::path::absolute(&out).unwrap_or(out);
         let json = json!({
             "algorithm": record.algorithm,
@@ -92,7 +112,11 @@ impl Keys {
     }
 }
 
-async fn replace_secret(settings: &Settings, clock: &Clock, output: Output) -> Result<ExitCode, Failure> {
+async fn replace_secret(
+    settings: &Settings,
+    clock: &Clock,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     App::replace_lost_secret(settings, clock).await?;
     output.print(&json!({ "status": "replaced" }), || {
         "The database has a secret again. Links in mails that were sent before do not work, mail that comes back for them is not understood, \

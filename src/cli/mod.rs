@@ -84,13 +84,19 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let serves = matches!(arguments.command, Command::Serve(_));
     telemetry::log_to_stderr(if serves { "info" } else { "warn" });
-    let output = Output { json: arguments.json };
+    let output = Output {
+        json: arguments.json,
+    };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !serves {
         // A command does one thing; a second thread would be woken for nothing.
         runtime.worker_threads(1);
     }
-    let failed = if matches!(arguments.command, Command::Inbound(_)) { ExitCode::from(EX_TEMPFAIL) } else { ExitCode::FAILURE };
+    let failed = if matches!(arguments.command, Command::Inbound(_)) {
+        ExitCode::from(EX_TEMPFAIL)
+    } else {
+        ExitCode::FAILURE
+    };
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -130,7 +136,8 @@ impl Command {
 }
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
-    let mut loaded = config::load(arguments.config.as_deref(), environment()).map_err(|error| Failure::because(error.to_string()))?;
+    let mut loaded = config::load(arguments.config.as_deref(), environment())
+        .map_err(|error| Failure::because(error.to_string()))?;
     if matches!(arguments.command, Command::Inbound(_)) {
         let connections = &mut loaded.settings.database.connections;
         *connections = inbound::CONNECTIONS.min(*connections);
@@ -138,7 +145,11 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
     let makes_database = arguments.command.makes_database();
     let open = async || -> Result<Arc<App>, Failure> {
         let (settings, clock) = (loaded.settings.clone(), Clock::system());
-        let app = if makes_database { App::open(settings, clock).await? } else { App::open_existing(settings, clock).await? };
+        let app = if makes_database {
+            App::open(settings, clock).await?
+        } else {
+            App::open_existing(settings, clock).await?
+        };
         // On SQLite there is nobody else to do it, and nothing to coordinate.
         if !app.storage.is_postgres() {
             app.migrate().await?;
@@ -149,7 +160,9 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Serve(command) => {
             // Before the database is opened: who is asked to stop meanwhile ends in order too.
             let stop = stop_signal(Hangup::IsIgnored);
-            match serve::wait_for_database(open, loaded.settings.database.wait_at_start, &stop).await? {
+            match serve::wait_for_database(open, loaded.settings.database.wait_at_start, &stop)
+                .await?
+            {
                 Some(app) => command.run(app, stop).await,
                 None => Ok(ExitCode::SUCCESS),
             }
@@ -160,7 +173,11 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Subscribers(command) => command.run(open().await?, output).await,
         Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
-        Command::Keys(command) => command.run(&loaded.settings, &Clock::system(), output).await,
+        Command::Keys(command) => {
+            command
+                .run(&loaded.settings, &Clock::system(), output)
+                .await
+        }
         Command::Doctor => {
             let open = App::open_existing(loaded.settings.clone(), Clock::system());
             operations::doctor(open, &loaded.settings.database_for_log(), output).await
@@ -171,5 +188,6 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
 
 /// The process's variables; one that is no Unicode is none of ours.
 fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

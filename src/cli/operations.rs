@@ -19,15 +19,24 @@ use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
     app.migrate().await?;
-    output.print(&serde_json::json!({ "status": "up_to_date" }), || "The database is up to date.\n".into())?;
+    output.print(&serde_json::json!({ "status": "up_to_date" }), || {
+        "The database is up to date.\n".into()
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Looks at everything; a database that cannot be opened at all, or not in the time that all may take, is the one finding then.
-pub async fn doctor(open: impl Future<Output = Result<Arc<App>, Failure>>, database: &str, output: Output) -> Result<ExitCode, Failure> {
+pub async fn doctor(
+    open: impl Future<Output = Result<Arc<App>, Failure>>,
+    database: &str,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let began = Instant::now();
     let findings = match timeout(DOCTOR_MAX, open).await {
-        Ok(Ok(app)) => app.examine_within(DOCTOR_MAX.saturating_sub(began.elapsed())).await,
+        Ok(Ok(app)) => {
+            app.examine_within(DOCTOR_MAX.saturating_sub(began.elapsed()))
+                .await
+        }
         Ok(Err(failure)) => vec![Finding::new("start", Level::Fault, failure.to_string())],
         Err(_) => {
             let words = format!(
@@ -37,18 +46,25 @@ pub async fn doctor(open: impl Future<Output = Result<Arc<App>, Failure>>, datab
         }
     };
     let healthy = findings.iter().all(|finding| finding.level != Level::Fault);
-    output.print(&serde_json::json!({ "healthy": healthy, "findings": findings }), || {
-        findings.iter().fold(String::new(), |mut text, finding| {
-            let mark = match finding.level {
-                Level::Good => "good  ",
-                Level::Advice => "advice",
-                Level::Fault => "FAULT ",
-            };
-            let _ = writeln!(text, "{mark}  {:<15} {}", finding.what, finding.words);
-            text
-        })
-    })?;
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    output.print(
+        &serde_json::json!({ "healthy": healthy, "findings": findings }),
+        || {
+            findings.iter().fold(String::new(), |mut text, finding| {
+                let mark = match finding.level {
+                    Level::Good => "good  ",
+                    Level::Advice => "advice",
+                    Level::Fault => "FAULT ",
+                };
+                let _ = writeln!(text, "{mark}  {:<15} {}", finding.what, finding.words);
+                text
+            })
+        },
+    )?;
+    Ok(if healthy {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
@@ -58,7 +74,11 @@ pub fn config(loaded: &Loaded, output: Output) -> Result<ExitCode, Failure> {
     let shown = loaded.shown();
     output.print(&serde_json::json!({ "settings": shown }), || {
         shown.iter().fold(String::new(), |mut text, setting| {
-            let _ = writeln!(text, "{} = {}  # {}", setting.key, setting.value, setting.origin);
+            let _ = writeln!(
+                text,
+                "{} = {}  # {}",
+                setting.key, setting.value, setting.origin
+            );
             text
         })
     })?;

@@ -21,8 +21,16 @@ pub struct Output {
 
 impl Output {
     /// Prints the JSON document, or the text.
-    pub fn print(self, json: &serde_json::Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        let text = if self.json { format!("{json:#}\n") } else { text() };
+    pub fn print(
+        self,
+        json: &serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        let text = if self.json {
+            format!("{json:#}\n")
+        } else {
+            text()
+        };
         write_out(text.as_bytes())
     }
 }
@@ -31,9 +39,9 @@ impl Output {
 pub fn write_out(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::because(format!("The answer cannot be printed: {error}.")))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::because(
+            format!("The answer cannot be printed: {error}."),
+        )),
         _ => Ok(()),
     }
 }
@@ -59,12 +67,22 @@ pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
 /// Reads a digest's name: its slot, `2026-W47`, or its id, `202647`.
 pub fn parse_digest(text: &str) -> Result<Slot, String> {
     let by_id = text.parse().ok().and_then(Slot::from_id);
-    by_id.map_or_else(|| text.parse().map_err(|_| "expected a week like 2026-W47, or a digest's id like 202647".into()), Ok)
+    by_id.map_or_else(
+        || {
+            text.parse()
+                .map_err(|_| "expected a week like 2026-W47, or a digest's id like 202647".into())
+        },
+        Ok,
+    )
 }
 
 /// A bar on a terminal. Elsewhere nobody sees it, and it still knows the rate and the time left, for lines now and then.
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
-    bar_with(total, what, "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
+    bar_with(
+        total,
+        what,
+        "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
+    )
 }
 
 /// The same, drawn otherwise.
@@ -72,8 +90,13 @@ pub fn bar_with(total: u64, what: &'static str, template: &str) -> ProgressBar {
     if lines_instead_of_bars() {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = if total > 0 { ProgressBar::new(total).with_style(style) } else { ProgressBar::new_spinner() };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if total > 0 {
+        ProgressBar::new(total).with_style(style)
+    } else {
+        ProgressBar::new_spinner()
+    };
     bar.set_message(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
@@ -123,9 +146,15 @@ impl Signals {
     fn listen() -> Self {
         use tokio::signal::unix::SignalKind;
         use tokio::signal::unix::signal;
-        let terminate = signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok());
+        let terminate = signal(SignalKind::terminate())
+            .ok()
+            .zip(signal(SignalKind::interrupt()).ok());
         // Under nohup the signal is ignored already, and stays so.
-        let hangup = if is_hangup_ignored() { None } else { signal(SignalKind::hangup()).ok() };
+        let hangup = if is_hangup_ignored() {
+            None
+        } else {
+            signal(SignalKind::hangup()).ok()
+        };
         Self { terminate, hangup }
     }
 
@@ -168,6 +197,10 @@ impl Signals {
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -35,9 +35,20 @@ const LONG: Duration = Duration::from_secs(10);
 ///
 /// Other processes may send the same digest: the minutes that all write are looked at too, some seconds behind.
 pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u64) {
-    let bar = bar_with(total, "Sending", "{msg} {wide_bar} {human_pos}/{human_len} {per_sec}{prefix}");
+    let bar = bar_with(
+        total,
+        "Sending",
+        "{msg} {wide_bar} {human_pos}/{human_len} {per_sec}{prefix}",
+    );
     let ended_before = app.storage.ended_by_minutes(slot.id()).await.unwrap_or(0);
-    let made = async || app.storage.digest(slot).await.ok().flatten().map_or(0, |digest| digest.recipients);
+    let made = async || {
+        app.storage
+            .digest(slot)
+            .await
+            .ok()
+            .flatten()
+            .map_or(0, |digest| digest.recipients)
+    };
     let (made_before, mut total) = (made().await, total);
     let first_total = total;
     let (mut by_all, mut said) = (0, Instant::now());
@@ -47,7 +58,9 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
         let pause = paused(&app);
         if pause.is_some() && pause != said_pause {
             said_pause.clone_from(&pause);
-            pause.into_iter().for_each(|pause| bar.suspend(|| say(pause)));
+            pause
+                .into_iter()
+                .for_each(|pause| bar.suspend(|| say(pause)));
         }
         let by_us = progress.sent.load(Relaxed) + progress.failed.load(Relaxed);
         bar.set_position(by_us.max(by_all));
@@ -58,14 +71,27 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
         // Deliveries are made in ranges, while the first go out.
         total = first_total + u64::try_from(made().await - made_before).unwrap_or(0);
         bar.set_length(total);
-        by_all = app.storage.ended_by_minutes(slot.id()).await.map_or(by_all, |ended| ended.saturating_sub(ended_before));
-        let (outlook, waits) = (outlook(&app, slot).await, paused(&app).or_else(|| waits_for(&app)));
+        by_all = app
+            .storage
+            .ended_by_minutes(slot.id())
+            .await
+            .map_or(by_all, |ended| ended.saturating_sub(ended_before));
+        let (outlook, waits) = (
+            outlook(&app, slot).await,
+            paused(&app).or_else(|| waits_for(&app)),
+        );
         bar.set_prefix(outlook.clone());
         if lines_instead_of_bars() {
-            say(format_args!("{} of {total} deliveries, {:.0} a second{outlook}", bar.position(), bar.per_sec()));
+            say(format_args!(
+                "{} of {total} deliveries, {:.0} a second{outlook}",
+                bar.position(),
+                bar.per_sec()
+            ));
             waits.into_iter().for_each(say);
         } else {
-            bar.set_message(waits.map_or_else(|| "Sending".into(), |waits| format!("Sending; {waits}")));
+            bar.set_message(
+                waits.map_or_else(|| "Sending".into(), |waits| format!("Sending; {waits}")),
+            );
         }
     }
 }
@@ -73,28 +99,55 @@ pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u6
 /// Until when sending waits and why, where no relay takes mail for now.
 fn paused(app: &App) -> Option<String> {
     let snapshot = app.sending.get()?;
-    let is_paused = |relay: &RelaySnapshot| matches!(relay.state, RelayState::Paused | RelayState::Probing | RelayState::MailTooLarge);
+    let is_paused = |relay: &RelaySnapshot| {
+        matches!(
+            relay.state,
+            RelayState::Paused | RelayState::Probing | RelayState::MailTooLarge
+        )
+    };
     if !snapshot.relays.iter().all(is_paused) {
         return None;
     }
-    let first = snapshot.relays.iter().filter(|relay| relay.until.is_some()).min_by_key(|relay| relay.until)?;
-    let (until, reason) = (app.local_time(first.until?), first.reason.as_deref().unwrap_or_default());
-    Some(format!("relay {}: waiting until {until}: {reason}", first.name))
+    let first = snapshot
+        .relays
+        .iter()
+        .filter(|relay| relay.until.is_some())
+        .min_by_key(|relay| relay.until)?;
+    let (until, reason) = (
+        app.local_time(first.until?),
+        first.reason.as_deref().unwrap_or_default(),
+    );
+    Some(format!(
+        "relay {}: waiting until {until}: {reason}",
+        first.name
+    ))
 }
 
 /// The mail that is out longest, if that is long, and what it waits for.
 fn waits_for(app: &App) -> Option<String> {
     let oldest = app.sending.get()?.oldest.clone()?;
-    let since = (app.now() - oldest.since).to_std().ok().filter(|since| *since >= LONG)?;
-    Some(format!("relay {}: waiting {} for {}", oldest.relay, span(since), oldest.stage.words()))
+    let since = (app.now() - oldest.since)
+        .to_std()
+        .ok()
+        .filter(|since| *since >= LONG)?;
+    Some(format!(
+        "relay {}: waiting {} for {}",
+        oldest.relay,
+        span(since),
+        oldest.stage.words()
+    ))
 }
 
 /// How long the rest takes, or what it waits for: as `digest show` says it. Empty where nobody knows.
 async fn outlook(app: &App, slot: Slot) -> String {
-    let Ok(status) = app.status(slot).await else { return String::new() };
+    let Ok(status) = app.status(slot).await else {
+        return String::new();
+    };
     match (&status.stall, status.time_left) {
         (Some(stall), _) => format!("; {}", app.stall_in_words(stall)),
-        (None, Some(left)) if status.tally.open() > 0 => format!(", about {} left", span(left.to_std().unwrap_or_default())),
+        (None, Some(left)) if status.tally.open() > 0 => {
+            format!(", about {} left", span(left.to_std().unwrap_or_default()))
+        }
         (None, _) => String::new(),
     }
 }
@@ -104,17 +157,36 @@ pub fn lines(app: &App, status: &Status) -> String {
     let ended = status.tally.sent + status.tally.failed;
     let mut text = String::new();
     if let Some(rate) = status.rate_per_minute {
-        let percent = (ended * 100).checked_div(u64::try_from(status.digest.recipients).unwrap_or(0)).unwrap_or(100);
-        let _ = write!(text, "{ended} of {} are final ({percent} %), {rate:.0} a minute", status.digest.recipients);
+        let percent = (ended * 100)
+            .checked_div(u64::try_from(status.digest.recipients).unwrap_or(0))
+            .unwrap_or(100);
+        let _ = write!(
+            text,
+            "{ended} of {} are final ({percent} %), {rate:.0} a minute",
+            status.digest.recipients
+        );
         if let Some(left) = status.time_left.filter(|_| status.tally.open() > 0) {
-            let _ = write!(text, ", about {} left", span(left.to_std().unwrap_or_default()));
+            let _ = write!(
+                text,
+                ", about {} left",
+                span(left.to_std().unwrap_or_default())
+            );
         }
         text.push('\n');
     }
     let (line, each) = drawn(&status.minutes, WIDEST);
     if let (Some(first), Some(last)) = (status.minutes.first(), status.minutes.last()) {
-        let bars = if each == 1 { "a bar a minute".into() } else { format!("a bar for {each} minutes") };
-        let _ = writeln!(text, "{} |{line}| {}, {bars}", app.local_time(first.at), app.local_time(last.at));
+        let bars = if each == 1 {
+            "a bar a minute".into()
+        } else {
+            format!("a bar for {each} minutes")
+        };
+        let _ = writeln!(
+            text,
+            "{} |{line}| {}, {bars}",
+            app.local_time(first.at),
+            app.local_time(last.at)
+        );
     }
     text
 }
@@ -123,7 +195,11 @@ pub fn lines(app: &App, status: &Status) -> String {
 pub fn add_to(json: &mut Value, status: &Status) {
     let minute = |minute: &Minute| json!({ "at": moment(minute.at), "sent": minute.sent, "failed": minute.failed, "later": minute.later, "uncertain": minute.uncertain });
     json["minutes"] = status.minutes.iter().map(minute).collect();
-    json["rate_per_minute"] = json!(status.rate_per_minute.map(|rate| (rate * 10.0).round() / 10.0));
+    json["rate_per_minute"] = json!(
+        status
+            .rate_per_minute
+            .map(|rate| (rate * 10.0).round() / 10.0)
+    );
     json["seconds_left"] = json!(status.time_left.map(|left| left.num_seconds()));
 }
 

@@ -67,11 +67,22 @@ impl Send {
         if !self.to.is_empty() {
             return self.send_copies(&app, output).await;
         }
-        let preflight = if self.force { Preflight::Forced } else { Preflight::Heeded };
-        let order = SendOrder { slot: self.slot, other_week: self.other_week, preflight };
+        let preflight = if self.force {
+            Preflight::Forced
+        } else {
+            Preflight::Heeded
+        };
+        let order = SendOrder {
+            slot: self.slot,
+            other_week: self.other_week,
+            preflight,
+        };
         let plan = app.plan_send(&order).await?;
         for left in &plan.left_out {
-            say(format_args!("Not in it: {}, for {}.", left.comparison, left.why));
+            say(format_args!(
+                "Not in it: {}, for {}.",
+                left.comparison, left.why
+            ));
         }
         // Asked before signals are taken: ctrl-C here just ends it.
         if !self.yes && std::io::stdin().is_terminal() {
@@ -97,7 +108,10 @@ impl Send {
         if output.json {
             // The first one beside the list, as when there was but one.
             let (to, reply) = (copies[0]["to"].clone(), copies[0]["reply"].clone());
-            output.print(&json!({ "to": to, "reply": reply, "copies": copies }), String::new)?;
+            output.print(
+                &json!({ "to": to, "reply": reply, "copies": copies }),
+                String::new,
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -105,7 +119,11 @@ impl Send {
 
 /// Asks whoever sits at the terminal; anything but a yes is a no.
 fn agrees(slot: Slot, readers: u64) -> bool {
-    let readers = if readers == 1 { "1 reader".into() } else { format!("{readers} readers") };
+    let readers = if readers == 1 {
+        "1 reader".into()
+    } else {
+        format!("{readers} readers")
+    };
     let mut stderr = std::io::stderr().lock();
     let _ = write!(stderr, "Send {slot} to {readers} now? [y/N] ").and_then(|()| stderr.flush());
     let mut answer = String::new();
@@ -113,13 +131,30 @@ fn agrees(slot: Slot, readers: u64) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, stop: &CancellationToken, output: Output) -> Result<ExitCode, Failure> {
+async fn send(
+    app: &Arc<App>,
+    order: SendOrder,
+    slot: Slot,
+    stop: &CancellationToken,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let done = Arc::new(Progress::default());
     let mut watcher = None;
-    let watch = |total| AbortOnDropHandle::new(tokio::spawn(progress::watch(app.clone(), slot, done.clone(), total)));
+    let watch = |total| {
+        AbortOnDropHandle::new(tokio::spawn(progress::watch(
+            app.clone(),
+            slot,
+            done.clone(),
+            total,
+        )))
+    };
     let started = |total| watcher = Some(watch(total));
     // The week that was asked about, should it change meanwhile.
-    let order = SendOrder { slot: Some(slot), other_week: true, ..order };
+    let order = SendOrder {
+        slot: Some(slot),
+        other_week: true,
+        ..order
+    };
     let sent = app.send_digest(order, stop, &done, started).await;
     drop(watcher);
     let (status, words, done) = match sent? {
@@ -128,7 +163,10 @@ async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, stop: &CancellationT
             (status, words, done)
         }
         Sent::Not(status, words) => {
-            let done = matches!(status.digest.state, DigestState::Sent | DigestState::Skipped | DigestState::Approved);
+            let done = matches!(
+                status.digest.state,
+                DigestState::Sent | DigestState::Skipped | DigestState::Approved
+            );
             (status, Some(words), done)
         }
     };
@@ -136,7 +174,11 @@ async fn send(app: &Arc<App>, order: SendOrder, slot: Slot, stop: &CancellationT
     if let Some(words) = words {
         say(words);
     }
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Returns what to say beyond the figures, and whether the command did what it should.
@@ -154,7 +196,10 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
         }
         Ending::Final => (None, true),
         Ending::Waits => {
-            let next = status.next_due.map(|next| app.local_time(next)).unwrap_or_default();
+            let next = status
+                .next_due
+                .map(|next| app.local_time(next))
+                .unwrap_or_default();
             (
                 Some(format!(
                     "{waiting} deliveries wait for a later try, the next at {next}. A running `serve` makes it; or send again then."
@@ -162,12 +207,32 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
                 true,
             )
         }
-        Ending::Halted => (Some(format!("{slot} is {} now; what is left waits.", status.digest.state)), false),
+        Ending::Halted => (
+            Some(format!(
+                "{slot} is {} now; what is left waits.",
+                status.digest.state
+            )),
+            false,
+        ),
         Ending::Trouble(trouble) => {
             let failed = status.tally.failed.saturating_sub(status.withheld);
-            let failed = if failed > 0 { format!(", {failed} failed for good") } else { String::new() };
-            (Some(format!("Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}")), false)
+            let failed = if failed > 0 {
+                format!(", {failed} failed for good")
+            } else {
+                String::new()
+            };
+            (
+                Some(format!(
+                    "Sending is paused; {waiting} deliveries wait{failed}. The reason: {trouble}"
+                )),
+                false,
+            )
         }
-        Ending::Stopped => (Some(format!("Stopped; {waiting} deliveries wait. Send again to go on.")), false),
+        Ending::Stopped => (
+            Some(format!(
+                "Stopped; {waiting} deliveries wait. Send again to go on."
+            )),
+            false,
+        ),
     }
 }

@@ -24,7 +24,12 @@ use crate::web;
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     /// What this process does
-    #[arg(long, value_delimiter = ',', default_value = "web,schedule,deliver", value_name = "ROLES")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "web,schedule,deliver",
+        value_name = "ROLES"
+    )]
     role: Vec<Role>,
 }
 
@@ -41,19 +46,32 @@ enum Role {
 }
 
 impl Serve {
-    pub(super) async fn run(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(
+        self,
+        app: Arc<App>,
+        stop: CancellationToken,
+    ) -> Result<ExitCode, Failure> {
         stopping::in_time(&app.clone(), &stop.clone(), self.work(app, stop)).await
     }
 
     async fn work(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
         let has = |role| self.role.contains(&role);
         if !app.storage.is_up_to_date().await? {
-            return Err(Failure::because("The database's tables are missing or too old; run `verdicts migrate`."));
+            return Err(Failure::because(
+                "The database's tables are missing or too old; run `verdicts migrate`.",
+            ));
         }
         telemetry::figures();
-        let listener = if has(Role::Web) { Some(listen(app.settings.site.listen).await?) } else { None };
-        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let lmtp = Some(&app.settings.inbound.lmtp).filter(|place| has(Role::Inbound) && !place.is_empty());
+        let listener = if has(Role::Web) {
+            Some(listen(app.settings.site.listen).await?)
+        } else {
+            None
+        };
+        let address = listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
+        let lmtp = Some(&app.settings.inbound.lmtp)
+            .filter(|place| has(Role::Inbound) && !place.is_empty());
         let door = if let Some(place) = lmtp {
             Some(inbox::Door::open(place, app.settings.inbound.lmtp_mode().unwrap_or(0o660)).await?)
         } else {
@@ -61,7 +79,9 @@ impl Serve {
         };
         let mailbox = app.returns().filter(|_| has(Role::Inbound)).cloned();
         if has(Role::Inbound) && door.is_none() && mailbox.is_none() {
-            return Err(Failure::because("The role inbound has no door: set inbound.lmtp or inbound.imap."));
+            return Err(Failure::because(
+                "The role inbound has no door: set inbound.lmtp or inbound.imap.",
+            ));
         }
         let brought = app.bring_sample().await?;
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
@@ -84,21 +104,35 @@ impl Serve {
             });
         }
         if let Some(door) = door {
-            let place = door.address().map_or_else(|| app.settings.inbound.lmtp.clone(), |address| address.to_string());
-            say(format_args!("Mail that comes back is taken in by LMTP on {place}"));
+            let place = door.address().map_or_else(
+                || app.settings.inbound.lmtp.clone(),
+                |address| address.to_string(),
+            );
+            say(format_args!(
+                "Mail that comes back is taken in by LMTP on {place}"
+            ));
             roles.spawn(inbox::serve(app.clone(), door, stop.clone()));
         }
         if let Some(mailbox) = mailbox {
-            say(format_args!("Mail that comes back is fetched from {}", mailbox.describe()));
+            say(format_args!(
+                "Mail that comes back is fetched from {}",
+                mailbox.describe()
+            ));
             roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
         greet(&app, address, brought);
         if has(Role::Schedule) {
-            app.unused_times().iter().for_each(|sentence| tracing::warn!("{sentence}"));
+            app.unused_times()
+                .iter()
+                .for_each(|sentence| tracing::warn!("{sentence}"));
         }
         let mut failed = None;
         while let Some(ended) = roles.join_next().await {
-            let result = ended.unwrap_or_else(|error| Err(Failure::because(format!("A part of the service ended badly: {error}."))));
+            let result = ended.unwrap_or_else(|error| {
+                Err(Failure::because(format!(
+                    "A part of the service ended badly: {error}."
+                )))
+            });
             failed = failed.or(result.err());
             // One part alone is no service: the others end in order.
             stop.cancel();
@@ -132,7 +166,10 @@ pub(super) async fn wait_for_database(
         match opened {
             Err(failure) if failure.is_unreachable() && began.elapsed() < wait_max => {
                 if !std::mem::replace(&mut is_said, true) {
-                    say(format_args!("{failure} Trying again for {} seconds.", wait_max.as_secs()));
+                    say(format_args!(
+                        "{failure} Trying again for {} seconds.",
+                        wait_max.as_secs()
+                    ));
                 }
             }
             opened => return opened.map(Some),
@@ -155,17 +192,23 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 /// Says where to look, in words for the person who started it.
 fn greet(app: &App, address: Option<SocketAddr>, brought: usize) {
     if brought > 0 {
-        say(format_args!("The catalogue was empty: a sample of {brought} invented tools was loaded, its dates moved to now."));
+        say(format_args!(
+            "The catalogue was empty: a sample of {brought} invented tools was loaded, its dates moved to now."
+        ));
     }
     if let Some(address) = address {
         say(format_args!("verdicts is running at http://{address}"));
         if app.mailbox().is_some() {
-            say(format_args!("Mails stay on this machine: read them at http://{address}/mailbox"));
+            say(format_args!(
+                "Mails stay on this machine: read them at http://{address}/mailbox"
+            ));
         }
         let base = app.settings.base_url();
         let told = app.settings.site.base_url.port_or_known_default();
         if app.settings.site.base_url.scheme() == "http" && told != Some(address.port()) {
-            say(format_args!("Links in mails begin with {base}, which is not where this listens: set VERDICTS_SITE__BASE_URL."));
+            say(format_args!(
+                "Links in mails begin with {base}, which is not where this listens: set VERDICTS_SITE__BASE_URL."
+            ));
         }
     }
     say("Stop it with ctrl-C.");

@@ -16,7 +16,11 @@ const STOP_MAX: Duration = Duration::from_secs(40);
 
 /// Runs `work`; once told to stop, only while its database takes writes, and for [`STOP_MAX`]. Nothing is lost by that which a kill would
 /// not lose: the ledger is made for it.
-pub(super) async fn in_time<T>(app: &App, stop: &CancellationToken, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(super) async fn in_time<T>(
+    app: &App,
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
         () = in_vain(app, stop) => Err(Failure::because(

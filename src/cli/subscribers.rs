@@ -102,9 +102,24 @@ impl Subscribers {
 
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::Import { file, consent, confirmed, dry_run, map, ignore_column, refused } => {
-                let terms = ImportTerms { consent: &consent, confirmed, dry_run };
-                let mapping = Mapping { assigned: map, ignored: ignore_column };
+            Self::Import {
+                file,
+                consent,
+                confirmed,
+                dry_run,
+                map,
+                ignore_column,
+                refused,
+            } => {
+                let terms = ImportTerms {
+                    consent: &consent,
+                    confirmed,
+                    dry_run,
+                };
+                let mapping = Mapping {
+                    assigned: map,
+                    ignored: ignore_column,
+                };
                 import(&app, &file, terms, &mapping, refused.as_deref(), output).await?
             }
             Self::Export { file } => export(&app, &file, output).await?,
@@ -131,12 +146,20 @@ impl Subscribers {
 /// A consent record that says nothing proves nothing.
 fn parse_consent(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() { Err("expected what they agreed to, in your words".into()) } else { Ok(text.into()) }
+    if text.is_empty() {
+        Err("expected what they agreed to, in your words".into())
+    } else {
+        Ok(text.into())
+    }
 }
 
 fn parse_note(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() { Err("expected why, in your words".into()) } else { Ok(text.into()) }
+    if text.is_empty() {
+        Err("expected why, in your words".into())
+    } else {
+        Ok(text.into())
+    }
 }
 
 async fn import(
@@ -151,7 +174,9 @@ async fn import(
     let opened = if file == Path::new("-") {
         spooled(std::io::stdin())?
     } else {
-        File::open(file).map_err(|error| Failure::because(format!("{} cannot be read: {error}.", file.display())))?
+        File::open(file).map_err(|error| {
+            Failure::because(format!("{} cannot be read: {error}.", file.display()))
+        })?
     };
     let length = opened.metadata().map_or(0, |about| about.len());
     let progress = bar(length, "Reading");
@@ -164,9 +189,13 @@ async fn import(
         }
     };
     let source = BufReader::new(progress.wrap_read(opened));
-    let draft = refused.map(|path| RefusedFile::beside(path, file)).transpose()?;
+    let draft = refused
+        .map(|path| RefusedFile::beside(path, file))
+        .transpose()?;
     let written = draft.as_ref().map(RefusedFile::create).transpose()?;
-    let report = app.import_file(source, terms, mapping, written, counted).await?;
+    let report = app
+        .import_file(source, terms, mapping, written, counted)
+        .await?;
     progress.finish_and_clear();
     draft.map(RefusedFile::keep).transpose()?;
     output.print(&json!(report), || report_text(&report))
@@ -174,7 +203,11 @@ async fn import(
 
 /// All of standard input, in a file without a name: whoever types or pipes slowly must not hold the database meanwhile.
 fn spooled(mut input: impl std::io::Read) -> Result<File, Failure> {
-    let fault = |error: std::io::Error| Failure::because(format!("Standard input cannot be read: {error}. Nothing was imported."));
+    let fault = |error: std::io::Error| {
+        Failure::because(format!(
+            "Standard input cannot be read: {error}. Nothing was imported."
+        ))
+    };
     let mut file = tempfile::tempfile().map_err(fault)?;
     std::io::copy(&mut input, &mut file).map_err(fault)?;
     std::io::Seek::rewind(&mut file).map_err(fault)?;
@@ -191,11 +224,16 @@ impl RefusedFile {
     fn beside(path: &Path, source: &Path) -> Result<Self, Failure> {
         let is_source = matches!((path.canonicalize(), source.canonicalize()), (Ok(path), Ok(source)) if path == source);
         if is_source || path == Path::new("-") {
-            return Err(Failure::because("--refused: expected a file of its own, not the one that is imported. Nothing was imported."));
+            return Err(Failure::because(
+                "--refused: expected a file of its own, not the one that is imported. Nothing was imported.",
+            ));
         }
         let mut draft = path.as_os_str().to_owned();
         draft.push(".part");
-        Ok(Self { path: path.to_owned(), draft: draft.into() })
+        Ok(Self {
+            path: path.to_owned(),
+            draft: draft.into(),
+        })
     }
 
     fn create(&self) -> Result<Box<dyn std::io::Write + Send>, Failure> {
@@ -208,7 +246,10 @@ impl RefusedFile {
     }
 
     fn fault(&self, error: &std::io::Error) -> Failure {
-        Failure::because(format!("{} cannot be written: {error}.", self.path.display()))
+        Failure::because(format!(
+            "{} cannot be written: {error}.",
+            self.path.display()
+        ))
     }
 }
 
@@ -219,14 +260,44 @@ impl Drop for RefusedFile {
 }
 
 fn report_text(report: &ImportReport) -> String {
-    let ImportReport { read, added, known, suppressed, refused, refusals, dry_run, .. } = report;
-    let tried = if *dry_run { "Only tried, nothing was changed: " } else { "" };
-    let mut text = format!("{tried}{read} rows read: {added} added, {known} known, {suppressed} suppressed, {refused} refused\n");
-    let service = report.service.map(|service| format!(" as an export of {service}")).unwrap_or_default();
-    let columns: Vec<String> = report.columns.iter().map(|used| format!("{} = {:?}", used.field, used.column)).collect();
-    text.push_str(&format!("read{service}, in {}: {}\n", report.encoding, columns.join(", ")));
+    let ImportReport {
+        read,
+        added,
+        known,
+        suppressed,
+        refused,
+        refusals,
+        dry_run,
+        ..
+    } = report;
+    let tried = if *dry_run {
+        "Only tried, nothing was changed: "
+    } else {
+        ""
+    };
+    let mut text = format!(
+        "{tried}{read} rows read: {added} added, {known} known, {suppressed} suppressed, {refused} refused\n"
+    );
+    let service = report
+        .service
+        .map(|service| format!(" as an export of {service}"))
+        .unwrap_or_default();
+    let columns: Vec<String> = report
+        .columns
+        .iter()
+        .map(|used| format!("{} = {:?}", used.field, used.column))
+        .collect();
+    text.push_str(&format!(
+        "read{service}, in {}: {}\n",
+        report.encoding,
+        columns.join(", ")
+    ));
     if !report.unused.is_empty() {
-        let unused: Vec<String> = report.unused.iter().map(|name| format!("{name:?}")).collect();
+        let unused: Vec<String> = report
+            .unused
+            .iter()
+            .map(|name| format!("{name:?}"))
+            .collect();
         text.push_str(&format!("columns not used: {}\n", unused.join(", ")));
     }
     for refusal in refusals {
@@ -240,22 +311,35 @@ fn report_text(report: &ImportReport) -> String {
 
 async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     if file == Path::new("-") && output.json {
-        return Err(Failure::because("An export is CSV: name a file for it, or leave --json out."));
+        return Err(Failure::because(
+            "An export is CSV: name a file for it, or leave --json out.",
+        ));
     }
     if file == Path::new("-") {
-        return app.export_subscribers(std::io::stdout().lock()).await.map(|_| ());
+        return app
+            .export_subscribers(std::io::stdout().lock())
+            .await
+            .map(|_| ());
     }
     // Written aside and moved into place: whoever reads the file never sees half of it.
-    let fault = |error: std::io::Error| Failure::because(format!("{} cannot be written: {error}.", file.display()));
+    let fault = |error: std::io::Error| {
+        Failure::because(format!("{} cannot be written: {error}.", file.display()))
+    };
     let mut draft = file.as_os_str().to_owned();
     draft.push(".part");
-    let written = app.export_subscribers(BufWriter::new(private_file(Path::new(&draft)).map_err(fault)?)).await;
+    let written = app
+        .export_subscribers(BufWriter::new(
+            private_file(Path::new(&draft)).map_err(fault)?,
+        ))
+        .await;
     if written.is_err() {
         let _ = std::fs::remove_file(&draft);
     }
     let count = written?;
     std::fs::rename(&draft, file).map_err(fault)?;
-    output.print(&json!({ "exported": count }), || format!("{count} subscribers in {}\n", file.display()))
+    output.print(&json!({ "exported": count }), || {
+        format!("{count} subscribers in {}\n", file.display())
+    })
 }
 
 /// Prints page by page: a list of any length in little memory.
@@ -269,7 +353,10 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
         let Some(last) = page.last() else { break };
         after = last.subscriber.id;
         let mut text = String::new();
-        for listed in page.iter().filter(|listed| state.is_none_or(|state| listed.subscriber.state == state)) {
+        for listed in page
+            .iter()
+            .filter(|listed| state.is_none_or(|state| listed.subscriber.state == state))
+        {
             if output.json {
                 text.push_str(if first { "\n" } else { ",\n" });
                 text.push_str(&listed_json(app, listed).to_string());
@@ -285,7 +372,11 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
         }
         write_out(text.as_bytes())?;
     }
-    if output.json { write_out(b"]}\n") } else { Ok(()) }
+    if output.json {
+        write_out(b"]}\n")
+    } else {
+        Ok(())
+    }
 }
 
 fn listed_json(app: &App, listed: &Listed) -> serde_json::Value {
@@ -315,7 +406,11 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
             })
         })
         .collect();
-    let history: Vec<_> = person.history.iter().map(|(at, what)| json!({ "at": moment(*at), "what": what })).collect();
+    let history: Vec<_> = person
+        .history
+        .iter()
+        .map(|(at, what)| json!({ "at": moment(*at), "what": what }))
+        .collect();
     let json = json!({
         "id": app.subscriber_name(person.subscriber.id),
         "email": person.subscriber.email,
@@ -327,12 +422,28 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
         "history": history,
     });
     output.print(&json, || {
-        let zone = person.subscriber.timezone.map(|zone| format!("  {zone}")).unwrap_or_default();
-        let mut text = format!("{}  {}{zone}\n", person.subscriber.email, person.subscriber.state);
+        let zone = person
+            .subscriber
+            .timezone
+            .map(|zone| format!("  {zone}"))
+            .unwrap_or_default();
+        let mut text = format!(
+            "{}  {}{zone}\n",
+            person.subscriber.email, person.subscriber.state
+        );
         for consent in &person.consents {
-            let (at, from) = (app.local_time(consent.requested_at), consent.network.as_deref().unwrap_or("no network kept"));
-            let confirmed = consent.confirmed_at.map_or_else(|| "not confirmed".into(), |at| format!("confirmed {}", app.local_time(at)));
-            text.push_str(&format!("consent {at} ({}, {from}), {confirmed}: {}\n", consent.source, consent.shown));
+            let (at, from) = (
+                app.local_time(consent.requested_at),
+                consent.network.as_deref().unwrap_or("no network kept"),
+            );
+            let confirmed = consent.confirmed_at.map_or_else(
+                || "not confirmed".into(),
+                |at| format!("confirmed {}", app.local_time(at)),
+            );
+            text.push_str(&format!(
+                "consent {at} ({}, {from}), {confirmed}: {}\n",
+                consent.source, consent.shown
+            ));
         }
         for (at, what) in &person.history {
             text.push_str(&format!("{}  {what}\n", app.local_time(*at)));
@@ -341,11 +452,25 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
     })
 }
 
-async fn add(app: &App, email: &EmailAddress, consent: &str, output: Output) -> Result<(), Failure> {
+async fn add(
+    app: &App,
+    email: &EmailAddress,
+    consent: &str,
+    output: Output,
+) -> Result<(), Failure> {
     let (status, words) = match app.add_subscriber(email, consent).await? {
-        SignedUp::ConfirmationQueued => ("check_inbox", "A confirmation mail is queued; a running `serve` sends it."),
-        SignedUp::AskedRecently => ("asked_recently", "A confirmation mail went there within the last hour; no second one is sent."),
-        SignedUp::ReminderQueued => ("already_active", "They are on the list already; a running `serve` tells them so."),
+        SignedUp::ConfirmationQueued => (
+            "check_inbox",
+            "A confirmation mail is queued; a running `serve` sends it.",
+        ),
+        SignedUp::AskedRecently => (
+            "asked_recently",
+            "A confirmation mail went there within the last hour; no second one is sent.",
+        ),
+        SignedUp::ReminderQueued => (
+            "already_active",
+            "They are on the list already; a running `serve` tells them so.",
+        ),
         SignedUp::AlreadyActive => ("already_active", "They are on the list already."),
         SignedUp::MailboxLimit => {
             return Err(Failure::because(format!(
@@ -353,9 +478,15 @@ async fn add(app: &App, email: &EmailAddress, consent: &str, output: Output) -> 
                 app.settings.signup.mails_per_day, app.settings.signup.unanswered
             )));
         }
-        SignedUp::TooMany(_) => return Err(Failure::because("There were too many sign-ups; try again later.")),
+        SignedUp::TooMany(_) => {
+            return Err(Failure::because(
+                "There were too many sign-ups; try again later.",
+            ));
+        }
         SignedUp::Suppressed => {
-            return Err(Failure::because(format!("{email} is on the suppression list: it never gets mail again.")));
+            return Err(Failure::because(format!(
+                "{email} is on the suppression list: it never gets mail again."
+            )));
         }
     };
     output.print(&json!({ "status": status }), || format!("{words}\n"))

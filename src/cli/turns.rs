@@ -26,7 +26,10 @@ impl Turn {
             match Self::free(database) {
                 None if began.elapsed() < limit => {
                     // Not all at the same moment.
-                    tokio::time::sleep(Duration::from_millis(LOOK_MS / 2 + rand::random::<u64>() % (LOOK_MS / 2))).await;
+                    tokio::time::sleep(Duration::from_millis(
+                        LOOK_MS / 2 + rand::random::<u64>() % (LOOK_MS / 2),
+                    ))
+                    .await;
                 }
                 turn => return turn.unwrap_or_else(Self::out_of_turn),
             }
@@ -43,7 +46,10 @@ impl Turn {
         use std::os::unix::net::UnixDatagram;
 
         for turn in 0..TURNS {
-            let name = SocketAddr::from_abstract_name(format!("verdicts inbound {turn} {}", short_name(database)));
+            let name = SocketAddr::from_abstract_name(format!(
+                "verdicts inbound {turn} {}",
+                short_name(database)
+            ));
             match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse => {}
                 taken => return Some(Self { _name: taken.ok() }),
@@ -69,7 +75,10 @@ impl Turn {
 #[cfg(target_os = "linux")]
 fn short_name(database: &str) -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(database)[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    sha2::Sha256::digest(database)[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -79,7 +88,9 @@ mod tests {
     #[tokio::test]
     async fn so_many_work_at_once_and_one_that_ends_makes_room() {
         let database = format!("of a test, {}", std::process::id());
-        let mut working: Vec<_> = (0..TURNS).map(|_| Turn::free(&database).expect("a turn")).collect();
+        let mut working: Vec<_> = (0..TURNS)
+            .map(|_| Turn::free(&database).expect("a turn"))
+            .collect();
         assert!(Turn::free(&database).is_none() && Turn::free("another").is_some());
         let waiting = tokio::spawn({
             let database = database.clone();
@@ -92,7 +103,14 @@ mod tests {
     #[tokio::test]
     async fn who_waited_too_long_goes_on_all_the_same() {
         let database = format!("of another test, {}", std::process::id());
-        let _working: Vec<_> = (0..TURNS).map(|_| Turn::free(&database).expect("a turn")).collect();
-        assert!(Turn::at(&database, Duration::from_millis(150)).await._name.is_none());
+        let _working: Vec<_> = (0..TURNS)
+            .map(|_| Turn::free(&database).expect("a turn"))
+            .collect();
+        assert!(
+            Turn::at(&database, Duration::from_millis(150))
+                .await
+                ._name
+                .is_none()
+        );
     }
 }

@@ -30,7 +30,14 @@ pub struct Bounces {
 
 impl Default for Bounces {
     fn default() -> Self {
-        Self { hard: 1, soft: 5, brake_count: 10, brake_share: 10, brake_domains: 50, brake_wait: Duration::from_secs(3_600) }
+        Self {
+            hard: 1,
+            soft: 5,
+            brake_count: 10,
+            brake_share: 10,
+            brake_domains: 50,
+            brake_wait: Duration::from_secs(3_600),
+        }
     }
 }
 
@@ -43,7 +50,10 @@ impl Bounces {
             return fault("bounces.brake_share", "expected 1 to 100 (per cent)");
         }
         if self.brake_domains == 0 {
-            return fault("bounces.brake_domains", "expected 1 or more; bounces.brake_count = 0 turns the brake off");
+            return fault(
+                "bounces.brake_domains",
+                "expected 1 or more; bounces.brake_count = 0 turns the brake off",
+            );
         }
         within("bounces.brake_wait", self.brake_wait, Duration::ZERO)
     }

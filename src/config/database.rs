@@ -69,14 +69,28 @@ impl Database {
             return fault("database.connections", "expected 1 to 500");
         }
         within("database.wait_at_start", self.wait_at_start, Duration::ZERO)?;
-        let is_postgres = |url: &str| url.starts_with("postgres:") || url.starts_with("postgresql:");
+        let is_postgres =
+            |url: &str| url.starts_with("postgres:") || url.starts_with("postgresql:");
         if !is_postgres(&self.url) && !self.url.starts_with("sqlite:") {
-            return fault("database.url", "expected sqlite:PATH or postgres://user:password@host/name; no other database is known here");
+            return fault(
+                "database.url",
+                "expected sqlite:PATH or postgres://user:password@host/name; no other database is known here",
+            );
         }
-        if self.direct_url.as_deref().is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url)) {
-            return fault("database.direct_url", "it is for PostgreSQL behind a pooler: expected postgres://... here and in database.url");
+        if self
+            .direct_url
+            .as_deref()
+            .is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url))
+        {
+            return fault(
+                "database.direct_url",
+                "it is for PostgreSQL behind a pooler: expected postgres://... here and in database.url",
+            );
         }
-        for (key, address) in [("database.url", Some(&self.url)), ("database.direct_url", self.direct_url.as_ref())] {
+        for (key, address) in [
+            ("database.url", Some(&self.url)),
+            ("database.direct_url", self.direct_url.as_ref()),
+        ] {
             if let Some(Err(words)) = address.map(|address| DatabaseHosts::parse(address)) {
                 return fault(key, &words);
             }

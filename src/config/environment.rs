@@ -23,10 +23,15 @@ pub(super) struct EnvironmentValue {
 }
 
 /// The variables that are settings: `VERDICTS_SECTION__KEY`. Others with the prefix (`VERDICTS_LOG`) are left alone.
-pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String, String)>) -> Result<Vec<EnvironmentValue>, ConfigError> {
+pub(super) fn values(
+    defaults: &Figment,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<EnvironmentValue>, ConfigError> {
     let mut found = Vec::new();
     for (name, text) in variables {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         if !path.contains("__") {
             refuse_slip(defaults, &name, path)?;
             continue;
@@ -50,7 +55,9 @@ pub(super) fn values(defaults: &Figment, variables: impl Iterator<Item = (String
 
 /// One underscore where two belong is the commonest slip, and would be passed over in silence.
 fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigError> {
-    let Some((section, key)) = path.split_once('_') else { return Ok(()) };
+    let Some((section, key)) = path.split_once('_') else {
+        return Ok(());
+    };
     match defaults.find_value(&format!("{section}.{key}").to_lowercase()) {
         Ok(_) => Err(ConfigError(format!(
             "The environment variable {name} needs two underscores between section and key: {PREFIX}{section}__{key}."
@@ -63,16 +70,28 @@ fn refuse_slip(defaults: &Figment, name: &str, path: &str) -> Result<(), ConfigE
 /// would break every link that was ever sent, and say nothing.
 fn as_list(name: &str, text: &str) -> Result<Value, ConfigError> {
     if !text.trim_start().starts_with('[') {
-        return Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect::<Vec<_>>().into());
+        return Ok(text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(Value::from)
+            .collect::<Vec<_>>()
+            .into());
     }
     let list = Some(as_toml(text)).filter(|value| matches!(value, Value::Array(..)));
-    list.ok_or_else(|| ConfigError(format!("The environment variable {name}: expected a list like [\"one\", \"two\"], or one,two.")))
+    list.ok_or_else(|| {
+        ConfigError(format!(
+            "The environment variable {name}: expected a list like [\"one\", \"two\"], or one,two."
+        ))
+    })
 }
 
 /// Reads a number, a yes/no or a list as TOML would; what is none stays a text, which the settings then refuse by name.
 fn as_toml(text: &str) -> Value {
     let table: Option<toml::Table> = toml::from_str(&format!("value = {text}")).ok();
-    let value = table.and_then(|mut table| table.remove("value")).and_then(|value| Value::serialize(value).ok());
+    let value = table
+        .and_then(|mut table| table.remove("value"))
+        .and_then(|value| Value::serialize(value).ok());
     value.unwrap_or_else(|| Value::from(text))
 }
 

@@ -5,29 +5,54 @@ use figment::error::Kind;
 
 /// A sentence for each fault: the key, what it expects, and where it stands.
 pub(super) fn describe(error: Error) -> String {
-    error.into_iter().map(|fault| sentence(&fault)).collect::<Vec<_>>().join(" ")
+    error
+        .into_iter()
+        .map(|fault| sentence(&fault))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn sentence(fault: &Error) -> String {
     let key = fault.path.join(".");
-    let place = fault.metadata.as_ref().map(|metadata| match &metadata.source {
-        Some(figment::Source::File(path)) => path.display().to_string(),
-        _ => metadata.name.to_string(),
-    });
-    let place = place.map(|place| format!(" (in {place})")).unwrap_or_default();
+    let place = fault
+        .metadata
+        .as_ref()
+        .map(|metadata| match &metadata.source {
+            Some(figment::Source::File(path)) => path.display().to_string(),
+            _ => metadata.name.to_string(),
+        });
+    let place = place
+        .map(|place| format!(" (in {place})"))
+        .unwrap_or_default();
     let key_or_all = if key.is_empty() { "The settings" } else { &key };
     match &fault.kind {
         Kind::UnknownField(name, known) => {
-            let key = key.strip_suffix(name.as_str()).unwrap_or(&key).trim_end_matches('.');
-            let section = if key.is_empty() { "the settings have".into() } else { format!("[{key}] has") };
-            format!("Unknown setting {name:?}{place}: {section} {}.", known.join(", "))
+            let key = key
+                .strip_suffix(name.as_str())
+                .unwrap_or(&key)
+                .trim_end_matches('.');
+            let section = if key.is_empty() {
+                "the settings have".into()
+            } else {
+                format!("[{key}] has")
+            };
+            format!(
+                "Unknown setting {name:?}{place}: {section} {}.",
+                known.join(", ")
+            )
         }
         Kind::MissingField(name) => format!("{key_or_all}: {name:?} is missing{place}."),
         Kind::DuplicateField(name) => format!("{key_or_all}: {name:?} is there twice{place}."),
-        Kind::UnknownVariant(_, known) => format!("{key_or_all}: expected {}{place}.", known.join(" or ")),
-        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => format!("{key_or_all}: expected a smaller number{place}."),
+        Kind::UnknownVariant(_, known) => {
+            format!("{key_or_all}: expected {}{place}.", known.join(" or "))
+        }
+        Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => {
+            format!("{key_or_all}: expected a smaller number{place}.")
+        }
         // What was found is left out: it may be a secret.
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) | Kind::InvalidLength(_, expected) => {
+        Kind::InvalidType(_, expected)
+        | Kind::InvalidValue(_, expected)
+        | Kind::InvalidLength(_, expected) => {
             format!("{key_or_all}: expected {}{place}.", in_words(expected))
         }
         Kind::Message(words) => format!("{key_or_all}: {}{place}.", parsed(&key).unwrap_or(words)),
@@ -38,9 +63,15 @@ fn sentence(fault: &Error) -> String {
 /// What a text is read as by a library, whose own words name its parts and not what to write.
 fn parsed(key: &str) -> Option<&'static str> {
     match key {
-        "site.base_url" => Some("expected an http or https address without a path, like https://news.example.org"),
-        key if key == "site.listen" || key.starts_with("mail.resolver") => Some("expected an IP address and a port, like 127.0.0.1:8080"),
-        key if key.starts_with("site.trusted_proxies") => Some("expected networks, like 10.0.0.0/8 or 192.0.2.7/32"),
+        "site.base_url" => {
+            Some("expected an http or https address without a path, like https://news.example.org")
+        }
+        key if key == "site.listen" || key.starts_with("mail.resolver") => {
+            Some("expected an IP address and a port, like 127.0.0.1:8080")
+        }
+        key if key.starts_with("site.trusted_proxies") => {
+            Some("expected networks, like 10.0.0.0/8 or 192.0.2.7/32")
+        }
         _ => None,
     }
 }

@@ -66,7 +66,9 @@ impl Default for Inbound {
 impl Inbound {
     /// `lmtp_mode` as a number.
     pub fn lmtp_mode(&self) -> Option<u32> {
-        u32::from_str_radix(&self.lmtp_mode, 8).ok().filter(|mode| (0o600..=0o777).contains(mode))
+        u32::from_str_radix(&self.lmtp_mode, 8)
+            .ok()
+            .filter(|mode| (0o600..=0o777).contains(mode))
     }
 
     /// Bytes of a mail that are read.
@@ -76,21 +78,43 @@ impl Inbound {
 
     /// LMTP knows no login: whoever reaches it can hand mail over.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let local = self.lmtp.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
-        let file = self.lmtp.strip_prefix("unix:").is_some_and(|path| !path.is_empty());
+        let local = self
+            .lmtp
+            .parse::<SocketAddr>()
+            .is_ok_and(|address| address.ip().is_loopback());
+        let file = self
+            .lmtp
+            .strip_prefix("unix:")
+            .is_some_and(|path| !path.is_empty());
         if !local && !file && !self.lmtp.is_empty() {
-            return fault("inbound.lmtp", "expected a loopback address with a port, like 127.0.0.1:2424, or unix:PATH");
+            return fault(
+                "inbound.lmtp",
+                "expected a loopback address with a port, like 127.0.0.1:2424, or unix:PATH",
+            );
         }
         if self.lmtp_mode().is_none() {
-            return fault("inbound.lmtp_mode", "expected rights in octal, from 600 to 777, like 660");
+            return fault(
+                "inbound.lmtp_mode",
+                "expected rights in octal, from 600 to 777, like 660",
+            );
         }
         if !(1..=100).contains(&self.size_max_mb) {
             return fault("inbound.size_max_mb", "expected 1 to 100");
         }
-        if self.subscribe_address.as_deref().is_some_and(|address| EmailAddress::parse(address).is_err()) {
-            return fault("inbound.subscribe_address", "expected a mail address, like subscribe@example.org");
+        if self
+            .subscribe_address
+            .as_deref()
+            .is_some_and(|address| EmailAddress::parse(address).is_err())
+        {
+            return fault(
+                "inbound.subscribe_address",
+                "expected a mail address, like subscribe@example.org",
+            );
         }
-        let is_name = |name: &String| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ')' | '@'));
+        let is_name = |name: &String| {
+            !name.is_empty()
+                && !name.contains(|c: char| c.is_whitespace() || matches!(c, ';' | '(' | ')' | '@'))
+        };
         if !self.authentication_results.iter().all(is_name) {
             return fault(
                 "inbound.authentication_results",
@@ -99,6 +123,10 @@ impl Inbound {
         }
         // What counts toward `bounces.soft` for somebody who reads monthly lies that far apart.
         within("inbound.keep", self.keep, days(180))?;
-        within("inbound.imap_every", self.imap_every, Duration::from_secs(5))
+        within(
+            "inbound.imap_every",
+            self.imap_every,
+            Duration::from_secs(5),
+        )
     }
 }

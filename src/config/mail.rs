@@ -172,30 +172,53 @@ impl Default for Mail {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first: Duration::from_secs(5 * 60), max_age: days(4) }
+        Self {
+            first: Duration::from_secs(5 * 60),
+            max_age: days(4),
+        }
     }
 }
 
 impl Default for Pause {
     fn default() -> Self {
-        Self { first: Duration::from_secs(5), max: Duration::from_secs(600) }
+        Self {
+            first: Duration::from_secs(5),
+            max: Duration::from_secs(600),
+        }
     }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self { connect: Duration::from_secs(30), greeting: minutes(10), command: minutes(5), data: minutes(3), finish: minutes(10) }
+        Self {
+            connect: Duration::from_secs(30),
+            greeting: minutes(10),
+            command: minutes(5),
+            data: minutes(3),
+            finish: minutes(10),
+        }
     }
 }
 
 impl Mail {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_list_id = |id: &String| id.contains('.') && id.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        let is_list_id = |id: &String| {
+            id.contains('.')
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        };
         if self.list_id.as_ref().is_some_and(|id| !is_list_id(id)) {
-            return fault("mail.list_id", "expected a name like weekly.news.example.org (RFC 2919)");
+            return fault(
+                "mail.list_id",
+                "expected a name like weekly.news.example.org (RFC 2919)",
+            );
         }
-        if let Err(error) = self.subject.parse::<crate::domain::subject::SubjectPattern>() {
+        if let Err(error) = self
+            .subject
+            .parse::<crate::domain::subject::SubjectPattern>()
+        {
             return fault("mail.subject", &error.to_string());
         }
         if !(1..=200).contains(&self.connections) {
@@ -217,7 +240,10 @@ impl Mail {
             return fault("mail.pause.first", "expected 10ms to 1h");
         }
         if !(self.pause.first..=days(1)).contains(&self.pause.max) {
-            return fault("mail.pause.max", "expected mail.pause.first or more, and at most 1 day");
+            return fault(
+                "mail.pause.max",
+                "expected mail.pause.first or more, and at most 1 day",
+            );
         }
         within("mail.lease", self.lease, Duration::from_secs(1))?;
         if !(Duration::from_millis(50)..=Duration::from_secs(60)).contains(&self.poll) {

@@ -99,13 +99,19 @@ pub struct Loaded {
 /// # Errors
 /// A sentence that names the key and the place: an unknown key, a value of the wrong kind or out of range, a file that
 /// was named and cannot be read.
-pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Loaded, ConfigError> {
+pub fn load(
+    file: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
     let defaults = Figment::from(Serialized::defaults(Settings::default()));
     let mut figment = defaults.clone();
     let named = file.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file()));
     match named {
         Some(path) if !path.is_file() => {
-            return Err(ConfigError(format!("The settings file {} is not there; name one that exists with --config.", path.display())));
+            return Err(ConfigError(format!(
+                "The settings file {} is not there; name one that exists with --config.",
+                path.display()
+            )));
         }
         Some(path) => {
             check_syntax(path)?;
@@ -116,7 +122,9 @@ pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, Stri
     for value in environment::values(&defaults, environment)? {
         figment = figment.merge(value);
     }
-    let settings: Settings = figment.extract().map_err(|error| ConfigError(faults::describe(error)))?;
+    let settings: Settings = figment
+        .extract()
+        .map_err(|error| ConfigError(faults::describe(error)))?;
     settings.check()?;
     Ok(Loaded { settings, figment })
 }
@@ -150,7 +158,11 @@ impl Settings {
     /// Whether the database and the transport are the embedded defaults, so that a first start may bring its sample.
     pub fn is_embedded_default(&self) -> bool {
         self.database.url == Database::default().url
-            && self.mail.relays_in_force().iter().all(|relay| relay.transport.starts_with("mailbox:"))
+            && self
+                .mail
+                .relays_in_force()
+                .iter()
+                .all(|relay| relay.transport.starts_with("mailbox:"))
     }
 }
 
@@ -161,14 +173,22 @@ fn fault<T>(key: &str, what: &str) -> Result<T, ConfigError> {
 /// From `least` up to a century: more is a slip of the pen, and would not be counted in milliseconds.
 fn within(key: &str, value: Duration, least: Duration) -> Result<(), ConfigError> {
     if value < least || value > days(36_500) {
-        return fault(key, &format!("expected {} or more, and at most 100 years", humantime::format_duration(least)));
+        return fault(
+            key,
+            &format!(
+                "expected {} or more, and at most 100 years",
+                humantime::format_duration(least)
+            ),
+        );
     }
     Ok(())
 }
 
 /// A list, or a single text in its place: easier to write in an environment variable. By a visitor rather than an untagged
 /// enum, which would lose what is wrong with a value.
-fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct OneOrMany<T>(std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OneOrMany<T> {
         type Value = Vec<T>;
@@ -187,10 +207,14 @@ fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializ
 
 /// Whether the file is TOML at all. figment would quote the faulty line, and there may be a secret in it.
 fn check_syntax(path: &Path) -> Result<(), ConfigError> {
-    let fault = |words: String| ConfigError(format!("The settings file {}: {words}.", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| fault(format!("it cannot be read ({error})")))?;
+    let fault =
+        |words: String| ConfigError(format!("The settings file {}: {words}.", path.display()));
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| fault(format!("it cannot be read ({error})")))?;
     text.parse::<toml::Table>().map(|_| ()).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error.span().map_or(1, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        });
         fault(format!("line {line} is not TOML ({})", error.message()))
     })
 }

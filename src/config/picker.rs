@@ -27,17 +27,28 @@ pub struct Picker {
 
 impl Default for Picker {
     fn default() -> Self {
-        Self { max_items: 5, min_items: 1, look_back: days(28), votes_weight: 20 }
+        Self {
+            max_items: 5,
+            min_items: 1,
+            look_back: days(28),
+            votes_weight: 20,
+        }
     }
 }
 
 impl Picker {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=20).contains(&self.max_items) || self.min_items > self.max_items {
-            return fault("picker.max_items, picker.min_items", "expected 1 to 20, and min_items not above max_items");
+            return fault(
+                "picker.max_items, picker.min_items",
+                "expected 1 to 20, and min_items not above max_items",
+            );
         }
         if self.votes_weight > 60 {
-            return fault("picker.votes_weight", "expected 0 (votes do not count) to 60, out of 100 points");
+            return fault(
+                "picker.votes_weight",
+                "expected 0 (votes do not count) to 60, out of 100 points",
+            );
         }
         within("picker.look_back", self.look_back, Duration::from_secs(1))
     }

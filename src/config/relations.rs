@@ -67,9 +67,15 @@ const CONFIRM_WITHIN: Limit = Limit::Setting("signup.confirm_within", |s| s.sign
 const CATCH_UP: Limit = Limit::Setting("schedule.catch_up", |s| s.schedule.catch_up);
 const BRAKE_WAIT: Limit = Limit::Setting("bounces.brake_wait", |s| s.bounces.brake_wait);
 const LEASE: Limit = Limit::Setting("mail.lease", |s| s.mail.lease);
-const DATABASE_CALL: Limit = Limit::Fixed("the shortest limit of a call to PostgreSQL", DATABASE_CALL_MIN);
+const DATABASE_CALL: Limit = Limit::Fixed(
+    "the shortest limit of a call to PostgreSQL",
+    DATABASE_CALL_MIN,
+);
 const TICK: Limit = Limit::Fixed("the schedule's clock", Duration::from_secs(60));
-const WEEK: Limit = Limit::Fixed("the time between two digests", Duration::from_secs(7 * 86_400));
+const WEEK: Limit = Limit::Fixed(
+    "the time between two digests",
+    Duration::from_secs(7 * 86_400),
+);
 const HEARTBEAT: Limit = Limit::Fixed("a look for senders that died", Duration::from_secs(1));
 const REQUEST: Limit = Limit::Fixed("a request to a page", REQUEST_MAX);
 const SQLITE_TURN: Limit = Limit::Fixed("a turn to write into SQLite", SQLITE_TURN_MAX);
@@ -100,7 +106,12 @@ pub const RELATIONS: &[Relation] = &[
         short: &[CONNECT],
         otherwise: "a relay whose first address is silent, or whose TLS is slow, never gets through its greeting",
     },
-    Relation { long: LEASE, times: 1, short: &[HEARTBEAT], otherwise: "a sender that works is taken for dead, and its mails are in doubt" },
+    Relation {
+        long: LEASE,
+        times: 1,
+        short: &[HEARTBEAT],
+        otherwise: "a sender that works is taken for dead, and its mails are in doubt",
+    },
     Relation {
         long: LEASE,
         times: 3,
@@ -113,13 +124,22 @@ pub const RELATIONS: &[Relation] = &[
         short: &[BRAKE_WAIT],
         otherwise: "the next digest goes out before the refusals of the last one are judged",
     },
-    Relation { long: SQLITE_TURN, times: 2, short: &[REQUEST], otherwise: "a page would blame the database where it only has to wait" },
+    Relation {
+        long: SQLITE_TURN,
+        times: 2,
+        short: &[REQUEST],
+        otherwise: "a page would blame the database where it only has to wait",
+    },
 ];
 
 impl Relation {
     /// Returns whether these settings keep it.
     pub fn holds(&self, settings: &Settings) -> bool {
-        let short: Duration = self.short.iter().map(|limit| limit.length(settings)).fold(Duration::ZERO, Duration::saturating_add);
+        let short: Duration = self
+            .short
+            .iter()
+            .map(|limit| limit.length(settings))
+            .fold(Duration::ZERO, Duration::saturating_add);
         self.long.length(settings) >= short.saturating_mul(self.times)
     }
 
@@ -137,14 +157,26 @@ impl Relation {
 
     /// The fault of settings that break it: both names, both values, why, and what to change.
     fn fault(&self, settings: &Settings) -> ConfigError {
-        let shown = |limit: Limit| format!("{} ({})", limit.name(), humantime::format_duration(limit.length(settings)));
+        let shown = |limit: Limit| {
+            format!(
+                "{} ({})",
+                limit.name(),
+                humantime::format_duration(limit.length(settings))
+            )
+        };
         let changes: Vec<String> = [(self.long, "raise")]
             .into_iter()
             .chain(self.short.iter().map(|limit| (*limit, "lower")))
             .filter(|(limit, _)| limit.is_setting())
             .map(|(limit, verb)| format!("{verb} {}", limit.name()))
             .collect();
-        ConfigError(format!("{} must be {}, or {}: {}.", shown(self.long), self.demand(shown), self.otherwise, changes.join(" or ")))
+        ConfigError(format!(
+            "{} must be {}, or {}: {}.",
+            shown(self.long),
+            self.demand(shown),
+            self.otherwise,
+            changes.join(" or ")
+        ))
     }
 }
 
@@ -183,10 +215,24 @@ pub fn table() -> String {
     let settings = Settings::default();
     let code = |limit: Limit| {
         let length = humantime::format_duration(limit.length(&settings));
-        if limit.is_setting() { format!("`{}` ({length})", limit.name()) } else { format!("{} ({length})", limit.name()) }
+        if limit.is_setting() {
+            format!("`{}` ({length})", limit.name())
+        } else {
+            format!("{} ({length})", limit.name())
+        }
     };
-    let rows = RELATIONS.iter().map(|row| format!("| {} | {} | {} |\n", code(row.long), row.demand(code), row.otherwise));
-    format!("| limit | must be | or |\n| --- | --- | --- |\n{}", rows.collect::<String>())
+    let rows = RELATIONS.iter().map(|row| {
+        format!(
+            "| {} | {} | {} |\n",
+            code(row.long),
+            row.demand(code),
+            row.otherwise
+        )
+    });
+    format!(
+        "| limit | must be | or |\n| --- | --- | --- |\n{}",
+        rows.collect::<String>()
+    )
 }
 
 #[cfg(test)]

@@ -94,7 +94,10 @@ impl Mail {
             };
             return vec![self.relay(&only)];
         }
-        self.relays.iter().map(|listed| self.relay(listed)).collect()
+        self.relays
+            .iter()
+            .map(|listed| self.relay(listed))
+            .collect()
     }
 
     fn relay(&self, listed: &ListedRelay) -> Relay {
@@ -113,8 +116,15 @@ impl Mail {
 
     /// `mail.per_domain`, ready to be asked.
     pub fn domain_limits(&self) -> DomainLimits {
-        let limit = |entry: &PerDomain| DomainLimit { connections: entry.connections, rate_per_second: entry.rate_per_second };
-        DomainLimits::new(self.per_domain.iter().map(|entry| (entry.domain.clone(), limit(entry))))
+        let limit = |entry: &PerDomain| DomainLimit {
+            connections: entry.connections,
+            rate_per_second: entry.rate_per_second,
+        };
+        DomainLimits::new(
+            self.per_domain
+                .iter()
+                .map(|entry| (entry.domain.clone(), limit(entry))),
+        )
     }
 
     pub(super) fn check_relays(&self) -> Result<(), ConfigError> {
@@ -123,21 +133,33 @@ impl Mail {
         }
         check_warm_up("mail.warm_up", self.warm_up)?;
         for (at, relay) in self.relays.iter().enumerate() {
-            let is_name = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
+            let is_name =
+                |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
             if relay.name.is_empty() || relay.name.len() > 40 || !relay.name.bytes().all(is_name) {
-                return fault("mail.relays.name", "expected 1 to 40 of a-z, 0-9, \"-\", \"_\" and \".\"");
+                return fault(
+                    "mail.relays.name",
+                    "expected 1 to 40 of a-z, 0-9, \"-\", \"_\" and \".\"",
+                );
             }
             let key = |key: &str| format!("mail.relays ({}): {key}", relay.name);
-            if self.relays[..at].iter().any(|other| other.name == relay.name) {
+            if self.relays[..at]
+                .iter()
+                .any(|other| other.name == relay.name)
+            {
                 return fault(&key("name"), "expected a name of its own for each relay");
             }
             if !(1..=1_000).contains(&relay.weight) {
                 return fault(&key("weight"), "expected 1 to 1000");
             }
-            if relay.connections.is_some_and(|connections| !(1..=200).contains(&connections)) {
+            if relay
+                .connections
+                .is_some_and(|connections| !(1..=200).contains(&connections))
+            {
                 return fault(&key("connections"), "expected 1 to 200");
             }
-            relay.warm_up.map_or(Ok(()), |plan| check_warm_up(&key("warm_up"), plan))?;
+            relay
+                .warm_up
+                .map_or(Ok(()), |plan| check_warm_up(&key("warm_up"), plan))?;
         }
         if self.per_domain.iter().any(|entry| entry.domain.is_empty()) {
             return fault("mail.per_domain.domain", "expected a domain, or \"*\"");

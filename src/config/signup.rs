@@ -33,7 +33,14 @@ pub struct SignUp {
 
 impl Default for SignUp {
     fn default() -> Self {
-        Self { confirm_within: days(3), per_client: 30, per_site: 120, mails_per_day: 5, unanswered: 4, origins: Vec::new() }
+        Self {
+            confirm_within: days(3),
+            per_client: 30,
+            per_site: 120,
+            mails_per_day: 5,
+            unanswered: 4,
+            origins: Vec::new(),
+        }
     }
 }
 
@@ -51,14 +58,29 @@ impl SignUp {
         }
         for origin in &self.origins {
             // As browsers write it, or it would never match: no path, no slash at the end, no port that goes without saying.
-            let written = url::Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin());
-            if origin.contains('*') || written.is_none_or(|written| written.ascii_serialization() != *origin) {
+            let written = url::Url::parse(origin)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https"))
+                .map(|url| url.origin());
+            if origin.contains('*')
+                || written.is_none_or(|written| written.ascii_serialization() != *origin)
+            {
                 // One with a password in it is not quoted.
-                let quoted = if origin.contains('@') { "an address with a user".into() } else { format!("{origin:?}") };
-                let what = format!("{quoted} is not an origin; expected scheme and host alone, like \"https://blog.example.org\"");
+                let quoted = if origin.contains('@') {
+                    "an address with a user".into()
+                } else {
+                    format!("{origin:?}")
+                };
+                let what = format!(
+                    "{quoted} is not an origin; expected scheme and host alone, like \"https://blog.example.org\""
+                );
                 return fault("signup.origins", &what);
             }
         }
-        within("signup.confirm_within", self.confirm_within, Duration::from_secs(1))
+        within(
+            "signup.confirm_within",
+            self.confirm_within,
+            Duration::from_secs(1),
+        )
     }
 }

@@ -59,19 +59,31 @@ impl Site {
             || base.query().is_some()
             || base.fragment().is_some()
         {
-            return fault("site.base_url", "expected an http or https address without a path, like https://news.example.org");
+            return fault(
+                "site.base_url",
+                "expected an http or https address without a path, like https://news.example.org",
+            );
         }
         if !base.username().is_empty() || base.password().is_some() {
             // Not quoted: the password would be shown.
-            return fault("site.base_url", "expected an address without a user or a password: it begins every link in every mail");
+            return fault(
+                "site.base_url",
+                "expected an address without a user or a password: it begins every link in every mail",
+            );
         }
         if self.secret.iter().any(|secret| secret.len() < 16) {
-            return fault("site.secret", "each secret needs at least 16 characters; `openssl rand -hex 32` makes one");
+            return fault(
+                "site.secret",
+                "each secret needs at least 16 characters; `openssl rand -hex 32` makes one",
+            );
         }
         if self.name.trim().is_empty() || self.newsletter.trim().is_empty() {
             return fault("site.name, site.newsletter", "expected a name");
         }
-        for (key, text) in [("site.name", &self.name), ("site.newsletter", &self.newsletter)] {
+        for (key, text) in [
+            ("site.name", &self.name),
+            ("site.newsletter", &self.newsletter),
+        ] {
             if text.chars().any(|c| c.is_control()) || text.chars().count() > 200 {
                 return fault(key, "expected one line of at most 200 characters");
             }

@@ -18,7 +18,10 @@ pub struct Votes {
 
 impl Default for Votes {
     fn default() -> Self {
-        Self { per_client: 120, per_network: 5 }
+        Self {
+            per_client: 120,
+            per_network: 5,
+        }
     }
 }
 

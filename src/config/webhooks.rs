@@ -51,22 +51,51 @@ impl Webhooks {
     /// No fault shows the value: most are secrets.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let base64 = |text: &str| STANDARD.decode(text).is_ok_and(|bytes| bytes.len() >= 16);
-        let topic = |text: &str| text.starts_with("arn:") && text.split(':').nth(2) == Some("sns") && text.split(':').count() == 6;
+        let topic = |text: &str| {
+            text.starts_with("arn:")
+                && text.split(':').nth(2) == Some("sns")
+                && text.split(':').count() == 6
+        };
         if !self.ses.iter().all(|text| topic(text)) {
-            return fault("webhooks.ses", "expected topics like arn:aws:sns:eu-west-1:123456789012:bounces");
+            return fault(
+                "webhooks.ses",
+                "expected topics like arn:aws:sns:eu-west-1:123456789012:bounces",
+            );
         }
-        if !self.postmark.iter().all(|text| text.split_once(':').is_some_and(|(user, word)| !user.is_empty() && word.len() >= 16)) {
-            return fault("webhooks.postmark", "expected user:password, the password of at least 16 characters");
+        if !self.postmark.iter().all(|text| {
+            text.split_once(':')
+                .is_some_and(|(user, word)| !user.is_empty() && word.len() >= 16)
+        }) {
+            return fault(
+                "webhooks.postmark",
+                "expected user:password, the password of at least 16 characters",
+            );
         }
         if !self.sendgrid.iter().all(|text| base64(text)) {
-            return fault("webhooks.sendgrid", "expected verification keys as SendGrid shows them: one line of base64, no BEGIN and END");
+            return fault(
+                "webhooks.sendgrid",
+                "expected verification keys as SendGrid shows them: one line of base64, no BEGIN and END",
+            );
         }
-        if !self.resend.iter().all(|text| text.strip_prefix("whsec_").is_some_and(base64)) {
-            return fault("webhooks.resend", "expected signing secrets as Resend shows them: whsec_ and base64");
+        if !self
+            .resend
+            .iter()
+            .all(|text| text.strip_prefix("whsec_").is_some_and(base64))
+        {
+            return fault(
+                "webhooks.resend",
+                "expected signing secrets as Resend shows them: whsec_ and base64",
+            );
         }
-        for (key, list) in [("webhooks.mailgun", &self.mailgun), ("webhooks.signed", &self.signed)] {
+        for (key, list) in [
+            ("webhooks.mailgun", &self.mailgun),
+            ("webhooks.signed", &self.signed),
+        ] {
             if list.iter().any(|secret| secret.len() < 16) {
-                return fault(key, "each secret needs at least 16 characters; `openssl rand -hex 32` makes one");
+                return fault(
+                    key,
+                    "each secret needs at least 16 characters; `openssl rand -hex 32` makes one",
+                );
             }
         }
         Ok(())

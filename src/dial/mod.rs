@@ -79,7 +79,9 @@ impl<E: fmt::Display> fmt::Display for Missed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unconnected(why) => f.write_str(why),
-            Self::Silent(limit) => write!(f, "no answer within {limit:?} on a connection that it took"),
+            Self::Silent(limit) => {
+                write!(f, "no answer within {limit:?} on a connection that it took")
+            }
             Self::Step(error) => error.fmt(f),
         }
     }
@@ -93,7 +95,12 @@ impl<E: fmt::Display> fmt::Display for Unreached<E> {
                 [(_, only)] => only.fmt(f),
                 all => {
                     for (at, (address, why)) in all.iter().enumerate() {
-                        write!(f, "{}{}: {why}", if at > 0 { "; " } else { "" }, address.ip())?;
+                        write!(
+                            f,
+                            "{}{}: {why}",
+                            if at > 0 { "; " } else { "" },
+                            address.ip()
+                        )?;
                     }
                     Ok(())
                 }
@@ -113,12 +120,20 @@ impl Destination {
     /// A host name or an IP address, and a port.
     pub fn new(host: &str, port: u16) -> Self {
         // As URLs write an IPv6 address, no resolver knows it.
-        Self { host: host.trim_matches(['[', ']']).to_owned(), port, known: Arc::default() }
+        Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            known: Arc::default(),
+        }
     }
 
     /// `host:port`, as sentences name it.
     pub fn place(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     /// Reaches the first address at which a TCP connection and then `first_step` succeed. Answers what the step made of the
@@ -126,13 +141,20 @@ impl Destination {
     ///
     /// # Errors
     /// When every address failed, within its own limits.
-    pub async fn reach<T, E, F>(&self, limits: Limits, first_step: impl Fn(TcpStream) -> F) -> Result<(T, SocketAddr), Unreached<E>>
+    pub async fn reach<T, E, F>(
+        &self,
+        limits: Limits,
+        first_step: impl Fn(TcpStream) -> F,
+    ) -> Result<(T, SocketAddr), Unreached<E>>
     where
         T: Send + 'static,
         E: fmt::Display + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let addresses = self.addresses(limits.connect).await.map_err(Unreached::Name)?;
+        let addresses = self
+            .addresses(limits.connect)
+            .await
+            .map_err(Unreached::Name)?;
         self.race(addresses, limits, first_step).await
     }
 
@@ -225,7 +247,12 @@ impl Destination {
 
     /// All addresses of the name, in the order in which they are to be tried.
     pub async fn addresses(&self, limit: Duration) -> Result<Vec<SocketAddr>, String> {
-        let found = match timeout(limit, tokio::net::lookup_host((self.host.as_str(), self.port))).await {
+        let found = match timeout(
+            limit,
+            tokio::net::lookup_host((self.host.as_str(), self.port)),
+        )
+        .await
+        {
             Ok(Ok(found)) => found.collect::<Vec<_>>(),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err(format!("its name was not resolved within {limit:?}")),
@@ -251,12 +278,20 @@ impl Destination {
         let was_bad = known.bad.contains(&good);
         known.bad.retain(|bad| *bad != good);
         known.good = Some(good);
-        let passed_over: Vec<_> = tried.iter().filter(|(address, _)| *address != good && !known.bad.contains(address)).collect();
-        known.bad.extend(passed_over.iter().map(|(address, _)| address));
+        let passed_over: Vec<_> = tried
+            .iter()
+            .filter(|(address, _)| *address != good && !known.bad.contains(address))
+            .collect();
+        known
+            .bad
+            .extend(passed_over.iter().map(|(address, _)| address));
         drop(known);
         for (address, since) in passed_over {
             let missed = missed.iter().find(|(of, _)| of == address);
-            let why = missed.map_or_else(|| format!("no answer for {} ms", since.elapsed().as_millis()), |(_, why)| why.to_string());
+            let why = missed.map_or_else(
+                || format!("no answer for {} ms", since.elapsed().as_millis()),
+                |(_, why)| why.to_string(),
+            );
             tracing::warn!(
                 "{}: the address {} leads nowhere ({why}); {} is used. Mend it or take it out of DNS; `verdicts doctor` tries each address",
                 self.place(),
@@ -265,7 +300,11 @@ impl Destination {
             );
         }
         if was_bad {
-            tracing::info!("{}: the address {} is used (again)", self.place(), good.ip());
+            tracing::info!(
+                "{}: the address {} is used (again)",
+                self.place(),
+                good.ip()
+            );
         }
     }
 
@@ -273,7 +312,10 @@ impl Destination {
     fn note_missed<E>(&self, missed: &[(SocketAddr, Missed<E>)]) {
         let mut known = self.known();
         known.bad.clear();
-        if missed.iter().any(|(address, _)| Some(*address) == known.good) {
+        if missed
+            .iter()
+            .any(|(address, _)| Some(*address) == known.good)
+        {
             known.good = None;
         }
     }
@@ -289,7 +331,10 @@ impl Destination {
 /// When the connection broke or was closed without a word.
 pub async fn spoken_to(tcp: TcpStream) -> io::Result<TcpStream> {
     match tcp.peek(&mut [0]).await? {
-        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection without a word")),
+        0 => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it closed the connection without a word",
+        )),
         _ => Ok(tcp),
     }
 }
@@ -307,7 +352,11 @@ async fn connect<T, E>(address: SocketAddr, limit: Duration) -> (SocketAddr, Leg
     (address, leg)
 }
 
-async fn step<T, E>(address: SocketAddr, step: impl Future<Output = Result<T, E>>, limit: Duration) -> (SocketAddr, Leg<T, E>) {
+async fn step<T, E>(
+    address: SocketAddr,
+    step: impl Future<Output = Result<T, E>>,
+    limit: Duration,
+) -> (SocketAddr, Leg<T, E>) {
     let began = Instant::now();
     let leg = match timeout(limit, step).await {
         Ok(Ok(value)) => Leg::Done(value, began.elapsed()),

@@ -7,9 +7,15 @@ use tokio::net::TcpSocket;
 
 use super::*;
 
-const LIMITS: Limits = Limits { connect: Duration::from_secs(60), first_step: Duration::from_secs(60) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(60),
+    first_step: Duration::from_secs(60),
+};
 /// For what never comes.
-const SHORT: Limits = Limits { connect: Duration::from_millis(300), first_step: Duration::from_millis(300) };
+const SHORT: Limits = Limits {
+    connect: Duration::from_millis(300),
+    first_step: Duration::from_millis(300),
+};
 
 /// Accepts connections, and says `words` to each.
 async fn answering(words: &'static [u8]) -> SocketAddr {
@@ -26,7 +32,9 @@ async fn answering(words: &'static [u8]) -> SocketAddr {
 /// A listener whose queue is full: Linux drops what comes after, as a firewall does. Held for as long as it is to be silent.
 async fn dropping() -> (SocketAddr, impl Sized) {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("bound");
+    socket
+        .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .expect("bound");
     let listener = socket.listen(0).expect("it listens");
     let address = listener.local_addr().expect("an address");
     let mut queued = Vec::new();
@@ -37,18 +45,28 @@ async fn dropping() -> (SocketAddr, impl Sized) {
 }
 
 async fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address")
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
 }
 
 fn destination() -> Destination {
     Destination::new("relay.example", 25)
 }
 
-async fn race(to: &Destination, addresses: &[SocketAddr], limits: Limits) -> Result<SocketAddr, Unreached<io::Error>> {
+async fn race(
+    to: &Destination,
+    addresses: &[SocketAddr],
+    limits: Limits,
+) -> Result<SocketAddr, Unreached<io::Error>> {
     let reached = to.race(addresses.to_vec(), limits, spoken_to).await;
     let (mut tcp, address) = reached?;
     let mut first = [0];
-    tcp.read_exact(&mut first).await.expect("what it said is still there to be read");
+    tcp.read_exact(&mut first)
+        .await
+        .expect("what it said is still there to be read");
     assert_eq!(first[0], b'2');
     Ok(address)
 }
@@ -63,25 +81,50 @@ fn next(to: &Destination, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 async fn an_address_that_drops_packets_is_passed_over_while_it_is_still_tried() {
     let ((silent, _held), good) = (dropping().await, answering(b"220 hello\r\n").await);
     let to = destination();
-    assert_eq!(race(&to, &[silent, good], LIMITS).await.expect("reached"), good);
-    assert_eq!(next(&to, &[silent, good]), [good, silent], "and tried last from then on");
+    assert_eq!(
+        race(&to, &[silent, good], LIMITS).await.expect("reached"),
+        good
+    );
+    assert_eq!(
+        next(&to, &[silent, good]),
+        [good, silent],
+        "and tried last from then on"
+    );
 }
 
 #[tokio::test]
 async fn an_address_that_accepts_and_says_nothing_is_passed_over_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (silent, good) = (listener.local_addr().expect("an address"), answering(b"220 hello\r\n").await);
+    let (silent, good) = (
+        listener.local_addr().expect("an address"),
+        answering(b"220 hello\r\n").await,
+    );
     let to = destination();
-    assert_eq!(race(&to, &[silent, good], LIMITS).await.expect("reached"), good);
+    assert_eq!(
+        race(&to, &[silent, good], LIMITS).await.expect("reached"),
+        good
+    );
     assert_eq!(next(&to, &[silent, good]), [good, silent]);
 }
 
 #[tokio::test]
 async fn addresses_that_refuse_or_hang_up_are_passed_over() {
-    let (refuses, hangs_up, good) = (refusing().await, answering(b"").await, answering(b"220 hello\r\n").await);
+    let (refuses, hangs_up, good) = (
+        refusing().await,
+        answering(b"").await,
+        answering(b"220 hello\r\n").await,
+    );
     let to = destination();
-    assert_eq!(race(&to, &[refuses, hangs_up, good], LIMITS).await.expect("reached"), good);
-    assert_eq!(next(&to, &[refuses, hangs_up, good]), [good, refuses, hangs_up]);
+    assert_eq!(
+        race(&to, &[refuses, hangs_up, good], LIMITS)
+            .await
+            .expect("reached"),
+        good
+    );
+    assert_eq!(
+        next(&to, &[refuses, hangs_up, good]),
+        [good, refuses, hangs_up]
+    );
 }
 
 #[tokio::test]
@@ -90,23 +133,43 @@ async fn when_none_answers_each_is_named_with_its_reason() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let mute = listener.local_addr().expect("an address");
     let to = destination();
-    let words = race(&to, &[silent, refuses, mute], SHORT).await.expect_err("none").to_string();
-    for why in ["no answer within 300ms", "refused", "no answer within 300ms on a connection that it took"] {
+    let words = race(&to, &[silent, refuses, mute], SHORT)
+        .await
+        .expect_err("none")
+        .to_string();
+    for why in [
+        "no answer within 300ms",
+        "refused",
+        "no answer within 300ms on a connection that it took",
+    ] {
         assert!(words.contains(why), "{why} in {words}");
     }
-    assert_eq!(race(&to, &[silent], SHORT).await.expect_err("none").to_string(), "no answer within 300ms");
+    assert_eq!(
+        race(&to, &[silent], SHORT)
+            .await
+            .expect_err("none")
+            .to_string(),
+        "no answer within 300ms"
+    );
 }
 
 #[tokio::test]
 async fn one_that_fails_after_its_first_step_gives_way_to_the_others_in_turn() {
-    let (one, other) = (answering(b"220 hello\r\n").await, answering(b"220 hello\r\n").await);
+    let (one, other) = (
+        answering(b"220 hello\r\n").await,
+        answering(b"220 hello\r\n").await,
+    );
     let to = destination();
     let order = || next(&to, &[one, other]);
     assert_eq!(race(&to, &order(), LIMITS).await.expect("reached"), one);
     to.distrust(one);
     assert_eq!(race(&to, &order(), LIMITS).await.expect("reached"), other);
     to.distrust(other);
-    assert_eq!(order(), [one, other], "both are bad, and the one that failed longer ago goes first");
+    assert_eq!(
+        order(),
+        [one, other],
+        "both are bad, and the one that failed longer ago goes first"
+    );
 }
 
 #[tokio::test]
@@ -117,5 +180,8 @@ async fn a_survey_tries_each_address_by_itself() {
     let mute = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let to = Destination::new("127.0.0.1", mute.local_addr().expect("an address").port());
     let found = to.survey(SHORT, spoken_to).await.expect("an address");
-    assert!(matches!(&found[..], [(_, Some(why))] if why.contains("on a connection that it took")), "{found:?}");
+    assert!(
+        matches!(&found[..], [(_, Some(why))] if why.contains("on a connection that it took")),
+        "{found:?}"
+    );
 }

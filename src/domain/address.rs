@@ -15,7 +15,15 @@ const MAX_LOCAL: usize = 64;
 
 /// Domains that no mail server can ever have: RFC 6761 (invalid, localhost, test), RFC 6762 (local), RFC 7686 (onion), RFC 8375
 /// (home.arpa), RFC 9476 (alt). `example` is reserved too and stays allowed: it is made for documentation and trying out.
-const UNREACHABLE: [&str; 7] = ["invalid", "localhost", "test", "local", "onion", "alt", "home.arpa"];
+const UNREACHABLE: [&str; 7] = [
+    "invalid",
+    "localhost",
+    "test",
+    "local",
+    "onion",
+    "alt",
+    "home.arpa",
+];
 
 /// One mailbox as RFC 5321 4.1.2 and RFC 6531 write it: no display name, no comment, no address literal.
 ///
@@ -28,17 +36,25 @@ pub struct EmailAddress(String);
 impl EmailAddress {
     /// Parses one address. The error is a sentence for the person who typed it.
     pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        let (local, domain) = text.rsplit_once('@').ok_or(InvalidAddress("An address has an @ in it, like ada@example.org."))?;
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidAddress(
+            "An address has an @ in it, like ada@example.org.",
+        ))?;
         if text.chars().any(|c| c.is_control() || is_noncharacter(c)) {
             return Err(InvalidAddress("An address holds no control characters."));
         }
         let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| BAD_DOMAIN)?;
         // A domain that was ASCII already keeps its case, which the conversion would lower.
-        let domain = if ascii.eq_ignore_ascii_case(domain) { domain } else { ascii.as_str() };
+        let domain = if ascii.eq_ignore_ascii_case(domain) {
+            domain
+        } else {
+            ascii.as_str()
+        };
         if !has_resolvable_shape(domain) {
             return Err(BAD_DOMAIN);
         }
-        let local = canonical_local(local).ok_or(InvalidAddress("That is not a mail address; one looks like ada@example.org."))?;
+        let local = canonical_local(local).ok_or(InvalidAddress(
+            "That is not a mail address; one looks like ada@example.org.",
+        ))?;
         let address = format!("{local}@{domain}");
         if address.len() > MAX_ADDRESS {
             return Err(InvalidAddress("An address has at most 254 characters."));
@@ -52,7 +68,10 @@ impl EmailAddress {
         let address = Self::parse(text)?;
         let domain = address.domain();
         let is_below = |reserved: &&str| match domain.len().checked_sub(reserved.len()) {
-            Some(at) => domain.as_bytes()[at..].eq_ignore_ascii_case(reserved.as_bytes()) && (at == 0 || domain.as_bytes()[at - 1] == b'.'),
+            Some(at) => {
+                domain.as_bytes()[at..].eq_ignore_ascii_case(reserved.as_bytes())
+                    && (at == 0 || domain.as_bytes()[at - 1] == b'.')
+            }
             None => false,
         };
         match UNREACHABLE.iter().any(is_below) {
@@ -92,7 +111,9 @@ impl EmailAddress {
 
 /// Masks anything that may be an address, for logs: the first letters and the last label stay.
 pub fn mask(text: &str) -> String {
-    let Some((local, domain)) = text.rsplit_once('@') else { return "***".into() };
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return "***".into();
+    };
     let first = |part: &str| part.chars().next().map(String::from).unwrap_or_default();
     match domain.rsplit_once('.') {
         Some((name, last)) => format!("{}***@{}***.{last}", first(local), first(name)),
@@ -102,11 +123,18 @@ pub fn mask(text: &str) -> String {
 
 /// The one spelling of a local part: NFC, quoted only where RFC 5321 demands it. `None` if it is none.
 fn canonical_local(local: &str) -> Option<Cow<'_, str>> {
-    let composed: Cow<'_, str> = if local.is_ascii() || is_nfc(local) { local.into() } else { local.nfc().collect::<String>().into() };
+    let composed: Cow<'_, str> = if local.is_ascii() || is_nfc(local) {
+        local.into()
+    } else {
+        local.nfc().collect::<String>().into()
+    };
     if composed.len() > MAX_LOCAL {
         return None;
     }
-    let Some(quoted) = composed.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+    let Some(quoted) = composed
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    else {
         return is_local_part(&composed).then_some(composed);
     };
     let mut content = String::with_capacity(quoted.len());
@@ -137,7 +165,8 @@ fn is_local_part(local: &str) -> bool {
         .map(|c| {
             // A mark needs a letter before it; the two joiners (U+200C, U+200D) are part of words in Indic and Arabic scripts.
             let joins = is_combining_mark(c) || matches!(c, '\u{200c}' | '\u{200d}');
-            let belongs = !c.is_ascii() && (c.is_alphanumeric() || joins) && (after_letter || !joins);
+            let belongs =
+                !c.is_ascii() && (c.is_alphanumeric() || joins) && (after_letter || !joins);
             after_letter = belongs || (c.is_alphanumeric() && !joins);
             if belongs { 'a' } else { c }
         })
@@ -146,17 +175,25 @@ fn is_local_part(local: &str) -> bool {
     plain.is_ascii() && email_address::EmailAddress::is_valid_local_part(&plain)
 }
 
-const BAD_DOMAIN: InvalidAddress = InvalidAddress("The part behind the @ is not a mail domain; one looks like example.org.");
+const BAD_DOMAIN: InvalidAddress =
+    InvalidAddress("The part behind the @ is not a mail domain; one looks like example.org.");
 
 /// A domain that mail can go to, as lower-case A-labels: the form in which domains are compared.
 pub fn mail_domain(text: &str) -> Option<String> {
-    idna::domain_to_ascii_strict(text).ok().filter(|domain| has_resolvable_shape(domain))
+    idna::domain_to_ascii_strict(text)
+        .ok()
+        .filter(|domain| has_resolvable_shape(domain))
 }
 
 fn has_resolvable_shape(domain: &str) -> bool {
     let labels: Vec<&str> = domain.split('.').collect();
-    let last_is_a_name = labels.last().is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));
-    labels.len() >= 2 && last_is_a_name && domain.len() <= 253 && labels.iter().all(|l| (1..=63).contains(&l.len()))
+    let last_is_a_name = labels
+        .last()
+        .is_some_and(|l| l.bytes().any(|b| b.is_ascii_alphabetic()));
+    labels.len() >= 2
+        && last_is_a_name
+        && domain.len() <= 253
+        && labels.iter().all(|l| (1..=63).contains(&l.len()))
 }
 
 /// Unicode's noncharacters (U+FDD0..U+FDEF and the last two of each plane) are for a program's inner use; here they
@@ -231,7 +268,10 @@ mod tests {
             &long_local,
             &long_domain,
         ] {
-            assert!(EmailAddress::parse(bad).is_err(), "{bad:?} is not an address");
+            assert!(
+                EmailAddress::parse(bad).is_err(),
+                "{bad:?} is not an address"
+            );
         }
     }
 
@@ -239,8 +279,18 @@ mod tests {
     fn a_domain_becomes_a_labels_and_case_is_kept_but_not_compared() {
         let address = EmailAddress::parse("Ada@BÜCHER.example").expect("an address");
         assert_eq!(address.as_str(), "Ada@xn--bcher-kva.example");
-        assert_eq!(EmailAddress::parse("Ada@Example.ORG").expect("an address").as_str(), "Ada@Example.ORG");
-        assert_eq!(address.key(), EmailAddress::parse("ada@xn--bcher-kva.EXAMPLE").expect("an address").key());
+        assert_eq!(
+            EmailAddress::parse("Ada@Example.ORG")
+                .expect("an address")
+                .as_str(),
+            "Ada@Example.ORG"
+        );
+        assert_eq!(
+            address.key(),
+            EmailAddress::parse("ada@xn--bcher-kva.EXAMPLE")
+                .expect("an address")
+                .key()
+        );
     }
 
     #[test]
@@ -259,8 +309,18 @@ mod tests {
         ] {
             assert_eq!(key(other), key(plain), "{other}");
         }
-        assert_eq!(EmailAddress::parse("\"odd one\"@example.org").expect("an address").as_str(), "\"odd one\"@example.org");
-        assert_eq!(EmailAddress::parse("\"a..b\"@example.org").expect("an address").as_str(), "\"a..b\"@example.org");
+        assert_eq!(
+            EmailAddress::parse("\"odd one\"@example.org")
+                .expect("an address")
+                .as_str(),
+            "\"odd one\"@example.org"
+        );
+        assert_eq!(
+            EmailAddress::parse("\"a..b\"@example.org")
+                .expect("an address")
+                .as_str(),
+            "\"a..b\"@example.org"
+        );
     }
 
     #[test]
@@ -273,7 +333,10 @@ mod tests {
             "re\u{301}my@example.org",
             "нет.й@example.org",
         ] {
-            assert!(EmailAddress::parse(good).is_ok_and(|address| address.needs_smtputf8()), "{good} is an address");
+            assert!(
+                EmailAddress::parse(good).is_ok_and(|address| address.needs_smtputf8()),
+                "{good} is an address"
+            );
         }
         for bad in [
             "a\u{200b}da@example.org",
@@ -283,17 +346,38 @@ mod tests {
             "a\u{fffd}@example.org",
             "ada\u{a0}b@example.org",
         ] {
-            assert!(EmailAddress::parse(bad).is_err(), "{bad:?} is not an address");
+            assert!(
+                EmailAddress::parse(bad).is_err(),
+                "{bad:?} is not an address"
+            );
         }
     }
 
     #[test]
     fn a_domain_that_no_mail_reaches_is_refused_at_the_door_and_can_be_looked_up() {
-        for bad in ["a@b.invalid", "a@x.localhost", "a@box.LOCAL", "a@v2.onion", "a@b.test", "a@home.arpa", "a@x.home.arpa", "a@x.alt"] {
-            assert!(EmailAddress::parse_new(bad).is_err_and(|error| error.to_string().contains("reserved")), "{bad}");
+        for bad in [
+            "a@b.invalid",
+            "a@x.localhost",
+            "a@box.LOCAL",
+            "a@v2.onion",
+            "a@b.test",
+            "a@home.arpa",
+            "a@x.home.arpa",
+            "a@x.alt",
+        ] {
+            assert!(
+                EmailAddress::parse_new(bad)
+                    .is_err_and(|error| error.to_string().contains("reserved")),
+                "{bad}"
+            );
             assert!(EmailAddress::parse(bad).is_ok(), "{bad}");
         }
-        for good in ["a@test.example", "a@local.example.org", "a@mylocal.example", "a@b.contest.example"] {
+        for good in [
+            "a@test.example",
+            "a@local.example.org",
+            "a@mylocal.example",
+            "a@b.contest.example",
+        ] {
             assert!(EmailAddress::parse_new(good).is_ok(), "{good}");
         }
         assert!(EmailAddress::parse_new("a@mylocal.xlocal").is_ok());
@@ -301,7 +385,13 @@ mod tests {
 
     #[test]
     fn a_log_never_shows_a_whole_address() {
-        assert_eq!(format!("{:?}", EmailAddress::parse("ada@mail.example.org").expect("an address")), "EmailAddress(a***@m***.org)");
+        assert_eq!(
+            format!(
+                "{:?}",
+                EmailAddress::parse("ada@mail.example.org").expect("an address")
+            ),
+            "EmailAddress(a***@m***.org)"
+        );
     }
 
     proptest! {

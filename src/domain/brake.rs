@@ -74,7 +74,10 @@ impl Brake {
 
     /// Returns whether `hard` refusals from that many `domains` out of a relay's `mails` are held.
     pub fn holds_relay(self, domains: i64, hard: i64, mails: i64) -> bool {
-        !self.is_off() && hard >= i64::from(self.count) && domains >= i64::from(self.domains) && self.is_share(hard, mails)
+        !self.is_off()
+            && hard >= i64::from(self.count)
+            && domains >= i64::from(self.domains)
+            && self.is_share(hard, mails)
     }
 
     fn is_share(self, hard: i64, mails: i64) -> bool {
@@ -117,12 +120,16 @@ pub fn like_words(reply: &str, email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or((&email, ""));
     let is_break = |c: char| c.is_whitespace() || "<>()[]{},;:\"'`|=*".contains(c);
     let mut text = String::new();
-    let words = without_channel(&reply).split(is_break).map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    let words = without_channel(&reply)
+        .split(is_break)
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     let differs = |word: &str| {
         word.is_empty()
             || word == local
             || word == domain
-            || word.chars().any(|c| c.is_numeric() || "@._/\\+&%#".contains(c))
+            || word
+                .chars()
+                .any(|c| c.is_numeric() || "@._/\\+&%#".contains(c))
             || (word.is_ascii() && word.len() > LONGEST_WORD)
     };
     for word in words.filter(|word| !differs(word)).take(WORDS) {
@@ -143,7 +150,8 @@ fn without_channel(mut reply: &str) -> &str {
     for _ in 0..2 {
         let reply_of = |end: char| {
             let (name, rest) = reply.split_once(end)?;
-            let is_name = (2..=12).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let is_name = (2..=12).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             is_name.then(|| rest.trim_start())
         };
         match reply_of(';').or_else(|| reply_of(':')) {
@@ -159,32 +167,67 @@ mod tests {
     use super::*;
 
     fn brake() -> Brake {
-        Brake { count: 10, share: 10, domains: 50, wait: TimeDelta::hours(1) }
+        Brake {
+            count: 10,
+            share: 10,
+            domains: 50,
+            wait: TimeDelta::hours(1),
+        }
     }
 
     #[test]
     fn replies_to_different_readers_are_alike() {
         let like = |reply: &str, email: &str| like_words(reply, email);
-        let first = like("550 5.1.1 <ada@big.example> User unknown (id 7f3a-99) mx1.big.example", "ada@big.example");
+        let first = like(
+            "550 5.1.1 <ada@big.example> User unknown (id 7f3a-99) mx1.big.example",
+            "ada@big.example",
+        );
         assert_eq!(first, "user unknown id");
-        assert_eq!(like("550-5.1.1 <bob.x@big.example>: User unknown (id 1c-2) mx2.big.example", "bob.x@big.example"), first);
-        assert_eq!(like("smtp; 550 5.1.1 User ada unknown", "ada@a.example"), "user unknown");
-        assert_eq!(like("ses: smtp; 550 5.1.1 User unknown", "ada@a.example"), "user unknown");
+        assert_eq!(
+            like(
+                "550-5.1.1 <bob.x@big.example>: User unknown (id 1c-2) mx2.big.example",
+                "bob.x@big.example"
+            ),
+            first
+        );
+        assert_eq!(
+            like("smtp; 550 5.1.1 User ada unknown", "ada@a.example"),
+            "user unknown"
+        );
+        assert_eq!(
+            like("ses: smtp; 550 5.1.1 User unknown", "ada@a.example"),
+            "user unknown"
+        );
         assert_eq!(like("550 User unknown", "eve@b.example"), "user unknown");
-        assert_ne!(like("550 mailbox disabled", "eve@b.example"), "user unknown");
+        assert_ne!(
+            like("550 mailbox disabled", "eve@b.example"),
+            "user unknown"
+        );
         assert_eq!(like("550 5.1.1", "eve@b.example"), "");
-        assert_eq!(like("550 ユーザーが見つかりません", "eve@b.example"), "ユーザーが見つかりません");
+        assert_eq!(
+            like("550 ユーザーが見つかりません", "eve@b.example"),
+            "ユーザーが見つかりません"
+        );
         assert!(like(&"öäü ".repeat(400), "eve@b.example").len() <= LONGEST);
     }
 
     #[test]
     fn a_domain_is_held_by_count_and_share() {
         let brake = brake();
-        assert!(brake.holds_domain(1_000, 1_000) && brake.holds_domain(10, 100) && brake.holds_domain(50, 0));
+        assert!(
+            brake.holds_domain(1_000, 1_000)
+                && brake.holds_domain(10, 100)
+                && brake.holds_domain(50, 0)
+        );
         assert!(!brake.holds_domain(9, 9), "too few");
-        assert!(!brake.holds_domain(200, 10_000), "two per cent of a webmail provider's mailboxes are dead at any time");
+        assert!(
+            !brake.holds_domain(200, 10_000),
+            "two per cent of a webmail provider's mailboxes are dead at any time"
+        );
         assert!(!Brake { count: 0, ..brake }.holds_domain(1_000, 1_000));
-        assert!(brake.is_never_reached(9) && !brake.is_never_reached(10) && !brake.is_never_reached(0));
+        assert!(
+            brake.is_never_reached(9) && !brake.is_never_reached(10) && !brake.is_never_reached(0)
+        );
     }
 
     #[test]

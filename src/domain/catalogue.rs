@@ -31,7 +31,10 @@ impl FromStr for Slug {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let hyphens = text.starts_with('-') || text.ends_with('-') || text.contains("--");
         if text.is_empty() || text.len() > Self::MAX || hyphens || !text.bytes().all(allowed) {
-            return Err(format!("{text:?} is not a slug: expected lower-case letters, digits and single hyphens, at most {}", Self::MAX));
+            return Err(format!(
+                "{text:?} is not a slug: expected lower-case letters, digits and single hyphens, at most {}",
+                Self::MAX
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -152,7 +155,11 @@ pub struct Tool {
 
 /// The form in which categories are compared: "Developer Tools" and "developer  tools" are one.
 pub fn category_key(category: &str) -> String {
-    category.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+    category
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl Tool {
@@ -160,11 +167,17 @@ impl Tool {
     /// address or prices that it leaves out.
     pub fn completed_by(&self, known: &Self) -> Self {
         let mut whole = self.clone();
-        let missing = known.reviews.iter().filter(|review| self.review_by(review.reviewer).is_none());
+        let missing = known
+            .reviews
+            .iter()
+            .filter(|review| self.review_by(review.reviewer).is_none());
         whole.reviews.extend(missing.cloned());
         whole.reviews.sort_by_key(|review| review.reviewer);
         whole.url = whole.url.or_else(|| known.url.clone());
-        for (own, known) in [(&mut whole.pricing, &known.pricing), (&mut whole.entry_price, &known.entry_price)] {
+        for (own, known) in [
+            (&mut whole.pricing, &known.pricing),
+            (&mut whole.entry_price, &known.entry_price),
+        ] {
             if own.is_empty() {
                 own.clone_from(known);
             }
@@ -174,13 +187,22 @@ impl Tool {
 
     /// How the panel voted.
     pub fn panel(&self) -> Panel {
-        let ships = self.reviews.iter().filter(|review| review.verdict == Verdict::Ship).count();
-        Panel { ships: ships as u32, skips: (self.reviews.len() - ships) as u32 }
+        let ships = self
+            .reviews
+            .iter()
+            .filter(|review| review.verdict == Verdict::Ship)
+            .count();
+        Panel {
+            ships: ships as u32,
+            skips: (self.reviews.len() - ships) as u32,
+        }
     }
 
     /// That reviewer's review, if they wrote one.
     pub fn review_by(&self, reviewer: Reviewer) -> Option<&Review> {
-        self.reviews.iter().find(|review| review.reviewer == reviewer)
+        self.reviews
+            .iter()
+            .find(|review| review.reviewer == reviewer)
     }
 }
 
@@ -225,7 +247,9 @@ impl Panel {
 
     /// The share that said *ship*, in per cent, rounded; 0 when nobody spoke.
     pub fn ship_percent(self) -> u32 {
-        (self.ships * 200 + self.total()).checked_div(2 * self.total()).unwrap_or(0)
+        (self.ships * 200 + self.total())
+            .checked_div(2 * self.total())
+            .unwrap_or(0)
     }
 
     /// The verdict for people: "Ship", "Skip", "Split", or "No verdict yet".
@@ -260,7 +284,8 @@ impl Votes {
     /// The share of *ship* in per cent, rounded, once there are [`Votes::ENOUGH`].
     pub fn ship_percent(self) -> Option<u64> {
         let total = self.total();
-        (total >= Self::ENOUGH).then(|| (self.ships.saturating_mul(200).saturating_add(total)) / (2 * total))
+        (total >= Self::ENOUGH)
+            .then(|| (self.ships.saturating_mul(200).saturating_add(total)) / (2 * total))
     }
 
     /// What `who` ("reader", "visitor") voted, for people; `None` when nobody did.
@@ -289,8 +314,15 @@ pub struct Contender {
 impl Contender {
     /// The community verdict for people: readers and visitors, each as a share from [`Votes::ENOUGH`] votes on.
     pub fn community(&self) -> String {
-        let parts: Vec<String> = [self.votes.words("reader"), self.visitors.words("visitor")].into_iter().flatten().collect();
-        if parts.is_empty() { "No community votes yet".into() } else { parts.join(", ") }
+        let parts: Vec<String> = [self.votes.words("reader"), self.visitors.words("visitor")]
+            .into_iter()
+            .flatten()
+            .collect();
+        if parts.is_empty() {
+            "No community votes yet".into()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
@@ -329,10 +361,22 @@ mod tests {
     #[test]
     fn a_panel_speaks_by_its_majority_and_says_when_it_is_split() {
         let panel = |ships, skips| Panel { ships, skips };
-        assert_eq!((panel(3, 1).label(), panel(3, 1).ship_percent()), ("Ship", 75));
-        assert_eq!((panel(2, 2).label(), panel(2, 2).ship_percent()), ("Split", 50));
-        assert_eq!((panel(1, 4).label(), panel(1, 4).ship_percent()), ("Skip", 20));
-        assert_eq!((panel(0, 0).label(), panel(0, 0).ship_percent()), ("No verdict yet", 0));
+        assert_eq!(
+            (panel(3, 1).label(), panel(3, 1).ship_percent()),
+            ("Ship", 75)
+        );
+        assert_eq!(
+            (panel(2, 2).label(), panel(2, 2).ship_percent()),
+            ("Split", 50)
+        );
+        assert_eq!(
+            (panel(1, 4).label(), panel(1, 4).ship_percent()),
+            ("Skip", 20)
+        );
+        assert_eq!(
+            (panel(0, 0).label(), panel(0, 0).ship_percent()),
+            ("No verdict yet", 0)
+        );
         assert_eq!(panel(2, 1).ship_percent(), 67);
     }
 
@@ -350,7 +394,17 @@ mod tests {
         for good in ["a", "llama-4-compact-12b", "0-1"] {
             assert!(good.parse::<Slug>().is_ok());
         }
-        for bad in ["", "-a", "a-", "a--b", "A", "a b", "a/b", "ä", &"a".repeat(201)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "a--b",
+            "A",
+            "a b",
+            "a/b",
+            "ä",
+            &"a".repeat(201),
+        ] {
             assert!(bad.parse::<Slug>().is_err(), "{bad:?}");
         }
     }

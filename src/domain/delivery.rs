@@ -164,7 +164,11 @@ pub enum Outcome {
 impl Outcome {
     /// A failure that is about us or the relay: the mail waits.
     pub fn later_for_us(reply: impl Into<String>) -> Self {
-        Self::Later { reply: reply.into(), about_us: true, class: SoftClass::Passing }
+        Self::Later {
+            reply: reply.into(),
+            about_us: true,
+            class: SoftClass::Passing,
+        }
     }
 
     /// The server's words, or ours about the connection.
@@ -182,12 +186,18 @@ impl Outcome {
     /// Returns whether the server itself says that it is for now: its code is a 4xx.
     pub fn is_for_now(&self) -> bool {
         let reply = self.reply().as_bytes();
-        matches!(self, Self::Later { .. } | Self::Throttled { .. }) && matches!(reply, [b'4', b'0'..=b'9', b'0'..=b'9', ..])
+        matches!(self, Self::Later { .. } | Self::Throttled { .. })
+            && matches!(reply, [b'4', b'0'..=b'9', b'0'..=b'9', ..])
     }
 
     /// Whether it speaks of us or the relay: a run of these opens the breaker.
     pub fn is_about_us(&self) -> bool {
-        matches!(self, Self::Later { about_us: true, .. } | Self::Refused { about_us: true, .. } | Self::InDoubt { .. })
+        matches!(
+            self,
+            Self::Later { about_us: true, .. }
+                | Self::Refused { about_us: true, .. }
+                | Self::InDoubt { .. }
+        )
     }
 }
 
@@ -205,10 +215,21 @@ impl Retry {
     /// Returns when the next attempt is due, or `None` when it would be too late: the waits so far are `waited`. `attempts` made so far, at
     /// least 1; `jitter` from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back
     /// as one.
-    pub fn next(&self, waited: TimeDelta, now: Timestamp, attempts: u32, jitter: f64) -> Option<Timestamp> {
-        let doubled = self.first.num_milliseconds().max(1).saturating_mul(1 << attempts.saturating_sub(1).min(20));
+    pub fn next(
+        &self,
+        waited: TimeDelta,
+        now: Timestamp,
+        attempts: u32,
+        jitter: f64,
+    ) -> Option<Timestamp> {
+        let doubled = self
+            .first
+            .num_milliseconds()
+            .max(1)
+            .saturating_mul(1 << attempts.saturating_sub(1).min(20));
         let longest = self.max_age.num_milliseconds().max(1) / 4;
-        let wait = doubled.min(longest.max(self.first.num_milliseconds())) as f64 * (0.75 + 0.5 * jitter.clamp(0.0, 1.0));
+        let wait = doubled.min(longest.max(self.first.num_milliseconds())) as f64
+            * (0.75 + 0.5 * jitter.clamp(0.0, 1.0));
         let wait = TimeDelta::milliseconds(wait as i64);
         let due = now.checked_add_signed(wait)?;
         (waited.checked_add(&wait)? <= self.max_age).then_some(due)
@@ -231,13 +252,32 @@ mod tests {
 
     #[test]
     fn waits_double_and_end_with_the_mails_age() {
-        let retry = Retry { first: TimeDelta::minutes(5), max_age: TimeDelta::days(4) };
+        let retry = Retry {
+            first: TimeDelta::minutes(5),
+            max_age: TimeDelta::days(4),
+        };
         let start: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
-        let wait = |attempts, jitter| retry.next(TimeDelta::zero(), start, attempts, jitter).map(|due| (due - start).num_seconds());
-        assert_eq!((wait(1, 0.5), wait(2, 0.5), wait(3, 0.5)), (Some(300), Some(600), Some(1200)));
+        let wait = |attempts, jitter| {
+            retry
+                .next(TimeDelta::zero(), start, attempts, jitter)
+                .map(|due| (due - start).num_seconds())
+        };
+        assert_eq!(
+            (wait(1, 0.5), wait(2, 0.5), wait(3, 0.5)),
+            (Some(300), Some(600), Some(1200))
+        );
         assert_eq!((wait(1, 0.0), wait(1, 1.0)), (Some(225), Some(375)));
-        assert_eq!(wait(40, 0.5), Some(86_400), "never longer than a quarter of the age");
+        assert_eq!(
+            wait(40, 0.5),
+            Some(86_400),
+            "never longer than a quarter of the age"
+        );
         assert_eq!(retry.next(TimeDelta::days(4), start, 9, 0.5), None);
-        assert!(retry.next(TimeDelta::days(3), start + TimeDelta::days(60), 9, 0.5).is_some(), "the waits count, not the calendar");
+        assert!(
+            retry
+                .next(TimeDelta::days(3), start + TimeDelta::days(60), 9, 0.5)
+                .is_some(),
+            "the waits count, not the calendar"
+        );
     }
 }

@@ -132,11 +132,21 @@ impl DecidedTool {
 
 /// Panel against readers on the tools of `matchups`; `None` when no reader voted.
 pub fn decided(matchups: &[Matchup]) -> Option<Decided> {
-    let told = |side: &Contender| DecidedTool { name: side.tool.name.clone(), votes: side.votes, panel: side.tool.panel() };
-    let voted = matchups.iter().flat_map(Matchup::contenders).filter(|side| side.votes.total() > 0);
+    let told = |side: &Contender| DecidedTool {
+        name: side.tool.name.clone(),
+        votes: side.votes,
+        panel: side.tool.panel(),
+    };
+    let voted = matchups
+        .iter()
+        .flat_map(Matchup::contenders)
+        .filter(|side| side.votes.total() > 0);
     let mut tools: Vec<DecidedTool> = voted.map(told).collect();
     tools.sort_by_key(|tool| std::cmp::Reverse(tool.votes.total()));
-    let far = tools.iter().filter_map(|tool| Some((tool.distance()?, tool))).filter(|(distance, _)| *distance >= Decided::FAR);
+    let far = tools
+        .iter()
+        .filter_map(|tool| Some((tool.distance()?, tool)))
+        .filter(|(distance, _)| *distance >= Decided::FAR);
     let furthest = far.reduce(|best, next| if next.0 > best.0 { next } else { best });
     let apart = furthest.map(|(_, tool)| tool.clone());
     tools.truncate(Decided::MOST);
@@ -151,6 +161,16 @@ mod tests {
     fn an_opening_that_was_frozen_in_an_older_form_is_read() {
         let old = r#"{"turns":[],"decided":{"lines":["Llama: 62 % of 40 readers say ship"],"disagreement":null},"has_saved":true}"#;
         let read: Opening = serde_json::from_str(old).expect("an opening");
-        assert_eq!(read, Opening { decided: Some(Decided { tools: Vec::new(), apart: None }), has_saved: true, ..Opening::default() });
+        assert_eq!(
+            read,
+            Opening {
+                decided: Some(Decided {
+                    tools: Vec::new(),
+                    apart: None
+                }),
+                has_saved: true,
+                ..Opening::default()
+            }
+        );
     }
 }

@@ -33,30 +33,53 @@ pub struct DueTimes {
 impl DueTimes {
     /// For everybody at `now`: what a person sends by hand.
     pub fn at_once(now: Timestamp) -> Self {
-        Self { otherwise: now, zones: vec![(Zone::utc(), now)], spread: TimeDelta::zero() }
+        Self {
+            otherwise: now,
+            zones: vec![(Zone::utc(), now)],
+            spread: TimeDelta::zero(),
+        }
     }
 
     /// When the first of them can be due.
     pub fn first(&self) -> Timestamp {
-        self.zones.iter().map(|(_, due)| *due).fold(self.otherwise, Timestamp::min)
+        self.zones
+            .iter()
+            .map(|(_, due)| *due)
+            .fold(self.otherwise, Timestamp::min)
     }
 }
 
 impl Pacing {
     /// When a digest meant for `send_at` has to be published: before the first clock anywhere shows its time.
     pub fn publish_at(&self, send_at: Timestamp) -> Timestamp {
-        self.in_zones(send_at).into_iter().map(|(_, due)| due).min().unwrap_or(send_at)
+        self.in_zones(send_at)
+            .into_iter()
+            .map(|(_, due)| due)
+            .min()
+            .unwrap_or(send_at)
     }
 
     /// When its deliveries are due if it is published `now`: where its time is over, at once.
     pub fn due_times(&self, send_at: Timestamp, now: Timestamp) -> DueTimes {
-        let zones = self.in_zones(send_at).into_iter().map(|(zone, due)| (zone, due.max(now))).collect();
-        DueTimes { otherwise: send_at.max(now), zones, spread: self.spread }
+        let zones = self
+            .in_zones(send_at)
+            .into_iter()
+            .map(|(zone, due)| (zone, due.max(now)))
+            .collect();
+        DueTimes {
+            otherwise: send_at.max(now),
+            zones,
+            spread: self.spread,
+        }
     }
 
     fn in_zones(&self, send_at: Timestamp) -> Vec<(Zone, Timestamp)> {
         match self.zones.is_empty() {
-            false => self.zones.iter().map(|zone| (zone.clone(), same_time_in(zone, send_at, &self.home))).collect(),
+            false => self
+                .zones
+                .iter()
+                .map(|zone| (zone.clone(), same_time_in(zone, send_at, &self.home)))
+                .collect(),
             true => vec![(self.home.clone(), send_at)],
         }
     }
@@ -97,35 +120,65 @@ mod tests {
     }
 
     #[test]
-    fn where_the_clocks_change_that_day_a_time_left_out_moves_to_its_end_and_one_that_comes_twice_is_the_first() {
+    fn where_the_clocks_change_that_day_a_time_left_out_moves_to_its_end_and_one_that_comes_twice_is_the_first()
+     {
         let spring = |home_time| same_time_in(&zone("Europe/Berlin"), at(home_time), &Zone::utc());
         assert_eq!(
-            (spring("2027-03-28T02:10:00Z"), spring("2027-03-28T03:00:00Z")),
+            (
+                spring("2027-03-28T02:10:00Z"),
+                spring("2027-03-28T03:00:00Z")
+            ),
             (at("2027-03-28T01:00:00Z"), at("2027-03-28T01:00:00Z"))
         );
         assert_eq!(spring("2027-10-31T02:30:00Z"), at("2027-10-31T00:30:00Z"));
-        let lord_howe = same_time_in(&zone("Australia/Lord_Howe"), at("2026-10-04T02:20:00Z"), &Zone::utc());
+        let lord_howe = same_time_in(
+            &zone("Australia/Lord_Howe"),
+            at("2026-10-04T02:20:00Z"),
+            &Zone::utc(),
+        );
         assert_eq!(lord_howe, at("2026-10-03T15:30:00Z"), "half an hour");
     }
 
     #[test]
     fn whoever_is_past_the_time_gets_it_at_once() {
-        let pacing = Pacing { spread: TimeDelta::zero(), zones: all_zones(), home: Zone::utc() };
+        let pacing = Pacing {
+            spread: TimeDelta::zero(),
+            zones: all_zones(),
+            home: Zone::utc(),
+        };
         let send_at = at("2026-11-24T09:00:00Z");
         assert_eq!(pacing.publish_at(send_at), at("2026-11-23T19:00:00Z"));
         let now = at("2026-11-24T08:00:00Z");
         let due = pacing.due_times(send_at, now);
-        let zone = |wanted: &str| due.zones.iter().find(|(zone, _)| zone.name() == wanted).map(|(_, due)| *due);
-        assert_eq!((zone("Asia/Tokyo"), zone("Europe/Berlin")), (Some(now), Some(now)));
-        assert_eq!((zone("America/New_York"), due.otherwise), (Some(at("2026-11-24T14:00:00Z")), send_at));
+        let zone = |wanted: &str| {
+            due.zones
+                .iter()
+                .find(|(zone, _)| zone.name() == wanted)
+                .map(|(_, due)| *due)
+        };
+        assert_eq!(
+            (zone("Asia/Tokyo"), zone("Europe/Berlin")),
+            (Some(now), Some(now))
+        );
+        assert_eq!(
+            (zone("America/New_York"), due.otherwise),
+            (Some(at("2026-11-24T14:00:00Z")), send_at)
+        );
     }
 
     #[test]
     fn without_local_time_there_is_one_time_for_all() {
-        let pacing = Pacing { spread: TimeDelta::hours(2), zones: Vec::new(), home: zone("Asia/Tokyo") };
+        let pacing = Pacing {
+            spread: TimeDelta::hours(2),
+            zones: Vec::new(),
+            home: zone("Asia/Tokyo"),
+        };
         let send_at = at("2026-11-24T09:00:00Z");
         assert_eq!(pacing.publish_at(send_at), send_at);
-        assert_eq!(pacing.due_times(send_at, send_at).zones, [(zone("Asia/Tokyo"), send_at)]);
+        assert_eq!(
+            pacing.due_times(send_at, send_at).zones,
+            [(zone("Asia/Tokyo"), send_at)]
+        );
     }
 
     proptest! {

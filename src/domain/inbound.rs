@@ -84,10 +84,20 @@ impl Reason {
     /// The class of a soft failure with this reason.
     pub fn soft_class(self) -> SoftClass {
         match self {
-            Self::NoMailbox | Self::NoHost | Self::Full | Self::Locked | Self::Unwanted | Self::Refused => SoftClass::Recipient,
-            Self::TooBig | Self::Sender | Self::Policy | Self::Blocked | Self::Network | Self::Expired | Self::Rate | Self::Other => {
-                SoftClass::Passing
-            }
+            Self::NoMailbox
+            | Self::NoHost
+            | Self::Full
+            | Self::Locked
+            | Self::Unwanted
+            | Self::Refused => SoftClass::Recipient,
+            Self::TooBig
+            | Self::Sender
+            | Self::Policy
+            | Self::Blocked
+            | Self::Network
+            | Self::Expired
+            | Self::Rate
+            | Self::Other => SoftClass::Passing,
         }
     }
 
@@ -112,12 +122,18 @@ impl Status {
     /// Reads a code that stands alone; `None` when it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |digits: &str| {
-            let plain = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            let plain =
+                (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             plain.then(|| digits.parse().ok()).flatten()
         };
         let mut parts = text.split('.');
-        let status = Self { class: number(parts.next()?)?, subject: number(parts.next()?)?, detail: number(parts.next()?)? };
-        (parts.next().is_none() && matches!(status.class, 2 | 4 | 5) && status.subject <= 7).then_some(status)
+        let status = Self {
+            class: number(parts.next()?)?,
+            subject: number(parts.next()?)?,
+            detail: number(parts.next()?)?,
+        };
+        (parts.next().is_none() && matches!(status.class, 2 | 4 | 5) && status.subject <= 7)
+            .then_some(status)
     }
 }
 
@@ -256,9 +272,17 @@ impl Reading {
     /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
     /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
     pub fn about(&self, email: &str) -> Option<&Finding> {
-        let named = |finding: &&Finding| finding.address.as_ref().is_some_and(|address| address.to_lowercase() == email.to_lowercase());
+        let named = |finding: &&Finding| {
+            finding
+                .address
+                .as_ref()
+                .is_some_and(|address| address.to_lowercase() == email.to_lowercase())
+        };
         let mildest = |finding: &&Finding| severity(finding.meaning, finding.class);
-        self.findings.iter().find(named).or_else(|| self.findings.iter().min_by_key(mildest))
+        self.findings
+            .iter()
+            .find(named)
+            .or_else(|| self.findings.iter().min_by_key(mildest))
     }
 }
 
@@ -267,27 +291,65 @@ mod policy_tests {
     use super::*;
 
     fn finding(address: &str, meaning: Meaning) -> Finding {
-        Finding { address: Some(address.into()), meaning, class: None, reason: None, status: None, line: String::new() }
+        Finding {
+            address: Some(address.into()),
+            meaning,
+            class: None,
+            reason: None,
+            status: None,
+            line: String::new(),
+        }
     }
 
     #[test]
     fn one_of_several_that_a_readers_mail_is_passed_on_to_does_not_end_a_subscription() {
-        let reading = |findings| Reading { findings, ..Reading::default() };
-        let meaning = |reading: &Reading| reading.about("ada@example.org").map(|finding| finding.meaning);
-        let others = reading(vec![finding("a@x.example", Meaning::Hard), finding("b@x.example", Meaning::None)]);
+        let reading = |findings| Reading {
+            findings,
+            ..Reading::default()
+        };
+        let meaning = |reading: &Reading| {
+            reading
+                .about("ada@example.org")
+                .map(|finding| finding.meaning)
+        };
+        let others = reading(vec![
+            finding("a@x.example", Meaning::Hard),
+            finding("b@x.example", Meaning::None),
+        ]);
         assert_eq!(meaning(&others), Some(Meaning::None));
-        let own = reading(vec![finding("b@x.example", Meaning::None), finding("ADA@example.org", Meaning::Hard)]);
+        let own = reading(vec![
+            finding("b@x.example", Meaning::None),
+            finding("ADA@example.org", Meaning::Hard),
+        ]);
         assert_eq!(meaning(&own), Some(Meaning::Hard));
-        assert_eq!(meaning(&reading(vec![finding("a@x.example", Meaning::Hard)])), Some(Meaning::Hard));
+        assert_eq!(
+            meaning(&reading(vec![finding("a@x.example", Meaning::Hard)])),
+            Some(Meaning::Hard)
+        );
     }
 
     #[test]
     fn each_meaning_has_its_consequence() {
-        let of = |meaning, class| Finding { class, ..finding("a@x.example", meaning) }.consequence();
-        assert_eq!(of(Meaning::Hard, None), Consequence::Refused(RefusalClass::Hard));
-        assert_eq!(of(Meaning::Soft, Some(SoftClass::Recipient)), Consequence::Refused(RefusalClass::Recipient));
+        let of = |meaning, class| {
+            Finding {
+                class,
+                ..finding("a@x.example", meaning)
+            }
+            .consequence()
+        };
+        assert_eq!(
+            of(Meaning::Hard, None),
+            Consequence::Refused(RefusalClass::Hard)
+        );
+        assert_eq!(
+            of(Meaning::Soft, Some(SoftClass::Recipient)),
+            Consequence::Refused(RefusalClass::Recipient)
+        );
         for class in [Some(SoftClass::Passing), None] {
-            assert_eq!(of(Meaning::Soft, class), Consequence::Refused(RefusalClass::Passing));
+            assert_eq!(
+                of(Meaning::Soft, class),
+                Consequence::Refused(RefusalClass::Passing)
+            );
         }
         assert_eq!(of(Meaning::Complaint, None), Consequence::Complained);
         for harmless in [Meaning::Auto, Meaning::Subscribe, Meaning::None] {
@@ -303,8 +365,13 @@ mod tests {
     #[test]
     fn a_status_is_read_whole_or_not_at_all() {
         let text = |text| Status::parse(text).map(|status| status.to_string());
-        assert_eq!((text("5.1.1"), text("4.7.650")), (Some("5.1.1".into()), Some("4.7.650".into())));
-        for bad in ["", "5", "5.1", "5.1.1.1", "3.1.1", "5.8.1", "5.1.1234", "5.+1.1", "5..1", "٥.1.1"] {
+        assert_eq!(
+            (text("5.1.1"), text("4.7.650")),
+            (Some("5.1.1".into()), Some("4.7.650".into()))
+        );
+        for bad in [
+            "", "5", "5.1", "5.1.1.1", "3.1.1", "5.8.1", "5.1.1234", "5.+1.1", "5..1", "٥.1.1",
+        ] {
             assert_eq!(text(bad), None, "{bad:?}");
         }
     }

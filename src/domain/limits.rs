@@ -28,7 +28,11 @@ pub struct WarmUp {
 
 impl Default for WarmUp {
     fn default() -> Self {
-        Self { start: 0, growth: 1.5, days: 30 }
+        Self {
+            start: 0,
+            growth: 1.5,
+            days: 30,
+        }
     }
 }
 
@@ -81,7 +85,11 @@ impl Window {
     /// Open as far as it goes: `most` connections, at least one.
     pub fn new(most: usize) -> Self {
         let most = most.max(1) as f64;
-        Self { allowed: most, most, halved_at: None }
+        Self {
+            allowed: most,
+            most,
+            halved_at: None,
+        }
     }
 
     /// The connections that may be open: 1 to the most.
@@ -102,7 +110,9 @@ impl Window {
     /// The far end says that this is too much. Halves, at most once in five seconds; `true` if it did.
     pub fn on_throttled(&mut self, now: Timestamp) -> bool {
         // Also when the clock was set back meanwhile: then the moment of the last halving tells nothing.
-        let same_moment = self.halved_at.is_some_and(|last| (now - last).abs() < ONE_MOMENT);
+        let same_moment = self
+            .halved_at
+            .is_some_and(|last| (now - last).abs() < ONE_MOMENT);
         if same_moment {
             return false;
         }
@@ -130,7 +140,9 @@ impl TryFrom<String> for DomainName {
         if text == "*" {
             return Ok(Self(text));
         }
-        mail_domain(&text).map(Self).ok_or_else(|| format!("{text:?} is not a mail domain; one looks like example.org, or * for any other"))
+        mail_domain(&text).map(Self).ok_or_else(|| {
+            format!("{text:?} is not a mail domain; one looks like example.org, or * for any other")
+        })
     }
 }
 
@@ -178,13 +190,21 @@ impl DomainLimits {
     /// The limit for a recipient's domain, and the name under which its messages are counted: the first domain of its
     /// rule; under the rule for any other domain, its own in lower case. `None`: no rule is about it.
     pub fn of<'a>(&'a self, domain: &'a str) -> Option<(Cow<'a, str>, DomainLimit)> {
-        let named = self.named.iter().find(|(domains, _)| domains.iter().any(|known| known.0.eq_ignore_ascii_case(domain)));
+        let named = self.named.iter().find(|(domains, _)| {
+            domains
+                .iter()
+                .any(|known| known.0.eq_ignore_ascii_case(domain))
+        });
         if let Some((domains, limit)) = named {
             let first = domains.iter().find(|domain| !domain.is_any())?;
             return Some((Cow::Borrowed(&first.0), *limit));
         }
         let is_lower = !domain.bytes().any(|b| b.is_ascii_uppercase());
-        let name = if is_lower { Cow::Borrowed(domain) } else { Cow::Owned(domain.to_ascii_lowercase()) };
+        let name = if is_lower {
+            Cow::Borrowed(domain)
+        } else {
+            Cow::Owned(domain.to_ascii_lowercase())
+        };
         self.any_other.map(|limit| (name, limit))
     }
 }

@@ -1,7 +1,11 @@
 use super::*;
 use proptest::prelude::*;
 
-const PLAN: WarmUp = WarmUp { start: 50, growth: 2.0, days: 5 };
+const PLAN: WarmUp = WarmUp {
+    start: 50,
+    growth: 2.0,
+    days: 5,
+};
 
 fn at(seconds: i64) -> Timestamp {
     chrono::DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("in range")
@@ -10,24 +14,40 @@ fn at(seconds: i64) -> Timestamp {
 #[test]
 fn a_new_relay_gets_more_each_day_and_then_all() {
     let on = |day| allowance(PLAN, 0, Some(100), day);
-    assert_eq!([on(100), on(101), on(104), on(105)], [Some(50), Some(100), Some(800), None]);
-    assert_eq!(allowance(PLAN, 0, None, 100), Some(50), "its first day is today");
+    assert_eq!(
+        [on(100), on(101), on(104), on(105)],
+        [Some(50), Some(100), Some(800), None]
+    );
+    assert_eq!(
+        allowance(PLAN, 0, None, 100),
+        Some(50),
+        "its first day is today"
+    );
     assert_eq!(on(7), Some(50), "the clock was set back");
 }
 
 #[test]
 fn the_days_limit_holds_during_the_warm_up_and_after_it() {
     let on = |day| allowance(PLAN, 300, Some(100), day);
-    assert_eq!([on(101), on(103), on(999)], [Some(100), Some(300), Some(300)]);
+    assert_eq!(
+        [on(101), on(103), on(999)],
+        [Some(100), Some(300), Some(300)]
+    );
     let none = WarmUp { start: 0, ..PLAN };
-    assert_eq!((allowance(none, 7, None, 1), allowance(none, 0, None, 1)), (Some(7), None));
+    assert_eq!(
+        (allowance(none, 7, None, 1), allowance(none, 0, None, 1)),
+        (Some(7), None)
+    );
 }
 
 #[test]
 fn a_day_begins_at_midnight_in_utc() {
     let day = |text: &str| day_of(text.parse().expect("a moment"));
     assert_eq!(day("2026-11-24T23:59:59Z") + 1, day("2026-11-25T00:00:00Z"));
-    assert_eq!((day("1970-01-01T00:00:00Z"), day("1969-12-31T23:59:59Z")), (0, -1));
+    assert_eq!(
+        (day("1970-01-01T00:00:00Z"), day("1969-12-31T23:59:59Z")),
+        (0, -1)
+    );
 }
 
 #[test]
@@ -53,37 +73,72 @@ fn a_clock_that_is_set_back_keeps_no_window_from_halving() {
 
 fn limits(rules: &[(&[&str], usize)]) -> DomainLimits {
     let name = |text: &&str| DomainName::try_from(text.to_string()).expect("a domain");
-    let limit = |connections| DomainLimit { connections, rate_per_second: 0 };
-    DomainLimits::new(rules.iter().map(|(names, connections)| (names.iter().map(name).collect(), limit(*connections))))
+    let limit = |connections| DomainLimit {
+        connections,
+        rate_per_second: 0,
+    };
+    DomainLimits::new(
+        rules
+            .iter()
+            .map(|(names, connections)| (names.iter().map(name).collect(), limit(*connections))),
+    )
 }
 
 #[test]
 fn domains_of_one_rule_share_its_limit_whatever_their_case_or_script() {
-    let limits = limits(&[(&["gmail.com", "googlemail.com"], 3), (&["Bücher.example"], 2)]);
-    let of = |domain: &'static str| limits.of(domain).map(|(name, limit)| (name.into_owned(), limit.connections));
+    let limits = limits(&[
+        (&["gmail.com", "googlemail.com"], 3),
+        (&["Bücher.example"], 2),
+    ]);
+    let of = |domain: &'static str| {
+        limits
+            .of(domain)
+            .map(|(name, limit)| (name.into_owned(), limit.connections))
+    };
     assert_eq!(of("GoogleMail.com"), Some(("gmail.com".into(), 3)));
-    assert_eq!(of("xn--bcher-kva.EXAMPLE"), Some(("xn--bcher-kva.example".into(), 2)));
+    assert_eq!(
+        of("xn--bcher-kva.EXAMPLE"),
+        Some(("xn--bcher-kva.example".into(), 2))
+    );
     assert_eq!(of("mail.gmail.com"), None);
 }
 
 #[test]
 fn the_rule_for_any_other_domain_counts_each_by_itself() {
     let limits = limits(&[(&["*"], 1), (&["gmail.com"], 9)]);
-    let of = |domain: &'static str| limits.of(domain).map(|(name, limit)| (name.into_owned(), limit.connections));
-    assert_eq!((of("Gmail.com"), of("Example.ORG")), (Some(("gmail.com".into(), 9)), Some(("example.org".into(), 1))));
+    let of = |domain: &'static str| {
+        limits
+            .of(domain)
+            .map(|(name, limit)| (name.into_owned(), limit.connections))
+    };
+    assert_eq!(
+        (of("Gmail.com"), of("Example.ORG")),
+        (
+            Some(("gmail.com".into(), 9)),
+            Some(("example.org".into(), 1))
+        )
+    );
     assert!(!limits.is_empty() && DomainLimits::default().is_empty());
 }
 
 #[test]
 fn what_is_no_domain_is_refused() {
-    for text in ["", "localhost", "a b.example", "*.example.org", "ada@example.org", "-.org"] {
+    for text in [
+        "",
+        "localhost",
+        "a b.example",
+        "*.example.org",
+        "ada@example.org",
+        "-.org",
+    ] {
         assert!(DomainName::try_from(text.to_owned()).is_err(), "{text}");
     }
 }
 
 #[test]
 fn digests_leave_a_share_of_the_day_to_transactional_mail() {
-    let shares = |reserved| [0, 1, 2, 7, 500, u64::MAX].map(|allowed| digest_share(allowed, reserved));
+    let shares =
+        |reserved| [0, 1, 2, 7, 500, u64::MAX].map(|allowed| digest_share(allowed, reserved));
     assert_eq!(shares(0), [0, 1, 2, 7, 500, u64::MAX], "none is kept");
     assert_eq!(shares(5)[..5], [0, 1, 1, 6, 475]);
     assert_eq!(shares(90)[..5], [0, 1, 1, 1, 50], "and never all");

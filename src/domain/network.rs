@@ -11,10 +11,15 @@ use std::net::Ipv6Addr;
 /// For counting only: anybody on an IPv6 network can make up a source address that embeds a private IPv4 address, so trust never
 /// follows from the result.
 pub fn unfolded(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address.to_canonical() else { return address.to_canonical() };
-    let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
+    let IpAddr::V6(v6) = address.to_canonical() else {
+        return address.to_canonical();
+    };
+    let v4 =
+        |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => {
+            v4(high, low)
+        }
         [0x2002, high, low, ..] => v4(high, low),
         [0x2001, 0, .., high, low] => v4(!high, !low),
         _ => IpAddr::V6(v6),
@@ -63,16 +68,29 @@ mod tests {
             ("2001:db8::7", "2001:db8::7"),
             ("::1", "::1"),
         ] {
-            assert_eq!(super::unfolded(address(given)), address(embedded), "{given}");
+            assert_eq!(
+                super::unfolded(address(given)),
+                address(embedded),
+                "{given}"
+            );
         }
     }
 
     #[test]
     fn one_host_and_one_site_each_have_one_network() {
-        assert_eq!(super::household(address("2001:db8:1:2:3:4:5:6")), address("2001:db8:1:2::"));
-        assert_eq!(super::site(address("2001:db8:1:2:3:4:5:6")), Some(address("2001:db8:1::")));
         assert_eq!(
-            (super::household(address("203.0.113.7")), super::site(address("64:ff9b::203.0.113.7"))),
+            super::household(address("2001:db8:1:2:3:4:5:6")),
+            address("2001:db8:1:2::")
+        );
+        assert_eq!(
+            super::site(address("2001:db8:1:2:3:4:5:6")),
+            Some(address("2001:db8:1::"))
+        );
+        assert_eq!(
+            (
+                super::household(address("203.0.113.7")),
+                super::site(address("64:ff9b::203.0.113.7"))
+            ),
             (address("203.0.113.7"), None)
         );
     }

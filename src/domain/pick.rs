@@ -102,7 +102,13 @@ struct Points {
 ///
 /// Picks the week's comparisons. Published after `since`, when the last digest was frozen, means new; `sent` names the
 /// comparisons that some digest already carried. A pair of which no reviewer judged either tool has nothing to tell and is never chosen.
-pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, now: Timestamp, rules: &Rules) -> Vec<Pick> {
+pub fn pick(
+    candidates: &[Candidate],
+    sent: &HashSet<Slug>,
+    since: Timestamp,
+    now: Timestamp,
+    rules: &Rules,
+) -> Vec<Pick> {
     let mut left = eligible(candidates, sent, since, now, rules);
     let mut picks: Vec<Pick> = Vec::new();
     let mut tools: HashSet<&Slug> = HashSet::new();
@@ -110,11 +116,17 @@ pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, no
     while picks.len() < rules.max_items {
         left.retain(|(c, _)| !tools.contains(&c.left.tool) && !tools.contains(&c.right.tool));
         let worth = |c: &Candidate, p: &Points| {
-            let alike = categories.iter().filter(|shelf| is_one(shelf, &c.left.category) || is_one(shelf, &c.right.category)).count();
+            let alike = categories
+                .iter()
+                .filter(|shelf| is_one(shelf, &c.left.category) || is_one(shelf, &c.right.category))
+                .count();
             p.total(alike as u32)
         };
         let best = left.iter().max_by(|(a, pa), (b, pb)| {
-            worth(a, pa).cmp(&worth(b, pb)).then(a.published_at.cmp(&b.published_at)).then(b.comparison.cmp(&a.comparison))
+            worth(a, pa)
+                .cmp(&worth(b, pb))
+                .then(a.published_at.cmp(&b.published_at))
+                .then(b.comparison.cmp(&a.comparison))
         });
         let Some(&(chosen, points)) = best else { break };
         picks.push(Pick {
@@ -125,7 +137,11 @@ pub fn pick(candidates: &[Candidate], sent: &HashSet<Slug>, since: Timestamp, no
         tools.extend([&chosen.left.tool, &chosen.right.tool]);
         categories.extend(shelves(chosen));
     }
-    if picks.len() < rules.min_items { Vec::new() } else { picks }
+    if picks.len() < rules.min_items {
+        Vec::new()
+    } else {
+        picks
+    }
 }
 
 /// The candidates that are published, judged, recent enough and never sent, with their points.
@@ -136,10 +152,13 @@ fn eligible<'a>(
     now: Timestamp,
     rules: &Rules,
 ) -> Vec<(&'a Candidate, Points)> {
-    let oldest = now.checked_sub_signed(rules.look_back).unwrap_or(Timestamp::MIN_UTC);
+    let oldest = now
+        .checked_sub_signed(rules.look_back)
+        .unwrap_or(Timestamp::MIN_UTC);
     let is_new = |c: &Candidate| c.published_at > since;
     let is_judged = |c: &Candidate| c.left.panel.total() + c.right.panel.total() > 0;
-    let is_recent = |c: &Candidate| c.published_at <= now && (is_new(c) || c.published_at >= oldest);
+    let is_recent =
+        |c: &Candidate| c.published_at <= now && (is_new(c) || c.published_at >= oldest);
     let fits = |c: &&Candidate| is_recent(c) && is_judged(c) && !sent.contains(&c.comparison);
     let points = |c: &Candidate| Points {
         is_new: is_new(c),
@@ -147,7 +166,11 @@ fn eligible<'a>(
         contest: contest(c, rules.other()),
         votes: votes(c, rules.votes()),
     };
-    candidates.iter().filter(fits).map(|c| (c, points(c))).collect()
+    candidates
+        .iter()
+        .filter(fits)
+        .map(|c| (c, points(c)))
+        .collect()
 }
 
 impl Points {
@@ -161,7 +184,10 @@ impl Points {
 
 /// Full points when new, none at `look_back`, evenly between.
 fn freshness(age: TimeDelta, look_back: TimeDelta, most: u64) -> u64 {
-    let (age, limit) = (age.num_seconds().max(0) as u64, look_back.num_seconds().max(1) as u64);
+    let (age, limit) = (
+        age.num_seconds().max(0) as u64,
+        look_back.num_seconds().max(1) as u64,
+    );
     most * limit.saturating_sub(age) / limit
 }
 
@@ -176,7 +202,9 @@ fn contest(c: &Candidate, most: u64) -> u64 {
 
 /// In thousandths: 0 for a panel of one mind, 500 for 3 to 1, 1000 for 2 to 2.
 fn split(panel: Panel) -> u64 {
-    u64::from(2000 * panel.ships.min(panel.skips)).checked_div(u64::from(panel.total())).unwrap_or(0)
+    u64::from(2000 * panel.ships.min(panel.skips))
+        .checked_div(u64::from(panel.total()))
+        .unwrap_or(0)
 }
 
 fn opposite(c: &Candidate) -> bool {
@@ -185,7 +213,10 @@ fn opposite(c: &Candidate) -> bool {
 
 /// Half for how many voted, half for how evenly; nothing below [`Votes::ENOUGH`], and never more than its share.
 fn votes(c: &Candidate, most: u64) -> u64 {
-    let counted: Vec<Votes> = [c.left.votes, c.right.votes].into_iter().filter(|v| v.total() >= Votes::ENOUGH).collect();
+    let counted: Vec<Votes> = [c.left.votes, c.right.votes]
+        .into_iter()
+        .filter(|v| v.total() >= Votes::ENOUGH)
+        .collect();
     let total: u64 = counted.iter().map(|v| v.total()).sum();
     let many = total.min(MANY_VOTES) * 1000 / MANY_VOTES;
     most * many * (1000 + counted.iter().map(|v| evenness(*v)).max().unwrap_or(0)) / 2_000_000
@@ -193,7 +224,9 @@ fn votes(c: &Candidate, most: u64) -> u64 {
 
 /// In thousandths: 1000 when readers are split in halves, 0 when they are of one mind.
 fn evenness(votes: Votes) -> u64 {
-    votes.ship_percent().map_or(0, |percent| percent.min(100 - percent) * 20)
+    votes
+        .ship_percent()
+        .map_or(0, |percent| percent.min(100 - percent) * 20)
 }
 
 /// Returns whether two names are one category.
@@ -202,18 +235,29 @@ fn is_one(left: &str, right: &str) -> bool {
 }
 
 fn shelves(c: &Candidate) -> impl Iterator<Item = &str> {
-    let second = (!is_one(&c.right.category, &c.left.category)).then_some(c.right.category.as_str());
+    let second =
+        (!is_one(&c.right.category, &c.left.category)).then_some(c.right.category.as_str());
     std::iter::once(c.left.category.as_str()).chain(second)
 }
 
 fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
-    let mut reasons = vec![(points.freshness, age_in_words(points.is_new, now - c.published_at))];
+    let mut reasons = vec![(
+        points.freshness,
+        age_in_words(points.is_new, now - c.published_at),
+    )];
     if points.contest > 0 {
         reasons.push((points.contest, contest_in_words(c)));
     }
     for entrant in [&c.left, &c.right] {
         if let Some(percent) = entrant.votes.ship_percent() {
-            reasons.push((points.votes, format!("readers split {percent} to {} on {}", 100 - percent, entrant.name)));
+            reasons.push((
+                points.votes,
+                format!(
+                    "readers split {percent} to {} on {}",
+                    100 - percent,
+                    entrant.name
+                ),
+            ));
         }
     }
     // Being new outweighs all else; the rest in the order of their points (a stable sort keeps left before right).
@@ -239,9 +283,18 @@ fn contest_in_words(c: &Candidate) -> String {
         let named = |e: &Entrant| format!("{} for {}", e.panel.label().to_lowercase(), e.name);
         return format!("the panel says {}, {}", named(&c.left), named(&c.right));
     }
-    let more_split = if split(c.right.panel) > split(c.left.panel) { &c.right } else { &c.left };
+    let more_split = if split(c.right.panel) > split(c.left.panel) {
+        &c.right
+    } else {
+        &c.left
+    };
     let Panel { ships, skips } = more_split.panel;
-    format!("the panel is split {} to {} on {}", ships.max(skips), ships.min(skips), more_split.name)
+    format!(
+        "the panel is split {} to {} on {}",
+        ships.max(skips),
+        ships.min(skips),
+        more_split.name
+    )
 }
 
 #[cfg(test)]

@@ -11,21 +11,40 @@ fn last_digest() -> Timestamp {
 }
 
 fn rules() -> Rules {
-    Rules { max_items: 5, min_items: 1, look_back: TimeDelta::days(28), votes_weight: 20 }
+    Rules {
+        max_items: 5,
+        min_items: 1,
+        look_back: TimeDelta::days(28),
+        votes_weight: 20,
+    }
 }
 
-fn entrant(tool: &str, category: &str, (ships, skips): (u32, u32), (yes, no): (u64, u64)) -> Entrant {
+fn entrant(
+    tool: &str,
+    category: &str,
+    (ships, skips): (u32, u32),
+    (yes, no): (u64, u64),
+) -> Entrant {
     Entrant {
         tool: tool.parse().expect("a slug"),
         name: tool.to_uppercase(),
         category: category.into(),
         panel: Panel { ships, skips },
-        votes: Votes { ships: yes, skips: no },
+        votes: Votes {
+            ships: yes,
+            skips: no,
+        },
     }
 }
 
 /// A comparison of two tools of its own, `hours` old.
-fn candidate(name: &str, category: &str, hours: i64, left: (u32, u32), right: (u32, u32)) -> Candidate {
+fn candidate(
+    name: &str,
+    category: &str,
+    hours: i64,
+    left: (u32, u32),
+    right: (u32, u32),
+) -> Candidate {
     Candidate {
         comparison: name.parse().expect("a slug"),
         published_at: now() - TimeDelta::hours(hours),
@@ -35,7 +54,10 @@ fn candidate(name: &str, category: &str, hours: i64, left: (u32, u32), right: (u
 }
 
 fn picked(candidates: &[Candidate]) -> Vec<String> {
-    pick(candidates, &HashSet::new(), last_digest(), now(), &rules()).iter().map(|p| p.comparison.to_string()).collect()
+    pick(candidates, &HashSet::new(), last_digest(), now(), &rules())
+        .iter()
+        .map(|p| p.comparison.to_string())
+        .collect()
 }
 
 #[test]
@@ -73,51 +95,109 @@ fn readers_votes_turn_a_ranking_within_their_bound() {
     let dull = candidate("dull", "A", 10, (4, 0), (4, 0));
     let mut voted = candidate("voted", "B", 30, (4, 0), (4, 0));
     assert_eq!(picked(&[dull.clone(), voted.clone()]), ["dull", "voted"]);
-    voted.left.votes = Votes { ships: 52, skips: 48 };
+    voted.left.votes = Votes {
+        ships: 52,
+        skips: 48,
+    };
     assert_eq!(picked(&[dull, voted.clone()]), ["voted", "dull"]);
     let hot = candidate("hot", "C", 10, (4, 0), (0, 4));
-    voted.left.votes = Votes { ships: u64::MAX / 4, skips: u64::MAX / 4 };
+    voted.left.votes = Votes {
+        ships: u64::MAX / 4,
+        skips: u64::MAX / 4,
+    };
     assert_eq!(picked(&[voted, hot]), ["hot", "voted"]);
 }
 
 #[test]
 fn a_reader_can_be_told_why() {
     let mut contested = candidate("contested", "A", 10, (2, 2), (4, 0));
-    contested.right.votes = Votes { ships: 52, skips: 48 };
+    contested.right.votes = Votes {
+        ships: 52,
+        skips: 48,
+    };
     let old = candidate("old", "B", 24 * 15, (4, 0), (1, 3));
-    let picks = pick(&[contested, old], &HashSet::new(), last_digest(), now(), &rules());
-    assert_eq!(picks[0].reasons, ["new this week", "the panel is split 2 to 2 on CONTESTED-L", "readers split 52 to 48 on CONTESTED-R"]);
-    assert_eq!(picks[1].reasons, ["the panel says ship for OLD-L, skip for OLD-R", "published 2 weeks ago and not sent yet"]);
+    let picks = pick(
+        &[contested, old],
+        &HashSet::new(),
+        last_digest(),
+        now(),
+        &rules(),
+    );
+    assert_eq!(
+        picks[0].reasons,
+        [
+            "new this week",
+            "the panel is split 2 to 2 on CONTESTED-L",
+            "readers split 52 to 48 on CONTESTED-R"
+        ]
+    );
+    assert_eq!(
+        picks[1].reasons,
+        [
+            "the panel says ship for OLD-L, skip for OLD-R",
+            "published 2 weeks ago and not sent yet"
+        ]
+    );
 }
 
 #[test]
 fn a_pair_that_no_reviewer_judged_is_never_picked() {
     let unjudged = candidate("unjudged", "A", 1, (0, 0), (0, 0));
     let mut voted = unjudged.clone();
-    voted.left.votes = Votes { ships: 50, skips: 50 };
+    voted.left.votes = Votes {
+        ships: 50,
+        skips: 50,
+    };
     assert_eq!(picked(&[unjudged]), Vec::<String>::new());
     assert_eq!(picked(&[voted]), Vec::<String>::new());
-    assert_eq!(picked(&[candidate("half", "A", 1, (0, 0), (0, 1))]), ["half"], "one verdict is something to tell");
+    assert_eq!(
+        picked(&[candidate("half", "A", 1, (0, 0), (0, 1))]),
+        ["half"],
+        "one verdict is something to tell"
+    );
 }
 
 #[test]
 fn what_is_new_for_longer_than_a_week_is_not_said_to_be_of_this_week() {
     let old = candidate("old", "A", 24 * 10, (4, 0), (4, 0));
-    let picks = pick(&[old], &HashSet::new(), now() - TimeDelta::days(14), now(), &rules());
+    let picks = pick(
+        &[old],
+        &HashSet::new(),
+        now() - TimeDelta::days(14),
+        now(),
+        &rules(),
+    );
     assert_eq!(picks[0].reasons, ["new since the last digest"]);
 }
 
 #[test]
 fn too_few_make_no_digest() {
     let one = [candidate("one", "A", 10, (4, 0), (4, 0))];
-    let strict = Rules { min_items: 2, ..rules() };
+    let strict = Rules {
+        min_items: 2,
+        ..rules()
+    };
     assert!(pick(&one, &HashSet::new(), last_digest(), now(), &strict).is_empty());
 }
 
 fn any_candidate() -> impl Strategy<Value = Candidate> {
-    let side = || (0u32..12, 0usize..4, (0u32..6, 0u32..6), (0u64..200, 0u64..200));
+    let side = || {
+        (
+            0u32..12,
+            0usize..4,
+            (0u32..6, 0u32..6),
+            (0u64..200, 0u64..200),
+        )
+    };
     (0u32..1000, -48i64..1000, side(), side()).prop_map(|(id, hours, l, r)| {
-        let side = |(tool, shelf, panel, votes)| entrant(&format!("tool-{tool}"), ["A", "B", "C", "D"][shelf], panel, votes);
+        let side = |(tool, shelf, panel, votes)| {
+            entrant(
+                &format!("tool-{tool}"),
+                ["A", "B", "C", "D"][shelf],
+                panel,
+                votes,
+            )
+        };
         Candidate {
             comparison: format!("c-{id}").parse().expect("a slug"),
             published_at: now() - TimeDelta::hours(hours),

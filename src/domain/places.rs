@@ -60,7 +60,11 @@ pub struct Places<C> {
 impl<C: Ord + Copy> Places<C> {
     /// All free.
     pub fn new(limits: PlaceLimits) -> Self {
-        Self { limits, taken: BTreeMap::new(), next: 0 }
+        Self {
+            limits,
+            taken: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// Gives a newcomer a place, if need be somebody's who does not use it: first of its own client, which has too many, else of
@@ -70,10 +74,15 @@ impl<C: Ord + Copy> Places<C> {
         let victim = if client.is_some() && own >= self.limits.per_client {
             self.stalest(now_ms, |place| place.client == client)
         } else if self.taken.len() >= self.limits.max {
-            let greediest = self.greediest().filter(|greediest| client == Some(*greediest) || self.count(*greediest) > own);
-            let of_greediest = self.stalest(now_ms, |place| greediest.is_some() && place.client == greediest);
+            let greediest = self
+                .greediest()
+                .filter(|greediest| client == Some(*greediest) || self.count(*greediest) > own);
+            let of_greediest = self.stalest(now_ms, |place| {
+                greediest.is_some() && place.client == greediest
+            });
             // Nobody makes room for a client that has as many as they have.
-            let has_more = |place: &Place<C>| place.client.is_none_or(|owner| self.count(owner) > own);
+            let has_more =
+                |place: &Place<C>| place.client.is_none_or(|owner| self.count(owner) > own);
             of_greediest.or_else(|| self.stalest(now_ms, has_more))
         } else {
             return Admission::Admitted(self.enter(client, now_ms));
@@ -101,12 +110,22 @@ impl<C: Ord + Copy> Places<C> {
 
     fn enter(&mut self, client: Option<C>, now_ms: u64) -> PlaceId {
         self.next += 1;
-        self.taken.insert(self.next, Place { client, phase: Phase::OnClient, since_ms: now_ms });
+        self.taken.insert(
+            self.next,
+            Place {
+                client,
+                phase: Phase::OnClient,
+                since_ms: now_ms,
+            },
+        );
         self.next
     }
 
     fn count(&self, client: C) -> usize {
-        self.taken.values().filter(|place| place.client == Some(client)).count()
+        self.taken
+            .values()
+            .filter(|place| place.client == Some(client))
+            .count()
     }
 
     fn greediest(&self) -> Option<C> {
@@ -114,7 +133,10 @@ impl<C: Ord + Copy> Places<C> {
         for client in self.taken.values().filter_map(|place| place.client) {
             *counts.entry(client).or_default() += 1;
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(client, _)| client)
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(client, _)| client)
     }
 
     /// The connection that has been at the same thing longest, among those that may be closed for another.
@@ -126,8 +148,13 @@ impl<C: Ord + Copy> Places<C> {
             };
             now_ms.saturating_sub(place.since_ms) >= spare_ms
         };
-        let spare = self.taken.iter().filter(|(_, place)| among(place) && is_spare(place));
-        spare.min_by_key(|(_, place)| (place.phase == Phase::Working, place.since_ms)).map(|(id, _)| *id)
+        let spare = self
+            .taken
+            .iter()
+            .filter(|(_, place)| among(place) && is_spare(place));
+        spare
+            .min_by_key(|(_, place)| (place.phase == Phase::Working, place.since_ms))
+            .map(|(id, _)| *id)
     }
 }
 
@@ -136,7 +163,12 @@ mod tests {
     use super::*;
 
     fn places(max: usize, per_client: usize) -> Places<u8> {
-        Places::new(PlaceLimits { max, per_client, spare_waiting_ms: 1_000, spare_working_ms: 5_000 })
+        Places::new(PlaceLimits {
+            max,
+            per_client,
+            spare_waiting_ms: 1_000,
+            spare_working_ms: 5_000,
+        })
     }
 
     #[test]
@@ -145,9 +177,17 @@ mod tests {
         assert_eq!(places.admit(Some(1), 0), Admission::Admitted(1));
         assert_eq!(places.admit(Some(1), 10), Admission::Admitted(2));
         assert_eq!(places.admit(Some(1), 20), Admission::Full, "both are fresh");
-        assert_eq!(places.admit(Some(2), 20), Admission::Admitted(3), "others are not concerned");
+        assert_eq!(
+            places.admit(Some(2), 20),
+            Admission::Admitted(3),
+            "others are not concerned"
+        );
         places.enter_phase(1, Phase::Working, 900);
-        assert_eq!(places.admit(Some(1), 1_100), Admission::InPlaceOf(4, 2), "not the one that works");
+        assert_eq!(
+            places.admit(Some(1), 1_100),
+            Admission::InPlaceOf(4, 2),
+            "not the one that works"
+        );
         places.leave(4);
         assert_eq!(places.admit(Some(1), 1_200), Admission::Admitted(5));
     }
@@ -156,27 +196,48 @@ mod tests {
     fn when_all_are_taken_the_greediest_gives_one_up() {
         let mut places = places(5, 4);
         for client in [2, 1, 1, 1, 2] {
-            assert!(matches!(places.admit(Some(client), 0), Admission::Admitted(_)));
+            assert!(matches!(
+                places.admit(Some(client), 0),
+                Admission::Admitted(_)
+            ));
         }
         assert_eq!(places.admit(Some(3), 2_000), Admission::InPlaceOf(6, 2));
-        assert_eq!(places.admit(None, 2_000), Admission::InPlaceOf(7, 1), "a proxy is a client like any other when all are taken");
+        assert_eq!(
+            places.admit(None, 2_000),
+            Admission::InPlaceOf(7, 1),
+            "a proxy is a client like any other when all are taken"
+        );
     }
 
     #[test]
     fn nobody_makes_room_for_a_client_that_has_more() {
         let mut places = places(3, 2);
         for client in [1, 2, 2] {
-            assert!(matches!(places.admit(Some(client), 0), Admission::Admitted(_)));
+            assert!(matches!(
+                places.admit(Some(client), 0),
+                Admission::Admitted(_)
+            ));
         }
         places.enter_phase(2, Phase::Working, 1_500);
         places.enter_phase(3, Phase::Working, 1_500);
-        assert_eq!(places.admit(Some(3), 2_000), Admission::InPlaceOf(4, 1), "one for somebody who has none");
+        assert_eq!(
+            places.admit(Some(3), 2_000),
+            Admission::InPlaceOf(4, 1),
+            "one for somebody who has none"
+        );
         places.enter_phase(4, Phase::OnClient, 2_000);
         assert_eq!(places.admit(Some(1), 4_000), Admission::InPlaceOf(5, 4));
         places.enter_phase(5, Phase::OnClient, 4_000);
         places.leave(3);
-        assert!(matches!(places.admit(Some(4), 4_000), Admission::Admitted(_)));
-        assert_eq!(places.admit(Some(1), 6_000), Admission::Full, "one each, and two for nobody");
+        assert!(matches!(
+            places.admit(Some(4), 4_000),
+            Admission::Admitted(_)
+        ));
+        assert_eq!(
+            places.admit(Some(1), 6_000),
+            Admission::Full,
+            "one each, and two for nobody"
+        );
     }
 
     #[test]

@@ -23,7 +23,11 @@ impl Quota {
     ///
     /// # Errors
     /// When the quota is used up.
-    pub fn take(&self, used_until: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, TimeDelta> {
+    pub fn take(
+        &self,
+        used_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Timestamp, TimeDelta> {
         if self.max == 0 {
             return Err(self.window);
         }
@@ -32,7 +36,11 @@ impl Quota {
         let from = used_until.map_or(now, |until| until.clamp(now, now + self.window));
         // Division leaves up to `max` milliseconds over: the last of `max` still fits.
         let (next, end) = (from + one, now + self.window);
-        if next <= end { Ok(next) } else { Err(next - end) }
+        if next <= end {
+            Ok(next)
+        } else {
+            Err(next - end)
+        }
     }
 }
 
@@ -44,9 +52,15 @@ const DOTLESS: [(&str, &str); 2] = [("gmail.com", "gmail.com"), ("googlemail.com
 pub fn mailbox_key(address: &EmailAddress) -> String {
     let key = address.key();
     let (local, domain) = key.rsplit_once('@').unwrap_or((&key, ""));
-    let local = local.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(local);
+    let local = local
+        .strip_prefix('"')
+        .and_then(|inner| inner.strip_suffix('"'))
+        .unwrap_or(local);
     // A plus at the beginning separates nothing.
-    let local = local.char_indices().find(|(at, c)| *at > 0 && *c == '+').map_or(local, |(at, _)| &local[..at]);
+    let local = local
+        .char_indices()
+        .find(|(at, c)| *at > 0 && *c == '+')
+        .map_or(local, |(at, _)| &local[..at]);
     match DOTLESS.iter().find(|(known, _)| *known == domain) {
         Some((_, name)) => format!("{}@{name}", local.replace('.', "")),
         None => format!("{local}@{domain}"),
@@ -60,18 +74,37 @@ mod tests {
     #[test]
     fn a_quota_gives_its_number_at_once_and_then_one_at_a_time() {
         let start: Timestamp = "2026-11-24T07:30:00Z".parse().expect("a timestamp");
-        let quota = Quota { key: String::new(), max: 3, window: TimeDelta::hours(1) };
+        let quota = Quota {
+            key: String::new(),
+            max: 3,
+            window: TimeDelta::hours(1),
+        };
         let mut used = None;
         for _ in 0..3 {
             used = Some(quota.take(used, start).expect("it fits"));
         }
         assert_eq!(quota.take(used, start), Err(TimeDelta::minutes(20)));
         assert!(quota.take(used, start + TimeDelta::minutes(19)).is_err());
-        let used = quota.take(used, start + TimeDelta::minutes(20)).expect("it fits");
-        assert!(quota.take(Some(used), start + TimeDelta::minutes(20)).is_err());
-        assert!(quota.take(Some(start + TimeDelta::days(900)), start).is_err_and(|wait| wait <= TimeDelta::hours(1)), "a clock set back");
+        let used = quota
+            .take(used, start + TimeDelta::minutes(20))
+            .expect("it fits");
+        assert!(
+            quota
+                .take(Some(used), start + TimeDelta::minutes(20))
+                .is_err()
+        );
+        assert!(
+            quota
+                .take(Some(start + TimeDelta::days(900)), start)
+                .is_err_and(|wait| wait <= TimeDelta::hours(1)),
+            "a clock set back"
+        );
         assert!(Quota { max: 0, ..quota }.take(None, start).is_err());
-        let odd = Quota { key: String::new(), max: 7, window: TimeDelta::milliseconds(1_000) };
+        let odd = Quota {
+            key: String::new(),
+            max: 7,
+            window: TimeDelta::milliseconds(1_000),
+        };
         let all = (0..7).try_fold(None, |used, _| odd.take(used, start).map(Some));
         assert!(all.is_ok_and(|used| odd.take(used, start).is_err()));
     }
@@ -79,11 +112,20 @@ mod tests {
     #[test]
     fn spellings_of_one_mailbox_are_one() {
         let key = |text: &str| mailbox_key(&text.parse().expect("an address"));
-        for same in ["ada.love@gmail.com", "adalove@googlemail.com", "A.D.A.love+x.y@GMAIL.com", "\"ada.love+a\"@gmail.com"] {
+        for same in [
+            "ada.love@gmail.com",
+            "adalove@googlemail.com",
+            "A.D.A.love+x.y@GMAIL.com",
+            "\"ada.love+a\"@gmail.com",
+        ] {
             assert_eq!(key(same), "adalove@gmail.com", "{same}");
         }
         assert_eq!(key("ada.love+news@example.org"), "ada.love@example.org");
         assert_eq!(key("+ada@example.org"), "+ada@example.org");
-        assert_ne!(key("adalove@example.org"), key("ada.love@example.org"), "elsewhere a dot tells two people apart");
+        assert_ne!(
+            key("adalove@example.org"),
+            key("ada.love@example.org"),
+            "elsewhere a dot tells two people apart"
+        );
     }
 }

@@ -67,8 +67,13 @@ impl Turn {
 
 /// The turns of a panel's verdict among `points`, oldest first: a verdict that was given for the first time is none.
 pub fn turns(points: &[PanelPoint]) -> impl Iterator<Item = (Timestamp, Panel, Panel)> {
-    let turned = |pair: &[PanelPoint]| pair[0].panel.total() > 0 && pair[0].panel.label() != pair[1].panel.label();
-    points.windows(2).filter(move |pair| turned(pair)).map(|pair| (pair[1].at, pair[0].panel, pair[1].panel))
+    let turned = |pair: &[PanelPoint]| {
+        pair[0].panel.total() > 0 && pair[0].panel.label() != pair[1].panel.label()
+    };
+    points
+        .windows(2)
+        .filter(move |pair| turned(pair))
+        .map(|pair| (pair[1].at, pair[0].panel, pair[1].panel))
 }
 
 /// A tool that a reader saved for later.
@@ -98,8 +103,10 @@ pub struct Preferences {
 impl Preferences {
     /// Sorts the categories and drops what is said twice, so that equal choices are equal texts.
     pub fn tidy(&mut self) {
-        self.categories.sort_by_cached_key(|category| (category_key(category), category.clone()));
-        self.categories.dedup_by_key(|category| category_key(category));
+        self.categories
+            .sort_by_cached_key(|category| (category_key(category), category.clone()));
+        self.categories
+            .dedup_by_key(|category| category_key(category));
         self.categories.sort();
     }
 
@@ -147,19 +154,30 @@ impl Choice {
 
     /// Whether that category is among those followed.
     pub fn follows(&self, category: &str) -> bool {
-        self.categories.iter().any(|followed| category_key(followed) == category_key(category))
+        self.categories
+            .iter()
+            .any(|followed| category_key(followed) == category_key(category))
     }
 
     /// Whether one of the tools is of a category that is followed.
     pub fn wants(&self, item: &Item) -> bool {
-        item.matchup.contenders().iter().any(|side| self.follows(&side.tool.category))
+        item.matchup
+            .contenders()
+            .iter()
+            .any(|side| self.follows(&side.tool.category))
     }
 
     /// The item with "because you follow Design" as its first reason, where that is so.
     pub fn explained(&self, mut item: Item) -> Item {
-        let followed = item.matchup.contenders().into_iter().map(|side| side.tool.category.clone()).find(|category| self.follows(category));
+        let followed = item
+            .matchup
+            .contenders()
+            .into_iter()
+            .map(|side| side.tool.category.clone())
+            .find(|category| self.follows(category));
         if let Some(category) = followed {
-            item.reasons.insert(0, format!("because you follow {category}"));
+            item.reasons
+                .insert(0, format!("because you follow {category}"));
         }
         item
     }
@@ -168,7 +186,10 @@ impl Choice {
 /// The best of a month's items: those of the categories followed, by their points, no tool twice. The first of equals stays
 /// first, so `month` begins with what is newest.
 pub fn best_of(month: &[Item], choice: &Choice, most: usize) -> Vec<Item> {
-    let mut items: Vec<&Item> = month.iter().filter(|item| choice.categories.is_empty() || choice.wants(item)).collect();
+    let mut items: Vec<&Item> = month
+        .iter()
+        .filter(|item| choice.categories.is_empty() || choice.wants(item))
+        .collect();
     items.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut tools: Vec<&Slug> = Vec::new();
     let mut best = Vec::new();
@@ -187,19 +208,41 @@ mod tests {
     use super::*;
 
     fn point(day: i64, ships: u32, skips: u32) -> PanelPoint {
-        PanelPoint { at: super::super::from_millis(day * 86_400_000), panel: Panel { ships, skips }, points: 70 * ships + 30 * skips }
+        PanelPoint {
+            at: super::super::from_millis(day * 86_400_000),
+            panel: Panel { ships, skips },
+            points: 70 * ships + 30 * skips,
+        }
     }
 
     #[test]
     fn a_verdict_turns_when_its_word_changes_and_a_first_word_is_no_turn() {
-        let points = [point(1, 0, 0), point(2, 1, 3), point(3, 0, 4), point(4, 3, 1), point(5, 2, 2)];
-        let words: Vec<String> = turns(&points).map(|(_, before, after)| format!("{} {}", before.label(), after.label())).collect();
+        let points = [
+            point(1, 0, 0),
+            point(2, 1, 3),
+            point(3, 0, 4),
+            point(4, 3, 1),
+            point(5, 2, 2),
+        ];
+        let words: Vec<String> = turns(&points)
+            .map(|(_, before, after)| format!("{} {}", before.label(), after.label()))
+            .collect();
         assert_eq!(words, ["Skip Ship", "Ship Split"]);
     }
 
     #[test]
     fn a_mean_is_rounded_and_nobodys_is_none() {
-        assert_eq!((point(1, 3, 1).mean(), point(1, 0, 0).mean()), (Some(60), None));
-        assert_eq!(PanelPoint { points: 5, ..point(1, 1, 1) }.mean(), Some(3));
+        assert_eq!(
+            (point(1, 3, 1).mean(), point(1, 0, 0).mean()),
+            (Some(60), None)
+        );
+        assert_eq!(
+            PanelPoint {
+                points: 5,
+                ..point(1, 1, 1)
+            }
+            .mean(),
+            Some(3)
+        );
     }
 }

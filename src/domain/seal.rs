@@ -34,7 +34,13 @@ pub(super) enum Seal {
 }
 
 impl Seal {
-    const ALL: [Self; 5] = [Self::Token, Self::ReturnPath, Self::MessageId, Self::Leaving, Self::Name];
+    const ALL: [Self; 5] = [
+        Self::Token,
+        Self::ReturnPath,
+        Self::MessageId,
+        Self::Leaving,
+        Self::Name,
+    ];
 
     const fn word(self) -> &'static [u8] {
         match self {
@@ -59,7 +65,9 @@ impl Key {
         let mac = Hmac::new_from_slice(secret.as_bytes()).ok()?;
         let cipher = |seal: Seal| {
             let mut drawn = [0; BLOCK];
-            drawn.copy_from_slice(&tag(&mac, b"cipher", seal.word()).finalize().into_bytes()[..BLOCK]);
+            drawn.copy_from_slice(
+                &tag(&mac, b"cipher", seal.word()).finalize().into_bytes()[..BLOCK],
+            );
             Aes128::new(&drawn.into())
         };
         let ciphers = Seal::ALL.map(cipher);
@@ -91,7 +99,9 @@ impl Key {
     /// Returns what was sealed; `None` where this key did not do it. The tag is compared in constant time.
     pub(super) fn open<const N: usize>(&self, seal: Seal, sealed: &[u8; N]) -> Option<[u8; BLOCK]> {
         let (body, tag) = sealed.split_first_chunk::<BLOCK>()?;
-        self.tag(seal.word(), body).verify_truncated_left(tag).ok()?;
+        self.tag(seal.word(), body)
+            .verify_truncated_left(tag)
+            .ok()?;
         let mut block = Block::from(*body);
         self.ciphers[seal as usize].decrypt_block(&mut block);
         Some(block.into())
@@ -115,7 +125,9 @@ mod tests {
     fn neighbouring_ids_have_nothing_in_common_and_each_use_has_texts_of_its_own() {
         let key = Key::new("a secret").expect("any secret");
         let plain = |n: u8| std::array::from_fn(|at| if at == 15 { n } else { 0 });
-        let sealed: Vec<[u8; 26]> = (0..=255).map(|n| key.seal(Seal::MessageId, plain(n))).collect();
+        let sealed: Vec<[u8; 26]> = (0..=255)
+            .map(|n| key.seal(Seal::MessageId, plain(n)))
+            .collect();
         for pair in sealed.windows(2) {
             let same = pair[0].iter().zip(&pair[1]).filter(|(a, b)| a == b).count();
             assert!(same < 6, "{same} of 26 bytes are the same");
@@ -123,7 +135,10 @@ mod tests {
         assert_eq!(key.open(Seal::MessageId, &sealed[7]), Some(plain(7)));
         for other in [Seal::Token, Seal::ReturnPath, Seal::Name] {
             assert_eq!(key.open(other, &sealed[7]), None);
-            assert_ne!(key.hide(other, plain(7)), key.hide(Seal::MessageId, plain(7)));
+            assert_ne!(
+                key.hide(other, plain(7)),
+                key.hide(Seal::MessageId, plain(7))
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ use super::Timestamp;
 use super::zone::Zone;
 
 /// An ISO 8601 week, written `2026-W47`. There is one digest per slot, ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Slot {
     year: i32,
@@ -25,7 +27,10 @@ impl Slot {
     /// The week in which `moment` falls, on the calendar of `timezone`.
     pub fn of(moment: Timestamp, timezone: &Zone) -> Self {
         let week = moment.with_timezone(timezone).iso_week();
-        Self { year: week.year(), week: week.week() }
+        Self {
+            year: week.year(),
+            week: week.week(),
+        }
     }
 
     /// The number that stands for the slot in the database: `202647`. It is also the digest's id, for a slot has one.
@@ -47,7 +52,8 @@ impl Slot {
     }
 
     fn new(year: i32, week: u32) -> Option<Self> {
-        let in_range = (1970..=9998).contains(&year) && NaiveDate::from_isoywd_opt(year, week, Weekday::Mon).is_some();
+        let in_range = (1970..=9998).contains(&year)
+            && NaiveDate::from_isoywd_opt(year, week, Weekday::Mon).is_some();
         in_range.then_some(Self { year, week })
     }
 
@@ -72,10 +78,18 @@ impl FromStr for Slot {
     fn from_str(text: &str) -> Result<Self, String> {
         let fault = || format!("{text:?} is not a week; one looks like 2026-W47");
         let (year, week) = text.split_once("-W").ok_or_else(fault)?;
-        if year.len() != 4 || week.len() != 2 || !text.bytes().all(|b| b.is_ascii_digit() || b"-W".contains(&b)) {
+        if year.len() != 4
+            || week.len() != 2
+            || !text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b"-W".contains(&b))
+        {
             return Err(fault());
         }
-        let slot = Self::new(year.parse().map_err(|_| fault())?, week.parse().map_err(|_| fault())?);
+        let slot = Self::new(
+            year.parse().map_err(|_| fault())?,
+            week.parse().map_err(|_| fault())?,
+        );
         slot.ok_or_else(fault)
     }
 }
@@ -117,10 +131,16 @@ mod tests {
     #[test]
     fn the_weeks_in_which_clocks_change_have_167_and_169_hours() {
         let hours = |slot: &str| {
-            let span = slot.parse::<Slot>().expect("a slot").span(&zone("Europe/Berlin"));
+            let span = slot
+                .parse::<Slot>()
+                .expect("a slot")
+                .span(&zone("Europe/Berlin"));
             (span.end - span.start).num_hours()
         };
-        assert_eq!((hours("2026-W13"), hours("2026-W43"), hours("2026-W44")), (167, 169, 168));
+        assert_eq!(
+            (hours("2026-W13"), hours("2026-W43"), hours("2026-W44")),
+            (167, 169, 168)
+        );
     }
 
     proptest! {

@@ -47,13 +47,21 @@ impl FromStr for SubjectPattern {
     type Err = InvalidSubject;
 
     fn from_str(text: &str) -> Result<Self, InvalidSubject> {
-        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
-            return Err(InvalidSubject("expected one line of 1 to 200 characters".into()));
+        if text.trim().is_empty()
+            || text.chars().count() > 200
+            || text.chars().any(char::is_control)
+        {
+            return Err(InvalidSubject(
+                "expected one line of 1 to 200 characters".into(),
+            ));
         }
         for part in text.split('{').skip(1) {
             let name = part.split_once('}').map(|(name, _)| name);
             if name.is_none_or(|name| Marks::default().of(name).is_none()) {
-                let mark = format!("{{{}", name.map_or_else(|| part.to_owned(), |name| format!("{name}}}")));
+                let mark = format!(
+                    "{{{}",
+                    name.map_or_else(|| part.to_owned(), |name| format!("{name}}}"))
+                );
                 return Err(InvalidSubject(format!(
                     "{mark} is not one of: {{pair}}, {{more}}, {{count}}, {{week}}, {{site}}, {{newsletter}}"
                 )));
@@ -88,11 +96,26 @@ mod tests {
 
     #[test]
     fn a_pattern_is_filled_once() {
-        let marks = Marks { pair: "{more} or B?", more: "And 1 more", count: "2", ..Marks::default() };
-        let filled = |text: &str| text.parse::<SubjectPattern>().map(|pattern| pattern.fill(&marks)).map_err(|error| error.to_string());
-        assert_eq!(filled("{pair} {more}"), Ok("{more} or B? And 1 more".into()));
+        let marks = Marks {
+            pair: "{more} or B?",
+            more: "And 1 more",
+            count: "2",
+            ..Marks::default()
+        };
+        let filled = |text: &str| {
+            text.parse::<SubjectPattern>()
+                .map(|pattern| pattern.fill(&marks))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            filled("{pair} {more}"),
+            Ok("{more} or B? And 1 more".into())
+        );
         assert_eq!(filled("Verdicts} ({count})"), Ok("Verdicts} (2)".into()));
-        assert!(filled("{pair} {mor}").is_err_and(|error| error.starts_with("{mor} is not one of: {pair}, ")));
+        assert!(
+            filled("{pair} {mor}")
+                .is_err_and(|error| error.starts_with("{mor} is not one of: {pair}, "))
+        );
         for bad in ["", " ", "{pair", "a\r\nBcc: b", &"x".repeat(201)] {
             assert!(filled(bad).is_err(), "{bad:?}");
         }

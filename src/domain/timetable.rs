@@ -31,9 +31,13 @@ impl Timetable {
     /// # Errors
     /// A sentence: what is wrong with it, or that it never comes.
     pub fn parse(cron: &str, timezone: Zone) -> Result<Self, String> {
-        let parsed =
-            Cron::from_str(cron).map_err(|error| format!("{cron:?} is not a cron expression ({error}); one looks like \"0 9 * * TUE\""))?;
-        let timetable = Self { cron: parsed, timezone };
+        let parsed = Cron::from_str(cron).map_err(|error| {
+            format!("{cron:?} is not a cron expression ({error}); one looks like \"0 9 * * TUE\"")
+        })?;
+        let timetable = Self {
+            cron: parsed,
+            timezone,
+        };
         match timetable.next(Timestamp::UNIX_EPOCH + TimeDelta::days(20_000)) {
             Some(_) => Ok(timetable),
             None => Err(format!("{cron:?} is a time that never comes")),
@@ -47,7 +51,11 @@ impl Timetable {
         // croner 3.0.1, asked within the second pass of an hour that comes twice, answers with a time of the first, which is
         // over. That hour counted once, so the next time is what it answers when it is asked behind the hour.
         for _ in 0..LONGEST_FOLD_MINUTES {
-            let time = self.cron.find_next_occurrence(&second.with_timezone(&self.timezone), false).ok()?.to_utc();
+            let time = self
+                .cron
+                .find_next_occurrence(&second.with_timezone(&self.timezone), false)
+                .ok()?
+                .to_utc();
             if time > moment {
                 return Some(time);
             }
@@ -63,7 +71,11 @@ impl Timetable {
     }
 
     /// The first two times after `moment` that belong to one and the same `part` of the calendar, within about a year.
-    pub fn twice_within<P: PartialEq>(&self, moment: Timestamp, part: impl Fn(Timestamp) -> P) -> Option<(Timestamp, Timestamp)> {
+    pub fn twice_within<P: PartialEq>(
+        &self,
+        moment: Timestamp,
+        part: impl Fn(Timestamp) -> P,
+    ) -> Option<(Timestamp, Timestamp)> {
         let until = moment + TimeDelta::weeks(54);
         let mut time = self.next(moment)?;
         for _ in 0..TIMES_MAX {
@@ -94,24 +106,46 @@ mod tests {
     }
 
     fn berlin(cron: &str) -> Timetable {
-        Timetable::parse(cron, Zone::bundled("Europe/Berlin").expect("a zone")).expect("a timetable")
+        Timetable::parse(cron, Zone::bundled("Europe/Berlin").expect("a zone"))
+            .expect("a timetable")
     }
 
     #[test]
     fn nine_o_clock_stays_nine_o_clock_when_the_clocks_change() {
         let tuesdays = berlin("0 9 * * TUE");
-        assert_eq!(tuesdays.next(at("2026-03-23T00:00:00Z")), Some(at("2026-03-24T08:00:00Z")));
-        assert_eq!(tuesdays.next(at("2026-03-25T00:00:00Z")), Some(at("2026-03-31T07:00:00Z")));
-        assert_eq!(tuesdays.next(at("2026-10-21T00:00:00Z")), Some(at("2026-10-27T08:00:00Z")));
+        assert_eq!(
+            tuesdays.next(at("2026-03-23T00:00:00Z")),
+            Some(at("2026-03-24T08:00:00Z"))
+        );
+        assert_eq!(
+            tuesdays.next(at("2026-03-25T00:00:00Z")),
+            Some(at("2026-03-31T07:00:00Z"))
+        );
+        assert_eq!(
+            tuesdays.next(at("2026-10-21T00:00:00Z")),
+            Some(at("2026-10-27T08:00:00Z"))
+        );
     }
 
     #[test]
     fn on_the_last_sunday_of_march_the_hour_left_out_moves_to_its_end() {
         let sundays = berlin("30 2 * * SUN");
-        assert_eq!(sundays.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
-        assert_eq!(sundays.last_due(at("2026-03-28T12:00:00Z"), at("2026-03-29T20:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
-        assert_eq!(sundays.next(at("2026-03-29T01:00:00Z")), Some(at("2026-04-05T00:30:00Z")));
-        assert_eq!(berlin("45 2 * * SUN").next_from(at("2026-03-29T01:00:00Z")), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(
+            sundays.next(at("2026-03-28T12:00:00Z")),
+            Some(at("2026-03-29T01:00:00Z"))
+        );
+        assert_eq!(
+            sundays.last_due(at("2026-03-28T12:00:00Z"), at("2026-03-29T20:00:00Z")),
+            Some(at("2026-03-29T01:00:00Z"))
+        );
+        assert_eq!(
+            sundays.next(at("2026-03-29T01:00:00Z")),
+            Some(at("2026-04-05T00:30:00Z"))
+        );
+        assert_eq!(
+            berlin("45 2 * * SUN").next_from(at("2026-03-29T01:00:00Z")),
+            Some(at("2026-03-29T01:00:00Z"))
+        );
     }
 
     #[test]
@@ -120,8 +154,15 @@ mod tests {
         let first = sundays.next(at("2026-10-24T12:00:00Z")).expect("a time");
         assert_eq!(first, at("2026-10-25T00:30:00Z"));
         assert_eq!(sundays.next(first), Some(at("2026-11-01T01:30:00Z")));
-        for now in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T20:00:00Z"] {
-            assert_eq!(sundays.last_due(at("2026-10-24T12:00:00Z"), at(now)), Some(first));
+        for now in [
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T20:00:00Z",
+        ] {
+            assert_eq!(
+                sundays.last_due(at("2026-10-24T12:00:00Z"), at(now)),
+                Some(first)
+            );
         }
         assert_eq!(sundays.last_due(first, at("2026-10-25T20:00:00Z")), None);
     }
@@ -129,9 +170,18 @@ mod tests {
     #[test]
     fn asked_within_the_hour_that_comes_twice_the_next_time_is_never_over() {
         let second_pass = at("2026-10-25T01:10:00Z");
-        assert_eq!(berlin("30 2 * * SUN").next(second_pass), Some(at("2026-11-01T01:30:00Z")));
-        assert_eq!(berlin("5 3 * * *").next(second_pass), Some(at("2026-10-25T02:05:00Z")));
-        assert_eq!(berlin("30 2 * * SUN").last_due(second_pass, at("2026-10-25T20:00:00Z")), None);
+        assert_eq!(
+            berlin("30 2 * * SUN").next(second_pass),
+            Some(at("2026-11-01T01:30:00Z"))
+        );
+        assert_eq!(
+            berlin("5 3 * * *").next(second_pass),
+            Some(at("2026-10-25T02:05:00Z"))
+        );
+        assert_eq!(
+            berlin("30 2 * * SUN").last_due(second_pass, at("2026-10-25T20:00:00Z")),
+            None
+        );
         let mut moment = at("2026-10-24T22:00:00Z");
         while moment < at("2026-10-25T04:00:00Z") {
             for cron in ["30 2 * * SUN", "*/7 * * * *", "0 0 2 * * *", "59 2 25 10 *"] {
@@ -144,16 +194,31 @@ mod tests {
 
     #[test]
     fn what_is_due_is_a_whole_second_whenever_one_asks() {
-        assert_eq!(berlin("0 9 * * TUE").next(at("2026-11-23T12:00:00.123Z")), Some(at("2026-11-24T08:00:00Z")));
-        assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
-        assert_eq!(berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00.001Z")), Some(at("2026-12-01T08:00:00Z")));
+        assert_eq!(
+            berlin("0 9 * * TUE").next(at("2026-11-23T12:00:00.123Z")),
+            Some(at("2026-11-24T08:00:00Z"))
+        );
+        assert_eq!(
+            berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00Z")),
+            Some(at("2026-11-24T08:00:00Z"))
+        );
+        assert_eq!(
+            berlin("0 9 * * TUE").next_from(at("2026-11-24T08:00:00.001Z")),
+            Some(at("2026-12-01T08:00:00Z"))
+        );
     }
 
     #[test]
     fn two_times_in_one_week_are_found_and_one_a_week_is_not_two() {
-        let (week, moment) = (|time: Timestamp| (time + TimeDelta::days(3)).timestamp() / (7 * 24 * 60 * 60), at("2026-11-23T00:00:00Z"));
+        let (week, moment) = (
+            |time: Timestamp| (time + TimeDelta::days(3)).timestamp() / (7 * 24 * 60 * 60),
+            at("2026-11-23T00:00:00Z"),
+        );
         let twice = |cron: &str| berlin(cron).twice_within(moment, week);
-        assert_eq!(twice("0 9 * * TUE,FRI"), Some((at("2026-11-24T08:00:00Z"), at("2026-11-27T08:00:00Z"))));
+        assert_eq!(
+            twice("0 9 * * TUE,FRI"),
+            Some((at("2026-11-24T08:00:00Z"), at("2026-11-27T08:00:00Z")))
+        );
         assert_eq!((twice("0 9 * * TUE"), twice("0 9 1 * *")), (None, None));
         assert!(twice("0 9 * * *").is_some() && twice("0 9 1,3 * *").is_some());
     }

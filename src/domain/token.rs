@@ -39,7 +39,13 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::Confirm, Self::Unsubscribe, Self::Read, Self::Account, Self::Move];
+    const ALL: [Self; 5] = [
+        Self::Confirm,
+        Self::Unsubscribe,
+        Self::Read,
+        Self::Account,
+        Self::Move,
+    ];
 }
 
 /// What a signed token says.
@@ -68,11 +74,17 @@ impl Token {
     }
 
     fn from_body(body: &[u8; BODY]) -> Option<Self> {
-        let purpose = Purpose::ALL.into_iter().find(|purpose| *purpose as u8 == body[0])?;
+        let purpose = Purpose::ALL
+            .into_iter()
+            .find(|purpose| *purpose as u8 == body[0])?;
         let subscriber = i64::from_be_bytes(body[1..9].try_into().ok()?);
         let expiry = u32::from_be_bytes(body[9..].try_into().ok()?);
         let expires_at = (expiry > 0).then(|| super::from_millis(i64::from(expiry) * 60_000));
-        Some(Self { purpose, subscriber, expires_at })
+        Some(Self {
+            purpose,
+            subscriber,
+            expires_at,
+        })
     }
 }
 
@@ -82,7 +94,9 @@ impl Token {
 pub fn leading(text: &str) -> Option<&str> {
     let (token, rest) = text.split_at_checked(TOKEN_LENGTH)?;
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let is_apart = rest.is_empty() || !rest.starts_with(is_of_token) || !rest.contains(|c: char| c.is_alphanumeric());
+    let is_apart = rest.is_empty()
+        || !rest.starts_with(is_of_token)
+        || !rest.contains(|c: char| c.is_alphanumeric());
     (token.chars().all(is_of_token) && is_apart && !rest.starts_with('=')).then_some(token)
 }
 
@@ -108,8 +122,13 @@ impl Secrets {
     /// one is returned: its bearer held a true link, which is worth a better answer than "not found".
     pub fn read(&self, purpose: Purpose, text: &str) -> Option<Token> {
         let mut bytes = [0; BYTES];
-        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok().filter(|length| *length == BYTES)?;
-        let opened = self.open(Seal::Token, &bytes).and_then(|plain| plain.first_chunk::<BODY>().copied());
+        let length = URL_SAFE_NO_PAD
+            .decode_slice(text, &mut bytes)
+            .ok()
+            .filter(|length| *length == BYTES)?;
+        let opened = self
+            .open(Seal::Token, &bytes)
+            .and_then(|plain| plain.first_chunk::<BODY>().copied());
         let body = opened.or_else(|| {
             let (body, tag) = bytes[..length].split_first_chunk::<BODY>()?;
             self.is_genuine(b"token", body, tag).then_some(*body)
@@ -124,7 +143,9 @@ impl Secrets {
 
     /// Opens what one of the secrets sealed. All keys are tried whatever the first says.
     pub(super) fn open<const N: usize>(&self, seal: Seal, sealed: &[u8; N]) -> Option<[u8; BLOCK]> {
-        self.0.iter().fold(None, |found, key| key.open(seal, sealed).or(found))
+        self.0
+            .iter()
+            .fold(None, |found, key| key.open(seal, sealed).or(found))
     }
 
     /// The name of a subscriber in answers and logs: 26 characters of base32 that do not show the number, the same as long as the
@@ -150,30 +171,46 @@ impl Secrets {
     /// Returns whether `tag` begins the mac over `body` of one of the secrets, newest or not, made for the use that `word` names.
     pub(super) fn is_genuine(&self, word: &[u8], body: &[u8], tag: &[u8]) -> bool {
         // Constant time for each key (`verify_truncated_left`), and all keys are tried whatever the first says.
-        self.0.iter().fold(false, |found, key| key.tag(word, body).verify_truncated_left(tag).is_ok() | found)
+        self.0.iter().fold(false, |found, key| {
+            key.tag(word, body).verify_truncated_left(tag).is_ok() | found
+        })
     }
 
     /// The keyed hashes of an address, one for each secret, newest first: what stays of somebody who was erased.
     /// Hex, 32 characters (128 bits).
     pub fn address_hashes(&self, address: &super::address::EmailAddress) -> Vec<String> {
-        let hash = |key: &Key| hex(&key.tag(b"suppressed", address.key().as_bytes()).finalize().into_bytes()[..16]);
+        let hash = |key: &Key| {
+            hex(&key
+                .tag(b"suppressed", address.key().as_bytes())
+                .finalize()
+                .into_bytes()[..16])
+        };
         self.0.iter().map(hash).collect()
     }
 
     /// The keyed hash of a network, as [`super::subscriber::network_of`] cuts it: enough to count those who come from there.
     pub fn network_hash(&self, network: &str) -> String {
-        hex(&self.0[0].tag(b"network", network.as_bytes()).finalize().into_bytes()[..16])
+        hex(&self.0[0]
+            .tag(b"network", network.as_bytes())
+            .finalize()
+            .into_bytes()[..16])
     }
 
     /// The keyed hash under which something is counted: `what` tells counters of one text apart. Counters begin anew with a new
     /// secret.
     pub fn count_hash(&self, what: &str, text: &str) -> String {
-        hex(&self.0[0].tag(b"count", format!("{what}\0{text}").as_bytes()).finalize().into_bytes()[..16])
+        hex(&self.0[0]
+            .tag(b"count", format!("{what}\0{text}").as_bytes())
+            .finalize()
+            .into_bytes()[..16])
     }
 
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.
     pub fn key_names(&self) -> Vec<String> {
-        self.0.iter().map(|key| hex(&key.tag(b"name", b"").finalize().into_bytes()[..4])).collect()
+        self.0
+            .iter()
+            .map(|key| hex(&key.tag(b"name", b"").finalize().into_bytes()[..4]))
+            .collect()
     }
 }
 
@@ -191,7 +228,9 @@ pub fn cookie_hash(cookie: &str) -> String {
 }
 
 fn minutes(expiry: Option<Timestamp>) -> u32 {
-    expiry.map_or(0, |end| u32::try_from(end.timestamp().max(1).div_euclid(60) + 1).unwrap_or(u32::MAX))
+    expiry.map_or(0, |end| {
+        u32::try_from(end.timestamp().max(1).div_euclid(60) + 1).unwrap_or(u32::MAX)
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -204,44 +243,85 @@ mod tests {
     use proptest::prelude::*;
 
     fn secrets(texts: &[&str]) -> Secrets {
-        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("at least one")
+        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .expect("at least one")
     }
 
     #[test]
     fn a_token_made_with_an_older_secret_is_still_good_until_that_secret_goes() {
-        let token = Token { purpose: Purpose::Unsubscribe, subscriber: 7, expires_at: None };
+        let token = Token {
+            purpose: Purpose::Unsubscribe,
+            subscriber: 7,
+            expires_at: None,
+        };
         let old_link = secrets(&["old"]).sign(&token);
-        assert_eq!(secrets(&["new", "old"]).read(Purpose::Unsubscribe, &old_link), Some(token));
-        assert_eq!(secrets(&["new"]).read(Purpose::Unsubscribe, &old_link), None);
+        assert_eq!(
+            secrets(&["new", "old"]).read(Purpose::Unsubscribe, &old_link),
+            Some(token)
+        );
+        assert_eq!(
+            secrets(&["new"]).read(Purpose::Unsubscribe, &old_link),
+            None
+        );
     }
 
     #[test]
     fn a_token_expires_at_the_earliest_when_it_says() {
         let end: Timestamp = "2026-11-22T10:00:30Z".parse().expect("a moment");
-        let link = secrets(&["s"]).sign(&Token { purpose: Purpose::Confirm, subscriber: 7, expires_at: Some(end) });
-        let token = secrets(&["s"]).read(Purpose::Confirm, &link).expect("genuine");
+        let link = secrets(&["s"]).sign(&Token {
+            purpose: Purpose::Confirm,
+            subscriber: 7,
+            expires_at: Some(end),
+        });
+        let token = secrets(&["s"])
+            .read(Purpose::Confirm, &link)
+            .expect("genuine");
         assert!(!token.is_expired(end) && token.is_expired(end + chrono::TimeDelta::minutes(1)));
     }
 
     #[test]
     fn a_token_from_before_ids_were_hidden_is_still_good() {
-        let token = Token { purpose: Purpose::Unsubscribe, subscriber: 7, expires_at: None };
+        let token = Token {
+            purpose: Purpose::Unsubscribe,
+            subscriber: 7,
+            expires_at: None,
+        };
         // As release 0.1.0 made it with the secret "old".
         let link = "AgAAAAAAAAAHAAAAAHsiVvzKG5eZkNcLKOot1fc";
-        assert_eq!(secrets(&["new", "old"]).read(Purpose::Unsubscribe, link), Some(token));
+        assert_eq!(
+            secrets(&["new", "old"]).read(Purpose::Unsubscribe, link),
+            Some(token)
+        );
         assert_eq!(secrets(&["new", "old"]).read(Purpose::Read, link), None);
         assert_eq!(secrets(&["new"]).read(Purpose::Unsubscribe, link), None);
     }
 
     #[test]
     fn what_stands_behind_a_token_is_no_part_of_it() {
-        let link = secrets(&["s"]).sign(&Token { purpose: Purpose::Read, subscriber: 7, expires_at: None });
-        for behind in ["", ".", ",", ")", ">", ";", "\"", "'", "\u{201d}", "_", "-", "**", "&gt;", " ", "?!", ".\u{a0}"] {
-            assert_eq!(leading(&format!("{link}{behind}")), Some(link.as_str()), "{behind:?}");
+        let link = secrets(&["s"]).sign(&Token {
+            purpose: Purpose::Read,
+            subscriber: 7,
+            expires_at: None,
+        });
+        for behind in [
+            "", ".", ",", ")", ">", ";", "\"", "'", "\u{201d}", "_", "-", "**", "&gt;", " ", "?!",
+            ".\u{a0}",
+        ] {
+            assert_eq!(
+                leading(&format!("{link}{behind}")),
+                Some(link.as_str()),
+                "{behind:?}"
+            );
         }
-        for not in
-            [&link[1..], "", &format!("{link}="), &format!("{link}a"), &format!("{link}_a"), &format!(".{link}"), &link.replace('A', "ä")]
-        {
+        for not in [
+            &link[1..],
+            "",
+            &format!("{link}="),
+            &format!("{link}a"),
+            &format!("{link}_a"),
+            &format!(".{link}"),
+            &link.replace('A', "ä"),
+        ] {
             assert_eq!(leading(not).filter(|_| not != link), None, "{not:?}");
         }
     }
@@ -249,8 +329,10 @@ mod tests {
     #[test]
     fn names_of_neighbours_have_nothing_in_common() {
         let keys = secrets(&["s"]);
-        let names: std::collections::HashSet<String> =
-            (0..1_000).flat_map(|id| [keys.subscriber_name(id), keys.mailing_name(id)]).map(|name| name[..6].to_owned()).collect();
+        let names: std::collections::HashSet<String> = (0..1_000)
+            .flat_map(|id| [keys.subscriber_name(id), keys.mailing_name(id)])
+            .map(|name| name[..6].to_owned())
+            .collect();
         assert!(names.len() > 1_990, "{}", names.len());
         assert_eq!(keys.subscriber_name(7), keys.subscriber_name(7));
     }

@@ -38,12 +38,22 @@ pub struct ReturnPath {
 impl ReturnPath {
     /// Takes an address that is one already, the mark counted as letters.
     pub fn new(address: &str) -> Result<Self, InvalidReturnPath> {
-        let Some((head, tail)) = address.split_once(MARK) else { return Ok(Self { head: address.into(), tail: None }) };
-        let Some((rest, _)) = tail.rsplit_once('@').filter(|_| !tail.contains(MARK)) else { return Err(InvalidReturnPath::Place) };
+        let Some((head, tail)) = address.split_once(MARK) else {
+            return Ok(Self {
+                head: address.into(),
+                tail: None,
+            });
+        };
+        let Some((rest, _)) = tail.rsplit_once('@').filter(|_| !tail.contains(MARK)) else {
+            return Err(InvalidReturnPath::Place);
+        };
         if head.len() + VERP_LENGTH + rest.len() > LONGEST_LOCAL_PART {
             return Err(InvalidReturnPath::Length);
         }
-        Ok(Self { head: head.into(), tail: Some(tail.into()) })
+        Ok(Self {
+            head: head.into(),
+            tail: Some(tail.into()),
+        })
     }
 
     /// Whether each delivery has an address of its own, which is to say that somebody reads what comes back.
@@ -61,43 +71,63 @@ impl ReturnPath {
 
     /// What fills the mark for a delivery; nothing without a mark.
     pub fn verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
-        if self.is_per_delivery() { secrets.sign_delivery(key) } else { String::new() }
+        if self.is_per_delivery() {
+            secrets.sign_delivery(key)
+        } else {
+            String::new()
+        }
     }
 
     /// Makes the text that fills the mark in the address to which a delivery's reader writes to leave; nothing without a mark.
     pub fn leaving_verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
-        if self.is_per_delivery() { secrets.sign_leaving(key) } else { String::new() }
+        if self.is_per_delivery() {
+            secrets.sign_leaving(key)
+        } else {
+            String::new()
+        }
     }
 
     /// Whether mail to `address` comes back to us by this path, whatever fills the mark.
     pub fn is_one(&self, address: &str) -> bool {
-        let Some(tail) = &self.tail else { return address.eq_ignore_ascii_case(&self.head) };
-        let fits = address.len() >= self.head.len() + tail.len() && address.is_char_boundary(self.head.len());
-        let ends = |end: &str| address.get(address.len() - end.len()..).is_some_and(|part| part.eq_ignore_ascii_case(end));
+        let Some(tail) = &self.tail else {
+            return address.eq_ignore_ascii_case(&self.head);
+        };
+        let fits = address.len() >= self.head.len() + tail.len()
+            && address.is_char_boundary(self.head.len());
+        let ends = |end: &str| {
+            address
+                .get(address.len() - end.len()..)
+                .is_some_and(|part| part.eq_ignore_ascii_case(end))
+        };
         fits && address[..self.head.len()].eq_ignore_ascii_case(&self.head) && ends(tail)
     }
 
     /// The delivery that `address` was made for; `None` when it is forged, or none of ours. The host is not looked at: a
     /// server may know itself by another name, and the mac is what counts.
     pub fn delivery(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {
-        self.verp_in(address).and_then(|verp| secrets.read_delivery(verp))
+        self.verp_in(address)
+            .and_then(|verp| secrets.read_delivery(verp))
     }
 
     /// Returns whether `address` is a return path as release 0.1.0 made it: its List-Unsubscribe named that address, too.
     pub fn is_also_for_leaving(&self, secrets: &Secrets, address: &str) -> bool {
-        self.verp_in(address).is_some_and(|verp| secrets.read_plain_delivery(verp).is_some())
+        self.verp_in(address)
+            .is_some_and(|verp| secrets.read_plain_delivery(verp).is_some())
     }
 
     /// The delivery whose reader leaves by a mail to `address`; `None` when it is forged, or no such address of ours.
     pub fn leaving(&self, secrets: &Secrets, address: &str) -> Option<DeliveryKey> {
-        self.verp_in(address).and_then(|verp| secrets.read_leaving(verp))
+        self.verp_in(address)
+            .and_then(|verp| secrets.read_leaving(verp))
     }
 
     /// Returns the text that fills the mark in an address that was made by this path.
     fn verp_in<'a>(&self, address: &'a str) -> Option<&'a str> {
         let (rest, _) = self.tail.as_deref()?.rsplit_once('@')?;
         let (local, _) = address.rsplit_once('@')?;
-        let start = local.get(..self.head.len()).filter(|start| start.eq_ignore_ascii_case(&self.head))?;
+        let start = local
+            .get(..self.head.len())
+            .filter(|start| start.eq_ignore_ascii_case(&self.head))?;
         let verp = local.get(start.len()..start.len() + VERP_LENGTH)?;
         let end = &local[start.len() + verp.len()..];
         end.eq_ignore_ascii_case(rest).then_some(verp)
@@ -111,7 +141,9 @@ pub enum InvalidReturnPath {
     #[error("{{verp}} stands once, before the @, like bounces+{{verp}}@example.org.")]
     Place,
     /// Filled in, it would be no address.
-    #[error("with {{verp}} filled in, the part before the @ is longer than 64 characters; 22 are left beside it.")]
+    #[error(
+        "with {{verp}} filled in, the part before the @ is longer than 64 characters; 22 are left beside it."
+    )]
     Length,
 }
 
@@ -123,14 +155,17 @@ impl Secrets {
 
     /// Reads such a text in any case; `None` when no secret of ours made it.
     pub fn read_delivery(&self, text: &str) -> Option<DeliveryKey> {
-        self.open(Seal::ReturnPath, &bytes_of(text)?).and_then(key_in).or_else(|| self.read_plain_delivery(text))
+        self.open(Seal::ReturnPath, &bytes_of(text)?)
+            .and_then(key_in)
+            .or_else(|| self.read_plain_delivery(text))
     }
 
     /// Reads a text of release 0.1.0, which showed its numbers.
     fn read_plain_delivery(&self, text: &str) -> Option<DeliveryKey> {
         let bytes = bytes_of(text)?;
         let (block, tag) = bytes.split_first_chunk::<BLOCK>()?;
-        self.is_genuine(b"return path", block, tag).then(|| key_in(*block))?
+        self.is_genuine(b"return path", block, tag)
+            .then(|| key_in(*block))?
     }
 
     /// The text that stands for a delivery before the @ of its Message-ID: [`VERP_LENGTH`] characters.
@@ -140,7 +175,8 @@ impl Secrets {
 
     /// Reads such a text in any case; `None` when no secret of ours made it.
     pub fn named_delivery(&self, text: &str) -> Option<DeliveryKey> {
-        self.open(Seal::MessageId, &bytes_of(text)?).and_then(key_in)
+        self.open(Seal::MessageId, &bytes_of(text)?)
+            .and_then(key_in)
     }
 
     /// The text that fills the mark in the address to which a delivery's reader writes to leave: [`VERP_LENGTH`] characters.
@@ -164,12 +200,20 @@ impl Secrets {
 }
 
 fn bytes_of(text: &str) -> Option<[u8; BYTES]> {
-    BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?.try_into().ok()
+    BASE32_NOPAD
+        .decode(text.to_ascii_uppercase().as_bytes())
+        .ok()?
+        .try_into()
+        .ok()
 }
 
 fn key_in(block: [u8; BLOCK]) -> Option<DeliveryKey> {
-    let number = |range: std::ops::Range<usize>| block[range].try_into().map(i64::from_be_bytes).ok();
-    Some(DeliveryKey { mailing: number(0..8)?, subscriber: number(8..16)? })
+    let number =
+        |range: std::ops::Range<usize>| block[range].try_into().map(i64::from_be_bytes).ok();
+    Some(DeliveryKey {
+        mailing: number(0..8)?,
+        subscriber: number(8..16)?,
+    })
 }
 
 #[cfg(test)]
@@ -177,26 +221,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEY: DeliveryKey = DeliveryKey { mailing: 202_648, subscriber: i64::MAX };
+    const KEY: DeliveryKey = DeliveryKey {
+        mailing: 202_648,
+        subscriber: i64::MAX,
+    };
 
     fn secrets(texts: &[&str]) -> Secrets {
-        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("at least one")
+        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .expect("at least one")
     }
 
     #[test]
-    fn a_delivery_has_an_address_of_its_own_which_is_read_back_in_any_case_and_with_an_older_secret() {
+    fn a_delivery_has_an_address_of_its_own_which_is_read_back_in_any_case_and_with_an_older_secret()
+     {
         let path = ReturnPath::new("bounces+{verp}@example.org").expect("a return path");
         let old = secrets(&["old"]);
         let address = path.with(&path.verp(&old, KEY)).into_owned();
         assert_eq!(address.len(), "bounces+@example.org".len() + VERP_LENGTH);
-        assert!(crate::domain::address::EmailAddress::parse(&address).is_ok(), "{address}");
+        assert!(
+            crate::domain::address::EmailAddress::parse(&address).is_ok(),
+            "{address}"
+        );
         let new = secrets(&["new", "old"]);
-        for seen in [&address, &address.to_uppercase(), &address.replace("example.org", "mx1.example.net")] {
+        for seen in [
+            &address,
+            &address.to_uppercase(),
+            &address.replace("example.org", "mx1.example.net"),
+        ] {
             assert_eq!(path.delivery(&new, seen), Some(KEY), "{seen}");
         }
         assert_eq!(path.delivery(&secrets(&["new"]), &address), None);
-        for other in ["bounces@example.org", "", "@", "bounces+@example.org", "bounces+käsekäsekäsekäsekäsekäsekäsekäsekäsekäsekä@x.org"]
-        {
+        for other in [
+            "bounces@example.org",
+            "",
+            "@",
+            "bounces+@example.org",
+            "bounces+käsekäsekäsekäsekäsekäsekäsekäsekäsekäsekä@x.org",
+        ] {
             assert_eq!(path.delivery(&new, other), None, "{other}");
         }
     }
@@ -204,20 +265,50 @@ mod tests {
     #[test]
     fn an_address_from_before_ids_were_hidden_is_still_read() {
         // As release 0.1.0 made it with the secret "old".
-        let (keys, text) = (secrets(&["new", "old"]), "aaaaaaaaamlzq7777777777776fiqlemehjid7a4xu");
-        assert_eq!((keys.read_delivery(text), keys.named_delivery(text)), (Some(KEY), None));
+        let (keys, text) = (
+            secrets(&["new", "old"]),
+            "aaaaaaaaamlzq7777777777776fiqlemehjid7a4xu",
+        );
+        assert_eq!(
+            (keys.read_delivery(text), keys.named_delivery(text)),
+            (Some(KEY), None)
+        );
         let path = ReturnPath::new("b+{verp}@example.org").expect("a return path");
         let is_for_leaving = |verp: &str| path.is_also_for_leaving(&keys, &path.with(verp));
-        assert_eq!((is_for_leaving(text), is_for_leaving(&keys.sign_delivery(KEY))), (true, false));
+        assert_eq!(
+            (
+                is_for_leaving(text),
+                is_for_leaving(&keys.sign_delivery(KEY))
+            ),
+            (true, false)
+        );
         assert_eq!(secrets(&["new"]).read_delivery(text), None);
     }
 
     #[test]
     fn an_address_to_leave_by_is_no_return_path() {
-        let (path, keys) = (ReturnPath::new("b+{verp}@example.org").expect("a return path"), secrets(&["s"]));
-        let (leaving, bounces) = (path.with(&keys.sign_leaving(KEY)).into_owned(), path.with(&keys.sign_delivery(KEY)).into_owned());
-        assert_eq!((path.leaving(&keys, &leaving), path.delivery(&keys, &leaving)), (Some(KEY), None));
-        assert_eq!((path.leaving(&keys, &bounces), path.delivery(&keys, &bounces)), (None, Some(KEY)));
+        let (path, keys) = (
+            ReturnPath::new("b+{verp}@example.org").expect("a return path"),
+            secrets(&["s"]),
+        );
+        let (leaving, bounces) = (
+            path.with(&keys.sign_leaving(KEY)).into_owned(),
+            path.with(&keys.sign_delivery(KEY)).into_owned(),
+        );
+        assert_eq!(
+            (
+                path.leaving(&keys, &leaving),
+                path.delivery(&keys, &leaving)
+            ),
+            (Some(KEY), None)
+        );
+        assert_eq!(
+            (
+                path.leaving(&keys, &bounces),
+                path.delivery(&keys, &bounces)
+            ),
+            (None, Some(KEY))
+        );
         assert_eq!(path.leaving(&secrets(&["other"]), &leaving), None);
     }
 
@@ -225,15 +316,30 @@ mod tests {
     fn a_message_id_and_a_return_path_are_not_worth_each_other() {
         let keys = secrets(&["s"]);
         let (id, path) = (keys.name_delivery(KEY), keys.sign_delivery(KEY));
-        assert_eq!((keys.named_delivery(&id), keys.named_delivery(&id.to_uppercase())), (Some(KEY), Some(KEY)));
-        assert_eq!((keys.named_delivery(&path), keys.read_delivery(&id)), (None, None));
+        assert_eq!(
+            (
+                keys.named_delivery(&id),
+                keys.named_delivery(&id.to_uppercase())
+            ),
+            (Some(KEY), Some(KEY))
+        );
+        assert_eq!(
+            (keys.named_delivery(&path), keys.read_delivery(&id)),
+            (None, None)
+        );
     }
 
     #[test]
     fn a_return_path_without_the_mark_is_one_address_for_all() {
         let path = ReturnPath::new("bounces+all@example.org").expect("a return path");
-        assert_eq!((path.verp(&secrets(&["s"]), KEY).as_str(), &*path.with("")), ("", "bounces+all@example.org"));
-        assert_eq!(path.delivery(&secrets(&["s"]), "bounces+all@example.org"), None);
+        assert_eq!(
+            (path.verp(&secrets(&["s"]), KEY).as_str(), &*path.with("")),
+            ("", "bounces+all@example.org")
+        );
+        assert_eq!(
+            path.delivery(&secrets(&["s"]), "bounces+all@example.org"),
+            None
+        );
     }
 
     #[test]
@@ -241,7 +347,10 @@ mod tests {
         for (text, fault) in [
             ("b@{verp}.example.org", InvalidReturnPath::Place),
             ("{verp}+{verp}@example.org", InvalidReturnPath::Place),
-            ("a-name-of-twenty-three-+{verp}@example.org", InvalidReturnPath::Length),
+            (
+                "a-name-of-twenty-three-+{verp}@example.org",
+                InvalidReturnPath::Length,
+            ),
         ] {
             assert_eq!(ReturnPath::new(text), Err(fault), "{text}");
         }

@@ -68,7 +68,14 @@ pub struct Wait {
 impl Wait {
     /// One of which no more is known.
     pub fn new(reason: WaitReason) -> Self {
-        Self { reason, relay: None, slot: None, class: None, detail: None, until: None }
+        Self {
+            reason,
+            relay: None,
+            slot: None,
+            class: None,
+            detail: None,
+            until: None,
+        }
     }
 
     /// Says what is waited for, without names and words of others: for pages that anybody may ask for.
@@ -77,26 +84,39 @@ impl Wait {
             WaitReason::Connecting => "a connection to the relay",
             WaitReason::RelaySilent => "an answer from the relay",
             WaitReason::RelayPaused => "the relay, which is tried again after a pause",
-            WaitReason::MailTooLarge => "a relay that takes mails as large as these: it announced a smaller limit (SIZE)",
+            WaitReason::MailTooLarge => {
+                "a relay that takes mails as large as these: it announced a smaller limit (SIZE)"
+            }
             WaitReason::DaySpent => "the next day (UTC), for the day's allowance is spent",
             WaitReason::Pace => "the relay's pace (rate_per_second)",
             WaitReason::DomainPace => "the limits of recipient domains (mail.per_domain)",
             WaitReason::Publishing => "the digest's deliveries, which are being made",
-            WaitReason::DigestPaused => "somebody to resume it, for it is paused: `verdicts digest resume`",
+            WaitReason::DigestPaused => {
+                "somebody to resume it, for it is paused: `verdicts digest resume`"
+            }
             WaitReason::Database => "the database, which takes no writes",
             WaitReason::NoSender if self.class == Some(MailClass::Transactional) => {
                 "a process that sends it, for `verdicts digest send` sends its digest alone: start `verdicts serve` with the role deliver"
             }
-            WaitReason::NoSender => "a process that sends: start `verdicts serve` with the role deliver, or run `verdicts digest send`",
+            WaitReason::NoSender => {
+                "a process that sends: start `verdicts serve` with the role deliver, or run `verdicts digest send`"
+            }
             WaitReason::Unknown => "a process that sends and does not say what holds it up",
         }
     }
 
     /// The same for operators: with the relay's or the digest's name and the words behind it.
     pub fn words(&self) -> String {
-        let name = self.relay.clone().or_else(|| self.slot.map(|slot| slot.to_string()));
+        let name = self
+            .relay
+            .clone()
+            .or_else(|| self.slot.map(|slot| slot.to_string()));
         let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
-        let detail = self.detail.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
+        let detail = self
+            .detail
+            .as_ref()
+            .map(|words| format!(" ({words})"))
+            .unwrap_or_default();
         format!("{name}{}{detail}", self.summary())
     }
 }
@@ -153,10 +173,18 @@ impl Stall {
 /// Returns what mail waits for, if it is due and none of it went out for `after`.
 pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<Stall> {
     let quiet_since = |due: &DueMail| due.since.max(due.progress_at.unwrap_or(due.since));
-    let stalled: Vec<&DueMail> = facts.due.iter().filter(|due| now - quiet_since(due) >= after).collect();
+    let stalled: Vec<&DueMail> = facts
+        .due
+        .iter()
+        .filter(|due| now - quiet_since(due) >= after)
+        .collect();
     let since = stalled.iter().map(|due| quiet_since(due)).min()?;
     let classes_of = |is_paused: bool| -> Vec<MailClass> {
-        let is_stalled = |class: &MailClass| stalled.iter().any(|due| due.class == *class && due.paused.is_some() == is_paused);
+        let is_stalled = |class: &MailClass| {
+            stalled
+                .iter()
+                .any(|due| due.class == *class && due.paused.is_some() == is_paused)
+        };
         MailClass::ALL.iter().copied().filter(is_stalled).collect()
     };
     let to_send = classes_of(false);
@@ -167,10 +195,22 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
         () => said(facts, &to_send),
     };
     let paused = stalled.iter().filter(|due| due.paused.is_some());
-    waits.extend(paused.map(|due| Wait { slot: due.paused, class: Some(due.class), ..Wait::new(WaitReason::DigestPaused) }));
+    waits.extend(paused.map(|due| Wait {
+        slot: due.paused,
+        class: Some(due.class),
+        ..Wait::new(WaitReason::DigestPaused)
+    }));
     let mut classes = to_send.clone();
-    classes.extend(classes_of(true).into_iter().filter(|class| !to_send.contains(class)));
-    Some(Stall { since, classes, waits })
+    classes.extend(
+        classes_of(true)
+            .into_iter()
+            .filter(|class| !to_send.contains(class)),
+    );
+    Some(Stall {
+        since,
+        classes,
+        waits,
+    })
 }
 
 /// Reasons that the processes give, each once.
@@ -178,17 +218,37 @@ fn said(facts: &SendFacts, classes: &[MailClass]) -> Vec<Wait> {
     let mut waits: Vec<Wait> = Vec::new();
     let concerns = |wait: &&Wait| wait.class.is_none_or(|class| classes.contains(&class));
     // A process that leaves a class to others counts only where there is none of them.
-    let leaves = |waits: &[Wait], class| waits.iter().any(|wait| wait.reason == WaitReason::NoSender && wait.class == class);
-    let is_true = |wait: &&Wait| wait.reason != WaitReason::NoSender || facts.senders.iter().all(|waits| leaves(waits, wait.class));
-    for wait in facts.senders.iter().flatten().filter(concerns).filter(is_true) {
-        match waits.iter_mut().find(|known| (known.reason, &known.relay) == (wait.reason, &wait.relay)) {
+    let leaves = |waits: &[Wait], class| {
+        waits
+            .iter()
+            .any(|wait| wait.reason == WaitReason::NoSender && wait.class == class)
+    };
+    let is_true = |wait: &&Wait| {
+        wait.reason != WaitReason::NoSender
+            || facts.senders.iter().all(|waits| leaves(waits, wait.class))
+    };
+    for wait in facts
+        .senders
+        .iter()
+        .flatten()
+        .filter(concerns)
+        .filter(is_true)
+    {
+        match waits
+            .iter_mut()
+            .find(|known| (known.reason, &known.relay) == (wait.reason, &wait.relay))
+        {
             // The one that ends first: from then on mail may go.
             Some(known) => known.until = known.until.min(wait.until),
             None => waits.push(wait.clone()),
         }
     }
     if waits.is_empty() {
-        waits.push(Wait::new(if facts.is_publishing { WaitReason::Publishing } else { WaitReason::Unknown }));
+        waits.push(Wait::new(if facts.is_publishing {
+            WaitReason::Publishing
+        } else {
+            WaitReason::Unknown
+        }));
     }
     waits
 }
@@ -202,22 +262,46 @@ mod tests {
     }
 
     fn facts(since: i64, progress_at: Option<i64>) -> SendFacts {
-        let due = DueMail { class: MailClass::Digest, since: at(since), progress_at: progress_at.map(at), paused: None };
-        SendFacts { due: vec![due], is_writable: true, senders: vec![Vec::new()], ..SendFacts::default() }
+        let due = DueMail {
+            class: MailClass::Digest,
+            since: at(since),
+            progress_at: progress_at.map(at),
+            paused: None,
+        };
+        SendFacts {
+            due: vec![due],
+            is_writable: true,
+            senders: vec![Vec::new()],
+            ..SendFacts::default()
+        }
     }
 
     fn reasons(facts: &SendFacts, now: i64) -> Vec<WaitReason> {
-        stall_of(facts, STALLED_AFTER, at(now)).map(|stall| stall.waits.iter().map(|wait| wait.reason).collect()).unwrap_or_default()
+        stall_of(facts, STALLED_AFTER, at(now))
+            .map(|stall| stall.waits.iter().map(|wait| wait.reason).collect())
+            .unwrap_or_default()
     }
 
     #[test]
     fn nothing_is_said_before_a_minute_without_mail_is_over() {
         assert_eq!(reasons(&facts(100, None), 159), []);
         assert_eq!(reasons(&facts(100, None), 160), [WaitReason::Unknown]);
-        assert_eq!(reasons(&facts(100, Some(150)), 209), [], "something went out meanwhile");
+        assert_eq!(
+            reasons(&facts(100, Some(150)), 209),
+            [],
+            "something went out meanwhile"
+        );
         assert_eq!(reasons(&facts(100, Some(150)), 210), [WaitReason::Unknown]);
-        assert_eq!(reasons(&facts(100, Some(20)), 160), [WaitReason::Unknown], "what went out before it was due tells nothing");
-        assert_eq!(stall_of(&SendFacts::default(), STALLED_AFTER, at(1_000)), None, "nothing is due");
+        assert_eq!(
+            reasons(&facts(100, Some(20)), 160),
+            [WaitReason::Unknown],
+            "what went out before it was due tells nothing"
+        );
+        assert_eq!(
+            stall_of(&SendFacts::default(), STALLED_AFTER, at(1_000)),
+            None,
+            "nothing is due"
+        );
     }
 
     #[test]
@@ -236,29 +320,65 @@ mod tests {
         facts.due[0].paused = Some(slot);
         facts.senders = Vec::new();
         let stall = stall_of(&facts, STALLED_AFTER, at(200)).expect("a stall");
-        assert_eq!((stall.waits.len(), stall.waits[0].reason, stall.waits[0].slot), (1, WaitReason::DigestPaused, Some(slot)));
-        assert!(stall.holds(MailClass::Digest) && stall.waits[0].words().starts_with("2026-W48: somebody to resume it"));
-        facts.due.push(DueMail { class: MailClass::Transactional, paused: None, ..facts.due[0] });
-        assert_eq!(reasons(&facts, 200), [WaitReason::NoSender, WaitReason::DigestPaused]);
+        assert_eq!(
+            (
+                stall.waits.len(),
+                stall.waits[0].reason,
+                stall.waits[0].slot
+            ),
+            (1, WaitReason::DigestPaused, Some(slot))
+        );
+        assert!(
+            stall.holds(MailClass::Digest)
+                && stall.waits[0]
+                    .words()
+                    .starts_with("2026-W48: somebody to resume it")
+        );
+        facts.due.push(DueMail {
+            class: MailClass::Transactional,
+            paused: None,
+            ..facts.due[0]
+        });
+        assert_eq!(
+            reasons(&facts, 200),
+            [WaitReason::NoSender, WaitReason::DigestPaused]
+        );
     }
 
     #[test]
     fn a_process_that_sends_one_digest_alone_sends_no_other_mail() {
         let mut facts = facts(100, None);
         facts.due[0].class = MailClass::Transactional;
-        let alone = vec![Wait { class: Some(MailClass::Transactional), ..Wait::new(WaitReason::NoSender) }];
+        let alone = vec![Wait {
+            class: Some(MailClass::Transactional),
+            ..Wait::new(WaitReason::NoSender)
+        }];
         facts.senders = vec![alone.clone()];
         assert_eq!(reasons(&facts, 200), [WaitReason::NoSender]);
         facts.senders = vec![alone, Vec::new()];
-        assert_eq!(reasons(&facts, 200), [WaitReason::Unknown], "another process would send it");
+        assert_eq!(
+            reasons(&facts, 200),
+            [WaitReason::Unknown],
+            "another process would send it"
+        );
     }
 
     #[test]
     fn each_thing_is_named_once_and_only_what_concerns_the_mail_that_waits() {
-        let wait = |relay: &str, until| Wait { relay: Some(relay.into()), until: Some(at(until)), ..Wait::new(WaitReason::RelayPaused) };
-        let spent = Wait { class: Some(MailClass::Transactional), ..Wait::new(WaitReason::DaySpent) };
+        let wait = |relay: &str, until| Wait {
+            relay: Some(relay.into()),
+            until: Some(at(until)),
+            ..Wait::new(WaitReason::RelayPaused)
+        };
+        let spent = Wait {
+            class: Some(MailClass::Transactional),
+            ..Wait::new(WaitReason::DaySpent)
+        };
         let mut facts = facts(100, None);
-        facts.senders = vec![vec![wait("a", 300), spent], vec![wait("a", 250), wait("b", 280)]];
+        facts.senders = vec![
+            vec![wait("a", 300), spent],
+            vec![wait("a", 250), wait("b", 280)],
+        ];
         let stall = stall_of(&facts, STALLED_AFTER, at(200)).expect("a stall");
         assert_eq!(stall.waits, [wait("a", 250), wait("b", 280)]);
         assert_eq!((stall.since, stall.until()), (at(100), Some(at(250))));
@@ -266,11 +386,17 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_back_as_it_was_written() {
-        let wait = Wait { detail: Some("451 \"later\"".into()), until: Some(at(7)), ..Wait::new(WaitReason::RelaySilent) };
+        let wait = Wait {
+            detail: Some("451 \"later\"".into()),
+            until: Some(at(7)),
+            ..Wait::new(WaitReason::RelaySilent)
+        };
         let text = serde_json::to_string(&wait).expect("JSON");
         assert_eq!(serde_json::from_str::<Wait>(&text).expect("a wait"), wait);
         for reason in WaitReason::ALL {
-            assert!(!Wait::new(*reason).summary().is_empty() && reason.as_str().parse() == Ok(*reason));
+            assert!(
+                !Wait::new(*reason).summary().is_empty() && reason.as_str().parse() == Ok(*reason)
+            );
         }
     }
 }

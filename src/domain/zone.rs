@@ -51,7 +51,10 @@ pub struct Zone {
 impl Zone {
     /// Coordinated Universal Time.
     pub fn utc() -> Self {
-        Self { name: "UTC".into(), rules: tz::TimeZone::UTC }
+        Self {
+            name: "UTC".into(),
+            rules: tz::TimeZone::UTC,
+        }
     }
 
     /// Reads the rules of a zone from TZif data.
@@ -60,7 +63,10 @@ impl Zone {
     /// A sentence, when the data is no TZif.
     pub fn from_tzif(name: &str, data: &[u8]) -> Result<Self, String> {
         let rules = tz::TimeZone::tzif(name, data).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Self { name: name.into(), rules })
+        Ok(Self {
+            name: name.into(),
+            rules,
+        })
     }
 
     /// Returns the zone by the bundled rules, which every build has.
@@ -83,19 +89,40 @@ impl Zone {
             tz::AmbiguousOffset::Gap { before, .. } => {
                 let inside = utc(wall_clock, before);
                 // By the old offset that time lies behind the change; the change itself is the gap's end.
-                let after = jiff::Timestamp::from_second(inside.timestamp() + 1).unwrap_or(jiff::Timestamp::MAX);
-                let change = self.rules.preceding(after).next().map(|change| change.timestamp().as_second());
-                change.and_then(|second| Timestamp::from_timestamp(second, 0)).unwrap_or(inside)
+                let after = jiff::Timestamp::from_second(inside.timestamp() + 1)
+                    .unwrap_or(jiff::Timestamp::MAX);
+                let change = self
+                    .rules
+                    .preceding(after)
+                    .next()
+                    .map(|change| change.timestamp().as_second());
+                change
+                    .and_then(|second| Timestamp::from_timestamp(second, 0))
+                    .unwrap_or(inside)
             }
         }
     }
 
     /// Returns the changes of the clocks between two moments, at most `count`: when, and the offset in seconds from then on.
     pub fn changes(&self, from: Timestamp, until: Timestamp, count: usize) -> Vec<(i64, i32)> {
-        let (Some(from), until) = (jiff::Timestamp::from_second(from.timestamp()).ok(), until.timestamp()) else { return Vec::new() };
-        let changes = self.rules.following(from).map(|change| (change.timestamp().as_second(), change.offset().seconds()));
+        let (Some(from), until) = (
+            jiff::Timestamp::from_second(from.timestamp()).ok(),
+            until.timestamp(),
+        ) else {
+            return Vec::new();
+        };
+        let changes = self
+            .rules
+            .following(from)
+            .map(|change| (change.timestamp().as_second(), change.offset().seconds()));
         let first = std::iter::once((from.as_second(), self.rules.to_offset(from).seconds()));
-        first.chain(changes.take_while(|(second, _)| *second <= until).take(count)).collect()
+        first
+            .chain(
+                changes
+                    .take_while(|(second, _)| *second <= until)
+                    .take(count),
+            )
+            .collect()
     }
 
     fn ambiguity(&self, local: &NaiveDateTime) -> tz::AmbiguousOffset {
@@ -103,7 +130,10 @@ impl Zone {
     }
 
     fn offset(&self, offset: tz::Offset) -> ZoneOffset {
-        ZoneOffset { zone: self.clone(), fixed: fixed(offset) }
+        ZoneOffset {
+            zone: self.clone(),
+            fixed: fixed(offset),
+        }
     }
 }
 
@@ -154,8 +184,12 @@ impl TimeZone for Zone {
 
     fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<ZoneOffset> {
         match self.ambiguity(local) {
-            tz::AmbiguousOffset::Unambiguous { offset } => MappedLocalTime::Single(self.offset(offset)),
-            tz::AmbiguousOffset::Fold { before, after } => MappedLocalTime::Ambiguous(self.offset(before), self.offset(after)),
+            tz::AmbiguousOffset::Unambiguous { offset } => {
+                MappedLocalTime::Single(self.offset(offset))
+            }
+            tz::AmbiguousOffset::Fold { before, after } => {
+                MappedLocalTime::Ambiguous(self.offset(before), self.offset(after))
+            }
             tz::AmbiguousOffset::Gap { .. } => MappedLocalTime::None,
         }
     }
@@ -165,7 +199,10 @@ impl TimeZone for Zone {
     }
 
     fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> ZoneOffset {
-        let second = utc.and_utc().timestamp().clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        let second = utc.and_utc().timestamp().clamp(
+            jiff::Timestamp::MIN.as_second(),
+            jiff::Timestamp::MAX.as_second(),
+        );
         let moment = jiff::Timestamp::from_second(second).unwrap_or_default();
         self.offset(self.rules.to_offset(moment))
     }
@@ -173,7 +210,10 @@ impl TimeZone for Zone {
 
 /// chrono counts further than jiff; out there no rule holds, and the nearest moment that jiff knows has the same.
 fn civil(local: &NaiveDateTime) -> jiff::civil::DateTime {
-    let second = local.and_utc().timestamp().clamp(jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+    let second = local.and_utc().timestamp().clamp(
+        jiff::Timestamp::MIN.as_second(),
+        jiff::Timestamp::MAX.as_second(),
+    );
     tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(second).unwrap_or_default())
 }
 

@@ -74,14 +74,25 @@ impl From<Failure> for Ended {
 }
 
 /// Watches the mailbox until told to stop. A server that fails is tried again, later and later.
-pub async fn watch(app: Arc<App>, account: Account, stop: CancellationToken) -> Result<(), Failure> {
+pub async fn watch(
+    app: Arc<App>,
+    account: Account,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     let (memory, mut wait) = (Shared::default(), FIRST);
     while !stop.is_cancelled() {
         // A task of its own: reading a mail shall not take the role with it, whatever is in it.
         let visit = {
-            let (app, account, memory, stop) = (app.clone(), account.clone(), memory.clone(), stop.clone());
+            let (app, account, memory, stop) =
+                (app.clone(), account.clone(), memory.clone(), stop.clone());
             tokio::spawn(async move {
-                let mut visit = Visit { app: &app, account: &account, memory: &memory, stop: &stop, has_reached: false };
+                let mut visit = Visit {
+                    app: &app,
+                    account: &account,
+                    memory: &memory,
+                    stop: &stop,
+                    has_reached: false,
+                };
                 let ended = visit.run().await;
                 (ended, visit.has_reached)
             })
@@ -122,7 +133,9 @@ pub async fn watch(app: Arc<App>, account: Account, stop: CancellationToken) -> 
 
 /// Sets the mail aside at which two visits running ended. One alone may have been the line, or the database.
 async fn is_set_aside(app: &App, account: &Account, memory: &Shared, reason: &str) -> bool {
-    let Some((key, step)) = lock(memory).at.take() else { return false };
+    let Some((key, step)) = lock(memory).at.take() else {
+        return false;
+    };
     if lock(memory).suspect.replace(key) != Some(key) {
         return false;
     }
@@ -133,7 +146,10 @@ async fn is_set_aside(app: &App, account: &Account, memory: &Shared, reason: &st
         }
         // The database fails, and not the mail.
         Err(failure) => {
-            tracing::warn!(cause = failure.cause(), "a mail could not be set aside: {failure}");
+            tracing::warn!(
+                cause = failure.cause(),
+                "a mail could not be set aside: {failure}"
+            );
             false
         }
     }
@@ -163,7 +179,9 @@ impl Visit<'_> {
                 session.close().await;
                 return Ok(());
             }
-            session = session.wait(self.app.settings.inbound.imap_every, self.stop.cancelled()).await?;
+            session = session
+                .wait(self.app.settings.inbound.imap_every, self.stop.cancelled())
+                .await?;
         }
     }
 
@@ -173,16 +191,25 @@ impl Visit<'_> {
         if memory.limits != session.limits {
             memory.limits.clone_from(&session.limits);
             for limit in &session.limits {
-                tracing::warn!("the mailbox {}: {limit}; what is done is marked as read", self.account.describe());
+                tracing::warn!(
+                    "the mailbox {}: {limit}; what is done is marked as read",
+                    self.account.describe()
+                );
             }
         }
     }
 
     /// Handles all that is unread, and what was set aside and is due again.
     async fn look(&self, session: &mut Session) -> Result<(), Ended> {
-        let aside = self.app.mails_set_aside(self.account, session.validity).await?;
+        let aside = self
+            .app
+            .mails_set_aside(self.account, session.validity)
+            .await?;
         let now = self.app.now();
-        let aside: BTreeMap<Key, _> = aside.into_iter().map(|mail| (mail.key, (mail.step, mail.next_at <= now))).collect();
+        let aside: BTreeMap<Key, _> = aside
+            .into_iter()
+            .map(|mail| (mail.key, (mail.step, mail.next_at <= now)))
+            .collect();
         let unread = session.unread().await?;
         for uid in &unread {
             let key = (session.validity, *uid);
@@ -192,7 +219,11 @@ impl Visit<'_> {
             }
             let is_handled = self.is_handled(session, key).await?;
             // Of one that could not be marked, the next look tells whether it is now.
-            if is_handled && aside.get(&key).is_some_and(|(step, _)| *step != MailboxStep::Finish) {
+            if is_handled
+                && aside
+                    .get(&key)
+                    .is_some_and(|(step, _)| *step != MailboxStep::Finish)
+            {
                 self.app.take_back(self.account, key).await?;
             }
         }
@@ -200,7 +231,9 @@ impl Visit<'_> {
         for (key, (step, is_due)) in &aside {
             // What was read by somebody else, or deleted, is no concern of ours any more.
             let is_over = match step {
-                MailboxStep::Finish => *is_due && !is_unread(key) && self.is_finished(session, *key).await?,
+                MailboxStep::Finish => {
+                    *is_due && !is_unread(key) && self.is_finished(session, *key).await?
+                }
                 MailboxStep::Fetch | MailboxStep::Keep => !is_unread(key),
             };
             if is_over && !self.stop.is_cancelled() {
@@ -209,7 +242,10 @@ impl Visit<'_> {
         }
         match session.sweep().await {
             Err(fault) if fault.is_refusal() => {
-                tracing::warn!("the mailbox {}: {fault}; mails stay there, marked as deleted", self.account.describe())
+                tracing::warn!(
+                    "the mailbox {}: {fault}; mails stay there, marked as deleted",
+                    self.account.describe()
+                )
             }
             swept => swept?,
         }
@@ -219,25 +255,45 @@ impl Visit<'_> {
     /// Fetches a mail, acts on it, and marks it; false if it was set aside or is gone.
     async fn is_handled(&self, session: &mut Session, key: Key) -> Result<bool, Ended> {
         if lock(self.memory).done.remove(&key) {
-            self.app.set_aside(self.account, key, MailboxStep::Finish, "it was marked as read, and is unread again").await?;
+            self.app
+                .set_aside(
+                    self.account,
+                    key,
+                    MailboxStep::Finish,
+                    "it was marked as read, and is unread again",
+                )
+                .await?;
             return Ok(false);
         }
         self.enter(key, MailboxStep::Fetch);
         let max = self.app.settings.inbound.size_max();
         let raw = match session.fetch(key.1, max).await {
-            Ok(Fetched::Mail(raw)) if is_substitute(&raw) => return self.leave(key, "the server put a note in its place").await,
+            Ok(Fetched::Mail(raw)) if is_substitute(&raw) => {
+                return self.leave(key, "the server put a note in its place").await;
+            }
             Ok(Fetched::Mail(raw)) => raw,
-            Ok(Fetched::Nothing) => return self.leave(key, "the server answered without the mail").await,
+            Ok(Fetched::Nothing) => {
+                return self
+                    .leave(key, "the server answered without the mail")
+                    .await;
+            }
             Ok(Fetched::Gone) if lock(self.memory).vanished.insert(key) => {
                 lock(self.memory).at = None;
                 return Ok(false);
             }
-            Ok(Fetched::Gone) => return self.leave(key, "the server names it and does not hand it out").await,
+            Ok(Fetched::Gone) => {
+                return self
+                    .leave(key, "the server names it and does not hand it out")
+                    .await;
+            }
             Err(fault) if fault.is_refusal() => return self.leave(key, &fault.to_string()).await,
             Err(fault) => return Err(fault.into()),
         };
         if raw.len() >= max {
-            tracing::info!(uid = key.1, "a mail is larger than inbound.size_max_mb: its beginning is read");
+            tracing::info!(
+                uid = key.1,
+                "a mail is larger than inbound.size_max_mb: its beginning is read"
+            );
         }
         self.enter(key, MailboxStep::Keep);
         self.app.take_inbound(&raw, "imap").await?;
@@ -257,7 +313,10 @@ impl Visit<'_> {
                 (memory.at, memory.suspect) = (None, None);
                 Ok(true)
             }
-            Err(fault) if fault.is_refusal() => self.leave(key, &format!("it was acted on, and {fault}")).await,
+            Err(fault) if fault.is_refusal() => {
+                self.leave(key, &format!("it was acted on, and {fault}"))
+                    .await
+            }
             Err(fault) => Err(fault.into()),
         }
     }

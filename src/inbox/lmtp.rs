@@ -34,7 +34,12 @@ struct Envelope {
 const MAKE_ROOM: &str = "421 4.3.2 Idle while others wait: come again";
 
 /// Talks until the other side leaves, falls silent, or the service stops.
-pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, seat: &Seat<()>, stop: &CancellationToken) -> io::Result<()> {
+pub async fn converse(
+    app: &App,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    seat: &Seat<()>,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let name = app.settings.host().to_owned();
     say(&mut stream, &format!("220 {name} LMTP verdicts")).await?;
@@ -48,7 +53,9 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
             () = seat.lost() => return say(&mut stream, MAKE_ROOM).await,
             heard = tokio::time::timeout(patience, hear(&mut stream, &mut line, COMMAND)) => heard,
         };
-        let Ok(heard) = heard else { return say(&mut stream, "421 4.4.2 Nothing was said for too long").await };
+        let Ok(heard) = heard else {
+            return say(&mut stream, "421 4.4.2 Nothing was said for too long").await;
+        };
         let whole = match heard? {
             Heard::Nothing => return Ok(()),
             Heard::Line => true,
@@ -61,7 +68,9 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
             "LHLO" => {
                 patience = PATIENCE;
                 envelope = Envelope::default();
-                format!("250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8")
+                format!(
+                    "250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8"
+                )
             }
             "MAIL" => match path(rest, "FROM:") {
                 Some(from) if envelope.from.is_none() => {
@@ -73,7 +82,9 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
             },
             "RCPT" => match path(rest, "TO:") {
                 _ if envelope.from.is_none() => "503 5.5.1 Say MAIL first".into(),
-                Some(_) if envelope.to.len() >= RECIPIENTS => "452 4.5.3 Too many recipients".into(),
+                Some(_) if envelope.to.len() >= RECIPIENTS => {
+                    "452 4.5.3 Too many recipients".into()
+                }
                 Some(to) => {
                     envelope.to.push(to);
                     "250 2.1.5 Go on".into()
@@ -88,7 +99,9 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
                     mail = tokio::time::timeout(PATIENCE, mail(&mut stream, &envelope, app.settings.inbound.size_max())) => mail,
                 };
                 seat.enter(Phase::Working);
-                let Ok(mail) = mail else { return say(&mut stream, "421 4.4.2 The mail took too long").await };
+                let Ok(mail) = mail else {
+                    return say(&mut stream, "421 4.4.2 The mail took too long").await;
+                };
                 let answer = take(app, &mail?).await;
                 // One answer for each recipient (RFC 2033, 4.2): all or none, for it is one mail.
                 let answers = vec![answer; envelope.to.len()].join("\r\n");
@@ -111,8 +124,13 @@ pub async fn converse(app: &App, stream: impl AsyncRead + AsyncWrite + Unpin, se
 
 /// The address in `FROM:<ada@example.org> SIZE=1`; empty for the null sender.
 fn path(rest: &str, word: &str) -> Option<String> {
-    let head = rest.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
-    let (path, _) = rest[head.len()..].trim_start().strip_prefix('<')?.split_once('>')?;
+    let head = rest
+        .get(..word.len())
+        .filter(|head| head.eq_ignore_ascii_case(word))?;
+    let (path, _) = rest[head.len()..]
+        .trim_start()
+        .strip_prefix('<')?
+        .split_once('>')?;
     (!path.chars().any(char::is_control)).then(|| path.to_owned())
 }
 
@@ -121,7 +139,10 @@ async fn take(app: &App, mail: &[u8]) -> String {
     match app.take_inbound(mail, "lmtp").await {
         Ok(_) => "250 2.0.0 Taken".into(),
         Err(failure) => {
-            tracing::error!(cause = failure.cause(), "a mail could not be taken, and stays with the mail server: {failure}");
+            tracing::error!(
+                cause = failure.cause(),
+                "a mail could not be taken, and stays with the mail server: {failure}"
+            );
             "451 4.3.0 Not now: try again later".into()
         }
     }
@@ -131,8 +152,16 @@ async fn take(app: &App, mail: &[u8]) -> String {
 /// `size_max` bytes: a mail server that is refused would drop a report, and what lies behind is attachments. A line ends with
 /// CRLF and nothing else (RFC 5321, 2.3.8 and 4.1.1.4): a server before this one that passes a bare LF on takes what follows for the
 /// mail's text, and so must this one, or the rest of that mail would be commands.
-async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope, size_max: usize) -> io::Result<Vec<u8>> {
-    let mut mail = format!("Return-Path: <{}>\r\n", envelope.from.as_deref().unwrap_or_default()).into_bytes();
+async fn mail(
+    stream: &mut (impl AsyncBufReadExt + Unpin),
+    envelope: &Envelope,
+    size_max: usize,
+) -> io::Result<Vec<u8>> {
+    let mut mail = format!(
+        "Return-Path: <{}>\r\n",
+        envelope.from.as_deref().unwrap_or_default()
+    )
+    .into_bytes();
     for to in &envelope.to {
         mail.extend_from_slice(format!("Delivered-To: <{to}>\r\n").as_bytes());
     }
@@ -143,7 +172,10 @@ async fn mail(stream: &mut (impl AsyncBufReadExt + Unpin), envelope: &Envelope, 
             Heard::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
             Heard::Line if begins && line == b".\r\n" => {
                 if is_cut {
-                    tracing::warn!(bytes = total, "a mail is larger than inbound.size_max_mb: its beginning is read");
+                    tracing::warn!(
+                        bytes = total,
+                        "a mail is larger than inbound.size_max_mb: its beginning is read"
+                    );
                 }
                 return Ok(mail);
             }
@@ -173,7 +205,11 @@ enum Heard {
 }
 
 /// Reads a line with its end, and keeps at most `most` bytes of it.
-async fn hear(stream: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, most: usize) -> io::Result<Heard> {
+async fn hear(
+    stream: &mut (impl AsyncBufReadExt + Unpin),
+    line: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<Heard> {
     line.clear();
     let (mut too_long, mut last) = (false, 0);
     loop {
@@ -191,7 +227,13 @@ async fn hear(stream: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>, m
         last = buffer[length - 1];
         stream.consume(length);
         if end.is_some() {
-            return Ok(if too_long { Heard::TooLong { is_ended: before_end == b'\r' } } else { Heard::Line });
+            return Ok(if too_long {
+                Heard::TooLong {
+                    is_ended: before_end == b'\r',
+                }
+            } else {
+                Heard::Line
+            });
         }
     }
 }
@@ -201,5 +243,7 @@ async fn say(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> io::Result<(
         stream.write_all(format!("{text}\r\n").as_bytes()).await?;
         stream.flush().await
     };
-    tokio::time::timeout(STALL, said).await.map_err(|_| io::ErrorKind::TimedOut)?
+    tokio::time::timeout(STALL, said)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
 }

@@ -25,7 +25,12 @@ use crate::domain::places::PlaceLimits;
 pub use imap::watch;
 
 /// Conversations at once. One that was idle for five seconds makes room for another; one whose mail is being kept never does.
-const CONVERSATIONS: PlaceLimits = PlaceLimits { max: 32, per_client: 32, spare_waiting_ms: 5_000, spare_working_ms: u64::MAX };
+const CONVERSATIONS: PlaceLimits = PlaceLimits {
+    max: 32,
+    per_client: 32,
+    spare_waiting_ms: 5_000,
+    spare_working_ms: u64::MAX,
+};
 /// How long conversations may go on once the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
@@ -59,11 +64,20 @@ impl Door {
                 std::fs::remove_file(path).map_err(fault)?;
             }
             let listener = UnixListener::bind(path).map_err(fault)?;
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).map_err(fault)?;
-            return Ok(Self { listener: Listener::Unix(listener), file: Some(path.into()) });
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+                .map_err(fault)?;
+            return Ok(Self {
+                listener: Listener::Unix(listener),
+                file: Some(path.into()),
+            });
         }
-        let address: SocketAddr = place.parse().map_err(|_| Failure::because("inbound.lmtp: expected 127.0.0.1:PORT or unix:PATH."))?;
-        Ok(Self { listener: Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?), file: None })
+        let address: SocketAddr = place
+            .parse()
+            .map_err(|_| Failure::because("inbound.lmtp: expected 127.0.0.1:PORT or unix:PATH."))?;
+        Ok(Self {
+            listener: Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?),
+            file: None,
+        })
     }
 
     /// Where it listens, if on a port.

@@ -46,7 +46,10 @@ impl Ahead {
             Err(PROVEN) => false,
             Err(_) => return None,
         };
-        Some(Leave { ahead: self.clone(), is_trial })
+        Some(Leave {
+            ahead: self.clone(),
+            is_trial,
+        })
     }
 }
 
@@ -58,14 +61,19 @@ impl Leave {
     /// The relay took the mail before, and answered the envelope as it should.
     pub(super) fn proven(self) {
         if self.is_trial {
-            let _ = self.ahead.0.compare_exchange(TRYING, PROVEN, AcqRel, Acquire);
+            let _ = self
+                .ahead
+                .0
+                .compare_exchange(TRYING, PROVEN, AcqRel, Acquire);
         }
     }
 
     /// The relay does not bear it.
     pub(super) fn not_borne(self) {
         if self.ahead.0.swap(NOT_BORNE, AcqRel) != NOT_BORNE {
-            tracing::info!("the relay does not bear commands that travel with the end of a mail: each waits for its answer from now on");
+            tracing::info!(
+                "the relay does not bear commands that travel with the end of a mail: each waits for its answer from now on"
+            );
         }
     }
 }
@@ -73,7 +81,10 @@ impl Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         if self.is_trial {
-            let _ = self.ahead.0.compare_exchange(TRYING, UNKNOWN, Release, Acquire);
+            let _ = self
+                .ahead
+                .0
+                .compare_exchange(TRYING, UNKNOWN, Release, Acquire);
         }
     }
 }
@@ -93,6 +104,9 @@ mod tests {
         assert!(!first.is_trial() && !second.is_trial());
         first.not_borne();
         second.proven();
-        assert!(ahead.leave().is_none(), "one sign to the contrary is enough");
+        assert!(
+            ahead.leave().is_none(),
+            "one sign to the contrary is enough"
+        );
     }
 }

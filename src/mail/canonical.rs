@@ -37,7 +37,9 @@ pub(super) fn relaxed_field(field: &[u8], out: &mut Vec<u8>) {
 pub(super) fn relaxed_body_hash(body: &[u8]) -> Digest {
     let mut hash = Hash(Context::new(&SHA256));
     if !has_only_runs_of_spaces(body) {
-        Canonicalization::Relaxed.canonical_body(body, 0).write(&mut hash);
+        Canonicalization::Relaxed
+            .canonical_body(body, 0)
+            .write(&mut hash);
         return hash.0.finish();
     }
     let runs = memmem::Finder::new(b"  ");
@@ -45,7 +47,10 @@ pub(super) fn relaxed_body_hash(body: &[u8]) -> Digest {
     while let Some(at) = runs.find(rest) {
         let (kept, after) = rest.split_at(at + 1);
         hash.write(kept);
-        rest = &after[after.iter().position(|byte| *byte != b' ').unwrap_or(after.len())..];
+        rest = &after[after
+            .iter()
+            .position(|byte| *byte != b' ')
+            .unwrap_or(after.len())..];
     }
     hash.write(rest);
     hash.0.finish()

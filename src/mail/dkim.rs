@@ -71,19 +71,33 @@ impl KeyRecord {
     /// The value in the pieces of at most 255 bytes that a TXT record has (RFC 1035 3.3.14).
     pub fn strings(&self) -> Vec<&str> {
         // It is ASCII throughout.
-        self.value.as_bytes().chunks(255).filter_map(|piece| std::str::from_utf8(piece).ok()).collect()
+        self.value
+            .as_bytes()
+            .chunks(255)
+            .filter_map(|piece| std::str::from_utf8(piece).ok())
+            .collect()
     }
 }
 
 impl Signers {
     /// Reads the keys in `domain`, `selector`, `key_file`. The error is a sentence that names the file or the name.
-    pub fn open<'a>(keys: impl IntoIterator<Item = (&'a str, &'a str, &'a Path)>) -> Result<Self, String> {
+    pub fn open<'a>(
+        keys: impl IntoIterator<Item = (&'a str, &'a str, &'a Path)>,
+    ) -> Result<Self, String> {
         let signer = |(domain, selector, file): (&str, &str, &Path)| {
             let (domain, selector) = names(domain, selector)?;
-            let key = SigningKey::read(file).map_err(|why| format!("the key file {} {why}", file.display()))?;
-            Ok(Signer { domain, selector, key })
+            let key = SigningKey::read(file)
+                .map_err(|why| format!("the key file {} {why}", file.display()))?;
+            Ok(Signer {
+                domain,
+                selector,
+                key,
+            })
         };
-        keys.into_iter().map(signer).collect::<Result<Arc<[Signer]>, String>>().map(Self)
+        keys.into_iter()
+            .map(signer)
+            .collect::<Result<Arc<[Signer]>, String>>()
+            .map(Self)
     }
 
     /// Whether no mail is signed.
@@ -93,7 +107,10 @@ impl Signers {
 
     /// What DNS has to say of each key.
     pub fn records(&self) -> Vec<KeyRecord> {
-        self.0.iter().filter_map(|signer| record(&signer.domain, &signer.selector, &signer.key).ok()).collect()
+        self.0
+            .iter()
+            .filter_map(|signer| record(&signer.domain, &signer.selector, &signer.key).ok())
+            .collect()
     }
 
     /// Writes the header fields that sign a mail into `out`, whose old content goes and whose room is used again: a
@@ -126,7 +143,11 @@ impl Signers {
             covered.truncate(common);
             relaxed_field(&out[before..], &mut covered);
             if signer.write_signature(&covered, out).is_err() {
-                tracing::error!(domain = signer.domain, selector = signer.selector, "a DKIM key failed to sign: the mail goes out without");
+                tracing::error!(
+                    domain = signer.domain,
+                    selector = signer.selector,
+                    "a DKIM key failed to sign: the mail goes out without"
+                );
                 out.truncate(before);
             }
         }
@@ -147,10 +168,22 @@ impl Signers {
 
 impl Signer {
     /// The whole field up to its signature, which is empty in what is signed (RFC 6376 3.7).
-    fn write_unsigned(&self, fields: &Fields<'_>, body_hash: &str, now: Timestamp, out: &mut Vec<u8>) {
-        let Self { domain, selector, key } = self;
+    fn write_unsigned(
+        &self,
+        fields: &Fields<'_>,
+        body_hash: &str,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) {
+        let Self {
+            domain,
+            selector,
+            key,
+        } = self;
         let (algorithm, now) = (key.algorithm().tag(), now.timestamp());
-        let start = format!("DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={selector}; t={now};\r\n\th=");
+        let start = format!(
+            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;\r\n\td={domain}; s={selector}; t={now};\r\n\th="
+        );
         out.extend_from_slice(start.as_bytes());
         let mut column = 3;
         for (number, name) in fields.names().enumerate() {
@@ -174,7 +207,9 @@ impl Signer {
         let mut room = [0; LONGEST_SIGNATURE];
         let length = self.key.sign(covered, &mut room)?;
         let mut text = [0; LONGEST_SIGNATURE.div_ceil(3) * 4];
-        let length = STANDARD.encode_slice(&room[..length], &mut text).map_err(|_| Unspecified)?;
+        let length = STANDARD
+            .encode_slice(&room[..length], &mut text)
+            .map_err(|_| Unspecified)?;
         for (number, line) in text[..length].chunks(LINE - 4).enumerate() {
             if number > 0 {
                 out.extend_from_slice(b"\r\n\t");
@@ -194,7 +229,10 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(head: &'a [u8]) -> Self {
-        let mut fields = Self { found: [(0, b""); MOST_FIELDS], count: 0 };
+        let mut fields = Self {
+            found: [(0, b""); MOST_FIELDS],
+            count: 0,
+        };
         let mut start = 0;
         for end in memchr_iter(b'\n', head) {
             if matches!(head.get(end + 1), Some(b' ' | b'\t')) {
@@ -214,7 +252,11 @@ impl<'a> Fields<'a> {
 
     /// Those with this name, the last first (RFC 6376 5.4.2).
     fn named(&self, name: usize) -> impl Iterator<Item = &'a [u8]> {
-        self.found[..self.count].iter().rev().filter(move |(found, _)| *found == name).map(|(_, field)| *field)
+        self.found[..self.count]
+            .iter()
+            .rev()
+            .filter(move |(found, _)| *found == name)
+            .map(|(_, field)| *field)
     }
 
     /// What stands in `h=`.
@@ -227,7 +269,10 @@ impl<'a> Fields<'a> {
 
     /// What is signed of them; those that are not there are nothing (RFC 6376 3.5, `h=`).
     fn cover(&self, out: &mut Vec<u8>) {
-        for field in names_of_all().enumerate().flat_map(|(number, _)| self.named(number)) {
+        for field in names_of_all()
+            .enumerate()
+            .flat_map(|(number, _)| self.named(number))
+        {
             relaxed_field(field, out);
             out.extend_from_slice(b"\r\n");
         }
@@ -239,31 +284,52 @@ fn names_of_all() -> impl Iterator<Item = &'static str> {
 }
 
 fn is_named(field: &[u8], name: &str) -> bool {
-    field.get(name.len()) == Some(&b':') && field[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+    field.get(name.len()) == Some(&b':')
+        && field[..name.len()].eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// Makes a key: its file in PEM (PKCS#8), and what DNS has to say of it. The error is a sentence.
-pub fn make_key(algorithm: Algorithm, domain: &str, selector: &str) -> Result<(String, KeyRecord), String> {
+pub fn make_key(
+    algorithm: Algorithm,
+    domain: &str,
+    selector: &str,
+) -> Result<(String, KeyRecord), String> {
     let (domain, selector) = names(domain, selector)?;
-    let made = SigningKey::generate(algorithm).and_then(|(key, pem)| Ok((pem, record(&domain, &selector, &key)?)));
+    let made = SigningKey::generate(algorithm)
+        .and_then(|(key, pem)| Ok((pem, record(&domain, &selector, &key)?)));
     made.map_err(|_| "no key could be made: the system gives no randomness".into())
 }
 
 fn record(domain: &str, selector: &str, key: &SigningKey) -> Result<KeyRecord, Unspecified> {
     let name = format!("{selector}._domainkey.{domain}");
-    Ok(KeyRecord { algorithm: key.algorithm(), domain: domain.into(), name, value: key.record()? })
+    Ok(KeyRecord {
+        algorithm: key.algorithm(),
+        domain: domain.into(),
+        name,
+        value: key.record()?,
+    })
 }
 
 /// Domain and selector as DNS writes them.
 fn names(domain: &str, selector: &str) -> Result<(String, String), String> {
     let is_name = |name: &String| {
-        let is_label =
-            |label: &str| matches!(label.len(), 1..=63) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let is_label = |label: &str| {
+            matches!(label.len(), 1..=63)
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
         name.len() <= 253 && name.split('.').all(is_label)
     };
-    let domain = idna::domain_to_ascii(domain).ok().filter(is_name).ok_or_else(|| format!("{domain:?} is not a domain"))?;
-    let expected = || format!("{selector:?} is not a selector: a word of letters and digits, like rsa202611");
-    let selector = Some(selector.to_ascii_lowercase()).filter(is_name).ok_or_else(expected)?;
+    let domain = idna::domain_to_ascii(domain)
+        .ok()
+        .filter(is_name)
+        .ok_or_else(|| format!("{domain:?} is not a domain"))?;
+    let expected =
+        || format!("{selector:?} is not a selector: a word of letters and digits, like rsa202611");
+    let selector = Some(selector.to_ascii_lowercase())
+        .filter(is_name)
+        .ok_or_else(expected)?;
     Ok((domain, selector))
 }
 

@@ -33,7 +33,12 @@ fn signers(algorithms: &[Algorithm]) -> (tempfile::TempDir, Signers) {
             (selector, file)
         })
         .collect();
-    let signers = Signers::open(files.iter().map(|(selector, file)| ("example.org", *selector, file.as_path()))).expect("keys");
+    let signers = Signers::open(
+        files
+            .iter()
+            .map(|(selector, file)| ("example.org", *selector, file.as_path())),
+    )
+    .expect("keys");
     (dir, signers)
 }
 
@@ -55,8 +60,12 @@ impl ResolverCache<Box<str>, Txt> for Dns {
     where
         Box<str>: Borrow<Q>,
     {
-        let record = self.0.iter().find(|record| Borrow::<Q>::borrow(&format!("{}.", record.name).into_boxed_str()) == name)?;
-        Some(Txt::DomainKey(Arc::new(DomainKey::parse(record.value.as_bytes()).expect("a record"))))
+        let record = self.0.iter().find(|record| {
+            Borrow::<Q>::borrow(&format!("{}.", record.name).into_boxed_str()) == name
+        })?;
+        Some(Txt::DomainKey(Arc::new(
+            DomainKey::parse(record.value.as_bytes()).expect("a record"),
+        )))
     }
 
     fn remove<Q: Hash + Eq + ?Sized>(&self, _: &Q) -> Option<Txt>
@@ -71,12 +80,19 @@ impl ResolverCache<Box<str>, Txt> for Dns {
 
 /// Whether each signature of a mail holds, by mail-auth.
 fn verdicts(mail: &[u8], signers: &Signers) -> Vec<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let message = AuthenticatedMessage::parse(mail).expect("a mail");
     let resolver = MessageAuthenticator::new_cloudflare().expect("one that is not asked");
     let dns = Dns(signers.records());
-    let found = runtime.block_on(resolver.verify_dkim(Parameters::new(&message).with_txt_cache(&dns)));
-    found.iter().map(|signature| signature.result() == &DkimResult::Pass).collect()
+    let found =
+        runtime.block_on(resolver.verify_dkim(Parameters::new(&message).with_txt_cache(&dns)));
+    found
+        .iter()
+        .map(|signature| signature.result() == &DkimResult::Pass)
+        .collect()
 }
 
 fn signed(signers: &Signers, head: &str, body: &str) -> Vec<u8> {
@@ -96,13 +112,23 @@ fn both_signatures_hold_and_no_change_does() {
         assert_eq!(changed(from, to), [false, false], "{from} to {to}");
     }
     assert_eq!(changed("t=1", "t=2"), [false, true], "one of them alone");
-    for added in ["From: eve@example.net", "List-Unsubscribe: <https://example.net/>", "Reply-To: eve@example.net"] {
-        assert_eq!(changed("X-Other", &format!("{added}\r\nX-Other")), [false, false], "{added}");
+    for added in [
+        "From: eve@example.net",
+        "List-Unsubscribe: <https://example.net/>",
+        "Reply-To: eve@example.net",
+    ] {
+        assert_eq!(
+            changed("X-Other", &format!("{added}\r\nX-Other")),
+            [false, false],
+            "{added}"
+        );
     }
     // What relays do on the way.
-    for (from, to) in
-        [("X-Other: 1", "X-More: 2\r\nX-Other: 3"), ("One\r\n  and   two ", "One and two"), ("Dear  reader,", "Dear reader,  ")]
-    {
+    for (from, to) in [
+        ("X-Other: 1", "X-More: 2\r\nX-Other: 3"),
+        ("One\r\n  and   two ", "One and two"),
+        ("Dear  reader,", "Dear reader,  "),
+    ] {
         assert_eq!(changed(from, to), [true, true], "{from:?} to {to:?}");
     }
 }
@@ -113,14 +139,22 @@ fn a_signature_says_what_it_should_in_lines_that_fit() {
     let mut out = b"old".to_vec();
     signers.sign(format!("{HEAD}{BODY}").as_bytes(), now(), &mut out);
     let text = String::from_utf8(out).expect("ASCII");
-    assert!(text.starts_with("DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;") && text.ends_with("\r\n"), "{text}");
+    assert!(
+        text.starts_with("DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;")
+            && text.ends_with("\r\n"),
+        "{text}"
+    );
     assert!(
         text.contains("a=ed25519-sha256")
             && text.contains(&format!("d=example.org; s=rsa; t={};", now().timestamp()))
             && !text.contains(" l="),
         "{text}"
     );
-    assert!(text.lines().all(|line| line.len() <= 78 && !line.ends_with(' ')), "{text}");
+    assert!(
+        text.lines()
+            .all(|line| line.len() <= 78 && !line.ends_with(' ')),
+        "{text}"
+    );
     let (_dir, none) = self::signers(&[]);
     none.sign(b"a", now(), &mut Vec::new());
     assert!(none.is_empty());
@@ -129,13 +163,18 @@ fn a_signature_says_what_it_should_in_lines_that_fit() {
 #[test]
 fn a_key_of_openssl_in_either_form_is_read() {
     let (pem, record) = make_key(Algorithm::Rsa, "example.org", "s").expect("a key");
-    let (_, der) = <(rustls_pki_types::pem::SectionKind, Vec<u8>)>::from_pem_slice(pem.as_bytes()).expect("PEM");
+    let (_, der) = <(rustls_pki_types::pem::SectionKind, Vec<u8>)>::from_pem_slice(pem.as_bytes())
+        .expect("PEM");
     // PKCS#8 is PKCS#1 behind 26 bytes that say so.
-    let old = format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n", STANDARD.encode(&der[26..]));
+    let old = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        STANDARD.encode(&der[26..])
+    );
     let dir = tempfile::tempdir().expect("a folder");
     for pem in [pem, old] {
         write_private(&dir.path().join("key"), &pem);
-        let signers = Signers::open([("Example.ORG", "S", dir.path().join("key").as_path())]).expect("a key");
+        let signers =
+            Signers::open([("Example.ORG", "S", dir.path().join("key").as_path())]).expect("a key");
         assert_eq!(signers.records(), std::slice::from_ref(&record));
     }
 }

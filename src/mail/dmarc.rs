@@ -41,7 +41,11 @@ pub(super) struct Walk {
 /// The record that counts for a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Policy {
-    Found { domain: String, record: DmarcRecord, rule: Rule },
+    Found {
+        domain: String,
+        record: DmarcRecord,
+        rule: Rule,
+    },
     Missing,
     Broken(String),
     Unknown(String),
@@ -55,7 +59,10 @@ impl Walk {
             (name, found)
         };
         let names = join_all(names_of(domain).into_iter().map(look)).await;
-        Self { domain: domain.into(), names }
+        Self {
+            domain: domain.into(),
+            names,
+        }
     }
 
     /// The domain that it began at.
@@ -71,7 +78,9 @@ impl Walk {
             match record.tag("psd") {
                 Some(value) if value.eq_ignore_ascii_case("n") => return name,
                 // The one below it, whether it has a record or not.
-                Some(value) if value.eq_ignore_ascii_case("y") && place > 0 => return self.below(name),
+                Some(value) if value.eq_ignore_ascii_case("y") && place > 0 => {
+                    return self.below(name);
+                }
                 _ => highest = Some(name),
             }
         }
@@ -81,22 +90,49 @@ impl Walk {
     /// The name one label below one that the walk met.
     fn below<'a>(&'a self, above: &str) -> &'a str {
         let labels = above.split('.').count() + 1;
-        let at = self.domain.rmatch_indices('.').nth(labels - 1).map_or(0, |(at, _)| at + 1);
+        let at = self
+            .domain
+            .rmatch_indices('.')
+            .nth(labels - 1)
+            .map_or(0, |(at, _)| at + 1);
         &self.domain[at..]
     }
 
     /// The record that counts.
     pub(super) fn policy(&self) -> Policy {
-        let Some((_, own)) = self.names.first() else { return Policy::Missing };
+        let Some((_, own)) = self.names.first() else {
+            return Policy::Missing;
+        };
         match own {
-            At::Record(record) => return Policy::Found { domain: self.domain.clone(), record: record.clone(), rule: Rule::Both },
-            At::Many(count) => return Policy::Broken(format!("there are {count} of them at _dmarc.{}, so none counts", self.domain)),
+            At::Record(record) => {
+                return Policy::Found {
+                    domain: self.domain.clone(),
+                    record: record.clone(),
+                    rule: Rule::Both,
+                };
+            }
+            At::Many(count) => {
+                return Policy::Broken(format!(
+                    "there are {count} of them at _dmarc.{}, so none counts",
+                    self.domain
+                ));
+            }
             At::Unknown(why) => return Policy::Unknown(why.clone()),
             At::Nothing => {}
         }
         let record_at = |name: &str| {
-            let found = self.names.iter().find(|(known, _)| known == name).map(|(_, found)| found);
-            found.and_then(|found| if let At::Record(record) = found { Some(record.clone()) } else { None })
+            let found = self
+                .names
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, found)| found);
+            found.and_then(|found| {
+                if let At::Record(record) = found {
+                    Some(record.clone())
+                } else {
+                    None
+                }
+            })
         };
         let by_list = organization_by_list(&self.domain);
         // Of the organisation, or else of the public suffix above it that asks for itself (psd=y).
@@ -110,13 +146,19 @@ impl Walk {
             (None, Some(listed)) => (listed, Rule::SuffixList),
             (None, None) => return self.without_record(),
         };
-        record_at(name).map_or(Policy::Missing, |record| Policy::Found { domain: name.into(), record, rule })
+        record_at(name).map_or(Policy::Missing, |record| Policy::Found {
+            domain: name.into(),
+            record,
+            rule,
+        })
     }
 
     fn without_record(&self) -> Policy {
         let above = self.names.iter().find_map(|(name, found)| match found {
             At::Unknown(why) => Some(Policy::Unknown(why.clone())),
-            At::Many(count) => Some(Policy::Broken(format!("there are {count} of them at _dmarc.{name}, so none counts"))),
+            At::Many(count) => Some(Policy::Broken(format!(
+                "there are {count} of them at _dmarc.{name}, so none counts"
+            ))),
             _ => None,
         });
         above.unwrap_or(Policy::Missing)
@@ -131,7 +173,11 @@ pub(super) fn organization_by_list(domain: &str) -> &str {
 /// RFC 9989 4.10: the domain itself, and then upward; of more than eight labels at once the seven on the right.
 fn names_of(domain: &str) -> Vec<String> {
     let labels: Vec<&str> = domain.split('.').collect();
-    let first = if labels.len() > WALK_MAX { labels.len() - (WALK_MAX - 1) } else { 1 };
+    let first = if labels.len() > WALK_MAX {
+        labels.len() - (WALK_MAX - 1)
+    } else {
+        1
+    };
     let above = (first..labels.len()).map(|at| labels[at..].join("."));
     std::iter::once(domain.to_owned()).chain(above).collect()
 }
@@ -142,7 +188,10 @@ async fn at(dns: &Dns, name: &str) -> At {
         Answer::Absent => return At::Nothing,
         Answer::Unknown(why) => return At::Unknown(why),
     };
-    let mut records: Vec<_> = texts.iter().filter_map(|text| DmarcRecord::parse(text)).collect();
+    let mut records: Vec<_> = texts
+        .iter()
+        .filter_map(|text| DmarcRecord::parse(text))
+        .collect();
     match (records.pop(), records.len()) {
         (None, _) => At::Nothing,
         (Some(record), 0) => At::Record(record),
@@ -156,11 +205,19 @@ mod tests {
 
     fn walk(domain: &str, records: &[(&str, &str)]) -> Walk {
         let found = |name: String| {
-            let text = records.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-            let found = text.and_then(DmarcRecord::parse).map_or(At::Nothing, At::Record);
+            let text = records
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, text)| *text);
+            let found = text
+                .and_then(DmarcRecord::parse)
+                .map_or(At::Nothing, At::Record);
             (name, found)
         };
-        Walk { domain: domain.into(), names: names_of(domain).into_iter().map(found).collect() }
+        Walk {
+            domain: domain.into(),
+            names: names_of(domain).into_iter().map(found).collect(),
+        }
     }
 
     fn policy(domain: &str, records: &[(&str, &str)]) -> Option<(String, Rule)> {
@@ -174,32 +231,79 @@ mod tests {
     fn a_record_is_found_by_either_rule() {
         let any = "v=DMARC1; p=reject";
         let found = |name: &str, rule| Some((name.to_owned(), rule));
-        assert_eq!(policy("a.b.firm.example", &[("a.b.firm.example", any)]), found("a.b.firm.example", Rule::Both));
-        assert_eq!(policy("a.b.firm.example", &[("firm.example", any)]), found("firm.example", Rule::Both));
+        assert_eq!(
+            policy("a.b.firm.example", &[("a.b.firm.example", any)]),
+            found("a.b.firm.example", Rule::Both)
+        );
+        assert_eq!(
+            policy("a.b.firm.example", &[("firm.example", any)]),
+            found("firm.example", Rule::Both)
+        );
         // A middle name: nobody who goes by the list asks there.
-        assert_eq!(policy("a.b.firm.example", &[("b.firm.example", any)]), found("b.firm.example", Rule::TreeWalk));
-        assert_eq!(policy("a.b.firm.example", &[("b.firm.example", any), ("firm.example", any)]), found("firm.example", Rule::Both));
+        assert_eq!(
+            policy("a.b.firm.example", &[("b.firm.example", any)]),
+            found("b.firm.example", Rule::TreeWalk)
+        );
+        assert_eq!(
+            policy(
+                "a.b.firm.example",
+                &[("b.firm.example", any), ("firm.example", any)]
+            ),
+            found("firm.example", Rule::Both)
+        );
         let own = "v=DMARC1; p=reject; psd=n";
-        assert_eq!(policy("a.b.firm.example", &[("b.firm.example", own), ("firm.example", any)]), found("b.firm.example", Rule::TreeWalk));
+        assert_eq!(
+            policy(
+                "a.b.firm.example",
+                &[("b.firm.example", own), ("firm.example", any)]
+            ),
+            found("b.firm.example", Rule::TreeWalk)
+        );
         let suffix = "v=DMARC1; p=none; psd=y";
-        assert_eq!(policy("a.firm.example", &[("example", suffix)]), found("example", Rule::TreeWalk));
-        assert_eq!(policy("a.firm.example", &[("example", suffix), ("firm.example", any)]), found("firm.example", Rule::Both));
+        assert_eq!(
+            policy("a.firm.example", &[("example", suffix)]),
+            found("example", Rule::TreeWalk)
+        );
+        assert_eq!(
+            policy(
+                "a.firm.example",
+                &[("example", suffix), ("firm.example", any)]
+            ),
+            found("firm.example", Rule::Both)
+        );
         assert_eq!(policy("a.firm.example", &[]), None);
     }
 
     #[test]
     fn the_organisation_is_where_the_walk_ends() {
         let any = "v=DMARC1; p=reject";
-        let of = |domain: &str, records: &[(&str, &str)]| walk(domain, records).organization().to_owned();
-        assert_eq!(of("a.b.firm.example", &[("b.firm.example", any), ("firm.example", any)]), "firm.example");
-        assert_eq!(of("a.b.firm.example", &[("b.firm.example", "v=DMARC1; psd=n")]), "b.firm.example");
-        assert_eq!(of("a.b.firm.example", &[("example", "v=DMARC1; psd=y")]), "firm.example");
+        let of = |domain: &str, records: &[(&str, &str)]| {
+            walk(domain, records).organization().to_owned()
+        };
+        assert_eq!(
+            of(
+                "a.b.firm.example",
+                &[("b.firm.example", any), ("firm.example", any)]
+            ),
+            "firm.example"
+        );
+        assert_eq!(
+            of("a.b.firm.example", &[("b.firm.example", "v=DMARC1; psd=n")]),
+            "b.firm.example"
+        );
+        assert_eq!(
+            of("a.b.firm.example", &[("example", "v=DMARC1; psd=y")]),
+            "firm.example"
+        );
         assert_eq!(of("a.b.firm.example", &[]), "a.b.firm.example");
     }
 
     #[test]
     fn a_walk_asks_for_eight_names_at_most() {
-        assert_eq!(names_of("a.firm.example"), ["a.firm.example", "firm.example", "example"]);
+        assert_eq!(
+            names_of("a.firm.example"),
+            ["a.firm.example", "firm.example", "example"]
+        );
         let long = names_of("a.b.c.d.e.f.g.h.i.j.example");
         assert_eq!((long.len(), long[1].as_str()), (8, "e.f.g.h.i.j.example"));
     }

@@ -23,8 +23,15 @@ impl DmarcRecord {
             .filter_map(|tag| tag.split_once('='))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let is_first = text.split(';').next().is_some_and(|first| first.contains('='));
-        (is_first && tags.first().is_some_and(|(name, value)| name == "v" && value == "DMARC1")).then_some(Self(tags))
+        let is_first = text
+            .split(';')
+            .next()
+            .is_some_and(|first| first.contains('='));
+        (is_first
+            && tags
+                .first()
+                .is_some_and(|(name, value)| name == "v" && value == "DMARC1"))
+        .then_some(Self(tags))
     }
 
     /// The policy in force: `none`, `quarantine` or `reject`, for a subdomain without a record of its own by `sp` or `np`. An unknown one counts
@@ -32,12 +39,16 @@ impl DmarcRecord {
     pub(super) fn policy(&self, reach: Reach) -> Option<&'static str> {
         let known = |name: &str| {
             let value = self.tag(name)?;
-            ["none", "quarantine", "reject"].into_iter().find(|policy| value.eq_ignore_ascii_case(policy))
+            ["none", "quarantine", "reject"]
+                .into_iter()
+                .find(|policy| value.eq_ignore_ascii_case(policy))
         };
         let fits = |name: &str| self.tag(name).is_none() || known(name).is_some();
         let is_readable = known("p").is_some() && fits("sp") && fits("np");
         if !is_readable {
-            let has_address = self.tag("rua").is_some_and(|addresses| addresses.to_ascii_lowercase().contains("mailto:"));
+            let has_address = self
+                .tag("rua")
+                .is_some_and(|addresses| addresses.to_ascii_lowercase().contains("mailto:"));
             return has_address.then_some("none");
         }
         match reach {
@@ -49,16 +60,21 @@ impl DmarcRecord {
 
     /// Returns whether the domain owner only tries it out (`t=y`).
     pub(super) fn is_testing(&self) -> bool {
-        self.tag("t").is_some_and(|value| value.eq_ignore_ascii_case("y"))
+        self.tag("t")
+            .is_some_and(|value| value.eq_ignore_ascii_case("y"))
     }
 
     /// Returns whether `adkim` or `aspf` asks for the very domain of `From`.
     pub(super) fn is_strict(&self, tag: &str) -> bool {
-        self.tag(tag).is_some_and(|value| value.eq_ignore_ascii_case("s"))
+        self.tag(tag)
+            .is_some_and(|value| value.eq_ignore_ascii_case("s"))
     }
 
     pub(super) fn tag(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -78,10 +94,19 @@ mod tests {
             ("v=dmarc1; p=reject", None), ("v=DMARC10; p=reject", None), ("p=reject; v=DMARC1", None), ("v=spf1 -all", None), ("", None),
         ];
         for (text, expected) in table {
-            assert_eq!(DmarcRecord::parse(text).map(|record| record.policy(Reach::Own)), expected, "{text}");
+            assert_eq!(
+                DmarcRecord::parse(text).map(|record| record.policy(Reach::Own)),
+                expected,
+                "{text}"
+            );
         }
-        let record = DmarcRecord::parse("v=DMARC1; p=reject; sp=none; np=quarantine; t=Y; adkim=s; aspf=R").expect("a record");
-        assert_eq!((record.policy(Reach::Subdomain), record.is_testing()), (Some("none"), true));
+        let record =
+            DmarcRecord::parse("v=DMARC1; p=reject; sp=none; np=quarantine; t=Y; adkim=s; aspf=R")
+                .expect("a record");
+        assert_eq!(
+            (record.policy(Reach::Subdomain), record.is_testing()),
+            (Some("none"), true)
+        );
         assert_eq!(record.policy(Reach::Nonexistent), Some("quarantine"));
         assert!(record.is_strict("adkim") && !record.is_strict("aspf"));
     }

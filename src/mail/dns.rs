@@ -84,13 +84,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Dns {
     /// Begins a look. The servers are asked in their order from the one at `first` on, so that a second look hears another one first.
     pub(super) fn open(servers: &[SocketAddr], first: usize) -> Result<Self, String> {
-        let cannot = |error: NetError| format!("the name servers of this machine are not known: {error}");
+        let cannot =
+            |error: NetError| format!("the name servers of this machine are not known: {error}");
         let (mut configs, mut options) = match servers {
             [] => {
                 let (config, options) = read_system_conf().map_err(cannot)?;
                 (config.name_servers().to_vec(), options)
             }
-            named => (named.iter().copied().map(config).collect(), ResolverOpts::default()),
+            named => (
+                named.iter().copied().map(config).collect(),
+                ResolverOpts::default(),
+            ),
         };
         options.timeout = PATIENCE;
         options.attempts = 1;
@@ -102,19 +106,40 @@ impl Dns {
         let length = configs.len();
         configs.rotate_left(first % length);
         let open = |config: NameServerConfig| {
-            let port = config.connections.first().map_or(53, |connection| connection.port);
+            let port = config
+                .connections
+                .first()
+                .map_or(53, |connection| connection.port);
             let address = SocketAddr::new(config.ip, port);
-            let resolver = MessageAuthenticator::new(ResolverConfig::from_name_servers(vec![config]), options.clone()).map_err(cannot)?;
+            let resolver = MessageAuthenticator::new(
+                ResolverConfig::from_name_servers(vec![config]),
+                options.clone(),
+            )
+            .map_err(cannot)?;
             Ok(Server { address, resolver })
         };
-        let servers = configs.into_iter().map(open).collect::<Result<_, String>>()?;
-        let shared = Shared { servers, silent: Mutex::default(), known: Mutex::default(), ends_at: Instant::now() + STANDING_MAX };
-        Ok(Self { shared: Arc::new(shared), source: Arc::default() })
+        let servers = configs
+            .into_iter()
+            .map(open)
+            .collect::<Result<_, String>>()?;
+        let shared = Shared {
+            servers,
+            silent: Mutex::default(),
+            known: Mutex::default(),
+            ends_at: Instant::now() + STANDING_MAX,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            source: Arc::default(),
+        })
     }
 
     /// The same look, for one thing that is looked at: who said so is kept apart.
     pub(super) fn for_one(&self) -> Self {
-        Self { shared: self.shared.clone(), source: Arc::default() }
+        Self {
+            shared: self.shared.clone(),
+            source: Arc::default(),
+        }
     }
 
     /// Returns which name server answered.
@@ -147,12 +172,24 @@ impl Dns {
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
             _ => None,
         };
-        self.ask(name, if is_v4 { RecordType::A } else { RecordType::AAAA }, read).await
+        self.ask(
+            name,
+            if is_v4 {
+                RecordType::A
+            } else {
+                RecordType::AAAA
+            },
+            read,
+        )
+        .await
     }
 
     /// The addresses of a name, of both kinds; never none.
     pub(super) async fn addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
-        match tokio::join!(self.addresses_of_kind(name, true), self.addresses_of_kind(name, false)) {
+        match tokio::join!(
+            self.addresses_of_kind(name, true),
+            self.addresses_of_kind(name, false)
+        ) {
             (Answer::Found(v4), Answer::Found(v6)) => Answer::Found([v4, v6].concat()),
             (Answer::Found(found), _) | (_, Answer::Found(found)) => Answer::Found(found),
             (Answer::Unknown(why), _) | (_, Answer::Unknown(why)) => Answer::Unknown(why),
@@ -164,14 +201,26 @@ impl Dns {
     /// of the top-level domain that a name is under.
     pub(super) async fn isolation(&self, domain: &str) -> Option<String> {
         let top = domain.rsplit('.').next().unwrap_or(domain);
-        match self.ask(top, RecordType::NS, |data| matches!(data, RData::NS(_)).then_some(())).await {
+        match self
+            .ask(top, RecordType::NS, |data| {
+                matches!(data, RData::NS(_)).then_some(())
+            })
+            .await
+        {
             Answer::Found(_) => None,
-            Answer::Absent => Some(format!("the name servers at hand do not even know of .{top}")),
+            Answer::Absent => Some(format!(
+                "the name servers at hand do not even know of .{top}"
+            )),
             Answer::Unknown(why) => Some(why),
         }
     }
 
-    async fn ask<T>(&self, name: &str, kind: RecordType, read: impl Fn(&RData) -> Option<T>) -> Answer<Vec<T>> {
+    async fn ask<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        read: impl Fn(&RData) -> Option<T>,
+    ) -> Answer<Vec<T>> {
         let key = (name.trim_end_matches('.').to_ascii_lowercase(), kind);
         let known = lock(&self.shared.known).get(&key).cloned();
         let known = match known {
@@ -189,7 +238,11 @@ impl Dns {
         match known.answer {
             Answer::Found(data) => {
                 let found: Vec<T> = data.iter().filter_map(read).collect();
-                if found.is_empty() { Answer::Absent } else { Answer::Found(found) }
+                if found.is_empty() {
+                    Answer::Absent
+                } else {
+                    Answer::Found(found)
+                }
             }
             Answer::Absent => Answer::Absent,
             Answer::Unknown(why) => Answer::Unknown(why),
@@ -200,14 +253,20 @@ impl Dns {
 impl Shared {
     /// Asks the servers in order until one answers.
     async fn ask(&self, name: &str, kind: RecordType) -> Known {
-        let nobody = |why: String| Known { answer: Answer::Unknown(why), source: Source::default() };
+        let nobody = |why: String| Known {
+            answer: Answer::Unknown(why),
+            source: Source::default(),
+        };
         // Not as hostnames are read: a selector may have "_" anywhere (RFC 2181 11). With the dot at its end no name of this machine's
         // own is tried in its place.
         let Ok(asked) = Name::from_str_relaxed(format!("{name}.")) else {
             return nobody(format!("{name} is no name that DNS can be asked for"));
         };
         let silent = lock(&self.silent).clone();
-        let (last, first): (Vec<_>, Vec<_>) = self.servers.iter().partition(|server| silent.contains(&server.address));
+        let (last, first): (Vec<_>, Vec<_>) = self
+            .servers
+            .iter()
+            .partition(|server| silent.contains(&server.address));
         let mut why = String::new();
         for server in first.into_iter().chain(last) {
             let address = server.address;
@@ -215,14 +274,37 @@ impl Shared {
                 break;
             }
             let ends_at = self.ends_at.min(Instant::now() + PATIENCE);
-            let said = match timeout_at(ends_at, server.resolver.resolver().lookup(asked.clone(), kind)).await {
+            let said = match timeout_at(
+                ends_at,
+                server.resolver.resolver().lookup(asked.clone(), kind),
+            )
+            .await
+            {
                 Ok(Ok(lookup)) => {
-                    let data: Vec<RData> = lookup.answers().iter().map(|record| record.data.clone()).collect();
-                    return Known { answer: Answer::Found(data), source: Source { server: Some(address), remembered: None } };
+                    let data: Vec<RData> = lookup
+                        .answers()
+                        .iter()
+                        .map(|record| record.data.clone())
+                        .collect();
+                    return Known {
+                        answer: Answer::Found(data),
+                        source: Source {
+                            server: Some(address),
+                            remembered: None,
+                        },
+                    };
                 }
                 Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
-                    let remembered = none.negative_ttl.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                    return Known { answer: Answer::Absent, source: Source { server: Some(address), remembered } };
+                    let remembered = none
+                        .negative_ttl
+                        .map(|seconds| Duration::from_secs(u64::from(seconds)));
+                    return Known {
+                        answer: Answer::Absent,
+                        source: Source {
+                            server: Some(address),
+                            remembered,
+                        },
+                    };
                 }
                 Ok(Err(NetError::Timeout)) | Err(_) => {
                     lock(&self.silent).push(address);
@@ -233,7 +315,9 @@ impl Shared {
             why = format!("{address} was asked for {name} ({kind}): {said}");
         }
         nobody(if why.is_empty() {
-            format!("DNS was asked for {name} ({kind}): no answer within {STANDING_MAX:?} for all questions")
+            format!(
+                "DNS was asked for {name} ({kind}): no answer within {STANDING_MAX:?} for all questions"
+            )
         } else {
             why
         })

@@ -67,7 +67,9 @@ impl Draft {
     pub(super) fn push_char(&mut self, c: char) {
         match Hole::of(c) {
             Some(hole) => self.holes.push((self.bytes.len(), hole)),
-            None => self.bytes.push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
+            None => self
+                .bytes
+                .push(u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')),
         }
     }
 }

@@ -20,11 +20,17 @@ impl Envelope<'_> {
     /// A server's words as they may be stored and logged: one line, at most 500 bytes, the recipient's address masked, for
     /// servers love to repeat it and it would outlive an erasure in the ledger.
     pub(super) fn tidied(&self, reply: &str) -> String {
-        let line: String = reply.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line: String = reply
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let mut text = String::with_capacity(line.len());
         let mut done = 0;
         // Lower-casing ASCII moves no byte, so a place in one text is the same place in the other.
-        for (at, found) in line.to_ascii_lowercase().match_indices(&self.to.as_str().to_ascii_lowercase()) {
+        for (at, found) in line
+            .to_ascii_lowercase()
+            .match_indices(&self.to.as_str().to_ascii_lowercase())
+        {
             text += &line[done..at];
             text += &self.to.masked();
             done = at + found.len();
@@ -42,9 +48,16 @@ mod tests {
     #[test]
     fn a_reply_is_kept_without_the_address_it_repeats() {
         let to = EmailAddress::parse("Bob@example.org").expect("an address");
-        let envelope = Envelope { from: "", to: &to, file: "1" };
+        let envelope = Envelope {
+            from: "",
+            to: &to,
+            file: "1",
+        };
         let reply = "550 5.1.1 <bob@example.org>: no such\r\nuser BOB@Example.ORG";
-        assert_eq!(envelope.tidied(reply), "550 5.1.1 <B***@e***.org>: no such  user B***@e***.org");
+        assert_eq!(
+            envelope.tidied(reply),
+            "550 5.1.1 <B***@e***.org>: no such  user B***@e***.org"
+        );
         assert_eq!(envelope.tidied(&"ü".repeat(400)).len(), LONGEST_REPLY);
     }
 }

@@ -6,7 +6,12 @@ use crate::domain::delivery::Outcome;
 /// Why a mail was not taken.
 pub(super) enum Failure {
     /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
-    Answer { code: u16, text: String, stage: Stage, in_step: bool },
+    Answer {
+        code: u16,
+        text: String,
+        stage: Stage,
+        in_step: bool,
+    },
     /// We are out of step with it: the connection is of no more use.
     Broken { outcome: Outcome, stage: Stage },
 }
@@ -22,8 +27,15 @@ impl Failure {
         matches!(
             self,
             Self::Answer { code: 421, .. }
-                | Self::Answer { code: 400..=499, stage: Stage::Sender, .. }
-                | Self::Broken { stage: Stage::Sender, .. }
+                | Self::Answer {
+                    code: 400..=499,
+                    stage: Stage::Sender,
+                    ..
+                }
+                | Self::Broken {
+                    stage: Stage::Sender,
+                    ..
+                }
         )
     }
 
@@ -35,7 +47,14 @@ impl Failure {
 
     /// Returns whether a command came at a moment at which the server does not know it.
     pub(super) fn is_out_of_order(&self) -> bool {
-        matches!(self, Self::Answer { code: 503, stage: Stage::Sender | Stage::Recipient, .. })
+        matches!(
+            self,
+            Self::Answer {
+                code: 503,
+                stage: Stage::Sender | Stage::Recipient,
+                ..
+            }
+        )
     }
 
     pub(super) fn is_in_step(&self) -> bool {
@@ -44,7 +63,16 @@ impl Failure {
 
     /// Returns whether it is about MAIL.
     pub(super) fn is_of_sender(&self) -> bool {
-        matches!(self, Self::Answer { stage: Stage::Sender, .. } | Self::Broken { stage: Stage::Sender, .. })
+        matches!(
+            self,
+            Self::Answer {
+                stage: Stage::Sender,
+                ..
+            } | Self::Broken {
+                stage: Stage::Sender,
+                ..
+            }
+        )
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -54,7 +82,14 @@ impl Failure {
     /// The same refusal, on a connection that is of no more use.
     pub(super) fn out_of_step(self) -> Self {
         match self {
-            Self::Answer { code, text, stage, .. } => Self::Answer { code, text, stage, in_step: false },
+            Self::Answer {
+                code, text, stage, ..
+            } => Self::Answer {
+                code,
+                text,
+                stage,
+                in_step: false,
+            },
             broken @ Self::Broken { .. } => broken,
         }
     }
@@ -65,9 +100,20 @@ pub(super) fn good(stage: Stage, answer: Result<(u16, String), String>) -> Resul
     match answer {
         Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
         Ok((354, _)) if stage == Stage::Data => Ok(()),
-        Ok((code @ 400.., text)) => Err(Failure::Answer { code, text, stage, in_step: true }),
-        Ok((code, text)) => Err(Failure::broken(later(format!("{code} {text}: that is no answer at {stage:?}")), stage)),
-        Err(why) => Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage)),
+        Ok((code @ 400.., text)) => Err(Failure::Answer {
+            code,
+            text,
+            stage,
+            in_step: true,
+        }),
+        Ok((code, text)) => Err(Failure::broken(
+            later(format!("{code} {text}: that is no answer at {stage:?}")),
+            stage,
+        )),
+        Err(why) => Err(Failure::broken(
+            later(format!("at {stage:?}: {why}")),
+            stage,
+        )),
     }
 }
 

@@ -28,8 +28,14 @@ enum Kind {
 
 impl ConnectFault {
     pub(super) fn unreachable(server: &Server, why: impl Display) -> Self {
-        let words = format!("cannot reach the SMTP server at {}: {why}; check mail.transport", server.place());
-        Self { outcome_words: words, kind: Kind::Network }
+        let words = format!(
+            "cannot reach the SMTP server at {}: {why}; check mail.transport",
+            server.place()
+        );
+        Self {
+            outcome_words: words,
+            kind: Kind::Network,
+        }
     }
 
     /// All steps together took longer than `mail.timeouts.greeting`.
@@ -40,21 +46,39 @@ impl ConnectFault {
             server.place(),
             humantime::format_duration(limit)
         );
-        Self { outcome_words: words, kind: Kind::Network }
+        Self {
+            outcome_words: words,
+            kind: Kind::Network,
+        }
     }
 
     pub(super) fn broke_off(server: &Server, why: impl Display) -> Self {
-        let words = format!("the SMTP server at {} broke off: {why}; check host, port and tls in mail.transport", server.place());
-        Self { outcome_words: words, kind: Kind::Network }
+        let words = format!(
+            "the SMTP server at {} broke off: {why}; check host, port and tls in mail.transport",
+            server.place()
+        );
+        Self {
+            outcome_words: words,
+            kind: Kind::Network,
+        }
     }
 
     pub(super) fn tls(server: &Server, why: impl Display) -> Self {
-        Self { outcome_words: format!("no TLS with the SMTP server at {}: {why}", server.place()), kind: Kind::Tls }
+        Self {
+            outcome_words: format!("no TLS with the SMTP server at {}: {why}", server.place()),
+            kind: Kind::Tls,
+        }
     }
 
     pub(super) fn login(server: &Server, why: impl Display) -> Self {
-        let words = format!("the SMTP server at {} refused our login: {why}; check user and password in mail.transport", server.place());
-        Self { outcome_words: words, kind: Kind::Login }
+        let words = format!(
+            "the SMTP server at {} refused our login: {why}; check user and password in mail.transport",
+            server.place()
+        );
+        Self {
+            outcome_words: words,
+            kind: Kind::Login,
+        }
     }
 
     /// The server takes no login for now (4xx; RFC 4954 names 432 and 454, Dovecot says 421 at the limit of a user's connections). That
@@ -64,7 +88,10 @@ impl ConnectFault {
             "the SMTP server at {} takes no login for now: {code} {text}; it is tried again, with fewer connections",
             server.place()
         );
-        Self { outcome_words: words, kind: Kind::Throttled }
+        Self {
+            outcome_words: words,
+            kind: Kind::Throttled,
+        }
     }
 
     /// The server offers none of the ways to log in that we know.
@@ -73,24 +100,35 @@ impl ConnectFault {
             "offers no login here, and mail.transport names a user".to_owned()
         } else {
             let list = offered.join(", ");
-            format!("offers none of the logins that this program knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5), but {list}")
+            format!(
+                "offers none of the logins that this program knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5), but {list}"
+            )
         };
         let words = format!(
             "the SMTP server at {} {offers}; many servers offer logins only under TLS (tls=required, or smtps://) or on another port \
              (587, 465), else leave the user out or have its operator allow one of these",
             server.place()
         );
-        Self { outcome_words: words, kind: Kind::Login }
+        Self {
+            outcome_words: words,
+            kind: Kind::Login,
+        }
     }
 
     pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
-        let words = format!("the SMTP server at {} refused us: {code} {text}; its operator knows why", server.place());
+        let words = format!(
+            "the SMTP server at {} refused us: {code} {text}; its operator knows why",
+            server.place()
+        );
         let kind = match code {
             _ if is_throttle(code, text) => Kind::Throttled,
             400..=499 => Kind::Later,
             _ => Kind::Refused,
         };
-        Self { outcome_words: words, kind }
+        Self {
+            outcome_words: words,
+            kind,
+        }
     }
 
     /// No server there, or none that answers.

@@ -27,14 +27,25 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// A sentence for the log.
 pub async fn fetch(url: Url) -> Result<Vec<u8>, String> {
-    tokio::time::timeout(PATIENCE, get(&url)).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
+    tokio::time::timeout(PATIENCE, get(&url))
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")))
 }
 
 async fn get(url: &Url) -> Result<Vec<u8>, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
-    let host = url.host_str().filter(|_| url.scheme() == "https").ok_or("only https is asked")?;
+    let host = url
+        .host_str()
+        .filter(|_| url.scheme() == "https")
+        .ok_or("only https is asked")?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| words(&error))?;
-    let (tls, limits) = (tls::verified(None)?, Limits { connect: PATIENCE, first_step: PATIENCE });
+    let (tls, limits) = (
+        tls::verified(None)?,
+        Limits {
+            connect: PATIENCE,
+            first_step: PATIENCE,
+        },
+    );
     let destination = Destination::new(host, url.port_or_known_default().unwrap_or(443));
     let reached = destination.reach(limits, |tcp| {
         let (tls, name) = (tls.clone(), name.clone());
@@ -45,17 +56,36 @@ async fn get(url: &Url) -> Result<Vec<u8>, String> {
 }
 
 /// The same, over a line that leads there.
-async fn ask(url: &Url, host: &str, line: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Vec<u8>, String> {
+async fn ask(
+    url: &Url,
+    host: &str,
+    line: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<Vec<u8>, String> {
     let words = |error: &dyn std::error::Error| error.to_string();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(line)).await.map_err(|error| words(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(line))
+        .await
+        .map_err(|error| words(&error))?;
     let connection = tokio::spawn(connection);
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let request = hyper::Request::get(path).header("host", host).header("user-agent", "verdicts").body(Empty::<Bytes>::new());
-    let answer = sender.send_request(request.map_err(|error| words(&error))?).await.map_err(|error| words(&error))?;
+    let request = hyper::Request::get(path)
+        .header("host", host)
+        .header("user-agent", "verdicts")
+        .body(Empty::<Bytes>::new());
+    let answer = sender
+        .send_request(request.map_err(|error| words(&error))?)
+        .await
+        .map_err(|error| words(&error))?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error.to_string());
+    let body = Limited::new(answer.into_body(), LARGEST)
+        .collect()
+        .await
+        .map_err(|error| error.to_string());
     connection.abort();
-    if status.as_u16() == 200 { Ok(body?.to_bytes().to_vec()) } else { Err(format!("it answered {status}")) }
+    if status.as_u16() == 200 {
+        Ok(body?.to_bytes().to_vec())
+    } else {
+        Err(format!("it answered {status}"))
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +97,10 @@ mod tests {
 
     /// What is made of a server's answer, and what the server was asked.
     async fn answered(answer: String) -> (Result<Vec<u8>, String>, String) {
-        let url = Url::parse("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=a%20b#part").expect("an address");
+        let url = Url::parse(
+            "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=a%20b#part",
+        )
+        .expect("an address");
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let server = tokio::spawn(async move {
             let (mut asked, mut part) = (Vec::new(), [0; 1_024]);
@@ -84,20 +117,43 @@ mod tests {
 
     #[tokio::test]
     async fn what_lies_at_an_address_is_asked_for_once_and_taken_if_it_is_small() {
-        let (made, asked) = answered("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\npem".into()).await;
+        let (made, asked) =
+            answered("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\npem".into()).await;
         assert_eq!(made.as_deref(), Ok(&b"pem"[..]));
-        assert!(asked.starts_with("GET /?Action=ConfirmSubscription&Token=a%20b HTTP/1.1\r\n"), "{asked}");
-        assert!(asked.contains("host: sns.eu-west-1.amazonaws.com\r\n"), "{asked}");
+        assert!(
+            asked.starts_with("GET /?Action=ConfirmSubscription&Token=a%20b HTTP/1.1\r\n"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("host: sns.eu-west-1.amazonaws.com\r\n"),
+            "{asked}"
+        );
         let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\npem\r\n0\r\n\r\n";
         assert_eq!(answered(chunked.into()).await.0.as_deref(), Ok(&b"pem"[..]));
-        for other in ["301 Moved\r\nlocation: https://evil.example/", "404 Not Found", "500 Oh", "204 None"] {
-            let (made, _) = answered(format!("HTTP/1.1 {other}\r\ncontent-length: 0\r\n\r\n")).await;
+        for other in [
+            "301 Moved\r\nlocation: https://evil.example/",
+            "404 Not Found",
+            "500 Oh",
+            "204 None",
+        ] {
+            let (made, _) =
+                answered(format!("HTTP/1.1 {other}\r\ncontent-length: 0\r\n\r\n")).await;
             assert!(made.is_err_and(|why| why.contains(&other[..3])), "{other}");
         }
-        let large = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}", LARGEST + 1, "x".repeat(LARGEST + 1));
+        let large = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",
+            LARGEST + 1,
+            "x".repeat(LARGEST + 1)
+        );
         assert!(answered(large).await.0.is_err(), "too large");
         assert!(answered("that is no HTTP\r\n\r\n".into()).await.0.is_err());
-        assert!(answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".into()).await.0.is_err(), "cut off");
+        assert!(
+            answered("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".into())
+                .await
+                .0
+                .is_err(),
+            "cut off"
+        );
     }
 
     #[tokio::test]

@@ -42,7 +42,13 @@ use super::talk::Talk;
 
 /// Ways to log in. Those that carry the password come first, since accounts exist whose stored password fits no challenge though the
 /// server offers one; CRAM-MD5 is what sendmail and qpsmtpd offer alone.
-const MECHANISMS: [Mechanism; 5] = [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
+const MECHANISMS: [Mechanism; 5] = [
+    Mechanism::Plain,
+    Mechanism::Login,
+    Mechanism::ScramSha256,
+    Mechanism::ScramSha1,
+    Mechanism::CramMd5,
+];
 /// A login takes no more challenges than this.
 const CHALLENGES_MAX: usize = 4;
 
@@ -94,7 +100,11 @@ struct Reached {
 
 impl Progress {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Reached { step: Step::Connecting, peer: None, fault: None })))
+        Self(Arc::new(Mutex::new(Reached {
+            step: Step::Connecting,
+            peer: None,
+            fault: None,
+        })))
     }
 
     pub(super) fn enter(&self, step: Step) {
@@ -122,7 +132,10 @@ pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, Conn
         Ok(greeted) => greeted,
         Err(_) => {
             let Reached { step, peer, fault } = &*progress.state();
-            Err(fault.clone().filter(|_| peer.is_none()).unwrap_or_else(|| ConnectFault::too_slow(server, limit, step.name())))
+            Err(fault
+                .clone()
+                .filter(|_| peer.is_none())
+                .unwrap_or_else(|| ConnectFault::too_slow(server, limit, step.name())))
         }
     };
     if let (Err(fault), Some(peer)) = (&greeted, progress.state().peer) {
@@ -134,7 +147,11 @@ pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, Conn
     greeted
 }
 
-async fn get_through(server: &Server, fence: Fence, progress: &Progress) -> Result<Greeted, ConnectFault> {
+async fn get_through(
+    server: &Server,
+    fence: Fence,
+    progress: &Progress,
+) -> Result<Greeted, ConnectFault> {
     progress.enter(Step::Connecting);
     let (first, peer) = stream::reach(server, progress).await?;
     progress.reached(peer);
@@ -147,13 +164,16 @@ async fn get_through(server: &Server, fence: Fence, progress: &Progress) -> Resu
         First::Spoke(tcp) => {
             let mut talk = Talk::new(server, tcp);
             let offers = introduce(&mut talk, progress).await?;
-            let (Security::Opportunistic(tls, name) | Security::StartTls(tls, name)) = &server.security else {
+            let (Security::Opportunistic(tls, name) | Security::StartTls(tls, name)) =
+                &server.security
+            else {
                 return get_ready(server, talk, offers, peer, fence, progress).await;
             };
             match ask_for_tls(server, &mut talk, &offers, progress).await? {
                 Ok(()) => {
                     progress.enter(Step::Handshake);
-                    let encrypted = stream::shake_hands(server, tls, name, talk.into_inner()?).await?;
+                    let encrypted =
+                        stream::shake_hands(server, tls, name, talk.into_inner()?).await?;
                     let mut talk = Talk::new(server, encrypted);
                     progress.enter(Step::Ehlo);
                     let offers = talk.ehlo().await?;
@@ -165,15 +185,24 @@ async fn get_through(server: &Server, fence: Fence, progress: &Progress) -> Resu
                     get_ready(server, talk, offers, peer, fence, progress).await
                 }
                 Err(why) => {
-                    let advice = "use smtps:// if it has that, or tls=none if the network is your own";
-                    Err(ConnectFault::tls(server, format!("it {why}, and no mail or password may go there in the clear; {advice}")))
+                    let advice =
+                        "use smtps:// if it has that, or tls=none if the network is your own";
+                    Err(ConnectFault::tls(
+                        server,
+                        format!(
+                            "it {why}, and no mail or password may go there in the clear; {advice}"
+                        ),
+                    ))
                 }
             }
         }
     }
 }
 
-async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(talk: &mut Talk<'_, S>, progress: &Progress) -> Result<Offers, ConnectFault> {
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    talk: &mut Talk<'_, S>,
+    progress: &Progress,
+) -> Result<Offers, ConnectFault> {
     progress.enter(Step::Banner);
     talk.banner().await?;
     progress.enter(Step::Ehlo);
@@ -193,7 +222,11 @@ async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
     progress.enter(Step::StartTls);
     let reply = talk.ask("STARTTLS").await?;
     if reply.code != 220 {
-        return Ok(Err(format!("refused STARTTLS: {} {}", reply.code, reply.text())));
+        return Ok(Err(format!(
+            "refused STARTTLS: {} {}",
+            reply.code,
+            reply.text()
+        )));
     }
     // Whatever stands here was not said under TLS, yet would be read as if it were ("NO STARTTLS", USENIX Security 2021).
     if talk.has_more() {
@@ -220,7 +253,11 @@ async fn get_ready<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     }
     let (line, outlet) = Line::boxed(peer, talk.into_inner()?, fence);
     let smtp = AsyncSmtpConnection::connect_with_transport(line, &server.hello).await;
-    Ok(Greeted { smtp: smtp.map_err(|err| ConnectFault::broke_off(server, err))?, outlet, offers })
+    Ok(Greeted {
+        smtp: smtp.map_err(|err| ConnectFault::broke_off(server, err))?,
+        outlet,
+        offers,
+    })
 }
 
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
@@ -229,7 +266,12 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     offers: &Offers,
     login: &Login,
 ) -> Result<(), ConnectFault> {
-    let offered = |mechanism: &Mechanism| offers.mechanisms.iter().any(|name| name == mechanism.name());
+    let offered = |mechanism: &Mechanism| {
+        offers
+            .mechanisms
+            .iter()
+            .any(|name| name == mechanism.name())
+    };
     let mut known = MECHANISMS.into_iter().filter(offered).peekable();
     while let Some(mechanism) = known.next() {
         let reply = authenticate(server, talk, mechanism, login).await?;
@@ -239,8 +281,18 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
             // Not known after all, or too weak for this account or line (RFC 4954, section 6): another one may do.
             504 | 534 | 538 if known.peek().is_some() => {}
             400..=499 => return Err(ConnectFault::login_put_off(server, reply.code, &text)),
-            500..=599 => return Err(ConnectFault::login(server, format!("{} {text}", reply.code))),
-            code => return Err(ConnectFault::broke_off(server, format!("{code} {text}: that is no answer to AUTH"))),
+            500..=599 => {
+                return Err(ConnectFault::login(
+                    server,
+                    format!("{} {text}", reply.code),
+                ));
+            }
+            code => {
+                return Err(ConnectFault::broke_off(
+                    server,
+                    format!("{code} {text}: that is no answer to AUTH"),
+                ));
+            }
         }
     }
     Err(ConnectFault::no_mechanism(server, &offers.mechanisms))
@@ -256,31 +308,56 @@ async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     let name = mechanism.name();
     let mut exchange = Exchange::new(mechanism, login.clone());
     // With PLAIN in the command itself, for servers exist that do not ask for it.
-    let initial = (mechanism == Mechanism::Plain).then(|| exchange.answer("")).flatten();
-    let mut reply = talk.ask(&initial.map_or_else(|| format!("AUTH {name}"), |initial| format!("AUTH {name} {initial}"))).await?;
+    let initial = (mechanism == Mechanism::Plain)
+        .then(|| exchange.answer(""))
+        .flatten();
+    let mut reply = talk
+        .ask(&initial.map_or_else(
+            || format!("AUTH {name}"),
+            |initial| format!("AUTH {name} {initial}"),
+        ))
+        .await?;
     for _ in 0..CHALLENGES_MAX {
         if reply.code != 334 {
             return Ok(reply);
         }
         let answer = exchange.answer(reply.text().trim());
-        let answer = answer.ok_or_else(|| ConnectFault::broke_off(server, format!("its challenge is not one of {name}")))?;
+        let answer = answer.ok_or_else(|| {
+            ConnectFault::broke_off(server, format!("its challenge is not one of {name}"))
+        })?;
         reply = talk.ask(&answer).await?;
     }
-    Err(ConnectFault::broke_off(server, format!("its challenges do not end ({name})")))
+    Err(ConnectFault::broke_off(
+        server,
+        format!("its challenges do not end ({name})"),
+    ))
 }
 
 /// A server that does not know AUTH may repeat the line it did not understand, and these words are logged.
 fn without_secrets(text: String, login: &Login) -> String {
     let Login { user, password } = login;
-    let secrets = [password.clone(), STANDARD.encode(password), STANDARD.encode(format!("\0{user}\0{password}"))];
-    let tells = secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret));
-    if tells { "(its words repeat the password)".into() } else { text }
+    let secrets = [
+        password.clone(),
+        STANDARD.encode(password),
+        STANDARD.encode(format!("\0{user}\0{password}")),
+    ];
+    let tells = secrets
+        .iter()
+        .any(|secret| !secret.is_empty() && text.contains(secret));
+    if tells {
+        "(its words repeat the password)".into()
+    } else {
+        text
+    }
 }
 
 /// What the server said, code and text; or the words of why it said nothing.
 pub(super) fn reply(limit: Duration, answer: Answer<Response>) -> Result<(u16, String), String> {
     match answer {
-        Ok(Ok(response)) => Ok((response.code().into(), response.message().collect::<Vec<_>>().join(" "))),
+        Ok(Ok(response)) => Ok((
+            response.code().into(),
+            response.message().collect::<Vec<_>>().join(" "),
+        )),
         Ok(Err(err)) => refusal(&err).ok_or_else(|| format!("the connection broke: {err}")),
         Err(_) => Err(format!("no answer within {limit:?}")),
     }
@@ -288,5 +365,10 @@ pub(super) fn reply(limit: Duration, answer: Answer<Response>) -> Result<(u16, S
 
 /// lettre makes an error of every 4xx and 5xx, with the code in one place and the text in another.
 fn refusal(err: &Error) -> Option<(u16, String)> {
-    err.status().map(|code| (code.into(), err.source().map(ToString::to_string).unwrap_or_default()))
+    err.status().map(|code| {
+        (
+            code.into(),
+            err.source().map(ToString::to_string).unwrap_or_default(),
+        )
+    })
 }

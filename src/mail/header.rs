@@ -22,7 +22,9 @@ const LONGEST_WORD: usize = 900;
 /// A line for people. Runs of spaces become one.
 pub(super) fn text(draft: &mut Draft, name: &str, value: &str) {
     // Many readers also decode what stands in the middle of a word, so any "=?" has to be encoded to stay what it is.
-    words(draft, name, value, |word| is_short_ascii(word) && !word.contains("=?"));
+    words(draft, name, value, |word| {
+        is_short_ascii(word) && !word.contains("=?")
+    });
 }
 
 /// A line for programs: its words are URLs, addresses and numbers, and "=?" in one of them must stay as it is.
@@ -34,9 +36,15 @@ pub(super) fn value(draft: &mut Draft, name: &str, value: &str) {
 pub(super) fn mailbox(draft: &mut Draft, name: &str, mailbox: &Mailbox) {
     let mut line = Line::new(draft, name);
     let display = mailbox.name();
-    if is_short_ascii(display) && display.len() <= LONGEST_ENCODED - "\"\"".len() && !display.contains("=?") {
+    if is_short_ascii(display)
+        && display.len() <= LONGEST_ENCODED - "\"\"".len()
+        && !display.contains("=?")
+    {
         if !display.is_empty() {
-            line.word(&format!("\"{}\"", display.replace('\\', "\\\\").replace('"', "\\\"")));
+            line.word(&format!(
+                "\"{}\"",
+                display.replace('\\', "\\\\").replace('"', "\\\"")
+            ));
         }
     } else {
         line.encoded(display);
@@ -46,7 +54,10 @@ pub(super) fn mailbox(draft: &mut Draft, name: &str, mailbox: &Mailbox) {
 }
 
 fn words(draft: &mut Draft, name: &str, value: &str, is_plain: fn(&str) -> bool) {
-    let words: Vec<&str> = value.split(|c: char| c == ' ' || c.is_control()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = value
+        .split(|c: char| c == ' ' || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
     let mut line = Line::new(draft, name);
     // A space between two encoded-words is not shown, so neighbours are encoded together.
     for run in words.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
@@ -61,7 +72,8 @@ fn words(draft: &mut Draft, name: &str, value: &str, is_plain: fn(&str) -> bool)
 
 fn is_short_ascii(word: &str) -> bool {
     // A word with a hole is never encoded, for nothing could be put into it then.
-    word.contains(|c| Hole::of(c).is_some()) || word.len() <= LONGEST_WORD && word.bytes().all(|b| (b' '..=b'~').contains(&b))
+    word.contains(|c| Hole::of(c).is_some())
+        || word.len() <= LONGEST_WORD && word.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 struct Line<'a> {
@@ -73,7 +85,11 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn new(draft: &'a mut Draft, name: &str) -> Self {
         draft.push(name).push(":");
-        Self { draft, column: name.len() + 1, is_empty: true }
+        Self {
+            draft,
+            column: name.len() + 1,
+            is_empty: true,
+        }
     }
 
     /// A word that is never cut.
@@ -88,7 +104,12 @@ impl<'a> Line<'a> {
     fn encoded(&mut self, mut text: &str) {
         const AROUND: usize = "=?utf-8?B??=".len();
         while !text.is_empty() {
-            let room = FOLD_AT.saturating_sub(self.column + 1).min(LONGEST_ENCODED).saturating_sub(AROUND) / 4 * 3;
+            let room = FOLD_AT
+                .saturating_sub(self.column + 1)
+                .min(LONGEST_ENCODED)
+                .saturating_sub(AROUND)
+                / 4
+                * 3;
             let (part, rest) = text.split_at(text.floor_char_boundary(room));
             if part.is_empty() {
                 self.fold();

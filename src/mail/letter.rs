@@ -64,16 +64,27 @@ impl Letter {
         draft.push("To: ").hole(Hole::To).push("\r\n");
         header::text(&mut draft, "Subject", &mail.subject);
         draft.push("Date: ").hole(Hole::Date).push("\r\n");
-        draft.push("Message-ID: <").hole(Hole::MessageId).push(">\r\n");
+        draft
+            .push("Message-ID: <")
+            .hole(Hole::MessageId)
+            .push(">\r\n");
         if let Some(reply_to) = &headers.reply_to {
             header::mailbox(&mut draft, "Reply-To", reply_to);
         }
         for (name, value) in &headers.extra {
             header::value(&mut draft, name, value);
         }
-        draft.push("MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=\"").push(BOUNDARY).push("\"\r\n");
+        draft
+            .push("MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=\"")
+            .push(BOUNDARY)
+            .push("\"\r\n");
         for (subtype, body) in [("plain", &mail.text), ("html", &mail.html)] {
-            draft.push("\r\n--").push(BOUNDARY).push("\r\nContent-Type: text/").push(subtype).push("; charset=utf-8\r\n");
+            draft
+                .push("\r\n--")
+                .push(BOUNDARY)
+                .push("\r\nContent-Type: text/")
+                .push(subtype)
+                .push("; charset=utf-8\r\n");
             draft.push("Content-Transfer-Encoding: quoted-printable\r\n\r\n");
             quoted::printable(&mut draft, body);
         }
@@ -102,7 +113,12 @@ impl Letter {
             match hole {
                 Hole::To => out.extend_from_slice(recipient.to.as_str().as_bytes()),
                 Hole::Date => write_date(out, recipient.date),
-                Hole::MessageId => out.extend(recipient.message_id.bytes().filter(|b| b.is_ascii_graphic() && !b"<>".contains(b))),
+                Hole::MessageId => out.extend(
+                    recipient
+                        .message_id
+                        .bytes()
+                        .filter(|b| b.is_ascii_graphic() && !b"<>".contains(b)),
+                ),
                 Hole::Token => out.extend_from_slice(token),
                 Hole::Reader => out.extend_from_slice(reader),
                 Hole::Since => out.extend_from_slice(since),
@@ -116,17 +132,31 @@ impl Letter {
 /// The bytes of a text that fits its holes: no longer than the room kept, and of letters, digits and `others` alone. Any
 /// other would need an encoding, and breaks out of the line that was laid out for it.
 fn only<'a>(text: &'a str, room: usize, others: &[u8]) -> &'a [u8] {
-    let fits = text.len() <= room && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
+    let fits = text.len() <= room
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || others.contains(&b));
     if fits { text.as_bytes() } else { b"" }
 }
 
 /// RFC 5322 3.3. By hand, because chrono's own formatting allocates, and this is all of it.
 fn write_date(out: &mut Vec<u8>, date: Timestamp) {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let (weekday, month) = (date.weekday(), MONTHS[date.month0() as usize]);
-    let (day, year, hour, minute, second) = (date.day(), date.year(), date.hour(), date.minute(), date.second());
+    let (day, year, hour, minute, second) = (
+        date.day(),
+        date.year(),
+        date.hour(),
+        date.minute(),
+        date.second(),
+    );
     // Writing into a Vec cannot fail.
-    let _ = write!(out, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000");
+    let _ = write!(
+        out,
+        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000"
+    );
 }
 
 #[cfg(test)]

@@ -19,12 +19,20 @@ const SINCE: &str = "30 September 2026";
 const VERP: &str = "abcdefghijklmnopqrstuvwxyz234567abcdefghij";
 
 fn rendered(subject: &str, html: &str, text: &str) -> Rendered {
-    Rendered { subject: subject.into(), html: html.into(), text: text.into() }
+    Rendered {
+        subject: subject.into(),
+        html: html.into(),
+        text: text.into(),
+    }
 }
 
 fn headers(extra: Vec<(&'static str, String)>) -> Headers {
     let from = Mailbox::parse("Ship or Skip <news@localhost>").expect("a sender");
-    Headers { from, reply_to: None, extra }
+    Headers {
+        from,
+        reply_to: None,
+        extra,
+    }
 }
 
 fn filled(letter: &Letter) -> Vec<u8> {
@@ -32,7 +40,15 @@ fn filled(letter: &Letter) -> Vec<u8> {
     let date: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
     let mut out = b"old".to_vec();
     letter.fill(
-        &Recipient { to: &to, token: TOKEN, reader: READER, since: SINCE, verp: VERP, message_id: "7.3@example.org", date },
+        &Recipient {
+            to: &to,
+            token: TOKEN,
+            reader: READER,
+            since: SINCE,
+            verp: VERP,
+            message_id: "7.3@example.org",
+            date,
+        },
         &mut out,
     );
     out
@@ -45,7 +61,10 @@ fn parse(mail: &[u8]) -> Message<'_> {
 /// The decoded bodies, text and HTML, with `\n` as line end.
 fn bodies(message: &Message<'_>) -> (String, String) {
     let unix = |text: &str| text.replace("\r\n", "\n");
-    let (text, html) = (message.text_part(0).expect("text"), message.html_part(0).expect("html"));
+    let (text, html) = (
+        message.text_part(0).expect("text"),
+        message.html_part(0).expect("html"),
+    );
     match (&text.body, &html.body) {
         (PartType::Text(text), PartType::Html(html)) => (unix(text), unix(html)),
         other => panic!("two bodies, text and HTML, not {other:?}"),
@@ -67,24 +86,55 @@ fn check_lines(mail: &[u8]) {
     let mail = std::str::from_utf8(mail).expect("UTF-8");
     let (head, body) = mail.split_once("\r\n\r\n").expect("a header and a body");
     assert!(mail.ends_with("\r\n"));
-    assert!(!mail.replace("\r\n", "").contains(['\r', '\n', '\0']), "a bare CR, LF or NUL");
+    assert!(
+        !mail.replace("\r\n", "").contains(['\r', '\n', '\0']),
+        "a bare CR, LF or NUL"
+    );
     assert!(body.is_ascii());
-    assert!(body.split("\r\n").all(|line| line.len() <= 76 && !line.ends_with([' ', '\t']) && !line.starts_with("From ")), "{body}");
-    assert!(head.split("\r\n").all(|line| line.len() <= 998 && !line.trim().is_empty()));
-    assert!(head.split("\r\n").all(|line| !line.contains("=?utf-8?B?") || line.len() <= 76), "{head}");
-    assert!(head.split("\r\n").filter(|line| !line.starts_with("To: ")).all(str::is_ascii));
+    assert!(
+        body.split("\r\n").all(|line| line.len() <= 76
+            && !line.ends_with([' ', '\t'])
+            && !line.starts_with("From ")),
+        "{body}"
+    );
+    assert!(
+        head.split("\r\n")
+            .all(|line| line.len() <= 998 && !line.trim().is_empty())
+    );
+    assert!(
+        head.split("\r\n")
+            .all(|line| !line.contains("=?utf-8?B?") || line.len() <= 76),
+        "{head}"
+    );
+    assert!(
+        head.split("\r\n")
+            .filter(|line| !line.starts_with("To: "))
+            .all(str::is_ascii)
+    );
 }
 
 #[test]
 fn a_whole_letter_byte_by_byte() {
     let link = format!("<https://example.org/unsubscribe/{TOKEN_HOLE}>");
     let headers = Headers {
-        reply_to: Some(Mailbox::parse("Grüße aus der Redaktion <editors@localhost>").expect("a sender")),
-        ..headers(vec![("List-Unsubscribe", link), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into())])
+        reply_to: Some(
+            Mailbox::parse("Grüße aus der Redaktion <editors@localhost>").expect("a sender"),
+        ),
+        ..headers(vec![
+            ("List-Unsubscribe", link),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+        ])
     };
-    let html = format!("<p class=\"x\">Grüße</p>\n<a href=\"https://example.org/u/{TOKEN_HOLE}\">leave</a>\n");
-    let text = format!("Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_HOLE}?\n.\n{READER_HOLE}\n");
-    let letter = Letter::new(&rendered("Ship or Skip: Käse für alle", &html, &text), &headers);
+    let html = format!(
+        "<p class=\"x\">Grüße</p>\n<a href=\"https://example.org/u/{TOKEN_HOLE}\">leave</a>\n"
+    );
+    let text = format!(
+        "Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_HOLE}?\n.\n{READER_HOLE}\n"
+    );
+    let letter = Letter::new(
+        &rendered("Ship or Skip: Käse für alle", &html, &text),
+        &headers,
+    );
     let expected = "From: \"Ship or Skip\" <news@localhost>
 To: grüße@example.org
 Subject: Ship or Skip: =?utf-8?B?S8Okc2UgZsO8cg==?= alle
@@ -117,26 +167,57 @@ eave</a>
 
 --=_verdicts--
 ";
-    let mail = String::from_utf8(filled(&letter)).expect("UTF-8").replace("\r\n", "\n");
+    let mail = String::from_utf8(filled(&letter))
+        .expect("UTF-8")
+        .replace("\r\n", "\n");
     assert_eq!(mail, expected);
 }
 
 #[test]
 fn the_room_kept_for_a_token_is_what_a_token_takes() {
     let secrets = crate::domain::token::Secrets::new(&["secret".into()]).expect("one secret");
-    let token = crate::domain::token::Token { purpose: crate::domain::token::Purpose::Unsubscribe, subscriber: i64::MAX, expires_at: None };
+    let token = crate::domain::token::Token {
+        purpose: crate::domain::token::Purpose::Unsubscribe,
+        subscriber: i64::MAX,
+        expires_at: None,
+    };
     assert_eq!(secrets.sign(&token).len(), TOKEN_LENGTH);
-    assert_eq!((TOKEN.len(), SINCE.len(), VERP.len()), (TOKEN_LENGTH, SINCE_LENGTH, VERP_LENGTH));
+    assert_eq!(
+        (TOKEN.len(), SINCE.len(), VERP.len()),
+        (TOKEN_LENGTH, SINCE_LENGTH, VERP_LENGTH)
+    );
 }
 
 #[test]
 fn what_does_not_fit_its_hole_leaves_it_empty() {
     let to = EmailAddress::parse("ada@example.org").expect("an address");
-    let letter = Letter::new(&rendered("s", "", &format!("<{TOKEN_HOLE}><{SINCE_HOLE}><{VERP_HOLE}>")), &headers(vec![]));
-    let bad = [["a b", "1 May\r\n", "a@b"], ["a=b", "1. Mai", "a+b"], ["\u{e9}", "a day as long as a sentence", &"a".repeat(43)]];
+    let letter = Letter::new(
+        &rendered(
+            "s",
+            "",
+            &format!("<{TOKEN_HOLE}><{SINCE_HOLE}><{VERP_HOLE}>"),
+        ),
+        &headers(vec![]),
+    );
+    let bad = [
+        ["a b", "1 May\r\n", "a@b"],
+        ["a=b", "1. Mai", "a+b"],
+        ["\u{e9}", "a day as long as a sentence", &"a".repeat(43)],
+    ];
     for [token, since, verp] in bad {
         let mut out = Vec::new();
-        letter.fill(&Recipient { to: &to, token, reader: token, since, verp, message_id: "1@x", date: Timestamp::default() }, &mut out);
+        letter.fill(
+            &Recipient {
+                to: &to,
+                token,
+                reader: token,
+                since,
+                verp,
+                message_id: "1@x",
+                date: Timestamp::default(),
+            },
+            &mut out,
+        );
         assert_eq!(bodies(&parse(&out)).0, "<><><>", "{token} {since} {verp}");
     }
 }
@@ -162,8 +243,14 @@ fn nasty() -> impl Strategy<Value = String> {
 
 /// The same with holes of one kind or another.
 fn with_holes() -> impl Strategy<Value = String> {
-    let hole = prop_oneof![Just(TOKEN_HOLE), Just(READER_HOLE), Just(SINCE_HOLE), Just(VERP_HOLE)];
-    (prop::collection::vec(nasty(), 0..5), hole).prop_map(|(parts, hole)| parts.join(&hole.to_string()))
+    let hole = prop_oneof![
+        Just(TOKEN_HOLE),
+        Just(READER_HOLE),
+        Just(SINCE_HOLE),
+        Just(VERP_HOLE)
+    ];
+    (prop::collection::vec(nasty(), 0..5), hole)
+        .prop_map(|(parts, hole)| parts.join(&hole.to_string()))
 }
 
 fn without_holes(text: &str) -> String {

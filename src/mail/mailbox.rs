@@ -20,11 +20,18 @@ impl Mailbox {
         if text.chars().any(|c| c.is_control() || is_noncharacter(c)) {
             return Err(InvalidMailbox("A sender holds no control characters."));
         }
-        let (name, address) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+        let (name, address) = match text
+            .trim()
+            .strip_suffix('>')
+            .and_then(|text| text.rsplit_once('<'))
+        {
             Some((name, address)) => (unquoted(name.trim()), address),
             None => (String::new(), text.trim()),
         };
-        Ok(Self { name, address: parse_address(address).ok_or(EXPECTED)? })
+        Ok(Self {
+            name,
+            address: parse_address(address).ok_or(EXPECTED)?,
+        })
     }
 
     /// The display name, without quotes; empty when there is none.
@@ -39,24 +46,41 @@ impl Mailbox {
 
     /// What stands behind its @.
     pub fn domain(&self) -> &str {
-        self.address.rsplit_once('@').map_or("localhost", |(_, host)| host)
+        self.address
+            .rsplit_once('@')
+            .map_or("localhost", |(_, host)| host)
     }
 }
 
-const EXPECTED: InvalidMailbox = InvalidMailbox("A sender looks like: Ship or Skip <news@example.org>.");
+const EXPECTED: InvalidMailbox =
+    InvalidMailbox("A sender looks like: Ship or Skip <news@example.org>.");
 
 fn parse_address(text: &str) -> Option<String> {
-    let dotless = text.rsplit_once('@').is_some_and(|(_, host)| !host.contains('.'));
+    let dotless = text
+        .rsplit_once('@')
+        .is_some_and(|(_, host)| !host.contains('.'));
     // The one rule our own address is spared is the dot: it is judged as if it had one.
     let suffix = if dotless { ".invalid" } else { "" };
-    let address = EmailAddress::parse(&format!("{text}{suffix}")).ok().filter(|address| !address.needs_smtputf8())?;
+    let address = EmailAddress::parse(&format!("{text}{suffix}"))
+        .ok()
+        .filter(|address| !address.needs_smtputf8())?;
     address.as_str().strip_suffix(suffix).map(String::from)
 }
 
 fn unquoted(name: &str) -> String {
-    let Some(inner) = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) else { return name.into() };
+    let Some(inner) = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    else {
+        return name.into();
+    };
     let mut chars = inner.chars();
-    std::iter::from_fn(|| chars.next().and_then(|c| if c == '\\' { chars.next() } else { Some(c) })).collect()
+    std::iter::from_fn(|| {
+        chars
+            .next()
+            .and_then(|c| if c == '\\' { chars.next() } else { Some(c) })
+    })
+    .collect()
 }
 
 /// Why a text is not a sender, as a sentence for the operator.
@@ -70,16 +94,36 @@ mod tests {
 
     #[test]
     fn a_sender_is_a_name_and_an_address() {
-        let read = |text| Mailbox::parse(text).map(|mailbox| (mailbox.name, mailbox.address)).ok();
+        let read = |text| {
+            Mailbox::parse(text)
+                .map(|mailbox| (mailbox.name, mailbox.address))
+                .ok()
+        };
         let pair = |name: &str, address: &str| Some((name.to_string(), address.to_string()));
-        assert_eq!(read("Ship or Skip <news@localhost>"), pair("Ship or Skip", "news@localhost"));
-        assert_eq!(read(r#" "Ship, \"or\" Skip" <news@example.org> "#), pair(r#"Ship, "or" Skip"#, "news@example.org"));
-        assert_eq!(read("Grüße <news@bücher.example>"), pair("Grüße", "news@xn--bcher-kva.example"));
+        assert_eq!(
+            read("Ship or Skip <news@localhost>"),
+            pair("Ship or Skip", "news@localhost")
+        );
+        assert_eq!(
+            read(r#" "Ship, \"or\" Skip" <news@example.org> "#),
+            pair(r#"Ship, "or" Skip"#, "news@example.org")
+        );
+        assert_eq!(
+            read("Grüße <news@bücher.example>"),
+            pair("Grüße", "news@xn--bcher-kva.example")
+        );
         assert_eq!(read("news@localhost"), pair("", "news@localhost"));
         assert_eq!(read("<news@localhost>"), pair("", "news@localhost"));
-        for bad in
-            ["", "news", "News <news>", "News <news@>", "grüße@example.org", "a@b@localhost", "News\r\n <news@localhost>", "N <a@b> x"]
-        {
+        for bad in [
+            "",
+            "news",
+            "News <news>",
+            "News <news@>",
+            "grüße@example.org",
+            "a@b@localhost",
+            "News\r\n <news@localhost>",
+            "N <a@b> x",
+        ] {
             assert_eq!(read(bad), None, "{bad:?} is no sender");
         }
     }

@@ -78,7 +78,10 @@ impl Maildir {
             match put() {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {
                     for part in ["tmp", "new", "cur"] {
-                        DirBuilder::new().recursive(true).mode(0o700).create(dir.join(part))?;
+                        DirBuilder::new()
+                            .recursive(true)
+                            .mode(0o700)
+                            .create(dir.join(part))?;
                     }
                     put()?;
                 }
@@ -93,7 +96,13 @@ impl Maildir {
     /// directory entry is looked at. A folder that is not there is empty.
     pub async fn list(&self, limit: usize) -> io::Result<Vec<Stored>> {
         let dir = self.dir.join("new");
-        blocking(move || Ok(newest(&dir, limit)?.into_iter().filter_map(|name| list_entry(&dir, name)).collect())).await
+        blocking(move || {
+            Ok(newest(&dir, limit)?
+                .into_iter()
+                .filter_map(|name| list_entry(&dir, name))
+                .collect())
+        })
+        .await
     }
 
     /// One mail with its bodies; `None` when there is none of that name. A name that [`Maildir::write`] would not have
@@ -112,15 +121,27 @@ impl Maildir {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// A name that is one in any folder: no path, not hidden, no `:`, which Maildir keeps for its own use.
 fn file_name(text: &str) -> String {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let name: String = text.chars().take(LONGEST_NAME).map(|c| if is_allowed(c) { c } else { '_' }).collect();
-    if name.is_empty() || name.starts_with('.') { format!("_{}", name.get(1..).unwrap_or_default()) } else { name }
+    let name: String = text
+        .chars()
+        .take(LONGEST_NAME)
+        .map(|c| if is_allowed(c) { c } else { '_' })
+        .collect();
+    if name.is_empty() || name.starts_with('.') {
+        format!("_{}", name.get(1..).unwrap_or_default())
+    } else {
+        name
+    }
 }
 
 fn newest(dir: &Path, limit: usize) -> io::Result<Vec<String>> {
@@ -132,15 +153,28 @@ fn newest(dir: &Path, limit: usize) -> io::Result<Vec<String>> {
     let mut found: BinaryHeap<Reverse<(SystemTime, String)>> = BinaryHeap::new();
     for entry in entries {
         let entry = entry?;
-        let Some(name) = entry.file_name().into_string().ok().filter(|name| file_name(name) == *name) else { continue };
+        let Some(name) = entry
+            .file_name()
+            .into_string()
+            .ok()
+            .filter(|name| file_name(name) == *name)
+        else {
+            continue;
+        };
         // A file may go while we look.
-        let Ok(written) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+        let Ok(written) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+            continue;
+        };
         found.push(Reverse((written, name)));
         if found.len() > limit {
             found.pop();
         }
     }
-    Ok(found.into_sorted_vec().into_iter().map(|Reverse((_, name))| name).collect())
+    Ok(found
+        .into_sorted_vec()
+        .into_iter()
+        .map(|Reverse((_, name))| name)
+        .collect())
 }
 
 fn list_entry(dir: &Path, name: String) -> Option<Stored> {
@@ -158,8 +192,16 @@ fn head(path: &Path, limit: u64) -> io::Result<(Vec<u8>, u64)> {
 }
 
 fn header_end(mail: &[u8]) -> usize {
-    let ends = |end: &[u8]| mail.windows(end.len()).position(|window| window == end).map(|at| at + end.len() / 2);
-    [ends(b"\r\n\r\n"), ends(b"\n\n")].into_iter().flatten().min().unwrap_or(mail.len())
+    let ends = |end: &[u8]| {
+        mail.windows(end.len())
+            .position(|window| window == end)
+            .map(|at| at + end.len() / 2)
+    };
+    [ends(b"\r\n\r\n"), ends(b"\n\n")]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(mail.len())
 }
 
 fn stored(name: String, mail: &[u8], size: u64) -> Stored {
@@ -167,19 +209,30 @@ fn stored(name: String, mail: &[u8], size: u64) -> Stored {
     // Not `unwrap_or_default`: mail-parser panics when an empty message is asked for its sender.
     let message = MessageParser::default().parse(mail);
     let message = message.as_ref();
-    let html = match message.and_then(|message| message.html_part(0)).map(|part| &part.body) {
+    let html = match message
+        .and_then(|message| message.html_part(0))
+        .map(|part| &part.body)
+    {
         Some(PartType::Html(html)) => Some(html.to_string()),
         _ => None,
     };
-    let text = match message.and_then(|message| message.text_part(0)).map(|part| &part.body) {
+    let text = match message
+        .and_then(|message| message.text_part(0))
+        .map(|part| &part.body)
+    {
         Some(PartType::Text(text)) => Some(text.to_string()),
         _ => None,
     };
     Stored {
         from: mailbox(message.and_then(|message| message.from())),
         to: mailbox(message.and_then(|message| message.to())),
-        subject: message.and_then(|message| message.subject()).unwrap_or_default().to_string(),
-        date: message.and_then(|message| message.date()).and_then(|date| Timestamp::from_timestamp_secs(date.to_timestamp())),
+        subject: message
+            .and_then(|message| message.subject())
+            .unwrap_or_default()
+            .to_string(),
+        date: message
+            .and_then(|message| message.date())
+            .and_then(|date| Timestamp::from_timestamp_secs(date.to_timestamp())),
         html,
         text,
         name,
@@ -189,7 +242,9 @@ fn stored(name: String, mail: &[u8], size: u64) -> Stored {
 }
 
 fn mailbox(addresses: Option<&Address<'_>>) -> String {
-    let Some(first) = addresses.and_then(Address::first) else { return String::new() };
+    let Some(first) = addresses.and_then(Address::first) else {
+        return String::new();
+    };
     match (first.name(), first.address().unwrap_or_default()) {
         (Some(name), address) => format!("{name} <{address}>"),
         (None, address) => address.to_string(),
@@ -204,23 +259,53 @@ mod tests {
 
     fn mail(subject: &str) -> Vec<u8> {
         let who = "From: Ship or Skip <news@localhost>\r\nTo: ada@example.org";
-        format!("{who}\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody\r\n").into_bytes()
+        format!(
+            "{who}\r\nSubject: {subject}\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody\r\n"
+        )
+        .into_bytes()
     }
 
     #[tokio::test]
     async fn a_mail_written_twice_is_there_once_and_the_newest_is_listed_first() {
         let dir = tempfile::tempdir().expect("a folder");
         let maildir = Maildir::new(dir.path().join("a/b"));
-        assert!(maildir.list(10).await.expect("no folder is an empty one").is_empty());
-        for (second, (file, subject)) in (1..).zip([("1", "one"), ("2", "two"), ("1", "one again"), ("3", "three")]) {
-            assert_eq!(maildir.write(file, &mail(subject)).await.expect("written"), file);
-            let written = File::options().write(true).open(maildir.path().join("new").join(file)).expect("there");
-            written.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second)).expect("dated");
+        assert!(
+            maildir
+                .list(10)
+                .await
+                .expect("no folder is an empty one")
+                .is_empty()
+        );
+        for (second, (file, subject)) in (1..).zip([
+            ("1", "one"),
+            ("2", "two"),
+            ("1", "one again"),
+            ("3", "three"),
+        ]) {
+            assert_eq!(
+                maildir.write(file, &mail(subject)).await.expect("written"),
+                file
+            );
+            let written = File::options()
+                .write(true)
+                .open(maildir.path().join("new").join(file))
+                .expect("there");
+            written
+                .set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second))
+                .expect("dated");
         }
         let list = maildir.list(2).await.expect("a list");
-        assert_eq!(list.iter().map(|mail| mail.subject.as_str()).collect::<Vec<_>>(), ["three", "one again"]);
+        assert_eq!(
+            list.iter()
+                .map(|mail| mail.subject.as_str())
+                .collect::<Vec<_>>(),
+            ["three", "one again"]
+        );
         assert_eq!(maildir.list(10).await.expect("a list").len(), 3);
-        let mode = fs::metadata(maildir.path().join("new")).expect("a folder").permissions().mode();
+        let mode = fs::metadata(maildir.path().join("new"))
+            .expect("a folder")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
     }
 
@@ -228,11 +313,24 @@ mod tests {
     async fn a_mail_is_read_back_by_its_name_and_no_path_is_a_name() {
         let dir = tempfile::tempdir().expect("a folder");
         let maildir = Maildir::new(dir.path());
-        let name = maildir.write("../a/b:c d", &mail("=?utf-8?B?S8Okc2U=?=")).await.expect("written");
+        let name = maildir
+            .write("../a/b:c d", &mail("=?utf-8?B?S8Okc2U=?="))
+            .await
+            .expect("written");
         assert_eq!(name, "_._a_b_c_d");
         let stored = maildir.read(&name).await.expect("read").expect("found");
-        assert_eq!((stored.from.as_str(), stored.to.as_str()), ("Ship or Skip <news@localhost>", "ada@example.org"));
-        assert_eq!((stored.subject.as_str(), stored.text.as_deref(), stored.html.as_deref()), ("Käse", Some("body\r\n"), None));
+        assert_eq!(
+            (stored.from.as_str(), stored.to.as_str()),
+            ("Ship or Skip <news@localhost>", "ada@example.org")
+        );
+        assert_eq!(
+            (
+                stored.subject.as_str(),
+                stored.text.as_deref(),
+                stored.html.as_deref()
+            ),
+            ("Käse", Some("body\r\n"), None)
+        );
         assert_eq!(stored.date, "2026-11-24T09:00:00Z".parse().ok());
         assert_eq!(stored.size, mail("=?utf-8?B?S8Okc2U=?=").len() as u64);
         assert!(stored.headers.starts_with("From: ") && stored.headers.ends_with("+0000\r\n"));

@@ -38,7 +38,10 @@ pub struct Fence {
 impl Fence {
     /// One that is never over: for a mail that no lease stands behind.
     pub fn open() -> Self {
-        Self { base: Instant::now(), until: Arc::new(AtomicU64::new(u64::MAX)) }
+        Self {
+            base: Instant::now(),
+            until: Arc::new(AtomicU64::new(u64::MAX)),
+        }
     }
 
     /// One that is over at that moment, unless it is moved on.
@@ -57,7 +60,10 @@ impl Fence {
 
     /// The lease was renewed.
     pub fn move_to(&self, moment: Instant) {
-        self.until.store(moment.saturating_duration_since(self.base).as_millis() as u64, Relaxed);
+        self.until.store(
+            moment.saturating_duration_since(self.base).as_millis() as u64,
+            Relaxed,
+        );
     }
 
     /// Returns whether nothing may be written now.
@@ -76,7 +82,12 @@ pub(super) struct Outlet {
 
 impl Outlet {
     pub(super) fn new(line: Held<dyn AsyncWrite + Send + Unpin>, fence: Fence) -> Self {
-        Self { line, fence, written: 0, was_cut: false }
+        Self {
+            line,
+            fence,
+            written: 0,
+            was_cut: false,
+        }
     }
 
     /// How many bytes went out so far: tells whether the last of a mail can be on its way.
@@ -96,7 +107,9 @@ impl Outlet {
             let taken = std::future::poll_fn(|cx| {
                 if self.fence.is_over() {
                     self.was_cut = true;
-                    return Poll::Ready(Err(io::Error::other("the lease is over: others have this mail now")));
+                    return Poll::Ready(Err(io::Error::other(
+                        "the lease is over: others have this mail now",
+                    )));
                 }
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
                 Pin::new(&mut *line).poll_write_vectored(cx, parts)

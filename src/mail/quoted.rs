@@ -23,7 +23,11 @@ fn write_line(draft: &mut Draft, line: &str) {
     for (at, c) in line.char_indices() {
         let rest = &line[at + c.len_utf8()..];
         let mut is_literal = is_literal(c, rest.is_empty());
-        let needed = if is_literal { width(c) } else { 3 * c.len_utf8() };
+        let needed = if is_literal {
+            width(c)
+        } else {
+            3 * c.len_utf8()
+        };
         if column + needed > ROOM {
             draft.push("=\r\n");
             column = 0;

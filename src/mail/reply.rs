@@ -24,21 +24,41 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
         ..400 | 600.. => return Outcome::later_for_us(reply),
         _ => {}
     }
-    let judged = judge(Refusal { stage: Some(stage), text: &reply, field: None });
+    let judged = judge(Refusal {
+        stage: Some(stage),
+        text: &reply,
+        field: None,
+    });
     let about_us = nobody_was_named || is_about_us(&judged);
     let class = judged.reason.soft_class();
     match code {
         // It comes with each new recipient (RFC 6647): to slow down would only make them all late.
-        ..500 if !nobody_was_named && code != 421 && is_greylisting(text) => Outcome::Later { reply, about_us: false, class },
+        ..500 if !nobody_was_named && code != 421 && is_greylisting(text) => Outcome::Later {
+            reply,
+            about_us: false,
+            class,
+        },
         ..500 if asks_for_patience(code, &judged) => Outcome::Throttled { reply },
-        ..500 => Outcome::Later { reply, about_us, class },
+        ..500 => Outcome::Later {
+            reply,
+            about_us,
+            class,
+        },
         // Not this mail's fault: nobody shall lose it because our password or return path is wrong.
         530 | 534 | 535 | 538 => Outcome::later_for_us(reply),
-        _ if nobody_was_named || judged.status.is_some_and(|status| (status.subject, status.detail) == (3, 4)) => {
+        _ if nobody_was_named
+            || judged
+                .status
+                .is_some_and(|status| (status.subject, status.detail) == (3, 4)) =>
+        {
             Outcome::later_for_us(reply)
         }
         _ if judged.reason.is_hard() => Outcome::BadAddress { reply },
-        _ => Outcome::Refused { reply, about_us, class },
+        _ => Outcome::Refused {
+            reply,
+            about_us,
+            class,
+        },
     }
 }
 
@@ -46,7 +66,11 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
 /// client by policy goes on to refuse it.
 pub(super) fn is_throttle(code: u16, text: &str) -> bool {
     let reply = format!("{code} {text}");
-    let judged = judge(Refusal { stage: Some(Stage::Session), text: &reply, field: None });
+    let judged = judge(Refusal {
+        stage: Some(Stage::Session),
+        text: &reply,
+        field: None,
+    });
     matches!(code, 421 | 454) || judged.reason == Reason::Rate
 }
 
@@ -58,14 +82,30 @@ fn asks_for_patience(code: u16, judged: &Judgement) -> bool {
 
 fn is_greylisting(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list"].iter().any(|word| text.contains(word))
+    [
+        "greylist",
+        "graylist",
+        "grey-list",
+        "gray-list",
+        "grey list",
+        "gray list",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }
 
 /// Returns whether the breaker counts it: RFC 3463 x.3 is the mail system, x.7 policy, and the words may say it without a code.
 fn is_about_us(judged: &Judgement) -> bool {
-    let about_recipient = matches!(judged.reason, Reason::Full | Reason::Locked | Reason::Unwanted | Reason::NoMailbox | Reason::NoHost);
-    let about_us = matches!(judged.reason, Reason::Sender | Reason::Policy | Reason::Blocked | Reason::Rate);
-    (about_us && judged.basis != Basis::Nothing) || (!about_recipient && matches!(subject(judged), Some(3 | 7)))
+    let about_recipient = matches!(
+        judged.reason,
+        Reason::Full | Reason::Locked | Reason::Unwanted | Reason::NoMailbox | Reason::NoHost
+    );
+    let about_us = matches!(
+        judged.reason,
+        Reason::Sender | Reason::Policy | Reason::Blocked | Reason::Rate
+    );
+    (about_us && judged.basis != Basis::Nothing)
+        || (!about_recipient && matches!(subject(judged), Some(3 | 7)))
 }
 
 fn subject(judged: &Judgement) -> Option<u16> {
@@ -126,13 +166,20 @@ mod tests {
             (503, "sequence", Data, 'R'), (599, "what", Text, 'R'), (600, "what", Text, 'D'), (100, "what", Recipient, 'l'),
         ];
         for (code, text, stage, expected) in table {
-            assert_eq!(short(code, text, stage), expected, "{code} {text:?} at {stage:?}");
+            assert_eq!(
+                short(code, text, stage),
+                expected,
+                "{code} {text:?} at {stage:?}"
+            );
         }
     }
 
     #[test]
     fn the_outcome_keeps_the_servers_words() {
-        assert_eq!(outcome_of(550, "5.1.1 no such user", Recipient).reply(), "550 5.1.1 no such user");
+        assert_eq!(
+            outcome_of(550, "5.1.1 no such user", Recipient).reply(),
+            "550 5.1.1 no such user"
+        );
         assert_eq!(outcome_of(250, "", Text).reply(), "250");
     }
 }

@@ -53,11 +53,21 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn new(mechanism: Mechanism, login: Login) -> Self {
-        Self::with_nonce(mechanism, login, STANDARD.encode(rand::random::<[u8; 18]>()))
+        Self::with_nonce(
+            mechanism,
+            login,
+            STANDARD.encode(rand::random::<[u8; 18]>()),
+        )
     }
 
     fn with_nonce(mechanism: Mechanism, login: Login, nonce: String) -> Self {
-        Self { mechanism, login, nonce, step: 0, expected: None }
+        Self {
+            mechanism,
+            login,
+            nonce,
+            step: 0,
+            expected: None,
+        }
     }
 
     /// Answers a challenge, both in base64; `None` if the server does not follow the rules.
@@ -73,10 +83,19 @@ impl Exchange {
         let challenge = STANDARD.decode(challenge).ok()?;
         let answer = match (self.mechanism, self.step) {
             (Mechanism::Plain, 1) => format!("\0{user}\0{password}"),
-            (Mechanism::CramMd5, 1) => format!("{user} {}", hex(&mac::<Hmac<Md5>>(password.as_bytes(), &[&challenge])?)),
-            (Mechanism::ScramSha1 | Mechanism::ScramSha256, 1) => format!("n,,{}", self.first_bare()),
-            (Mechanism::ScramSha1, 2) => self.prove::<Hmac<Sha1>, Sha1>(&String::from_utf8(challenge).ok()?)?,
-            (Mechanism::ScramSha256, 2) => self.prove::<Hmac<Sha256>, Sha256>(&String::from_utf8(challenge).ok()?)?,
+            (Mechanism::CramMd5, 1) => format!(
+                "{user} {}",
+                hex(&mac::<Hmac<Md5>>(password.as_bytes(), &[&challenge])?)
+            ),
+            (Mechanism::ScramSha1 | Mechanism::ScramSha256, 1) => {
+                format!("n,,{}", self.first_bare())
+            }
+            (Mechanism::ScramSha1, 2) => {
+                self.prove::<Hmac<Sha1>, Sha1>(&String::from_utf8(challenge).ok()?)?
+            }
+            (Mechanism::ScramSha256, 2) => {
+                self.prove::<Hmac<Sha256>, Sha256>(&String::from_utf8(challenge).ok()?)?
+            }
             // Some servers send their proof as a challenge of its own.
             (Mechanism::ScramSha1 | Mechanism::ScramSha256, 3) => {
                 let expected = self.expected.take()?;
@@ -88,14 +107,25 @@ impl Exchange {
     }
 
     fn first_bare(&self) -> String {
-        format!("n={},r={}", self.login.user.replace('=', "=3D").replace(',', "=2C"), self.nonce)
+        format!(
+            "n={},r={}",
+            self.login.user.replace('=', "=3D").replace(',', "=2C"),
+            self.nonce
+        )
     }
 
     /// RFC 5802, section 3.
     fn prove<M: Mac + KeyInit + Clone, H: Digest>(&mut self, first: &str) -> Option<String> {
         let field = |name: &str| first.split(',').find_map(|part| part.strip_prefix(name));
-        let (nonce, salt, rounds) = (field("r=")?, STANDARD.decode(field("s=")?).ok()?, field("i=")?.parse::<u32>().ok()?);
-        if !nonce.starts_with(&self.nonce) || nonce.len() <= self.nonce.len() || !(1..=ROUNDS_MAX).contains(&rounds) {
+        let (nonce, salt, rounds) = (
+            field("r=")?,
+            STANDARD.decode(field("s=")?).ok()?,
+            field("i=")?.parse::<u32>().ok()?,
+        );
+        if !nonce.starts_with(&self.nonce)
+            || nonce.len() <= self.nonce.len()
+            || !(1..=ROUNDS_MAX).contains(&rounds)
+        {
             return None;
         }
         let salted = salted::<M>(self.login.password.as_bytes(), &salt, rounds)?;
@@ -103,9 +133,16 @@ impl Exchange {
         let message = format!("{},{first},{last}", self.first_bare());
         let client_key = mac::<M>(&salted, &[b"Client Key"])?;
         let signature = mac::<M>(&H::digest(&client_key), &[message.as_bytes()])?;
-        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(key, signature)| key ^ signature).collect();
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(&signature)
+            .map(|(key, signature)| key ^ signature)
+            .collect();
         let server_key = mac::<M>(&salted, &[b"Server Key"])?;
-        self.expected = Some(format!("v={}", STANDARD.encode(mac::<M>(&server_key, &[message.as_bytes()])?)));
+        self.expected = Some(format!(
+            "v={}",
+            STANDARD.encode(mac::<M>(&server_key, &[message.as_bytes()])?)
+        ));
         Some(format!("{last},p={}", STANDARD.encode(proof)))
     }
 }
@@ -128,7 +165,9 @@ fn salted<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], rounds: u32) -
     let mut sum = last.clone();
     for _ in 1..rounds {
         last = next(&last);
-        sum.iter_mut().zip(&last).for_each(|(sum, byte)| *sum ^= byte);
+        sum.iter_mut()
+            .zip(&last)
+            .for_each(|(sum, byte)| *sum ^= byte);
     }
     Some(sum)
 }
@@ -142,42 +181,80 @@ mod tests {
     use super::*;
 
     fn login(user: &str, password: &str) -> Login {
-        Login { user: user.into(), password: password.into() }
+        Login {
+            user: user.into(),
+            password: password.into(),
+        }
     }
 
     fn plain(answer: Option<String>) -> String {
-        String::from_utf8(STANDARD.decode(answer.expect("an answer")).expect("base64")).expect("text")
+        String::from_utf8(STANDARD.decode(answer.expect("an answer")).expect("base64"))
+            .expect("text")
     }
 
     #[test]
     fn the_examples_of_the_rfcs_come_out() {
         let mut cram = Exchange::new(Mechanism::CramMd5, login("tim", "tanstaaftanstaaf"));
         let challenge = STANDARD.encode("<1896.697170952@postoffice.reston.mci.net>");
-        assert_eq!(plain(cram.answer(&challenge)), "tim b913a602c7eda7a495b4e6e7334d3890");
+        assert_eq!(
+            plain(cram.answer(&challenge)),
+            "tim b913a602c7eda7a495b4e6e7334d3890"
+        );
 
         let mut by_turns = Exchange::new(Mechanism::Login, login("tim", "secret"));
         assert_eq!(plain(by_turns.answer("VXNlcm5hbWU6")), "tim");
-        assert_eq!((plain(by_turns.answer("no base64")), by_turns.answer("")), ("secret".into(), None));
+        assert_eq!(
+            (plain(by_turns.answer("no base64")), by_turns.answer("")),
+            ("secret".into(), None)
+        );
 
-        let mut scram = Exchange::with_nonce(Mechanism::ScramSha1, login("user", "pencil"), "fyko+d2lbbFgONRv9qkxdawL".into());
-        assert_eq!(plain(scram.answer("")), "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL");
-        let first = STANDARD.encode("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096");
-        assert_eq!(plain(scram.answer(&first)), "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=");
-        assert_eq!(plain(scram.answer(&STANDARD.encode("v=rmF9pqV8S7suAoZWja4dJRkFsKQ="))), "");
+        let mut scram = Exchange::with_nonce(
+            Mechanism::ScramSha1,
+            login("user", "pencil"),
+            "fyko+d2lbbFgONRv9qkxdawL".into(),
+        );
+        assert_eq!(
+            plain(scram.answer("")),
+            "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"
+        );
+        let first = STANDARD
+            .encode("r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096");
+        assert_eq!(
+            plain(scram.answer(&first)),
+            "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="
+        );
+        assert_eq!(
+            plain(scram.answer(&STANDARD.encode("v=rmF9pqV8S7suAoZWja4dJRkFsKQ="))),
+            ""
+        );
 
-        let mut scram = Exchange::with_nonce(Mechanism::ScramSha256, login("user", "pencil"), "rOprNGfwEbeRWgbNEkqO".into());
+        let mut scram = Exchange::with_nonce(
+            Mechanism::ScramSha256,
+            login("user", "pencil"),
+            "rOprNGfwEbeRWgbNEkqO".into(),
+        );
         scram.answer("");
         let first = STANDARD.encode("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
-        assert!(plain(scram.answer(&first)).ends_with(",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
+        assert!(
+            plain(scram.answer(&first))
+                .ends_with(",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+        );
         assert_eq!(scram.answer(&STANDARD.encode("v=forged")), None);
     }
 
     #[test]
     fn a_server_that_does_not_follow_the_rules_gets_no_answer() {
-        for first in
-            ["r=other,s=QSXCR+Q6sek8bf92,i=4096", "r=nonceX,s=QSXCR+Q6sek8bf92,i=2000000000", "r=nonce,s=QSXCR+Q6sek8bf92,i=1", "x"]
-        {
-            let mut scram = Exchange::with_nonce(Mechanism::ScramSha256, login("user", "pencil"), "nonce".into());
+        for first in [
+            "r=other,s=QSXCR+Q6sek8bf92,i=4096",
+            "r=nonceX,s=QSXCR+Q6sek8bf92,i=2000000000",
+            "r=nonce,s=QSXCR+Q6sek8bf92,i=1",
+            "x",
+        ] {
+            let mut scram = Exchange::with_nonce(
+                Mechanism::ScramSha256,
+                login("user", "pencil"),
+                "nonce".into(),
+            );
             scram.answer("");
             assert_eq!(scram.answer(&STANDARD.encode(first)), None, "{first}");
         }

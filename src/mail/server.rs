@@ -87,17 +87,33 @@ const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportu
 impl Server {
     /// Reads `smtp://...` or `smtps://...`. The error is a sentence; no part of the text is shown in it, for
     /// an unescaped character in a password makes anything else look like the password's end.
-    pub(super) fn parse(text: &str, hello: &str, timeouts: Timeouts, limits: Limits) -> Result<Self, String> {
-        let escape = format!("{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25");
+    pub(super) fn parse(
+        text: &str,
+        hello: &str,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let escape = format!(
+            "{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25"
+        );
         let url = Url::parse(text).map_err(|err| format!("{escape} ({err})"))?;
-        let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(&escape)?;
+        let host = url
+            .host_str()
+            .and_then(|host| Host::parse(host).ok())
+            .ok_or(&escape)?;
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return Err(escape);
         }
-        let TlsQuery { wanted, extra_roots } = TlsQuery::of(&url).ok_or(&escape)?;
+        let TlsQuery {
+            wanted,
+            extra_roots,
+        } = TlsQuery::of(&url).ok_or(&escape)?;
         let login = parse_login(&url).ok_or(escape)?;
         let (is_loopback, host) = match &host {
-            Host::Domain(name) => (name == "localhost" || name.ends_with(".localhost"), name.clone()),
+            Host::Domain(name) => (
+                name == "localhost" || name.ends_with(".localhost"),
+                name.clone(),
+            ),
             Host::Ipv4(ip) => (ip.is_loopback(), ip.to_string()),
             Host::Ipv6(ip) => (ip.is_loopback(), ip.to_string()),
         };
@@ -109,15 +125,22 @@ impl Server {
         // A password is worth more than a mail: TLS with just anyone would give it to just anyone. And who names the
         // roots to trust wants them asked.
         let needs_trust = extra_roots.is_some() || login.is_some() && !is_loopback;
-        let name =
-            || ServerName::try_from(host.clone()).map_err(|_| format!("{EXPECTED}; the host is not a name that a certificate can hold"));
+        let name = || {
+            ServerName::try_from(host.clone()).map_err(|_| {
+                format!("{EXPECTED}; the host is not a name that a certificate can hold")
+            })
+        };
         let verified = || tls::verified(extra_roots.as_deref().map(Path::new));
         let security = match (url.scheme(), wanted.as_deref()) {
             ("smtps", None | Some("required")) => Security::Implicit(verified()?, name()?),
             ("smtp", Some("none")) if extra_roots.is_none() => Security::Plain,
             ("smtp", Some("required")) => Security::StartTls(verified()?, name()?),
-            ("smtp", None | Some("opportunistic")) if needs_trust => Security::StartTls(verified()?, name()?),
-            ("smtp", None | Some("opportunistic")) => Security::Opportunistic(tls::unverified()?, name()?),
+            ("smtp", None | Some("opportunistic")) if needs_trust => {
+                Security::StartTls(verified()?, name()?)
+            }
+            ("smtp", None | Some("opportunistic")) => {
+                Security::Opportunistic(tls::unverified()?, name()?)
+            }
             _ => return Err(EXPECTED.into()),
         };
         let port = url.port().unwrap_or(usual_port);
@@ -146,7 +169,11 @@ impl Server {
             Security::StartTls(..) => "STARTTLS, verified",
             Security::Implicit(..) => "TLS, verified",
         };
-        let login = if self.login.is_some() { "with login" } else { "no login" };
+        let login = if self.login.is_some() {
+            "with login"
+        } else {
+            "no login"
+        };
         format!("SMTP server {} ({security}, {login})", self.place())
     }
 }
@@ -161,7 +188,10 @@ pub(super) struct TlsQuery<'u> {
 impl<'u> TlsQuery<'u> {
     /// Reads it; `None` when there is anything else in it.
     pub fn of(url: &'u Url) -> Option<Self> {
-        let mut query = Self { wanted: None, extra_roots: None };
+        let mut query = Self {
+            wanted: None,
+            extra_roots: None,
+        };
         for (key, value) in url.query_pairs() {
             match key.as_ref() {
                 "tls" => query.wanted = Some(value),
@@ -178,7 +208,10 @@ pub(super) fn parse_login(url: &Url) -> Option<Option<Login>> {
     match (url.username(), url.password()) {
         ("", None) => Some(None),
         ("", _) | (_, None) => None,
-        (user, Some(password)) => Some(Some(Login { user: percent_decoded(user)?, password: percent_decoded(password)? })),
+        (user, Some(password)) => Some(Some(Login {
+            user: percent_decoded(user)?,
+            password: percent_decoded(password)?,
+        })),
     }
 }
 
@@ -186,12 +219,21 @@ pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|hex| first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
-        let escaped = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let hex = after
+            .get(..2)
+            .filter(|hex| first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let escaped =
+            hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &after[2..] } else { after };
+        rest = if escaped.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'))
 }
 
 /// The name we greet with: a host name, or an address literal (RFC 5321 4.1.4).
@@ -199,10 +241,17 @@ fn parse_hello(text: &str) -> Result<ClientId, String> {
     match text.parse() {
         Ok(IpAddr::V4(ip)) => Ok(ClientId::Ipv4(ip)),
         Ok(IpAddr::V6(ip)) => Ok(ClientId::Ipv6(ip)),
-        Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) => {
+        Err(_)
+            if !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) =>
+        {
             Ok(ClientId::Domain(text.into()))
         }
-        Err(_) => Err(format!("{text:?} is not a host name that a mail server could be greeted with")),
+        Err(_) => Err(format!(
+            "{text:?} is not a host name that a mail server could be greeted with"
+        )),
     }
 }
 
@@ -211,8 +260,18 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(5);
-    const TIMEOUTS: Timeouts = Timeouts { connect: LIMIT, greeting: LIMIT, command: LIMIT, data: LIMIT, finish: LIMIT };
-    const LIMITS: Limits = Limits { mails: 1000, idle: LIMIT, takes_ahead: true };
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: LIMIT,
+        greeting: LIMIT,
+        command: LIMIT,
+        data: LIMIT,
+        finish: LIMIT,
+    };
+    const LIMITS: Limits = Limits {
+        mails: 1000,
+        idle: LIMIT,
+        takes_ahead: true,
+    };
 
     fn parse(text: &str) -> Result<Server, String> {
         Server::parse(text, "news.example.org", TIMEOUTS, LIMITS)
@@ -220,16 +279,44 @@ mod tests {
 
     #[test]
     fn a_url_says_which_server_and_on_which_terms() {
-        let described = |text| parse(text).map(|server| server.describe()).unwrap_or_else(|err| err);
+        let described = |text| {
+            parse(text)
+                .map(|server| server.describe())
+                .unwrap_or_else(|err| err)
+        };
         for (text, expected) in [
-            ("smtp://127.0.0.1:2525", "SMTP server 127.0.0.1:2525 (TLS if offered, unverified, no login)"),
-            ("smtp://relay.example.org", "SMTP server relay.example.org:25 (TLS if offered, unverified, no login)"),
-            ("smtp://[::1]/?tls=none", "SMTP server [::1]:25 (no TLS, no login)"),
-            ("smtp://Bücher.example?tls=required", "SMTP server xn--bcher-kva.example:587 (STARTTLS, verified, no login)"),
-            ("smtp://u:p@localhost", "SMTP server localhost:25 (TLS if offered, unverified, with login)"),
-            ("smtp://u:p@relay.example.org:26?tls=opportunistic", "SMTP server relay.example.org:26 (STARTTLS, verified, with login)"),
-            ("smtp://u:p@relay.example.org?tls=none", "SMTP server relay.example.org:25 (no TLS, with login)"),
-            ("smtps://u:p@relay.example.org", "SMTP server relay.example.org:465 (TLS, verified, with login)"),
+            (
+                "smtp://127.0.0.1:2525",
+                "SMTP server 127.0.0.1:2525 (TLS if offered, unverified, no login)",
+            ),
+            (
+                "smtp://relay.example.org",
+                "SMTP server relay.example.org:25 (TLS if offered, unverified, no login)",
+            ),
+            (
+                "smtp://[::1]/?tls=none",
+                "SMTP server [::1]:25 (no TLS, no login)",
+            ),
+            (
+                "smtp://Bücher.example?tls=required",
+                "SMTP server xn--bcher-kva.example:587 (STARTTLS, verified, no login)",
+            ),
+            (
+                "smtp://u:p@localhost",
+                "SMTP server localhost:25 (TLS if offered, unverified, with login)",
+            ),
+            (
+                "smtp://u:p@relay.example.org:26?tls=opportunistic",
+                "SMTP server relay.example.org:26 (STARTTLS, verified, with login)",
+            ),
+            (
+                "smtp://u:p@relay.example.org?tls=none",
+                "SMTP server relay.example.org:25 (no TLS, with login)",
+            ),
+            (
+                "smtps://u:p@relay.example.org",
+                "SMTP server relay.example.org:465 (TLS, verified, with login)",
+            ),
         ] {
             assert_eq!(described(text), expected, "{text}");
         }
@@ -237,8 +324,14 @@ mod tests {
 
     #[test]
     fn user_and_password_are_percent_decoded() {
-        let login = parse("smtp://a%40b.c:p%2Fq+%25%zz%C3%BC@localhost").ok().and_then(|server| server.login).expect("a login");
-        assert_eq!((login.user.as_str(), login.password.as_str()), ("a@b.c", "p/q+%%zzü"));
+        let login = parse("smtp://a%40b.c:p%2Fq+%25%zz%C3%BC@localhost")
+            .ok()
+            .and_then(|server| server.login)
+            .expect("a login");
+        assert_eq!(
+            (login.user.as_str(), login.password.as_str()),
+            ("a@b.c", "p/q+%%zzü")
+        );
     }
 
     #[test]
@@ -261,11 +354,20 @@ mod tests {
             "smtps://user:SeCrEt@host?tls=none",
             "smtp://host?tls=none&tls_ca=/SeCrEt",
         ] {
-            let error = parse(text).err().unwrap_or_else(|| panic!("{text} is refused"));
+            let error = parse(text)
+                .err()
+                .unwrap_or_else(|| panic!("{text} is refused"));
             assert!(error.starts_with("expected smtp://"), "{error}");
-            assert!(!error.contains("SeCrEt") && !error.contains("CrEt"), "{error}");
+            assert!(
+                !error.contains("SeCrEt") && !error.contains("CrEt"),
+                "{error}"
+            );
         }
-        assert!(parse("smtp://host?tls=required&tls_ca=/nowhere.pem").err().is_some_and(|err| err.starts_with("tls_ca: /nowhere.pem")));
+        assert!(
+            parse("smtp://host?tls=required&tls_ca=/nowhere.pem")
+                .err()
+                .is_some_and(|err| err.starts_with("tls_ca: /nowhere.pem"))
+        );
         assert!(Server::parse("smtp://host", "a b\r\n", TIMEOUTS, LIMITS).is_err());
     }
 }

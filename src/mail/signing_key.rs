@@ -71,7 +71,9 @@ impl SigningKey {
         let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
         refuse_unsafe(&file, path)?;
         let mut pem = Vec::new();
-        file.take(LONGEST_FILE).read_to_end(&mut pem).map_err(|error| format!("cannot be read: {error}"))?;
+        file.take(LONGEST_FILE)
+            .read_to_end(&mut pem)
+            .map_err(|error| format!("cannot be read: {error}"))?;
         Self::from_pem(&pem)
     }
 
@@ -83,18 +85,26 @@ impl SigningKey {
         let key = PrivateKeyDer::from_pem_slice(pem);
         let key = key.map_err(|_| "holds no private key in PEM (-----BEGIN PRIVATE KEY----- or BEGIN RSA PRIVATE KEY)")?;
         let key = match &key {
-            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(Self::Rsa),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der())
+                .ok()
+                .map(Self::Rsa),
             PrivateKeyDer::Pkcs8(der) => {
                 let der = der.secret_pkcs8_der();
                 let rsa = RsaKeyPair::from_pkcs8(der).ok().map(Self::Rsa);
-                rsa.or_else(|| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(Self::Ed25519))
+                rsa.or_else(|| {
+                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
+                        .ok()
+                        .map(Self::Ed25519)
+                })
             }
             _ => None,
         };
         // RFC 8301 3.2: signers should use at least 2048 bits; verifiers need not know more than 4096.
         let is_short_enough = |key: &Self| key.signature_length() <= LONGEST_SIGNATURE;
-        key.filter(is_short_enough)
-            .ok_or_else(|| "holds a key that DKIM cannot use: it takes RSA with 2048 to 4096 bits, or Ed25519".into())
+        key.filter(is_short_enough).ok_or_else(|| {
+            "holds a key that DKIM cannot use: it takes RSA with 2048 to 4096 bits, or Ed25519"
+                .into()
+        })
     }
 
     /// Makes a key, and its PEM (PKCS#8), by the system's randomness.
@@ -137,11 +147,20 @@ impl SigningKey {
     }
 
     /// Signs what a signature covers; its bytes are at the start of `room`, in the number that is given back.
-    pub(super) fn sign(&self, covered: &[u8], room: &mut [u8; LONGEST_SIGNATURE]) -> Result<usize, Unspecified> {
+    pub(super) fn sign(
+        &self,
+        covered: &[u8],
+        room: &mut [u8; LONGEST_SIGNATURE],
+    ) -> Result<usize, Unspecified> {
         let length = self.signature_length();
         match self {
             // It takes its own randomness for blinding, whatever it is given.
-            Self::Rsa(key) => key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), covered, &mut room[..length])?,
+            Self::Rsa(key) => key.sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                covered,
+                &mut room[..length],
+            )?,
             // RFC 8463 3: what is signed is the hash.
             Self::Ed25519(key) => {
                 let signature = key.try_sign(digest::digest(&digest::SHA256, covered).as_ref())?;
@@ -160,7 +179,10 @@ impl SigningKey {
             }
             Self::Ed25519(key) => STANDARD.encode(key.public_key().as_ref()),
         };
-        Ok(format!("v=DKIM1; k={}; p={public}", self.algorithm().key_type()))
+        Ok(format!(
+            "v=DKIM1; k={}; p={public}",
+            self.algorithm().key_type()
+        ))
     }
 }
 
@@ -169,13 +191,18 @@ impl SigningKey {
 #[cfg(unix)]
 fn refuse_unsafe(file: &File, path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
-    let about = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    let about = file
+        .metadata()
+        .map_err(|error| format!("cannot be read: {error}"))?;
     if !about.is_file() {
         return Err("is no file".into());
     }
     let mode = about.permissions().mode() & 0o777;
     if mode & 0o027 != 0 {
-        return Err(format!("can be read or changed by others (its mode is {mode:03o}); run `chmod 600 {}`", path.display()));
+        return Err(format!(
+            "can be read or changed by others (its mode is {mode:03o}); run `chmod 600 {}`",
+            path.display()
+        ));
     }
     Ok(())
 }

@@ -82,7 +82,11 @@ pub(super) struct SmtpConnection {
 
 impl SmtpConnection {
     pub(super) async fn open(server: &Server, fence: Fence) -> Result<Self, ConnectFault> {
-        let Greeted { smtp, outlet, offers } = greeting::greet(server, fence).await?;
+        let Greeted {
+            smtp,
+            outlet,
+            offers,
+        } = greeting::greet(server, fence).await?;
         let now = Instant::now();
         Ok(Self {
             smtp,
@@ -106,17 +110,24 @@ impl SmtpConnection {
 
     /// Whether another mail can be opened on it.
     pub(super) fn is_usable(&self) -> bool {
-        self.in_step && (self.ahead.is_some() || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
+        self.in_step
+            && (self.ahead.is_some()
+                || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
     }
 
     /// Returns true once it has served its time or its number of mails, or had so many refused that the server slows down.
     fn is_worn(&self) -> bool {
-        self.refusals >= REFUSALS || self.mails >= self.server.limits.mails || self.opened.elapsed() >= LONGEST_LIFE
+        self.refusals >= REFUSALS
+            || self.mails >= self.server.limits.mails
+            || self.opened.elapsed() >= LONGEST_LIFE
     }
 
     /// Whether the envelope of the next mail may go with the text of this one.
     pub(super) fn goes_ahead(&self) -> bool {
-        self.asks_at_once() && self.server.limits.takes_ahead && self.server.ahead.may_go() && self.bears_another()
+        self.asks_at_once()
+            && self.server.limits.takes_ahead
+            && self.server.ahead.may_go()
+            && self.bears_another()
     }
 
     /// Returns whether MAIL, RCPT and DATA go in one write.
@@ -126,7 +137,9 @@ impl SmtpConnection {
 
     /// Returns whether it bears another mail after the one that is being sent.
     pub(super) fn bears_another(&self) -> bool {
-        self.refusals + 1 < REFUSALS && self.mails + 1 < self.server.limits.mails && self.opened.elapsed() < LONGEST_LIFE
+        self.refusals + 1 < REFUSALS
+            && self.mails + 1 < self.server.limits.mails
+            && self.opened.elapsed() < LONGEST_LIFE
     }
 
     /// Says why a mail of so many bytes cannot go over this server, if it announced that it takes none as large.
@@ -160,19 +173,31 @@ impl SmtpConnection {
     /// Takes leave and makes it unusable, while another one is about to be opened.
     pub(super) async fn retire(&mut self) {
         if std::mem::take(&mut self.in_step) && self.ahead.is_none() {
-            let _ = timeout(LONGEST_FAREWELL.min(self.server.timeouts.command), self.smtp.quit()).await;
+            let _ = timeout(
+                LONGEST_FAREWELL.min(self.server.timeouts.command),
+                self.smtp.quit(),
+            )
+            .await;
         }
     }
 
     pub(super) async fn close(mut self) {
         if self.in_step && self.ahead.is_none() {
-            let _ = timeout(LONGEST_FAREWELL.min(self.server.timeouts.command), self.smtp.quit()).await;
+            let _ = timeout(
+                LONGEST_FAREWELL.min(self.server.timeouts.command),
+                self.smtp.quit(),
+            )
+            .await;
         }
     }
 
     /// Says whom a mail of so many bytes is from and to, unless that went ahead, and gets leave to send its text. The outcome
     /// says why there is none.
-    pub(super) async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
+    pub(super) async fn open_mail(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), Outcome> {
         self.text_is_out = false;
         self.turned_away = false;
         if let Some(refused) = self.refuse(envelope) {
@@ -183,7 +208,11 @@ impl SmtpConnection {
         }
         let asked = Instant::now();
         let keeps_envelope = self.ahead.is_none() && std::mem::take(&mut self.was_refused);
-        let reset = if keeps_envelope { self.ask(Stage::Sender, b"RSET\r\n").await } else { Ok(()) };
+        let reset = if keeps_envelope {
+            self.ask(Stage::Sender, b"RSET\r\n").await
+        } else {
+            Ok(())
+        };
         let opened = match (reset, self.ahead.is_some(), self.asks_at_once()) {
             (Err(failure), ..) => Err(failure),
             (_, true, _) => self.hear_ahead(envelope, size).await,
@@ -195,17 +224,26 @@ impl SmtpConnection {
             self.settle(true);
             return Ok(());
         };
-        self.turned_away |= self.uses > 0 && failure.is_farewell() || self.mails == 0 && failure.asks_to_come_back();
+        self.turned_away |= self.uses > 0 && failure.is_farewell()
+            || self.mails == 0 && failure.asks_to_come_back();
         self.uses += u32::from(!failure.is_of_sender());
         let (outcome, in_step) = match failure {
-            Failure::Answer { code, text, stage, in_step } => {
+            Failure::Answer {
+                code,
+                text,
+                stage,
+                in_step,
+            } => {
                 self.refusals += u32::from(stage == Stage::Recipient);
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                if stage == Stage::Recipient && asked.elapsed() >= HELD_UP.max(self.server.timeouts.command / 100) {
+                if stage == Stage::Recipient
+                    && asked.elapsed() >= HELD_UP.max(self.server.timeouts.command / 100)
+                {
                     self.server.holds_up.store(true, Relaxed);
                     self.refusals = REFUSALS;
                 }
-                let in_step = in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
+                let in_step =
+                    in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
             Failure::Broken { outcome, .. } => (outcome, false),
@@ -224,7 +262,13 @@ impl SmtpConnection {
             return Err(later("the connection is closed"));
         }
         let text = stuffed(message, &mut self.stuffing);
-        if let Some(why) = written(&mut self.outlet, &mut [IoSlice::new(text)], self.server.timeouts.data).await {
+        if let Some(why) = written(
+            &mut self.outlet,
+            &mut [IoSlice::new(text)],
+            self.server.timeouts.data,
+        )
+        .await
+        {
             return Err(later(format!("before the final dot: {why}")));
         }
         self.text_is_out = true;
@@ -234,7 +278,12 @@ impl SmtpConnection {
 
     /// Sends the text of the mail that was opened, as far as it is not out, its final dot, and the envelope `ahead` of the next
     /// mail, in one write. Until the dot is on its way nothing was taken, afterwards only an answer tells.
-    pub(super) async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], ahead: Option<(&Envelope<'_>, usize)>) -> Outcome {
+    pub(super) async fn hand_over(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: &[u8],
+        ahead: Option<(&Envelope<'_>, usize)>,
+    ) -> Outcome {
         if !std::mem::take(&mut self.in_step) {
             return later("the connection is closed");
         }
@@ -254,7 +303,12 @@ impl SmtpConnection {
             }
             Ok((code @ 400.., text)) => (outcome_of(code, &text, Stage::Text), code != 421),
             Ok((code, text)) => (outcome_of(code, &text, Stage::Text), false),
-            Err(why) if dot_is_out => (Outcome::InDoubt { reply: format!("after the final dot: {why}") }, false),
+            Err(why) if dot_is_out => (
+                Outcome::InDoubt {
+                    reply: format!("after the final dot: {why}"),
+                },
+                false,
+            ),
             Err(why) => (later(format!("before the final dot: {why}")), false),
         };
         match (ahead, &outcome) {
@@ -269,17 +323,31 @@ impl SmtpConnection {
 
     /// Whether the answer, or why there is none, came after the final dot was on its way.
     async fn end_text(&mut self, message: &[u8]) -> (Result<(u16, String), String>, bool) {
-        let text = if std::mem::take(&mut self.text_is_out) { b"" } else { stuffed(message, &mut self.stuffing) };
+        let text = if std::mem::take(&mut self.text_is_out) {
+            b""
+        } else {
+            stuffed(message, &mut self.stuffing)
+        };
         let end = end_of(message);
         let dot = self.outlet.written() + (text.len() + end.len()) as u64;
         let limits = self.server.timeouts;
-        let mut parts = [IoSlice::new(text), IoSlice::new(end), IoSlice::new(&self.commands)];
+        let mut parts = [
+            IoSlice::new(text),
+            IoSlice::new(end),
+            IoSlice::new(&self.commands),
+        ];
         let failed = written(&mut self.outlet, &mut parts, limits.data).await;
         let dot_is_out = self.outlet.written() >= dot;
         match failed {
             Some(why) if !dot_is_out => (Err(why), false),
             // Its answer may be on its way even where the line took no more of what follows the dot.
-            _ => (reply(limits.finish, timeout(limits.finish, self.smtp.read_response()).await), true),
+            _ => (
+                reply(
+                    limits.finish,
+                    timeout(limits.finish, self.smtp.read_response()).await,
+                ),
+                true,
+            ),
         }
     }
 
@@ -290,12 +358,24 @@ impl SmtpConnection {
 
     /// What need not be tried.
     fn refuse(&self, envelope: &Envelope<'_>) -> Option<Outcome> {
-        let refused = |about_us, reply: &str| Some(Outcome::Refused { reply: reply.into(), about_us, class: SoftClass::Passing });
+        let refused = |about_us, reply: &str| {
+            Some(Outcome::Refused {
+                reply: reply.into(),
+                about_us,
+                class: SoftClass::Passing,
+            })
+        };
         if envelope.from.contains(|c: char| c.is_control()) {
-            return refused(true, "not sent: the return path holds a control character; check mail.return_path");
+            return refused(
+                true,
+                "not sent: the return path holds a control character; check mail.return_path",
+            );
         }
         if needs_smtputf8(envelope) && !self.offers.smtputf8 {
-            return refused(false, "not sent: an address is not ASCII before its @, and our mail server cannot do that (no SMTPUTF8)");
+            return refused(
+                false,
+                "not sent: an address is not ASCII before its @, and our mail server cannot do that (no SMTPUTF8)",
+            );
         }
         None
     }
@@ -314,7 +394,12 @@ impl SmtpConnection {
             let _ = write!(self.commands, " SIZE={size}");
         }
         // No BODY=8BITMIME: our bodies are 7bit, and a header in UTF-8 is what SMTPUTF8 is for (RFC 6531 3.6).
-        self.commands.extend_from_slice(if needs_smtputf8(envelope) { b" SMTPUTF8\r\n" } else { b"\r\n" });
+        self.commands
+            .extend_from_slice(if needs_smtputf8(envelope) {
+                b" SMTPUTF8\r\n"
+            } else {
+                b"\r\n"
+            });
     }
 
     fn push_rcpt(&mut self, envelope: &Envelope<'_>) {
@@ -361,7 +446,10 @@ impl SmtpConnection {
             Ok(Err(error)) => format!("the connection broke: {error}"),
             Err(_) => format!("it took nothing within {limit:?}"),
         };
-        Err(Failure::broken(later(format!("at {stage:?}: {why}")), stage))
+        Err(Failure::broken(
+            later(format!("at {stage:?}: {why}")),
+            stage,
+        ))
     }
 
     async fn hear(&mut self, stage: Stage) -> Result<(), Failure> {
@@ -369,12 +457,19 @@ impl SmtpConnection {
     }
 
     async fn hear_within(&mut self, stage: Stage, limit: Duration) -> Result<(), Failure> {
-        good(stage, reply(limit, timeout(limit, self.smtp.read_response()).await))
+        good(
+            stage,
+            reply(limit, timeout(limit, self.smtp.read_response()).await),
+        )
     }
 }
 
 /// Writes within that time; why it could not.
-async fn written(outlet: &mut Outlet, parts: &mut [IoSlice<'_>], limit: Duration) -> Option<String> {
+async fn written(
+    outlet: &mut Outlet,
+    parts: &mut [IoSlice<'_>],
+    limit: Duration,
+) -> Option<String> {
     match timeout(limit, outlet.write(parts)).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(format!("the connection broke: {error}")),
@@ -390,9 +485,21 @@ fn tidied(outcome: Outcome, envelope: &Envelope<'_>) -> Outcome {
     let reply = envelope.tidied(outcome.reply());
     match outcome {
         Outcome::Accepted { .. } => Outcome::Accepted { reply },
-        Outcome::Later { about_us, class, .. } => Outcome::Later { reply, about_us, class },
+        Outcome::Later {
+            about_us, class, ..
+        } => Outcome::Later {
+            reply,
+            about_us,
+            class,
+        },
         Outcome::Throttled { .. } => Outcome::Throttled { reply },
-        Outcome::Refused { about_us, class, .. } => Outcome::Refused { reply, about_us, class },
+        Outcome::Refused {
+            about_us, class, ..
+        } => Outcome::Refused {
+            reply,
+            about_us,
+            class,
+        },
         Outcome::BadAddress { .. } => Outcome::BadAddress { reply },
         Outcome::InDoubt { .. } => Outcome::InDoubt { reply },
     }

@@ -53,20 +53,40 @@ pub(super) async fn record_of(dns: &Dns, domain: &str) -> Result<String, Flaw> {
     let (mut records, others): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| is_spf(text));
     match (records.pop(), records.len()) {
         (None, _) => {
-            let meant = |text: &String| text.get(..12.min(text.len())).is_some_and(|head| head.to_ascii_lowercase().contains("spf1"));
+            let meant = |text: &String| {
+                text.get(..12.min(text.len()))
+                    .is_some_and(|head| head.to_ascii_lowercase().contains("spf1"))
+            };
             Err(Flaw::Missing(others.into_iter().find(meant)))
         }
         (Some(record), 0) => Ok(record),
-        (Some(_), others) => Err(Flaw::Broken(format!("{domain} has {} SPF records, and only one may be", others + 1))),
+        (Some(_), others) => Err(Flaw::Broken(format!(
+            "{domain} has {} SPF records, and only one may be",
+            others + 1
+        ))),
     }
 }
 
 /// Evaluates a domain's record for a client.
 pub(super) async fn judge(dns: &Dns, client: IpAddr, domain: &str, sender: &str) -> Judged {
-    let macros = Macros { client, sender: sender.into(), helo: domain.into() };
-    let mut walk = Walk { dns, client, macros, lookups: 0, void_lookups: 0, may_pass_others: false };
+    let macros = Macros {
+        client,
+        sender: sender.into(),
+        helo: domain.into(),
+    };
+    let mut walk = Walk {
+        dns,
+        client,
+        macros,
+        lookups: 0,
+        void_lookups: 0,
+        may_pass_others: false,
+    };
     let result = walk.record(domain.into(), true).await;
-    Judged { result, may_pass_others: walk.may_pass_others }
+    Judged {
+        result,
+        may_pass_others: walk.may_pass_others,
+    }
 }
 
 struct Walk<'a> {
@@ -88,8 +108,13 @@ impl Walk<'_> {
     ) -> Pin<Box<dyn Future<Output = Result<Option<Qualifier>, Flaw>> + Send + 'w>> {
         Box::pin(async move {
             let text = record_of(self.dns, &domain).await?;
-            let record = Record::parse(&text).map_err(|why| Flaw::Broken(format!("the record of {domain}: {why}")))?;
-            for Directive { qualifier, mechanism } in &record.directives {
+            let record = Record::parse(&text)
+                .map_err(|why| Flaw::Broken(format!("the record of {domain}: {why}")))?;
+            for Directive {
+                qualifier,
+                mechanism,
+            } in &record.directives
+            {
                 let counts = counts && *qualifier == Qualifier::Pass;
                 if self.matches(&domain, mechanism, counts).await? {
                     return Ok(Some(*qualifier));
@@ -100,13 +125,20 @@ impl Walk<'_> {
                 Some(other) => {
                     self.count()?;
                     let other = self.macros.expand(other, &domain);
-                    self.record(other.clone(), counts).await.map_err(|flaw| led_to(flaw, &other))
+                    self.record(other.clone(), counts)
+                        .await
+                        .map_err(|flaw| led_to(flaw, &other))
                 }
             }
         })
     }
 
-    async fn matches(&mut self, own: &str, mechanism: &Mechanism, counts: bool) -> Result<bool, Flaw> {
+    async fn matches(
+        &mut self,
+        own: &str,
+        mechanism: &Mechanism,
+        counts: bool,
+    ) -> Result<bool, Flaw> {
         match mechanism {
             Mechanism::All => Ok(true),
             Mechanism::Network(net) => {
@@ -127,13 +159,17 @@ impl Walk<'_> {
                 let name = self.name(domain.as_deref(), own, counts)?;
                 let found = self.addresses(&name).await?;
                 self.may_pass_others |= counts && !found.is_empty();
-                Ok(found.iter().any(|address| prefixes.covers(*address, self.client)))
+                Ok(found
+                    .iter()
+                    .any(|address| prefixes.covers(*address, self.client)))
             }
             Mechanism::Exchange(domain, prefixes) => {
                 let name = self.name(domain.as_deref(), own, counts)?;
                 let found = self.exchanges(&name).await?;
                 self.may_pass_others |= counts && !found.is_empty();
-                Ok(found.iter().any(|address| prefixes.covers(*address, self.client)))
+                Ok(found
+                    .iter()
+                    .any(|address| prefixes.covers(*address, self.client)))
             }
             Mechanism::Exists(domain) => {
                 let name = self.name(Some(domain), own, counts)?;
@@ -157,7 +193,9 @@ impl Walk<'_> {
     /// Counts a term, and returns the name that it asks for.
     fn name(&mut self, domain: Option<&str>, own: &str, counts: bool) -> Result<String, Flaw> {
         self.count()?;
-        let Some(domain) = domain else { return Ok(own.into()) };
+        let Some(domain) = domain else {
+            return Ok(own.into());
+        };
         // What a macro stands for depends on the client: it may be there for another.
         self.may_pass_others |= counts && domain.contains('%');
         Ok(self.macros.expand(domain, own))
@@ -166,14 +204,20 @@ impl Walk<'_> {
     fn count(&mut self) -> Result<(), Flaw> {
         self.lookups += 1;
         if self.lookups > LOOKUPS_MAX {
-            return Err(Flaw::Broken("it takes more than ten look-ups (RFC 7208 4.6.4)".into()));
+            return Err(Flaw::Broken(
+                "it takes more than ten look-ups (RFC 7208 4.6.4)".into(),
+            ));
         }
         Ok(())
     }
 
     /// The addresses of a name, of the client's kind.
     async fn addresses(&mut self, name: &str) -> Result<Vec<IpAddr>, Flaw> {
-        match self.dns.addresses_of_kind(name, self.client.is_ipv4()).await {
+        match self
+            .dns
+            .addresses_of_kind(name, self.client.is_ipv4())
+            .await
+        {
             Answer::Found(found) => Ok(found),
             Answer::Absent => self.found_nothing().map(|()| Vec::new()),
             Answer::Unknown(why) => Err(Flaw::Unknown(why)),
@@ -183,7 +227,9 @@ impl Walk<'_> {
     async fn exchanges(&mut self, domain: &str) -> Result<Vec<IpAddr>, Flaw> {
         let names = match self.dns.exchanges(domain).await {
             Answer::Found(names) if names.len() > EXCHANGES_MAX => {
-                return Err(Flaw::Broken(format!("mx:{domain} leads to more than ten names (RFC 7208 4.6.4)")));
+                return Err(Flaw::Broken(format!(
+                    "mx:{domain} leads to more than ten names (RFC 7208 4.6.4)"
+                )));
             }
             Answer::Found(names) => names,
             Answer::Absent => return self.found_nothing().map(|()| Vec::new()),
@@ -191,7 +237,11 @@ impl Walk<'_> {
         };
         let mut found = Vec::new();
         for name in names.iter().filter(|name| !name.is_empty()) {
-            match self.dns.addresses_of_kind(name, self.client.is_ipv4()).await {
+            match self
+                .dns
+                .addresses_of_kind(name, self.client.is_ipv4())
+                .await
+            {
                 Answer::Found(addresses) => found.extend(addresses),
                 Answer::Absent => {}
                 Answer::Unknown(why) => return Err(Flaw::Unknown(why)),
@@ -203,7 +253,9 @@ impl Walk<'_> {
     fn found_nothing(&mut self) -> Result<(), Flaw> {
         self.void_lookups += 1;
         if self.void_lookups > VOID_LOOKUPS_MAX {
-            return Err(Flaw::Broken("more than two of its look-ups find nothing (RFC 7208 4.6.4)".into()));
+            return Err(Flaw::Broken(
+                "more than two of its look-ups find nothing (RFC 7208 4.6.4)".into(),
+            ));
         }
         Ok(())
     }

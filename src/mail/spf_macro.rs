@@ -21,7 +21,10 @@ impl Macros {
         while let Some(at) = rest.find('%') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            if let Some((inside, behind)) = rest.strip_prefix("%{").and_then(|rest| rest.split_once('}')) {
+            if let Some((inside, behind)) = rest
+                .strip_prefix("%{")
+                .and_then(|rest| rest.split_once('}'))
+            {
                 out.push_str(&self.value(inside, own));
                 rest = behind;
                 continue;
@@ -38,7 +41,9 @@ impl Macros {
         out.push_str(rest);
         // RFC 7208 7.3: a name that is too long loses labels from its left.
         while out.len() > NAME_MAX {
-            let Some((_, shorter)) = out.split_once('.') else { break };
+            let Some((_, shorter)) = out.split_once('.') else {
+                break;
+            };
             out = shorter.to_owned();
         }
         out
@@ -46,7 +51,10 @@ impl Macros {
 
     /// `letter [digits] [r] [delimiters]`
     fn value(&self, inside: &str, own: &str) -> String {
-        let (local, domain) = self.sender.rsplit_once('@').unwrap_or(("postmaster", &self.sender));
+        let (local, domain) = self
+            .sender
+            .rsplit_once('@')
+            .unwrap_or(("postmaster", &self.sender));
         let (letter, transform) = inside.split_at_checked(1).unwrap_or((inside, ""));
         let value = match letter.to_ascii_lowercase().as_str() {
             "s" => self.sender.clone(),
@@ -54,20 +62,34 @@ impl Macros {
             "o" => domain.into(),
             "d" => own.into(),
             "i" => dotted(self.client),
-            "v" => if self.client.is_ipv4() { "in-addr" } else { "ip6" }.into(),
+            "v" => if self.client.is_ipv4() {
+                "in-addr"
+            } else {
+                "ip6"
+            }
+            .into(),
             "h" => self.helo.clone(),
             // RFC 7208 7.3: whoever does not look up the client's name says so.
             _ => "unknown".into(),
         };
         let digits = transform.bytes().take_while(u8::is_ascii_digit).count();
         let (number, rest) = transform.split_at(digits);
-        let (is_reversed, delimiters) = rest.strip_prefix(['r', 'R']).map_or((false, rest), |rest| (true, rest));
-        let delimiters = if delimiters.is_empty() { "." } else { delimiters };
+        let (is_reversed, delimiters) = rest
+            .strip_prefix(['r', 'R'])
+            .map_or((false, rest), |rest| (true, rest));
+        let delimiters = if delimiters.is_empty() {
+            "."
+        } else {
+            delimiters
+        };
         let mut parts: Vec<&str> = value.split(|letter| delimiters.contains(letter)).collect();
         if is_reversed {
             parts.reverse();
         }
-        let kept = number.parse::<usize>().unwrap_or(parts.len()).min(parts.len());
+        let kept = number
+            .parse::<usize>()
+            .unwrap_or(parts.len())
+            .min(parts.len());
         parts[parts.len() - kept..].join(".")
     }
 }
@@ -77,8 +99,14 @@ fn dotted(address: IpAddr) -> String {
     match address {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {
-            let nibbles = ip.octets().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-            nibbles.map(|nibble| format!("{nibble:x}")).collect::<Vec<_>>().join(".")
+            let nibbles = ip
+                .octets()
+                .into_iter()
+                .flat_map(|byte| [byte >> 4, byte & 15]);
+            nibbles
+                .map(|nibble| format!("{nibble:x}"))
+                .collect::<Vec<_>>()
+                .join(".")
         }
     }
 }
@@ -104,13 +132,23 @@ mod tests {
             ("%{d2r}", "example.email"),
             ("%{l-}", "strong.bad"),
             ("%{l1r-}", "strong"),
-            ("%{ir}.%{v}._spf.%{d2}", "3.2.0.192.in-addr._spf.example.com"),
+            (
+                "%{ir}.%{v}._spf.%{d2}",
+                "3.2.0.192.in-addr._spf.example.com",
+            ),
             ("%{lr-}.lp._spf.%{d2}", "bad.strong.lp._spf.example.com"),
             ("%%x%_", "%x "),
         ] {
-            assert_eq!(macros("192.0.2.3").expand(text, "email.example.com"), expected, "{text}");
+            assert_eq!(
+                macros("192.0.2.3").expand(text, "email.example.com"),
+                expected,
+                "{text}"
+            );
         }
         let long = macros("2001:db8::cb01").expand("%{ir}.%{v}._spf.%{d2}", "email.example.com");
-        assert_eq!(long, "1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6._spf.example.com");
+        assert_eq!(
+            long,
+            "1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6._spf.example.com"
+        );
     }
 }

@@ -68,7 +68,10 @@ pub(super) struct Record {
 
 /// Returns whether a TXT record is one of SPF: the version alone, or followed by a space (RFC 7208 4.5).
 pub(super) fn is_spf(text: &str) -> bool {
-    let version = text.as_bytes().get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1"));
+    let version = text
+        .as_bytes()
+        .get(..6)
+        .is_some_and(|head| head.eq_ignore_ascii_case(b"v=spf1"));
     version && matches!(text.as_bytes().get(6), None | Some(b' '))
 }
 
@@ -78,13 +81,22 @@ impl Record {
         let mut directives = Vec::new();
         let (mut redirect, mut has_all, mut has_exp) = (None, false, false);
         // Only a space parts terms: a tab or a line break makes the term it stands in unreadable.
-        for term in text.get(6..).unwrap_or_default().split(' ').filter(|term| !term.is_empty()) {
+        for term in text
+            .get(6..)
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|term| !term.is_empty())
+        {
             let fault = |why: &str| Err(format!("{term:?}: {why}"));
             match Term::parse(term) {
                 Err(why) => return fault(&why),
-                Ok(Term::Redirect(_)) if redirect.is_some() => return fault("redirect stands twice"),
+                Ok(Term::Redirect(_)) if redirect.is_some() => {
+                    return fault("redirect stands twice");
+                }
                 Ok(Term::Redirect(domain)) => redirect = Some(domain),
-                Ok(Term::Explanation) if std::mem::replace(&mut has_exp, true) => return fault("exp stands twice"),
+                Ok(Term::Explanation) if std::mem::replace(&mut has_exp, true) => {
+                    return fault("exp stands twice");
+                }
                 Ok(Term::Matches(directive)) if !has_all => {
                     has_all = directive.mechanism == Mechanism::All;
                     directives.push(directive);
@@ -93,7 +105,10 @@ impl Record {
             }
         }
         // RFC 7208 6.1: a redirect beside "all" is passed over.
-        Ok(Self { directives, redirect: redirect.filter(|_| !has_all) })
+        Ok(Self {
+            directives,
+            redirect: redirect.filter(|_| !has_all),
+        })
     }
 }
 
@@ -127,10 +142,16 @@ impl Term {
         let mechanism = match name.to_ascii_lowercase().as_str() {
             "all" if rest.is_empty() => Mechanism::All,
             "all" => return Err("all takes nothing".into()),
-            "include" => Mechanism::Include(domain_spec(argument.ok_or("include: and a domain are expected")?)?),
-            "exists" => Mechanism::Exists(domain_spec(argument.ok_or("exists: and a domain are expected")?)?),
-            "a" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::Address(domain, prefixes))?,
-            "mx" => domain_and_prefixes(rest).map(|(domain, prefixes)| Mechanism::Exchange(domain, prefixes))?,
+            "include" => Mechanism::Include(domain_spec(
+                argument.ok_or("include: and a domain are expected")?,
+            )?),
+            "exists" => Mechanism::Exists(domain_spec(
+                argument.ok_or("exists: and a domain are expected")?,
+            )?),
+            "a" => domain_and_prefixes(rest)
+                .map(|(domain, prefixes)| Mechanism::Address(domain, prefixes))?,
+            "mx" => domain_and_prefixes(rest)
+                .map(|(domain, prefixes)| Mechanism::Exchange(domain, prefixes))?,
             "ptr" => match (argument, rest.is_empty()) {
                 (Some(domain), _) => domain_spec(domain).map(|_| Mechanism::Pointer)?,
                 (None, true) => Mechanism::Pointer,
@@ -140,14 +161,19 @@ impl Term {
             "ip6" => Mechanism::Network(network::<Ipv6Addr>(argument, 128)?),
             _ => return Err("SPF has no such term".into()),
         };
-        Ok(Self::Matches(Directive { qualifier, mechanism }))
+        Ok(Self::Matches(Directive {
+            qualifier,
+            mechanism,
+        }))
     }
 
     fn modifier(name: &str, value: &str) -> Result<Self, String> {
         match name.to_ascii_lowercase().as_str() {
             "redirect" => domain_spec(value).map(Self::Redirect),
             "exp" => domain_spec(value).map(|_| Self::Explanation),
-            _ if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => Err("a modifier's name begins with a letter".into()),
+            _ if !name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                Err("a modifier's name begins with a letter".into())
+            }
             _ => macro_string(value).map(|_| Self::Quiet),
         }
     }
@@ -167,7 +193,11 @@ fn domain_and_prefixes(rest: &str) -> Result<(Option<String>, Prefixes), String>
         Some((v4, v6)) => (v4, Some(v6)),
         None => (prefixes, None),
     };
-    let v4 = if v4.is_empty() { 32 } else { prefix(v4.strip_prefix('/').unwrap_or_default(), 32)? };
+    let v4 = if v4.is_empty() {
+        32
+    } else {
+        prefix(v4.strip_prefix('/').unwrap_or_default(), 32)?
+    };
     let v6 = v6.map_or(Ok(128), |v6| prefix(v6, 128))?;
     Ok((domain, Prefixes { v4, v6 }))
 }
@@ -186,10 +216,19 @@ fn prefix_start(text: &str) -> usize {
     text.len()
 }
 
-fn network<A: std::str::FromStr + Into<IpAddr>>(argument: Option<&str>, bits: u8) -> Result<IpNet, String> {
+fn network<A: std::str::FromStr + Into<IpAddr>>(
+    argument: Option<&str>,
+    bits: u8,
+) -> Result<IpNet, String> {
     let argument = argument.ok_or("an address is expected behind the colon")?;
-    let (text, length) = argument.split_once('/').map_or((argument, None), |(address, length)| (address, Some(length)));
-    let address: A = text.parse().map_err(|_| format!("{text:?} is no address of that kind"))?;
+    let (text, length) = argument
+        .split_once('/')
+        .map_or((argument, None), |(address, length)| {
+            (address, Some(length))
+        });
+    let address: A = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no address of that kind"))?;
     let length = length.map_or(Ok(bits), |length| prefix(length, bits))?;
     IpNet::new(address.into(), length).map_err(|error| error.to_string())
 }
@@ -197,14 +236,21 @@ fn network<A: std::str::FromStr + Into<IpAddr>>(argument: Option<&str>, bits: u8
 /// A prefix length: no leading zero, at most `bits`.
 fn prefix(text: &str, bits: u8) -> Result<u8, String> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    let length = text.parse::<u8>().ok().filter(|length| plain && *length <= bits);
+    let length = text
+        .parse::<u8>()
+        .ok()
+        .filter(|length| plain && *length <= bits);
     length.ok_or_else(|| format!("/{text} is no prefix of at most {bits} bits"))
 }
 
 /// A domain, which may hold macros and ends in a top-level label or a macro.
 fn domain_spec(text: &str) -> Result<String, String> {
     let ends_in_macro = macro_string(text)?;
-    let last = text.strip_suffix('.').unwrap_or(text).rsplit_once('.').map(|(_, last)| last);
+    let last = text
+        .strip_suffix('.')
+        .unwrap_or(text)
+        .rsplit_once('.')
+        .map(|(_, last)| last);
     if !ends_in_macro && !last.is_some_and(is_top_label) {
         return Err(format!("{text:?} is no whole domain"));
     }
@@ -213,7 +259,9 @@ fn domain_spec(text: &str) -> Result<String, String> {
 
 /// RFC 7208 section 7.1, `toplabel`: letters, digits and inner hyphens, not digits alone.
 fn is_top_label(label: &str) -> bool {
-    let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let plain = label
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let is_number = label.bytes().all(|b| b.is_ascii_digit());
     plain && !label.is_empty() && !is_number && !label.starts_with('-') && !label.ends_with('-')
 }
@@ -247,14 +295,20 @@ fn macro_string(text: &str) -> Result<bool, String> {
 /// `letter [digits] [r] [delimiters]`. c, r and t are for explanations only.
 fn check_macro(inside: &str) -> Result<(), String> {
     let fault = || format!("%{{{inside}}} is no macro");
-    let mut rest = inside.strip_prefix(|c: char| "slodiphvSLODIPHV".contains(c)).ok_or_else(fault)?;
+    let mut rest = inside
+        .strip_prefix(|c: char| "slodiphvSLODIPHV".contains(c))
+        .ok_or_else(fault)?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     if digits > 0 && rest[..digits].bytes().all(|b| b == b'0') {
         return Err(fault());
     }
     rest = &rest[digits..];
     rest = rest.strip_prefix(['r', 'R']).unwrap_or(rest);
-    if rest.chars().all(|c| ".-+,/_=".contains(c)) { Ok(()) } else { Err(fault()) }
+    if rest.chars().all(|c| ".-+,/_=".contains(c)) {
+        Ok(())
+    } else {
+        Err(fault())
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +320,10 @@ mod tests {
 
     #[test]
     fn a_record_is_good_or_bad_as_others_judge_it() {
-        let lines: Vec<_> = JUDGED.lines().filter(|line| !line.starts_with('#')).collect();
+        let lines: Vec<_> = JUDGED
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
         assert!(lines.len() > 60, "the table is there");
         for line in lines {
             let (verdict, record) = line.split_once('\t').expect("two columns");
@@ -280,21 +337,45 @@ mod tests {
     fn terms_behind_all_ask_nothing_and_a_redirect_beside_it_counts_for_nothing() {
         let read = |text| Record::parse(text).expect("good");
         let any = Prefixes { v4: 32, v6: 128 };
-        let term = |qualifier, mechanism| Directive { qualifier, mechanism };
+        let term = |qualifier, mechanism| Directive {
+            qualifier,
+            mechanism,
+        };
         let record = read("v=spf1 a ~all mx redirect=other.example");
-        let expected = [term(Qualifier::Pass, Mechanism::Address(None, any)), term(Qualifier::SoftFail, Mechanism::All)];
-        assert_eq!((record.directives.as_slice(), record.redirect), (expected.as_slice(), None));
+        let expected = [
+            term(Qualifier::Pass, Mechanism::Address(None, any)),
+            term(Qualifier::SoftFail, Mechanism::All),
+        ];
+        assert_eq!(
+            (record.directives.as_slice(), record.redirect),
+            (expected.as_slice(), None)
+        );
         let record = read("v=spf1 redirect=other.example -mx:m.example/24//64");
-        let expected = [term(Qualifier::Fail, Mechanism::Exchange(Some("m.example".into()), Prefixes { v4: 24, v6: 64 }))];
-        assert_eq!((record.directives.as_slice(), record.redirect.as_deref()), (expected.as_slice(), Some("other.example")));
+        let expected = [term(
+            Qualifier::Fail,
+            Mechanism::Exchange(Some("m.example".into()), Prefixes { v4: 24, v6: 64 }),
+        )];
+        assert_eq!(
+            (record.directives.as_slice(), record.redirect.as_deref()),
+            (expected.as_slice(), Some("other.example"))
+        );
     }
 
     #[test]
     fn prefixes_compare_addresses() {
         let covers = |v4, v6, named: &str, client: &str| {
-            Prefixes { v4, v6 }.covers(named.parse().expect("an address"), client.parse().expect("an address"))
+            Prefixes { v4, v6 }.covers(
+                named.parse().expect("an address"),
+                client.parse().expect("an address"),
+            )
         };
-        assert!(covers(24, 128, "192.0.2.1", "192.0.2.200") && covers(32, 32, "2001:db8::1", "2001:db8:1::"));
-        assert!(!covers(32, 128, "192.0.2.1", "192.0.2.200") && !covers(0, 0, "192.0.2.1", "2001:db8::1"));
+        assert!(
+            covers(24, 128, "192.0.2.1", "192.0.2.200")
+                && covers(32, 32, "2001:db8::1", "2001:db8:1::")
+        );
+        assert!(
+            !covers(32, 128, "192.0.2.1", "192.0.2.200")
+                && !covers(0, 0, "192.0.2.1", "2001:db8::1")
+        );
     }
 }

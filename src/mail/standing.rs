@@ -48,7 +48,10 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spf {
     /// A record that names some. Of our relays: the hosts whose addresses it names, and the addresses that it does not.
-    Some { named: Vec<String>, unnamed: Vec<Unnamed> },
+    Some {
+        named: Vec<String>,
+        unnamed: Vec<Unnamed>,
+    },
     /// One that names our relays (or may do so, where their addresses are not known here), and that receivers give up on for clients that
     /// no earlier term names (permerror), in words.
     FlawedForOthers { named: Vec<String>, why: String },
@@ -150,7 +153,9 @@ pub async fn standing(
     // The public suffix list is compared byte by byte; names in DNS have no case (RFC 4343).
     let (from, return_path) = (from.to_ascii_lowercase(), return_path.to_ascii_lowercase());
     let (from, return_path) = (from.as_str(), return_path.as_str());
-    let bounce_domain = return_path.rsplit_once('@').map_or(return_path, |(_, domain)| domain);
+    let bounce_domain = return_path
+        .rsplit_once('@')
+        .map_or(return_path, |(_, domain)| domain);
     let dns = match Dns::open(servers, first) {
         Ok(dns) => dns,
         Err(why) => return unknown(&why, keys),
@@ -181,16 +186,25 @@ async fn dkim_told(dns: Dns, key: &KeyRecord) -> Told<DkimStanding> {
 }
 
 fn told<T>(dns: &Dns, found: T) -> Told<T> {
-    Told { found, source: dns.source() }
+    Told {
+        found,
+        source: dns.source(),
+    }
 }
 
 fn unknown(why: &str, keys: Vec<KeyRecord>) -> Standing {
     fn said<T>(found: T) -> Told<T> {
-        Told { found, source: Source::default() }
+        Told {
+            found,
+            source: Source::default(),
+        }
     }
     Standing {
         spf: said(Spf::Unknown(why.into())),
-        dkim: keys.into_iter().map(|key| (key, said(DkimStanding::Unknown(why.into())))).collect(),
+        dkim: keys
+            .into_iter()
+            .map(|key| (key, said(DkimStanding::Unknown(why.into()))))
+            .collect(),
         dmarc: said(DmarcStanding::Unknown(why.into())),
         bounces: said(Bounces::Unknown(why.into())),
     }
@@ -203,11 +217,24 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
         Answer::Unknown(why) => return DkimStanding::Unknown(why),
     };
     let [text] = &texts[..] else {
-        return DkimStanding::Broken(format!("there are {} records at {}, and only one may be", texts.len(), key.name));
+        return DkimStanding::Broken(format!(
+            "there are {} records at {}, and only one may be",
+            texts.len(),
+            key.name
+        ));
     };
     let same = |name| tag(text, name) == tag(&key.value, name);
-    let is_first = |name: &str| text.split(';').next().and_then(|tag| tag.split_once('=')).is_some_and(|(first, _)| first.trim() == name);
-    let serves_mail = |services: String| services.split(':').any(|service| service == "*" || service == "email");
+    let is_first = |name: &str| {
+        text.split(';')
+            .next()
+            .and_then(|tag| tag.split_once('='))
+            .is_some_and(|(first, _)| first.trim() == name)
+    };
+    let serves_mail = |services: String| {
+        services
+            .split(':')
+            .any(|service| service == "*" || service == "email")
+    };
     match tag(text, "p") {
         // RFC 6376 3.6.1: a record with another version, or with the version in another place, is passed over.
         _ if tag(text, "v").is_some_and(|version| version != "DKIM1" || !is_first("v")) => {
@@ -233,14 +260,22 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
 /// A tag's value (RFC 6376 3.2), without white space.
 fn tag(record: &str, name: &str) -> Option<String> {
     let tags = record.split(';').filter_map(|tag| tag.split_once('='));
-    let mut values = tags.filter(|(known, _)| known.trim() == name).map(|(_, value)| value);
-    values.next().map(|value| value.split_whitespace().collect())
+    let mut values = tags
+        .filter(|(known, _)| known.trim() == name)
+        .map(|(_, value)| value);
+    values
+        .next()
+        .map(|value| value.split_whitespace().collect())
 }
 
 async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -> DmarcStanding {
     let walk = Walk::up(dns, from).await;
     let (domain, record, rule) = match walk.policy() {
-        Policy::Found { domain, record, rule } => (domain, record, rule),
+        Policy::Found {
+            domain,
+            record,
+            rule,
+        } => (domain, record, rule),
         Policy::Missing => return DmarcStanding::Missing,
         Policy::Broken(why) => return DmarcStanding::Broken(why),
         Policy::Unknown(why) => return DmarcStanding::Unknown(why),
@@ -258,10 +293,23 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -
     };
     let mut dkim_aligned = false;
     for key in keys {
-        dkim_aligned |= is_aligned(dns, &walk, &key.domain.to_ascii_lowercase(), record.is_strict("adkim")).await;
+        dkim_aligned |= is_aligned(
+            dns,
+            &walk,
+            &key.domain.to_ascii_lowercase(),
+            record.is_strict("adkim"),
+        )
+        .await;
     }
     let spf_aligned = is_aligned(dns, &walk, bounce_domain, record.is_strict("aspf")).await;
-    DmarcStanding::Found { domain, rule, policy, is_testing: record.is_testing(), dkim_aligned, spf_aligned }
+    DmarcStanding::Found {
+        domain,
+        rule,
+        policy,
+        is_testing: record.is_testing(),
+        dkim_aligned,
+        spf_aligned,
+    }
 }
 
 /// Returns whether another domain stands for that of `From`: the same organisation by the public suffix list or by the walk up the tree.

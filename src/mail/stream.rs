@@ -50,45 +50,80 @@ pub(super) enum First {
 }
 
 /// Reaches the server.
-pub(super) async fn reach(server: &Server, progress: &Progress) -> Result<(First, SocketAddr), ConnectFault> {
+pub(super) async fn reach(
+    server: &Server,
+    progress: &Progress,
+) -> Result<(First, SocketAddr), ConnectFault> {
     let timeouts = server.timeouts;
     let (step, first_step) = match server.security {
         Security::Implicit(..) => (Step::Handshake, timeouts.connect),
         _ => (Step::Banner, timeouts.command),
     };
-    let limits = Limits { connect: timeouts.connect, first_step };
+    let limits = Limits {
+        connect: timeouts.connect,
+        first_step,
+    };
     let reached = server.destination.reach(limits, |tcp| {
         progress.enter(step);
         let (first, progress) = (answers(server.clone(), tcp), progress.clone());
         async move { first.await.inspect_err(|fault| progress.failed(fault)) }
     });
-    reached.await.map_err(|unreached| fault_of(server, unreached))
+    reached
+        .await
+        .map_err(|unreached| fault_of(server, unreached))
 }
 
 /// Chooses the fault to report. What a server says of itself weighs more than that another of its addresses is silent, and that more
 /// than one that refuses.
 fn fault_of(server: &Server, unreached: Unreached<ConnectFault>) -> ConnectFault {
-    let Unreached::Addresses(mut missed) = unreached else { return ConnectFault::unreachable(server, unreached) };
-    if let Some(last) = missed.iter().rposition(|(_, why)| matches!(why, Missed::Step(_)))
+    let Unreached::Addresses(mut missed) = unreached else {
+        return ConnectFault::unreachable(server, unreached);
+    };
+    if let Some(last) = missed
+        .iter()
+        .rposition(|(_, why)| matches!(why, Missed::Step(_)))
         && let (_, Missed::Step(fault)) = missed.swap_remove(last)
     {
         return fault;
     }
-    let is_silent = missed.iter().any(|(_, why)| matches!(why, Missed::Silent(_)));
+    let is_silent = missed
+        .iter()
+        .any(|(_, why)| matches!(why, Missed::Silent(_)));
     let unreached = Unreached::Addresses(missed);
-    if is_silent { ConnectFault::broke_off(server, unreached) } else { ConnectFault::unreachable(server, unreached) }
+    if is_silent {
+        ConnectFault::broke_off(server, unreached)
+    } else {
+        ConnectFault::unreachable(server, unreached)
+    }
 }
 
 /// Tries each address by itself.
-pub(super) async fn survey(server: &Server, limit: Duration) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
-    server.destination.survey(Limits { connect: limit, first_step: limit }, |tcp| answers(server.clone(), tcp)).await
+pub(super) async fn survey(
+    server: &Server,
+    limit: Duration,
+) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
+    server
+        .destination
+        .survey(
+            Limits {
+                connect: limit,
+                first_step: limit,
+            },
+            |tcp| answers(server.clone(), tcp),
+        )
+        .await
 }
 
 /// The first step of a server: it speaks, or shakes hands where TLS is there from the first byte.
 async fn answers(server: Server, tcp: TcpStream) -> Result<First, ConnectFault> {
     match &server.security {
-        Security::Implicit(tls, name) => Ok(First::Encrypted(Box::new(shake_hands(&server, tls, name, Prompt(tcp)).await?))),
-        _ => spoken_to(tcp).await.map(|tcp| First::Spoke(Prompt(tcp))).map_err(|error| ConnectFault::broke_off(&server, error)),
+        Security::Implicit(tls, name) => Ok(First::Encrypted(Box::new(
+            shake_hands(&server, tls, name, Prompt(tcp)).await?,
+        ))),
+        _ => spoken_to(tcp)
+            .await
+            .map(|tcp| First::Spoke(Prompt(tcp)))
+            .map_err(|error| ConnectFault::broke_off(&server, error)),
     }
 }
 
@@ -107,13 +142,18 @@ pub(super) async fn shake_hands(
             )
         }
         Ok(Err(err)) => format!("{err}; check scheme, port and tls in mail.transport"),
-        Err(_) => format!("no handshake within {limit:?}; check scheme, port and tls in mail.transport"),
+        Err(_) => {
+            format!("no handshake within {limit:?}; check scheme, port and tls in mail.transport")
+        }
     };
     Err(ConnectFault::tls(server, why))
 }
 
 fn is_about_the_certificate(err: &io::Error) -> bool {
-    matches!(err.get_ref().and_then(|err| err.downcast_ref()), Some(rustls::Error::InvalidCertificate(_)))
+    matches!(
+        err.get_ref().and_then(|err| err.downcast_ref()),
+        Some(rustls::Error::InvalidCertificate(_))
+    )
 }
 
 /// Twice what a line of a reply may have (RFC 5321 4.5.3.1.5: 512 octets), which is what is seen in the wild.
@@ -130,7 +170,11 @@ pub(super) fn no_smtp() -> io::Error {
 pub(super) struct Prompt(TcpStream);
 
 impl AsyncRead for Prompt {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let tcp = &mut self.get_mut().0;
         ready!(Pin::new(&mut *tcp).poll_read(cx, buffer))?;
         // Where it cannot be had, replies take longer and nothing else happens.
@@ -141,11 +185,19 @@ impl AsyncRead for Prompt {
 }
 
 impl AsyncWrite for Prompt {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().0).poll_write(cx, bytes)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, parts)
     }
 
@@ -180,9 +232,20 @@ pub(super) struct Line<S> {
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
     /// A line to a server that has answered our EHLO.
-    pub(super) fn boxed(peer: SocketAddr, inner: S, fence: Fence) -> (Box<dyn AsyncTokioStream>, Outlet) {
+    pub(super) fn boxed(
+        peer: SocketAddr,
+        inner: S,
+        fence: Fence,
+    ) -> (Box<dyn AsyncTokioStream>, Outlet) {
         let inner = Arc::new(Mutex::new(inner));
-        let line = Self { peer, greeting: GREETING, drops_ehlo: true, unended: 0, text: Whole::default(), inner: inner.clone() };
+        let line = Self {
+            peer,
+            greeting: GREETING,
+            drops_ehlo: true,
+            unended: 0,
+            text: Whole::default(),
+            inner: inner.clone(),
+        };
         (Box::new(line), Outlet::new(inner, fence))
     }
 }
@@ -207,10 +270,16 @@ impl<S> fmt::Debug for Line<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let line = self.get_mut();
         if !line.greeting.is_empty() {
-            let (now, later) = line.greeting.split_at(line.greeting.len().min(buffer.remaining()));
+            let (now, later) = line
+                .greeting
+                .split_at(line.greeting.len().min(buffer.remaining()));
             buffer.put_slice(now);
             line.greeting = later;
             return Poll::Ready(Ok(()));
@@ -231,12 +300,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
             line.unended = if *byte == b'\n' { 0 } else { line.unended + 1 };
         }
         // lettre measures a line when it has all of it, however long that takes and however much it is.
-        if line.unended > LONGEST_LINE { Poll::Ready(Err(no_smtp())) } else { Poll::Ready(Ok(())) }
+        if line.unended > LONGEST_LINE {
+            Poll::Ready(Err(no_smtp()))
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
         if line.drops_ehlo {
             line.drops_ehlo = !bytes.ends_with(b"\n");

@@ -5,7 +5,9 @@ use memchr::memmem;
 /// A mail's text as it goes over the line: each line's leading dot doubled. Without any, which is how our own mails are
 /// made, that is the text itself; else it is written into `room`.
 pub(super) fn stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>) -> &'a [u8] {
-    let mut dots = memmem::find_iter(message, b"\r\n.").map(|at| at + "\r\n".len()).peekable();
+    let mut dots = memmem::find_iter(message, b"\r\n.")
+        .map(|at| at + "\r\n".len())
+        .peekable();
     let leads = message.starts_with(b".");
     if !leads && dots.peek().is_none() {
         return message;
@@ -26,7 +28,11 @@ pub(super) fn stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>) -> &'a [u8] 
 
 /// What ends a text: the final dot, behind the line end that the text brought or did not.
 pub(super) fn end_of(message: &[u8]) -> &'static [u8] {
-    if message.ends_with(b"\r\n") { b".\r\n" } else { b"\r\n.\r\n" }
+    if message.ends_with(b"\r\n") {
+        b".\r\n"
+    } else {
+        b"\r\n.\r\n"
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +50,10 @@ mod tests {
     #[test]
     fn a_leading_dot_is_doubled_and_the_last_line_ends_once() {
         assert_eq!(sent(".a\r\n..b\r\nc.\r\n"), "..a\r\n...b\r\nc.\r\n.\r\n");
-        assert_eq!(sent("\r\n.\r\nMAIL FROM:<eve@example.org>"), "\r\n..\r\nMAIL FROM:<eve@example.org>\r\n.\r\n");
+        assert_eq!(
+            sent("\r\n.\r\nMAIL FROM:<eve@example.org>"),
+            "\r\n..\r\nMAIL FROM:<eve@example.org>\r\n.\r\n"
+        );
         assert_eq!(sent(""), "\r\n.\r\n");
     }
 

@@ -45,7 +45,10 @@ pub(super) struct Talk<'s, S> {
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
     pub fn new(server: &'s Server, line: S) -> Self {
-        Self { server, line: BufReader::new(line) }
+        Self {
+            server,
+            line: BufReader::new(line),
+        }
     }
 
     /// Reads the banner.
@@ -74,7 +77,10 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
     pub fn into_inner(self) -> Result<S, ConnectFault> {
         // Else each reply would be taken for the next command's.
         if self.has_more() {
-            return Err(ConnectFault::broke_off(self.server, "it says more than it was asked"));
+            return Err(ConnectFault::broke_off(
+                self.server,
+                "it says more than it was asked",
+            ));
         }
         Ok(self.line.into_inner())
     }
@@ -91,7 +97,11 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
     async fn expect(&mut self, code: u16) -> Result<Vec<String>, ConnectFault> {
         match self.read().await? {
             reply if reply.code == code => Ok(reply.lines),
-            reply => Err(ConnectFault::refused(self.server, reply.code, &reply.text())),
+            reply => Err(ConnectFault::refused(
+                self.server,
+                reply.code,
+                &reply.text(),
+            )),
         }
     }
 
@@ -112,11 +122,22 @@ impl Offers {
         let mut offers = Self::default();
         for line in lines.iter().skip(1) {
             // Servers of old, and those that are kind to clients of old, write `AUTH=LOGIN`.
-            let mut words = line.split([' ', '=']).map(str::trim).filter(|word| !word.is_empty());
-            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+            let mut words = line
+                .split([' ', '='])
+                .map(str::trim)
+                .filter(|word| !word.is_empty());
+            match words
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase()
+                .as_str()
+            {
                 "SIZE" => {
                     offers.size = true;
-                    offers.size_max = words.next().and_then(|word| word.parse().ok()).filter(|size| *size > 0);
+                    offers.size_max = words
+                        .next()
+                        .and_then(|word| word.parse().ok())
+                        .filter(|size| *size > 0);
                 }
                 "SMTPUTF8" => offers.smtputf8 = true,
                 "PIPELINING" => offers.pipelining = true,
@@ -130,11 +151,17 @@ impl Offers {
 }
 
 /// One step: within its time, or not at all.
-async fn within<T>(server: &Server, step: impl Future<Output = io::Result<T>>) -> Result<T, ConnectFault> {
+async fn within<T>(
+    server: &Server,
+    step: impl Future<Output = io::Result<T>>,
+) -> Result<T, ConnectFault> {
     let limit = server.timeouts.command;
     match timeout(limit, step).await {
         Ok(done) => done.map_err(|err| ConnectFault::broke_off(server, err)),
-        Err(_) => Err(ConnectFault::broke_off(server, format!("no answer within {limit:?}"))),
+        Err(_) => Err(ConnectFault::broke_off(
+            server,
+            format!("no answer within {limit:?}"),
+        )),
     }
 }
 
@@ -143,7 +170,10 @@ async fn read_reply<S: AsyncRead + Unpin>(line: &mut BufReader<S>) -> io::Result
     let mut lines = Vec::new();
     while lines.len() < LINES_MAX {
         let mut bytes = Vec::new();
-        (&mut *line).take(LONGEST_LINE as u64).read_until(b'\n', &mut bytes).await?;
+        (&mut *line)
+            .take(LONGEST_LINE as u64)
+            .read_until(b'\n', &mut bytes)
+            .await?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (code, rest) = text.split_at(text.floor_char_boundary(3));
         match code.parse() {
@@ -166,12 +196,51 @@ mod tests {
 
     #[test]
     fn an_offer_is_read_however_it_is_written() {
-        let read = |lines: &[&str]| Offers::read(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
-        let offers = read(&["SIZE 1", "size 10240000", "Pipelining", "AUTH PLAIN", "AUTH=login plain", "SMTPUTF8", "X-SIZE 5"]);
-        assert_eq!((offers.size, offers.size_max, offers.pipelining, offers.smtputf8), (true, Some(10_240_000), true, true));
-        assert_eq!((offers.mechanisms.join(" ").as_str(), offers.starttls), ("PLAIN LOGIN PLAIN", false));
-        assert_eq!(read(&["mx", "SIZE"]), Offers { size: true, ..Offers::default() });
-        assert_eq!(read(&["mx", "SIZE 0", "STARTTLS"]), Offers { size: true, starttls: true, ..Offers::default() });
+        let read = |lines: &[&str]| {
+            Offers::read(
+                &lines
+                    .iter()
+                    .map(|line| (*line).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let offers = read(&[
+            "SIZE 1",
+            "size 10240000",
+            "Pipelining",
+            "AUTH PLAIN",
+            "AUTH=login plain",
+            "SMTPUTF8",
+            "X-SIZE 5",
+        ]);
+        assert_eq!(
+            (
+                offers.size,
+                offers.size_max,
+                offers.pipelining,
+                offers.smtputf8
+            ),
+            (true, Some(10_240_000), true, true)
+        );
+        assert_eq!(
+            (offers.mechanisms.join(" ").as_str(), offers.starttls),
+            ("PLAIN LOGIN PLAIN", false)
+        );
+        assert_eq!(
+            read(&["mx", "SIZE"]),
+            Offers {
+                size: true,
+                ..Offers::default()
+            }
+        );
+        assert_eq!(
+            read(&["mx", "SIZE 0", "STARTTLS"]),
+            Offers {
+                size: true,
+                starttls: true,
+                ..Offers::default()
+            }
+        );
         assert_eq!(read(&["mx", "SIZE many"]).size_max, None);
     }
 }

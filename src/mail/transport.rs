@@ -32,13 +32,20 @@ impl Transport {
     /// The port is 465 for `smtps`, else 587 with `tls=required` and 25 without; `tls` is `opportunistic` when not given,
     /// but with a password for a host other than this one, or with `tls_ca`, that means `required`. User and password are
     /// percent-encoded. `hello` is the name we greet with (RFC 5321 4.1.4): a host name or an IP address.
-    pub fn parse(url: &str, hello: &str, timeouts: Timeouts, limits: Limits) -> Result<Self, InvalidTransport> {
+    pub fn parse(
+        url: &str,
+        hello: &str,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> Result<Self, InvalidTransport> {
         match url.split_once(':') {
             Some(("mailbox", dir)) if !dir.is_empty() => Ok(Self(Way::Folder(Maildir::new(dir)))),
-            Some(("smtp" | "smtps", _)) => {
-                Server::parse(url, hello, timeouts, limits).map(|server| Self(Way::Smtp(Box::new(server)))).map_err(InvalidTransport)
-            }
-            _ => Err(InvalidTransport("expected mailbox:DIR, smtp://HOST or smtps://HOST".into())),
+            Some(("smtp" | "smtps", _)) => Server::parse(url, hello, timeouts, limits)
+                .map(|server| Self(Way::Smtp(Box::new(server))))
+                .map_err(InvalidTransport),
+            _ => Err(InvalidTransport(
+                "expected mailbox:DIR, smtp://HOST or smtps://HOST".into(),
+            )),
         }
     }
 
@@ -77,7 +84,10 @@ impl Transport {
     ///
     /// # Errors
     /// When the server's name has no address, or nobody knows one.
-    pub async fn survey(&self, limit: Duration) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
+    pub async fn survey(
+        &self,
+        limit: Duration,
+    ) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
         match &self.0 {
             Way::Folder(_) => Ok(Vec::new()),
             Way::Smtp(server) => stream::survey(server, limit).await,
@@ -131,13 +141,23 @@ impl Connection {
     /// Hands over the mail that was opened. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. With it goes the
     /// envelope `ahead` of the mail that is to be opened next, where [`Connection::goes_ahead`] says so. The outcome's words
     /// are one line of at most 500 bytes, with the recipient's address masked.
-    pub async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], ahead: Option<(&Envelope<'_>, usize)>) -> Outcome {
+    pub async fn hand_over(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: &[u8],
+        ahead: Option<(&Envelope<'_>, usize)>,
+    ) -> Outcome {
         match &mut self.0 {
             Line::Smtp(smtp) => smtp.hand_over(envelope, message, ahead).await,
             Line::Folder(maildir) => match maildir.write(envelope.file, message).await {
-                Ok(name) => Outcome::Accepted { reply: format!("kept as {name}") },
+                Ok(name) => Outcome::Accepted {
+                    reply: format!("kept as {name}"),
+                },
                 Err(err) => {
-                    let reply = format!("cannot write to the folder {}: {err}; check mail.transport", maildir.path().display());
+                    let reply = format!(
+                        "cannot write to the folder {}: {err}; check mail.transport",
+                        maildir.path().display()
+                    );
                     Outcome::later_for_us(reply)
                 }
             },

@@ -48,17 +48,31 @@ mod tests {
         let text = "550 Empfänger unbekannt 用户不存在".as_bytes();
         for cut in 0..text.len() {
             let mut whole = Whole::default();
-            let mut taken = if cut == 0 { Vec::new() } else { whole.take(&text[..cut]) };
+            let mut taken = if cut == 0 {
+                Vec::new()
+            } else {
+                whole.take(&text[..cut])
+            };
             taken.extend(whole.take(&text[cut..]));
-            assert_eq!((taken.as_slice(), whole.waiting()), (text, 0), "cut at {cut}");
+            assert_eq!(
+                (taken.as_slice(), whole.waiting()),
+                (text, 0),
+                "cut at {cut}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_utf8_becomes_a_question_mark() {
         let mut whole = Whole::default();
-        assert_eq!(whole.take(b"250 sch\xf6ne Gr\xfc\xdfe\r\n"), b"250 sch?ne Gr??e\r\n");
-        assert_eq!((whole.take(b"ok \xe7\x94"), whole.waiting()), (b"ok ".to_vec(), 2));
+        assert_eq!(
+            whole.take(b"250 sch\xf6ne Gr\xfc\xdfe\r\n"),
+            b"250 sch?ne Gr??e\r\n"
+        );
+        assert_eq!(
+            (whole.take(b"ok \xe7\x94"), whole.waiting()),
+            (b"ok ".to_vec(), 2)
+        );
         assert_eq!(whole.take(b""), b"??");
     }
 }

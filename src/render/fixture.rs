@@ -37,7 +37,12 @@ pub fn site() -> Site {
 }
 
 fn review(reviewer: Reviewer, points: i64, verdict: Verdict, take: &str) -> Review {
-    Review { reviewer, score: Score::try_from(points).expect("a score"), verdict, take: take.into() }
+    Review {
+        reviewer,
+        score: Score::try_from(points).expect("a score"),
+        verdict,
+        take: take.into(),
+    }
 }
 
 fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
@@ -54,7 +59,14 @@ fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
         sample: false,
         reviews,
     };
-    Contender { tool, votes: Votes { ships: 31, skips: 12 }, visitors: Votes::default() }
+    Contender {
+        tool,
+        votes: Votes {
+            ships: 31,
+            skips: 12,
+        },
+        visitors: Votes::default(),
+    }
 }
 
 fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
@@ -65,7 +77,11 @@ fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
         published_at: now(),
         sample: false,
     };
-    Matchup { comparison, left, right }
+    Matchup {
+        comparison,
+        left,
+        right,
+    }
 }
 
 /// Every part filled in; the Founder wrote nothing about the right tool.
@@ -77,7 +93,10 @@ pub fn matchup(number: usize) -> Matchup {
         review(Reviewer::Skeptic, 45, Verdict::Skip, skip),
         review(Reviewer::Founder, 72, Verdict::Ship, ship),
     ];
-    let right = vec![review(Reviewer::Builder, 80, Verdict::Ship, ship), review(Reviewer::Skeptic, 30, Verdict::Skip, skip)];
+    let right = vec![
+        review(Reviewer::Builder, 80, Verdict::Ship, ship),
+        review(Reviewer::Skeptic, 30, Verdict::Skip, skip),
+    ];
     versus(
         &format!("llama-{number}-vs-mistral"),
         tool(&format!("llama-{number}"), &format!("Llama {number}"), left),
@@ -90,11 +109,26 @@ pub fn bare() -> Matchup {
     let empty = |slug: &str, name: &str| {
         let Contender { tool, .. } = tool(slug, name, Vec::new());
         let words = || String::new();
-        let tool =
-            Tool { category: words(), tagline: words(), description: words(), pricing: words(), entry_price: words(), url: None, ..tool };
-        Contender { tool, votes: Votes::default(), visitors: Votes::default() }
+        let tool = Tool {
+            category: words(),
+            tagline: words(),
+            description: words(),
+            pricing: words(),
+            entry_price: words(),
+            url: None,
+            ..tool
+        };
+        Contender {
+            tool,
+            votes: Votes::default(),
+            visitors: Votes::default(),
+        }
     };
-    versus("bare-vs-empty", empty("bare", "Bare"), empty("empty", "Empty"))
+    versus(
+        "bare-vs-empty",
+        empty("bare", "Bare"),
+        empty("empty", "Empty"),
+    )
 }
 
 /// Hostile text in every field, ten thousand characters long, and a link that is a script.
@@ -102,23 +136,59 @@ pub fn hostile(number: usize) -> Matchup {
     let evil = |slug: String| {
         let text = hostile_text();
         let all = Reviewer::ALL.iter().enumerate().map(|(i, reviewer)| {
-            let verdict = if i % 2 == 0 { Verdict::Ship } else { Verdict::Skip };
+            let verdict = if i % 2 == 0 {
+                Verdict::Ship
+            } else {
+                Verdict::Skip
+            };
             review(*reviewer, 20 * i as i64, verdict, &text)
         });
-        let Contender { tool, votes, visitors } = tool(&slug, &text, all.collect());
+        let Contender {
+            tool,
+            votes,
+            visitors,
+        } = tool(&slug, &text, all.collect());
         let (category, tagline, description) = (text.clone(), text.clone(), text.clone());
         let url = Some("javascript:alert(1)".into());
-        let tool = Tool { category, tagline, description, pricing: text.clone(), entry_price: text, url, sample: true, ..tool };
-        Contender { tool, votes, visitors }
+        let tool = Tool {
+            category,
+            tagline,
+            description,
+            pricing: text.clone(),
+            entry_price: text,
+            url,
+            sample: true,
+            ..tool
+        };
+        Contender {
+            tool,
+            votes,
+            visitors,
+        }
     };
-    versus(&format!("evil-{number}"), evil(format!("evil-left-{number}")), evil(format!("evil-right-{number}")))
+    versus(
+        &format!("evil-{number}"),
+        evil(format!("evil-left-{number}")),
+        evil(format!("evil-right-{number}")),
+    )
 }
 
 pub fn content(matchups: impl IntoIterator<Item = Matchup>) -> Content {
-    let reasons = vec!["new this week".to_owned(), "the panel is split 2 to 1 on it".to_owned()];
+    let reasons = vec![
+        "new this week".to_owned(),
+        "the panel is split 2 to 1 on it".to_owned(),
+    ];
     let item = |matchup: Matchup| {
-        let reasons = if matchup.is_sample() { vec![hostile_text(); 9] } else { reasons.clone() };
-        Item { matchup, score: 150.0, reasons }
+        let reasons = if matchup.is_sample() {
+            vec![hostile_text(); 9]
+        } else {
+            reasons.clone()
+        };
+        Item {
+            matchup,
+            score: 150.0,
+            reasons,
+        }
     };
     Content {
         slot: Slot::of(now(), &crate::domain::zone::Zone::utc()),

@@ -40,28 +40,45 @@ fn words() -> impl Strategy<Value = String> {
 /// A comparison with such a text in every field, any reviews and any votes.
 fn matchup() -> impl Strategy<Value = Matchup> {
     let texts = prop::collection::vec(words(), 24);
-    (texts, 0usize..20, prop::collection::vec(0i64..=100, 10), 0usize..6, 0usize..6, 0u64..3).prop_map(
-        |(texts, number, scores, left, right, votes)| {
+    (
+        texts,
+        0usize..20,
+        prop::collection::vec(0i64..=100, 10),
+        0usize..6,
+        0usize..6,
+        0u64..3,
+    )
+        .prop_map(|(texts, number, scores, left, right, votes)| {
             let mut matchup = fixture::hostile(number);
             let mut texts = texts.into_iter();
             let mut scores = scores.into_iter();
             for (side, kept) in [(&mut matchup.left, left), (&mut matchup.right, right)] {
-                side.votes = Votes { ships: votes, skips: votes / 2 };
+                side.votes = Votes {
+                    ships: votes,
+                    skips: votes / 2,
+                };
                 let tool = &mut side.tool;
                 tool.reviews.truncate(kept);
                 for review in &mut tool.reviews {
                     review.take = texts.next().unwrap_or_default();
-                    review.score = scores.next().and_then(|score| Score::try_from(score).ok()).unwrap_or(review.score);
+                    review.score = scores
+                        .next()
+                        .and_then(|score| Score::try_from(score).ok())
+                        .unwrap_or(review.score);
                 }
-                for field in
-                    [&mut tool.name, &mut tool.category, &mut tool.tagline, &mut tool.description, &mut tool.pricing, &mut tool.entry_price]
-                {
+                for field in [
+                    &mut tool.name,
+                    &mut tool.category,
+                    &mut tool.tagline,
+                    &mut tool.description,
+                    &mut tool.pricing,
+                    &mut tool.entry_price,
+                ] {
                     *field = texts.next().unwrap_or_default();
                 }
             }
             matchup
-        },
-    )
+        })
 }
 
 proptest! {

@@ -62,7 +62,11 @@ pub struct Picture {
 }
 
 #[derive(Template)]
-#[template(path = "picture/comparison.svg", escape = "xml", whitespace = "minimize")]
+#[template(
+    path = "picture/comparison.svg",
+    escape = "xml",
+    whitespace = "minimize"
+)]
 struct Drawing {
     site: String,
     site_width: u32,
@@ -94,24 +98,43 @@ struct Fitted {
 /// A template that fails.
 pub fn comparison(site: &Site, matchup: &Matchup) -> Result<Picture, RenderError> {
     let duel = Duel::new(site, matchup, Limits::MAIL);
-    let names = duel.sides.each_ref().map(|side| drawable(&side.name).unwrap_or_else(|| words_of(side.slug.as_str())));
-    let mut question = Fitted::new(&format!("{} or {}:", names[0], names[1]), WHOLE, 2, &[66, 58, 50, 44]);
+    let names = duel
+        .sides
+        .each_ref()
+        .map(|side| drawable(&side.name).unwrap_or_else(|| words_of(side.slug.as_str())));
+    let mut question = Fitted::new(
+        &format!("{} or {}:", names[0], names[1]),
+        WHOLE,
+        2,
+        &[66, 58, 50, 44],
+    );
     question.lines.push("which one should you ship?".into());
-    let is_filed = matchup.contenders().iter().any(|side| !side.tool.category.trim().is_empty());
-    let halves = [(80, &duel.sides[0], &names[0]), (640, &duel.sides[1], &names[1])];
+    let is_filed = matchup
+        .contenders()
+        .iter()
+        .any(|side| !side.tool.category.trim().is_empty());
+    let halves = [
+        (80, &duel.sides[0], &names[0]),
+        (640, &duel.sides[1], &names[1]),
+    ];
     let site = drawable(&shorten(&site.name, 40)).unwrap_or_else(|| site.base_url.clone());
     let drawing = Drawing {
         site_width: width(&site, 38.0) as u32,
         site,
-        category: drawable(&shorten(&duel.category(), 40)).filter(|_| is_filed).unwrap_or_default(),
+        category: drawable(&shorten(&duel.category(), 40))
+            .filter(|_| is_filed)
+            .unwrap_or_default(),
         question,
         sides: halves.map(|(left, side, name)| Half::new(left, side, name)),
     };
     let svg = drawing.render()?;
-    let tag = Sha256::digest(&svg).iter().take(16).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let tag = Sha256::digest(&svg)
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
     Ok(Picture { svg, tag })
 }
 
@@ -121,11 +144,19 @@ impl Picture {
     /// # Errors
     /// A drawing that is no SVG, which would be a defect of its template.
     pub fn draw(&self) -> Result<Vec<u8>, RenderError> {
-        let options = Options { fontdb: FONTS.clone(), font_family: "DejaVu Sans".into(), ..Options::default() };
-        let tree = Tree::from_str(&self.svg, &options).map_err(|error| RenderError::Picture(error.to_string()))?;
-        let mut pixels = Pixmap::new(WIDTH, HEIGHT).ok_or_else(|| RenderError::Picture("no pixels".into()))?;
+        let options = Options {
+            fontdb: FONTS.clone(),
+            font_family: "DejaVu Sans".into(),
+            ..Options::default()
+        };
+        let tree = Tree::from_str(&self.svg, &options)
+            .map_err(|error| RenderError::Picture(error.to_string()))?;
+        let mut pixels =
+            Pixmap::new(WIDTH, HEIGHT).ok_or_else(|| RenderError::Picture("no pixels".into()))?;
         resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
-        pixels.encode_png().map_err(|error| RenderError::Picture(error.to_string()))
+        pixels
+            .encode_png()
+            .map_err(|error| RenderError::Picture(error.to_string()))
     }
 }
 
@@ -146,16 +177,23 @@ impl Half {
 impl Fitted {
     /// At the first of `sizes` at which `text` takes at most `most` lines of `room` pixels; at the last one it is cut.
     fn new(text: &str, room: f32, most: usize, sizes: &[u16]) -> Self {
-        let mut fitted = Self { size: 0, lines: Vec::new() };
+        let mut fitted = Self {
+            size: 0,
+            lines: Vec::new(),
+        };
         for size in sizes {
-            fitted = Self { size: *size, lines: lines(text, room, f32::from(*size)) };
+            fitted = Self {
+                size: *size,
+                lines: lines(text, room, f32::from(*size)),
+            };
             if fitted.lines.len() <= most {
                 return fitted;
             }
         }
         fitted.lines.truncate(most);
         if let Some(last) = fitted.lines.last_mut() {
-            while width(last, f32::from(fitted.size)) + width("…", f32::from(fitted.size)) > room {
+            while width(last, f32::from(fitted.size)) + width("…", f32::from(fitted.size)) > room
+            {
                 last.pop();
             }
             last.truncate(last.trim_end().len());
@@ -167,7 +205,10 @@ impl Fitted {
     /// Where each line stands below the first, with its text.
     fn rows(&self) -> impl Iterator<Item = (u32, &str)> {
         let step = u32::from(self.size) * 6 / 5;
-        self.lines.iter().zip(0..).map(move |(line, n)| (n * step, line.as_str()))
+        self.lines
+            .iter()
+            .zip(0..)
+            .map(move |(line, n)| (n * step, line.as_str()))
     }
 }
 
@@ -186,7 +227,9 @@ fn lines(text: &str, room: f32, size: f32) -> Vec<String> {
             None => {}
         }
         for c in word.chars() {
-            let line = lines.last_mut().filter(|line| width(line, size) + width(c.encode_utf8(&mut [0; 4]), size) <= room);
+            let line = lines
+                .last_mut()
+                .filter(|line| width(line, size) + width(c.encode_utf8(&mut [0; 4]), size) <= room);
             match line {
                 Some(line) => line.push(c),
                 None => lines.push(c.to_string()),
@@ -200,7 +243,8 @@ fn lines(text: &str, room: f32, size: f32) -> Vec<String> {
 fn width(text: &str, size: f32) -> f32 {
     let advance = |font: &FontRef<'_>, c: char| {
         let glyph = font.charmap().map(c)?;
-        font.glyph_metrics(Size::new(size), LocationRef::default()).advance_width(glyph)
+        font.glyph_metrics(Size::new(size), LocationRef::default())
+            .advance_width(glyph)
     };
     let [serif, sans] = &*FACES;
     let plain = text.chars().all(|c| serif.charmap().map(c).is_some());
@@ -211,7 +255,8 @@ fn width(text: &str, size: f32) -> f32 {
     text.chars().map(widest).sum()
 }
 
-static FACES: LazyLock<[FontRef<'static>; 2]> = LazyLock::new(|| [SERIF, SANS].map(|font| FontRef::new(font).expect("a font of ours")));
+static FACES: LazyLock<[FontRef<'static>; 2]> =
+    LazyLock::new(|| [SERIF, SANS].map(|font| FontRef::new(font).expect("a font of ours")));
 
 /// What the fonts can draw of a text: signs that they lack are left out. `None` where they lack a letter (Chinese, say), for a
 /// name without its letters is another name.
@@ -223,7 +268,11 @@ fn drawable(text: &str) -> Option<String> {
     let kept: String = text.chars().filter(has).collect();
     // What joined or shaped a sign that was left out.
     let unseen = |c: char| matches!(c, '\u{200B}'..='\u{200F}' | '\u{FE00}'..='\u{FE0F}');
-    let words: Vec<&str> = kept.split_whitespace().map(|word| word.trim_matches(unseen)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = kept
+        .split_whitespace()
+        .map(|word| word.trim_matches(unseen))
+        .filter(|word| !word.is_empty())
+        .collect();
     let kept = words.join(" ");
     (kept.chars().any(char::is_alphanumeric)).then_some(kept)
 }

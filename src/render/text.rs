@@ -19,7 +19,11 @@ fn clean_start(text: &str, most: usize) -> String {
     let (mut line, mut length) = (String::new(), 0);
     for c in text.chars() {
         let folded = if c.is_whitespace() { ' ' } else { c };
-        let dropped = if folded == ' ' { line.is_empty() || line.ends_with(' ') } else { c.is_control() || is_noncharacter(c) || turns(c) };
+        let dropped = if folded == ' ' {
+            line.is_empty() || line.ends_with(' ')
+        } else {
+            c.is_control() || is_noncharacter(c) || turns(c)
+        };
         if dropped {
             continue;
         }
@@ -36,13 +40,24 @@ fn clean_start(text: &str, most: usize) -> String {
 /// At most `max` characters of it, cut between words and marked with an ellipsis.
 pub fn shorten(text: &str, max: usize) -> String {
     let line = clean_start(text, max.saturating_add(AHEAD));
-    let Some((end, _)) = line.char_indices().nth(max) else { return line };
-    let last = line.char_indices().nth(max.saturating_sub(1)).map_or(end, |(at, _)| at);
+    let Some((end, _)) = line.char_indices().nth(max) else {
+        return line;
+    };
+    let last = line
+        .char_indices()
+        .nth(max.saturating_sub(1))
+        .map_or(end, |(at, _)| at);
     let head = &line[..last];
     // A word boundary in the second half is worth having; a text without one is cut where it stands.
     let inside = !line[last..].starts_with(' ');
-    let cut = head.rfind(' ').filter(|at| inside && at * 2 > head.len()).unwrap_or(head.len());
-    format!("{}…", head[..cut].trim_end_matches([' ', ',', ';', ':', '-', '–', '—']))
+    let cut = head
+        .rfind(' ')
+        .filter(|at| inside && at * 2 > head.len())
+        .unwrap_or(head.len());
+    format!(
+        "{}…",
+        head[..cut].trim_end_matches([' ', ',', ';', ':', '-', '–', '—'])
+    )
 }
 
 /// The first sentence or two, as many as fit in `max` characters; a longer first one is shortened.
@@ -57,15 +72,20 @@ pub fn sentences(text: &str, max: usize) -> String {
 
 /// The places just after each sentence: a mark, closing quotes, then the end or a space and no lower-case letter.
 fn sentence_ends(line: &str) -> impl Iterator<Item = usize> {
-    line.match_indices(['.', '!', '?', '。', '！', '？']).filter_map(|(at, mark)| {
-        let rest = &line[at + mark.len()..];
-        let after = rest.trim_start_matches(['"', '\'', ')', '”', '’', '»']);
-        let word = line[..at].rsplit(' ').next().unwrap_or_default();
-        let abbreviation = matches!(word, "vs" | "e.g" | "i.e" | "approx" | "Dr" | "Mr" | "Ms" | "St" | "No");
-        let next = after.strip_prefix(' ').map(|next| next.chars().next());
-        let ends = after.is_empty() || (!abbreviation && next.is_some_and(|c| !c.is_some_and(char::is_lowercase)));
-        ends.then_some(line.len() - after.len())
-    })
+    line.match_indices(['.', '!', '?', '。', '！', '？'])
+        .filter_map(|(at, mark)| {
+            let rest = &line[at + mark.len()..];
+            let after = rest.trim_start_matches(['"', '\'', ')', '”', '’', '»']);
+            let word = line[..at].rsplit(' ').next().unwrap_or_default();
+            let abbreviation = matches!(
+                word,
+                "vs" | "e.g" | "i.e" | "approx" | "Dr" | "Mr" | "Ms" | "St" | "No"
+            );
+            let next = after.strip_prefix(' ').map(|next| next.chars().next());
+            let ends = after.is_empty()
+                || (!abbreviation && next.is_some_and(|c| !c.is_some_and(char::is_lowercase)));
+            ends.then_some(line.len() - after.len())
+        })
 }
 
 /// How many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
@@ -95,7 +115,9 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             used += 1;
         }
-        let is_link = ["https://", "http://"].iter().any(|start| word.contains(start));
+        let is_link = ["https://", "http://"]
+            .iter()
+            .any(|start| word.contains(start));
         for c in word.chars() {
             let wide = columns(c.encode_utf8(&mut [0; 4]));
             if !is_link && used + wide > width {

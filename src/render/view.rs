@@ -33,13 +33,33 @@ pub struct Limits {
 
 impl Limits {
     /// A page has room for all of a catalogue.
-    pub const PAGE: Self = Self { name: 300, line: 2_000, take: 100_000, reasons: 10 };
+    pub const PAGE: Self = Self {
+        name: 300,
+        line: 2_000,
+        take: 100_000,
+        reasons: 10,
+    };
     /// A mail has not: receiving servers clip it.
-    pub const MAIL: Self = Self { name: 60, line: 120, take: 200, reasons: 3 };
+    pub const MAIL: Self = Self {
+        name: 60,
+        line: 120,
+        take: 200,
+        reasons: 3,
+    };
     /// For a mail that got too long all the same.
-    pub const TIGHT: Self = Self { name: 60, line: 120, take: 140, reasons: 3 };
+    pub const TIGHT: Self = Self {
+        name: 60,
+        line: 120,
+        take: 140,
+        reasons: 3,
+    };
     /// For one that got too long even then.
-    pub const TIGHTEST: Self = Self { name: 40, line: 80, take: 90, reasons: 1 };
+    pub const TIGHTEST: Self = Self {
+        name: 40,
+        line: 80,
+        take: 90,
+        reasons: 1,
+    };
 
     /// A tool's name where it stands alone.
     pub fn shorten_name(self, name: &str) -> String {
@@ -66,7 +86,12 @@ impl Badge {
         let Panel { ships, skips } = self.0;
         match self.0.total() {
             0 => "NO VERDICT YET".into(),
-            _ => format!("{} {} to {}", self.0.label().to_uppercase(), ships.max(skips), ships.min(skips)),
+            _ => format!(
+                "{} {} to {}",
+                self.0.label().to_uppercase(),
+                ships.max(skips),
+                ships.min(skips)
+            ),
         }
     }
 
@@ -82,7 +107,12 @@ impl Badge {
     pub fn count(self) -> String {
         match self.0.total() {
             0 => self.0.label().into(),
-            _ => format!("{} · {} ship / {} skip", self.0.label(), self.0.ships, self.0.skips),
+            _ => format!(
+                "{} · {} ship / {} skip",
+                self.0.label(),
+                self.0.ships,
+                self.0.skips
+            ),
         }
     }
 }
@@ -108,12 +138,23 @@ pub struct Side<'a> {
 impl<'a> Side<'a> {
     pub fn new(contender: &'a Contender, limits: Limits) -> Self {
         let tool = &contender.tool;
-        let line = |text: &str| Some(shorten(text, limits.line)).filter(|line| !line.is_empty()).unwrap_or_else(|| UNKNOWN.into());
-        let name = Some(shorten(&tool.name, limits.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| tool.slug.to_string());
-        let first = name.chars().find(|c| c.is_alphanumeric()).or(name.chars().next());
+        let line = |text: &str| {
+            Some(shorten(text, limits.line))
+                .filter(|line| !line.is_empty())
+                .unwrap_or_else(|| UNKNOWN.into())
+        };
+        let name = Some(shorten(&tool.name, limits.name))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| tool.slug.to_string());
+        let first = name
+            .chars()
+            .find(|c| c.is_alphanumeric())
+            .or(name.chars().next());
         Self {
             slug: &tool.slug,
-            initial: first.map(|c| c.to_uppercase().collect()).unwrap_or_default(),
+            initial: first
+                .map(|c| c.to_uppercase().collect())
+                .unwrap_or_default(),
             name,
             category: line(&tool.category),
             best_for: line(&tool.tagline),
@@ -130,8 +171,11 @@ impl<'a> Side<'a> {
 
 /// A link that runs a script is no link.
 fn is_web_address(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    matches!(scheme.as_deref(), Some("http" | "https")) && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+    let scheme = url
+        .split_once("://")
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https"))
+        && !url.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// What one reviewer says of one tool.
@@ -144,7 +188,11 @@ pub struct Opinion {
 
 impl Opinion {
     pub fn new(review: &Review, limits: Limits) -> Self {
-        Self { score: review.score.points(), verdict: review.verdict, take: shorten(&review.take, limits.take) }
+        Self {
+            score: review.score.points(),
+            verdict: review.verdict,
+            take: shorten(&review.take, limits.take),
+        }
     }
 }
 
@@ -198,11 +246,16 @@ pub struct Duel<'a> {
 
 impl<'a> Duel<'a> {
     pub fn new(site: &Site, matchup: &'a Matchup, limits: Limits) -> Self {
-        let sides = matchup.contenders().map(|contender| Side::new(contender, limits));
+        let sides = matchup
+            .contenders()
+            .map(|contender| Side::new(contender, limits));
         Self {
             slug: &matchup.comparison.slug,
             scorecard: scorecard(matchup, limits),
-            quotes: Verdict::ALL.iter().filter_map(|verdict| quote(matchup, &sides, *verdict, limits)).collect(),
+            quotes: Verdict::ALL
+                .iter()
+                .filter_map(|verdict| quote(matchup, &sides, *verdict, limits))
+                .collect(),
             sides,
             reasons: Vec::new(),
             published: Date::new(site, matchup.comparison.published_at),
@@ -211,8 +264,15 @@ impl<'a> Duel<'a> {
     }
 
     pub fn picked(site: &Site, item: &'a Item, limits: Limits) -> Self {
-        let reasons = item.reasons.iter().take(limits.reasons).map(|reason| sentence(&shorten(reason, 2 * limits.line)));
-        Self { reasons: reasons.filter(|reason| !reason.is_empty()).collect(), ..Self::new(site, &item.matchup, limits) }
+        let reasons = item
+            .reasons
+            .iter()
+            .take(limits.reasons)
+            .map(|reason| sentence(&shorten(reason, 2 * limits.line)));
+        Self {
+            reasons: reasons.filter(|reason| !reason.is_empty()).collect(),
+            ..Self::new(site, &item.matchup, limits)
+        }
     }
 
     pub fn title(&self) -> String {
@@ -242,7 +302,9 @@ impl<'a> Duel<'a> {
     /// One category, or both.
     pub fn category(&self) -> String {
         match &self.sides {
-            [left, right] if category_key(&left.category) == category_key(&right.category) => left.category.clone(),
+            [left, right] if category_key(&left.category) == category_key(&right.category) => {
+                left.category.clone()
+            }
             [left, right] => format!("{} / {}", left.category, right.category),
         }
     }
@@ -251,14 +313,27 @@ impl<'a> Duel<'a> {
 fn scorecard(matchup: &Matchup, limits: Limits) -> Vec<ScoreRow> {
     let row = |reviewer: &Reviewer| ScoreRow {
         reviewer: *reviewer,
-        opinions: matchup.contenders().map(|c| c.tool.review_by(*reviewer).map(|review| Opinion::new(review, limits))),
+        opinions: matchup.contenders().map(|c| {
+            c.tool
+                .review_by(*reviewer)
+                .map(|review| Opinion::new(review, limits))
+        }),
     };
     Reviewer::ALL.iter().map(row).collect()
 }
 
 /// The most decided take of that verdict: the highest score that ships, the lowest that skips.
-fn quote(matchup: &Matchup, sides: &[Side<'_>; 2], verdict: Verdict, limits: Limits) -> Option<Quote> {
-    let takes = matchup.contenders().into_iter().zip(sides).flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
+fn quote(
+    matchup: &Matchup,
+    sides: &[Side<'_>; 2],
+    verdict: Verdict,
+    limits: Limits,
+) -> Option<Quote> {
+    let takes = matchup
+        .contenders()
+        .into_iter()
+        .zip(sides)
+        .flat_map(|(c, side)| c.tool.reviews.iter().map(move |review| (review, side)));
     let decided = |review: &Review| match verdict {
         Verdict::Ship => review.score.points(),
         Verdict::Skip => 100 - review.score.points(),
@@ -286,9 +361,19 @@ impl<I: Iterator> FirstMax for I {}
 /// With a capital at its start and a mark at its end.
 fn sentence(words: &str) -> String {
     let mut chars = words.chars();
-    let Some(first) = chars.next() else { return String::new() };
-    let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    first.to_uppercase().chain(chars).chain(stop.chars()).collect()
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    let stop = if words.ends_with(['.', '!', '?', '…']) {
+        ""
+    } else {
+        "."
+    };
+    first
+        .to_uppercase()
+        .chain(chars)
+        .chain(stop.chars())
+        .collect()
 }
 
 /// A day, for people and for programs.
@@ -303,7 +388,10 @@ pub struct Date {
 impl Date {
     pub fn new(site: &Site, moment: Timestamp) -> Self {
         let day = moment.with_timezone(&site.timezone).date_naive();
-        Self { words: format!("{} {} {}", day.day(), month(day.month()), day.year()), iso: format!("{}", day.format("%Y-%m-%d")) }
+        Self {
+            words: format!("{} {} {}", day.day(), month(day.month()), day.year()),
+            iso: format!("{}", day.format("%Y-%m-%d")),
+        }
     }
 
     /// The Monday of that week.
@@ -313,8 +401,20 @@ impl Date {
 }
 
 fn month(number: u32) -> &'static str {
-    const NAMES: [&str; 12] =
-        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
     NAMES.get(number as usize - 1).copied().unwrap_or_default()
 }
 
@@ -343,21 +443,45 @@ pub struct Call {
 
 impl Lead {
     pub fn new(content: &Content, duels: &[Duel<'_>]) -> Self {
-        let panels: Vec<Badge> = content.items.iter().flat_map(|item| item.matchup.contenders().map(|c| Badge(c.tool.panel()))).collect();
+        let panels: Vec<Badge> = content
+            .items
+            .iter()
+            .flat_map(|item| item.matchup.contenders().map(|c| Badge(c.tool.panel())))
+            .collect();
         let of = |kind: &str| panels.iter().filter(|badge| badge.kind() == kind).count();
-        let parts = [("ship", of("ship")), ("skip", of("skip")), ("split", of("split")), ("without a verdict", of("none"))];
-        let parts: Vec<String> = parts.iter().filter(|(_, n)| *n > 0).map(|(kind, n)| format!("{n} {kind}")).collect();
+        let parts = [
+            ("ship", of("ship")),
+            ("skip", of("skip")),
+            ("split", of("split")),
+            ("without a verdict", of("none")),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(kind, n)| format!("{n} {kind}"))
+            .collect();
         let (pairs, tools) = (content.items.len(), panels.len());
-        let comparisons = if pairs == 1 { "comparison" } else { "comparisons" };
+        let comparisons = if pairs == 1 {
+            "comparison"
+        } else {
+            "comparisons"
+        };
         let tally = sentence(&parts.join(", "));
         let call = Call::of(duels);
         Self {
             count: match pairs {
                 0 => "Nothing new this week.".into(),
-                _ => sentence(&format!("{} {comparisons}, {} tools: {tally}", number(pairs), number(tools))),
+                _ => sentence(&format!(
+                    "{} {comparisons}, {} tools: {tally}",
+                    number(pairs),
+                    number(tools)
+                )),
             },
             tally,
-            contest: call.as_ref().map(|call| format!("{}: {}", call.label, call.words)).unwrap_or_default(),
+            contest: call
+                .as_ref()
+                .map(|call| format!("{}: {}", call.label, call.words))
+                .unwrap_or_default(),
             call,
         }
     }
@@ -366,24 +490,57 @@ impl Lead {
 impl Call {
     /// The tool on which a panel is nearest to two halves; else the first pair whose panels say the opposite.
     fn of(duels: &[Duel<'_>]) -> Option<Self> {
-        let split = |side: &Side<'_>| (1000 * side.panel.0.ships.min(side.panel.0.skips)).checked_div(side.panel.0.total()).unwrap_or(0);
-        let sides = duels.iter().flat_map(|duel| duel.sides.iter().map(move |side| (duel, side)));
-        if let Some((duel, side)) = sides.first_max_by_key(|(_, side)| split(side)).filter(|(_, side)| split(side) > 0) {
+        let split = |side: &Side<'_>| {
+            (1000 * side.panel.0.ships.min(side.panel.0.skips))
+                .checked_div(side.panel.0.total())
+                .unwrap_or(0)
+        };
+        let sides = duels
+            .iter()
+            .flat_map(|duel| duel.sides.iter().map(move |side| (duel, side)));
+        if let Some((duel, side)) = sides
+            .first_max_by_key(|(_, side)| split(side))
+            .filter(|(_, side)| split(side) > 0)
+        {
             let Panel { ships, skips } = side.panel.0;
-            let point = format!("{} splits the panel {} to {}.", side.name, ships.max(skips), ships.min(skips));
+            let point = format!(
+                "{} splits the panel {} to {}.",
+                side.name,
+                ships.max(skips),
+                ships.min(skips)
+            );
             let words = format!("{} or {}? {point}", duel.sides[0].name, duel.sides[1].name);
-            return Some(Self { label: "The closest call", words, point });
+            return Some(Self {
+                label: "The closest call",
+                words,
+                point,
+            });
         }
         let opposite = |d: &&Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
         let [left, right] = &duels.iter().find(opposite)?.sides;
         let label = |side: &Side<'_>| side.panel.0.label().to_lowercase();
-        let words = format!("{} for {}, {} for {}.", label(left), left.name, label(right), right.name);
-        Some(Self { label: "The sharpest line", point: sentence(&words), words })
+        let words = format!(
+            "{} for {}, {} for {}.",
+            label(left),
+            left.name,
+            label(right),
+            right.name
+        );
+        Some(Self {
+            label: "The sharpest line",
+            point: sentence(&words),
+            words,
+        })
     }
 }
 
 /// Small numbers in words, as one reads them.
 fn number(n: usize) -> String {
-    const WORDS: [&str; 13] = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
-    WORDS.get(n).map_or_else(|| n.to_string(), |word| (*word).into())
+    const WORDS: [&str; 13] = [
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "eleven", "twelve",
+    ];
+    WORDS
+        .get(n)
+        .map_or_else(|| n.to_string(), |word| (*word).into())
 }

@@ -22,7 +22,9 @@ const EVERY_MINUTE: &str = "0 * * * * *";
 /// # Errors
 /// When the scheduler cannot start.
 pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> {
-    let fault = |error: tokio_cron_scheduler::JobSchedulerError| Failure::because(format!("The scheduler failed: {error}."));
+    let fault = |error: tokio_cron_scheduler::JobSchedulerError| {
+        Failure::because(format!("The scheduler failed: {error}."))
+    };
     let bell = Arc::new(Notify::new());
     let mut scheduler = JobScheduler::new().await.map_err(fault)?;
     let ring = bell.clone();
@@ -31,10 +33,16 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
     scheduler.start().await.map_err(fault)?;
     while !stop.is_cancelled() {
         if let Err(failure) = app.tick().await {
-            tracing::error!(cause = failure.cause(), "what was due waits for the next minute: {failure}");
+            tracing::error!(
+                cause = failure.cause(),
+                "what was due waits for the next minute: {failure}"
+            );
         }
         if let Err(failure) = app.publish_ranges(&stop).await {
-            tracing::error!(cause = failure.cause(), "publishing waits for the next minute: {failure}");
+            tracing::error!(
+                cause = failure.cause(),
+                "publishing waits for the next minute: {failure}"
+            );
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -9,7 +9,11 @@ const CHUNKS: i64 = 1_000;
 
 impl Storage {
     /// Makes due now what waits beyond `limit`. Answers how many deliveries.
-    pub async fn bring_forward(&self, limit: Timestamp, now: Timestamp) -> Result<u64, StorageError> {
+    pub async fn bring_forward(
+        &self,
+        limit: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StorageError> {
         let (limit, now) = (limit.timestamp_millis(), now.timestamp_millis());
         let mut reader = self.read().await?;
         let mut chunks: Vec<(i64, i64, i64)> = all!(

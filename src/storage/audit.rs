@@ -50,7 +50,8 @@ impl Storage {
     /// was suppressed before. `None` if there is no such digest. Doubts are listed up to `most`.
     pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<Audit>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
-        let row: Option<(String,)> = optional!(reader, "select state from digests where id = $1", slot.id())?;
+        let row: Option<(String,)> =
+            optional!(reader, "select state from digests where id = $1", slot.id())?;
         let Some((state,)) = row else { return Ok(None) };
         let (recipients, rows, counted, kept) = sums(&mut reader, slot.id()).await?;
         let (unmade,): (i64,) = one!(
@@ -59,8 +60,16 @@ impl Storage {
                and subscriber_id > (select after_id from publish_progress where mailing_id = $1)",
             slot.id()
         )?;
-        let is_publishing: Option<(i64,)> = optional!(reader, "select mailing_id from publish_progress where mailing_id = $1", slot.id())?;
-        let (open,): (i64,) = one!(reader, "select count(*) from deliveries where mailing_id = $1 and finished_at is null", slot.id())?;
+        let is_publishing: Option<(i64,)> = optional!(
+            reader,
+            "select mailing_id from publish_progress where mailing_id = $1",
+            slot.id()
+        )?;
+        let (open,): (i64,) = one!(
+            reader,
+            "select count(*) from deliveries where mailing_id = $1 and finished_at is null",
+            slot.id()
+        )?;
         let (unqueued,): (i64,) = one!(
             reader,
             "select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null and not exists
@@ -87,17 +96,44 @@ impl Storage {
                 faults.push(fault);
             }
         };
-        must(rows == recipients, format!("{recipients} recipients when it was published, {rows} deliveries now"));
-        must(counted == kept, format!("the counts that are kept differ from the rows: {} and {}", in_words(&kept), in_words(&counted)));
-        must(unmade == 0, format!("{unmade} deliveries were made beyond the place up to which it is published"));
+        must(
+            rows == recipients,
+            format!("{recipients} recipients when it was published, {rows} deliveries now"),
+        );
+        must(
+            counted == kept,
+            format!(
+                "the counts that are kept differ from the rows: {} and {}",
+                in_words(&kept),
+                in_words(&counted)
+            ),
+        );
+        must(
+            unmade == 0,
+            format!("{unmade} deliveries were made beyond the place up to which it is published"),
+        );
         must(
             is_publishing.is_none() || matches!(state.as_str(), "sending" | "paused"),
             format!("it is {state}, and deliveries are still to be made"),
         );
-        must(too_late == 0, format!("{too_late} were sent to after they had left or been suppressed"));
-        must(unended == 0, format!("{unended} deliveries are final without an end, or ended without being final"));
-        must(unqueued == 0, format!("{unqueued} deliveries are open and nobody would look at them: they are in no chunk"));
-        must(state != "sent" || open == 0, format!("it counts as sent, with {open} deliveries open"));
+        must(
+            too_late == 0,
+            format!("{too_late} were sent to after they had left or been suppressed"),
+        );
+        must(
+            unended == 0,
+            format!("{unended} deliveries are final without an end, or ended without being final"),
+        );
+        must(
+            unqueued == 0,
+            format!(
+                "{unqueued} deliveries are open and nobody would look at them: they are in no chunk"
+            ),
+        );
+        must(
+            state != "sent" || open == 0,
+            format!("it counts as sent, with {open} deliveries open"),
+        );
         let doubts: Vec<(i64, String, i64, i64)> = all!(
             reader,
             "select subscriber_id, state, uncertain_at, attempts from deliveries
@@ -105,12 +141,14 @@ impl Storage {
             slot.id(),
             most
         )?;
-        let doubts = doubts.into_iter().map(|(subscriber, state, at, attempts)| Doubt {
-            subscriber,
-            state,
-            uncertain_at: from_millis(at),
-            attempts,
-        });
+        let doubts = doubts
+            .into_iter()
+            .map(|(subscriber, state, at, attempts)| Doubt {
+                subscriber,
+                state,
+                uncertain_at: from_millis(at),
+                attempts,
+            });
         Ok(Some(Audit {
             slot,
             recipients: recipients as u64,
@@ -123,7 +161,10 @@ impl Storage {
 }
 
 /// A digest's recipients, its rows, how they stand by counting, and by what is kept: in one statement, since it may be on its way.
-async fn sums(reader: &mut Reader, digest: i64) -> Result<(i64, i64, Counts, Counts), StorageError> {
+async fn sums(
+    reader: &mut Reader,
+    digest: i64,
+) -> Result<(i64, i64, Counts, Counts), StorageError> {
     let sums: Sums = one!(
         reader,
         concat!(
@@ -164,6 +205,15 @@ struct Sums {
 }
 
 fn in_words(counts: &Counts) -> String {
-    let Counts { queued, sending, sent, failed, withheld, uncertain } = counts;
-    format!("{queued} queued, {sending} sending, {sent} sent, {failed} failed ({withheld} withheld), {uncertain} uncertain")
+    let Counts {
+        queued,
+        sending,
+        sent,
+        failed,
+        withheld,
+        uncertain,
+    } = counts;
+    format!(
+        "{queued} queued, {sending} sending, {sent} sent, {failed} failed ({withheld} withheld), {uncertain} uncertain"
+    )
 }

@@ -14,7 +14,13 @@ use crate::domain::delivery::ChunkKey;
 impl Storage {
     /// Splits a batch of this sender: the mails to the readers in `kept` become batches of their own, which stay with it, and the rest goes
     /// back as a batch does that has ended. Nothing of the rest may be in the sender's hands. Doing it twice is doing it once.
-    pub async fn split_batch(&self, sender: i64, batch: ChunkKey, kept: &[i64], now: Timestamp) -> Result<(), StorageError> {
+    pub async fn split_batch(
+        &self,
+        sender: i64,
+        batch: ChunkKey,
+        kept: &[i64],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(());
@@ -26,8 +32,14 @@ impl Storage {
             batch.last,
             sender
         )?;
-        let Some((mut first,)) = found else { return Ok(()) };
-        let mut kept: Vec<i64> = kept.iter().copied().filter(|reader| (first..=batch.last).contains(reader)).collect();
+        let Some((mut first,)) = found else {
+            return Ok(());
+        };
+        let mut kept: Vec<i64> = kept
+            .iter()
+            .copied()
+            .filter(|reader| (first..=batch.last).contains(reader))
+            .collect();
         kept.sort_unstable();
         let (mut returned, mut last_is_kept) = (Vec::new(), false);
         for reader in kept {
@@ -51,24 +63,49 @@ impl Storage {
 
     /// Gives back what this sender has by the ledger and not by its own account (`known`): batches whose claim was committed while its answer was
     /// lost on the way. Answers how many.
-    pub async fn give_back_unknown(&self, sender: i64, known: &[ChunkKey], now: Timestamp) -> Result<usize, StorageError> {
+    pub async fn give_back_unknown(
+        &self,
+        sender: i64,
+        known: &[ChunkKey],
+        now: Timestamp,
+    ) -> Result<usize, StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(0);
         }
         let known: HashSet<(i64, i64)> = known.iter().map(|key| (key.mailing, key.last)).collect();
-        let held: Vec<(i64, i64)> =
-            all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
-        let unknown: Vec<_> = held.into_iter().filter(|key| !known.contains(key)).collect();
+        let held: Vec<(i64, i64)> = all!(
+            tx,
+            "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id",
+            sender
+        )?;
+        let unknown: Vec<_> = held
+            .into_iter()
+            .filter(|key| !known.contains(key))
+            .collect();
         for (mailing, last) in &unknown {
-            release(&mut tx, sender, ChunkKey { mailing: *mailing, last: *last }, now).await?;
+            release(
+                &mut tx,
+                sender,
+                ChunkKey {
+                    mailing: *mailing,
+                    last: *last,
+                },
+                now,
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(unknown.len())
     }
 
     /// Reads once more what is due in a batch that this sender has.
-    pub async fn reopen_batch(&self, sender: i64, batch: ChunkKey, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+    pub async fn reopen_batch(
+        &self,
+        sender: i64,
+        batch: ChunkKey,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, StorageError> {
         let found: Option<(i64,)> = optional!(
             self.read().await?,
             "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
@@ -76,13 +113,21 @@ impl Storage {
             batch.last,
             sender
         )?;
-        let Some((first,)) = found else { return Ok(Vec::new()) };
-        self.open_chunk(sender, Chunk { key: batch, first }, now).await
+        let Some((first,)) = found else {
+            return Ok(Vec::new());
+        };
+        self.open_chunk(sender, Chunk { key: batch, first }, now)
+            .await
     }
 }
 
 /// Makes the front of a batch, up to the reader `last`, a batch of its own; answers its name.
-async fn cut_front(tx: &mut Tx, sender: i64, batch: ChunkKey, last: i64) -> Result<ChunkKey, StorageError> {
+async fn cut_front(
+    tx: &mut Tx,
+    sender: i64,
+    batch: ChunkKey,
+    last: i64,
+) -> Result<ChunkKey, StorageError> {
     execute!(
         tx,
         "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut, last_due_at)
@@ -92,6 +137,15 @@ async fn cut_front(tx: &mut Tx, sender: i64, batch: ChunkKey, last: i64) -> Resu
         last,
         sender
     )?;
-    execute!(tx, "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2", batch.mailing, batch.last, last + 1)?;
-    Ok(ChunkKey { mailing: batch.mailing, last })
+    execute!(
+        tx,
+        "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2",
+        batch.mailing,
+        batch.last,
+        last + 1
+    )?;
+    Ok(ChunkKey {
+        mailing: batch.mailing,
+        last,
+    })
 }

@@ -22,7 +22,12 @@ struct SavedRow {
 impl Storage {
     /// Saves a tool for a reader who is on the list; saving it twice is saving it once. `false`: there is no such tool or
     /// reader, or they saved [`MOST_SAVED`] already.
-    pub async fn save_tool(&self, tool: &Slug, subscriber: i64, now: Timestamp) -> Result<bool, StorageError> {
+    pub async fn save_tool(
+        &self,
+        tool: &Slug,
+        subscriber: i64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let saved = execute!(
             tx,
@@ -38,8 +43,12 @@ impl Storage {
             now.timestamp_millis(),
             MOST_SAVED
         )?;
-        let there: Option<(i64,)> =
-            optional!(tx, "select saved_at from bookmarks where subscriber_id = $1 and tool = $2", subscriber, tool.as_str())?;
+        let there: Option<(i64,)> = optional!(
+            tx,
+            "select saved_at from bookmarks where subscriber_id = $1 and tool = $2",
+            subscriber,
+            tool.as_str()
+        )?;
         tx.commit().await?;
         Ok(saved > 0 || there.is_some())
     }
@@ -47,12 +56,21 @@ impl Storage {
     /// Takes a tool out of what a reader saved; doing it twice is doing it once.
     pub async fn forget_tool(&self, tool: &Slug, subscriber: i64) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "delete from bookmarks where subscriber_id = $1 and tool = $2", subscriber, tool.as_str())?;
+        execute!(
+            tx,
+            "delete from bookmarks where subscriber_id = $1 and tool = $2",
+            subscriber,
+            tool.as_str()
+        )?;
         Ok(tx.commit().await?)
     }
 
     /// The tools that a reader saved last, newest first: slug and name.
-    pub async fn saved_names(&self, subscriber: i64, count: i64) -> Result<Vec<(Slug, String)>, StorageError> {
+    pub async fn saved_names(
+        &self,
+        subscriber: i64,
+        count: i64,
+    ) -> Result<Vec<(Slug, String)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, String)> = all!(
             reader,
@@ -61,11 +79,19 @@ impl Storage {
             subscriber,
             count
         )?;
-        super::stored(rows.into_iter().map(|(slug, name)| Ok((slug.parse()?, name))).collect())
+        super::stored(
+            rows.into_iter()
+                .map(|(slug, name)| Ok((slug.parse()?, name)))
+                .collect(),
+        )
     }
 
     /// What a reader saved, newest first, at most `count`, with how each tool's panel stood since.
-    pub async fn saved_tools(&self, subscriber: i64, count: i64) -> Result<Vec<Saved>, StorageError> {
+    pub async fn saved_tools(
+        &self,
+        subscriber: i64,
+        count: i64,
+    ) -> Result<Vec<Saved>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<SavedRow> = all!(
             reader,
@@ -77,11 +103,16 @@ impl Storage {
         let mut tools = contenders(&mut reader, &slugs.iter().collect::<Vec<_>>()).await?;
         let mut saved = Vec::with_capacity(rows.len());
         for (row, slug) in rows.into_iter().zip(&slugs) {
-            let Some(contender) = tools.remove(slug) else { continue };
+            let Some(contender) = tools.remove(slug) else {
+                continue;
+            };
             saved.push(Saved {
                 contender,
                 at: from_millis(row.saved_at),
-                then: Panel { ships: row.ships as u32, skips: row.skips as u32 },
+                then: Panel {
+                    ships: row.ships as u32,
+                    skips: row.skips as u32,
+                },
                 since: points_since(&mut reader, slug, row.saved_at).await?,
             });
         }

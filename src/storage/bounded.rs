@@ -41,8 +41,15 @@ struct Shared {
 
 impl ServerHealth {
     pub(super) fn new(limits: CallLimits) -> Self {
-        let (invalidated, suspected, is_standby) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Shared { limits, began: Instant::now(), invalidated, suspected, is_standby }))
+        let (invalidated, suspected, is_standby) =
+            (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self(Arc::new(Shared {
+            limits,
+            began: Instant::now(),
+            invalidated,
+            suspected,
+            is_standby,
+        }))
     }
 
     pub(super) fn limits(&self) -> CallLimits {
@@ -52,7 +59,8 @@ impl ServerHealth {
     /// Returns whether a connection of that age was made after the last trouble.
     pub(super) fn may_reuse(&self, age: Duration) -> bool {
         let invalidated = self.0.invalidated.load(Relaxed);
-        !self.0.is_standby.load(Relaxed) && (invalidated == 0 || self.now().saturating_sub(age.as_millis() as u64) > invalidated)
+        !self.0.is_standby.load(Relaxed)
+            && (invalidated == 0 || self.now().saturating_sub(age.as_millis() as u64) > invalidated)
     }
 
     /// Notes where a new connection led. One to a standby is used once, for its answer to a write says more than a refusal here could, and
@@ -102,7 +110,11 @@ pub(super) struct BoundedConnection {
 
 impl BoundedConnection {
     /// A connection that was asked for at `asked`.
-    pub(super) fn new(connection: PoolConnection<Postgres>, asked: Instant, health: ServerHealth) -> Self {
+    pub(super) fn new(
+        connection: PoolConnection<Postgres>,
+        asked: Instant,
+        health: ServerHealth,
+    ) -> Self {
         Self {
             connection: Some(connection),
             limit: health.limits().call,
@@ -157,11 +169,20 @@ impl BoundedConnection {
     }
 
     /// Closes a call with what came of it. A limit that was exceeded is an error of the connection (`TimedOut`).
-    pub(super) fn end_call<T>(&mut self, done: Result<sqlx::Result<T>, Elapsed>) -> sqlx::Result<T> {
+    pub(super) fn end_call<T>(
+        &mut self,
+        done: Result<sqlx::Result<T>, Elapsed>,
+    ) -> sqlx::Result<T> {
         self.is_in_call = false;
         let done = done.unwrap_or_else(|_| {
-            let words = format!("the database server did not answer within {}", humantime::format_duration(self.limit));
-            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+            let words = format!(
+                "the database server did not answer within {}",
+                humantime::format_duration(self.limit)
+            );
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                words,
+            )))
         });
         if let Err(error) = &done
             && is_connection_lost(error)
@@ -183,7 +204,10 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(error) => {
-            matches!(error.code().as_deref(), Some("25006" | "25P03" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
+            matches!(
+                error.code().as_deref(),
+                Some("25006" | "25P03" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05")
+            )
         }
         _ => false,
     }
@@ -191,8 +215,12 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
 
 impl Drop for BoundedConnection {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         if !self.is_good() {
             // Closed in the background; sqlx gives that five seconds, and then drops the socket.
             connection.close_on_drop();
@@ -201,14 +229,21 @@ impl Drop for BoundedConnection {
         let (health, is_open) = (self.health.clone(), self.is_in_transaction);
         runtime.spawn(async move {
             if is_open {
-                let ended = timeout(health.limits().call, sqlx::raw_sql("rollback").execute(&mut *connection)).await;
+                let ended = timeout(
+                    health.limits().call,
+                    sqlx::raw_sql("rollback").execute(&mut *connection),
+                )
+                .await;
                 if !matches!(ended, Ok(Ok(_))) {
                     connection.close_on_drop();
                     return;
                 }
             }
             // As sqlx does by itself when a connection is dropped, but with a limit: it pings first. Dropped, it closes the socket.
-            if timeout(health.limits().call, connection.return_to_pool()).await.is_err() {
+            if timeout(health.limits().call, connection.return_to_pool())
+                .await
+                .is_err()
+            {
                 health.invalidate();
             }
         });

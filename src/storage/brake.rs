@@ -60,7 +60,11 @@ impl Storage {
 
     /// Makes a digest's lots due once each of its mails was tried: what is left of it waits for a retry, and its share is known. Done
     /// by who sends it from first to last; others wait for the end of the send, or for `bounces.brake_wait`.
-    pub async fn judge_if_all_tried(&self, digest: i64, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn judge_if_all_tried(
+        &self,
+        digest: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         if !has_untried(&mut tx, digest).await? {
             send_is_over(&mut tx, digest, now).await?;
@@ -69,19 +73,34 @@ impl Storage {
     }
 
     /// Judges one group of lots that is due: those of one send with like words. Answers what is held from now on; `None`: nothing is due.
-    pub async fn judge(&self, brake: Brake, now: Timestamp) -> Result<Option<Vec<Stopped>>, StorageError> {
+    pub async fn judge(
+        &self,
+        brake: Brake,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Stopped>>, StorageError> {
         repeated!(self.judge_once(brake, now))
     }
 
-    async fn judge_once(&self, brake: Brake, now: Timestamp) -> Result<Option<Vec<Stopped>>, StorageError> {
+    async fn judge_once(
+        &self,
+        brake: Brake,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Stopped>>, StorageError> {
         let mut tx = self.begin().await?;
-        let due: Option<(i64, String)> =
-            optional!(tx, "select mailing_id, words from refusal_lots where due_at <= $1 order by due_at limit 1", now.timestamp_millis())?;
-        let Some((send, words)) = due else { return Ok(None) };
+        let due: Option<(i64, String)> = optional!(
+            tx,
+            "select mailing_id, words from refusal_lots where due_at <= $1 order by due_at limit 1",
+            now.timestamp_millis()
+        )?;
+        let Some((send, words)) = due else {
+            return Ok(None);
+        };
         let mut stopped = hold_domains(&mut tx, send, &words, brake, now).await?;
         stopped.extend(hold_relays(&mut tx, send, &words, brake, now).await?);
         // Few so far, of a digest whose mails are not all tried: there may be more.
-        let wait = has_untried(&mut tx, send).await?.then(|| now + brake.wait.max(chrono::TimeDelta::seconds(1)));
+        let wait = has_untried(&mut tx, send)
+            .await?
+            .then(|| now + brake.wait.max(chrono::TimeDelta::seconds(1)));
         execute!(
             tx,
             "update refusal_lots set due_at = cast($4 as bigint), held_by = case when cast($4 as bigint) is null then null else held_by end,
@@ -103,11 +122,26 @@ impl Storage {
 
     async fn end_judged_once(&self, now: Timestamp) -> Result<Worked, StorageError> {
         let mut tx = self.begin().await?;
-        let sql = if tx.is_postgres() { decided_lots!(" for update skip locked") } else { decided_lots!("") };
+        let sql = if tx.is_postgres() {
+            decided_lots!(" for update skip locked")
+        } else {
+            decided_lots!("")
+        };
         let lots: Vec<(i64, String, String, String, String)> = all!(tx, sql, BATCH)?;
-        let (mut worked, mut room) = (Worked { is_more: !lots.is_empty(), ..Worked::default() }, BATCH);
+        let (mut worked, mut room) = (
+            Worked {
+                is_more: !lots.is_empty(),
+                ..Worked::default()
+            },
+            BATCH,
+        );
         for (send, words, domain, relay, state) in lots {
-            let lot = LotKey { send, words, domain, relay };
+            let lot = LotKey {
+                send,
+                words,
+                domain,
+                relay,
+            };
             let members = waiting(&mut tx, &lot, 0, room).await?;
             let is_done = (members.len() as i64) < room;
             room -= members.len() as i64;
@@ -115,7 +149,15 @@ impl Storage {
                 if state == "ending" {
                     worked.ended += u64::from(member.end(&mut tx, send, now).await?);
                 } else {
-                    member.close(&mut tx, send, "dismissed", "the refusal was dismissed by hand: the subscription goes on", now).await?;
+                    member
+                        .close(
+                            &mut tx,
+                            send,
+                            "dismissed",
+                            "the refusal was dismissed by hand: the subscription goes on",
+                            now,
+                        )
+                        .await?;
                     worked.dismissed += 1;
                 }
             }
@@ -137,7 +179,11 @@ impl Storage {
 
     /// Lets go of held refusals whose readers a later digest has reached, a batch of one lot at a time; `None`: there is nothing left to
     /// look at. A digest counts once it is sent, and `wait` after that where refusals come as reports. Answers how many readers were let go.
-    pub async fn release_reached(&self, wait: chrono::TimeDelta, now: Timestamp) -> Result<Option<u64>, StorageError> {
+    pub async fn release_reached(
+        &self,
+        wait: chrono::TimeDelta,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64, String, String, String, i64, i64)> = optional!(
             reader,
@@ -151,14 +197,27 @@ impl Storage {
             (now - wait).timestamp_millis()
         )?;
         drop(reader);
-        let Some((send, words, domain, relay, after, later)) = found else { return Ok(None) };
-        let lot = LotKey { send, words, domain, relay };
+        let Some((send, words, domain, relay, after, later)) = found else {
+            return Ok(None);
+        };
+        let lot = LotKey {
+            send,
+            words,
+            domain,
+            relay,
+        };
         let mut tx = self.begin().await?;
         let members = waiting(&mut tx, &lot, after, BATCH).await?;
-        let last = members.last().map(|member| member.subscriber).filter(|_| members.len() as i64 == BATCH);
+        let last = members
+            .last()
+            .map(|member| member.subscriber)
+            .filter(|_| members.len() as i64 == BATCH);
         let mut released = 0;
         for member in members {
-            let key = DeliveryKey { mailing: later, subscriber: member.subscriber };
+            let key = DeliveryKey {
+                mailing: later,
+                subscriber: member.subscriber,
+            };
             let why = match later_of(&mut tx, key).await? {
                 Later::Arrived => "a later digest arrived: the refusal before it no longer counts",
                 Later::Left => "the refusal no longer matters: the subscription has ended",
@@ -198,11 +257,29 @@ struct Member {
 
 impl Member {
     async fn end(&self, tx: &mut Tx, send: i64, now: Timestamp) -> Result<bool, StorageError> {
-        let key = DeliveryKey { mailing: send, subscriber: self.subscriber };
-        end(tx, key, &self.line, (&self.address_hash, &self.key_name), Some(from_millis(self.at)), now).await
+        let key = DeliveryKey {
+            mailing: send,
+            subscriber: self.subscriber,
+        };
+        end(
+            tx,
+            key,
+            &self.line,
+            (&self.address_hash, &self.key_name),
+            Some(from_millis(self.at)),
+            now,
+        )
+        .await
     }
 
-    async fn close(&self, tx: &mut Tx, send: i64, verdict: &str, what: &str, now: Timestamp) -> Result<(), StorageError> {
+    async fn close(
+        &self,
+        tx: &mut Tx,
+        send: i64,
+        verdict: &str,
+        what: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         execute!(
             tx,
             "update refusals set verdict = $3 where subscriber_id = $1 and mailing_id = $2 and verdict = 'waiting'",
@@ -215,7 +292,12 @@ impl Member {
 }
 
 /// The next `count` readers of a lot after the one numbered `after`.
-async fn waiting(tx: &mut Tx, lot: &LotKey, after: i64, count: i64) -> Result<Vec<Member>, StorageError> {
+async fn waiting(
+    tx: &mut Tx,
+    lot: &LotKey,
+    after: i64,
+    count: i64,
+) -> Result<Vec<Member>, StorageError> {
     Ok(all!(
         tx,
         "select subscriber_id as subscriber, at, line, address_hash, key_name from refusals

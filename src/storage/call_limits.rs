@@ -30,12 +30,17 @@ impl CallLimits {
 
     /// The same for a report.
     pub(super) fn of_report(self) -> Self {
-        Self { call: self.call * REPORT }
+        Self {
+            call: self.call * REPORT,
+        }
     }
 
     fn on_server(self) -> OnServer {
         // The lock first: the words of 55P03 name it.
-        OnServer { lock: (self.call * 7 / 10).as_millis(), statement: (self.call * 8 / 10).as_millis() }
+        OnServer {
+            lock: (self.call * 7 / 10).as_millis(),
+            statement: (self.call * 8 / 10).as_millis(),
+        }
     }
 
     /// Settings of a session that the statements rely on, whatever the server, the database or the role have as their default: each
@@ -51,7 +56,10 @@ impl CallLimits {
             ("statement_timeout", server.statement.to_string()),
             ("lock_timeout", server.lock.to_string()),
             ("client_encoding", "utf8".into()),
-            ("idle_in_transaction_session_timeout", self.idle_ms().to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                self.idle_ms().to_string(),
+            ),
             ("tcp_keepalives_idle", "10".into()),
             ("tcp_keepalives_interval", "5".into()),
             ("tcp_keepalives_count", "3".into()),
@@ -73,7 +81,10 @@ impl CallLimits {
 
     /// The server's limit for statements of a report, within a transaction.
     pub(super) fn for_report(self) -> String {
-        format!("set local statement_timeout = {}", self.of_report().on_server().statement)
+        format!(
+            "set local statement_timeout = {}",
+            self.of_report().on_server().statement
+        )
     }
 
     /// Longer than any pause within a transaction, in which only the database is waited for.

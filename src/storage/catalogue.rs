@@ -90,20 +90,30 @@ impl Storage {
             let mut found = tools_by_slug(&mut reader, &slugs.iter().collect::<Vec<_>>()).await?;
             tools.extend(slugs.iter().filter_map(|slug| found.remove(slug)));
         }
-        let rows: Vec<ComparisonRow> =
-            all!(reader, "select slug, left_tool, right_tool, published_at, sample from comparisons order by slug")?;
-        Ok((tools, stored(rows.into_iter().map(comparison_from).collect())?))
+        let rows: Vec<ComparisonRow> = all!(
+            reader,
+            "select slug, left_tool, right_tool, published_at, sample from comparisons order by slug"
+        )?;
+        Ok((
+            tools,
+            stored(rows.into_iter().map(comparison_from).collect())?,
+        ))
     }
 
     /// Whether there is neither a tool nor a comparison.
     pub async fn is_catalogue_empty(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(reader, "select cast(1 as bigint) from tools limit 1")?;
+        let found: Option<(i64,)> =
+            optional!(reader, "select cast(1 as bigint) from tools limit 1")?;
         Ok(found.is_none())
     }
 
     /// What may be picked: the comparisons published from `since` up to `now`, without the texts.
-    pub async fn candidates(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Candidate>, StorageError> {
+    pub async fn candidates(
+        &self,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, StorageError> {
         let (since, now) = (since.timestamp_millis(), now.timestamp_millis());
         let mut reader = self.read().await?;
         let rows: Vec<CandidateRow> = all!(
@@ -117,12 +127,31 @@ impl Storage {
         )?;
         let panels: Vec<(String, i64, i64)> = all!(reader, sums!("reviews"), since, now)?;
         let votes: Vec<(String, i64, i64)> = all!(reader, sums!("votes"), since, now)?;
-        let panels: HashMap<String, Panel> =
-            panels.into_iter().map(|(tool, ships, all)| (tool, Panel { ships: ships as u32, skips: (all - ships) as u32 })).collect();
+        let panels: HashMap<String, Panel> = panels
+            .into_iter()
+            .map(|(tool, ships, all)| {
+                (
+                    tool,
+                    Panel {
+                        ships: ships as u32,
+                        skips: (all - ships) as u32,
+                    },
+                )
+            })
+            .collect();
         let votes = votes_from(votes);
         let entrant = |tool: String, name, category| -> Result<Entrant, String> {
-            let (panel, votes) = (panels.get(&tool).copied().unwrap_or_default(), votes.get(&tool).copied().unwrap_or_default());
-            Ok(Entrant { tool: tool.parse()?, name, category, panel, votes })
+            let (panel, votes) = (
+                panels.get(&tool).copied().unwrap_or_default(),
+                votes.get(&tool).copied().unwrap_or_default(),
+            );
+            Ok(Entrant {
+                tool: tool.parse()?,
+                name,
+                category,
+                panel,
+                votes,
+            })
         };
         let candidate = |row: CandidateRow| {
             Ok(Candidate {
@@ -136,12 +165,20 @@ impl Storage {
     }
 
     /// The comparison with that slug, if it was published by `now`.
-    pub async fn matchup(&self, slug: &Slug, now: Timestamp) -> Result<Option<Matchup>, StorageError> {
+    pub async fn matchup(
+        &self,
+        slug: &Slug,
+        now: Timestamp,
+    ) -> Result<Option<Matchup>, StorageError> {
         Ok(self.matchups(std::slice::from_ref(slug), now).await?.pop())
     }
 
     /// Those of the comparisons that were published by `now`, in the order of `slugs`: a bounded number of them.
-    pub async fn matchups(&self, slugs: &[Slug], now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+    pub async fn matchups(
+        &self,
+        slugs: &[Slug],
+        now: Timestamp,
+    ) -> Result<Vec<Matchup>, StorageError> {
         let mut reader = self.read().await?;
         let mut found = Vec::with_capacity(slugs.len());
         for slug in slugs {
@@ -170,7 +207,12 @@ impl Storage {
     }
 
     /// The newest comparisons in which a tool takes part, newest first.
-    pub async fn comparisons_of(&self, tool: &Slug, count: i64, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+    pub async fn comparisons_of(
+        &self,
+        tool: &Slug,
+        count: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Matchup>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<ComparisonRow> = all!(
             reader,
@@ -217,12 +259,18 @@ impl Storage {
         rows.insert(0, found);
         let mut matchups = assemble(&mut reader, rows, now).await?;
         // It is left out itself where one of its tools is not published.
-        let is_there = matchups.first().is_some_and(|first| first.comparison.slug == *slug);
+        let is_there = matchups
+            .first()
+            .is_some_and(|first| first.comparison.slug == *slug);
         Ok(is_there.then(|| (matchups.remove(0), matchups)))
     }
 
     /// The tool with that slug, if it was published by `now`.
-    pub async fn contender(&self, slug: &Slug, now: Timestamp) -> Result<Option<Contender>, StorageError> {
+    pub async fn contender(
+        &self,
+        slug: &Slug,
+        now: Timestamp,
+    ) -> Result<Option<Contender>, StorageError> {
         let mut reader = self.read().await?;
         let found = contenders(&mut reader, &[slug]).await?.remove(slug);
         Ok(found.filter(|contender| contender.tool.published_at <= now))
@@ -234,26 +282,60 @@ const IN_LIST: usize = 500;
 
 /// Puts both tools beside each comparison: three queries, however many comparisons. One of a tool that is not published by
 /// `now` is left out: it would lead to a page that is not there.
-async fn assemble(conn: &mut impl Queryable, rows: Vec<ComparisonRow>, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+async fn assemble(
+    conn: &mut impl Queryable,
+    rows: Vec<ComparisonRow>,
+    now: Timestamp,
+) -> Result<Vec<Matchup>, StorageError> {
     let comparisons: Vec<Comparison> = stored(rows.into_iter().map(comparison_from).collect())?;
-    let slugs: Vec<&Slug> = comparisons.iter().flat_map(|c| [&c.left, &c.right]).collect();
+    let slugs: Vec<&Slug> = comparisons
+        .iter()
+        .flat_map(|c| [&c.left, &c.right])
+        .collect();
     let sides = contenders(conn, &slugs).await?;
-    let side = |slug: &Slug| sides.get(slug).filter(|side| side.tool.published_at <= now).cloned();
-    let matchup = |c: Comparison| Some(Matchup { left: side(&c.left)?, right: side(&c.right)?, comparison: c });
+    let side = |slug: &Slug| {
+        sides
+            .get(slug)
+            .filter(|side| side.tool.published_at <= now)
+            .cloned()
+    };
+    let matchup = |c: Comparison| {
+        Some(Matchup {
+            left: side(&c.left)?,
+            right: side(&c.right)?,
+            comparison: c,
+        })
+    };
     Ok(comparisons.into_iter().filter_map(matchup).collect())
 }
 
-pub(super) async fn contenders(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Contender>, StorageError> {
+pub(super) async fn contenders(
+    conn: &mut impl Queryable,
+    slugs: &[&Slug],
+) -> Result<HashMap<Slug, Contender>, StorageError> {
     let tools = tools_by_slug(conn, slugs).await?;
     let readers = votes_in(conn, "votes", slugs).await?;
     let visitors = votes_in(conn, "visitor_votes", slugs).await?;
-    let of = |votes: &HashMap<String, Votes>, tool: &Tool| votes.get(tool.slug.as_str()).copied().unwrap_or_default();
-    let contender = |tool: Tool| Contender { votes: of(&readers, &tool), visitors: of(&visitors, &tool), tool };
-    Ok(tools.into_iter().map(|(slug, tool)| (slug, contender(tool))).collect())
+    let of = |votes: &HashMap<String, Votes>, tool: &Tool| {
+        votes.get(tool.slug.as_str()).copied().unwrap_or_default()
+    };
+    let contender = |tool: Tool| Contender {
+        votes: of(&readers, &tool),
+        visitors: of(&visitors, &tool),
+        tool,
+    };
+    Ok(tools
+        .into_iter()
+        .map(|(slug, tool)| (slug, contender(tool)))
+        .collect())
 }
 
 /// The votes on each of the tools that `table` holds.
-async fn votes_in(conn: &mut impl Queryable, table: &'static str, slugs: &[&Slug]) -> Result<HashMap<String, Votes>, StorageError> {
+async fn votes_in(
+    conn: &mut impl Queryable,
+    table: &'static str,
+    slugs: &[&Slug],
+) -> Result<HashMap<String, Votes>, StorageError> {
     let mut votes = HashMap::new();
     for chunk in slugs.chunks(IN_LIST) {
         let sql = format!(
@@ -266,15 +348,23 @@ async fn votes_in(conn: &mut impl Queryable, table: &'static str, slugs: &[&Slug
     Ok(votes)
 }
 
-pub(super) async fn tools_by_slug(conn: &mut impl Queryable, slugs: &[&Slug]) -> Result<HashMap<Slug, Tool>, StorageError> {
+pub(super) async fn tools_by_slug(
+    conn: &mut impl Queryable,
+    slugs: &[&Slug],
+) -> Result<HashMap<Slug, Tool>, StorageError> {
     let mut tools = HashMap::with_capacity(slugs.len());
     for chunk in slugs.chunks(IN_LIST) {
         let list = placeholders(chunk.len());
-        let sql = format!("select tool, reviewer, score, verdict, take from reviews where tool in ({list}) order by tool, position");
+        let sql = format!(
+            "select tool, reviewer, score, verdict, take from reviews where tool in ({list}) order by tool, position"
+        );
         let mut reviews: HashMap<String, Vec<Review>> = HashMap::new();
         for row in rows_in::<ReviewRow>(conn, sql, chunk).await? {
             let tool = row.tool.clone();
-            reviews.entry(tool).or_default().push(stored(review_from(row))?);
+            reviews
+                .entry(tool)
+                .or_default()
+                .push(stored(review_from(row))?);
         }
         let sql = format!(
             "select slug, name, category, tagline, description, url, pricing, entry_price, published_at, sample
@@ -290,9 +380,16 @@ pub(super) async fn tools_by_slug(conn: &mut impl Queryable, slugs: &[&Slug]) ->
 }
 
 /// Runs a query whose only values are the slugs of a list. `sql` is made of literals and [`placeholders`] alone.
-async fn rows_in<T>(conn: &mut impl Queryable, sql: String, slugs: &[&Slug]) -> Result<Vec<T>, StorageError>
+async fn rows_in<T>(
+    conn: &mut impl Queryable,
+    sql: String,
+    slugs: &[&Slug],
+) -> Result<Vec<T>, StorageError>
 where
-    T: Send + Unpin + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
+    T: Send
+        + Unpin
+        + for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow>
+        + for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow>,
 {
     Ok(on!(conn, c, keeps => {
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(keeps);
@@ -304,11 +401,24 @@ where
 }
 
 fn placeholders(count: usize) -> String {
-    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+    (1..=count)
+        .map(|n| format!("${n}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn votes_from(rows: Vec<(String, i64, i64)>) -> HashMap<String, Votes> {
-    rows.into_iter().map(|(tool, ships, all)| (tool, Votes { ships: ships as u64, skips: (all - ships) as u64 })).collect()
+    rows.into_iter()
+        .map(|(tool, ships, all)| {
+            (
+                tool,
+                Votes {
+                    ships: ships as u64,
+                    skips: (all - ships) as u64,
+                },
+            )
+        })
+        .collect()
 }
 
 fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, String> {
@@ -328,7 +438,12 @@ fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, String> {
 }
 
 fn review_from(row: ReviewRow) -> Result<Review, String> {
-    Ok(Review { reviewer: row.reviewer.parse()?, score: Score::try_from(row.score)?, verdict: row.verdict.parse()?, take: row.take })
+    Ok(Review {
+        reviewer: row.reviewer.parse()?,
+        score: Score::try_from(row.score)?,
+        verdict: row.verdict.parse()?,
+        take: row.take,
+    })
 }
 
 pub(super) fn comparison_from(row: ComparisonRow) -> Result<Comparison, String> {

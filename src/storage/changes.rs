@@ -34,7 +34,11 @@ impl Storage {
 }
 
 /// How a tool's panel stood from each change after `since` (milliseconds) on, oldest first.
-pub(super) async fn points_since(conn: &mut impl Queryable, tool: &Slug, since: i64) -> Result<Vec<PanelPoint>, StorageError> {
+pub(super) async fn points_since(
+    conn: &mut impl Queryable,
+    tool: &Slug,
+    since: i64,
+) -> Result<Vec<PanelPoint>, StorageError> {
     let rows: Vec<PointRow> = all!(
         conn,
         "select at, ships, skips, points from panel_history where tool = $1 and at > $2 order by at limit $3",
@@ -46,13 +50,29 @@ pub(super) async fn points_since(conn: &mut impl Queryable, tool: &Slug, since: 
 }
 
 /// Writes down how a tool's panel stands, if that is something new. The first time counts from the verdict's own date.
-pub(super) async fn note_panel(tx: &mut Tx, tool: &Tool, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn note_panel(
+    tx: &mut Tx,
+    tool: &Tool,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let panel = tool.panel();
-    let points: i64 = tool.reviews.iter().map(|review| i64::from(review.score)).sum();
-    let last: Option<PointRow> =
-        optional!(tx, "select at, ships, skips, points from panel_history where tool = $1 order by at desc limit 1", tool.slug.as_str())?;
+    let points: i64 = tool
+        .reviews
+        .iter()
+        .map(|review| i64::from(review.score))
+        .sum();
+    let last: Option<PointRow> = optional!(
+        tx,
+        "select at, ships, skips, points from panel_history where tool = $1 order by at desc limit 1",
+        tool.slug.as_str()
+    )?;
     let at = match &last {
-        Some(row) if (row.ships, row.skips, row.points) == (panel.ships.into(), panel.skips.into(), points) => return Ok(()),
+        Some(row)
+            if (row.ships, row.skips, row.points)
+                == (panel.ships.into(), panel.skips.into(), points) =>
+        {
+            return Ok(());
+        }
         Some(row) => now.timestamp_millis().max(row.at + 1),
         None => tool.published_at.timestamp_millis(),
     };
@@ -69,8 +89,15 @@ pub(super) async fn note_panel(tx: &mut Tx, tool: &Tool, now: Timestamp) -> Resu
 }
 
 fn point_from(row: PointRow) -> PanelPoint {
-    let panel = Panel { ships: row.ships as u32, skips: row.skips as u32 };
-    PanelPoint { at: from_millis(row.at), panel, points: row.points as u32 }
+    let panel = Panel {
+        ships: row.ships as u32,
+        skips: row.skips as u32,
+    };
+    PanelPoint {
+        at: from_millis(row.at),
+        panel,
+        points: row.points as u32,
+    }
 }
 
 /// A tool whose panel's verdict turned, with how it stood before the first turn and after each.
@@ -90,9 +117,20 @@ impl Turned {
 
     /// What somebody who last heard at `since` has not heard; `None` when it stands as it stood then.
     pub fn since(&self, since: i64) -> Option<Turn> {
-        let before = self.labels.iter().rev().find(|(at, _)| *at <= since).or(self.labels.first())?.1;
+        let before = self
+            .labels
+            .iter()
+            .rev()
+            .find(|(at, _)| *at <= since)
+            .or(self.labels.first())?
+            .1;
         let after = self.labels.last()?.1;
-        (before != after).then(|| Turn { tool: self.tool.clone(), name: self.name.clone(), before: before.into(), after: after.into() })
+        (before != after).then(|| Turn {
+            tool: self.tool.clone(),
+            name: self.name.clone(),
+            before: before.into(),
+            after: after.into(),
+        })
     }
 }
 
@@ -100,7 +138,11 @@ impl Turned {
 const MOST_TURNED: i64 = 500;
 
 /// The tools whose panel's verdict turned from `since` up to `now`.
-pub(super) async fn turned_since(conn: &mut impl Queryable, since: Timestamp, now: Timestamp) -> Result<Vec<Turned>, StorageError> {
+pub(super) async fn turned_since(
+    conn: &mut impl Queryable,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Turned>, StorageError> {
     let tools: Vec<(String, String)> = all!(
         conn,
         "select slug, name from tools where slug in (select tool from panel_history where at >= $1 and at <= $2) and published_at < $2

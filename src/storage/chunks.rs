@@ -112,16 +112,27 @@ impl Storage {
         }
         let mut urgent: Vec<Row> = Vec::new();
         if only.is_none() {
-            let sql = if tx.is_postgres() { claim_urgent!(" for update skip locked") } else { claim_urgent!("") };
+            let sql = if tx.is_postgres() {
+                claim_urgent!(" for update skip locked")
+            } else {
+                claim_urgent!("")
+            };
             urgent = all!(tx, sql, sender, now.timestamp_millis(), URGENT)?;
         }
-        let digests: Vec<(i64,)> = all!(tx, "select id from digests where state = 'sending' order by id")?;
+        let digests: Vec<(i64,)> = all!(
+            tx,
+            "select id from digests where state = 'sending' order by id"
+        )?;
         tx.commit().await?;
         let mut jobs = Vec::new();
         for row in urgent {
             jobs.extend(self.open_chunk(sender, Chunk::from(row), now).await?);
         }
-        let digests: Vec<i64> = digests.into_iter().map(|(id,)| id).filter(|id| only.is_none_or(|only| only == *id)).collect();
+        let digests: Vec<i64> = digests
+            .into_iter()
+            .map(|(id,)| id)
+            .filter(|id| only.is_none_or(|only| only == *id))
+            .collect();
         let (mut chunks, mut may_be_more) = (0..MOST_CHUNKS, false);
         for wanted in [Wanted::Retries, Wanted::All] {
             let limit = match wanted {
@@ -137,7 +148,10 @@ impl Storage {
                         may_be_more |= wanted == Wanted::All;
                         break;
                     }
-                    let Some(chunk) = self.claim_chunk(sender, *id, wanted, room, now).await? else { break };
+                    let Some(chunk) = self.claim_chunk(sender, *id, wanted, room, now).await?
+                    else {
+                        break;
+                    };
                     jobs.extend(self.open_chunk(sender, chunk, now).await?);
                 }
             }
@@ -164,7 +178,13 @@ impl Storage {
             found = next_free(&mut tx, digest, wanted, now).await?;
         }
         let Some(free) = found else { return Ok(None) };
-        let whole = Chunk { key: ChunkKey { mailing: digest, last: free.last_id }, first: free.first_id };
+        let whole = Chunk {
+            key: ChunkKey {
+                mailing: digest,
+                last: free.last_id,
+            },
+            first: free.first_id,
+        };
         let cut = match (free.is_cut, free.ended) {
             (0, 0) => fresh_cut_of(&mut tx, whole, room as i64).await?,
             (0, _) => cut_of(&mut tx, whole, room as i64).await?,
@@ -182,7 +202,13 @@ impl Storage {
                     sender
                 )?;
                 shorten(&mut tx, whole.key, last, &front).await?;
-                Chunk { key: ChunkKey { mailing: digest, last }, ..whole }
+                Chunk {
+                    key: ChunkKey {
+                        mailing: digest,
+                        last,
+                    },
+                    ..whole
+                }
             }
             None => {
                 execute!(
@@ -201,7 +227,12 @@ impl Storage {
 
     /// What is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
     /// it, and whoever writes meanwhile need not wait.
-    pub(super) async fn open_chunk(&self, sender: i64, chunk: Chunk, now: Timestamp) -> Result<Vec<Job>, StorageError> {
+    pub(super) async fn open_chunk(
+        &self,
+        sender: i64,
+        chunk: Chunk,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, StorageError> {
         let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !withheld.is_empty() {
             let mut tx = self.begin().await?;
@@ -220,15 +251,22 @@ impl Storage {
     /// When the next delivery of a mailing that waits is looked at.
     pub async fn next_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
-        let (due,): (Option<i64>,) = one!(reader, "select min(due_at) from chunks where mailing_id = $1 and sender_id is null", mailing)?;
+        let (due,): (Option<i64>,) = one!(
+            reader,
+            "select min(due_at) from chunks where mailing_id = $1 and sender_id is null",
+            mailing
+        )?;
         Ok(due.map(crate::domain::from_millis))
     }
 
     /// Whether some sender has deliveries of a mailing.
     pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> =
-            optional!(reader, "select last_id from chunks where mailing_id = $1 and sender_id is not null limit 1", mailing)?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select last_id from chunks where mailing_id = $1 and sender_id is not null limit 1",
+            mailing
+        )?;
         Ok(found.is_some())
     }
 
@@ -261,7 +299,10 @@ impl Storage {
 
 impl From<Row> for Chunk {
     fn from((mailing, first, last, _): Row) -> Self {
-        Self { key: ChunkKey { mailing, last }, first }
+        Self {
+            key: ChunkKey { mailing, last },
+            first,
+        }
     }
 }
 
@@ -275,17 +316,34 @@ enum Wanted {
 }
 
 /// The next free chunk of a digest, locked on PostgreSQL.
-async fn next_free(tx: &mut Tx, digest: i64, wanted: Wanted, now: Timestamp) -> Result<Option<Free>, StorageError> {
+async fn next_free(
+    tx: &mut Tx,
+    digest: i64,
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Option<Free>, StorageError> {
     if wanted == Wanted::Retries {
-        let sql = if tx.is_postgres() { next_retries!(" for update") } else { next_retries!("") };
+        let sql = if tx.is_postgres() {
+            next_retries!(" for update")
+        } else {
+            next_retries!("")
+        };
         return Ok(optional!(tx, sql, digest, now.timestamp_millis())?);
     }
-    let sql = if tx.is_postgres() { next_chunk!(" for update") } else { next_chunk!("") };
+    let sql = if tx.is_postgres() {
+        next_chunk!(" for update")
+    } else {
+        next_chunk!("")
+    };
     Ok(optional!(tx, sql, digest, now.timestamp_millis())?)
 }
 
 /// After whom to cut so that `room` deliveries lie before, and how those stand; `None`: there are no more than that.
-pub(super) async fn cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i64, Counts)>, StorageError> {
+pub(super) async fn cut_of(
+    tx: &mut Tx,
+    chunk: Chunk,
+    room: i64,
+) -> Result<Option<(i64, Counts)>, StorageError> {
     let front: Front = one!(
         tx,
         concat!(
@@ -299,12 +357,19 @@ pub(super) async fn cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Optio
         chunk.key.last,
         room
     )?;
-    Ok(front.last_id.filter(|last| front.rows_in_it == room && *last < chunk.key.last).map(|last| (last, front.counts)))
+    Ok(front
+        .last_id
+        .filter(|last| front.rows_in_it == room && *last < chunk.key.last)
+        .map(|last| (last, front.counts)))
 }
 
 /// The same of a chunk in which every delivery waits: its rows are passed over, not read. Reading them for each claim cost 1 to 2 us a
 /// mail while SQLite's one writer waited.
-async fn fresh_cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i64, Counts)>, StorageError> {
+async fn fresh_cut_of(
+    tx: &mut Tx,
+    chunk: Chunk,
+    room: i64,
+) -> Result<Option<(i64, Counts)>, StorageError> {
     let found: Option<(i64,)> = optional!(
         tx,
         "select subscriber_id from deliveries where mailing_id = $1 and subscriber_id between $2 and $3
@@ -314,8 +379,13 @@ async fn fresh_cut_of(tx: &mut Tx, chunk: Chunk, room: i64) -> Result<Option<(i6
         chunk.key.last,
         room - 1
     )?;
-    let front = Counts { queued: room, ..Counts::default() };
-    Ok(found.map(|(last,)| (last, front)).filter(|(last, _)| *last < chunk.key.last))
+    let front = Counts {
+        queued: room,
+        ..Counts::default()
+    };
+    Ok(found
+        .map(|(last,)| (last, front))
+        .filter(|(last, _)| *last < chunk.key.last))
 }
 
 /// The first deliveries of a chunk.
@@ -328,7 +398,12 @@ struct Front {
 }
 
 /// Takes the front of a free chunk, up to the reader `last`, out of it.
-pub(super) async fn shorten(tx: &mut Tx, key: ChunkKey, last: i64, front: &Counts) -> Result<(), StorageError> {
+pub(super) async fn shorten(
+    tx: &mut Tx,
+    key: ChunkKey,
+    last: i64,
+    front: &Counts,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "update chunks set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
@@ -346,7 +421,12 @@ pub(super) async fn shorten(tx: &mut Tx, key: ChunkKey, last: i64, front: &Count
 }
 
 /// Puts one mail to one reader, just written into the ledger, into the queue.
-pub(super) async fn queue_one(tx: &mut Tx, mailing: i64, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn queue_one(
+    tx: &mut Tx,
+    mailing: i64,
+    subscriber: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut) values ($1, $2, $2, 'confirmation', $3, 1)",
@@ -359,7 +439,11 @@ pub(super) async fn queue_one(tx: &mut Tx, mailing: i64, subscriber: i64, now: T
 
 /// Puts a digest with open deliveries in no chunk into the queue, as one chunk of all that it has; `false`: nothing is open. Nothing
 /// makes such a one: a guard, so that a fault here would cost time and no mail.
-pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Result<bool, StorageError> {
+pub(super) async fn queue_again(
+    tx: &mut Tx,
+    mailing: i64,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
     super::senders::doubt(tx, (mailing, i64::MIN, i64::MAX), InDoubt::Resend, now).await?;
     let found: (i64, Option<i64>, Option<i64>, Option<i64>) = one!(
         tx,
@@ -367,7 +451,9 @@ pub(super) async fn queue_again(tx: &mut Tx, mailing: i64, now: Timestamp) -> Re
          from deliveries where mailing_id = $1",
         mailing
     )?;
-    let (1.., Some(first), Some(last), last_due) = found else { return Ok(false) };
+    let (1.., Some(first), Some(last), last_due) = found else {
+        return Ok(false);
+    };
     execute!(
         tx,
         "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)

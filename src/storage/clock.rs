@@ -26,7 +26,10 @@ pub struct Skew {
 
 impl Storage {
     /// Measures how far the clock `ours` is from the database's. `None` on SQLite, which reads the machine's.
-    pub async fn clock_skew(&self, ours: impl Fn() -> Timestamp) -> Result<Option<Skew>, StorageError> {
+    pub async fn clock_skew(
+        &self,
+        ours: impl Fn() -> Timestamp,
+    ) -> Result<Option<Skew>, StorageError> {
         if !self.is_postgres() {
             return Ok(None);
         }
@@ -36,15 +39,24 @@ impl Storage {
         let (before, asked) = (ours(), Instant::now());
         let theirs = clock(&mut reader, before).await?;
         let half = TimeDelta::from_std(asked.elapsed() / 2).unwrap_or_default();
-        Ok(Some(Skew { ahead: before + half - theirs, error: half }))
+        Ok(Some(Skew {
+            ahead: before + half - theirs,
+            error: half,
+        }))
     }
 }
 
 /// The moment by the clock that leases are judged by: the database's on PostgreSQL, `ours` on SQLite.
-pub(super) async fn clock(conn: &mut impl Queryable, ours: Timestamp) -> Result<Timestamp, StorageError> {
+pub(super) async fn clock(
+    conn: &mut impl Queryable,
+    ours: Timestamp,
+) -> Result<Timestamp, StorageError> {
     if !conn.is_postgres() {
         return Ok(ours);
     }
-    let (millis,): (i64,) = one!(conn, "select cast(extract(epoch from clock_timestamp()) * 1000 as bigint)")?;
+    let (millis,): (i64,) = one!(
+        conn,
+        "select cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
+    )?;
     Ok(from_millis(millis))
 }

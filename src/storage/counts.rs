@@ -113,7 +113,11 @@ impl Storage {
     }
 
     /// Why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.
-    pub async fn failures(&self, mailing: i64, count: i64) -> Result<Vec<(String, u64)>, StorageError> {
+    pub async fn failures(
+        &self,
+        mailing: i64,
+        count: i64,
+    ) -> Result<Vec<(String, u64)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
             reader,
@@ -121,20 +125,30 @@ impl Storage {
             mailing,
             count
         )?;
-        Ok(rows.into_iter().map(|(reply, times)| (reply, times as u64)).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(reply, times)| (reply, times as u64))
+            .collect())
     }
 
     /// When the last delivery of a digest that is not final is due, at the latest.
     pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
-        let (due,): (Option<i64>,) = one!(reader, "select max(last_due_at) from chunks where mailing_id = $1", mailing)?;
+        let (due,): (Option<i64>,) = one!(
+            reader,
+            "select max(last_due_at) from chunks where mailing_id = $1",
+            mailing
+        )?;
         Ok(due.map(from_millis))
     }
 }
 
 /// How a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
 /// some a moment later than others.
-pub(super) async fn counts_of(conn: &mut impl Queryable, mailing: i64) -> Result<Counts, StorageError> {
+pub(super) async fn counts_of(
+    conn: &mut impl Queryable,
+    mailing: i64,
+) -> Result<Counts, StorageError> {
     // Both in one statement: a chunk is either free or held.
     let parts: Vec<Part> = all!(
         conn,
@@ -180,8 +194,17 @@ struct Part {
 }
 
 /// Counts a range of a mailing's deliveries from its rows.
-pub(super) async fn count_range(conn: &mut impl Queryable, mailing: i64, first: i64, last: i64) -> Result<Counts, StorageError> {
-    let sql = concat!("select ", counted!(), " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3");
+pub(super) async fn count_range(
+    conn: &mut impl Queryable,
+    mailing: i64,
+    first: i64,
+    last: i64,
+) -> Result<Counts, StorageError> {
+    let sql = concat!(
+        "select ",
+        counted!(),
+        " from deliveries d where d.mailing_id = $1 and d.subscriber_id between $2 and $3"
+    );
     Ok(one!(conn, sql, mailing, first, last)?)
 }
 
@@ -201,7 +224,11 @@ pub(super) async fn keep(tx: &mut Tx, mailing: i64, counts: &Counts) -> Result<(
 }
 
 /// Writes how the deliveries of a chunk stand.
-pub(super) async fn note_chunk(tx: &mut Tx, key: ChunkKey, counts: &Counts) -> Result<(), StorageError> {
+pub(super) async fn note_chunk(
+    tx: &mut Tx,
+    key: ChunkKey,
+    counts: &Counts,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "update chunks set queued = $3, sent = $4, failed = $5, withheld = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
@@ -217,9 +244,18 @@ pub(super) async fn note_chunk(tx: &mut Tx, key: ChunkKey, counts: &Counts) -> R
 }
 
 /// Counts a digest anew from its rows: all of them into one chunk, from `first` to `last`.
-pub(super) async fn recount(tx: &mut Tx, mailing: i64, first: i64, last: i64) -> Result<(), StorageError> {
+pub(super) async fn recount(
+    tx: &mut Tx,
+    mailing: i64,
+    first: i64,
+    last: i64,
+) -> Result<(), StorageError> {
     let counts = count_range(tx, mailing, first, last).await?;
-    execute!(tx, "update digest_counts set sent = 0, failed = 0, withheld = 0, uncertain = 0 where mailing_id = $1", mailing)?;
+    execute!(
+        tx,
+        "update digest_counts set sent = 0, failed = 0, withheld = 0, uncertain = 0 where mailing_id = $1",
+        mailing
+    )?;
     note_chunk(tx, ChunkKey { mailing, last }, &counts).await
 }
 

@@ -61,16 +61,21 @@ impl Storage {
     /// The slot's digest.
     pub async fn digest(&self, slot: Slot) -> Result<Option<Digest>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<DigestRow> =
-            optional!(reader, "select id, state, send_at, published_at, finished_at, recipients from digests where id = $1", slot.id())?;
+        let row: Option<DigestRow> = optional!(
+            reader,
+            "select id, state, send_at, published_at, finished_at, recipients from digests where id = $1",
+            slot.id()
+        )?;
         stored(row.map(digest_from).transpose())
     }
 
     /// All digests, newest first: one a week.
     pub async fn digests(&self) -> Result<Vec<Digest>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<DigestRow> =
-            all!(reader, "select id, state, send_at, published_at, finished_at, recipients from digests order by id desc")?;
+        let rows: Vec<DigestRow> = all!(
+            reader,
+            "select id, state, send_at, published_at, finished_at, recipients from digests order by id desc"
+        )?;
         stored(rows.into_iter().map(digest_from).collect())
     }
 
@@ -89,8 +94,11 @@ impl Storage {
     /// What was picked for the slot, best first.
     pub async fn picks(&self, slot: Slot) -> Result<Vec<Pick>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(String, i64, String)> =
-            all!(reader, "select comparison, score_thousandths, reasons from picks where digest_id = $1 order by position", slot.id())?;
+        let rows: Vec<(String, i64, String)> = all!(
+            reader,
+            "select comparison, score_thousandths, reasons from picks where digest_id = $1 order by position",
+            slot.id()
+        )?;
         let pick = |(comparison, score, reasons): (String, i64, String)| {
             Ok(Pick {
                 comparison: comparison.parse()?,
@@ -118,15 +126,31 @@ impl Storage {
 
     /// Moves a digest from one of the states `from` to `to`; `false` if it is in none of them. Deliveries of a cancelled one that
     /// were not handed to a connection yet end by [`Storage::end_cancelled_range`].
-    pub async fn move_digest(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
+    pub async fn move_digest(
+        &self,
+        slot: Slot,
+        from: &[DigestState],
+        to: DigestState,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         repeated!(self.move_digest_once(slot, from, to, now))
     }
 
-    async fn move_digest_once(&self, slot: Slot, from: &[DigestState], to: DigestState, now: Timestamp) -> Result<bool, StorageError> {
+    async fn move_digest_once(
+        &self,
+        slot: Slot,
+        from: &[DigestState],
+        to: DigestState,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         if to == DigestState::Cancelled {
             // First of all, and so before the digest's row: in the order in which a range is made.
-            execute!(tx, "delete from publish_progress where mailing_id = $1", slot.id())?;
+            execute!(
+                tx,
+                "delete from publish_progress where mailing_id = $1",
+                slot.id()
+            )?;
         }
         let mut moved = 0;
         for state in from {
@@ -192,20 +216,41 @@ impl Storage {
     /// Whether a digest is being sent.
     pub async fn is_sending(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(reader, "select id from digests where state = 'sending' limit 1")?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select id from digests where state = 'sending' limit 1"
+        )?;
         Ok(found.is_some())
     }
 
     /// The mail of a published digest, as it was rendered, and when it was published.
-    pub async fn frozen_mail(&self, id: i64) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
+    pub async fn frozen_mail(
+        &self,
+        id: i64,
+    ) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String, String, String, i64)> =
-            optional!(reader, "select subject, html, plain, published_at from digests where id = $1 and published_at is not null", id)?;
-        Ok(row.map(|(subject, html, text, at)| (Rendered { subject, html, text }, from_millis(at))))
+        let row: Option<(String, String, String, i64)> = optional!(
+            reader,
+            "select subject, html, plain, published_at from digests where id = $1 and published_at is not null",
+            id
+        )?;
+        Ok(row.map(|(subject, html, text, at)| {
+            (
+                Rendered {
+                    subject,
+                    html,
+                    text,
+                },
+                from_millis(at),
+            )
+        }))
     }
 
     /// What a published digest says, and when it was published; not of one that was cancelled before anybody got it.
-    pub async fn frozen_content(&self, slot: Slot) -> Result<Option<(Content, Timestamp)>, StorageError> {
+    pub async fn frozen_content(
+        &self,
+        slot: Slot,
+    ) -> Result<Option<(Content, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(String, i64)> = optional!(
             reader,
@@ -225,7 +270,11 @@ impl Storage {
     }
 
     /// The same, of the digests before that slot.
-    pub async fn archive_before(&self, slot: Option<Slot>, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
+    pub async fn archive_before(
+        &self,
+        slot: Option<Slot>,
+        count: i64,
+    ) -> Result<Vec<(Content, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
             reader,
@@ -242,7 +291,11 @@ impl Storage {
 }
 
 /// Writes what a digest carries, in the place of what was written before.
-pub(super) async fn write_picks(tx: &mut Tx, slot: Slot, picks: &[Pick]) -> Result<(), StorageError> {
+pub(super) async fn write_picks(
+    tx: &mut Tx,
+    slot: Slot,
+    picks: &[Pick],
+) -> Result<(), StorageError> {
     execute!(tx, "delete from picks where digest_id = $1", slot.id())?;
     for (position, pick) in picks.iter().enumerate() {
         execute!(
@@ -270,5 +323,8 @@ fn digest_from(row: DigestRow) -> Result<Digest, String> {
 }
 
 fn content_from((content, published_at): (String, i64)) -> Result<(Content, Timestamp), String> {
-    Ok((serde_json::from_str(&content).map_err(|error| error.to_string())?, from_millis(published_at)))
+    Ok((
+        serde_json::from_str(&content).map_err(|error| error.to_string())?,
+        from_millis(published_at),
+    ))
 }

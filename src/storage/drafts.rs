@@ -62,8 +62,11 @@ impl Storage {
     pub async fn draft_subject(&self, slot: Slot) -> Result<Option<String>, StorageError> {
         let mut reader = self.read().await?;
         // Publishing writes the subject as it went out into the same column.
-        let row: Option<(Option<String>,)> =
-            optional!(reader, "select subject from digests where id = $1 and published_at is null", slot.id())?;
+        let row: Option<(Option<String>,)> = optional!(
+            reader,
+            "select subject from digests where id = $1 and published_at is null",
+            slot.id()
+        )?;
         Ok(row.and_then(|(subject,)| subject))
     }
 

@@ -33,10 +33,16 @@ impl StorageError {
         matches!(
             self,
             Self::Query(
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+                sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
             )
-        ) || matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "57P04" | "57P05"))
-            || self.is_standby()
+        ) || matches!(
+            self.code().as_deref(),
+            Some("57P01" | "57P02" | "57P03" | "57P04" | "57P05")
+        ) || self.is_standby()
     }
 
     /// Returns whether the server is a standby, or a primary that was demoted (25006, read_only_sql_transaction): the session's own default
@@ -51,7 +57,10 @@ impl StorageError {
         // The pool tries for a while by itself and then says no more than that it did.
         let timed_out = matches!(self, Self::Query(sqlx::Error::PoolTimedOut));
         timed_out
-            || self.code().is_some_and(|code| code == "53300" || code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 5))
+            || self.code().is_some_and(|code| {
+                code == "53300"
+                    || code.len() < 5 && code.parse::<u32>().is_ok_and(|code| code & 0xff == 5)
+            })
     }
 
     /// Returns whether the database works, and could not do this in its time: somebody else holds a lock (55P03; SQLite's BUSY and LOCKED), or
@@ -61,25 +70,41 @@ impl StorageError {
     }
 
     fn is_locked(&self) -> bool {
-        let Some(code) = self.code() else { return false };
-        code == "55P03" || code.len() < 5 && code.parse::<u32>().is_ok_and(|number| matches!(number & 0xff, 5 | 6))
+        let Some(code) = self.code() else {
+            return false;
+        };
+        code == "55P03"
+            || code.len() < 5
+                && code
+                    .parse::<u32>()
+                    .is_ok_and(|number| matches!(number & 0xff, 5 | 6))
     }
 
     /// The row or table whose lock was waited for, in PostgreSQL's words, where it says so: `while updating tuple (0,1) in relation "x"`.
     fn place_of_lock(&self) -> Option<String> {
-        let Self::Query(sqlx::Error::Database(error)) = self else { return None };
-        let place = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?.r#where()?;
+        let Self::Query(sqlx::Error::Database(error)) = self else {
+            return None;
+        };
+        let place = error
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?
+            .r#where()?;
         Some(place.lines().next().unwrap_or_default().to_owned())
     }
 
     /// Returns whether the database answers that it cannot work until somebody mends it: no room, read-only, damaged.
     pub fn is_out_of_order(&self) -> bool {
-        let Some(code) = self.code() else { return false };
+        let Some(code) = self.code() else {
+            return false;
+        };
         match code.parse::<u32>() {
             // SQLite's primary result codes: READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
             Ok(number) if code.len() < 5 => matches!(number & 0xff, 8 | 10 | 11 | 13 | 14 | 26),
             // PostgreSQL, appendix A: insufficient resources, system error, data or index corrupted.
-            _ => code.starts_with("53") || code.starts_with("58") || matches!(&*code, "XX001" | "XX002"),
+            _ => {
+                code.starts_with("53")
+                    || code.starts_with("58")
+                    || matches!(&*code, "XX001" | "XX002")
+            }
         }
     }
 
@@ -104,7 +129,9 @@ impl StorageError {
 
     /// Whether the tables are missing or too old.
     pub fn is_not_migrated(&self) -> bool {
-        let Self::Query(sqlx::Error::Database(error)) = self else { return false };
+        let Self::Query(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
         // 42P01 and 42703: undefined table and column (PostgreSQL); SQLite has only words for them.
         matches!(error.code().as_deref(), Some("42P01" | "42703"))
             || error.message().starts_with("no such table")

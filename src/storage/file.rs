@@ -45,19 +45,30 @@ impl DatabaseFile {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let (file, _) = look(path)?;
         let log = beside(path, "-wal");
-        let seen = Seen { file, log: look(&log).ok().map(|(identity, _)| identity) };
-        Ok(Self { path: path.to_path_buf(), log, seen: Mutex::new(seen) })
+        let seen = Seen {
+            file,
+            log: look(&log).ok().map(|(identity, _)| identity),
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            log,
+            seen: Mutex::new(seen),
+        })
     }
 
     /// Checks that the names still stand for the files that are open.
     pub(super) fn check(&self) -> io::Result<()> {
         let gone = |what: &str, path: &Path| {
             let path = path.display();
-            io::Error::other(format!("{path} {what} while it was in use; stop the service, put the right file back, and start it again"))
+            io::Error::other(format!(
+                "{path} {what} while it was in use; stop the service, put the right file back, and start it again"
+            ))
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match look(&self.path) {
-            Ok((identity, _)) if identity != seen.file => return Err(gone("was replaced", &self.path)),
+            Ok((identity, _)) if identity != seen.file => {
+                return Err(gone("was replaced", &self.path));
+            }
             Ok((_, length)) if length < HEADER => return Err(gone("was cut", &self.path)),
             Ok(_) => {}
             Err(_) => return Err(gone("was removed", &self.path)),
@@ -104,19 +115,42 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 #[cfg(target_os = "linux")]
 fn look(path: &Path) -> io::Result<(Identity, u64)> {
     use rustix::fs;
-    let data = fs::statx(fs::CWD, path, fs::AtFlags::empty(), fs::StatxFlags::INO | fs::StatxFlags::SIZE)?;
+    let data = fs::statx(
+        fs::CWD,
+        path,
+        fs::AtFlags::empty(),
+        fs::StatxFlags::INO | fs::StatxFlags::SIZE,
+    )?;
     let device = u64::from(data.stx_dev_major) << 32 | u64::from(data.stx_dev_minor);
-    Ok((Identity { device, inode: data.stx_ino }, data.stx_size))
+    Ok((
+        Identity {
+            device,
+            inode: data.stx_ino,
+        },
+        data.stx_size,
+    ))
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
 fn look(path: &Path) -> io::Result<(Identity, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let data = std::fs::metadata(path)?;
-    Ok((Identity { device: data.dev(), inode: data.ino() }, data.len()))
+    Ok((
+        Identity {
+            device: data.dev(),
+            inode: data.ino(),
+        },
+        data.len(),
+    ))
 }
 
 #[cfg(not(unix))]
 fn look(path: &Path) -> io::Result<(Identity, u64)> {
-    Ok((Identity { device: 0, inode: 0 }, std::fs::metadata(path)?.len()))
+    Ok((
+        Identity {
+            device: 0,
+            inode: 0,
+        },
+        std::fs::metadata(path)?.len(),
+    ))
 }

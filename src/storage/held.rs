@@ -57,7 +57,11 @@ macro_rules! of_waiting {
 
 impl Storage {
     /// The refusals that are held, most readers first; of one send, or of all.
-    pub async fn held_refusals(&self, send: Option<i64>, count: i64) -> Result<Vec<Held>, StorageError> {
+    pub async fn held_refusals(
+        &self,
+        send: Option<i64>,
+        count: i64,
+    ) -> Result<Vec<Held>, StorageError> {
         let mut reader = self.read().await?;
         let (first, last) = send.map_or((i64::MIN, i64::MAX), |send| (send, send));
         let by_domain: Vec<HeldRow> = all!(
@@ -96,7 +100,11 @@ impl Storage {
             last,
             count
         )?;
-        let held: Result<Vec<Held>, String> = by_domain.into_iter().chain(by_relay).map(held_from).collect();
+        let held: Result<Vec<Held>, String> = by_domain
+            .into_iter()
+            .chain(by_relay)
+            .map(held_from)
+            .collect();
         let mut held = stored(held)?;
         held.sort_by_key(|held| std::cmp::Reverse(held.readers));
         Ok(held)
@@ -132,11 +140,21 @@ impl Storage {
 
     /// Decides about all refusals that are held for a domain or by a relay, in one transaction; [`Storage::end_judged`] carries it out.
     /// Answers of how many readers; `None`: nothing is held under that name, and no such decision is under way.
-    pub async fn decide(&self, held_by: HeldBy, name: &str, decision: Decision) -> Result<Option<u64>, StorageError> {
+    pub async fn decide(
+        &self,
+        held_by: HeldBy,
+        name: &str,
+        decision: Decision,
+    ) -> Result<Option<u64>, StorageError> {
         repeated!(self.decide_once(held_by, name, decision))
     }
 
-    async fn decide_once(&self, held_by: HeldBy, name: &str, decision: Decision) -> Result<Option<u64>, StorageError> {
+    async fn decide_once(
+        &self,
+        held_by: HeldBy,
+        name: &str,
+        decision: Decision,
+    ) -> Result<Option<u64>, StorageError> {
         let state = match decision {
             Decision::Accepted => "ending",
             Decision::Dismissed => "dropping",

@@ -88,7 +88,11 @@ enum Found {
 
 impl Hosts {
     /// Reads an address; `set_up` adds to the options of each host.
-    pub(super) async fn find(url: &str, kind: Kind, set_up: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Result<Self, StorageError> {
+    pub(super) async fn find(
+        url: &str,
+        kind: Kind,
+        set_up: impl Fn(PgConnectOptions) -> PgConnectOptions,
+    ) -> Result<Self, StorageError> {
         let listed = DatabaseHosts::parse(url).map_err(|_| StorageError::Address)?;
         let is_alone = listed.urls.len() == 1;
         let mut hosts = Vec::new();
@@ -96,7 +100,12 @@ impl Hosts {
             let options = set_up(PgConnectOptions::from_str(url)?.application_name("verdicts"));
             hosts.push(reachable(options, is_alone).await?);
         }
-        Ok(Self(Arc::new(Known { hosts, kind, takes_any: listed.takes_any, state: Mutex::default() })))
+        Ok(Self(Arc::new(Known {
+            hosts,
+            kind,
+            takes_any: listed.takes_any,
+            state: Mutex::default(),
+        })))
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -105,7 +114,11 @@ impl Hosts {
 
     /// Those that are reached by a name.
     pub(super) fn servers(&self) -> Vec<Server> {
-        self.0.hosts.iter().filter_map(|(_, server)| server.clone()).collect()
+        self.0
+            .hosts
+            .iter()
+            .filter_map(|(_, server)| server.clone())
+            .collect()
     }
 
     pub(super) fn are_several(&self) -> bool {
@@ -138,7 +151,9 @@ impl Hosts {
         }
         if state.last_look.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             // Whoever asks with many others is answered as they are.
-            return state.why.clone().map_or(Ok(()), |why| Err(sqlx::Error::Io(std::io::Error::other(why))));
+            return state.why.clone().map_or(Ok(()), |why| {
+                Err(sqlx::Error::Io(std::io::Error::other(why)))
+            });
         }
         let looked_at = health.now();
         let found = self.look(state.current).await;
@@ -150,7 +165,11 @@ impl Hosts {
             }
             Found::Standby(host) => host,
             // It is there, and has no room for one more connection, say: those that are open may still be good.
-            Found::Nothing(missed) if missed.iter().any(|(host, error)| *host == state.current && !is_connection_lost(error)) => {
+            Found::Nothing(missed)
+                if missed
+                    .iter()
+                    .any(|(host, error)| *host == state.current && !is_connection_lost(error)) =>
+            {
                 return Ok(());
             }
             Found::Nothing(missed) => {
@@ -161,7 +180,11 @@ impl Hosts {
         };
         state.why = None;
         if host != state.current {
-            tracing::warn!("the database is used at {} from now on; it was at {}", self.place(host), self.place(state.current));
+            tracing::warn!(
+                "the database is used at {} from now on; it was at {}",
+                self.place(host),
+                self.place(state.current)
+            );
             state.current = host;
             pool.set_connect_options(self.0.hosts[host].0.clone());
         }
@@ -177,13 +200,23 @@ impl Hosts {
             asked.spawn(async move {
                 tokio::time::sleep(NEXT_ADDRESS * turn as u32).await;
                 let answer = timeout(ANSWER_MAX, connect(&options, kind)).await;
-                (host, answer.unwrap_or_else(|_| Err(std::io::Error::other(format!("no answer within {ANSWER_MAX:?}")).into())))
+                (
+                    host,
+                    answer.unwrap_or_else(|_| {
+                        Err(
+                            std::io::Error::other(format!("no answer within {ANSWER_MAX:?}"))
+                                .into(),
+                        )
+                    }),
+                )
             });
         }
         let (mut standby, mut missed) = (None, Vec::new());
         while let Some(answered) = asked.join_next().await {
             match answered {
-                Ok((host, Ok((_, is_standby)))) if !is_standby || self.0.takes_any => return Found::Primary(host),
+                Ok((host, Ok((_, is_standby)))) if !is_standby || self.0.takes_any => {
+                    return Found::Primary(host);
+                }
                 Ok((host, Ok(_))) => standby = standby.or(Some(host)),
                 Ok((host, Err(error))) => missed.push((host, error)),
                 Err(_) => {}
@@ -194,11 +227,20 @@ impl Hosts {
 
     /// Why no host can be used. What waiting does not mend (a wrong password, say) is the error itself.
     fn in_words(&self, mut missed: Vec<(usize, sqlx::Error)>) -> sqlx::Error {
-        if let Some(at) = missed.iter().position(|(_, error)| !is_connection_lost(error)) {
+        if let Some(at) = missed
+            .iter()
+            .position(|(_, error)| !is_connection_lost(error))
+        {
             return missed.swap_remove(at).1;
         }
-        let each: Vec<String> = missed.iter().map(|(host, error)| format!("{}: {error}", self.place(*host))).collect();
-        sqlx::Error::Io(std::io::Error::other(format!("none of its hosts answers: {}", each.join("; "))))
+        let each: Vec<String> = missed
+            .iter()
+            .map(|(host, error)| format!("{}: {error}", self.place(*host)))
+            .collect();
+        sqlx::Error::Io(std::io::Error::other(format!(
+            "none of its hosts answers: {}",
+            each.join("; ")
+        )))
     }
 
     fn place(&self, host: usize) -> String {

@@ -16,7 +16,9 @@ pub fn fresh(now: Timestamp) -> i64 {
     let millis = (now.timestamp_millis() - SINCE_2020).clamp(1, 1 << 41);
     let candidate = (millis << 22) | i64::from(rand::random_range(0u32..1 << 21));
     // Never the same twice, nor smaller, in this process, even when the clock steps back.
-    let previous = LAST.fetch_update(Relaxed, Relaxed, |last| Some(candidate.max(last + 1))).unwrap_or_default();
+    let previous = LAST
+        .fetch_update(Relaxed, Relaxed, |last| Some(candidate.max(last + 1)))
+        .unwrap_or_default();
     candidate.max(previous + 1)
 }
 

@@ -62,7 +62,13 @@ impl Storage {
     ) -> Result<Result<Arrived, String>, StorageError> {
         let mut tx = self.begin().await?;
         let left: Option<(i64,)> = optional!(tx, "select left_at from former_addresses limit 1")?;
-        let run = Run { consent, key_name, first_id: ids::fresh(now), anybody_moved: left.is_some(), now };
+        let run = Run {
+            consent,
+            key_name,
+            first_id: ids::fresh(now),
+            anybody_moved: left.is_some(),
+            now,
+        };
         let mut done = Arrived::default();
         loop {
             let chunk: Vec<Arrival> = match arrivals.take(CHUNK).collect() {
@@ -92,12 +98,20 @@ struct Run<'a> {
     now: Timestamp,
 }
 
-async fn take_in(tx: &mut Tx, chunk: Vec<Arrival>, run: &Run<'_>, done: &mut Arrived) -> Result<(), StorageError> {
+async fn take_in(
+    tx: &mut Tx,
+    chunk: Vec<Arrival>,
+    run: &Run<'_>,
+    done: &mut Arrived,
+) -> Result<(), StorageError> {
     let now = run.now;
     let suppressed = suppressed_among(tx, &chunk).await?;
     let total = chunk.len() as u64;
-    let mut welcome: Vec<(i64, Arrival)> =
-        chunk.into_iter().filter(|a| !a.hashes.iter().any(|h| suppressed.contains(h))).map(|a| (ids::fresh(now), a)).collect();
+    let mut welcome: Vec<(i64, Arrival)> = chunk
+        .into_iter()
+        .filter(|a| !a.hashes.iter().any(|h| suppressed.contains(h)))
+        .map(|a| (ids::fresh(now), a))
+        .collect();
     done.suppressed += total - welcome.len() as u64;
     if run.anybody_moved && !welcome.is_empty() {
         let left = left_among(tx, &welcome).await?;
@@ -111,29 +125,46 @@ async fn take_in(tx: &mut Tx, chunk: Vec<Arrival>, run: &Run<'_>, done: &mut Arr
     let added = insert_arrivals(tx, &welcome, now).await?;
     done.added += added.len() as u64;
     done.known += welcome.len() as u64 - added.len() as u64;
-    let (new, again): (Vec<&(i64, Arrival)>, Vec<_>) = welcome.iter().partition(|(id, _)| added.contains(id));
+    let (new, again): (Vec<&(i64, Arrival)>, Vec<_>) =
+        welcome.iter().partition(|(id, _)| added.contains(id));
     if !new.is_empty() {
         insert_consents(tx, &new, run.consent, now).await?;
         insert_history(tx, &new, now).await?;
-        if new.iter().any(|(_, arrival)| arrival.state == SubscriberState::Pending) {
+        if new
+            .iter()
+            .any(|(_, arrival)| arrival.state == SubscriberState::Pending)
+        {
             super::nudges::nudge(tx).await?;
         }
     }
     for (id, arrival) in &new {
         match arrival.state {
             SubscriberState::Pending => queue(tx, *id, now).await?,
-            SubscriberState::Bounced | SubscriberState::Complained => suppress_arrival(tx, arrival, run).await?,
+            SubscriberState::Bounced | SubscriberState::Complained => {
+                suppress_arrival(tx, arrival, run).await?
+            }
             SubscriberState::Active | SubscriberState::Unsubscribed => {}
         }
     }
-    for (_, arrival) in again.iter().filter(|(_, a)| !matches!(a.state, SubscriberState::Active | SubscriberState::Pending)) {
+    for (_, arrival) in again
+        .iter()
+        .filter(|(_, a)| !matches!(a.state, SubscriberState::Active | SubscriberState::Pending))
+    {
         end_again(tx, arrival, run).await?;
     }
     Ok(())
 }
 
-async fn suppress_arrival(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), StorageError> {
-    let hash = arrival.hashes.first().map(String::as_str).unwrap_or_default();
+async fn suppress_arrival(
+    tx: &mut Tx,
+    arrival: &Arrival,
+    run: &Run<'_>,
+) -> Result<(), StorageError> {
+    let hash = arrival
+        .hashes
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
     suppress(tx, hash, run.key_name, arrival.state.as_str(), run.now).await
 }
 
@@ -152,7 +183,13 @@ async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), 
         run.first_id
     )?;
     let Some((id,)) = ended else { return Ok(()) };
-    super::subscribers::history(tx, id, run.now, &format!("imported as {} ({})", arrival.state, arrival.source)).await?;
+    super::subscribers::history(
+        tx,
+        id,
+        run.now,
+        &format!("imported as {} ({})", arrival.state, arrival.source),
+    )
+    .await?;
     if arrival.state != SubscriberState::Unsubscribed {
         suppress_arrival(tx, arrival, run).await?;
     }
@@ -160,8 +197,14 @@ async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), 
 }
 
 /// Those of the addresses that a reader left by a change of address.
-async fn left_among(tx: &mut Tx, welcome: &[(i64, Arrival)]) -> Result<HashSet<String>, StorageError> {
-    let list = (1..=welcome.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+async fn left_among(
+    tx: &mut Tx,
+    welcome: &[(i64, Arrival)],
+) -> Result<HashSet<String>, StorageError> {
+    let list = (1..=welcome.len())
+        .map(|n| format!("${n}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let sql = format!("select email_key from former_addresses where email_key in ({list})");
     let rows: Vec<(String,)> = on!(tx, c, keeps => {
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(keeps);
@@ -177,7 +220,10 @@ async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<Stri
     let hashes: Vec<&String> = chunk.iter().flat_map(|a| &a.hashes).collect();
     let mut found = HashSet::new();
     for part in hashes.chunks(CHUNK) {
-        let list = (1..=part.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let list = (1..=part.len())
+            .map(|n| format!("${n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let sql = format!("select address_hash from suppressions where address_hash in ({list})");
         let rows: Vec<(String,)> = on!(tx, c, keeps => {
             let mut query = sqlx::query_as(AssertSqlSafe(sql)).persistent(keeps);
@@ -192,7 +238,11 @@ async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<Stri
 }
 
 /// Writes the rows; answers the numbers of those that are new.
-async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestamp) -> Result<HashSet<i64>, StorageError> {
+async fn insert_arrivals(
+    tx: &mut Tx,
+    arrivals: &[(i64, Arrival)],
+    now: Timestamp,
+) -> Result<HashSet<i64>, StorageError> {
     let millis = now.timestamp_millis();
     let rows: Vec<(i64,)> = on!(tx, c, keeps => {
         let mut query = QueryBuilder::new(
@@ -212,7 +262,12 @@ async fn insert_arrivals(tx: &mut Tx, arrivals: &[(i64, Arrival)], now: Timestam
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-async fn insert_consents(tx: &mut Tx, new: &[&(i64, Arrival)], consent: &str, now: Timestamp) -> Result<(), StorageError> {
+async fn insert_consents(
+    tx: &mut Tx,
+    new: &[&(i64, Arrival)],
+    consent: &str,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let millis = now.timestamp_millis();
     on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("insert into consents (subscriber_id, requested_at, shown, source, confirmed_at) ");
@@ -228,7 +283,11 @@ async fn insert_consents(tx: &mut Tx, new: &[&(i64, Arrival)], consent: &str, no
     Ok(())
 }
 
-async fn insert_history(tx: &mut Tx, new: &[&(i64, Arrival)], now: Timestamp) -> Result<(), StorageError> {
+async fn insert_history(
+    tx: &mut Tx,
+    new: &[&(i64, Arrival)],
+    now: Timestamp,
+) -> Result<(), StorageError> {
     on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("insert into history (subscriber_id, at, what) ");
         query.push_values(new, |mut row, (id, arrival)| {

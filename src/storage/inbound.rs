@@ -82,27 +82,43 @@ pub enum Taken {
 
 impl Storage {
     /// Keeps the mail and does what it leads to, or neither.
-    pub async fn take_inbound(&self, mail: &Arrived<'_>, now: Timestamp) -> Result<Taken, StorageError> {
+    pub async fn take_inbound(
+        &self,
+        mail: &Arrived<'_>,
+        now: Timestamp,
+    ) -> Result<Taken, StorageError> {
         repeated!(self.take_inbound_once(mail, now))
     }
 
-    async fn take_inbound_once(&self, mail: &Arrived<'_>, now: Timestamp) -> Result<Taken, StorageError> {
+    async fn take_inbound_once(
+        &self,
+        mail: &Arrived<'_>,
+        now: Timestamp,
+    ) -> Result<Taken, StorageError> {
         let mut tx = self.begin().await?;
         let about = mail.about.as_ref().map(|(about, _)| about);
         let mailing = match about {
-            Some(about) if about.mailing.is_none() => newest_digest(&mut tx, about.subscriber).await?,
+            Some(about) if about.mailing.is_none() => {
+                newest_digest(&mut tx, about.subscriber).await?
+            }
             about => about.and_then(|about| about.mailing),
         };
         let finding = mail.finding;
         // What came back from an address that they have left says nothing of the one they have.
         let is_refusal = matches!(mail.about, Some((_, Action::Count(_))));
         let is_stale = match (about, mailing) {
-            (Some(about), Some(id)) if is_refusal => !went_to_this_address(&mut tx, about.subscriber, id).await?,
+            (Some(about), Some(id)) if is_refusal => {
+                !went_to_this_address(&mut tx, about.subscriber, id).await?
+            }
             _ => false,
         };
         let mailing = mailing.filter(|_| !is_stale);
         if mail.is_again && unmatched::forget(&mut tx, mail.fingerprint).await? > 0 {
-            execute!(tx, "delete from inbound where fingerprint = $1", mail.fingerprint)?;
+            execute!(
+                tx,
+                "delete from inbound where fingerprint = $1",
+                mail.fingerprint
+            )?;
         }
         let kept = execute!(
             tx,
@@ -125,7 +141,11 @@ impl Storage {
         if let Some(unmatched) = &mail.unmatched {
             unmatched::keep(&mut tx, mail.fingerprint, mail.door, unmatched, now).await?;
         }
-        let taken = if is_stale { Taken::Kept } else { act(&mut tx, mail, mailing, now).await? };
+        let taken = if is_stale {
+            Taken::Kept
+        } else {
+            act(&mut tx, mail, mailing, now).await?
+        };
         tx.commit().await?;
         Ok(taken)
     }
@@ -133,19 +153,30 @@ impl Storage {
     /// Whether a mail was here before.
     pub async fn knows_inbound(&self, fingerprint: &str) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(i64,)> = optional!(reader, "select received_at from inbound where fingerprint = $1", fingerprint)?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select received_at from inbound where fingerprint = $1",
+            fingerprint
+        )?;
         Ok(row.is_some())
     }
 
     /// Forgets mails that came before that moment, at most 500 in one transaction; answers how many.
     pub async fn forget_inbound(&self, before: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
-        let old: Vec<(String,)> =
-            all!(tx, "select fingerprint from inbound where received_at < $1 order by received_at limit 500", before.timestamp_millis())?;
+        let old: Vec<(String,)> = all!(
+            tx,
+            "select fingerprint from inbound where received_at < $1 order by received_at limit 500",
+            before.timestamp_millis()
+        )?;
         let mut gone = 0;
         // One by one: given the list, PostgreSQL reads the whole table.
         for (fingerprint,) in old {
-            gone += execute!(tx, "delete from inbound where fingerprint = $1", fingerprint)?;
+            gone += execute!(
+                tx,
+                "delete from inbound where fingerprint = $1",
+                fingerprint
+            )?;
         }
         tx.commit().await?;
         Ok(gone)
@@ -153,7 +184,10 @@ impl Storage {
 
     /// Returns since when the confirmation mail with that key is out, or waits, for one that is in doubt may be answered; `None` if it is another
     /// mail, or none.
-    pub async fn confirmation_queued_at(&self, key: DeliveryKey) -> Result<Option<Timestamp>, StorageError> {
+    pub async fn confirmation_queued_at(
+        &self,
+        key: DeliveryKey,
+    ) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
             reader,
@@ -180,13 +214,24 @@ impl Storage {
 
     /// Takes a suppression back and notes why; a subscriber who was ended by it is `unsubscribed` from then on, and may be
     /// signed up again. Answers what the reason of the suppression was; `None` if there was none.
-    pub async fn lift(&self, email_key: &str, hashes: &[String], note: &str, now: Timestamp) -> Result<Option<String>, StorageError> {
+    pub async fn lift(
+        &self,
+        email_key: &str,
+        hashes: &[String],
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, StorageError> {
         let mut tx = self.begin().await?;
         let mut lifted = None;
         for hash in hashes {
-            let found: Option<(String, i64)> =
-                optional!(tx, "delete from suppressions where address_hash = $1 returning reason, created_at", hash)?;
-            let Some((reason, suppressed_at)) = found else { continue };
+            let found: Option<(String, i64)> = optional!(
+                tx,
+                "delete from suppressions where address_hash = $1 returning reason, created_at",
+                hash
+            )?;
+            let Some((reason, suppressed_at)) = found else {
+                continue;
+            };
             execute!(
                 tx,
                 "insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) values ($1, $2, $3, $4, $5)
@@ -207,7 +252,13 @@ impl Storage {
             now.timestamp_millis()
         )?;
         if let Some((id, _)) = ended {
-            history(&mut tx, id, now, &format!("taken off the suppression list: {note}")).await?;
+            history(
+                &mut tx,
+                id,
+                now,
+                &format!("taken off the suppression list: {note}"),
+            )
+            .await?;
             // What was refused before counts no more.
             super::refusals::forgive(&mut tx, id).await?;
             lifted = lifted.or_else(|| Some("bounced".into()));
@@ -219,7 +270,11 @@ impl Storage {
 
 /// Returns whether a digest's delivery went to the address that its subscriber has now. The mail that tells the old address is queued in the
 /// moment of the change, and one that was about to be sent then may have left within the hour after it.
-async fn went_to_this_address(tx: &mut Tx, subscriber: i64, mailing: i64) -> Result<bool, StorageError> {
+async fn went_to_this_address(
+    tx: &mut Tx,
+    subscriber: i64,
+    mailing: i64,
+) -> Result<bool, StorageError> {
     let row: Option<(i64,)> = optional!(
         tx,
         "select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2
@@ -247,7 +302,10 @@ async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, Stor
             before,
             count
         )?;
-        if let Some((id, _)) = rows.iter().find(|(_, state)| state.as_deref() == Some("sent")) {
+        if let Some((id, _)) = rows
+            .iter()
+            .find(|(_, state)| state.as_deref() == Some("sent"))
+        {
             return Ok(Some(*id));
         }
         match rows.last() {
@@ -257,13 +315,23 @@ async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, Stor
     }
 }
 
-async fn act(tx: &mut Tx, mail: &Arrived<'_>, mailing: Option<i64>, now: Timestamp) -> Result<Taken, StorageError> {
-    let Some((about, action)) = &mail.about else { return Ok(Taken::Kept) };
+async fn act(
+    tx: &mut Tx,
+    mail: &Arrived<'_>,
+    mailing: Option<i64>,
+    now: Timestamp,
+) -> Result<Taken, StorageError> {
+    let Some((about, action)) = &mail.about else {
+        return Ok(Taken::Kept);
+    };
     let line = &mail.finding.line;
     let (state, what) = match action {
         Action::Nothing => return Ok(Taken::Kept),
         Action::Count(refusal) => {
-            let key = DeliveryKey { mailing: mailing.unwrap_or_default(), subscriber: about.subscriber };
+            let key = DeliveryKey {
+                mailing: mailing.unwrap_or_default(),
+                subscriber: about.subscriber,
+            };
             let mut added = Vec::new();
             let effect = record(tx, key, refusal, Channel::Report, &mut added, now).await?;
             add_to_lots(tx, added, now).await?;
@@ -293,7 +361,11 @@ async fn act(tx: &mut Tx, mail: &Arrived<'_>, mailing: Option<i64>, now: Timesta
     history(tx, about.subscriber, now, &what).await?;
     if is_complaint {
         // Nothing is left to be decided.
-        execute!(tx, "update refusals set verdict = 'released' where subscriber_id = $1 and verdict = 'waiting'", about.subscriber)?;
+        execute!(
+            tx,
+            "update refusals set verdict = 'released' where subscriber_id = $1 and verdict = 'waiting'",
+            about.subscriber
+        )?;
         suppress(tx, about.hash, about.key_name, state.as_str(), now).await?;
     }
     Ok(Taken::Ended)

@@ -118,24 +118,33 @@ struct JobRow {
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
 fn why_not(row: &JobRow, now: Timestamp) -> Result<Option<&'static str>, StorageError> {
     if is_too_late(row, now)? {
-        return Ok(Some("not sent: it was asked for too long ago to be of use; whoever still wants it asks again"));
+        return Ok(Some(
+            "not sent: it was asked for too long ago to be of use; whoever still wants it asks again",
+        ));
     }
-    let Some(state) = &row.state else { return Ok(Some("not sent: the subscriber was erased or forgotten")) };
+    let Some(state) = &row.state else {
+        return Ok(Some("not sent: the subscriber was erased or forgotten"));
+    };
     let state = stored(state.parse())?;
     let is_wanted = match stored(row.kind.parse())? {
         DeliveryKind::Confirmation => match &row.notice {
             None => row.requested_at.is_some(),
             Some(what) => {
-                let is_for_leavers = stored(what.parse::<Notice>())? == Notice::Account && state == SubscriberState::Unsubscribed;
+                let is_for_leavers = stored(what.parse::<Notice>())? == Notice::Account
+                    && state == SubscriberState::Unsubscribed;
                 state == SubscriberState::Active || is_for_leavers
             }
         },
-        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => state == SubscriberState::Active,
+        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => {
+            state == SubscriberState::Active
+        }
     };
     Ok(match state {
         _ if is_wanted => None,
         SubscriberState::Unsubscribed => Some("not sent: unsubscribed before it was sent"),
-        SubscriberState::Bounced | SubscriberState::Complained => Some("not sent: on the suppression list"),
+        SubscriberState::Bounced | SubscriberState::Complained => {
+            Some("not sent: on the suppression list")
+        }
         SubscriberState::Active | SubscriberState::Pending => Some("not sent: no longer asked for"),
     })
 }
@@ -150,7 +159,11 @@ fn is_too_late(row: &JobRow, now: Timestamp) -> Result<bool, StorageError> {
 }
 
 /// Ends deliveries that must not go out any more.
-pub(super) async fn withhold(tx: &mut Tx, withheld: &[Withheld], now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn withhold(
+    tx: &mut Tx,
+    withheld: &[Withheld],
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let mut reasons = Reasons::new();
     for (key, kind, why) in withheld {
         let ended = execute!(
@@ -168,9 +181,19 @@ pub(super) async fn withhold(tx: &mut Tx, withheld: &[Withheld], now: Timestamp)
     }
     note_failures(tx, &reasons).await?;
     let mut failed: BTreeMap<i64, i64> = BTreeMap::new();
-    reasons.into_iter().for_each(|((mailing, _), times)| *failed.entry(mailing).or_default() += times);
+    reasons
+        .into_iter()
+        .for_each(|((mailing, _), times)| *failed.entry(mailing).or_default() += times);
     for (mailing, times) in failed {
-        super::minutes::add(tx, mailing, &Minute { failed: times as u64, ..Minute::numbered(minute_of(now)) }).await?;
+        super::minutes::add(
+            tx,
+            mailing,
+            &Minute {
+                failed: times as u64,
+                ..Minute::numbered(minute_of(now))
+            },
+        )
+        .await?;
     }
     Ok(())
 }
@@ -181,7 +204,11 @@ type Withheld = (DeliveryKey, DeliveryKind, &'static str);
 /// Reads what is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the
 /// chunk, so that no plan
 /// can walk through all subscribers.
-pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
+pub(super) async fn jobs_of(
+    reader: &mut Reader,
+    chunk: Chunk,
+    now: Timestamp,
+) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
     let rows: Vec<JobRow> = all!(
         reader,
         "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
@@ -201,7 +228,10 @@ pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -
     for row in rows {
         match why_not(&row, now)? {
             Some(why) => {
-                let key = DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id };
+                let key = DeliveryKey {
+                    mailing: row.mailing_id,
+                    subscriber: row.subscriber_id,
+                };
                 withheld.push((key, stored(row.kind.parse())?, why));
             }
             None => jobs.push(stored(job_from(row, chunk.key))?),
@@ -212,7 +242,10 @@ pub(super) async fn jobs_of(reader: &mut Reader, chunk: Chunk, now: Timestamp) -
 
 fn job_from(row: JobRow, chunk: ChunkKey) -> Result<Job, String> {
     Ok(Job {
-        key: DeliveryKey { mailing: row.mailing_id, subscriber: row.subscriber_id },
+        key: DeliveryKey {
+            mailing: row.mailing_id,
+            subscriber: row.subscriber_id,
+        },
         chunk,
         kind: row.kind.parse()?,
         attempts: row.attempts as u32,

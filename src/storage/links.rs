@@ -45,20 +45,38 @@ impl LinkMail {
 
     const fn what_happened(self) -> &'static str {
         match self {
-            Self::Leave => "their mail speaks of leaving and was not acted on: the link to leave was sent",
-            Self::LeaveByOther => "another address answered a mail of theirs and asked to leave: the link to leave was sent",
-            Self::Confirm => "their answer to the confirmation mail was not a plain yes: the link was sent again",
+            Self::Leave => {
+                "their mail speaks of leaving and was not acted on: the link to leave was sent"
+            }
+            Self::LeaveByOther => {
+                "another address answered a mail of theirs and asked to leave: the link to leave was sent"
+            }
+            Self::Confirm => {
+                "their answer to the confirmation mail was not a plain yes: the link was sent again"
+            }
         }
     }
 }
 
 impl Storage {
     /// Queues a mail with a link, within limits, unless the link would do nothing for the subscriber. Returns whether it is queued.
-    pub async fn send_link(&self, subscriber: i64, mail: LinkMail, limits: &LinkLimits, now: Timestamp) -> Result<bool, StorageError> {
+    pub async fn send_link(
+        &self,
+        subscriber: i64,
+        mail: LinkMail,
+        limits: &LinkLimits,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         repeated!(self.send_link_once(subscriber, mail, limits, now))
     }
 
-    async fn send_link_once(&self, subscriber: i64, mail: LinkMail, limits: &LinkLimits, now: Timestamp) -> Result<bool, StorageError> {
+    async fn send_link_once(
+        &self,
+        subscriber: i64,
+        mail: LinkMail,
+        limits: &LinkLimits,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let waits = i64::from(mail == LinkMail::Confirm);
         let marked = execute!(
@@ -73,12 +91,28 @@ impl Storage {
             limits.asked_since.timestamp_millis()
         )?;
         // Behind the subscriber's row: a mail that is not sent uses nothing up.
-        if marked == 0 || quotas::take(&mut tx, std::iter::once((&limits.quota, true)), now).await?.is_err() {
+        if marked == 0
+            || quotas::take(&mut tx, std::iter::once((&limits.quota, true)), now)
+                .await?
+                .is_err()
+        {
             return Ok(false);
         }
         match mail {
-            LinkMail::Leave => queue_notice(&mut tx, subscriber, Notice::Leave, None, subscriber, now).await?,
-            LinkMail::LeaveByOther => queue_notice(&mut tx, subscriber, Notice::LeaveByOther, None, subscriber, now).await?,
+            LinkMail::Leave => {
+                queue_notice(&mut tx, subscriber, Notice::Leave, None, subscriber, now).await?
+            }
+            LinkMail::LeaveByOther => {
+                queue_notice(
+                    &mut tx,
+                    subscriber,
+                    Notice::LeaveByOther,
+                    None,
+                    subscriber,
+                    now,
+                )
+                .await?
+            }
             LinkMail::Confirm => queue_confirmation(&mut tx, subscriber, now).await?,
         }
         history(&mut tx, subscriber, now, mail.what_happened()).await?;
@@ -89,7 +123,11 @@ impl Storage {
     /// The subscriber who has that address; `None` if nobody has.
     pub async fn subscriber_with(&self, email: &EmailAddress) -> Result<Option<i64>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(i64,)> = optional!(reader, "select id from subscribers where email_key = $1", email.key())?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select id from subscribers where email_key = $1",
+            email.key()
+        )?;
         Ok(row.map(|(id,)| id))
     }
 }

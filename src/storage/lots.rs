@@ -28,9 +28,18 @@ pub struct Stopped {
 
 /// Adds hard refusals to their lots, in the order of the lots' keys: two transactions that add to the same ones then wait for each other
 /// instead of for good. A lot that a person has decided on takes that decision for what comes late.
-pub(super) async fn add_to_lots(tx: &mut Tx, mut added: Vec<Added>, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn add_to_lots(
+    tx: &mut Tx,
+    mut added: Vec<Added>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     added.sort();
-    for Added { lot, by_report, due } in added {
+    for Added {
+        lot,
+        by_report,
+        due,
+    } in added
+    {
         execute!(
             tx,
             "insert into refusal_lots (mailing_id, words, domain, relay, hard, reports, state, opened_at, due_at)
@@ -66,7 +75,11 @@ pub(super) async fn has_untried(tx: &mut Tx, digest: i64) -> Result<bool, Storag
 }
 
 /// Makes a digest's lots due, now that it is sent: all replies of the dialogue are in. What was held in its midst is judged again.
-pub(super) async fn send_is_over(tx: &mut Tx, digest: i64, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn send_is_over(
+    tx: &mut Tx,
+    digest: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "update refusal_lots set due_at = $2 where mailing_id = $1 and decision is null and ((state = 'open' and reports = 0) or state = 'held')",
@@ -77,7 +90,13 @@ pub(super) async fn send_is_over(tx: &mut Tx, digest: i64, now: Timestamp) -> Re
 }
 
 /// Holds the lots of each domain that refuses too many of its mails alike.
-pub(super) async fn hold_domains(tx: &mut Tx, send: i64, words: &str, brake: Brake, now: Timestamp) -> Result<Vec<Stopped>, StorageError> {
+pub(super) async fn hold_domains(
+    tx: &mut Tx,
+    send: i64,
+    words: &str,
+    brake: Brake,
+    now: Timestamp,
+) -> Result<Vec<Stopped>, StorageError> {
     let domains: Vec<(String, i64)> = all!(
         tx,
         "select domain, cast(sum(hard) as bigint) from refusal_lots where mailing_id = $1 and words = $2
@@ -114,7 +133,14 @@ pub(super) async fn hold_domains(tx: &mut Tx, send: i64, words: &str, brake: Bra
             &domain
         )?;
         if held > 0 {
-            stopped.push(Stopped { send, held_by: HeldBy::Domain, name: domain, hard, mails: mails.max(hard), words: words.into() });
+            stopped.push(Stopped {
+                send,
+                held_by: HeldBy::Domain,
+                name: domain,
+                hard,
+                mails: mails.max(hard),
+                words: words.into(),
+            });
         }
     }
     Ok(stopped)
@@ -122,7 +148,13 @@ pub(super) async fn hold_domains(tx: &mut Tx, send: i64, words: &str, brake: Bra
 
 /// Holds what is left of each relay by which too many domains refuse alike. Domains that are held by themselves do not count: one
 /// provider's bad hour says nothing about the relay.
-pub(super) async fn hold_relays(tx: &mut Tx, send: i64, words: &str, brake: Brake, now: Timestamp) -> Result<Vec<Stopped>, StorageError> {
+pub(super) async fn hold_relays(
+    tx: &mut Tx,
+    send: i64,
+    words: &str,
+    brake: Brake,
+    now: Timestamp,
+) -> Result<Vec<Stopped>, StorageError> {
     let relays: Vec<(String, i64, i64)> = all!(
         tx,
         "select relay, count(*), cast(sum(hard) as bigint) from refusal_lots
@@ -162,7 +194,14 @@ pub(super) async fn hold_relays(tx: &mut Tx, send: i64, words: &str, brake: Brak
             &relay
         )?;
         if held > 0 {
-            stopped.push(Stopped { send, held_by: HeldBy::Relay, name: relay, hard, mails: mails.max(hard), words: words.into() });
+            stopped.push(Stopped {
+                send,
+                held_by: HeldBy::Relay,
+                name: relay,
+                hard,
+                mails: mails.max(hard),
+                words: words.into(),
+            });
         }
     }
     Ok(stopped)

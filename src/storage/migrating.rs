@@ -25,10 +25,18 @@ const LOOKS_FAILED_MAX: u32 = 2;
 ///
 /// # Errors
 /// When one fails, or the server does not answer any more.
-pub(super) async fn migrate(migrations: &Migrator, storage: &Storage, options: &PgConnectOptions) -> Result<(), StorageError> {
-    let options = options.clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+pub(super) async fn migrate(
+    migrations: &Migrator,
+    storage: &Storage,
+    options: &PgConnectOptions,
+) -> Result<(), StorageError> {
+    let options = options
+        .clone()
+        .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
     let (mut connection, _) = connect(&options, Kind::Server).await?;
-    let session = tokio::time::timeout(CONNECT_MAX, number_of(&mut connection)).await.map_err(|_| silent())??;
+    let session = tokio::time::timeout(CONNECT_MAX, number_of(&mut connection))
+        .await
+        .map_err(|_| silent())??;
     tokio::select! {
         done = migrations.run(&mut connection) => done.map_err(StorageError::from),
         lost = watch(storage, session) => Err(lost),
@@ -36,7 +44,9 @@ pub(super) async fn migrate(migrations: &Migrator, storage: &Storage, options: &
 }
 
 async fn number_of(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await
+    sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(connection)
+        .await
 }
 
 /// State of the session that migrates, as its server sees it.
@@ -70,7 +80,12 @@ async fn watch(storage: &Storage, number: i32) -> StorageError {
             return silent();
         }
         let sessions = &seen.blocked_by;
-        if !sessions.is_empty() && *sessions != said && last.as_ref().is_some_and(|last| last.blocked_by == *sessions) {
+        if !sessions.is_empty()
+            && *sessions != said
+            && last
+                .as_ref()
+                .is_some_and(|last| last.blocked_by == *sessions)
+        {
             said.clone_from(sessions);
             tracing::warn!(
                 "migrate waits for a lock that other sessions of the database hold (pg_stat_activity: pid {sessions}): another migrate, or \
@@ -83,7 +98,9 @@ async fn watch(storage: &Storage, number: i32) -> StorageError {
 
 async fn look(storage: &Storage, number: i32) -> Result<Option<Seen>, StorageError> {
     let mut reader = storage.read().await?;
-    let super::Session::Postgres(bounded, keeps) = super::Queryable::session(&mut reader) else { return Ok(None) };
+    let super::Session::Postgres(bounded, keeps) = super::Queryable::session(&mut reader) else {
+        return Ok(None);
+    };
     let seen: sqlx::Result<Option<Seen>> = call!(bounded, c => {
         sqlx::query_as(
             "select coalesce(state = 'active', false) as is_active,
@@ -100,15 +117,21 @@ async fn look(storage: &Storage, number: i32) -> Result<Option<Seen>, StorageErr
 }
 
 fn silent() -> StorageError {
-    let words = "the server did not answer any more while it migrated; what it had not committed is undone";
-    StorageError::Query(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+    let words =
+        "the server did not answer any more while it migrated; what it had not committed is undone";
+    StorageError::Query(sqlx::Error::Io(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        words,
+    )))
 }
 
 /// A migration that failed because its server was lost or takes no writes is that error, and no fault of the tables.
 impl From<MigrateError> for StorageError {
     fn from(error: MigrateError) -> Self {
         match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if super::bounded::is_connection_lost(&error) => {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+                if super::bounded::is_connection_lost(&error) =>
+            {
                 Self::Query(error)
             }
             error => Self::Migrate(error),

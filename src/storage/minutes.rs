@@ -53,17 +53,27 @@ impl Storage {
 
     /// Delivery attempts since the database was made, by kind of mail and outcome, of all processes; pairs that never occurred are
     /// left out.
-    pub async fn attempt_totals(&self) -> Result<Vec<(MailClass, AttemptOutcome, u64)>, StorageError> {
+    pub async fn attempt_totals(
+        &self,
+    ) -> Result<Vec<(MailClass, AttemptOutcome, u64)>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(String, String, i64)> = all!(reader, "select kind, outcome, total from attempt_totals order by kind, outcome")?;
-        let read = |(kind, outcome, total): (String, String, i64)| Ok((kind.parse()?, outcome.parse()?, total as u64));
+        let rows: Vec<(String, String, i64)> = all!(
+            reader,
+            "select kind, outcome, total from attempt_totals order by kind, outcome"
+        )?;
+        let read = |(kind, outcome, total): (String, String, i64)| {
+            Ok((kind.parse()?, outcome.parse()?, total as u64))
+        };
         stored(rows.into_iter().map(read).collect())
     }
 
     /// Deliveries of the digests that are being sent or paused, by state: kept counts, and the rows of batches that senders hold.
     pub async fn open_deliveries(&self) -> Result<Tally, StorageError> {
         let mut reader = self.read().await?;
-        let open: Vec<(i64,)> = all!(reader, "select id from digests where state in ('sending', 'paused') order by id")?;
+        let open: Vec<(i64,)> = all!(
+            reader,
+            "select id from digests where state in ('sending', 'paused') order by id"
+        )?;
         let mut sum = Tally::default();
         for (id,) in open {
             sum.add(&counts_of(&mut reader, id).await?.tally());
@@ -92,8 +102,11 @@ impl Storage {
     /// How many deliveries of a digest have ended so far, by its minutes.
     pub async fn ended_by_minutes(&self, digest: i64) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
-        let (ended,): (Option<i64>,) =
-            one!(reader, "select cast(sum(sent + failed) as bigint) from digest_minutes where mailing_id = $1", digest)?;
+        let (ended,): (Option<i64>,) = one!(
+            reader,
+            "select cast(sum(sent + failed) as bigint) from digest_minutes where mailing_id = $1",
+            digest
+        )?;
         Ok(ended.unwrap_or(0) as u64)
     }
 }

@@ -206,21 +206,33 @@ impl Storage {
     ) -> Result<Self, StorageError> {
         let is_postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
         let (pools, servers) = match direct_url {
-            _ if url.starts_with("sqlite:") => (opening::sqlite(url, connections, durable).await?, Vec::new()),
-            Some(direct_url) if is_postgres => opening::pooled(url, direct_url, connections, durable, call_max).await?,
+            _ if url.starts_with("sqlite:") => (
+                opening::sqlite(url, connections, durable).await?,
+                Vec::new(),
+            ),
+            Some(direct_url) if is_postgres => {
+                opening::pooled(url, direct_url, connections, durable, call_max).await?
+            }
             None if is_postgres => opening::postgres(url, connections, durable, call_max).await?,
             _ => return Err(StorageError::Address),
         };
-        Ok(Self { pools, servers: servers.into() })
+        Ok(Self {
+            pools,
+            servers: servers.into(),
+        })
     }
 
     /// Brings the tables up to date; doing it twice, or from two processes at once, is doing it once.
     pub async fn migrate(&self, now: Timestamp) -> Result<(), StorageError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.migrate(&MIGRATIONS).await?,
-            Pools::Postgres { server, .. } => migrating::migrate(&MIGRATIONS, self, &server.options()).await?,
+            Pools::Postgres { server, .. } => {
+                migrating::migrate(&MIGRATIONS, self, &server.options()).await?
+            }
             // Its lock and its statements belong to a session, which a pooler does not keep.
-            Pools::Pooled(pooled) => migrating::migrate(&MIGRATIONS, self, &pooled.direct.primary().await?).await?,
+            Pools::Pooled(pooled) => {
+                migrating::migrate(&MIGRATIONS, self, &pooled.direct.primary().await?).await?
+            }
         }
         let mut tx = self.begin().await?;
         if tx.is_postgres() {
@@ -235,7 +247,11 @@ impl Storage {
                  end $$"
             )?;
         }
-        execute!(tx, "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing", now.timestamp_millis())?;
+        execute!(
+            tx,
+            "insert into installation (id, created_at) values (1, $1) on conflict (id) do nothing",
+            now.timestamp_millis()
+        )?;
         tx.commit().await?;
         self.refresh_statistics().await
     }
@@ -243,10 +259,13 @@ impl Storage {
     /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let done: Result<Vec<(i64,)>, sqlx::Error> = all!(reader, "select version from _sqlx_migrations where success");
+        let done: Result<Vec<(i64,)>, sqlx::Error> =
+            all!(reader, "select version from _sqlx_migrations where success");
         match done.map_err(StorageError::from) {
             // Each by itself: two that were written side by side may come in either order.
-            Ok(rows) => Ok(MIGRATIONS.iter().all(|migration| rows.contains(&(migration.version,)))),
+            Ok(rows) => Ok(MIGRATIONS
+                .iter()
+                .all(|migration| rows.contains(&(migration.version,)))),
             Err(error) if error.is_not_migrated() => Ok(false),
             Err(error) => Err(error),
         }
@@ -255,25 +274,40 @@ impl Storage {
     /// When this database was first set up: nothing scheduled before that was missed.
     pub async fn created_at(&self) -> Result<Timestamp, StorageError> {
         let mut reader = self.read().await?;
-        let (created_at,): (i64,) = one!(reader, "select created_at from installation where id = 1")?;
+        let (created_at,): (i64,) =
+            one!(reader, "select created_at from installation where id = 1")?;
         Ok(crate::domain::from_millis(created_at))
     }
 
     /// Notes that the sample was brought: it is brought once. `false` if that was noted before.
     pub async fn note_sample(&self, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let noted = execute!(tx, "update installation set sample_at = $1 where id = 1 and sample_at is null", now.timestamp_millis())?;
+        let noted = execute!(
+            tx,
+            "update installation set sample_at = $1 where id = 1 and sample_at is null",
+            now.timestamp_millis()
+        )?;
         tx.commit().await?;
         Ok(noted > 0)
     }
 
     /// The secret kept under `name`, after keeping `fresh`, if given, where there was none.
-    pub async fn keep_secret(&self, name: &str, fresh: Option<&str>) -> Result<Option<String>, StorageError> {
+    pub async fn keep_secret(
+        &self,
+        name: &str,
+        fresh: Option<&str>,
+    ) -> Result<Option<String>, StorageError> {
         let mut tx = self.begin().await?;
         if let Some(fresh) = fresh {
-            execute!(tx, "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing", name, fresh)?;
+            execute!(
+                tx,
+                "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing",
+                name,
+                fresh
+            )?;
         }
-        let value: Option<(String,)> = optional!(tx, "select value from kept_secrets where name = $1", name)?;
+        let value: Option<(String,)> =
+            optional!(tx, "select value from kept_secrets where name = $1", name)?;
         tx.commit().await?;
         Ok(value.map(|(value,)| value))
     }
@@ -281,8 +315,10 @@ impl Storage {
     /// The names of the secrets that this database was used with; none before it was migrated.
     pub async fn secret_names(&self) -> Result<Vec<String>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Result<Vec<(String,)>, sqlx::Error> =
-            all!(reader, "select name from secret_names order by first_used_at, name limit 1000");
+        let rows: Result<Vec<(String,)>, sqlx::Error> = all!(
+            reader,
+            "select name from secret_names order by first_used_at, name limit 1000"
+        );
         match rows.map_err(StorageError::from) {
             Err(error) if error.is_not_migrated() => Ok(Vec::new()),
             rows => Ok(rows?.into_iter().map(|(name,)| name).collect()),
@@ -290,7 +326,12 @@ impl Storage {
     }
 
     /// Notes that a database is used with these secrets. `forget`: those of before are lost for good.
-    pub async fn note_secret_names(&self, names: &[String], forget: bool, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn note_secret_names(
+        &self,
+        names: &[String],
+        forget: bool,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         if forget {
             execute!(tx, "delete from secret_names")?;
@@ -309,8 +350,10 @@ impl Storage {
     /// Returns whether anybody is known here, or was: what a secret was needed for. `false` before the first migration.
     pub async fn has_people(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let row: Result<Option<(i64,)>, sqlx::Error> =
-            optional!(reader, "select 1 from installation where exists (select 1 from subscribers) or exists (select 1 from suppressions)");
+        let row: Result<Option<(i64,)>, sqlx::Error> = optional!(
+            reader,
+            "select 1 from installation where exists (select 1 from subscribers) or exists (select 1 from suppressions)"
+        );
         match row.map_err(StorageError::from) {
             Err(error) if error.is_not_migrated() => Ok(false),
             row => Ok(row?.is_some()),
@@ -358,7 +401,10 @@ impl Storage {
             writer.probe().await?;
         }
         let mut tx = self.begin().await?;
-        execute!(tx, "update installation set created_at = created_at where id = 1")?;
+        execute!(
+            tx,
+            "update installation set created_at = created_at where id = 1"
+        )?;
         Ok(tx.commit().await?)
     }
 
@@ -378,7 +424,9 @@ impl Storage {
     async fn begin(&self) -> Result<Tx, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Tx::Sqlite(writer.begin().await?),
-            Pools::Postgres { server, .. } => Tx::Postgres(server.acquire().await?.begin("begin").await?),
+            Pools::Postgres { server, .. } => {
+                Tx::Postgres(server.acquire().await?.begin("begin").await?)
+            }
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }

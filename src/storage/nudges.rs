@@ -32,10 +32,16 @@ impl Storage {
             Pools::Pooled(pooled) => pooled.direct.primary().await?.into(),
         };
         // Not out of the pool of all others: it is held for good.
-        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(LONGEST_WAIT);
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(LONGEST_WAIT);
         let pool = pool.connect_with(options.as_ref().clone()).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
-        tokio::time::timeout(LONGEST_WAIT, listener.listen(CHANNEL)).await.map_err(|_| silent())??;
+        tokio::time::timeout(LONGEST_WAIT, listener.listen(CHANNEL))
+            .await
+            .map_err(|_| silent())??;
         Ok(Some(Nudges(listener)))
     }
 }
@@ -51,7 +57,11 @@ impl Nudges {
                 Ok(heard) => return Ok(heard.map(drop)?),
                 // A server that vanished without a reset would be listened to for ever.
                 Err(_) => {
-                    let answered = tokio::time::timeout(LONGEST_WAIT, sqlx::raw_sql("select 1").execute(&mut self.0)).await;
+                    let answered = tokio::time::timeout(
+                        LONGEST_WAIT,
+                        sqlx::raw_sql("select 1").execute(&mut self.0),
+                    )
+                    .await;
                     answered.map_err(|_| silent())??;
                 }
             }

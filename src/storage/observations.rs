@@ -7,7 +7,12 @@ use crate::domain::from_millis;
 
 impl Storage {
     /// Keeps an observation in place of the last one of its kind.
-    pub async fn observe(&self, what: &str, detail: &str, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn observe(
+        &self,
+        what: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
             tx,
@@ -21,9 +26,16 @@ impl Storage {
     }
 
     /// Returns the last observation of a kind, and when it was made.
-    pub async fn observation(&self, what: &str) -> Result<Option<(String, Timestamp)>, StorageError> {
+    pub async fn observation(
+        &self,
+        what: &str,
+    ) -> Result<Option<(String, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String, i64)> = optional!(reader, "select detail, seen_at from observations where what = $1", what)?;
+        let row: Option<(String, i64)> = optional!(
+            reader,
+            "select detail, seen_at from observations where what = $1",
+            what
+        )?;
         Ok(row.map(|(detail, at)| (detail, from_millis(at))))
     }
 }

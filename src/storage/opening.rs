@@ -30,11 +30,16 @@ use super::writer::Writer;
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let options = SqliteConnectOptions::from_str(url).ok()?;
     let path = options.get_filename().to_path_buf();
-    let in_memory = url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty();
+    let in_memory =
+        url.contains(":memory:") || url.contains("mode=memory") || path.as_os_str().is_empty();
     (url.starts_with("sqlite:") && !in_memory).then_some(path)
 }
 
-pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result<Pools, StorageError> {
+pub(super) async fn sqlite(
+    url: &str,
+    connections: u32,
+    durable: bool,
+) -> Result<Pools, StorageError> {
     // Each connection of a database in memory would see one of its own.
     let path = sqlite_file(url).ok_or(StorageError::Address)?;
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -45,7 +50,11 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .synchronous(if durable {
+            SqliteSynchronous::Full
+        } else {
+            SqliteSynchronous::Normal
+        })
         .foreign_keys(true)
         .busy_timeout(LONGEST_TURN)
         // What is erased is overwritten, not just unlinked.
@@ -54,21 +63,44 @@ pub(super) async fn sqlite(url: &str, connections: u32, durable: bool) -> Result
         // Rows that `optimize` looks at in each index: a bound on its time.
         .pragma("analysis_limit", "400");
     let writer = Writer::open(options.clone()).await?;
-    let readers = SqlitePoolOptions::new().test_before_acquire(false).acquire_timeout(LONGEST_TURN).max_connections(connections);
-    Ok(Pools::Sqlite { readers: readers.connect_with(options.create_if_missing(false).pragma("query_only", "on")).await?, writer })
+    let readers = SqlitePoolOptions::new()
+        .test_before_acquire(false)
+        .acquire_timeout(LONGEST_TURN)
+        .max_connections(connections);
+    Ok(Pools::Sqlite {
+        readers: readers
+            .connect_with(options.create_if_missing(false).pragma("query_only", "on"))
+            .await?,
+        writer,
+    })
 }
 
-pub(super) async fn postgres(url: &str, connections: u32, durable: bool, call_max: Duration) -> Result<(Pools, Vec<Server>), StorageError> {
+pub(super) async fn postgres(
+    url: &str,
+    connections: u32,
+    durable: bool,
+    call_max: Duration,
+) -> Result<(Pools, Vec<Server>), StorageError> {
     let limits = CallLimits::of(call_max);
     let set_up = |options: PgConnectOptions| {
         let options = options.options(limits.session());
         // Left to the server where it should be durable: it may know better (synchronous replicas).
-        if durable { options } else { options.options([("synchronous_commit", RELAXED)]) }
+        if durable {
+            options
+        } else {
+            options.options([("synchronous_commit", RELAXED)])
+        }
     };
     let hosts = Hosts::find(url, Kind::Server, set_up).await?;
     let servers = hosts.servers();
     let server = ServerPool::open(hosts, connections, ServerHealth::new(limits)).await?;
-    Ok((Pools::Postgres { server, kept: Kept::default() }, servers))
+    Ok((
+        Pools::Postgres {
+            server,
+            kept: Kept::default(),
+        },
+        servers,
+    ))
 }
 
 /// PostgreSQL behind a pooler in transaction mode, which may give each transaction another server connection. So nothing may
@@ -83,7 +115,11 @@ pub(super) struct Pooled {
 
 impl Pooled {
     pub(super) async fn begin(&self) -> sqlx::Result<BoundedConnection> {
-        self.pooler.acquire().await?.begin(AssertSqlSafe(self.begin.clone())).await
+        self.pooler
+            .acquire()
+            .await?
+            .begin(AssertSqlSafe(self.begin.clone()))
+            .await
     }
 }
 
@@ -96,13 +132,38 @@ pub(super) async fn pooled(
 ) -> Result<(Pools, Vec<Server>), StorageError> {
     let limits = CallLimits::of(call_max);
     // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
-    let hosts = Hosts::find(url, Kind::Pooler, |options| options.extra_float_digits(None).statement_cache_capacity(0)).await?;
-    let direct = Hosts::find(direct_url, Kind::Server, |options| options.options(limits.session())).await?;
-    let relaxed = if durable { String::new() } else { format!("; set local synchronous_commit = {RELAXED}") };
-    let begin = format!("begin isolation level read committed read write; {}{relaxed}", limits.in_transaction()).into();
-    let servers = hosts.servers().into_iter().chain(direct.servers()).collect();
+    let hosts = Hosts::find(url, Kind::Pooler, |options| {
+        options.extra_float_digits(None).statement_cache_capacity(0)
+    })
+    .await?;
+    let direct = Hosts::find(direct_url, Kind::Server, |options| {
+        options.options(limits.session())
+    })
+    .await?;
+    let relaxed = if durable {
+        String::new()
+    } else {
+        format!("; set local synchronous_commit = {RELAXED}")
+    };
+    let begin = format!(
+        "begin isolation level read committed read write; {}{relaxed}",
+        limits.in_transaction()
+    )
+    .into();
+    let servers = hosts
+        .servers()
+        .into_iter()
+        .chain(direct.servers())
+        .collect();
     let pooler = ServerPool::open(hosts, connections, ServerHealth::new(limits)).await?;
-    Ok((Pools::Pooled(Pooled { pooler, direct, begin }), servers))
+    Ok((
+        Pools::Pooled(Pooled {
+            pooler,
+            direct,
+            begin,
+        }),
+        servers,
+    ))
 }
 
 /// `synchronous_commit` of relaxed durability: a commit waits for the server's own disk and for no replica. `off` would wait for neither.

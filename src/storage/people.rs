@@ -71,17 +71,29 @@ impl Storage {
     /// Everything that is kept of the holder of that address.
     pub async fn person(&self, email: &EmailAddress) -> Result<Option<Person>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<PersonRow> =
-            optional!(reader, "select id, email, name, state, timezone from subscribers where email_key = $1", email.key())?;
+        let row: Option<PersonRow> = optional!(
+            reader,
+            "select id, email, name, state, timezone from subscribers where email_key = $1",
+            email.key()
+        )?;
         let Some(row) = row else { return Ok(None) };
         let consents: Vec<ConsentRow> = all!(
             reader,
             "select requested_at, shown, source, network, confirmed_at from consents where subscriber_id = $1 order by requested_at",
             row.id
         )?;
-        let history: Vec<(i64, String)> = all!(reader, "select at, what from history where subscriber_id = $1 order by at, what", row.id)?;
-        let subscriber =
-            Subscriber { id: row.id, email: row.email, name: row.name, state: stored(row.state.parse())?, timezone: zone(row.timezone) };
+        let history: Vec<(i64, String)> = all!(
+            reader,
+            "select at, what from history where subscriber_id = $1 order by at, what",
+            row.id
+        )?;
+        let subscriber = Subscriber {
+            id: row.id,
+            email: row.email,
+            name: row.name,
+            state: stored(row.state.parse())?,
+            timezone: zone(row.timezone),
+        };
         let consent = |row: ConsentRow| Consent {
             requested_at: from_millis(row.requested_at),
             shown: row.shown,
@@ -89,26 +101,54 @@ impl Storage {
             network: row.network,
             confirmed_at: row.confirmed_at.map(from_millis),
         };
-        let history = history.into_iter().map(|(at, what)| (from_millis(at), what)).collect();
-        Ok(Some(Person { subscriber, consents: consents.into_iter().map(consent).collect(), history }))
+        let history = history
+            .into_iter()
+            .map(|(at, what)| (from_millis(at), what))
+            .collect();
+        Ok(Some(Person {
+            subscriber,
+            consents: consents.into_iter().map(consent).collect(),
+            history,
+        }))
     }
 
     /// The number and the address, as it is kept, of the subscriber at that address.
-    pub async fn subscriber_at(&self, email: &EmailAddress) -> Result<Option<(i64, String)>, StorageError> {
+    pub async fn subscriber_at(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<(i64, String)>, StorageError> {
         let mut reader = self.read().await?;
-        Ok(optional!(reader, "select id, email from subscribers where email_key = $1", email.key())?)
+        Ok(optional!(
+            reader,
+            "select id, email from subscribers where email_key = $1",
+            email.key()
+        )?)
     }
 
     /// How many there are in each state.
     pub async fn count_subscribers(&self) -> Result<Vec<(SubscriberState, u64)>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
-        let rows: Vec<(String, i64)> = all!(reader, "select state, count(*) from subscribers group by state")?;
-        let counted = |state: SubscriberState| rows.iter().find(|(name, _)| name == state.as_str()).map_or(0, |(_, n)| *n as u64);
-        Ok(SubscriberState::ALL.iter().map(|state| (*state, counted(*state))).collect())
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select state, count(*) from subscribers group by state"
+        )?;
+        let counted = |state: SubscriberState| {
+            rows.iter()
+                .find(|(name, _)| name == state.as_str())
+                .map_or(0, |(_, n)| *n as u64)
+        };
+        Ok(SubscriberState::ALL
+            .iter()
+            .map(|state| (*state, counted(*state)))
+            .collect())
     }
 
     /// The next `count` subscribers after the one numbered `after` (0: from the start): a page of a list of any length.
-    pub async fn subscribers_after(&self, after: i64, count: i64) -> Result<Vec<Listed>, StorageError> {
+    pub async fn subscribers_after(
+        &self,
+        after: i64,
+        count: i64,
+    ) -> Result<Vec<Listed>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<ListedRow> = all!(
             reader,
@@ -163,7 +203,12 @@ impl Storage {
              where s.email_key = $1 and not exists (select 1 from subscribers o where o.email_key = f.email_key)",
             email.key()
         )?;
-        if execute!(tx, "delete from subscribers where email_key = $1", email.key())? == 0 {
+        if execute!(
+            tx,
+            "delete from subscribers where email_key = $1",
+            email.key()
+        )? == 0
+        {
             return Ok(false);
         }
         for key in std::iter::once(email.key()).chain(former.into_iter().map(|(key,)| key)) {
@@ -185,8 +230,14 @@ impl Storage {
     /// The names of the secrets that suppressions were hashed with: each must stay among `site.secret`.
     pub async fn suppression_keys(&self) -> Result<Vec<(String, u64)>, StorageError> {
         let mut reader = self.read().await?;
-        let rows: Vec<(String, i64)> = all!(reader, "select key_name, count(*) from suppressions group by key_name order by key_name")?;
-        Ok(rows.into_iter().map(|(name, count)| (name, count as u64)).collect())
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select key_name, count(*) from suppressions group by key_name order by key_name"
+        )?;
+        Ok(rows
+            .into_iter()
+            .map(|(name, count)| (name, count as u64))
+            .collect())
     }
 }
 
@@ -195,7 +246,13 @@ fn zone(name: Option<String>) -> Option<ZoneName> {
 }
 
 /// Puts a keyed hash on the suppression list; a reason that is there already stays.
-pub(super) async fn suppress(tx: &mut Tx, hash: &str, key_name: &str, reason: &str, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn suppress(
+    tx: &mut Tx,
+    hash: &str,
+    key_name: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into suppressions (address_hash, key_name, reason, created_at) values ($1, $2, $3, $4)

@@ -223,7 +223,11 @@ struct CameBackRow {
 
 impl Storage {
     /// Everything that is kept of a subscriber; `hashes` are the keyed hashes of their address. `None` when nobody is left.
-    pub async fn personal_data(&self, subscriber: i64, hashes: &[String]) -> Result<Option<PersonalData>, StorageError> {
+    pub async fn personal_data(
+        &self,
+        subscriber: i64,
+        hashes: &[String],
+    ) -> Result<Option<PersonalData>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<PersonRow> = optional!(
             reader,
@@ -231,9 +235,16 @@ impl Storage {
             subscriber
         )?;
         let Some(person) = row else { return Ok(None) };
-        let paused: Option<(Option<i64>,)> = optional!(reader, "select paused_at from preferences where subscriber_id = $1", subscriber)?;
-        let change: Option<(String, i64)> =
-            optional!(reader, "select email, requested_at from moves where subscriber_id = $1", subscriber)?;
+        let paused: Option<(Option<i64>,)> = optional!(
+            reader,
+            "select paused_at from preferences where subscriber_id = $1",
+            subscriber
+        )?;
+        let change: Option<(String, i64)> = optional!(
+            reader,
+            "select email, requested_at from moves where subscriber_id = $1",
+            subscriber
+        )?;
         let earlier: Vec<(String, i64)> = all!(
             reader,
             "select email_key, left_at from former_addresses where subscriber_id = $1 order by left_at desc, email_key limit $2",
@@ -269,20 +280,29 @@ impl Storage {
         )?;
         let (mut suppressions, mut removed) = (Vec::new(), Vec::new());
         for hash in hashes {
-            let found: Option<(String, i64, Option<String>)> =
-                optional!(reader, "select reason, created_at, note from suppressions where address_hash = $1", hash)?;
-            suppressions.extend(found.map(|(reason, at, note)| Suppression { reason, at: from_millis(at), note }));
+            let found: Option<(String, i64, Option<String>)> = optional!(
+                reader,
+                "select reason, created_at, note from suppressions where address_hash = $1",
+                hash
+            )?;
+            suppressions.extend(found.map(|(reason, at, note)| Suppression {
+                reason,
+                at: from_millis(at),
+                note,
+            }));
             let lifted: Vec<(i64, String, i64, String)> = all!(
                 reader,
                 "select lifted_at, reason, suppressed_at, note from lifted where address_hash = $1 order by lifted_at limit $2",
                 hash,
                 ROWS
             )?;
-            removed.extend(lifted.into_iter().map(|(at, reason, since, note)| SuppressionRemoved {
-                at: from_millis(at),
-                reason,
-                suppressed_at: from_millis(since),
-                note,
+            removed.extend(lifted.into_iter().map(|(at, reason, since, note)| {
+                SuppressionRemoved {
+                    at: from_millis(at),
+                    reason,
+                    suppressed_at: from_millis(since),
+                    note,
+                }
             }));
         }
         Ok(Some(PersonalData {
@@ -293,16 +313,43 @@ impl Storage {
             reminded_at: person.reminded_at.map(from_millis),
             link_sent_at: person.link_sent_at.map(from_millis),
             paused_at: paused.and_then(|(at,)| at).map(from_millis),
-            address_change: change.map(|(email, at)| AddressChange { email, requested_at: from_millis(at) }),
-            earlier_addresses: earlier.into_iter().map(|(email, at)| EarlierAddress { email, left_at: from_millis(at) }).collect(),
-            votes: votes.into_iter().map(|(tool, verdict, at)| Vote { tool, verdict, at: from_millis(at) }).collect(),
+            address_change: change.map(|(email, at)| AddressChange {
+                email,
+                requested_at: from_millis(at),
+            }),
+            earlier_addresses: earlier
+                .into_iter()
+                .map(|(email, at)| EarlierAddress {
+                    email,
+                    left_at: from_millis(at),
+                })
+                .collect(),
+            votes: votes
+                .into_iter()
+                .map(|(tool, verdict, at)| Vote {
+                    tool,
+                    verdict,
+                    at: from_millis(at),
+                })
+                .collect(),
             saved: saved
                 .into_iter()
-                .map(|(tool, at, panel_ships, panel_skips)| SavedTool { tool, at: from_millis(at), panel_ships, panel_skips })
+                .map(|(tool, at, panel_ships, panel_skips)| SavedTool {
+                    tool,
+                    at: from_millis(at),
+                    panel_ships,
+                    panel_skips,
+                })
                 .collect(),
             mails: mails.into_iter().map(mail).collect(),
             came_back: came_back.into_iter().map(returned).collect(),
-            unproven: unproven.into_iter().map(|(at, door)| Unproven { at: from_millis(at), door }).collect(),
+            unproven: unproven
+                .into_iter()
+                .map(|(at, door)| Unproven {
+                    at: from_millis(at),
+                    door,
+                })
+                .collect(),
             suppressions,
             suppressions_removed: removed,
         }))
@@ -325,7 +372,11 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
         subscriber,
         ROWS
     )?;
-    let digests: Vec<(i64,)> = all!(reader, "select id from digests where published_at is not null order by id desc limit $1", ROWS)?;
+    let digests: Vec<(i64,)> = all!(
+        reader,
+        "select id from digests where published_at is not null order by id desc limit $1",
+        ROWS
+    )?;
     for block in digests.chunks(DIGESTS_AT_ONCE) {
         // No digest has the number 0.
         let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);

@@ -62,11 +62,21 @@ impl Storage {
     /// What a reader wants to get; the defaults for who never said.
     pub async fn preferences(&self, subscriber: i64) -> Result<Preferences, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String, i64, Option<i64>)> =
-            optional!(reader, "select categories, monthly, paused_until from preferences where subscriber_id = $1", subscriber)?;
-        let Some((categories, monthly, paused_until)) = row else { return Ok(Preferences::default()) };
-        let categories = stored(serde_json::from_str(&categories).map_err(|error| error.to_string()))?;
-        Ok(Preferences { categories, monthly: monthly != 0, paused_until: paused_until.map(from_millis) })
+        let row: Option<(String, i64, Option<i64>)> = optional!(
+            reader,
+            "select categories, monthly, paused_until from preferences where subscriber_id = $1",
+            subscriber
+        )?;
+        let Some((categories, monthly, paused_until)) = row else {
+            return Ok(Preferences::default());
+        };
+        let categories =
+            stored(serde_json::from_str(&categories).map_err(|error| error.to_string()))?;
+        Ok(Preferences {
+            categories,
+            monthly: monthly != 0,
+            paused_until: paused_until.map(from_millis),
+        })
     }
 
     /// Writes down what a reader wants to get, with a line in their history, and queues the mail that tells them, at most one that
@@ -90,15 +100,29 @@ impl Storage {
     ) -> Result<ChoicesSet, StorageError> {
         let mut tx = self.begin().await?;
         // Takes the row's lock: two presses of one button go one by one.
-        if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {
+        if execute!(
+            tx,
+            "update subscribers set name = name where id = $1 and state = 'active'",
+            subscriber
+        )? == 0
+        {
             return Ok(ChoicesSet::Over);
         }
-        let before: Option<(String, i64, Option<i64>, Option<i64>)> =
-            optional!(tx, "select categories, monthly, paused_until, paused_at from preferences where subscriber_id = $1", subscriber)?;
-        let (categories, monthly, until, since) = before.unwrap_or_else(|| (Preferences::default().key(), 0, None, None));
+        let before: Option<(String, i64, Option<i64>, Option<i64>)> = optional!(
+            tx,
+            "select categories, monthly, paused_until, paused_at from preferences where subscriber_id = $1",
+            subscriber
+        )?;
+        let (categories, monthly, until, since) =
+            before.unwrap_or_else(|| (Preferences::default().key(), 0, None, None));
         let running = until.filter(|until| *until > now.timestamp_millis());
-        let paused_at = wanted.paused_until.map(|_| running.and(since).map_or(now, from_millis));
-        let paused_until = wanted.paused_until.zip(paused_at).map(|(until, since)| until.min(since + LONGEST_PAUSE));
+        let paused_at = wanted
+            .paused_until
+            .map(|_| running.and(since).map_or(now, from_millis));
+        let paused_until = wanted
+            .paused_until
+            .zip(paused_at)
+            .map(|(until, since)| until.min(since + LONGEST_PAUSE));
         execute!(
             tx,
             "insert into preferences (subscriber_id, categories, monthly, paused_until, paused_at) values ($1, $2, $3, $4, $5)
@@ -117,7 +141,13 @@ impl Storage {
             tx.commit().await?;
             return Ok(ChoicesSet::Same);
         }
-        history(&mut tx, subscriber, now, &in_words(wanted, others, pause.filter(|_| !ended))).await?;
+        history(
+            &mut tx,
+            subscriber,
+            now,
+            &in_words(wanted, others, pause.filter(|_| !ended)),
+        )
+        .await?;
         let told: Option<(i64,)> = optional!(
             tx,
             "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
@@ -129,13 +159,21 @@ impl Storage {
             queue_notice(&mut tx, subscriber, Notice::Choices, None, subscriber, now).await?;
         }
         tx.commit().await?;
-        Ok(if told.is_none() { ChoicesSet::Told } else { ChoicesSet::Changed })
+        Ok(if told.is_none() {
+            ChoicesSet::Told
+        } else {
+            ChoicesSet::Changed
+        })
     }
 
     /// Returns whether there is such a subscriber, whatever their state: not after an erasure.
     pub async fn is_known(&self, subscriber: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(i64,)> = optional!(reader, "select id from subscribers where id = $1", subscriber)?;
+        let row: Option<(i64,)> = optional!(
+            reader,
+            "select id from subscribers where id = $1",
+            subscriber
+        )?;
         Ok(row.is_some())
     }
 
@@ -148,13 +186,26 @@ impl Storage {
             now.timestamp_millis()
         )?;
         let mut seen = std::collections::HashSet::new();
-        Ok(rows.into_iter().map(|(category,)| category).filter(|category| seen.insert(category_key(category))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(category,)| category)
+            .filter(|category| seen.insert(category_key(category)))
+            .collect())
     }
 
     /// Sets the name that somebody wants to be called by; `None` takes the name out. `false`: nobody is there any more.
-    pub async fn set_name(&self, subscriber: i64, name: Option<&str>) -> Result<bool, StorageError> {
+    pub async fn set_name(
+        &self,
+        subscriber: i64,
+        name: Option<&str>,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let set = execute!(tx, "update subscribers set name = $2 where id = $1", subscriber, name)?;
+        let set = execute!(
+            tx,
+            "update subscribers set name = $2 where id = $1",
+            subscriber,
+            name
+        )?;
         tx.commit().await?;
         Ok(set > 0)
     }
@@ -169,11 +220,17 @@ impl Storage {
         now: Timestamp,
     ) -> Result<LinkAsked, StorageError> {
         let mut tx = self.begin().await?;
-        if let Err(wait) = quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+        if let Err(wait) =
+            quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await?
+        {
             return Ok(LinkAsked::TooMany(wait));
         }
         // Takes the row's lock: two presses of one button go one by one.
-        let known = execute!(tx, "update subscribers set name = name where id = $1 and state in ('active', 'unsubscribed')", subscriber)?;
+        let known = execute!(
+            tx,
+            "update subscribers set name = name where id = $1 and state in ('active', 'unsubscribed')",
+            subscriber
+        )?;
         let recent: Option<(i64,)> = optional!(
             tx,
             "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
@@ -182,12 +239,22 @@ impl Storage {
             quiet_since.timestamp_millis()
         )?;
         let sends = known > 0 && recent.is_none();
-        let is_within = quotas::take(&mut tx, quotas.recipient.iter().map(|quota| (quota, sends)), now).await?.is_ok();
+        let is_within = quotas::take(
+            &mut tx,
+            quotas.recipient.iter().map(|quota| (quota, sends)),
+            now,
+        )
+        .await?
+        .is_ok();
         if sends && is_within {
             queue_notice(&mut tx, subscriber, Notice::Account, None, subscriber, now).await?;
         }
         tx.commit().await?;
-        Ok(if sends && is_within { LinkAsked::Queued } else { LinkAsked::NotQueued })
+        Ok(if sends && is_within {
+            LinkAsked::Queued
+        } else {
+            LinkAsked::NotQueued
+        })
     }
 
     /// Writes down that a reader wants another address, and queues the mail that asks there.
@@ -200,20 +267,39 @@ impl Storage {
         now: Timestamp,
     ) -> Result<MoveAsked, StorageError> {
         let mut tx = self.begin().await?;
-        if let Err(wait) = quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+        if let Err(wait) =
+            quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await?
+        {
             return Ok(MoveAsked::TooMany(wait));
         }
-        if execute!(tx, "update subscribers set name = name where id = $1 and state = 'active'", subscriber)? == 0 {
+        if execute!(
+            tx,
+            "update subscribers set name = name where id = $1 and state = 'active'",
+            subscriber
+        )? == 0
+        {
             return Ok(MoveAsked::Over);
         }
-        let taken: Option<(i64,)> = optional!(tx, "select id from subscribers where email_key = $1", email.key())?;
+        let taken: Option<(i64,)> = optional!(
+            tx,
+            "select id from subscribers where email_key = $1",
+            email.key()
+        )?;
         let is_free = !is_suppressed(&mut tx, hashes).await? && taken.is_none();
-        let limits = quotas.recipient.iter().chain(&quotas.unanswered).map(|quota| (quota, is_free));
+        let limits = quotas
+            .recipient
+            .iter()
+            .chain(&quotas.unanswered)
+            .map(|quota| (quota, is_free));
         let is_within = quotas::take(&mut tx, limits, now).await?.is_ok();
         if !is_free || !is_within {
             // Committed all the same: the time that a commit takes must not tell who is known here.
             tx.commit().await?;
-            return Ok(if is_free { MoveAsked::MailboxLimit } else { MoveAsked::Taken });
+            return Ok(if is_free {
+                MoveAsked::MailboxLimit
+            } else {
+                MoveAsked::Taken
+            });
         }
         let id = ids::fresh(now);
         execute!(tx, "delete from moves where subscriber_id = $1", subscriber)?;
@@ -226,7 +312,15 @@ impl Storage {
             email.key(),
             now.timestamp_millis()
         )?;
-        queue_notice(&mut tx, subscriber, Notice::Move, Some(email.as_str()), id, now).await?;
+        queue_notice(
+            &mut tx,
+            subscriber,
+            Notice::Move,
+            Some(email.as_str()),
+            id,
+            now,
+        )
+        .await?;
         tx.commit().await?;
         Ok(MoveAsked::Queued)
     }
@@ -239,7 +333,8 @@ impl Storage {
     /// The reader whose change of address waits under `id`.
     pub async fn reader_who_moves(&self, id: i64) -> Result<Option<i64>, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(reader, "select subscriber_id from moves where id = $1", id)?;
+        let found: Option<(i64,)> =
+            optional!(reader, "select subscriber_id from moves where id = $1", id)?;
         Ok(found.map(|(subscriber,)| subscriber))
     }
 
@@ -258,7 +353,9 @@ impl Storage {
              where m.id = $1 and s.state = 'active' and not exists (select 1 from subscribers o where o.email_key = m.email_key)",
             id
         )?;
-        let Some((subscriber, old, email, key)) = row else { return Ok(false) };
+        let Some((subscriber, old, email, key)) = row else {
+            return Ok(false);
+        };
         if is_suppressed(&mut tx, &hashes_of(&email)).await? {
             return Ok(false);
         }
@@ -272,9 +369,27 @@ impl Storage {
             subscriber,
             now.timestamp_millis()
         )?;
-        execute!(tx, "delete from former_addresses where email_key = $1", &key)?;
-        execute!(tx, "update subscribers set email = $2, email_key = $3 where id = $1", subscriber, email, key)?;
-        queue_notice(&mut tx, subscriber, Notice::Moved, Some(&old), subscriber, now).await?;
+        execute!(
+            tx,
+            "delete from former_addresses where email_key = $1",
+            &key
+        )?;
+        execute!(
+            tx,
+            "update subscribers set email = $2, email_key = $3 where id = $1",
+            subscriber,
+            email,
+            key
+        )?;
+        queue_notice(
+            &mut tx,
+            subscriber,
+            Notice::Moved,
+            Some(&old),
+            subscriber,
+            now,
+        )
+        .await?;
         history(&mut tx, subscriber, now, "changed the address").await?;
         super::refusals::forgive(&mut tx, subscriber).await?;
         match tx.commit().await {
@@ -287,15 +402,22 @@ impl Storage {
     /// Whether that mailing went to another address than its subscriber's.
     pub async fn went_elsewhere(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> =
-            optional!(reader, "select mailing_id from notices where mailing_id = $1 and email is not null", mailing)?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select mailing_id from notices where mailing_id = $1 and email is not null",
+            mailing
+        )?;
         Ok(found.is_some())
     }
 
     /// The address of a reader, to act on what they ask for.
     pub async fn address_of(&self, subscriber: i64) -> Result<Option<EmailAddress>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String,)> = optional!(reader, "select email from subscribers where id = $1", subscriber)?;
+        let row: Option<(String,)> = optional!(
+            reader,
+            "select email from subscribers where id = $1",
+            subscriber
+        )?;
         Ok(row.and_then(|(email,)| EmailAddress::parse(&email).ok()))
     }
 }
@@ -304,8 +426,15 @@ impl Storage {
 fn in_words(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>) -> String {
     let mut parts = Vec::new();
     if others {
-        let categories = if wanted.categories.is_empty() { "all categories".into() } else { wanted.categories.join(", ") };
-        parts.push(format!("chose {categories}, {}", if wanted.monthly { "monthly" } else { "weekly" }));
+        let categories = if wanted.categories.is_empty() {
+            "all categories".into()
+        } else {
+            wanted.categories.join(", ")
+        };
+        parts.push(format!(
+            "chose {categories}, {}",
+            if wanted.monthly { "monthly" } else { "weekly" }
+        ));
     }
     match pause {
         Some(Some(until)) => parts.push(format!("paused until {}", until.format("%Y-%m-%d"))),

@@ -110,7 +110,8 @@ impl Storage {
         due: &DueTimes,
         now: Timestamp,
     ) -> Result<Frozen, StorageError> {
-        let frozen = serde_json::to_string(content).map_err(|error| StorageError::Stored(error.to_string()))?;
+        let frozen = serde_json::to_string(content)
+            .map_err(|error| StorageError::Stored(error.to_string()))?;
         let (id, millis) = (content.slot.id(), now.timestamp_millis());
         let mut tx = self.begin().await?;
         let published = execute!(
@@ -128,10 +129,14 @@ impl Storage {
         if published == 0 {
             return Ok(Frozen::NotApproved);
         }
-        let (highest,): (Option<i64>,) = one!(tx, "select max(id) from subscribers where state = 'active'")?;
-        let Some(highest) = highest else { return Ok(Frozen::Nobody) };
+        let (highest,): (Option<i64>,) =
+            one!(tx, "select max(id) from subscribers where state = 'active'")?;
+        let Some(highest) = highest else {
+            return Ok(Frozen::Nobody);
+        };
         write_variants(&mut tx, id, variants).await?;
-        let due = serde_json::to_string(&Due::from(due)).map_err(|error| StorageError::Stored(error.to_string()))?;
+        let due = serde_json::to_string(&Due::from(due))
+            .map_err(|error| StorageError::Stored(error.to_string()))?;
         execute!(
             tx,
             "insert into publish_progress (mailing_id, after_id, until_id, due, month_at) values ($1, 0, $2, $3, $4)",
@@ -140,7 +145,11 @@ impl Storage {
             due,
             month.timestamp_millis()
         )?;
-        execute!(tx, "insert into digest_counts (mailing_id, sent, failed, withheld, uncertain) values ($1, 0, 0, 0, 0)", id)?;
+        execute!(
+            tx,
+            "insert into digest_counts (mailing_id, sent, failed, withheld, uncertain) values ($1, 0, 0, 0, 0)",
+            id
+        )?;
         let picks = content.items.iter().map(|item| Pick {
             comparison: item.matchup.comparison.slug.clone(),
             score: item.score,
@@ -153,9 +162,17 @@ impl Storage {
 
     /// Makes the deliveries of the next range of up to `readers` subscribers of any state, of whichever digest is being published. `None`: there is
     /// none, or another process is at it.
-    pub async fn publish_range(&self, readers: u32, now: Timestamp) -> Result<Option<MadeRange>, StorageError> {
+    pub async fn publish_range(
+        &self,
+        readers: u32,
+        now: Timestamp,
+    ) -> Result<Option<MadeRange>, StorageError> {
         let mut tx = self.begin().await?;
-        let sql = if tx.is_postgres() { next_progress!(" for update of p skip locked") } else { next_progress!("") };
+        let sql = if tx.is_postgres() {
+            next_progress!(" for update of p skip locked")
+        } else {
+            next_progress!("")
+        };
         let row: Option<ProgressRow> = optional!(tx, sql)?;
         let Some(row) = row else { return Ok(None) };
         let id = row.mailing_id;
@@ -167,27 +184,46 @@ impl Storage {
             row.after_id,
             i64::from(readers.max(1)) - 1
         )?;
-        let range = Readers { after: row.after_id, until: until.map_or(row.until_id, |(id,)| id.min(row.until_id)) };
+        let range = Readers {
+            after: row.after_id,
+            until: until.map_or(row.until_id, |(id,)| id.min(row.until_id)),
+        };
         make_range(&mut tx, &row, range, now).await?;
         let is_last = range.until >= row.until_id;
         if is_last {
             execute!(tx, "delete from publish_progress where mailing_id = $1", id)?;
         } else {
-            execute!(tx, "update publish_progress set after_id = $2 where mailing_id = $1", id, range.until)?;
+            execute!(
+                tx,
+                "update publish_progress set after_id = $2 where mailing_id = $1",
+                id,
+                range.until
+            )?;
         }
         let (recipients,): (i64,) = one!(tx, "select recipients from digests where id = $1", id)?;
         nudge(&mut tx).await?;
         tx.commit().await?;
-        let slot = Slot::from_id(id).ok_or_else(|| StorageError::Stored(format!("{id} is not a digest's id")))?;
+        let slot = Slot::from_id(id)
+            .ok_or_else(|| StorageError::Stored(format!("{id} is not a digest's id")))?;
         let is_counted = recipients >= MANY && (is_last || range.after == 0);
-        Ok(Some(MadeRange { slot, recipients: recipients as u64, published_at: from_millis(row.published_at), is_last, is_counted }))
+        Ok(Some(MadeRange {
+            slot,
+            recipients: recipients as u64,
+            published_at: from_millis(row.published_at),
+            is_last,
+            is_counted,
+        }))
     }
 
     /// Returns whether deliveries of some digest (of that one, with `only`) are still to be made.
     pub async fn is_publishing(&self, only: Option<i64>) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = match only {
-            Some(id) => optional!(reader, "select mailing_id from publish_progress where mailing_id = $1", id)?,
+            Some(id) => optional!(
+                reader,
+                "select mailing_id from publish_progress where mailing_id = $1",
+                id
+            )?,
             None => optional!(reader, "select mailing_id from publish_progress limit 1")?,
         };
         Ok(found.is_some())
@@ -195,10 +231,22 @@ impl Storage {
 }
 
 /// Makes a range's deliveries, follows what their readers chose, and queues and counts them.
-async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers, now: Timestamp) -> Result<(), StorageError> {
+async fn make_range(
+    tx: &mut Tx,
+    row: &ProgressRow,
+    range: Readers,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let (id, published) = (row.mailing_id, from_millis(row.published_at));
     let due: Due = stored(serde_json::from_str(&row.due).map_err(|error| error.to_string()))?;
-    let made = make_deliveries(tx, id, &due, range, (row.published_at, now.timestamp_millis())).await?;
+    let made = make_deliveries(
+        tx,
+        id,
+        &due,
+        range,
+        (row.published_at, now.timestamp_millis()),
+    )
+    .await?;
     if made == 0 {
         return Ok(());
     }
@@ -214,7 +262,14 @@ async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers, now: Timesta
             range.until
         )?;
         withheld = reasons.iter().map(|(_, times)| times).sum();
-        note_failures(tx, &reasons.into_iter().map(|(reply, times)| ((id, reply), times)).collect::<Reasons>()).await?;
+        note_failures(
+            tx,
+            &reasons
+                .into_iter()
+                .map(|(reply, times)| ((id, reply), times))
+                .collect::<Reasons>(),
+        )
+        .await?;
     } else {
         tell_turns(tx, id, range, published).await?;
     }
@@ -230,7 +285,12 @@ async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers, now: Timesta
         withheld,
         due.last()
     )?;
-    execute!(tx, "update digests set recipients = recipients + $2 where id = $1", id, made as i64)?;
+    execute!(
+        tx,
+        "update digests set recipients = recipients + $2 where id = $1",
+        id,
+        made as i64
+    )?;
     Ok(())
 }
 
@@ -238,7 +298,13 @@ async fn make_range(tx: &mut Tx, row: &ProgressRow, range: Readers, now: Timesta
 ///
 /// A reader's step is their number times the golden ratio, in whole numbers modulo a prime: even for numbers that follow one
 /// another, as those of an import do, and the same each week. No product here exceeds 62 bits, whatever the number.
-async fn make_deliveries(tx: &mut Tx, id: i64, due: &Due, range: Readers, (published_at, now): (i64, i64)) -> Result<u64, StorageError> {
+async fn make_deliveries(
+    tx: &mut Tx,
+    id: i64,
+    due: &Due,
+    range: Readers,
+    (published_at, now): (i64, i64),
+) -> Result<u64, StorageError> {
     on!(tx, c, keeps => {
         let mut query = QueryBuilder::new("with zones (zone, due_at) as (");
         query.push_values(&due.zones, |mut row, (zone, at)| {
@@ -267,7 +333,11 @@ impl From<&DueTimes> for Due {
         Self {
             otherwise: due.otherwise.timestamp_millis(),
             spread: due.spread.num_milliseconds(),
-            zones: due.zones.iter().map(|(zone, at)| (zone.name().to_owned(), at.timestamp_millis())).collect(),
+            zones: due
+                .zones
+                .iter()
+                .map(|(zone, at)| (zone.name().to_owned(), at.timestamp_millis()))
+                .collect(),
         }
     }
 }
@@ -275,11 +345,18 @@ impl From<&DueTimes> for Due {
 impl Due {
     /// Nothing is due before that,
     fn first(&self) -> i64 {
-        self.zones.iter().map(|(_, at)| *at).fold(self.otherwise, i64::min)
+        self.zones
+            .iter()
+            .map(|(_, at)| *at)
+            .fold(self.otherwise, i64::min)
     }
 
     /// nor after that.
     fn last(&self) -> i64 {
-        self.zones.iter().map(|(_, at)| *at).fold(self.otherwise, i64::max) + self.spread
+        self.zones
+            .iter()
+            .map(|(_, at)| *at)
+            .fold(self.otherwise, i64::max)
+            + self.spread
     }
 }

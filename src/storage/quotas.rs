@@ -30,11 +30,19 @@ const STEPS: usize = 20;
 
 impl Storage {
     /// Takes one of each quota, or none of any; the inner error is how long to wait.
-    pub async fn take_quotas(&self, quotas: &[Quota], now: Timestamp) -> Result<Result<(), TimeDelta>, StorageError> {
+    pub async fn take_quotas(
+        &self,
+        quotas: &[Quota],
+        now: Timestamp,
+    ) -> Result<Result<(), TimeDelta>, StorageError> {
         repeated!(self.take_quotas_once(quotas, now))
     }
 
-    async fn take_quotas_once(&self, quotas: &[Quota], now: Timestamp) -> Result<Result<(), TimeDelta>, StorageError> {
+    async fn take_quotas_once(
+        &self,
+        quotas: &[Quota],
+        now: Timestamp,
+    ) -> Result<Result<(), TimeDelta>, StorageError> {
         let mut tx = self.begin().await?;
         let taken = take(&mut tx, quotas.iter().map(|quota| (quota, true)), now).await?;
         if taken.is_ok() {
@@ -94,7 +102,11 @@ pub(super) async fn take<'a>(
             &quota.key,
             now.timestamp_millis()
         )?;
-        let taken = if counts { quota.take(Some(from_millis(until)), now) } else { Ok(from_millis(until)) };
+        let taken = if counts {
+            quota.take(Some(from_millis(until)), now)
+        } else {
+            Ok(from_millis(until))
+        };
         match taken {
             Ok(next) => used.push((&quota.key, until, next.timestamp_millis())),
             Err(longer) => wait = wait.max(Some(longer)),
@@ -102,7 +114,12 @@ pub(super) async fn take<'a>(
     }
     for (key, before, next) in used {
         let until = if wait.is_some() { before } else { next };
-        execute!(tx, "update mail_quotas set used_until = $2 where key = $1", key, until)?;
+        execute!(
+            tx,
+            "update mail_quotas set used_until = $2 where key = $1",
+            key,
+            until
+        )?;
     }
     Ok(wait.map_or(Ok(()), Err))
 }

@@ -78,7 +78,11 @@ pub(super) struct Added {
 
 /// The send that a mail belongs to: its digest, or for any other mail its day (minus the number of days since 1970).
 pub fn send_of(mailing: i64, now: Timestamp) -> i64 {
-    if Slot::from_id(mailing).is_some() { mailing } else { -day_of(now) }
+    if Slot::from_id(mailing).is_some() {
+        mailing
+    } else {
+        -day_of(now)
+    }
 }
 
 /// A refusal as its reader may see it.
@@ -103,7 +107,16 @@ pub struct Refused {
 }
 
 /// `at`, `mailing_id`, `class`, `line`, `words`, `domain`, `relay`, `verdict`.
-type RefusalRow = (i64, i64, String, String, String, String, String, Option<String>);
+type RefusalRow = (
+    i64,
+    i64,
+    String,
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+);
 
 /// A recent digest of a reader: its id, the state of its delivery, and of its refusal the class, the words and the verdict.
 type RecentRow = (i64, String, Option<String>, Option<String>, Option<String>);
@@ -143,14 +156,23 @@ pub(super) async fn record(
 ) -> Result<Effect, StorageError> {
     let Policy { hard, soft, brake } = refusal.policy;
     let relay = relay_of(tx, key).await?;
-    let key = DeliveryKey { mailing: send_of(key.mailing, now), ..key };
+    let key = DeliveryKey {
+        mailing: send_of(key.mailing, now),
+        ..key
+    };
     if !insert(tx, key, refusal, &relay, now).await? {
         return Ok(Effect::Nothing);
     }
     let line = &refusal.line;
     let row = match refusal.class {
         RefusalClass::Passing => {
-            history(tx, key.subscriber, now, &format!("refused, not counted: {line}")).await?;
+            history(
+                tx,
+                key.subscriber,
+                now,
+                &format!("refused, not counted: {line}"),
+            )
+            .await?;
             return Ok(Effect::Recorded);
         }
         RefusalClass::Recipient | RefusalClass::Hard => row_of(tx, key, refusal.policy).await?,
@@ -160,8 +182,18 @@ pub(super) async fn record(
         if by_soft {
             return end_now(tx, key, refusal, now).await;
         }
-        let limit = if soft > 0 { format!("{} of {soft} in a row", row.counted) } else { "not counted".into() };
-        history(tx, key.subscriber, now, &format!("refused, {limit}: {line}")).await?;
+        let limit = if soft > 0 {
+            format!("{} of {soft} in a row", row.counted)
+        } else {
+            "not counted".into()
+        };
+        history(
+            tx,
+            key.subscriber,
+            now,
+            &format!("refused, {limit}: {line}"),
+        )
+        .await?;
         return Ok(Effect::Recorded);
     }
     let by_hard = hard > 0 && row.hard >= hard;
@@ -170,12 +202,31 @@ pub(super) async fn record(
         return end_now(tx, key, refusal, now).await;
     }
     if !at_once {
-        let lot = LotKey { send: key.mailing, words: refusal.words.clone(), domain: refusal.domain.clone(), relay };
-        added.push(Added { lot, by_report: channel == Channel::Report, due: now + brake.wait });
+        let lot = LotKey {
+            send: key.mailing,
+            words: refusal.words.clone(),
+            domain: refusal.domain.clone(),
+            relay,
+        };
+        added.push(Added {
+            lot,
+            by_report: channel == Channel::Report,
+            due: now + brake.wait,
+        });
     }
     if !by_hard {
-        let limit = if hard > 0 { format!("{} of {hard} in a row", row.hard) } else { "not counted".into() };
-        history(tx, key.subscriber, now, &format!("refused for good, {limit}: {line}")).await?;
+        let limit = if hard > 0 {
+            format!("{} of {hard} in a row", row.hard)
+        } else {
+            "not counted".into()
+        };
+        history(
+            tx,
+            key.subscriber,
+            now,
+            &format!("refused for good, {limit}: {line}"),
+        )
+        .await?;
         return Ok(Effect::Recorded);
     }
     execute!(
@@ -184,20 +235,36 @@ pub(super) async fn record(
         key.subscriber,
         key.mailing
     )?;
-    history(tx, key.subscriber, now, &format!("refused for good, judged together with others like it: {line}")).await?;
+    history(
+        tx,
+        key.subscriber,
+        now,
+        &format!("refused for good, judged together with others like it: {line}"),
+    )
+    .await?;
     Ok(Effect::Waits)
 }
 
 /// The relay that a mail went by; empty if the ledger does not say.
 async fn relay_of(tx: &mut Tx, key: DeliveryKey) -> Result<String, StorageError> {
-    let row: Option<(Option<String>,)> =
-        optional!(tx, "select relay from deliveries where mailing_id = $1 and subscriber_id = $2", key.mailing, key.subscriber)?;
+    let row: Option<(Option<String>,)> = optional!(
+        tx,
+        "select relay from deliveries where mailing_id = $1 and subscriber_id = $2",
+        key.mailing,
+        key.subscriber
+    )?;
     Ok(row.and_then(|(relay,)| relay).unwrap_or_default())
 }
 
 /// Writes the row, or raises the class of the one that is there. `false`: it is known with this class or a heavier one, or the subscriber
 /// is gone.
-async fn insert(tx: &mut Tx, key: DeliveryKey, refusal: &Refusal, relay: &str, now: Timestamp) -> Result<bool, StorageError> {
+async fn insert(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    refusal: &Refusal,
+    relay: &str,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
     let inserted = execute!(
         tx,
         "insert into refusals (subscriber_id, mailing_id, at, class, line, words, domain, relay, address_hash, key_name)
@@ -256,10 +323,17 @@ const AT_A_TIME: i64 = 3;
 /// for a passing reason says nothing about the mailbox.
 async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, StorageError> {
     if Slot::from_id(key.mailing).is_none() {
-        return Ok(Row { hard: 1, counted: 1, agrees: false });
+        return Ok(Row {
+            hard: 1,
+            counted: 1,
+            agrees: false,
+        });
     }
     let (mut row, mut is_hard, mut newest) = (Row::default(), true, None);
-    let (mut before, mut left) = (i64::MAX, i64::from(policy.hard.max(policy.soft)) + LOOK_BACK);
+    let (mut before, mut left) = (
+        i64::MAX,
+        i64::from(policy.hard.max(policy.soft)) + LOOK_BACK,
+    );
     while left > 0 {
         let count = left.min(AT_A_TIME);
         let rows = recent(tx, key.subscriber, before, count).await?;
@@ -291,7 +365,12 @@ async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, St
 
 /// The newest digests of a reader before the digest `before`. `cross join` keeps SQLite to this order: a lookup in the ledger for each
 /// of the newest digests, however many there are.
-async fn recent(tx: &mut Tx, subscriber: i64, before: i64, count: i64) -> Result<Vec<RecentRow>, StorageError> {
+async fn recent(
+    tx: &mut Tx,
+    subscriber: i64,
+    before: i64,
+    count: i64,
+) -> Result<Vec<RecentRow>, StorageError> {
     Ok(all!(
         tx,
         "select d.id, l.state, r.class, r.words, r.verdict
@@ -313,9 +392,26 @@ async fn recipients(tx: &mut Tx, digest: i64) -> Result<i64, StorageError> {
     Ok(row.map_or(0, |(recipients,)| recipients))
 }
 
-async fn end_now(tx: &mut Tx, key: DeliveryKey, refusal: &Refusal, now: Timestamp) -> Result<Effect, StorageError> {
-    let ended = end(tx, key, &refusal.line, (&refusal.hash, &refusal.key_name), None, now).await?;
-    Ok(if ended { Effect::Ended } else { Effect::Recorded })
+async fn end_now(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    refusal: &Refusal,
+    now: Timestamp,
+) -> Result<Effect, StorageError> {
+    let ended = end(
+        tx,
+        key,
+        &refusal.line,
+        (&refusal.hash, &refusal.key_name),
+        None,
+        now,
+    )
+    .await?;
+    Ok(if ended {
+        Effect::Ended
+    } else {
+        Effect::Recorded
+    })
 }
 
 /// Ends a subscription as `bounced`, with all that waits for it. Where the refusal waited since `refused`, somebody who confirmed the
@@ -353,6 +449,10 @@ pub(super) async fn end(
 
 /// Takes all refusals of a subscriber out of the count: they have another address now, or a person took them off the suppression list.
 pub(super) async fn forgive(tx: &mut Tx, subscriber: i64) -> Result<(), StorageError> {
-    execute!(tx, "update refusals set verdict = 'dismissed' where subscriber_id = $1", subscriber)?;
+    execute!(
+        tx,
+        "update refusals set verdict = 'dismissed' where subscriber_id = $1",
+        subscriber
+    )?;
     Ok(())
 }

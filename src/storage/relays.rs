@@ -24,7 +24,10 @@ impl Storage {
             relay,
             day
         )?;
-        Ok(RelayUse { first_day, begun: begun.unwrap_or(0) as u64 })
+        Ok(RelayUse {
+            first_day,
+            begun: begun.unwrap_or(0) as u64,
+        })
     }
 
     /// Adds to what a relay was given on a day.
@@ -36,7 +39,13 @@ impl Storage {
 
     /// Takes up to `wanted` messages out of the `allowed` ones of a day; answers how many there were left to take. However
     /// many processes take at once, all together get no more than is allowed: the count is raised before anything goes out.
-    pub async fn take_from_day(&self, relay: &str, day: i64, wanted: u64, allowed: u64) -> Result<u64, StorageError> {
+    pub async fn take_from_day(
+        &self,
+        relay: &str,
+        day: i64,
+        wanted: u64,
+        allowed: u64,
+    ) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         // An update even where there is nothing to change: it takes the row's lock on PostgreSQL.
         let (begun,): (i64,) = one!(
@@ -55,7 +64,12 @@ impl Storage {
     }
 
     /// Gives back what was taken from a day and not begun.
-    pub async fn give_back_to_day(&self, relay: &str, day: i64, count: u64) -> Result<(), StorageError> {
+    pub async fn give_back_to_day(
+        &self,
+        relay: &str,
+        day: i64,
+        count: u64,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
             tx,
@@ -69,7 +83,12 @@ impl Storage {
 }
 
 /// Adds to what a relay was given on a day, in a transaction that does more.
-pub(super) async fn note_begun(tx: &mut Tx, relay: &str, day: i64, count: u64) -> Result<(), StorageError> {
+pub(super) async fn note_begun(
+    tx: &mut Tx,
+    relay: &str,
+    day: i64,
+    count: u64,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into relay_days (relay, day, begun) values ($1, $2, $3)

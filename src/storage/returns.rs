@@ -25,7 +25,12 @@ const PATIENCE: i64 = 1_000;
 /// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
 /// still out stays its own: `false`. The caller holds the lock of the sender's row (PostgreSQL), or two who give the same chunk back would
 /// both count it.
-pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timestamp) -> Result<bool, StorageError> {
+pub(super) async fn release(
+    tx: &mut Tx,
+    sender: i64,
+    key: ChunkKey,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
     let found: Option<(i64,)> = optional!(
         tx,
         "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
@@ -33,7 +38,9 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
         key.last,
         sender
     )?;
-    let Some((first,)) = found else { return Ok(true) };
+    let Some((first,)) = found else {
+        return Ok(true);
+    };
     end_cancelled(tx, key.mailing, first, key.last, now).await?;
     let left = left_in(tx, sender, key, first).await?;
     if left.out > 0 {
@@ -55,7 +62,13 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
             note_chunk(tx, key, &left.counts).await?;
         }
         None => {
-            execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3", key.mailing, key.last, sender)?;
+            execute!(
+                tx,
+                "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+                key.mailing,
+                key.last,
+                sender
+            )?;
             keep(tx, key.mailing, &left.counts).await?;
         }
     }
@@ -63,7 +76,12 @@ pub(super) async fn release(tx: &mut Tx, sender: i64, key: ChunkKey, now: Timest
 }
 
 /// Counts what is in a chunk that `sender` has. Usually all of it is sent: then two numbers tell, and its rows are read no further.
-async fn left_in(tx: &mut Tx, sender: i64, key: ChunkKey, first: i64) -> Result<Left, StorageError> {
+async fn left_in(
+    tx: &mut Tx,
+    sender: i64,
+    key: ChunkKey,
+    first: i64,
+) -> Result<Left, StorageError> {
     let (rows, sent): (i64, i64) = one!(
         tx,
         "select count(*), count(case when state = 'sent' then 1 end) from deliveries
@@ -73,7 +91,13 @@ async fn left_in(tx: &mut Tx, sender: i64, key: ChunkKey, first: i64) -> Result<
         key.last
     )?;
     if rows == sent {
-        return Ok(Left { counts: Counts { sent, ..Counts::default() }, ..Left::default() });
+        return Ok(Left {
+            counts: Counts {
+                sent,
+                ..Counts::default()
+            },
+            ..Left::default()
+        });
     }
     let left = one!(
         tx,
@@ -95,7 +119,13 @@ async fn left_in(tx: &mut Tx, sender: i64, key: ChunkKey, first: i64) -> Result<
 }
 
 /// Ends what is queued in a range of a mailing whose digest was cancelled: it has nowhere to go.
-async fn end_cancelled(tx: &mut Tx, mailing: i64, first: i64, last: i64, now: Timestamp) -> Result<(), StorageError> {
+async fn end_cancelled(
+    tx: &mut Tx,
+    mailing: i64,
+    first: i64,
+    last: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     const WHY: &str = "not sent: the digest was cancelled";
     let ended = execute!(
         tx,
@@ -109,7 +139,11 @@ async fn end_cancelled(tx: &mut Tx, mailing: i64, first: i64, last: i64, now: Ti
         WHY
     )?;
     if ended > 0 {
-        note_failures(tx, &Reasons::from([((mailing, WHY.to_owned()), ended as i64)])).await?;
+        note_failures(
+            tx,
+            &Reasons::from([((mailing, WHY.to_owned()), ended as i64)]),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -146,9 +180,15 @@ impl Storage {
 
     async fn end_range_of(&self, digest: i64, now: Timestamp) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        let sql = if tx.is_postgres() { first_free!(" for update skip locked") } else { first_free!("") };
+        let sql = if tx.is_postgres() {
+            first_free!(" for update skip locked")
+        } else {
+            first_free!("")
+        };
         let found: Option<Row> = optional!(tx, sql, digest)?;
-        let Some(chunk) = found.map(Chunk::from) else { return Ok(false) };
+        let Some(chunk) = found.map(Chunk::from) else {
+            return Ok(false);
+        };
         let (key, cut) = (chunk.key, cut_of(&mut tx, chunk, ENDED_AT_ONCE).await?);
         let last = cut.map_or(key.last, |(last, _)| last);
         end_cancelled(&mut tx, key.mailing, chunk.first, last, now).await?;
@@ -160,7 +200,12 @@ impl Storage {
         match cut {
             Some((last, before)) => shorten(&mut tx, key, last, &before).await?,
             None => {
-                execute!(tx, "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null", key.mailing, key.last)?;
+                execute!(
+                    tx,
+                    "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null",
+                    key.mailing,
+                    key.last
+                )?;
             }
         }
         keep(&mut tx, key.mailing, &counts).await?;
@@ -188,19 +233,32 @@ impl Left {
     /// Returns when the chunk is to be looked at again, if ever.
     fn due(&self, now: Timestamp) -> Option<i64> {
         let others = (self.counts.sending > 0).then_some(now.timestamp_millis() + PATIENCE);
-        [self.fresh, self.retry_at()].into_iter().flatten().min().or(others)
+        [self.fresh, self.retry_at()]
+            .into_iter()
+            .flatten()
+            .min()
+            .or(others)
     }
 
     /// Returns when its retries are to be made, if there are any.
     fn retry_at(&self) -> Option<i64> {
-        self.soonest.zip(self.latest).map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING))
+        self.soonest
+            .zip(self.latest)
+            .map(|(soonest, latest)| soonest + ((latest - soonest) / 4).min(LONGEST_GATHERING))
     }
 }
 
 /// Gives back all that `sender` has. `false`: some of it is still out.
-pub(super) async fn release_all(tx: &mut Tx, sender: i64, now: Timestamp) -> Result<bool, StorageError> {
-    let rows: Vec<(i64, i64)> =
-        all!(tx, "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id", sender)?;
+pub(super) async fn release_all(
+    tx: &mut Tx,
+    sender: i64,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let rows: Vec<(i64, i64)> = all!(
+        tx,
+        "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id",
+        sender
+    )?;
     let mut all_back = true;
     for (mailing, last) in rows {
         all_back &= release(tx, sender, ChunkKey { mailing, last }, now).await?;

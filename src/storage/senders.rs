@@ -14,7 +14,12 @@ use crate::domain::delivery::InDoubt;
 
 impl Storage {
     /// Enters a new sender of the process named `process`, which may be silent for `lease`; answers its number.
-    pub async fn enter_sender(&self, process: &str, lease: TimeDelta, now: Timestamp) -> Result<i64, StorageError> {
+    pub async fn enter_sender(
+        &self,
+        process: &str,
+        lease: TimeDelta,
+        now: Timestamp,
+    ) -> Result<i64, StorageError> {
         let mut tx = self.begin().await?;
         let id = ids::fresh(now);
         let expires_at = clock(&mut tx, now).await? + lease;
@@ -32,11 +37,22 @@ impl Storage {
 
     /// Says that the sender lives and may be silent for `lease` again, and what troubles it. `false`: it was given up, others have its
     /// work; it must stop.
-    pub async fn renew_sender(&self, id: i64, lease: TimeDelta, trouble: Option<&str>, now: Timestamp) -> Result<bool, StorageError> {
+    pub async fn renew_sender(
+        &self,
+        id: i64,
+        lease: TimeDelta,
+        trouble: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let expires_at = clock(&mut tx, now).await? + lease;
-        let renewed =
-            execute!(tx, "update senders set expires_at = $2, trouble = $3 where id = $1", id, expires_at.timestamp_millis(), trouble)?;
+        let renewed = execute!(
+            tx,
+            "update senders set expires_at = $2, trouble = $3 where id = $1",
+            id,
+            expires_at.timestamp_millis(),
+            trouble
+        )?;
         tx.commit().await?;
         Ok(renewed > 0)
     }
@@ -55,7 +71,11 @@ impl Storage {
         }
         let mut tx = self.begin().await?;
         // For update, not for share: a claim of this sender that is under way ends first.
-        let sql = if tx.is_postgres() { "select id from senders where id = $1 for update" } else { "select id from senders where id = $1" };
+        let sql = if tx.is_postgres() {
+            "select id from senders where id = $1 for update"
+        } else {
+            "select id from senders where id = $1"
+        };
         let entered: Option<(i64,)> = optional!(tx, sql, id)?;
         if entered.is_none() {
             // It was given up for dead, and whoever did that has its chunks.
@@ -71,14 +91,22 @@ impl Storage {
     pub async fn troubles(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
         let mut reader = self.read().await?;
         let millis = clock(&mut reader, now).await?.timestamp_millis();
-        let rows: Vec<(String,)> =
-            all!(reader, "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble", millis)?;
+        let rows: Vec<(String,)> = all!(
+            reader,
+            "select distinct trouble from senders where trouble is not null and expires_at > $1 order by trouble",
+            millis
+        )?;
         Ok(rows.into_iter().map(|(trouble,)| trouble).collect())
     }
 
     /// Gives the work of senders that are silent too long, or known to be `dead`, to others: what they had begun becomes `uncertain`,
     /// and by `policy` is sent again or held. Answers how many became uncertain.
-    pub async fn recover(&self, dead: &[i64], policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+    pub async fn recover(
+        &self,
+        dead: &[i64],
+        policy: InDoubt,
+        now: Timestamp,
+    ) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let millis = clock(&mut tx, now).await?.timestamp_millis();
         execute!(tx, "delete from senders where expires_at < $1", millis)?;
@@ -106,7 +134,12 @@ impl Storage {
 }
 
 /// Marks as in doubt each mail of a range that is out with a sender that holds no lease; answers how many. A second doubt is held.
-pub(super) async fn doubt(tx: &mut Tx, stretch: (i64, i64, i64), policy: InDoubt, now: Timestamp) -> Result<u64, StorageError> {
+pub(super) async fn doubt(
+    tx: &mut Tx,
+    stretch: (i64, i64, i64),
+    policy: InDoubt,
+    now: Timestamp,
+) -> Result<u64, StorageError> {
     let millis = now.timestamp_millis();
     let held_since = (policy == InDoubt::Hold).then_some(millis);
     let (mailing, first, last) = stretch;
@@ -128,7 +161,11 @@ pub(super) async fn doubt(tx: &mut Tx, stretch: (i64, i64, i64), policy: InDoubt
 /// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
 /// while it claims or finishes: first one, then the other, and the sweep of the second sees all. SQLite has one writer.
 pub(super) async fn is_entered(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
-    let sql = if tx.is_postgres() { "select id from senders where id = $1 for share" } else { "select id from senders where id = $1" };
+    let sql = if tx.is_postgres() {
+        "select id from senders where id = $1 for share"
+    } else {
+        "select id from senders where id = $1"
+    };
     let found: Option<(i64,)> = optional!(tx, sql, sender)?;
     Ok(found.is_some())
 }

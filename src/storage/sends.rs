@@ -5,7 +5,10 @@ use super::StorageError;
 
 impl Storage {
     /// Adds to the counts of a send's mails, by domain and relay; several processes add up.
-    pub async fn add_send_domains(&self, counts: &[(i64, String, String, i64)]) -> Result<(), StorageError> {
+    pub async fn add_send_domains(
+        &self,
+        counts: &[(i64, String, String, i64)],
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         for (send, domain, relay, mails) in counts {
             execute!(

@@ -43,7 +43,11 @@ pub(super) struct ServerPool {
 
 impl ServerPool {
     /// Opens a pool to the primary among `hosts`.
-    pub(super) async fn open(hosts: Hosts, connections: u32, health: ServerHealth) -> Result<Self, StorageError> {
+    pub(super) async fn open(
+        hosts: Hosts,
+        connections: u32,
+        health: ServerHealth,
+    ) -> Result<Self, StorageError> {
         let options = hosts.primary().await?;
         // One connection first: it says at once why there is none, where the pool would try until its time is over and not say it.
         let encoding = bounded(encoding(&options)).await?;
@@ -68,19 +72,26 @@ impl ServerPool {
                 let health = reused.clone();
                 Box::pin(async move {
                     let is_fresh = state.idle_for < FRESH;
-                    let is_good = is_fresh || matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())));
+                    let is_good = is_fresh
+                        || matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())));
                     if !is_good {
                         health.suspect();
                     }
                     Ok(is_good && health.may_reuse(state.age))
                 })
             });
-        Ok(Self { pool: pool.connect_lazy_with(options), hosts, health })
+        Ok(Self {
+            pool: pool.connect_lazy_with(options),
+            hosts,
+            health,
+        })
     }
 
     /// A connection to the primary, or to the server that answers where none is.
     pub(super) async fn acquire(&self) -> sqlx::Result<BoundedConnection> {
-        let acquired = timeout(acquire_max(&self.health), self.look_and_acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let acquired = timeout(acquire_max(&self.health), self.look_and_acquire())
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut));
         if let Err(error) = &acquired
             && (is_connection_lost(error) || matches!(error, sqlx::Error::PoolTimedOut))
         {
@@ -102,7 +113,11 @@ impl ServerPool {
                 }
             }
         };
-        Ok(BoundedConnection::new(connection, asked, self.health.clone()))
+        Ok(BoundedConnection::new(
+            connection,
+            asked,
+            self.health.clone(),
+        ))
     }
 
     /// How the server that is used now is connected to.
@@ -122,7 +137,10 @@ fn acquire_max(health: &ServerHealth) -> Duration {
 }
 
 /// Connects to a server outside of a pool, within [`CONNECT_MAX`]; with true if it is a standby.
-pub(super) async fn connect(options: &PgConnectOptions, kind: Kind) -> sqlx::Result<(PgConnection, bool)> {
+pub(super) async fn connect(
+    options: &PgConnectOptions,
+    kind: Kind,
+) -> sqlx::Result<(PgConnection, bool)> {
     bounded(async {
         let mut connection = PgConnection::connect_with(options).await?;
         let is_standby = set_up(&mut connection, kind).await?;
@@ -133,20 +151,32 @@ pub(super) async fn connect(options: &PgConnectOptions, kind: Kind) -> sqlx::Res
 
 /// Sets a new session up; returns true if its server is a standby.
 async fn set_up(connection: &mut PgConnection, kind: Kind) -> sqlx::Result<bool> {
-    sqlx::raw_sql(kind.set_up()).fetch_one(connection).await?.try_get(0)
+    sqlx::raw_sql(kind.set_up())
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
 }
 
 async fn encoding(options: &PgConnectOptions) -> sqlx::Result<String> {
     let mut connection = PgConnection::connect_with(options).await?;
     // By the simple protocol: behind a pooler the halves of a prepared query could meet two servers.
-    let encoding = sqlx::raw_sql("show server_encoding").fetch_one(&mut connection).await?.try_get(0)?;
+    let encoding = sqlx::raw_sql("show server_encoding")
+        .fetch_one(&mut connection)
+        .await?
+        .try_get(0)?;
     connection.close().await?;
     Ok(encoding)
 }
 
 async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     timeout(CONNECT_MAX, work).await.unwrap_or_else(|_| {
-        let words = format!("the server did not answer within {}", humantime::format_duration(CONNECT_MAX));
-        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+        let words = format!(
+            "the server did not answer within {}",
+            humantime::format_duration(CONNECT_MAX)
+        );
+        Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            words,
+        )))
     })
 }

@@ -25,7 +25,10 @@ use crate::dial::Limits;
 use crate::dial::spoken_to;
 
 /// For each address.
-const LIMITS: Limits = Limits { connect: Duration::from_secs(10), first_step: Duration::from_secs(10) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(10),
+    first_step: Duration::from_secs(10),
+};
 /// `SSLRequest` (PostgreSQL, "Message Formats"), which every server answers with one byte and remembers nothing of.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// Bytes of a client's first message that are kept until an address answers it: a start-up packet has at most 10,000.
@@ -43,7 +46,10 @@ pub(super) struct Server {
 ///
 /// # Errors
 /// When it is the only host, its name has several addresses, and none of them answers.
-pub(super) async fn reachable(options: PgConnectOptions, is_alone: bool) -> Result<(PgConnectOptions, Option<Server>), StorageError> {
+pub(super) async fn reachable(
+    options: PgConnectOptions,
+    is_alone: bool,
+) -> Result<(PgConnectOptions, Option<Server>), StorageError> {
     let host = options.get_host().to_owned();
     let is_name = options.get_socket().is_none() && !host.starts_with('/');
     if !is_name {
@@ -51,24 +57,50 @@ pub(super) async fn reachable(options: PgConnectOptions, is_alone: bool) -> Resu
     }
     let destination = Destination::new(&host, options.get_port());
     // That nobody knows the name is said by sqlx as well as it could be here.
-    let addresses = destination.addresses(LIMITS.connect).await.unwrap_or_default();
+    let addresses = destination
+        .addresses(LIMITS.connect)
+        .await
+        .unwrap_or_default();
     if addresses.len() < 2 {
-        return Ok((options, Some(Server { destination, _forwarder: None })));
+        return Ok((
+            options,
+            Some(Server {
+                destination,
+                _forwarder: None,
+            }),
+        ));
     }
-    let greeted = destination.reach(LIMITS, |tcp| answers(tcp, SSL_REQUEST.to_vec())).await;
+    let greeted = destination
+        .reach(LIMITS, |tcp| answers(tcp, SSL_REQUEST.to_vec()))
+        .await;
     let verifies_name = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
     match greeted {
         // `localhost`, by IPv4 and IPv6: nothing routes by its name, and the detour would show.
-        Ok((_, good)) if addresses.iter().all(|address| address.ip().is_loopback()) && !verifies_name => {
-            return Ok((options.host(&good.ip().to_string()), Some(Server { destination, _forwarder: None })));
+        Ok((_, good))
+            if addresses.iter().all(|address| address.ip().is_loopback()) && !verifies_name =>
+        {
+            return Ok((
+                options.host(&good.ip().to_string()),
+                Some(Server {
+                    destination,
+                    _forwarder: None,
+                }),
+            ));
         }
-        Err(unreached) if is_alone => return Err(sqlx::Error::Io(std::io::Error::other(unreached.to_string())).into()),
+        Err(unreached) if is_alone => {
+            return Err(sqlx::Error::Io(std::io::Error::other(unreached.to_string())).into());
+        }
         // Another host may be the primary now, and this one again later.
         _ => {}
     }
     let cannot = |error| StorageError::Query(sqlx::Error::Io(error));
     let folder = tempfile::tempdir().map_err(cannot)?;
-    let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{}", options.get_port()))).map_err(cannot)?;
+    let listener = UnixListener::bind(
+        folder
+            .path()
+            .join(format!(".s.PGSQL.{}", options.get_port())),
+    )
+    .map_err(cannot)?;
     let options = options.socket(folder.path());
     let carried = destination.clone();
     let forwarder = tokio::spawn(async move {
@@ -77,12 +109,21 @@ pub(super) async fn reachable(options: PgConnectOptions, is_alone: bool) -> Resu
             let destination = carried.clone();
             tokio::spawn(async move {
                 if let Err(why) = carry(client, &destination).await {
-                    tracing::warn!("a connection to the database at {} could not be made: {why}", destination.place());
+                    tracing::warn!(
+                        "a connection to the database at {} could not be made: {why}",
+                        destination.place()
+                    );
                 }
             });
         }
     });
-    Ok((options, Some(Server { destination, _forwarder: Some(Arc::new(AbortOnDropHandle::new(forwarder))) })))
+    Ok((
+        options,
+        Some(Server {
+            destination,
+            _forwarder: Some(Arc::new(AbortOnDropHandle::new(forwarder))),
+        }),
+    ))
 }
 
 /// Reaches the server with the client's first message, and then carries both ways until one side ends.
@@ -93,7 +134,9 @@ async fn carry(mut client: UnixStream, destination: &Destination) -> Result<(), 
     if first.is_empty() {
         return Ok(());
     }
-    let reached = destination.reach(LIMITS, |tcp| answers(tcp, first.clone())).await;
+    let reached = destination
+        .reach(LIMITS, |tcp| answers(tcp, first.clone()))
+        .await;
     let (mut server, _) = reached.map_err(|unreached| unreached.to_string())?;
     // How it ends is seen at both ends.
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
@@ -109,10 +152,19 @@ async fn answers(mut tcp: TcpStream, message: Vec<u8>) -> std::io::Result<TcpStr
 impl Storage {
     /// Tries every address of each database server by itself, all at once, each for at most `limit`: for each server its place, and
     /// why an address does not answer. Empty on SQLite, and where a socket or an address is named.
-    pub async fn survey_servers(&self, limit: Duration) -> Vec<(String, Vec<(SocketAddr, Option<String>)>)> {
-        let limits = Limits { connect: limit, first_step: limit };
+    pub async fn survey_servers(
+        &self,
+        limit: Duration,
+    ) -> Vec<(String, Vec<(SocketAddr, Option<String>)>)> {
+        let limits = Limits {
+            connect: limit,
+            first_step: limit,
+        };
         let look = async |server: &Server| {
-            let addresses = server.destination.survey(limits, |tcp| answers(tcp, SSL_REQUEST.to_vec())).await;
+            let addresses = server
+                .destination
+                .survey(limits, |tcp| answers(tcp, SSL_REQUEST.to_vec()))
+                .await;
             (server.destination.place(), addresses.unwrap_or_default())
         };
         futures_util::future::join_all(self.servers.iter().map(look)).await

@@ -40,10 +40,17 @@ impl Storage {
     ) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let (now, (validity, uid)) = (now.timestamp_millis(), (i64::from(key.0), i64::from(key.1)));
-        let known: Option<(i64,)> =
-            optional!(tx, "select tries from mails_set_aside where mailbox = $1 and validity = $2 and uid = $3", mailbox, validity, uid)?;
+        let known: Option<(i64,)> = optional!(
+            tx,
+            "select tries from mails_set_aside where mailbox = $1 and validity = $2 and uid = $3",
+            mailbox,
+            validity,
+            uid
+        )?;
         let tries = known.map_or(0, |(tries,)| tries) + 1;
-        let pause = PAUSE_MS.saturating_mul(1 << (2 * (tries - 1).min(10))).min(PAUSE_MAX_MS);
+        let pause = PAUSE_MS
+            .saturating_mul(1 << (2 * (tries - 1).min(10)))
+            .min(PAUSE_MAX_MS);
         execute!(
             tx,
             "insert into mails_set_aside (mailbox, validity, uid, step, reason, tries, first_at, next_at) values ($1, $2, $3, $4, $5, 1, $6, $7)
@@ -70,7 +77,14 @@ impl Storage {
             mailbox,
             SET_ASIDE_MAX
         )?;
-        let read = |(validity, uid, step, reason, tries, next_at): (i64, i64, String, String, i64, i64)| {
+        let read = |(validity, uid, step, reason, tries, next_at): (
+            i64,
+            i64,
+            String,
+            String,
+            i64,
+            i64,
+        )| {
             Ok(SetAside {
                 key: (validity as u32, uid as u32),
                 step: stored(step.parse())?,

@@ -85,12 +85,24 @@ impl Storage {
     /// dead; others have its work, and nothing was written.
     ///
     /// The same step with the same `now` may be repeated when it is not known whether it was committed.
-    pub async fn step(&self, sender: i64, done: &[Done], next: &[Next<'_>], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
-        let (sent, other): (Vec<&Done>, Vec<&Done>) = done.iter().partition(|done| done.step == Step::Sent);
+    pub async fn step(
+        &self,
+        sender: i64,
+        done: &[Done],
+        next: &[Next<'_>],
+        now: Timestamp,
+    ) -> Result<Option<Vec<bool>>, StorageError> {
+        let (sent, other): (Vec<&Done>, Vec<&Done>) =
+            done.iter().partition(|done| done.step == Step::Sent);
         if !other.is_empty() && !self.finish_others(sender, &other, now).await? {
             return Ok(None);
         }
-        let trip = Trip { sender, sent: &sent, next, now: now.timestamp_millis() };
+        let trip = Trip {
+            sender,
+            sent: &sent,
+            next,
+            now: now.timestamp_millis(),
+        };
         if trip.rows() == 0 {
             return Ok(Some(Vec::new()));
         }
@@ -116,7 +128,12 @@ impl Storage {
     }
 
     /// Which of `next` a step of that moment has begun; `None` if the sender is not entered (any more).
-    async fn begun(&self, sender: i64, next: &[Next<'_>], now: Timestamp) -> Result<Option<Vec<bool>>, StorageError> {
+    async fn begun(
+        &self,
+        sender: i64,
+        next: &[Next<'_>],
+        now: Timestamp,
+    ) -> Result<Option<Vec<bool>>, StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(None);
@@ -139,7 +156,12 @@ impl Storage {
     }
 
     /// Results other than `sent`. `false` if the sender was given up for dead.
-    async fn finish_others(&self, sender: i64, done: &[&Done], now: Timestamp) -> Result<bool, StorageError> {
+    async fn finish_others(
+        &self,
+        sender: i64,
+        done: &[&Done],
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         if !super::senders::is_entered(&mut tx, sender).await? {
             return Ok(false);
@@ -148,7 +170,9 @@ impl Storage {
         for done in done {
             let written = finish(&mut tx, sender, done, &mut added, now).await?;
             if written && matches!(done.step, Step::Failed | Step::Refused(_)) {
-                *reasons.entry((done.key.mailing, done.reply.clone())).or_default() += 1;
+                *reasons
+                    .entry((done.key.mailing, done.reply.clone()))
+                    .or_default() += 1;
             }
         }
         note_failures(&mut tx, &reasons).await?;
@@ -170,17 +194,35 @@ struct Trip<'a> {
 macro_rules! run {
     ($trip:expr, $dialect:expr, $connection:expr, $keeps:expr) => {{
         let trip = $trip;
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(text_of($dialect, padded(trip.rows())))).persistent($keeps);
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text_of($dialect, padded(trip.rows()))))
+            .persistent($keeps);
         for done in trip.sent {
-            query = query.bind(done.key.mailing).bind(done.key.subscriber).bind(0).bind(done.reply.as_str());
+            query = query
+                .bind(done.key.mailing)
+                .bind(done.key.subscriber)
+                .bind(0)
+                .bind(done.reply.as_str());
         }
         for next in trip.next {
-            query = query.bind(next.key.mailing).bind(next.key.subscriber).bind(1).bind(next.relay);
+            query = query
+                .bind(next.key.mailing)
+                .bind(next.key.subscriber)
+                .bind(1)
+                .bind(next.relay);
         }
         for _ in trip.rows()..padded(trip.rows()) {
-            query = query.bind(NOBODY.mailing).bind(NOBODY.subscriber).bind(0).bind("");
+            query = query
+                .bind(NOBODY.mailing)
+                .bind(NOBODY.subscriber)
+                .bind(0)
+                .bind("");
         }
-        query.bind(trip.sender).bind(trip.now).execute($connection).await.map(|done| done.rows_affected())
+        query
+            .bind(trip.sender)
+            .bind(trip.now)
+            .execute($connection)
+            .await
+            .map(|done| done.rows_affected())
     }};
 }
 
@@ -196,7 +238,11 @@ impl Trip<'_> {
     }
 
     /// The same.
-    async fn on_postgres(&self, connection: &mut BoundedConnection, keeps: bool) -> sqlx::Result<u64> {
+    async fn on_postgres(
+        &self,
+        connection: &mut BoundedConnection,
+        keeps: bool,
+    ) -> sqlx::Result<u64> {
         call!(connection, c => run!(self, Dialect::Postgres, c, keeps))
     }
 }
@@ -209,13 +255,19 @@ enum Dialect {
 }
 
 /// A row that meets no delivery.
-const NOBODY: DeliveryKey = DeliveryKey { mailing: -1, subscriber: -1 };
+const NOBODY: DeliveryKey = DeliveryKey {
+    mailing: -1,
+    subscriber: -1,
+};
 
 /// The statement for so many rows. It is kept: there are half as many sizes as connections.
 fn text_of(dialect: Dialect, rows: usize) -> Arc<str> {
     static TEXTS: Mutex<Vec<(Dialect, usize, Arc<str>)>> = Mutex::new(Vec::new());
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((.., text)) = texts.iter().find(|(of, size, _)| (*of, *size) == (dialect, rows)) {
+    if let Some((.., text)) = texts
+        .iter()
+        .find(|(of, size, _)| (*of, *size) == (dialect, rows))
+    {
         return text.clone();
     }
     let text: Arc<str> = statement(dialect, rows).into();
@@ -235,13 +287,27 @@ fn statement(dialect: Dialect, rows: usize) -> String {
     let values: Vec<String> = (0..rows)
         .map(|row| match dialect {
             Dialect::Sqlite => "(?, ?, ?, ?)".to_owned(),
-            Dialect::Postgres => format!("(${}, ${}, ${}, ${})", 4 * row + 1, 4 * row + 2, 4 * row + 3, 4 * row + 4),
+            Dialect::Postgres => format!(
+                "(${}, ${}, ${}, ${})",
+                4 * row + 1,
+                4 * row + 2,
+                4 * row + 3,
+                4 * row + 4
+            ),
         })
         .collect();
     let values = values.join(", ");
     let (locked, fence, is_entered) = match dialect {
-        Dialect::Sqlite => (String::new(), "", format!(" and exists (select 1 from senders where id = {sender})")),
-        Dialect::Postgres => (format!(", fence as (select id from senders where id = {sender} for share)"), ", fence", String::new()),
+        Dialect::Sqlite => (
+            String::new(),
+            "",
+            format!(" and exists (select 1 from senders where id = {sender})"),
+        ),
+        Dialect::Postgres => (
+            format!(", fence as (select id from senders where id = {sender} for share)"),
+            ", fence",
+            String::new(),
+        ),
     };
     format!(
         "with step (mailing, subscriber, begins, words) as (values {values}){locked}
@@ -276,13 +342,29 @@ fn padded(count: usize) -> usize {
 }
 
 /// Writes down any other result, behind the same fence; one in doubt for the second time is held. `false`: it is not this sender's any more.
-async fn finish(tx: &mut Tx, sender: i64, done: &Done, added: &mut Vec<Added>, now: Timestamp) -> Result<bool, StorageError> {
+async fn finish(
+    tx: &mut Tx,
+    sender: i64,
+    done: &Done,
+    added: &mut Vec<Added>,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
     let (state, due_at, finished_at, uncertain_at) = match &done.step {
         Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
-        Step::Again(at) => (DeliveryState::Queued, Some(at.timestamp_millis()), None, None),
+        Step::Again(at) => (
+            DeliveryState::Queued,
+            Some(at.timestamp_millis()),
+            None,
+            None,
+        ),
         Step::Failed | Step::Refused(_) => (DeliveryState::Failed, None, Some(millis), None),
-        Step::Doubted(Some(at)) => (DeliveryState::Uncertain, Some(at.timestamp_millis()), None, Some(millis)),
+        Step::Doubted(Some(at)) => (
+            DeliveryState::Uncertain,
+            Some(at.timestamp_millis()),
+            None,
+            Some(millis),
+        ),
         Step::Doubted(None) => (DeliveryState::Uncertain, None, Some(millis), Some(millis)),
     };
     let written = execute!(

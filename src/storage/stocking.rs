@@ -94,12 +94,19 @@ impl Storage {
     ) -> Result<Result<Imported, Vec<String>>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Imported::default();
-        let slugs: Vec<&Slug> = tools.iter().map(|tool| &tool.slug).chain(comparisons.iter().flat_map(|c| [&c.left, &c.right])).collect();
+        let slugs: Vec<&Slug> = tools
+            .iter()
+            .map(|tool| &tool.slug)
+            .chain(comparisons.iter().flat_map(|c| [&c.left, &c.right]))
+            .collect();
         let known = tools_by_slug(&mut tx, &slugs).await?;
         let given: HashSet<&Slug> = tools.iter().map(|tool| &tool.slug).collect();
-        let is_there = |slug: &Slug| given.contains(slug) || (!mode.replace && known.contains_key(slug));
+        let is_there =
+            |slug: &Slug| given.contains(slug) || (!mode.replace && known.contains_key(slug));
         let missing = |c: &Comparison| {
-            let tool = [&c.left, &c.right].into_iter().find(|tool| !is_there(tool))?;
+            let tool = [&c.left, &c.right]
+                .into_iter()
+                .find(|tool| !is_there(tool))?;
             Some(format!("comparison {}: there is no tool {tool}", c.slug))
         };
         let faults: Vec<String> = comparisons.iter().filter_map(missing).collect();
@@ -142,13 +149,19 @@ impl Storage {
 
     /// Takes the comparison with that slug out, or the tool with its reviews, its votes and the comparisons that name it; of two
     /// with one slug the comparison. `None` if there is neither. Published digests stay as they are.
-    pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Option<Imported>, StorageError> {
+    pub async fn remove_from_catalogue(
+        &self,
+        slug: &Slug,
+    ) -> Result<Option<Imported>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Imported::default();
         remove_comparison(&mut tx, slug.as_str(), &mut done).await?;
         if done.differences.is_empty() {
-            let named: Vec<(String,)> =
-                all!(tx, "select slug from comparisons where left_tool = $1 or right_tool = $1 order by slug", slug.as_str())?;
+            let named: Vec<(String,)> = all!(
+                tx,
+                "select slug from comparisons where left_tool = $1 or right_tool = $1 order by slug",
+                slug.as_str()
+            )?;
             for (comparison,) in &named {
                 remove_comparison(&mut tx, comparison, &mut done).await?;
             }
@@ -174,18 +187,32 @@ impl Storage {
 }
 
 /// How each category is spelled: as the tools do that the document leaves alone, or as its first one does.
-async fn spellings(tx: &mut Tx, tools: &[Tool], replace: bool) -> Result<HashMap<String, String>, StorageError> {
+async fn spellings(
+    tx: &mut Tx,
+    tools: &[Tool],
+    replace: bool,
+) -> Result<HashMap<String, String>, StorageError> {
     let given: HashSet<&str> = tools.iter().map(|tool| tool.slug.as_str()).collect();
-    let known: Vec<(String, String)> = all!(tx, "select slug, category from tools order by published_at, slug")?;
+    let known: Vec<(String, String)> = all!(
+        tx,
+        "select slug, category from tools order by published_at, slug"
+    )?;
     let mut spellings = HashMap::new();
-    let left = known.into_iter().filter(|(slug, _)| !replace && !given.contains(slug.as_str())).map(|(_, category)| category);
+    let left = known
+        .into_iter()
+        .filter(|(slug, _)| !replace && !given.contains(slug.as_str()))
+        .map(|(_, category)| category);
     for category in left.chain(tools.iter().map(|tool| tool.category.clone())) {
         spellings.entry(category_key(&category)).or_insert(category);
     }
     Ok(spellings)
 }
 
-async fn remove_comparison(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(), StorageError> {
+async fn remove_comparison(
+    tx: &mut Tx,
+    slug: &str,
+    done: &mut Imported,
+) -> Result<(), StorageError> {
     if execute!(tx, "delete from comparisons where slug = $1", slug)? > 0 {
         done.note("comparison", "removed", slug.into());
     }
@@ -194,25 +221,48 @@ async fn remove_comparison(tx: &mut Tx, slug: &str, done: &mut Imported) -> Resu
 
 /// No comparison may name it any more.
 async fn remove_tool(tx: &mut Tx, slug: &str, done: &mut Imported) -> Result<(), StorageError> {
-    let reviews: Vec<(String,)> = all!(tx, "select reviewer from reviews where tool = $1 order by position", slug)?;
+    let reviews: Vec<(String,)> = all!(
+        tx,
+        "select reviewer from reviews where tool = $1 order by position",
+        slug
+    )?;
     if execute!(tx, "delete from tools where slug = $1", slug)? > 0 {
         done.note("tool", "removed", slug.into());
-        reviews.into_iter().for_each(|(reviewer,)| done.note("review", "removed", format!("{slug} {reviewer}")));
+        reviews
+            .into_iter()
+            .for_each(|(reviewer,)| done.note("review", "removed", format!("{slug} {reviewer}")));
     }
     Ok(())
 }
 
-async fn write_tool(tx: &mut Tx, tool: &Tool, known: Option<&Tool>, done: &mut Imported) -> Result<(), StorageError> {
+async fn write_tool(
+    tx: &mut Tx,
+    tool: &Tool,
+    known: Option<&Tool>,
+    done: &mut Imported,
+) -> Result<(), StorageError> {
     for review in &tool.reviews {
         let change = match known.and_then(|known| known.review_by(review.reviewer)) {
             Some(old) if old == review => "unchanged",
             Some(_) => "changed",
             None => "added",
         };
-        done.note("review", change, format!("{} {}", tool.slug, review.reviewer));
+        done.note(
+            "review",
+            change,
+            format!("{} {}", tool.slug, review.reviewer),
+        );
     }
-    for gone in known.iter().flat_map(|known| &known.reviews).filter(|old| tool.review_by(old.reviewer).is_none()) {
-        done.note("review", "removed", format!("{} {}", tool.slug, gone.reviewer));
+    for gone in known
+        .iter()
+        .flat_map(|known| &known.reviews)
+        .filter(|old| tool.review_by(old.reviewer).is_none())
+    {
+        done.note(
+            "review",
+            "removed",
+            format!("{} {}", tool.slug, gone.reviewer),
+        );
     }
     let change = match known {
         Some(known) if known == tool => "unchanged",
@@ -241,7 +291,11 @@ async fn write_tool(tx: &mut Tx, tool: &Tool, known: Option<&Tool>, done: &mut I
         tool.published_at.timestamp_millis(),
         i64::from(tool.sample)
     )?;
-    execute!(tx, "delete from reviews where tool = $1", tool.slug.as_str())?;
+    execute!(
+        tx,
+        "delete from reviews where tool = $1",
+        tool.slug.as_str()
+    )?;
     for (position, review) in tool.reviews.iter().enumerate() {
         execute!(
             tx,
@@ -257,7 +311,11 @@ async fn write_tool(tx: &mut Tx, tool: &Tool, known: Option<&Tool>, done: &mut I
     Ok(())
 }
 
-async fn write_comparison(tx: &mut Tx, comparison: &Comparison, done: &mut Imported) -> Result<(), StorageError> {
+async fn write_comparison(
+    tx: &mut Tx,
+    comparison: &Comparison,
+    done: &mut Imported,
+) -> Result<(), StorageError> {
     let old: Option<ComparisonRow> = optional!(
         tx,
         "select slug, left_tool, right_tool, published_at, sample from comparisons where slug = $1",

@@ -80,13 +80,27 @@ struct StandingRow {
 impl Storage {
     /// Writes down a request to join and queues its confirmation mail, unless the address must not or need not get one; somebody on
     /// the list gets a mail that says so.
-    pub async fn sign_up(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
+    pub async fn sign_up(
+        &self,
+        request: &SignUp<'_>,
+        now: Timestamp,
+    ) -> Result<SignedUp, StorageError> {
         repeated!(self.sign_up_once(request, now))
     }
 
-    async fn sign_up_once(&self, request: &SignUp<'_>, now: Timestamp) -> Result<SignedUp, StorageError> {
+    async fn sign_up_once(
+        &self,
+        request: &SignUp<'_>,
+        now: Timestamp,
+    ) -> Result<SignedUp, StorageError> {
         let mut tx = self.begin().await?;
-        if let Err(wait) = quotas::take(&mut tx, request.quotas.asker.iter().map(|quota| (quota, true)), now).await? {
+        if let Err(wait) = quotas::take(
+            &mut tx,
+            request.quotas.asker.iter().map(|quota| (quota, true)),
+            now,
+        )
+        .await?
+        {
             return Ok(SignedUp::TooMany(wait));
         }
         // The row's lock first: an erasure is either over, and seen, or waits.
@@ -100,24 +114,50 @@ impl Storage {
         };
         let is_recent = |at: i64| at > request.quiet_since.timestamp_millis();
         let asked_recently = row.confirmation_at.is_some_and(is_recent);
-        let answer = nothing_to_do.or((asked_recently && row.requested_at.is_some()).then_some(SignedUp::AskedRecently));
-        let reminds = answer == Some(SignedUp::AlreadyActive) && !asked_recently && !row.reminded_at.is_some_and(is_recent);
+        let answer = nothing_to_do
+            .or((asked_recently && row.requested_at.is_some()).then_some(SignedUp::AskedRecently));
+        let reminds = answer == Some(SignedUp::AlreadyActive)
+            && !asked_recently
+            && !row.reminded_at.is_some_and(is_recent);
         let confirms = answer.is_none() && !asked_recently;
-        let limits = request.quotas.recipient.iter().map(|quota| (quota, reminds || confirms));
-        let limits = limits.chain(request.quotas.unanswered.iter().map(|quota| (quota, confirms)));
+        let limits = request
+            .quotas
+            .recipient
+            .iter()
+            .map(|quota| (quota, reminds || confirms));
+        let limits = limits.chain(
+            request
+                .quotas
+                .unanswered
+                .iter()
+                .map(|quota| (quota, confirms)),
+        );
         let is_within = quotas::take(&mut tx, limits, now).await?.is_ok();
         let answer = answer.or((!is_within).then_some(SignedUp::MailboxLimit));
         if let Some(answer) = answer {
             // The row that was made just now for somebody suppressed goes again. Committed all the same: the time that a
             // commit takes must not tell who is known here.
-            execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at is null", row.id)?;
+            execute!(
+                tx,
+                "delete from subscribers where id = $1 and state = 'pending' and requested_at is null",
+                row.id
+            )?;
             let reminds = reminds && is_within;
             if reminds {
-                execute!(tx, "update subscribers set reminded_at = $2 where id = $1", row.id, now.timestamp_millis())?;
+                execute!(
+                    tx,
+                    "update subscribers set reminded_at = $2 where id = $1",
+                    row.id,
+                    now.timestamp_millis()
+                )?;
                 queue(&mut tx, row.id, Some(DeliveryKind::Already), now).await?;
             }
             tx.commit().await?;
-            return Ok(if reminds { SignedUp::ReminderQueued } else { answer });
+            return Ok(if reminds {
+                SignedUp::ReminderQueued
+            } else {
+                answer
+            });
         }
         // Somebody who left within the hour and comes back gets no second mail, but the one they have works again.
         execute!(
@@ -131,9 +171,19 @@ impl Storage {
             queue_confirmation(&mut tx, row.id, now).await?;
         }
         consent(&mut tx, row.id, request, now).await?;
-        history(&mut tx, row.id, now, &format!("asked to join ({})", request.source)).await?;
+        history(
+            &mut tx,
+            row.id,
+            now,
+            &format!("asked to join ({})", request.source),
+        )
+        .await?;
         tx.commit().await?;
-        Ok(if asked_recently { SignedUp::AskedRecently } else { SignedUp::ConfirmationQueued })
+        Ok(if asked_recently {
+            SignedUp::AskedRecently
+        } else {
+            SignedUp::ConfirmationQueued
+        })
     }
 
     /// Turns the open sign-up of `id` into a subscription, and queues the mail that says so; doing it twice is doing it once.
@@ -152,8 +202,13 @@ impl Storage {
             millis
         )?;
         if confirmed == 0 {
-            let state: Option<(String,)> = optional!(tx, "select state from subscribers where id = $1", id)?;
-            return Ok(if state.is_some_and(|(state,)| state == "active") { Confirmed::Already } else { Confirmed::Gone });
+            let state: Option<(String,)> =
+                optional!(tx, "select state from subscribers where id = $1", id)?;
+            return Ok(if state.is_some_and(|(state,)| state == "active") {
+                Confirmed::Already
+            } else {
+                Confirmed::Gone
+            });
         }
         execute!(
             tx,
@@ -169,11 +224,21 @@ impl Storage {
     }
 
     /// Ends the subscription of `id`, and any open sign-up; doing it twice is doing it once. `true` if it did something.
-    pub async fn unsubscribe(&self, id: i64, how: &str, now: Timestamp) -> Result<bool, StorageError> {
+    pub async fn unsubscribe(
+        &self,
+        id: i64,
+        how: &str,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         repeated!(self.unsubscribe_once(id, how, now))
     }
 
-    async fn unsubscribe_once(&self, id: i64, how: &str, now: Timestamp) -> Result<bool, StorageError> {
+    async fn unsubscribe_once(
+        &self,
+        id: i64,
+        how: &str,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         let left = execute!(
             tx,
@@ -206,9 +271,19 @@ impl Storage {
         let mut done = 0;
         // One by one: given the list, PostgreSQL reads the whole table. And only who is still as they were read.
         for (id,) in old {
-            let forgotten = execute!(tx, "delete from subscribers where id = $1 and state = 'pending' and requested_at < $2", id, cutoff)?;
+            let forgotten = execute!(
+                tx,
+                "delete from subscribers where id = $1 and state = 'pending' and requested_at < $2",
+                id,
+                cutoff
+            )?;
             let reverted = match forgotten {
-                0 => execute!(tx, "update subscribers set requested_at = null where id = $1 and requested_at < $2", id, cutoff)?,
+                0 => execute!(
+                    tx,
+                    "update subscribers set requested_at = null where id = $1 and requested_at < $2",
+                    id,
+                    cutoff
+                )?,
                 _ => 0,
             };
             done += forgotten + reverted;
@@ -219,7 +294,12 @@ impl Storage {
 }
 
 /// The subscriber with that address, made as pending if there is none, and held until the transaction ends.
-async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now: Timestamp) -> Result<StandingRow, StorageError> {
+async fn find_or_make(
+    tx: &mut Tx,
+    email: &EmailAddress,
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<StandingRow, StorageError> {
     execute!(
         tx,
         "insert into subscribers (id, email, email_key, name, state, state_at, created_at) values ($1, $2, $3, $4, 'pending', $5, $5)
@@ -240,9 +320,18 @@ async fn find_or_make(tx: &mut Tx, email: &EmailAddress, name: Option<&str>, now
 }
 
 /// Puts the confirmation mail into the ledger.
-pub(super) async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn queue_confirmation(
+    tx: &mut Tx,
+    subscriber: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let millis = now.timestamp_millis();
-    execute!(tx, "update subscribers set confirmation_at = $2 where id = $1", subscriber, millis)?;
+    execute!(
+        tx,
+        "update subscribers set confirmation_at = $2 where id = $1",
+        subscriber,
+        millis
+    )?;
     // One that still waits for a relay would arrive beside this one.
     execute!(
         tx,
@@ -256,7 +345,12 @@ pub(super) async fn queue_confirmation(tx: &mut Tx, subscriber: i64, now: Timest
 }
 
 /// Puts a mail about a subscription into the ledger: the confirmation, or that notice.
-async fn queue(tx: &mut Tx, subscriber: i64, notice: Option<DeliveryKind>, now: Timestamp) -> Result<(), StorageError> {
+async fn queue(
+    tx: &mut Tx,
+    subscriber: i64,
+    notice: Option<DeliveryKind>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     let mailing = ids::fresh(now);
     execute!(
         tx,
@@ -271,7 +365,12 @@ async fn queue(tx: &mut Tx, subscriber: i64, notice: Option<DeliveryKind>, now: 
     super::nudges::nudge(tx).await
 }
 
-async fn consent(tx: &mut Tx, subscriber: i64, request: &SignUp<'_>, now: Timestamp) -> Result<(), StorageError> {
+async fn consent(
+    tx: &mut Tx,
+    subscriber: i64,
+    request: &SignUp<'_>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into consents (subscriber_id, requested_at, shown, source, network) values ($1, $2, $3, $4, $5)
@@ -288,7 +387,11 @@ async fn consent(tx: &mut Tx, subscriber: i64, request: &SignUp<'_>, now: Timest
 /// Whether one of the keyed hashes is on the suppression list.
 pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool, StorageError> {
     for hash in hashes {
-        let found: Option<(String,)> = optional!(tx, "select reason from suppressions where address_hash = $1", hash)?;
+        let found: Option<(String,)> = optional!(
+            tx,
+            "select reason from suppressions where address_hash = $1",
+            hash
+        )?;
         if found.is_some() {
             return Ok(true);
         }
@@ -297,7 +400,12 @@ pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool
 }
 
 /// Adds a line to what happened to a subscriber.
-pub(super) async fn history(tx: &mut Tx, subscriber: i64, at: Timestamp, what: &str) -> Result<(), StorageError> {
+pub(super) async fn history(
+    tx: &mut Tx,
+    subscriber: i64,
+    at: Timestamp,
+    what: &str,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into history (subscriber_id, at, what) values ($1, $2, $3) on conflict (subscriber_id, at, what) do nothing",

@@ -32,7 +32,11 @@ pub struct Untried {
 
 impl Storage {
     /// Mails that were not looked at with these secrets and this return path yet, oldest first.
-    pub async fn unmatched_untried(&self, tried_with: &str, max: i64) -> Result<Vec<Untried>, StorageError> {
+    pub async fn unmatched_untried(
+        &self,
+        tried_with: &str,
+        max: i64,
+    ) -> Result<Vec<Untried>, StorageError> {
         let mut reader = self.read().await?;
         // Two ranges: an index serves no "is not".
         let mut rows: Vec<(String, String, String)> = all!(
@@ -48,20 +52,40 @@ impl Storage {
             max - rows.len() as i64
         )?;
         rows.extend(rest);
-        Ok(rows.into_iter().map(|(fingerprint, door, reading)| Untried { fingerprint, door, reading }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(fingerprint, door, reading)| Untried {
+                fingerprint,
+                door,
+                reading,
+            })
+            .collect())
     }
 
     /// Returns whether a mail is among those that matched nothing.
     pub async fn is_unmatched(&self, fingerprint: &str) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<(String,)> = optional!(reader, "select door from inbound_unmatched where fingerprint = $1", fingerprint)?;
+        let row: Option<(String,)> = optional!(
+            reader,
+            "select door from inbound_unmatched where fingerprint = $1",
+            fingerprint
+        )?;
         Ok(row.is_some())
     }
 
     /// Notes that a mail does not match with these either.
-    pub async fn note_trial(&self, fingerprint: &str, tried_with: &str) -> Result<(), StorageError> {
+    pub async fn note_trial(
+        &self,
+        fingerprint: &str,
+        tried_with: &str,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "update inbound_unmatched set tried_with = $2 where fingerprint = $1", fingerprint, tried_with)?;
+        execute!(
+            tx,
+            "update inbound_unmatched set tried_with = $2 where fingerprint = $1",
+            fingerprint,
+            tried_with
+        )?;
         Ok(tx.commit().await?)
     }
 
@@ -75,11 +99,19 @@ impl Storage {
     /// Forgets those that came before a moment, and the oldest of too many, at most 500 in one transaction; returns how many.
     pub async fn forget_unmatched(&self, before: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
-        let newest_too_many: Option<(i64,)> =
-            optional!(tx, "select received_at from inbound_unmatched order by received_at desc limit 1 offset $1", ROWS_MAX)?;
-        let before = newest_too_many.map_or(before.timestamp_millis(), |(at,)| before.timestamp_millis().max(at + 1));
-        let old: Vec<(String,)> =
-            all!(tx, "select fingerprint from inbound_unmatched where received_at < $1 order by received_at limit 500", before)?;
+        let newest_too_many: Option<(i64,)> = optional!(
+            tx,
+            "select received_at from inbound_unmatched order by received_at desc limit 1 offset $1",
+            ROWS_MAX
+        )?;
+        let before = newest_too_many.map_or(before.timestamp_millis(), |(at,)| {
+            before.timestamp_millis().max(at + 1)
+        });
+        let old: Vec<(String,)> = all!(
+            tx,
+            "select fingerprint from inbound_unmatched where received_at < $1 order by received_at limit 500",
+            before
+        )?;
         let mut gone = 0;
         for (fingerprint,) in old {
             gone += forget(&mut tx, &fingerprint).await?;
@@ -91,11 +123,21 @@ impl Storage {
 
 /// Takes a mail off those that matched nothing; returns how many rows that were.
 pub(super) async fn forget(tx: &mut Tx, fingerprint: &str) -> Result<u64, StorageError> {
-    Ok(execute!(tx, "delete from inbound_unmatched where fingerprint = $1", fingerprint)?)
+    Ok(execute!(
+        tx,
+        "delete from inbound_unmatched where fingerprint = $1",
+        fingerprint
+    )?)
 }
 
 /// Keeps a mail that matched nothing.
-pub(super) async fn keep(tx: &mut Tx, fingerprint: &str, door: &str, mail: &Unmatched<'_>, now: Timestamp) -> Result<(), StorageError> {
+pub(super) async fn keep(
+    tx: &mut Tx,
+    fingerprint: &str,
+    door: &str,
+    mail: &Unmatched<'_>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ($1, $2, $3, $4, $5, $6)
@@ -112,6 +154,10 @@ pub(super) async fn keep(tx: &mut Tx, fingerprint: &str, door: &str, mail: &Unma
 
 /// Forgets what matched nothing and names an address that is erased.
 pub(super) async fn erase(tx: &mut Tx, email_key: &str) -> Result<(), StorageError> {
-    execute!(tx, "delete from inbound_unmatched where email_key = $1", email_key)?;
+    execute!(
+        tx,
+        "delete from inbound_unmatched where email_key = $1",
+        email_key
+    )?;
     Ok(())
 }

@@ -48,11 +48,18 @@ impl Storage {
              where s.state = 'active' and (p.paused_until is null or p.paused_until <= $1)",
             now.timestamp_millis()
         )?;
-        let plain = rows.into_iter().map(|(categories, monthly, saved)| choice(&categories, monthly, saved, Vec::new()));
+        let plain = rows
+            .into_iter()
+            .map(|(categories, monthly, saved)| choice(&categories, monthly, saved, Vec::new()));
         let mut choices: BTreeSet<Choice> = stored(plain.collect())?;
         let turned = turned_since(&mut reader, now - TOLD_WITHIN, now).await?;
-        let mut range = Readers { after: 0, until: i64::MAX };
-        while let Some((page, last)) = who_cares(&mut reader, &turned, slot.id(), range, now).await? {
+        let mut range = Readers {
+            after: 0,
+            until: i64::MAX,
+        };
+        while let Some((page, last)) =
+            who_cares(&mut reader, &turned, slot.id(), range, now).await?
+        {
             choices.extend(page.into_iter().map(|(_, choice)| choice));
             range.after = last;
         }
@@ -61,11 +68,19 @@ impl Storage {
     }
 
     /// What the digests since `since` carried to readers of each choice of categories.
-    pub async fn carried(&self, slot: Slot, since: Timestamp) -> Result<HashMap<String, HashSet<Slug>>, StorageError> {
+    pub async fn carried(
+        &self,
+        slot: Slot,
+        since: Timestamp,
+    ) -> Result<HashMap<String, HashSet<Slug>>, StorageError> {
         let mut reader = self.read().await?;
         let mut carried: HashMap<String, HashSet<Slug>> = HashMap::new();
-        let digests: Vec<(i64,)> =
-            all!(reader, "select id from digests where published_at >= $1 and id <> $2 order by id", since.timestamp_millis(), slot.id())?;
+        let digests: Vec<(i64,)> = all!(
+            reader,
+            "select id from digests where published_at >= $1 and id <> $2 order by id",
+            since.timestamp_millis(),
+            slot.id()
+        )?;
         for (id,) in digests {
             // One choice of each kind is enough: `saved` and `changes` do not alter what is carried.
             let rows: Vec<(String, String)> = all!(
@@ -75,15 +90,25 @@ impl Storage {
                 id
             )?;
             for (categories, content) in rows {
-                let content: Content = stored(serde_json::from_str(&content).map_err(|error| error.to_string()))?;
-                carried.entry(categories).or_default().extend(content.items.into_iter().map(|item| item.matchup.comparison.slug));
+                let content: Content =
+                    stored(serde_json::from_str(&content).map_err(|error| error.to_string()))?;
+                carried.entry(categories).or_default().extend(
+                    content
+                        .items
+                        .into_iter()
+                        .map(|item| item.matchup.comparison.slug),
+                );
             }
         }
         Ok(carried)
     }
 
     /// The mail of a published digest as readers of one choice get it, and when it was published.
-    pub async fn frozen_variant(&self, id: i64, number: i64) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
+    pub async fn frozen_variant(
+        &self,
+        id: i64,
+        number: i64,
+    ) -> Result<Option<(Rendered, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(String, String, String, i64)> = optional!(
             reader,
@@ -92,14 +117,31 @@ impl Storage {
             id,
             number
         )?;
-        Ok(row.map(|(subject, html, text, at)| (Rendered { subject, html, text }, from_millis(at))))
+        Ok(row.map(|(subject, html, text, at)| {
+            (
+                Rendered {
+                    subject,
+                    html,
+                    text,
+                },
+                from_millis(at),
+            )
+        }))
     }
 }
 
 /// Freezes the variants of a digest.
-pub(super) async fn write_variants(tx: &mut Tx, digest: i64, variants: &[Variant]) -> Result<(), StorageError> {
+pub(super) async fn write_variants(
+    tx: &mut Tx,
+    digest: i64,
+    variants: &[Variant],
+) -> Result<(), StorageError> {
     for (number, variant) in variants.iter().enumerate() {
-        let content = variant.mail.as_ref().map(|(content, _)| serde_json::to_string(content)).transpose();
+        let content = variant
+            .mail
+            .as_ref()
+            .map(|(content, _)| serde_json::to_string(content))
+            .transpose();
         let content = stored(content.map_err(|error| error.to_string()))?;
         let rendered = variant.mail.as_ref().map(|(_, rendered)| rendered);
         execute!(
@@ -163,21 +205,35 @@ pub(super) async fn follow_choices(
 }
 
 /// Gives those of a range who care about a verdict that turned the variant that tells them.
-pub(super) async fn tell_turns(tx: &mut Tx, digest: i64, range: Readers, now: Timestamp) -> Result<(), StorageError> {
-    let rows: Vec<(i64, String, i64, i64, String)> =
-        all!(tx, "select number, categories, monthly, saved, changes from variants where digest_id = $1 and changes <> '[]'", digest)?;
+pub(super) async fn tell_turns(
+    tx: &mut Tx,
+    digest: i64,
+    range: Readers,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let rows: Vec<(i64, String, i64, i64, String)> = all!(
+        tx,
+        "select number, categories, monthly, saved, changes from variants where digest_id = $1 and changes <> '[]'",
+        digest
+    )?;
     if rows.is_empty() {
         return Ok(());
     }
     let numbers: HashMap<(String, bool, bool, String), i64> = rows
         .into_iter()
-        .map(|(number, categories, monthly, saved, changes)| ((categories, monthly != 0, saved != 0, changes), number))
+        .map(|(number, categories, monthly, saved, changes)| {
+            ((categories, monthly != 0, saved != 0, changes), number)
+        })
         .collect();
     let turned = turned_since(tx, now - TOLD_WITHIN, now).await?;
     let mut left = range;
     while let Some((page, last)) = who_cares(tx, &turned, digest, left, now).await? {
         for (subscriber, choice) in page {
-            let Some(number) = numbers.get(&(choice.key(), choice.monthly, choice.saved, changes(&choice))) else { continue };
+            let Some(number) =
+                numbers.get(&(choice.key(), choice.monthly, choice.saved, changes(&choice)))
+            else {
+                continue;
+            };
             execute!(
                 tx,
                 "update deliveries set variant = $3 where mailing_id = $1 and subscriber_id = $2 and state = 'queued'",
@@ -242,7 +298,9 @@ async fn who_cares(
         now.timestamp_millis(),
         range.until
     )?;
-    let Some(last) = rows.last().map(|row| row.subscriber_id) else { return Ok(None) };
+    let Some(last) = rows.last().map(|row| row.subscriber_id) else {
+        return Ok(None);
+    };
     let mut last = last;
     // A reader cut in two by the page's end comes whole with the next one.
     if rows.len() as i64 == PAGE && rows[0].subscriber_id != last {
@@ -253,12 +311,22 @@ async fn who_cares(
     for readers in rows.chunk_by(|one, next| one.subscriber_id == next.subscriber_id) {
         let news = |row: &CareRow| {
             let since = row.acted_at.max(row.last_at.unwrap_or(i64::MIN));
-            turned.iter().find(|turned| turned.tool.as_str() == row.tool).and_then(|turned| turned.since(since))
+            turned
+                .iter()
+                .find(|turned| turned.tool.as_str() == row.tool)
+                .and_then(|turned| turned.since(since))
         };
-        let turns: Vec<Turn> = readers.iter().filter_map(news).take(Choice::MOST_TURNS).collect();
+        let turns: Vec<Turn> = readers
+            .iter()
+            .filter_map(news)
+            .take(Choice::MOST_TURNS)
+            .collect();
         if !turns.is_empty() {
             let row = &readers[0];
-            page.push((row.subscriber_id, stored(choice(&row.categories, row.monthly, row.saved, turns))?));
+            page.push((
+                row.subscriber_id,
+                stored(choice(&row.categories, row.monthly, row.saved, turns))?,
+            ));
         }
     }
     Ok(Some((page, last)))
@@ -266,7 +334,12 @@ async fn who_cares(
 
 fn choice(categories: &str, monthly: i64, saved: i64, turns: Vec<Turn>) -> Result<Choice, String> {
     let categories = serde_json::from_str(categories).map_err(|error| error.to_string())?;
-    Ok(Choice { categories, monthly: monthly != 0, saved: saved != 0, turns })
+    Ok(Choice {
+        categories,
+        monthly: monthly != 0,
+        saved: saved != 0,
+        turns,
+    })
 }
 
 fn changes(choice: &Choice) -> String {

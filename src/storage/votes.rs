@@ -30,11 +30,23 @@ pub enum Voted {
 
 impl Storage {
     /// Counts a reader's vote on a tool; a later one takes the place of the earlier.
-    pub async fn vote(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<Voted, StorageError> {
+    pub async fn vote(
+        &self,
+        tool: &Slug,
+        subscriber: i64,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Result<Voted, StorageError> {
         repeated!(self.vote_once(tool, subscriber, verdict, now))
     }
 
-    async fn vote_once(&self, tool: &Slug, subscriber: i64, verdict: Verdict, now: Timestamp) -> Result<Voted, StorageError> {
+    async fn vote_once(
+        &self,
+        tool: &Slug,
+        subscriber: i64,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Result<Voted, StorageError> {
         let mut tx = self.begin().await?;
         let counted = execute!(
             tx,
@@ -48,7 +60,11 @@ impl Storage {
             now.timestamp_millis()
         )?;
         tx.commit().await?;
-        Ok(if counted > 0 { Voted::Counted } else { Voted::Nothing })
+        Ok(if counted > 0 {
+            Voted::Counted
+        } else {
+            Voted::Nothing
+        })
     }
 
     /// Counts a visitor's vote, as long as fewer than `most` others of their network voted on that tool.
@@ -62,8 +78,12 @@ impl Storage {
     ) -> Result<Voted, StorageError> {
         let mut tx = self.begin().await?;
         // Holds the tool's row, so that on PostgreSQL votes on it are counted one by one.
-        let found =
-            execute!(tx, "update tools set slug = slug where slug = $1 and published_at <= $2", tool.as_str(), now.timestamp_millis())?;
+        let found = execute!(
+            tx,
+            "update tools set slug = slug where slug = $1 and published_at <= $2",
+            tool.as_str(),
+            now.timestamp_millis()
+        )?;
         if found == 0 {
             return Ok(Voted::Nothing);
         }
@@ -82,11 +102,20 @@ impl Storage {
             i64::from(most)
         )?;
         tx.commit().await?;
-        Ok(if counted > 0 { Voted::Counted } else { Voted::TooMany })
+        Ok(if counted > 0 {
+            Voted::Counted
+        } else {
+            Voted::TooMany
+        })
     }
 
     /// What the reader numbered `subscriber`, or else the visitor with that cookie's hash, did with each of the tools.
-    pub async fn standings(&self, tools: &[&Slug], subscriber: Option<i64>, visitor: Option<&str>) -> Result<Vec<Standing>, StorageError> {
+    pub async fn standings(
+        &self,
+        tools: &[&Slug],
+        subscriber: Option<i64>,
+        visitor: Option<&str>,
+    ) -> Result<Vec<Standing>, StorageError> {
         if subscriber.is_none() && visitor.is_none() {
             return Ok(vec![Standing::default(); tools.len()]);
         }
@@ -108,7 +137,10 @@ impl Storage {
                     visitor.unwrap_or_default()
                 )?,
             };
-            standings.push(Standing { vote: stored(row.0.map(|verdict| verdict.parse()).transpose())?, saved: row.1.is_some() });
+            standings.push(Standing {
+                vote: stored(row.0.map(|verdict| verdict.parse()).transpose())?,
+                saved: row.1.is_some(),
+            });
         }
         Ok(standings)
     }
@@ -116,7 +148,11 @@ impl Storage {
     /// Whether somebody is on the list: what their links can do ends with their subscription.
     pub async fn is_active(&self, subscriber: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> = optional!(reader, "select id from subscribers where id = $1 and state = 'active'", subscriber)?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select id from subscribers where id = $1 and state = 'active'",
+            subscriber
+        )?;
         Ok(found.is_some())
     }
 }

@@ -32,8 +32,13 @@ pub struct Deliverer {
 
 impl Storage {
     /// Writes down that a process sends, and what it says of itself.
-    pub async fn note_deliverer(&self, deliverer: &Deliverer, now: Timestamp) -> Result<(), StorageError> {
-        let waits = serde_json::to_string(&deliverer.waits).map_err(|error| StorageError::Stored(error.to_string()))?;
+    pub async fn note_deliverer(
+        &self,
+        deliverer: &Deliverer,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let waits = serde_json::to_string(&deliverer.waits)
+            .map_err(|error| StorageError::Stored(error.to_string()))?;
         let mut tx = self.begin().await?;
         let seen_at = clock(&mut tx, now).await?;
         execute!(
@@ -45,7 +50,11 @@ impl Storage {
             waits,
             deliverer.ahead.map(|ahead| ahead.num_milliseconds())
         )?;
-        execute!(tx, "delete from deliverers where seen_at < $1", (seen_at - KEPT).timestamp_millis())?;
+        execute!(
+            tx,
+            "delete from deliverers where seen_at < $1",
+            (seen_at - KEPT).timestamp_millis()
+        )?;
         Ok(tx.commit().await?)
     }
 
@@ -60,11 +69,18 @@ impl Storage {
     pub async fn deliverers(&self, now: Timestamp) -> Result<Vec<Deliverer>, StorageError> {
         let mut reader = self.read().await?;
         let since = clock(&mut reader, now).await? - GONE_AFTER;
-        let rows: Vec<(String, String, Option<i64>)> =
-            all!(reader, "select process, waits, ahead_ms from deliverers where seen_at >= $1 order by process", since.timestamp_millis())?;
+        let rows: Vec<(String, String, Option<i64>)> = all!(
+            reader,
+            "select process, waits, ahead_ms from deliverers where seen_at >= $1 order by process",
+            since.timestamp_millis()
+        )?;
         let read = |(process, waits, ahead): (String, String, Option<i64>)| {
             let waits = serde_json::from_str(&waits).map_err(|error| error.to_string())?;
-            Ok(Deliverer { process, waits, ahead: ahead.map(TimeDelta::milliseconds) })
+            Ok(Deliverer {
+                process,
+                waits,
+                ahead: ahead.map(TimeDelta::milliseconds),
+            })
         };
         stored(rows.into_iter().map(read).collect())
     }
@@ -95,15 +111,32 @@ impl Storage {
         drop(reader);
         let mut found = Vec::new();
         for (digest, due_at, minute) in paused {
-            let Some(since) = due_at.map(from_millis).filter(|due| *due <= now) else { continue };
+            let Some(since) = due_at.map(from_millis).filter(|due| *due <= now) else {
+                continue;
+            };
             // Its own mail came to an end no later than any, nor than the end of its last minute.
             let any = self.progress_at(MailClass::Digest).await?;
-            let progress_at = any.zip(minute).map(|(any, minute)| any.min(Minute::numbered(minute + 1).at));
-            found.push(DueMail { class: MailClass::Digest, since, progress_at, paused: Slot::from_id(digest) });
+            let progress_at = any
+                .zip(minute)
+                .map(|(any, minute)| any.min(Minute::numbered(minute + 1).at));
+            found.push(DueMail {
+                class: MailClass::Digest,
+                since,
+                progress_at,
+                paused: Slot::from_id(digest),
+            });
         }
-        for (class, since) in [(MailClass::Transactional, transactional), (MailClass::Digest, digest)] {
+        for (class, since) in [
+            (MailClass::Transactional, transactional),
+            (MailClass::Digest, digest),
+        ] {
             if let Some(since) = since.map(from_millis) {
-                found.push(DueMail { class, since, progress_at: self.progress_at(class).await?, paused: None });
+                found.push(DueMail {
+                    class,
+                    since,
+                    progress_at: self.progress_at(class).await?,
+                    paused: None,
+                });
             }
         }
         Ok(found)

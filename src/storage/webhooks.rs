@@ -50,7 +50,11 @@ pub struct Waiting {
 
 impl Storage {
     /// Keeps a request, once.
-    pub async fn keep_webhook(&self, request: Request<'_>, now: Timestamp) -> Result<Kept, StorageError> {
+    pub async fn keep_webhook(
+        &self,
+        request: Request<'_>,
+        now: Timestamp,
+    ) -> Result<Kept, StorageError> {
         let mut tx = self.begin().await?;
         let kept = execute!(
             tx,
@@ -67,9 +71,17 @@ impl Storage {
             tx.commit().await?;
             return Ok(Kept::Now);
         }
-        let known: Option<(String,)> =
-            optional!(tx, "select digest from webhook_events where provider = $1 and id = $2", request.provider.as_str(), request.id)?;
-        Ok(if known.is_some_and(|(digest,)| digest == request.digest) { Kept::Before } else { Kept::Taken })
+        let known: Option<(String,)> = optional!(
+            tx,
+            "select digest from webhook_events where provider = $1 and id = $2",
+            request.provider.as_str(),
+            request.id
+        )?;
+        Ok(if known.is_some_and(|(digest,)| digest == request.digest) {
+            Kept::Before
+        } else {
+            Kept::Taken
+        })
     }
 
     /// The oldest requests that wait, at most `most`.
@@ -81,7 +93,13 @@ impl Storage {
              order by received_at, provider, id limit $1",
             most
         )?;
-        let waiting = |(provider, id, kind, received_at, body): (String, String, String, i64, Option<String>)| {
+        let waiting = |(provider, id, kind, received_at, body): (
+            String,
+            String,
+            String,
+            i64,
+            Option<String>,
+        )| {
             Ok(Waiting {
                 provider: stored(provider.parse())?,
                 id,
@@ -94,7 +112,12 @@ impl Storage {
     }
 
     /// Notes that a request was acted on, and forgets what it said.
-    pub async fn done_webhook(&self, provider: Provider, id: &str, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn done_webhook(
+        &self,
+        provider: Provider,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
             tx,
@@ -109,7 +132,11 @@ impl Storage {
     /// Forgets that requests were here which were acted on before that moment.
     pub async fn forget_webhooks(&self, before: Timestamp) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
-        let gone = execute!(tx, "delete from webhook_events where acted_at < $1", before.timestamp_millis())?;
+        let gone = execute!(
+            tx,
+            "delete from webhook_events where acted_at < $1",
+            before.timestamp_millis()
+        )?;
         tx.commit().await?;
         Ok(gone)
     }

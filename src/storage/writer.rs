@@ -41,7 +41,15 @@ impl Writer {
         let file = Arc::new(DatabaseFile::of(options.get_filename())?);
         // From now on a file that is not there was taken away.
         let options = Arc::new(options.create_if_missing(false));
-        Ok(Self { options, turn: Arc::new(Mutex::new(Held { connection, is_unsure: false, is_closed: false })), file })
+        Ok(Self {
+            options,
+            turn: Arc::new(Mutex::new(Held {
+                connection,
+                is_unsure: false,
+                is_closed: false,
+            })),
+            file,
+        })
     }
 
     /// Checks that the file is still the one that was opened.
@@ -54,11 +62,15 @@ impl Writer {
     pub(super) async fn probe(&self) -> sqlx::Result<()> {
         self.check_file()?;
         let file = self.file.clone();
-        tokio::task::spawn_blocking(move || file.check_room()).await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+        tokio::task::spawn_blocking(move || file.check_room())
+            .await
+            .map_err(|_| sqlx::Error::WorkerCrashed)??;
         let options = self.options.as_ref().clone().pragma("query_only", "on");
         let mut connection = SqliteConnection::connect_with(&options).await?;
         let tables: Vec<String> =
-            sqlx::query_scalar("select name from sqlite_master where type = 'table'").fetch_all(&mut connection).await?;
+            sqlx::query_scalar("select name from sqlite_master where type = 'table'")
+                .fetch_all(&mut connection)
+                .await?;
         for table in tables {
             // Names of our own migrations.
             let sql = sqlx::AssertSqlSafe(format!("select 1 from \"{table}\" limit 1"));
@@ -73,8 +85,13 @@ impl Writer {
     pub(super) async fn begin(&self) -> sqlx::Result<SqliteTx> {
         let mut turn = self.turn().await?;
         turn.is_unsure = true;
-        let mut tx = SqliteTx { turn, writer: self.clone() };
-        sqlx::query("begin immediate").execute(tx.connection()).await?;
+        let mut tx = SqliteTx {
+            turn,
+            writer: self.clone(),
+        };
+        sqlx::query("begin immediate")
+            .execute(tx.connection())
+            .await?;
         Ok(tx)
     }
 
@@ -119,9 +136,13 @@ impl Writer {
     async fn roll_back(&self, turn: &mut Held) -> sqlx::Result<()> {
         match sqlx::query("rollback").execute(&mut turn.connection).await {
             Ok(_) => {}
-            Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => {}
+            Err(sqlx::Error::Database(error))
+                if error.message().contains("no transaction is active") => {}
             Err(_) => {
-                let old = std::mem::replace(&mut turn.connection, SqliteConnection::connect_with(&self.options).await?);
+                let old = std::mem::replace(
+                    &mut turn.connection,
+                    SqliteConnection::connect_with(&self.options).await?,
+                );
                 // It is gone either way.
                 let _ = old.close_hard().await;
             }

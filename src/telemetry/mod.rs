@@ -10,7 +10,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Logs to stderr from `level` up; `VERDICTS_LOG` (like `debug` or `verdicts::app=trace`) overrides it. A second call
 /// changes nothing.
 pub fn log_to_stderr(level: &str) {
-    let filter = std::env::var("VERDICTS_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let filter = std::env::var("VERDICTS_LOG")
+        .ok()
+        .and_then(|text| EnvFilter::try_new(text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,verdicts={level}")));
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // Of every command that it sends, which is to say of the password too; and of every mail.
@@ -42,17 +44,35 @@ pub fn figures() -> &'static PrometheusHandle {
 
 fn describe() {
     metrics::describe_counter!("verdicts_sign_ups_total", "Valid sign-up requests");
-    metrics::describe_counter!("verdicts_confirmations_total", "Sign-ups that became subscriptions");
-    metrics::describe_counter!("verdicts_unsubscribes_total", "Subscriptions that ended by the link");
+    metrics::describe_counter!(
+        "verdicts_confirmations_total",
+        "Sign-ups that became subscriptions"
+    );
+    metrics::describe_counter!(
+        "verdicts_unsubscribes_total",
+        "Subscriptions that ended by the link"
+    );
     metrics::describe_counter!(
         "verdicts_deliveries_total",
         "Delivery attempts of all processes by kind of mail and outcome, since the database was made"
     );
-    metrics::describe_gauge!("verdicts_open_deliveries", "Deliveries of digests that are being sent or paused, by state");
+    metrics::describe_gauge!(
+        "verdicts_open_deliveries",
+        "Deliveries of digests that are being sent or paused, by state"
+    );
     metrics::describe_counter!("verdicts_inbound_total", "What came back, by what it means");
-    metrics::describe_counter!("verdicts_inbound_links_total", "Mails that were not acted on and answered with a link, by kind of link");
-    metrics::describe_counter!("verdicts_refusals_total", "Refused mails by class: hard, recipient (soft, counts), passing (never counts)");
-    metrics::describe_gauge!("verdicts_bounces_held", "Readers whose hard refusals the brake holds until a person decides");
+    metrics::describe_counter!(
+        "verdicts_inbound_links_total",
+        "Mails that were not acted on and answered with a link, by kind of link"
+    );
+    metrics::describe_counter!(
+        "verdicts_refusals_total",
+        "Refused mails by class: hard, recipient (soft, counts), passing (never counts)"
+    );
+    metrics::describe_gauge!(
+        "verdicts_bounces_held",
+        "Readers whose hard refusals the brake holds until a person decides"
+    );
     metrics::describe_gauge!(
         "verdicts_mails_set_aside",
         "Mails in the mailbox of inbound.imap that could not be handled and are tried again later"
@@ -64,17 +84,35 @@ fn describe() {
         metrics::counter!("verdicts_refusals_total", "class" => class).increment(0);
     }
     metrics::gauge!("verdicts_bounces_held").set(0);
-    metrics::describe_counter!("verdicts_webhooks_total", "What providers sent, by provider and what became of it");
+    metrics::describe_counter!(
+        "verdicts_webhooks_total",
+        "What providers sent, by provider and what became of it"
+    );
     metrics::describe_counter!("verdicts_requests_total", "HTTP requests by status class");
     metrics::describe_gauge!(
         "verdicts_sending_stalled_seconds",
         "How long mail that is due does not go out; 0: it goes out, or none is due"
     );
-    metrics::describe_gauge!("verdicts_sending_stalled_until_seconds", "When what mail waits for may be over (Unix time); 0: not known");
-    metrics::describe_gauge!("verdicts_sending_waits", "1 for each reason why mail that is due does not go out");
-    metrics::describe_gauge!("verdicts_digests_missed", "Digests that were due to be picked or sent more than 5 minutes ago and were not");
-    metrics::describe_gauge!("verdicts_clock_skew_seconds", "This machine's clock less PostgreSQL's");
+    metrics::describe_gauge!(
+        "verdicts_sending_stalled_until_seconds",
+        "When what mail waits for may be over (Unix time); 0: not known"
+    );
+    metrics::describe_gauge!(
+        "verdicts_sending_waits",
+        "1 for each reason why mail that is due does not go out"
+    );
+    metrics::describe_gauge!(
+        "verdicts_digests_missed",
+        "Digests that were due to be picked or sent more than 5 minutes ago and were not"
+    );
+    metrics::describe_gauge!(
+        "verdicts_clock_skew_seconds",
+        "This machine's clock less PostgreSQL's"
+    );
     metrics::gauge!("verdicts_sending_stalled_seconds").set(0);
     metrics::gauge!("verdicts_digests_missed").set(0);
-    metrics::describe_gauge!("verdicts_breaker_open", "1 while sending is paused because of the relay or our settings");
+    metrics::describe_gauge!(
+        "verdicts_breaker_open",
+        "1 while sending is paused because of the relay or our settings"
+    );
 }

@@ -33,7 +33,11 @@ pub struct Problem {
 impl Problem {
     /// There is nothing at this address.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address. The front page shows what there is.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "There is nothing at this address. The front page shows what there is.",
+        )
     }
 
     /// A link with a token that is not ours.
@@ -49,14 +53,22 @@ impl Problem {
     pub fn too_many(what: &'static str, wait: Duration) -> Self {
         let minutes = wait.as_secs().div_ceil(60).max(1);
         let plural = if minutes == 1 { "" } else { "s" };
-        let sentence = format!("There were too many {what} from your network. Try again in {minutes} minute{plural}.");
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many at once", sentence) }
+        let sentence = format!(
+            "There were too many {what} from your network. Try again in {minutes} minute{plural}."
+        );
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many at once", sentence)
+        }
     }
 
     /// There is more to do than can be done at once.
     pub fn busy(what: &'static str, wait: Duration) -> Self {
         let sentence = format!("{what} Try again in a moment.");
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", sentence) }
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", sentence)
+        }
     }
 
     /// The work behind the request did not end in time: the database is locked or slow, or the request never became whole.
@@ -66,12 +78,24 @@ impl Problem {
             "Our database is busy, and there was no answer within {seconds} seconds. Try again in a minute: whatever you asked for, doing it \
              twice is doing it once."
         );
-        Self { retry_after: Some(Duration::from_secs(60)), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Back in a minute", sentence) }
+        Self {
+            retry_after: Some(Duration::from_secs(60)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Back in a minute",
+                sentence,
+            )
+        }
     }
 
     /// Something else, with its own status.
     pub fn new(status: StatusCode, title: &'static str, sentence: impl Into<String>) -> Self {
-        Self { status, title, sentence: sentence.into(), retry_after: None }
+        Self {
+            status,
+            title,
+            sentence: sentence.into(),
+            retry_after: None,
+        }
     }
 }
 
@@ -89,19 +113,33 @@ impl Problem {
     /// The answer itself, as JSON for a program, with the headers that the handler had set.
     pub fn render(self, site: &Site, json: bool, given: HeaderMap) -> Response {
         let mut response = if json {
-            (self.status, Json(serde_json::json!({ "error": self.sentence }))).into_response()
+            (
+                self.status,
+                Json(serde_json::json!({ "error": self.sentence })),
+            )
+                .into_response()
         } else {
-            let page = page::problem(site, self.title, &self.sentence).unwrap_or_else(|_| self.sentence.clone());
+            let page = page::problem(site, self.title, &self.sentence)
+                .unwrap_or_else(|_| self.sentence.clone());
             (self.status, Html(page)).into_response()
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // What was asked for may have held a token.
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        );
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(wait.as_secs().max(1)),
+            );
         }
-        for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name?, value))) {
+        for (name, value) in given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)))
+        {
             if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
                 headers.insert(name, value);
             }
@@ -117,10 +155,18 @@ impl From<Failure> for Problem {
             let sentence = "Our database does not answer, or cannot keep anything now. Nothing was changed; try again in a minute.";
             return Self {
                 retry_after: Some(Duration::from_secs(60)),
-                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "Back in a minute", sentence)
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Back in a minute",
+                    sentence,
+                )
             };
         }
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something broke", "That is our fault, and it is in our log. Try again in a minute.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something broke",
+            "That is our fault, and it is in our log. Try again in a minute.",
+        )
     }
 }
 
@@ -139,7 +185,10 @@ impl From<RenderError> for Problem {
 /// Whether a program asks: it sends JSON, or wants it.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let says = |name| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.to_ascii_lowercase().contains("application/json"))
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.to_ascii_lowercase().contains("application/json"))
     };
     says(header::CONTENT_TYPE) || says(header::ACCEPT)
 }
@@ -157,6 +206,13 @@ pub async fn method_not_allowed() -> Problem {
 
 /// A handler panicked: a defect, which must not take the connection with it.
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Problem::from(Failure::because(format!("a handler panicked: {}", words.unwrap_or("without words")))).into_response()
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    Problem::from(Failure::because(format!(
+        "a handler panicked: {}",
+        words.unwrap_or("without words")
+    )))
+    .into_response()
 }

@@ -49,7 +49,10 @@ pub(super) fn routes() -> Router<Web> {
 /// Those behind a token.
 pub(super) fn private_routes() -> Router<Web> {
     Router::new()
-        .route("/vote/{tool}/{verdict}/{token}", get(look_at_vote).post(vote))
+        .route(
+            "/vote/{tool}/{verdict}/{token}",
+            get(look_at_vote).post(vote),
+        )
         .route("/save/{tool}/{token}", get(look_at_save).post(save))
         .route("/saved/{token}", get(saved).post(forget))
 }
@@ -65,7 +68,11 @@ impl<T: DeserializeOwned> FromRequest<Web> for Fields<T> {
             Ok(Form(fields)) => Ok(Self(fields)),
             Err(rejection) => {
                 let sentence = "That is not what the form on the page sends. Go back and press its button again.";
-                Err(Problem::new(rejection.into_response().status(), "Not understood", sentence))
+                Err(Problem::new(
+                    rejection.into_response().status(),
+                    "Not understood",
+                    sentence,
+                ))
             }
         }
     }
@@ -99,13 +106,24 @@ async fn to_tool(Segment(slug): Segment) -> Result<Redirect, Problem> {
 /// Who looks at a page, and what they did with the tools on it.
 pub(super) async fn visit(web: &Web, holder: &Holder, tools: &[&Slug]) -> Result<Visit, Problem> {
     let reader = holder.reader.as_ref().map(|(id, _)| *id);
-    let visitor = holder.visitor.as_deref().map(crate::domain::token::cookie_hash);
-    let standings = web.app.storage.standings(tools, reader, visitor.as_deref()).await?;
+    let visitor = holder
+        .visitor
+        .as_deref()
+        .map(crate::domain::token::cookie_hash);
+    let standings = web
+        .app
+        .storage
+        .standings(tools, reader, visitor.as_deref())
+        .await?;
     let saved = match reader {
         Some(reader) => web.app.storage.saved_names(reader, NAMED as i64).await?,
         None => Vec::new(),
     };
-    Ok(Visit { is_reader: reader.is_some(), standings, saved })
+    Ok(Visit {
+        is_reader: reader.is_some(),
+        standings,
+        saved,
+    })
 }
 
 async fn vote_on_page(
@@ -121,12 +139,20 @@ async fn vote_on_page(
     let mut jar = CookieJar::new();
     let voted = match (&holder.reader, &holder.visitor) {
         // Somebody whose subscription is over votes as any visitor does.
-        (Some((reader, _)), _) if web.app.storage.is_active(*reader).await? => web.app.vote(*reader, &slug, fields.verdict).await?,
-        (_, Some(cookie)) => web.app.vote_as_visitor(cookie, client, &slug, fields.verdict).await?,
+        (Some((reader, _)), _) if web.app.storage.is_active(*reader).await? => {
+            web.app.vote(*reader, &slug, fields.verdict).await?
+        }
+        (_, Some(cookie)) => {
+            web.app
+                .vote_as_visitor(cookie, client, &slug, fields.verdict)
+                .await?
+        }
         (_, None) => {
             let (with_cookie, cookie) = cookies::visitor(&web);
             jar = with_cookie;
-            web.app.vote_as_visitor(&cookie, client, &slug, fields.verdict).await?
+            web.app
+                .vote_as_visitor(&cookie, client, &slug, fields.verdict)
+                .await?
         }
     };
     match voted {
@@ -134,11 +160,27 @@ async fn vote_on_page(
         Voted::Nothing => return Err(Problem::not_found()),
         Voted::TooMany => {
             let sentence = "Your network has had its votes on this tool. Sign up, and yours counts by the link in your digest.";
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "Enough votes from there", sentence));
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Enough votes from there",
+                sentence,
+            ));
         }
     }
     let said = format!("Your vote counts: {}.", fields.verdict);
-    Ok((jar, answer(&web, &headers, &slug, &fields.back, said, serde_json::json!({ "vote": fields.verdict })).await?).into_response())
+    Ok((
+        jar,
+        answer(
+            &web,
+            &headers,
+            &slug,
+            &fields.back,
+            said,
+            serde_json::json!({ "vote": fields.verdict }),
+        )
+        .await?,
+    )
+        .into_response())
 }
 
 async fn save_on_page(
@@ -152,8 +194,7 @@ async fn save_on_page(
 ) -> Result<Response, Problem> {
     let slug: Slug = slug.parse().map_err(|_| Problem::not_found())?;
     let Some((reader, _)) = holder.reader else {
-        let sentence =
-            "Saved tools belong to a subscription. Sign up, or open a link from one of your digests in this browser, and save it then.";
+        let sentence = "Saved tools belong to a subscription. Sign up, or open a link from one of your digests in this browser, and save it then.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "For readers", sentence));
     };
     let (said, saved) = if fields.save == "no" {
@@ -164,7 +205,15 @@ async fn save_on_page(
     } else {
         return Err(cannot_save());
     };
-    answer(&web, &headers, &slug, &fields.back, said.into(), serde_json::json!({ "saved": saved })).await
+    answer(
+        &web,
+        &headers,
+        &slug,
+        &fields.back,
+        said.into(),
+        serde_json::json!({ "saved": saved }),
+    )
+    .await
 }
 
 fn cannot_save() -> Problem {
@@ -184,7 +233,12 @@ async fn answer(
     if !wants_json(headers) {
         return Ok(Redirect::to(&format!("{}#choices-{slug}", safe(back, slug))).into_response());
     }
-    let contender = web.app.storage.contender(slug, web.app.now()).await?.ok_or_else(Problem::not_found)?;
+    let contender = web
+        .app
+        .storage
+        .contender(slug, web.app.now())
+        .await?
+        .ok_or_else(Problem::not_found)?;
     news["community"] = contender.community().into();
     news["said"] = said.into();
     Ok(Json(news).into_response())
@@ -192,7 +246,10 @@ async fn answer(
 
 /// One of our own pages, whatever the form says.
 fn safe(back: &str, slug: &Slug) -> String {
-    let (room, name) = back.strip_prefix('/').and_then(|path| path.split_once('/')).unwrap_or_default();
+    let (room, name) = back
+        .strip_prefix('/')
+        .and_then(|path| path.split_once('/'))
+        .unwrap_or_default();
     match name.parse::<Slug>() {
         Ok(name) if matches!(room, "comparisons" | "tools") => format!("/{room}/{name}"),
         _ => format!("/tools/{slug}"),
@@ -203,16 +260,36 @@ fn safe(back: &str, slug: &Slug) -> String {
 async fn behind(web: &Web, tool: &str, token: &str) -> Result<(i64, Contender, Standing), Problem> {
     let reader = web.app.reader_of(token).ok_or_else(Problem::bad_link)?;
     let slug: Slug = tool.parse().map_err(|_| Problem::bad_link())?;
-    let contender = web.app.storage.contender(&slug, web.app.now()).await?.ok_or_else(Problem::not_found)?;
-    let standing = web.app.storage.standings(&[&slug], Some(reader), None).await?.pop().unwrap_or_default();
+    let contender = web
+        .app
+        .storage
+        .contender(&slug, web.app.now())
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let standing = web
+        .app
+        .storage
+        .standings(&[&slug], Some(reader), None)
+        .await?
+        .pop()
+        .unwrap_or_default();
     Ok((reader, contender, standing))
 }
 
 /// Shows the choice and changes nothing: scanners follow links.
-async fn look_at_vote(State(web): State<Web>, Path((tool, verdict, token)): Path<(String, String, String)>) -> Page {
+async fn look_at_vote(
+    State(web): State<Web>,
+    Path((tool, verdict, token)): Path<(String, String, String)>,
+) -> Page {
     let verdict: Verdict = verdict.parse().map_err(|_| Problem::bad_link())?;
     let (_, contender, standing) = behind(&web, &tool, &token).await?;
-    Ok(Html(page::vote(&web.app.site, &contender, verdict, standing, &token)?))
+    Ok(Html(page::vote(
+        &web.app.site,
+        &contender,
+        verdict,
+        standing,
+        &token,
+    )?))
 }
 
 async fn vote(
@@ -226,28 +303,48 @@ async fn vote(
         return Ok(over(&web)?.into_response());
     }
     let (_, contender, standing) = behind(&web, &tool, &token).await?;
-    Ok((cookies::reader(&web, &token), Html(page::voted(&web.app.site, &contender, standing, &token)?)).into_response())
+    Ok((
+        cookies::reader(&web, &token),
+        Html(page::voted(&web.app.site, &contender, standing, &token)?),
+    )
+        .into_response())
 }
 
 /// Shows the button and changes nothing.
 async fn look_at_save(State(web): State<Web>, Path((tool, token)): Path<(String, String)>) -> Page {
     let (_, contender, standing) = behind(&web, &tool, &token).await?;
-    Ok(Html(page::save(&web.app.site, &contender, standing, &token)?))
+    Ok(Html(page::save(
+        &web.app.site,
+        &contender,
+        standing,
+        &token,
+    )?))
 }
 
-async fn save(State(web): State<Web>, _: MayChoose, Path((tool, token)): Path<(String, String)>) -> Result<Response, Problem> {
+async fn save(
+    State(web): State<Web>,
+    _: MayChoose,
+    Path((tool, token)): Path<(String, String)>,
+) -> Result<Response, Problem> {
     let (reader, contender, _) = behind(&web, &tool, &token).await?;
     if !web.app.save_tool(reader, &contender.tool.slug).await? {
         return Ok(over(&web)?.into_response());
     }
     let (_, contender, standing) = behind(&web, &tool, &token).await?;
-    Ok((cookies::reader(&web, &token), Html(page::saved(&web.app.site, &contender, standing, &token)?)).into_response())
+    Ok((
+        cookies::reader(&web, &token),
+        Html(page::saved(&web.app.site, &contender, standing, &token)?),
+    )
+        .into_response())
 }
 
 /// The links of somebody who left, or whose list of saved tools is full.
 fn over(web: &Web) -> Result<(StatusCode, Html<String>), Problem> {
     let sentence = "It does not count: the subscription that this link belongs to is over, or its list of saved tools is full.";
-    Ok((StatusCode::GONE, Html(page::said(&web.app.site, "This link is over", &[sentence])?)))
+    Ok((
+        StatusCode::GONE,
+        Html(page::said(&web.app.site, "This link is over", &[sentence])?),
+    ))
 }
 
 /// What the reader whose link it is saved.
@@ -258,7 +355,11 @@ async fn saved(State(web): State<Web>, Segment(token): Segment) -> Page {
 }
 
 /// Takes one of them out.
-async fn forget(State(web): State<Web>, Segment(token): Segment, Fields(fields): Fields<ForgetFields>) -> Result<Redirect, Problem> {
+async fn forget(
+    State(web): State<Web>,
+    Segment(token): Segment,
+    Fields(fields): Fields<ForgetFields>,
+) -> Result<Redirect, Problem> {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     web.app.forget_tool(reader, &fields.remove).await?;
     Ok(Redirect::to(&format!("/saved/{token}")))

@@ -37,7 +37,12 @@ use crate::domain::places::PlaceLimits;
 
 /// Connections at once, and of one client (IPv4 address, IPv6 /64); a trusted proxy has no limit of its own. A connection that waited
 /// a second for its client makes room for another if need be, and one that has worked for five.
-pub const LIMITS: PlaceLimits = PlaceLimits { max: 1_000, per_client: 200, spare_waiting_ms: 1_000, spare_working_ms: 5_000 };
+pub const LIMITS: PlaceLimits = PlaceLimits {
+    max: 1_000,
+    per_client: 200,
+    spare_waiting_ms: 1_000,
+    spare_working_ms: 5_000,
+};
 /// Newcomers of clients that have their share at work already, who wait for a place; further ones are turned away.
 pub const WAITING: usize = 256;
 /// Requests that are worked on at once for one client behind a trusted proxy.
@@ -70,10 +75,19 @@ pub struct Timed {
 impl Timed {
     /// Watches a connection.
     pub fn new(inner: TcpStream, seat: SharedSeat) -> Self {
-        Self { inner, seat, answer_since: None, stall: None }
+        Self {
+            inner,
+            seat,
+            answer_since: None,
+            stall: None,
+        }
     }
 
-    fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let now = Instant::now();
         let since = *self.answer_since.get_or_insert_with(|| {
             self.seat.enter(Phase::OnClient);
@@ -87,7 +101,9 @@ impl Timed {
             return written;
         }
         let limit = (now + STALL).min(since + ANSWER);
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit)));
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit)));
         match stall.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -96,19 +112,31 @@ impl Timed {
 }
 
 impl AsyncRead for Timed {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().inner).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Timed {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(cx, buf);
         this.written(cx, written)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
         this.written(cx, written)
@@ -144,7 +172,10 @@ impl InFlight {
             return None;
         }
         *count += 1;
-        Some(Flight { all: self.clone(), client })
+        Some(Flight {
+            all: self.clone(),
+            client,
+        })
     }
 }
 
@@ -168,7 +199,9 @@ impl Drop for Flight {
 
 /// Turns away a client behind a trusted proxy that has its share of requests at work: the proxy's connections are everybody's.
 pub async fn share(State(web): State<Web>, request: Request, next: Next) -> Response {
-    let Some(client) = Client::behind_proxy(&request, &web) else { return next.run(request).await };
+    let Some(client) = Client::behind_proxy(&request, &web) else {
+        return next.run(request).await;
+    };
     match web.in_flight.begin(household(client)) {
         Some(_flight) => next.run(request).await,
         None => Problem::too_many("requests at once", Duration::from_secs(1)).into_response(),
@@ -183,8 +216,13 @@ mod tests {
     fn one_client_behind_a_proxy_has_its_share_and_others_theirs() {
         let all = Arc::new(InFlight::default());
         let client = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let mut flights: Vec<_> = (0..IN_FLIGHT).map(|_| all.begin(client("203.0.113.1")).expect("room")).collect();
-        assert!(all.begin(client("203.0.113.1")).is_none() && all.begin(client("203.0.113.2")).is_some());
+        let mut flights: Vec<_> = (0..IN_FLIGHT)
+            .map(|_| all.begin(client("203.0.113.1")).expect("room"))
+            .collect();
+        assert!(
+            all.begin(client("203.0.113.1")).is_none()
+                && all.begin(client("203.0.113.2")).is_some()
+        );
         flights.pop();
         assert!(all.begin(client("203.0.113.1")).is_some());
         drop(flights);

@@ -35,9 +35,21 @@ impl FromRequestParts<Web> for Holder {
             return Ok(Self::default());
         }
         let jar = CookieJar::from_headers(&parts.headers);
-        let reader = jar.get(READER).and_then(|cookie| Some((web.app.reader_of(cookie.value())?, cookie.value().to_owned())));
+        let reader = jar.get(READER).and_then(|cookie| {
+            Some((
+                web.app.reader_of(cookie.value())?,
+                cookie.value().to_owned(),
+            ))
+        });
         let is_ours = |text: &&str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        Ok(Self { reader, visitor: jar.get(VISITOR).map(Cookie::value).filter(is_ours).map(String::from) })
+        Ok(Self {
+            reader,
+            visitor: jar
+                .get(VISITOR)
+                .map(Cookie::value)
+                .filter(is_ours)
+                .map(String::from),
+        })
     }
 }
 
@@ -49,7 +61,10 @@ pub fn reader(web: &Web, token: &str) -> CookieJar {
 /// A new visitor's cookie, and its value: 128 bits of the system's randomness.
 pub fn visitor(web: &Web) -> (CookieJar, String) {
     let value = format!("{:032x}", rand::random::<u128>());
-    (CookieJar::new().add(cookie(web, VISITOR, value.clone())), value)
+    (
+        CookieJar::new().add(cookie(web, VISITOR, value.clone())),
+        value,
+    )
 }
 
 /// A button of one of our own pages: a page of another site cannot press it with this browser's cookies. The cookies are
@@ -62,7 +77,11 @@ impl FromRequestParts<Web> for OwnPage {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         if is_foreign(&parts.headers, web) {
             let sentence = "That button was on a page of another site. Open the tool's page here and press it there.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "Not from there",
+                sentence,
+            ));
         }
         Ok(Self)
     }

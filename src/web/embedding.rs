@@ -32,14 +32,21 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 async fn embed(State(web): State<Web>) -> Page {
-    Ok(Html(page::embed(&web.app.site, !web.app.settings.signup.origins.is_empty())?))
+    Ok(Html(page::embed(
+        &web.app.site,
+        !web.app.settings.signup.origins.is_empty(),
+    )?))
 }
 
 /// What browsers are told that scripts of listed sites may do (the Fetch standard's CORS): send a sign-up and read its answer,
 /// without cookies. To others nothing is allowed.
 pub(super) fn permissions(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())))
+        .allow_origin(AllowOrigin::list(
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        ))
         .allow_methods([Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::ACCEPT])
         .expose_headers([header::RETRY_AFTER])
@@ -74,8 +81,17 @@ impl FromRequestParts<Web> for Standing {
         if !is_foreign(&parts.headers, web) {
             return Ok(Self::Own);
         }
-        let origin = parts.headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-        let listed = web.app.settings.signup.origins.iter().find(|listed| Some(listed.as_str()) == origin);
+        let origin = parts
+            .headers
+            .get(header::ORIGIN)
+            .and_then(|value| value.to_str().ok());
+        let listed = web
+            .app
+            .settings
+            .signup
+            .origins
+            .iter()
+            .find(|listed| Some(listed.as_str()) == origin);
         Ok(listed.cloned().map_or(Self::Unknown, Self::Listed))
     }
 }

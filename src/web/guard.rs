@@ -37,7 +37,10 @@ impl Allowance {
     /// So many an hour, all at once if need be.
     pub fn new(per_hour: u32) -> Self {
         let per_hour = NonZeroU32::new(per_hour).unwrap_or(NonZeroU32::MIN);
-        Self { limiter: DefaultKeyedRateLimiter::keyed(Quota::per_hour(per_hour)), tidied: Mutex::new(Instant::now()) }
+        Self {
+            limiter: DefaultKeyedRateLimiter::keyed(Quota::per_hour(per_hour)),
+            tidied: Mutex::new(Instant::now()),
+        }
     }
 
     /// Takes one; the error is how long to wait for the next.
@@ -45,14 +48,19 @@ impl Allowance {
         if self.limiter.len() > MANY {
             self.tidy();
         }
-        self.limiter.check_key(&household(client)).map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
+        self.limiter
+            .check_key(&household(client))
+            .map_err(|refused| refused.wait_time_from(DefaultClock::default().now()))
     }
 }
 
 impl Allowance {
     /// Forgets who has a full allowance again; at most once a minute, for it looks at everybody.
     fn tidy(&self) {
-        let mut tidied = self.tidied.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut tidied = self
+            .tidied
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if tidied.elapsed() > Duration::from_secs(60) {
             *tidied = Instant::now();
             self.limiter.retain_recent();
@@ -68,7 +76,8 @@ impl FromRequestParts<Web> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, web).await;
-        path.map(|Path(text)| Self(text)).map_err(|_| Problem::not_found())
+        path.map(|Path(text)| Self(text))
+            .map_err(|_| Problem::not_found())
     }
 }
 
@@ -79,19 +88,29 @@ impl FromRequestParts<Web> for Client {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
         let peer = peer.to_canonical();
         if !web.trusts(peer) && is_forwarded(&parts.headers) {
             web.strangers.note(web, peer);
         }
-        Ok(Self(forwarded::client(peer, &parts.headers, |address| web.trusts(address))))
+        Ok(Self(forwarded::client(peer, &parts.headers, |address| {
+            web.trusts(address)
+        })))
     }
 }
 
 impl Client {
     /// The client for whom a trusted proxy asks; `None` where nobody stands between.
     pub fn behind_proxy(request: &Request, web: &Web) -> Option<IpAddr> {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+        let peer = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()?
+            .0
+            .ip()
+            .to_canonical();
         let client = forwarded::client(peer, request.headers(), |address| web.trusts(address));
         (client != peer).then_some(client)
     }
@@ -106,7 +125,10 @@ const PROXIES_SAID: usize = 8;
 
 impl UntrustedProxies {
     fn note(&self, web: &Web, peer: IpAddr) {
-        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if known.len() < PROXIES_SAID && known.insert(peer) {
             let app = web.app.clone();
             tokio::spawn(async move { app.note_untrusted_proxy(peer).await });
@@ -123,7 +145,9 @@ impl FromRequestParts<Web> for MayAsk {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Client(client) = Client::from_request_parts(parts, web).await?;
-        web.attempts.take(client).map_err(|wait| Problem::too_many("sign-ups", wait))?;
+        web.attempts
+            .take(client)
+            .map_err(|wait| Problem::too_many("sign-ups", wait))?;
         Ok(Self(client))
     }
 }
@@ -136,7 +160,9 @@ impl FromRequestParts<Web> for MayChoose {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Client(client) = Client::from_request_parts(parts, web).await?;
-        web.choices.take(client).map_err(|wait| Problem::too_many("votes", wait))?;
+        web.choices
+            .take(client)
+            .map_err(|wait| Problem::too_many("votes", wait))?;
         Ok(Self(client))
     }
 }
@@ -149,12 +175,21 @@ impl FromRequestParts<Web> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Web) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip().to_canonical());
         let own = peer.is_some_and(|peer| match peer {
             IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+            IpAddr::V6(v6) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
         });
-        if own && !is_forwarded(&parts.headers) { Ok(Self) } else { Err(Problem::not_found()) }
+        if own && !is_forwarded(&parts.headers) {
+            Ok(Self)
+        } else {
+            Err(Problem::not_found())
+        }
     }
 }
 
@@ -166,11 +201,24 @@ impl FromRequestParts<Web> for LocalMailbox {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
-        let host = parts.headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+        let host = parts
+            .headers
+            .get(axum::http::header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let name =
+            host.rsplit_once(':').map_or(
+                host,
+                |(name, port)| if port.ends_with(']') { host } else { name },
+            );
         let name = name.trim_matches(['[', ']']);
-        let local = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if local && !is_forwarded(&parts.headers) && web.app.mailbox().is_some() { Ok(Self) } else { Err(Problem::not_found()) }
+        let local = name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if local && !is_forwarded(&parts.headers) && web.app.mailbox().is_some() {
+            Ok(Self)
+        } else {
+            Err(Problem::not_found())
+        }
     }
 }
 
@@ -182,10 +230,24 @@ mod tests {
     fn an_allowance_is_used_up_and_one_network_is_one_client() {
         let allowance = Allowance::new(2);
         let client = |text: &str| text.parse::<IpAddr>().expect("an address");
-        assert!(allowance.take(client("2001:db8::1")).is_ok() && allowance.take(client("2001:db8::2")).is_ok());
-        assert!(allowance.take(client("2001:db8::3")).is_err_and(|wait| wait > Duration::from_secs(60)));
+        assert!(
+            allowance.take(client("2001:db8::1")).is_ok()
+                && allowance.take(client("2001:db8::2")).is_ok()
+        );
+        assert!(
+            allowance
+                .take(client("2001:db8::3"))
+                .is_err_and(|wait| wait > Duration::from_secs(60))
+        );
         assert!(allowance.take(client("2001:db8:0:1::1")).is_ok());
-        assert!(allowance.take(client("64:ff9b::192.0.2.1")).is_ok() && allowance.take(client("64:ff9b::192.0.2.2")).is_ok());
-        assert!(allowance.take(client("192.0.2.1")).is_ok() && allowance.take(client("64:ff9b::192.0.2.1")).is_err(), "NAT64");
+        assert!(
+            allowance.take(client("64:ff9b::192.0.2.1")).is_ok()
+                && allowance.take(client("64:ff9b::192.0.2.2")).is_ok()
+        );
+        assert!(
+            allowance.take(client("192.0.2.1")).is_ok()
+                && allowance.take(client("64:ff9b::192.0.2.1")).is_err(),
+            "NAT64"
+        );
     }
 }

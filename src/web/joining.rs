@@ -38,8 +38,13 @@ const LONGEST_NAME: usize = 100;
 
 pub(super) fn routes(origins: &[String]) -> Router<Web> {
     // Browsers ask with OPTIONS what a page of another site may do; the layer answers.
-    let subscribe = post(subscribe).get(to_form).options(async || StatusCode::NO_CONTENT).layer(embedding::permissions(origins));
-    Router::new().route("/subscribe", subscribe).route("/check-inbox", get(check_inbox))
+    let subscribe = post(subscribe)
+        .get(to_form)
+        .options(async || StatusCode::NO_CONTENT)
+        .layer(embedding::permissions(origins));
+    Router::new()
+        .route("/subscribe", subscribe)
+        .route("/check-inbox", get(check_inbox))
 }
 
 /// Those behind a token.
@@ -75,7 +80,11 @@ async fn subscribe(
     if standing == Standing::Unknown {
         let sentence = "The form that you used stands on a site that we do not know. Sign up with this one instead.";
         return if json {
-            Err(Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence))
+            Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "Not from there",
+                sentence,
+            ))
         } else {
             form_again(&web, StatusCode::FORBIDDEN, &asked.email, sentence).await
         };
@@ -85,37 +94,85 @@ async fn subscribe(
     }
     let email = match EmailAddress::parse_new(asked.email.trim()) {
         Ok(email) => email,
-        Err(error) if json => return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not an address", error.to_string())),
-        Err(error) => return form_again(&web, StatusCode::UNPROCESSABLE_ENTITY, &asked.email, &error.to_string()).await,
+        Err(error) if json => {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Not an address",
+                error.to_string(),
+            ));
+        }
+        Err(error) => {
+            return form_again(
+                &web,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &asked.email,
+                &error.to_string(),
+            )
+            .await;
+        }
     };
     let shown = page::consent_sentence(&web.app.site);
     let source = standing.source(if json { "api" } else { "web form" });
     let name = asked.name.trim();
-    let name = (!name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control)).then_some(name);
-    let origin = Origin { source: &source, shown: &shown, timezone: timezone(&asked.timezone), client: Some(client) };
+    let name = (!name.is_empty()
+        && name.chars().count() <= LONGEST_NAME
+        && !name.chars().any(char::is_control))
+    .then_some(name);
+    let origin = Origin {
+        source: &source,
+        shown: &shown,
+        timezone: timezone(&asked.timezone),
+        client: Some(client),
+    };
     match web.app.sign_up(&email, name, origin).await? {
-        SignedUp::TooMany(wait) => Err(Problem::too_many("sign-ups", wait.to_std().unwrap_or_default())),
+        SignedUp::TooMany(wait) => Err(Problem::too_many(
+            "sign-ups",
+            wait.to_std().unwrap_or_default(),
+        )),
         _ => Ok(check_your_inbox(json)),
     }
 }
 
 /// Our own form with what was typed, and what is wrong.
-async fn form_again(web: &Web, status: StatusCode, email: &str, problem: &str) -> Result<Response, Problem> {
-    let page = front_with(web, &SignUpForm { email, problem: Some(problem) }).await?;
+async fn form_again(
+    web: &Web,
+    status: StatusCode,
+    email: &str,
+    problem: &str,
+) -> Result<Response, Problem> {
+    let page = front_with(
+        web,
+        &SignUpForm {
+            email,
+            problem: Some(problem),
+        },
+    )
+    .await?;
     Ok((status, [(header::CACHE_CONTROL, "no-store")], page).into_response())
 }
 
 /// The one answer to any valid address, known, new or suppressed.
 fn check_your_inbox(json: bool) -> Response {
     match json {
-        true => (StatusCode::ACCEPTED, Json(serde_json::json!({ "status": "check_inbox" }))).into_response(),
+        true => (
+            StatusCode::ACCEPTED,
+            Json(serde_json::json!({ "status": "check_inbox" })),
+        )
+            .into_response(),
         false => Redirect::to("/check-inbox").into_response(),
     }
 }
 
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("not readable"));
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map_or("", |value| value.to_str().unwrap_or("not readable"));
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match kind.as_str() {
         "application/json" => read_object(body).map_err(|error| {
             let sentence = format!("That is not the JSON expected here ({error}); send {{\"email\": \"ada@example.org\"}}.");
@@ -141,40 +198,67 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
 /// Reads an object, and nothing but an object: serde fills a struct from an array too, by position.
 fn read_object(body: &[u8]) -> serde_json::Result<Asked> {
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(serde::de::Error::custom("a list where an object is expected"));
+        return Err(serde::de::Error::custom(
+            "a list where an object is expected",
+        ));
     }
     serde_json::from_slice(body)
 }
 
 fn too_large(rejection: &BytesRejection) -> Problem {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", "That is more than a sign-up needs. Send just the address.")
-        }
-        status => Problem::new(status, "Not understood", "The request broke off. Try again."),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Too large",
+            "That is more than a sign-up needs. Send just the address.",
+        ),
+        status => Problem::new(
+            status,
+            "Not understood",
+            "The request broke off. Try again.",
+        ),
     }
 }
 
 async fn check_inbox(State(web): State<Web>) -> Page {
     let later = web.app.mail_is_held().await?;
-    Ok(Html(page::check_inbox(&web.app.site, &web.app.quiet_in_words(), later.as_deref())?))
+    Ok(Html(page::check_inbox(
+        &web.app.site,
+        &web.app.quiet_in_words(),
+        later.as_deref(),
+    )?))
 }
 
 /// Shows the button and changes nothing: scanners follow links.
 async fn look(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
-    answer(&web, web.app.look_at_confirm_link(&token), page::confirm(&web.app.site, &token)?)
+    answer(
+        &web,
+        web.app.look_at_confirm_link(&token),
+        page::confirm(&web.app.site, &token)?,
+    )
 }
 
 async fn confirm(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
-    answer(&web, web.app.confirm(&token).await?, page::confirmed(&web.app.site)?)
+    answer(
+        &web,
+        web.app.confirm(&token).await?,
+        page::confirmed(&web.app.site)?,
+    )
 }
 
 fn answer(web: &Web, link: ConfirmLink, good: String) -> Result<Response, Problem> {
     Ok(match link {
         ConfirmLink::Good => Html(good).into_response(),
         ConfirmLink::Over => {
-            let form = SignUpForm { email: "", problem: None };
-            (StatusCode::GONE, Html(page::link_expired(&web.app.site, &form)?)).into_response()
+            let form = SignUpForm {
+                email: "",
+                problem: None,
+            };
+            (
+                StatusCode::GONE,
+                Html(page::link_expired(&web.app.site, &form)?),
+            )
+                .into_response()
         }
         ConfirmLink::Forged => Problem::bad_link().into_response(),
     })

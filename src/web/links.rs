@@ -11,7 +11,11 @@ use crate::domain::token;
 /// The request with a clean path, if it is one of a link with a token; else as it came.
 pub(super) fn clean(mut request: Request) -> Request {
     if let Some(path) = cleaned(request.uri().path()) {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let query = request
+            .uri()
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
         let mut parts = request.uri().clone().into_parts();
         if let Ok(path) = format!("{path}{query}").parse::<PathAndQuery>() {
             parts.path_and_query = Some(path);
@@ -34,8 +38,14 @@ fn cleaned(path: &str) -> Option<String> {
         _ => return None,
     };
     let token = token::leading(segments.get(at)?)?;
-    let words = segments[at + 1..].iter().filter(|segment| segment.contains(char::is_alphanumeric));
-    let clean = segments[..at].iter().chain([&token]).chain(words).fold(String::new(), |path, segment| format!("{path}/{segment}"));
+    let words = segments[at + 1..]
+        .iter()
+        .filter(|segment| segment.contains(char::is_alphanumeric));
+    let clean = segments[..at]
+        .iter()
+        .chain([&token])
+        .chain(words)
+        .fold(String::new(), |path, segment| format!("{path}/{segment}"));
     (clean != path).then_some(clean)
 }
 
@@ -48,8 +58,28 @@ mod tests {
         let token = "a".repeat(39);
         for room in ["confirm", "saved", "save/tool", "vote/tool/ship"] {
             let right = format!("/{room}/{token}");
-            for behind in ["/", "//", ".", ",", ")", "%29", "%3E", "%22", "%E2%80%9D", ";", "'", "*", "/.", "/%29", ".%20"] {
-                assert_eq!(cleaned(&format!("{right}{behind}")), Some(right.clone()), "{behind}");
+            for behind in [
+                "/",
+                "//",
+                ".",
+                ",",
+                ")",
+                "%29",
+                "%3E",
+                "%22",
+                "%E2%80%9D",
+                ";",
+                "'",
+                "*",
+                "/.",
+                "/%29",
+                ".%20",
+            ] {
+                assert_eq!(
+                    cleaned(&format!("{right}{behind}")),
+                    Some(right.clone()),
+                    "{behind}"
+                );
             }
             for left_alone in [
                 right.clone(),
@@ -63,7 +93,10 @@ mod tests {
             }
         }
         assert_eq!(cleaned(&format!("/account/{token}/erase")), None);
-        assert_eq!(cleaned(&format!("/account/{token}/erase/")), Some(format!("/account/{token}/erase")));
+        assert_eq!(
+            cleaned(&format!("/account/{token}/erase/")),
+            Some(format!("/account/{token}/erase"))
+        );
         assert_eq!(cleaned("/confirm/%ff"), None);
     }
 }

@@ -27,32 +27,65 @@ const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-sr
                            sandbox allow-popups allow-top-navigation-by-user-activation";
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/mailbox", get(list)).route("/mailbox/{name}", get(one)).route("/mailbox/{name}/html", get(html))
+    Router::new()
+        .route("/mailbox", get(list))
+        .route("/mailbox/{name}", get(one))
+        .route("/mailbox/{name}/html", get(html))
 }
 
 async fn list(State(web): State<Web>, _: LocalMailbox) -> Page {
-    let Some(mailbox) = web.app.mailbox() else { return Err(Problem::not_found()) };
-    let rows: Vec<MailRow> = mailbox.list(SHOWN).await.map_err(unreadable)?.iter().map(row).collect();
+    let Some(mailbox) = web.app.mailbox() else {
+        return Err(Problem::not_found());
+    };
+    let rows: Vec<MailRow> = mailbox
+        .list(SHOWN)
+        .await
+        .map_err(unreadable)?
+        .iter()
+        .map(row)
+        .collect();
     Ok(Html(page::mailbox(&web.app.site, &rows)?))
 }
 
 async fn one(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) -> Page {
     let mail = find(&web, &name).await?;
-    let view = MailView { row: row(&mail), from: mail.from, headers: mail.headers, text: mail.text, has_html: mail.html.is_some() };
+    let view = MailView {
+        row: row(&mail),
+        from: mail.from,
+        headers: mail.headers,
+        text: mail.text,
+        has_html: mail.html.is_some(),
+    };
     Ok(Html(page::mailbox_mail(&web.app.site, &view)?))
 }
 
-async fn html(State(web): State<Web>, _: LocalMailbox, Segment(name): Segment) -> Result<impl IntoResponse, Problem> {
-    let html = find(&web, &name).await?.html.ok_or_else(Problem::not_found)?;
+async fn html(
+    State(web): State<Web>,
+    _: LocalMailbox,
+    Segment(name): Segment,
+) -> Result<impl IntoResponse, Problem> {
+    let html = find(&web, &name)
+        .await?
+        .html
+        .ok_or_else(Problem::not_found)?;
     // Links in the frame open in the window: our own pages refuse to be framed.
     let html = html.replacen("<head>", "<head><base target=\"_top\">", 1);
-    let headers = [(header::CONTENT_SECURITY_POLICY, MAIL_POLICY), (HeaderName::from_static("x-frame-options"), "SAMEORIGIN")];
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
+        (HeaderName::from_static("x-frame-options"), "SAMEORIGIN"),
+    ];
     Ok((headers, Html(html)))
 }
 
 async fn find(web: &Web, name: &str) -> Result<Stored, Problem> {
-    let Some(mailbox) = web.app.mailbox() else { return Err(Problem::not_found()) };
-    mailbox.read(name).await.map_err(unreadable)?.ok_or_else(Problem::not_found)
+    let Some(mailbox) = web.app.mailbox() else {
+        return Err(Problem::not_found());
+    };
+    mailbox
+        .read(name)
+        .await
+        .map_err(unreadable)?
+        .ok_or_else(Problem::not_found)
 }
 
 fn unreadable(error: std::io::Error) -> Problem {
@@ -60,5 +93,11 @@ fn unreadable(error: std::io::Error) -> Problem {
 }
 
 fn row(mail: &Stored) -> MailRow {
-    MailRow { name: mail.name.clone(), to: mail.to.clone(), subject: mail.subject.clone(), date: mail.date, size: mail.size }
+    MailRow {
+        name: mail.name.clone(),
+        to: mail.to.clone(),
+        subject: mail.subject.clone(),
+        date: mail.date,
+        size: mail.size,
+    }
 }

@@ -96,7 +96,11 @@ impl Web {
 }
 
 fn is_trusted(app: &App, address: IpAddr) -> bool {
-    app.settings.site.trusted_proxies.iter().any(|net| net.contains(&address))
+    app.settings
+        .site
+        .trusted_proxies
+        .iter()
+        .any(|net| net.contains(&address))
 }
 
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
@@ -106,12 +110,25 @@ fn is_trusted(app: &App, address: IpAddr) -> bool {
 ///
 /// # Errors
 /// None so far: a listener that fails for a moment (out of file handles) is asked again.
-pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> Result<(), Failure> {
-    let (seats, waiting) = (Connections::new(connections::LIMITS), Arc::new(Semaphore::new(connections::WAITING)));
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let (seats, waiting) = (
+        Connections::new(connections::LIMITS),
+        Arc::new(Semaphore::new(connections::WAITING)),
+    );
     let open = GracefulShutdown::new();
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_HEADER).keep_alive(true);
-    let door = Door { service: router(app.clone()).into_make_service_with_connect_info(), http };
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(LONGEST_HEADER)
+        .keep_alive(true);
+    let door = Door {
+        service: router(app.clone()).into_make_service_with_connect_info(),
+        http,
+    };
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -126,7 +143,12 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         };
         let _ = stream.set_nodelay(true);
         let holder = connections::holder(peer, |address| is_trusted(&app, address));
-        let visit = Visit { stream, peer, watcher: open.watcher(), door: door.clone() };
+        let visit = Visit {
+            stream,
+            peer,
+            watcher: open.watcher(),
+            door: door.clone(),
+        };
         match (seats.try_admit(holder), waiting.clone().try_acquire_owned()) {
             (Some(seat), _) => drop(tokio::spawn(visit.converse(seat))),
             // All of its client's are at work, or all of everybody's: it waits beside the door, so that the next can come in.
@@ -143,7 +165,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
                     }
                 });
             }
-            (None, Err(_)) => tracing::debug!("a connection was turned away: its client has too many"),
+            (None, Err(_)) => {
+                tracing::debug!("a connection was turned away: its client has too many")
+            }
         }
     }
     drop(listener);
@@ -177,7 +201,11 @@ impl Visit {
             request
         });
         let stream = TokioIo::new(Timed::new(self.stream, seat.clone()));
-        let connection = self.door.http.serve_connection(stream, TowerToHyperService::new(handler)).into_owned();
+        let connection = self
+            .door
+            .http
+            .serve_connection(stream, TowerToHyperService::new(handler))
+            .into_owned();
         tokio::select! {
             // A client that breaks off is no event.
             _ = self.watcher.watch(connection) => {}
@@ -216,7 +244,10 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(answer::panicked))
         .layer(CompressionLayer::new())
-        .layer(axum::middleware::from_fn_with_state(web.clone(), connections::share))
+        .layer(axum::middleware::from_fn_with_state(
+            web.clone(),
+            connections::share,
+        ))
         .layer(axum::middleware::from_fn_with_state(web.clone(), protect))
         .with_state(web);
     Router::new().fallback_service(MapRequestLayer::new(links::clean).layer(routes))
@@ -232,13 +263,19 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 /// Those behind a token.
 fn private_routes() -> Router<Web> {
-    joining::private_routes().merge(leaving::routes()).merge(choices::private_routes()).merge(preferences::routes())
+    joining::private_routes()
+        .merge(leaving::routes())
+        .merge(choices::private_routes())
+        .merge(preferences::routes())
 }
 
 /// For the pages behind a token: nobody learns the address from a link on them, and no cache keeps them.
 async fn keep_private(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -266,10 +303,14 @@ async fn protect(State(web): State<Web>, request: Request, next: Next) -> Respon
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::CACHE_CONTROL, "no-cache"),
     ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     if web.app.settings.site.base_url.scheme() == "https" {
-        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static("max-age=31536000"));
+        headers
+            .entry(header::STRICT_TRANSPORT_SECURITY)
+            .or_insert(HeaderValue::from_static("max-age=31536000"));
     }
     response
 }
@@ -283,11 +324,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_takes_too_long_ends_with_words() {
-        let routes =
-            Router::<()>::new().route("/", axum::routing::get(std::future::pending::<()>)).layer(axum::middleware::from_fn(in_time));
-        let answer = routes.oneshot(Request::new(axum::body::Body::empty())).await.expect("an answer");
+        let routes = Router::<()>::new()
+            .route("/", axum::routing::get(std::future::pending::<()>))
+            .layer(axum::middleware::from_fn(in_time));
+        let answer = routes
+            .oneshot(Request::new(axum::body::Body::empty()))
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let problem = answer.extensions().get::<answer::Problem>().expect("words travel with it");
-        assert!(format!("{problem:?}").contains("Our database is busy"), "{problem:?}");
+        let problem = answer
+            .extensions()
+            .get::<answer::Problem>()
+            .expect("words travel with it");
+        assert!(
+            format!("{problem:?}").contains("Our database is busy"),
+            "{problem:?}"
+        );
     }
 }

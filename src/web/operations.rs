@@ -19,7 +19,10 @@ use crate::domain::waiting::Wait;
 use crate::telemetry;
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).route("/metrics", get(figures))
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(figures))
 }
 
 /// The process is up.
@@ -37,7 +40,9 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// The last look at the database, and when it was; whoever asks meanwhile waits for the one that is under way.
 #[derive(Default)]
-pub struct Readiness(tokio::sync::Mutex<Option<(tokio::time::Instant, Result<serde_json::Value, String>)>>);
+pub struct Readiness(
+    tokio::sync::Mutex<Option<(tokio::time::Instant, Result<serde_json::Value, String>)>>,
+);
 
 /// The database answers and the ledger can be written.
 async fn ready(State(web): State<Web>) -> Response {
@@ -58,28 +63,43 @@ async fn ready(State(web): State<Web>) -> Response {
         Ok(body) => Json(body).into_response(),
         Err(sentence) => {
             let body = Json(json!({ "status": "not_ready", "error": sentence }));
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store")], body).into_response()
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                [(header::CACHE_CONTROL, "no-store")],
+                body,
+            )
+                .into_response()
         }
     }
 }
 
 async fn look(web: &Web) -> Result<serde_json::Value, String> {
     let began = tokio::time::Instant::now();
-    let in_time = |at_most: Duration| (began + at_most).saturating_duration_since(tokio::time::Instant::now());
+    let in_time = |at_most: Duration| {
+        (began + at_most).saturating_duration_since(tokio::time::Instant::now())
+    };
     let read = tokio::time::timeout(LOOK_MAX, web.app.storage.is_up_to_date());
     let written = tokio::time::timeout(LOOK_MAX, web.app.storage.can_write());
     match tokio::join!(read, written) {
-        (Ok(Ok(true)), Ok(Ok(()))) => Ok(tokio::time::timeout(in_time(LOOK_MAX), how_it_goes(web)).await.unwrap_or_else(|_| ready_body())),
+        (Ok(Ok(true)), Ok(Ok(()))) => Ok(tokio::time::timeout(in_time(LOOK_MAX), how_it_goes(web))
+            .await
+            .unwrap_or_else(|_| ready_body())),
         (Err(_), _) => {
             tracing::warn!("the database does not answer within {LOOK_MAX:?}");
             Err(SILENT.to_owned())
         }
         (Ok(Ok(true)), Err(_)) => Err("The database takes no writes at the moment.".to_owned()),
-        (Ok(Ok(false)), _) => Err("The database's tables are missing or too old; run `verdicts migrate`.".into()),
+        (Ok(Ok(false)), _) => {
+            Err("The database's tables are missing or too old; run `verdicts migrate`.".into())
+        }
         (Ok(Err(error)), _) | (_, Ok(Err(error))) => {
             tracing::warn!(%error, "the database is not usable");
             let is_silent = error.is_unreachable() && !error.is_standby();
-            Err(if is_silent { SILENT.to_owned() } else { error.advice() })
+            Err(if is_silent {
+                SILENT.to_owned()
+            } else {
+                error.advice()
+            })
         }
     }
 }
@@ -94,7 +114,10 @@ fn ready_body() -> serde_json::Value {
 async fn how_it_goes(web: &Web) -> serde_json::Value {
     let stall = web.app.stall().await.ok().flatten();
     let missed = web.app.missed_digests().await.unwrap_or_default();
-    let missed: Vec<_> = missed.iter().filter(|missed| !missed.is_superseded).collect();
+    let missed: Vec<_> = missed
+        .iter()
+        .filter(|missed| !missed.is_superseded)
+        .collect();
     if stall.is_none() && missed.is_empty() {
         return ready_body();
     }
@@ -116,11 +139,22 @@ async fn figures(_: Operator, State(web): State<Web>) -> impl IntoResponse {
     let figures = telemetry::figures();
     match tokio::time::timeout(READ_MAX, web.app.measure_deliveries()).await {
         Ok(Ok(())) => {}
-        Ok(Err(failure)) => tracing::warn!(cause = failure.cause(), "/metrics shows deliveries as they were last read: {failure}"),
+        Ok(Err(failure)) => tracing::warn!(
+            cause = failure.cause(),
+            "/metrics shows deliveries as they were last read: {failure}"
+        ),
         Err(_) => {
             web.app.show_no_database();
-            tracing::warn!("/metrics shows deliveries as they were last read: the database does not answer");
+            tracing::warn!(
+                "/metrics shows deliveries as they were last read: the database does not answer"
+            );
         }
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures.render())
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        figures.render(),
+    )
 }

@@ -31,7 +31,10 @@ const ARCHIVE: usize = 20;
 /// Digests in the feed.
 const FEED: i64 = 20;
 
-const EMPTY: SignUpForm<'static> = SignUpForm { email: "", problem: None };
+const EMPTY: SignUpForm<'static> = SignUpForm {
+    email: "",
+    problem: None,
+};
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -58,43 +61,86 @@ pub(super) async fn front_with(web: &Web, form: &SignUpForm<'_>) -> Page {
 }
 
 async fn comparison(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
-    let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
+    let Ok(slug) = slug.parse() else {
+        return Err(Problem::not_found());
+    };
     let now = web.app.now();
     let found = web.app.read_comparison(&slug, now).await?;
-    let Some((matchup, related)) = found else { return Err(Problem::not_found()) };
+    let Some((matchup, related)) = found else {
+        return Err(Problem::not_found());
+    };
     let tools = [&matchup.comparison.left, &matchup.comparison.right];
     let visit = visit(&web, &holder, &tools).await?;
     Ok(Html(web.app.comparison_page(&matchup, &related, &visit)?))
 }
 
 async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) -> Page {
-    let Ok(slug): Result<Slug, _> = slug.parse() else { return Err(Problem::not_found()) };
+    let Ok(slug): Result<Slug, _> = slug.parse() else {
+        return Err(Problem::not_found());
+    };
     let now = web.app.now();
-    let Some(contender) = web.app.storage.contender(&slug, now).await? else { return Err(Problem::not_found()) };
-    let comparisons = web.app.storage.comparisons_of(&slug, OF_A_TOOL, now).await?;
+    let Some(contender) = web.app.storage.contender(&slug, now).await? else {
+        return Err(Problem::not_found());
+    };
+    let comparisons = web
+        .app
+        .storage
+        .comparisons_of(&slug, OF_A_TOOL, now)
+        .await?;
     let history = web.app.storage.panel_history(&slug).await?;
     let visit = visit(&web, &holder, &[&slug]).await?;
-    Ok(Html(page::tool(&web.app.site, &contender, &history, &comparisons, &visit, now)?))
+    Ok(Html(page::tool(
+        &web.app.site,
+        &contender,
+        &history,
+        &comparisons,
+        &visit,
+        now,
+    )?))
 }
 
 /// A page of the archive: the newest digests, or those before a slot (`?before=2026-W40`).
 async fn digests(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
-    let before: Option<Slot> = match query.as_deref().and_then(|query| query.strip_prefix("before=")).map(str::parse) {
+    let before: Option<Slot> = match query
+        .as_deref()
+        .and_then(|query| query.strip_prefix("before="))
+        .map(str::parse)
+    {
         Some(Ok(slot)) => Some(slot),
         Some(Err(_)) => return Err(Problem::not_found()),
         None => None,
     };
     // One more than are shown says whether there is another page.
-    let archive = web.app.storage.archive_before(before, ARCHIVE as i64 + 1).await?;
-    let entries: Vec<DigestEntry> = archive.iter().take(ARCHIVE).map(|(content, published_at)| entry(content, *published_at)).collect();
-    let older = entries.last().filter(|_| archive.len() > ARCHIVE).map(|last| last.slot);
+    let archive = web
+        .app
+        .storage
+        .archive_before(before, ARCHIVE as i64 + 1)
+        .await?;
+    let entries: Vec<DigestEntry> = archive
+        .iter()
+        .take(ARCHIVE)
+        .map(|(content, published_at)| entry(content, *published_at))
+        .collect();
+    let older = entries
+        .last()
+        .filter(|_| archive.len() > ARCHIVE)
+        .map(|last| last.slot);
     Ok(Html(page::digests(&web.app.site, &entries, older)?))
 }
 
 async fn digest(State(web): State<Web>, Segment(slot): Segment) -> Page {
-    let Ok(slot) = slot.parse::<Slot>() else { return Err(Problem::not_found()) };
-    let Some((content, published_at)) = web.app.storage.frozen_content(slot).await? else { return Err(Problem::not_found()) };
-    Ok(Html(page::digest(&web.app.site, &content, published_at, &EMPTY)?))
+    let Ok(slot) = slot.parse::<Slot>() else {
+        return Err(Problem::not_found());
+    };
+    let Some((content, published_at)) = web.app.storage.frozen_content(slot).await? else {
+        return Err(Problem::not_found());
+    };
+    Ok(Html(page::digest(
+        &web.app.site,
+        &content,
+        published_at,
+        &EMPTY,
+    )?))
 }
 
 async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
@@ -103,35 +149,53 @@ async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
         Some((_, published_at)) => *published_at,
         None => web.app.storage.created_at().await?,
     };
-    let entries: Vec<(DigestEntry, Content)> = archive.into_iter().map(|(content, at)| (entry(&content, at), content)).collect();
+    let entries: Vec<(DigestEntry, Content)> = archive
+        .into_iter()
+        .map(|(content, at)| (entry(&content, at), content))
+        .collect();
     let text = page::feed(&web.app.site, &entries, updated)?;
-    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], text))
+    Ok((
+        [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")],
+        text,
+    ))
 }
 
 fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
     DigestEntry {
         slot: content.slot,
         published_at,
-        titles: content.items.iter().map(|item| item.matchup.title()).collect(),
+        titles: content
+            .items
+            .iter()
+            .map(|item| item.matchup.title())
+            .collect(),
         sample: content.is_sample(),
     }
 }
 
 /// Its address holds its hash, so it may be kept for ever.
 async fn stylesheet() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
     (headers, page::stylesheet().text)
 }
 
 async fn script() -> impl IntoResponse {
-    let headers =
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
     (headers, page::script().text)
 }
 
 /// Browsers ask for it by this name and read it by its type.
 async fn icon() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=604800")];
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=604800"),
+    ];
     (headers, page::ICON)
 }
 

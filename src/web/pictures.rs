@@ -41,19 +41,34 @@ pub(super) fn routes() -> Router<Web> {
     Router::new().route("/comparisons/{slug}/picture.png", get(picture))
 }
 
-async fn picture(State(web): State<Web>, Client(client): Client, Segment(slug): Segment, headers: HeaderMap) -> Result<Response, Problem> {
-    let Ok(slug) = slug.parse() else { return Err(Problem::not_found()) };
-    let Some(matchup) = web.app.storage.matchup(&slug, web.app.now()).await? else { return Err(Problem::not_found()) };
+async fn picture(
+    State(web): State<Web>,
+    Client(client): Client,
+    Segment(slug): Segment,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Ok(slug) = slug.parse() else {
+        return Err(Problem::not_found());
+    };
+    let Some(matchup) = web.app.storage.matchup(&slug, web.app.now()).await? else {
+        return Err(Problem::not_found());
+    };
     let picture = picture::comparison(&web.app.site, &matchup)?;
     let tag = format!("\"{}\"", picture.tag);
-    let about = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "public, max-age=3600".into())];
+    let about = [
+        (header::ETAG, tag.clone()),
+        (header::CACHE_CONTROL, "public, max-age=3600".into()),
+    ];
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
     }
     let png = match web.pictures.kept(&picture.tag) {
         Some(png) => png,
         None => {
-            web.pictures.per_client.take(client).map_err(|wait| Problem::too_many("pictures", wait))?;
+            web.pictures
+                .per_client
+                .take(client)
+                .map_err(|wait| Problem::too_many("pictures", wait))?;
             web.pictures.draw(picture).await?
         }
     };
@@ -62,8 +77,14 @@ async fn picture(State(web): State<Web>, Client(client): Client, Segment(slug): 
 
 /// Whether the client has it already (RFC 9110, 13.1.2).
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    known.map(|known| known.trim().trim_start_matches("W/")).any(|known| known == tag || known == "*")
+    let known = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','));
+    known
+        .map(|known| known.trim().trim_start_matches("W/"))
+        .any(|known| known == tag || known == "*")
 }
 
 /// The pictures that were drawn last, by their tags; the newest at the end.
@@ -88,7 +109,9 @@ impl Default for Pictures {
 impl Pictures {
     fn kept(&self, tag: &str) -> Option<Bytes> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(known, _)| known == tag).map(|(_, png)| png.clone())
+        kept.iter()
+            .find(|(known, _)| known == tag)
+            .map(|(_, png)| png.clone())
     }
 
     fn keep(&self, tag: String, png: Bytes) {
@@ -101,7 +124,10 @@ impl Pictures {
 
     async fn draw(self: &Arc<Self>, picture: Picture) -> Result<Bytes, Problem> {
         let Ok(_waiting) = self.waiting.try_acquire() else {
-            return Err(Problem::busy("More pictures are asked for than can be drawn.", Duration::from_secs(10)));
+            return Err(Problem::busy(
+                "More pictures are asked for than can be drawn.",
+                Duration::from_secs(10),
+            ));
         };
         let turn = self.drawing.clone().acquire_owned().await;
         // Whoever waited here for the same picture need not draw it again.
@@ -116,6 +142,8 @@ impl Pictures {
             pictures.keep(picture.tag, png.clone());
             Ok::<_, RenderError>(png)
         });
-        Ok(drawn.await.map_err(|error| Failure::because(format!("a picture could not be drawn: {error}")))??)
+        Ok(drawn.await.map_err(|error| {
+            Failure::because(format!("a picture could not be drawn: {error}"))
+        })??)
     }
 }

@@ -32,7 +32,10 @@ use crate::render::page;
 pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/preferences/{token}", get(look).post(set))
-        .route("/preferences/{token}/link", post(send_link).get(to_preferences))
+        .route(
+            "/preferences/{token}/link",
+            post(send_link).get(to_preferences),
+        )
         .route("/account/{token}", get(account))
         .route("/account/{token}/name", post(name).get(to_account))
         .route("/account/{token}/address", post(address).get(to_account))
@@ -46,7 +49,10 @@ async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
 }
 
 /// A form's answer stays in the address bar, and is asked for again by a reload or a bookmark.
-async fn to_preferences(State(web): State<Web>, Segment(token): Segment) -> Result<Redirect, Problem> {
+async fn to_preferences(
+    State(web): State<Web>,
+    Segment(token): Segment,
+) -> Result<Redirect, Problem> {
     web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     Ok(Redirect::to(&format!("/preferences/{token}")))
 }
@@ -64,19 +70,40 @@ async fn show(web: &Web, token: &str, said: &str) -> Page {
     }
     let wanted = web.app.preferences(reader).await?;
     let categories = web.app.storage.categories(web.app.now()).await?;
-    Ok(Html(page::preferences(&web.app.site, &wanted, &categories, web.app.now(), said, token)?))
+    Ok(Html(page::preferences(
+        &web.app.site,
+        &wanted,
+        &categories,
+        web.app.now(),
+        said,
+        token,
+    )?))
 }
 
 /// Categories come once for each box that is ticked, so the form is read by hand.
-async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body: String) -> Result<Response, Problem> {
+async fn set(
+    State(web): State<Web>,
+    _: MayChoose,
+    Segment(token): Segment,
+    body: String,
+) -> Result<Response, Problem> {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     let known = web.app.storage.categories(web.app.now()).await?;
     let before = web.app.preferences(reader).await?;
-    let mut wanted = Preferences { categories: Vec::new(), monthly: false, paused_until: before.paused_until };
+    let mut wanted = Preferences {
+        categories: Vec::new(),
+        monthly: false,
+        paused_until: before.paused_until,
+    };
     for (key, value) in url::form_urlencoded::parse(body.as_bytes()) {
         match &*key {
             "category" => {
-                wanted.categories.extend(known.iter().find(|category| category_key(category) == category_key(&value)).cloned());
+                wanted.categories.extend(
+                    known
+                        .iter()
+                        .find(|category| category_key(category) == category_key(&value))
+                        .cloned(),
+                );
             }
             "rhythm" => wanted.monthly = value == "monthly",
             "pause" => match value.parse::<i64>() {
@@ -92,24 +119,45 @@ async fn set(State(web): State<Web>, _: MayChoose, Segment(token): Segment, body
     }
     wanted.tidy();
     if !web.app.set_preferences(reader, &wanted).await? {
-        let sentence =
-            "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
-        return Ok((StatusCode::GONE, Html(page::said(&web.app.site, "This link is over", &[sentence])?)).into_response());
+        let sentence = "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
+        return Ok((
+            StatusCode::GONE,
+            Html(page::said(&web.app.site, "This link is over", &[sentence])?),
+        )
+            .into_response());
     }
-    Ok(show(&web, &token, "Saved. Your next digest follows it.").await?.into_response())
+    Ok(show(&web, &token, "Saved. Your next digest follows it.")
+        .await?
+        .into_response())
 }
 
 /// The same answer whatever comes of it.
-async fn send_link(State(web): State<Web>, MayAsk(client): MayAsk, Segment(token): Segment) -> Page {
+async fn send_link(
+    State(web): State<Web>,
+    MayAsk(client): MayAsk,
+    Segment(token): Segment,
+) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
-    web.app.send_account_link(reader, client).await?.map_err(too_many_mails)?;
-    let arrival = page::arrival(web.app.mail_is_held().await?.as_deref(), "to the address that gets the digest");
+    web.app
+        .send_account_link(reader, client)
+        .await?
+        .map_err(too_many_mails)?;
+    let arrival = page::arrival(
+        web.app.mail_is_held().await?.as_deref(),
+        "to the address that gets the digest",
+    );
     let sentences = [
-        &format!("A mail with a fresh link {arrival}. The link is good for one hour from when it is sent."),
+        &format!(
+            "A mail with a fresh link {arrival}. The link is good for one hour from when it is sent."
+        ),
         "If it has not come within a day, it was not sent: ask again.",
         "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
     ];
-    Ok(Html(page::said(&web.app.site, "Look in your inbox", &sentences)?))
+    Ok(Html(page::said(
+        &web.app.site,
+        "Look in your inbox",
+        &sentences,
+    )?))
 }
 
 fn too_many_mails(wait: TimeDelta) -> Problem {
@@ -133,8 +181,7 @@ fn erased() -> Problem {
 }
 
 fn over() -> Problem {
-    let sentence =
-        "Such a link is good for a short time only, and this one's is over. Ask for a new one from the preferences in any digest.";
+    let sentence = "Such a link is good for a short time only, and this one's is over. Ask for a new one from the preferences in any digest.";
     Problem::new(StatusCode::GONE, "This link has expired", sentence)
 }
 
@@ -149,17 +196,37 @@ struct NameFields {
     name: String,
 }
 
-async fn name(State(web): State<Web>, Segment(token): Segment, Fields(fields): Fields<NameFields>) -> Result<Response, Problem> {
+async fn name(
+    State(web): State<Web>,
+    Segment(token): Segment,
+    Fields(fields): Fields<NameFields>,
+) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
     let name = fields.name.trim();
     if !name.is_empty() && !is_name(name) {
-        let refused = page::Refused { field: "name", typed: &fields.name, sentence: "A name is one line of at most 100 characters." };
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
+        let refused = page::Refused {
+            field: "name",
+            typed: &fields.name,
+            sentence: "A name is one line of at most 100 characters.",
+        };
+        return Ok((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Html(page::account(&web.app.site, &token, Some(refused))?),
+        )
+            .into_response());
     }
-    if !web.app.set_name(reader, (!name.is_empty()).then_some(name)).await? {
+    if !web
+        .app
+        .set_name(reader, (!name.is_empty()).then_some(name))
+        .await?
+    {
         return Err(erased());
     }
-    let sentence = if name.is_empty() { "Your name is removed." } else { "That is what we call you from now on." };
+    let sentence = if name.is_empty() {
+        "Your name is removed."
+    } else {
+        "That is what we call you from now on."
+    };
     Ok(Html(page::said(&web.app.site, "Saved", &[sentence])?).into_response())
 }
 
@@ -179,23 +246,51 @@ async fn address(
         Ok(email) => email,
         Err(error) => {
             let sentence = error.to_string();
-            let refused = page::Refused { field: "email", typed: &fields.email, sentence: &sentence };
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page::account(&web.app.site, &token, Some(refused))?)).into_response());
+            let refused = page::Refused {
+                field: "email",
+                typed: &fields.email,
+                sentence: &sentence,
+            };
+            return Ok((
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Html(page::account(&web.app.site, &token, Some(refused))?),
+            )
+                .into_response());
         }
     };
-    web.app.ask_to_move(reader, &email, client).await?.map_err(too_many_mails)?;
+    web.app
+        .ask_to_move(reader, &email, client)
+        .await?
+        .map_err(too_many_mails)?;
     let arrival = page::arrival(web.app.mail_is_held().await?.as_deref(), "to it");
     let sentences = [
-        &format!("If that address can get our mail, a message with a link {arrival}. Your digests go there once its button is pressed."),
+        &format!(
+            "If that address can get our mail, a message with a link {arrival}. Your digests go there once its button is pressed."
+        ),
         "If it has not come within a week, it was not sent: ask again.",
     ];
-    Ok(Html(page::said(&web.app.site, "Look in the new inbox", &sentences)?).into_response())
+    Ok(Html(page::said(
+        &web.app.site,
+        "Look in the new inbox",
+        &sentences,
+    )?)
+    .into_response())
 }
 
 async fn export(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
-    let everything = web.app.export_reader(reader).await?.ok_or_else(Problem::not_found)?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, "attachment; filename=\"my-data.json\"")];
+    let everything = web
+        .app
+        .export_reader(reader)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"my-data.json\"",
+        ),
+    ];
     let text = serde_json::to_string_pretty(&everything).unwrap_or_default();
     Ok((headers, text).into_response())
 }
@@ -214,19 +309,29 @@ async fn erase(State(web): State<Web>, Segment(token): Segment, body: String) ->
         ShortLink::Over => return Err(over()),
         ShortLink::Forged => return Err(Problem::bad_link()),
     };
-    let is_sure = url::form_urlencoded::parse(body.as_bytes()).any(|(key, value)| key == "sure" && value == "yes");
+    let is_sure = url::form_urlencoded::parse(body.as_bytes())
+        .any(|(key, value)| key == "sure" && value == "yes");
     if !is_sure && web.app.is_known(reader).await? {
         return Ok(Html(page::confirm_erasure(&web.app.site, &token)?));
     }
     web.app.erase_reader(reader).await?;
-    let sentences = ["Nothing of you is left here but a keyed hash of your address, so that no list brings you back.", "Goodbye."];
-    Ok(Html(page::said(&web.app.site, "You are forgotten", &sentences)?))
+    let sentences = [
+        "Nothing of you is left here but a keyed hash of your address, so that no list brings you back.",
+        "Goodbye.",
+    ];
+    Ok(Html(page::said(
+        &web.app.site,
+        "You are forgotten",
+        &sentences,
+    )?))
 }
 
 /// Shows the button and changes nothing: scanners follow links.
 async fn look_at_move(State(web): State<Web>, Segment(token): Segment) -> Page {
     match web.app.move_link(&token) {
-        ShortLink::Good(id) if web.app.storage.is_move_open(id).await? => Ok(Html(page::confirm_move(&web.app.site, &token)?)),
+        ShortLink::Good(id) if web.app.storage.is_move_open(id).await? => {
+            Ok(Html(page::confirm_move(&web.app.site, &token)?))
+        }
         ShortLink::Forged => Err(Problem::bad_link()),
         _ => Err(over()),
     }
@@ -236,7 +341,11 @@ async fn complete_move(State(web): State<Web>, Segment(token): Segment) -> Page 
     match web.app.move_link(&token) {
         ShortLink::Good(id) if web.app.complete_move(id).await? => {
             let sentence = "Your digests come to this address from now on. The old one was told.";
-            Ok(Html(page::said(&web.app.site, "This is your address now", &[sentence])?))
+            Ok(Html(page::said(
+                &web.app.site,
+                "This is your address now",
+                &[sentence],
+            )?))
         }
         ShortLink::Forged => Err(Problem::bad_link()),
         _ => Err(over()),

@@ -19,15 +19,36 @@ use crate::mail::events::Posted;
 const LARGEST: usize = 2 << 20;
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/webhooks/{provider}", post(take)).layer(DefaultBodyLimit::max(LARGEST))
+    Router::new()
+        .route("/webhooks/{provider}", post(take))
+        .layer(DefaultBodyLimit::max(LARGEST))
 }
 
 /// 200 once what it says is kept, 204 where it says nothing that matters here, 401 where nothing proves who sent it: each
 /// provider tries again after that, so that a key which is wrong in the settings costs nothing if it is put right in time.
-async fn take(State(web): State<Web>, Segment(provider): Segment, headers: HeaderMap, body: Bytes) -> Result<StatusCode, Problem> {
-    let Ok(provider) = provider.parse::<Provider>() else { return Err(Problem::not_found()) };
-    let headers: Vec<(&str, &str)> = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-    let received = web.app.take_webhook(provider, Posted { headers: &headers, body: &body }).await?;
+async fn take(
+    State(web): State<Web>,
+    Segment(provider): Segment,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    let Ok(provider) = provider.parse::<Provider>() else {
+        return Err(Problem::not_found());
+    };
+    let headers: Vec<(&str, &str)> = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let received = web
+        .app
+        .take_webhook(
+            provider,
+            Posted {
+                headers: &headers,
+                body: &body,
+            },
+        )
+        .await?;
     match received {
         Received::Closed => Err(Problem::not_found()),
         Received::Refused(_) | Received::Used => Ok(StatusCode::UNAUTHORIZED),

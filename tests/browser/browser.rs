@@ -53,27 +53,49 @@ impl Browser {
             prefs["profile.managed_default_content_settings.javascript"] = 2.into();
         }
         // No sandbox: it does not start for root, and the pages are our own.
-        let switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"];
+        let switches = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--remote-debugging-pipe",
+        ];
         let wanted = json!({
             "goog:chromeOptions": { "args": switches, "prefs": prefs },
             "timeouts": { "pageLoad": PATIENCE.as_millis() as u64 },
         });
         let wanted = wanted.as_object().expect("an object").clone();
-        let client = ClientBuilder::new(HttpConnector::new()).capabilities(wanted).connect(&address).await.expect("a browser opens");
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&address)
+            .await
+            .expect("a browser opens");
         client.set_window_size(1280, 900).await.expect("a window");
-        Some(Self { client, home: home.to_owned(), driver })
+        Some(Self {
+            client,
+            home: home.to_owned(),
+            driver,
+        })
     }
 
     /// Opens an address; a path is one of the site's.
     pub async fn go(&self, address: &str) {
-        let address = if address.starts_with("http") { address.to_owned() } else { format!("{}{address}", self.home) };
+        let address = if address.starts_with("http") {
+            address.to_owned()
+        } else {
+            format!("{}{address}", self.home)
+        };
         self.client.goto(&address).await.expect("a page");
     }
 
     /// The path of the page that is shown, with what follows it.
     pub async fn place(&self) -> String {
         let address = self.client.current_url().await.expect("an address");
-        address.as_str().strip_prefix(&self.home).unwrap_or(address.as_str()).to_owned()
+        address
+            .as_str()
+            .strip_prefix(&self.home)
+            .unwrap_or(address.as_str())
+            .to_owned()
     }
 
     /// Waits for the first element that fits.
@@ -83,25 +105,46 @@ impl Browser {
 
     /// Waits for a button or link by what a screen reader says of it, or the start of that.
     pub async fn named(&self, kind: &str, name: &str) -> Element {
-        self.at(Locator::XPath(&format!("//{kind}[starts-with(normalize-space(.), \"{name}\")]"))).await
+        self.at(Locator::XPath(&format!(
+            "//{kind}[starts-with(normalize-space(.), \"{name}\")]"
+        )))
+        .await
     }
 
     /// Waits for the first element there.
     pub async fn at(&self, locator: Locator<'_>) -> Element {
-        match self.client.wait().at_most(PATIENCE).for_element(locator).await {
+        match self
+            .client
+            .wait()
+            .at_most(PATIENCE)
+            .for_element(locator)
+            .await
+        {
             Ok(element) => element,
-            Err(error) => panic!("{locator:?} is not on {}: {error}\n{}", self.place().await, self.text().await),
+            Err(error) => panic!(
+                "{locator:?} is not on {}: {error}\n{}",
+                self.place().await,
+                self.text().await
+            ),
         }
     }
 
     /// Presses a button by its words.
     pub async fn press(&self, words: &str) {
-        self.named("button", words).await.click().await.expect("pressed");
+        self.named("button", words)
+            .await
+            .click()
+            .await
+            .expect("pressed");
     }
 
     /// Follows a link by its words.
     pub async fn follow(&self, words: &str) {
-        self.named("a", words).await.click().await.expect("followed");
+        self.named("a", words)
+            .await
+            .click()
+            .await
+            .expect("followed");
     }
 
     /// Types into the field with that id, over what was there.
@@ -113,7 +156,12 @@ impl Browser {
 
     /// What stands in the field with that id.
     pub async fn filled(&self, id: &str) -> String {
-        self.find(&format!("#{id}")).await.prop("value").await.expect("a value").unwrap_or_default()
+        self.find(&format!("#{id}"))
+            .await
+            .prop("value")
+            .await
+            .expect("a value")
+            .unwrap_or_default()
     }
 
     /// Waits until the page at that path is shown.
@@ -124,12 +172,19 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("waited in vain for {path}, and was on {}", self.place().await);
+        panic!(
+            "waited in vain for {path}, and was on {}",
+            self.place().await
+        );
     }
 
     /// Everything that can be read on the page.
     pub async fn text(&self) -> String {
-        let body = self.client.find(Locator::Css("body")).await.expect("a page");
+        let body = self
+            .client
+            .find(Locator::Css("body"))
+            .await
+            .expect("a page");
         body.text().await.expect("text")
     }
 
@@ -146,7 +201,10 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("waited in vain for {words:?} on {}:\n{text}", self.place().await);
+        panic!(
+            "waited in vain for {words:?} on {}:\n{text}",
+            self.place().await
+        );
     }
 
     /// Presses keys wherever the focus is.
@@ -160,18 +218,27 @@ impl Browser {
 
     /// Asks the page itself; also where the page may run no script of its own.
     pub async fn ask(&self, expression: &str) -> serde_json::Value {
-        self.client.execute(&format!("return {expression}"), Vec::new()).await.expect("an answer")
+        self.client
+            .execute(&format!("return {expression}"), Vec::new())
+            .await
+            .expect("an answer")
     }
 
     /// Opens the newest mail to `address` whose subject begins so, and looks into its HTML part as the mailbox shows it: the
     /// next links that are followed are the mail's.
     pub async fn open_mail(&self, address: &str, subject: &str) {
-        let row = format!("//tr[td[2][normalize-space(.)='{address}']]//a[starts-with(normalize-space(.), \"{subject}\")]");
+        let row = format!(
+            "//tr[td[2][normalize-space(.)='{address}']]//a[starts-with(normalize-space(.), \"{subject}\")]"
+        );
         for _ in 0..PATIENCE.as_millis() / 200 {
             self.go("/mailbox").await;
             if let Ok(link) = self.client.find(Locator::XPath(&row)).await {
                 link.click().await.expect("followed");
-                self.find("iframe").await.enter_frame().await.expect("a frame");
+                self.find("iframe")
+                    .await
+                    .enter_frame()
+                    .await
+                    .expect("a frame");
                 return;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -184,7 +251,11 @@ impl Browser {
     /// It takes the frame away in which it was clicked, and the driver may call that a failure ("target frame detached"):
     /// what counts is where it led.
     pub async fn follow_in_mail(&self, address: &str) {
-        let clicked = self.find(&format!("a[href*='{address}']")).await.click().await;
+        let clicked = self
+            .find(&format!("a[href*='{address}']"))
+            .await
+            .click()
+            .await;
         let mut place = String::new();
         for _ in 0..PATIENCE.as_millis() / 50 {
             if self.client.enter_parent_frame().await.is_ok() {
@@ -214,16 +285,26 @@ fn start_driver() -> Option<(Child, String)> {
     static SAID: Once = Once::new();
     let mut said = String::new();
     for _ in 0..STARTS {
-        let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let started = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
         let Ok(mut driver) = started else {
             // Not `eprintln`, which is swallowed when a test passes.
             SAID.call_once(|| drop(std::io::stderr().write_all(NOT_FOUND)));
             return None;
         };
         said.clear();
-        for line in BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok) {
+        for line in BufReader::new(driver.stdout.take().expect("a pipe"))
+            .lines()
+            .map_while(Result::ok)
+        {
             if let Some((_, port)) = line.split_once("successfully on port ") {
-                return Some((driver, format!("http://127.0.0.1:{}", port.trim_end_matches('.'))));
+                return Some((
+                    driver,
+                    format!("http://127.0.0.1:{}", port.trim_end_matches('.')),
+                ));
             }
             said.push_str(&line);
             said.push('\n');

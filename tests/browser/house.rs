@@ -17,11 +17,18 @@ pub struct House {
 
 impl House {
     pub async fn open(place: Place) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let address = TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("an address");
         let url = format!("http://{address}");
-        let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", &address.to_string()).with("VERDICTS_SITE__BASE_URL", &url);
+        let program = Program::set_up(&place)
+            .with("VERDICTS_SITE__LISTEN", &address.to_string())
+            .with("VERDICTS_SITE__BASE_URL", &url);
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/content");
-        program.run(&["catalog", "import", sample, "--dates-to-now"]).good();
+        program
+            .run(&["catalog", "import", sample, "--dates-to-now"])
+            .good();
         let serving = program.start("serve", &["serve", "--role", "web,deliver"]);
         for _ in 0..600 {
             if reqwest::get(format!("{url}/healthz")).await.is_ok() {
@@ -29,12 +36,21 @@ impl House {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { url, program, _serving: serving, _place: place }
+        Self {
+            url,
+            program,
+            _serving: serving,
+            _place: place,
+        }
     }
 
     /// The week's digest, to everybody on the list.
     pub fn send_digest(&self) {
-        let sent = self.program.run(&["--json", "digest", "send"]).good().json();
+        let sent = self
+            .program
+            .run(&["--json", "digest", "send"])
+            .good()
+            .json();
         assert_eq!(sent["state"], "sent", "{sent}");
     }
 

@@ -33,7 +33,9 @@ async fn whole_way(scripts: Scripts) {
     let place = Place::sqlite();
     let downloads = place.dir.path().join("downloads");
     let house = House::open(place).await;
-    let Some(browser) = Browser::open(&house.url, scripts, &downloads).await else { return };
+    let Some(browser) = Browser::open(&house.url, scripts, &downloads).await else {
+        return;
+    };
     sign_up(&house, &browser).await;
     house.send_digest();
     vote_from_the_mail(&browser).await;
@@ -52,7 +54,11 @@ async fn sign_up(house: &House, browser: &Browser) {
     browser.open_mail(ADA, "Please confirm").await;
     browser.follow_in_mail("/confirm/").await;
     browser.sees("Almost there").await;
-    assert_eq!(house.state_of(ADA).as_deref(), Some("pending"), "to look is not to confirm");
+    assert_eq!(
+        house.state_of(ADA).as_deref(),
+        Some("pending"),
+        "to look is not to confirm"
+    );
     browser.press("Confirm my subscription").await;
     browser.sees("You are in").await;
     assert_eq!(house.state_of(ADA).as_deref(), Some("active"));
@@ -71,7 +77,10 @@ async fn vote_from_the_mail(browser: &Browser) {
 
 /// With scripts the page stays as it is, and says what happened where a screen reader listens; without, the form does it.
 async fn vote_and_save_on_the_page(browser: &Browser, scripts: Scripts) {
-    for (button, said, state) in [("Skip", "Your vote counts: skip.", "true"), ("Save for later", "Saved for later.", "true")] {
+    for (button, said, state) in [
+        ("Skip", "Your vote counts: skip.", "true"),
+        ("Save for later", "Saved for later.", "true"),
+    ] {
         browser.go(DUEL).await;
         browser.ask("window.mark = 'here'").await;
         let words = format!("{button}{} {NAME}", if button == "Skip" { "" } else { ":" });
@@ -79,20 +88,35 @@ async fn vote_and_save_on_the_page(browser: &Browser, scripts: Scripts) {
         match scripts {
             Scripts::On => {
                 browser.sees(said).await;
-                let status = browser.find(&format!("#choices-{TOOL} [role=status]")).await;
+                let status = browser
+                    .find(&format!("#choices-{TOOL} [role=status]"))
+                    .await;
                 assert_eq!(status.text().await.expect("text"), said);
-                assert_eq!(browser.ask("window.mark").await, "here", "the page was not loaded again");
+                assert_eq!(
+                    browser.ask("window.mark").await,
+                    "here",
+                    "the page was not loaded again"
+                );
                 assert_eq!(browser.place().await, DUEL);
             }
             Scripts::Off => {
                 browser.lands_at(&format!("{DUEL}#choices-{TOOL}")).await;
-                assert!(browser.ask("window.mark").await.is_null(), "the page is a new one");
+                assert!(
+                    browser.ask("window.mark").await.is_null(),
+                    "the page is a new one"
+                );
             }
         }
         assert_eq!(pressed(browser, button).await, state);
     }
     browser.go(DUEL).await;
-    assert_eq!((pressed(browser, "Ship").await, pressed(browser, "Skip").await), ("false".into(), "true".into()));
+    assert_eq!(
+        (
+            pressed(browser, "Ship").await,
+            pressed(browser, "Skip").await
+        ),
+        ("false".into(), "true".into())
+    );
     browser.sees("1 reader voted").await;
 }
 
@@ -114,9 +138,24 @@ async fn choose_what_to_get(browser: &Browser) {
     browser.open_mail(ADA, DIGEST).await;
     browser.follow_in_mail("/preferences/").await;
     let place = browser.place().await;
-    browser.find("input[value='Design']").await.click().await.expect("ticked");
-    browser.find("input[value='monthly']").await.click().await.expect("chosen");
-    browser.find("#pause").await.select_by_value("4").await.expect("chosen");
+    browser
+        .find("input[value='Design']")
+        .await
+        .click()
+        .await
+        .expect("ticked");
+    browser
+        .find("input[value='monthly']")
+        .await
+        .click()
+        .await
+        .expect("chosen");
+    browser
+        .find("#pause")
+        .await
+        .select_by_value("4")
+        .await
+        .expect("chosen");
     browser.press("Save").await;
     browser.sees("Saved. Your next digest follows it.").await;
     browser.go(&place).await;
@@ -143,7 +182,10 @@ async fn take_the_data_and_go(house: &House, browser: &Browser, downloads: &std:
     }
     let data = std::fs::read_to_string(&file).expect("the file that was downloaded");
     let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
-    assert!(data.to_string().contains(ADA) && data.to_string().contains(TOOL), "{data}");
+    assert!(
+        data.to_string().contains(ADA) && data.to_string().contains(TOOL),
+        "{data}"
+    );
 
     // Chromium sends "fass.example.org" for "faß.example.org" from a field of the type email (IDNA 2003): another domain.
     browser.fill("email", SHARP).await;
@@ -178,7 +220,11 @@ async fn unsubscribe(house: &House, browser: &Browser) {
     browser.sees("You are in").await;
     browser.open_mail(bea, "You are in").await;
     browser.follow_in_mail("/unsubscribe/").await;
-    assert_eq!(house.state_of(bea).as_deref(), Some("active"), "to look is not to leave");
+    assert_eq!(
+        house.state_of(bea).as_deref(),
+        Some("active"),
+        "to look is not to leave"
+    );
     browser.press("Unsubscribe").await;
     browser.sees("You are unsubscribed").await;
     assert_eq!(house.state_of(bea).as_deref(), Some("unsubscribed"));
@@ -186,6 +232,13 @@ async fn unsubscribe(house: &House, browser: &Browser) {
 
 /// What a screen reader says of a button of the tool: whether it is pressed.
 async fn pressed(browser: &Browser, button: &str) -> String {
-    let path = format!("//*[@id='choices-{TOOL}']//button[starts-with(normalize-space(.), '{button}')]");
-    browser.at(Locator::XPath(&path)).await.attr("aria-pressed").await.expect("an answer").expect("a state")
+    let path =
+        format!("//*[@id='choices-{TOOL}']//button[starts-with(normalize-space(.), '{button}')]");
+    browser
+        .at(Locator::XPath(&path))
+        .await
+        .attr("aria-pressed")
+        .await
+        .expect("an answer")
+        .expect("a state")
 }

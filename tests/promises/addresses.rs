@@ -65,28 +65,49 @@ impl TwoAddresses {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("set");
         socket.bind(([127, 0, 0, 1], port).into()).ok()?;
-        let silent = socket.listen(if matches!(silence, Silence::Drops) { 0 } else { 64 }).expect("it listens");
+        let silent = socket
+            .listen(if matches!(silence, Silence::Drops) {
+                0
+            } else {
+                64
+            })
+            .expect("it listens");
         tokio::spawn(async move {
             while let Ok((mut client, _)) = good.accept().await {
                 tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", server)).await.expect("the server is there");
+                    let mut server = TcpStream::connect(("127.0.0.1", server))
+                        .await
+                        .expect("the server is there");
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
         });
         let mut queued = Vec::new();
         if matches!(silence, Silence::Drops) {
-            while let Ok(Ok(tcp)) = timeout(Duration::from_millis(100), TcpStream::connect(("127.0.0.1", port))).await {
+            while let Ok(Ok(tcp)) = timeout(
+                Duration::from_millis(100),
+                TcpStream::connect(("127.0.0.1", port)),
+            )
+            .await
+            {
                 queued.push(tcp);
             }
         }
-        Some(Self { port, _silent: silent, _queued: queued })
+        Some(Self {
+            port,
+            _silent: silent,
+            _queued: queued,
+        })
     }
 }
 
 /// Findings of `doctor`, with a name server that is not there.
 fn doctor(program: &Program) -> Findings {
-    let said = program.clone().with("VERDICTS_MAIL__RESOLVER", "127.0.0.1:9").run(&["--json", "doctor"]).json();
+    let said = program
+        .clone()
+        .with("VERDICTS_MAIL__RESOLVER", "127.0.0.1:9")
+        .run(&["--json", "doctor"])
+        .json();
     Findings(said["findings"].as_array().expect("a list").clone())
 }
 
@@ -97,9 +118,15 @@ impl Findings {
     fn say(&self, what: &str, level: &str, words: &[&str]) {
         let is_it = |finding: &&serde_json::Value| {
             let said = finding["words"].as_str().expect("words");
-            finding["what"] == what && finding["level"] == level && words.iter().all(|word| said.contains(word))
+            finding["what"] == what
+                && finding["level"] == level
+                && words.iter().all(|word| said.contains(word))
         };
-        assert!(self.0.iter().any(|finding| is_it(&finding)), "{what}, {level}, {words:?} in {:#?}", self.0);
+        assert!(
+            self.0.iter().any(|finding| is_it(&finding)),
+            "{what}, {level}, {words:?} in {:#?}",
+            self.0
+        );
     }
 }
 
@@ -114,8 +141,16 @@ fn log(program: &Program, name: &str) -> String {
 /// Checks that the log names the dead address, once.
 fn names_it_once(program: &Program, name: &str) {
     let log = log(program, name);
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("leads nowhere")).collect();
-    assert!(lines.len() == 1 && lines[0].contains("127.0.0.1") && lines[0].contains("127.0.0.2 is used"), "{log}");
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("leads nowhere"))
+        .collect();
+    assert!(
+        lines.len() == 1
+            && lines[0].contains("127.0.0.1")
+            && lines[0].contains("127.0.0.2 is used"),
+        "{log}"
+    );
 }
 
 on_both! {
@@ -188,26 +223,48 @@ async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
     let amazon = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = amazon.local_addr().expect("an address").port();
     let place = Place::sqlite();
-    let Some(program) = Program::set_up(&place).knowing(&hosts("sns.eu-west-1.amazonaws.com")) else { return };
-    let Some(_addresses) = TwoAddresses::at(443, port, Silence::Drops).await else {
-        eprintln!("Port 443 is not to be had here (root may, if it is free): what webhooks name is not tried.");
+    let Some(program) = Program::set_up(&place).knowing(&hosts("sns.eu-west-1.amazonaws.com"))
+    else {
         return;
     };
-    let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let Some(_addresses) = TwoAddresses::at(443, port, Silence::Drops).await else {
+        eprintln!(
+            "Port 443 is not to be had here (root may, if it is free): what webhooks name is not tried."
+        );
+        return;
+    };
+    let listen = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
     let topic = "arn:aws:sns:eu-west-1:123456789012:bounces";
-    let program = program.with("VERDICTS_SITE__LISTEN", &listen.to_string()).with("VERDICTS_WEBHOOKS__SES", topic);
+    let program = program
+        .with("VERDICTS_SITE__LISTEN", &listen.to_string())
+        .with("VERDICTS_WEBHOOKS__SES", topic);
     let mut serve = program.start("serve", &["serve", "--role", "web"]);
-    until("it listens", async || TcpStream::connect(listen).await.is_ok()).await;
+    until("it listens", async || {
+        TcpStream::connect(listen).await.is_ok()
+    })
+    .await;
     let envelope = serde_json::json!({
         "Type": "Notification", "MessageId": "1", "TopicArn": topic, "Message": "{}", "Timestamp": "2026-11-24T09:00:00.000Z",
         "SignatureVersion": "2", "Signature": "AA==",
         "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem",
     });
-    let told = reqwest::Client::new().post(format!("http://{listen}/webhooks/ses")).body(envelope.to_string()).send();
+    let told = reqwest::Client::new()
+        .post(format!("http://{listen}/webhooks/ses"))
+        .body(envelope.to_string())
+        .send();
     let asked = async {
-        let (mut question, _) = amazon.accept().await.expect("a connection, with the other address still held");
+        let (mut question, _) = amazon
+            .accept()
+            .await
+            .expect("a connection, with the other address still held");
         let mut first = [0];
-        tokio::io::AsyncReadExt::read_exact(&mut question, &mut first).await.expect("a question");
+        tokio::io::AsyncReadExt::read_exact(&mut question, &mut first)
+            .await
+            .expect("a question");
         first[0]
     };
     let (told, first) = tokio::join!(told, asked);
@@ -219,25 +276,44 @@ async fn what_a_webhook_names_is_asked_for_at_the_address_that_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_whose_first_address_is_silent_is_used() {
-    let Some(place) = Place::postgres() else { return };
-    let server: u16 = place.database_url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port");
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let server: u16 = place
+        .database_url
+        .split([':', '/'])
+        .nth(4)
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
     Program::set_up(&place);
     for silence in SILENCES {
         let database = TwoAddresses::before(server, silence).await;
-        let url = place.database_url.replace(&format!("127.0.0.1:{server}"), &format!("db.example:{}", database.port));
-        let Some(program) = Program::set_up(&place).knowing(&hosts("db.example")) else { return };
+        let url = place.database_url.replace(
+            &format!("127.0.0.1:{server}"),
+            &format!("db.example:{}", database.port),
+        );
+        let Some(program) = Program::set_up(&place).knowing(&hosts("db.example")) else {
+            return;
+        };
         for mode in ["prefer", "disable"] {
-            let program = program.clone().with("VERDICTS_DATABASE__URL", &format!("{url}?sslmode={mode}"));
+            let program = program
+                .clone()
+                .with("VERDICTS_DATABASE__URL", &format!("{url}?sslmode={mode}"));
             let said = program.run(&["--json", "digest", "list"]).good();
             assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
-            doctor(&program).say("addresses", "advice", &["db.example", "127.0.0.1 (no answer"]);
+            doctor(&program).say(
+                "addresses",
+                "advice",
+                &["db.example", "127.0.0.1 (no answer"],
+            );
         }
     }
 }
 
 /// A server with a certificate for `db.example`, in a folder that its user can read.
 fn server_with_tls(folder: &Path) -> Option<postgres::Cluster> {
-    let made = rcgen::generate_simple_self_signed(["db.example".to_owned()]).expect("a certificate");
+    let made =
+        rcgen::generate_simple_self_signed(["db.example".to_owned()]).expect("a certificate");
     let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
     std::fs::write(&certificate, made.cert.pem()).expect("written");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
@@ -246,32 +322,65 @@ fn server_with_tls(folder: &Path) -> Option<postgres::Cluster> {
     }
     // Where the tests run as root, the server does not.
     let _ = Command::new("chown").arg("postgres").arg(&key).output();
-    let settings = format!("ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'", certificate.display(), key.display());
+    let settings = format!(
+        "ssl = on\nssl_cert_file = '{}'\nssl_key_file = '{}'",
+        certificate.display(),
+        key.display()
+    );
     postgres::another(&settings, None)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs_nothing_later() {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(cluster) = server_with_tls(folder.path()) else { return };
+    let Some(cluster) = server_with_tls(folder.path()) else {
+        return;
+    };
     let url = cluster.fresh_database();
-    let server: u16 = url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("a port");
-    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: url.clone() };
+    let server: u16 = url
+        .split([':', '/'])
+        .nth(4)
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let place = Place {
+        dir: tempfile::tempdir().expect("a folder"),
+        database_url: url.clone(),
+    };
     for silence in SILENCES {
         let database = TwoAddresses::before(server, silence).await;
-        let Some(program) = Program::set_up(&place).knowing(&format!("{}{}", hosts("db.example"), hosts("other.example"))) else { return };
-        let there = |host: &str| {
-            let there = url.replace(&format!("127.0.0.1:{server}"), &format!("{host}:{}", database.port));
-            let root = folder.path().join("server.pem");
-            program.clone().with("VERDICTS_DATABASE__URL", &format!("{there}?sslmode=verify-full&sslrootcert={}", root.display()))
+        let Some(program) = Program::set_up(&place).knowing(&format!(
+            "{}{}",
+            hosts("db.example"),
+            hosts("other.example")
+        )) else {
+            return;
         };
-        let said = there("db.example").run(&["--json", "digest", "list"]).good();
+        let there = |host: &str| {
+            let there = url.replace(
+                &format!("127.0.0.1:{server}"),
+                &format!("{host}:{}", database.port),
+            );
+            let root = folder.path().join("server.pem");
+            program.clone().with(
+                "VERDICTS_DATABASE__URL",
+                &format!("{there}?sslmode=verify-full&sslrootcert={}", root.display()),
+            )
+        };
+        let said = there("db.example")
+            .run(&["--json", "digest", "list"])
+            .good();
         assert!(said.err.contains("127.0.0.1 leads nowhere"), "{said:?}");
-        there("other.example").run(&["--json", "digest", "list"]).refused(&["certificate"]);
+        there("other.example")
+            .run(&["--json", "digest", "list"])
+            .refused(&["certificate"]);
         // Of several hosts each is verified by its own name.
         let others = format!("other.example:{0},other.example", database.port);
-        there(&others).run(&["--json", "digest", "list"]).refused(&["none of its hosts answers", "certificate"]);
-        there(&format!("other.example:{},db.example", database.port)).run(&["--json", "digest", "list"]).good();
+        there(&others)
+            .run(&["--json", "digest", "list"])
+            .refused(&["none of its hosts answers", "certificate"]);
+        there(&format!("other.example:{},db.example", database.port))
+            .run(&["--json", "digest", "list"])
+            .good();
         // A service opens connections as it needs them: none of them waits for the dead address.
         let program = there("db.example").with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
         let house = House::open(place.again()).await;
@@ -279,7 +388,10 @@ async fn a_database_certificate_is_verified_by_the_name_and_a_dead_address_costs
         house.sign_up(&email).await;
         let name = format!("{silence:?}");
         let mut serve = program.start(&name, &["serve", "--role", "deliver"]);
-        until("the mail is out", async || house.waiting_confirmations().await == 0).await;
+        until("the mail is out", async || {
+            house.waiting_confirmations().await == 0
+        })
+        .await;
         serve.terminate();
         names_it_once(&program, &name);
     }

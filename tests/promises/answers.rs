@@ -35,22 +35,37 @@ struct Form {
 
 /// The mails of `tests/answers`, or of a folder of one's own with an `expected.tsv` (file, what was said).
 fn forms() -> Vec<Form> {
-    let dir = PathBuf::from(std::env::var("VERDICTS_ANSWERS").unwrap_or_else(|_| "tests/answers".into()));
+    let dir =
+        PathBuf::from(std::env::var("VERDICTS_ANSWERS").unwrap_or_else(|_| "tests/answers".into()));
     let table = std::fs::read_to_string(dir.join("expected.tsv")).expect("a table");
     let form = |line: &str| {
         let mut fields = line.split('\t').map(String::from);
         let mut next = || fields.next().unwrap_or_default();
         let (name, said, class) = (next(), next(), next());
-        let file = if name.ends_with(".eml") { name } else { format!("{name}.eml") };
-        Form { raw: std::fs::read(dir.join(&file)).expect("a mail"), file, said, class }
+        let file = if name.ends_with(".eml") {
+            name
+        } else {
+            format!("{name}.eml")
+        };
+        Form {
+            raw: std::fs::read(dir.join(&file)).expect("a mail"),
+            file,
+            said,
+            class,
+        }
     };
-    table.lines().filter(|line| !line.starts_with('#')).map(form).collect()
+    table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(form)
+        .collect()
 }
 
 /// Meaning of a mail alone: an answer agrees only if it is to a confirmation mail.
 fn understood(raw: &[u8]) -> &'static str {
     let reading = read(raw);
-    let asked = answered_subject(&reading.clues.subject).is_some_and(|subject| subject.starts_with("please confirm"));
+    let asked = answered_subject(&reading.clues.subject)
+        .is_some_and(|subject| subject.starts_with("please confirm"));
     match reading.findings.first().map(|finding| finding.meaning) {
         Some(Meaning::Unsubscribe) => "leave",
         _ if reading.agrees && reading.answerable && asked => "yes",
@@ -69,13 +84,22 @@ fn what_people_answer_is_understood_and_nothing_else() {
         *all += 1;
         *right += usize::from(found == form.said);
         if found != form.said {
-            wrong.push(format!("{}: {} was said, {found} understood", form.file, form.said));
+            wrong.push(format!(
+                "{}: {} was said, {found} understood",
+                form.file, form.said
+            ));
         }
     }
     for ((said, class), (right, all)) in &classes {
         println!("{said}\t{class}\t{right} of {all}");
     }
-    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), forms.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} are wrong:\n{}",
+        wrong.len(),
+        forms.len(),
+        wrong.join("\n")
+    );
     assert!(forms.len() >= 200 || std::env::var_os("VERDICTS_ANSWERS").is_some());
 }
 
@@ -86,11 +110,24 @@ fn in_shape(shape: usize, lines: &[&str], subject: &str, from: &str) -> String {
     let fields = format!(
         "From: News <news@verdicts.example>\nSent: 24 November 2026 08:00\nTo: ilse@vonk.example\nSubject: {subject}\n\nUnsubscribe: https://verdicts.example/unsubscribe/abc\n"
     );
-    let escaped: Vec<String> = lines.iter().map(|line| line.replace('&', "&amp;").replace('<', "&lt;")).collect();
+    let escaped: Vec<String> = lines
+        .iter()
+        .map(|line| line.replace('&', "&amp;").replace('<', "&lt;"))
+        .collect();
     let (kind, body) = match shape {
-        0 => ("plain", format!("{text}\n\nOn Tue, 24 Nov 2026 at 08:00, News <news@verdicts.example> wrote:\n\n{quoted}")),
+        0 => (
+            "plain",
+            format!(
+                "{text}\n\nOn Tue, 24 Nov 2026 at 08:00, News <news@verdicts.example> wrote:\n\n{quoted}"
+            ),
+        ),
         1 => ("plain", format!("{text}\n\n{fields}")),
-        2 => ("plain", format!("On Tue, 24 Nov 2026 at 08:00, News wrote:\n{quoted}\n{text}\n\n-- \nIlse Vonk\nTel. 0632 960 012\n")),
+        2 => (
+            "plain",
+            format!(
+                "On Tue, 24 Nov 2026 at 08:00, News wrote:\n{quoted}\n{text}\n\n-- \nIlse Vonk\nTel. 0632 960 012\n"
+            ),
+        ),
         3 => (
             "plain",
             format!(
@@ -111,7 +148,10 @@ fn in_shape(shape: usize, lines: &[&str], subject: &str, from: &str) -> String {
                 escaped.join("<o:p></o:p></p><p class=MsoNormal>")
             ),
         ),
-        _ => ("plain", format!("{text}\n\n________________________________\n{fields}")),
+        _ => (
+            "plain",
+            format!("{text}\n\n________________________________\n{fields}"),
+        ),
     };
     format!(
         "From: {from}\nTo: News <news@verdicts.example>\nSubject: Re: {subject}\nIn-Reply-To: <k3.q7@verdicts.example>\nMIME-Version: 1.0\nContent-Type: text/{kind}; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{body}"
@@ -123,11 +163,24 @@ fn every_wording_means_the_same_in_every_shape_and_what_was_not_said_is_never_ac
     const SHAPES: usize = 7;
     let table = std::fs::read_to_string("tests/answers/wordings.tsv").expect("a table");
     let (mut wrong, mut not_said) = (Vec::new(), 0);
-    for (number, row) in table.lines().filter(|line| !line.starts_with('#')).enumerate() {
-        let [_, said, answered, _, words] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("{row}") };
-        let subject =
-            if answered == "asked" { "Please confirm: Weekly AI Tool Verdicts" } else { "Quillwork or Marrow? And 4 more verdicts" };
-        let from = if words.contains("ottoline@") { "Ottoline Farr <ottoline@saltmarsh.example>" } else { "Ilse Vonk <ilse@vonk.example>" };
+    for (number, row) in table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .enumerate()
+    {
+        let [_, said, answered, _, words] = row.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let subject = if answered == "asked" {
+            "Please confirm: Weekly AI Tool Verdicts"
+        } else {
+            "Quillwork or Marrow? And 4 more verdicts"
+        };
+        let from = if words.contains("ottoline@") {
+            "Ottoline Farr <ottoline@saltmarsh.example>"
+        } else {
+            "Ilse Vonk <ilse@vonk.example>"
+        };
         let lines: Vec<&str> = words.split('|').collect();
         // What was not said in three shapes, the others in one, by turns.
         let count = if said == "no" { 3 } else { 1 };
@@ -136,11 +189,18 @@ fn every_wording_means_the_same_in_every_shape_and_what_was_not_said_is_never_ac
             let found = understood(in_shape(shape, &lines, subject, from).as_bytes());
             // What is unclear is passed over.
             if found != said && !(said == "unclear" && found == "no") {
-                wrong.push(format!("shape {shape}: {said} was said, {found} understood: {words}"));
+                wrong.push(format!(
+                    "shape {shape}: {said} was said, {found} understood: {words}"
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(not_said >= 800, "{not_said}");
 }
 
@@ -148,20 +208,41 @@ fn every_wording_means_the_same_in_every_shape_and_what_was_not_said_is_never_ac
 fn text_and_page_say_the_same_whichever_a_mail_has() {
     let mut both = 0;
     for form in forms() {
-        let Some(text) = String::from_utf8(form.raw.clone()).ok().filter(|text| text.contains("=_alt")) else { continue };
+        let Some(text) = String::from_utf8(form.raw.clone())
+            .ok()
+            .filter(|text| text.contains("=_alt"))
+        else {
+            continue;
+        };
         both += 1;
-        let (head, parts) = text.split_once("Content-Type: multipart/alternative; boundary=\"=_alt\"\n\n").expect("two parts");
-        let parts: Vec<&str> = parts.split("--=_alt").map(|part| part.trim_start_matches('\n')).filter(|part| part.len() > 3).collect();
-        let [plain, page] = parts[..] else { panic!("{}: {parts:?}", form.file) };
+        let (head, parts) = text
+            .split_once("Content-Type: multipart/alternative; boundary=\"=_alt\"\n\n")
+            .expect("two parts");
+        let parts: Vec<&str> = parts
+            .split("--=_alt")
+            .map(|part| part.trim_start_matches('\n'))
+            .filter(|part| part.len() > 3)
+            .collect();
+        let [plain, page] = parts[..] else {
+            panic!("{}: {parts:?}", form.file)
+        };
         let empty = format!(
             "{head}Content-Type: multipart/alternative; boundary=\"=_alt\"\n\n--=_alt\nContent-Type: text/plain\n\n \n--=_alt\n{page}\n--=_alt--\n"
         );
-        let mut ways = vec![("the page", format!("{head}{page}")), ("the page beside an empty text", empty)];
+        let mut ways = vec![
+            ("the page", format!("{head}{page}")),
+            ("the page beside an empty text", empty),
+        ];
         if !form.file.contains("empty-text") {
             ways.push(("the text", format!("{head}{plain}")));
         }
         for (way, mail) in ways {
-            assert_eq!(understood(mail.as_bytes()), form.said, "{}: {way} alone", form.file);
+            assert_eq!(
+                understood(mail.as_bytes()),
+                form.said,
+                "{}: {way} alone",
+                form.file
+            );
         }
     }
     assert!(both >= 30 || std::env::var_os("VERDICTS_ANSWERS").is_some());
@@ -183,9 +264,17 @@ fn time_of(mail: &str) -> std::time::Duration {
 #[test]
 fn a_mail_made_to_be_slow_costs_no_more_than_its_length() {
     let head = |kind: &str| {
-        format!("From: a@b.example\nTo: c@d.example\nSubject: Re: x\nIn-Reply-To: <x@y>\nContent-Type: {kind}; charset=utf-8\n\n")
+        format!(
+            "From: a@b.example\nTo: c@d.example\nSubject: Re: x\nIn-Reply-To: <x@y>\nContent-Type: {kind}; charset=utf-8\n\n"
+        )
     };
-    let make = |kind: &str, piece: &str, bytes: usize| format!("{}Unsubscribe\n{}", head(kind), piece.repeat(bytes / piece.len()));
+    let make = |kind: &str, piece: &str, bytes: usize| {
+        format!(
+            "{}Unsubscribe\n{}",
+            head(kind),
+            piece.repeat(bytes / piece.len())
+        )
+    };
     let tags = [
         "<div>",
         "<b>",
@@ -214,20 +303,39 @@ fn a_mail_made_to_be_slow_costs_no_more_than_its_length() {
         "unsubscribe me ",
         "This e-mail is confidential\n",
     ];
-    let all = tags.iter().map(|piece| ("text/html", *piece)).chain(lines.iter().map(|piece| ("text/plain", *piece)));
+    let all = tags
+        .iter()
+        .map(|piece| ("text/html", *piece))
+        .chain(lines.iter().map(|piece| ("text/plain", *piece)));
     for (kind, piece) in all {
         // Twice the length costs about twice the time, and not four times: measured against itself, for machines differ.
-        let (small, large) = (time_of(&make(kind, piece, 60_000)), time_of(&make(kind, piece, 240_000)));
-        assert!(large < small * 12 + std::time::Duration::from_millis(100), "{kind} {piece:?}: {small:?}, {large:?}");
+        let (small, large) = (
+            time_of(&make(kind, piece, 60_000)),
+            time_of(&make(kind, piece, 240_000)),
+        );
+        assert!(
+            large < small * 12 + std::time::Duration::from_millis(100),
+            "{kind} {piece:?}: {small:?}, {large:?}"
+        );
     }
-    let attributes = format!("{}<div {}>Unsubscribe</div>", head("text/html"), (0..40_000).map(|n| format!("a{n} ")).collect::<String>());
+    let attributes = format!(
+        "{}<div {}>Unsubscribe</div>",
+        head("text/html"),
+        (0..40_000).map(|n| format!("a{n} ")).collect::<String>()
+    );
     assert!(!read(attributes.as_bytes()).findings.is_empty());
 }
 
 /// Number of cases that proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for an hour.
 fn cases() -> ProptestConfig {
-    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig { cases: many.unwrap_or(128), failure_persistence: None, ..ProptestConfig::default() }
+    let many = std::env::var("VERDICTS_PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: many.unwrap_or(128),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Pieces of which mails that hurt are made.
@@ -336,15 +444,27 @@ fn answer(house: &House, reader: &str, author: &str, more: &str, words: &str) ->
     format!(
         "Return-Path: <{author}>\nFrom: {author}\nTo: news@verdicts.example\nSubject: Re: {subject}\nDate: Tue, 24 Nov 2026 09:00:00 +0000\n\
          Message-ID: <{}@client.example>\nIn-Reply-To: {id}\n{more}\n{words}\n\nOn Tue, 24 Nov 2026, News wrote:\n> the digest\n",
-        format!("{reader}{author}{more}{words}").bytes().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)))
+        format!("{reader}{author}{more}{words}")
+            .bytes()
+            .fold(7_u64, |hash, byte| hash
+                .wrapping_mul(31)
+                .wrapping_add(u64::from(byte)))
     )
 }
 
 /// The mails with a link to leave that somebody got beside digests.
 async fn links(house: &House, reader: &str) -> usize {
     house.deliver_confirmations().await;
-    let is_link = |mail: &Vec<u8>| ["leave", "Somebody asked"].iter().any(|words| header(mail, "Subject").contains(words));
-    house.mails_to(reader).iter().filter(|mail| is_link(mail)).count()
+    let is_link = |mail: &Vec<u8>| {
+        ["leave", "Somebody asked"]
+            .iter()
+            .any(|words| header(mail, "Subject").contains(words))
+    };
+    house
+        .mails_to(reader)
+        .iter()
+        .filter(|mail| is_link(mail))
+        .count()
 }
 
 on_both! {

@@ -36,7 +36,11 @@ async fn house_to(place: Place, sink: &SmtpSink) -> House {
 }
 
 /// A house that keeps its mails in a folder, with `count` readers at `big.example` who have this week's digest.
-async fn house_with_mailbox(place: Place, count: usize, adapt: impl FnOnce(&mut Settings)) -> House {
+async fn house_with_mailbox(
+    place: Place,
+    count: usize,
+    adapt: impl FnOnce(&mut Settings),
+) -> House {
     let house = House::open_with(place, |settings| {
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
         settings.webhooks.signed = vec![SIGNED.into()];
@@ -51,18 +55,25 @@ async fn house_with_mailbox(place: Place, count: usize, adapt: impl FnOnce(&mut 
 
 /// `name0@domain`, `name1@domain`, ...
 async fn enlist_at(house: &House, name: &str, domain: &str, count: usize) {
-    let rows: String = (0..count).map(|n| format!("{name}{n}@{domain}\n")).collect();
+    let rows: String = (0..count)
+        .map(|n| format!("{name}{n}@{domain}\n"))
+        .collect();
     house.enlist_all(&format!("email\n{rows}")).await;
 }
 
 async fn bounced(house: &House) -> u64 {
     let counts = house.app.storage.count_subscribers().await.expect("counts");
-    counts.into_iter().find(|(state, _)| *state == SubscriberState::Bounced).map_or(0, |(_, count)| count)
+    counts
+        .into_iter()
+        .find(|(state, _)| *state == SubscriberState::Bounced)
+        .map_or(0, |(_, count)| count)
 }
 
 async fn held(house: &House) -> Vec<(HeldBy, String, u64)> {
     let held = house.app.held_refusals(None).await.expect("a list");
-    held.into_iter().map(|held| (held.kind, held.name, held.readers)).collect()
+    held.into_iter()
+        .map(|held| (held.kind, held.name, held.readers))
+        .collect()
 }
 
 async fn tick_later(house: &House, time: TimeDelta) {

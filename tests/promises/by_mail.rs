@@ -30,30 +30,47 @@ async fn house(place: Place) -> House {
 
 /// Opens the door for the mail server.
 pub async fn open_door(house: &House) -> SocketAddr {
-    let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+    let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660)
+        .await
+        .expect("a door");
     let address = door.address().expect("a port");
-    tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
+    tokio::spawn(verdicts::inbox::serve(
+        house.app.clone(),
+        door,
+        house.stop.clone(),
+    ));
     address
 }
 
 fn mail(from: &str, to: &str, more: &str, text: &str) -> String {
-    format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nDate: Tue, 24 Nov 2026 09:00:00 +0000\n{more}\n\n{text}\n")
+    format!(
+        "Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nDate: Tue, 24 Nov 2026 09:00:00 +0000\n{more}\n\n{text}\n"
+    )
 }
 
 async fn take(house: &House, mail: &str) -> Taken {
-    house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
+    house
+        .app
+        .take_inbound(mail.as_bytes(), "test")
+        .await
+        .expect("taken")
+        .1
 }
 
 /// Where an answer to the newest mail to somebody goes.
 fn reply_to(house: &House, email: &str) -> String {
     let mail = house.mails_to(email).pop().expect("a mail");
-    header(&mail, "Reply-To").trim_matches(['<', '>']).to_owned()
+    header(&mail, "Reply-To")
+        .trim_matches(['<', '>'])
+        .to_owned()
 }
 
 /// The text of the newest mail to somebody, quoted as answers quote it.
 fn quoted(house: &House, email: &str) -> String {
     let mail = house.mails_to(email).pop().expect("a mail");
-    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
+    let mail = mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail");
     let text = mail.body_text(0).expect("a text").into_owned();
     text.lines().map(|line| format!("> {line}\n")).collect()
 }

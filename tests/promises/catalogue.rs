@@ -21,13 +21,20 @@ fn start() -> Timestamp {
 }
 
 fn as_json(toml: &str) -> String {
-    Catalogue::parse(toml, Format::Toml).expect("a catalogue").write(Format::Json).expect("written")
+    Catalogue::parse(toml, Format::Toml)
+        .expect("a catalogue")
+        .write(Format::Json)
+        .expect("written")
 }
 
 /// The answer to an import of so many that are all added, changed or unchanged.
 fn all(what: &str, [tools, reviews, comparisons]: [u64; 3]) -> Value {
     let mut answer = json!({});
-    for (kind, count) in [("tools", tools), ("reviews", reviews), ("comparisons", comparisons)] {
+    for (kind, count) in [
+        ("tools", tools),
+        ("reviews", reviews),
+        ("comparisons", comparisons),
+    ] {
         answer[kind] = json!({ "added": 0, "changed": 0, "unchanged": 0, "removed": 0 });
         answer[kind][what] = json!(count);
     }
@@ -35,12 +42,21 @@ fn all(what: &str, [tools, reviews, comparisons]: [u64; 3]) -> Value {
 }
 
 fn import(program: &Program, path: &str) -> Value {
-    without_names(program.run(&["--json", "catalog", "import", path]).good().json())
+    without_names(
+        program
+            .run(&["--json", "catalog", "import", path])
+            .good()
+            .json(),
+    )
 }
 
 /// The counts of an answer alone.
 fn without_names(mut answer: Value) -> Value {
-    answer.as_object_mut().expect("an object").remove("differences").expect("names");
+    answer
+        .as_object_mut()
+        .expect("an object")
+        .remove("differences")
+        .expect("names");
     answer
 }
 
@@ -48,7 +64,16 @@ fn without_names(mut answer: Value) -> Value {
 fn names(answer: &Value) -> Vec<String> {
     let named = answer["differences"].as_array().expect("a list").iter();
     let text = |difference: &Value, key: &str| difference[key].as_str().expect("a text").to_owned();
-    named.map(|difference| format!("{} {} {}", text(difference, "change"), text(difference, "kind"), text(difference, "name"))).collect()
+    named
+        .map(|difference| {
+            format!(
+                "{} {} {}",
+                text(difference, "change"),
+                text(difference, "kind"),
+                text(difference, "name")
+            )
+        })
+        .collect()
 }
 
 on_both! {
@@ -269,25 +294,71 @@ fn a_fault_names_the_file_and_the_place_in_it() {
     let program = Program::set_up(&place);
     let good = comparison("a", "Design", start());
     let broken = [
-        ("score.toml", good.replacen("score = 80", "score = 101", 1), vec!["score.toml", "line 12", "101"]),
-        ("slug.toml", good.replacen("\"a-l\"", "\"A l\"", 1), vec!["slug.toml", "line 2", "A l"]),
-        ("key.toml", format!("{good}colour = \"red\"\n"), vec!["key.toml", "colour"]),
-        ("gone.toml", good.replacen("name = \"Tool a l\"\n", "", 1), vec!["gone.toml", "name"]),
-        ("twice.toml", format!("{good}{good}"), vec!["twice.toml", "a-l", "twice"]),
-        ("syntax.toml", "[[tools]\n".into(), vec!["syntax.toml", "line 1"]),
-        ("syntax.json", "{\"tools\": [\n  {]}".into(), vec!["syntax.json", "line 2"]),
-        ("score.json", as_json(&good).replacen("\"score\": 80", "\"score\": -1", 1), vec!["score.json", "line "]),
-        ("wrong.yaml", good.clone(), vec!["wrong.yaml", ".toml or .json"]),
+        (
+            "score.toml",
+            good.replacen("score = 80", "score = 101", 1),
+            vec!["score.toml", "line 12", "101"],
+        ),
+        (
+            "slug.toml",
+            good.replacen("\"a-l\"", "\"A l\"", 1),
+            vec!["slug.toml", "line 2", "A l"],
+        ),
+        (
+            "key.toml",
+            format!("{good}colour = \"red\"\n"),
+            vec!["key.toml", "colour"],
+        ),
+        (
+            "gone.toml",
+            good.replacen("name = \"Tool a l\"\n", "", 1),
+            vec!["gone.toml", "name"],
+        ),
+        (
+            "twice.toml",
+            format!("{good}{good}"),
+            vec!["twice.toml", "a-l", "twice"],
+        ),
+        (
+            "syntax.toml",
+            "[[tools]\n".into(),
+            vec!["syntax.toml", "line 1"],
+        ),
+        (
+            "syntax.json",
+            "{\"tools\": [\n  {]}".into(),
+            vec!["syntax.json", "line 2"],
+        ),
+        (
+            "score.json",
+            as_json(&good).replacen("\"score\": 80", "\"score\": -1", 1),
+            vec!["score.json", "line "],
+        ),
+        (
+            "wrong.yaml",
+            good.clone(),
+            vec!["wrong.yaml", ".toml or .json"],
+        ),
     ];
     for (name, text, words) in broken {
         program.write(name, text);
         program.run(&["catalog", "import", name]).refused(&words);
         program.run(&["catalog", "check", name]).refused(&words);
     }
-    program.run(&["catalog", "import", "nowhere.toml"]).refused(&["nowhere.toml", "cannot be read"]);
-    program.run_with_input(&["catalog", "import", "-"], b"{\"tools\": 5}").refused(&["standard input", "line 1"]);
-    program.run(&["catalog", "export", "nowhere/out.toml"]).refused(&["nowhere/out.toml", "cannot be written"]);
-    assert_eq!(program.run(&["--json", "catalog", "check", "-"]).code, 1, "an empty input is no document");
+    program
+        .run(&["catalog", "import", "nowhere.toml"])
+        .refused(&["nowhere.toml", "cannot be read"]);
+    program
+        .run_with_input(&["catalog", "import", "-"], b"{\"tools\": 5}")
+        .refused(&["standard input", "line 1"]);
+    program
+        .run(&["catalog", "export", "nowhere/out.toml"])
+        .refused(&["nowhere/out.toml", "cannot be written"]);
+    assert_eq!(
+        program.run(&["--json", "catalog", "check", "-"]).code,
+        1,
+        "an empty input is no document"
+    );
 }
 
 #[test]
@@ -297,7 +368,9 @@ fn two_files_of_a_folder_that_describe_one_tool_are_refused_by_name() {
     std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
     program.write("folder/1.toml", comparison("a", "Design", start()));
     program.write("folder/2.toml", comparison("a", "Design", start()));
-    program.run(&["catalog", "import", "folder"]).refused(&["2.toml", "a-l", "twice"]);
+    program
+        .run(&["catalog", "import", "folder"])
+        .refused(&["2.toml", "a-l", "twice"]);
 }
 
 #[test]
@@ -306,12 +379,24 @@ fn a_check_names_every_fault_and_an_empty_folder_is_one() {
     let program = Program::set_up(&place);
     std::fs::create_dir(place.dir.path().join("folder")).expect("a folder");
     for command in ["check", "import"] {
-        program.run(&["catalog", command, "folder"]).refused(&["folder", "there are none"]);
+        program
+            .run(&["catalog", command, "folder"])
+            .refused(&["folder", "there are none"]);
     }
     let good = comparison("a", "Design", start());
-    program.write("folder/1.toml", good.replacen("score = 80", "score = 101", 2).replacen("slug = \"a-r\"", "slug = \"A r\"", 1));
+    program.write(
+        "folder/1.toml",
+        good.replacen("score = 80", "score = 101", 2).replacen(
+            "slug = \"a-r\"",
+            "slug = \"A r\"",
+            1,
+        ),
+    );
     program.write("folder/2.toml", "[[tools]\n");
-    program.write("folder/3.toml", comparison("b", "Design", start()).replace("verdict = \"ship\"", "verdict = \"maybe\""));
+    program.write(
+        "folder/3.toml",
+        comparison("b", "Design", start()).replace("verdict = \"ship\"", "verdict = \"maybe\""),
+    );
     let said = program.run(&["catalog", "check", "folder"]).refused(&[
         "1.toml: line 12",
         "1.toml: line",
@@ -320,12 +405,26 @@ fn a_check_names_every_fault_and_an_empty_folder_is_one() {
         "3.toml: line",
         "maybe",
     ]);
-    assert_eq!((said.matches("101").count(), said.matches("1.toml").count(), said.matches("3.toml").count()), (2, 3, 3), "{said}");
+    assert_eq!(
+        (
+            said.matches("101").count(),
+            said.matches("1.toml").count(),
+            said.matches("3.toml").count()
+        ),
+        (2, 3, 3),
+        "{said}"
+    );
     let unknown: String =
         (0..60).map(|n| format!("[[comparisons]]\nleft = \"x{n}\"\nright = \"y{n}\"\npublished_at = 2026-11-24T00:00:00Z\n")).collect();
     program.write("many.toml", unknown);
-    let said = program.run(&["catalog", "check", "many.toml"]).refused(&["x0-vs-y0", "x49-vs-y49", "and 10 more"]);
+    let said = program.run(&["catalog", "check", "many.toml"]).refused(&[
+        "x0-vs-y0",
+        "x49-vs-y49",
+        "and 10 more",
+    ]);
     assert!(!said.contains("x50"), "{said}");
     program.write("empty.toml", "");
-    program.run(&["catalog", "import", "empty.toml", "--replace"]).refused(&["empty.toml", "there are none"]);
+    program
+        .run(&["catalog", "import", "empty.toml", "--replace"])
+        .refused(&["empty.toml", "there are none"]);
 }

@@ -20,12 +20,21 @@ async fn house_of(readers: usize, place: Place, sink: &SmtpSink) -> House {
 }
 
 async fn faults(house: &House) -> Vec<String> {
-    house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest").faults
+    house
+        .app
+        .storage
+        .audit(house.slot(), 10)
+        .await
+        .expect("an audit")
+        .expect("a digest")
+        .faults
 }
 
 /// How many mails the sink has for each of so many readers.
 fn copies(sink: &SmtpSink, readers: usize) -> Vec<usize> {
-    (0..readers).map(|n| sink.received_by(&format!("r{n}@example.org")).len()).collect()
+    (0..readers)
+        .map(|n| sink.received_by(&format!("r{n}@example.org")).len())
+        .collect()
 }
 
 /// What a database of the version before looks like: no queue, and the indexes that stood for one.

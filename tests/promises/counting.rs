@@ -26,7 +26,11 @@ const RATE: &str = "550 5.7.1 sending rate exceeded, come back in an hour";
 const GONE: &str = "550 5.1.1 no such user";
 
 /// A house whose relay answers the reader as the test orders; two readers.
-async fn house_to(place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut verdicts::config::Settings)) -> House {
+async fn house_to(
+    place: Place,
+    sink: &SmtpSink,
+    adapt: impl FnOnce(&mut verdicts::config::Settings),
+) -> House {
     let url = sink.url();
     let house = House::open_with(place, |settings| {
         settings.mail.transport = url;
@@ -42,7 +46,10 @@ async fn house_to(place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut verdict
 
 /// A house that keeps its mails in a folder, so that reports can be written about them.
 async fn house_with_mailbox(place: Place) -> House {
-    crate::inbound::house_with_a_reader_and(place, |settings| settings.webhooks.signed = vec![SIGNED.into()]).await
+    crate::inbound::house_with_a_reader_and(place, |settings| {
+        settings.webhooks.signed = vec![SIGNED.into()]
+    })
+    .await
 }
 
 async fn state(house: &House) -> SubscriberState {
@@ -206,15 +213,33 @@ on_both! {
 #[test]
 fn what_was_refused_is_shown_by_subscribers_show() {
     let place = Place::sqlite();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let sink = SmtpSink::start(Script::accept_all().reply_to("reader0", FULL)).await;
-        house_to(place.again(), &sink, |_| {}).await.send_digest().await;
+        house_to(place.again(), &sink, |_| {})
+            .await
+            .send_digest()
+            .await;
     });
     let program = Program::set_up(&place);
     let text = program.run(&["subscribers", "show", READER]).good().out;
-    assert!(text.contains("refused, 1 of 5 in a row: 552 5.2.2 mailbox full"), "{text}");
-    let json = program.run(&["--json", "subscribers", "show", READER]).good().json();
+    assert!(
+        text.contains("refused, 1 of 5 in a row: 552 5.2.2 mailbox full"),
+        "{text}"
+    );
+    let json = program
+        .run(&["--json", "subscribers", "show", READER])
+        .good()
+        .json();
     let history = json["history"].as_array().expect("a list");
-    assert!(history.iter().any(|line| line["what"].as_str().is_some_and(|what| what.contains("1 of 5"))), "{json}");
+    assert!(
+        history.iter().any(|line| line["what"]
+            .as_str()
+            .is_some_and(|what| what.contains("1 of 5"))),
+        "{json}"
+    );
 }

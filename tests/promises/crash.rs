@@ -24,12 +24,30 @@ fn program(place: &Place, sink: &SmtpSink) -> Program {
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
         .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     program.run(&["migrate"]).good();
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock, so its catalogue must be of today"
+    )]
     let now = chrono::Utc::now();
-    program.run_with_input(&["catalog", "import", "-"], catalogue_json(now).as_bytes()).good();
-    let rows: String = (0..READERS).map(|n| format!("r{n}@example.org\n")).collect();
+    program
+        .run_with_input(&["catalog", "import", "-"], catalogue_json(now).as_bytes())
+        .good();
+    let rows: String = (0..READERS)
+        .map(|n| format!("r{n}@example.org\n"))
+        .collect();
     let imported = program
-        .run_with_input(&["subscribers", "import", "-", "--consent", "test", "--confirmed", "--json"], format!("email\n{rows}").as_bytes())
+        .run_with_input(
+            &[
+                "subscribers",
+                "import",
+                "-",
+                "--consent",
+                "test",
+                "--confirmed",
+                "--json",
+            ],
+            format!("email\n{rows}").as_bytes(),
+        )
         .good();
     assert_eq!(imported.json()["added"], READERS);
     program
@@ -44,10 +62,12 @@ pub fn catalogue_json(now: verdicts::domain::Timestamp) -> String {
 
 /// How many copies each reader has.
 fn copies(sink: &SmtpSink) -> HashMap<String, usize> {
-    sink.received().into_iter().fold(HashMap::new(), |mut counts, mail| {
-        *counts.entry(mail.to).or_default() += 1;
-        counts
-    })
+    sink.received()
+        .into_iter()
+        .fold(HashMap::new(), |mut counts, mail| {
+            *counts.entry(mail.to).or_default() += 1;
+            counts
+        })
 }
 
 /// Everybody has it, and who has it twice is named in the ledger; answers how many do.
@@ -61,16 +81,31 @@ fn everybody_has_it(program: &Program, sink: &SmtpSink) -> usize {
     for doubt in digest["doubts"].as_array().expect("a list") {
         doubted.insert(doubt["subscriber"].as_str().expect("an id").to_owned());
     }
-    let listed = program.run(&["subscribers", "list", "--json"]).good().json();
+    let listed = program
+        .run(&["subscribers", "list", "--json"])
+        .good()
+        .json();
     let id_of: HashMap<&str, &str> = listed["subscribers"]
         .as_array()
         .expect("a list")
         .iter()
-        .map(|s| (s["email"].as_str().expect("one"), s["id"].as_str().expect("one")))
+        .map(|s| {
+            (
+                s["email"].as_str().expect("one"),
+                s["id"].as_str().expect("one"),
+            )
+        })
         .collect();
-    let extra: Vec<&String> = copies.iter().filter(|(_, count)| **count > 1).map(|(to, _)| to).collect();
+    let extra: Vec<&String> = copies
+        .iter()
+        .filter(|(_, count)| **count > 1)
+        .map(|(to, _)| to)
+        .collect();
     for reader in &extra {
-        assert!(doubted.contains(id_of[reader.as_str()]), "{reader} has an extra copy that the ledger does not name");
+        assert!(
+            doubted.contains(id_of[reader.as_str()]),
+            "{reader} has an extra copy that the ledger does not name"
+        );
     }
     copies.values().sum::<usize>() - READERS
 }
@@ -130,12 +165,20 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_senders_on_one_postgresql_deliver_each_mail_once() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let sink = SmtpSink::start(Script::accept_all()).await;
     let program = program(&place, &sink);
-    let mut senders = [program.start("one", &["digest", "send"]), program.start("two", &["digest", "send"])];
+    let mut senders = [
+        program.start("one", &["digest", "send"]),
+        program.start("two", &["digest", "send"]),
+    ];
     sink.wait_for(READERS, Duration::from_secs(120)).await;
-    assert_eq!(senders.each_mut().map(|sender| sender.end()), [Some(0), Some(0)]);
+    assert_eq!(
+        senders.each_mut().map(|sender| sender.end()),
+        [Some(0), Some(0)]
+    );
     assert_eq!(everybody_has_it(&program, &sink), 0);
 }
 
@@ -147,7 +190,15 @@ async fn a_command_sends_beside_a_running_service_on_one_sqlite_file() {
     let mut serving = program.start("serve", &["serve"]);
     program.run(&["digest", "send"]).good();
     assert_eq!(everybody_has_it(&program, &sink), 0);
-    program.run(&["subscribers", "add", "new@example.org", "--consent", "by phone"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "add",
+            "new@example.org",
+            "--consent",
+            "by phone",
+        ])
+        .good();
     sink.wait_for(READERS + 1, Duration::from_secs(20)).await;
     assert_eq!(serving.terminate(), Some(0));
 }

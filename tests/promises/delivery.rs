@@ -61,8 +61,16 @@ fn ending(sent: &Sent) -> Ending {
 }
 
 fn message_ids(sink: &SmtpSink, address: &str) -> Vec<String> {
-    let id = |data: &[u8]| mail_parser::MessageParser::default().parse(data).and_then(|m| m.message_id().map(String::from)).expect("an id");
-    sink.received_by(address).iter().map(|mail| id(&mail.data)).collect()
+    let id = |data: &[u8]| {
+        mail_parser::MessageParser::default()
+            .parse(data)
+            .and_then(|m| m.message_id().map(String::from))
+            .expect("an id")
+    };
+    sink.received_by(address)
+        .iter()
+        .map(|mail| id(&mail.data))
+        .collect()
 }
 
 on_both! {
@@ -341,16 +349,25 @@ on_both! {
 
 #[tokio::test]
 async fn mail_leaves_over_starttls_and_over_implicit_tls_with_a_login() {
-    for script in [Script::accept_all().offers_starttls(), Script::accept_all().implicit_tls()] {
+    for script in [
+        Script::accept_all().offers_starttls(),
+        Script::accept_all().implicit_tls(),
+    ] {
         let sink = SmtpSink::start(script.requires_login("news", "p@ss/word")).await;
         let place = Place::sqlite();
         let authority = place.dir.path().join("ca.pem");
         let pem = base64_lines(&sink.certificate().expect("a certificate"));
-        std::fs::write(&authority, format!("-----BEGIN CERTIFICATE-----\n{pem}-----END CERTIFICATE-----\n")).expect("written");
+        std::fs::write(
+            &authority,
+            format!("-----BEGIN CERTIFICATE-----\n{pem}-----END CERTIFICATE-----\n"),
+        )
+        .expect("written");
         let url = sink.url_as("news", "p@ss/word");
         let joint = if url.contains('?') { '&' } else { '?' };
-        let house =
-            House::open_with(place, |settings| settings.mail.transport = format!("{url}{joint}tls_ca={}", authority.display())).await;
+        let house = House::open_with(place, |settings| {
+            settings.mail.transport = format!("{url}{joint}tls_ca={}", authority.display())
+        })
+        .await;
         house.stock_small().await;
         house.enlist("r", 3).await;
         assert_eq!(tally(&house.send_digest().await).sent, 3);
@@ -360,13 +377,29 @@ async fn mail_leaves_over_starttls_and_over_implicit_tls_with_a_login() {
 
 #[tokio::test]
 async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
-    let refuses =
-        || Script::accept_all().reply_to("r1", "550 5.1.1 no such user").reply_to("r3", "451 4.3.0 later").at_data("r5", "452 4.3.1 full");
-    for script in [refuses(), refuses().says_354_to_nobody(), refuses().extensions(&[])] {
+    let refuses = || {
+        Script::accept_all()
+            .reply_to("r1", "550 5.1.1 no such user")
+            .reply_to("r3", "451 4.3.0 later")
+            .at_data("r5", "452 4.3.1 full")
+    };
+    for script in [
+        refuses(),
+        refuses().says_354_to_nobody(),
+        refuses().extensions(&[]),
+    ] {
         let sink = SmtpSink::start(script).await;
         let house = house_over_one_connection(8, &sink).await;
         let sent = house.send_digest().await;
-        assert_eq!((tally(&sent).sent, tally(&sent).failed, tally(&sent).queued, sink.mails()), (5, 1, 2, 5));
+        assert_eq!(
+            (
+                tally(&sent).sent,
+                tally(&sent).failed,
+                tally(&sent).queued,
+                sink.mails()
+            ),
+            (5, 1, 2, 5)
+        );
         assert_eq!(sink.connections(), 1, "one connection served them all");
         assert!(sink.received().iter().all(|mail| !mail.data.is_empty()));
     }
@@ -376,15 +409,27 @@ async fn a_refusal_amid_pipelined_commands_leaves_the_connection_in_step() {
 async fn a_server_that_hangs_up_after_some_mails_keeps_nobody_waiting() {
     let sink = SmtpSink::start(Script::accept_all().mails_per_connection(3)).await;
     let house = house_over_one_connection(10, &sink).await;
-    assert_eq!((tally(&house.send_digest().await).sent, sink.mails(), sink.connections()), (10, 10, 4));
+    assert_eq!(
+        (
+            tally(&house.send_digest().await).sent,
+            sink.mails(),
+            sink.connections()
+        ),
+        (10, 10, 4)
+    );
 }
 
 #[tokio::test]
 async fn a_relay_that_refuses_us_costs_no_reader_their_mail() {
-    let sink = SmtpSink::start(Script::accept_all().at_mail_from("554 5.7.1 your network is not welcome")).await;
+    let sink =
+        SmtpSink::start(Script::accept_all().at_mail_from("554 5.7.1 your network is not welcome"))
+            .await;
     let house = house_of(60, Place::sqlite(), &sink).await;
     let sent = house.send_digest().await;
-    assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("554")), "{sent:?}");
+    assert!(
+        matches!(ending(&sent), Ending::Trouble(words) if words.contains("554")),
+        "{sent:?}"
+    );
     assert_eq!((tally(&sent).failed, tally(&sent).queued), (0, 60));
 }
 
@@ -393,7 +438,10 @@ async fn a_certificate_that_nobody_vouches_for_stops_sending_and_says_so() {
     let sink = SmtpSink::start(Script::accept_all().offers_starttls()).await;
     let house = house_of(3, Place::sqlite(), &sink).await;
     let sent = house.send_digest().await;
-    assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("certificate")), "{sent:?}");
+    assert!(
+        matches!(ending(&sent), Ending::Trouble(words) if words.contains("certificate")),
+        "{sent:?}"
+    );
     assert_eq!((tally(&sent).queued, sink.mails()), (3, 0));
 }
 
@@ -408,17 +456,33 @@ async fn sending_goes_on_by_itself_once_the_relay_is_back() {
     let mut back = None;
     house
         .deliver_while("all mails", async || {
-            if back.is_none() && house.app.status(house.slot()).await.is_ok_and(|status| !status.troubles.is_empty()) {
+            if back.is_none()
+                && house
+                    .app
+                    .status(house.slot())
+                    .await
+                    .is_ok_and(|status| !status.troubles.is_empty())
+            {
                 back = Some(SmtpSink::start_on(port, Script::accept_all()).await);
             }
             back.as_ref().is_some_and(|sink| sink.mails() == 3)
         })
         .await;
-    until("the trouble is over", async || house.app.status(house.slot()).await.is_ok_and(|status| status.troubles.is_empty())).await;
+    until("the trouble is over", async || {
+        house
+            .app
+            .status(house.slot())
+            .await
+            .is_ok_and(|status| status.troubles.is_empty())
+    })
+    .await;
 }
 
 fn base64_lines(bytes: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-    text.as_bytes().chunks(64).map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect()
+    text.as_bytes()
+        .chunks(64)
+        .map(|line| format!("{}\n", String::from_utf8_lossy(line)))
+        .collect()
 }

@@ -33,7 +33,10 @@ fn not_sent(sent: Sent) -> (DigestState, String) {
 
 async fn picked(house: &House) -> Vec<String> {
     let picks = house.app.picks_at(house.app.now()).await.expect("picks");
-    picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
+    picks
+        .into_iter()
+        .map(|pick| pick.comparison.to_string())
+        .collect()
 }
 
 async fn tick_at(house: &House, moment: &str) {

@@ -27,31 +27,62 @@ struct Served {
 
 impl Served {
     async fn start(place: Place, dir: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port")
+            .local_addr()
+            .expect("an address")
+            .port();
         let file = dir.join("list.db");
         let program = Program::in_place(&place)
-            .with("VERDICTS_DATABASE__URL", &format!("sqlite:{}", file.display()))
+            .with(
+                "VERDICTS_DATABASE__URL",
+                &format!("sqlite:{}", file.display()),
+            )
             .with("VERDICTS_SITE__SECRET", "a secret for tests only")
             .with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"));
         let running = program.start("serve", &["serve"]);
-        until("it listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { running, url: format!("http://127.0.0.1:{port}"), file, http, _place: place }
+        until("it listens", async || {
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        Self {
+            running,
+            url: format!("http://127.0.0.1:{port}"),
+            file,
+            http,
+            _place: place,
+        }
     }
 
     async fn ready(&self) -> StatusCode {
-        self.http.get(format!("{}/readyz", self.url)).send().await.expect("an answer").status()
+        self.http
+            .get(format!("{}/readyz", self.url))
+            .send()
+            .await
+            .expect("an answer")
+            .status()
     }
 
     async fn sign_up(&self, email: &str) -> (StatusCode, String) {
-        let request = self.http.post(format!("{}/subscribe", self.url)).json(&serde_json::json!({ "email": email }));
+        let request = self
+            .http
+            .post(format!("{}/subscribe", self.url))
+            .json(&serde_json::json!({ "email": email }));
         let answer = request.send().await.expect("an answer");
         (answer.status(), answer.text().await.expect("a text"))
     }
 
     /// Checks that the service says that it is not ready, and that a sign-up is refused with a sentence.
     async fn is_out_of_order(&self, why: &str) {
-        until(why, async || self.ready().await == StatusCode::SERVICE_UNAVAILABLE).await;
+        until(why, async || {
+            self.ready().await == StatusCode::SERVICE_UNAVAILABLE
+        })
+        .await;
         let (status, words) = self.sign_up("lost@example.org").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{why}: {words}");
         assert!(words.contains("Nothing was changed"), "{why}: {words}");
@@ -66,7 +97,10 @@ async fn served_in_a_folder() -> Served {
     let place = Place::sqlite();
     let dir = place.dir.path().to_path_buf();
     let served = Served::start(place, &dir).await;
-    assert_eq!(served.sign_up("kept@example.org").await.0, StatusCode::ACCEPTED);
+    assert_eq!(
+        served.sign_up("kept@example.org").await.0,
+        StatusCode::ACCEPTED
+    );
     served.is_in_order("from the start").await;
     served
 }
@@ -87,7 +121,10 @@ async fn a_database_file_that_is_taken_away_is_missed_and_one_that_is_put_back_i
         served.is_out_of_order("replaced by a copy").await;
         std::fs::rename(&aside, &name).expect("moved");
         served.is_in_order("put back").await;
-        assert_eq!(served.sign_up("back@example.org").await.0, StatusCode::ACCEPTED);
+        assert_eq!(
+            served.sign_up("back@example.org").await.0,
+            StatusCode::ACCEPTED
+        );
     }
 }
 
@@ -95,18 +132,31 @@ async fn a_database_file_that_is_taken_away_is_missed_and_one_that_is_put_back_i
 async fn a_database_file_that_is_cut_or_damaged_is_not_ready() {
     for damage in ["cut", "header", "pages"] {
         let served = served_in_a_folder().await;
-        let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", served.file.display())).await.expect("a connection");
-        sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&pool).await.expect("written back");
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", served.file.display()))
+            .await
+            .expect("a connection");
+        sqlx::raw_sql("pragma wal_checkpoint(truncate)")
+            .execute(&pool)
+            .await
+            .expect("written back");
         pool.close().await;
         let length = std::fs::metadata(&served.file).expect("a file").len() as usize;
-        let file = std::fs::OpenOptions::new().write(true).open(&served.file).expect("a file");
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&served.file)
+            .expect("a file");
         use std::os::unix::fs::FileExt as _;
         match damage {
             "cut" => file.set_len(0).expect("cut"),
             "header" => file.write_all_at(&[0x5a; 100], 0).expect("written"),
-            _ => file.write_all_at(&vec![0x5a; length - 4_096], 4_096).expect("written"),
+            _ => file
+                .write_all_at(&vec![0x5a; length - 4_096], 4_096)
+                .expect("written"),
         }
-        until(damage, async || served.ready().await == StatusCode::SERVICE_UNAVAILABLE).await;
+        until(damage, async || {
+            served.ready().await == StatusCode::SERVICE_UNAVAILABLE
+        })
+        .await;
     }
 }
 
@@ -116,7 +166,10 @@ struct SmallDisk(tempfile::TempDir);
 impl SmallDisk {
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(dir.path())
+            .output();
         if !mounted.is_ok_and(|mounted| mounted.status.success()) {
             eprintln!("No file system can be mounted here (root can): a full disk is not tried.");
             return None;
@@ -148,20 +201,35 @@ impl Drop for SmallDisk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_not_ready_takes_no_sign_up_and_does_not_hold_up_the_end() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let mut served = Served::start(Place::sqlite(), disk.0.path()).await;
     served.is_in_order("with room").await;
     disk.fill();
     served.is_out_of_order("no room").await;
     disk.free();
     served.is_in_order("room again").await;
-    let left = std::fs::read_dir(disk.0.path()).expect("a folder").filter_map(|file| file.ok()?.file_name().into_string().ok());
-    assert_eq!(left.filter(|name| name.contains("probe")).count(), 0, "a look leaves nothing behind");
-    assert_eq!(served.sign_up("kept@example.org").await.0, StatusCode::ACCEPTED);
+    let left = std::fs::read_dir(disk.0.path())
+        .expect("a folder")
+        .filter_map(|file| file.ok()?.file_name().into_string().ok());
+    assert_eq!(
+        left.filter(|name| name.contains("probe")).count(),
+        0,
+        "a look leaves nothing behind"
+    );
+    assert_eq!(
+        served.sign_up("kept@example.org").await.0,
+        StatusCode::ACCEPTED
+    );
     disk.fill();
     served.is_out_of_order("no room").await;
     let began = Instant::now();
     served.running.terminate();
     // It was 55 s; the limit is ten, and a busy machine is slow.
-    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        began.elapsed()
+    );
 }

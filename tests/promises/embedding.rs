@@ -14,12 +14,18 @@ use serde_json::json;
 const LISTED: &str = "https://blog.example";
 
 async fn house_with_a_listed_site(place: Place) -> House {
-    House::open_with(place, |settings| settings.signup.origins = vec![LISTED.into(), "http://other.example:8000".into()]).await
+    House::open_with(place, |settings| {
+        settings.signup.origins = vec![LISTED.into(), "http://other.example:8000".into()]
+    })
+    .await
 }
 
 /// A request as a browser makes it for a page of `origin`.
 fn from(house: &House, method: Method, path: &str, origin: &str) -> RequestBuilder {
-    house.request(method, path).header("origin", origin).header("sec-fetch-site", "cross-site")
+    house
+        .request(method, path)
+        .header("origin", origin)
+        .header("sec-fetch-site", "cross-site")
 }
 
 async fn answer(request: RequestBuilder) -> Response {
@@ -28,12 +34,21 @@ async fn answer(request: RequestBuilder) -> Response {
 
 /// What a browser is told that a page may do.
 fn permissions(answer: &Response) -> Vec<(String, String)> {
-    let headers = answer.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-allow-"));
-    headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned())).collect()
+    let headers = answer
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("access-control-allow-"));
+    headers
+        .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
+        .collect()
 }
 
 async fn source_of(house: &House, email: &str) -> String {
-    let person = house.app.person(&email.parse().expect("an address")).await.expect("somebody known");
+    let person = house
+        .app
+        .person(&email.parse().expect("an address"))
+        .await
+        .expect("somebody known");
     person.consents[0].source.clone()
 }
 
@@ -166,6 +181,12 @@ on_both! {
 }
 
 fn varies_by_origin(answer: &Response) -> bool {
-    let values = answer.headers().get_all("vary").iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("origin"))
+    let values = answer
+        .headers()
+        .get_all("vary")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case("origin"))
 }

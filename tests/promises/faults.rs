@@ -11,7 +11,10 @@ fn functions_below(folder: &Path, found: &mut HashSet<String>) {
             functions_below(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = std::fs::read_to_string(&path).expect("a file");
-            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            let names = text
+                .split("fn ")
+                .skip(1)
+                .filter_map(|rest| rest.split(['(', '<']).next());
             found.extend(names.map(|name| name.trim().to_owned()));
         }
     }
@@ -25,11 +28,16 @@ fn each_fault_that_was_found_names_a_test_that_exists() {
     functions_below(&root.join("src"), &mut functions);
     let table = std::fs::read_to_string(root.join("tests/faults.tsv")).expect("the table");
     for line in table.lines().skip(1) {
-        let [fault, tests, _commit, holds] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("four columns in {line:?}") };
+        let [fault, tests, _commit, holds] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("four columns in {line:?}")
+        };
         assert!(!holds.is_empty(), "{fault} says what holds now");
         for test in tests.split(", ") {
             let name = test.rsplit("::").next().unwrap_or(test);
-            assert!(functions.contains(name) || root.join(test).exists(), "{fault}: there is no test {test}");
+            assert!(
+                functions.contains(name) || root.join(test).exists(),
+                "{fault}: there is no test {test}"
+            );
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::support::until;
 
 /// A series' value in Prometheus' text format.
 fn value(metrics: &str, series: &str) -> Option<u64> {
-    metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 on_both! {

@@ -26,10 +26,18 @@ use crate::support::on_both;
 use crate::support::this_week;
 
 /// Pauses that a test can wait for.
-const SHORT: Pause = Pause { first: Duration::from_millis(50), max: Duration::from_millis(200) };
+const SHORT: Pause = Pause {
+    first: Duration::from_millis(50),
+    max: Duration::from_millis(200),
+};
 
 /// Sends a digest over that way out to so many readers.
-async fn send_over(url: &str, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> (House, Status, Ending) {
+async fn send_over(
+    url: &str,
+    readers: usize,
+    place: Place,
+    adapt: impl FnOnce(&mut Settings),
+) -> (House, Status, Ending) {
     let house = House::open_with(place, |settings| {
         settings.mail.transport = url.to_owned();
         adapt(settings);
@@ -37,38 +45,81 @@ async fn send_over(url: &str, readers: usize, place: Place, adapt: impl FnOnce(&
     .await;
     house.stock_small().await;
     house.enlist("r", readers).await;
-    let Sent::Delivered(status, ending) = house.send_digest().await else { panic!("nothing was sent") };
+    let Sent::Delivered(status, ending) = house.send_digest().await else {
+        panic!("nothing was sent")
+    };
     (house, status, ending)
 }
 
-async fn all_is_sent(sink: &SmtpSink, url: &str, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) {
+async fn all_is_sent(
+    sink: &SmtpSink,
+    url: &str,
+    readers: usize,
+    place: Place,
+    adapt: impl FnOnce(&mut Settings),
+) {
     let (_house, status, ending) = send_over(url, readers, place, adapt).await;
-    assert_eq!((ending, status.tally), (Ending::Final, Tally { sent: readers as u64, ..Tally::default() }));
+    assert_eq!(
+        (ending, status.tally),
+        (
+            Ending::Final,
+            Tally {
+                sent: readers as u64,
+                ..Tally::default()
+            }
+        )
+    );
     assert_eq!(sink.mails(), readers);
 }
 
 /// The program with a digest for so many readers, and that way out.
 fn program(place: &Place, url: &str, readers: usize) -> Program {
-    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", url).with("VERDICTS_LOG", "info");
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    let program = Program::set_up(place)
+        .with("VERDICTS_MAIL__TRANSPORT", url)
+        .with("VERDICTS_LOG", "info");
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock, so its catalogue must be of today"
+    )]
     let now = chrono::Utc::now();
     program.write("c.toml", small(2, now));
-    let list: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
+    let list: String = (0..readers)
+        .map(|n| format!("r{n}@example.org\n"))
+        .collect();
     program.write("l.csv", format!("email\n{list}"));
     program.run(&["catalog", "import", "c.toml"]).good();
-    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "l.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good();
     program
 }
 
 fn count(sink: &SmtpSink, start: &str) -> usize {
-    sink.commands().iter().filter(|line| line.starts_with(start)).count()
+    sink.commands()
+        .iter()
+        .filter(|line| line.starts_with(start))
+        .count()
 }
 
 /// The certificate of a sink, in a file of the house.
 fn named(sink: &SmtpSink, place: &Place) -> String {
-    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, sink.certificate().expect("a certificate"));
+    let base64 = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        sink.certificate().expect("a certificate"),
+    );
     let path = place.dir.path().join("relay.pem");
-    std::fs::write(&path, format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")).expect("written");
+    std::fs::write(
+        &path,
+        format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"),
+    )
+    .expect("written");
     path.display().to_string()
 }
 
@@ -254,7 +305,10 @@ async fn replies_that_are_written_one_by_one_take_no_longer() {
     for script in [Script::accept_all(), Script::accept_all().one_by_one()] {
         let sink = SmtpSink::start(script).await;
         let began = Instant::now();
-        all_is_sent(&sink, &sink.url(), READERS, Place::sqlite(), |settings| settings.mail.connections = 1).await;
+        all_is_sent(&sink, &sink.url(), READERS, Place::sqlite(), |settings| {
+            settings.mail.connections = 1
+        })
+        .await;
         took.push(began.elapsed());
     }
     assert!(took[1] < took[0] * 5, "{took:?}");

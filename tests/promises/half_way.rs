@@ -12,21 +12,43 @@ use crate::support::until;
 /// SQLite's one writer rolls back before each turn; a pool hands on what it got back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_nobody_waits_for_any_more_keeps_no_transaction_open() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let house = House::open(place).await;
-    let name = house.place.database_url.rsplit('/').next().unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
-    let open = format!("select count(*) from pg_stat_activity where datname = '{name}' and state like 'idle in transaction%'");
+    let name = house
+        .place
+        .database_url
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let open = format!(
+        "select count(*) from pg_stat_activity where datname = '{name}' and state like 'idle in transaction%'"
+    );
     for steps in 0..12 {
         // Given up after so many steps of its way to the database and back.
-        let mut writing = Box::pin(house.app.storage.renew_sender(1, chrono::TimeDelta::zero(), None, house.app.now()));
+        let mut writing = Box::pin(house.app.storage.renew_sender(
+            1,
+            chrono::TimeDelta::zero(),
+            None,
+            house.app.now(),
+        ));
         for _ in 0..=steps {
-            let ended = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context).is_ready())).await;
+            let ended =
+                poll_fn(|context| Poll::Ready(writing.as_mut().poll(context).is_ready())).await;
             if ended {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         drop(writing);
-        until("no transaction is open", async || postgres::cluster().expect("a cluster").query(&open).trim() == "0").await;
+        until("no transaction is open", async || {
+            postgres::cluster().expect("a cluster").query(&open).trim() == "0"
+        })
+        .await;
     }
 }

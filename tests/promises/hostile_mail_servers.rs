@@ -54,7 +54,11 @@ struct Server {
 impl Server {
     async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let server = Self { address: listener.local_addr().expect("an address"), ended: Arc::default(), taken: Arc::default() };
+        let server = Self {
+            address: listener.local_addr().expect("an address"),
+            ended: Arc::default(),
+            taken: Arc::default(),
+        };
         let (ended, taken) = (server.ended.clone(), server.taken.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -71,14 +75,22 @@ impl Server {
     }
 }
 
-async fn send(stream: &mut BufReader<TcpStream>, text: &[u8], sent: &mut usize) -> std::io::Result<()> {
+async fn send(
+    stream: &mut BufReader<TcpStream>,
+    text: &[u8],
+    sent: &mut usize,
+) -> std::io::Result<()> {
     stream.write_all(text).await?;
     *sent += text.len();
     Ok(())
 }
 
 /// Sends that again and again until the other side has gone, at most 64 MB.
-async fn for_ever(stream: &mut BufReader<TcpStream>, text: &[u8], sent: &mut usize) -> std::io::Result<()> {
+async fn for_ever(
+    stream: &mut BufReader<TcpStream>,
+    text: &[u8],
+    sent: &mut usize,
+) -> std::io::Result<()> {
     let many = text.repeat((16 << 10) / text.len() + 1);
     while *sent < 64 << 20 {
         send(stream, &many, sent).await?;
@@ -111,24 +123,54 @@ async fn talk(stream: TcpStream, manner: Manner, sent: &mut usize) -> std::io::R
                 send(&mut stream, b"* FLAGS (", sent).await?;
                 return for_ever(&mut stream, b"flag ", sent).await;
             }
-            (Manner::EndlessResponses, "SELECT") => return for_ever(&mut stream, b"* 1 EXISTS\r\n", sent).await,
+            (Manner::EndlessResponses, "SELECT") => {
+                return for_ever(&mut stream, b"* 1 EXISTS\r\n", sent).await;
+            }
             (Manner::HugeLiteral, "UID") if command.contains("SEARCH") => {
-                send(&mut stream, format!("* SEARCH 1\r\n{tag} OK done\r\n").as_bytes(), sent).await?;
+                send(
+                    &mut stream,
+                    format!("* SEARCH 1\r\n{tag} OK done\r\n").as_bytes(),
+                    sent,
+                )
+                .await?;
             }
             (Manner::HugeLiteral, "UID") if command.contains("RFC822.SIZE") => {
-                send(&mut stream, format!("* 1 FETCH (UID 1 RFC822.SIZE 100)\r\n{tag} OK done\r\n").as_bytes(), sent).await?;
+                send(
+                    &mut stream,
+                    format!("* 1 FETCH (UID 1 RFC822.SIZE 100)\r\n{tag} OK done\r\n").as_bytes(),
+                    sent,
+                )
+                .await?;
             }
             (Manner::HugeLiteral, "UID") => {
-                send(&mut stream, b"* 1 FETCH (UID 1 BODY[] {4294967295}\r\n", sent).await?;
+                send(
+                    &mut stream,
+                    b"* 1 FETCH (UID 1 BODY[] {4294967295}\r\n",
+                    sent,
+                )
+                .await?;
                 return for_ever(&mut stream, b"Subject: large\r\n", sent).await;
             }
             (Manner::DeepList, "UID") => {
                 send(&mut stream, b"* 1 FETCH (BODYSTRUCTURE ", sent).await?;
                 return for_ever(&mut stream, b"(", sent).await;
             }
-            (_, "CAPABILITY") => send(&mut stream, format!("* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n").as_bytes(), sent).await?,
+            (_, "CAPABILITY") => {
+                send(
+                    &mut stream,
+                    format!("* CAPABILITY IMAP4rev1\r\n{tag} OK done\r\n").as_bytes(),
+                    sent,
+                )
+                .await?
+            }
             (_, "SELECT") => {
-                send(&mut stream, format!("* 1 EXISTS\r\n* OK [UIDVALIDITY 1] good\r\n{tag} OK done\r\n").as_bytes(), sent).await?;
+                send(
+                    &mut stream,
+                    format!("* 1 EXISTS\r\n* OK [UIDVALIDITY 1] good\r\n{tag} OK done\r\n")
+                        .as_bytes(),
+                    sent,
+                )
+                .await?;
             }
             _ => send(&mut stream, format!("{tag} OK done\r\n").as_bytes(), sent).await?,
         }
@@ -149,8 +191,16 @@ async fn soon(what: &str, holds: impl Fn() -> bool) {
 
 /// A program that takes mail in, and where its LMTP door is.
 async fn program_with_lmtp(place: &Place) -> (Program, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
-    (Program::set_up(place).with("VERDICTS_INBOUND__LMTP", &format!("127.0.0.1:{port}")), port)
+    let port = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
+    (
+        Program::set_up(place).with("VERDICTS_INBOUND__LMTP", &format!("127.0.0.1:{port}")),
+        port,
+    )
 }
 
 /// Reads lines up to one that does not go on (`250-`).
@@ -158,7 +208,9 @@ async fn reply(stream: &mut BufReader<TcpStream>) -> String {
     let mut whole = String::new();
     loop {
         let mut line = String::new();
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_line(&mut line)).await.expect("an answer in time");
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_line(&mut line))
+            .await
+            .expect("an answer in time");
         whole.push_str(&line);
         if read.expect("read") == 0 || line.as_bytes().get(3) != Some(&b'-') {
             return whole;
@@ -167,7 +219,11 @@ async fn reply(stream: &mut BufReader<TcpStream>) -> String {
 }
 
 async fn lmtp(port: u16) -> BufReader<TcpStream> {
-    BufReader::new(TcpStream::connect(("127.0.0.1", port)).await.expect("connected"))
+    BufReader::new(
+        TcpStream::connect(("127.0.0.1", port))
+            .await
+            .expect("connected"),
+    )
 }
 
 async fn say(stream: &mut BufReader<TcpStream>, text: &str) -> String {

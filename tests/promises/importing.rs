@@ -27,35 +27,83 @@ fn cases() -> Vec<Case> {
         };
         let (text, expected) = rest.split_once("\n-> ").expect("what is expected");
         // A column's name may hold spaces: options are split before each "--".
-        let options = options.split(" --").filter(|option| !option.is_empty()).flat_map(|option| {
-            let (name, value) = option.split_once(' ').expect("a value");
-            [format!("--{}", name.trim_start_matches("--")), value.to_owned()]
-        });
-        Case { title: title.into(), options: options.collect(), text: text.into(), expected: expected.trim().into() }
+        let options = options
+            .split(" --")
+            .filter(|option| !option.is_empty())
+            .flat_map(|option| {
+                let (name, value) = option.split_once(' ').expect("a value");
+                [
+                    format!("--{}", name.trim_start_matches("--")),
+                    value.to_owned(),
+                ]
+            });
+        Case {
+            title: title.into(),
+            options: options.collect(),
+            text: text.into(),
+            expected: expected.trim().into(),
+        }
     };
     blocks.split("\n== ").map(case).collect()
 }
 
 fn import(program: &Program, file: &str, options: &[&str]) -> crate::support::program::Said {
-    program.run(&[&["--json", "subscribers", "import", file, "--consent", "at the fair", "--confirmed"], options].concat())
+    program.run(
+        &[
+            &[
+                "--json",
+                "subscribers",
+                "import",
+                file,
+                "--consent",
+                "at the fair",
+                "--confirmed",
+            ],
+            options,
+        ]
+        .concat(),
+    )
 }
 
 fn counts(report: &Value) -> [u64; 4] {
     let count = |name: &str| report[name].as_u64().expect("a count");
-    assert_eq!(count("read"), count("added") + count("known") + count("suppressed") + count("refused"), "{report}");
-    [count("added"), count("known"), count("suppressed"), count("refused")]
+    assert_eq!(
+        count("read"),
+        count("added") + count("known") + count("suppressed") + count("refused"),
+        "{report}"
+    );
+    [
+        count("added"),
+        count("known"),
+        count("suppressed"),
+        count("refused"),
+    ]
 }
 
 /// Address, state and date of consent of everybody.
 fn everybody(program: &Program) -> Vec<(String, String, String)> {
-    let list = program.run(&["--json", "subscribers", "list"]).good().json();
+    let list = program
+        .run(&["--json", "subscribers", "list"])
+        .good()
+        .json();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let rows = list["subscribers"].as_array().expect("a list").iter();
-    rows.map(|row| (text(row, "email").to_lowercase(), text(row, "state"), text(row, "confirmed_at"))).collect()
+    rows.map(|row| {
+        (
+            text(row, "email").to_lowercase(),
+            text(row, "state"),
+            text(row, "confirmed_at"),
+        )
+    })
+    .collect()
 }
 
 fn state_of(program: &Program, email: &str) -> String {
-    everybody(program).into_iter().find(|(known, ..)| known == email).map(|(_, state, _)| state).unwrap_or_default()
+    everybody(program)
+        .into_iter()
+        .find(|(known, ..)| known == email)
+        .map(|(_, state, _)| state)
+        .unwrap_or_default()
 }
 
 on_both! {
@@ -174,8 +222,19 @@ on_both! {
 
 /// A text as UTF-16.
 fn utf16(text: &str, big: bool, mark: bool) -> Vec<u8> {
-    let units = mark.then_some(0xfeff).into_iter().chain(text.encode_utf16());
-    units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    let units = mark
+        .then_some(0xfeff)
+        .into_iter()
+        .chain(text.encode_utf16());
+    units
+        .flat_map(|unit| {
+            if big {
+                unit.to_be_bytes()
+            } else {
+                unit.to_le_bytes()
+            }
+        })
+        .collect()
 }
 
 #[test]
@@ -187,23 +246,66 @@ fn a_file_is_read_in_the_encodings_and_with_the_separators_of_spreadsheet_progra
         n += 1;
         program.write("list.csv", bytes);
         let report = import(&program, "list.csv", &[]).good().json();
-        assert_eq!((report["encoding"].as_str(), counts(&report)), (Some(encoding), [1, 0, 0, 0]), "{n}: {report}");
-        let list = program.run(&["--json", "subscribers", "list"]).good().json();
-        list["subscribers"].as_array().expect("a list").last().expect("one")["name"].as_str().unwrap_or_default().to_owned()
+        assert_eq!(
+            (report["encoding"].as_str(), counts(&report)),
+            (Some(encoding), [1, 0, 0, 0]),
+            "{n}: {report}"
+        );
+        let list = program
+            .run(&["--json", "subscribers", "list"])
+            .good()
+            .json();
+        list["subscribers"]
+            .as_array()
+            .expect("a list")
+            .last()
+            .expect("one")["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     };
-    for (n, (big, mark)) in [(false, true), (true, true), (false, false), (true, false)].into_iter().enumerate() {
+    for (n, (big, mark)) in [(false, true), (true, true), (false, false), (true, false)]
+        .into_iter()
+        .enumerate()
+    {
         let text = format!("email\tname\r\na{n}@example.org\tJosé 日本\r\n");
         assert_eq!(names(&utf16(&text, big, mark), "UTF-16"), "José 日本");
     }
-    assert_eq!(names(&utf16("sep=;\r\nemail;name\r\nb@example.org;Zoë\r\n", false, true), "UTF-16"), "Zoë");
-    assert_eq!(names(b"email;name\nc@example.org;Jos\xe9 \x80\n", "Windows-1252"), "José €");
-    assert_eq!(names(b"sep=;\r\nemail;name\r\nd@example.org;\"D, D\"\r\n", "UTF-8"), "D, D");
-    assert_eq!(names(b"\"sep=|\"\nemail|name\ne@example.org|E\n", "UTF-8"), "E");
     assert_eq!(
-        names("\u{feff}\"email\";\"a, b, c, d\";name\nf@example.org;;\"F\n\nF\"\n".replace("F\n\nF", "FF").as_bytes(), "UTF-8"),
+        names(
+            &utf16("sep=;\r\nemail;name\r\nb@example.org;Zoë\r\n", false, true),
+            "UTF-16"
+        ),
+        "Zoë"
+    );
+    assert_eq!(
+        names(b"email;name\nc@example.org;Jos\xe9 \x80\n", "Windows-1252"),
+        "José €"
+    );
+    assert_eq!(
+        names(
+            b"sep=;\r\nemail;name\r\nd@example.org;\"D, D\"\r\n",
+            "UTF-8"
+        ),
+        "D, D"
+    );
+    assert_eq!(
+        names(b"\"sep=|\"\nemail|name\ne@example.org|E\n", "UTF-8"),
+        "E"
+    );
+    assert_eq!(
+        names(
+            "\u{feff}\"email\";\"a, b, c, d\";name\nf@example.org;;\"F\n\nF\"\n"
+                .replace("F\n\nF", "FF")
+                .as_bytes(),
+            "UTF-8"
+        ),
         "FF"
     );
-    assert_eq!(names(include_bytes!("../imports/utf16.csv"), "UTF-16"), "José");
+    assert_eq!(
+        names(include_bytes!("../imports/utf16.csv"), "UTF-16"),
+        "José"
+    );
 }
 
 #[test]
@@ -211,18 +313,33 @@ fn rows_may_be_short_but_not_where_they_would_say_who_left() {
     let place = Place::sqlite();
     let program = Program::set_up(&place);
     program.write("list.csv", include_str!("../imports/short-rows.csv"));
-    assert_eq!(counts(&import(&program, "list.csv", &[]).good().json()), [3, 0, 0, 0]);
+    assert_eq!(
+        counts(&import(&program, "list.csv", &[]).good().json()),
+        [3, 0, 0, 0]
+    );
     program
         .write("list.csv", "email,name,unsubscribed_at\na@s.example,A\nb@s.example,B,\nc@s.example,C,2026-01-01,,,\nd@s.example,D,,more\n");
     let report = import(&program, "list.csv", &[]).good().json();
     assert_eq!(
-        (counts(&report), &report["refusals"][0]["line"], &report["refusals"][1]["line"]),
+        (
+            counts(&report),
+            &report["refusals"][0]["line"],
+            &report["refusals"][1]["line"]
+        ),
         ([2, 0, 0, 2], &2.into(), &5.into()),
         "{report}"
     );
-    assert!(report["refusals"][0]["reason"].as_str().is_some_and(|reason| reason.contains("unsubscribed_at")), "{report}");
+    assert!(
+        report["refusals"][0]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("unsubscribed_at")),
+        "{report}"
+    );
     program.write("list.csv", "sep=,\nemail\n\nnonsense\n");
-    assert_eq!(import(&program, "list.csv", &[]).good().json()["refusals"][0]["line"], 4);
+    assert_eq!(
+        import(&program, "list.csv", &[]).good().json()["refusals"][0]["line"],
+        4
+    );
 }
 
 #[test]
@@ -230,9 +347,25 @@ fn columns_that_say_who_left_count_in_any_file() {
     let place = Place::sqlite();
     let program = Program::set_up(&place);
     program.write("list.csv", include_str!("../imports/left-words.csv"));
-    assert_eq!(counts(&import(&program, "list.csv", &[]).good().json()), [6, 0, 0, 0]);
-    let states: Vec<String> = ["a", "b", "c", "d", "e", "f"].iter().map(|name| state_of(&program, &format!("{name}@w.example"))).collect();
-    assert_eq!(states, ["active", "unsubscribed", "unsubscribed", "bounced", "unsubscribed", "unsubscribed"]);
+    assert_eq!(
+        counts(&import(&program, "list.csv", &[]).good().json()),
+        [6, 0, 0, 0]
+    );
+    let states: Vec<String> = ["a", "b", "c", "d", "e", "f"]
+        .iter()
+        .map(|name| state_of(&program, &format!("{name}@w.example")))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            "active",
+            "unsubscribed",
+            "unsubscribed",
+            "bounced",
+            "unsubscribed",
+            "unsubscribed"
+        ]
+    );
 }
 
 #[test]
@@ -241,25 +374,59 @@ fn a_mapping_that_fits_no_column_is_refused_with_what_there_is() {
     let program = Program::set_up(&place);
     program.write("list.csv", "Email,First,First\na@m.example,A,B\n");
     for (options, words) in [
-        (vec!["--map", "name=Last"], vec!["--map name=Last", "Email, First, First"]),
+        (
+            vec!["--map", "name=Last"],
+            vec!["--map name=Last", "Email, First, First"],
+        ),
         (vec!["--map", "name=First"], vec!["2 or 3"]),
         (vec!["--map", "name=9"], vec!["no column 9", "has 3"]),
         (vec!["--map", "email=1,email=2"], vec!["there are two"]),
-        (vec!["--map", "email=1", "--ignore-column", "1"], vec!["named already"]),
-        (vec!["--ignore-column", "Email"], vec!["a column \"email\"", "--map email=COLUMN"]),
-        (vec!["--ignore-column", "Nothing"], vec!["--ignore-column Nothing", "no such column"]),
+        (
+            vec!["--map", "email=1", "--ignore-column", "1"],
+            vec!["named already"],
+        ),
+        (
+            vec!["--ignore-column", "Email"],
+            vec!["a column \"email\"", "--map email=COLUMN"],
+        ),
+        (
+            vec!["--ignore-column", "Nothing"],
+            vec!["--ignore-column Nothing", "no such column"],
+        ),
     ] {
         import(&program, "list.csv", &options).refused(&words);
     }
     for bad in ["locale=1", "mail=1", "email", "email="] {
-        assert_eq!(import(&program, "list.csv", &["--map", bad]).code, 2, "{bad}");
+        assert_eq!(
+            import(&program, "list.csv", &["--map", bad]).code,
+            2,
+            "{bad}"
+        );
     }
     program.write("list.csv", "a@m.example,A\nb@m.example,B\n");
     import(&program, "list.csv", &[]).refused(&["first line has an address"]);
     program.write("list.csv", "Email,Tags,Notes\na@m.example,x,y\n");
-    let report = import(&program, "list.csv", &["--ignore-column", "Notes"]).good().json();
+    let report = import(&program, "list.csv", &["--ignore-column", "Notes"])
+        .good()
+        .json();
     assert_eq!(report["unused"], serde_json::json!(["Tags", "Notes"]));
-    assert_eq!(report["columns"], serde_json::json!([{ "column": "Email", "field": "email" }]));
-    let said = program.run(&["subscribers", "import", "list.csv", "--consent", "x", "--dry-run"]).good().out;
-    assert!(said.contains("columns not used: \"Tags\", \"Notes\""), "{said}");
+    assert_eq!(
+        report["columns"],
+        serde_json::json!([{ "column": "Email", "field": "email" }])
+    );
+    let said = program
+        .run(&[
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "x",
+            "--dry-run",
+        ])
+        .good()
+        .out;
+    assert!(
+        said.contains("columns not used: \"Tags\", \"Notes\""),
+        "{said}"
+    );
 }

@@ -32,7 +32,11 @@ fn corpus() -> Vec<(String, Vec<u8>, Vec<Row>)> {
         let row: Row = std::array::from_fn(|_| fields.next().unwrap_or_default());
         match mails.last_mut().filter(|(known, ..)| *known == name) {
             Some((_, _, rows)) => rows.push(row),
-            None => mails.push((name.clone(), std::fs::read(dir.join(format!("{name}.eml"))).expect("a mail"), vec![row])),
+            None => mails.push((
+                name.clone(),
+                std::fs::read(dir.join(format!("{name}.eml"))).expect("a mail"),
+                vec![row],
+            )),
         }
     }
     mails
@@ -43,7 +47,12 @@ fn rows(raw: &[u8]) -> Vec<Row> {
     let row = |finding: verdicts::domain::inbound::Finding| {
         let address = finding.address.unwrap_or_else(|| "-".into());
         let status = finding.status.map(|status| status.to_string());
-        [address, finding.meaning.to_string(), text(finding.reason.map(|reason| reason.to_string())), text(status)]
+        [
+            address,
+            finding.meaning.to_string(),
+            text(finding.reason.map(|reason| reason.to_string())),
+            text(status),
+        ]
     };
     read(raw).findings.into_iter().map(row).collect()
 }
@@ -51,7 +60,13 @@ fn rows(raw: &[u8]) -> Vec<Row> {
 #[test]
 fn every_mail_of_the_corpus_means_what_the_table_says() {
     let corpus = corpus();
-    assert!(corpus.len() > 90 && std::fs::read_dir("tests/inbound").expect("a folder").count() == corpus.len() + 1);
+    assert!(
+        corpus.len() > 90
+            && std::fs::read_dir("tests/inbound")
+                .expect("a folder")
+                .count()
+                == corpus.len() + 1
+    );
     for (name, raw, expected) in corpus {
         assert_eq!(rows(&raw), expected, "{name}");
     }
@@ -59,9 +74,14 @@ fn every_mail_of_the_corpus_means_what_the_table_says() {
 
 #[test]
 fn the_ends_of_lines_change_nothing() {
-    for (name, raw, expected) in corpus().into_iter().filter(|(_, raw, _)| raw.is_ascii() && !raw.contains(&b'\r')) {
+    for (name, raw, expected) in corpus()
+        .into_iter()
+        .filter(|(_, raw, _)| raw.is_ascii() && !raw.contains(&b'\r'))
+    {
         for end in ["\r\n", "\r"] {
-            let text = String::from_utf8(raw.clone()).expect("ASCII").replace('\n', end);
+            let text = String::from_utf8(raw.clone())
+                .expect("ASCII")
+                .replace('\n', end);
             assert_eq!(rows(text.as_bytes()), expected, "{name} with {end:?}");
         }
     }
@@ -73,31 +93,67 @@ fn the_command_prints_a_line_for_each_recipient() {
     let program = Program::set_up(&place);
     let corpus = corpus();
     let here = std::env::current_dir().expect("a folder");
-    let files: Vec<String> = corpus.iter().map(|(name, ..)| here.join(format!("tests/inbound/{name}.eml")).display().to_string()).collect();
-    let arguments: Vec<&str> = std::iter::once("inbound").chain(files.iter().map(String::as_str)).collect();
-    let expected: String =
-        corpus.iter().flat_map(|(_, _, rows)| rows).map(|[address, meaning, ..]| format!("{address}\t{meaning}\n")).collect();
+    let files: Vec<String> = corpus
+        .iter()
+        .map(|(name, ..)| {
+            here.join(format!("tests/inbound/{name}.eml"))
+                .display()
+                .to_string()
+        })
+        .collect();
+    let arguments: Vec<&str> = std::iter::once("inbound")
+        .chain(files.iter().map(String::as_str))
+        .collect();
+    let expected: String = corpus
+        .iter()
+        .flat_map(|(_, _, rows)| rows)
+        .map(|[address, meaning, ..]| format!("{address}\t{meaning}\n"))
+        .collect();
     assert_eq!(program.run(&arguments).good().out, expected);
     let (_, raw, rows) = &corpus[0];
-    assert_eq!(program.run_with_input(&["inbound", "-"], raw).good().out, format!("{}\t{}\n", rows[0][0], rows[0][1]));
-    let json = program.run_with_input(&["--json", "inbound"], raw).good().json();
-    assert_eq!(json["mails"][0]["recipients"][0]["reason"], rows[0][2].as_str());
+    assert_eq!(
+        program.run_with_input(&["inbound", "-"], raw).good().out,
+        format!("{}\t{}\n", rows[0][0], rows[0][1])
+    );
+    let json = program
+        .run_with_input(&["--json", "inbound"], raw)
+        .good()
+        .json();
+    assert_eq!(
+        json["mails"][0]["recipients"][0]["reason"],
+        rows[0][2].as_str()
+    );
     let classes = |file: &str| {
-        let json = program.run(&["--json", "inbound", &here.join(file).display().to_string()]).good().json();
+        let json = program
+            .run(&["--json", "inbound", &here.join(file).display().to_string()])
+            .good()
+            .json();
         json["mails"][0]["recipients"][0]["class"].clone()
     };
     assert_eq!(classes("tests/inbound/zimbra-full.eml"), "recipient");
     assert_eq!(classes("tests/inbound/dsn-rate.eml"), "passing");
-    assert!(classes("tests/inbound/gmail.eml").is_null(), "a hard failure has no class");
+    assert!(
+        classes("tests/inbound/gmail.eml").is_null(),
+        "a hard failure has no class"
+    );
     // A mail server keeps a mail that its pipe gives back with EX_TEMPFAIL.
     let missing = program.run(&["inbound", "missing.eml"]);
-    assert!(missing.code == 75 && missing.out.is_empty() && missing.err.contains("missing.eml"), "{missing:?}");
+    assert!(
+        missing.code == 75 && missing.out.is_empty() && missing.err.contains("missing.eml"),
+        "{missing:?}"
+    );
 }
 
 /// How many cases proptest tries: a few hundred, or as many as `VERDICTS_PROPTEST_CASES` says to run for minutes.
 fn cases() -> ProptestConfig {
-    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig { cases: many.unwrap_or(256), failure_persistence: None, ..ProptestConfig::default() }
+    let many = std::env::var("VERDICTS_PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: many.unwrap_or(256),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -149,13 +205,25 @@ pub async fn house_with_a_reader_and(place: Place, adapt: impl FnOnce(&mut Setti
 /// Sends the next week's digest.
 pub async fn a_week_later(house: &House, week: usize) {
     house.wait(TimeDelta::days(7));
-    house.stock(&catalogue::comparison(&format!("week-{week}"), "Design", house.app.now() - TimeDelta::hours(1))).await;
+    house
+        .stock(&catalogue::comparison(
+            &format!("week-{week}"),
+            "Design",
+            house.app.now() - TimeDelta::hours(1),
+        ))
+        .await;
     house.send_digest().await;
 }
 
 pub fn header(mail: &[u8], name: &str) -> String {
-    let mail = mail_parser::MessageParser::default().parse(mail).expect("a mail");
-    mail.header_raw(name).unwrap_or_else(|| panic!("no {name}")).replace("\r\n", "").trim().to_owned()
+    let mail = mail_parser::MessageParser::default()
+        .parse(mail)
+        .expect("a mail");
+    mail.header_raw(name)
+        .unwrap_or_else(|| panic!("no {name}"))
+        .replace("\r\n", "")
+        .trim()
+        .to_owned()
 }
 
 fn newest_to(house: &House, reader: &str) -> Vec<u8> {
@@ -167,22 +235,46 @@ pub fn return_path(house: &House, reader: &str) -> String {
     let secrets = Secrets::new(&house.app.settings.site.secret).expect("a secret");
     let id = header(&newest_digest(house, reader), "Message-ID");
     let (id, _) = id.trim_start_matches('<').split_once('@').expect("an id");
-    let path = ReturnPath::new(house.app.settings.mail.return_path.as_deref().expect("a return path")).expect("a mark");
-    path.with(&secrets.sign_delivery(secrets.named_delivery(id).expect("a delivery"))).into_owned()
+    let path = ReturnPath::new(
+        house
+            .app
+            .settings
+            .mail
+            .return_path
+            .as_deref()
+            .expect("a return path"),
+    )
+    .expect("a mark");
+    path.with(&secrets.sign_delivery(secrets.named_delivery(id).expect("a delivery")))
+        .into_owned()
 }
 
 /// The address that the List-Unsubscribe of the newest digest to somebody says to write to.
 pub fn leaving_address(house: &House, reader: &str) -> String {
     let header = header(&newest_digest(house, reader), "List-Unsubscribe");
-    let (_, rest) = header.split_once("<mailto:").expect("an address to write to");
-    rest.split(['?', '>']).next().expect("an address").to_owned()
+    let (_, rest) = header
+        .split_once("<mailto:")
+        .expect("an address to write to");
+    rest.split(['?', '>'])
+        .next()
+        .expect("an address")
+        .to_owned()
 }
 
 fn newest_digest(house: &House, reader: &str) -> Vec<u8> {
     // A confirmation's number is higher than any digest's, and it has no such header.
-    let is_digest =
-        |mail: &Vec<u8>| mail_parser::MessageParser::default().parse(mail).expect("a mail").header_raw("List-Unsubscribe").is_some();
-    house.mails_to(reader).into_iter().rfind(is_digest).expect("a digest")
+    let is_digest = |mail: &Vec<u8>| {
+        mail_parser::MessageParser::default()
+            .parse(mail)
+            .expect("a mail")
+            .header_raw("List-Unsubscribe")
+            .is_some()
+    };
+    house
+        .mails_to(reader)
+        .into_iter()
+        .rfind(is_digest)
+        .expect("a digest")
 }
 
 pub fn report(to: &str, reader: &str, said: &str) -> String {
@@ -195,7 +287,12 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
 }
 
 pub async fn take(house: &House, mail: &str) -> Taken {
-    house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken").1
+    house
+        .app
+        .take_inbound(mail.as_bytes(), "test")
+        .await
+        .expect("taken")
+        .1
 }
 
 /// Asks for another address, as far as the mail to it.
@@ -204,13 +301,17 @@ async fn ask_to_move(house: &House, from: &str, to: &str) {
     house.post(&format!("{preferences}/link")).await;
     house.deliver_confirmations().await;
     let account = crate::journey::link(&newest_to(house, from), "/account/");
-    house.post_form(&format!("{account}/address"), &[("email", to)]).await;
+    house
+        .post_form(&format!("{account}/address"), &[("email", to)])
+        .await;
     house.deliver_confirmations().await;
 }
 
 pub async fn move_to(house: &House, from: &str, to: &str) {
     ask_to_move(house, from, to).await;
-    house.post(&crate::journey::link(&newest_to(house, to), "/move/")).await;
+    house
+        .post(&crate::journey::link(&newest_to(house, to), "/move/"))
+        .await;
     assert_eq!(house.state_of(to).await, Some(SubscriberState::Active));
 }
 
@@ -408,30 +509,70 @@ on_both! {
 #[test]
 fn the_command_acts_with_apply_only() {
     let place = Place::sqlite();
-    let program = Program::set_up(&place).with("VERDICTS_MAIL__RETURN_PATH", "bounces+{verp}@verdicts.example");
+    let program = Program::set_up(&place).with(
+        "VERDICTS_MAIL__RETURN_PATH",
+        "bounces+{verp}@verdicts.example",
+    );
     program.write("list.csv", "email\nada@example.org\n");
-    program.run(&["subscribers", "import", "list.csv", "--consent", "x", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good();
     let taken = |arguments: &[&str]| {
-        let mail = report("bounces@verdicts.example", "ada@example.org", "550 5.1.1 none");
-        program.run_with_input(&[&["--json", "inbound"], arguments].concat(), mail.as_bytes()).good().json()["mails"][0]["applied"].clone()
+        let mail = report(
+            "bounces@verdicts.example",
+            "ada@example.org",
+            "550 5.1.1 none",
+        );
+        program
+            .run_with_input(
+                &[&["--json", "inbound"], arguments].concat(),
+                mail.as_bytes(),
+            )
+            .good()
+            .json()["mails"][0]["applied"]
+            .clone()
     };
     assert_eq!(taken(&[]), serde_json::Value::Null);
-    assert_eq!([taken(&["--apply"]), taken(&["--apply"])], ["kept", "known"]);
-    program.run(&["subscribers", "lift", "ada@example.org", "--note", "x"]).refused(&["ada@example.org", "nothing was changed"]);
+    assert_eq!(
+        [taken(&["--apply"]), taken(&["--apply"])],
+        ["kept", "known"]
+    );
+    program
+        .run(&["subscribers", "lift", "ada@example.org", "--note", "x"])
+        .refused(&["ada@example.org", "nothing was changed"]);
 }
 
 /// Says each line to the LMTP door and gives the answers, up to the last of each.
-async fn converse(stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin), says: &[&str], answers: usize) -> Vec<String> {
+async fn converse(
+    stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+    says: &[&str],
+    answers: usize,
+) -> Vec<String> {
     use tokio::io::AsyncBufReadExt;
     use tokio::io::AsyncWriteExt;
     let mut stream = tokio::io::BufReader::new(stream);
     for line in says {
-        stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("said");
+        stream
+            .write_all(format!("{line}\r\n").as_bytes())
+            .await
+            .expect("said");
     }
     let mut heard = Vec::new();
     while heard.len() < answers {
         let mut line = String::new();
-        let length = tokio::time::timeout(std::time::Duration::from_secs(20), stream.read_line(&mut line)).await.expect("an answer");
+        let length = tokio::time::timeout(
+            std::time::Duration::from_secs(20),
+            stream.read_line(&mut line),
+        )
+        .await
+        .expect("an answer");
         assert!(length.expect("read") > 0, "it hung up after {heard:?}");
         if line.as_bytes().get(3) == Some(&b' ') {
             heard.push(line[..3].to_owned());
@@ -446,15 +587,30 @@ async fn hand_over(address: std::net::SocketAddr, to: &str, mail: &str) -> Strin
 }
 
 /// Hands a mail of that sender's over by LMTP in one go; the answer to its dot.
-pub async fn hand_over_from(address: std::net::SocketAddr, from: &str, to: &str, mail: &str) -> String {
+pub async fn hand_over_from(
+    address: std::net::SocketAddr,
+    from: &str,
+    to: &str,
+    mail: &str,
+) -> String {
     let from = format!("MAIL FROM:<{from}> SIZE=100");
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let mut stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connected");
     let stuffed = mail.replace("\n.", "\n..").replace('\n', "\r\n");
     let rcpt = format!("RCPT TO:<{to}>");
     let text = format!("{stuffed}\r\n.");
     let says = ["LHLO mx.example.org", &from, &rcpt, "DATA", &text, "QUIT"];
     let heard = converse(&mut stream, &says, 7).await;
-    assert_eq!((&heard[..5], heard[6].as_str()), (["220", "250", "250", "250", "354"].map(String::from).as_slice(), "221"));
+    assert_eq!(
+        (&heard[..5], heard[6].as_str()),
+        (
+            ["220", "250", "250", "250", "354"]
+                .map(String::from)
+                .as_slice(),
+            "221"
+        )
+    );
     heard[5].clone()
 }
 
@@ -578,15 +734,27 @@ async fn the_socket_of_lmtp_has_the_rights_of_the_settings() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::sqlite();
     let socket = place.dir.path().join("lmtp");
-    let program = Program::set_up(&place).with("VERDICTS_INBOUND__LMTP", &format!("unix:{}", socket.display()));
-    let rights = || std::fs::metadata(&socket).map(|file| file.permissions().mode() & 0o777).unwrap_or_default();
+    let program = Program::set_up(&place).with(
+        "VERDICTS_INBOUND__LMTP",
+        &format!("unix:{}", socket.display()),
+    );
+    let rights = || {
+        std::fs::metadata(&socket)
+            .map(|file| file.permissions().mode() & 0o777)
+            .unwrap_or_default()
+    };
     for (mode, expected) in [(None, 0o660), (Some("666"), 0o666)] {
-        let program = mode.map_or(program.clone(), |mode| program.clone().with("VERDICTS_INBOUND__LMTP_MODE", mode));
+        let program = mode.map_or(program.clone(), |mode| {
+            program.clone().with("VERDICTS_INBOUND__LMTP_MODE", mode)
+        });
         let mut running = program.start("serve", &["serve", "--role", "inbound"]);
         crate::support::until("it listens", async || rights() == expected).await;
         assert_eq!(running.terminate(), Some(0));
     }
-    program.with("VERDICTS_INBOUND__LMTP_MODE", "rw").run(&["config"]).refused(&["inbound.lmtp_mode", "octal"]);
+    program
+        .with("VERDICTS_INBOUND__LMTP_MODE", "rw")
+        .run(&["config"])
+        .refused(&["inbound.lmtp_mode", "octal"]);
 }
 
 /// `tests/doors/run` takes the blocks of the docs by their marks, and tries each on its server.
@@ -598,14 +766,22 @@ fn each_line_of_the_docs_for_a_mail_server_is_tried_on_it() {
         let text = std::fs::read_to_string(file).expect("a page");
         let blocks: Vec<&str> = text.split("```").collect();
         for (before, block) in blocks.iter().zip(&blocks[1..]).step_by(2) {
-            let mark = before.trim_end().rsplit('\n').next().and_then(|line| line.strip_prefix("<!-- ")?.strip_suffix(" -->"));
-            assert!(mark.is_some() || !block.contains("inbound - --apply"), "{file}: a line that nothing tries: {block}");
+            let mark = before
+                .trim_end()
+                .rsplit('\n')
+                .next()
+                .and_then(|line| line.strip_prefix("<!-- ")?.strip_suffix(" -->"));
+            assert!(
+                mark.is_some() || !block.contains("inbound - --apply"),
+                "{file}: a line that nothing tries: {block}"
+            );
             if let Some(mark) = mark {
                 // One name is put together: "exim: $1".
                 let (server, what) = mark.split_once(": ").expect("a server and a name");
                 assert!(
                     trial.contains(&format!("block \"{mark}\""))
-                        || trial.contains(&format!("block \"{server}: $1\"")) && trial.contains(what),
+                        || trial.contains(&format!("block \"{server}: $1\""))
+                            && trial.contains(what),
                     "{mark}"
                 );
                 tried += 1;
@@ -613,12 +789,18 @@ fn each_line_of_the_docs_for_a_mail_server_is_tried_on_it() {
         }
     }
     assert!(tried >= 12, "{tried}");
-    assert!(std::fs::read_to_string(".ci/run").expect("a script").contains("tests/doors/run"));
+    assert!(
+        std::fs::read_to_string(".ci/run")
+            .expect("a script")
+            .contains("tests/doors/run")
+    );
 }
 
 #[test]
 fn lmtp_listens_on_this_machine_only() {
     let place = Place::sqlite();
     let program = Program::set_up(&place).with("VERDICTS_INBOUND__LMTP", "0.0.0.0:2424");
-    program.run(&["config"]).refused(&["inbound.lmtp", "loopback"]);
+    program
+        .run(&["config"])
+        .refused(&["inbound.lmtp", "loopback"]);
 }

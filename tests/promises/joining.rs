@@ -15,28 +15,55 @@ use verdicts::storage::people::Person;
 
 /// An answer whole, but for the moment it was given at.
 async fn whole(answer: Response) -> (StatusCode, Vec<(String, String)>, String) {
-    let line = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| (format!("{name}"), format!("{value:?}"));
-    let mut headers: Vec<(String, String)> = answer.headers().iter().map(line).filter(|(name, _)| name != "date").collect();
+    let line = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+        (format!("{name}"), format!("{value:?}"))
+    };
+    let mut headers: Vec<(String, String)> = answer
+        .headers()
+        .iter()
+        .map(line)
+        .filter(|(name, _)| name != "date")
+        .collect();
     headers.sort();
-    (answer.status(), headers, answer.text().await.expect("a body"))
+    (
+        answer.status(),
+        headers,
+        answer.text().await.expect("a body"),
+    )
 }
 
 /// What a browser makes of the characters that a page escapes.
 pub fn unescaped(html: &str) -> String {
-    let marks = [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")];
-    marks.iter().fold(html.to_owned(), |text, (escaped, mark)| text.replace(escaped, mark))
+    let marks = [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#38;", "&"),
+    ];
+    marks.iter().fold(html.to_owned(), |text, (escaped, mark)| {
+        text.replace(escaped, mark)
+    })
 }
 
 /// What stands between `start` and `end`.
 pub fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
-    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start:?} in {text}"));
-    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} in {rest}")).0
+    let (_, rest) = text
+        .split_once(start)
+        .unwrap_or_else(|| panic!("no {start:?} in {text}"));
+    rest.split_once(end)
+        .unwrap_or_else(|| panic!("no {end:?} in {rest}"))
+        .0
 }
 
 /// The names of a mail's header lines, in order.
 fn header_names(mail: &[u8]) -> Vec<String> {
-    let mail = mail_parser::MessageParser::default().parse(mail).expect("a mail");
-    mail.headers_raw().map(|(name, _)| name.to_owned()).collect()
+    let mail = mail_parser::MessageParser::default()
+        .parse(mail)
+        .expect("a mail");
+    mail.headers_raw()
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 async fn house_for_crowds(place: Place) -> House {
@@ -44,11 +71,17 @@ async fn house_for_crowds(place: Place) -> House {
 }
 
 async fn person(house: &House, email: &str) -> Person {
-    house.app.person(&email.parse().expect("an address")).await.expect("somebody known")
+    house
+        .app
+        .person(&email.parse().expect("an address"))
+        .await
+        .expect("somebody known")
 }
 
 async fn sign_up_with_name(house: &House, email: &str, name: &str) {
-    let answer = house.post_form("/subscribe", &[("email", email), ("name", name)]).await;
+    let answer = house
+        .post_form("/subscribe", &[("email", email), ("name", name)])
+        .await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{email}");
 }
 

@@ -10,10 +10,14 @@ use verdicts::domain::subscriber::SubscriberState;
 
 /// The link in a mail's plain text part that leads to `path`.
 pub fn link(mail: &[u8], path: &str) -> String {
-    let mail = mail_parser::MessageParser::default().parse(mail).expect("a mail");
+    let mail = mail_parser::MessageParser::default()
+        .parse(mail)
+        .expect("a mail");
     let text = mail.body_text(0).expect("a text part").into_owned();
     let found = text.split_whitespace().find(|word| word.contains(path));
-    found.unwrap_or_else(|| panic!("no link to {path} in {text}")).to_owned()
+    found
+        .unwrap_or_else(|| panic!("no link to {path} in {text}"))
+        .to_owned()
 }
 
 on_both! {

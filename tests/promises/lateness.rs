@@ -25,7 +25,10 @@ async fn house_with_a_reader(place: Place) -> (House, String) {
     house.stock_small().await;
     house.enlist("reader", 1).await;
     house.send_digest().await;
-    let preferences = link(&house.mails_to(ADA).pop().expect("a digest"), "/preferences/");
+    let preferences = link(
+        &house.mails_to(ADA).pop().expect("a digest"),
+        "/preferences/",
+    );
     (house, preferences)
 }
 

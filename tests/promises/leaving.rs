@@ -23,15 +23,30 @@ async fn house_with_readers(place: Place, count: usize) -> House {
 /// The address in the mail's `List-Unsubscribe`, as a mail program takes it from there.
 fn one_click(house: &House, reader: &str) -> String {
     let mail = house.mails_to(reader).pop().expect("a digest");
-    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
-    let header = |name| mail.header_raw(name).unwrap_or_else(|| panic!("no {name}")).replace("\r\n", "").trim().to_owned();
-    assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
-    header("List-Unsubscribe").trim_matches(['<', '>']).to_owned()
+    let mail = mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail");
+    let header = |name| {
+        mail.header_raw(name)
+            .unwrap_or_else(|| panic!("no {name}"))
+            .replace("\r\n", "")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(
+        header("List-Unsubscribe-Post"),
+        "List-Unsubscribe=One-Click"
+    );
+    header("List-Unsubscribe")
+        .trim_matches(['<', '>'])
+        .to_owned()
 }
 
 fn assert_one_click(answer: &Response) {
     assert_eq!(answer.status(), StatusCode::OK);
-    assert!(!answer.headers().contains_key("location") && !answer.headers().contains_key("set-cookie"));
+    assert!(
+        !answer.headers().contains_key("location") && !answer.headers().contains_key("set-cookie")
+    );
 }
 
 /// The same link with another token.

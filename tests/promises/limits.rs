@@ -17,18 +17,27 @@ const FORM: &str = "application/x-www-form-urlencoded";
 async fn house_that_allows(place: Place, sign_ups: u32, trusted_proxy: Option<&str>) -> House {
     House::open_with(place, |settings| {
         settings.signup.per_client = sign_ups;
-        settings.site.trusted_proxies = trusted_proxy.iter().map(|net| net.parse().expect("a network")).collect();
+        settings.site.trusted_proxies = trusted_proxy
+            .iter()
+            .map(|net| net.parse().expect("a network"))
+            .collect();
     })
     .await
 }
 
 fn subscribe(house: &House, kind: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
-    house.request(Method::POST, "/subscribe").header("content-type", kind).body(body)
+    house
+        .request(Method::POST, "/subscribe")
+        .header("content-type", kind)
+        .body(body)
 }
 
 /// Signs up through proxies that say so of where it came from.
 async fn sign_up_from(house: &House, forwarded_for: &str, email: &str) -> StatusCode {
-    let request = house.request(Method::POST, "/subscribe").header("x-forwarded-for", forwarded_for).form(&[("email", email)]);
+    let request = house
+        .request(Method::POST, "/subscribe")
+        .header("x-forwarded-for", forwarded_for)
+        .form(&[("email", email)]);
     request.send().await.expect("an answer").status()
 }
 
@@ -40,8 +49,13 @@ async fn sent(request: RequestBuilder) -> Response {
 pub async fn sentence_on_page(answer: Response) -> String {
     assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
     let page = answer.text().await.expect("a page");
-    let sentence = crate::joining::between(&page, "</h1>", "</p>").trim_start().trim_start_matches("<p>");
-    assert!(sentence.ends_with('.') && sentence.contains(' '), "{sentence:?} is a sentence");
+    let sentence = crate::joining::between(&page, "</h1>", "</p>")
+        .trim_start()
+        .trim_start_matches("<p>");
+    assert!(
+        sentence.ends_with('.') && sentence.contains(' '),
+        "{sentence:?} is a sentence"
+    );
     page
 }
 
@@ -50,20 +64,33 @@ pub async fn sentence_in_json(answer: Response) -> String {
     assert_eq!(answer.headers()["content-type"], "application/json");
     let body: serde_json::Value = answer.json().await.expect("JSON");
     let sentence = body["error"].as_str().expect("an error").to_owned();
-    assert!(sentence.ends_with('.') && sentence.contains(' '), "{sentence:?} is a sentence");
+    assert!(
+        sentence.ends_with('.') && sentence.contains(' '),
+        "{sentence:?} is a sentence"
+    );
     sentence
 }
 
 async fn assert_nobody_is_known(house: &House) {
-    assert_eq!((house.known_people().await, house.waiting_confirmations().await), (0, 0));
+    assert_eq!(
+        (
+            house.known_people().await,
+            house.waiting_confirmations().await
+        ),
+        (0, 0)
+    );
 }
 
 /// What the server answers to these bytes, up to the end of the head.
 async fn raw(house: &House, request: &str) -> String {
-    let mut stream = TcpStream::connect(house.app.settings.site.listen).await.expect("connected");
+    let mut stream = TcpStream::connect(house.app.settings.site.listen)
+        .await
+        .expect("connected");
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = Vec::new();
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") && stream.read_buf(&mut answer).await.expect("read") > 0 {}
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n")
+        && stream.read_buf(&mut answer).await.expect("read") > 0
+    {}
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -73,12 +100,18 @@ fn style_of(page: &str) -> String {
 }
 
 fn assert_no_inline_code(page: &str) {
-    let page = &page.replace("<script src=\"/assets/", "").replace("<script type=\"application/ld+json\">", "");
+    let page = &page
+        .replace("<script src=\"/assets/", "")
+        .replace("<script type=\"application/ld+json\">", "");
     for inline in ["<script", "<style", " style=", "javascript:"] {
         assert!(!page.contains(inline), "{inline} in {page}");
     }
-    let handler =
-        |word: &str| word.starts_with("on") && word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase()));
+    let handler = |word: &str| {
+        word.starts_with("on")
+            && word
+                .split_once('=')
+                .is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase()))
+    };
     assert_eq!(page.split_whitespace().find(|word| handler(word)), None);
 }
 

@@ -12,7 +12,16 @@ fn used(place: &Place) -> Program {
     let program = Program::in_place(place);
     program.run(&["migrate"]).good();
     program.write("list.csv", "email\nada@example.org\n");
-    program.run(&["subscribers", "import", "list.csv", "--consent", "at the fair", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "at the fair",
+            "--confirmed",
+        ])
+        .good();
     program
 }
 

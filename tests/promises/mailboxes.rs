@@ -74,12 +74,27 @@ impl Server {
 
     async fn with(manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (mails, heard, split) = (Mails::default(), Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
+        let (mails, heard, split) = (
+            Mails::default(),
+            Arc::<Mutex<Vec<String>>>::default(),
+            Arc::<AtomicUsize>::default(),
+        );
         let address = listener.local_addr().expect("an address");
-        let server = Self { address, mails: mails.clone(), heard: heard.clone(), split: split.clone() };
+        let server = Self {
+            address,
+            mails: mails.clone(),
+            heard: heard.clone(),
+            split: split.clone(),
+        };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(talk(stream, mails.clone(), heard.clone(), split.clone(), manners.clone()));
+                tokio::spawn(talk(
+                    stream,
+                    mails.clone(),
+                    heard.clone(),
+                    split.clone(),
+                    manners.clone(),
+                ));
             }
         });
         server
@@ -94,11 +109,19 @@ impl Server {
     }
 
     pub fn put(&self, uid: u32, mail: &str) {
-        self.mails.lock().expect("unharmed").insert(uid, (mail.replace('\n', "\r\n"), String::new()));
+        self.mails
+            .lock()
+            .expect("unharmed")
+            .insert(uid, (mail.replace('\n', "\r\n"), String::new()));
     }
 
     pub fn flags(&self, uid: u32) -> String {
-        self.mails.lock().expect("unharmed").get(&uid).map(|(_, flags)| flags.clone()).expect("it is there")
+        self.mails
+            .lock()
+            .expect("unharmed")
+            .get(&uid)
+            .map(|(_, flags)| flags.clone())
+            .expect("it is there")
     }
 
     fn has(&self, uid: u32) -> bool {
@@ -106,14 +129,23 @@ impl Server {
     }
 
     fn heard(&self, what: &str) -> usize {
-        self.heard.lock().expect("unharmed").iter().filter(|line| line.contains(what)).count()
+        self.heard
+            .lock()
+            .expect("unharmed")
+            .iter()
+            .filter(|line| line.contains(what))
+            .count()
     }
 }
 
 /// Reads one packet.
 async fn packet(stream: &mut TcpStream) -> Option<String> {
     let mut buffer = [0; 64 << 10];
-    let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
+    let read = stream
+        .read(&mut buffer)
+        .await
+        .ok()
+        .filter(|read| *read > 0)?;
     Some(String::from_utf8_lossy(&buffer[..read]).into_owned())
 }
 
@@ -133,51 +165,86 @@ async fn talk(
             split.fetch_add(1, SeqCst);
             line.push_str(&packet(&mut stream).await?);
         }
-        heard.lock().expect("unharmed").push(line.trim_end().to_owned());
+        heard
+            .lock()
+            .expect("unharmed")
+            .push(line.trim_end().to_owned());
         let (tag, command) = line.trim_end().split_once(' ')?;
-        if manners.dies_of.is_some_and(|uid| command.starts_with(&format!("UID FETCH {uid} "))) {
+        if manners
+            .dies_of
+            .is_some_and(|uid| command.starts_with(&format!("UID FETCH {uid} ")))
+        {
             return None;
         }
         if command == "AUTHENTICATE CRAM-MD5" {
-            stream.write_all(b"+ PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n").await.ok()?;
+            stream
+                .write_all(b"+ PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n")
+                .await
+                .ok()?;
             let said = packet(&mut stream).await?;
             heard.lock().expect("unharmed").push(said);
         }
         if command == "IDLE" {
             stream.write_all(b"+ idling\r\n").await.ok()?;
             let end = packet(&mut stream).await?;
-            heard.lock().expect("unharmed").push(end.trim_end().to_owned());
+            heard
+                .lock()
+                .expect("unharmed")
+                .push(end.trim_end().to_owned());
             if manners.falls_silent {
                 std::future::pending::<()>().await;
             }
         }
         let (mut answer, end) = answer(command, &mails, &manners);
         if command.starts_with("SELECT") {
-            opened = mails.lock().expect("unharmed").keys().map(u32::to_string).collect();
+            opened = mails
+                .lock()
+                .expect("unharmed")
+                .keys()
+                .map(u32::to_string)
+                .collect();
         }
         if manners.is_frozen && command == "UID SEARCH UNSEEN UNDELETED" {
-            let words = answer.trim_end().split(' ').filter(|word| word.parse::<u32>().is_err() || opened.contains(&(*word).to_owned()));
+            let words = answer.trim_end().split(' ').filter(|word| {
+                word.parse::<u32>().is_err() || opened.contains(&(*word).to_owned())
+            });
             answer = words.collect::<Vec<_>>().join(" ") + "\r\n";
         }
-        stream.write_all(format!("{answer}{tag} {end}\r\n").as_bytes()).await.ok()?;
+        stream
+            .write_all(format!("{answer}{tag} {end}\r\n").as_bytes())
+            .await
+            .ok()?;
     }
 }
 
 /// The answer to a command, and how it ends.
 fn answer(command: &str, mails: &Mails, manners: &Manners) -> (String, &'static str) {
     let mut mails = mails.lock().expect("unharmed");
-    let uid = command.split(' ').nth(2).and_then(|uid| uid.parse::<u32>().ok());
-    let folder = command.rsplit(' ').next().unwrap_or_default().trim_matches('"');
+    let uid = command
+        .split(' ')
+        .nth(2)
+        .and_then(|uid| uid.parse::<u32>().ok());
+    let folder = command
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .trim_matches('"');
     let is_here = folder.eq_ignore_ascii_case("INBOX") || folder.starts_with(manners.prefix);
     let text = match command {
         "CAPABILITY" => format!("* CAPABILITY IMAP4rev1 {}\r\n", manners.can),
         "NAMESPACE" => format!("* NAMESPACE ((\"{}\" \".\")) NIL NIL\r\n", manners.prefix),
         "UID SEARCH UNSEEN UNDELETED" => {
-            let unread = mails.iter().filter(|(_, (_, flags))| flags.is_empty()).map(|(uid, _)| format!(" {uid}"));
+            let unread = mails
+                .iter()
+                .filter(|(_, (_, flags))| flags.is_empty())
+                .map(|(uid, _)| format!(" {uid}"));
             format!("* SEARCH{}\r\n", unread.collect::<String>())
         }
         "UID SEARCH DELETED" => {
-            let marked = mails.iter().filter(|(_, (_, flags))| flags.contains("\\Deleted")).map(|(uid, _)| format!(" {uid}"));
+            let marked = mails
+                .iter()
+                .filter(|(_, (_, flags))| flags.contains("\\Deleted"))
+                .map(|(uid, _)| format!(" {uid}"));
             format!("* SEARCH{}\r\n", marked.collect::<String>())
         }
         "EXPUNGE" => {
@@ -187,32 +254,60 @@ fn answer(command: &str, mails: &Mails, manners: &Manners) -> (String, &'static 
         _ if command.starts_with("LOGIN") && (command.contains("wrong") || manners.wants_cram) => {
             return (String::new(), "NO no such user");
         }
-        _ if command.starts_with("STATUS") || (command.starts_with("CREATE") || command.starts_with("SELECT")) && !is_here => {
+        _ if command.starts_with("STATUS")
+            || (command.starts_with("CREATE") || command.starts_with("SELECT")) && !is_here =>
+        {
             return (String::new(), "NO not here");
         }
         _ if command.starts_with("UID COPY") || command.starts_with("UID MOVE") => {
             let is_refused = manners.is_full || !is_here;
-            return (String::new(), if is_refused { "NO [OVERQUOTA] no room" } else { "OK done" });
+            return (
+                String::new(),
+                if is_refused {
+                    "NO [OVERQUOTA] no room"
+                } else {
+                    "OK done"
+                },
+            );
         }
         _ if command.starts_with("UID FETCH") && command.contains("BODY.PEEK[]") => {
             let uid = uid.expect("a number");
             if manners.hides == Some(uid) {
                 return (String::new(), "NO cannot open it");
             }
-            let (mut mail, mut part) = (mails.get(&uid).map(|(mail, _)| mail.clone()).unwrap_or_default(), String::new());
+            let (mut mail, mut part) = (
+                mails
+                    .get(&uid)
+                    .map(|(mail, _)| mail.clone())
+                    .unwrap_or_default(),
+                String::new(),
+            );
             if manners.invents == Some(uid) {
                 mail = "From: System Administrator <root@localhost>\r\nSubject: message unavailable\r\n\r\n\
                         This message is no longer available on the server.\r\n"
                     .into();
             }
             if let Some((_, bytes)) = command.split_once("<0.") {
-                mail.truncate(bytes.trim_end_matches([')', '>']).parse().expect("a number"));
+                mail.truncate(
+                    bytes
+                        .trim_end_matches([')', '>'])
+                        .parse()
+                        .expect("a number"),
+                );
                 part = "<0>".into();
             }
-            format!("* {uid} FETCH (UID {uid} BODY[]{part} {{{}}}\r\n{mail})\r\n", mail.len())
+            format!(
+                "* {uid} FETCH (UID {uid} BODY[]{part} {{{}}}\r\n{mail})\r\n",
+                mail.len()
+            )
         }
         _ if command.starts_with("UID STORE") => {
-            let uids = command.split(' ').nth(2).expect("numbers").split(',').map(|uid| uid.parse::<u32>().expect("a number"));
+            let uids = command
+                .split(' ')
+                .nth(2)
+                .expect("numbers")
+                .split(',')
+                .map(|uid| uid.parse::<u32>().expect("a number"));
             let (how, flags) = command.split_once("FLAGS.SILENT ").expect("flags");
             for uid in uids {
                 if manners.keeps_unread == Some(uid) {
@@ -220,14 +315,25 @@ fn answer(command: &str, mails: &Mails, manners: &Manners) -> (String, &'static 
                 }
                 if manners.forgets != Some(uid) {
                     let (_, kept) = mails.get_mut(&uid).expect("it is there");
-                    *kept = if how.ends_with('-') { "(\\Seen)".into() } else { flags.to_owned() };
+                    *kept = if how.ends_with('-') {
+                        "(\\Seen)".into()
+                    } else {
+                        flags.to_owned()
+                    };
                 }
             }
             String::new()
         }
         _ if command.starts_with("SELECT") => {
             let exists = format!("* {} EXISTS\r\n* OK [UIDVALIDITY 1] good\r\n", mails.len());
-            return (exists, if manners.is_read_only { "OK [READ-ONLY] done" } else { "OK [READ-WRITE] done" });
+            return (
+                exists,
+                if manners.is_read_only {
+                    "OK [READ-ONLY] done"
+                } else {
+                    "OK [READ-WRITE] done"
+                },
+            );
         }
         _ => String::new(),
     };
@@ -246,26 +352,44 @@ async fn house_that_watches(place: Place, server: &Server, after: &str) -> House
 
 pub fn watch(house: &House) {
     let account = house.app.returns().expect("a mailbox").clone();
-    tokio::spawn(verdicts::inbox::watch(house.app.clone(), account, house.stop.clone()));
+    tokio::spawn(verdicts::inbox::watch(
+        house.app.clone(),
+        account,
+        house.stop.clone(),
+    ));
 }
 
 /// The report that a reader's newest digest came back, hard.
 fn gone(house: &House, reader: &str) -> String {
-    report(&return_path(house, reader), reader, "550 5.1.1 no such user")
+    report(
+        &return_path(house, reader),
+        reader,
+        "550 5.1.1 no such user",
+    )
 }
 
 /// Finding of `doctor` about the mailbox.
 async fn inbox(house: &House) -> String {
     let findings = house.app.examine().await;
-    let found = findings.iter().find(|finding| finding.what == "inbox").expect("a finding");
+    let found = findings
+        .iter()
+        .find(|finding| finding.what == "inbox")
+        .expect("a finding");
     format!("{:?} {}", found.level, found.words)
 }
 
 /// The UID, tries and reason of each mail that is set aside.
 async fn aside(house: &House) -> Vec<(u32, u64, String)> {
     let account = house.app.returns().expect("a mailbox").clone();
-    let aside = house.app.mails_set_aside(&account, 1).await.expect("an answer");
-    aside.into_iter().map(|mail| (mail.key.1, mail.tries, mail.reason)).collect()
+    let aside = house
+        .app
+        .mails_set_aside(&account, 1)
+        .await
+        .expect("an answer");
+    aside
+        .into_iter()
+        .map(|mail| (mail.key.1, mail.tries, mail.reason))
+        .collect()
 }
 
 const OTHER: &str = "reader1@example.org";
@@ -451,7 +575,12 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_was_cut_in_idle_is_opened_anew_within_a_bound() {
-    let server = Server::with(Manners { can: "IDLE", falls_silent: true, ..Manners::default() }).await;
+    let server = Server::with(Manners {
+        can: "IDLE",
+        falls_silent: true,
+        ..Manners::default()
+    })
+    .await;
     let house = house_that_watches(Place::sqlite(), &server, "seen").await;
     watch(&house);
     until("it idles", async || server.heard("DONE") > 0).await;
@@ -463,31 +592,47 @@ async fn a_line_that_was_cut_in_idle_is_opened_anew_within_a_bound() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!((server.flags(3).as_str(), server.heard("LOGIN")), ("(\\Seen)", 2));
+    assert_eq!(
+        (server.flags(3).as_str(), server.heard("LOGIN")),
+        ("(\\Seen)", 2)
+    );
 }
 
 #[test]
 fn a_mailboxs_password_goes_over_tls_and_is_shown_to_nobody() {
     let place = Place::sqlite();
-    let program =
-        |url: &str, after: &str| Program::set_up(&place).with("VERDICTS_INBOUND__IMAP", url).with("VERDICTS_INBOUND__IMAP_AFTER", after);
-    for url in
-        ["imaps://user:hunter2@imap.example.org/INBOX", "imap://user:hunter2@imap.example.org", "imap://user:hunter2@127.0.0.1?tls=none"]
-    {
+    let program = |url: &str, after: &str| {
+        Program::set_up(&place)
+            .with("VERDICTS_INBOUND__IMAP", url)
+            .with("VERDICTS_INBOUND__IMAP_AFTER", after)
+    };
+    for url in [
+        "imaps://user:hunter2@imap.example.org/INBOX",
+        "imap://user:hunter2@imap.example.org",
+        "imap://user:hunter2@127.0.0.1?tls=none",
+    ] {
         let shown = program(url, "seen").run(&["config"]).good().out;
-        assert!(shown.contains("inbound.imap ") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("inbound.imap ") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
     for (url, after) in [
         ("imap://user:hunter2@imap.example.org?tls=none", "seen"),
         ("imaps://imap.example.org/INBOX", "seen"),
-        ("imaps://user:hunter2@imap.example.org/INBOX?tls=none", "seen"),
+        (
+            "imaps://user:hunter2@imap.example.org/INBOX?tls=none",
+            "seen",
+        ),
         ("https://user:hunter2@imap.example.org", "seen"),
         ("imaps://user:hunter2@imap.example.org/M%C3%BCll", "seen"),
         ("imaps://user:hunter2@imap.example.org", "burn"),
         ("imaps://user:hunter2@imap.example.org", "move:INBOX"),
         ("imaps://user:hunter2@imap.example.org", "move:a\r\nb"),
     ] {
-        let said = program(url, after).run(&["config"]).refused(&["inbound.imap"]);
+        let said = program(url, after)
+            .run(&["config"])
+            .refused(&["inbound.imap"]);
         assert!(!said.contains("hunter2"), "{said}");
     }
 }

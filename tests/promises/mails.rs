@@ -14,16 +14,22 @@ use crate::support::on_both;
 
 /// Holds a mail against `tests/snapshots/{name}.eml`, with what differs from run to run masked.
 fn matches_snapshot(name: &str, mail: &[u8]) {
-    let text = String::from_utf8(mail.to_vec()).expect("7 bit").replace("\r\n", "\n");
+    let text = String::from_utf8(mail.to_vec())
+        .expect("7 bit")
+        .replace("\r\n", "\n");
     let text = unnumbered(&masked(&text));
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.eml"));
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.eml"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         std::fs::write(&path, &text).expect("written");
     }
     let expected = std::fs::read_to_string(&path).expect("a snapshot; UPDATE_SNAPSHOTS=1 makes it");
     if text != expected {
-        let difference = similar::TextDiff::from_lines(&expected, &text).unified_diff().context_radius(2).to_string();
+        let difference = similar::TextDiff::from_lines(&expected, &text)
+            .unified_diff()
+            .context_radius(2)
+            .to_string();
         panic!("{name} is not what it was:\n{difference}");
     }
 }
@@ -74,13 +80,18 @@ async fn public_house() -> (House, SmtpSink) {
 
 /// Delivers what waits beside digests, and gives the newest mail: the `count`th.
 async fn newest(house: &House, sink: &SmtpSink, count: usize) -> Vec<u8> {
-    house.deliver_while("a mail", async || sink.mails() == count).await;
+    house
+        .deliver_while("a mail", async || sink.mails() == count)
+        .await;
     sink.received().pop().expect("a mail").data
 }
 
 /// Where a link of a mail leads in the house.
 fn path_in(mail: &[u8], path: &str) -> String {
-    crate::journey::link(mail, path).strip_prefix(SITE).expect("a link of ours").to_owned()
+    crate::journey::link(mail, path)
+        .strip_prefix(SITE)
+        .expect("a link of ours")
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,12 +128,23 @@ async fn the_mails_about_a_readers_data_and_address_are_what_they_were() {
     house.stock_small().await;
     house.enlist("reader", 1).await;
     house.send_digest().await;
-    let digest = sink.wait_for(1, Duration::from_secs(5)).await.remove(0).data;
-    house.post(&format!("{}/link", path_in(&digest, "/preferences/"))).await;
+    let digest = sink
+        .wait_for(1, Duration::from_secs(5))
+        .await
+        .remove(0)
+        .data;
+    house
+        .post(&format!("{}/link", path_in(&digest, "/preferences/")))
+        .await;
     let account = newest(&house, &sink, 2).await;
     matches_snapshot("account", &account);
     let fields = [("email", "ada@new.example")];
-    house.post_form(&format!("{}/address", path_in(&account, "/account/")), &fields).await;
+    house
+        .post_form(
+            &format!("{}/address", path_in(&account, "/account/")),
+            &fields,
+        )
+        .await;
     let new_address = newest(&house, &sink, 3).await;
     matches_snapshot("new_address", &new_address);
     house.post(&path_in(&new_address, "/move/")).await;
@@ -138,52 +160,98 @@ async fn headers_carry_what_mail_programs_act_on() {
     })
     .await;
     house.stock_small().await;
-    house.enlist_all("email\n\"\"\"odd one\"\"@example.org\"\nplain@example.org\n").await;
+    house
+        .enlist_all("email\n\"\"\"odd one\"\"@example.org\"\nplain@example.org\n")
+        .await;
     house.send_digest().await;
     for received in sink.wait_for(2, Duration::from_secs(5)).await {
         assert_eq!(received.from, "bounces@verdicts.example");
-        let mail = mail_parser::MessageParser::default().parse(&received.data).expect("a mail");
-        let header = |name: &str| mail.header_raw(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+        let mail = mail_parser::MessageParser::default()
+            .parse(&received.data)
+            .expect("a mail");
+        let header = |name: &str| {
+            mail.header_raw(name)
+                .map(|value| value.trim().to_owned())
+                .unwrap_or_default()
+        };
         assert!(header("List-Id").ends_with("<weekly.verdicts.example>"));
         assert!(header("List-Unsubscribe").starts_with(&format!("<{}/unsubscribe/", house.url)));
-        assert!(!header("List-Unsubscribe").contains("mailto:"), "nobody reads that inbox");
-        assert_eq!(header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+        assert!(
+            !header("List-Unsubscribe").contains("mailto:"),
+            "nobody reads that inbox"
+        );
+        assert_eq!(
+            header("List-Unsubscribe-Post"),
+            "List-Unsubscribe=One-Click"
+        );
         assert_eq!(header("List-Archive"), format!("<{}/digests>", house.url));
         assert_eq!(header("List-Help"), format!("<{}/>", house.url));
         assert_eq!(header("Feedback-ID"), "2026-W48:digest:verdicts-exampl");
         assert_eq!(header("Precedence"), "bulk");
         assert!(
-            mail.body_text(0).expect("a text").split_whitespace().collect::<Vec<_>>().join(" ").contains("address on 24 November 2026.")
+            mail.body_text(0)
+                .expect("a text")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .contains("address on 24 November 2026.")
         );
         assert!(header("Bcc").is_empty(), "no name makes a header");
         assert!(mail.body_text(0).is_some() && mail.body_html(0).is_some());
-        assert!(received.data.split(|b| *b == b'\n').all(|line| line.len() <= 999));
+        assert!(
+            received
+                .data
+                .split(|b| *b == b'\n')
+                .all(|line| line.len() <= 999)
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_delivery_has_a_return_path_and_an_address_to_leave_by_of_its_own() {
-    let (house, sink) =
-        house_with_a_relay(|settings| settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into())).await;
+    let (house, sink) = house_with_a_relay(|settings| {
+        settings.mail.return_path = Some("Bounces <bounces+{verp}@verdicts.example>".into())
+    })
+    .await;
     house.stock_small().await;
     house.sign_up("ada@example.org").await;
-    house.deliver_while("the confirmation", async || sink.mails() == 1).await;
+    house
+        .deliver_while("the confirmation", async || sink.mails() == 1)
+        .await;
     house.enlist("reader", 2).await;
     house.send_digest().await;
     let received = sink.wait_for(3, Duration::from_secs(5)).await;
     let mut seen = std::collections::HashSet::new();
     for received in &received {
-        let verp = received.from.strip_prefix("bounces+").and_then(|rest| rest.strip_suffix("@verdicts.example")).expect("a return path");
+        let verp = received
+            .from
+            .strip_prefix("bounces+")
+            .and_then(|rest| rest.strip_suffix("@verdicts.example"))
+            .expect("a return path");
         assert!(verp.len() == 42 && seen.insert(verp.to_owned()), "{verp}");
     }
     for received in &received[1..] {
-        let mail = mail_parser::MessageParser::default().parse(&received.data).expect("a mail");
-        let value = mail.header_raw("List-Unsubscribe").expect("a way out").split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(value.starts_with(&format!("<{}/unsubscribe/", house.url)), "{value}");
+        let mail = mail_parser::MessageParser::default()
+            .parse(&received.data)
+            .expect("a mail");
+        let value = mail
+            .header_raw("List-Unsubscribe")
+            .expect("a way out")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(
+            value.starts_with(&format!("<{}/unsubscribe/", house.url)),
+            "{value}"
+        );
         // Another address than the return path: vacation notices go there, and are no wish to leave.
-        let leaving =
-            value.split_once(">, <mailto:bounces+").and_then(|(_, rest)| rest.strip_suffix("@verdicts.example?subject=unsubscribe>"));
-        assert!(leaving.is_some_and(|leaving| leaving.len() == 42 && seen.insert(leaving.to_owned())), "{value}");
+        let leaving = value
+            .split_once(">, <mailto:bounces+")
+            .and_then(|(_, rest)| rest.strip_suffix("@verdicts.example?subject=unsubscribe>"));
+        assert!(
+            leaving.is_some_and(|leaving| leaving.len() == 42 && seen.insert(leaving.to_owned())),
+            "{value}"
+        );
     }
 }
 
@@ -191,12 +259,20 @@ async fn each_delivery_has_a_return_path_and_an_address_to_leave_by_of_its_own()
 async fn stock_like_the_site(house: &House, numbers: std::ops::RangeInclusive<u32>, day: &str) {
     for number in numbers {
         // The site's takes are about three times as long as ours.
-        let seed = include_str!("../fixtures/seed-comparison.toml")
-            .replace("take = \"\"\"", "take = \"\"\"A claim of its maker. And another one. ");
-        let (tools, _) = seed.split_once("[[comparisons]]").expect("two tools and what they are to each other");
+        let seed = include_str!("../fixtures/seed-comparison.toml").replace(
+            "take = \"\"\"",
+            "take = \"\"\"A claim of its maker. And another one. ",
+        );
+        let (tools, _) = seed
+            .split_once("[[comparisons]]")
+            .expect("two tools and what they are to each other");
         let (left, right) = (format!("llama-{number}"), format!("mistral-{number}"));
-        let tools = tools.replace("llama-4-compact-12b", &left).replace("mistral-small-3-1", &right);
-        let comparison = format!("[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {day}T00:00:{number:02}Z\n");
+        let tools = tools
+            .replace("llama-4-compact-12b", &left)
+            .replace("mistral-small-3-1", &right);
+        let comparison = format!(
+            "[[comparisons]]\nleft = \"{left}\"\nright = \"{right}\"\npublished_at = {day}T00:00:{number:02}Z\n"
+        );
         house.stock(&format!("{tools}\n{comparison}")).await;
     }
 }
@@ -205,13 +281,30 @@ async fn stock_like_the_site(house: &House, numbers: std::ops::RangeInclusive<u3
 async fn five_comparisons_of_the_seeds_length_fit_between_15_and_40_kilobytes() {
     let house = House::open(Place::sqlite()).await;
     stock_like_the_site(&house, 1..=5, "2026-11-23").await;
-    let preview = house.app.preview(house.slot(), house.app.now()).await.expect("a preview");
+    let preview = house
+        .app
+        .preview(house.slot(), house.app.now())
+        .await
+        .expect("a preview");
     assert_eq!(preview.items, 5);
     let (html, text) = (&preview.rendered.html, &preview.rendered.text);
-    assert!((15_000..=40_000).contains(&html.len()), "{} bytes", html.len());
-    assert!(!html.contains("Also this week") && html.matches("says the").count() == 10, "all are shown in full");
-    assert_eq!(preview.rendered.subject, "Llama 4 Compact (12B) or Mistral Small 3.1? And 4 more verdicts");
-    assert!(text.contains("Verdict         SHIP 4 to 0                     SHIP 3 to 1"), "{text}");
+    assert!(
+        (15_000..=40_000).contains(&html.len()),
+        "{} bytes",
+        html.len()
+    );
+    assert!(
+        !html.contains("Also this week") && html.matches("says the").count() == 10,
+        "all are shown in full"
+    );
+    assert_eq!(
+        preview.rendered.subject,
+        "Llama 4 Compact (12B) or Mistral Small 3.1? And 4 more verdicts"
+    );
+    assert!(
+        text.contains("Verdict         SHIP 4 to 0                     SHIP 3 to 1"),
+        "{text}"
+    );
 }
 
 on_both! {

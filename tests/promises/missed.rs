@@ -47,10 +47,31 @@ async fn command(house: &House) -> String {
 
 /// Does what `verdicts digest send ...` does.
 async fn obey(house: &House, command: &str) -> Sent {
-    let words: Vec<&str> = command.strip_prefix("verdicts digest send ").expect("a send").split(' ').collect();
-    let preflight = if words.contains(&"--force") { Preflight::Forced } else { Preflight::Heeded };
-    let order = SendOrder { slot: Some(words[0].parse().expect("a week")), other_week: words.contains(&"--other-week"), preflight };
-    house.app.send_digest(order, &CancellationToken::new(), &Arc::new(Progress::default()), |_| {}).await.expect("sent")
+    let words: Vec<&str> = command
+        .strip_prefix("verdicts digest send ")
+        .expect("a send")
+        .split(' ')
+        .collect();
+    let preflight = if words.contains(&"--force") {
+        Preflight::Forced
+    } else {
+        Preflight::Heeded
+    };
+    let order = SendOrder {
+        slot: Some(words[0].parse().expect("a week")),
+        other_week: words.contains(&"--other-week"),
+        preflight,
+    };
+    house
+        .app
+        .send_digest(
+            order,
+            &CancellationToken::new(),
+            &Arc::new(Progress::default()),
+            |_| {},
+        )
+        .await
+        .expect("sent")
 }
 
 async fn readyz(house: &House) -> Value {

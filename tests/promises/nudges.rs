@@ -15,9 +15,22 @@ const NEVER: Duration = Duration::from_secs(60);
 
 /// The connection over which a process listens: the server's number of it, empty where there is none.
 fn listening(place: &Place) -> String {
-    let name = place.database_url.rsplit('/').next().unwrap_or_default().split('?').next().unwrap_or_default();
-    let sql = format!("select pid from pg_stat_activity where datname = '{name}' and query ilike 'listen %'");
-    postgres::cluster().expect("a cluster").query(&sql).trim().to_owned()
+    let name = place
+        .database_url
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .split('?')
+        .next()
+        .unwrap_or_default();
+    let sql = format!(
+        "select pid from pg_stat_activity where datname = '{name}' and query ilike 'listen %'"
+    );
+    postgres::cluster()
+        .expect("a cluster")
+        .query(&sql)
+        .trim()
+        .to_owned()
 }
 
 /// A house with pages only, and another that only delivers and hardly ever looks by itself.
@@ -34,7 +47,9 @@ async fn two_houses(place: Place, sink: &SmtpSink) -> (House, House) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_that_another_process_put_into_the_ledger_goes_out_before_anybody_looks() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let sink = SmtpSink::start(Script::accept_all()).await;
     let (pages, deliverer) = two_houses(place, &sink).await;
     pages.stock_small().await;
@@ -78,19 +93,28 @@ async fn mail_that_another_process_put_into_the_ledger_goes_out_before_anybody_l
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_can_hear_nobody_looks_by_itself() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let sink = SmtpSink::start(Script::accept_all()).await;
     let pages = House::open(place.again()).await;
     // Through a pooler, with nothing at the address behind it.
     let program = Program::set_up(&place)
-        .with("VERDICTS_DATABASE__DIRECT_URL", "postgres://nobody@127.0.0.1:9/none")
+        .with(
+            "VERDICTS_DATABASE__DIRECT_URL",
+            "postgres://nobody@127.0.0.1:9/none",
+        )
         .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
         .with("VERDICTS_MAIL__POLL", "100ms");
     let _running = program.start("deliver", &["serve", "--role", "deliver"]);
     until("it says that it hears nobody", async || {
-        std::fs::read_to_string(program.dir.join("deliver.err")).is_ok_and(|words| words.contains("nobody is heard"))
+        std::fs::read_to_string(program.dir.join("deliver.err"))
+            .is_ok_and(|words| words.contains("nobody is heard"))
     })
     .await;
     pages.sign_up("ada@example.org").await;
-    until("the mail goes out all the same", async || !sink.received_by("ada@example.org").is_empty()).await;
+    until("the mail goes out all the same", async || {
+        !sink.received_by("ada@example.org").is_empty()
+    })
+    .await;
 }

@@ -31,20 +31,48 @@ async fn sent_by(house: &House, slot: &str, moment: &str) -> u64 {
     house.set_clock(moment);
     let slot: Slot = slot.parse().expect("a slot");
     let now = house.app.now().timestamp_millis();
-    let due = due_moments(&house.place, slot.id()).await.iter().filter(|(_, due)| *due <= now).count() as u64;
-    house.deliver_while("what is due", async || house.app.storage.tally(slot.id()).await.expect("a tally").sent == due).await;
+    let due = due_moments(&house.place, slot.id())
+        .await
+        .iter()
+        .filter(|(_, due)| *due <= now)
+        .count() as u64;
+    house
+        .deliver_while("what is due", async || {
+            house
+                .app
+                .storage
+                .tally(slot.id())
+                .await
+                .expect("a tally")
+                .sent
+                == due
+        })
+        .await;
     due
 }
 
 /// Reader and due moment of each delivery of a digest.
 async fn due_moments(place: &Place, digest: i64) -> Vec<(i64, i64)> {
-    let sql = "select subscriber_id, due_at from deliveries where mailing_id = $1 order by subscriber_id";
+    let sql =
+        "select subscriber_id, due_at from deliveries where mailing_id = $1 order by subscriber_id";
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        return sqlx::query_as(sql).bind(digest).fetch_all(&pool).await.expect("rows");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        return sqlx::query_as(sql)
+            .bind(digest)
+            .fetch_all(&pool)
+            .await
+            .expect("rows");
     }
-    let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-    sqlx::query_as(sql).bind(digest).fetch_all(&pool).await.expect("rows")
+    let pool = sqlx::SqlitePool::connect(&place.database_url)
+        .await
+        .expect("a connection");
+    sqlx::query_as(sql)
+        .bind(digest)
+        .fetch_all(&pool)
+        .await
+        .expect("rows")
 }
 
 /// Gives a reader the largest number there is.
@@ -53,17 +81,29 @@ async fn give_largest_number(place: &Place, email: &str) {
     // Their consent and history would be left without them.
     let orphans = ["delete from consents", "delete from history"];
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         for sql in orphans {
             sqlx::query(sql).execute(&pool).await.expect("deleted");
         }
-        sqlx::query(sql).bind(email).execute(&pool).await.expect("updated");
+        sqlx::query(sql)
+            .bind(email)
+            .execute(&pool)
+            .await
+            .expect("updated");
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::SqlitePool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         for sql in orphans {
             sqlx::query(sql).execute(&pool).await.expect("deleted");
         }
-        sqlx::query(sql).bind(email).execute(&pool).await.expect("updated");
+        sqlx::query(sql)
+            .bind(email)
+            .execute(&pool)
+            .await
+            .expect("updated");
     }
 }
 
@@ -87,7 +127,9 @@ async fn house_around_the_world(place: Place, adapt: impl FnOnce(&mut Settings))
         adapt(settings);
     })
     .await;
-    house.stock(&comparison("week", "Data", at("2026-11-29T12:00:00Z"))).await;
+    house
+        .stock(&comparison("week", "Data", at("2026-11-29T12:00:00Z")))
+        .await;
     house.enlist_all(AROUND_THE_WORLD).await;
     house
 }
@@ -95,7 +137,9 @@ async fn house_around_the_world(place: Place, adapt: impl FnOnce(&mut Settings))
 /// Who of them has had the digest.
 fn reached(house: &House) -> Vec<&'static str> {
     let all = ["tokyo", "berlin", "york", "home", "odd"];
-    all.into_iter().filter(|name| !house.mails_to(&format!("{name}@example.org")).is_empty()).collect()
+    all.into_iter()
+        .filter(|name| !house.mails_to(&format!("{name}@example.org")).is_empty())
+        .collect()
 }
 
 async fn deliver_at(house: &House, moment: &str) -> Vec<&'static str> {

@@ -19,7 +19,10 @@ use verdicts::app::document::Format;
 const HOSTILE: &str = r#"<script>x</script>"'><i onload=x>{{7*7}}{% if %}&lt;"#;
 
 /// A house with `catalogue`, whose one reader got this week's digest in the local mailbox.
-async fn house_after_a_digest(place: Place, catalogue: impl FnOnce(verdicts::domain::Timestamp) -> String) -> House {
+async fn house_after_a_digest(
+    place: Place,
+    catalogue: impl FnOnce(verdicts::domain::Timestamp) -> String,
+) -> House {
     let house = House::open(place).await;
     house.stock(&catalogue(house.app.now())).await;
     house.enlist("reader", 1).await;
@@ -30,15 +33,34 @@ async fn house_after_a_digest(place: Place, catalogue: impl FnOnce(verdicts::dom
 
 /// The paths of every public page of a house with the comparison `t0-l-vs-t0-r` and a digest.
 fn public_pages(house: &House) -> Vec<String> {
-    let fixed = ["/", "/comparisons/t0-l-vs-t0-r", "/tools/t0-l", "/tools/t0-r", "/digests", "/check-inbox"];
-    fixed.map(String::from).into_iter().chain([format!("/digests/{}", house.slot())]).collect()
+    let fixed = [
+        "/",
+        "/comparisons/t0-l-vs-t0-r",
+        "/tools/t0-l",
+        "/tools/t0-r",
+        "/digests",
+        "/check-inbox",
+    ];
+    fixed
+        .map(String::from)
+        .into_iter()
+        .chain([format!("/digests/{}", house.slot())])
+        .collect()
 }
 
 /// The HTML and the text of a reader's digest.
 fn digest_of(house: &House) -> (String, String) {
-    let mail = house.mails_to("reader0@example.org").pop().expect("a digest");
-    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
-    (mail.body_html(0).expect("HTML").into_owned(), mail.body_text(0).expect("text").into_owned())
+    let mail = house
+        .mails_to("reader0@example.org")
+        .pop()
+        .expect("a digest");
+    let mail = mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail");
+    (
+        mail.body_html(0).expect("HTML").into_owned(),
+        mail.body_text(0).expect("text").into_owned(),
+    )
 }
 
 /// A catalogue of one comparison with `text` in every field that holds free text.
@@ -51,13 +73,16 @@ fn catalogue_of(text: &str, at: verdicts::domain::Timestamp) -> Catalogue {
         })
     };
     let comparison = serde_json::json!({ "left": "t0-l", "right": "t0-r", "published_at": at });
-    let document = serde_json::json!({ "tools": [tool("t0-l"), tool("t0-r")], "comparisons": [comparison] });
+    let document =
+        serde_json::json!({ "tools": [tool("t0-l"), tool("t0-r")], "comparisons": [comparison] });
     Catalogue::parse(&document.to_string(), Format::Json).expect("a catalogue")
 }
 
 /// Checks that no text of the catalogue became markup.
 fn assert_tame(what: &str, html: &str) {
-    let html = &html.replace("<script src=\"/assets/", "").replace("<script type=\"application/ld+json\">", "");
+    let html = &html
+        .replace("<script src=\"/assets/", "")
+        .replace("<script type=\"application/ld+json\">", "");
     for wild in ["<script", "<i onload", "49{", "\"onclick", "'x'<"] {
         assert!(!html.contains(wild), "{what} has {wild}: {html}");
     }
@@ -65,18 +90,26 @@ fn assert_tame(what: &str, html: &str) {
 
 /// Checks that XML's tags are closed in order, its entities are known and its characters allowed; gives the texts between.
 fn well_formed(xml: &str) -> Result<Vec<String>, String> {
-    let body = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"utf-8\"?>").ok_or("no declaration")?;
+    let body = xml
+        .strip_prefix("<?xml version=\"1.0\" encoding=\"utf-8\"?>")
+        .ok_or("no declaration")?;
     let (mut open, mut texts) = (Vec::new(), Vec::new());
     let mut pieces = body.split('<');
     let before = pieces.next().unwrap_or_default();
-    if !before.trim().is_empty() || body.contains(|c: char| c.is_control() && !"\t\r\n".contains(c)) {
+    if !before.trim().is_empty() || body.contains(|c: char| c.is_control() && !"\t\r\n".contains(c))
+    {
         return Err("stray text or a control character".into());
     }
     for piece in pieces {
         let (tag, text) = piece.split_once('>').ok_or("a tag without an end")?;
-        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).ok_or("a tag without a name")?;
+        let name = tag
+            .split([' ', '/'])
+            .find(|name| !name.is_empty())
+            .ok_or("a tag without a name")?;
         match (tag.starts_with('/'), tag.ends_with('/')) {
-            (true, _) if open.pop() != Some(name) => return Err(format!("</{name}> closes another")),
+            (true, _) if open.pop() != Some(name) => {
+                return Err(format!("</{name}> closes another"));
+            }
             (false, false) => open.push(name),
             _ => {}
         }
@@ -91,14 +124,37 @@ fn well_formed(xml: &str) -> Result<Vec<String>, String> {
         }
         texts.push(crate::joining::unescaped(text));
     }
-    if open.is_empty() { Ok(texts) } else { Err(format!("{open:?} stay open")) }
+    if open.is_empty() {
+        Ok(texts)
+    } else {
+        Err(format!("{open:?} stay open"))
+    }
 }
 
 #[test]
 fn the_check_for_well_formed_xml_can_fail() {
-    let check = |body: &str| well_formed(&format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{body}"));
-    assert_eq!(check("<a b=\"c\"><d/>x &amp; y</a>").expect("good").last().map(String::as_str), Some(""));
-    for bad in ["<a>", "<a></b>", "<a>&nbsp;</a>", "<a>& b</a>", "<a>\u{1}</a>", "<a b=\"></a>", "<a></a>x", "</a>"] {
+    let check = |body: &str| {
+        well_formed(&format!(
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{body}"
+        ))
+    };
+    assert_eq!(
+        check("<a b=\"c\"><d/>x &amp; y</a>")
+            .expect("good")
+            .last()
+            .map(String::as_str),
+        Some("")
+    );
+    for bad in [
+        "<a>",
+        "<a></b>",
+        "<a>&nbsp;</a>",
+        "<a>& b</a>",
+        "<a>\u{1}</a>",
+        "<a b=\"></a>",
+        "<a></a>x",
+        "</a>",
+    ] {
         assert!(check(bad).is_err(), "{bad}");
     }
 }

@@ -16,10 +16,25 @@ use verdicts::domain::subscriber::SubscriberState;
 /// `subscribers import` of that text.
 fn import(program: &Program, csv: impl AsRef<[u8]>, options: &[&str]) -> Value {
     program.write("list.csv", csv);
-    let arguments = [&["--json", "subscribers", "import", "list.csv", "--consent", "at the fair"], options].concat();
+    let arguments = [
+        &[
+            "--json",
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "at the fair",
+        ],
+        options,
+    ]
+    .concat();
     let report = program.run(&arguments).good().json();
     let count = |name: &str| report[name].as_u64().expect("a count");
-    assert_eq!(count("read"), count("added") + count("known") + count("suppressed") + count("refused"), "{report}");
+    assert_eq!(
+        count("read"),
+        count("added") + count("known") + count("suppressed") + count("refused"),
+        "{report}"
+    );
     report
 }
 
@@ -33,14 +48,24 @@ fn counts(report: &Value) -> [u64; 4] {
 }
 
 fn show(program: &Program, email: &str) -> Value {
-    program.run(&["--json", "subscribers", "show", email]).good().json()
+    program
+        .run(&["--json", "subscribers", "show", email])
+        .good()
+        .json()
 }
 
 fn states(program: &Program) -> Vec<(String, String)> {
-    let list = program.run(&["--json", "subscribers", "list"]).good().json();
+    let list = program
+        .run(&["--json", "subscribers", "list"])
+        .good()
+        .json();
     let text = |row: &Value, key: &str| row[key].as_str().expect("a text").to_owned();
-    let mut states: Vec<_> =
-        list["subscribers"].as_array().expect("a list").iter().map(|row| (text(row, "email"), text(row, "state"))).collect();
+    let mut states: Vec<_> = list["subscribers"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| (text(row, "email"), text(row, "state")))
+        .collect();
     states.sort();
     states
 }
@@ -250,18 +275,45 @@ fn refused_rows_are_named_with_their_lines_and_the_rest_is_taken() {
     for ending in ["\n", "\r\n"] {
         let report = import(&program, lines.join(ending), &["--confirmed", "--dry-run"]);
         assert_eq!(counts(&report), [2, 0, 0, 7], "{report}");
-        let named: Vec<_> = report["refusals"].as_array().expect("a list").iter().filter_map(|refusal| refusal["line"].as_u64()).collect();
+        let named: Vec<_> = report["refusals"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|refusal| refusal["line"].as_u64())
+            .collect();
         assert_eq!(named, [3, 4, 5, 6, 8, 9, 10], "with {ending:?}: {report:#}");
     }
-    let said = program.run(&["subscribers", "import", "list.csv", "--consent", "x", "--confirmed"]).good().out;
-    assert!(said.contains("9 rows read: 2 added, 0 known, 0 suppressed, 7 refused") && said.contains("line 3: "), "{said}");
+    let said = program
+        .run(&[
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good()
+        .out;
+    assert!(
+        said.contains("9 rows read: 2 added, 0 known, 0 suppressed, 7 refused")
+            && said.contains("line 3: "),
+        "{said}"
+    );
 }
 
 #[test]
 fn empty_lines_are_no_rows_and_are_counted_as_lines() {
     let place = Place::sqlite();
-    let report = import(&Program::set_up(&place), "email\n\n\nnonsense\n\nada@example.org\n\n", &["--confirmed"]);
-    assert_eq!((counts(&report), &report["refusals"][0]["line"]), ([1, 0, 0, 1], &4.into()), "{report:#}");
+    let report = import(
+        &Program::set_up(&place),
+        "email\n\n\nnonsense\n\nada@example.org\n\n",
+        &["--confirmed"],
+    );
+    assert_eq!(
+        (counts(&report), &report["refusals"][0]["line"]),
+        ([1, 0, 0, 1], &4.into()),
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -271,9 +323,25 @@ fn a_file_from_a_spreadsheet_program_is_read_as_it_is() {
     let csv = "\u{feff}Email;Name;confirmed_at\r\nada@example.org;\"Lovelace; Ada\";2026-01-02T03:04:05Z\r\nbob@example.org;Bob, B.;\r\n";
     assert_eq!(counts(&import_confirmed(&program, csv)), [2, 0, 0, 0]);
     assert_eq!(show(&program, "ada@example.org")["name"], "Lovelace; Ada");
-    assert_eq!(counts(&import_confirmed(&program, "email\tname\neve@example.org\tEve\n")), [1, 0, 0, 0]);
-    let piped =
-        program.run_with_input(&["--json", "subscribers", "import", "-", "--consent", "x", "--confirmed"], b"email\nmax@example.org");
+    assert_eq!(
+        counts(&import_confirmed(
+            &program,
+            "email\tname\neve@example.org\tEve\n"
+        )),
+        [1, 0, 0, 0]
+    );
+    let piped = program.run_with_input(
+        &[
+            "--json",
+            "subscribers",
+            "import",
+            "-",
+            "--consent",
+            "x",
+            "--confirmed",
+        ],
+        b"email\nmax@example.org",
+    );
     assert_eq!(counts(&piped.good().json()), [1, 0, 0, 0]);
     assert_eq!(states(&program).len(), 4);
 }
@@ -282,14 +350,31 @@ fn a_file_from_a_spreadsheet_program_is_read_as_it_is() {
 async fn after_an_erasure_the_file_of_the_database_does_not_hold_the_address() {
     let place = Place::sqlite();
     let program = Program::set_up(&place);
-    import_confirmed(&program, "email\nbefore@example.org\nerased-one@example.org\nafter@example.org\n");
-    program.run(&["subscribers", "erase", "erased-one@example.org"]).good();
-    let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-    sqlx::query("pragma wal_checkpoint(truncate)").execute(&pool).await.expect("a checkpoint");
+    import_confirmed(
+        &program,
+        "email\nbefore@example.org\nerased-one@example.org\nafter@example.org\n",
+    );
+    program
+        .run(&["subscribers", "erase", "erased-one@example.org"])
+        .good();
+    let pool = sqlx::SqlitePool::connect(&place.database_url)
+        .await
+        .expect("a connection");
+    sqlx::query("pragma wal_checkpoint(truncate)")
+        .execute(&pool)
+        .await
+        .expect("a checkpoint");
     let database = std::fs::read(place.dir.path().join("verdicts.db")).expect("bytes");
-    let holds = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
+    let holds = |text: &str| {
+        database
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
     assert!(holds("before@example.org") && holds("after@example.org"));
-    assert!(!holds("erased-one@example"), "a deleted row's bytes stay in the file unless SQLite is told to overwrite them");
+    assert!(
+        !holds("erased-one@example"),
+        "a deleted row's bytes stay in the file unless SQLite is told to overwrite them"
+    );
 }
 
 /// A file that breaks off: the disk or the network failed in the middle.
@@ -301,7 +386,11 @@ impl std::io::Read for Breaking {
         if self.0 > 2_000 {
             return Err(std::io::Error::other("the disk is gone"));
         }
-        let text = if self.0 == 1 { "email\n".to_owned() } else { format!("r{}@example.org\n", self.0) };
+        let text = if self.0 == 1 {
+            "email\n".to_owned()
+        } else {
+            format!("r{}@example.org\n", self.0)
+        };
         let length = text.len().min(buffer.len());
         buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
         Ok(length)

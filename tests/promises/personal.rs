@@ -9,8 +9,16 @@ use verdicts::app::digests::Sent;
 
 /// What somebody's newest digest says, as text.
 fn digest_of(house: &House, reader: &str) -> String {
-    let mail = house.mails_to(&format!("{reader}@example.org")).pop().expect("a digest");
-    mail_parser::MessageParser::default().parse(&mail).expect("a mail").body_text(0).expect("text").into_owned()
+    let mail = house
+        .mails_to(&format!("{reader}@example.org"))
+        .pop()
+        .expect("a digest");
+    mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail")
+        .body_text(0)
+        .expect("text")
+        .into_owned()
 }
 
 fn digests_of(house: &House, reader: &str) -> usize {
@@ -19,13 +27,28 @@ fn digests_of(house: &House, reader: &str) -> usize {
 
 /// Presses the button behind a link of the newest digest.
 async fn press(house: &House, reader: &str, path: &str) {
-    let mail = house.mails_to(&format!("{reader}@example.org")).pop().expect("a digest");
-    assert!(house.post(&link(&mail, path)).await.status().is_success(), "{path}");
+    let mail = house
+        .mails_to(&format!("{reader}@example.org"))
+        .pop()
+        .expect("a digest");
+    assert!(
+        house.post(&link(&mail, path)).await.status().is_success(),
+        "{path}"
+    );
 }
 
 async fn choose(house: &House, reader: &str, fields: &[(&str, &str)]) {
-    let mail = house.mails_to(&format!("{reader}@example.org")).pop().expect("a digest");
-    assert!(house.post_form(&link(&mail, "/preferences/"), fields).await.status().is_success());
+    let mail = house
+        .mails_to(&format!("{reader}@example.org"))
+        .pop()
+        .expect("a digest");
+    assert!(
+        house
+            .post_form(&link(&mail, "/preferences/"), fields)
+            .await
+            .status()
+            .is_success()
+    );
 }
 
 /// A week later: one new comparison in each of the categories, the first the freshest.
@@ -33,13 +56,20 @@ async fn next_week(house: &House, name: &str, categories: &[&str]) {
     house.wait(TimeDelta::days(7));
     for (n, category) in categories.iter().enumerate() {
         let at = house.app.now() - TimeDelta::hours(n as i64 + 1);
-        house.stock(&catalogue::comparison(&format!("{name}{n}"), category, at)).await;
+        house
+            .stock(&catalogue::comparison(&format!("{name}{n}"), category, at))
+            .await;
     }
 }
 
 /// Why the ledger says that mails of this week's digest were not sent.
 async fn reasons(house: &House) -> Vec<(String, u64)> {
-    house.app.storage.failures(house.slot().id(), 10).await.expect("reasons")
+    house
+        .app
+        .storage
+        .failures(house.slot().id(), 10)
+        .await
+        .expect("reasons")
 }
 
 on_both! {

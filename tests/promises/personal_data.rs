@@ -36,7 +36,10 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         &[
             ("id", NUMBER),
             ("email", Copy("/email")),
-            ("email_key", Not("the same address, as two spellings of it are compared")),
+            (
+                "email_key",
+                Not("the same address, as two spellings of it are compared"),
+            ),
             ("name", Copy("/name")),
             ("state", Copy("/state")),
             ("state_at", Copy("/state_since")),
@@ -59,7 +62,14 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("confirmed_at", Copy("/consents/*/confirmed_at")),
         ],
     ),
-    ("history", &[("subscriber_id", NUMBER), ("at", Copy("/history/*/at")), ("what", Copy("/history/*/what"))]),
+    (
+        "history",
+        &[
+            ("subscriber_id", NUMBER),
+            ("at", Copy("/history/*/at")),
+            ("what", Copy("/history/*/what")),
+        ],
+    ),
     (
         "preferences",
         &[
@@ -95,13 +105,20 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("id", NUMBER),
             ("subscriber_id", NUMBER),
             ("email", Copy("/address_change/email")),
-            ("email_key", Not("the same address, as two spellings of it are compared")),
+            (
+                "email_key",
+                Not("the same address, as two spellings of it are compared"),
+            ),
             ("requested_at", Copy("/address_change/requested_at")),
         ],
     ),
     (
         "former_addresses",
-        &[("email_key", Copy("/earlier_addresses/*/email")), ("subscriber_id", NUMBER), ("left_at", Copy("/earlier_addresses/*/left_at"))],
+        &[
+            ("email_key", Copy("/earlier_addresses/*/email")),
+            ("subscriber_id", NUMBER),
+            ("left_at", Copy("/earlier_addresses/*/left_at")),
+        ],
     ),
     (
         "notices",
@@ -156,7 +173,10 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("fingerprint", HASH),
             ("received_at", Copy("/unproven/*/at")),
             ("door", Copy("/unproven/*/door")),
-            ("reading", Not("what a stranger wrote, who may be anybody, of others too")),
+            (
+                "reading",
+                Not("what a stranger wrote, who may be anybody, of others too"),
+            ),
             ("email_key", Not("the address")),
             ("tried_with", Not("names of secrets")),
         ],
@@ -193,7 +213,10 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("address_hash", HASH),
             ("lifted_at", Copy("/suppressions_removed/*/at")),
             ("reason", Copy("/suppressions_removed/*/reason")),
-            ("suppressed_at", Copy("/suppressions_removed/*/suppressed_at")),
+            (
+                "suppressed_at",
+                Copy("/suppressions_removed/*/suppressed_at"),
+            ),
             ("note", Copy("/suppressions_removed/*/note")),
         ],
     ),
@@ -201,7 +224,10 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
 
 /// Tables with a column that sounds like a person's and is none, or none that anybody can tell whose it is.
 const OTHERS: &[(&str, &str)] = &[
-    ("visitor_votes", "a visitor is no subscriber: their cookie is kept as a hash, and nothing ties it to an address"),
+    (
+        "visitor_votes",
+        "a visitor is no subscriber: their cookie is kept as a hash, and nothing ties it to an address",
+    ),
     ("digests", "counts its recipients"),
 ];
 
@@ -214,11 +240,15 @@ fn is_personal(column: &str) -> bool {
 
 async fn columns(place: &Place) -> Vec<(String, String)> {
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         let sql = "select table_name::text, column_name::text from information_schema.columns where table_schema = 'public'";
         sqlx::query_as(sql).fetch_all(&pool).await.expect("columns")
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::SqlitePool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         let sql = "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'";
         sqlx::query_as(sql).fetch_all(&pool).await.expect("columns")
     }
@@ -226,13 +256,25 @@ async fn columns(place: &Place) -> Vec<(String, String)> {
 
 /// What stands in a column in some row, as text; `None` where no row has anything.
 async fn values(place: &Place, table: &str, column: &str) -> Vec<String> {
-    let sql = sqlx::AssertSqlSafe(format!("select cast({column} as text) from {table} where {column} is not null"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select cast({column} as text) from {table} where {column} is not null"
+    ));
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_all(&pool).await.expect("values")
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        sqlx::query_scalar(sql)
+            .fetch_all(&pool)
+            .await
+            .expect("values")
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_all(&pool).await.expect("values")
+        let pool = sqlx::SqlitePool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        sqlx::query_scalar(sql)
+            .fetch_all(&pool)
+            .await
+            .expect("values")
     }
 }
 
@@ -248,7 +290,11 @@ fn at(copy: &Value, place: &str) -> Vec<String> {
             })
             .collect();
     }
-    found.into_iter().filter(|value| !value.is_null()).map(as_stored).collect()
+    found
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .map(as_stored)
+        .collect()
 }
 
 fn as_stored(value: &Value) -> String {
@@ -269,18 +315,42 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
     house.post(&link(&digest, "/vote/t0-l/ship/")).await;
     house.post(&link(&digest, "/save/t0-l/")).await;
     let preferences = link(&digest, "/preferences/");
-    house.post_form(&preferences, &[("category", "Design"), ("rhythm", "monthly"), ("pause", "4")]).await;
+    house
+        .post_form(
+            &preferences,
+            &[
+                ("category", "Design"),
+                ("rhythm", "monthly"),
+                ("pause", "4"),
+            ],
+        )
+        .await;
     let returned = report(&return_path(&house, ADA), ADA, "552 5.2.2 mailbox full");
-    house.app.take_inbound(returned.as_bytes(), "test").await.expect("taken");
+    house
+        .app
+        .take_inbound(returned.as_bytes(), "test")
+        .await
+        .expect("taken");
     house.wait(TimeDelta::minutes(11));
     house.post(&format!("{preferences}/link")).await;
     house.deliver_confirmations().await;
     let data = link(&house.mails_to(ADA).pop().expect("a mail"), "/account/");
-    house.post_form(&format!("{data}/name"), &[("name", "Ada Lovelace")]).await;
-    house.post_form(&format!("{data}/address"), &[("email", "ada@new.example")]).await;
+    house
+        .post_form(&format!("{data}/name"), &[("name", "Ada Lovelace")])
+        .await;
+    house
+        .post_form(&format!("{data}/address"), &[("email", "ada@new.example")])
+        .await;
     // The other reader goes, so that every row left is about her.
-    house.app.erase_subscriber(&"reader1@example.org".parse().expect("an address")).await.expect("erased");
-    let hash = house.app.address_hashes(&ADA.parse().expect("an address")).remove(0);
+    house
+        .app
+        .erase_subscriber(&"reader1@example.org".parse().expect("an address"))
+        .await
+        .expect("erased");
+    let hash = house
+        .app
+        .address_hashes(&ADA.parse().expect("an address"))
+        .remove(0);
     for sql in [
         "delete from suppressions".to_owned(),
         "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),

@@ -8,7 +8,10 @@ use verdicts::domain::catalogue::Verdict;
 
 async fn picked(house: &House) -> Vec<String> {
     let picks = house.app.picks_at(house.app.now()).await.expect("picks");
-    picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
+    picks
+        .into_iter()
+        .map(|pick| pick.comparison.to_string())
+        .collect()
 }
 
 on_both! {

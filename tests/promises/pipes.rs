@@ -61,16 +61,25 @@ on_both! {
 }
 
 /// Counts the connections of programs, and keeps the highest number; ends once it is told that it is over.
-fn watch_connections(url: String, most: Arc<AtomicUsize>) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
+fn watch_connections(
+    url: String,
+    most: Arc<AtomicUsize>,
+) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
     let over = Arc::<AtomicBool>::default();
     let is_over = over.clone();
     let watcher = tokio::spawn(async move {
         let pool = sqlx::PgPool::connect(&url).await.expect("a connection");
         // Without those of the house.
         let sql = "select count(*) from pg_stat_activity where application_name = 'verdicts'";
-        let own: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
+        let own: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&pool)
+            .await
+            .expect("a count");
         while !is_over.load(SeqCst) {
-            let now: i64 = sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
+            let now: i64 = sqlx::query_scalar(sql)
+                .fetch_one(&pool)
+                .await
+                .expect("a count");
             most.fetch_max((now - own).max(0) as usize, SeqCst);
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -81,11 +90,25 @@ fn watch_connections(url: String, most: Arc<AtomicUsize>) -> (Arc<AtomicBool>, t
 #[test]
 fn pipes_wait_for_their_turn_at_a_server_with_few_connections() {
     // Superusers have three of them to themselves, and the tests' user is one: so the program gets a user of its own.
-    let Some(cluster) = postgres::another("max_connections = 8", None) else { return };
-    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
+    let Some(cluster) = postgres::another("max_connections = 8", None) else {
+        return;
+    };
+    let place = Place {
+        dir: tempfile::tempdir().expect("a folder"),
+        database_url: cluster.fresh_database(),
+    };
     let program = Program::set_up(&place);
-    program.write("mail.eml", report("bounces@verdicts.example", "ada@example.org", "550 5.1.1 none"));
-    let mut running: Vec<_> = (0..24).map(|n| program.start(&format!("pipe{n}"), &["inbound", "mail.eml", "--apply"])).collect();
+    program.write(
+        "mail.eml",
+        report(
+            "bounces@verdicts.example",
+            "ada@example.org",
+            "550 5.1.1 none",
+        ),
+    );
+    let mut running: Vec<_> = (0..24)
+        .map(|n| program.start(&format!("pipe{n}"), &["inbound", "mail.eml", "--apply"]))
+        .collect();
     let codes: Vec<_> = running.iter_mut().map(|pipe| pipe.end()).collect();
     assert_eq!(codes, vec![Some(0); 24]);
 }

@@ -15,9 +15,14 @@ const ADA: &str = "reader0@example.org";
 async fn house_with_a_reader(place: Place) -> (House, String) {
     let house = House::open(place).await;
     house.stock_small().await;
-    house.enlist_all("email,name\nreader0@example.org,Ada Lovelace\n").await;
+    house
+        .enlist_all("email,name\nreader0@example.org,Ada Lovelace\n")
+        .await;
     house.send_digest().await;
-    let preferences = link(&house.mails_to(ADA).pop().expect("a digest"), "/preferences/");
+    let preferences = link(
+        &house.mails_to(ADA).pop().expect("a digest"),
+        "/preferences/",
+    );
     (house, preferences)
 }
 
@@ -33,7 +38,12 @@ async fn account(house: &House, preferences: &str) -> String {
 /// The newest mail to `email`, as text.
 fn newest(house: &House, email: &str) -> String {
     let mail = house.mails_to(email).pop().expect("a mail");
-    mail_parser::MessageParser::default().parse(&mail).expect("a mail").body_text(0).expect("text").into_owned()
+    mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail")
+        .body_text(0)
+        .expect("text")
+        .into_owned()
 }
 
 on_both! {

@@ -13,14 +13,28 @@ use verdicts::domain::progress::Minute;
 
 /// A program whose relay is `sink`, with `count` readers (`r0@example.org`, ...) and something to send.
 fn program_of(count: usize, place: &Place, sink: &SmtpSink) -> Program {
-    let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__CONNECTIONS", "1");
+    let program = Program::set_up(place)
+        .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
+        .with("VERDICTS_MAIL__CONNECTIONS", "1");
     let rows: String = (0..count).map(|n| format!("r{n}@example.org\n")).collect();
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock, so its catalogue must be of today"
+    )]
     let now = chrono::Utc::now();
     program.write("c.toml", small(2, now));
     program.write("l.csv", format!("email\n{rows}"));
     program.run(&["catalog", "import", "c.toml"]).good();
-    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "l.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good();
     program
 }
 
@@ -79,7 +93,16 @@ async fn where_there_is_no_terminal_a_send_says_lines_with_rate_and_time_left() 
     let sink = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(300))).await;
     let place = Place::sqlite();
     let program = program_of(24, &place, &sink);
-    let said = tokio::task::spawn_blocking(move || program.run(&["digest", "send"]).good()).await.expect("sent");
-    let line = said.err.lines().find(|line| line.contains(" of 24 deliveries, ")).unwrap_or_else(|| panic!("{said:?}"));
-    assert!(line.contains(" a second, about ") && line.ends_with(" left"), "{line}");
+    let said = tokio::task::spawn_blocking(move || program.run(&["digest", "send"]).good())
+        .await
+        .expect("sent");
+    let line = said
+        .err
+        .lines()
+        .find(|line| line.contains(" of 24 deliveries, "))
+        .unwrap_or_else(|| panic!("{said:?}"));
+    assert!(
+        line.contains(" a second, about ") && line.ends_with(" left"),
+        "{line}"
+    );
 }

@@ -60,13 +60,26 @@ impl Old {
     /// With the tag of `tagged`: only their own is right.
     fn return_path(&self, tagged: i64) -> String {
         let body = |subscriber: i64| [DIGEST.to_be_bytes(), subscriber.to_be_bytes()].concat();
-        let bytes = [body(self.subscriber), tag(b"return path", &body(tagged))[..10].to_vec()].concat();
-        format!("bounces+{}@verdicts.example", BASE32_NOPAD.encode(&bytes).to_lowercase())
+        let bytes = [
+            body(self.subscriber),
+            tag(b"return path", &body(tagged))[..10].to_vec(),
+        ]
+        .concat();
+        format!(
+            "bounces+{}@verdicts.example",
+            BASE32_NOPAD.encode(&bytes).to_lowercase()
+        )
     }
 
     fn token(&self, purpose: u8, tagged: i64) -> String {
         let body = |subscriber: i64| [&[purpose][..], &subscriber.to_be_bytes(), &[0; 4]].concat();
-        URL_SAFE_NO_PAD.encode([body(self.subscriber), tag(b"token", &body(tagged))[..16].to_vec()].concat())
+        URL_SAFE_NO_PAD.encode(
+            [
+                body(self.subscriber),
+                tag(b"token", &body(tagged))[..16].to_vec(),
+            ]
+            .concat(),
+        )
     }
 }
 
@@ -74,8 +87,16 @@ impl Old {
 fn neighbour(own: &str, alphabet: &str, n: usize) -> String {
     // Neither the last character, which may hold bits that are not read, nor always the first ones, where a number would begin.
     let at = n % (own.len() - 1);
-    let others: Vec<char> = alphabet.chars().filter(|c| !own[at..].starts_with(*c)).collect();
-    format!("{}{}{}", &own[..at], others[n / own.len() % others.len()], &own[at + 1..])
+    let others: Vec<char> = alphabet
+        .chars()
+        .filter(|c| !own[at..].starts_with(*c))
+        .collect();
+    format!(
+        "{}{}{}",
+        &own[..at],
+        others[n / own.len() % others.len()],
+        &own[at + 1..]
+    )
 }
 
 /// What somebody has in their hands who was sent one digest, and from it makes up what another reader's could be.
@@ -91,23 +112,43 @@ impl Forger {
     async fn new(house: &House) -> Self {
         let mails = house.mails_to(READER);
         let digest = mails.last().expect("a digest");
-        let listed = house.app.storage.subscribers_after(0, 1_000).await.expect("a list");
-        let own = listed.iter().find(|listed| listed.subscriber.email == READER).expect("a reader");
+        let listed = house
+            .app
+            .storage
+            .subscribers_after(0, 1_000)
+            .await
+            .expect("a list");
+        let own = listed
+            .iter()
+            .find(|listed| listed.subscriber.email == READER)
+            .expect("a reader");
         Self {
             subscriber: own.subscriber.id,
             return_path: return_path(house, READER),
-            message_id: header(digest, "Message-ID").trim_matches(['<', '>']).to_owned(),
-            token: link(digest, "/unsubscribe/").rsplit('/').next().expect("a token").to_owned(),
+            message_id: header(digest, "Message-ID")
+                .trim_matches(['<', '>'])
+                .to_owned(),
+            token: link(digest, "/unsubscribe/")
+                .rsplit('/')
+                .next()
+                .expect("a token")
+                .to_owned(),
         }
     }
 
     fn old(&self, n: usize) -> Old {
-        Old { subscriber: self.subscriber + 1 + n as i64 }
+        Old {
+            subscriber: self.subscriber + 1 + n as i64,
+        }
     }
 
     fn message_id(&self, n: usize) -> String {
         let (local, _) = self.message_id.split_once('@').expect("an id");
-        if n.is_multiple_of(2) { self.old(n).message_id() } else { format!("{}@verdicts.example", neighbour(local, "abcdef234567", n)) }
+        if n.is_multiple_of(2) {
+            self.old(n).message_id()
+        } else {
+            format!("{}@verdicts.example", neighbour(local, "abcdef234567", n))
+        }
     }
 
     fn address(&self, n: usize) -> String {
@@ -116,7 +157,10 @@ impl Forger {
         if n.is_multiple_of(2) {
             self.old(n).return_path(self.subscriber)
         } else {
-            format!("bounces+{}@verdicts.example", neighbour(verp, "abcdef234567", n))
+            format!(
+                "bounces+{}@verdicts.example",
+                neighbour(verp, "abcdef234567", n)
+            )
         }
     }
 
@@ -141,7 +185,9 @@ impl Forger {
                  Version: 1\nUser-Agent: x/1\nOriginal-Mail-From: <{to}>\nOriginal-Rcpt-To: <{reader}>\n\n--b\nContent-Type: message/rfc822\n\n\
                  Message-ID: <{id}>\nReturn-Path: <{to}>\nTo: {reader}\nSubject: x\n\nhttps://verdicts.example/unsubscribe/{token}\n\n--b--\n"
             ),
-            _ => format!("{head}From: {reader}\nTo: {to}\nSubject: unsubscribe {token}\n\nunsubscribe {n}\n"),
+            _ => format!(
+                "{head}From: {reader}\nTo: {to}\nSubject: unsubscribe {token}\n\nunsubscribe {n}\n"
+            ),
         }
     }
 }
@@ -149,7 +195,8 @@ impl Forger {
 /// Everything that is kept, but for mails that were kept and are about nobody.
 async fn kept(house: &House) -> Vec<String> {
     let rows = house.place.dump().await.into_iter();
-    rows.filter(|row| !row.starts_with("inbound") && !row.starts_with("webhook_events")).collect()
+    rows.filter(|row| !row.starts_with("inbound") && !row.starts_with("webhook_events"))
+        .collect()
 }
 
 /// Hands mails over by LMTP, each to the address that it claims to answer.
@@ -160,7 +207,10 @@ async fn by_lmtp(address: SocketAddr, mails: impl Iterator<Item = (String, Strin
     stream.read_line(&mut line).await.expect("a greeting");
     for (to, mail) in std::iter::once((String::new(), String::new())).chain(mails) {
         if !to.is_empty() {
-            said = format!("MAIL FROM:<>\r\nRCPT TO:<{to}>\r\nDATA\r\n{}\r\n.\r\n", mail.replace('\n', "\r\n"));
+            said = format!(
+                "MAIL FROM:<>\r\nRCPT TO:<{to}>\r\nDATA\r\n{}\r\n.\r\n",
+                mail.replace('\n', "\r\n")
+            );
         }
         // A reply to each command that stands on a line of its own, and one for the mail.
         let replies = if to.is_empty() { 1 } else { 4 };
@@ -375,7 +425,11 @@ fn complaint(provider: &str, email: &str, id: &str, sender: &str, name: &str) ->
 /// An event as each provider writes it. `sender`: the envelope's, where the provider tells it.
 fn event(provider: &str, meaning: &str, email: &str, id: &str, sender: &str, name: &str) -> Value {
     let words = "550 5.1.1 no such user";
-    let source = if sender.is_empty() { "news@verdicts.example" } else { sender };
+    let source = if sender.is_empty() {
+        "news@verdicts.example"
+    } else {
+        sender
+    };
     match (provider, meaning) {
         ("ses", "bounce") => {
             json!({ "notificationType": "Bounce", "bounce": { "bounceType": "Permanent", "bounceSubType": "General", "feedbackId": name,
@@ -392,9 +446,13 @@ fn event(provider: &str, meaning: &str, email: &str, id: &str, sender: &str, nam
                 "bounce" => {
                     json!({ "RecordType": "Bounce", "TypeCode": 1, "Type": "HardBounce", "Email": email, "Details": words, "Content": content })
                 }
-                "complaint" => json!({ "RecordType": "SpamComplaint", "Email": email, "Content": content }),
-                _ => json!({ "RecordType": "SubscriptionChange", "Recipient": email, "SuppressSending": true, "Origin": "Recipient",
-                    "SuppressionReason": "ManualSuppression", "MessageID": name }),
+                "complaint" => {
+                    json!({ "RecordType": "SpamComplaint", "Email": email, "Content": content })
+                }
+                _ => {
+                    json!({ "RecordType": "SubscriptionChange", "Recipient": email, "SuppressSending": true, "Origin": "Recipient",
+                    "SuppressionReason": "ManualSuppression", "MessageID": name })
+                }
             };
             body["Tag"] = name.into();
             body["MessageID"] = name.into();
@@ -403,8 +461,12 @@ fn event(provider: &str, meaning: &str, email: &str, id: &str, sender: &str, nam
         ("sendgrid", "bounce") => {
             json!([{ "event": "bounce", "type": "bounce", "email": email, "smtp-id": id, "reason": words, "status": "5.1.1", "sg_event_id": name }])
         }
-        ("sendgrid", "complaint") => json!([{ "event": "spamreport", "email": email, "smtp-id": id, "sg_event_id": name }]),
-        ("sendgrid", _) => json!([{ "event": "unsubscribe", "email": email, "smtp-id": id, "sg_event_id": name }]),
+        ("sendgrid", "complaint") => {
+            json!([{ "event": "spamreport", "email": email, "smtp-id": id, "sg_event_id": name }])
+        }
+        ("sendgrid", _) => {
+            json!([{ "event": "unsubscribe", "email": email, "smtp-id": id, "sg_event_id": name }])
+        }
         ("mailgun", kind) => {
             let kind = match kind {
                 "bounce" => "failed",
@@ -414,10 +476,16 @@ fn event(provider: &str, meaning: &str, email: &str, id: &str, sender: &str, nam
             json!({ "event-data": { "event": kind, "severity": "permanent", "reason": "bounce", "recipient": email, "id": name, "envelope": { "sender": sender },
                 "delivery-status": { "code": 550, "message": words }, "message": { "headers": { "message-id": id.trim_matches(['<', '>']) } } } })
         }
-        ("resend", "bounce") => json!({ "type": "email.bounced", "data": { "email_id": name, "to": [email], "message_id": id,
-            "bounce": { "type": "Permanent", "subType": "General", "message": words } } }),
-        ("resend", _) => json!({ "type": "email.complained", "data": { "email_id": name, "to": [email], "message_id": id } }),
-        (_, kind) => json!({ "id": name, "type": kind, "email": email, "message_id": id, "sender": sender, "diagnostic": words }),
+        ("resend", "bounce") => {
+            json!({ "type": "email.bounced", "data": { "email_id": name, "to": [email], "message_id": id,
+            "bounce": { "type": "Permanent", "subType": "General", "message": words } } })
+        }
+        ("resend", _) => {
+            json!({ "type": "email.complained", "data": { "email_id": name, "to": [email], "message_id": id } })
+        }
+        (_, kind) => {
+            json!({ "id": name, "type": kind, "email": email, "message_id": id, "sender": sender, "diagnostic": words })
+        }
     }
 }
 
@@ -426,29 +494,80 @@ async fn an_event_about_a_reader_that_is_dropped_is_counted_and_named() {
     let place = Place::sqlite();
     let program = Program::set_up(&place);
     program.write("list.csv", "email\nada@example.org\n");
-    program.run(&["subscribers", "import", "list.csv", "--consent", "at the fair", "--confirmed"]).good();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "list.csv",
+            "--consent",
+            "at the fair",
+            "--confirmed",
+        ])
+        .good();
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
     let url = format!("http://{address}");
-    let program =
-        program.with("VERDICTS_SITE__LISTEN", &address.to_string()).with("VERDICTS_WEBHOOKS__SIGNED", "a secret of the plain webhook");
+    let program = program
+        .with("VERDICTS_SITE__LISTEN", &address.to_string())
+        .with("VERDICTS_WEBHOOKS__SIGNED", "a secret of the plain webhook");
     let program = program.with("VERDICTS_MAIL__FROM", "news@verdicts.example");
     let _serving = program.start("serve", &["serve", "--role", "web"]);
-    until("it answers", async || reqwest::get(format!("{url}/healthz")).await.is_ok()).await;
+    until("it answers", async || {
+        reqwest::get(format!("{url}/healthz")).await.is_ok()
+    })
+    .await;
     let body = json!({ "id": "1", "type": "complaint", "email": "ada@example.org", "sender": "shop@another.example" }).to_string();
-    #[allow(clippy::disallowed_methods, reason = "the compiled program has no other clock")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"a secret of the plain webhook").expect("any length");
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the compiled program has no other clock"
+    )]
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a time")
+        .as_secs()
+        .to_string();
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(b"a secret of the plain webhook").expect("any length");
     mac.update(format!("{now}.{body}").as_bytes());
-    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let request = reqwest::Client::new().post(format!("{url}/webhooks/signed")).body(body);
-    let answer = request.header("x-verdicts-timestamp", now).header("x-verdicts-signature", signature).send().await.expect("an answer");
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let request = reqwest::Client::new()
+        .post(format!("{url}/webhooks/signed"))
+        .body(body);
+    let answer = request
+        .header("x-verdicts-timestamp", now)
+        .header("x-verdicts-signature", signature)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(answer.status(), 200);
-    let figure = "verdicts_webhook_events_dropped_total{provider=\"signed\",reason=\"other_sender\"} 1";
+    let figure =
+        "verdicts_webhook_events_dropped_total{provider=\"signed\",reason=\"other_sender\"} 1";
     until("it is counted", async || {
-        reqwest::get(format!("{url}/metrics")).await.expect("figures").text().await.expect("text").contains(figure)
+        reqwest::get(format!("{url}/metrics"))
+            .await
+            .expect("figures")
+            .text()
+            .await
+            .expect("text")
+            .contains(figure)
     })
     .await;
     let log = std::fs::read_to_string(program.dir.join("serve.err")).expect("a log");
-    let line = log.lines().find(|line| line.contains("was dropped")).expect("a line");
-    assert!(line.contains("another.example") && line.contains("a***@e***.org") && !line.contains("ada@"), "{line}");
+    let line = log
+        .lines()
+        .find(|line| line.contains("was dropped"))
+        .expect("a line");
+    assert!(
+        line.contains("another.example")
+            && line.contains("a***@e***.org")
+            && !line.contains("ada@"),
+        "{line}"
+    );
 }

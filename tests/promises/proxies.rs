@@ -27,8 +27,14 @@ async fn house_behind_loopback(place: Place) -> House {
 
 /// Signs up at `url` as a client with an address of its own, with more headers.
 async fn sign_up_as(local: &str, url: &str, email: &str, headers: &[(&str, &str)]) -> StatusCode {
-    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).local_address(Some(local.parse().expect("an address")));
-    let mut request = http.build().expect("a client").post(format!("{url}/subscribe")).form(&[("email", email)]);
+    let http = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .local_address(Some(local.parse().expect("an address")));
+    let mut request = http
+        .build()
+        .expect("a client")
+        .post(format!("{url}/subscribe"))
+        .form(&[("email", email)]);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -37,7 +43,12 @@ async fn sign_up_as(local: &str, url: &str, email: &str, headers: &[(&str, &str)
 
 /// A port that is free now.
 async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port()
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port()
 }
 
 /// nginx as docs/operating.md sets it up; dropped, it is killed.
@@ -50,25 +61,47 @@ struct Nginx {
 impl Nginx {
     /// `None` where there is no nginx, which is said.
     async fn start(upstream: SocketAddr) -> Option<Self> {
-        if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
+        if Command::new("nginx")
+            .arg("-v")
+            .stderr(Stdio::null())
+            .status()
+            .is_err()
+        {
             eprintln!("There is no nginx here: what it writes is not tried.");
             return None;
         }
         let dir = tempfile::tempdir().expect("a folder");
         let port = free_port().await;
         let path = dir.path().display();
-        let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md")).expect("the page");
-        let lines = crate::joining::between(&docs, "```nginx\n", "```").replace("127.0.0.1:8080", &upstream.to_string());
-        let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {path}/{name};\n")).concat();
+        let docs =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md"))
+                .expect("the page");
+        let lines = crate::joining::between(&docs, "```nginx\n", "```")
+            .replace("127.0.0.1:8080", &upstream.to_string());
+        let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {path}/{name};\n"))
+            .concat();
         let conf = format!(
             "daemon off;\nmaster_process off;\nerror_log stderr crit;\npid {path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temp}\
              server {{\nlisten 127.0.0.1:{port};\n{lines}\n}}\n}}\n"
         );
         std::fs::write(dir.path().join("nginx.conf"), conf).expect("written");
-        let child =
-            Command::new("nginx").arg("-p").arg(dir.path()).arg("-c").arg(dir.path().join("nginx.conf")).spawn().expect("it starts");
-        let nginx = Self { child, url: format!("http://127.0.0.1:{port}"), _dir: dir };
-        until("nginx listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        let child = Command::new("nginx")
+            .arg("-p")
+            .arg(dir.path())
+            .arg("-c")
+            .arg(dir.path().join("nginx.conf"))
+            .spawn()
+            .expect("it starts");
+        let nginx = Self {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+            _dir: dir,
+        };
+        until("nginx listens", async || {
+            TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+        })
+        .await;
         Some(nginx)
     }
 }
@@ -87,14 +120,25 @@ async fn proxy_that_writes_ports(upstream: SocketAddr, header: &'static str) -> 
     tokio::spawn(async move {
         while let Ok((mut client, peer)) = listener.accept().await {
             let mut request = Vec::new();
-            while !request.contains(&b'\n') && client.read_buf(&mut request).await.unwrap_or(0) > 0 {}
-            let end = request.iter().position(|byte| *byte == b'\n').map_or(request.len(), |at| at + 1);
-            let named = if header == "Forwarded" { format!("for=\"{peer}\";proto=https") } else { peer.to_string() };
+            while !request.contains(&b'\n') && client.read_buf(&mut request).await.unwrap_or(0) > 0
+            {
+            }
+            let end = request
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(request.len(), |at| at + 1);
+            let named = if header == "Forwarded" {
+                format!("for=\"{peer}\";proto=https")
+            } else {
+                peer.to_string()
+            };
             let line = format!("{header}: {named}\r\n");
             request.splice(end..end, line.into_bytes());
             let mut server = TcpStream::connect(upstream).await.expect("connected");
             server.write_all(&request).await.expect("written");
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            tokio::spawn(
+                async move { tokio::io::copy_bidirectional(&mut client, &mut server).await },
+            );
         }
     });
     url

@@ -42,7 +42,13 @@ async fn freeze(house: &House) {
 }
 
 async fn audited(house: &House) -> (u64, bool, Vec<String>) {
-    let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
+    let audit = house
+        .app
+        .storage
+        .audit(house.slot(), 10)
+        .await
+        .expect("an audit")
+        .expect("a digest");
     (audit.recipients, audit.is_publishing, audit.faults)
 }
 
@@ -50,11 +56,21 @@ async fn audited(house: &House) -> (u64, bool, Vec<String>) {
 fn mails_by_reader(sink: &SmtpSink) -> Vec<usize> {
     let received = sink.received();
     let readers: BTreeSet<&String> = received.iter().map(|mail| &mail.to).collect();
-    readers.iter().map(|to| received.iter().filter(|mail| mail.to == **to).count()).collect()
+    readers
+        .iter()
+        .map(|to| received.iter().filter(|mail| mail.to == **to).count())
+        .collect()
 }
 
 async fn state(house: &House) -> DigestState {
-    house.app.storage.digest(house.slot()).await.expect("an answer").expect("a digest").state
+    house
+        .app
+        .storage
+        .digest(house.slot())
+        .await
+        .expect("an answer")
+        .expect("a digest")
+        .state
 }
 
 on_both! {
@@ -250,12 +266,18 @@ on_both! {
 }
 
 fn mails_by_reader_count(sink: &SmtpSink) -> usize {
-    sink.received().into_iter().map(|mail| mail.to).collect::<BTreeSet<String>>().len()
+    sink.received()
+        .into_iter()
+        .map(|mail| mail.to)
+        .collect::<BTreeSet<String>>()
+        .len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_publish_one_digest_together() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = house_of(place, &sink, 10).await;
     house.stock_small().await;
@@ -263,7 +285,10 @@ async fn two_processes_publish_one_digest_together() {
     freeze(&house).await;
     let other = another(&house, &sink, 10).await;
     let stop = CancellationToken::new();
-    let (one, two) = tokio::join!(house.app.publish_ranges(&stop), other.app.publish_ranges(&stop));
+    let (one, two) = tokio::join!(
+        house.app.publish_ranges(&stop),
+        other.app.publish_ranges(&stop)
+    );
     assert!(one.is_ok() && two.is_ok());
     until("the last range", async || !audited(&house).await.1).await;
     assert_eq!(audited(&house).await, (500, false, Vec::new()));
@@ -275,7 +300,9 @@ async fn two_processes_publish_one_digest_together() {
 async fn subscribers_read(house: House) -> (Place, i64) {
     house.app.storage.close().await;
     let place = house.place.again();
-    let mut connection = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
+    let mut connection = sqlx::PgConnection::connect(&place.database_url)
+        .await
+        .expect("a connection");
     until("the other connections have ended", async || {
         let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
             and backend_type = 'client backend'";
@@ -284,14 +311,19 @@ async fn subscribers_read(house: House) -> (Place, i64) {
     .await;
     let read = "select cast(sum(seq_tup_read) as bigint) + (select cast(sum(idx_tup_read) as bigint) from pg_stat_user_indexes
         where relname = 'subscribers') from pg_stat_user_tables where relname = 'subscribers'";
-    let read = sqlx::query_scalar(read).fetch_one(&mut connection).await.expect("a count");
+    let read = sqlx::query_scalar(read)
+        .fetch_one(&mut connection)
+        .await
+        .expect("a count");
     drop(house);
     (place, read)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_reads_its_own_readers_alone_right_after_an_import() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = house_of(place, &sink, 200).await;
     house.stock_small().await;
@@ -305,8 +337,18 @@ async fn a_range_reads_its_own_readers_alone_right_after_an_import() {
     let house = house_of(place, &sink, 200).await;
     house.set_clock("2026-11-24T09:00:40Z");
     for _ in 0..5 {
-        house.app.storage.publish_range(200, house.app.now()).await.expect("made").expect("a range");
+        house
+            .app
+            .storage
+            .publish_range(200, house.app.now())
+            .await
+            .expect("made")
+            .expect("a range");
     }
     let (_, after) = subscribers_read(house).await;
-    assert!((1_000..10_000).contains(&(after - before)), "{} rows were read for 1,000 deliveries", after - before);
+    assert!(
+        (1_000..10_000).contains(&(after - before)),
+        "{} rows were read for 1,000 deliveries",
+        after - before
+    );
 }

@@ -19,8 +19,14 @@ async fn house_with_data_link(place: Place, adapt: impl FnOnce(&mut Settings)) -
     house.stock_small().await;
     house.enlist("reader", 2).await;
     house.send_digest().await;
-    let preferences = link(&house.mails_to(READER).pop().expect("a digest"), "/preferences/");
-    assert_eq!(house.post(&format!("{preferences}/link")).await.status(), StatusCode::OK);
+    let preferences = link(
+        &house.mails_to(READER).pop().expect("a digest"),
+        "/preferences/",
+    );
+    assert_eq!(
+        house.post(&format!("{preferences}/link")).await.status(),
+        StatusCode::OK
+    );
     house.deliver_confirmations().await;
     let data = link(&house.mails_to(READER).pop().expect("a mail"), "/account/");
     (house, data)
@@ -28,13 +34,18 @@ async fn house_with_data_link(place: Place, adapt: impl FnOnce(&mut Settings)) -
 
 /// Asks for a change of address; gives the status and the page.
 async fn ask_to_move(house: &House, data: &str, email: &str) -> (StatusCode, String) {
-    let answer = house.post_form(&format!("{data}/address"), &[("email", email)]).await;
+    let answer = house
+        .post_form(&format!("{data}/address"), &[("email", email)])
+        .await;
     (answer.status(), answer.text().await.expect("a page"))
 }
 
 /// Signs up from an address behind the trusted proxy.
 async fn sign_up_from(house: &House, client: &str, email: &str) -> StatusCode {
-    let request = house.request(Method::POST, "/subscribe").header("x-forwarded-for", client).form(&[("email", email)]);
+    let request = house
+        .request(Method::POST, "/subscribe")
+        .header("x-forwarded-for", client)
+        .form(&[("email", email)]);
     request.send().await.expect("an answer").status()
 }
 

@@ -25,7 +25,11 @@ async fn send(house: &House) -> (Status, Ending) {
 
 /// The moments between mails to that domain, shortest first.
 fn gaps(mails: &[Received], domain: &str) -> Vec<Duration> {
-    let at: Vec<_> = mails.iter().filter(|mail| mail.to.ends_with(domain)).map(|mail| mail.at).collect();
+    let at: Vec<_> = mails
+        .iter()
+        .filter(|mail| mail.to.ends_with(domain))
+        .map(|mail| mail.at)
+        .collect();
     let mut gaps: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     gaps.sort();
     gaps

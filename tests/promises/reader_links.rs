@@ -12,31 +12,61 @@ use crate::support::on_both;
 
 const ADA: &str = "reader0@example.org";
 /// What mail programs and people put behind a link.
-const BEHIND: [&str; 16] = ["/", "//", ".", ",", ")", ">", ";", "'", "%22", "%E2%80%9D", "]", "!", "*", "_", "/.", "&gt;"];
+const BEHIND: [&str; 16] = [
+    "/",
+    "//",
+    ".",
+    ",",
+    ")",
+    ">",
+    ";",
+    "'",
+    "%22",
+    "%E2%80%9D",
+    "]",
+    "!",
+    "*",
+    "_",
+    "/.",
+    "&gt;",
+];
 
 async fn house_with_a_reader(place: Place) -> House {
     let house = House::open_with(place, |settings| settings.votes.per_client = 10_000).await;
     house.stock_small().await;
-    house.enlist_all("email,name\nreader0@example.org,Ada Lovelace\n").await;
+    house
+        .enlist_all("email,name\nreader0@example.org,Ada Lovelace\n")
+        .await;
     house.send_digest().await;
     house
 }
 
 fn newest(house: &House, path: &str) -> String {
     let mails = house.mails_to(ADA);
-    let with_link = mails.iter().rev().find(|mail| String::from_utf8_lossy(mail).contains(path));
+    let with_link = mails
+        .iter()
+        .rev()
+        .find(|mail| String::from_utf8_lossy(mail).contains(path));
     link(with_link.expect("a mail with such a link"), path)
 }
 
 async fn account(house: &House) -> String {
     house.wait(TimeDelta::minutes(11));
-    house.post(&format!("{}/link", newest(house, "/preferences/"))).await;
+    house
+        .post(&format!("{}/link", newest(house, "/preferences/")))
+        .await;
     house.deliver_confirmations().await;
     newest(house, "/account/")
 }
 
 async fn history(house: &House) -> Vec<String> {
-    let person = house.app.storage.person(&ADA.parse().expect("an address")).await.expect("an answer").expect("a person");
+    let person = house
+        .app
+        .storage
+        .person(&ADA.parse().expect("an address"))
+        .await
+        .expect("an answer")
+        .expect("a person");
     person.history.into_iter().map(|(_, what)| what).collect()
 }
 
@@ -155,6 +185,16 @@ on_both! {
 }
 
 async fn reader(house: &House) -> i64 {
-    let listed = house.app.storage.subscribers_after(0, 10).await.expect("a list");
-    listed.iter().find(|one| one.subscriber.email == ADA).expect("a reader").subscriber.id
+    let listed = house
+        .app
+        .storage
+        .subscribers_after(0, 10)
+        .await
+        .expect("a list");
+    listed
+        .iter()
+        .find(|one| one.subscriber.email == ADA)
+        .expect("a reader")
+        .subscriber
+        .id
 }

@@ -41,13 +41,26 @@ const LONG: Duration = Duration::from_secs(100);
 /// Limits that no test meets: on SQLite the clock that a test moves is the one that leases are judged by.
 fn patient(settings: &mut Settings) {
     settings.mail.lease = LONG * 100;
-    (settings.mail.timeouts.command, settings.mail.timeouts.data, settings.mail.timeouts.finish) = (LONG, LONG, LONG);
+    (
+        settings.mail.timeouts.command,
+        settings.mail.timeouts.data,
+        settings.mail.timeouts.finish,
+    ) = (LONG, LONG, LONG);
 }
 
 /// Another process says that it sends, and that its mail waits for nothing.
 async fn note_another_sender(house: &House) {
-    let other = Deliverer { process: "another".into(), waits: Vec::new(), ahead: None };
-    house.app.storage.note_deliverer(&other, house.app.now()).await.expect("noted");
+    let other = Deliverer {
+        process: "another".into(),
+        waits: Vec::new(),
+        ahead: None,
+    };
+    house
+        .app
+        .storage
+        .note_deliverer(&other, house.app.now())
+        .await
+        .expect("noted");
 }
 
 /// Keeps the database from being written until the connection is dropped.
@@ -60,19 +73,35 @@ impl WriteLock {
     async fn take(place: &Place) -> Self {
         use sqlx::Connection as _;
         if place.is_postgres() {
-            let mut connection = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
-            sqlx::raw_sql("begin; lock table installation in exclusive mode").execute(&mut connection).await.expect("locked");
+            let mut connection = sqlx::PgConnection::connect(&place.database_url)
+                .await
+                .expect("a connection");
+            sqlx::raw_sql("begin; lock table installation in exclusive mode")
+                .execute(&mut connection)
+                .await
+                .expect("locked");
             return Self::Postgres(connection);
         }
-        let mut connection = sqlx::SqliteConnection::connect(&place.database_url).await.expect("a connection");
-        sqlx::raw_sql("pragma busy_timeout = 60000; begin immediate").execute(&mut connection).await.expect("locked");
+        let mut connection = sqlx::SqliteConnection::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        sqlx::raw_sql("pragma busy_timeout = 60000; begin immediate")
+            .execute(&mut connection)
+            .await
+            .expect("locked");
         Self::Sqlite(connection)
     }
 
     async fn release(self) {
         let done = match self {
-            Self::Sqlite(mut connection) => sqlx::raw_sql("rollback").execute(&mut connection).await.map(|_| ()),
-            Self::Postgres(mut connection) => sqlx::raw_sql("rollback").execute(&mut connection).await.map(|_| ()),
+            Self::Sqlite(mut connection) => sqlx::raw_sql("rollback")
+                .execute(&mut connection)
+                .await
+                .map(|_| ()),
+            Self::Postgres(mut connection) => sqlx::raw_sql("rollback")
+                .execute(&mut connection)
+                .await
+                .map(|_| ()),
         };
         done.expect("unlocked");
     }

@@ -51,8 +51,10 @@ impl Case {
     /// The reply as a server writes it: one that is quoted in a line has its line ends again, and the last line no hyphen.
     fn on_the_wire(&self) -> &'static str {
         let code = &self.text[..3];
-        let mut lines =
-            self.text.replace(&format!(" {code}-"), &format!("\r\n{code}-")).replace(&format!(" {code} "), &format!("\r\n{code} "));
+        let mut lines = self
+            .text
+            .replace(&format!(" {code}-"), &format!("\r\n{code}-"))
+            .replace(&format!(" {code} "), &format!("\r\n{code} "));
         let last = lines.rfind("\r\n").map_or(0, |end| end + 2);
         if lines[last..].starts_with(&format!("{code}-")) {
             lines.replace_range(last + 3..last + 4, " ");
@@ -77,13 +79,21 @@ fn cases() -> Vec<Case> {
     let case = |line: &'static str| {
         let mut fields = line.splitn(3, '\t');
         let mut field = || fields.next().expect("three fields");
-        Case { expected: field().into(), stage: field().into(), text: field() }
+        Case {
+            expected: field().into(),
+            stage: field().into(),
+            text: field(),
+        }
     };
     rows.map(case).collect()
 }
 
 fn class(meaning: Meaning, class: Option<SoftClass>) -> String {
-    if meaning == Meaning::Soft { class.map_or("none", SoftClass::as_str).into() } else { meaning.to_string() }
+    if meaning == Meaning::Soft {
+        class.map_or("none", SoftClass::as_str).into()
+    } else {
+        meaning.to_string()
+    }
 }
 
 fn of_finding(finding: &Finding) -> String {
@@ -100,20 +110,38 @@ fn of_outcome(outcome: &Outcome) -> String {
 
 /// Fails with all that differ, not with the first.
 fn assert_none(differ: &[String]) {
-    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    assert!(
+        differ.is_empty(),
+        "{} differ:\n{}",
+        differ.len(),
+        differ.join("\n")
+    );
 }
 
 #[test]
 fn a_text_is_judged_alike_at_three_doors() {
     let mut differ = Vec::new();
-    for Case { expected, stage, text } in cases() {
+    for Case {
+        expected,
+        stage,
+        text,
+    } in cases()
+    {
         let mut check = |door: &str, found: String| {
             if found != expected {
                 differ.push(format!("{door}: {found}, not {expected}: {stage}: {text}"));
             }
         };
-        let case = Case { expected: expected.clone(), stage: stage.clone(), text };
-        let raw = report("news@verdicts.example", "ada@reader.example", &case.quoted());
+        let case = Case {
+            expected: expected.clone(),
+            stage: stage.clone(),
+            text,
+        };
+        let raw = report(
+            "news@verdicts.example",
+            "ada@reader.example",
+            &case.quoted(),
+        );
         check("report", of_finding(&read(raw.as_bytes()).findings[0]));
         let at = match stage.as_str() {
             "session" => Stage::Session,
@@ -124,9 +152,15 @@ fn a_text_is_judged_alike_at_three_doors() {
         if let Some((code, rest)) = text.split_at_checked(3).filter(|_| stage != "any")
             && let Ok(code @ 400..=599) = code.parse::<u16>()
         {
-            check("dialogue", of_outcome(&outcome_of(code, rest.trim_start_matches([' ', '-']), at)));
+            check(
+                "dialogue",
+                of_outcome(&outcome_of(code, rest.trim_start_matches([' ', '-']), at)),
+            );
         }
-        for (name, provider) in PROVIDERS.iter().filter(|_| !matches!(stage.as_str(), "session" | "mail")) {
+        for (name, provider) in PROVIDERS
+            .iter()
+            .filter(|_| !matches!(stage.as_str(), "session" | "mail"))
+        {
             let body = bounce_body(name, "ada@reader.example", "1", text).to_string();
             check(name, of_finding(&events::read(*provider, &body)[0].finding));
         }
@@ -143,15 +177,35 @@ fn the_command_names_the_class_of_every_text() {
     let mut arguments = vec!["--json".to_owned(), "inbound".to_owned()];
     for (number, case) in cases.iter().enumerate() {
         let file = folder.path().join(format!("{number}.eml"));
-        std::fs::write(&file, report("news@verdicts.example", "ada@reader.example", &case.quoted())).expect("written");
+        std::fs::write(
+            &file,
+            report(
+                "news@verdicts.example",
+                "ada@reader.example",
+                &case.quoted(),
+            ),
+        )
+        .expect("written");
         arguments.push(file.display().to_string());
     }
-    let json = program.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).good().json();
+    let json = program
+        .run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .good()
+        .json();
     let found = |mail: &Value| {
         let to = &mail["recipients"][0];
-        to["class"].as_str().or(to["meaning"].as_str()).unwrap_or_default().to_owned()
+        to["class"]
+            .as_str()
+            .or(to["meaning"].as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
-    let found: Vec<String> = json["mails"].as_array().expect("mails").iter().map(found).collect();
+    let found: Vec<String> = json["mails"]
+        .as_array()
+        .expect("mails")
+        .iter()
+        .map(found)
+        .collect();
     let differ: Vec<String> = cases
         .iter()
         .zip(&found)
@@ -164,7 +218,9 @@ fn the_command_names_the_class_of_every_text() {
 
 /// A list of one reader at each of so many hosts, each followed by one whose mail is taken, so that no breaker opens.
 fn readers(count: usize) -> String {
-    (0..count).fold("email\n".to_owned(), |csv, number| format!("{csv}x{number}@x{number}.example\nok{number}@ok{number}.example\n"))
+    (0..count).fold("email\n".to_owned(), |csv, number| {
+        format!("{csv}x{number}@x{number}.example\nok{number}@ok{number}.example\n")
+    })
 }
 
 async fn house_of(place: Place, sink: &SmtpSink, count: usize) -> House {

@@ -33,18 +33,29 @@ async fn ways_in_the_ledger(house: &House) -> HashMap<String, (String, i64)> {
                where d.kind = 'digest' and d.state = 'sent'";
     let url = &house.place.database_url;
     let rows: Vec<(String, String, i64)> = if house.place.is_postgres() {
-        sqlx::query_as(sql).fetch_all(&sqlx::PgPool::connect(url).await.expect("a connection")).await.expect("rows")
+        sqlx::query_as(sql)
+            .fetch_all(&sqlx::PgPool::connect(url).await.expect("a connection"))
+            .await
+            .expect("rows")
     } else {
-        sqlx::query_as(sql).fetch_all(&sqlx::SqlitePool::connect(url).await.expect("a connection")).await.expect("rows")
+        sqlx::query_as(sql)
+            .fetch_all(&sqlx::SqlitePool::connect(url).await.expect("a connection"))
+            .await
+            .expect("rows")
     };
-    rows.into_iter().map(|(email, relay, attempts)| (email, (relay, attempts))).collect()
+    rows.into_iter()
+        .map(|(email, relay, attempts)| (email, (relay, attempts)))
+        .collect()
 }
 
 /// The ledger names for each mail the relay that has it.
 async fn assert_named(house: &House, first: &SmtpSink, second: &SmtpSink) {
     let ways = ways_in_the_ledger(house).await;
     for (sink, name) in [(first, "first"), (second, "second")] {
-        assert!(sink.received().iter().all(|mail| ways[&mail.to].0 == name), "{name}: {ways:?}");
+        assert!(
+            sink.received().iter().all(|mail| ways[&mail.to].0 == name),
+            "{name}: {ways:?}"
+        );
     }
 }
 

@@ -24,15 +24,34 @@ const GREYLISTED: &str = "450 4.2.0 Recipient address rejected: Greylisted, try 
 
 /// Goes on with that digest, whatever week it is.
 async fn send(house: &House, slot: Slot) -> (Status, Ending) {
-    let order = SendOrder { slot: Some(slot), other_week: true, preflight: Preflight::Forced };
-    match house.app.send_digest(order, &CancellationToken::new(), &Arc::new(Progress::default()), |_| {}).await.expect("an answer") {
+    let order = SendOrder {
+        slot: Some(slot),
+        other_week: true,
+        preflight: Preflight::Forced,
+    };
+    match house
+        .app
+        .send_digest(
+            order,
+            &CancellationToken::new(),
+            &Arc::new(Progress::default()),
+            |_| {},
+        )
+        .await
+        .expect("an answer")
+    {
         Sent::Delivered(status, ending) => (status, ending),
         Sent::Not(_, words) => panic!("nothing was sent: {words}"),
     }
 }
 
 /// A service with something to send to `readers` readers (`r0`, ...), over `sink`.
-async fn house_of(readers: usize, place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut Settings)) -> House {
+async fn house_of(
+    readers: usize,
+    place: Place,
+    sink: &SmtpSink,
+    adapt: impl FnOnce(&mut Settings),
+) -> House {
     let house = House::stocked(place, sink, adapt).await;
     house.enlist("r", readers).await;
     house
@@ -46,7 +65,9 @@ fn greylisted(count: usize) -> impl Iterator<Item = String> {
 /// A relay that refuses those readers for now, so many times each.
 async fn greylists(count: usize, times: usize) -> SmtpSink {
     SmtpSink::start(
-        greylisted(count).fold(Script::accept_all(), |script, name| script.reply_to(&name, Behaviour::reply(GREYLISTED).times(times))),
+        greylisted(count).fold(Script::accept_all(), |script, name| {
+            script.reply_to(&name, Behaviour::reply(GREYLISTED).times(times))
+        }),
     )
     .await
 }
@@ -54,7 +75,12 @@ async fn greylists(count: usize, times: usize) -> SmtpSink {
 /// How often the server was asked to take a mail to each of them.
 fn tries(sink: &SmtpSink, count: usize) -> Vec<usize> {
     let commands = sink.commands();
-    let asked = |name: String| commands.iter().filter(|line| line.starts_with(&format!("RCPT TO:<{name}@"))).count();
+    let asked = |name: String| {
+        commands
+            .iter()
+            .filter(|line| line.starts_with(&format!("RCPT TO:<{name}@")))
+            .count()
+    };
     greylisted(count).map(asked).collect()
 }
 

@@ -20,7 +20,12 @@ use crate::support::rude_relay::RudeRelay;
 /// The breaker's pause where a test waits for its end.
 const PAUSE: Duration = Duration::from_millis(50);
 
-async fn house_at(relay: &RudeRelay, count: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+async fn house_at(
+    relay: &RudeRelay,
+    count: usize,
+    place: Place,
+    adapt: impl FnOnce(&mut Settings),
+) -> House {
     let url = relay.url();
     let house = House::open_with(place, |settings| {
         settings.mail.transport = url;
@@ -42,14 +47,33 @@ fn most_copies(relay: &RudeRelay) -> usize {
     let mut paths = std::collections::HashMap::new();
     for mail in &taken {
         assert!(mail.size > 500, "an empty mail to {}: {mail:?}", mail.to);
-        assert!(mail.named.contains(&mail.to), "a mail to {} under another envelope: {mail:?}", mail.named);
-        assert_eq!(paths.entry(&mail.from).or_insert(&mail.to), &&mail.to, "one return path for two readers");
+        assert!(
+            mail.named.contains(&mail.to),
+            "a mail to {} under another envelope: {mail:?}",
+            mail.named
+        );
+        assert_eq!(
+            paths.entry(&mail.from).or_insert(&mail.to),
+            &&mail.to,
+            "one return path for two readers"
+        );
     }
-    taken.iter().map(|mail| relay.copies(&mail.to)).max().unwrap_or_default()
+    taken
+        .iter()
+        .map(|mail| relay.copies(&mail.to))
+        .max()
+        .unwrap_or_default()
 }
 
 fn all_sent(sent: &Sent, count: u64) {
-    assert_eq!(tally(sent), Tally { sent: count, ..Tally::default() }, "{sent:?}");
+    assert_eq!(
+        tally(sent),
+        Tally {
+            sent: count,
+            ..Tally::default()
+        },
+        "{sent:?}"
+    );
 }
 
 async fn attempts_beyond_one(place: &Place) -> i64 {
@@ -58,11 +82,21 @@ async fn attempts_beyond_one(place: &Place) -> i64 {
 
 async fn number(place: &Place, sql: &'static str) -> i64 {
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a number")
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        sqlx::query_scalar(sql)
+            .fetch_one(&pool)
+            .await
+            .expect("a number")
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-        sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a number")
+        let pool = sqlx::SqlitePool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        sqlx::query_scalar(sql)
+            .fetch_one(&pool)
+            .await
+            .expect("a number")
     }
 }
 
@@ -73,7 +107,11 @@ async fn one_pass(manner: Manner, place: Place) -> (RudeRelay, House) {
     let sent = house.send_digest().await;
     all_sent(&sent, 120);
     assert_eq!((relay.taken().len(), most_copies(&relay)), (120, 1));
-    assert_eq!(attempts_beyond_one(&house.place).await, 0, "nobody was put off");
+    assert_eq!(
+        attempts_beyond_one(&house.place).await,
+        0,
+        "nobody was put off"
+    );
     (relay, house)
 }
 

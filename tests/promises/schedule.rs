@@ -25,7 +25,10 @@ async fn tick_at(house: &House, moment: &str) -> Vec<Digest> {
 
 /// Slot and state of each digest.
 fn states(digests: &[Digest]) -> Vec<(String, DigestState)> {
-    digests.iter().map(|digest| (digest.slot.to_string(), digest.state)).collect()
+    digests
+        .iter()
+        .map(|digest| (digest.slot.to_string(), digest.state))
+        .collect()
 }
 
 fn one(slot: &str, state: DigestState) -> Vec<(String, DigestState)> {

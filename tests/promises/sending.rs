@@ -43,12 +43,22 @@ async fn tick_at(house: &House, moment: &str) {
 
 /// A program with five new comparisons and two readers, whose mail goes to `sink`.
 fn ready(place: &Place, sink: &SmtpSink) -> Program {
-    let program =
-        Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
+    let program = Program::set_up(place)
+        .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
+        .with("VERDICTS_MAIL__FROM", "News <news@verdicts.example>");
     program.write("c.toml", small(5, now()));
     program.write("l.csv", "email\nada@example.org\nbob@example.org\n");
     program.run(&["catalog", "import", "c.toml"]).good();
-    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "l.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good();
     program
 }
 
@@ -56,15 +66,34 @@ fn ready(place: &Place, sink: &SmtpSink) -> Program {
 fn on_a_terminal(program: &Program, arguments: &str, answer: &str) -> (i32, String) {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_verdicts"));
     let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(&program.dir).envs(program.variables());
-    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script(1) starts");
-    child.stdin.take().expect("a pipe").write_all(answer.as_bytes()).expect("typed");
+    script
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(&program.dir)
+        .envs(program.variables());
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script(1) starts");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(answer.as_bytes())
+        .expect("typed");
     let output = child.wait_with_output().expect("it ends");
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 fn order(slot: Option<&str>, other_week: bool) -> SendOrder {
-    SendOrder { slot: slot.map(|slot| slot.parse().expect("a slot")), other_week, preflight: Preflight::Heeded }
+    SendOrder {
+        slot: slot.map(|slot| slot.parse().expect("a slot")),
+        other_week,
+        preflight: Preflight::Heeded,
+    }
 }
 
 /// The sentence with which a send is refused.
@@ -79,20 +108,35 @@ async fn refused(house: &House, order: SendOrder) -> String {
 /// The picks of the slot as three doors show them: `digest pick`, `digest show`, and the links in `digest preview`.
 fn as_shown(program: &Program, slot: &str) -> [Vec<String>; 3] {
     let slugs = |picks: &serde_json::Value| -> Vec<String> {
-        picks.as_array().expect("a list").iter().map(|pick| pick["comparison"].as_str().expect("a slug").to_owned()).collect()
+        picks
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|pick| pick["comparison"].as_str().expect("a slug").to_owned())
+            .collect()
     };
     let picked = program.run(&["--json", "digest", "pick"]).good().json();
-    let shown = program.run(&["--json", "digest", "show", slot]).good().json();
+    let shown = program
+        .run(&["--json", "digest", "show", slot])
+        .good()
+        .json();
     program.run(&["digest", "preview", "--out", "out"]).good();
     let text = std::fs::read_to_string(program.dir.join("out/digest.txt")).expect("a file");
-    [slugs(&picked["picks"]), slugs(&shown["picks"]), links_in(&text)]
+    [
+        slugs(&picked["picks"]),
+        slugs(&shown["picks"]),
+        links_in(&text),
+    ]
 }
 
 /// The comparisons that a mail's text links to, in order.
 fn links_in(text: &str) -> Vec<String> {
     let mut slugs: Vec<String> = Vec::new();
     for link in text.split("/comparisons/").skip(1) {
-        let slug: String = link.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let slug: String = link
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect();
         if !slugs.contains(&slug) {
             slugs.push(slug);
         }
@@ -101,7 +145,13 @@ fn links_in(text: &str) -> Vec<String> {
 }
 
 fn links_of(mail: &[u8]) -> Vec<String> {
-    links_in(&MessageParser::default().parse(mail).expect("a mail").body_text(0).expect("a text"))
+    links_in(
+        &MessageParser::default()
+            .parse(mail)
+            .expect("a mail")
+            .body_text(0)
+            .expect("a text"),
+    )
 }
 
 on_both! {
@@ -475,18 +525,33 @@ async fn serve_goes_on_after_a_hangup_and_says_so() {
     let program = Program::set_up(&place).with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     let mut serving = program.start_on_hangup("--default-signal", "serve", &["serve"]);
     let said = || std::fs::read_to_string(program.dir.join("serve.err")).unwrap_or_default();
-    crate::support::until("it listens", async || said().contains("verdicts is running")).await;
+    crate::support::until("it listens", async || {
+        said().contains("verdicts is running")
+    })
+    .await;
     for count in 1..=2 {
         serving.signal("HUP");
-        crate::support::until("the line", async || said().matches("SIGHUP changes nothing").count() == count).await;
+        crate::support::until("the line", async || {
+            said().matches("SIGHUP changes nothing").count() == count
+        })
+        .await;
     }
     assert!(!serving.has_ended());
-    let mut under_nohup =
-        program.clone().with("VERDICTS_SITE__LISTEN", "127.0.0.1:0").start_on_hangup("--ignore-signal", "nohup", &["serve"]);
+    let mut under_nohup = program
+        .clone()
+        .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0")
+        .start_on_hangup("--ignore-signal", "nohup", &["serve"]);
     let heard = || std::fs::read_to_string(program.dir.join("nohup.err")).unwrap_or_default();
-    crate::support::until("it listens", async || heard().contains("verdicts is running")).await;
+    crate::support::until("it listens", async || {
+        heard().contains("verdicts is running")
+    })
+    .await;
     under_nohup.signal("HUP");
     assert_eq!(under_nohup.terminate(), Some(0));
-    assert!(!heard().contains("SIGHUP"), "ignored from the start, it stays so: {}", heard());
+    assert!(
+        !heard().contains("SIGHUP"),
+        "ignored from the start, it stays so: {}",
+        heard()
+    );
     assert_eq!(serving.terminate(), Some(0), "{}", said());
 }

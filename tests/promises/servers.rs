@@ -52,12 +52,26 @@ async fn on_a_serializable_server_with_short_limits_everybody_joins_is_mailed_an
     house.deliver_confirmations().await;
     house.enlist("ada", 40).await;
     house.send_digest().await;
-    let links: Vec<_> = (0..40).map(|n| house.goodbye_link(&format!("ada{n}@example.org"))).collect();
-    let left = join_all(links.iter().map(|link| house.post_form(link, &[("List-Unsubscribe", "One-Click")]))).await;
+    let links: Vec<_> = (0..40)
+        .map(|n| house.goodbye_link(&format!("ada{n}@example.org")))
+        .collect();
+    let left = join_all(
+        links
+            .iter()
+            .map(|link| house.post_form(link, &[("List-Unsubscribe", "One-Click")])),
+    )
+    .await;
     assert_eq!(statuses(&left), [StatusCode::OK; 40]);
     for (n, address) in addresses.iter().enumerate() {
-        assert_eq!(house.state_of(&format!("ada{n}@example.org")).await, Some(SubscriberState::Unsubscribed));
-        assert_eq!(house.mails_to(address).len(), 1, "a confirmation to {address}");
+        assert_eq!(
+            house.state_of(&format!("ada{n}@example.org")).await,
+            Some(SubscriberState::Unsubscribed)
+        );
+        assert_eq!(
+            house.mails_to(address).len(),
+            1,
+            "a confirmation to {address}"
+        );
     }
 }
 
@@ -66,44 +80,82 @@ fn doctor_names_encoding_isolation_and_schema_of_a_session() {
     let Some(place) = unfriendly() else { return };
     let program = Program::set_up(&place);
     let said = program.run(&["doctor"]);
-    assert!(said.out.contains("UTF8, read committed, tables in the schema public"), "{said:?}");
+    assert!(
+        said.out
+            .contains("UTF8, read committed, tables in the schema public"),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn a_database_that_is_not_in_utf8_is_refused_by_every_command() {
-    let Some(cluster) = postgres::cluster() else { return };
-    cluster.query("create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0");
+    let Some(cluster) = postgres::cluster() else {
+        return;
+    };
+    cluster.query(
+        "create database latin encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0",
+    );
     let url = cluster.fresh_database();
     let (server, _) = url.rsplit_once('/').expect("a database");
-    let place = Place { dir: tempfile::tempdir().expect("a folder"), database_url: format!("{server}/latin") };
+    let place = Place {
+        dir: tempfile::tempdir().expect("a folder"),
+        database_url: format!("{server}/latin"),
+    };
     let program = Program::in_place(&place);
     for command in [&["serve"][..], &["migrate"], &["digest", "list"]] {
-        program.run(command).refused(&["is in LATIN1", "encoding 'UTF8'"]);
+        program
+            .run(command)
+            .refused(&["is in LATIN1", "encoding 'UTF8'"]);
     }
     let doctor = program.run(&["doctor"]);
-    assert!(doctor.code == 1 && doctor.out.contains("is in LATIN1"), "{doctor:?}");
+    assert!(
+        doctor.code == 1 && doctor.out.contains("is in LATIN1"),
+        "{doctor:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
-    let Some(place) = Place::postgres() else { return };
-    let name = place.database_url.rsplit('/').next().unwrap_or_default().to_owned();
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let name = place
+        .database_url
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let url = place.database_url.clone();
     let house = House::open(place).await;
     house.sign_up("ada@reader.example").await;
     let before = broken_off(&name);
-    let mut other = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    let mut other = sqlx::PgConnection::connect(&url)
+        .await
+        .expect("a connection");
     // Whichever of the two has waited for its deadlock_timeout, a second by default, is broken off: ours.
-    for sql in ["set deadlock_timeout = '1min'", "begin", "lock table consents in exclusive mode"] {
+    for sql in [
+        "set deadlock_timeout = '1min'",
+        "begin",
+        "lock table consents in exclusive mode",
+    ] {
         sqlx::query(sql).execute(&mut other).await.expect(sql);
     }
     house.wait(chrono::TimeDelta::hours(2));
     let asked = house.sign_up("ada@reader.example");
     let meeting = async {
-        until("the sign-up waits for the table", async || waiting(&name) == 1).await;
+        until("the sign-up waits for the table", async || {
+            waiting(&name) == 1
+        })
+        .await;
         // Wants the row that the sign-up holds: a circle, which the server opens by breaking off the sign-up.
-        sqlx::query("select 1 from subscribers for update").execute(&mut other).await.expect("the row, in the end");
-        sqlx::query("rollback").execute(&mut other).await.expect("over");
+        sqlx::query("select 1 from subscribers for update")
+            .execute(&mut other)
+            .await
+            .expect("the row, in the end");
+        sqlx::query("rollback")
+            .execute(&mut other)
+            .await
+            .expect("over");
     };
     let (answer, ()) = futures_util::join!(asked, meeting);
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
@@ -114,8 +166,15 @@ async fn a_sign_up_that_the_server_breaks_off_in_a_deadlock_is_repeated() {
 
 #[tokio::test]
 async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice() {
-    let Some(place) = Place::postgres() else { return };
-    let name = place.database_url.rsplit('/').next().unwrap_or_default().to_owned();
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let name = place
+        .database_url
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let url = place.database_url.clone();
     let mut down = SmtpSink::start(Script::accept_all()).await;
     down.stop().await;
@@ -124,29 +183,72 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
     house.send_digest().await;
     house.wait(chrono::TimeDelta::hours(1));
     let (storage, now) = (&house.app.storage, house.app.now());
-    let sender = storage.enter_sender("a process", chrono::TimeDelta::hours(1), now).await.expect("entered");
-    let jobs = storage.claim(sender, &[], None, 100, now).await.expect("claimed").jobs;
+    let sender = storage
+        .enter_sender("a process", chrono::TimeDelta::hours(1), now)
+        .await
+        .expect("entered");
+    let jobs = storage
+        .claim(sender, &[], None, 100, now)
+        .await
+        .expect("claimed")
+        .jobs;
     assert_eq!(jobs.len(), 5);
-    let next: Vec<Next<'_>> = jobs.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
-    assert_eq!(storage.step(sender, &[], &next, now).await.expect("begun"), Some(vec![true; 5]));
-    let sent: Vec<Done> = jobs.iter().map(|job| Done { key: job.key, step: Step::Sent, reply: "250 ok".into() }).collect();
-    storage.step(sender, &sent, &[], now).await.expect("written").expect("entered");
-    let mut other = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    let next: Vec<Next<'_>> = jobs
+        .iter()
+        .map(|job| Next {
+            key: job.key,
+            relay: "default",
+        })
+        .collect();
+    assert_eq!(
+        storage.step(sender, &[], &next, now).await.expect("begun"),
+        Some(vec![true; 5])
+    );
+    let sent: Vec<Done> = jobs
+        .iter()
+        .map(|job| Done {
+            key: job.key,
+            step: Step::Sent,
+            reply: "250 ok".into(),
+        })
+        .collect();
+    storage
+        .step(sender, &sent, &[], now)
+        .await
+        .expect("written")
+        .expect("entered");
+    let mut other = sqlx::PgConnection::connect(&url)
+        .await
+        .expect("a connection");
     for sql in ["begin", "lock table digest_counts in exclusive mode"] {
         sqlx::query(sql).execute(&mut other).await.expect(sql);
     }
     let leaving = async {
-        until("its chunks are being taken over", async || waiting(&name) == 1).await;
+        until("its chunks are being taken over", async || {
+            waiting(&name) == 1
+        })
+        .await;
         storage.leave_sender(sender, now).await.expect("left");
     };
     let meeting = async {
         until("both are at it", async || waiting(&name) == 2).await;
-        sqlx::query("rollback").execute(&mut other).await.expect("over");
+        sqlx::query("rollback")
+            .execute(&mut other)
+            .await
+            .expect("over");
     };
     let dead = [sender];
-    let (recovered, (), ()) = futures_util::join!(storage.recover(&dead, InDoubt::Resend, now), leaving, meeting);
+    let (recovered, (), ()) = futures_util::join!(
+        storage.recover(&dead, InDoubt::Resend, now),
+        leaving,
+        meeting
+    );
     assert_eq!(recovered.expect("taken over"), 0);
-    let audit = storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
+    let audit = storage
+        .audit(house.slot(), 10)
+        .await
+        .expect("an audit")
+        .expect("a digest");
     assert_eq!(audit.faults, [""; 0]);
 }
 
@@ -160,6 +262,13 @@ fn broken_off(database: &str) -> u32 {
 
 /// Sessions that wait for a lock of a table.
 fn waiting(database: &str) -> u32 {
-    let sql = format!("select count(*) from pg_stat_activity where datname = '{database}' and wait_event_type = 'Lock'");
-    postgres::cluster().expect("a cluster").query(&sql).trim().parse().expect("a number")
+    let sql = format!(
+        "select count(*) from pg_stat_activity where datname = '{database}' and wait_event_type = 'Lock'"
+    );
+    postgres::cluster()
+        .expect("a cluster")
+        .query(&sql)
+        .trim()
+        .parse()
+        .expect("a number")
 }

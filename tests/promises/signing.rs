@@ -23,15 +23,24 @@ use crate::support::on_both;
 /// system's. Without one, which is said, the test is passed over; where the variable is set it fails.
 fn python() -> Option<PathBuf> {
     let has_dkimpy = |python: &PathBuf| {
-        let tried = Command::new(python).args(["-c", "import dkim, nacl"]).stderr(Stdio::null()).status();
+        let tried = Command::new(python)
+            .args(["-c", "import dkim, nacl"])
+            .stderr(Stdio::null())
+            .status();
         tried.is_ok_and(|status| status.success())
     };
     if let Some(named) = std::env::var_os("VERIFYING_PYTHON").map(PathBuf::from) {
-        assert!(has_dkimpy(&named), "{} has no dkimpy and PyNaCl; .ci/run installs both", named.display());
+        assert!(
+            has_dkimpy(&named),
+            "{} has no dkimpy and PyNaCl; .ci/run installs both",
+            named.display()
+        );
         return Some(named);
     }
     let left = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/python3");
-    let found = [left, PathBuf::from("python3")].into_iter().find(has_dkimpy);
+    let found = [left, PathBuf::from("python3")]
+        .into_iter()
+        .find(has_dkimpy);
     if found.is_none() {
         eprintln!(
             "NOT CHECKED: no Python with dkimpy and PyNaCl. `.ci/run` installs them; or by hand: python3 -m venv target/tools && \
@@ -51,13 +60,48 @@ fn make_keys(program: Program) -> Keys {
     let mut records = serde_json::Map::new();
     let mut settings = Vec::new();
     for (file, more) in [("rsa.pem", &[][..]), ("ed.pem", &["--ed25519"])] {
-        let made = program.run(&[&["--json", "keys", "dkim", "--out", file, "--domain", "verdicts.example"], more].concat()).good().json();
+        let made = program
+            .run(
+                &[
+                    &[
+                        "--json",
+                        "keys",
+                        "dkim",
+                        "--out",
+                        file,
+                        "--domain",
+                        "verdicts.example",
+                    ],
+                    more,
+                ]
+                .concat(),
+            )
+            .good()
+            .json();
         let text = |key: &str| made[key].as_str().expect("a text").to_owned();
-        let pieces: Vec<_> = made["strings"].as_array().expect("pieces").iter().filter_map(Value::as_str).collect();
-        assert!(pieces.iter().all(|piece| piece.len() <= 255) && pieces.concat() == text("value"), "{made}");
-        assert_eq!((text("type"), text("name")), ("TXT".into(), format!("{}._domainkey.verdicts.example", text("selector"))));
+        let pieces: Vec<_> = made["strings"]
+            .as_array()
+            .expect("pieces")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        assert!(
+            pieces.iter().all(|piece| piece.len() <= 255) && pieces.concat() == text("value"),
+            "{made}"
+        );
+        assert_eq!(
+            (text("type"), text("name")),
+            (
+                "TXT".into(),
+                format!("{}._domainkey.verdicts.example", text("selector"))
+            )
+        );
         records.insert(text("name"), text("value").into());
-        settings.push(DkimKey { domain: text("domain"), selector: text("selector"), key_file: text("key_file").into() });
+        settings.push(DkimKey {
+            domain: text("domain"),
+            selector: text("selector"),
+            key_file: text("key_file").into(),
+        });
     }
     program.write("dns.json", Value::Object(records).to_string());
     Keys { program, settings }
@@ -66,8 +110,16 @@ fn make_keys(program: Program) -> Keys {
 impl Keys {
     /// The setting in one environment variable.
     fn variable(&self) -> String {
-        let key = |key: &DkimKey| format!("{{ domain = {:?}, selector = {:?}, key_file = {:?} }}", key.domain, key.selector, key.key_file);
-        format!("[{}]", self.settings.iter().map(key).collect::<Vec<_>>().join(", "))
+        let key = |key: &DkimKey| {
+            format!(
+                "{{ domain = {:?}, selector = {:?}, key_file = {:?} }}",
+                key.domain, key.selector, key.key_file
+            )
+        };
+        format!(
+            "[{}]",
+            self.settings.iter().map(key).collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// What dkimpy says of each signature.
@@ -80,7 +132,12 @@ impl Keys {
             .stdout(Stdio::piped())
             .spawn()
             .expect("python starts");
-        child.stdin.take().expect("a pipe").write_all(mail).expect("written");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(mail)
+            .expect("written");
         let said = child.wait_with_output().expect("it ends");
         assert!(said.status.success(), "{said:?}");
         serde_json::from_slice(&said.stdout).expect("JSON")
@@ -96,7 +153,10 @@ impl Keys {
 
 /// The mail with one bit changed: of the byte behind that.
 fn flipped(mail: &[u8], of: &str) -> Vec<u8> {
-    let at = mail.windows(of.len()).position(|window| window == of.as_bytes()).expect("it is in the mail");
+    let at = mail
+        .windows(of.len())
+        .position(|window| window == of.as_bytes())
+        .expect("it is in the mail");
     let mut changed = mail.to_vec();
     changed[at + of.len()] ^= 1;
     changed
@@ -184,24 +244,64 @@ fn a_key_is_its_owners_alone_and_is_never_written_over() {
     let program = Program::in_place(&place);
     let said = program.run(&["keys", "dkim", "--out", "key.pem"]).good();
     let file = program.dir.join("key.pem");
-    assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file)
+            .expect("a file")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     let before = std::fs::read(&file).expect("a key");
-    assert!(said.out.contains("_domainkey.localhost") && said.out.contains("TXT") && said.out.contains("v=DKIM1; k=rsa; p="), "{said:?}");
+    assert!(
+        said.out.contains("_domainkey.localhost")
+            && said.out.contains("TXT")
+            && said.out.contains("v=DKIM1; k=rsa; p="),
+        "{said:?}"
+    );
     assert!(!said.out.contains("PRIVATE KEY"), "{said:?}");
-    program.run(&["keys", "dkim", "--out", "key.pem"]).refused(&["key.pem", "name another file"]);
+    program
+        .run(&["keys", "dkim", "--out", "key.pem"])
+        .refused(&["key.pem", "name another file"]);
     assert_eq!(std::fs::read(&file).expect("a key"), before);
-    program.run(&["keys", "dkim", "--out", "nowhere/key.pem"]).refused(&["nowhere/key.pem"]);
-    program.run(&["keys", "dkim", "--out", "other.pem", "--selector", "no selector"]).refused(&["no selector"]);
+    program
+        .run(&["keys", "dkim", "--out", "nowhere/key.pem"])
+        .refused(&["nowhere/key.pem"]);
+    program
+        .run(&[
+            "keys",
+            "dkim",
+            "--out",
+            "other.pem",
+            "--selector",
+            "no selector",
+        ])
+        .refused(&["no selector"]);
     assert!(!program.dir.join("other.pem").exists());
-    assert!(!program.dir.join("data").exists(), "no database is needed for it");
+    assert!(
+        !program.dir.join("data").exists(),
+        "no database is needed for it"
+    );
 }
 
 #[test]
 fn what_keys_dkim_prints_can_be_pasted_into_the_settings_file_as_it_is() {
     let place = crate::support::Place::sqlite();
     let program = crate::support::Program::in_place(&place);
-    let said = program.run(&["keys", "dkim", "--out", "key.pem", "--domain", "verdicts.example"]).good();
-    let (_, block) = said.out.split_once("[[mail.dkim]]").expect("a block for the settings");
+    let said = program
+        .run(&[
+            "keys",
+            "dkim",
+            "--out",
+            "key.pem",
+            "--domain",
+            "verdicts.example",
+        ])
+        .good();
+    let (_, block) = said
+        .out
+        .split_once("[[mail.dkim]]")
+        .expect("a block for the settings");
     let shipped = include_str!("../../config/verdicts.toml");
     program.write("own.toml", format!("{shipped}\n[[mail.dkim]]{block}"));
     let shown = program.run(&["--config", "own.toml", "config"]).good();
@@ -219,8 +319,20 @@ fn a_key_that_root_makes_belongs_to_the_account_that_owns_the_database() {
     if is_root {
         std::os::unix::fs::chown(&database, Some(4711), Some(4711)).expect("given away");
     }
-    program.run(&["keys", "dkim", "--out", "key.pem", "--domain", "verdicts.example"]).good();
-    let (key, database) = (place.dir.path().join("key.pem"), std::fs::metadata(&database).expect("a file"));
+    program
+        .run(&[
+            "keys",
+            "dkim",
+            "--out",
+            "key.pem",
+            "--domain",
+            "verdicts.example",
+        ])
+        .good();
+    let (key, database) = (
+        place.dir.path().join("key.pem"),
+        std::fs::metadata(&database).expect("a file"),
+    );
     let key = std::fs::metadata(key).expect("a key");
     assert_eq!((key.uid(), key.mode() & 0o777), (database.uid(), 0o600));
 }
@@ -231,30 +343,59 @@ fn a_key_that_cannot_be_used_is_a_sentence_at_the_start() {
     let program = Program::in_place(&place);
     program.run(&["keys", "dkim", "--out", "open.pem"]).good();
     let with_mode = |name: &str, mode: u32| {
-        std::fs::set_permissions(program.dir.join(name), std::fs::Permissions::from_mode(mode)).expect("a mode");
+        std::fs::set_permissions(
+            program.dir.join(name),
+            std::fs::Permissions::from_mode(mode),
+        )
+        .expect("a mode");
     };
     with_mode("open.pem", 0o644);
     program.write("text.pem", "no key\n");
-    program.write("locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-    program.write("other.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    program.write(
+        "locked.pem",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    program.write(
+        "other.pem",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    );
     for name in ["text.pem", "locked.pem", "other.pem"] {
         with_mode(name, 0o600);
     }
     for (domain, selector, file, words) in [
-        ("example.org", "s1", "nowhere.pem", ["nowhere.pem", "cannot be read"]),
+        (
+            "example.org",
+            "s1",
+            "nowhere.pem",
+            ["nowhere.pem", "cannot be read"],
+        ),
         ("example.org", "s1", "open.pem", ["open.pem", "chmod 600"]),
         ("example.org", "s1", "text.pem", ["text.pem", "PEM"]),
-        ("example.org", "s1", "locked.pem", ["locked.pem", "openssl pkey"]),
+        (
+            "example.org",
+            "s1",
+            "locked.pem",
+            ["locked.pem", "openssl pkey"],
+        ),
         ("example.org", "s1", "other.pem", ["other.pem", "2048"]),
         ("example.org", "s1", ".", ["key file .", "no file"]),
         ("exa mple.org", "s1", "text.pem", ["exa mple.org", "domain"]),
         ("example.org", "s 1", "text.pem", ["s 1", "selector"]),
     ] {
-        let key = format!("[{{ domain = {domain:?}, selector = {selector:?}, key_file = {file:?} }}]");
+        let key =
+            format!("[{{ domain = {domain:?}, selector = {selector:?}, key_file = {file:?} }}]");
         let program = program.clone().with("VERDICTS_MAIL__DKIM", &key);
-        let said = program.run(&["digest", "list"]).refused(&["mail.dkim", words[0], words[1]]);
+        let said = program
+            .run(&["digest", "list"])
+            .refused(&["mail.dkim", words[0], words[1]]);
         assert!(!said.contains("AAAA"), "{said}");
         program.run(&["config"]).refused(&["mail.dkim"]);
     }
-    program.with("VERDICTS_MAIL__DKIM", "[{ domain = \"example.org\", file = \"x\" }]").run(&["config"]).refused(&["file", "key_file"]);
+    program
+        .with(
+            "VERDICTS_MAIL__DKIM",
+            "[{ domain = \"example.org\", file = \"x\" }]",
+        )
+        .run(&["config"])
+        .refused(&["file", "key_file"]);
 }

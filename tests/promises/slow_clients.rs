@@ -18,15 +18,22 @@ const MANY: usize = 260;
 /// Raises this process's limit on open files where it is low: both ends of all connections lie in it.
 fn many_files() {
     let id = std::process::id().to_string();
-    let _ = std::process::Command::new("prlimit").args(["--pid", &id, "--nofile=16384:"]).status();
+    let _ = std::process::Command::new("prlimit")
+        .args(["--pid", &id, "--nofile=16384:"])
+        .status();
 }
 
 /// A connection from a loopback address of its own with little room for what comes.
 async fn connect_from(house: &House, local: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("set");
-    socket.bind(format!("{local}:0").parse().expect("an address")).expect("bound");
-    socket.connect(house.app.settings.site.listen).await.expect("connected")
+    socket
+        .bind(format!("{local}:0").parse().expect("an address"))
+        .expect("bound");
+    socket
+        .connect(house.app.settings.site.listen)
+        .await
+        .expect("connected")
 }
 
 /// Asks for the page that often, and reads none of the answers.

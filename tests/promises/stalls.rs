@@ -26,7 +26,12 @@ use crate::support::until;
 const LONG: std::time::Duration = std::time::Duration::from_secs(100);
 
 /// A service with something to send to `readers` readers, and that relay.
-pub async fn house_to(sink: &SmtpSink, readers: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+pub async fn house_to(
+    sink: &SmtpSink,
+    readers: usize,
+    place: Place,
+    adapt: impl FnOnce(&mut Settings),
+) -> House {
     let house = House::stocked(place, sink, adapt).await;
     house.enlist("r", readers).await;
     house
@@ -39,7 +44,12 @@ pub async fn publish(house: &House) {
 }
 
 pub async fn stall(house: &House) -> Option<Stall> {
-    house.app.status(house.slot()).await.expect("a status").stall
+    house
+        .app
+        .status(house.slot())
+        .await
+        .expect("a status")
+        .stall
 }
 
 pub fn reasons(stall: &Stall) -> Vec<WaitReason> {
@@ -50,12 +60,22 @@ pub async fn readyz(house: &House) -> Value {
     // An answer is good for a second.
     tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
     let answer = house.get("/readyz").await;
-    assert_eq!(answer.status(), StatusCode::OK, "it can work, so nobody restarts it for that");
+    assert_eq!(
+        answer.status(),
+        StatusCode::OK,
+        "it can work, so nobody restarts it for that"
+    );
     answer.json().await.expect("JSON")
 }
 
 pub async fn finding(house: &House, what: &str) -> Finding {
-    house.app.examine().await.into_iter().find(|finding| finding.what == what).expect("looked at")
+    house
+        .app
+        .examine()
+        .await
+        .into_iter()
+        .find(|finding| finding.what == what)
+        .expect("looked at")
 }
 
 fn midnight_after(moment: Timestamp) -> Timestamp {
@@ -81,12 +101,24 @@ pub async fn with_a_digest_that_waits(place: &Place) -> Program {
     let mut sink = SmtpSink::start(Script::accept_all()).await;
     sink.stop().await;
     let program = Program::set_up(place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock, so its catalogue must be of today"
+    )]
     let now = chrono::Utc::now();
     program.write("c.toml", small(2, now));
     program.write("l.csv", "email\nada@example.org\n");
     program.run(&["catalog", "import", "c.toml"]).good();
-    program.run(&["subscribers", "import", "l.csv", "--consent", "x", "--confirmed"]).good();
+    program
+        .run(&[
+            "subscribers",
+            "import",
+            "l.csv",
+            "--consent",
+            "x",
+            "--confirmed",
+        ])
+        .good();
     program.run(&["digest", "send"]);
     program
 }
@@ -256,7 +288,9 @@ async fn the_log_says_once_what_is_waited_for_and_once_that_it_goes_on() {
     sink.stop().await;
     let program = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url());
     program.write("l.csv", "email\nada@example.org\n");
-    program.run(&["subscribers", "import", "l.csv", "--consent", "x"]).good();
+    program
+        .run(&["subscribers", "import", "l.csv", "--consent", "x"])
+        .good();
     behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
     let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
     wait_for_words(&program, "no transactional mail went out since").await;

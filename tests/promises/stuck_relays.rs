@@ -23,13 +23,25 @@ use crate::support::until;
 const LEGAL: Duration = Duration::from_secs(300);
 
 /// A service with those relays, which may take as long as RFC 5321 allows, and so many readers.
-async fn house_to(relays: &[&SmtpSink], count: usize, place: Place, adapt: impl FnOnce(&mut Settings)) -> House {
+async fn house_to(
+    relays: &[&SmtpSink],
+    count: usize,
+    place: Place,
+    adapt: impl FnOnce(&mut Settings),
+) -> House {
     let names = ["a", "b", "c"];
-    let listed: Vec<_> = names.iter().zip(relays).map(|(name, sink)| json!({ "name": name, "transport": sink.url() })).collect();
+    let listed: Vec<_> = names
+        .iter()
+        .zip(relays)
+        .map(|(name, sink)| json!({ "name": name, "transport": sink.url() }))
+        .collect();
     let house = House::open_with(place, |settings| {
         settings.mail.relays = serde_json::from_value(json!(listed)).expect("relays");
         settings.mail.connections = 4;
-        settings.mail.pause = Pause { first: Duration::from_secs(1), max: Duration::from_secs(10) };
+        settings.mail.pause = Pause {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(10),
+        };
         settings.mail.timeouts.connect = LEGAL;
         settings.mail.timeouts.command = LEGAL;
         settings.mail.timeouts.finish = LEGAL;
@@ -53,17 +65,26 @@ async fn publish(house: &House) {
 }
 
 async fn tally(house: &House) -> verdicts::storage::ledger::Tally {
-    house.app.storage.tally(house.slot().id()).await.expect("a tally")
+    house
+        .app
+        .storage
+        .tally(house.slot().id())
+        .await
+        .expect("a tally")
 }
 
 /// Number of attempts that each reader's mail has had.
 async fn attempts(place: &Place) -> Vec<(String, i64)> {
     let sql = "select s.email, d.attempts from deliveries d join subscribers s on s.id = d.subscriber_id where d.kind = 'digest'";
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         return sqlx::query_as(sql).fetch_all(&pool).await.expect("rows");
     }
-    let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+    let pool = sqlx::SqlitePool::connect(&place.database_url)
+        .await
+        .expect("a connection");
     sqlx::query_as(sql).fetch_all(&pool).await.expect("rows")
 }
 
@@ -264,11 +285,21 @@ on_both! {
 async fn begun(place: &Place) -> i64 {
     let sql = "select count(*) from deliveries where state = 'sending'";
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
-        return sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
+        return sqlx::query_scalar(sql)
+            .fetch_one(&pool)
+            .await
+            .expect("a count");
     }
-    let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
-    sqlx::query_scalar(sql).fetch_one(&pool).await.expect("a count")
+    let pool = sqlx::SqlitePool::connect(&place.database_url)
+        .await
+        .expect("a connection");
+    sqlx::query_scalar(sql)
+        .fetch_one(&pool)
+        .await
+        .expect("a count")
 }
 
 /// The program with 20 readers and four connections to that server.
@@ -283,10 +314,32 @@ fn program_to_many(place: &Place, sink: &SmtpSink, readers: usize) -> Program {
         .with("VERDICTS_SITE__SECRET", "a secret for tests only")
         .with("VERDICTS_SITE__LISTEN", "127.0.0.1:0");
     program.run(&["migrate"]).good();
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock, so its catalogue must be of today")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock, so its catalogue must be of today"
+    )]
     let now = chrono::Utc::now();
-    program.run_with_input(&["catalog", "import", "-"], crate::crash::catalogue_json(now).as_bytes()).good();
-    let rows: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
-    program.run_with_input(&["subscribers", "import", "-", "--consent", "test", "--confirmed"], format!("email\n{rows}").as_bytes()).good();
+    program
+        .run_with_input(
+            &["catalog", "import", "-"],
+            crate::crash::catalogue_json(now).as_bytes(),
+        )
+        .good();
+    let rows: String = (0..readers)
+        .map(|n| format!("r{n}@example.org\n"))
+        .collect();
+    program
+        .run_with_input(
+            &[
+                "subscribers",
+                "import",
+                "-",
+                "--consent",
+                "test",
+                "--confirmed",
+            ],
+            format!("email\n{rows}").as_bytes(),
+        )
+        .good();
     program
 }

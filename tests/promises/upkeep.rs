@@ -6,7 +6,12 @@ use crate::support::behind_its_back;
 use crate::support::on_both;
 
 async fn rows_of(place: &Place, table: &str) -> usize {
-    place.dump().await.iter().filter(|row| row.starts_with(table)).count()
+    place
+        .dump()
+        .await
+        .iter()
+        .filter(|row| row.starts_with(table))
+        .count()
 }
 
 on_both! {
@@ -71,13 +76,24 @@ on_both! {
 async fn sqlite_has_statistics_after_an_import_and_within_the_hour() {
     let house = House::open(Place::sqlite()).await;
     let counted = async || {
-        let pool = sqlx::SqlitePool::connect(&house.place.database_url).await.expect("a connection");
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("select idx, stat from sqlite_stat1 where tbl = 'subscribers' and idx is not null")
-                .fetch_all(&pool)
-                .await
-                .expect("statistics");
-        rows.iter().map(|(_, stat)| stat.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)).max().unwrap_or(0)
+        let pool = sqlx::SqlitePool::connect(&house.place.database_url)
+            .await
+            .expect("a connection");
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "select idx, stat from sqlite_stat1 where tbl = 'subscribers' and idx is not null",
+        )
+        .fetch_all(&pool)
+        .await
+        .expect("statistics");
+        rows.iter()
+            .map(|(_, stat)| {
+                stat.split(' ')
+                    .next()
+                    .and_then(|count| count.parse().ok())
+                    .unwrap_or(0)
+            })
+            .max()
+            .unwrap_or(0)
     };
     house.enlist("r", 300).await;
     let after_import: i64 = counted().await;

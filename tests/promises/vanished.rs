@@ -39,26 +39,45 @@ async fn wire_to(place: &Place) -> Wire {
 }
 
 fn port_of(database_url: &str) -> u16 {
-    url::Url::parse(database_url).expect("an address").port().expect("a port")
+    url::Url::parse(database_url)
+        .expect("an address")
+        .port()
+        .expect("a port")
 }
 
 fn through(wire: &Wire, database_url: &str) -> String {
-    database_url.replace(&format!(":{}/", port_of(database_url)), &format!(":{}/", wire.port))
+    database_url.replace(
+        &format!(":{}/", port_of(database_url)),
+        &format!(":{}/", wire.port),
+    )
 }
 
 /// Sessions of the program on the database.
 fn sessions(place: &Place, which: &str) -> Vec<String> {
     let name = place.database_url.rsplit('/').next().unwrap_or_default();
-    let sql =
-        format!("select pid from pg_stat_activity where datname = '{name}' and application_name = 'verdicts' and {which} order by pid");
-    postgres::cluster().expect("a cluster").query(&sql).lines().map(ToOwned::to_owned).collect()
+    let sql = format!(
+        "select pid from pg_stat_activity where datname = '{name}' and application_name = 'verdicts' and {which} order by pid"
+    );
+    postgres::cluster()
+        .expect("a cluster")
+        .query(&sql)
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 /// Another session, which holds a lock on a table until it is dropped.
 async fn lock(place: &Place, table: &str) -> sqlx::PgConnection {
-    let mut other = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
-    let sql = sqlx::AssertSqlSafe(format!("begin; lock table {table} in access exclusive mode"));
-    sqlx::raw_sql(sql).execute(&mut other).await.expect("locked");
+    let mut other = sqlx::PgConnection::connect(&place.database_url)
+        .await
+        .expect("a connection");
+    let sql = sqlx::AssertSqlSafe(format!(
+        "begin; lock table {table} in access exclusive mode"
+    ));
+    sqlx::raw_sql(sql)
+        .execute(&mut other)
+        .await
+        .expect("locked");
     other
 }
 
@@ -69,7 +88,10 @@ async fn ended(what: &str, running: &mut Running) -> Option<i32> {
         if let Some(code) = running.ended() {
             return code;
         }
-        assert!(began.elapsed() < END_MAX, "{what} has not ended {END_MAX:?} after SIGTERM");
+        assert!(
+            began.elapsed() < END_MAX,
+            "{what} has not ended {END_MAX:?} after SIGTERM"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -85,8 +107,11 @@ async fn is_ready(house: &House) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_all_goes_on_when_it_is_back() {
-    let Some(place) = Place::postgres() else { return };
+async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_all_goes_on_when_it_is_back()
+ {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let (place, wire, port) = wired(place).await;
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = House::stocked(place, &sink, |settings| {
@@ -98,16 +123,26 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
     house.enlist("ada", READERS).await;
     let (app, stop) = (house.app.clone(), CancellationToken::new());
     let (slot, ends) = (house.slot(), stop.clone());
-    let order =
-        verdicts::app::sending::SendOrder { slot: Some(slot), other_week: true, preflight: verdicts::app::preflight::Preflight::Forced };
-    let sending = tokio::spawn(async move { app.send_digest(order, &ends, &std::sync::Arc::default(), |_| {}).await.map(|_| ()) });
+    let order = verdicts::app::sending::SendOrder {
+        slot: Some(slot),
+        other_week: true,
+        preflight: verdicts::app::preflight::Preflight::Forced,
+    };
+    let sending = tokio::spawn(async move {
+        app.send_digest(order, &ends, &std::sync::Arc::default(), |_| {})
+            .await
+            .map(|_| ())
+    });
     sink.wait_for(5, Duration::from_secs(60)).await;
     wire.vanish();
     assert_later(&house.sign_up("zoe@reader.example").await);
     assert!(!is_ready(&house).await, "/readyz says so");
     let before = sink.mails();
     wire.lead_to(port);
-    until("sign-ups are taken again", async || house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+    until("sign-ups are taken again", async || {
+        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
     until("mail goes out again", async || sink.mails() > before).await;
     until("everybody got it", async || sink.mails() >= READERS).await;
     let ended = tokio::time::timeout(Duration::from_secs(60), sending).await;
@@ -119,57 +154,137 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
     }
     let twice: Vec<_> = copies.iter().filter(|(_, times)| **times > 1).collect();
     // A mail whose result could not be written while the lease ran out is in doubt, and named: at most one a connection.
-    let named = house.app.storage.audit(slot, 100).await.expect("an audit").expect("a digest").doubts.len();
-    assert!(twice.len() <= named.min(2), "twice: {twice:?}, named: {named}");
-    assert_eq!(copies.keys().filter(|to| to.starts_with("ada")).count(), READERS, "nobody is lost");
+    let named = house
+        .app
+        .storage
+        .audit(slot, 100)
+        .await
+        .expect("an audit")
+        .expect("a digest")
+        .doubts
+        .len();
+    assert!(
+        twice.len() <= named.min(2),
+        "twice: {twice:?}, named: {named}"
+    );
+    assert_eq!(
+        copies.keys().filter(|to| to.starts_with("ada")).count(),
+        READERS,
+        "nobody is lost"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_to_a_standby_are_dropped_as_soon_as_the_address_leads_to_the_primary() {
-    let Some(cluster) = postgres::another("wal_level = replica\nmax_wal_senders = 2\n", None) else { return };
+    let Some(cluster) = postgres::another("wal_level = replica\nmax_wal_senders = 2\n", None)
+    else {
+        return;
+    };
     let database_url = cluster.fresh_database();
-    let (place, wire, primary) = wired(Place { dir: tempfile::tempdir().expect("a folder"), database_url }).await;
+    let (place, wire, primary) = wired(Place {
+        dir: tempfile::tempdir().expect("a folder"),
+        database_url,
+    })
+    .await;
     let house = House::open_with(place, |settings| {
         settings.mail.lease = LEASE;
         settings.signup.per_client = 1_000;
     })
     .await;
-    assert_eq!(house.sign_up("ada@reader.example").await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(
+        house.sign_up("ada@reader.example").await.status(),
+        StatusCode::SEE_OTHER
+    );
     let standby = cluster.standby();
     wire.vanish();
     wire.lead_to(standby.port);
-    until("/readyz names the standby", async || house.get("/readyz").await.text().await.expect("words").contains("standby")).await;
+    until("/readyz names the standby", async || {
+        house
+            .get("/readyz")
+            .await
+            .text()
+            .await
+            .expect("words")
+            .contains("standby")
+    })
+    .await;
     assert_later(&house.sign_up("bea@reader.example").await);
-    assert_eq!(house.get("/comparisons/none-there").await.status(), StatusCode::NOT_FOUND, "what reads goes on");
+    assert_eq!(
+        house.get("/comparisons/none-there").await.status(),
+        StatusCode::NOT_FOUND,
+        "what reads goes on"
+    );
     // The connections to the standby stay open at its side: nothing but its answers tells.
     wire.lead_to(primary);
-    until("the primary is found", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+    until("the primary is found", async || {
+        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
     until("/readyz looks again", async || is_ready(&house).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_ends_service_and_send() {
-    let Some(place) = Place::postgres() else { return };
-    let (sink, wire) = (SmtpSink::start(Script::accept_all()).await, wire_to(&place).await);
-    let direct = Program::set_up(&place).with("VERDICTS_MAIL__TRANSPORT", &sink.url()).with("VERDICTS_MAIL__LEASE", "3s");
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
+async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_ends_service_and_send()
+ {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let (sink, wire) = (
+        SmtpSink::start(Script::accept_all()).await,
+        wire_to(&place).await,
+    );
+    let direct = Program::set_up(&place)
+        .with("VERDICTS_MAIL__TRANSPORT", &sink.url())
+        .with("VERDICTS_MAIL__LEASE", "3s");
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock"
+    )]
     direct.write("catalogue.toml", catalogue::small(5, chrono::Utc::now()));
     direct.run(&["catalog", "import", "catalogue.toml"]).good();
-    let rows: String = (0..READERS).map(|n| format!("ada{n}@example.org\n")).collect();
-    let import = ["subscribers", "import", "-", "--consent", "test", "--confirmed"];
-    direct.run_with_input(&import, format!("email\n{rows}").as_bytes()).good();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let rows: String = (0..READERS)
+        .map(|n| format!("ada{n}@example.org\n"))
+        .collect();
+    let import = [
+        "subscribers",
+        "import",
+        "-",
+        "--consent",
+        "test",
+        "--confirmed",
+    ];
+    direct
+        .run_with_input(&import, format!("email\n{rows}").as_bytes())
+        .good();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
     let program = direct
         .clone()
-        .with("VERDICTS_DATABASE__URL", &through(&wire, &place.database_url))
+        .with(
+            "VERDICTS_DATABASE__URL",
+            &through(&wire, &place.database_url),
+        )
         .with("VERDICTS_SITE__LISTEN", &format!("127.0.0.1:{port}"))
         .with("VERDICTS_MAIL__CONNECTIONS", "2")
         .with("VERDICTS_MAIL__RATE_PER_SECOND", "10");
     let mut serve = program.start("serve", &["serve", "--role", "web,schedule"]);
     // As patient as a probe mostly is.
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().expect("a client");
-    let get = async |path: &str| match http.get(format!("http://127.0.0.1:{port}{path}")).send().await {
-        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .expect("a client");
+    let get = async |path: &str| match http
+        .get(format!("http://127.0.0.1:{port}{path}"))
+        .send()
+        .await
+    {
+        Ok(answer) => (
+            answer.status().as_u16(),
+            answer.text().await.unwrap_or_default(),
+        ),
         Err(error) => (0, error.to_string()),
     };
     until("it is ready", async || get("/readyz").await.0 == 200).await;
@@ -181,20 +296,47 @@ async fn while_a_database_host_is_silent_probes_and_metrics_say_so_and_sigterm_e
     let mut answers = Vec::new();
     until("a probe has its answer in time", async || {
         answers.push(get("/readyz").await);
-        answers.last().is_some_and(|(status, words)| *status == 503 && words.contains("does not answer"))
+        answers
+            .last()
+            .is_some_and(|(status, words)| *status == 503 && words.contains("does not answer"))
     })
     .await;
-    assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 503)), "each answer comes in time: {answers:?}");
-    until("the gauge says so", async || waits(&patient_metrics(port).await)).await;
+    assert!(
+        answers
+            .iter()
+            .all(|(status, _)| matches!(status, 200 | 503)),
+        "each answer comes in time: {answers:?}"
+    );
+    until("the gauge says so", async || {
+        waits(&patient_metrics(port).await)
+    })
+    .await;
     send.signal("TERM");
     serve.signal("TERM");
-    let codes = (ended("digest send", &mut send).await, ended("serve", &mut serve).await);
-    let said = |name: &str| std::fs::read_to_string(place.dir.path().join(format!("{name}.err"))).unwrap_or_default();
+    let codes = (
+        ended("digest send", &mut send).await,
+        ended("serve", &mut serve).await,
+    );
+    let said = |name: &str| {
+        std::fs::read_to_string(place.dir.path().join(format!("{name}.err"))).unwrap_or_default()
+    };
     assert_eq!(codes.0, Some(1), "{}", said("send"));
-    assert!(said("send").contains("The database takes no writes"), "{}", said("send"));
+    assert!(
+        said("send").contains("The database takes no writes"),
+        "{}",
+        said("send")
+    );
     // What could not be recorded is in doubt and named; nobody is lost.
     let over = direct.run(&["digest", "send"]).good();
-    assert_eq!(sink.received().iter().map(|mail| &mail.to).collect::<std::collections::BTreeSet<_>>().len(), READERS, "{over:?}");
+    assert_eq!(
+        sink.received()
+            .iter()
+            .map(|mail| &mail.to)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        READERS,
+        "{over:?}"
+    );
 }
 
 /// Answer to a scrape, which waits for longer than a probe.
@@ -207,63 +349,114 @@ async fn patient_metrics(port: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrate_names_a_lock_that_it_waits_for_and_ends_when_the_host_vanishes() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let wire = wire_to(&place).await;
     let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
-    let wired = program.clone().with("VERDICTS_DATABASE__URL", &through(&wire, &place.database_url));
+    let wired = program.clone().with(
+        "VERDICTS_DATABASE__URL",
+        &through(&wire, &place.database_url),
+    );
     let _other = lock(&place, "_sqlx_migrations").await;
     let mut migrate = wired.start("migrate", &["migrate"]);
     let said = || std::fs::read_to_string(place.dir.path().join("migrate.err")).unwrap_or_default();
-    until("it names the lock", async || said().contains("waits for a lock that other sessions of the database hold")).await;
+    until("it names the lock", async || {
+        said().contains("waits for a lock that other sessions of the database hold")
+    })
+    .await;
     wire.vanish();
     assert_eq!(ended("migrate", &mut migrate).await, Some(1));
-    assert!(said().contains("The database cannot be reached"), "{}", said());
+    assert!(
+        said().contains("The database cannot be reached"),
+        "{}",
+        said()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_ends_what_a_killed_command_waited_for() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let program = Program::set_up(&place);
     let _other = lock(&place, "_sqlx_migrations").await;
     let mut migrate = program.start("migrate", &["migrate"]);
-    until("it waits", async || !sessions(&place, "wait_event_type = 'Lock'").is_empty()).await;
+    until("it waits", async || {
+        !sessions(&place, "wait_event_type = 'Lock'").is_empty()
+    })
+    .await;
     migrate.kill();
-    until("nobody waits any more", async || sessions(&place, "true").is_empty()).await;
+    until("nobody waits any more", async || {
+        sessions(&place, "true").is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
     let house = House::open_with(place.again(), |settings| settings.mail.lease = LEASE).await;
-    assert_eq!(house.sign_up("ada@reader.example").await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(
+        house.sign_up("ada@reader.example").await.status(),
+        StatusCode::SEE_OTHER
+    );
     let other = lock(&place, "subscribers").await;
     let before = sessions(&place, "state = 'idle'");
     assert_later(&house.sign_up("bea@reader.example").await);
-    program.run(&["subscribers", "list"]).refused(&["The database is up", "holds a lock", "lock timeout"]);
+    program.run(&["subscribers", "list"]).refused(&[
+        "The database is up",
+        "holds a lock",
+        "lock timeout",
+    ]);
     let after = sessions(&place, "true");
-    assert!(!before.is_empty() && before.iter().all(|session| after.contains(session)), "{before:?} stay open: {after:?}");
+    assert!(
+        !before.is_empty() && before.iter().all(|session| after.contains(session)),
+        "{before:?} stay open: {after:?}"
+    );
     drop(other);
-    until("all goes on", async || house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+    until("all goes on", async || {
+        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_behind_which_nobody_is_counts_as_a_database_that_cannot_be_reached() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     let (place, wire, port) = wired(place).await;
-    let house = House::open_with(place.again(), |settings| settings.signup.per_client = 1_000).await;
-    assert_eq!(house.sign_up("ada@reader.example").await.status(), StatusCode::SEE_OTHER);
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let house =
+        House::open_with(place.again(), |settings| settings.signup.per_client = 1_000).await;
+    assert_eq!(
+        house.sign_up("ada@reader.example").await.status(),
+        StatusCode::SEE_OTHER
+    );
+    let dead = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address")
+        .port();
     wire.vanish();
     // It takes each connection and closes it.
     wire.lead_to(dead);
     for n in 0..20 {
         assert_later(&house.sign_up(&format!("bea{n}@reader.example")).await);
     }
-    let program = Program::in_place(&place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+    let program =
+        Program::in_place(&place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
     for _ in 0..5 {
-        program.run(&["digest", "list"]).refused(&["The database cannot be reached"]);
+        program
+            .run(&["digest", "list"])
+            .refused(&["The database cannot be reached"]);
     }
     wire.lead_to(port);
-    until("all goes on", async || house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER).await;
+    until("all goes on", async || {
+        house.sign_up("zoe@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
 }

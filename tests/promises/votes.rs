@@ -22,30 +22,67 @@ async fn house_with_readers(place: Place, count: usize) -> House {
 
 /// A link in the digest of the `n`th reader.
 fn link_of(house: &House, n: usize, path: &str) -> String {
-    link(&house.mails_to(&format!("reader{n}@example.org")).pop().expect("a digest"), path)
+    link(
+        &house
+            .mails_to(&format!("reader{n}@example.org"))
+            .pop()
+            .expect("a digest"),
+        path,
+    )
 }
 
 /// Every link in the digest of the first reader: in its HTML, its text, and the headers that mail programs make buttons of.
 fn all_links(house: &House) -> BTreeSet<String> {
-    let mail = house.mails_to("reader0@example.org").pop().expect("a digest");
-    let mail = mail_parser::MessageParser::default().parse(&mail).expect("a mail");
-    let (html, text) = (mail.body_html(0).expect("HTML").into_owned(), mail.body_text(0).expect("text").into_owned());
-    let headers: String = mail.headers_raw().filter(|(name, _)| name.starts_with("List-")).map(|(_, value)| value).collect();
-    let in_html = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(crate::joining::unescaped);
-    let in_text = text.split_whitespace().map(|word| word.trim_matches(['(', ')', '<', '>', ',', '.']).to_owned());
+    let mail = house
+        .mails_to("reader0@example.org")
+        .pop()
+        .expect("a digest");
+    let mail = mail_parser::MessageParser::default()
+        .parse(&mail)
+        .expect("a mail");
+    let (html, text) = (
+        mail.body_html(0).expect("HTML").into_owned(),
+        mail.body_text(0).expect("text").into_owned(),
+    );
+    let headers: String = mail
+        .headers_raw()
+        .filter(|(name, _)| name.starts_with("List-"))
+        .map(|(_, value)| value)
+        .collect();
+    let in_html = html
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(crate::joining::unescaped);
+    let in_text = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(['(', ')', '<', '>', ',', '.']).to_owned());
     let in_headers = headers.split(['<', '>']).map(str::to_owned);
-    in_html.chain(in_text).chain(in_headers).filter(|link| link.starts_with("http")).collect()
+    in_html
+        .chain(in_text)
+        .chain(in_headers)
+        .filter(|link| link.starts_with("http"))
+        .collect()
 }
 
 async fn picked(house: &House) -> Vec<String> {
     let picks = house.app.picks_at(house.app.now()).await.expect("picks");
-    picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
+    picks
+        .into_iter()
+        .map(|pick| pick.comparison.to_string())
+        .collect()
 }
 
 /// A visitor's button on a page, with the cookie that they came with; gives the answer.
-async fn press(house: &House, tool: &str, verdict: &str, cookie: Option<&str>) -> reqwest::Response {
-    let request =
-        house.request(Method::POST, &format!("/tools/{tool}/vote")).form(&[("verdict", verdict), ("back", "/comparisons/t0-l-vs-t0-r")]);
+async fn press(
+    house: &House,
+    tool: &str,
+    verdict: &str,
+    cookie: Option<&str>,
+) -> reqwest::Response {
+    let request = house
+        .request(Method::POST, &format!("/tools/{tool}/vote"))
+        .form(&[("verdict", verdict), ("back", "/comparisons/t0-l-vs-t0-r")]);
     let request = match cookie {
         Some(cookie) => request.header("cookie", cookie),
         None => request,
@@ -55,7 +92,10 @@ async fn press(house: &House, tool: &str, verdict: &str, cookie: Option<&str>) -
 
 fn cookie_of(answer: &reqwest::Response) -> String {
     let cookie = answer.headers()["set-cookie"].to_str().expect("text");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
     cookie.split(';').next().expect("a pair").to_owned()
 }
 

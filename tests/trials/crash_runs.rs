@@ -47,11 +47,20 @@ async fn whatever_strikes_a_send_on_postgresql_nobody_is_lost() {
 
 /// Each lane has a place of its own, since some troubles strike all of it.
 async fn runs(field: impl Fn(usize) -> Option<Field>) {
-    let (count, first, lanes) = (setting("CRASH_RUNS", 5), setting("CRASH_SEED", 5) as u64, setting("CRASH_LANES", 1).max(1));
+    let (count, first, lanes) = (
+        setting("CRASH_RUNS", 5),
+        setting("CRASH_SEED", 5) as u64,
+        setting("CRASH_LANES", 1).max(1),
+    );
     let mut running = JoinSet::new();
     for lane in 0..lanes as u64 {
-        let Some(field) = tokio::task::block_in_place(|| field(setting("CRASH_READERS", READERS))) else { return };
-        let seeds: Vec<u64> = (first..first + count as u64).filter(|seed| seed % lanes as u64 == lane).collect();
+        let Some(field) = tokio::task::block_in_place(|| field(setting("CRASH_READERS", READERS)))
+        else {
+            return;
+        };
+        let seeds: Vec<u64> = (first..first + count as u64)
+            .filter(|seed| seed % lanes as u64 == lane)
+            .collect();
         running.spawn(run_lane(field, seeds));
     }
     let mut summary = Summary::default();
@@ -59,26 +68,50 @@ async fn runs(field: impl Fn(usize) -> Option<Field>) {
         summary.add(lane.expect("a lane"));
     }
     say(&summary.table());
-    assert!(summary.faults.is_empty(), "{} of {count} runs failed: {:#?}", summary.faults.len(), summary.faults);
+    assert!(
+        summary.faults.is_empty(),
+        "{} of {count} runs failed: {:#?}",
+        summary.faults.len(),
+        summary.faults
+    );
 }
 
 async fn run_lane(field: Field, seeds: Vec<u64>) -> Summary {
-    let means = Means { postgres: field.cluster.is_some(), small_disk: field.disk.is_small, clock: Clock::library().is_some() };
+    let means = Means {
+        postgres: field.cluster.is_some(),
+        small_disk: field.disk.is_small,
+        clock: Clock::library().is_some(),
+    };
     if !means.clock {
-        say("libfaketime was not found: jumping clocks are left out of the trials. On Debian: apt-get install faketime");
+        say(
+            "libfaketime was not found: jumping clocks are left out of the trials. On Debian: apt-get install faketime",
+        );
     }
     let field = Arc::new(field);
-    let mut summary = Summary { database: field.name(), readers: field.readers, ..Summary::default() };
+    let mut summary = Summary {
+        database: field.name(),
+        readers: field.readers,
+        ..Summary::default()
+    };
     for seed in seeds {
         let plan = Plan::of(seed, field.readers, means);
         let began = Instant::now();
         let result = run(&field, &plan).await;
         let took = began.elapsed();
         let words = match &result {
-            Ok(cost) => format!("{} in doubt, {} extra copies, at most {}", cost.doubts, cost.extra, plan.most_copies()),
+            Ok(cost) => format!(
+                "{} in doubt, {} extra copies, at most {}",
+                cost.doubts,
+                cost.extra,
+                plan.most_copies()
+            ),
             Err(fault) => format!("FAILED: {fault}"),
         };
-        say(&format!("{} {plan:?}: {words}; {:.1} s", field.name(), took.as_secs_f64()));
+        say(&format!(
+            "{} {plan:?}: {words}; {:.1} s",
+            field.name(),
+            took.as_secs_f64()
+        ));
         summary.note(&plan, result, took);
     }
     summary
@@ -88,31 +121,65 @@ async fn run(field: &Arc<Field>, plan: &Plan) -> Result<Cost, String> {
     let place = field.fresh();
     // The second one is slower than the first, which troubles strike.
     let delays = [0, 12].into_iter().take(plan.relays);
-    let relays = Relays::start(delays.map(|delay| Script::accept_all().only_recipients().delay(Duration::from_millis(delay)))).await;
+    let relays = Relays::start(delays.map(|delay| {
+        Script::accept_all()
+            .only_recipients()
+            .delay(Duration::from_millis(delay))
+    }))
+    .await;
     let clock = Clock::right();
     let program = program_in(&place)
         .with("VERDICTS_MAIL__RELAYS", &relays.setting())
         .with("VERDICTS_MAIL__CONNECTIONS", &plan.connections.to_string())
-        .with("VERDICTS_MAIL__IN_DOUBT", if plan.hold { "hold" } else { "resend" });
+        .with(
+            "VERDICTS_MAIL__IN_DOUBT",
+            if plan.hold { "hold" } else { "resend" },
+        );
     let result = send(field, plan, &place, &program, &relays, &clock).await;
     match &result {
         Ok(_) => field.clear(&place),
-        Err(_) => say(&format!("what the senders said is kept in {}", place.dir.keep().display())),
+        Err(_) => say(&format!(
+            "what the senders said is kept in {}",
+            place.dir.keep().display()
+        )),
     }
     result
 }
 
-async fn send(field: &Arc<Field>, plan: &Plan, place: &Place, program: &Program, relays: &Relays, clock: &Clock) -> Result<Cost, String> {
-    #[allow(clippy::disallowed_methods, reason = "the program looks at the machine's clock")]
-    let clocks = plan.has_true_clock().then(|| (Instant::now(), chrono::Utc::now()));
-    let sending = if plan.has_true_clock() { program.clone() } else { with_clock(program.clone(), clock) };
+async fn send(
+    field: &Arc<Field>,
+    plan: &Plan,
+    place: &Place,
+    program: &Program,
+    relays: &Relays,
+    clock: &Clock,
+) -> Result<Cost, String> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the program looks at the machine's clock"
+    )]
+    let clocks = plan
+        .has_true_clock()
+        .then(|| (Instant::now(), chrono::Utc::now()));
+    let sending = if plan.has_true_clock() {
+        program.clone()
+    } else {
+        with_clock(program.clone(), clock)
+    };
     let wire = wire_to(field).await;
     let sending = match &wire {
         Some(wire) => sending.with("VERDICTS_DATABASE__URL", &through(wire, field, place)),
         None => sending,
     };
     let mut senders = Senders::start(sending, plan.senders);
-    let mut scene = Scene { field, place, sink: relays.first(), clock, wire: wire.as_ref(), mending: JoinSet::new() };
+    let mut scene = Scene {
+        field,
+        place,
+        sink: relays.first(),
+        clock,
+        wire: wire.as_ref(),
+        mending: JoinSet::new(),
+    };
     for (at, trouble) in &plan.troubles {
         reached(relays, *at).await;
         scene.strike(*trouble, &mut senders).await?;
@@ -125,8 +192,13 @@ async fn send(field: &Arc<Field>, plan: &Plan, place: &Place, program: &Program,
     let mut died = 0;
     until_final(&field.digest, program, relays, || died += senders.revive()).await?;
     senders.end().await?;
-    let promise =
-        Promise { digest: &field.digest, ids: &field.ids, most_copies: plan.most_copies() + died * plan.lines(), hold: plan.hold, clocks };
+    let promise = Promise {
+        digest: &field.digest,
+        ids: &field.ids,
+        most_copies: plan.most_copies() + died * plan.lines(),
+        hold: plan.hold,
+        clocks,
+    };
     promise.judge(program, relays)
 }
 
@@ -137,11 +209,16 @@ async fn wire_to(field: &Field) -> Option<Arc<Wire>> {
 
 fn through(wire: &Wire, field: &Field, place: &Place) -> String {
     let port = field.cluster.as_ref().map_or(0, Cluster::port);
-    place.database_url.replace(&format!(":{port}/"), &format!(":{}/", wire.port))
+    place
+        .database_url
+        .replace(&format!(":{port}/"), &format!(":{}/", wire.port))
 }
 
 fn with_clock(program: Program, clock: &Clock) -> Program {
-    clock.variables().iter().fold(program, |program, (name, value)| program.with(name, value))
+    clock
+        .variables()
+        .iter()
+        .fold(program, |program, (name, value)| program.with(name, value))
 }
 
 async fn reached(relays: &Relays, mails: usize) {
@@ -171,7 +248,9 @@ struct Summary {
 
 impl Summary {
     fn note(&mut self, plan: &Plan, result: Result<Cost, String>, took: Duration) {
-        plan.troubles.iter().for_each(|(_, trouble)| *self.struck.entry(trouble.name()).or_default() += 1);
+        plan.troubles
+            .iter()
+            .for_each(|(_, trouble)| *self.struck.entry(trouble.name()).or_default() += 1);
         self.took.push(took);
         self.most_copies += plan.most_copies();
         self.held += usize::from(plan.hold);
@@ -179,7 +258,11 @@ impl Summary {
             Ok(cost) => {
                 self.cost.doubts += cost.doubts;
                 self.cost.extra += cost.extra;
-                if plan.troubles.iter().all(|(_, trouble)| matches!(trouble, Trouble::Terminate)) {
+                if plan
+                    .troubles
+                    .iter()
+                    .all(|(_, trouble)| matches!(trouble, Trouble::Terminate))
+                {
                     self.orderly += 1;
                     self.orderly_extra += cost.extra + cost.doubts;
                 }
@@ -191,7 +274,10 @@ impl Summary {
     /// Adds another lane's.
     fn add(&mut self, other: Self) {
         (self.database, self.readers) = (other.database, other.readers);
-        other.struck.into_iter().for_each(|(name, times)| *self.struck.entry(name).or_default() += times);
+        other
+            .struck
+            .into_iter()
+            .for_each(|(name, times)| *self.struck.entry(name).or_default() += times);
         self.cost.doubts += other.cost.doubts;
         self.cost.extra += other.cost.extra;
         self.most_copies += other.most_copies;
@@ -207,18 +293,44 @@ impl Summary {
         let runs = self.took.len();
         let mut sorted = self.took.clone();
         sorted.sort_unstable();
-        let struck: Vec<String> = self.struck.iter().map(|(name, times)| format!("{name} {times}")).collect();
+        let struck: Vec<String> = self
+            .struck
+            .iter()
+            .map(|(name, times)| format!("{name} {times}"))
+            .collect();
         let lines = [
             ("runs, readers in each", format!("{runs}, {}", self.readers)),
             ("troubles", struck.join("; ")),
-            ("runs in which a promise was broken", self.faults.len().to_string()),
-            ("mails in doubt, all named by the ledger", self.cost.doubts.to_string()),
-            ("extra copies, of at most", format!("{}, {}", self.cost.extra, self.most_copies)),
-            ("runs with SIGTERM alone, their doubts and extra copies", format!("{}, {}", self.orderly, self.orderly_extra)),
+            (
+                "runs in which a promise was broken",
+                self.faults.len().to_string(),
+            ),
+            (
+                "mails in doubt, all named by the ledger",
+                self.cost.doubts.to_string(),
+            ),
+            (
+                "extra copies, of at most",
+                format!("{}, {}", self.cost.extra, self.most_copies),
+            ),
+            (
+                "runs with SIGTERM alone, their doubts and extra copies",
+                format!("{}, {}", self.orderly, self.orderly_extra),
+            ),
             ("runs with mail.in_doubt = \"hold\"", self.held.to_string()),
-            ("a run takes, median and longest", format!("{:.1} s, {:.1} s", seconds(&sorted, runs / 2), seconds(&sorted, runs - 1))),
+            (
+                "a run takes, median and longest",
+                format!(
+                    "{:.1} s, {:.1} s",
+                    seconds(&sorted, runs / 2),
+                    seconds(&sorted, runs - 1)
+                ),
+            ),
         ];
-        let rows: String = lines.iter().map(|(name, value)| format!("| {name} | {value} |\n")).collect();
+        let rows: String = lines
+            .iter()
+            .map(|(name, value)| format!("| {name} | {value} |\n"))
+            .collect();
         format!("| | {} |\n| --- | --- |\n{rows}", self.database)
     }
 }

@@ -44,30 +44,45 @@ impl Field {
     pub fn on_postgres(readers: usize) -> Option<Self> {
         let disk = Disk::small(CLUSTER_DISK);
         let cluster = postgres::another(SETTINGS, Some(disk.path()))?;
-        let template = Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.fresh_database() };
+        let template = Place {
+            dir: tempfile::tempdir().expect("a folder"),
+            database_url: cluster.fresh_database(),
+        };
         Some(Self::prepare(readers, disk, Some(cluster), template))
     }
 
     /// A digest that is frozen, of whose deliveries only the first are made: the process that published it was killed. A run begins
     /// in the middle of its ranges.
     fn prepare(readers: usize, disk: Disk, cluster: Option<Cluster>, template: Place) -> Self {
-        let program = program_in(&template).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
+        let program =
+            program_in(&template).with("VERDICTS_MAIL__TRANSPORT", "smtp://127.0.0.1:1?tls=none");
         let (ids, digest) = freeze(&program, readers);
-        Self { readers, ids, digest, template, cluster, disk }
+        Self {
+            readers,
+            ids,
+            digest,
+            template,
+            cluster,
+            disk,
+        }
     }
 
     /// A copy of the database.
     pub fn fresh(&self) -> Place {
         match &self.cluster {
-            Some(cluster) => {
-                Place { dir: tempfile::tempdir().expect("a folder"), database_url: cluster.copy_of(&self.template.database_url) }
-            }
+            Some(cluster) => Place {
+                dir: tempfile::tempdir().expect("a folder"),
+                database_url: cluster.copy_of(&self.template.database_url),
+            },
             None => {
                 let dir = tempfile::tempdir_in(self.disk.path()).expect("a folder");
                 let database_url = format!("sqlite:{}/verdicts.db", dir.path().display());
                 for file in ["verdicts.db", "verdicts.db-wal"] {
                     let (from, to) = (self.template.dir.path().join(file), dir.path().join(file));
-                    assert!(!from.exists() || std::fs::copy(from, to).is_ok(), "{file} is copied");
+                    assert!(
+                        !from.exists() || std::fs::copy(from, to).is_ok(),
+                        "{file} is copied"
+                    );
                 }
                 Place { dir, database_url }
             }
@@ -82,7 +97,11 @@ impl Field {
     }
 
     pub fn name(&self) -> &'static str {
-        if self.cluster.is_some() { "PostgreSQL" } else { "SQLite" }
+        if self.cluster.is_some() {
+            "PostgreSQL"
+        } else {
+            "SQLite"
+        }
     }
 }
 
@@ -107,14 +126,24 @@ pub fn program_in(place: &Place) -> Program {
 pub fn publish(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
     enlist(program, readers);
     let sent = program.run(&["digest", "send", "--json"]);
-    assert_eq!((sent.json()["state"].as_str(), sent.json()["recipients"].as_u64()), (Some("sending"), Some(readers as u64)), "{sent:?}");
+    assert_eq!(
+        (
+            sent.json()["state"].as_str(),
+            sent.json()["recipients"].as_u64()
+        ),
+        (Some("sending"), Some(readers as u64)),
+        "{sent:?}"
+    );
     named(program)
 }
 
 /// Freezes a digest for so many readers, and kills the program in the middle of its ranges.
 fn freeze(program: &Program, readers: usize) -> (HashMap<String, String>, String) {
     enlist(program, readers);
-    let program = program.clone().with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "5").with("VERDICTS_LOG", "verdicts=info");
+    let program = program
+        .clone()
+        .with("VERDICTS_SCHEDULE__PUBLISH_RANGE", "5")
+        .with("VERDICTS_LOG", "verdicts=info");
     let mut sending = program.start("frozen", &["digest", "send"]);
     let log = program.dir.join("frozen.err");
     let began = std::time::Instant::now();
@@ -124,24 +153,54 @@ fn freeze(program: &Program, readers: usize) -> (HashMap<String, String>, String
     }
     sending.kill();
     let audit = program.run(&["digest", "audit", "--json"]).good().json();
-    assert_eq!(audit["digests"][0]["is_publishing"], true, "killed between two ranges: {audit}");
+    assert_eq!(
+        audit["digests"][0]["is_publishing"], true,
+        "killed between two ranges: {audit}"
+    );
     named(&program)
 }
 
 fn enlist(program: &Program, readers: usize) {
     program.run(&["migrate"]).good();
-    program.write("catalogue.toml", catalogue::small(1, "2026-11-24T09:00:00Z".parse().expect("a moment")));
-    program.run(&["catalog", "import", "catalogue.toml", "--dates-to-now"]).good();
-    let rows: String = (0..readers).map(|n| format!("r{n}@example.org\n")).collect();
-    program.run_with_input(&["subscribers", "import", "-", "--consent", "test", "--confirmed"], format!("email\n{rows}").as_bytes()).good();
+    program.write(
+        "catalogue.toml",
+        catalogue::small(1, "2026-11-24T09:00:00Z".parse().expect("a moment")),
+    );
+    program
+        .run(&["catalog", "import", "catalogue.toml", "--dates-to-now"])
+        .good();
+    let rows: String = (0..readers)
+        .map(|n| format!("r{n}@example.org\n"))
+        .collect();
+    program
+        .run_with_input(
+            &[
+                "subscribers",
+                "import",
+                "-",
+                "--consent",
+                "test",
+                "--confirmed",
+            ],
+            format!("email\n{rows}").as_bytes(),
+        )
+        .good();
 }
 
 /// The readers' ids by address, and the digest's.
 fn named(program: &Program) -> (HashMap<String, String>, String) {
     let digests = program.run(&["digest", "list", "--json"]).good().json();
-    let listed = program.run(&["subscribers", "list", "--json"]).good().json();
+    let listed = program
+        .run(&["subscribers", "list", "--json"])
+        .good()
+        .json();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    let ids = listed["subscribers"].as_array().expect("a list").iter().map(|s| (text(&s["email"]), text(&s["id"]))).collect();
+    let ids = listed["subscribers"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|s| (text(&s["email"]), text(&s["id"])))
+        .collect();
     (ids, text(&digests["digests"][0]["id"]))
 }
 
@@ -156,10 +215,15 @@ impl Disk {
     fn small(megabytes: u32) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let size = format!("size={megabytes}m,mode=1777");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(dir.path())
+            .output();
         let is_small = mounted.is_ok_and(|output| output.status.success());
         if !is_small {
-            say("No file system can be mounted here: full disks are left out of the trials. As root they are in.");
+            say(
+                "No file system can be mounted here: full disks are left out of the trials. As root they are in.",
+            );
             let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
             std::fs::set_permissions(dir.path(), open).expect("opened");
         }
@@ -195,7 +259,10 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if self.is_small {
-            let _ = Command::new("umount").arg("-l").arg(self.dir.path()).output();
+            let _ = Command::new("umount")
+                .arg("-l")
+                .arg(self.dir.path())
+                .output();
         }
     }
 }

@@ -75,17 +75,34 @@ impl Plan {
         let relays = if random.random_bool(0.25) { 2 } else { 1 };
         let hold = random.random_bool(0.125);
         let orderly = seed.is_multiple_of(8);
-        let mut moments: Vec<usize> =
-            (0..random.random_range(1..=4)).map(|_| random.random_range(readers / 50..readers * 95 / 100)).collect();
+        let mut moments: Vec<usize> = (0..random.random_range(1..=4))
+            .map(|_| random.random_range(readers / 50..readers * 95 / 100))
+            .collect();
         moments.sort_unstable();
-        let mut trouble = || if orderly { Trouble::Terminate } else { Trouble::any(&mut random, means) };
+        let mut trouble = || {
+            if orderly {
+                Trouble::Terminate
+            } else {
+                Trouble::any(&mut random, means)
+            }
+        };
         let troubles = moments.into_iter().map(|at| (at, trouble())).collect();
-        Self { seed, connections, relays, senders, hold, troubles }
+        Self {
+            seed,
+            connections,
+            relays,
+            senders,
+            hold,
+            troubles,
+        }
     }
 
     /// The most copies that may have gone out twice: one for each connection that a trouble can leave in doubt.
     pub fn most_copies(&self) -> usize {
-        self.troubles.iter().map(|(_, trouble)| trouble.most_copies(self)).sum()
+        self.troubles
+            .iter()
+            .map(|(_, trouble)| trouble.most_copies(self))
+            .sum()
     }
 
     /// Connections of one process, all relays together.
@@ -95,23 +112,44 @@ impl Plan {
 
     /// Whether the program's clock can be compared with this process's.
     pub fn has_true_clock(&self) -> bool {
-        !self.troubles.iter().any(|(_, trouble)| matches!(trouble, Trouble::JumpClock { .. }))
+        !self
+            .troubles
+            .iter()
+            .any(|(_, trouble)| matches!(trouble, Trouble::JumpClock { .. }))
     }
 }
 
 impl Trouble {
     fn any(random: &mut StdRng, means: Means) -> Self {
         let outage = random.random_range(200..2_500);
-        let mut choice =
-            vec![Self::Kill, Self::Kill, Self::Terminate, Self::StallRelay { outage }, Self::CutInBody, Self::CutAfterDot, Self::Freeze];
+        let mut choice = vec![
+            Self::Kill,
+            Self::Kill,
+            Self::Terminate,
+            Self::StallRelay { outage },
+            Self::CutInBody,
+            Self::CutAfterDot,
+            Self::Freeze,
+        ];
         choice.extend([
             Self::SilentRelay { outage },
-            Self::HangUps { mails: random.random_range(5..=12) },
+            Self::HangUps {
+                mails: random.random_range(5..=12),
+            },
             Self::LateDot { by: outage },
-            Self::SlowGreeting { by: random.random_range(100..800), outage },
+            Self::SlowGreeting {
+                by: random.random_range(100..800),
+                outage,
+            },
         ]);
         if means.postgres {
-            choice.extend([Self::CutDatabase, Self::StopDatabase { outage, immediate: random.random_bool(0.5) }]);
+            choice.extend([
+                Self::CutDatabase,
+                Self::StopDatabase {
+                    outage,
+                    immediate: random.random_bool(0.5),
+                },
+            ]);
             // Longer than a call may last, and up to longer than the lease.
             choice.push(Self::VanishDatabase { outage: outage * 2 });
         } else {
@@ -121,7 +159,9 @@ impl Trouble {
             choice.push(Self::FillDisk { outage });
         }
         if means.clock {
-            choice.push(Self::JumpClock { minutes: random.random_range(-300..=300) });
+            choice.push(Self::JumpClock {
+                minutes: random.random_range(-300..=300),
+            });
         }
         choice.choose(random).copied().unwrap_or(Self::Kill)
     }
@@ -132,7 +172,9 @@ impl Trouble {
             Self::Kill => "kill -9",
             Self::Terminate => "SIGTERM",
             Self::CutDatabase => "database connections cut",
-            Self::StopDatabase { immediate: true, .. } => "database killed and started",
+            Self::StopDatabase {
+                immediate: true, ..
+            } => "database killed and started",
             Self::StopDatabase { .. } => "database stopped and started",
             Self::VanishDatabase { .. } => "database host vanished",
             Self::LockDatabase { .. } => "database locked by another process",
@@ -157,7 +199,11 @@ impl Trouble {
             Self::HangUps { mails } => mails,
             Self::Kill => plan.lines(),
             // Also of the process that helps out while another is frozen.
-            _ => plan.lines() * (plan.senders + usize::from(plan.troubles.iter().any(|(_, t)| matches!(t, Self::Freeze)))),
+            _ => {
+                plan.lines()
+                    * (plan.senders
+                        + usize::from(plan.troubles.iter().any(|(_, t)| matches!(t, Self::Freeze))))
+            }
         }
     }
 }

@@ -17,7 +17,11 @@ pub struct Senders {
 
 impl Senders {
     pub fn start(program: Program, count: usize) -> Self {
-        let mut senders = Self { program, running: Vec::new(), started: 0 };
+        let mut senders = Self {
+            program,
+            running: Vec::new(),
+            started: 0,
+        };
         (0..count).for_each(|_| senders.add());
         senders
     }
@@ -25,7 +29,10 @@ impl Senders {
     /// Starts one more.
     pub fn add(&mut self) {
         self.started += 1;
-        self.running.push(self.program.start(&format!("serve-{}", self.started), &["serve", "--role", "deliver"]));
+        self.running.push(self.program.start(
+            &format!("serve-{}", self.started),
+            &["serve", "--role", "deliver"],
+        ));
     }
 
     /// `kill -9` to the one that runs longest.
@@ -51,7 +58,10 @@ impl Senders {
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
-        Err(format!("it did not end within {} s of SIGTERM", LONGEST_END.as_secs()))
+        Err(format!(
+            "it did not end within {} s of SIGTERM",
+            LONGEST_END.as_secs()
+        ))
     }
 
     /// The one that runs longest; it stays in the run.

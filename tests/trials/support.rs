@@ -35,7 +35,9 @@ pub fn say(line: &str) {
 /// A number from the environment.
 pub fn setting(name: &str, default: usize) -> usize {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; expected a number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is {text:?}; expected a number")),
         Err(_) => default,
     }
 }
@@ -69,7 +71,10 @@ impl Relays {
 
     /// `mail.relays`, as a variable of the environment has it.
     pub fn setting(&self) -> String {
-        let listed = self.0.iter().enumerate().map(|(at, sink)| format!("{{ name = \"r{at}\", transport = \"{}\" }}", sink.url()));
+        let listed =
+            self.0.iter().enumerate().map(|(at, sink)| {
+                format!("{{ name = \"r{at}\", transport = \"{}\" }}", sink.url())
+            });
         format!("[{}]", listed.collect::<Vec<_>>().join(", "))
     }
 }

@@ -66,27 +66,47 @@ impl Scene<'_> {
             Trouble::SilentRelay { outage } => {
                 self.sink.order(Stage::MailFrom, "*", Behaviour::hang());
                 let sink = self.sink.clone();
-                self.later(outage, move || sink.order(Stage::MailFrom, "*", Behaviour::hang().times(0)));
+                self.later(outage, move || {
+                    sink.order(Stage::MailFrom, "*", Behaviour::hang().times(0))
+                });
             }
-            Trouble::LateDot { by } => self.sink.order(Stage::AfterBody, "*", Behaviour::late(Duration::from_millis(by)).times(1)),
+            Trouble::LateDot { by } => self.sink.order(
+                Stage::AfterBody,
+                "*",
+                Behaviour::late(Duration::from_millis(by)).times(1),
+            ),
             Trouble::SlowGreeting { by, outage } => {
                 self.sink.set_hello_delay(Duration::from_millis(by));
                 let sink = self.sink.clone();
                 self.later(outage, move || sink.set_hello_delay(Duration::ZERO));
             }
-            Trouble::CutInBody => self.sink.order(Stage::InBody, "*", Behaviour::close().times(1)),
-            Trouble::CutAfterDot => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(1)),
-            Trouble::HangUps { mails } => self.sink.order(Stage::AfterBody, "*", Behaviour::close().times(mails)),
+            Trouble::CutInBody => self
+                .sink
+                .order(Stage::InBody, "*", Behaviour::close().times(1)),
+            Trouble::CutAfterDot => {
+                self.sink
+                    .order(Stage::AfterBody, "*", Behaviour::close().times(1))
+            }
+            Trouble::HangUps { mails } => {
+                self.sink
+                    .order(Stage::AfterBody, "*", Behaviour::close().times(mails))
+            }
             Trouble::JumpClock { minutes } => self.clock.set(minutes * 60),
             Trouble::VanishDatabase { outage } => {
                 self.mend().await;
                 if let Some(wire) = self.wire {
                     wire.vanish();
-                    let (wire, port) = (wire.clone(), self.field.cluster.as_ref().map_or(0, Cluster::port));
+                    let (wire, port) = (
+                        wire.clone(),
+                        self.field.cluster.as_ref().map_or(0, Cluster::port),
+                    );
                     self.later(outage, move || wire.lead_to(port));
                 }
             }
-            Trouble::CutDatabase | Trouble::StopDatabase { .. } | Trouble::LockDatabase { .. } | Trouble::FillDisk { .. } => {
+            Trouble::CutDatabase
+            | Trouble::StopDatabase { .. }
+            | Trouble::LockDatabase { .. }
+            | Trouble::FillDisk { .. } => {
                 self.mend().await;
                 self.strike_database(trouble).await;
             }
@@ -99,22 +119,45 @@ impl Scene<'_> {
         match trouble {
             Trouble::CutDatabase => {
                 let url = self.place.database_url.clone();
-                blocking(move || field.cluster.as_ref().map(|cluster| cluster.cut_connections(&url))).await;
+                blocking(move || {
+                    field
+                        .cluster
+                        .as_ref()
+                        .map(|cluster| cluster.cut_connections(&url))
+                })
+                .await;
             }
             Trouble::StopDatabase { outage, immediate } => {
                 let stopped = field.clone();
-                blocking(move || stopped.cluster.as_ref().map(|cluster| cluster.stop(immediate))).await;
+                blocking(move || {
+                    stopped
+                        .cluster
+                        .as_ref()
+                        .map(|cluster| cluster.stop(immediate))
+                })
+                .await;
                 self.later(outage, move || field.go_on());
             }
             Trouble::LockDatabase { outage } => {
                 // Another process in all but name: a connection of its own to the file.
                 let url = self.place.database_url.clone();
-                let mut other = sqlx::SqliteConnection::connect(&url).await.expect("the file opens");
-                sqlx::query("pragma busy_timeout = 60000").execute(&mut other).await.expect("set");
-                sqlx::query("begin immediate").execute(&mut other).await.expect("locked");
+                let mut other = sqlx::SqliteConnection::connect(&url)
+                    .await
+                    .expect("the file opens");
+                sqlx::query("pragma busy_timeout = 60000")
+                    .execute(&mut other)
+                    .await
+                    .expect("set");
+                sqlx::query("begin immediate")
+                    .execute(&mut other)
+                    .await
+                    .expect("locked");
                 self.mending.spawn(async move {
                     tokio::time::sleep(Duration::from_millis(outage)).await;
-                    sqlx::query("rollback").execute(&mut other).await.expect("unlocked");
+                    sqlx::query("rollback")
+                        .execute(&mut other)
+                        .await
+                        .expect("unlocked");
                     other.close().await.expect("closed");
                 });
             }
@@ -167,7 +210,9 @@ pub struct Clock {
 
 impl Clock {
     pub fn right() -> Self {
-        let clock = Self { folder: tempfile::tempdir().expect("a folder") };
+        let clock = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
         clock.set(0);
         clock
     }
@@ -180,7 +225,9 @@ impl Clock {
     pub fn set(&self, seconds: i64) {
         // Whole at every moment: renamed, not written over.
         let new = self.file().with_extension("new");
-        std::fs::write(&new, format!("{seconds:+}\n")).and_then(|()| std::fs::rename(&new, self.file())).expect("written");
+        std::fs::write(&new, format!("{seconds:+}\n"))
+            .and_then(|()| std::fs::rename(&new, self.file()))
+            .expect("written");
     }
 
     /// What the program is started with.

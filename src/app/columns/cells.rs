@@ -19,7 +19,10 @@ pub struct Decode {
 impl Decode {
     /// Of a file that says by its mark that it is UTF-8, or was UTF-16.
     pub fn utf8() -> Self {
-        Self { has_utf8: true, has_other: false }
+        Self {
+            has_utf8: true,
+            has_other: false,
+        }
     }
 
     /// Returns whether Windows-1252 was read.
@@ -40,7 +43,9 @@ impl Decode {
             Err(_) if self.has_utf8 => Err("expected UTF-8".into()),
             Err(_) => {
                 self.has_other = true;
-                Ok(encoding_rs::WINDOWS_1252.decode_without_bom_handling(field).0)
+                Ok(encoding_rs::WINDOWS_1252
+                    .decode_without_bom_handling(field)
+                    .0)
             }
         }
     }
@@ -57,7 +62,10 @@ impl<'r> Cells<'r, '_> {
     pub fn text(&mut self, at: usize) -> Result<Option<Cow<'r, str>>, String> {
         let field = self.record.get(at).unwrap_or_default();
         if field.len() > LONGEST_FIELD {
-            return Err(format!("expected fields of at most {LONGEST_FIELD} bytes, one has {}", field.len()));
+            return Err(format!(
+                "expected fields of at most {LONGEST_FIELD} bytes, one has {}",
+                field.len()
+            ));
         }
         let text = match self.decode.text(field)? {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -68,7 +76,9 @@ impl<'r> Cells<'r, '_> {
             return Err("expected no control characters".into());
         }
         if !is_plain && text.contains('\u{fffd}') {
-            return Err("expected readable text, it has a character that was lost in a conversion".into());
+            return Err(
+                "expected readable text, it has a character that was lost in a conversion".into(),
+            );
         }
         Ok((!text.is_empty()).then_some(text))
     }

@@ -25,26 +25,60 @@ const WITH_TIME: [&str; 15] = [
     "%B %d, %Y %I:%M %p",
     "%B %d, %Y %H:%M:%S",
 ];
-const DAY_ONLY: [&str; 9] = ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%B %d, %Y", "%d %B %Y", "%d-%B-%Y", "%Y%m%d"];
+const DAY_ONLY: [&str; 9] = [
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%B %d, %Y",
+    "%d %B %Y",
+    "%d-%B-%Y",
+    "%Y%m%d",
+];
 
 /// Reads RFC 3339, or another common form: `2026-01-02 03:04:05.6 +0000 UTC`, `02.01.2026 03:04`, `Jan 2, 2026`, seconds since 1970;
 /// UTC where nothing else is said.
 pub fn date(text: &str) -> Option<Timestamp> {
-    let read = text.parse::<Timestamp>().ok().or_else(|| spelled(text)).or_else(|| counted(text))?;
+    let read = text
+        .parse::<Timestamp>()
+        .ok()
+        .or_else(|| spelled(text))
+        .or_else(|| counted(text))?;
     // Four digits of a year: "01.01.26" would be the year 26.
-    (1970..=9999).contains(&chrono::Datelike::year(&read)).then(|| to_millis(read))
+    (1970..=9999)
+        .contains(&chrono::Datelike::year(&read))
+        .then(|| to_millis(read))
 }
 
 fn spelled(text: &str) -> Option<Timestamp> {
-    let is_half_day = |tail: &str| tail.eq_ignore_ascii_case("am") || tail.eq_ignore_ascii_case("pm");
+    let is_half_day =
+        |tail: &str| tail.eq_ignore_ascii_case("am") || tail.eq_ignore_ascii_case("pm");
     let bare = match text.rsplit_once(' ') {
         Some((_, tail)) if is_half_day(tail) => text,
-        _ => text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end(),
+        _ => text
+            .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+            .trim_end(),
     };
-    let zoned = || DateTime::parse_from_str(bare, "%Y-%m-%d %H:%M:%S%.f %z").or_else(|_| DateTime::parse_from_rfc2822(text)).ok();
-    let timed = || WITH_TIME.iter().find_map(|form| NaiveDateTime::parse_from_str(bare, form).ok());
-    let day = || DAY_ONLY.iter().find_map(|form| NaiveDate::parse_from_str(bare, form).ok()).and_then(|day| day.and_hms_opt(0, 0, 0));
-    zoned().map(|moment| moment.to_utc()).or_else(|| timed().or_else(day).map(|moment| moment.and_utc()))
+    let zoned = || {
+        DateTime::parse_from_str(bare, "%Y-%m-%d %H:%M:%S%.f %z")
+            .or_else(|_| DateTime::parse_from_rfc2822(text))
+            .ok()
+    };
+    let timed = || {
+        WITH_TIME
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(bare, form).ok())
+    };
+    let day = || {
+        DAY_ONLY
+            .iter()
+            .find_map(|form| NaiveDate::parse_from_str(bare, form).ok())
+            .and_then(|day| day.and_hms_opt(0, 0, 0))
+    };
+    zoned()
+        .map(|moment| moment.to_utc())
+        .or_else(|| timed().or_else(day).map(|moment| moment.and_utc()))
 }
 
 /// Seconds or milliseconds since 1970, after 2001.
@@ -63,8 +97,13 @@ fn counted(text: &str) -> Option<Timestamp> {
 pub fn is_date(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let plain = text.chars().all(|c| c.is_alphanumeric() || " -/.:,+()年月日".contains(c));
-    let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).count();
+    let plain = text
+        .chars()
+        .all(|c| c.is_alphanumeric() || " -/.:,+()年月日".contains(c));
+    let parts = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .count();
     date(text).is_some()
         || (text.len() <= 60
             && digits >= 4
@@ -82,7 +121,10 @@ mod tests {
     fn a_date_is_read_in_the_forms_of_other_programs() {
         for (text, read) in [
             ("2026-01-02T03:04:05+01:00", "2026-01-02T02:04:05Z"),
-            ("2026-01-02 03:04:05.6 +0000 UTC", "2026-01-02T03:04:05.600Z"),
+            (
+                "2026-01-02 03:04:05.6 +0000 UTC",
+                "2026-01-02T03:04:05.600Z",
+            ),
             ("2026-01-02 03:04:05 UTC", "2026-01-02T03:04:05Z"),
             ("2026-01-02", "2026-01-02T00:00:00Z"),
             ("02.01.2026 03:04", "2026-01-02T03:04:00Z"),
@@ -96,9 +138,20 @@ mod tests {
             ("1767322800", "2026-01-02T03:00:00Z"),
             ("1767322800000", "2026-01-02T03:00:00Z"),
         ] {
-            assert_eq!(date(text).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)).as_deref(), Some(read), "{text}");
+            assert_eq!(
+                date(text)
+                    .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+                    .as_deref(),
+                Some(read),
+                "{text}"
+            );
         }
-        for text in ["01.02.26", "2 janvier 2026", "2026年1月2日", "Dec 24 2025 at 10:00"] {
+        for text in [
+            "01.02.26",
+            "2 janvier 2026",
+            "2026年1月2日",
+            "Dec 24 2025 at 10:00",
+        ] {
             assert!(is_date(text), "{text}");
         }
         for text in ["yesterday", "12", "perhaps 12", "", "1-800", "soft"] {

@@ -22,36 +22,63 @@ pub(super) fn worse(known: Option<SubscriberState>, said: SubscriberState) -> Su
         SubscriberState::Bounced => 3,
         SubscriberState::Complained => 4,
     };
-    known.filter(|known| rank(*known) > rank(said)).unwrap_or(said)
+    known
+        .filter(|known| rank(*known) > rank(said))
+        .unwrap_or(said)
 }
 
 fn is_complaint(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["spam", "abuse", "complain"].iter().any(|word| text.contains(word))
+    ["spam", "abuse", "complain"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 /// Returns what a cell says; `None` where it is not understood. `is_unconfirmed`: a service's own word for somebody who has not confirmed.
-pub(super) fn judge(text: &str, standing: Standing, is_unconfirmed: impl Fn(&str) -> bool) -> Option<Said> {
+pub(super) fn judge(
+    text: &str,
+    standing: Standing,
+    is_unconfirmed: impl Fn(&str) -> bool,
+) -> Option<Said> {
     if let Standing::Reason(kind) = standing {
         return Some(match word(text) {
             Some(Word::Nothing | Word::No) => Said::Nothing,
             Some(Word::State(SubscriberState::Active | SubscriberState::Pending)) => Said::Stays,
-            _ => Said::State(if is_complaint(text) { SubscriberState::Complained } else { kind }),
+            _ => Said::State(if is_complaint(text) {
+                SubscriberState::Complained
+            } else {
+                kind
+            }),
         });
     }
     let word = word(text);
     if standing == Standing::Mailbox {
-        let bad = word.filter(|word| matches!(word, Word::State(SubscriberState::Bounced | SubscriberState::Complained)));
-        return Some(if let Some(Word::State(state)) = bad { Said::State(state) } else { Said::Nothing });
+        let bad = word.filter(|word| {
+            matches!(
+                word,
+                Word::State(SubscriberState::Bounced | SubscriberState::Complained)
+            )
+        });
+        return Some(if let Some(Word::State(state)) = bad {
+            Said::State(state)
+        } else {
+            Said::Nothing
+        });
     }
     Some(match (standing, word?) {
         (_, Word::Nothing) => Said::Nothing,
-        (Standing::Left(_), Word::State(SubscriberState::Active | SubscriberState::Pending)) => Said::Stays,
-        (_, Word::State(SubscriberState::Unsubscribed)) if is_unconfirmed(text) => Said::State(SubscriberState::Pending),
+        (Standing::Left(_), Word::State(SubscriberState::Active | SubscriberState::Pending)) => {
+            Said::Stays
+        }
+        (_, Word::State(SubscriberState::Unsubscribed)) if is_unconfirmed(text) => {
+            Said::State(SubscriberState::Pending)
+        }
         (_, Word::State(state)) => Said::State(state),
         (Standing::Left(kind), Word::Yes | Word::Date) => Said::State(kind),
         (Standing::Left(_), Word::No) => Said::Stays,
-        (Standing::Subscribed | Standing::Confirmed, Word::Yes | Word::Date) => Said::State(SubscriberState::Active),
+        (Standing::Subscribed | Standing::Confirmed, Word::Yes | Word::Date) => {
+            Said::State(SubscriberState::Active)
+        }
         (Standing::Subscribed, Word::No) => Said::State(SubscriberState::Unsubscribed),
         (Standing::Confirmed, Word::No) => Said::State(SubscriberState::Pending),
         _ => return None,
@@ -65,5 +92,7 @@ pub(super) fn not_understood(column: &str, text: &str, standing: Standing) -> St
         Standing::Left(_) => "a date, yes or no",
         _ => "yes or no",
     };
-    format!("{text:?} in {column:?} is not known: expected {expected}. Mend it, or use --map or --ignore-column for {column:?}")
+    format!(
+        "{text:?} in {column:?} is not known: expected {expected}. Mend it, or use --map or --ignore-column for {column:?}"
+    )
 }

@@ -20,27 +20,44 @@ const FIELDS: [(&str, Role); 9] = [
     ("email", Role::Email),
     ("name", Role::Name),
     ("state", Role::Standing(Standing::State)),
-    ("left", Role::Standing(Standing::Left(SubscriberState::Unsubscribed))),
+    (
+        "left",
+        Role::Standing(Standing::Left(SubscriberState::Unsubscribed)),
+    ),
     ("subscribed", Role::Standing(Standing::Subscribed)),
     ("confirmed_at", Role::ConfirmedAt),
     ("source", Role::Source),
     ("timezone", Role::Timezone),
-    ("bounced", Role::Standing(Standing::Left(SubscriberState::Bounced))),
+    (
+        "bounced",
+        Role::Standing(Standing::Left(SubscriberState::Bounced)),
+    ),
 ];
 
 impl FromStr for Assignment {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let names = || FIELDS.map(|(name, _)| name).join(", ");
-        let (field, column) = text.split_once('=').ok_or_else(|| format!("{text:?}: expected FIELD=COLUMN, FIELD one of: {}", names()))?;
+        let (field, column) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text:?}: expected FIELD=COLUMN, FIELD one of: {}", names()))?;
         let (field, column) = (field.trim().to_lowercase(), column.trim().to_owned());
         let Some((_, role)) = FIELDS.iter().find(|(name, _)| *name == field) else {
-            return Err(format!("{field:?} is no field: expected one of: {}", names()));
+            return Err(format!(
+                "{field:?} is no field: expected one of: {}",
+                names()
+            ));
         };
         if column.is_empty() {
-            return Err(format!("{field}=: expected the name of a column, or its number from 1"));
+            return Err(format!(
+                "{field}=: expected the name of a column, or its number from 1"
+            ));
         }
-        Ok(Self { role: *role, field, column })
+        Ok(Self {
+            role: *role,
+            field,
+            column,
+        })
     }
 }
 
@@ -57,16 +74,32 @@ impl Mapping {
     /// Returns what each named column holds: its place in the header, and `None` for one that is not to be read.
     pub(super) fn resolve(&self, header: &[String]) -> Result<Vec<(usize, Option<Role>)>, String> {
         let mut found: Vec<(usize, Option<Role>)> = Vec::new();
-        let assigned = self.assigned.iter().map(|a| (a.column.as_str(), Some(a.role), format!("--map {}={}", a.field, a.column)));
-        let ignored = self.ignored.iter().map(|name| (name.as_str(), None, format!("--ignore-column {name}")));
+        let assigned = self.assigned.iter().map(|a| {
+            (
+                a.column.as_str(),
+                Some(a.role),
+                format!("--map {}={}", a.field, a.column),
+            )
+        });
+        let ignored = self
+            .ignored
+            .iter()
+            .map(|name| (name.as_str(), None, format!("--ignore-column {name}")));
         for (name, role, option) in assigned.chain(ignored) {
             let at = place_of(name, header).map_err(|fault| format!("{option}: {fault}"))?;
-            let is_single = matches!(role, Some(Role::Email | Role::ConfirmedAt | Role::Source | Role::Timezone));
+            let is_single = matches!(
+                role,
+                Some(Role::Email | Role::ConfirmedAt | Role::Source | Role::Timezone)
+            );
             if found.iter().any(|(known, _)| *known == at) {
-                return Err(format!("{option}: this column is named already by another option"));
+                return Err(format!(
+                    "{option}: this column is named already by another option"
+                ));
             }
             if is_single && found.iter().any(|(_, known)| *known == role) {
-                return Err(format!("{option}: expected one column for this field, there are two"));
+                return Err(format!(
+                    "{option}: expected one column for this field, there are two"
+                ));
             }
             found.push((at, role));
         }
@@ -77,23 +110,44 @@ impl Mapping {
 /// A column by its name as it is spelled, by its number from 1, or by its name in another spelling.
 fn place_of(name: &str, header: &[String]) -> Result<usize, String> {
     let name = name.trim();
-    let named =
-        |fits: &dyn Fn(&str) -> bool| header.iter().enumerate().filter(|(_, known)| fits(known)).map(|(at, _)| at).collect::<Vec<_>>();
+    let named = |fits: &dyn Fn(&str) -> bool| {
+        header
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| fits(known))
+            .map(|(at, _)| at)
+            .collect::<Vec<_>>()
+    };
     let exact = named(&|known| known == name);
     let found = match name.parse::<usize>() {
-        Ok(number) if exact.is_empty() => match number.checked_sub(1).filter(|at| *at < header.len()) {
-            Some(at) => vec![at],
-            None => return Err(format!("there is no column {number}, the header has {}", header.len())),
-        },
-        _ if exact.is_empty() => named(&|known| !squeezed(name).is_empty() && squeezed(known) == squeezed(name)),
+        Ok(number) if exact.is_empty() => {
+            match number.checked_sub(1).filter(|at| *at < header.len()) {
+                Some(at) => vec![at],
+                None => {
+                    return Err(format!(
+                        "there is no column {number}, the header has {}",
+                        header.len()
+                    ));
+                }
+            }
+        }
+        _ if exact.is_empty() => {
+            named(&|known| !squeezed(name).is_empty() && squeezed(known) == squeezed(name))
+        }
         _ => exact,
     };
     match found.as_slice() {
         [at] => Ok(*at),
-        [] => Err(format!("there is no such column; the header has: {}", listed(header))),
+        [] => Err(format!(
+            "there is no such column; the header has: {}",
+            listed(header)
+        )),
         several => {
             let numbers: Vec<String> = several.iter().map(|at| (at + 1).to_string()).collect();
-            Err(format!("several columns have that name: use a number, {}", numbers.join(" or ")))
+            Err(format!(
+                "several columns have that name: use a number, {}",
+                numbers.join(" or ")
+            ))
         }
     }
 }
@@ -101,6 +155,14 @@ fn place_of(name: &str, header: &[String]) -> Result<usize, String> {
 /// The names of a header for a sentence, cut to a bounded length.
 pub(super) fn listed(header: &[String]) -> String {
     let whole = header.join(", ");
-    let text: String = whole.chars().filter(|c| !c.is_control()).take(300).collect();
-    if text.len() < whole.len() { text + "..." } else { text }
+    let text: String = whole
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(300)
+        .collect();
+    if text.len() < whole.len() {
+        text + "..."
+    } else {
+        text
+    }
 }

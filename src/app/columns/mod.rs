@@ -96,15 +96,27 @@ impl Columns {
         if header.iter().all(|name| name.trim().is_empty()) {
             return Err("expected a header with a column \"email\", it is empty".into());
         }
-        let names: Vec<String> = header.iter().map(|name| squeezed(name).into_owned()).collect();
+        let names: Vec<String> = header
+            .iter()
+            .map(|name| squeezed(name).into_owned())
+            .collect();
         let service = recognise(&names, &header);
         let said = mapping.resolve(&header)?;
-        let mut roles: Vec<Option<(Role, usize)>> = names.iter().map(|name| by_name(name, &names, service)).collect();
+        let mut roles: Vec<Option<(Role, usize)>> = names
+            .iter()
+            .map(|name| by_name(name, &names, service))
+            .collect();
         for (at, role) in &said {
             // What the operator maps stands alone: no other column is guessed to be the same.
             if let Some(role) = role.filter(|role| !matches!(role, Role::Standing(_))) {
-                let is_same = |known: Role| known == role || (role == Role::Name && matches!(known, Role::FirstName | Role::LastName));
-                roles.iter_mut().filter(|known| known.is_some_and(|(known, _)| is_same(known))).for_each(|known| *known = None);
+                let is_same = |known: Role| {
+                    known == role
+                        || (role == Role::Name && matches!(known, Role::FirstName | Role::LastName))
+                };
+                roles
+                    .iter_mut()
+                    .filter(|known| known.is_some_and(|(known, _)| is_same(known)))
+                    .for_each(|known| *known = None);
             }
             roles[*at] = None;
         }
@@ -112,22 +124,40 @@ impl Columns {
             roles[*at] = role.map(|role| (role, 0));
         }
         let all = |wanted: Role| {
-            let mut found: Vec<(usize, usize)> =
-                roles.iter().enumerate().filter_map(|(at, role)| role.filter(|(r, _)| *r == wanted).map(|(_, rank)| (rank, at))).collect();
+            let mut found: Vec<(usize, usize)> = roles
+                .iter()
+                .enumerate()
+                .filter_map(|(at, role)| {
+                    role.filter(|(r, _)| *r == wanted)
+                        .map(|(_, rank)| (rank, at))
+                })
+                .collect();
             found.sort_unstable();
             found.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
         };
         let first = |wanted: Role| all(wanted).first().copied();
-        let Some(email) = first(Role::Email) else { return Err(no_address(&header)) };
+        let Some(email) = first(Role::Email) else {
+            return Err(no_address(&header));
+        };
         let is_mapped = |wanted: Role| said.iter().any(|(_, role)| *role == Some(wanted));
         let name = all(Role::Name);
         let confirmed_at = all(Role::ConfirmedAt);
-        let is_strict = confirmed_at.first().is_some_and(|at| names[*at] == "confirmedat") && service.is_none();
+        let is_strict = confirmed_at
+            .first()
+            .is_some_and(|at| names[*at] == "confirmedat")
+            && service.is_none();
         let mut columns = Self {
             service,
             email,
-            name: if is_mapped(Role::Name) { name } else { name.into_iter().take(1).collect() },
-            parts: [Role::FirstName, Role::LastName].into_iter().filter_map(first).collect(),
+            name: if is_mapped(Role::Name) {
+                name
+            } else {
+                name.into_iter().take(1).collect()
+            },
+            parts: [Role::FirstName, Role::LastName]
+                .into_iter()
+                .filter_map(first)
+                .collect(),
             confirmed_at: confirmed_at.into_iter().take(4).collect(),
             is_strict: is_strict || is_mapped(Role::ConfirmedAt),
             source: first(Role::Source),
@@ -135,15 +165,27 @@ impl Columns {
             standing: roles
                 .iter()
                 .enumerate()
-                .filter_map(|(at, r)| if let Some((Role::Standing(s), _)) = r { Some((at, *s)) } else { None })
+                .filter_map(|(at, r)| {
+                    if let Some((Role::Standing(s), _)) = r {
+                        Some((at, *s))
+                    } else {
+                        None
+                    }
+                })
                 .collect(),
             all_are: None,
             unread: Vec::new(),
             header,
         };
         columns.all_are = columns.file_of(&said);
-        let is_ignored = |at: usize| said.iter().any(|(said, role)| *said == at && role.is_none());
-        columns.unread = (0..names.len()).filter(|at| !columns.reads(*at)).map(|at| (at, is_ignored(at))).collect();
+        let is_ignored = |at: usize| {
+            said.iter()
+                .any(|(said, role)| *said == at && role.is_none())
+        };
+        columns.unread = (0..names.len())
+            .filter(|at| !columns.reads(*at))
+            .map(|at| (at, is_ignored(at)))
+            .collect();
         columns.check_unread(&names)?;
         Ok(columns)
     }
@@ -151,7 +193,10 @@ impl Columns {
     /// The state of everybody in a file that has only those who left, or only those whose mail came back.
     fn file_of(&self, said: &[(usize, Option<Role>)]) -> Option<SubscriberState> {
         let has = |name: &str| {
-            let at = self.header.iter().position(|known| known.trim().eq_ignore_ascii_case(name));
+            let at = self
+                .header
+                .iter()
+                .position(|known| known.trim().eq_ignore_ascii_case(name));
             at.is_some_and(|at| !said.iter().any(|(said, _)| *said == at))
         };
         match (has("UNSUB_TIME"), has("CLEAN_TIME")) {
@@ -164,17 +209,36 @@ impl Columns {
 
     fn reads(&self, at: usize) -> bool {
         let single = [Some(self.email), self.source, self.timezone];
-        let many = self.name.iter().chain(&self.parts).chain(&self.confirmed_at);
-        single.contains(&Some(at)) || many.into_iter().any(|known| *known == at) || self.standing.iter().any(|(known, _)| *known == at)
+        let many = self
+            .name
+            .iter()
+            .chain(&self.parts)
+            .chain(&self.confirmed_at);
+        single.contains(&Some(at))
+            || many.into_iter().any(|known| *known == at)
+            || self.standing.iter().any(|(known, _)| *known == at)
     }
 
     fn check_unread(&self, names: &[String]) -> Result<(), String> {
-        let is_known = |at: usize| self.service.is_some_and(|service| service.explains(&names[at]));
+        let is_known = |at: usize| {
+            self.service
+                .is_some_and(|service| service.explains(&names[at]))
+        };
         let speaks = |at: usize| !is_known(at) && speaks_of_leaving(&self.header[at]);
-        let unclear: Vec<&str> =
-            self.unread.iter().filter(|(at, ignored)| !ignored && speaks(*at)).map(|(at, _)| self.header[*at].as_str()).collect();
-        let Some(first) = unclear.first() else { return Ok(()) };
-        let (columns, them) = if unclear.len() == 1 { ("column", "it") } else { ("columns", "each") };
+        let unclear: Vec<&str> = self
+            .unread
+            .iter()
+            .filter(|(at, ignored)| !ignored && speaks(*at))
+            .map(|(at, _)| self.header[*at].as_str())
+            .collect();
+        let Some(first) = unclear.first() else {
+            return Ok(());
+        };
+        let (columns, them) = if unclear.len() == 1 {
+            ("column", "it")
+        } else {
+            ("columns", "each")
+        };
         let names: Vec<String> = unclear.iter().map(|name| format!("{name:?}")).collect();
         Err(format!(
             "the {columns} {} may say who left, and what {them} means is not known. Say it with --map left={first:?} (or subscribed=, \
@@ -191,10 +255,20 @@ impl Columns {
         self.check_length(record)?;
         let mut cells = Cells { record, decode };
         // What our own export made of a text that a spreadsheet would compute.
-        let own = |cell: Cow<'_, str>| if self.service.is_none() { taken(&cell).to_owned() } else { cell.into_owned() };
+        let own = |cell: Cow<'_, str>| {
+            if self.service.is_none() {
+                taken(&cell).to_owned()
+            } else {
+                cell.into_owned()
+            }
+        };
         let email = cells.text(self.email)?.ok_or("there is no address in it")?;
-        let email =
-            EmailAddress::parse_new(if self.service.is_none() { taken(&email) } else { &email }).map_err(|error| error.to_string())?;
+        let email = EmailAddress::parse_new(if self.service.is_none() {
+            taken(&email)
+        } else {
+            &email
+        })
+        .map_err(|error| error.to_string())?;
         let mut name = None;
         for at in &self.name {
             join(&mut name, cells.text(*at)?.map(own));
@@ -229,25 +303,44 @@ impl Columns {
         let (count, length) = (self.header.len(), record.len());
         let missing = self.standing.iter().find(|(at, _)| *at >= length);
         if let Some((at, _)) = missing {
-            return Err(format!("expected {count} fields as in the header, it has {length} and ends before {:?}", self.header[*at]));
+            return Err(format!(
+                "expected {count} fields as in the header, it has {length} and ends before {:?}",
+                self.header[*at]
+            ));
         }
-        if record.iter().skip(count).any(|field| !field.trim_ascii().is_empty()) {
-            return Err(format!("expected {count} fields as in the header, it has {length}"));
+        if record
+            .iter()
+            .skip(count)
+            .any(|field| !field.trim_ascii().is_empty())
+        {
+            return Err(format!(
+                "expected {count} fields as in the header, it has {length}"
+            ));
         }
         Ok(())
     }
 
     fn confirmed(&self, cells: &mut Cells<'_, '_>) -> Result<Option<Timestamp>, String> {
         for (n, at) in self.confirmed_at.iter().enumerate() {
-            let Some(text) = cells.text(*at)? else { continue };
+            let Some(text) = cells.text(*at)? else {
+                continue;
+            };
             match date(&text) {
                 Some(date) => return Ok(Some(date)),
-                None if self.is_strict && n == 0 => return Err(format!("{text:?} is not a date: expected one like 2026-11-16T09:00:00Z")),
+                None if self.is_strict && n == 0 => {
+                    return Err(format!(
+                        "{text:?} is not a date: expected one like 2026-11-16T09:00:00Z"
+                    ));
+                }
                 None => {}
             }
         }
         // "Subscribed" may hold the date of it.
-        for (at, _) in self.standing.iter().filter(|(_, s)| matches!(s, Standing::Subscribed | Standing::Confirmed)) {
+        for (at, _) in self
+            .standing
+            .iter()
+            .filter(|(_, s)| matches!(s, Standing::Subscribed | Standing::Confirmed))
+        {
             if let Some(date) = cells.text(*at)?.and_then(|text| date(&text)) {
                 return Ok(Some(date));
             }
@@ -280,24 +373,37 @@ impl Columns {
             }
         }
         match unsaid {
-            Some(at) if !is_wanted && worst.is_none() => Err(format!("{:?} is empty: expected yes or no", self.header[at])),
+            Some(at) if !is_wanted && worst.is_none() => Err(format!(
+                "{:?} is empty: expected yes or no",
+                self.header[at]
+            )),
             _ => Ok(worst),
         }
     }
 
     fn is_unconfirmed(&self, text: &str) -> bool {
-        self.service.is_some_and(Service::has_inactive_for_unconfirmed) && text.eq_ignore_ascii_case("inactive")
+        self.service
+            .is_some_and(Service::has_inactive_for_unconfirmed)
+            && text.eq_ignore_ascii_case("inactive")
     }
 
     /// A cell that says "unsubscribed" in a column that is not read is no accident.
     fn check_silent(&self, cells: &mut Cells<'_, '_>) -> Result<(), String> {
         for (at, is_ignored) in &self.unread {
-            let Some(cell) = cells.record.get(*at).filter(|cell| !is_ignored && (6..=40).contains(&cell.len())) else { continue };
+            let Some(cell) = cells
+                .record
+                .get(*at)
+                .filter(|cell| !is_ignored && (6..=40).contains(&cell.len()))
+            else {
+                continue;
+            };
             if let Ok(text) = std::str::from_utf8(cell)
                 && is_farewell(text)
             {
                 let column = &self.header[*at];
-                return Err(format!("{text:?} in {column:?}, which is not read: use --map state={column:?} or --ignore-column {column:?}"));
+                return Err(format!(
+                    "{text:?} in {column:?}, which is not read: use --map state={column:?} or --ignore-column {column:?}"
+                ));
             }
         }
         Ok(())
@@ -310,18 +416,28 @@ impl Columns {
 
     /// The names of the columns that nothing was read from.
     pub fn unused(&self) -> Vec<String> {
-        self.unread.iter().map(|(at, _)| self.header[*at].clone()).filter(|name| !REFUSED_COLUMNS.contains(&name.as_str())).collect()
+        self.unread
+            .iter()
+            .map(|(at, _)| self.header[*at].clone())
+            .filter(|name| !REFUSED_COLUMNS.contains(&name.as_str()))
+            .collect()
     }
 
     /// Returns what each column that is read was taken for.
     pub fn used(&self) -> Vec<(String, &'static str)> {
         let field = |at: usize| {
-            let standing = self.standing.iter().find(|(known, _)| *known == at).map(|(_, standing)| *standing);
+            let standing = self
+                .standing
+                .iter()
+                .find(|(known, _)| *known == at)
+                .map(|(_, standing)| *standing);
             match standing {
                 Some(Standing::State) => "state",
-                Some(Standing::Left(SubscriberState::Bounced) | Standing::Reason(SubscriberState::Bounced) | Standing::Mailbox) => {
-                    "bounced"
-                }
+                Some(
+                    Standing::Left(SubscriberState::Bounced)
+                    | Standing::Reason(SubscriberState::Bounced)
+                    | Standing::Mailbox,
+                ) => "bounced",
                 Some(Standing::Left(SubscriberState::Complained)) => "complained",
                 Some(Standing::Left(_) | Standing::Reason(_)) => "left",
                 Some(Standing::Subscribed) => "subscribed",
@@ -333,7 +449,10 @@ impl Columns {
                 None => "name",
             }
         };
-        (0..self.header.len()).filter(|at| self.reads(*at)).map(|at| (self.header[at].clone(), field(at))).collect()
+        (0..self.header.len())
+            .filter(|at| self.reads(*at))
+            .map(|at| (self.header[at].clone(), field(at)))
+            .collect()
     }
 
     /// The header as it is spelled.
@@ -347,20 +466,41 @@ fn by_name(name: &str, names: &[String], service: Option<&Service>) -> Option<(R
     let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
     match name {
         "state" | "estado" | "stato"
-            if has(&["city", "ciudad", "cidade", "citta", "zip", "zipcode", "postalcode", "country", "pais", "address", "address1"]) =>
+            if has(&[
+                "city",
+                "ciudad",
+                "cidade",
+                "citta",
+                "zip",
+                "zipcode",
+                "postalcode",
+                "country",
+                "pais",
+                "address",
+                "address1",
+            ]) =>
         {
             None
         }
-        "type" if service.is_some_and(|service| service.name == "buttondown") => Some((Role::Standing(Standing::State), 0)),
+        "type" if service.is_some_and(|service| service.name == "buttondown") => {
+            Some((Role::Standing(Standing::State), 0))
+        }
         _ => role(name),
     }
 }
 
 fn no_address(header: &[String]) -> String {
-    let first = header.iter().position(|name| EmailAddress::parse(name.trim()).is_ok());
+    let first = header
+        .iter()
+        .position(|name| EmailAddress::parse(name.trim()).is_ok());
     let hint = match first {
-        Some(_) => "its first line has an address in it: put a line of column names above".to_owned(),
-        None => format!("it has: {}. Name the column with --map email=COLUMN (a name, or a number from 1)", listed(header)),
+        Some(_) => {
+            "its first line has an address in it: put a line of column names above".to_owned()
+        }
+        None => format!(
+            "it has: {}. Name the column with --map email=COLUMN (a name, or a number from 1)",
+            listed(header)
+        ),
     };
     format!("expected a header with a column \"email\", {hint}")
 }

@@ -88,7 +88,10 @@ const NAMES: &[(Role, &str)] = &[
         Role::Source,
         "source, signup source, sign-up source, opt-in source, subscription source, subscribe source, consent source, acquisition source, quelle, origine, origen",
     ),
-    (Role::Timezone, "timezone, time zone, timezone name, zeitzone, fuseau horaire, zona horaria, fuso horário, fuso orario, tijdzone"),
+    (
+        Role::Timezone,
+        "timezone, time zone, timezone name, zeitzone, fuseau horaire, zona horaria, fuso horário, fuso orario, tijdzone",
+    ),
     (
         Role::Standing(Standing::State),
         "state, status, subscription status, subscriber status, subscription state, subscriber state, subscriber type, member status, contact status, \
@@ -162,7 +165,9 @@ static DICTIONARY: LazyLock<HashMap<String, (Role, usize)>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     for (role, texts) in NAMES {
         for (rank, text) in texts.split(',').enumerate() {
-            names.entry(squeezed(text).into_owned()).or_insert((*role, rank));
+            names
+                .entry(squeezed(text).into_owned())
+                .or_insert((*role, rank));
         }
     }
     names
@@ -174,7 +179,14 @@ pub fn role(name: &str) -> Option<(Role, usize)> {
         return Some(*known);
     }
     // HubSpot and others name a column for each kind of mail: "Opted out of email: Marketing Information".
-    let by_kind = ["optedoutofemail", "optoutofemail", "unsubscribedfrom", "optedoutof"].iter().any(|start| name.starts_with(start));
+    let by_kind = [
+        "optedoutofemail",
+        "optoutofemail",
+        "unsubscribedfrom",
+        "optedoutof",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start));
     by_kind.then_some((Role::Standing(Standing::Left(Unsubscribed)), usize::MAX))
 }
 
@@ -223,20 +235,27 @@ const SPEAKING_WORDS: [&str; 30] = [
 
 /// Words that make a column one about something else: another channel, or a link, an address of the network, a number.
 const ELSEWHERE: [&str; 37] = [
-    "sms", "phone", "mobile", "whatsapp", "push", "mms", "viber", "telegram", "postal", "fax", "telefon", "call", "calls", "url", "link",
-    "ip", "id", "token", "hash", "key", "page", "text", "version", "form", "language", "browser", "agent", "country", "campaign", "title",
-    "lat", "long", "stripe", "plan", "payment", "refused", "score",
+    "sms", "phone", "mobile", "whatsapp", "push", "mms", "viber", "telegram", "postal", "fax",
+    "telefon", "call", "calls", "url", "link", "ip", "id", "token", "hash", "key", "page", "text",
+    "version", "form", "language", "browser", "agent", "country", "campaign", "title", "lat",
+    "long", "stripe", "plan", "payment", "refused", "score",
 ];
 
 /// Returns whether a column's name suggests that it says who left, or who may get mail.
 pub fn speaks_of_leaving(name: &str) -> bool {
-    static STEMS: LazyLock<Vec<String>> = LazyLock::new(|| SPEAKING.split(',').map(|stem| squeezed(stem).into_owned()).collect());
+    static STEMS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        SPEAKING
+            .split(',')
+            .map(|stem| squeezed(stem).into_owned())
+            .collect()
+    });
     let words: Vec<String> = words_of(name);
     if words.iter().any(|word| ELSEWHERE.contains(&&**word)) {
         return false;
     }
     let whole = squeezed(name);
-    STEMS.iter().any(|stem| whole.contains(stem.as_str())) || words.iter().any(|word| SPEAKING_WORDS.contains(&&**word))
+    STEMS.iter().any(|stem| whole.contains(stem.as_str()))
+        || words.iter().any(|word| SPEAKING_WORDS.contains(&&**word))
 }
 
 /// The words of a name, squeezed: `unsubscribedAt`, `Unsubscribed-At` and `UNSUBSCRIBED_AT` are two each.
@@ -250,7 +269,10 @@ fn words_of(name: &str) -> Vec<String> {
         after_small = c.is_lowercase() || c.is_numeric();
         spaced.push(if c.is_alphanumeric() { c } else { ' ' });
     }
-    spaced.split_whitespace().map(|word| squeezed(word).into_owned()).collect()
+    spaced
+        .split_whitespace()
+        .map(|word| squeezed(word).into_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -270,7 +292,11 @@ mod tests {
             "Opted out of email: News",
             "退订时间",
         ] {
-            assert_eq!(role(&squeezed(name)).map(|(role, _)| role), Some(Role::Standing(Standing::Left(Unsubscribed))), "{name}");
+            assert_eq!(
+                role(&squeezed(name)).map(|(role, _)| role),
+                Some(Role::Standing(Standing::Left(Unsubscribed))),
+                "{name}"
+            );
         }
         let rank = |name: &str| role(&squeezed(name)).map(|(_, rank)| rank);
         assert!(rank("confirm_time") < rank("created_at"));
@@ -280,7 +306,11 @@ mod tests {
     #[test]
     fn a_name_stands_in_one_list_only() {
         for (role, texts) in NAMES {
-            let other = |text: &str| NAMES.iter().any(|(o, texts)| o != role && texts.split(',').any(|t| squeezed(t) == squeezed(text)));
+            let other = |text: &str| {
+                NAMES.iter().any(|(o, texts)| {
+                    o != role && texts.split(',').any(|t| squeezed(t) == squeezed(text))
+                })
+            };
             let twice: HashSet<&str> = texts.split(',').filter(|text| other(text)).collect();
             assert!(twice.is_empty(), "{twice:?}");
         }

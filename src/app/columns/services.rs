@@ -27,7 +27,14 @@ const fn open(
     marks: &'static [&'static str],
     knows: &'static [&'static str],
 ) -> Service {
-    Service { name, needs, marks, knows, is_closed: false, spelled: &[] }
+    Service {
+        name,
+        needs,
+        marks,
+        knows,
+        is_closed: false,
+        spelled: &[],
+    }
 }
 
 const fn closed(
@@ -36,7 +43,14 @@ const fn closed(
     marks: &'static [&'static str],
     knows: &'static [&'static str],
 ) -> Service {
-    Service { name, needs, marks, knows, is_closed: true, spelled: &[] }
+    Service {
+        name,
+        needs,
+        marks,
+        knows,
+        is_closed: true,
+        spelled: &[],
+    }
 }
 
 #[rustfmt::skip]
@@ -90,17 +104,26 @@ pub fn recognise(header: &[String], spelled: &[String]) -> Option<&'static Servi
         let whole = explained(service) == header.len();
         service.needs.iter().all(&has)
             && (service.marks.is_empty() || service.marks.iter().any(has))
-            && service.spelled.iter().all(|wanted| spelled.iter().any(|name| name == wanted))
+            && service
+                .spelled
+                .iter()
+                .all(|wanted| spelled.iter().any(|name| name == wanted))
             && (whole || (!service.is_closed && explained(service) * 2 >= header.len()))
     };
     // The first of those that explain as much.
-    SERVICES.iter().rev().filter(fits).max_by_key(|service| explained(service))
+    SERVICES
+        .iter()
+        .rev()
+        .filter(fits)
+        .max_by_key(|service| explained(service))
 }
 
 impl Service {
     /// Returns whether a column of that squeezed name belongs to its exports.
     pub fn explains(&self, name: &str) -> bool {
-        [self.needs, self.marks, self.knows].iter().any(|names| names.contains(&name))
+        [self.needs, self.marks, self.knows]
+            .iter()
+            .any(|names| names.contains(&name))
     }
 
     /// Returns whether "inactive" means that somebody has not confirmed yet.
@@ -117,7 +140,10 @@ mod tests {
     #[test]
     fn a_service_is_told_by_its_whole_header() {
         for (header, name) in [
-            ("email,First Name,Last Name,status,tier,created_at,unsubscribed_at", Some("beehiiv")),
+            (
+                "email,First Name,Last Name,status,tier,created_at,unsubscribed_at",
+                Some("beehiiv"),
+            ),
             ("First Name,Email,Status,Created At", Some("kit")),
             ("First Name,Last Name,Email,Status,Created At", None),
             ("Email,First name,Last name,Status", Some("keila")),
@@ -127,8 +153,15 @@ mod tests {
             ("email,first_name,status,created_at", None),
         ] {
             let spelled: Vec<String> = header.split(',').map(String::from).collect();
-            let header: Vec<String> = spelled.iter().map(|name| squeezed(name).into_owned()).collect();
-            assert_eq!(recognise(&header, &spelled).map(|service| service.name), name, "{header:?}");
+            let header: Vec<String> = spelled
+                .iter()
+                .map(|name| squeezed(name).into_owned())
+                .collect();
+            assert_eq!(
+                recognise(&header, &spelled).map(|service| service.name),
+                name,
+                "{header:?}"
+            );
         }
     }
 }

@@ -5,13 +5,24 @@ use crate::app::spreadsheet::Spreadsheet;
 
 /// Address, name, state, source and moment of each row.
 fn read(text: &str) -> Vec<String> {
-    let mut sheet = Spreadsheet::open(std::io::Cursor::new(text.to_owned()), &Mapping::default()).expect("a header");
-    let rows = std::iter::from_fn(|| sheet.next_row()).map(|row| row.expect("readable").expect("good"));
+    let mut sheet = Spreadsheet::open(std::io::Cursor::new(text.to_owned()), &Mapping::default())
+        .expect("a header");
+    let rows =
+        std::iter::from_fn(|| sheet.next_row()).map(|row| row.expect("readable").expect("good"));
     let text = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     rows.map(|row| {
-        let at = row.confirmed_at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+        let at = row
+            .confirmed_at
+            .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
         let state = row.state.map(|state| state.to_string());
-        format!("{} {} {} {} {}", row.email, text(row.name), text(state), text(row.source.map(Into::into)), text(at))
+        format!(
+            "{} {} {} {} {}",
+            row.email,
+            text(row.name),
+            text(state),
+            text(row.source.map(Into::into)),
+            text(at)
+        )
     })
     .collect()
 }
@@ -20,33 +31,53 @@ fn read(text: &str) -> Vec<String> {
 fn the_exports_of_each_service_are_known_by_their_headers() {
     let mailchimp = "\"Email Address\",\"First Name\",\"Last Name\",MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID,TAGS";
     assert_eq!(
-        read(&format!("{mailchimp}\r\na@x.org,Ada,Lovelace,2,\"2026-01-01 00:00:00\",\"2026-01-02 03:04:05\",1,e,\"\"\"fair\"\"\"\r\n")),
+        read(&format!(
+            "{mailchimp}\r\na@x.org,Ada,Lovelace,2,\"2026-01-01 00:00:00\",\"2026-01-02 03:04:05\",1,e,\"\"\"fair\"\"\"\r\n"
+        )),
         ["a@x.org Ada Lovelace - mailchimp 2026-01-02T03:04:05Z"]
     );
     assert_eq!(
         read(&format!(
             "{mailchimp},UNSUB_TIME,UNSUB_REASON\na@x.org,,,2,,,1,e,,2026-02-02 00:00:00,NORMAL\nb@x.org,,,2,,,1,e,,,Spammy content\n"
         )),
-        ["a@x.org - unsubscribed mailchimp -", "b@x.org - complained mailchimp -"]
+        [
+            "a@x.org - unsubscribed mailchimp -",
+            "b@x.org - complained mailchimp -"
+        ]
     );
-    assert_eq!(read(&format!("{mailchimp},CLEAN_TIME\na@x.org,,,2,,,1,e,,2026-02-02\n")), ["a@x.org - bounced mailchimp -"]);
+    assert_eq!(
+        read(&format!(
+            "{mailchimp},CLEAN_TIME\na@x.org,,,2,,,1,e,,2026-02-02\n"
+        )),
+        ["a@x.org - bounced mailchimp -"]
+    );
     assert_eq!(
         read(
             "email,active_subscription,expiry,email_disabled,created_at\na@x.org,false,,false,2026-01-02T03:04:05.678Z\nb@x.org,true,,true,\n"
         ),
-        ["a@x.org - - substack 2026-01-02T03:04:05.678Z", "b@x.org - unsubscribed substack -"]
+        [
+            "a@x.org - - substack 2026-01-02T03:04:05.678Z",
+            "b@x.org - unsubscribed substack -"
+        ]
     );
     assert_eq!(
         read(
             "id,email,name,note,subscribed_to_emails,complimentary_plan,created_at,deleted_at\n1,a@x.org,A,,true,,2026-01-02T03:04:05.000Z,\n2,b@x.org,,,false,,,\n3,c@x.org,,,true,,,2026-02-02T00:00:00Z\n"
         ),
-        ["a@x.org A active ghost 2026-01-02T03:04:05Z", "b@x.org - unsubscribed ghost -", "c@x.org - unsubscribed ghost -"]
+        [
+            "a@x.org A active ghost 2026-01-02T03:04:05Z",
+            "b@x.org - unsubscribed ghost -",
+            "c@x.org - unsubscribed ghost -"
+        ]
     );
     assert_eq!(
         read(
             "uuid,email,name,attributes,status,created_at,updated_at\nu,a@x.org,A,\"{\"\"city\"\": \"\"Bonn, \\\"\"x\\\"\"\"\"}\",enabled,2026-01-02 03:04:05.6 +0000 UTC,x\nu,b@x.org,,{},blocklisted,2026-01-02 03:04:05.123456 +0100 CET,x\n"
         ),
-        ["a@x.org A active listmonk 2026-01-02T03:04:05.600Z", "b@x.org - unsubscribed listmonk 2026-01-02T02:04:05.123Z"]
+        [
+            "a@x.org A active listmonk 2026-01-02T03:04:05.600Z",
+            "b@x.org - unsubscribed listmonk 2026-01-02T02:04:05.123Z"
+        ]
     );
     assert_eq!(
         read(
@@ -87,6 +118,18 @@ fn the_exports_of_each_service_are_known_by_their_headers() {
 
 #[test]
 fn a_word_that_nobody_knows_is_refused_and_not_taken_for_yes() {
-    let mut sheet = Spreadsheet::open("email,status,first_name\na@x.org,perhaps,A\n".as_bytes(), &Mapping::default()).expect("a header");
-    assert!(sheet.next_row().expect("a row").expect("readable").expect_err("refused").reason.contains("perhaps"));
+    let mut sheet = Spreadsheet::open(
+        "email,status,first_name\na@x.org,perhaps,A\n".as_bytes(),
+        &Mapping::default(),
+    )
+    .expect("a header");
+    assert!(
+        sheet
+            .next_row()
+            .expect("a row")
+            .expect("readable")
+            .expect_err("refused")
+            .reason
+            .contains("perhaps")
+    );
 }

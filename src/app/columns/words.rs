@@ -80,11 +80,18 @@ const WORDS: &[(Word, &str)] = &[
         Word::No,
         "false, f, no, n, 0, off, unchecked, never, nein, falsch, non, faux, falso, não, nee, onwaar, nie, ne, ei, nej, нет, 否, いいえ",
     ),
-    (Word::Nothing, "null, none, nil, nan, n/a, undefined, not set"),
+    (
+        Word::Nothing,
+        "null, none, nil, nan, n/a, undefined, not set",
+    ),
 ];
 
 static VOCABULARY: LazyLock<HashMap<String, Word>> = LazyLock::new(|| {
-    let pairs = WORDS.iter().flat_map(|(word, texts)| texts.split(',').map(|text| (squeezed(text).into_owned(), *word)));
+    let pairs = WORDS.iter().flat_map(|(word, texts)| {
+        texts
+            .split(',')
+            .map(|text| (squeezed(text).into_owned(), *word))
+    });
     pairs.collect()
 });
 
@@ -103,7 +110,10 @@ pub fn word(cell: &str) -> Option<Word> {
     if text.len() >= 8 && text.bytes().all(|b| b == b'0') {
         return Some(Word::Nothing);
     }
-    VOCABULARY.get(&*text).copied().or_else(|| is_date(cell).then_some(Word::Date))
+    VOCABULARY
+        .get(&*text)
+        .copied()
+        .or_else(|| is_date(cell).then_some(Word::Date))
 }
 
 /// Returns whether a cell says beyond doubt that somebody is over, in whatever column it stands.
@@ -129,13 +139,25 @@ pub fn is_farewell(cell: &str) -> bool {
 
 /// Lower case letters and digits, without accents and all that stands between them: how names and words are compared.
 pub fn squeezed(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    {
         return text.into();
     }
     if text.is_ascii() {
-        return text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<String>().into();
+        return text
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect::<String>()
+            .into();
     }
-    text.nfkd().filter(|c| c.is_alphanumeric() && !is_combining_mark(*c)).flat_map(char::to_lowercase).collect::<String>().into()
+    text.nfkd()
+        .filter(|c| c.is_alphanumeric() && !is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]
@@ -157,7 +179,14 @@ mod tests {
         ] {
             assert_eq!(word(text), Some(meaning), "{text}");
         }
-        for unknown in ["perhaps", "soft bounced", "2", "not unsubscribed", "?", "x1"] {
+        for unknown in [
+            "perhaps",
+            "soft bounced",
+            "2",
+            "not unsubscribed",
+            "?",
+            "x1",
+        ] {
             assert_eq!(word(unknown), None, "{unknown}");
         }
         for (meaning, texts) in WORDS {

@@ -51,13 +51,24 @@ pub struct Capacity {
 
 impl RelayBalancer {
     pub fn new(weights: impl IntoIterator<Item = u32>) -> Self {
-        let share = |weight: u32| Share { weight, stride: 1.0 / f64::from(weight.max(1)), pass: 0.0, service: None, seen: None };
+        let share = |weight: u32| Share {
+            weight,
+            stride: 1.0 / f64::from(weight.max(1)),
+            pass: 0.0,
+            service: None,
+            seen: None,
+        };
         Self(weights.into_iter().map(share).collect())
     }
 
     /// A worker of that relay asks for a mail, or brings a result. A relay that comes back starts where the others are.
     pub fn seen(&mut self, relay: usize, now: Instant) {
-        let least = self.0.iter().filter(|share| share.is_active(now)).map(|share| share.pass).reduce(f64::min);
+        let least = self
+            .0
+            .iter()
+            .filter(|share| share.is_active(now))
+            .map(|share| share.pass)
+            .reduce(f64::min);
         let share = &mut self.0[relay];
         if !share.is_active(now) {
             share.pass = share.pass.max(least.unwrap_or(0.0));
@@ -84,11 +95,19 @@ impl RelayBalancer {
     }
 
     /// Returns whether it must leave the next mail to a relay of greater weight, which is behind and keeps up.
-    pub fn must_wait(&self, relay: usize, now: Instant, capacity: impl Fn(usize) -> Capacity) -> bool {
+    pub fn must_wait(
+        &self,
+        relay: usize,
+        now: Instant,
+        capacity: impl Fn(usize) -> Capacity,
+    ) -> bool {
         if self.0.len() == 1 {
             return false;
         }
-        let (own, widest) = (&self.0[relay], self.0.iter().map(|share| share.stride).fold(0.0, f64::max));
+        let (own, widest) = (
+            &self.0[relay],
+            self.0.iter().map(|share| share.stride).fold(0.0, f64::max),
+        );
         self.0.iter().enumerate().any(|(at, other)| {
             other.weight > own.weight
                 && own.pass > other.pass + SLACK * widest
@@ -101,11 +120,14 @@ impl RelayBalancer {
 
 impl Share {
     fn is_active(&self, now: Instant) -> bool {
-        self.seen.is_some_and(|seen| now.saturating_duration_since(seen) <= SILENT)
+        self.seen
+            .is_some_and(|seen| now.saturating_duration_since(seen) <= SILENT)
     }
 
     fn is_as_fast_as(&self, other: &Self, own_connections: usize, its_connections: usize) -> bool {
-        let (Some(own), Some(its)) = (self.service, other.service) else { return true };
+        let (Some(own), Some(its)) = (self.service, other.service) else {
+            return true;
+        };
         // Mails a second: connections by time; multiplied out, for a time may be zero.
         own_connections as f64 * its >= AS_FAST * its_connections as f64 * own
     }
@@ -115,7 +137,10 @@ impl Share {
 mod tests {
     use super::*;
 
-    const ABLE: Capacity = Capacity { is_able: true, connections: 4 };
+    const ABLE: Capacity = Capacity {
+        is_able: true,
+        connections: 4,
+    };
 
     /// Both relays ask in turn; answers how many mails each took.
     fn taken(balancer: &mut RelayBalancer, asks: usize, now: Instant) -> [i32; 2] {
@@ -137,7 +162,10 @@ mod tests {
         let (mut balancer, now) = (RelayBalancer::new([3, 1]), Instant::now());
         (0..2).for_each(|relay| balancer.record_result(relay, Duration::from_millis(5)));
         let given = taken(&mut balancer, 400, now);
-        assert!((given[0] - 3 * given[1]).abs() <= 3 * SLACK as i32, "{given:?}");
+        assert!(
+            (given[0] - 3 * given[1]).abs() <= 3 * SLACK as i32,
+            "{given:?}"
+        );
     }
 
     #[test]
@@ -169,6 +197,9 @@ mod tests {
             balancer.record_sent(1);
         }
         balancer.seen(0, later);
-        assert!(balancer.pass(0) >= balancer.pass(1) - 1.0, "it does not make up for what it was not there for");
+        assert!(
+            balancer.pass(0) >= balancer.pass(1) - 1.0,
+            "it does not make up for what it was not there for"
+        );
     }
 }

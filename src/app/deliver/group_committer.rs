@@ -38,7 +38,16 @@ struct Writer {
 impl GroupCommitter {
     pub fn new(app: Arc<App>, lease: &Lease, progress: Arc<Progress>) -> Self {
         let (sender, lost, commits) = (lease.sender, lease.lost.clone(), lease.commits.clone());
-        Self { writer: Arc::new(Writer { app, sender, lost, commits, progress }), under_way: JoinSet::new() }
+        Self {
+            writer: Arc::new(Writer {
+                app,
+                sender,
+                lost,
+                commits,
+                progress,
+            }),
+            under_way: JoinSet::new(),
+        }
     }
 
     /// Whether the next one can start.
@@ -77,9 +86,21 @@ impl Writer {
         let mut pause = Duration::from_millis(50);
         let now = self.app.now();
         let relays = &self.app.relays;
-        let next: Vec<Next<'_>> = group.begins.iter().map(|begin| Next { key: begin.key, relay: &relays[begin.relay].name }).collect();
+        let next: Vec<Next<'_>> = group
+            .begins
+            .iter()
+            .map(|begin| Next {
+                key: begin.key,
+                relay: &relays[begin.relay].name,
+            })
+            .collect();
         loop {
-            match self.app.storage.step(self.sender, &group.done, &next, now).await {
+            match self
+                .app
+                .storage
+                .step(self.sender, &group.done, &next, now)
+                .await
+            {
                 Ok(Some(may_go)) => {
                     group.done.iter().for_each(|done| self.count(done, now));
                     return may_go;
@@ -88,7 +109,9 @@ impl Writer {
                     self.lost.cancel();
                     return vec![false; next.len()];
                 }
-                Err(error) => tracing::warn!(%error, results = group.done.len(), "the ledger cannot be written; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, results = group.done.len(), "the ledger cannot be written; trying again")
+                }
             }
             tokio::select! {
                 () = self.lost.cancelled() => return vec![false; next.len()],
@@ -105,7 +128,8 @@ impl Writer {
             Step::Again(_) => &self.progress.later,
             Step::Failed => &self.progress.failed,
             Step::Refused(refusal) => {
-                metrics::counter!("verdicts_refusals_total", "class" => refusal.class.as_str()).increment(1);
+                metrics::counter!("verdicts_refusals_total", "class" => refusal.class.as_str())
+                    .increment(1);
                 &self.progress.failed
             }
             Step::Doubted(_) => &self.progress.doubted,

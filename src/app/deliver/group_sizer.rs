@@ -31,7 +31,12 @@ pub struct CommitGroupSizer<T> {
 
 impl<T> CommitGroupSizer<T> {
     pub fn new(requests: Receiver<T>) -> Self {
-        Self { requests, gathers: false, target: usize::MAX, in_time: 0 }
+        Self {
+            requests,
+            gathers: false,
+            target: usize::MAX,
+            in_time: 0,
+        }
     }
 
     /// Adds the next group to `group`, of which so many are `enough`. `false`: nobody is left who could bring anything. What was added
@@ -93,7 +98,11 @@ mod tests {
         }
         let mut group = Vec::new();
         assert!(groups.next(&mut group, 5).await);
-        assert_eq!(group.len(), 3, "nobody was waited for before it was known to be busy");
+        assert_eq!(
+            group.len(),
+            3,
+            "nobody was waited for before it was known to be busy"
+        );
         group.clear();
         let late = tokio::spawn(async move {
             for result in 0..6 {

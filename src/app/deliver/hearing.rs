@@ -16,8 +16,13 @@ impl App {
         loop {
             match self.hear_once().await {
                 Ok(()) => return std::future::pending().await,
-                Err(failure) if is_said => tracing::debug!(cause = failure.cause(), "still not listening"),
-                Err(failure) => tracing::warn!(cause = failure.cause(), "nobody is heard: mail of other processes waits for the next look"),
+                Err(failure) if is_said => {
+                    tracing::debug!(cause = failure.cause(), "still not listening")
+                }
+                Err(failure) => tracing::warn!(
+                    cause = failure.cause(),
+                    "nobody is heard: mail of other processes waits for the next look"
+                ),
             }
             is_said = true;
             tokio::time::sleep(LISTEN_AGAIN).await;
@@ -25,7 +30,9 @@ impl App {
     }
 
     async fn hear_once(&self) -> Result<(), Failure> {
-        let Some(mut nudges) = self.storage.listen().await? else { return Ok(()) };
+        let Some(mut nudges) = self.storage.listen().await? else {
+            return Ok(());
+        };
         // What came before may have gone unheard.
         self.ring();
         loop {

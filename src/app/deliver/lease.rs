@@ -33,12 +33,27 @@ impl Lease {
     /// Enters a sender and keeps its lease fresh.
     pub async fn enter(app: &Arc<App>) -> Result<Self, Failure> {
         let (now, asked) = (app.now(), Instant::now());
-        let sender = app.storage.enter_sender(&process::name(), delta(app.settings.mail.lease), now).await?;
+        let sender = app
+            .storage
+            .enter_sender(&process::name(), delta(app.settings.mail.lease), now)
+            .await?;
         let lost = CancellationToken::new();
         let fence = Fence::until(asked + reach(app));
         let commits = Arc::new(CommitWatch::default());
-        let heart = tokio::spawn(beat(app.clone(), sender, lost.clone(), fence.clone(), commits.clone()));
-        Ok(Self { sender, lost, fence, commits, heart })
+        let heart = tokio::spawn(beat(
+            app.clone(),
+            sender,
+            lost.clone(),
+            fence.clone(),
+            commits.clone(),
+        ));
+        Ok(Self {
+            sender,
+            lost,
+            fence,
+            commits,
+            heart,
+        })
     }
 
     /// Gives back what was claimed and not begun.
@@ -92,29 +107,46 @@ const AGAIN_MAX: Duration = Duration::from_secs(1);
 /// Renews the lease three times in its length, while results can be written: a sender whose commits hang while its lease is renewed over
 /// another connection would keep its work from those who can reach the database. Once it could not be renewed for its whole length it
 /// is lost, whatever the database may say later: a process that slept must not go on as if nothing were.
-async fn beat(app: Arc<App>, sender: i64, lost: CancellationToken, fence: Fence, commits: Arc<CommitWatch>) {
+async fn beat(
+    app: Arc<App>,
+    sender: i64,
+    lost: CancellationToken,
+    fence: Fence,
+    commits: Arc<CommitWatch>,
+) {
     let length = app.settings.mail.lease;
     let (mut renewed, mut pause, mut is_said) = (Instant::now(), length / 3, false);
     while renewed.elapsed() < length {
         tokio::time::sleep(pause.min(length.saturating_sub(renewed.elapsed()))).await;
         // Until it is renewed: the database may be back at any moment, and nothing goes out before.
         pause = (length / 30).min(AGAIN_MAX);
-        if let Some(since) = commits.waits_since().filter(|since| since.elapsed() > length / 2) {
+        if let Some(since) = commits
+            .waits_since()
+            .filter(|since| since.elapsed() > length / 2)
+        {
             if !std::mem::replace(&mut is_said, true) {
-                tracing::warn!(sender, waits_s = since.elapsed().as_secs(), "the ledger cannot be written, so the lease is not renewed");
+                tracing::warn!(
+                    sender,
+                    waits_s = since.elapsed().as_secs(),
+                    "the ledger cannot be written, so the lease is not renewed"
+                );
             }
             continue;
         }
         let asked = Instant::now();
         let trouble = app.trouble();
-        let renewing = app.storage.renew_sender(sender, delta(length), trouble.as_deref(), app.now());
+        let renewing =
+            app.storage
+                .renew_sender(sender, delta(length), trouble.as_deref(), app.now());
         match tokio::time::timeout_at(renewed + length, renewing).await {
             Ok(Ok(true)) => {
                 (renewed, pause, is_said) = (asked, length / 3, false);
                 fence.move_to(asked + reach(&app));
             }
             Ok(Ok(false)) | Err(_) => break,
-            Ok(Err(error)) if is_said => tracing::debug!(%error, "the lease could not be renewed yet"),
+            Ok(Err(error)) if is_said => {
+                tracing::debug!(%error, "the lease could not be renewed yet")
+            }
             Ok(Err(error)) => {
                 is_said = true;
                 tracing::warn!(%error, "the lease could not be renewed; trying again");

@@ -38,11 +38,17 @@ struct Unwritten {
 impl Minutes {
     /// Counts what became of a mail. Transactional mails have no minutes: nobody draws them.
     pub fn count(&self, mailing: i64, step: &Step, now: Timestamp) {
-        let class = if Slot::from_id(mailing).is_some() { MailClass::Digest } else { MailClass::Transactional };
+        let class = if Slot::from_id(mailing).is_some() {
+            MailClass::Digest
+        } else {
+            MailClass::Transactional
+        };
         let outcome = match step {
             Step::Sent => AttemptOutcome::Sent,
             Step::Again(_) => AttemptOutcome::Later,
-            Step::Refused(refusal) if refusal.class == RefusalClass::Hard => AttemptOutcome::Bounced,
+            Step::Refused(refusal) if refusal.class == RefusalClass::Hard => {
+                AttemptOutcome::Bounced
+            }
             Step::Failed | Step::Refused(_) => AttemptOutcome::Failed,
             Step::Doubted(_) => AttemptOutcome::Uncertain,
         };
@@ -52,7 +58,10 @@ impl Minutes {
         if class == MailClass::Transactional {
             return;
         }
-        let minute = open.minutes.entry((mailing, number)).or_insert_with(|| Minute::numbered(number));
+        let minute = open
+            .minutes
+            .entry((mailing, number))
+            .or_insert_with(|| Minute::numbered(number));
         *match step {
             Step::Sent => &mut minute.sent,
             Step::Failed | Step::Refused(_) => &mut minute.failed,
@@ -66,13 +75,19 @@ impl Minutes {
         if totals.is_empty() {
             return;
         }
-        let rows: Vec<(i64, Minute)> = minutes.iter().map(|((digest, _), minute)| (*digest, *minute)).collect();
+        let rows: Vec<(i64, Minute)> = minutes
+            .iter()
+            .map(|((digest, _), minute)| (*digest, *minute))
+            .collect();
         let sums: Vec<_> = totals.iter().map(|(pair, count)| (*pair, *count)).collect();
         if let Err(error) = app.storage.add_minutes(&rows, &sums, app.now()).await {
             tracing::debug!(%error, "a send's minutes are not written yet");
             let mut open = self.open();
             for ((digest, number), minute) in minutes {
-                open.minutes.entry((digest, number)).or_insert_with(|| Minute::numbered(number)).add(&minute);
+                open.minutes
+                    .entry((digest, number))
+                    .or_insert_with(|| Minute::numbered(number))
+                    .add(&minute);
             }
             for (pair, count) in totals {
                 *open.totals.entry(pair).or_default() += count;
@@ -96,7 +111,10 @@ impl Writing {
         let ended = CancellationToken::new();
         let over = ended.clone();
         let task = tokio::spawn(async move {
-            while tokio::time::timeout(WRITE_EVERY, over.cancelled()).await.is_err() {
+            while tokio::time::timeout(WRITE_EVERY, over.cancelled())
+                .await
+                .is_err()
+            {
                 app.minutes.write(&app).await;
                 app.sends.write_if_due(&app).await;
             }

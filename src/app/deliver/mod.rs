@@ -128,7 +128,10 @@ impl App {
         stop: &CancellationToken,
         progress: &Arc<Progress>,
     ) -> Result<Ending, Failure> {
-        let (_publishing, saying) = (self.publish_beside(stop), self.say_that_it_sends(Some(slot)));
+        let (_publishing, saying) = (
+            self.publish_beside(stop),
+            self.say_that_it_sends(Some(slot)),
+        );
         let mut sender = Sender::new(self.clone(), Some(slot), progress.clone());
         let delivered = self.deliver_by(&mut sender, slot, stop, progress).await;
         // However it came to its end, what is out comes to its own.
@@ -143,7 +146,9 @@ impl App {
         // What came back at the end may have been the last.
         let ending = self.ending(slot).await?.unwrap_or(ending);
         if ending == Ending::Waits {
-            self.storage.judge_if_all_tried(slot.id(), self.now()).await?;
+            self.storage
+                .judge_if_all_tried(slot.id(), self.now())
+                .await?;
         }
         self.judge_all_refusals().await?;
         Ok(ending)
@@ -164,12 +169,15 @@ impl App {
             };
             match looked {
                 // A run that is at work waits for the database by itself.
-                Err(failure) if sender.is_sending() => tracing::warn!(cause = failure.cause(), "delivering goes on: {failure}"),
+                Err(failure) if sender.is_sending() => {
+                    tracing::warn!(cause = failure.cause(), "delivering goes on: {failure}")
+                }
                 looked => looked?,
             }
             if sender.is_idle()
                 && let Some(ending) = self.ending(slot).await?
-                && !(matches!(ending, Ending::Trouble(_)) && self.has_patience(progress, &mut last_sent))
+                && !(matches!(ending, Ending::Trouble(_))
+                    && self.has_patience(progress, &mut last_sent))
             {
                 return Ok(ending);
             }
@@ -189,7 +197,8 @@ impl App {
         if sent > last_sent.0 {
             *last_sent = (sent, Instant::now());
         }
-        self.is_asked_for_patience() && last_sent.1.elapsed() < PATIENCE.max(self.settings.mail.pause.max * 2)
+        self.is_asked_for_patience()
+            && last_sent.1.elapsed() < PATIENCE.max(self.settings.mail.pause.max * 2)
     }
 
     /// Makes the deliveries of digests that are being published, beside the sending; ends when it is dropped.
@@ -200,9 +209,15 @@ impl App {
 
     async fn ending(&self, slot: Slot) -> Result<Option<Ending>, Failure> {
         use crate::domain::digest::DigestState;
-        let Some(digest) = self.storage.digest(slot).await? else { return Ok(Some(Ending::Final)) };
+        let Some(digest) = self.storage.digest(slot).await? else {
+            return Ok(Some(Ending::Final));
+        };
         if digest.state != DigestState::Sending {
-            return Ok(Some(if digest.state == DigestState::Sent { Ending::Final } else { Ending::Halted }));
+            return Ok(Some(if digest.state == DigestState::Sent {
+                Ending::Final
+            } else {
+                Ending::Halted
+            }));
         }
         if self.storage.is_publishing(Some(slot.id())).await? {
             return Ok(None);
@@ -210,8 +225,12 @@ impl App {
         if let Some(trouble) = self.blocked() {
             return Ok(Some(Ending::Trouble(trouble)));
         }
-        let all_later =
-            !self.storage.is_held(slot.id()).await? && self.storage.next_due(slot.id()).await?.is_some_and(|due| due > self.now());
+        let all_later = !self.storage.is_held(slot.id()).await?
+            && self
+                .storage
+                .next_due(slot.id())
+                .await?
+                .is_some_and(|due| due > self.now());
         Ok(all_later.then_some(Ending::Waits))
     }
 }

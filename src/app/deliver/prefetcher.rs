@@ -50,7 +50,11 @@ pub struct PrefetchWindow {
 impl PrefetchWindow {
     pub fn new(connections: usize) -> Self {
         let least = (PER_CONNECTION * connections).min(FIRST_MAX);
-        Self { target: least, least, low_at: None }
+        Self {
+            target: least,
+            least,
+            low_at: None,
+        }
     }
 
     /// Returns the target from now on; mails at hand are down to half: at least half of before, and so no fewer than are left.
@@ -145,24 +149,42 @@ impl Prefetcher {
     }
 
     /// Returns the claim to make now, with so many mails ready and so many held by their domains' limits.
-    pub fn next(&mut self, ready: usize, held: usize, claims: Claims, now: Instant) -> Option<ClaimRequest> {
+    pub fn next(
+        &mut self,
+        ready: usize,
+        held: usize,
+        claims: Claims,
+        now: Instant,
+    ) -> Option<ClaimRequest> {
         if self.under_way.is_some() || self.failed_at.is_some_and(|at| now - at < CLAIM_AGAIN) {
             return None;
         }
         let is_low = ready <= self.window.target / 2;
         let is_due = self.asked_at.is_none_or(|at| now - at >= self.pause());
-        let has_to_give_back = !self.split.is_empty() || (!self.ended.is_empty() && (is_low || is_due));
+        let has_to_give_back =
+            !self.split.is_empty() || (!self.ended.is_empty() && (is_low || is_due));
         let takes_digests = claims == Claims::All;
-        let looks = claims != Claims::Nothing && (is_due || takes_digests && is_low && !self.is_exhausted);
+        let looks =
+            claims != Claims::Nothing && (is_due || takes_digests && is_low && !self.is_exhausted);
         if !looks && !has_to_give_back {
             return None;
         }
-        let mut request =
-            ClaimRequest { ended: std::mem::take(&mut self.ended), split: std::mem::take(&mut self.split), ..Default::default() };
+        let mut request = ClaimRequest {
+            ended: std::mem::take(&mut self.ended),
+            split: std::mem::take(&mut self.split),
+            ..Default::default()
+        };
         if looks {
             if self.checks.front().is_some_and(|at| *at <= now) {
                 let split = request.split.iter().map(|(key, _)| key);
-                request.known = Some(self.batches.keys().chain(&request.ended).chain(split).copied().collect());
+                request.known = Some(
+                    self.batches
+                        .keys()
+                        .chain(&request.ended)
+                        .chain(split)
+                        .copied()
+                        .collect(),
+                );
             }
             if takes_digests && is_low && self.parked < PARKED_MAX {
                 request.room = self.window.adapt(now) - ready;
@@ -180,18 +202,27 @@ impl Prefetcher {
     pub fn next_look(&self) -> Option<Instant> {
         match self.under_way {
             Some(_) => None,
-            None => self.failed_at.map(|at| at + CLAIM_AGAIN).or_else(|| self.asked_at.map(|at| at + self.pause())),
+            None => self
+                .failed_at
+                .map(|at| at + CLAIM_AGAIN)
+                .or_else(|| self.asked_at.map(|at| at + self.pause())),
         }
     }
 
     /// An idle run looks as often as `mail.poll` says, a busy one for transactional mail more often.
     fn pause(&self) -> Duration {
-        if self.batches.is_empty() { self.poll } else { CLAIM_AGAIN.min(self.poll) }
+        if self.batches.is_empty() {
+            self.poll
+        } else {
+            CLAIM_AGAIN.min(self.poll)
+        }
     }
 
     /// The claim under way is over. `mails`: the batch of each mail that came; `None`: it failed.
     pub fn arrived(&mut self, mails: Option<&[ChunkKey]>, may_be_more: bool, now: Instant) {
-        let Some(request) = self.under_way.take() else { return };
+        let Some(request) = self.under_way.take() else {
+            return;
+        };
         self.failed_at = None;
         let Some(mails) = mails else {
             // It is not known how far it came; to give back what one does not have is nothing.
@@ -228,13 +259,17 @@ impl Prefetcher {
     }
 
     fn have_ended(&mut self, key: ChunkKey, count: usize) {
-        let Some(batch) = self.batches.get_mut(&key) else { return };
+        let Some(batch) = self.batches.get_mut(&key) else {
+            return;
+        };
         batch.open = batch.open.saturating_sub(count);
         self.close_if_ended(key);
     }
 
     fn close_if_ended(&mut self, key: ChunkKey) {
-        let Some(batch) = self.batches.get(&key).filter(|batch| batch.open == 0) else { return };
+        let Some(batch) = self.batches.get(&key).filter(|batch| batch.open == 0) else {
+            return;
+        };
         if batch.is_parked {
             if !self.dormant.contains(&key) {
                 self.dormant.push(key);
@@ -247,7 +282,9 @@ impl Prefetcher {
 
     /// Mails of that batch were put out of memory; it is read again later.
     pub fn park(&mut self, key: ChunkKey, count: usize) {
-        let Some(batch) = self.batches.get_mut(&key) else { return };
+        let Some(batch) = self.batches.get_mut(&key) else {
+            return;
+        };
         if !std::mem::replace(&mut batch.is_parked, true) {
             self.parked += 1;
         }
@@ -257,13 +294,25 @@ impl Prefetcher {
     /// Splits a batch if all its open mails are those of `kept`, and there were others: they become batches of their own, whose names
     /// are told, and the rest goes back.
     pub fn split(&mut self, key: ChunkKey, kept: Vec<i64>) -> bool {
-        let Some(batch) = self.batches.get(&key).filter(|batch| !batch.is_parked) else { return false };
+        let Some(batch) = self.batches.get(&key).filter(|batch| !batch.is_parked) else {
+            return false;
+        };
         if kept.is_empty() || batch.open != kept.len() || batch.all == batch.open {
             return false;
         }
         self.batches.remove(&key);
         for last in &kept {
-            self.batches.insert(ChunkKey { mailing: key.mailing, last: *last }, Batch { open: 1, all: 1, is_parked: false });
+            self.batches.insert(
+                ChunkKey {
+                    mailing: key.mailing,
+                    last: *last,
+                },
+                Batch {
+                    open: 1,
+                    all: 1,
+                    is_parked: false,
+                },
+            );
         }
         self.split.push((key, kept));
         true
@@ -271,7 +320,10 @@ impl Prefetcher {
 
     /// Returns whether nothing is claimed, and nothing more is due as far as is known, or could be sent (`may_claim`).
     pub fn is_idle(&self, may_claim: bool) -> bool {
-        let has_none = self.under_way.is_none() && self.batches.is_empty() && self.ended.is_empty() && self.split.is_empty();
+        let has_none = self.under_way.is_none()
+            && self.batches.is_empty()
+            && self.ended.is_empty()
+            && self.split.is_empty();
         has_none && (self.is_exhausted || !may_claim)
     }
 }
@@ -292,41 +344,79 @@ mod tests {
             now += Duration::from_millis(pause);
             had.push(window.adapt(now));
         }
-        assert_eq!(had, [500, 1_000, 2_000, 4_000, 4_000, 4_000, 2_000, 1_000, 500, 500]);
+        assert_eq!(
+            had,
+            [
+                500, 1_000, 2_000, 4_000, 4_000, 4_000, 2_000, 1_000, 500, 500
+            ]
+        );
     }
 
     #[test]
     fn a_batch_goes_back_when_its_last_mail_has_ended() {
         let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
-        let first = prefetcher.next(0, 0, Claims::All, now).expect("nothing is at hand");
-        assert_eq!((first.room, prefetcher.next(0, 0, Claims::All, now)), (500, None), "one claim at a time");
+        let first = prefetcher
+            .next(0, 0, Claims::All, now)
+            .expect("nothing is at hand");
+        assert_eq!(
+            (first.room, prefetcher.next(0, 0, Claims::All, now)),
+            (500, None),
+            "one claim at a time"
+        );
         prefetcher.arrived(Some(&[batch(1), batch(1), batch(2)]), false, now);
         prefetcher.has_ended(batch(1));
         prefetcher.has_ended(batch(2));
-        assert_eq!(prefetcher.next(1, 0, Claims::All, now).expect("it is low").ended, [batch(2)]);
+        assert_eq!(
+            prefetcher
+                .next(1, 0, Claims::All, now)
+                .expect("it is low")
+                .ended,
+            [batch(2)]
+        );
         prefetcher.arrived(Some(&[]), false, now);
         assert!(!prefetcher.is_idle(true));
         prefetcher.has_ended(batch(1));
-        assert_eq!(prefetcher.next(0, 0, Claims::All, now).map(|request| (request.ended, request.room)), Some((vec![batch(1)], 0)));
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::All, now)
+                .map(|request| (request.ended, request.room)),
+            Some((vec![batch(1)], 0))
+        );
         prefetcher.arrived(Some(&[]), false, now);
         assert!(prefetcher.is_idle(true));
     }
 
     #[test]
     fn after_a_claim_that_failed_the_ledger_is_told_which_batches_are_known() {
-        let (mut prefetcher, mut now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
-        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("nothing is at hand").known, None);
+        let (mut prefetcher, mut now) =
+            (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::All, now)
+                .expect("nothing is at hand")
+                .known,
+            None
+        );
         prefetcher.arrived(Some(&[batch(1), batch(2)]), true, now);
         prefetcher.has_ended(batch(2));
         prefetcher.next(1, 0, Claims::All, now).expect("it is low");
         prefetcher.arrived(None, false, now);
-        for (later, is_told) in [(CLAIM_AGAIN, true), (CLAIM_AGAIN, false), (LAST_COMMIT, true), (LAST_COMMIT, false)] {
+        for (later, is_told) in [
+            (CLAIM_AGAIN, true),
+            (CLAIM_AGAIN, false),
+            (LAST_COMMIT, true),
+            (LAST_COMMIT, false),
+        ] {
             now += later;
             let request = prefetcher.next(1, 0, Claims::All, now).expect("it is low");
             assert_eq!(request.known.is_some(), is_told, "{later:?}");
             if let Some(known) = request.known {
                 assert!(known.contains(&batch(1)), "{known:?}");
-                assert_eq!(known.contains(&batch(2)), request.ended.contains(&batch(2)), "what is given back anyway is known");
+                assert_eq!(
+                    known.contains(&batch(2)),
+                    request.ended.contains(&batch(2)),
+                    "what is given back anyway is known"
+                );
             }
             prefetcher.arrived(Some(&[]), true, now);
         }
@@ -337,14 +427,29 @@ mod tests {
         let (mut prefetcher, now) = (Prefetcher::new(10, Duration::from_secs(1)), Instant::now());
         prefetcher.next(0, 0, Claims::All, now);
         prefetcher.arrived(Some(&[batch(9); 3]), false, now);
-        assert!(!prefetcher.split(batch(9), vec![4]), "others of it wait here");
+        assert!(
+            !prefetcher.split(batch(9), vec![4]),
+            "others of it wait here"
+        );
         prefetcher.has_ended(batch(9));
         prefetcher.has_ended(batch(9));
         assert!(prefetcher.split(batch(9), vec![4]) && !prefetcher.split(batch(4), vec![4]));
-        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).expect("at once").split, [(batch(9), vec![4])]);
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::Nothing, now)
+                .expect("at once")
+                .split,
+            [(batch(9), vec![4])]
+        );
         prefetcher.arrived(Some(&[]), false, now);
         prefetcher.has_ended(batch(4));
-        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).expect("it goes back").ended, [batch(4)]);
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::Nothing, now)
+                .expect("it goes back")
+                .ended,
+            [batch(4)]
+        );
     }
 
     #[test]
@@ -353,16 +458,38 @@ mod tests {
         prefetcher.next(0, 0, Claims::All, now);
         prefetcher.arrived(Some(&[batch(9); 3]), true, now);
         prefetcher.park(batch(9), 2);
-        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").reopened, []);
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::All, now)
+                .expect("more")
+                .reopened,
+            []
+        );
         prefetcher.arrived(Some(&[]), true, now);
         prefetcher.has_ended(batch(9));
-        assert_eq!(prefetcher.next(0, HELD_MAX, Claims::All, now).expect("more").reopened, [], "there is no room yet");
+        assert_eq!(
+            prefetcher
+                .next(0, HELD_MAX, Claims::All, now)
+                .expect("more")
+                .reopened,
+            [],
+            "there is no room yet"
+        );
         prefetcher.arrived(Some(&[]), true, now);
-        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").reopened, [batch(9)]);
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::All, now)
+                .expect("more")
+                .reopened,
+            [batch(9)]
+        );
         prefetcher.arrived(Some(&[batch(9), batch(9)]), true, now);
         prefetcher.has_ended(batch(9));
         prefetcher.has_ended(batch(9));
-        assert_eq!(prefetcher.next(0, 0, Claims::All, now).expect("more").ended, [batch(9)]);
+        assert_eq!(
+            prefetcher.next(0, 0, Claims::All, now).expect("more").ended,
+            [batch(9)]
+        );
     }
 
     #[test]
@@ -372,6 +499,11 @@ mod tests {
         prefetcher.next(0, 0, Claims::All, now);
         prefetcher.arrived(Some(&[batch(9)]), true, now);
         prefetcher.has_ended(batch(9));
-        assert_eq!(prefetcher.next(0, 0, Claims::Nothing, now).map(|request| (request.ended, request.room)), Some((vec![batch(9)], 0)));
+        assert_eq!(
+            prefetcher
+                .next(0, 0, Claims::Nothing, now)
+                .map(|request| (request.ended, request.room)),
+            Some((vec![batch(9)], 0))
+        );
     }
 }

@@ -17,9 +17,18 @@ pub fn name() -> String {
 /// Whether the process with that name is surely gone: it was on this machine, in this boot, and is no more. Where this
 /// process may not look at others' (`hidepid`, `ProtectProc`), nothing is sure, and the lease decides.
 pub fn is_gone(name: &str) -> bool {
-    let Some((place, rest)) = name.split_once(' ') else { return false };
-    let Some((pid, start)) = rest.split_once(' ') else { return false };
-    let (Ok(pid), true) = (pid.parse::<u32>(), fs::read_to_string("/proc/1/stat").is_ok()) else { return false };
+    let Some((place, rest)) = name.split_once(' ') else {
+        return false;
+    };
+    let Some((pid, start)) = rest.split_once(' ') else {
+        return false;
+    };
+    let (Ok(pid), true) = (
+        pid.parse::<u32>(),
+        fs::read_to_string("/proc/1/stat").is_ok(),
+    ) else {
+        return false;
+    };
     if whereabouts().is_none_or(|here| here != place) {
         return false;
     }
@@ -55,8 +64,16 @@ mod tests {
     #[test]
     fn this_process_lives_and_one_that_ended_is_gone() {
         assert!(!is_gone(&name()) && !is_gone("unknown 1") && !is_gone("elsewhere/pid:[1] 1 1"));
-        let (Some(place), Ok(mut child)) = (whereabouts(), std::process::Command::new("true").spawn()) else { return };
-        let name = format!("{place} {} {}", child.id(), start_of(child.id()).unwrap_or_else(|| "0".into()));
+        let (Some(place), Ok(mut child)) =
+            (whereabouts(), std::process::Command::new("true").spawn())
+        else {
+            return;
+        };
+        let name = format!(
+            "{place} {} {}",
+            child.id(),
+            start_of(child.id()).unwrap_or_else(|| "0".into())
+        );
         assert!(child.wait().is_ok() && is_gone(&name));
     }
 }

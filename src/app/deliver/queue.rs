@@ -28,7 +28,11 @@ const RETRY_PLACES: u32 = 7;
 
 /// The class whose limits a mail counts toward.
 pub fn class_of(job: &Job) -> MailClass {
-    if job.kind == DeliveryKind::Digest { MailClass::Digest } else { MailClass::Transactional }
+    if job.kind == DeliveryKind::Digest {
+        MailClass::Digest
+    } else {
+        MailClass::Transactional
+    }
 }
 
 /// Claimed mails: the transactional first, then those whose domain may get one now.
@@ -68,7 +72,11 @@ struct Domain {
 
 impl Lanes {
     fn of(&mut self, job: &Job) -> &mut VecDeque<Arc<Job>> {
-        if job.attempts > 0 { &mut self.retries } else { &mut self.fresh }
+        if job.attempts > 0 {
+            &mut self.retries
+        } else {
+            &mut self.fresh
+        }
     }
 
     fn len(&self) -> usize {
@@ -82,7 +90,8 @@ impl Lanes {
     /// Takes out what is not to be kept.
     fn remove(&mut self, goes: &impl Fn(&Job) -> bool, removed: &mut Vec<Arc<Job>>) {
         for lane in [&mut self.retries, &mut self.fresh] {
-            let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(lane).into_iter().partition(|job| goes(job));
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                std::mem::take(lane).into_iter().partition(|job| goes(job));
             removed.extend(gone);
             lane.extend(kept);
         }
@@ -97,7 +106,10 @@ impl Domain {
 
 impl Queue {
     pub fn new(limits: DomainLimits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            ..Self::default()
+        }
     }
 
     pub fn push(&mut self, job: Arc<Job>, now: Instant) {
@@ -110,13 +122,22 @@ impl Queue {
         self.add(job, now, VecDeque::push_front);
     }
 
-    fn add(&mut self, job: Arc<Job>, now: Instant, push: impl Fn(&mut VecDeque<Arc<Job>>, Arc<Job>)) {
+    fn add(
+        &mut self,
+        job: Arc<Job>,
+        now: Instant,
+        push: impl Fn(&mut VecDeque<Arc<Job>>, Arc<Job>),
+    ) {
         if class_of(&job) == MailClass::Transactional {
             return push(&mut self.urgent, job);
         }
         let domain = job.email.rsplit_once('@').map_or("", |(_, domain)| domain);
         let is_limit = |limit: &DomainLimit| limit.connections > 0 || limit.rate_per_second > 0;
-        let known = if self.limits.is_empty() { None } else { self.limits.of(domain).filter(|(_, limit)| is_limit(limit)) };
+        let known = if self.limits.is_empty() {
+            None
+        } else {
+            self.limits.of(domain).filter(|(_, limit)| is_limit(limit))
+        };
         let Some((name, limit)) = known else {
             let lane = self.plain.of(&job);
             return push(lane, job);
@@ -125,7 +146,13 @@ impl Queue {
             Some((name, _)) => name.clone(),
             None => Arc::from(&*name),
         };
-        let fresh = || Domain { limit, lanes: Lanes::default(), out: 0, next_at: now, is_listed: false };
+        let fresh = || Domain {
+            limit,
+            lanes: Lanes::default(),
+            out: 0,
+            next_at: now,
+            is_listed: false,
+        };
         let domain = self.domains.entry(name.clone()).or_insert_with(fresh);
         let lane = domain.lanes.of(&job);
         push(lane, job);
@@ -135,7 +162,9 @@ impl Queue {
 
     /// Lists a domain where it belongs, or forgets it when there is nothing to remember.
     fn list(&mut self, name: &Arc<str>, now: Instant) {
-        let Some(domain) = self.domains.get_mut(name) else { return };
+        let Some(domain) = self.domains.get_mut(name) else {
+            return;
+        };
         if domain.is_listed {
             return;
         }
@@ -144,7 +173,11 @@ impl Queue {
             self.timers.push(Reverse((domain.next_at, name.clone())));
         } else if domain.may_give() {
             domain.is_listed = true;
-            let list = if domain.lanes.retries.is_empty() { &mut self.ready_fresh } else { &mut self.ready_retries };
+            let list = if domain.lanes.retries.is_empty() {
+                &mut self.ready_fresh
+            } else {
+                &mut self.ready_retries
+            };
             list.push_back(name.clone());
         } else if domain.lanes.len() == 0 && domain.out == 0 {
             self.domains.remove(name);
@@ -163,7 +196,8 @@ impl Queue {
 
     /// Mails that wait for their domain's turn.
     pub fn held(&self) -> usize {
-        self.in_domains.saturating_sub(self.ready_retries.len() + self.ready_fresh.len())
+        self.in_domains
+            .saturating_sub(self.ready_retries.len() + self.ready_fresh.len())
     }
 
     /// Transactional mails at hand.
@@ -179,7 +213,9 @@ impl Queue {
     /// Lists the domains whose time has come.
     pub fn advance(&mut self, now: Instant) {
         while self.next_timer().is_some_and(|at| at <= now) {
-            let Some(Reverse((_, name))) = self.timers.pop() else { return };
+            let Some(Reverse((_, name))) = self.timers.pop() else {
+                return;
+            };
             if let Some(domain) = self.domains.get_mut(&name) {
                 domain.is_listed = false;
             }
@@ -196,26 +232,38 @@ impl Queue {
             return None;
         }
         self.advance(now);
-        let (retries, fresh) = (self.plain.retries.len() + self.ready_retries.len(), self.plain.fresh.len() + self.ready_fresh.len());
+        let (retries, fresh) = (
+            self.plain.retries.len() + self.ready_retries.len(),
+            self.plain.fresh.len() + self.ready_fresh.len(),
+        );
         if retries > 0 && fresh > 0 {
             self.place = (self.place + 1) % PLACES;
         }
         if retries > 0 && (fresh == 0 || self.place < RETRY_PLACES) {
-            self.plain.retries.pop_front().or_else(|| self.pop_domain(true, now))
+            self.plain
+                .retries
+                .pop_front()
+                .or_else(|| self.pop_domain(true, now))
         } else {
-            self.pop_domain(false, now).or_else(|| self.plain.fresh.pop_front())
+            self.pop_domain(false, now)
+                .or_else(|| self.plain.fresh.pop_front())
         }
     }
 
     fn pop_domain(&mut self, retries: bool, now: Instant) -> Option<Arc<Job>> {
-        let list = if retries { &mut self.ready_retries } else { &mut self.ready_fresh };
+        let list = if retries {
+            &mut self.ready_retries
+        } else {
+            &mut self.ready_fresh
+        };
         let name = list.pop_front()?;
         let domain = self.domains.get_mut(&name)?;
         domain.is_listed = false;
         let job = domain.lanes.pop()?;
         domain.out += 1;
         if domain.limit.rate_per_second > 0 {
-            domain.next_at = now.max(domain.next_at) + Duration::from_secs(1) / domain.limit.rate_per_second;
+            domain.next_at =
+                now.max(domain.next_at) + Duration::from_secs(1) / domain.limit.rate_per_second;
         }
         self.in_domains -= 1;
         self.out.insert(job.key, name.clone());
@@ -225,7 +273,9 @@ impl Queue {
 
     /// A mail that was handed out is no longer out.
     pub fn is_back(&mut self, key: DeliveryKey, now: Instant) {
-        let Some(name) = self.out.remove(&key) else { return };
+        let Some(name) = self.out.remove(&key) else {
+            return;
+        };
         if let Some(domain) = self.domains.get_mut(&name) {
             domain.out = domain.out.saturating_sub(1);
         }
@@ -249,7 +299,12 @@ impl Queue {
         removed
     }
 
-    fn remove(&mut self, goes: impl Fn(&Job) -> bool, plain_too: bool, now: Instant) -> Vec<Arc<Job>> {
+    fn remove(
+        &mut self,
+        goes: impl Fn(&Job) -> bool,
+        plain_too: bool,
+        now: Instant,
+    ) -> Vec<Arc<Job>> {
         let mut removed = Vec::new();
         for domain in self.domains.values_mut() {
             domain.lanes.remove(&goes, &mut removed);

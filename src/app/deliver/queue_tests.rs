@@ -4,7 +4,13 @@ use crate::app::deliver::test_jobs::transactional;
 
 fn limits(connections: usize, rate_per_second: u32) -> DomainLimits {
     let any = "*".to_owned().try_into().expect("a domain");
-    DomainLimits::new([(vec![any], DomainLimit { connections, rate_per_second })])
+    DomainLimits::new([(
+        vec![any],
+        DomainLimit {
+            connections,
+            rate_per_second,
+        },
+    )])
 }
 
 fn all(_: MailClass) -> bool {
@@ -12,7 +18,9 @@ fn all(_: MailClass) -> bool {
 }
 
 fn popped(queue: &mut Queue, now: Instant) -> Vec<i64> {
-    std::iter::from_fn(|| queue.pop(now, all)).map(|job| job.key.subscriber).collect()
+    std::iter::from_fn(|| queue.pop(now, all))
+        .map(|job| job.key.subscriber)
+        .collect()
 }
 
 #[test]
@@ -23,9 +31,15 @@ fn transactional_mail_goes_first_and_retries_and_fresh_mail_each_keep_their_shar
     queue.push(transactional(500), now);
     let order = popped(&mut queue, now);
     assert_eq!((order.len(), order[0]), (41, 500));
-    let retries = order[1..21].iter().filter(|n| (100..120).contains(*n)).count();
+    let retries = order[1..21]
+        .iter()
+        .filter(|n| (100..120).contains(*n))
+        .count();
     assert_eq!(retries, 14, "seven of ten places: {order:?}");
-    assert!(order[21..].iter().filter(|n| **n < 20).count() == 14, "and fresh mail takes all once there is no retry: {order:?}");
+    assert!(
+        order[21..].iter().filter(|n| **n < 20).count() == 14,
+        "and fresh mail takes all once there is no retry: {order:?}"
+    );
 }
 
 #[test]
@@ -33,11 +47,24 @@ fn a_domain_gives_no_more_than_its_limit_and_others_go_past_it() {
     let (mut queue, now) = (Queue::new(limits(1, 0)), Instant::now());
     (0..3).for_each(|n| queue.push(digest_to(n, "one.example", 0), now));
     queue.push(digest_to(10, "two.example", 0), now);
-    assert_eq!((queue.ready(), queue.held(), popped(&mut queue, now)), (2, 2, vec![0, 10]));
-    queue.is_back(DeliveryKey { mailing: 7, subscriber: 0 }, now);
+    assert_eq!(
+        (queue.ready(), queue.held(), popped(&mut queue, now)),
+        (2, 2, vec![0, 10])
+    );
+    queue.is_back(
+        DeliveryKey {
+            mailing: 7,
+            subscriber: 0,
+        },
+        now,
+    );
     assert_eq!(popped(&mut queue, now), [1]);
     queue.put_back(digest_to(1, "one.example", 0), now);
-    assert_eq!(popped(&mut queue, now), [1], "what was not begun is the next one");
+    assert_eq!(
+        popped(&mut queue, now),
+        [1],
+        "what was not begun is the next one"
+    );
 }
 
 #[test]
@@ -46,8 +73,19 @@ fn a_domains_rate_is_kept_by_time_and_nothing_is_remembered_of_one_that_is_throu
     (0..2).for_each(|n| queue.push(digest_to(n, "one.example", 0), now));
     assert_eq!(popped(&mut queue, now), [0]);
     let later = now + Duration::from_millis(100);
-    assert_eq!((queue.next_timer(), popped(&mut queue, later)), (Some(later), vec![1]));
-    (0..2).for_each(|n| queue.is_back(DeliveryKey { mailing: 7, subscriber: n }, later));
+    assert_eq!(
+        (queue.next_timer(), popped(&mut queue, later)),
+        (Some(later), vec![1])
+    );
+    (0..2).for_each(|n| {
+        queue.is_back(
+            DeliveryKey {
+                mailing: 7,
+                subscriber: n,
+            },
+            later,
+        )
+    });
     queue.advance(later + Duration::from_millis(100));
     assert!(queue.domains.is_empty() && queue.timers.is_empty() && queue.out.is_empty());
 }
@@ -59,7 +97,15 @@ fn thousands_of_domains_are_all_ready() {
     assert_eq!((queue.ready(), queue.held()), (5_000, 0));
     let order = popped(&mut queue, now);
     assert_eq!((order.len(), order[0], order[4_999]), (5_000, 0, 4_999));
-    order.iter().for_each(|n| queue.is_back(DeliveryKey { mailing: 7, subscriber: *n }, now));
+    order.iter().for_each(|n| {
+        queue.is_back(
+            DeliveryKey {
+                mailing: 7,
+                subscriber: *n,
+            },
+            now,
+        )
+    });
     assert!(queue.domains.is_empty());
 }
 
@@ -68,8 +114,23 @@ fn what_a_domain_holds_of_a_batch_can_be_taken_out() {
     let (mut queue, now) = (Queue::new(limits(1, 0)), Instant::now());
     (0..10).for_each(|n| queue.push(digest_to(n, "one.example", 0), now));
     assert_eq!(popped(&mut queue, now), [0]);
-    assert_eq!(queue.remove_held_of(ChunkKey { mailing: 7, last: 1_000 }, now), 9);
+    assert_eq!(
+        queue.remove_held_of(
+            ChunkKey {
+                mailing: 7,
+                last: 1_000
+            },
+            now
+        ),
+        9
+    );
     assert_eq!((queue.len(), queue.ready(), queue.held()), (0, 0, 0));
-    queue.is_back(DeliveryKey { mailing: 7, subscriber: 0 }, now);
+    queue.is_back(
+        DeliveryKey {
+            mailing: 7,
+            subscriber: 0,
+        },
+        now,
+    );
     assert!(queue.domains.is_empty());
 }

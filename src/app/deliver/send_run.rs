@@ -112,7 +112,11 @@ impl SendRun {
         progress: Arc<Progress>,
     ) -> (Self, CommitGroupSizer<WorkerRequest>) {
         let mail = &app.settings.mail;
-        let settings = DispatcherSettings { idle: mail.idle, poll: mail.poll, domains: mail.domain_limits() };
+        let settings = DispatcherSettings {
+            idle: mail.idle,
+            poll: mail.poll,
+            domains: mail.domain_limits(),
+        };
         let terms = app.relays.iter().map(|relay| {
             let terms = RelayTerms {
                 name: relay.name.clone(),
@@ -186,13 +190,20 @@ impl SendRun {
     /// busy meanwhile. Half of many keeps them busy enough to be in the way of the commit: there, too, all.
     fn worth_a_commit(&self) -> usize {
         let busy = self.dispatcher.busy();
-        if self.app.storage.is_postgres() || busy >= MANY_WORKERS { busy } else { busy / 2 }
+        if self.app.storage.is_postgres() || busy >= MANY_WORKERS {
+            busy
+        } else {
+            busy / 2
+        }
     }
 
     fn is_done(&self) -> bool {
         let is_written = self.committer.is_free() && self.pending.is_empty();
         let has_ended = self.dispatcher.has_ended() || self.dispatcher.is_over(now(&self.app));
-        has_ended && is_written || self.stopped_at.is_some_and(|at| at.elapsed() > DRAIN + LAST_COMMITS)
+        has_ended && is_written
+            || self
+                .stopped_at
+                .is_some_and(|at| at.elapsed() > DRAIN + LAST_COMMITS)
     }
 
     fn handle(&mut self, event: Event) {
@@ -201,13 +212,22 @@ impl SendRun {
         self.dispatcher.handle(event, now, &mut commands);
         let mut is_news = false;
         for command in commands.drain(..) {
-            is_news |= matches!(command, Command::Changed { .. } | Command::SlowedDown { .. } | Command::Reserve { .. });
+            is_news |= matches!(
+                command,
+                Command::Changed { .. } | Command::SlowedDown { .. } | Command::Reserve { .. }
+            );
             self.carry_out(command);
         }
         self.commands = commands;
-        let is_idle = self.dispatcher.is_idle(now) && self.committer.is_free() && self.pending.is_empty();
+        let is_idle =
+            self.dispatcher.is_idle(now) && self.committer.is_free() && self.pending.is_empty();
         let has_changed = *self.control.is_idle.borrow() != is_idle;
-        if is_news || has_changed || self.published_at.is_none_or(|at| now.instant - at >= PUBLISH_EVERY) {
+        if is_news
+            || has_changed
+            || self
+                .published_at
+                .is_none_or(|at| now.instant - at >= PUBLISH_EVERY)
+        {
             self.publish(now);
             self.control.is_idle.send_replace(is_idle);
         }
@@ -234,7 +254,9 @@ impl SendRun {
                 (error.id(), WorkerEnd::Aborted)
             }
         };
-        let Some(id) = self.ids.remove(&task) else { return Event::Tick };
+        let Some(id) = self.ids.remove(&task) else {
+            return Event::Tick;
+        };
         self.seats.remove(&id);
         Event::Ended(id, end)
     }
@@ -244,8 +266,14 @@ impl SendRun {
         for (relay, memory) in self.app.relays.iter().zip(self.dispatcher.memories()) {
             relay.remember(memory.clone());
         }
-        let stage_of = |id| self.seats.get(&id).map_or(Stage::Waiting, |seat: &Seat| seat.stage.get());
-        self.app.sending.set(Some(self.dispatcher.snapshot(now, stage_of)));
+        let stage_of = |id| {
+            self.seats
+                .get(&id)
+                .map_or(Stage::Waiting, |seat: &Seat| seat.stage.get())
+        };
+        self.app
+            .sending
+            .set(Some(self.dispatcher.snapshot(now, stage_of)));
     }
 
     /// Cuts what is left off, and waits for what the database was asked, so that it is given back with the lease.
@@ -266,31 +294,51 @@ impl SendRun {
     /// Gives back what is left of the relays' days, and what a reservation brings that was still under way.
     async fn give_back_days(&mut self) {
         let mut commands = Vec::new();
-        self.dispatcher.handle(Event::Stop, now(&self.app), &mut commands);
+        self.dispatcher
+            .handle(Event::Stop, now(&self.app), &mut commands);
         while let Some(reserved) = self.reservations.join_next().await {
-            self.dispatcher.handle(reserved_event(reserved), now(&self.app), &mut commands);
+            self.dispatcher
+                .handle(reserved_event(reserved), now(&self.app), &mut commands);
         }
-        self.dispatcher.give_back_days(now(&self.app), &mut commands);
-        commands.into_iter().filter(|command| matches!(command, Command::Release { .. })).for_each(|command| self.carry_out(command));
+        self.dispatcher
+            .give_back_days(now(&self.app), &mut commands);
+        commands
+            .into_iter()
+            .filter(|command| matches!(command, Command::Release { .. }))
+            .for_each(|command| self.carry_out(command));
         while self.reservations.join_next().await.is_some() {}
     }
 }
 
 fn now(app: &App) -> Now {
-    Now { instant: Instant::now(), wall: app.now() }
+    Now {
+        instant: Instant::now(),
+        wall: app.now(),
+    }
 }
 
 fn claimed_event(claimed: Result<Claimed, JoinError>) -> Event {
     // One that broke down found nothing; what it may have claimed goes back with the lease.
     match claimed.ok().flatten() {
-        Some((jobs, may_be_more)) => Event::Claimed { jobs: Some(jobs), may_be_more },
-        None => Event::Claimed { jobs: None, may_be_more: false },
+        Some((jobs, may_be_more)) => Event::Claimed {
+            jobs: Some(jobs),
+            may_be_more,
+        },
+        None => Event::Claimed {
+            jobs: None,
+            may_be_more: false,
+        },
     }
 }
 
 fn reserved_event(reserved: Result<Option<Reserved>, JoinError>) -> Event {
     match reserved {
-        Ok(Some((relay, class, day, taken))) => Event::Reserved { relay, class, day, taken },
+        Ok(Some((relay, class, day, taken))) => Event::Reserved {
+            relay,
+            class,
+            day,
+            taken,
+        },
         _ => Event::Tick,
     }
 }

@@ -41,12 +41,21 @@ struct Run {
 impl Sender {
     /// One that sends what is due; with `only`, of that digest.
     pub fn new(app: Arc<App>, only: Option<Slot>, progress: Arc<Progress>) -> Self {
-        Self { app, only, progress, run: None, looked_at: None }
+        Self {
+            app,
+            only,
+            progress,
+            run: None,
+            looked_at: None,
+        }
     }
 
     /// Looks after the dead and the done, and begins a run where something is due and none is there.
     pub async fn look(&mut self) -> Result<(), Failure> {
-        if self.looked_at.is_none_or(|last| last.elapsed() >= UPKEEP_EVERY) {
+        if self
+            .looked_at
+            .is_none_or(|last| last.elapsed() >= UPKEEP_EVERY)
+        {
             self.app.take_over_from_the_dead().await?;
             self.app.judge_refusals(STEPS).await?;
             self.looked_at = Some(Instant::now());
@@ -55,7 +64,11 @@ impl Sender {
             self.end().await?;
         }
         let now = self.app.now();
-        let may_send = self.app.relays.iter().any(|relay| MailClass::ALL.iter().any(|class| relay.may_send(*class, now)));
+        let may_send = self.app.relays.iter().any(|relay| {
+            MailClass::ALL
+                .iter()
+                .any(|class| relay.may_send(*class, now))
+        });
         if self.run.is_none() && may_send && self.app.storage.has_due(now).await? {
             self.run = Some(self.begin());
         }
@@ -68,9 +81,21 @@ impl Sender {
     }
 
     fn begin(&self) -> Run {
-        let control = Arc::new(RunControl { stop: CancellationToken::new(), wake: Notify::new(), is_idle: watch::Sender::new(false) });
-        let work = send(self.app.clone(), self.only.map(Slot::id), control.clone(), self.progress.clone());
-        Run { task: AbortOnDropHandle::new(tokio::spawn(work)), control }
+        let control = Arc::new(RunControl {
+            stop: CancellationToken::new(),
+            wake: Notify::new(),
+            is_idle: watch::Sender::new(false),
+        });
+        let work = send(
+            self.app.clone(),
+            self.only.map(Slot::id),
+            control.clone(),
+            self.progress.clone(),
+        );
+        Run {
+            task: AbortOnDropHandle::new(tokio::spawn(work)),
+            control,
+        }
     }
 
     /// Somebody may have put mail into the ledger.
@@ -87,12 +112,16 @@ impl Sender {
 
     /// Returns whether nothing is being sent, nor claimed.
     pub fn is_idle(&self) -> bool {
-        self.run.as_ref().is_none_or(|run| *run.control.is_idle.borrow())
+        self.run
+            .as_ref()
+            .is_none_or(|run| *run.control.is_idle.borrow())
     }
 
     /// Waits until the run at hand has nothing to do any more, or has ended; for ever without one.
     pub async fn gone_idle(&self) {
-        let Some(run) = &self.run else { return std::future::pending().await };
+        let Some(run) = &self.run else {
+            return std::future::pending().await;
+        };
         let mut is_idle = run.control.is_idle.subscribe();
         if is_idle.wait_for(|is_idle| !is_idle).await.is_ok() {
             let _ = is_idle.wait_for(|is_idle| *is_idle).await;
@@ -101,16 +130,27 @@ impl Sender {
 
     /// Ends the run at hand in order: what is out comes to its end.
     pub async fn end(&mut self) -> Result<(), Failure> {
-        let Some(run) = self.run.take() else { return Ok(()) };
+        let Some(run) = self.run.take() else {
+            return Ok(());
+        };
         run.control.stop.cancel();
         let ended = run.task.await;
         self.app.sending.clear();
-        ended.unwrap_or_else(|error| Err(Failure::because(format!("Delivering broke down; what was out is in doubt now: {error}."))))
+        ended.unwrap_or_else(|error| {
+            Err(Failure::because(format!(
+                "Delivering broke down; what was out is in doubt now: {error}."
+            )))
+        })
     }
 }
 
 /// A whole run, from its lease's beginning to its end.
-async fn send(app: Arc<App>, only: Option<i64>, control: Arc<RunControl>, progress: Arc<Progress>) -> Result<(), Failure> {
+async fn send(
+    app: Arc<App>,
+    only: Option<i64>,
+    control: Arc<RunControl>,
+    progress: Arc<Progress>,
+) -> Result<(), Failure> {
     let lease = Lease::enter(&app).await?;
     let (run, sizer) = SendRun::new(app.clone(), &lease, only, control, progress);
     let minutes = minutes::Writing::start(app.clone());
@@ -130,10 +170,20 @@ impl App {
     /// Gives back to the ledger what senders held that no longer live.
     async fn take_over_from_the_dead(&self) -> Result<(), Failure> {
         let senders = self.storage.senders().await?;
-        let dead: Vec<i64> = senders.iter().filter(|(_, process)| process::is_gone(process)).map(|(id, _)| *id).collect();
-        let doubted = self.storage.recover(&dead, self.settings.mail.in_doubt, self.now()).await?;
+        let dead: Vec<i64> = senders
+            .iter()
+            .filter(|(_, process)| process::is_gone(process))
+            .map(|(id, _)| *id)
+            .collect();
+        let doubted = self
+            .storage
+            .recover(&dead, self.settings.mail.in_doubt, self.now())
+            .await?;
         if doubted > 0 {
-            tracing::warn!(doubted, "a sender died: these deliveries are in doubt, see `digest audit`");
+            tracing::warn!(
+                doubted,
+                "a sender died: these deliveries are in doubt, see `digest audit`"
+            );
         }
         Ok(())
     }

@@ -68,22 +68,40 @@ impl Sends {
         let domain = domain_of(&job.email);
         let mut state = self.state();
         let noted_at = Instant::now();
-        let send = state.sends.entry(send_of(job.key.mailing, now)).or_insert_with(|| OneSend { relays: HashMap::new(), noted_at });
+        let send = state
+            .sends
+            .entry(send_of(job.key.mailing, now))
+            .or_insert_with(|| OneSend {
+                relays: HashMap::new(),
+                noted_at,
+            });
         send.noted_at = noted_at;
         if !send.relays.contains_key(relay) {
             send.relays.insert(relay.to_owned(), Relay::default());
         }
-        let Some(relay) = send.relays.get_mut(relay) else { return };
+        let Some(relay) = send.relays.get_mut(relay) else {
+            return;
+        };
         relay.all.mails += 1;
         if let Some(count) = relay.domains.get_mut(&domain) {
             count.mails += 1;
         } else if relay.domains.len() < DOMAINS_MAX {
-            relay.domains.insert(domain, Count { mails: 1, written: 0 });
+            relay.domains.insert(
+                domain,
+                Count {
+                    mails: 1,
+                    written: 0,
+                },
+            );
         }
     }
 
     pub async fn write_if_due(&self, app: &App) {
-        if self.state().written_at.is_none_or(|at| at.elapsed() >= WRITE_EVERY) {
+        if self
+            .state()
+            .written_at
+            .is_none_or(|at| at.elapsed() >= WRITE_EVERY)
+        {
             self.write(app).await;
         }
     }
@@ -106,12 +124,21 @@ impl Sends {
             for (id, send) in &mut state.sends {
                 for (name, relay) in &mut send.relays {
                     rows.push((*id, String::new(), name.clone(), relay.all.take()));
-                    let counted = relay.domains.iter_mut().filter(|(_, count)| count.mails >= least);
-                    rows.extend(counted.map(|(domain, count)| (*id, domain.clone(), name.clone(), count.take())));
+                    let counted = relay
+                        .domains
+                        .iter_mut()
+                        .filter(|(_, count)| count.mails >= least);
+                    rows.extend(
+                        counted.map(|(domain, count)| {
+                            (*id, domain.clone(), name.clone(), count.take())
+                        }),
+                    );
                 }
             }
         }
-        state.sends.retain(|_, send| send.noted_at.elapsed() < FORGET_AFTER);
+        state
+            .sends
+            .retain(|_, send| send.noted_at.elapsed() < FORGET_AFTER);
         rows.retain(|(.., mails)| *mails > 0);
         // Two processes that write the same rows in one order wait for each other instead of for good.
         rows.sort();
@@ -125,5 +152,8 @@ impl Sends {
 
 /// The domain of an address, in lower case.
 pub fn domain_of(email: &str) -> String {
-    email.rsplit_once('@').map_or(email, |(_, domain)| domain).to_lowercase()
+    email
+        .rsplit_once('@')
+        .map_or(email, |(_, domain)| domain)
+        .to_lowercase()
 }

@@ -30,15 +30,23 @@ impl Signing {
     /// Starts the threads, if there is anything to sign with. They end with it.
     pub fn new(signers: Signers) -> std::io::Result<Self> {
         if signers.is_empty() {
-            return Ok(Self { signers, work: None });
+            return Ok(Self {
+                signers,
+                work: None,
+            });
         }
         let (work, tasks) = mpsc::channel();
         let tasks = Arc::new(Mutex::new(tasks));
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             let (signers, tasks) = (signers.clone(), tasks.clone());
-            std::thread::Builder::new().name("signing".into()).spawn(move || sign_all(&signers, &tasks))?;
+            std::thread::Builder::new()
+                .name("signing".into())
+                .spawn(move || sign_all(&signers, &tasks))?;
         }
-        Ok(Self { signers, work: Some(work) })
+        Ok(Self {
+            signers,
+            work: Some(work),
+        })
     }
 
     /// The keys.
@@ -60,7 +68,14 @@ impl Signing {
 fn sign_all(signers: &Signers, tasks: &Mutex<mpsc::Receiver<Task>>) {
     loop {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Task { mut text, now, answer }) = next else { return };
+        let Ok(Task {
+            mut text,
+            now,
+            answer,
+        }) = next
+        else {
+            return;
+        };
         signers.seal(&mut text, now);
         // Nobody waits any more where the run was given up.
         let _ = answer.send(text);

@@ -112,7 +112,10 @@ impl Stage {
 impl SendStatus {
     /// The latest snapshot.
     pub fn get(&self) -> Option<Arc<SendSnapshot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Nothing is being sent.

@@ -10,19 +10,49 @@ use crate::storage::ledger::Job;
 
 /// A digest's mail to a reader of that domain, tried so often before.
 pub fn digest_to(subscriber: i64, domain: &str, attempts: u32) -> Arc<Job> {
-    let key = DeliveryKey { mailing: 7, subscriber };
-    let chunk = ChunkKey { mailing: 7, last: (subscriber / 1_000 + 1) * 1_000 };
-    Arc::new(job_of(key, chunk, DeliveryKind::Digest, attempts, &format!("r{subscriber}@{domain}")))
+    let key = DeliveryKey {
+        mailing: 7,
+        subscriber,
+    };
+    let chunk = ChunkKey {
+        mailing: 7,
+        last: (subscriber / 1_000 + 1) * 1_000,
+    };
+    Arc::new(job_of(
+        key,
+        chunk,
+        DeliveryKind::Digest,
+        attempts,
+        &format!("r{subscriber}@{domain}"),
+    ))
 }
 
 /// A confirmation mail.
 pub fn transactional(mailing: i64) -> Arc<Job> {
-    let key = DeliveryKey { mailing, subscriber: mailing };
-    Arc::new(job_of(key, ChunkKey { mailing, last: mailing }, DeliveryKind::Confirmation, 0, &format!("new{mailing}@a.example")))
+    let key = DeliveryKey {
+        mailing,
+        subscriber: mailing,
+    };
+    Arc::new(job_of(
+        key,
+        ChunkKey {
+            mailing,
+            last: mailing,
+        },
+        DeliveryKind::Confirmation,
+        0,
+        &format!("new{mailing}@a.example"),
+    ))
 }
 
 /// Any mail.
-pub fn job_of(key: DeliveryKey, chunk: ChunkKey, kind: DeliveryKind, attempts: u32, email: &str) -> Job {
+pub fn job_of(
+    key: DeliveryKey,
+    chunk: ChunkKey,
+    kind: DeliveryKind,
+    attempts: u32,
+    email: &str,
+) -> Job {
     let epoch = from_millis(0);
     Job {
         key,

@@ -76,20 +76,29 @@ pub struct Worker {
 pub struct StageCell(AtomicU8);
 
 impl StageCell {
-    const STAGES: [Stage; 4] = [Stage::Connecting, Stage::Waiting, Stage::Envelope, Stage::FinalDot];
+    const STAGES: [Stage; 4] = [
+        Stage::Connecting,
+        Stage::Waiting,
+        Stage::Envelope,
+        Stage::FinalDot,
+    ];
 
     pub fn get(&self) -> Stage {
         Self::STAGES[usize::from(self.0.load(Relaxed)) % Self::STAGES.len()]
     }
 
     fn set(&self, stage: Stage) {
-        let place = Self::STAGES.iter().position(|known| *known == stage).unwrap_or_default();
+        let place = Self::STAGES
+            .iter()
+            .position(|known| *known == stage)
+            .unwrap_or_default();
         self.0.store(place as u8, Relaxed);
     }
 }
 
 /// The reply says that a mail was taken back before its final dot.
-const TAKEN_BACK: &str = "taken back before its final dot: the server did not answer, and another connection works";
+const TAKEN_BACK: &str =
+    "taken back before its final dot: the server did not answer, and another connection works";
 
 impl Worker {
     /// Connects, then sends what the dispatcher hands out until it hands out nothing or the connection is of no more use.
@@ -115,7 +124,12 @@ impl Worker {
                 Some(mail) => mail,
                 None => {
                     let wants = connection.is_usable();
-                    let Some(mail) = self.addressed(self.ask(result.take(), false, wants).await).await else { break };
+                    let Some(mail) = self
+                        .addressed(self.ask(result.take(), false, wants).await)
+                        .await
+                    else {
+                        break;
+                    };
                     text = mail.text(&self.app, text).await;
                     mail
                 }
@@ -125,7 +139,10 @@ impl Worker {
                 break;
             }
             if let Some(trouble) = too_large(&connection, &mail) {
-                end = WorkerEnd::TooLarge { class: class_of(&mail.job), trouble };
+                end = WorkerEnd::TooLarge {
+                    class: class_of(&mail.job),
+                    trouble,
+                };
                 break;
             }
             self.stage.set(Stage::Envelope);
@@ -135,7 +152,10 @@ impl Worker {
             let next = self.addressed(reply).await;
             let sending = async {
                 match opened {
-                    Ok(()) if may_go => Some(self.finish(&mut connection, &mail, &text, next.as_ref()).await),
+                    Ok(()) if may_go => Some(
+                        self.finish(&mut connection, &mail, &text, next.as_ref())
+                            .await,
+                    ),
                     // Leave to send a text is given back only with the connection.
                     Ok(()) => {
                         connection.give_up(false);
@@ -152,7 +172,8 @@ impl Worker {
             };
             let (outcome, written) = tokio::join!(sending, writing);
             room = std::mem::replace(&mut text, written);
-            result = outcome.map(|outcome| self.result(&mail.job, outcome, connection.was_cut_by_lease()));
+            result = outcome
+                .map(|outcome| self.result(&mail.job, outcome, connection.was_cut_by_lease()));
             at_hand = next;
         }
         if result.is_some() {
@@ -165,8 +186,16 @@ impl Worker {
     /// Tells the dispatcher what became of a mail, and what is to come. `None`: it is not there any more.
     async fn ask(&self, result: Option<MailResult>, begins: bool, wants: bool) -> Option<Reply> {
         let (reply, replied) = oneshot::channel();
-        let request = Request { worker: self.id, result, begins, wants };
-        self.requests.send(WorkerRequest { request, reply }).await.ok()?;
+        let request = Request {
+            worker: self.id,
+            result,
+            begins,
+            wants,
+        };
+        self.requests
+            .send(WorkerRequest { request, reply })
+            .await
+            .ok()?;
         replied.await.ok()
     }
 
@@ -175,19 +204,28 @@ impl Worker {
     }
 
     async fn connect(&self) -> Result<Connection, WorkerEnd> {
-        self.relay.transport.connect(self.fence.clone()).await.map_err(|fault| {
-            WorkerEnd::Unconnected(Unconnected {
-                trouble: fault.to_string(),
-                is_throttle: fault.is_throttle(),
-                is_ours: fault.is_login() || fault.is_tls(),
-                is_for_now: fault.is_for_now(),
+        self.relay
+            .transport
+            .connect(self.fence.clone())
+            .await
+            .map_err(|fault| {
+                WorkerEnd::Unconnected(Unconnected {
+                    trouble: fault.to_string(),
+                    is_throttle: fault.is_throttle(),
+                    is_ours: fault.is_login() || fault.is_tls(),
+                    is_for_now: fault.is_for_now(),
+                })
             })
-        })
     }
 
     /// Gets leave to hand the mail over, on a new connection if the server had enough of the old one, and sends its text but for
     /// the end. It can be taken back all that time.
-    async fn open(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
+    async fn open(
+        &self,
+        connection: &mut Connection,
+        mail: &Outgoing,
+        text: &[u8],
+    ) -> Result<(), Outcome> {
         tokio::select! {
             biased;
             opened = self.open_for_long(connection, mail, text) => opened,
@@ -199,7 +237,12 @@ impl Worker {
         }
     }
 
-    async fn open_for_long(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8]) -> Result<(), Outcome> {
+    async fn open_for_long(
+        &self,
+        connection: &mut Connection,
+        mail: &Outgoing,
+        text: &[u8],
+    ) -> Result<(), Outcome> {
         let (envelope, size) = mail.envelope()?;
         let mut opened = connection.open_mail(&envelope, size).await;
         if connection.was_turned_away() {
@@ -213,15 +256,28 @@ impl Worker {
         connection.begin_text(text).await
     }
 
-    async fn finish(&self, connection: &mut Connection, mail: &Outgoing, text: &[u8], next: Option<&Outgoing>) -> Outcome {
+    async fn finish(
+        &self,
+        connection: &mut Connection,
+        mail: &Outgoing,
+        text: &[u8],
+        next: Option<&Outgoing>,
+    ) -> Outcome {
         let (envelope, _) = match mail.envelope() {
             Ok(envelope) => envelope,
             Err(outcome) => return outcome,
         };
         self.stage.set(Stage::FinalDot);
-        let ahead = next.filter(|next| connection.goes_ahead() && too_large(connection, next).is_none());
+        let ahead =
+            next.filter(|next| connection.goes_ahead() && too_large(connection, next).is_none());
         let ahead = ahead.and_then(|next| next.envelope().ok());
-        connection.hand_over(&envelope, text, ahead.as_ref().map(|(envelope, size)| (envelope, *size))).await
+        connection
+            .hand_over(
+                &envelope,
+                text,
+                ahead.as_ref().map(|(envelope, size)| (envelope, *size)),
+            )
+            .await
     }
 
     fn result(&self, job: &Job, outcome: Outcome, was_cut_by_lease: bool) -> MailResult {
@@ -230,12 +286,21 @@ impl Worker {
             Outcome::Accepted { .. } => Verdict::Accepted,
             Outcome::Throttled { reply } => Verdict::Throttled(reply.clone()),
             Outcome::InDoubt { reply } => Verdict::InDoubt(reply.clone()),
-            outcome if outcome.is_about_us() => Verdict::AboutUs { reply: outcome.reply().to_owned(), is_for_now: outcome.is_for_now() },
+            outcome if outcome.is_about_us() => Verdict::AboutUs {
+                reply: outcome.reply().to_owned(),
+                is_for_now: outcome.is_for_now(),
+            },
             _ => Verdict::AboutRecipient,
         };
-        let done = match verdict == Verdict::LeaseOver || [TAKEN_BACK, UNHEARD].contains(&outcome.reply()) {
+        let done = match verdict == Verdict::LeaseOver
+            || [TAKEN_BACK, UNHEARD].contains(&outcome.reply())
+        {
             // Nothing was refused: its turn is now.
-            true => Done { key: job.key, step: Step::Again(self.app.now()), reply: outcome.reply().into() },
+            true => Done {
+                key: job.key,
+                step: Step::Again(self.app.now()),
+                reply: outcome.reply().into(),
+            },
             false => conclude(&self.app, job, outcome),
         };
         if done.step.is_final() {
@@ -254,48 +319,81 @@ fn too_large(connection: &Connection, mail: &Outgoing) -> Option<String> {
 /// Makes the result of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
 pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Done {
     if is_in_doubt {
-        return conclude(app, job, Outcome::InDoubt { reply: "in doubt: the connection was cut before the server answered".into() });
+        return conclude(
+            app,
+            job,
+            Outcome::InDoubt {
+                reply: "in doubt: the connection was cut before the server answered".into(),
+            },
+        );
     }
-    Done { key: job.key, step: Step::Again(app.now()), reply: "not sent: the connection was cut before the mail began".into() }
+    Done {
+        key: job.key,
+        step: Step::Again(app.now()),
+        reply: "not sent: the connection was cut before the mail began".into(),
+    }
 }
 
 /// Maps an outcome to what it does to the delivery.
 fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
     let now = app.now();
     let settings = &app.settings;
-    let retry = Retry { first: delta(settings.mail.retry.first), max_age: delta(settings.mail.retry.max_age) };
+    let retry = Retry {
+        first: delta(settings.mail.retry.first),
+        max_age: delta(settings.mail.retry.max_age),
+    };
     let next = || retry.next(job.waited, now, job.attempts + 1, rand::random());
     let refused = |class: SoftClass| app.refused(job, class.into(), outcome.reply());
     let step = match &outcome {
         Outcome::Accepted { .. } => Step::Sent,
         Outcome::Later { class, .. } => next().map_or_else(|| refused(*class), Step::Again),
         // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
-        Outcome::Throttled { .. } => {
-            retry.next(job.waited, now, 1, rand::random()).map_or_else(|| refused(SoftClass::Passing), Step::Again)
-        }
+        Outcome::Throttled { .. } => retry
+            .next(job.waited, now, 1, rand::random())
+            .map_or_else(|| refused(SoftClass::Passing), Step::Again),
         Outcome::Refused { class, .. } => refused(*class),
         Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
         Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
             InDoubt::Hold => Step::Doubted(None),
             // Once it goes out again however old it is, for that is what the setting promises; a second doubt is held by the ledger.
-            InDoubt::Resend if job.attempts == 0 => Step::Doubted(Some(next().unwrap_or(now + retry.first))),
+            InDoubt::Resend if job.attempts == 0 => {
+                Step::Doubted(Some(next().unwrap_or(now + retry.first)))
+            }
             InDoubt::Resend => Step::Doubted(next()),
         },
     };
     let reply = match (&step, &outcome) {
-        (Step::Failed | Step::Refused(_), Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
+        (
+            Step::Failed | Step::Refused(_),
+            Outcome::Later { reply, .. } | Outcome::Throttled { reply },
+        ) => {
             format!("given up after {} attempts: {reply}", job.attempts + 1)
         }
-        (Step::Doubted(None), Outcome::InDoubt { reply }) if settings.mail.in_doubt == InDoubt::Resend => {
+        (Step::Doubted(None), Outcome::InDoubt { reply })
+            if settings.mail.in_doubt == InDoubt::Resend =>
+        {
             format!("not sent again, for it is older than mail.retry.max_age: {reply}")
         }
         _ => outcome.reply().to_owned(),
     };
     if step != Step::Sent {
-        let (mailing, subscriber) = (app.mailing_name(job.key.mailing), app.subscriber_name(job.key.subscriber));
-        tracing::info!(mailing, subscriber, reply, step = step.name(), "not delivered");
+        let (mailing, subscriber) = (
+            app.mailing_name(job.key.mailing),
+            app.subscriber_name(job.key.subscriber),
+        );
+        tracing::info!(
+            mailing,
+            subscriber,
+            reply,
+            step = step.name(),
+            "not delivered"
+        );
     }
-    Done { key: job.key, step, reply }
+    Done {
+        key: job.key,
+        step,
+        reply,
+    }
 }
 
 impl App {

@@ -30,17 +30,29 @@ pub struct WebAddress(pub String);
 fn checked(text: &str, max: usize, breaks: bool) -> Result<String, String> {
     let text = text.trim();
     let is_break = |c: char| matches!(c, '\n' | '\r' | '\t');
-    if text.chars().any(|c| is_noncharacter(c) || (c.is_control() && !(breaks && is_break(c)))) {
-        return Err(format!("expected {} without control characters", if breaks { "text" } else { "one line" }));
+    if text
+        .chars()
+        .any(|c| is_noncharacter(c) || (c.is_control() && !(breaks && is_break(c))))
+    {
+        return Err(format!(
+            "expected {} without control characters",
+            if breaks { "text" } else { "one line" }
+        ));
     }
     match text.chars().count() {
-        length if length > max => Err(format!("expected at most {max} characters, it has {length}")),
+        length if length > max => Err(format!(
+            "expected at most {max} characters, it has {length}"
+        )),
         _ => Ok(text.into()),
     }
 }
 
 fn not_empty(text: String) -> Result<String, String> {
-    if text.is_empty() { Err("expected some text, it is empty".into()) } else { Ok(text) }
+    if text.is_empty() {
+        Err("expected some text, it is empty".into())
+    } else {
+        Ok(text)
+    }
 }
 
 impl<const MAX: usize> TryFrom<String> for Line<MAX> {
@@ -67,7 +79,9 @@ impl<const MAX: usize> TryFrom<String> for Paragraphs<MAX> {
 impl TryFrom<String> for WebAddress {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let url = url::Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url::Url::parse(text.trim())
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         url.filter(|url| url.as_str().len() <= 2000)
             .map(|url| Self(url.into()))
             .ok_or_else(|| format!("{text:?} is not a web address: expected https://..."))
@@ -114,11 +128,15 @@ impl<'de> Deserialize<'de> for Moment {
             Either::Date(date) => date.to_string(),
             Either::Text(text) => text,
         };
-        let moment: Timestamp = text
-            .parse()
-            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z")))?;
+        let moment: Timestamp = text.parse().map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a moment: expected one like 2026-11-16T09:00:00Z"
+            ))
+        })?;
         if !(0..=253_402_300_799).contains(&moment.timestamp()) {
-            return Err(serde::de::Error::custom(format!("{text:?}: expected a moment from 1970 to 9999")));
+            return Err(serde::de::Error::custom(format!(
+                "{text:?}: expected a moment from 1970 to 9999"
+            )));
         }
         Ok(Self(to_millis(moment)))
     }

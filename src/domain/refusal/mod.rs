@@ -72,7 +72,11 @@ pub struct Judgement {
 impl Judgement {
     /// Hard or soft.
     pub fn meaning(&self) -> Meaning {
-        if self.reason.is_hard() { Meaning::Hard } else { Meaning::Soft }
+        if self.reason.is_hard() {
+            Meaning::Hard
+        } else {
+            Meaning::Soft
+        }
     }
 }
 
@@ -98,19 +102,31 @@ fn judge_reply(text: &str, refusal: Refusal<'_>, stage: Option<Stage>) -> Judgem
             None => by_code(&said, status, stage),
         },
     };
-    let judged = Judgement { reason, status, basis };
+    let judged = Judgement {
+        reason,
+        status,
+        basis,
+    };
     match stage {
         // Nobody was named yet: whatever it says, it says of us.
-        Some(Stage::Session | Stage::Sender) => Judgement { reason: before_a_recipient(reason), basis: Basis::Words, ..judged },
+        Some(Stage::Session | Stage::Sender) => Judgement {
+            reason: before_a_recipient(reason),
+            basis: Basis::Words,
+            ..judged
+        },
         _ => judged,
     }
 }
 
 fn before_a_recipient(reason: Reason) -> Reason {
     match reason {
-        Reason::NoMailbox | Reason::NoHost | Reason::Full | Reason::Locked | Reason::Unwanted | Reason::Refused | Reason::Other => {
-            Reason::Sender
-        }
+        Reason::NoMailbox
+        | Reason::NoHost
+        | Reason::Full
+        | Reason::Locked
+        | Reason::Unwanted
+        | Reason::Refused
+        | Reason::Other => Reason::Sender,
         about_us => about_us,
     }
 }
@@ -119,7 +135,11 @@ fn before_a_recipient(reason: Reason) -> Reason {
 fn by_words(said: &Said, status: Option<Status>) -> Option<Reason> {
     // Microsoft's directory-based edge blocking: the recipient is not in the directory
     // (learn.microsoft.com/exchange/mail-flow-best-practices/use-directory-based-edge-blocking).
-    if is(status, 4, &[1]) && said.words.contains("recipient address rejected: access denied") {
+    if is(status, 4, &[1])
+        && said
+            .words
+            .contains("recipient address rejected: access denied")
+    {
         return Some(Reason::NoMailbox);
     }
     let order = [
@@ -133,7 +153,10 @@ fn by_words(said: &Said, status: Option<Status>) -> Option<Reason> {
         (Cause::Policy, Reason::Policy),
         (Cause::Blocked, Reason::Blocked),
     ];
-    let found = order.into_iter().find(|(cause, _)| said.causes.has(*cause)).map(|(_, reason)| reason);
+    let found = order
+        .into_iter()
+        .find(|(cause, _)| said.causes.has(*cause))
+        .map(|(_, reason)| reason);
     // RFC 3463 X.1.7 and X.1.8 are about the sender's address, X.2.2 is a full mailbox, X.2.3 and X.3.4 a mail too big.
     found.or(match status.map(|status| (status.subject, status.detail)) {
         Some((1, 7 | 8)) => Some(Reason::Sender),
@@ -148,9 +171,16 @@ fn by_words(said: &Said, status: Option<Status>) -> Option<Reason> {
 /// A reply that is to be tried again, in whatever words. A status field counts only where no reply code stands in the text.
 fn is_temporary(said: &Said, refusal: Refusal<'_>) -> bool {
     let by_field = || refusal.field.is_some_and(|status| status.class == 4);
-    [reply_code(refusal.text), said.code].into_iter().flatten().any(|code| code < 500)
-        || said.status.map_or_else(|| said.code.is_none() && by_field(), |status| status.class == 4)
-        || (said.causes.has(Cause::Passing) && (said.causes.has(Cause::TryAgain) || !said.causes.has(Cause::NoHost)))
+    [reply_code(refusal.text), said.code]
+        .into_iter()
+        .flatten()
+        .any(|code| code < 500)
+        || said.status.map_or_else(
+            || said.code.is_none() && by_field(),
+            |status| status.class == 4,
+        )
+        || (said.causes.has(Cause::Passing)
+            && (said.causes.has(Cause::TryAgain) || !said.causes.has(Cause::NoHost)))
 }
 
 /// Why a mail did not arrive for now.
@@ -162,7 +192,10 @@ fn passing(said: &Said) -> Reason {
         (Cause::Link, Reason::Blocked),
         (Cause::PolicyHint, Reason::Policy),
     ];
-    order.into_iter().find(|(cause, _)| said.causes.has(*cause)).map_or(Reason::Other, |(_, reason)| reason)
+    order
+        .into_iter()
+        .find(|(cause, _)| said.causes.has(*cause))
+        .map_or(Reason::Other, |(_, reason)| reason)
 }
 
 /// Words that say that the mailbox or its domain is gone.
@@ -171,7 +204,9 @@ fn by_recipient_words(said: &Said, status: Option<Status>) -> Option<Reason> {
     match () {
         () if has(Cause::NoHost) && has(Cause::TryAgain) => Some(Reason::Network),
         // A refusal for policy that names a missing domain means ours.
-        () if has(Cause::NoHost) && status.is_some_and(|status| status.subject == 7) => Some(Reason::Sender),
+        () if has(Cause::NoHost) && status.is_some_and(|status| status.subject == 7) => {
+            Some(Reason::Sender)
+        }
         () if has(Cause::NoHost) => Some(Reason::NoHost),
         () if has(Cause::Inactive) && !is(status, 1, &[1]) => Some(Reason::Locked),
         () if has(Cause::Nobody) || has(Cause::Inactive) => Some(Reason::NoMailbox),
@@ -205,18 +240,28 @@ fn by_code(said: &Said, status: Option<Status>, stage: Option<Stage>) -> (Reason
         Some((1, 3)) if bare && !hint => (Reason::NoMailbox, Basis::Code),
         Some((2, 1)) if bare && !stock => (Reason::Locked, Basis::Code),
         Some((4, _)) => (Reason::Network, Basis::Code),
-        _ if stock && said.words.split_whitespace().count() <= 9 && before_text && !said.names_a_place => (Reason::NoMailbox, Basis::Words),
+        _ if stock
+            && said.words.split_whitespace().count() <= 9
+            && before_text
+            && !said.names_a_place =>
+        {
+            (Reason::NoMailbox, Basis::Words)
+        }
         _ if hint => (Reason::Policy, Basis::Nothing),
         Some((1 | 2, _)) => (Reason::Refused, Basis::Code),
         None if said.code == Some(552) => (Reason::Full, Basis::Code),
         // A refusal of the recipient without a reason is about the recipient, of the text about the text.
-        _ if bare && before_text && matches!(said.code, Some(550 | 551 | 553)) => (Reason::Refused, Basis::Nothing),
+        _ if bare && before_text && matches!(said.code, Some(550 | 551 | 553)) => {
+            (Reason::Refused, Basis::Nothing)
+        }
         _ => (Reason::Other, Basis::Nothing),
     }
 }
 
 fn is(status: Option<Status>, subject: u16, details: &[u16]) -> bool {
-    status.is_some_and(|status| status.class == 5 && status.subject == subject && details.contains(&status.detail))
+    status.is_some_and(|status| {
+        status.class == 5 && status.subject == subject && details.contains(&status.detail)
+    })
 }
 
 #[cfg(test)]

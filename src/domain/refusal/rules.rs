@@ -96,7 +96,13 @@ impl Causes {
 
 /// A text without fixed sentences that stand beside any refusal.
 pub fn without_noise(text: String) -> String {
-    RULES.noise.iter().fold(text, |text, phrase| if text.contains(phrase.as_str()) { text.replace(phrase.as_str(), " ") } else { text })
+    RULES.noise.iter().fold(text, |text, phrase| {
+        if text.contains(phrase.as_str()) {
+            text.replace(phrase.as_str(), " ")
+        } else {
+            text
+        }
+    })
 }
 
 /// A phrase behind its first part.
@@ -128,15 +134,27 @@ impl Rules {
                 Cause::Noise => noise.push(phrase),
                 cause => {
                     let anywhere = phrase.starts_with('~');
-                    let mut parts = phrase.trim_start_matches('~').split(" * ").map(String::from);
+                    let mut parts = phrase
+                        .trim_start_matches('~')
+                        .split(" * ")
+                        .map(String::from);
                     let head = parts.next().unwrap_or_default();
-                    heads.entry(head).or_default().push(Rest { cause, anywhere, parts: parts.collect() });
+                    heads.entry(head).or_default().push(Rest {
+                        cause,
+                        anywhere,
+                        parts: parts.collect(),
+                    });
                 }
             }
         }
         heads.remove("");
         let (heads, phrases): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
-        Self { finder: AhoCorasick::new(heads).expect("a table of literals"), phrases, links, noise }
+        Self {
+            finder: AhoCorasick::new(heads).expect("a table of literals"),
+            phrases,
+            links,
+            noise,
+        }
     }
 
     fn causes(&self, sentence: &str) -> Causes {
@@ -157,7 +175,10 @@ impl Rules {
                 }
             }
         }
-        let before = certain.into_iter().filter(|(start, _)| *start < hedge).fold(0, |bits, (_, bit)| bits | bit);
+        let before = certain
+            .into_iter()
+            .filter(|(start, _)| *start < hedge)
+            .fold(0, |bits, (_, bit)| bits | bit);
         Causes(in_doubt.0 | before)
     }
 }
@@ -167,10 +188,17 @@ fn rows(table: &str) -> Vec<(Cause, String)> {
     let mut cause = None;
     let mut rows = Vec::new();
     for line in table.lines().filter(|line| !line.starts_with('#')) {
-        match (line.strip_prefix('[').and_then(|line| line.strip_suffix(']')), cause) {
+        match (
+            line.strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']')),
+            cause,
+        ) {
             (Some(name), _) => cause = name.parse().ok(),
             (None, Some(cause)) => {
-                let phrases = line.split(" | ").map(str::trim).filter(|phrase| !phrase.is_empty());
+                let phrases = line
+                    .split(" | ")
+                    .map(str::trim)
+                    .filter(|phrase| !phrase.is_empty());
                 rows.extend(phrases.flat_map(written_out).map(|phrase| (cause, phrase)));
             }
             (None, None) => {}
@@ -180,16 +208,27 @@ fn rows(table: &str) -> Vec<(Cause, String)> {
 }
 
 fn written_out(phrase: &str) -> Vec<String> {
-    let braces = phrase.split_once('{').and_then(|(before, rest)| rest.split_once('}').map(|(choices, after)| (before, choices, after)));
-    let Some((before, choices, after)) = braces else { return vec![phrase.to_owned()] };
-    choices.split(',').flat_map(|choice| written_out(&format!("{before}{choice}{after}"))).collect()
+    let braces = phrase.split_once('{').and_then(|(before, rest)| {
+        rest.split_once('}')
+            .map(|(choices, after)| (before, choices, after))
+    });
+    let Some((before, choices, after)) = braces else {
+        return vec![phrase.to_owned()];
+    };
+    choices
+        .split(',')
+        .flat_map(|choice| written_out(&format!("{before}{choice}{after}")))
+        .collect()
 }
 
 /// Returns whether the parts stand in the text, in their order and near each other.
 fn follow(text: &str, parts: &[String]) -> bool {
-    let Some((part, parts)) = parts.split_first() else { return true };
+    let Some((part, parts)) = parts.split_first() else {
+        return true;
+    };
     let near = &text[..floor(text, GAP + part.len())];
-    near.match_indices(part.as_str()).any(|(at, _)| begins_word(text, at) && follow(&text[at + part.len()..], parts))
+    near.match_indices(part.as_str())
+        .any(|(at, _)| begins_word(text, at) && follow(&text[at + part.len()..], parts))
 }
 
 /// Returns whether a word begins there. Scripts that set no spaces begin one anywhere.
@@ -214,7 +253,10 @@ mod tests {
 
     #[test]
     fn every_section_of_the_tables_is_known_and_every_cause_has_rows() {
-        let sections = TABLES.iter().flat_map(|table| table.lines()).filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+        let sections = TABLES
+            .iter()
+            .flat_map(|table| table.lines())
+            .filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
         for section in sections {
             assert!(section.parse::<Cause>().is_ok(), "{section}");
         }
@@ -223,7 +265,10 @@ mod tests {
             assert!(rows.iter().any(|(known, _)| known == cause), "{cause}");
         }
         for (cause, phrase) in rows {
-            assert!(phrase == phrase.to_lowercase() && !phrase.contains(['{', '}', ',', '(', '[']), "{cause}: {phrase:?}");
+            assert!(
+                phrase == phrase.to_lowercase() && !phrase.contains(['{', '}', ',', '(', '[']),
+                "{cause}: {phrase:?}"
+            );
         }
     }
 

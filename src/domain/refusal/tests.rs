@@ -3,7 +3,11 @@
 use super::*;
 
 fn judged(text: &str) -> String {
-    let judged = judge(Refusal { stage: None, text, field: None });
+    let judged = judge(Refusal {
+        stage: None,
+        text,
+        field: None,
+    });
     format!("{} {}", judged.meaning(), judged.reason)
 }
 
@@ -45,27 +49,65 @@ fn the_servers_words_decide() {
 
 #[test]
 fn before_a_recipient_is_named_a_refusal_is_about_us() {
-    for text in ["550 5.1.1 no such user", "550 mailbox full", "556 5.1.10 null MX", "550"] {
+    for text in [
+        "550 5.1.1 no such user",
+        "550 mailbox full",
+        "556 5.1.10 null MX",
+        "550",
+    ] {
         for stage in [Stage::Session, Stage::Sender] {
-            let judged = judge(Refusal { stage: Some(stage), text, field: None });
-            assert_eq!((judged.meaning(), judged.reason), (Meaning::Soft, Reason::Sender), "{text}");
+            let judged = judge(Refusal {
+                stage: Some(stage),
+                text,
+                field: None,
+            });
+            assert_eq!(
+                (judged.meaning(), judged.reason),
+                (Meaning::Soft, Reason::Sender),
+                "{text}"
+            );
         }
     }
 }
 
 #[test]
 fn a_relays_own_status_counts_for_less_than_the_words_beside_it() {
-    let judged = |text, field| judge(Refusal { stage: None, text, field: Status::parse(field) }).meaning();
-    for comment in ["550 Tried all MXs", "too many failures", "451 try later", "temporary trouble", "connection refused"] {
+    let judged = |text, field| {
+        judge(Refusal {
+            stage: None,
+            text,
+            field: Status::parse(field),
+        })
+        .meaning()
+    };
+    for comment in [
+        "550 Tried all MXs",
+        "too many failures",
+        "451 try later",
+        "temporary trouble",
+        "connection refused",
+    ] {
         assert_eq!(judged(comment, "5.1.2"), Meaning::Soft, "{comment}");
     }
     assert_eq!(judged("550 No Such Domain", "5.1.2"), Meaning::Hard);
     assert_eq!(judged("", "5.1.1"), Meaning::Hard);
-    assert_eq!(judged("Our list of senders: 192.0.2.10 is not on it, write to us", "5.1.1"), Meaning::Soft);
+    assert_eq!(
+        judged(
+            "Our list of senders: 192.0.2.10 is not on it, write to us",
+            "5.1.1"
+        ),
+        Meaning::Soft
+    );
 }
 
 #[test]
 fn hedged_sentences_name_no_cause() {
-    assert_eq!(judged("554 Failed. Mostly this means an invalid recipient address"), "soft other");
-    assert_eq!(judged("550 No such user, the name may be misspelled"), "hard no_mailbox");
+    assert_eq!(
+        judged("554 Failed. Mostly this means an invalid recipient address"),
+        "soft other"
+    );
+    assert_eq!(
+        judged("550 No such user, the name may be misspelled"),
+        "hard no_mailbox"
+    );
 }

@@ -33,7 +33,9 @@ impl Said {
         let mut causes = Causes::default();
         let mut names_a_place = false;
         for word in text.split(|c: char| c.is_whitespace() || "<>\"()".contains(c)) {
-            let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+            let word = word
+                .trim_matches(|c: char| !c.is_alphanumeric())
+                .to_lowercase();
             if word.contains("://") || word.starts_with("www.") {
                 causes.add_link(&word);
                 names_a_place = true;
@@ -41,10 +43,19 @@ impl Said {
             names_a_place |= word.parse::<IpAddr>().is_ok() && word.len() > 6;
         }
         let words = without_noise(plain(&without_names(text)));
-        for sentence in words.split_inclusive(". ").flat_map(|part| part.split(['!', '?', '。', '！'])) {
+        for sentence in words
+            .split_inclusive(". ")
+            .flat_map(|part| part.split(['!', '?', '。', '！']))
+        {
             causes.add(sentence);
         }
-        Self { words, causes, code: reply_code(text), status: enhanced(text).filter(|status| status.class != 2), names_a_place }
+        Self {
+            words,
+            causes,
+            code: reply_code(text),
+            status: enhanced(text).filter(|status| status.class != 2),
+            names_a_place,
+        }
     }
 
     /// Returns whether hardly a word stands beside the codes.
@@ -60,11 +71,25 @@ pub fn innermost(text: &str) -> &str {
         let before = text[..*at].trim_end_matches([' ', '\n', '\'', '"', '(']);
         before.len() < *at && (text[before.len()..*at].contains(['\'', '"', '(']))
             || before.ends_with([':', ';', '=', '>', '\''])
-            || ["error", "problem", "host", "expired", "returned", "with", "address"].iter().any(|word| before.ends_with(word))
+            || [
+                "error", "problem", "host", "expired", "returned", "with", "address",
+            ]
+            .iter()
+            .any(|word| before.ends_with(word))
     };
-    let has_words = |at: &usize| text[*at + 3..].chars().filter(|c| c.is_alphabetic()).count() > 2;
+    let has_words = |at: &usize| {
+        text[*at + 3..]
+            .chars()
+            .filter(|c| c.is_alphabetic())
+            .count()
+            > 2
+    };
     let codes = code_places(text).map(|(at, _)| at).filter(|at| *at > 0);
-    codes.filter(opens).filter(has_words).last().map_or(text, |at| &text[at..])
+    codes
+        .filter(opens)
+        .filter(has_words)
+        .last()
+        .map_or(text, |at| &text[at..])
 }
 
 /// The stage that a report names: `(in reply to MAIL FROM command)`, `after RCPT TO:<...>`, `>>> DATA`.
@@ -92,7 +117,9 @@ pub fn stage_in(text: &str) -> Option<Stage> {
         ("in reply to data", Stage::Data),
     ];
     let text = plain(&text[..floor(text, LONGEST)]);
-    SAID.iter().find(|(words, _)| text.contains(words)).map(|(_, stage)| *stage)
+    SAID.iter()
+        .find(|(words, _)| text.contains(words))
+        .map(|(_, stage)| *stage)
 }
 
 /// The form in which phrases are compared: lower case, one space between words, plain apostrophes.
@@ -102,7 +129,17 @@ pub fn plain(text: &str) -> String {
         if !plain.is_empty() {
             plain.push(' ');
         }
-        plain.extend(word.chars().map(|c| if matches!(c, '’' | '‘' | '`' | '´') { '\'' } else { c }).flat_map(char::to_lowercase));
+        plain.extend(
+            word.chars()
+                .map(|c| {
+                    if matches!(c, '’' | '‘' | '`' | '´') {
+                        '\''
+                    } else {
+                        c
+                    }
+                })
+                .flat_map(char::to_lowercase),
+        );
     }
     plain
 }
@@ -115,13 +152,19 @@ fn without_names(words: &str) -> String {
         let host = word.contains('.')
             && (2..=7).contains(&last.len())
             && last.bytes().all(|b| b.is_ascii_lowercase())
-            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
-        host || word.contains("://") || word.starts_with("www.") || (word.contains('@') && word.len() > 1)
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+        host || word.contains("://")
+            || word.starts_with("www.")
+            || (word.contains('@') && word.len() > 1)
     };
     let mut kept = String::with_capacity(words.len());
     // sendmail sets three dots right behind the address.
     let words = words.replace("...", " ");
-    for word in words.split([' ', '\t', '\n', '\r', '<', '>', '[', ']', '(', ')', '"', '\u{a0}', ',', '=']) {
+    for word in words.split([
+        ' ', '\t', '\n', '\r', '<', '>', '[', ']', '(', ')', '"', '\u{a0}', ',', '=',
+    ]) {
         if !is_name(word) {
             kept.push_str(word);
             kept.push(' ');
@@ -138,10 +181,19 @@ fn without_codes(words: &str) -> String {
     let is_code = |word: &str| {
         let (code, rest) = word.split_at(floor(word, 3));
         let digits = code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit());
-        (digits && (rest.is_empty() || rest == "-" || rest.strip_prefix(['-', ':']).is_some_and(|rest| Status::parse(rest).is_some())))
+        (digits
+            && (rest.is_empty()
+                || rest == "-"
+                || rest
+                    .strip_prefix(['-', ':'])
+                    .is_some_and(|rest| Status::parse(rest).is_some())))
             || Status::parse(word.trim_start_matches('#')).is_some()
     };
-    words.split_whitespace().filter(|word| !is_code(word)).collect::<Vec<_>>().join(" ")
+    words
+        .split_whitespace()
+        .filter(|word| !is_code(word))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The reply code of the receiving server: the first number from 400 to 599 that stands where such a code stands.
@@ -156,7 +208,8 @@ fn code_places(words: &str) -> impl Iterator<Item = (usize, u16)> {
         let stands = before.is_none_or(|c| c.is_whitespace() || ";:(\"'<>#-[=,".contains(c))
             && after.is_none_or(|c| c.is_whitespace() || "-:;\"')#,.]".contains(c));
         // Part of a longer number, a time or a version: none of those.
-        let alone = !(after == Some('.') && words[at + digits.len() + 1..].starts_with(|c: char| c.is_ascii_digit()));
+        let alone = !(after == Some('.')
+            && words[at + digits.len() + 1..].starts_with(|c: char| c.is_ascii_digit()));
         let code: u16 = digits.parse().ok()?;
         (stands && alone && digits.len() == 3 && (400..=599).contains(&code)).then_some((at, code))
     })
@@ -167,11 +220,17 @@ pub fn enhanced(words: &str) -> Option<Status> {
     let mut first = None;
     for (at, _) in digits_at(words) {
         let before = words[..at].chars().next_back();
-        let length = words[at..].bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let length = words[at..]
+            .bytes()
+            .take_while(|b| b.is_ascii_digit() || *b == b'.')
+            .count();
         let text = words[at..at + length].trim_end_matches('.');
         let after = words[at + length..].chars().next();
-        let stands = before.is_none_or(|c| c.is_whitespace() || ";:(\"'<#-[,=".contains(c)) && after.is_none_or(|c| !c.is_alphanumeric());
-        let Some(status) = Status::parse(text).filter(|_| stands) else { continue };
+        let stands = before.is_none_or(|c| c.is_whitespace() || ";:(\"'<#-[,=".contains(c))
+            && after.is_none_or(|c| !c.is_alphanumeric());
+        let Some(status) = Status::parse(text).filter(|_| stands) else {
+            continue;
+        };
         let head = words[..at].trim_end_matches([' ', '-', ':', '\'']);
         let behind_code = head.len() >= 3 && head.is_char_boundary(head.len() - 3) && {
             let code = &head[head.len() - 3..];
@@ -188,9 +247,20 @@ pub fn enhanced(words: &str) -> Option<Status> {
 /// Every run of digits, with its place.
 fn digits_at(words: &str) -> impl Iterator<Item = (usize, &str)> {
     let bytes = words.as_bytes();
-    let starts = (0..bytes.len())
-        .filter(move |at| bytes[*at].is_ascii_digit() && (*at == 0 || !(bytes[*at - 1].is_ascii_digit() || bytes[*at - 1] == b'.')));
-    starts.map(move |at| (at, &words[at..at + bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count()]))
+    let starts = (0..bytes.len()).filter(move |at| {
+        bytes[*at].is_ascii_digit()
+            && (*at == 0 || !(bytes[*at - 1].is_ascii_digit() || bytes[*at - 1] == b'.'))
+    });
+    starts.map(move |at| {
+        (
+            at,
+            &words[at..at
+                + bytes[at..]
+                    .iter()
+                    .take_while(|b| b.is_ascii_digit())
+                    .count()],
+        )
+    })
 }
 
 #[cfg(test)]
@@ -200,22 +270,63 @@ mod tests {
     #[test]
     fn a_code_is_one_only_where_codes_stand() {
         let status = |words| enhanced(words).map(|status| status.to_string());
-        assert_eq!(status("mx 5.6.7.8 said: 550 5.1.1 no"), Some("5.1.1".into()));
-        assert_eq!(status("Sorry, no mailbox here. (#5.1.1)"), Some("5.1.1".into()));
-        assert_eq!(status("#< #5.1.1 SMTP; 550 5.2.2 full>"), Some("5.1.1".into()));
-        assert_eq!((status("version 5.1.1a"), status("10.5.1.1"), status("")), (None, None, None));
-        assert_eq!((reply_code("said: 550 no"), reply_code("smtp;550-5.1.1 x"), reply_code("at 10.550.1.2")), (Some(550), Some(550), None));
-        assert_eq!((reply_code("port 2550"), reply_code("550MB"), reply_code("(554)")), (None, None, Some(554)));
+        assert_eq!(
+            status("mx 5.6.7.8 said: 550 5.1.1 no"),
+            Some("5.1.1".into())
+        );
+        assert_eq!(
+            status("Sorry, no mailbox here. (#5.1.1)"),
+            Some("5.1.1".into())
+        );
+        assert_eq!(
+            status("#< #5.1.1 SMTP; 550 5.2.2 full>"),
+            Some("5.1.1".into())
+        );
+        assert_eq!(
+            (status("version 5.1.1a"), status("10.5.1.1"), status("")),
+            (None, None, None)
+        );
+        assert_eq!(
+            (
+                reply_code("said: 550 no"),
+                reply_code("smtp;550-5.1.1 x"),
+                reply_code("at 10.550.1.2")
+            ),
+            (Some(550), Some(550), None)
+        );
+        assert_eq!(
+            (
+                reply_code("port 2550"),
+                reply_code("550MB"),
+                reply_code("(554)")
+            ),
+            (None, None, Some(554))
+        );
     }
 
     #[test]
     fn the_innermost_reply_is_found() {
         let table = [
-            ("5.1.0 - Unknown address error 550-'5.7.1 blocked'", "550-'5.7.1 blocked'"),
-            ("host mx said: 550 5.1.1 no such user", "550 5.1.1 no such user"),
-            ("554 5.4.0 Previous failure: 452 4.2.2 mailbox full", "452 4.2.2 mailbox full"),
-            ("550-5.1.1 no such\n550-5.1.1 user", "550-5.1.1 no such\n550-5.1.1 user"),
-            ("550 5.1.1 unknown (in reply to RCPT TO command)", "550 5.1.1 unknown (in reply to RCPT TO command)"),
+            (
+                "5.1.0 - Unknown address error 550-'5.7.1 blocked'",
+                "550-'5.7.1 blocked'",
+            ),
+            (
+                "host mx said: 550 5.1.1 no such user",
+                "550 5.1.1 no such user",
+            ),
+            (
+                "554 5.4.0 Previous failure: 452 4.2.2 mailbox full",
+                "452 4.2.2 mailbox full",
+            ),
+            (
+                "550-5.1.1 no such\n550-5.1.1 user",
+                "550-5.1.1 no such\n550-5.1.1 user",
+            ),
+            (
+                "550 5.1.1 unknown (in reply to RCPT TO command)",
+                "550 5.1.1 unknown (in reply to RCPT TO command)",
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(innermost(text), expected);
@@ -224,8 +335,14 @@ mod tests {
 
     #[test]
     fn the_stage_is_read_from_the_words() {
-        assert_eq!(stage_in("said: 550 no (in reply to MAIL FROM command)"), Some(Stage::Sender));
-        assert_eq!(stage_in("SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no"), Some(Stage::Recipient));
+        assert_eq!(
+            stage_in("said: 550 no (in reply to MAIL FROM command)"),
+            Some(Stage::Sender)
+        );
+        assert_eq!(
+            stage_in("SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no"),
+            Some(Stage::Recipient)
+        );
         assert_eq!(stage_in("550 no such user"), None);
     }
 }

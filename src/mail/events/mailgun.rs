@@ -44,9 +44,17 @@ struct Signature {
 
 /// `keys`: signing keys.
 pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
-    let Body { signature: Signature { timestamp, token, signature } } =
-        serde_json::from_slice(posted.body).map_err(|_| Refused::Unsigned)?;
-    let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).map_err(|_| Refused::Forged)?;
+    let Body {
+        signature:
+            Signature {
+                timestamp,
+                token,
+                signature,
+            },
+    } = serde_json::from_slice(posted.body).map_err(|_| Refused::Unsigned)?;
+    let signature = HEXLOWER_PERMISSIVE
+        .decode(signature.as_bytes())
+        .map_err(|_| Refused::Forged)?;
     let parts = [timestamp.as_bytes(), token.as_bytes()];
     // Fifty characters of the hexadecimal alphabet. Without a length, digits could move from the one to the other.
     if token.len() != 50 || !is_signed(keys.iter().map(String::as_bytes), &parts, &signature) {
@@ -58,13 +66,19 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
 
 /// One event in `event-data` (documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure).
 pub fn read(value: &Value) -> Vec<Event> {
-    let Some(value) = value.pointer("/event-data") else { return Vec::new() };
+    let Some(value) = value.pointer("/event-data") else {
+        return Vec::new();
+    };
     let of = |place| text(value, place);
     let (address, reason) = (of("/recipient"), of("/reason"));
     let finding = match (of("/event"), of("/severity"), reason) {
         // Mailgun did not try: the reader had complained, or left by Mailgun's link.
-        ("failed", "permanent", "suppress-complaint") => did("mailgun", address, Meaning::Complaint, reason),
-        ("failed", "permanent", "suppress-unsubscribe") => did("mailgun", address, Meaning::Unsubscribe, reason),
+        ("failed", "permanent", "suppress-complaint") => {
+            did("mailgun", address, Meaning::Complaint, reason)
+        }
+        ("failed", "permanent", "suppress-unsubscribe") => {
+            did("mailgun", address, Meaning::Unsubscribe, reason)
+        }
         // A temporary failure is a delay: Mailgun tries again, and says how it ended.
         ("failed", "permanent", _) => {
             let class = match reason {
@@ -76,14 +90,22 @@ pub fn read(value: &Value) -> Vec<Event> {
                 _ => Class::Permanent,
             };
             let status = of("/delivery-status/enhanced-code");
-            let words = match (of("/delivery-status/message"), of("/delivery-status/description")) {
+            let words = match (
+                of("/delivery-status/message"),
+                of("/delivery-status/description"),
+            ) {
                 ("", words) | (words, "") => words.to_owned(),
                 (message, description) if message.contains(description) => message.to_owned(),
                 (message, description) => format!("{message} {description}"),
             };
-            let code = value.pointer("/delivery-status/code").and_then(Value::as_u64).filter(|code| (400..600).contains(code));
+            let code = value
+                .pointer("/delivery-status/code")
+                .and_then(Value::as_u64)
+                .filter(|code| (400..600).contains(code));
             let words = match code {
-                Some(code) if !words.is_empty() && !words.starts_with(&code.to_string()) => format!("{code} {words}"),
+                Some(code) if !words.is_empty() && !words.starts_with(&code.to_string()) => {
+                    format!("{code} {words}")
+                }
                 _ => words,
             };
             failed(&format!("mailgun {reason}"), address, class, &words, status)
@@ -95,8 +117,17 @@ pub fn read(value: &Value) -> Vec<Event> {
     let (id, sender) = (of("/message/headers/message-id"), of("/envelope/sender"));
     let clues = Clues {
         message_ids: message_id(id).into_iter().collect(),
-        addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
+        addressed: Some(sender.to_owned())
+            .filter(|sender| !sender.is_empty())
+            .into_iter()
+            .collect(),
         ..Clues::default()
     };
-    vec![event(of("/id"), value, finding, clues, domains([sender, of("/message/headers/from")]))]
+    vec![event(
+        of("/id"),
+        value,
+        finding,
+        clues,
+        domains([sender, of("/message/headers/from")]),
+    )]
 }

@@ -65,7 +65,12 @@ pub enum Refused {
 
 /// Whether the provider sent it, by one of the keys of the settings; answers the name by which the request is known when it is
 /// sent again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
-pub fn identify(provider: Provider, keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(
+    provider: Provider,
+    keys: &[String],
+    posted: Posted<'_>,
+    now: Timestamp,
+) -> Result<String, Refused> {
     match provider {
         Provider::Ses => Err(Refused::Unsigned),
         Provider::Postmark => postmark::identify(keys, posted),
@@ -79,7 +84,9 @@ pub fn identify(provider: Provider, keys: &[String], posted: Posted<'_>, now: Ti
 /// What it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
 /// the provider's form. `body` is what was proven; of SES the message within the envelope.
 pub fn read(provider: Provider, body: &str) -> Vec<Event> {
-    let Ok(value) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+    let Ok(value) = serde_json::from_str::<Value>(body) else {
+        return Vec::new();
+    };
     let mut events = match provider {
         Provider::Ses => ses::read(&value),
         Provider::Postmark => postmark::read(&value),
@@ -94,12 +101,19 @@ pub fn read(provider: Provider, body: &str) -> Vec<Event> {
 
 /// The text at a place like `/mail/source`; empty where there is none.
 fn text<'v>(value: &'v Value, place: &str) -> &'v str {
-    value.pointer(place).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(place)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The list at a place.
 fn list<'v>(value: &'v Value, place: &str) -> &'v [Value] {
-    value.pointer(place).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    value
+        .pointer(place)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -27,13 +27,22 @@ use crate::mail::inbound;
 
 /// `keys`: each `user:password` as it stands in the webhook's address.
 pub fn identify(keys: &[String], posted: Posted<'_>) -> Result<String, Refused> {
-    let (scheme, given) = posted.header("authorization")?.split_once(' ').ok_or(Refused::Unsigned)?;
+    let (scheme, given) = posted
+        .header("authorization")?
+        .split_once(' ')
+        .ok_or(Refused::Unsigned)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(Refused::Unsigned);
     }
     let given = STANDARD.decode(given.trim()).map_err(|_| Refused::Forged)?;
-    let known = keys.iter().fold(false, |known, key| known | is_same(&given, key.as_bytes()));
-    if known { Ok(hex_digest(&[posted.body])) } else { Err(Refused::Forged) }
+    let known = keys
+        .iter()
+        .fold(false, |known, key| known | is_same(&given, key.as_bytes()));
+    if known {
+        Ok(hex_digest(&[posted.body]))
+    } else {
+        Err(Refused::Forged)
+    }
 }
 
 /// `RecordType` `Bounce`, `SpamComplaint`, `SubscriptionChange`.
@@ -45,16 +54,31 @@ pub fn read(value: &Value) -> Vec<Event> {
         details => details,
     };
     let finding = match of("/RecordType") {
-        "Bounce" => match bounce(value.pointer("/TypeCode").and_then(Value::as_u64).unwrap_or_default()) {
-            Some(Said::Failed(class)) => failed(&format!("postmark {kind}"), address, class, words, ""),
+        "Bounce" => match bounce(
+            value
+                .pointer("/TypeCode")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+        ) {
+            Some(Said::Failed(class)) => {
+                failed(&format!("postmark {kind}"), address, class, words, "")
+            }
             Some(Said::Did(meaning)) => did("postmark", address, meaning, kind),
             None => return Vec::new(),
         },
         "SpamComplaint" => did("postmark", address, Meaning::Complaint, "SpamComplaint"),
         // A bounce and a complaint change it too, and are told by themselves; what was changed by hand is no reader's wish.
-        "SubscriptionChange" if value.pointer("/SuppressSending") == Some(&Value::Bool(true)) && of("/Origin") == "Recipient" => {
+        "SubscriptionChange"
+            if value.pointer("/SuppressSending") == Some(&Value::Bool(true))
+                && of("/Origin") == "Recipient" =>
+        {
             match of("/SuppressionReason") {
-                "ManualSuppression" => did("postmark", of("/Recipient"), Meaning::Unsubscribe, "ManualSuppression by the recipient"),
+                "ManualSuppression" => did(
+                    "postmark",
+                    of("/Recipient"),
+                    Meaning::Unsubscribe,
+                    "ManualSuppression by the recipient",
+                ),
                 _ => return Vec::new(),
             }
         }
@@ -62,7 +86,12 @@ pub fn read(value: &Value) -> Vec<Event> {
     };
     let id = match value.pointer("/ID").and_then(Value::as_u64) {
         Some(id) => format!("{} {id}", of("/RecordType")),
-        None => format!("{} {} {}", of("/RecordType"), of("/MessageID"), of("/ChangedAt")),
+        None => format!(
+            "{} {} {}",
+            of("/RecordType"),
+            of("/MessageID"),
+            of("/ChangedAt")
+        ),
     };
     // The mail that came back, where the webhook is set to include it, with all that it carries of ours.
     let clues = match of("/Content") {

@@ -37,9 +37,14 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
     let signatures = posted.header("svix-signature")?;
     let keys: Vec<Vec<u8>> = keys.iter().filter_map(|key| secret(key)).collect();
     let parts = [id.as_bytes(), b".", signed_at.as_bytes(), b".", posted.body];
-    let versions = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,")).take(SIGNATURES);
+    let versions = signatures
+        .split(' ')
+        .filter_map(|signature| signature.strip_prefix("v1,"))
+        .take(SIGNATURES);
     let mut given = versions.filter_map(|signature| STANDARD.decode(signature).ok());
-    if id.contains('.') || !given.any(|signature| is_signed(keys.iter().map(Vec::as_slice), &parts, &signature)) {
+    if id.contains('.')
+        || !given.any(|signature| is_signed(keys.iter().map(Vec::as_slice), &parts, &signature))
+    {
         return Err(Refused::Forged);
     }
     check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
@@ -47,20 +52,31 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
 }
 
 fn secret(key: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(key.strip_prefix("whsec_").unwrap_or(key)).ok().filter(|key| !key.is_empty())
+    STANDARD
+        .decode(key.strip_prefix("whsec_").unwrap_or(key))
+        .ok()
+        .filter(|key| !key.is_empty())
 }
 
 /// One event (resend.com/docs/webhooks/event-types). Resend sends by way of SES, and its bounces are classed as there.
 pub fn read(value: &Value) -> Vec<Event> {
     let of = |place| text(value, place);
     let kind = of("/type");
-    let [address] = list(value, "/data/to") else { return Vec::new() };
+    let [address] = list(value, "/data/to") else {
+        return Vec::new();
+    };
     let address = address.as_str().unwrap_or_default();
     let finding = match kind {
         "email.bounced" => {
             let (class, sub_class) = (of("/data/bounce/type"), of("/data/bounce/subType"));
             match bounce_class(class, sub_class) {
-                Some(bounce) => failed(&format!("resend {class}/{sub_class}"), address, bounce, &words(value), ""),
+                Some(bounce) => failed(
+                    &format!("resend {class}/{sub_class}"),
+                    address,
+                    bounce,
+                    &words(value),
+                    "",
+                ),
                 None => did("resend", address, Meaning::Unsubscribe, sub_class),
             }
         }
@@ -72,17 +88,37 @@ pub fn read(value: &Value) -> Vec<Event> {
         "" => String::new(),
         email => format!("{kind} {email}"),
     };
-    let headers = list(value, "/data/headers").iter().filter(|header| text(header, "/name").eq_ignore_ascii_case("message-id"));
-    let ids = headers.map(|header| text(header, "/value")).chain([of("/data/message_id")]).filter_map(message_id);
-    let clues = Clues { message_ids: ids.collect(), ..Clues::default() };
-    vec![event(&id, value, finding, clues, domains([of("/data/from")]))]
+    let headers = list(value, "/data/headers")
+        .iter()
+        .filter(|header| text(header, "/name").eq_ignore_ascii_case("message-id"));
+    let ids = headers
+        .map(|header| text(header, "/value"))
+        .chain([of("/data/message_id")])
+        .filter_map(message_id);
+    let clues = Clues {
+        message_ids: ids.collect(),
+        ..Clues::default()
+    };
+    vec![event(
+        &id,
+        value,
+        finding,
+        clues,
+        domains([of("/data/from")]),
+    )]
 }
 
 /// What the receiving server said. Where that is not given, Resend's message may be it, or a sentence of its own about the class
 /// of the bounce, which tells no more than the class.
 fn words(value: &Value) -> String {
-    let codes = list(value, "/data/bounce/diagnosticCode").iter().filter_map(Value::as_str);
+    let codes = list(value, "/data/bounce/diagnosticCode")
+        .iter()
+        .filter_map(Value::as_str);
     let words = codes.collect::<Vec<_>>().join(" ");
     let message = text(value, "/data/bounce/message");
-    if words.is_empty() && (reply_code(message).is_some() || is_telling(message)) { message.to_owned() } else { words }
+    if words.is_empty() && (reply_code(message).is_some() || is_telling(message)) {
+        message.to_owned()
+    } else {
+        words
+    }
 }

@@ -38,7 +38,9 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
     let message = [signed_at.as_bytes(), posted.body].concat();
     let made_by = |key: &String| {
         let der = STANDARD.decode(key).unwrap_or_default();
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der).verify(&message, &signature).is_ok()
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der)
+            .verify(&message, &signature)
+            .is_ok()
     };
     if !keys.iter().any(made_by) {
         return Err(Refused::Forged);
@@ -50,7 +52,13 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
 
 /// A list of events (twilio.com/docs/sendgrid/for-developers/tracking-events/event).
 pub fn read(value: &Value) -> Vec<Event> {
-    value.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(one).collect()
+    value
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(one)
+        .collect()
 }
 
 fn one(value: &Value) -> Option<Event> {
@@ -59,17 +67,28 @@ fn one(value: &Value) -> Option<Event> {
     let finding = match of("/event") {
         "bounce" => {
             let said = format!("sendgrid {} {class}", of("/type"));
-            failed(said.trim_end(), address, bounce(of("/type"), class), reason, of("/status"))
+            failed(
+                said.trim_end(),
+                address,
+                bounce(of("/type"), class),
+                reason,
+                of("/status"),
+            )
         }
         "dropped" => dropped(address, reason)?,
         "spamreport" => did("sendgrid", address, Meaning::Complaint, "spamreport"),
-        "unsubscribe" | "group_unsubscribe" => did("sendgrid", address, Meaning::Unsubscribe, of("/event")),
+        "unsubscribe" | "group_unsubscribe" => {
+            did("sendgrid", address, Meaning::Unsubscribe, of("/event"))
+        }
         // A delay is no failure; what arrived, was opened or clicked is none either.
         _ => return None,
     };
     // SendGrid often puts an id of its own there (`@geopod-ismtpd-..`, `@ismtpd-..`, `@sendgrid.net`: django-anymail #108), so the
     // host of the id does not tell whose mail it was; and it names no sender.
-    let clues = Clues { message_ids: message_id(of("/smtp-id")).into_iter().collect(), ..Clues::default() };
+    let clues = Clues {
+        message_ids: message_id(of("/smtp-id")).into_iter().collect(),
+        ..Clues::default()
+    };
     Some(event(of("/sg_event_id"), value, finding, clues, Vec::new()))
 }
 
@@ -96,7 +115,13 @@ fn dropped(address: &str, reason: &str) -> Option<crate::domain::inbound::Findin
         // An address that does not parse.
         "Invalid" => failed("sendgrid dropped", address, Class::NoMailbox, "", ""),
         // It bounced before, for whatever reason: the receiving server was not asked now.
-        "Bounced Address" => failed("sendgrid dropped", address, Class::Passing(Reason::Other), reason, ""),
+        "Bounced Address" => failed(
+            "sendgrid dropped",
+            address,
+            Class::Passing(Reason::Other),
+            reason,
+            "",
+        ),
         // Spam content, package quota, an invalid header: between SendGrid and us.
         _ => return None,
     })

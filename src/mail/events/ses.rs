@@ -25,32 +25,66 @@ pub fn read(value: &Value) -> Vec<Event> {
         kind => kind,
     };
     let findings: Vec<Finding> = match kind {
-        "Bounce" => list(value, "/bounce/bouncedRecipients").iter().map(|to| bounced(value, to)).collect(),
+        "Bounce" => list(value, "/bounce/bouncedRecipients")
+            .iter()
+            .map(|to| bounced(value, to))
+            .collect(),
         "Complaint" => complained(value),
-        "Subscription" if value.pointer("/subscription/newTopicPreferences/unsubscribeAll") == Some(&Value::Bool(true)) => {
+        "Subscription"
+            if value.pointer("/subscription/newTopicPreferences/unsubscribeAll")
+                == Some(&Value::Bool(true)) =>
+        {
             // A mail of ours has one recipient.
-            let [to] = list(value, "/mail/destination") else { return Vec::new() };
-            vec![did("ses", to.as_str().unwrap_or_default(), Meaning::Unsubscribe, "unsubscribeAll")]
+            let [to] = list(value, "/mail/destination") else {
+                return Vec::new();
+            };
+            vec![did(
+                "ses",
+                to.as_str().unwrap_or_default(),
+                Meaning::Unsubscribe,
+                "unsubscribeAll",
+            )]
         }
         // Sent, delivered, delayed, opened, clicked; refused or not rendered by SES, which is between it and us.
         _ => return Vec::new(),
     };
-    let id = [of("/bounce/feedbackId"), of("/complaint/feedbackId"), of("/mail/messageId")].into_iter().find(|id| !id.is_empty());
+    let id = [
+        of("/bounce/feedbackId"),
+        of("/complaint/feedbackId"),
+        of("/mail/messageId"),
+    ]
+    .into_iter()
+    .find(|id| !id.is_empty());
     let (clues, from) = (clues(value), domains([of("/mail/source")]));
     let event = |finding: Finding| {
         let address = finding.address.clone().unwrap_or_default();
-        event(&format!("{kind} {} {address}", id.unwrap_or_default()), value, finding, clues.clone(), from.clone())
+        event(
+            &format!("{kind} {} {address}", id.unwrap_or_default()),
+            value,
+            finding,
+            clues.clone(),
+            from.clone(),
+        )
     };
     findings.into_iter().map(event).collect()
 }
 
 fn bounced(value: &Value, to: &Value) -> Finding {
-    let (class, sub_class) = (text(value, "/bounce/bounceType"), text(value, "/bounce/bounceSubType"));
+    let (class, sub_class) = (
+        text(value, "/bounce/bounceType"),
+        text(value, "/bounce/bounceSubType"),
+    );
     let address = text(to, "/emailAddress");
     match bounce_class(class, sub_class) {
         Some(bounce) => {
             let said = format!("ses {class}/{sub_class}");
-            failed(&said, address, bounce, text(to, "/diagnosticCode"), text(to, "/status"))
+            failed(
+                &said,
+                address,
+                bounce,
+                text(to, "/diagnosticCode"),
+                text(to, "/status"),
+            )
         }
         None => did("ses", address, Meaning::Unsubscribe, sub_class),
     }
@@ -80,9 +114,19 @@ fn complained(value: &Value) -> Vec<Finding> {
     }
     // Of a provider that names nobody SES lists everybody at it who got the mail. One of ours goes to one reader; of several
     // nobody knows who it was.
-    let [only] = list(value, "/complaint/complainedRecipients") else { return Vec::new() };
-    let words = format!("complaint {kind} {}", text(value, "/complaint/complaintSubType"));
-    vec![did("ses", text(only, "/emailAddress"), Meaning::Complaint, words.trim_end())]
+    let [only] = list(value, "/complaint/complainedRecipients") else {
+        return Vec::new();
+    };
+    let words = format!(
+        "complaint {kind} {}",
+        text(value, "/complaint/complaintSubType")
+    );
+    vec![did(
+        "ses",
+        text(only, "/emailAddress"),
+        Meaning::Complaint,
+        words.trim_end(),
+    )]
 }
 
 /// The envelope's sender, and the headers of the mail where SES is set to include them. It gives the mail a Message-ID of its
@@ -90,9 +134,18 @@ fn complained(value: &Value) -> Vec<Finding> {
 fn clues(value: &Value) -> Clues {
     let header = |name: &'static str| {
         let of_name = move |header: &&Value| text(header, "/name").eq_ignore_ascii_case(name);
-        list(value, "/mail/headers").iter().filter(of_name).map(|header| text(header, "/value"))
+        list(value, "/mail/headers")
+            .iter()
+            .filter(of_name)
+            .map(|header| text(header, "/value"))
     };
-    let ids = header("message-id").chain([text(value, "/mail/commonHeaders/messageId")]).filter_map(message_id);
+    let ids = header("message-id")
+        .chain([text(value, "/mail/commonHeaders/messageId")])
+        .filter_map(message_id);
     let source = Some(text(value, "/mail/source")).filter(|source| !source.is_empty());
-    Clues { addressed: source.map(String::from).into_iter().collect(), message_ids: ids.take(10).collect(), ..Clues::default() }
+    Clues {
+        addressed: source.map(String::from).into_iter().collect(),
+        message_ids: ids.take(10).collect(),
+        ..Clues::default()
+    }
 }

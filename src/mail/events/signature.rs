@@ -15,9 +15,15 @@ use crate::domain::Timestamp;
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether one of the keys made that HMAC-SHA256 of the parts, one after another. Takes as long whatever is wrong with it.
-pub fn is_signed<'k>(mut keys: impl Iterator<Item = &'k [u8]>, parts: &[&[u8]], signature: &[u8]) -> bool {
+pub fn is_signed<'k>(
+    mut keys: impl Iterator<Item = &'k [u8]>,
+    parts: &[&[u8]],
+    signature: &[u8],
+) -> bool {
     keys.any(|key| {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return false };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+            return false;
+        };
         parts.iter().for_each(|part| mac.update(part));
         mac.verify_slice(signature).is_ok()
     })
@@ -31,18 +37,28 @@ pub fn is_same(given: &[u8], secret: &[u8]) -> bool {
 /// Refuses what was signed more than `back` ago, or in the future.
 pub fn check_age(signed_at: Timestamp, back: TimeDelta, now: Timestamp) -> Result<(), Refused> {
     let age = now - signed_at;
-    if age > back || age < -AHEAD { Err(Refused::Stale) } else { Ok(()) }
+    if age > back || age < -AHEAD {
+        Err(Refused::Stale)
+    } else {
+        Ok(())
+    }
 }
 
 /// Seconds since 1970, in digits and nothing else.
 pub fn seconds(text: &str) -> Option<Timestamp> {
     let plain = !text.is_empty() && text.len() <= 12 && text.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten().and_then(|seconds| Timestamp::from_timestamp(seconds, 0))
+    plain
+        .then(|| text.parse().ok())
+        .flatten()
+        .and_then(|seconds| Timestamp::from_timestamp(seconds, 0))
 }
 
 /// SHA-256 as 64 hexadecimal digits.
 pub fn hex_digest(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -38,8 +38,14 @@ const BACK: TimeDelta = TimeDelta::minutes(5);
 pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
     let signed_at = posted.header("x-verdicts-timestamp")?;
     let signature = posted.header("x-verdicts-signature")?;
-    let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).map_err(|_| Refused::Forged)?;
-    if !is_signed(keys.iter().map(String::as_bytes), &[signed_at.as_bytes(), b".", posted.body], &signature) {
+    let signature = HEXLOWER_PERMISSIVE
+        .decode(signature.as_bytes())
+        .map_err(|_| Refused::Forged)?;
+    if !is_signed(
+        keys.iter().map(String::as_bytes),
+        &[signed_at.as_bytes(), b".", posted.body],
+        &signature,
+    ) {
         return Err(Refused::Forged);
     }
     check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
@@ -50,15 +56,32 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
 /// `complaint` or `unsubscribe`. `message_id` and `sender` (the envelope's) say which mail it was.
 pub fn read(value: &Value) -> Vec<Event> {
     let one = std::slice::from_ref(value);
-    value.as_array().map_or(one, Vec::as_slice).iter().filter_map(read_one).collect()
+    value
+        .as_array()
+        .map_or(one, Vec::as_slice)
+        .iter()
+        .filter_map(read_one)
+        .collect()
 }
 
 fn read_one(value: &Value) -> Option<Event> {
     let of = |place| text(value, place);
     let (kind, address) = (of("/type"), of("/email"));
     let finding = match kind {
-        "bounce" => failed("webhook", address, Class::Permanent, of("/diagnostic"), of("/status")),
-        "soft" => failed("webhook", address, Class::Passing(Reason::Other), of("/diagnostic"), of("/status")),
+        "bounce" => failed(
+            "webhook",
+            address,
+            Class::Permanent,
+            of("/diagnostic"),
+            of("/status"),
+        ),
+        "soft" => failed(
+            "webhook",
+            address,
+            Class::Passing(Reason::Other),
+            of("/diagnostic"),
+            of("/status"),
+        ),
         "complaint" => did("webhook", address, Meaning::Complaint, kind),
         "unsubscribe" => did("webhook", address, Meaning::Unsubscribe, kind),
         _ => return None,
@@ -66,7 +89,10 @@ fn read_one(value: &Value) -> Option<Event> {
     let (id, sender) = (of("/message_id"), of("/sender"));
     let clues = Clues {
         message_ids: message_id(id).into_iter().collect(),
-        addressed: Some(sender.to_owned()).filter(|sender| !sender.is_empty()).into_iter().collect(),
+        addressed: Some(sender.to_owned())
+            .filter(|sender| !sender.is_empty())
+            .into_iter()
+            .collect(),
         ..Clues::default()
     };
     Some(event(of("/id"), value, finding, clues, domains([sender])))

@@ -71,9 +71,17 @@ impl Envelope {
             return Err(Refused::Elsewhere);
         }
         let url = self.amazons(&self.signing_cert_url)?;
-        let name = url.path().strip_prefix("/SimpleNotificationService-").and_then(|path| path.strip_suffix(".pem"));
-        let plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
-        if name.is_some_and(plain) && url.query().is_none() { Ok(url) } else { Err(Refused::Elsewhere) }
+        let name = url
+            .path()
+            .strip_prefix("/SimpleNotificationService-")
+            .and_then(|path| path.strip_suffix(".pem"));
+        let plain =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        if name.is_some_and(plain) && url.query().is_none() {
+            Ok(url)
+        } else {
+            Err(Refused::Elsewhere)
+        }
     }
 
     /// Opens it with the certificate, in PEM, that lay there.
@@ -85,10 +93,15 @@ impl Envelope {
             "2" => &RSA_PKCS1_2048_8192_SHA256,
             _ => return Err(Refused::Forged),
         };
-        let signature = STANDARD.decode(&self.signature).map_err(|_| Refused::Forged)?;
+        let signature = STANDARD
+            .decode(&self.signature)
+            .map_err(|_| Refused::Forged)?;
         let key = UnparsedPublicKey::new(algorithm, owner.subject_public_key_info());
-        key.verify(self.signed_text()?.as_bytes(), &signature).map_err(|_| Refused::Forged)?;
-        let signed_at = Timestamp::from(chrono::DateTime::parse_from_rfc3339(&self.timestamp).map_err(|_| Refused::Forged)?);
+        key.verify(self.signed_text()?.as_bytes(), &signature)
+            .map_err(|_| Refused::Forged)?;
+        let signed_at = Timestamp::from(
+            chrono::DateTime::parse_from_rfc3339(&self.timestamp).map_err(|_| Refused::Forged)?,
+        );
         check_age(signed_at, BACK, now)?;
         match self.r#type.as_str() {
             "SubscriptionConfirmation" => self.invitation().map(Content::Invitation),
@@ -101,9 +114,14 @@ impl Envelope {
     fn signed_text(&self) -> Result<String, Refused> {
         let mut fields = vec![("Message", &self.message), ("MessageId", &self.message_id)];
         match self.r#type.as_str() {
-            "Notification" => fields.extend(self.subject.as_ref().map(|subject| ("Subject", subject))),
+            "Notification" => {
+                fields.extend(self.subject.as_ref().map(|subject| ("Subject", subject)))
+            }
             "SubscriptionConfirmation" | "UnsubscribeConfirmation" => {
-                fields.push(("SubscribeURL", self.subscribe_url.as_ref().ok_or(Refused::Unsigned)?));
+                fields.push((
+                    "SubscribeURL",
+                    self.subscribe_url.as_ref().ok_or(Refused::Unsigned)?,
+                ));
             }
             _ => return Err(Refused::Unsigned),
         }
@@ -112,35 +130,64 @@ impl Envelope {
             fields.push(("Token", self.token.as_ref().ok_or(Refused::Unsigned)?));
         }
         fields.extend([("TopicArn", &self.topic_arn), ("Type", &self.r#type)]);
-        Ok(fields.into_iter().map(|(name, value)| format!("{name}\n{value}\n")).collect())
+        Ok(fields
+            .into_iter()
+            .map(|(name, value)| format!("{name}\n{value}\n"))
+            .collect())
     }
 
     /// The address that says yes: that of this topic, and to nothing else.
     fn invitation(&self) -> Result<Url, Refused> {
         let url = self.amazons(self.subscribe_url.as_deref().unwrap_or_default())?;
-        let has = |name: &str, value: &str| url.query_pairs().any(|(known, given)| known == name && given == value);
-        let for_us = url.path() == "/" && has("Action", "ConfirmSubscription") && has("TopicArn", &self.topic_arn);
-        if for_us { Ok(url) } else { Err(Refused::Elsewhere) }
+        let has = |name: &str, value: &str| {
+            url.query_pairs()
+                .any(|(known, given)| known == name && given == value)
+        };
+        let for_us = url.path() == "/"
+            && has("Action", "ConfirmSubscription")
+            && has("TopicArn", &self.topic_arn);
+        if for_us {
+            Ok(url)
+        } else {
+            Err(Refused::Elsewhere)
+        }
     }
 
     /// An address at the topic's own `sns.<region>.amazonaws.com`, by https.
     fn amazons(&self, text: &str) -> Result<Url, Refused> {
         let host = host_of(&self.topic_arn).ok_or(Refused::Elsewhere)?;
         let url = Url::parse(text).map_err(|_| Refused::Elsewhere)?;
-        let plain = url.scheme() == "https" && url.port().is_none() && url.username().is_empty() && url.password().is_none();
-        if plain && url.host_str() == Some(host.as_str()) { Ok(url) } else { Err(Refused::Elsewhere) }
+        let plain = url.scheme() == "https"
+            && url.port().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if plain && url.host_str() == Some(host.as_str()) {
+            Ok(url)
+        } else {
+            Err(Refused::Elsewhere)
+        }
     }
 }
 
 /// The host of a topic like `arn:aws:sns:eu-west-1:123456789012:bounces`; `None` if that is no topic's name.
 pub fn host_of(topic: &str) -> Option<String> {
-    let [arn, partition, service, region, account, name] = topic.splitn(6, ':').collect::<Vec<_>>().try_into().ok()?;
+    let [arn, partition, service, region, account, name] =
+        topic.splitn(6, ':').collect::<Vec<_>>().try_into().ok()?;
     let end = match partition {
         "aws" | "aws-us-gov" => "amazonaws.com",
         "aws-cn" => "amazonaws.com.cn",
         _ => return None,
     };
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let good = arn == "arn" && service == "sns" && plain(region) && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let good = arn == "arn"
+        && service == "sns"
+        && plain(region)
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && !name.is_empty();
     good.then(|| format!("sns.{region}.{end}"))
 }

@@ -12,19 +12,32 @@ fn at(seconds: i64) -> Timestamp {
 /// The one event in a body: whom it is about, what it means, why, and the status.
 fn said(provider: Provider, body: &Value) -> String {
     let events = read(provider, &body.to_string());
-    let [event] = events.as_slice() else { return format!("{} events", events.len()) };
+    let [event] = events.as_slice() else {
+        return format!("{} events", events.len());
+    };
     let finding = &event.finding;
-    let reason = finding.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
-    let status = finding.status.map(|status| format!(" {status}")).unwrap_or_default();
-    assert_eq!(finding.address.as_deref(), Some("ada@example.org"), "{body}");
+    let reason = finding
+        .reason
+        .map(|reason| format!(" {reason}"))
+        .unwrap_or_default();
+    let status = finding
+        .status
+        .map(|status| format!(" {status}"))
+        .unwrap_or_default();
+    assert_eq!(
+        finding.address.as_deref(),
+        Some("ada@example.org"),
+        "{body}"
+    );
     format!("{}{reason}{status}", finding.meaning)
 }
 
 #[test]
 fn sendgrids_own_example_is_genuine() {
     // github.com/sendgrid/sendgrid-python, test/unit/test_eventwebhook.py; the body ends with CR and LF.
-    let key =
-        ["MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="];
+    let key = [
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==",
+    ];
     let body = concat!(
         r#"[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address","#,
         r#""sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA","#,
@@ -33,19 +46,54 @@ fn sendgrids_own_example_is_genuine() {
         "\r\n"
     );
     let signature = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=";
-    let headers = [("x-twilio-email-event-webhook-signature", signature), ("x-twilio-email-event-webhook-timestamp", "1600112502")];
+    let headers = [
+        ("x-twilio-email-event-webhook-signature", signature),
+        ("x-twilio-email-event-webhook-timestamp", "1600112502"),
+    ];
     let keys = key.map(String::from);
     let check = |headers: &[(&str, &str)], body: &str, now| {
-        identify(Provider::SendGrid, &keys, Posted { headers, body: body.as_bytes() }, at(now)).map(|_| ())
+        identify(
+            Provider::SendGrid,
+            &keys,
+            Posted {
+                headers,
+                body: body.as_bytes(),
+            },
+            at(now),
+        )
+        .map(|_| ())
     };
     assert_eq!(check(&headers, body, 1_600_112_502), Ok(()));
-    assert_eq!(check(&headers, body.trim_end(), 1_600_112_502), Err(Refused::Forged));
-    assert_eq!(check(&[headers[0], (headers[1].0, "1600112503")], body, 1_600_112_502), Err(Refused::Forged));
-    assert_eq!(check(&headers, body, 1_600_112_502 + 2 * 86_400), Err(Refused::Stale));
-    assert_eq!(check(&headers[..1], body, 1_600_112_502), Err(Refused::Unsigned));
-    assert_eq!(check(&[headers[0], headers[0], headers[1]], body, 1_600_112_502), Err(Refused::Unsigned));
+    assert_eq!(
+        check(&headers, body.trim_end(), 1_600_112_502),
+        Err(Refused::Forged)
+    );
+    assert_eq!(
+        check(
+            &[headers[0], (headers[1].0, "1600112503")],
+            body,
+            1_600_112_502
+        ),
+        Err(Refused::Forged)
+    );
+    assert_eq!(
+        check(&headers, body, 1_600_112_502 + 2 * 86_400),
+        Err(Refused::Stale)
+    );
+    assert_eq!(
+        check(&headers[..1], body, 1_600_112_502),
+        Err(Refused::Unsigned)
+    );
+    assert_eq!(
+        check(&[headers[0], headers[0], headers[1]], body, 1_600_112_502),
+        Err(Refused::Unsigned)
+    );
     let event = &read(Provider::SendGrid, body)[0];
-    assert_eq!((event.domains.len(), event.finding.meaning.as_str()), (0, "soft"), "SendGrid's own id says nothing of the sender");
+    assert_eq!(
+        (event.domains.len(), event.finding.meaning.as_str()),
+        (0, "soft"),
+        "SendGrid's own id says nothing of the sender"
+    );
 }
 
 #[test]
@@ -54,16 +102,53 @@ fn svixs_own_example_is_genuine() {
     let keys = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()];
     let right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     let check = |signature: &str, body: &str, now| {
-        let headers = [("svix-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"), ("svix-timestamp", "1614265330"), ("svix-signature", signature)];
-        identify(Provider::Resend, &keys, Posted { headers: &headers, body: body.as_bytes() }, at(now))
+        let headers = [
+            ("svix-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("svix-timestamp", "1614265330"),
+            ("svix-signature", signature),
+        ];
+        identify(
+            Provider::Resend,
+            &keys,
+            Posted {
+                headers: &headers,
+                body: body.as_bytes(),
+            },
+            at(now),
+        )
     };
     let body = r#"{"test": 2432232314}"#;
-    assert_eq!(check(right, body, 1_614_265_330).as_deref(), Ok("msg_p5jXN8AQM9LWM0D4loKWxJek"));
-    assert!(check(&format!("v1,{} v1a,x {right} v2,y", STANDARD.encode([0; 32])), body, 1_614_265_330).is_ok(), "one of several");
-    for wrong in ["", "v1,", "v1", "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", &right[..20], &right.replace("v1", "v2")] {
-        assert_eq!(check(wrong, body, 1_614_265_330), Err(Refused::Forged), "{wrong}");
+    assert_eq!(
+        check(right, body, 1_614_265_330).as_deref(),
+        Ok("msg_p5jXN8AQM9LWM0D4loKWxJek")
+    );
+    assert!(
+        check(
+            &format!("v1,{} v1a,x {right} v2,y", STANDARD.encode([0; 32])),
+            body,
+            1_614_265_330
+        )
+        .is_ok(),
+        "one of several"
+    );
+    for wrong in [
+        "",
+        "v1,",
+        "v1",
+        "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        &right[..20],
+        &right.replace("v1", "v2"),
+    ] {
+        assert_eq!(
+            check(wrong, body, 1_614_265_330),
+            Err(Refused::Forged),
+            "{wrong}"
+        );
     }
-    assert_eq!(check(right, r#"{"test": 2432232315}"#, 1_614_265_330), Err(Refused::Forged));
+    assert_eq!(
+        check(right, r#"{"test": 2432232315}"#, 1_614_265_330),
+        Err(Refused::Forged)
+    );
     assert_eq!(check(right, body, 1_614_265_330 + 301), Err(Refused::Stale));
     assert_eq!(check(right, body, 1_614_265_330 - 301), Err(Refused::Stale));
 }
@@ -73,7 +158,10 @@ fn what_ses_says_is_hard_only_where_it_is_certain() {
     let bounce = |class: &str, sub_class: &str, words: &str| {
         let to = json!([{ "emailAddress": "Ada <ada@example.org>", "diagnosticCode": words }]);
         let bounce = json!({ "bounceType": class, "bounceSubType": sub_class, "bouncedRecipients": to, "feedbackId": "1" });
-        said(Provider::Ses, &json!({ "notificationType": "Bounce", "bounce": bounce, "mail": { "source": "news@verdicts.example" } }))
+        said(
+            Provider::Ses,
+            &json!({ "notificationType": "Bounce", "bounce": bounce, "mail": { "source": "news@verdicts.example" } }),
+        )
     };
     #[rustfmt::skip]
     let table = [
@@ -94,7 +182,11 @@ fn what_ses_says_is_hard_only_where_it_is_certain() {
         ("Undetermined", "Undetermined", "", "soft other"),
     ];
     for (class, sub_class, words, expected) in table {
-        assert_eq!(bounce(class, sub_class, words), expected, "{class} {sub_class} {words}");
+        assert_eq!(
+            bounce(class, sub_class, words),
+            expected,
+            "{class} {sub_class} {words}"
+        );
     }
     let complaint = |kind: &str, to: &[&str]| {
         let to: Vec<Value> = to.iter().map(|to| json!({ "emailAddress": to })).collect();
@@ -106,9 +198,24 @@ fn what_ses_says_is_hard_only_where_it_is_certain() {
     assert_eq!(complaint("abuse", &["ada@example.org"]), "complaint");
     assert_eq!(complaint("", &["ada@example.org"]), "complaint");
     assert_eq!(complaint("not-spam", &["ada@example.org"]), "0 events");
-    assert_eq!(complaint("abuse", &["ada@example.org", "bob@example.org"]), "0 events", "nobody knows who it was");
-    for other in ["Delivery", "Send", "Open", "Click", "DeliveryDelay", "Reject", "Rendering Failure"] {
-        assert_eq!(said(Provider::Ses, &json!({ "eventType": other })), "0 events");
+    assert_eq!(
+        complaint("abuse", &["ada@example.org", "bob@example.org"]),
+        "0 events",
+        "nobody knows who it was"
+    );
+    for other in [
+        "Delivery",
+        "Send",
+        "Open",
+        "Click",
+        "DeliveryDelay",
+        "Reject",
+        "Rendering Failure",
+    ] {
+        assert_eq!(
+            said(Provider::Ses, &json!({ "eventType": other })),
+            "0 events"
+        );
     }
 }
 
@@ -129,13 +236,22 @@ fn what_postmark_says_is_hard_only_where_it_is_certain() {
     for (code, words, expected) in table {
         assert_eq!(bounce(code, words), expected, "{code} {words}");
     }
-    assert_eq!(said(Provider::Postmark, &json!({ "RecordType": "SpamComplaint", "Email": "ada@example.org" })), "complaint");
+    assert_eq!(
+        said(
+            Provider::Postmark,
+            &json!({ "RecordType": "SpamComplaint", "Email": "ada@example.org" })
+        ),
+        "complaint"
+    );
     let change = |origin: &str, reason: &str, suppress: bool| {
         let body = json!({ "RecordType": "SubscriptionChange", "Recipient": "ada@example.org", "Origin": origin,
             "SuppressionReason": reason, "SuppressSending": suppress });
         said(Provider::Postmark, &body)
     };
-    assert_eq!(change("Recipient", "ManualSuppression", true), "unsubscribe");
+    assert_eq!(
+        change("Recipient", "ManualSuppression", true),
+        "unsubscribe"
+    );
     assert_eq!(change("Admin", "ManualSuppression", true), "0 events");
     assert_eq!(change("Recipient", "HardBounce", true), "0 events");
     assert_eq!(change("Recipient", "ManualSuppression", false), "0 events");
@@ -167,7 +283,11 @@ fn what_sendgrid_says_is_hard_only_where_it_is_certain() {
         ("deferred", "", "", "", "0 events"), ("delivered", "", "", "", "0 events"), ("open", "", "", "", "0 events"),
     ];
     for (kind, r#type, class, reason, expected) in table {
-        assert_eq!(of(kind, r#type, class, reason), expected, "{kind} {type} {class} {reason}");
+        assert_eq!(
+            of(kind, r#type, class, reason),
+            expected,
+            "{kind} {type} {class} {reason}"
+        );
     }
 }
 
@@ -176,7 +296,10 @@ fn what_mailgun_says_is_hard_only_where_it_is_certain() {
     let of = |event: &str, severity: &str, reason: &str, code: u64, words: &str| {
         let data = json!({ "event": event, "severity": severity, "reason": reason, "recipient": "ada@example.org", "id": "1",
             "delivery-status": { "code": code, "message": words, "description": "" } });
-        said(Provider::Mailgun, &json!({ "signature": {}, "event-data": data }))
+        said(
+            Provider::Mailgun,
+            &json!({ "signature": {}, "event-data": data }),
+        )
     };
     #[rustfmt::skip]
     let table = [
@@ -191,7 +314,11 @@ fn what_mailgun_says_is_hard_only_where_it_is_certain() {
         ("complained", "", "", 0, "", "complaint"), ("unsubscribed", "", "", 0, "", "unsubscribe"), ("opened", "", "", 0, "", "0 events"),
     ];
     for (event, severity, reason, code, words, expected) in table {
-        assert_eq!(of(event, severity, reason, code, words), expected, "{event} {severity} {reason} {words}");
+        assert_eq!(
+            of(event, severity, reason, code, words),
+            expected,
+            "{event} {severity} {reason} {words}"
+        );
     }
 }
 
@@ -202,18 +329,39 @@ fn what_resend_says_is_hard_only_where_it_is_certain() {
             "bounce": { "type": class, "subType": sub_class, "message": "The recipient's server sent a hard bounce message without a reason" } });
         said(Provider::Resend, &json!({ "type": kind, "data": data }))
     };
-    assert_eq!(of("email.bounced", "Permanent", "General"), "hard no_mailbox");
+    assert_eq!(
+        of("email.bounced", "Permanent", "General"),
+        "hard no_mailbox"
+    );
     assert_eq!(of("email.bounced", "Permanent", "Suppressed"), "soft other");
     assert_eq!(of("email.bounced", "Transient", "MailboxFull"), "soft full");
-    assert_eq!((of("email.complained", "", "").as_str(), of("email.opened", "", "").as_str()), ("complaint", "0 events"));
+    assert_eq!(
+        (
+            of("email.complained", "", "").as_str(),
+            of("email.opened", "", "").as_str()
+        ),
+        ("complaint", "0 events")
+    );
 }
 
 #[test]
 fn a_topic_has_one_host() {
     let host = |topic| sns::host_of(topic).unwrap_or_default();
-    assert_eq!(host("arn:aws:sns:eu-west-1:123456789012:bounces"), "sns.eu-west-1.amazonaws.com");
-    assert_eq!(host("arn:aws-cn:sns:cn-north-1:123456789012:b:c"), "sns.cn-north-1.amazonaws.com.cn");
-    for bad in ["", "arn:aws:sns:x.evil.example/:1:b", "arn:aws:sqs:eu-west-1:1:b", "arn:aws:sns:eu-west-1:1:", "arn:aws:sns::1:b"] {
+    assert_eq!(
+        host("arn:aws:sns:eu-west-1:123456789012:bounces"),
+        "sns.eu-west-1.amazonaws.com"
+    );
+    assert_eq!(
+        host("arn:aws-cn:sns:cn-north-1:123456789012:b:c"),
+        "sns.cn-north-1.amazonaws.com.cn"
+    );
+    for bad in [
+        "",
+        "arn:aws:sns:x.evil.example/:1:b",
+        "arn:aws:sqs:eu-west-1:1:b",
+        "arn:aws:sns:eu-west-1:1:",
+        "arn:aws:sns::1:b",
+    ] {
         assert_eq!(host(bad), "", "{bad}");
     }
 }
@@ -221,11 +369,19 @@ fn a_topic_has_one_host() {
 #[test]
 fn an_envelope_of_the_older_version_is_genuine_too() {
     // Signed with `openssl dgst -sha1 -sign`, over the text that Amazon's documentation asks for, without a subject.
-    let (certificate, body) =
-        (include_bytes!("../../../tests/fixtures/sns/certificate.pem"), include_str!("../../../tests/fixtures/sns/version-1.json"));
+    let (certificate, body) = (
+        include_bytes!("../../../tests/fixtures/sns/certificate.pem"),
+        include_str!("../../../tests/fixtures/sns/version-1.json"),
+    );
     let now: Timestamp = "2026-11-24T07:31:00Z".parse().expect("a moment");
-    let open = |body: &str, now| sns::Envelope::parse(body.as_bytes()).expect("an envelope").open(certificate, now);
-    assert!(matches!(open(body, now), Ok(sns::Content::Message(message)) if message.contains("\"Bounce\",\n")));
+    let open = |body: &str, now| {
+        sns::Envelope::parse(body.as_bytes())
+            .expect("an envelope")
+            .open(certificate, now)
+    };
+    assert!(
+        matches!(open(body, now), Ok(sns::Content::Message(message)) if message.contains("\"Bounce\",\n"))
+    );
     for (from, to) in [
         ("Bounce", "Bounced"),
         ("\"SignatureVersion\": \"1\"", "\"SignatureVersion\": \"2\""),
@@ -233,15 +389,32 @@ fn an_envelope_of_the_older_version_is_genuine_too() {
         ("22b80b92", "22b80b93"),
         ("Notification\"", "SubscriptionConfirmation\""),
     ] {
-        assert!(body.contains(from) && open(&body.replacen(from, to, 1), now).is_err(), "{from}");
+        assert!(
+            body.contains(from) && open(&body.replacen(from, to, 1), now).is_err(),
+            "{from}"
+        );
     }
-    assert_eq!(open(body, now + chrono::TimeDelta::minutes(70)), Err(Refused::Stale));
-    assert_eq!(sns::Envelope::parse(body.as_bytes()).expect("an envelope").open(b"no certificate", now), Err(Refused::Forged));
+    assert_eq!(
+        open(body, now + chrono::TimeDelta::minutes(70)),
+        Err(Refused::Stale)
+    );
+    assert_eq!(
+        sns::Envelope::parse(body.as_bytes())
+            .expect("an envelope")
+            .open(b"no certificate", now),
+        Err(Refused::Forged)
+    );
 }
 
 fn cases() -> ProptestConfig {
-    let many = std::env::var("VERDICTS_PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig { cases: many.unwrap_or(256), failure_persistence: None, ..ProptestConfig::default() }
+    let many = std::env::var("VERDICTS_PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: many.unwrap_or(256),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Bodies of the form that providers send, with anything in their places.
@@ -291,7 +464,8 @@ fn like_an_event() -> impl Strategy<Value = Value> {
         ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((prop::sample::select(names), inner), 0..6).prop_map(|pairs| Value::from_iter(pairs.into_iter())),
+            prop::collection::vec((prop::sample::select(names), inner), 0..6)
+                .prop_map(|pairs| Value::from_iter(pairs.into_iter())),
         ]
     })
 }

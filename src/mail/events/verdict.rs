@@ -28,18 +28,40 @@ pub enum Class {
 /// A failure: the receiving server's words and the provider's class of them, weighed.
 pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: &str) -> Finding {
     let said = diagnose(words, Status::parse(status));
-    let hard = Diagnosis { meaning: Meaning::Hard, reason: Reason::NoMailbox, ..said };
-    let soft = |reason| Diagnosis { meaning: Meaning::Soft, reason, ..said };
+    let hard = Diagnosis {
+        meaning: Meaning::Hard,
+        reason: Reason::NoMailbox,
+        ..said
+    };
+    let soft = |reason| Diagnosis {
+        meaning: Meaning::Soft,
+        reason,
+        ..said
+    };
     let found = match class {
         Class::NoMailbox if said.says_nothing() => hard,
         Class::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
         Class::NoMailbox | Class::Permanent => said,
-        Class::Passing(reason) if said.says_nothing() || said.meaning == Meaning::Hard => soft(reason),
+        Class::Passing(reason) if said.says_nothing() || said.meaning == Meaning::Hard => {
+            soft(reason)
+        }
         Class::Passing(_) => said,
     };
     let line = format!("{provider}: {words}");
-    let Diagnosis { meaning, reason, status, .. } = found;
-    Finding { address: address_of(address), meaning, class: found.class(), reason: Some(reason), status, line: short(&line) }
+    let Diagnosis {
+        meaning,
+        reason,
+        status,
+        ..
+    } = found;
+    Finding {
+        address: address_of(address),
+        meaning,
+        class: found.class(),
+        reason: Some(reason),
+        status,
+        line: short(&line),
+    }
 }
 
 /// Whether words say why a mail was refused.
@@ -50,7 +72,14 @@ pub fn is_telling(words: &str) -> bool {
 /// What the reader did: a complaint, or leaving by the provider's own link.
 pub fn did(provider: &str, address: &str, meaning: Meaning, words: &str) -> Finding {
     let line = short(&format!("{provider}: {words}"));
-    Finding { address: address_of(address), meaning, class: None, reason: None, status: None, line }
+    Finding {
+        address: address_of(address),
+        meaning,
+        class: None,
+        reason: None,
+        status: None,
+        line,
+    }
 }
 
 /// The address alone, in a field that may say `Ada <ada@example.org>`.
@@ -59,12 +88,23 @@ fn address_of(text: &str) -> Option<String> {
 }
 
 /// An event of that name; where the provider gives it none, it is known by what it says.
-pub fn event(id: &str, said: &Value, finding: Finding, clues: Clues, domains: Vec<String>) -> Event {
+pub fn event(
+    id: &str,
+    said: &Value,
+    finding: Finding,
+    clues: Clues,
+    domains: Vec<String>,
+) -> Event {
     let id = match id {
         "" => hex_digest(&[said.to_string().as_bytes()]),
         id => id.to_owned(),
     };
-    Event { id, finding, clues, domains }
+    Event {
+        id,
+        finding,
+        clues,
+        domains,
+    }
 }
 
 /// The domains of the addresses in some texts. Not of message ids: providers and relays give a mail an id of their own, so that a
@@ -72,7 +112,9 @@ pub fn event(id: &str, said: &Value, finding: Finding, clues: Clues, domains: Ve
 pub fn domains<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
     let domain = |text: &str| {
         let (_, domain) = text.rsplit_once('@')?;
-        let domain = domain.split(|c: char| c == '>' || c.is_whitespace()).next()?;
+        let domain = domain
+            .split(|c: char| c == '>' || c.is_whitespace())
+            .next()?;
         (!domain.is_empty()).then(|| domain.to_ascii_lowercase())
     };
     texts.into_iter().filter_map(domain).collect()

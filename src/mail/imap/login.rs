@@ -11,14 +11,29 @@ use crate::mail::server::Login;
 /// The names of what is offered, where this program knows none of it.
 pub(super) fn pick(capabilities: &[String], login: &Login) -> Result<Mechanism, String> {
     let has = |name: &str| capabilities.iter().any(|capability| capability == name);
-    let offered: Vec<&str> = capabilities.iter().filter_map(|capability| capability.strip_prefix("AUTH=")).collect();
-    let by_password = offered.is_empty() || offered.iter().any(|name| matches!(*name, "PLAIN" | "LOGIN"));
-    let is_plain_text = [&login.user, &login.password].iter().all(|text| quoted(text).is_some());
+    let offered: Vec<&str> = capabilities
+        .iter()
+        .filter_map(|capability| capability.strip_prefix("AUTH="))
+        .collect();
+    let by_password = offered.is_empty()
+        || offered
+            .iter()
+            .any(|name| matches!(*name, "PLAIN" | "LOGIN"));
+    let is_plain_text = [&login.user, &login.password]
+        .iter()
+        .all(|text| quoted(text).is_some());
     if by_password && !has("LOGINDISABLED") && is_plain_text {
         return Ok(Mechanism::Login);
     }
-    let known = [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5];
-    let found = known.into_iter().find(|mechanism| offered.contains(&mechanism.name()));
+    let known = [
+        Mechanism::Plain,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha1,
+        Mechanism::CramMd5,
+    ];
+    let found = known
+        .into_iter()
+        .find(|mechanism| offered.contains(&mechanism.name()));
     found.ok_or_else(|| {
         // From a list of ours: a server's own words are not shown.
         let others = ["GSSAPI", "GSS-SPNEGO", "XOAUTH2", "OAUTHBEARER", "NTLM", "DIGEST-MD5", "EXTERNAL", "ANONYMOUS"];
@@ -36,14 +51,30 @@ mod tests {
     fn the_way_is_picked_by_what_is_offered() {
         let pick = |offers: &[&str], password: &str| {
             let offers: Vec<String> = offers.iter().map(|offer| (*offer).into()).collect();
-            super::pick(&offers, &Login { user: "user".into(), password: password.into() }).map(Mechanism::name)
+            super::pick(
+                &offers,
+                &Login {
+                    user: "user".into(),
+                    password: password.into(),
+                },
+            )
+            .map(Mechanism::name)
         };
         assert_eq!(pick(&[], "p"), Ok("LOGIN"));
-        assert_eq!(pick(&["AUTH=PLAIN", "AUTH=SCRAM-SHA-256"], "p"), Ok("LOGIN"));
+        assert_eq!(
+            pick(&["AUTH=PLAIN", "AUTH=SCRAM-SHA-256"], "p"),
+            Ok("LOGIN")
+        );
         assert_eq!(pick(&["AUTH=PLAIN"], "pä"), Ok("PLAIN"));
-        assert_eq!(pick(&["AUTH=SCRAM-SHA-1", "AUTH=SCRAM-SHA-256"], "p"), Ok("SCRAM-SHA-256"));
+        assert_eq!(
+            pick(&["AUTH=SCRAM-SHA-1", "AUTH=SCRAM-SHA-256"], "p"),
+            Ok("SCRAM-SHA-256")
+        );
         assert_eq!(pick(&["AUTH=CRAM-MD5"], "p"), Ok("CRAM-MD5"));
         assert_eq!(pick(&["LOGINDISABLED", "AUTH=PLAIN"], "p"), Ok("PLAIN"));
-        assert!(pick(&["AUTH=GSSAPI", "AUTH=XOAUTH2"], "p").is_err_and(|why| why.contains("GSSAPI, XOAUTH2")));
+        assert!(
+            pick(&["AUTH=GSSAPI", "AUTH=XOAUTH2"], "p")
+                .is_err_and(|why| why.contains("GSSAPI, XOAUTH2"))
+        );
     }
 }

@@ -65,10 +65,18 @@ enum Security {
 impl Account {
     /// Reads `inbound.imap` and `inbound.imap_after`. The error is a sentence with no part of the text in it, as for an SMTP server.
     pub fn parse(text: &str, after: &str) -> Result<Self, String> {
-        let escape = format!("{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25");
+        let escape = format!(
+            "{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25"
+        );
         let url = Url::parse(text).map_err(|error| format!("{escape} ({error})"))?;
-        let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or(&escape)?;
-        let TlsQuery { wanted, extra_roots } = TlsQuery::of(&url).ok_or(&escape)?;
+        let host = url
+            .host_str()
+            .and_then(|host| Host::parse(host).ok())
+            .ok_or(&escape)?;
+        let TlsQuery {
+            wanted,
+            extra_roots,
+        } = TlsQuery::of(&url).ok_or(&escape)?;
         let login = parse_login(&url).flatten().ok_or(&escape)?;
         let (is_loopback, host) = match &host {
             Host::Domain(name) => (name == "localhost", name.clone()),
@@ -80,20 +88,33 @@ impl Account {
         let (security, usual_port) = match (url.scheme(), wanted.as_deref()) {
             ("imaps", None | Some("required")) => (Security::Implicit(verified()?, name()?), 993),
             ("imap", None | Some("required")) => (Security::StartTls(verified()?, name()?), 143),
-            ("imap", Some("none")) if is_loopback && extra_roots.is_none() => (Security::Plain, 143),
+            ("imap", Some("none")) if is_loopback && extra_roots.is_none() => {
+                (Security::Plain, 143)
+            }
             _ => return Err(escape),
         };
-        let folder = percent_decoded(url.path().trim_start_matches('/')).filter(|folder| is_folder(folder) || folder.is_empty());
+        let folder = percent_decoded(url.path().trim_start_matches('/'))
+            .filter(|folder| is_folder(folder) || folder.is_empty());
         let folder =
             folder.ok_or("the folder's name has other letters than those of ASCII: write it as your server does (RFC 3501, 5.1.3)")?;
-        let folder = if folder.is_empty() { "INBOX".into() } else { folder };
+        let folder = if folder.is_empty() {
+            "INBOX".into()
+        } else {
+            folder
+        };
         let after = match after.split_once(':') {
             None if after == "seen" => After::Seen,
             None if after == "delete" => After::Delete,
             Some(("move", to)) if is_folder(to) && to != folder => After::Move(to.into()),
             _ => return Err("imap_after: expected seen, delete, or move:FOLDER with another folder's name in ASCII".into()),
         };
-        Ok(Self { destination: Destination::new(&host, url.port().unwrap_or(usual_port)), security, login, folder, after })
+        Ok(Self {
+            destination: Destination::new(&host, url.port().unwrap_or(usual_port)),
+            security,
+            login,
+            folder,
+            after,
+        })
     }
 
     /// Describes it for the operator, without secrets.
@@ -103,7 +124,11 @@ impl Account {
             Security::StartTls(..) => "STARTTLS, verified",
             Security::Implicit(..) => "TLS, verified",
         };
-        format!("{} at {} ({security})", self.folder, self.destination.place())
+        format!(
+            "{} at {} ({security})",
+            self.folder,
+            self.destination.place()
+        )
     }
 
     /// `host:port`, as sentences name it.
@@ -113,8 +138,16 @@ impl Account {
 
     /// A name of the mailbox under which is kept what is set aside of it: it shows neither user nor password.
     pub fn id(&self) -> String {
-        let digest = Sha256::digest(format!("{}\0{}\0{}", self.login.user, self.destination.place(), self.folder));
-        digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = Sha256::digest(format!(
+            "{}\0{}\0{}",
+            self.login.user,
+            self.destination.place(),
+            self.folder
+        ));
+        digest[..12]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -135,12 +168,20 @@ pub struct Fault {
 impl Fault {
     /// The server said no; the connection goes on.
     fn refused(step: &'static str, why: impl Into<String>) -> Self {
-        Self { step, why: why.into(), is_refusal: true }
+        Self {
+            step,
+            why: why.into(),
+            is_refusal: true,
+        }
     }
 
     /// The connection cannot be used any more.
     fn broken(step: &'static str, why: impl Into<String>) -> Self {
-        Self { step, why: why.into(), is_refusal: false }
+        Self {
+            step,
+            why: why.into(),
+            is_refusal: false,
+        }
     }
 
     /// Returns whether the server refused this one thing, and goes on with others.

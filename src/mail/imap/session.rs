@@ -55,8 +55,24 @@ pub enum Fetched {
 }
 
 impl Session {
-    pub(super) fn new(wire: Wire, can: Vec<String>, folder: String, after: After, validity: u32, limits: Vec<String>) -> Self {
-        Self { wire, can, folder, after, validity, limits, deleted: Vec::new(), refuses_idle: false }
+    pub(super) fn new(
+        wire: Wire,
+        can: Vec<String>,
+        folder: String,
+        after: After,
+        validity: u32,
+        limits: Vec<String>,
+    ) -> Self {
+        Self {
+            wire,
+            can,
+            folder,
+            after,
+            validity,
+            limits,
+            deleted: Vec::new(),
+            refuses_idle: false,
+        }
     }
 
     fn can(&self, name: &str) -> bool {
@@ -76,9 +92,21 @@ impl Session {
     }
 
     async fn search(&mut self, what: &str) -> Result<Vec<u32>, Fault> {
-        let answer = self.wire.command_within(PATIENCE, "SEARCH", &format!("UID SEARCH {what}"), SEARCH).await?;
-        let found = answer.responses.iter().filter_map(|response| response.after("SEARCH"));
-        let mut uids: Vec<u32> = found.flat_map(|text| text.split(' ').filter_map(|uid| uid.parse().ok()).collect::<Vec<_>>()).collect();
+        let answer = self
+            .wire
+            .command_within(PATIENCE, "SEARCH", &format!("UID SEARCH {what}"), SEARCH)
+            .await?;
+        let found = answer
+            .responses
+            .iter()
+            .filter_map(|response| response.after("SEARCH"));
+        let mut uids: Vec<u32> = found
+            .flat_map(|text| {
+                text.split(' ')
+                    .filter_map(|uid| uid.parse().ok())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
         uids.sort_unstable();
         uids.dedup();
         Ok(uids)
@@ -87,12 +115,24 @@ impl Session {
     /// The mail as it came, and of one that is larger the first `max` bytes. It stays unread.
     pub async fn fetch(&mut self, uid: u32, max: usize) -> Result<Fetched, Fault> {
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<0.{max}>)");
-        let answer = self.wire.command_within(10 * PATIENCE, "FETCH", &command, max.saturating_add(BESIDE)).await?;
+        let answer = self
+            .wire
+            .command_within(10 * PATIENCE, "FETCH", &command, max.saturating_add(BESIDE))
+            .await?;
         let is_this = |response: &&Response| number(response, "UID") == Some(uid as usize);
-        Ok(match answer.responses.iter().filter(|response| response.numbered("FETCH").is_some()).find(is_this) {
-            None => Fetched::Gone,
-            Some(response) => body(response).filter(|raw| !raw.is_empty()).map_or(Fetched::Nothing, Fetched::Mail),
-        })
+        Ok(
+            match answer
+                .responses
+                .iter()
+                .filter(|response| response.numbered("FETCH").is_some())
+                .find(is_this)
+            {
+                None => Fetched::Gone,
+                Some(response) => body(response)
+                    .filter(|raw| !raw.is_empty())
+                    .map_or(Fetched::Nothing, Fetched::Mail),
+            },
+        )
     }
 
     /// Marks a mail as done, by the setting. Read comes first: whatever is refused after that, it is not fetched again.
@@ -104,18 +144,29 @@ impl Session {
             After::Move(to) => {
                 let to = quoted(&to).unwrap_or_default();
                 if self.can("MOVE") {
-                    return self.wire.command(PATIENCE, "MOVE", &format!("UID MOVE {uid} {to}")).await.map(|_| ());
+                    return self
+                        .wire
+                        .command(PATIENCE, "MOVE", &format!("UID MOVE {uid} {to}"))
+                        .await
+                        .map(|_| ());
                 }
-                self.wire.command(PATIENCE, "COPY", &format!("UID COPY {uid} {to}")).await?;
+                self.wire
+                    .command(PATIENCE, "COPY", &format!("UID COPY {uid} {to}"))
+                    .await?;
                 self.delete(uid).await
             }
         }
     }
 
     async fn delete(&mut self, uid: u32) -> Result<(), Fault> {
-        self.flag(&[uid], "+FLAGS.SILENT (\\Seen \\Deleted)").await?;
+        self.flag(&[uid], "+FLAGS.SILENT (\\Seen \\Deleted)")
+            .await?;
         if self.can("UIDPLUS") {
-            return self.wire.command(PATIENCE, "EXPUNGE", &format!("UID EXPUNGE {uid}")).await.map(|_| ());
+            return self
+                .wire
+                .command(PATIENCE, "EXPUNGE", &format!("UID EXPUNGE {uid}"))
+                .await
+                .map(|_| ());
         }
         self.deleted.push(uid);
         Ok(())
@@ -129,14 +180,22 @@ impl Session {
         }
         let ours = std::mem::take(&mut self.deleted);
         let marked = self.search("DELETED").await?;
-        let others: Vec<u32> = marked.iter().copied().filter(|uid| !ours.contains(uid)).collect();
+        let others: Vec<u32> = marked
+            .iter()
+            .copied()
+            .filter(|uid| !ours.contains(uid))
+            .collect();
         if !marked.iter().any(|uid| ours.contains(uid)) || others.len() > OTHERS_MAX {
             return Ok(());
         }
         for chunk in others.chunks(CHUNK) {
             self.flag(chunk, "-FLAGS.SILENT (\\Deleted)").await?;
         }
-        let expunged = self.wire.command(PATIENCE, "EXPUNGE", "EXPUNGE").await.map(|_| ());
+        let expunged = self
+            .wire
+            .command(PATIENCE, "EXPUNGE", "EXPUNGE")
+            .await
+            .map(|_| ());
         for chunk in others.chunks(CHUNK) {
             self.flag(chunk, "+FLAGS.SILENT (\\Deleted)").await?;
         }
@@ -144,13 +203,20 @@ impl Session {
     }
 
     async fn flag(&mut self, uids: &[u32], how: &str) -> Result<(), Fault> {
-        self.wire.command(PATIENCE, "STORE", &format!("UID STORE {} {how}", set(uids))).await.map(|_| ())
+        self.wire
+            .command(PATIENCE, "STORE", &format!("UID STORE {} {how}", set(uids)))
+            .await
+            .map(|_| ())
     }
 
     /// Waits until there may be new mail, or until `stop`: told of it by IDLE, and at most for `every`, since a server that offers
     /// IDLE may say nothing, and so does a line that a firewall has cut. Where nothing was told, the folder is opened anew: to some servers
     /// (mailutils 3.15) a folder that is open stays as it was when it was opened. Gives the session back.
-    pub async fn wait(mut self, every: Duration, stop: impl Future<Output = ()>) -> Result<Self, Fault> {
+    pub async fn wait(
+        mut self,
+        every: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Self, Fault> {
         tokio::pin!(stop);
         // RFC 2177 wants IDLE asked for anew within 29 minutes, and routers forget a silent line sooner.
         let every = every.min(LOOK_EVERY_MAX);
@@ -178,7 +244,10 @@ impl Session {
                         self.wire.say("DONE").await?;
                         self.wire.answer(&tag).await
                     };
-                    within(DONE, "the end of IDLE", end).await?.into_result("IDLE").map(|_| ())?;
+                    within(DONE, "the end of IDLE", end)
+                        .await?
+                        .into_result("IDLE")
+                        .map(|_| ())?;
                     if waited.is_err() && !self.wire.has_news {
                         self.validity = selected(&mut self.wire, &self.folder).await?.validity;
                     }
@@ -198,19 +267,27 @@ impl Session {
 
     /// Says goodbye.
     pub async fn close(mut self) {
-        let _ = self.wire.command(Duration::from_secs(2), "LOGOUT", "LOGOUT").await;
+        let _ = self
+            .wire
+            .command(Duration::from_secs(2), "LOGOUT", "LOGOUT")
+            .await;
     }
 }
 
 fn set(uids: &[u32]) -> String {
-    uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+    uids.iter()
+        .map(u32::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// The number behind a word of a FETCH response. Only words between blanks and brackets count, so none within a literal's `{n}`.
 fn number(response: &Response, name: &str) -> Option<usize> {
     let text = response.numbered("FETCH")?;
     let mut words = text.split([' ', '(', ')']).filter(|word| !word.is_empty());
-    words.by_ref().find(|word| word.eq_ignore_ascii_case(name))?;
+    words
+        .by_ref()
+        .find(|word| word.eq_ignore_ascii_case(name))?;
     words.next()?.parse().ok()
 }
 
@@ -220,12 +297,20 @@ fn body(response: &Response) -> Option<Vec<u8>> {
     let at = text.to_ascii_uppercase().find("BODY[]")?;
     // Where it ends: behind the mark of where a part begins (`<0>`).
     let rest = text.get(at + "BODY[]".len()..)?;
-    let rest = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(rest, |(_, rest)| rest).trim_start();
+    let rest = rest
+        .strip_prefix('<')
+        .and_then(|rest| rest.split_once('>'))
+        .map_or(rest, |(_, rest)| rest)
+        .trim_start();
     if rest.starts_with('{') {
         // Its number among the literals is that of the braces before it.
         return response.literals.get(literals_before(&text[..at])).cloned();
     }
-    if rest.starts_with('"') { string(rest).map(|(text, _)| text.into_bytes()) } else { None }
+    if rest.starts_with('"') {
+        string(rest).map(|(text, _)| text.into_bytes())
+    } else {
+        None
+    }
 }
 
 fn literals_before(text: &str) -> usize {
@@ -237,23 +322,45 @@ mod tests {
     use super::*;
 
     fn response(text: &str, literals: &[&str]) -> Response {
-        Response { text: text.into(), literals: literals.iter().map(|literal| literal.as_bytes().to_vec()).collect() }
+        Response {
+            text: text.into(),
+            literals: literals
+                .iter()
+                .map(|literal| literal.as_bytes().to_vec())
+                .collect(),
+        }
     }
 
     #[test]
     fn a_mail_is_found_in_what_a_server_answers() {
         for (text, literals, expected) in [
-            ("* 3 FETCH (UID 7 BODY[] {5})", &["hello"][..], Some("hello")),
+            (
+                "* 3 FETCH (UID 7 BODY[] {5})",
+                &["hello"][..],
+                Some("hello"),
+            ),
             ("* 3 FETCH (BODY[]<0> {5} UID 7)", &["hello"], Some("hello")),
-            ("* 3 FETCH (X {1} UID 7 BODY[] {5} FLAGS (\\Seen))", &["x", "hello"], Some("hello")),
-            ("* 3 FETCH (UID 7 BODY[] \"hel\\\"lo\")", &[], Some("hel\"lo")),
+            (
+                "* 3 FETCH (X {1} UID 7 BODY[] {5} FLAGS (\\Seen))",
+                &["x", "hello"],
+                Some("hello"),
+            ),
+            (
+                "* 3 FETCH (UID 7 BODY[] \"hel\\\"lo\")",
+                &[],
+                Some("hel\"lo"),
+            ),
             ("* 3 fetch (uid 7 body[] {0})", &[""], Some("")),
             ("* 3 FETCH (UID 7 BODY[] NIL)", &[], None),
             ("* 3 FETCH (UID 7)", &[], None),
         ] {
             let found = response(text, literals);
             assert_eq!(number(&found, "UID"), Some(7), "{text}");
-            assert_eq!(body(&found), expected.map(|text| text.as_bytes().to_vec()), "{text}");
+            assert_eq!(
+                body(&found),
+                expected.map(|text| text.as_bytes().to_vec()),
+                "{text}"
+            );
         }
         assert_eq!(number(&response("* 12 EXISTS", &[]), "UID"), None);
     }

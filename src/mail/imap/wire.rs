@@ -38,15 +38,22 @@ impl Response {
     pub fn after(&self, word: &str) -> Option<String> {
         let text = String::from_utf8_lossy(&self.text).into_owned();
         let rest = text.strip_prefix("* ")?;
-        let head = rest.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
-        rest[head.len()..].strip_prefix(' ').map(str::to_owned).or_else(|| (rest.len() == head.len()).then(String::new))
+        let head = rest
+            .get(..word.len())
+            .filter(|head| head.eq_ignore_ascii_case(word))?;
+        rest[head.len()..]
+            .strip_prefix(' ')
+            .map(str::to_owned)
+            .or_else(|| (rest.len() == head.len()).then(String::new))
     }
 
     /// Returns the number and the rest of `* 12 FETCH ...`.
     pub fn numbered(&self, word: &str) -> Option<String> {
         let text = String::from_utf8_lossy(&self.text).into_owned();
         let (number, rest) = text.strip_prefix("* ")?.split_once(' ')?;
-        let head = rest.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+        let head = rest
+            .get(..word.len())
+            .filter(|head| head.eq_ignore_ascii_case(word))?;
         number.parse::<u32>().ok()?;
         Some(rest[head.len()..].trim_start().to_owned())
     }
@@ -80,7 +87,14 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(line: Box<dyn Line>) -> Self {
-        Self { stream: BufReader::new(line), tag: 0, partial: Vec::new(), bytes_left: BYTES, lines_left: LINES, has_news: false }
+        Self {
+            stream: BufReader::new(line),
+            tag: 0,
+            partial: Vec::new(),
+            bytes_left: BYTES,
+            lines_left: LINES,
+            has_news: false,
+        }
     }
 
     /// The connection itself. What the server had said on it beyond the last answer is dropped.
@@ -98,7 +112,14 @@ impl Wire {
         } else if text.starts_with("* PREAUTH") {
             Ok(true)
         } else {
-            Err(Fault::broken(step, if text.starts_with("* BYE") { "it closed the connection" } else { UNREADABLE }))
+            Err(Fault::broken(
+                step,
+                if text.starts_with("* BYE") {
+                    "it closed the connection"
+                } else {
+                    UNREADABLE
+                },
+            ))
         }
     }
 
@@ -106,12 +127,23 @@ impl Wire {
     ///
     /// # Errors
     /// A refusal, after which the connection goes on; or a fault after which it cannot be used.
-    pub async fn command(&mut self, limit: Duration, step: &'static str, command: &str) -> Result<Answer, Fault> {
+    pub async fn command(
+        &mut self,
+        limit: Duration,
+        step: &'static str,
+        command: &str,
+    ) -> Result<Answer, Fault> {
         self.command_within(limit, step, command, BYTES).await
     }
 
     /// The same, with that many bytes allowed in the answer.
-    pub async fn command_within(&mut self, limit: Duration, step: &'static str, command: &str, bytes: usize) -> Result<Answer, Fault> {
+    pub async fn command_within(
+        &mut self,
+        limit: Duration,
+        step: &'static str,
+        command: &str,
+        bytes: usize,
+    ) -> Result<Answer, Fault> {
         let work = async {
             let tag = self.send(command, bytes).await?;
             self.answer(&tag).await
@@ -130,7 +162,9 @@ impl Wire {
 
     /// Sends a line that is no command: DONE, or an answer to a challenge.
     pub async fn say(&mut self, line: &str) -> io::Result<()> {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).await?;
+        self.stream
+            .write_all(format!("{line}\r\n").as_bytes())
+            .await?;
         self.stream.flush().await
     }
 
@@ -144,12 +178,19 @@ impl Wire {
                 continue;
             }
             let text = String::from_utf8_lossy(&response.text).into_owned();
-            let Some((status, words)) = text.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')).map(split_status) else {
+            let Some((status, words)) = text
+                .strip_prefix(tag)
+                .and_then(|rest| rest.strip_prefix(' '))
+                .map(split_status)
+            else {
                 return Err(unreadable());
             };
             return match status.as_str() {
                 "OK" => Ok(Tagged::Done(Answer { responses, words })),
-                "NO" | "BAD" => Ok(Tagged::Refused(format!("the server answered {status}{}", code_in(&words)))),
+                "NO" | "BAD" => Ok(Tagged::Refused(format!(
+                    "the server answered {status}{}",
+                    code_in(&words)
+                ))),
                 _ => Err(unreadable()),
             };
         }
@@ -163,10 +204,21 @@ impl Wire {
             if let Some(rest) = text.strip_prefix('+') {
                 return Ok(Ok(rest.trim().to_owned()));
             }
-            if let Some((status, words)) = text.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')).map(split_status) {
-                let answer = Answer { responses: Vec::new(), words };
+            if let Some((status, words)) = text
+                .strip_prefix(tag)
+                .and_then(|rest| rest.strip_prefix(' '))
+                .map(split_status)
+            {
+                let answer = Answer {
+                    responses: Vec::new(),
+                    words,
+                };
                 let said = format!("the server answered {status}{}", code_in(&answer.words));
-                return Ok(Err(if status == "OK" { Tagged::Done(answer) } else { Tagged::Refused(said) }));
+                return Ok(Err(if status == "OK" {
+                    Tagged::Done(answer)
+                } else {
+                    Tagged::Refused(said)
+                }));
             }
             if !text.starts_with("* ") {
                 return Err(unreadable());
@@ -190,11 +242,16 @@ impl Wire {
         loop {
             self.line().await?;
             let mut line = std::mem::take(&mut self.partial);
-            while line.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+            while line
+                .last()
+                .is_some_and(|byte| matches!(byte, b'\r' | b'\n'))
+            {
                 line.pop();
             }
             response.text.extend_from_slice(&line);
-            let Some(length) = literal_length(&response.text) else { break };
+            let Some(length) = literal_length(&response.text) else {
+                break;
+            };
             if length > self.bytes_left {
                 return Err(io::Error::other("it announced more than was asked for"));
             }
@@ -224,7 +281,8 @@ impl Wire {
             self.stream.consume(length);
             if end.is_some() {
                 let left = self.lines_left.checked_sub(1);
-                self.lines_left = left.ok_or_else(|| io::Error::other("it sent more responses than was asked for"))?;
+                self.lines_left = left
+                    .ok_or_else(|| io::Error::other("it sent more responses than was asked for"))?;
                 return Ok(());
             }
         }
@@ -256,22 +314,38 @@ fn unreadable() -> io::Error {
 }
 
 /// Bounds what is asked of a server, and says why it failed in words of ours: a server's own may repeat what it was sent.
-pub async fn within<T>(limit: Duration, step: &'static str, work: impl Future<Output = io::Result<T>>) -> Result<T, Fault> {
+pub async fn within<T>(
+    limit: Duration,
+    step: &'static str,
+    work: impl Future<Output = io::Result<T>>,
+) -> Result<T, Fault> {
     match timeout(limit, work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Fault::broken(step, "the connection was lost")),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Fault::broken(step, "the connection was lost"))
+        }
         // Of this module's own making, or a kind: neither quotes the server.
         Ok(Err(error)) if error.kind() == io::ErrorKind::Other => {
-            let own = error.get_ref().map(ToString::to_string).filter(|words| OWN_WORDS.contains(&words.as_str()));
-            Err(Fault::broken(step, own.unwrap_or_else(|| UNREADABLE.into())))
+            let own = error
+                .get_ref()
+                .map(ToString::to_string)
+                .filter(|words| OWN_WORDS.contains(&words.as_str()));
+            Err(Fault::broken(
+                step,
+                own.unwrap_or_else(|| UNREADABLE.into()),
+            ))
         }
         Ok(Err(error)) => Err(Fault::broken(step, error.kind().to_string())),
         Err(_) => Err(Fault::broken(step, format!("no answer within {limit:?}"))),
     }
 }
 
-const OWN_WORDS: [&str; 4] =
-    [UNREADABLE, "it announced more than was asked for", "it sent more than was asked for", "it sent more responses than was asked for"];
+const OWN_WORDS: [&str; 4] = [
+    UNREADABLE,
+    "it announced more than was asked for",
+    "it sent more than was asked for",
+    "it sent more responses than was asked for",
+];
 
 /// Response codes (RFC 3501, RFC 4315, RFC 5530) that an operator may read; of a refusal's words none.
 const CODES: [&str; 17] = [
@@ -296,8 +370,15 @@ const CODES: [&str; 17] = [
 
 fn code_in(words: &str) -> String {
     let words = words.to_ascii_uppercase();
-    let code = words.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(code, _)| code);
-    let known = code.and_then(|code| CODES.iter().find(|known| code.split(' ').next() == Some(known)));
+    let code = words
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map(|(code, _)| code);
+    let known = code.and_then(|code| {
+        CODES
+            .iter()
+            .find(|known| code.split(' ').next() == Some(known))
+    });
     known.map_or_else(String::new, |code| format!(" [{code}]"))
 }
 
@@ -310,7 +391,9 @@ fn split_status(rest: &str) -> (String, String) {
 fn literal_length(text: &[u8]) -> Option<usize> {
     let inside = text.strip_suffix(b"}")?;
     let open = memchr::memrchr(b'{', inside)?;
-    let digits = std::str::from_utf8(&inside[open + 1..]).ok()?.trim_end_matches('+');
+    let digits = std::str::from_utf8(&inside[open + 1..])
+        .ok()?
+        .trim_end_matches('+');
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && !is_words(text)).then(|| digits.parse().unwrap_or(usize::MAX))
 }
@@ -318,9 +401,15 @@ fn literal_length(text: &[u8]) -> Option<usize> {
 /// Returns whether a line's rest is words for people: a status (RFC 3501, 7.1), or a demand to go on.
 fn is_words(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ');
-    let (tag, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (tag, kind) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let statuses: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
-    tag.starts_with(b"+") || statuses.iter().any(|status| kind.eq_ignore_ascii_case(status))
+    tag.starts_with(b"+")
+        || statuses
+            .iter()
+            .any(|status| kind.eq_ignore_ascii_case(status))
 }
 
 /// A text as a quoted string (RFC 3501, 4.3); `None` if it holds what such a string cannot.
@@ -350,34 +439,76 @@ mod tests {
             // Kept open for a while, so that an end is not what is seen.
             tokio::time::sleep(LIMIT).await;
         });
-        Wire::new(Box::new(ours)).command(LIMIT, "NOOP", "NOOP").await
+        Wire::new(Box::new(ours))
+            .command(LIMIT, "NOOP", "NOOP")
+            .await
     }
 
     #[tokio::test]
     async fn ordinary_answers_are_read_whole() {
-        let mail = format!("* 1 FETCH (UID 7 BODY[] {{30}}\r\n{} FLAGS ())\r\n* 2 EXISTS\r\na1 OK done\r\n", "(\n".repeat(15));
+        let mail = format!(
+            "* 1 FETCH (UID 7 BODY[] {{30}}\r\n{} FLAGS ())\r\n* 2 EXISTS\r\na1 OK done\r\n",
+            "(\n".repeat(15)
+        );
         let answer = answered(mail.as_bytes()).await.expect("an answer");
-        assert_eq!((answer.responses.len(), answer.responses[0].literals[0].len()), (2, 30));
-        assert_eq!(answer.responses[0].numbered("FETCH").as_deref(), Some("(UID 7 BODY[] {30} FLAGS ())"));
-        let words = "* OK [CAPABILITY IMAP4rev1] here {99999999999}\r\n* OK ((((((((((\r\na1 OK {3}\r\n";
-        assert_eq!(answered(words.as_bytes()).await.expect("an answer").responses.len(), 2);
+        assert_eq!(
+            (
+                answer.responses.len(),
+                answer.responses[0].literals[0].len()
+            ),
+            (2, 30)
+        );
+        assert_eq!(
+            answer.responses[0].numbered("FETCH").as_deref(),
+            Some("(UID 7 BODY[] {30} FLAGS ())")
+        );
+        let words =
+            "* OK [CAPABILITY IMAP4rev1] here {99999999999}\r\n* OK ((((((((((\r\na1 OK {3}\r\n";
+        assert_eq!(
+            answered(words.as_bytes())
+                .await
+                .expect("an answer")
+                .responses
+                .len(),
+            2
+        );
     }
 
     #[tokio::test]
     async fn what_is_too_much_is_refused_before_it_is_held() {
         for (text, why) in [
-            ("* 1 FETCH (BODY[] {4294967295}\r\n".to_owned(), "announced more"),
-            ("* 1 FETCH (BODY[] {99999999999999999999999999}\r\n".into(), "announced more"),
+            (
+                "* 1 FETCH (BODY[] {4294967295}\r\n".to_owned(),
+                "announced more",
+            ),
+            (
+                "* 1 FETCH (BODY[] {99999999999999999999999999}\r\n".into(),
+                "announced more",
+            ),
             ("* 1 EXISTS\r\n".repeat(LINES + 1), "more responses"),
             ("* SEARCH ".to_owned() + &"1 ".repeat(BYTES), "sent more"),
-            (format!("* 1 FETCH (BODYSTRUCTURE {}", "(".repeat(BYTES)), "sent more"),
+            (
+                format!("* 1 FETCH (BODYSTRUCTURE {}", "(".repeat(BYTES)),
+                "sent more",
+            ),
             ("a1 MAYBE secret\r\n".into(), "cannot be read"),
             ("nonsense secret\r\n".into(), "cannot be read"),
         ] {
-            let fault = answered(text.as_bytes()).await.err().expect("a fault").to_string();
+            let fault = answered(text.as_bytes())
+                .await
+                .err()
+                .expect("a fault")
+                .to_string();
             assert!(fault.contains(why) && !fault.contains("secret"), "{fault}");
         }
-        let refused = answered(b"a1 NO [OVERQUOTA] secret NOPERM\r\n").await.err().expect("a refusal");
-        assert!(refused.is_refusal() && refused.to_string() == "NOOP failed: the server answered NO [OVERQUOTA]", "{refused}");
+        let refused = answered(b"a1 NO [OVERQUOTA] secret NOPERM\r\n")
+            .await
+            .err()
+            .expect("a refusal");
+        assert!(
+            refused.is_refusal()
+                && refused.to_string() == "NOOP failed: the server answered NO [OVERQUOTA]",
+            "{refused}"
+        );
     }
 }

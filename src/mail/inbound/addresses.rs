@@ -9,7 +9,9 @@ pub struct Found<'a> {
 
 /// Every address in a text, in order.
 pub fn find(text: &str) -> Vec<Found<'_>> {
-    memchr::memchr_iter(b'@', text.as_bytes()).filter_map(|at| around(text, at)).collect()
+    memchr::memchr_iter(b'@', text.as_bytes())
+        .filter_map(|at| around(text, at))
+        .collect()
 }
 
 /// The first address in a text.
@@ -21,12 +23,23 @@ pub fn first(text: &str) -> Option<&str> {
 fn around(text: &str, at: usize) -> Option<Found<'_>> {
     const LONGEST: usize = 320;
     let before = &text[..at];
-    let local = match before.strip_suffix('"').and_then(|quoted| quoted.rfind('"')) {
+    let local = match before
+        .strip_suffix('"')
+        .and_then(|quoted| quoted.rfind('"'))
+    {
         // "quoted local part"@example.org, on one line.
         Some(quote) if at - quote < 66 && !before[quote..].contains('\n') => &before[quote..],
         _ => {
-            let start = before.char_indices().rev().take(LONGEST).take_while(|(_, c)| is_in_local(*c)).last()?.0;
-            let local = before[start..].trim_start_matches(['.', '\'', '*', '-', '/', '|', '`', '{', '=', '+', '?', '!', '#']);
+            let start = before
+                .char_indices()
+                .rev()
+                .take(LONGEST)
+                .take_while(|(_, c)| is_in_local(*c))
+                .last()?
+                .0;
+            let local = before[start..].trim_start_matches([
+                '.', '\'', '*', '-', '/', '|', '`', '{', '=', '+', '?', '!', '#',
+            ]);
             // `to=ada@example.org` of a log line; a return path with the reader's address in it has more before its `=`.
             let names = [
                 "to=",
@@ -43,13 +56,20 @@ fn around(text: &str, at: usize) -> Option<Found<'_>> {
                 "dd.rfc822=",
                 "rfc-822=",
             ];
-            let stripped = names.iter().find_map(|name| local.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name)));
+            let stripped = names.iter().find_map(|name| {
+                local
+                    .get(..name.len())
+                    .filter(|start| start.eq_ignore_ascii_case(name))
+            });
             stripped.map_or(local, |name| &local[name.len()..])
         }
     };
     let after = &text[at + 1..];
-    let end =
-        after.char_indices().take(LONGEST).find(|(_, c)| !is_in_domain(*c)).map_or(after.len().min(floor(after, LONGEST)), |(end, _)| end);
+    let end = after
+        .char_indices()
+        .take(LONGEST)
+        .find(|(_, c)| !is_in_domain(*c))
+        .map_or(after.len().min(floor(after, LONGEST)), |(end, _)| end);
     let domain = after[..end].trim_end_matches(['.', '-', '_']);
     let name = domain.rsplit('.').next().unwrap_or_default();
     let good = !local.is_empty()
@@ -61,7 +81,10 @@ fn around(text: &str, at: usize) -> Option<Found<'_>> {
         && name.chars().any(char::is_alphabetic);
     good.then(|| {
         let start = at - local.len();
-        Found { at: start, address: &text[start..at + 1 + domain.len()] }
+        Found {
+            at: start,
+            address: &text[start..at + 1 + domain.len()],
+        }
     })
 }
 
@@ -89,24 +112,41 @@ fn is_letter_beyond_ascii(c: char) -> bool {
 
 /// The address in a field like `Final-Recipient: rfc822; <ada@example.org>`; what is there instead of one is none.
 pub fn of_field(value: &str) -> Option<String> {
-    let value = value.split_once(';').map_or(value, |(_, address)| address).trim();
+    let value = value
+        .split_once(';')
+        .map_or(value, |(_, address)| address)
+        .trim();
     // RFC 6533: what is not ASCII stands there as \x{...}.
-    let value = if value.contains("\\x{") { unescaped(value) } else { value.to_owned() };
+    let value = if value.contains("\\x{") {
+        unescaped(value)
+    } else {
+        value.to_owned()
+    };
     // X.400 writes an Internet address as an attribute, with (a) for the sign that it has not.
-    let value = if value.contains("(a)") && !value.contains('@') { value.replacen("(a)", "@", 1) } else { value };
+    let value = if value.contains("(a)") && !value.contains('@') {
+        value.replacen("(a)", "@", 1)
+    } else {
+        value
+    };
     if let Some(address) = first(&value) {
         return Some(address.to_owned());
     }
     let bare = value.trim_matches(['<', '>', '"', '\'', ' ', '(', ')']);
-    let shape = bare.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    (shape && bare.len() <= 320 && !bare.contains("...") && !bare.chars().any(|c| c.is_whitespace() || c.is_control()))
-        .then(|| bare.to_owned())
+    let shape = bare
+        .split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    (shape
+        && bare.len() <= 320
+        && !bare.contains("...")
+        && !bare.chars().any(|c| c.is_whitespace() || c.is_control()))
+    .then(|| bare.to_owned())
 }
 
 /// Returns whether it is an address as RFC 5321 writes it, as far as dots go: outside quotes none begins or ends the local part, or follows another.
 pub fn is_well_formed(address: &str) -> bool {
     let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
-    local.starts_with('"') || !(local.starts_with('.') || local.ends_with('.') || local.contains(".."))
+    local.starts_with('"')
+        || !(local.starts_with('.') || local.ends_with('.') || local.contains(".."))
 }
 
 fn unescaped(value: &str) -> String {
@@ -114,8 +154,14 @@ fn unescaped(value: &str) -> String {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("\\x{") {
         text.push_str(before);
-        let Some((digits, behind)) = after.split_once('}') else { break };
-        text.extend(u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
+        let Some((digits, behind)) = after.split_once('}') else {
+            break;
+        };
+        text.extend(
+            u32::from_str_radix(digits, 16)
+                .ok()
+                .and_then(char::from_u32),
+        );
         rest = behind;
     }
     text + rest
@@ -130,16 +176,27 @@ pub fn same(a: &str, b: &str) -> bool {
 mod tests {
     #[test]
     fn addresses_are_found_whatever_stands_around_them() {
-        let all = |text| super::find(text).into_iter().map(|found| found.address).collect::<Vec<_>>();
+        let all = |text| {
+            super::find(text)
+                .into_iter()
+                .map(|found| found.address)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             all("<ada@example.org>: no; (bob@example.org), mailto:eve@example.org."),
             ["ada@example.org", "bob@example.org", "eve@example.org"]
         );
-        assert_eq!(all("to=<a+b@example.co.uk>, orig_to=x.y@example.org"), ["a+b@example.co.uk", "x.y@example.org"]);
+        assert_eq!(
+            all("to=<a+b@example.co.uk>, orig_to=x.y@example.org"),
+            ["a+b@example.co.uk", "x.y@example.org"]
+        );
         assert_eq!(all("宛先ada@example.jpは存在しません"), ["ada@example.jp"]);
         assert_eq!(all("grüße@exämple.org"), ["grüße@exämple.org"]);
         assert_eq!(all("\"odd one\"@example.org"), ["\"odd one\"@example.org"]);
-        assert_eq!(all("c=US;a= ;p=Reader;SMTP=ada@example.org;"), ["ada@example.org"]);
+        assert_eq!(
+            all("c=US;a= ;p=Reader;SMTP=ada@example.org;"),
+            ["ada@example.org"]
+        );
         assert!(all("@ a@ @b.c a@b ada@localhost @@ d...@example.org 1@2.3").is_empty());
     }
 
@@ -149,8 +206,14 @@ mod tests {
         assert_eq!(of("rfc822; ada@example.org"), "ada@example.org");
         assert_eq!(of("RFC822;<Ada@Example.org> (Ada)"), "Ada@Example.org");
         assert_eq!(of("ada@localhost"), "ada@localhost");
-        assert_eq!(of("X400; /DD.RFC-822=ada(a)example.org/O=X/C=DE/"), "ada@example.org");
+        assert_eq!(
+            of("X400; /DD.RFC-822=ada(a)example.org/O=X/C=DE/"),
+            "ada@example.org"
+        );
         assert_eq!(of("utf-8; gr\\x{FC}n@example.org"), "grün@example.org");
-        assert_eq!((of("rfc822; /C=DE/O=X"), of("unknown"), of("")), (String::new(), String::new(), String::new()));
+        assert_eq!(
+            (of("rfc822; /C=DE/O=X"), of("unknown"), of("")),
+            (String::new(), String::new(), String::new())
+        );
     }
 }

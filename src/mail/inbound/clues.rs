@@ -19,36 +19,77 @@ const TOKENS: usize = 1_000;
 
 /// Gathers the clues of a mail; `own` are its author's own lines.
 pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -> Clues {
-    let mut clues = Clues { author, subject: super::short(mail.headers.get("subject").unwrap_or_default()), ..Clues::default() };
+    let mut clues = Clues {
+        author,
+        subject: super::short(mail.headers.get("subject").unwrap_or_default()),
+        ..Clues::default()
+    };
     clues.addressed = manner::addressed(&mail.headers);
-    let sent_from =
-        prose.originals.iter().flat_map(|head| ["return-path", "x-return-path", "sender"].into_iter().flat_map(|name| head.all(name)));
+    let sent_from = prose.originals.iter().flat_map(|head| {
+        ["return-path", "x-return-path", "sender"]
+            .into_iter()
+            .flat_map(|name| head.all(name))
+    });
     let reported = mail
         .parts
         .iter()
         .filter(|part| part.kind == "message/feedback-report")
         .map(|part| Headers::read(part.text.trim_start().as_bytes()).0);
-    let reported: Vec<String> =
-        reported.flat_map(|fields| fields.all("original-mail-from").map(String::from).collect::<Vec<_>>()).collect();
-    let found = sent_from.chain(reported.iter().map(String::as_str)).flat_map(addresses::find).map(|found| found.address.to_owned());
+    let reported: Vec<String> = reported
+        .flat_map(|fields| {
+            fields
+                .all("original-mail-from")
+                .map(String::from)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let found = sent_from
+        .chain(reported.iter().map(String::as_str))
+        .flat_map(addresses::find)
+        .map(|found| found.address.to_owned());
     clues.addressed.extend(found);
     clues.addressed.extend(report::sender(mail));
     clues.addressed.truncate(2 * MANY);
 
-    let ids = |head: &Headers, names: &[&str]| names.iter().flat_map(|name| head.all(name)).flat_map(message_ids).collect::<Vec<_>>();
+    let ids = |head: &Headers, names: &[&str]| {
+        names
+            .iter()
+            .flat_map(|name| head.all(name))
+            .flat_map(message_ids)
+            .collect::<Vec<_>>()
+    };
     clues.message_ids = ids(&mail.headers, &["in-reply-to", "references"]);
     for head in &prose.originals {
-        clues.message_ids.extend(ids(head, &["message-id", "x-original-message-id"]));
+        clues
+            .message_ids
+            .extend(ids(head, &["message-id", "x-original-message-id"]));
     }
-    let in_reports = mail.parts.iter().filter(|part| part.kind.starts_with("message/")).flat_map(|part| part.text.lines());
-    let named = in_reports.filter(|line| line.to_ascii_lowercase().starts_with("original-message-id:"));
+    let in_reports = mail
+        .parts
+        .iter()
+        .filter(|part| part.kind.starts_with("message/"))
+        .flat_map(|part| part.text.lines());
+    let named = in_reports.filter(|line| {
+        line.to_ascii_lowercase()
+            .starts_with("original-message-id:")
+    });
     clues.message_ids.extend(named.flat_map(message_ids));
     clues.message_ids.truncate(MANY);
 
-    let texts = mail.parts.iter().flat_map(|part| [Some(part.text.as_str()), part.html.as_deref()]).flatten();
-    let fields = ["subject", "to", "delivered-to", "x-original-to"].into_iter().filter_map(|name| mail.headers.get(name));
+    let texts = mail
+        .parts
+        .iter()
+        .flat_map(|part| [Some(part.text.as_str()), part.html.as_deref()])
+        .flatten();
+    let fields = ["subject", "to", "delivered-to", "x-original-to"]
+        .into_iter()
+        .filter_map(|name| mail.headers.get(name));
     clues.tokens = distinct(fields.chain(texts).flat_map(tokens));
-    let written = mail.headers.get("subject").into_iter().chain(own.iter().map(String::as_str));
+    let written = mail
+        .headers
+        .get("subject")
+        .into_iter()
+        .chain(own.iter().map(String::as_str));
     clues.own_tokens = distinct(written.flat_map(tokens));
     clues.authenticated = authentication::passes(&mail.headers);
     clues
@@ -57,7 +98,11 @@ pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -
 /// Each text once, in order.
 fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut seen = HashSet::new();
-    texts.filter(|text| seen.insert(*text)).take(TOKENS).map(String::from).collect()
+    texts
+        .filter(|text| seen.insert(*text))
+        .take(TOKENS)
+        .map(String::from)
+        .collect()
 }
 
 /// Text in angle brackets that has an `@`.
@@ -74,5 +119,6 @@ fn message_ids(text: &str) -> Vec<String> {
 
 /// Runs of letters of as many as a token of ours has.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).filter(|run| run.len() == TOKEN_LENGTH)
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+        .filter(|run| run.len() == TOKEN_LENGTH)
 }

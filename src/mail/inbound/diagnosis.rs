@@ -37,6 +37,15 @@ impl Diagnosis {
 
 /// Reads a refusal. `field` is the status that stands beside it in a report.
 pub fn diagnose(words: &str, field: Option<Status>) -> Diagnosis {
-    let judged = judge(Refusal { stage: None, text: words, field });
-    Diagnosis { meaning: judged.meaning(), reason: judged.reason, status: judged.status, basis: judged.basis }
+    let judged = judge(Refusal {
+        stage: None,
+        text: words,
+        field,
+    });
+    Diagnosis {
+        meaning: judged.meaning(),
+        reason: judged.reason,
+        status: judged.status,
+        basis: judged.basis,
+    }
 }

@@ -57,7 +57,9 @@ pub struct Parts {
 impl Part {
     /// Returns true for a file beside the mail, which its author did not write as text (RFC 2183).
     pub fn is_attached(&self) -> bool {
-        self.headers.lower("content-disposition").starts_with("attachment")
+        self.headers
+            .lower("content-disposition")
+            .starts_with("attachment")
     }
 }
 
@@ -69,7 +71,10 @@ impl Headers {
 
     /// All fields of that name.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value, or nothing, in lower case.
@@ -83,7 +88,8 @@ impl Headers {
 
     /// Returns whether these are fields of a mail that was under way, and not of a part of one.
     fn is_of_mail(&self) -> bool {
-        self.has("from") && (self.has("received") || self.has("message-id") || self.has("return-path"))
+        self.has("from")
+            && (self.has("received") || self.has("message-id") || self.has("return-path"))
     }
 
     /// Reads the fields of a block of text, and says where the block ends.
@@ -110,8 +116,13 @@ impl Headers {
                 }
                 (false, Some(colon)) => {
                     if fields.len() < FIELDS && at < HEADER {
-                        let name = String::from_utf8_lossy(&line[..colon]).trim_end().to_ascii_lowercase();
-                        fields.push((name, line[colon + 1..].iter().copied().take(FIELD).collect()));
+                        let name = String::from_utf8_lossy(&line[..colon])
+                            .trim_end()
+                            .to_ascii_lowercase();
+                        fields.push((
+                            name,
+                            line[colon + 1..].iter().copied().take(FIELD).collect(),
+                        ));
                     }
                 }
                 // A file in mbox form begins with a line of its own; any other line that is no field begins the text.
@@ -121,7 +132,15 @@ impl Headers {
             }
             at = next;
         }
-        (Self(fields.into_iter().map(|(name, value)| (name, decoded_field(&value))).collect()), at)
+        (
+            Self(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name, decoded_field(&value)))
+                    .collect(),
+            ),
+            at,
+        )
     }
 }
 
@@ -137,7 +156,9 @@ fn decoded_field(value: &[u8]) -> String {
         block.extend(value.iter().map(|b| if *b == b'\n' { b' ' } else { *b }));
         block.extend_from_slice(b"\n\n");
         let parser = MessageParser::new().header_text(HeaderName::Subject);
-        let read = parser.parse_headers(&block).and_then(|message| message.subject().map(String::from));
+        let read = parser
+            .parse_headers(&block)
+            .and_then(|message| message.subject().map(String::from));
         read.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
     } else {
         String::from_utf8_lossy(value).into_owned()
@@ -156,20 +177,41 @@ struct Kind {
 
 impl Kind {
     fn of(headers: &Headers, default: &str) -> Self {
-        let Some(value) = headers.get("content-type") else { return Self { name: default.into(), ..Self::default() } };
+        let Some(value) = headers.get("content-type") else {
+            return Self {
+                name: default.into(),
+                ..Self::default()
+            };
+        };
         // Some gateways fold before a parameter and leave out its semicolon: `text/plain charset=us-ascii`.
         let (name, parameters) = value.split_once([';', ' ']).unwrap_or((value, ""));
-        let block = format!("Content-Type: {name}; {}\n\n", parameters.trim_start_matches([';', ' ']));
+        let block = format!(
+            "Content-Type: {name}; {}\n\n",
+            parameters.trim_start_matches([';', ' '])
+        );
         let parser = MessageParser::new().header_content_type(HeaderName::ContentType);
         let read = parser.parse_headers(&block);
-        let found = read.as_ref().and_then(|message| match message.header(HeaderName::ContentType) {
-            Some(HeaderValue::ContentType(found)) => Some(found),
-            _ => None,
-        });
-        let Some(found) = found else { return Self { name: default.into(), ..Self::default() } };
+        let found =
+            read.as_ref()
+                .and_then(|message| match message.header(HeaderName::ContentType) {
+                    Some(HeaderValue::ContentType(found)) => Some(found),
+                    _ => None,
+                });
+        let Some(found) = found else {
+            return Self {
+                name: default.into(),
+                ..Self::default()
+            };
+        };
         let attribute = |name| found.attribute(name).map(String::from);
-        let name = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default()).to_ascii_lowercase();
-        Self { name, boundary: attribute("boundary"), charset: attribute("charset"), report: attribute("report-type") }
+        let name = format!("{}/{}", found.ctype(), found.subtype().unwrap_or_default())
+            .to_ascii_lowercase();
+        Self {
+            name,
+            boundary: attribute("boundary"),
+            charset: attribute("charset"),
+            report: attribute("report-type"),
+        }
     }
 }
 
@@ -185,10 +227,18 @@ struct Task<'a> {
 pub fn take_apart(raw: &[u8]) -> Parts {
     let whole = with_plain_lines(raw);
     let whole = whole.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&whole);
-    let start = whole.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(whole.len());
+    let start = whole
+        .iter()
+        .position(|b| !b.is_ascii_whitespace())
+        .unwrap_or(whole.len());
     let mut found = Parts::default();
     let (mut left, mut left_html) = (ALL_TEXT, ALL_TEXT);
-    let mut tasks = vec![Task { bytes: Cow::Borrowed(&whole[start..]), depth: 0, enclosed: false, default_kind: "text/plain" }];
+    let mut tasks = vec![Task {
+        bytes: Cow::Borrowed(&whole[start..]),
+        depth: 0,
+        enclosed: false,
+        default_kind: "text/plain",
+    }];
     while let Some(task) = tasks.pop() {
         if found.parts.len() >= PARTS {
             break;
@@ -197,10 +247,19 @@ pub fn take_apart(raw: &[u8]) -> Parts {
         let kind = Kind::of(&headers, task.default_kind);
         if task.depth == 0 {
             found.headers = headers.clone();
-            found.kind = kind.report.as_ref().map_or(kind.name.clone(), |report| format!("{}; {}", kind.name, report.to_ascii_lowercase()));
+            found.kind = kind.report.as_ref().map_or(kind.name.clone(), |report| {
+                format!("{}; {}", kind.name, report.to_ascii_lowercase())
+            });
         }
-        if let (true, Some(boundary)) = (kind.name.starts_with("multipart/") && task.depth < DEPTH, &kind.boundary) {
-            let default_kind = if kind.name == "multipart/digest" { "message/rfc822" } else { "text/plain" };
+        if let (true, Some(boundary)) = (
+            kind.name.starts_with("multipart/") && task.depth < DEPTH,
+            &kind.boundary,
+        ) {
+            let default_kind = if kind.name == "multipart/digest" {
+                "message/rfc822"
+            } else {
+                "text/plain"
+            };
             let ranges = between(&task.bytes[body_at..], boundary.as_bytes(), PARTS);
             if !ranges.is_empty() {
                 let inner = |range: std::ops::Range<usize>| Task {
@@ -215,34 +274,67 @@ pub fn take_apart(raw: &[u8]) -> Parts {
         }
         let body = &task.bytes[body_at..];
         // A part with a mail's own header is that mail, given back without the line that says so.
-        let is_mail = task.depth > 0 && !task.enclosed && kind.name.starts_with("text/") && headers.is_of_mail();
-        let part = Part { kind: kind.name.clone(), enclosed: task.enclosed || is_mail, headers, ..Part::default() };
+        let is_mail = task.depth > 0
+            && !task.enclosed
+            && kind.name.starts_with("text/")
+            && headers.is_of_mail();
+        let part = Part {
+            kind: kind.name.clone(),
+            enclosed: task.enclosed || is_mail,
+            headers,
+            ..Part::default()
+        };
         match kind.name.as_str() {
             _ if is_mail => {
                 let head = String::from_utf8_lossy(&task.bytes[..body_at.min(TEXT)]).into_owned();
-                found.parts.push(Part { text: cut(head, &mut left), ..part });
+                found.parts.push(Part {
+                    text: cut(head, &mut left),
+                    ..part
+                });
             }
             "message/rfc822" | "message/global" if task.depth < DEPTH => {
                 let inner = transfer_decoded(&part.headers, body, usize::MAX);
                 let head = &inner[..Headers::read(&inner).1.min(TEXT)];
                 let text = cut(String::from_utf8_lossy(head).into_owned(), &mut left);
-                let task =
-                    Task { bytes: Cow::Owned(inner.into_owned()), depth: task.depth + 1, enclosed: true, default_kind: "text/plain" };
-                found.parts.push(Part { text, enclosed: true, ..part });
+                let task = Task {
+                    bytes: Cow::Owned(inner.into_owned()),
+                    depth: task.depth + 1,
+                    enclosed: true,
+                    default_kind: "text/plain",
+                };
+                found.parts.push(Part {
+                    text,
+                    enclosed: true,
+                    ..part
+                });
                 tasks.push(task);
             }
             "text/rfc822-headers" | "message/rfc822-headers" | "message/global-headers" => {
                 let text = text_of(&part.headers, &kind, body);
-                found.parts.push(Part { text: cut(text, &mut left), enclosed: true, ..part });
+                found.parts.push(Part {
+                    text: cut(text, &mut left),
+                    enclosed: true,
+                    ..part
+                });
             }
             "text/html" => {
                 let html = text_of(&part.headers, &kind, body);
                 let text = html_to_text(&html);
-                found.parts.push(Part { text: cut(text, &mut left), html: Some(cut(html, &mut left_html)), ..part });
+                found.parts.push(Part {
+                    text: cut(text, &mut left),
+                    html: Some(cut(html, &mut left_html)),
+                    ..part
+                });
             }
-            name if name.starts_with("text/") || name.starts_with("message/") || name.starts_with("multipart/") => {
+            name if name.starts_with("text/")
+                || name.starts_with("message/")
+                || name.starts_with("multipart/") =>
+            {
                 let text = text_of(&part.headers, &kind, body);
-                found.parts.push(Part { text: cut(text, &mut left), ..part });
+                found.parts.push(Part {
+                    text: cut(text, &mut left),
+                    ..part
+                });
             }
             _ => found.parts.push(part),
         }
@@ -269,7 +361,10 @@ fn with_plain_lines(raw: &[u8]) -> Cow<'_, [u8]> {
         plain.push(b'\n');
         // A doubled return before the line feed is what some gateways make of one.
         let after = &rest[at + 1..];
-        rest = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n")).unwrap_or(after);
+        rest = after
+            .strip_prefix(b"\r\n")
+            .or_else(|| after.strip_prefix(b"\n"))
+            .unwrap_or(after);
     }
     plain.extend_from_slice(rest);
     Cow::Owned(plain)
@@ -285,7 +380,11 @@ fn between(body: &[u8], boundary: &[u8], most: usize) -> Vec<std::ops::Range<usi
         let after = &body[at + mark.len()..];
         let closes = after.starts_with(b"--");
         // A longer boundary may begin like this one.
-        let is_whole = closes || after.iter().find(|b| !matches!(b, b' ' | b'\t')).is_none_or(|b| *b == b'\n');
+        let is_whole = closes
+            || after
+                .iter()
+                .find(|b| !matches!(b, b' ' | b'\t'))
+                .is_none_or(|b| *b == b'\n');
         if (at > 0 && body[at - 1] != b'\n') || !is_whole || boundary.is_empty() {
             continue;
         }
@@ -309,7 +408,11 @@ fn transfer_decoded<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Cow<'
     let body = &body[..body.len().min(most)];
     let decoded = match headers.lower("content-transfer-encoding").trim() {
         "base64" => {
-            let plain: Vec<u8> = body.iter().copied().filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')).collect();
+            let plain: Vec<u8> = body
+                .iter()
+                .copied()
+                .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+                .collect();
             base64_decode(&plain[..plain.len() / 4 * 4]).map(|mut bytes| {
                 let rest = &plain[plain.len() / 4 * 4..];
                 if rest.len() > 1 {
@@ -317,7 +420,11 @@ fn transfer_decoded<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Cow<'
                     padded.resize(4, b'=');
                     bytes.extend(base64_decode(&padded).unwrap_or_default());
                 }
-                if memchr(b'\r', &bytes).is_some() { with_plain_lines(&bytes).into_owned() } else { bytes }
+                if memchr(b'\r', &bytes).is_some() {
+                    with_plain_lines(&bytes).into_owned()
+                } else {
+                    bytes
+                }
             })
         }
         "quoted-printable" => quoted_printable_decode(body),
@@ -328,10 +435,16 @@ fn transfer_decoded<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Cow<'
 
 fn text_of(headers: &Headers, kind: &Kind, body: &[u8]) -> String {
     let bytes = transfer_decoded(headers, body, TEXT);
-    let charset = kind.charset.as_deref().filter(|name| !name.eq_ignore_ascii_case("utf-8"));
+    let charset = kind
+        .charset
+        .as_deref()
+        .filter(|name| !name.eq_ignore_ascii_case("utf-8"));
     // Japanese seven-bit text needs no name to be known.
     let charset = charset.or_else(|| memmem::find(&bytes, b"\x1b$").map(|_| "iso-2022-jp"));
-    match (std::str::from_utf8(&bytes), charset.and_then(|name| charset_decoder(name.as_bytes()))) {
+    match (
+        std::str::from_utf8(&bytes),
+        charset.and_then(|name| charset_decoder(name.as_bytes())),
+    ) {
         (_, Some(decode)) => decode(&bytes),
         (Ok(text), None) => text.to_owned(),
         // Eight bits without a name: Latin-1 more often than not, and then no letter is lost.

@@ -56,7 +56,14 @@ pub fn read(raw: &[u8]) -> Reading {
             sns::findings(notice)
         }
         None if substitute::is_note(&mail) => {
-            vec![Finding { address: None, meaning: Meaning::None, class: None, reason: None, status: None, line: short(&manner.subject) }]
+            vec![Finding {
+                address: None,
+                meaning: Meaning::None,
+                class: None,
+                reason: None,
+                status: None,
+                line: short(&manner.subject),
+            }]
         }
         None => findings(&mail, &manner, &prose, &request),
     };
@@ -90,11 +97,17 @@ fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
     for finding in findings {
         hash.update(format!("{:?} {}\0", finding.address, finding.meaning));
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> Vec<Finding> {
-    let (own, failed) = (own::addresses(mail, prose, manner), own::failed_recipients(&mail.headers));
+    let (own, failed) = (
+        own::addresses(mail, prose, manner),
+        own::failed_recipients(&mail.headers),
+    );
     if let Some(complaints) = feedback::findings(mail, &prose.original_recipients(&own)) {
         return complaints;
     }
@@ -104,41 +117,86 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> 
     let said = phrases::plain(&prose.text);
     let begin = head_of(&said, 1_500);
     // Nobody who passes a mail on makes the whole of it a report.
-    let passes_on = manner.passes_on() && !mail.kind.starts_with("multipart/report; delivery-status");
+    let passes_on =
+        manner.passes_on() && !mail.kind.starts_with("multipart/report; delivery-status");
     if !passes_on {
         let reported = report::findings(mail, prose);
         // "Prove that you are human" comes as a report too, from whoever asks it and not from a mail system.
-        let asks = !manner.daemon && phrases::is_challenge(begin) && reported.iter().all(|finding| finding.meaning == Meaning::Soft);
+        let asks = !manner.daemon
+            && phrases::is_challenge(begin)
+            && reported
+                .iter()
+                .all(|finding| finding.meaning == Meaning::Soft);
         if let ([only], true) = (reported.as_slice(), asks) {
-            return vec![Finding { meaning: Meaning::Auto, class: None, reason: None, ..only.clone() }];
+            return vec![Finding {
+                meaning: Meaning::Auto,
+                class: None,
+                reason: None,
+                ..only.clone()
+            }];
         }
         if !reported.is_empty() {
             return named(reported, prose, &own, &failed);
         }
     }
     // A mail system is nobody on the list, nor is the program that runs another list.
-    let author = manner.author.clone().filter(|_| !manner.daemon && !manner.list_program);
-    let one =
-        |meaning| vec![Finding { address: author.clone(), meaning, class: None, reason: None, status: None, line: short(&manner.subject) }];
+    let author = manner
+        .author
+        .clone()
+        .filter(|_| !manner.daemon && !manner.list_program);
+    let one = |meaning| {
+        vec![Finding {
+            address: author.clone(),
+            meaning,
+            class: None,
+            reason: None,
+            status: None,
+            line: short(&manner.subject),
+        }]
+    };
     if request.is_by_program() {
         return one(Meaning::Unsubscribe);
     }
-    let notice = Notice { mail, manner, prose, own: &own, failed: &failed, said: &said };
+    let notice = Notice {
+        mail,
+        manner,
+        prose,
+        own: &own,
+        failed: &failed,
+        said: &said,
+    };
     // Of an answer only what is not quoted tells whether a person or a machine wrote it.
     let unquoted = phrases::plain(&request.own.unquoted);
-    let begin = if request.own.quotes { head_of(&unquoted, 1_500) } else { begin };
-    if let Some(found) = (!passes_on && !phrases::is_challenge(begin)).then(|| notice.findings()).flatten() {
+    let begin = if request.own.quotes {
+        head_of(&unquoted, 1_500)
+    } else {
+        begin
+    };
+    if let Some(found) = (!passes_on && !phrases::is_challenge(begin))
+        .then(|| notice.findings())
+        .flatten()
+    {
         return found;
     }
     let is_challenge = phrases::is_challenge(begin) || phrases::is_challenge(&manner.own_subject);
-    if is_challenge || notice.is_away() || manner.automatic || manner.generated || phrases::is_auto_notice(begin) {
+    if is_challenge
+        || notice.is_away()
+        || manner.automatic
+        || manner.generated
+        || phrases::is_auto_notice(begin)
+    {
         return one(Meaning::Auto);
     }
     one(request.meaning().unwrap_or(Meaning::None))
 }
 
 /// A report that blanks its recipient may name it elsewhere; where only one is missing, the mail's own recipient is it.
-fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[String]) -> Vec<Finding> {
+fn named(
+    mut reported: Vec<Finding>,
+    prose: &Prose,
+    own: &[String],
+    failed: &[String],
+) -> Vec<Finding> {
     if let [only] = reported.as_mut_slice()
         && only.address.is_none()
     {
@@ -150,13 +208,20 @@ fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[St
     // The same recipient several times is an alias with as many targets: gone only if each of them is, and reached if one is.
     let mut kept: Vec<Finding> = Vec::new();
     for finding in reported {
-        let known = kept.iter_mut().find(|known| match (&known.address, &finding.address) {
-            (Some(a), Some(b)) => addresses::same(a, b),
-            (None, None) => true,
-            _ => false,
-        });
+        let known = kept
+            .iter_mut()
+            .find(|known| match (&known.address, &finding.address) {
+                (Some(a), Some(b)) => addresses::same(a, b),
+                (None, None) => true,
+                _ => false,
+            });
         match known {
-            Some(known) if severity(finding.meaning, finding.class) < severity(known.meaning, known.class) => *known = finding,
+            Some(known)
+                if severity(finding.meaning, finding.class)
+                    < severity(known.meaning, known.class) =>
+            {
+                *known = finding
+            }
             Some(_) => {}
             None => kept.push(finding),
         }
@@ -166,7 +231,10 @@ fn named(mut reported: Vec<Finding>, prose: &Prose, own: &[String], failed: &[St
 
 /// The first characters of a text.
 fn head_of(text: &str, characters: usize) -> &str {
-    &text[..text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at)]
+    &text[..text
+        .char_indices()
+        .nth(characters)
+        .map_or(text.len(), |(at, _)| at)]
 }
 
 /// A text on one line, for a record or a log: at most 500 characters.

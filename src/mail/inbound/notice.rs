@@ -50,7 +50,8 @@ impl Notice<'_> {
     }
 
     fn by_subject(&self) -> bool {
-        phrases::is_failure_subject(&self.manner.subject) || phrases::is_delay_subject(&self.manner.subject)
+        phrases::is_failure_subject(&self.manner.subject)
+            || phrases::is_delay_subject(&self.manner.subject)
     }
 
     fn by_text(&self) -> bool {
@@ -62,7 +63,9 @@ impl Notice<'_> {
     }
 
     fn is_of_a_system(&self) -> bool {
-        self.manner.daemon || self.mail.kind.starts_with("multipart/report") || !self.failed.is_empty()
+        self.manner.daemon
+            || self.mail.kind.starts_with("multipart/report")
+            || !self.failed.is_empty()
     }
 
     fn answers(&self) -> bool {
@@ -76,7 +79,9 @@ impl Notice<'_> {
     /// Returns whether a machine answers for a person: it says so (RFC 3834, section 5). A vacation's return path is always empty, so that it
     /// tells nothing here (RFC 5230, section 4.7).
     fn is_for_a_person(&self) -> bool {
-        self.manner.automatic && !self.is_of_a_system() && (self.answers() || !self.manner.unattended)
+        self.manner.automatic
+            && !self.is_of_a_system()
+            && (self.answers() || !self.manner.unattended)
     }
 
     fn is_report(&self) -> bool {
@@ -86,14 +91,17 @@ impl Notice<'_> {
         }
         // An unmarked vacation may begin with words of failure, too.
         if manner.nobody {
-            return self.by_subject() && (manner.author.is_none() || manner.unattended || self.names_for_certain());
+            return self.by_subject()
+                && (manner.author.is_none() || manner.unattended || self.names_for_certain());
         }
         // Without a mail system's name on it, a report begins a line with the address it failed on, and answers nothing; its subject
         // says so, or it gives back the mail and nobody reads its author's mail.
         let gives_back = || manner.unattended && !self.prose.originals.is_empty();
         // What came over a list is one only if it says so before anything else.
-        let opens_with_failure =
-            || phrases::is_failure_subject(head_of(&manner.subject, 24)) && phrases::is_failure_notice(head_of(self.said, 160));
+        let opens_with_failure = || {
+            phrases::is_failure_subject(head_of(&manner.subject, 24))
+                && phrases::is_failure_notice(head_of(self.said, 160))
+        };
         (self.by_subject() || gives_back())
             && self.by_text()
             && (!manner.bulk || opens_with_failure())
@@ -106,10 +114,22 @@ impl Notice<'_> {
         let line = short(&self.prose.text);
         let said = diagnose(&self.prose.about(None, &[]), None);
         match late {
-            true => Finding { address: None, meaning: Meaning::None, class: None, reason: None, status: said.status, line },
-            false => {
-                Finding { address: None, meaning: said.meaning, class: said.class(), reason: Some(said.reason), status: said.status, line }
-            }
+            true => Finding {
+                address: None,
+                meaning: Meaning::None,
+                class: None,
+                reason: None,
+                status: said.status,
+                line,
+            },
+            false => Finding {
+                address: None,
+                meaning: said.meaning,
+                class: said.class(),
+                reason: Some(said.reason),
+                status: said.status,
+                line,
+            },
         }
     }
 }

@@ -9,11 +9,24 @@ use super::prose::floor;
 pub fn original_in(text: &str) -> Option<(&str, &str)> {
     let mut at = 0;
     for line in text.split_inclusive('\n').take(LINES) {
-        let lower = unquoted(&line[..floor(line, LONGEST_LINE)]).trim().to_lowercase();
-        let is_head = ["received: from", "received: by", "return-path:", "received: (qmail"].iter().any(|start| lower.starts_with(start));
+        let lower = unquoted(&line[..floor(line, LONGEST_LINE)])
+            .trim()
+            .to_lowercase();
+        let is_head = [
+            "received: from",
+            "received: by",
+            "return-path:",
+            "received: (qmail",
+        ]
+        .iter()
+        .any(|start| lower.starts_with(start));
         let is_line = lower.len() < 200 && BEGINS.iter().any(|words| lower.contains(words));
         if (is_head || is_line) && text[..at].trim().len() > 20 {
-            let rest = if is_head { &text[at..] } else { &text[at + line.len()..] };
+            let rest = if is_head {
+                &text[at..]
+            } else {
+                &text[at + line.len()..]
+            };
             // A transcript can be announced in the same words, but a mail has a header, and the report has said whom it failed on.
             if is_head || text[..at].contains('@') || head_in(rest).is_some() {
                 return Some((&text[..at], rest));
@@ -97,14 +110,30 @@ pub fn head_in(text: &str) -> Option<Headers> {
     let mut at = 0;
     for line in text.split_inclusive('\n').take(60) {
         let plain = unquoted(line);
-        let named =
-            plain.split_once(':').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+        let named = plain.split_once(':').is_some_and(|(name, _)| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        });
         if named && !plain.to_ascii_lowercase().starts_with("http") {
             let head = match plain.len() == line.len() {
                 true => Headers::read(&text.as_bytes()[at..]).0,
-                false => Headers::read(text[at..].lines().take(LINES).map(unquoted).collect::<Vec<_>>().join("\n").as_bytes()).0,
+                false => {
+                    Headers::read(
+                        text[at..]
+                            .lines()
+                            .take(LINES)
+                            .map(unquoted)
+                            .collect::<Vec<_>>()
+                            .join("\n")
+                            .as_bytes(),
+                    )
+                    .0
+                }
             };
-            return (head.has("to") || head.has("message-id") || head.has("from") || head.has("received")).then_some(head);
+            return (head.has("to")
+                || head.has("message-id")
+                || head.has("from")
+                || head.has("received"))
+            .then_some(head);
         }
         at += line.len();
     }
@@ -112,5 +141,7 @@ pub fn head_in(text: &str) -> Option<Headers> {
 }
 
 fn unquoted(line: &str) -> &str {
-    line.strip_prefix("> ").or_else(|| line.strip_prefix('>')).unwrap_or(line)
+    line.strip_prefix("> ")
+        .or_else(|| line.strip_prefix('>'))
+        .unwrap_or(line)
 }

@@ -11,7 +11,11 @@ use super::report;
 
 /// `X-Failed-Recipients`, as Exim and Gmail write it.
 pub fn failed_recipients(head: &Headers) -> Vec<String> {
-    head.all("x-failed-recipients").flat_map(find).map(|found| found.address.to_owned()).take(200).collect()
+    head.all("x-failed-recipients")
+        .flat_map(find)
+        .map(|found| found.address.to_owned())
+        .take(200)
+        .collect()
 }
 
 /// Addresses that name us or the reporting system, in the mail's own header and in those it gives back.
@@ -21,20 +25,39 @@ pub fn addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
     // and it is at another host than we are.
     let gone_to = prose.gone_to();
     let text = super::head_of(&prose.text, 8_000);
-    let named: Vec<&str> = find(text).into_iter().map(|found| found.address).take(200).collect();
-    let beside_us = |address: &str| own.iter().any(|known| same(domain_of(known), domain_of(address)));
+    let named: Vec<&str> = find(text)
+        .into_iter()
+        .map(|found| found.address)
+        .take(200)
+        .collect();
+    let beside_us = |address: &str| {
+        own.iter()
+            .any(|known| same(domain_of(known), domain_of(address)))
+    };
     let is_spoken_of = |address: &String| {
         let is_one = |known: &str| same(known, address);
-        gone_to.iter().any(|known| is_one(known)) || named.iter().any(|known| is_one(known)) && !beside_us(address)
+        gone_to.iter().any(|known| is_one(known))
+            || named.iter().any(|known| is_one(known)) && !beside_us(address)
     };
-    let noted: Vec<String> = manner::noted(&mail.headers).into_iter().filter(|address| !is_spoken_of(address)).collect();
+    let noted: Vec<String> = manner::noted(&mail.headers)
+        .into_iter()
+        .filter(|address| !is_spoken_of(address))
+        .collect();
     own.extend(noted);
     own.extend(manner.author.clone());
     own.extend(report::sender(mail));
     let of = |head: &Headers, names: &[&str]| {
-        names.iter().flat_map(|name| head.all(name)).flat_map(find).map(|found| found.address.to_owned()).collect::<Vec<_>>()
+        names
+            .iter()
+            .flat_map(|name| head.all(name))
+            .flat_map(find)
+            .map(|found| found.address.to_owned())
+            .collect::<Vec<_>>()
     };
-    own.extend(of(&mail.headers, &["reply-to", "sender", "return-path", "errors-to"]));
+    own.extend(of(
+        &mail.headers,
+        &["reply-to", "sender", "return-path", "errors-to"],
+    ));
     for head in &prose.originals {
         own.extend(of(
             head,

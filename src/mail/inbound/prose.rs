@@ -39,9 +39,15 @@ pub struct Prose {
 impl Prose {
     /// Separates what is said from what is given back.
     pub fn of(mail: &Parts) -> Self {
-        let own =
-            |kind: &'static str| mail.parts.iter().filter(move |part| !part.enclosed && part.kind == kind).map(|part| part.text.as_str());
-        let mut said: Vec<&str> = own("text/plain").filter(|text| !text.trim().is_empty()).collect();
+        let own = |kind: &'static str| {
+            mail.parts
+                .iter()
+                .filter(move |part| !part.enclosed && part.kind == kind)
+                .map(|part| part.text.as_str())
+        };
+        let mut said: Vec<&str> = own("text/plain")
+            .filter(|text| !text.trim().is_empty())
+            .collect();
         if said.is_empty() {
             said = own("text/html").collect();
         }
@@ -54,7 +60,9 @@ impl Prose {
                 .collect();
         }
         let whole = said.join("\n");
-        let heads = mail.parts.iter().filter(|part| part.enclosed && !part.text.is_empty() && !part.kind.ends_with("delivery-status"));
+        let heads = mail.parts.iter().filter(|part| {
+            part.enclosed && !part.text.is_empty() && !part.kind.ends_with("delivery-status")
+        });
         let mut originals: Vec<Headers> = heads
             .map(|part| Headers::read(part.text.trim_start().as_bytes()).0)
             .filter(|head| head.has("from") || head.has("to") || head.has("message-id"))
@@ -66,17 +74,31 @@ impl Prose {
             }
             None => whole,
         };
-        let reporter = mail.headers.get("from").and_then(addresses::first).and_then(|address| address.rsplit('@').next()).map(String::from);
-        Self { text, originals, reporter }
+        let reporter = mail
+            .headers
+            .get("from")
+            .and_then(addresses::first)
+            .and_then(|address| address.rsplit('@').next())
+            .map(String::from);
+        Self {
+            text,
+            originals,
+            reporter,
+        }
     }
 
     /// The recipients of what was given back, less `own` addresses.
     pub fn original_recipients(&self, own: &[String]) -> Vec<String> {
-        let fields =
-            self.originals.iter().take(1).flat_map(|head| ["x-original-to", "to", "cc"].into_iter().flat_map(|name| head.all(name)));
+        let fields = self.originals.iter().take(1).flat_map(|head| {
+            ["x-original-to", "to", "cc"]
+                .into_iter()
+                .flat_map(|name| head.all(name))
+        });
         let mut to: Vec<String> = Vec::new();
         for found in fields.flat_map(addresses::find).take(5 * RECIPIENTS) {
-            if !own.iter().any(|known| same(known, found.address)) && !to.iter().any(|known| same(known, found.address)) {
+            if !own.iter().any(|known| same(known, found.address))
+                && !to.iter().any(|known| same(known, found.address))
+            {
                 to.push(found.address.to_owned());
             }
         }
@@ -93,16 +115,29 @@ impl Prose {
 
     /// Recipients that servers on the way of what was given back have noted (RFC 5321, 4.4: `for <...>`).
     fn passed_on_to(&self, own: &[String]) -> Vec<String> {
-        let noted = self.originals.iter().flat_map(|head| head.all("received")).filter_map(|line| line.split_once(" for "));
-        let noted = noted.filter_map(|(_, line)| addresses::first(line)).find(|address| !who::is_own(address, own));
+        let noted = self
+            .originals
+            .iter()
+            .flat_map(|head| head.all("received"))
+            .filter_map(|line| line.split_once(" for "));
+        let noted = noted
+            .filter_map(|(_, line)| addresses::first(line))
+            .find(|address| !who::is_own(address, own));
         noted.map(String::from).into_iter().collect()
     }
 
     /// The addresses of names without a host: those of the mail given back, or at the system that reports.
     fn of_bare_names(&self, original: &[String]) -> Vec<String> {
         let whole = |name: &str| {
-            let known = original.iter().find(|address| address.split('@').next().is_some_and(|local| local.eq_ignore_ascii_case(name)));
-            known.cloned().or_else(|| self.reporter.as_ref().map(|host| format!("{name}@{host}")))
+            let known = original.iter().find(|address| {
+                address
+                    .split('@')
+                    .next()
+                    .is_some_and(|local| local.eq_ignore_ascii_case(name))
+            });
+            known
+                .cloned()
+                .or_else(|| self.reporter.as_ref().map(|host| format!("{name}@{host}")))
         };
         who::bare_names(&self.text).filter_map(whole).collect()
     }
@@ -132,8 +167,12 @@ impl Prose {
     /// Returns the text about that address; all that is about none of the `others`, if it is not named, or if nothing beside it tells
     /// anything and no server is quoted there.
     pub fn about(&self, address: Option<&str>, others: &[String]) -> String {
-        let beside = address.map(|address| self.beside(address, others)).unwrap_or_default();
-        if !beside.is_empty() && (reply_code(&beside).is_some() || !diagnose(&beside, None).says_nothing()) {
+        let beside = address
+            .map(|address| self.beside(address, others))
+            .unwrap_or_default();
+        if !beside.is_empty()
+            && (reply_code(&beside).is_some() || !diagnose(&beside, None).says_nothing())
+        {
             return beside;
         }
         if others.is_empty() {
@@ -144,12 +183,23 @@ impl Prose {
         for at in (0..lines.len()).filter(|at| names_one(lines[*at], others)) {
             of_others[block_around(&lines, at, |line| names_one(line, others), &[])].fill(true);
         }
-        let rest = lines.iter().zip(of_others).filter(|(_, of_others)| !of_others).map(|(line, _)| *line);
-        rest.collect::<Vec<_>>().join("\n").chars().take(8_000).collect()
+        let rest = lines
+            .iter()
+            .zip(of_others)
+            .filter(|(_, of_others)| !of_others)
+            .map(|(line, _)| *line);
+        rest.collect::<Vec<_>>()
+            .join("\n")
+            .chars()
+            .take(8_000)
+            .collect()
     }
 
     fn lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().take(LINES).map(|line| &line[..floor(line, LONGEST_LINE)])
+        self.text
+            .lines()
+            .take(LINES)
+            .map(|line| &line[..floor(line, LONGEST_LINE)])
     }
 
     /// Returns the text about each address that an alias was expanded to; empty if the text names it in another way too, or not at all.
@@ -159,13 +209,20 @@ impl Prose {
         }
         let lines: Vec<&str> = self.lines().collect();
         let alias = alias.to_lowercase();
-        let named: Vec<usize> = (0..lines.len()).filter(|at| names(lines[*at], &alias)).collect();
+        let named: Vec<usize> = (0..lines.len())
+            .filter(|at| names(lines[*at], &alias))
+            .collect();
         if !named.iter().all(|at| is_expansion(lines[*at], &alias)) {
             return Vec::new();
         }
         let block = |at: &usize| {
-            let start = (at.saturating_sub(CONTEXT)..=*at).rev().find(|at| begins_with_address(lines[*at])).unwrap_or(*at);
-            let end = (at + 1..lines.len()).take(CONTEXT).find(|at| begins_with_address(lines[*at]) || lines[*at].trim().is_empty());
+            let start = (at.saturating_sub(CONTEXT)..=*at)
+                .rev()
+                .find(|at| begins_with_address(lines[*at]))
+                .unwrap_or(*at);
+            let end = (at + 1..lines.len())
+                .take(CONTEXT)
+                .find(|at| begins_with_address(lines[*at]) || lines[*at].trim().is_empty());
             lines[start..end.unwrap_or_else(|| (at + 1 + CONTEXT).min(lines.len()))].join("\n")
         };
         named.iter().take(RECIPIENTS).map(block).collect()
@@ -176,31 +233,70 @@ impl Prose {
     pub fn failures(&self, own: &[String], failed: &[String]) -> Vec<Finding> {
         let original = self.original_recipients(own);
         let noted = self.passed_on_to(own);
-        let original = if original.is_empty() { noted.clone() } else { original };
+        let original = if original.is_empty() {
+            noted.clone()
+        } else {
+            original
+        };
         let gone_to: Vec<String> = original.iter().chain(&noted).cloned().collect();
         let mut addresses = failed.to_vec();
         if addresses.is_empty() {
             let named = Named::in_text(&self.text, own);
-            let bare = if named.is_certain() { Vec::new() } else { self.of_bare_names(&gone_to) };
-            addresses = if bare.is_empty() { named.not_reached(&gone_to, &original) } else { bare };
+            let bare = if named.is_certain() {
+                Vec::new()
+            } else {
+                self.of_bare_names(&gone_to)
+            };
+            addresses = if bare.is_empty() {
+                named.not_reached(&gone_to, &original)
+            } else {
+                bare
+            };
         }
         if addresses.is_empty() {
             // Somebody who writes to themselves is both.
             let named = Named::in_text(&self.text, &[]);
-            addresses = if named.is_certain() { named.not_reached(&gone_to, &original) } else { Vec::new() };
+            addresses = if named.is_certain() {
+                named.not_reached(&gone_to, &original)
+            } else {
+                Vec::new()
+            };
         }
-        let others = |one: &str| addresses.iter().filter(|address| !same(address, one)).take(IN_ALL).cloned().collect::<Vec<_>>();
+        let others = |one: &str| {
+            addresses
+                .iter()
+                .filter(|address| !same(address, one))
+                .take(IN_ALL)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         let finding = |address: &String| {
             // An alias is gone only if each of its targets is.
-            let targets = self.of_targets(address).into_iter().map(|words| (diagnose(&words, None), words));
-            let (diagnosis, words) =
-                targets.min_by_key(|(diagnosis, _)| severity(diagnosis.meaning, diagnosis.class())).unwrap_or_else(|| {
+            let targets = self
+                .of_targets(address)
+                .into_iter()
+                .map(|words| (diagnose(&words, None), words));
+            let (diagnosis, words) = targets
+                .min_by_key(|(diagnosis, _)| severity(diagnosis.meaning, diagnosis.class()))
+                .unwrap_or_else(|| {
                     let words = self.about(Some(address), &others(address));
                     (diagnose(&words, None), words)
                 });
-            let Diagnosis { meaning, reason, status, .. } = diagnosis;
+            let Diagnosis {
+                meaning,
+                reason,
+                status,
+                ..
+            } = diagnosis;
             let line = telling_line(&words).unwrap_or(&words);
-            Finding { address: Some(address.clone()), meaning, class: diagnosis.class(), reason: Some(reason), status, line: short(line) }
+            Finding {
+                address: Some(address.clone()),
+                meaning,
+                class: diagnosis.class(),
+                reason: Some(reason),
+                status,
+                line: short(line),
+            }
         };
         addresses.iter().take(RECIPIENTS).map(finding).collect()
     }
@@ -210,29 +306,59 @@ fn names(line: &str, address: &str) -> bool {
     line.contains('@') && line.to_lowercase().contains(address)
 }
 
-const EXPANSIONS: &[&str] = &["expanded from", "generated from", "alias of", "forwarded from"];
+const EXPANSIONS: &[&str] = &[
+    "expanded from",
+    "generated from",
+    "alias of",
+    "forwarded from",
+];
 
 /// Returns whether a line names an address only as the alias that another one came from (Postfix, sendmail, Exim).
 fn is_expansion(line: &str, alias: &str) -> bool {
     let lower = line.to_lowercase();
-    let before = lower.split(alias).next().unwrap_or_default().trim_end_matches(['<', ' ', ':']);
+    let before = lower
+        .split(alias)
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(['<', ' ', ':']);
     EXPANSIONS.iter().any(|words| before.ends_with(words))
 }
 
 /// The lines that belong to the line `at`, which is one of those that `is_own`.
-fn block_around(lines: &[&str], at: usize, is_own: impl Fn(&str) -> bool, others: &[String]) -> std::ops::Range<usize> {
+fn block_around(
+    lines: &[&str],
+    at: usize,
+    is_own: impl Fn(&str) -> bool,
+    others: &[String],
+) -> std::ops::Range<usize> {
     let below = lines[at + 1..].iter().take(CONTEXT);
     // What a relay asks, with the server's answer below it.
     if lines[at].trim_start().starts_with(">>>") {
-        return at..at + 1 + below.take_while(|line| line.trim_start().starts_with("<<<")).count();
+        return at..at
+            + 1
+            + below
+                .take_while(|line| line.trim_start().starts_with("<<<"))
+                .count();
     }
     if !is_answer(lines[at]) {
-        let ends = |line: &str| !is_own(line) && (begins_with_address(line) || names_one(line, others) || opens_dialogue(line));
+        let ends = |line: &str| {
+            !is_own(line)
+                && (begins_with_address(line) || names_one(line, others) || opens_dialogue(line))
+        };
         return at..at + 1 + below.take_while(|line| !ends(line)).count();
     }
     // `554 <ada@example.org>... User unknown` concludes what was said above it: `<<<` the server, `>>>` the relay.
-    let said = lines[..at].iter().rev().take(CONTEXT).take_while(|line| is_said(line) || is_answer_continued(line)).count();
-    at - said..at + 1 + below.take_while(|line| !line.trim().is_empty() && !is_answer(line) && !is_said(line)).count()
+    let said = lines[..at]
+        .iter()
+        .rev()
+        .take(CONTEXT)
+        .take_while(|line| is_said(line) || is_answer_continued(line))
+        .count();
+    at - said
+        ..at + 1
+            + below
+                .take_while(|line| !line.trim().is_empty() && !is_answer(line) && !is_said(line))
+                .count()
 }
 
 fn is_said(line: &str) -> bool {
@@ -249,29 +375,48 @@ fn opens_dialogue(line: &str) -> bool {
 fn is_answer(line: &str) -> bool {
     let line = line.trim_start();
     let code = line.strip_prefix("<<< ").unwrap_or(line).as_bytes();
-    code.len() > 4 && matches!(code[0], b'4' | b'5') && code[1..3].iter().all(u8::is_ascii_digit) && code[3] == b' '
+    code.len() > 4
+        && matches!(code[0], b'4' | b'5')
+        && code[1..3].iter().all(u8::is_ascii_digit)
+        && code[3] == b' '
 }
 
 fn is_answer_continued(line: &str) -> bool {
     let code = line.as_bytes();
-    code.len() > 4 && matches!(code[0], b'4' | b'5') && code[1..3].iter().all(u8::is_ascii_digit) && code[3] == b'-'
+    code.len() > 4
+        && matches!(code[0], b'4' | b'5')
+        && code[1..3].iter().all(u8::is_ascii_digit)
+        && code[3] == b'-'
 }
 
 fn names_one(line: &str, addresses: &[String]) -> bool {
     line.contains('@')
-        && addresses::find(&line[..floor(line, LONGEST_LINE)]).iter().any(|found| addresses.iter().any(|known| same(known, found.address)))
+        && addresses::find(&line[..floor(line, LONGEST_LINE)])
+            .iter()
+            .any(|found| addresses.iter().any(|known| same(known, found.address)))
 }
 
 /// The line in which the reason stands: the first with a reply code, or the first that says something.
 fn telling_line(words: &str) -> Option<&str> {
     let with_code = words.lines().find(|line| reply_code(line).is_some());
-    with_code.or_else(|| words.lines().find(|line| !diagnose(line, None).says_nothing()))
+    with_code.or_else(|| {
+        words
+            .lines()
+            .find(|line| !diagnose(line, None).says_nothing())
+    })
 }
 
 /// A notice that a mail is late: whom it was for.
 pub fn late(prose: &Prose, own: &[String], failed: &[String]) -> Vec<Finding> {
     let findings = prose.failures(own, failed).into_iter();
-    findings.map(|finding| Finding { meaning: Meaning::None, class: None, reason: None, ..finding }).collect()
+    findings
+        .map(|finding| Finding {
+            meaning: Meaning::None,
+            class: None,
+            reason: None,
+            ..finding
+        })
+        .collect()
 }
 
 /// The most bytes of a text up to `most` that end with a whole character.

@@ -26,10 +26,18 @@ struct Group {
 
 /// The findings of the reports in a mail; empty if it has none that names a recipient or says what became of one.
 pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
-    let is_report = |kind: &str| matches!(kind, "message/delivery-status" | "message/global-delivery-status");
+    let is_report = |kind: &str| {
+        matches!(
+            kind,
+            "message/delivery-status" | "message/global-delivery-status"
+        )
+    };
     // A report within a mail that is given back tells of something else, unless there is no other: somebody passes it on.
     let at = |enclosed: bool| {
-        mail.parts.iter().filter(move |part| part.enclosed == enclosed && is_report(&part.kind)).map(|part| part.text.as_str())
+        mail.parts
+            .iter()
+            .filter(move |part| part.enclosed == enclosed && is_report(&part.kind))
+            .map(|part| part.text.as_str())
     };
     let mut texts: Vec<&str> = at(false).collect();
     if texts.is_empty() {
@@ -37,8 +45,9 @@ pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
     }
     if texts.is_empty() {
         // A gateway that makes plain text of everything leaves the fields as they were.
-        let plain =
-            mail.parts.iter().filter(|part| !part.enclosed && part.text.contains("inal-Recipient:") && part.text.contains("Status:"));
+        let plain = mail.parts.iter().filter(|part| {
+            !part.enclosed && part.text.contains("inal-Recipient:") && part.text.contains("Status:")
+        });
         texts.extend(plain.map(|part| part.text.as_str()).take(1));
     }
     let groups = texts.into_iter().flat_map(groups).take(RECIPIENTS);
@@ -47,7 +56,11 @@ pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
 
 /// The sender's address as the reporting server knew it.
 pub fn sender(mail: &Parts) -> Option<String> {
-    let fields = mail.parts.iter().filter(|part| part.kind.ends_with("delivery-status")).flat_map(|part| part.text.lines());
+    let fields = mail
+        .parts
+        .iter()
+        .filter(|part| part.kind.ends_with("delivery-status"))
+        .flat_map(|part| part.text.lines());
     fields
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("x-postfix-sender"))
@@ -108,7 +121,9 @@ impl Group {
             "x-actual-recipient" => Some(&mut self.actual),
             "action" => Some(&mut self.action),
             "status" => Some(&mut self.status),
-            "diagnostic-code" | "x-supplementary-info" | "x-smtp-server-diagnostic" | "x-notes" => Some(&mut self.words),
+            "diagnostic-code" | "x-supplementary-info" | "x-smtp-server-diagnostic" | "x-notes" => {
+                Some(&mut self.words)
+            }
             _ => None,
         }
     }
@@ -117,38 +132,77 @@ impl Group {
 /// The address that we wrote to: what it was forwarded to is nobody on the list. Some servers take the quotes off in one of the fields
 /// and not in the other.
 fn address_of(group: &Group) -> Option<String> {
-    let fields = || [&group.original, &group.last, &group.actual].into_iter().filter_map(|field| of_field(field));
-    fields().find(|address| is_well_formed(address)).or_else(|| fields().next())
+    let fields = || {
+        [&group.original, &group.last, &group.actual]
+            .into_iter()
+            .filter_map(|field| of_field(field))
+    };
+    fields()
+        .find(|address| is_well_formed(address))
+        .or_else(|| fields().next())
 }
 
 fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
     let address = address_of(group);
-    let (code, comment) = group.status.trim().split_once([' ', '\t', '(', '\n']).unwrap_or((group.status.trim(), ""));
+    let (code, comment) = group
+        .status
+        .trim()
+        .split_once([' ', '\t', '(', '\n'])
+        .unwrap_or((group.status.trim(), ""));
     let status = Status::parse(code);
     let action = group.action.trim().to_ascii_lowercase();
     let is = |word: &str| action.starts_with(word);
-    let succeeded = is("deliver") || is("relay") || is("expand") || status.is_some_and(|status| status.class == 2);
+    let succeeded = is("deliver")
+        || is("relay")
+        || is("expand")
+        || status.is_some_and(|status| status.class == 2);
     let words = format!("{} {comment}", group.words).trim().to_owned();
     if succeeded || is("delayed") {
         let line = format!("{action} {words}");
-        return Some(Finding { address, meaning: Meaning::None, class: None, reason: None, status, line: super::short(&line) });
+        return Some(Finding {
+            address,
+            meaning: Meaning::None,
+            class: None,
+            reason: None,
+            status,
+            line: super::short(&line),
+        });
     }
     if !is("fail") && status.is_none() && words.is_empty() && address.is_none() {
         return None;
     }
     let mut diagnosis = diagnose(&words, status);
-    let mut line = if words.is_empty() { group.status.clone() } else { words };
+    let mut line = if words.is_empty() {
+        group.status.clone()
+    } else {
+        words
+    };
     if diagnosis.says_nothing() {
         // A relay's own sentences tell of usual causes: they count where the fields hold nothing, else only beside the recipient.
         let more = match group.words.is_empty() && comment.is_empty() {
             true => prose.about(address.as_deref(), &[]),
-            false => address.as_deref().map(|address| prose.beside(address, &[])).unwrap_or_default(),
+            false => address
+                .as_deref()
+                .map(|address| prose.beside(address, &[]))
+                .unwrap_or_default(),
         };
         let second = diagnose(&more, status);
         if !second.says_nothing() {
             (diagnosis, line) = (second, more);
         }
     }
-    let Diagnosis { meaning, reason, status, .. } = diagnosis;
-    Some(Finding { address, meaning, class: diagnosis.class(), reason: Some(reason), status, line: super::short(&line) })
+    let Diagnosis {
+        meaning,
+        reason,
+        status,
+        ..
+    } = diagnosis;
+    Some(Finding {
+        address,
+        meaning,
+        class: diagnosis.class(),
+        reason: Some(reason),
+        status,
+        line: super::short(&line),
+    })
 }

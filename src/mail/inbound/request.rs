@@ -30,16 +30,38 @@ impl Request {
         let own = answer::own_text(mail);
         let subject = Subject::of(mail.headers.get("subject").unwrap_or_default());
         let names = answer::Names::of(mail.headers.get("from").unwrap_or_default());
-        let said = answer::judge(&own, &subject, &Author { names: &names, address: manner.author.as_deref() });
-        let is_answer = subject.answers && (mail.headers.has("in-reply-to") || mail.headers.has("references") || own.quotes);
+        let said = answer::judge(
+            &own,
+            &subject,
+            &Author {
+                names: &names,
+                address: manner.author.as_deref(),
+            },
+        );
+        let is_answer = subject.answers
+            && (mail.headers.has("in-reply-to") || mail.headers.has("references") || own.quotes);
         let is_personal = !manner.is_machine() && !manner.bulk;
         // Apple Mail leaves for its reader with a sentence of its own, and says that it is a machine.
         let by_program = manner.automatic
             && !manner.daemon
             && !manner.nobody
             && !subject.answers
-            && answer::judge(&OwnText::default(), &subject, &Author { names: &names, address: None }).leaves;
-        Self { own, said, is_answer, is_personal, by_program }
+            && answer::judge(
+                &OwnText::default(),
+                &subject,
+                &Author {
+                    names: &names,
+                    address: None,
+                },
+            )
+            .leaves;
+        Self {
+            own,
+            said,
+            is_answer,
+            is_personal,
+            by_program,
+        }
     }
 
     /// Returns the request in its words: of a person's mail, or of a mail program that leaves for its reader.
@@ -77,5 +99,6 @@ impl Request {
 /// The subject of the mail that is answered by one with this subject; `None` if it is no answer.
 pub fn answered_subject(subject: &str) -> Option<String> {
     let subject = Subject::of(subject);
-    (subject.answers && !subject.passes_on && !subject.rest.is_empty()).then(|| plain(&subject.rest))
+    (subject.answers && !subject.passes_on && !subject.rest.is_empty())
+        .then(|| plain(&subject.rest))
 }

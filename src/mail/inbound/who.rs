@@ -34,7 +34,10 @@ impl Named {
                     continue;
                 }
                 let weight = weight_of(line, &lower, found);
-                match named.iter_mut().find(|(known, _)| same(known, found.address)) {
+                match named
+                    .iter_mut()
+                    .find(|(known, _)| same(known, found.address))
+                {
                     Some((_, known)) => *known = weight.max(*known),
                     None => named.push((found.address.to_owned(), weight)),
                 }
@@ -62,8 +65,17 @@ impl Named {
             CERTAIN => *weight == CERTAIN || (was_addressed(address) && *weight == 2),
             _ => *weight == best && (!any_addressed || was_addressed(address)),
         };
-        let kept: Vec<String> = self.0.iter().filter(|pair| keep(pair)).map(|(address, _)| address.clone()).collect();
-        if kept.is_empty() || (best == 0 && !any_addressed && !original.is_empty()) { original.to_vec() } else { kept }
+        let kept: Vec<String> = self
+            .0
+            .iter()
+            .filter(|pair| keep(pair))
+            .map(|(address, _)| address.clone())
+            .collect();
+        if kept.is_empty() || (best == 0 && !any_addressed && !original.is_empty()) {
+            original.to_vec()
+        } else {
+            kept
+        }
     }
 }
 
@@ -74,16 +86,25 @@ pub fn bare_names(text: &str) -> impl Iterator<Item = &str> {
         let lower = line.trim().to_lowercase();
         lower.ends_with(':')
             && lower.len() > 20
-            && (phrases::is_failure_notice(&lower) || SPEAKS_OF.iter().any(|word| lower.contains(word)))
+            && (phrases::is_failure_notice(&lower)
+                || SPEAKS_OF.iter().any(|word| lower.contains(word)))
     };
     let is_name = |line: &&str| {
         let name = line.trim();
         (2..=64).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
             && name.bytes().any(|b| b.is_ascii_alphabetic())
     };
-    let lines = text.lines().take(LINES).map(|line| &line[..floor(line, LONGEST_LINE)]);
-    let below = lines.skip_while(move |line| !announces(line)).skip(1).skip_while(|line| line.trim().is_empty());
+    let lines = text
+        .lines()
+        .take(LINES)
+        .map(|line| &line[..floor(line, LONGEST_LINE)]);
+    let below = lines
+        .skip_while(move |line| !announces(line))
+        .skip(1)
+        .skip_while(|line| line.trim().is_empty());
     below.take_while(is_name).map(str::trim).take(IN_A_LINE)
 }
 
@@ -126,8 +147,11 @@ const NO_RECIPIENT: &[&str] = &[
 /// How sure it is that an address in a line is one that was not reached: 3 it begins the line, 2 the line speaks of failure, 1
 /// neither, 0 the line tells whom to ask for help.
 fn weight_of(line: &str, lower: &str, found: Found<'_>) -> u8 {
-    let before =
-        line[..found.at].trim_matches(|c: char| c.is_whitespace() || "<>\"'([*-•·:;=>{|\u{3000}「＜【〈".contains(c)).to_lowercase();
+    let before = line[..found.at]
+        .trim_matches(|c: char| {
+            c.is_whitespace() || "<>\"'([*-•·:;=>{|\u{3000}「＜【〈".contains(c)
+        })
+        .to_lowercase();
     if before.is_empty() || FIELDS.iter().any(|name| before.ends_with(name)) {
         return 3;
     }
@@ -135,10 +159,17 @@ fn weight_of(line: &str, lower: &str, found: Found<'_>) -> u8 {
     if ADDRESSEE.iter().any(|name| lower.starts_with(name)) {
         return 1;
     }
-    if HELP.iter().chain(ELSEWHERE).any(|word| lower.contains(word)) {
+    if HELP
+        .iter()
+        .chain(ELSEWHERE)
+        .any(|word| lower.contains(word))
+    {
         return 0;
     }
-    if phrases::is_failure_notice(lower) || reply_code(lower).is_some() || SPEAKS_OF.iter().any(|word| lower.contains(word)) {
+    if phrases::is_failure_notice(lower)
+        || reply_code(lower).is_some()
+        || SPEAKS_OF.iter().any(|word| lower.contains(word))
+    {
         2
     } else {
         1
@@ -185,7 +216,20 @@ const FIELDS: &[&str] = &[
     "message was not delivered to",
 ];
 
-const ADDRESSEE: &[&str] = &["to:", "to :", "an:", "à:", "à :", "para:", "a:", "aan:", "till:", "til:", "do:", "кому:"];
+const ADDRESSEE: &[&str] = &[
+    "to:",
+    "to :",
+    "an:",
+    "à:",
+    "à :",
+    "para:",
+    "a:",
+    "aan:",
+    "till:",
+    "til:",
+    "do:",
+    "кому:",
+];
 
 const HELP: &[&str] = &[
     "contact",
@@ -263,13 +307,21 @@ const SPEAKS_OF: &[&str] = &[
 
 pub fn begins_with_address(line: &str) -> bool {
     let line = &line[..floor(line, 200)];
-    addresses::find(line)
-        .first()
-        .is_some_and(|found| line[..found.at].trim_matches(|c: char| c.is_whitespace() || "<\"'([*-•".contains(c)).is_empty())
+    addresses::find(line).first().is_some_and(|found| {
+        line[..found.at]
+            .trim_matches(|c: char| c.is_whitespace() || "<\"'([*-•".contains(c))
+            .is_empty()
+    })
 }
 
 pub fn is_own(address: &str, own: &[String]) -> bool {
-    let local = address.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    matches!(local.as_str(), "postmaster" | "mailer-daemon" | "abuse" | "mailerdaemon" | "hostmaster")
-        || own.iter().any(|known| same(known, address))
+    let local = address
+        .split('@')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    matches!(
+        local.as_str(),
+        "postmaster" | "mailer-daemon" | "abuse" | "mailerdaemon" | "hostmaster"
+    ) || own.iter().any(|known| same(known, address))
 }

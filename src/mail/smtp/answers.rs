@@ -19,10 +19,20 @@ pub(crate) const UNHEARD: &str = "not sent: its envelope went ahead of an answer
 impl SmtpConnection {
     /// Reads the answers to the envelope that went ahead. Where they show that the server did not hear it in its turn, they say nothing
     /// of this mail: after a refused dot it is asked for once more, after a dot that was taken it goes over a connection of its own.
-    pub(super) async fn hear_ahead(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Failure> {
-        let limit = if self.ahead.as_ref().is_some_and(Leave::is_trial) { TRIAL } else { SILENCE };
+    pub(super) async fn hear_ahead(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), Failure> {
+        let limit = if self.ahead.as_ref().is_some_and(Leave::is_trial) {
+            TRIAL
+        } else {
+            SILENCE
+        };
         let heard = self.answers(limit).await;
-        let Some(leave) = self.ahead.take() else { return heard };
+        let Some(leave) = self.ahead.take() else {
+            return heard;
+        };
         let Err(failure) = heard else {
             if !self.was_refused {
                 leave.proven();
@@ -31,7 +41,9 @@ impl SmtpConnection {
         };
         let is_unheard = failure.is_out_of_order() || failure.is_broken() && failure.is_of_sender();
         match (is_unheard, self.was_refused) {
-            (true, true) if failure.is_in_step() && self.ask(Stage::Session, b"RSET\r\n").await.is_ok() => {
+            (true, true)
+                if failure.is_in_step() && self.ask(Stage::Session, b"RSET\r\n").await.is_ok() =>
+            {
                 self.ask_at_once(envelope, size).await
             }
             (true, was_refused) => {
@@ -59,19 +71,31 @@ impl SmtpConnection {
         let limit = self.server.timeouts.command;
         let mut first: Option<Failure> = None;
         let (mut granted, mut is_taken) = (false, false);
-        for (stage, limit) in [(Stage::Sender, first_within.min(limit)), (Stage::Recipient, limit), (Stage::Data, limit)] {
+        for (stage, limit) in [
+            (Stage::Sender, first_within.min(limit)),
+            (Stage::Recipient, limit),
+            (Stage::Data, limit),
+        ] {
             match self.hear_within(stage, limit).await {
                 Ok(()) => {
                     granted |= stage == Stage::Data;
                     is_taken |= stage == Stage::Recipient;
                 }
-                Err(broken @ Failure::Broken { .. }) => return Err(first.map_or(broken, Failure::out_of_step)),
+                Err(broken @ Failure::Broken { .. }) => {
+                    return Err(first.map_or(broken, Failure::out_of_step));
+                }
                 Err(refusal) => first = first.or(Some(refusal)),
             }
         }
         let Some(refusal) = first else { return Ok(()) };
         let must_hang_up = granted && (is_taken || refusal.is_of_sender());
-        if must_hang_up || granted && self.ask(Stage::Session, b".\r\n").await.is_err_and(|failure| failure.is_broken()) {
+        if must_hang_up
+            || granted
+                && self
+                    .ask(Stage::Session, b".\r\n")
+                    .await
+                    .is_err_and(|failure| failure.is_broken())
+        {
             return Err(refusal.out_of_step());
         }
         Err(refusal)

@@ -29,7 +29,11 @@ pub(super) async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[St
         Ok(record) => record,
         Err(flaw) => return spf_without_use(flaw, domain),
     };
-    if record.to_ascii_lowercase().split_whitespace().eq(["v=spf1", "-all"]) {
+    if record
+        .to_ascii_lowercase()
+        .split_whitespace()
+        .eq(["v=spf1", "-all"])
+    {
         return Spf::Nobody;
     }
     // A term that cannot be read stops every receiver, wherever it stands in this record.
@@ -37,20 +41,33 @@ pub(super) async fn spf(dns: &Dns, domain: &str, return_path: &str, relays: &[St
         return Spf::Broken(why);
     }
     // A receiver stops at the term that names the client: what stands behind it, only a stranger's mail meets.
-    let Relays { named, unnamed, broken, unknown } = sort_relays(dns, domain, return_path, relays).await;
+    let Relays {
+        named,
+        unnamed,
+        broken,
+        unknown,
+    } = sort_relays(dns, domain, return_path, relays).await;
     if let Some(why) = broken {
         return Spf::Broken(why);
     }
     let is_known = !named.is_empty() || !unnamed.is_empty();
     // A stranger's address, to see whether everybody passes.
-    let stranger = spf::judge(dns, IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)), domain, return_path).await;
+    let stranger = spf::judge(
+        dns,
+        IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1)),
+        domain,
+        return_path,
+    )
+    .await;
     match (stranger.result, unknown) {
         (Ok(Some(Qualifier::Pass)), _) => Spf::Everybody,
-        (Err(Flaw::Broken(why)), _) if is_known || stranger.may_pass_others => Spf::FlawedForOthers { named, why },
-        (Err(flaw @ (Flaw::Broken(_) | Flaw::Missing(_))), _) => spf_without_use(flaw, domain),
-        (Err(Flaw::Unknown(why)), _) | (Ok(_), Some(why)) if !is_known => {
-            Spf::Unknown(format!("not all that the SPF record of {domain} asks for was answered: {why}"))
+        (Err(Flaw::Broken(why)), _) if is_known || stranger.may_pass_others => {
+            Spf::FlawedForOthers { named, why }
         }
+        (Err(flaw @ (Flaw::Broken(_) | Flaw::Missing(_))), _) => spf_without_use(flaw, domain),
+        (Err(Flaw::Unknown(why)), _) | (Ok(_), Some(why)) if !is_known => Spf::Unknown(format!(
+            "not all that the SPF record of {domain} asks for was answered: {why}"
+        )),
         _ => Spf::Some { named, unnamed },
     }
 }
@@ -80,14 +97,23 @@ async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[Strin
             },
         };
         let (mut passes, mut is_whole) = (false, true);
-        for address in addresses.into_iter().filter(|address| !is_of_this_network(*address)).take(ADDRESSES) {
+        for address in addresses
+            .into_iter()
+            .filter(|address| !is_of_this_network(*address))
+            .take(ADDRESSES)
+        {
             match spf::judge(dns, address, domain, return_path).await.result {
                 Ok(Some(Qualifier::Pass)) => passes = true,
                 Ok(_) => {
-                    found.unnamed.push(Unnamed { host: host.clone(), address });
+                    found.unnamed.push(Unnamed {
+                        host: host.clone(),
+                        address,
+                    });
                     is_whole = false;
                 }
-                Err(Flaw::Broken(why)) => found.broken = Some(format!("for mail from {host} ({address}), {why}")),
+                Err(Flaw::Broken(why)) => {
+                    found.broken = Some(format!("for mail from {host} ({address}), {why}"))
+                }
                 Err(Flaw::Missing(_)) => is_whole = false,
                 Err(Flaw::Unknown(why)) => {
                     found.unknown = Some(why);

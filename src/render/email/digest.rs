@@ -97,13 +97,25 @@ pub fn digest(site: &Site, content: &Content) -> Result<Fitted, RenderError> {
         if fitted.mail.html.len() <= MOST {
             break;
         }
-        fitted = Fitted { is_shortened: true, ..within(site, content, attempt)? };
+        fitted = Fitted {
+            is_shortened: true,
+            ..within(site, content, attempt)?
+        };
     }
     Ok(fitted)
 }
 
-fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Result<Fitted, RenderError> {
-    let all: Vec<Duel<'_>> = content.items.iter().take(FULL + BRIEF).map(|item| Duel::picked(site, item, limits)).collect();
+fn within(
+    site: &Site,
+    content: &Content,
+    (limits, full): (Limits, usize),
+) -> Result<Fitted, RenderError> {
+    let all: Vec<Duel<'_>> = content
+        .items
+        .iter()
+        .take(FULL + BRIEF)
+        .map(|item| Duel::picked(site, item, limits))
+        .collect();
     let (duels, brief) = all.split_at(all.len().min(full));
     let lead = Lead::new(content, &all);
     let subject = subject(site, content, &all);
@@ -122,16 +134,27 @@ fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Re
         frame: &frame,
         subtitle: paragraph(&format!("{}, week of {}", clean(&site.name), monday.words)),
         lead: paragraph(&lead.count),
-        call: lead.call.as_ref().map(|call| paragraph(&format!("{}: {}", call.label.to_uppercase(), call.words))).unwrap_or_default(),
+        call: lead
+            .call
+            .as_ref()
+            .map(|call| paragraph(&format!("{}: {}", call.label.to_uppercase(), call.words)))
+            .unwrap_or_default(),
         items: duels.iter().enumerate().map(item).collect(),
-        brief: brief.iter().map(|duel| (paragraph(&duel.title()), frame.comparison(duel.slug))).collect(),
+        brief: brief
+            .iter()
+            .map(|duel| (paragraph(&duel.title()), frame.comparison(duel.slug)))
+            .collect(),
         sample,
         sample_words: SAMPLE,
         why: paragraph(&why),
         unsubscribe: &unsubscribe,
         saved: &saved,
         preferences: &preferences,
-        turns: opening.turns.iter().map(|(name, words)| paragraph(&format!("{name}: {words}."))).collect(),
+        turns: opening
+            .turns
+            .iter()
+            .map(|(name, words)| paragraph(&format!("{name}: {words}.")))
+            .collect(),
         decided: plain::decided(&opening.decided),
         apart: paragraph(&opening.apart),
         has_saved: opening.has_saved,
@@ -153,8 +176,16 @@ fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Re
         opening: &opening,
         online: &online,
     };
-    let mail = Rendered { html: html.render()?, text, subject };
-    Ok(Fitted { mail, is_shortened: false, moved: content.items.len() - duels.len() })
+    let mail = Rendered {
+        html: html.render()?,
+        text,
+        subject,
+    };
+    Ok(Fitted {
+        mail,
+        is_shortened: false,
+        moved: content.items.len() - duels.len(),
+    })
 }
 
 /// Names what is inside, by the pattern of `mail.subject`: the first form that fits of the whole names, then of names cut
@@ -162,7 +193,9 @@ fn within(site: &Site, content: &Content, (limits, full): (Limits, usize)) -> Re
 fn subject(site: &Site, content: &Content, duels: &[Duel<'_>]) -> String {
     let week = content.slot.to_string();
     let plain = || shorten(&format!("{}, {week}", site.newsletter), SUBJECT);
-    let Some(first) = duels.first() else { return plain() };
+    let Some(first) = duels.first() else {
+        return plain();
+    };
     let rest = match content.items.len() - 1 {
         0 => String::new(),
         1 => "And 1 more verdict".into(),
@@ -170,12 +203,25 @@ fn subject(site: &Site, content: &Content, duels: &[Duel<'_>]) -> String {
     };
     let count = content.items.len().to_string();
     let form = |max: usize, more: &str| {
-        let pair = format!("{} or {}?", shorten(&first.sides[0].name, max), shorten(&first.sides[1].name, max));
-        let marks = Marks { pair: &pair, more, count: &count, week: &week, site: &site.name, newsletter: &site.newsletter };
+        let pair = format!(
+            "{} or {}?",
+            shorten(&first.sides[0].name, max),
+            shorten(&first.sides[1].name, max)
+        );
+        let marks = Marks {
+            pair: &pair,
+            more,
+            count: &count,
+            week: &week,
+            site: &site.name,
+            newsletter: &site.newsletter,
+        };
         clean(&site.subject.fill(&marks))
     };
     let forms = [form(60, &rest), form(60, ""), form(30, &rest)];
-    let fitting = forms.into_iter().find(|form| form.chars().count() <= SUBJECT);
+    let fitting = forms
+        .into_iter()
+        .find(|form| form.chars().count() <= SUBJECT);
     let subject = fitting.unwrap_or_else(|| shorten(&form(30, ""), SUBJECT));
     if subject.is_empty() { plain() } else { subject }
 }
@@ -183,10 +229,23 @@ fn subject(site: &Site, content: &Content, duels: &[Duel<'_>]) -> String {
 /// What a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what
 /// there is; 40 to 90 characters.
 fn preheader(lead: &Lead) -> String {
-    let point = lead.call.as_ref().map(|call| call.point.as_str()).unwrap_or_default();
-    let forms = [format!("{point} {}", lead.tally), format!("{} Scores, prices and the sharpest lines.", lead.count), lead.count.clone()];
+    let point = lead
+        .call
+        .as_ref()
+        .map(|call| call.point.as_str())
+        .unwrap_or_default();
+    let forms = [
+        format!("{point} {}", lead.tally),
+        format!("{} Scores, prices and the sharpest lines.", lead.count),
+        lead.count.clone(),
+    ];
     let fits = |form: &&String| (40..=super::PREHEADER).contains(&form.trim().chars().count());
-    forms.iter().find(fits).unwrap_or(&forms[1]).trim().to_owned()
+    forms
+        .iter()
+        .find(fits)
+        .unwrap_or(&forms[1])
+        .trim()
+        .to_owned()
 }
 
 /// What a digest opens with, in words.
@@ -207,16 +266,35 @@ impl OpeningView {
             Some(percent) => format!("{percent} % of {} ship", votes.total()),
             None => format!("{} ship, {} skip", votes.ships, votes.skips),
         };
-        let row = |tool: &DecidedTool| [limits.shorten_name(&tool.name), readers(tool.votes), Badge(tool.panel).text()];
+        let row = |tool: &DecidedTool| {
+            [
+                limits.shorten_name(&tool.name),
+                readers(tool.votes),
+                Badge(tool.panel).text(),
+            ]
+        };
         let apart = |tool: &DecidedTool| {
-            let (name, panel, readers) = (limits.shorten_name(&tool.name), tool.panel.ship_percent(), tool.votes.ship_percent());
-            format!("Furthest apart on {name}: {panel} % of the panel ship it, {} % of you do.", readers.unwrap_or_default())
+            let (name, panel, readers) = (
+                limits.shorten_name(&tool.name),
+                tool.panel.ship_percent(),
+                tool.votes.ship_percent(),
+            );
+            format!(
+                "Furthest apart on {name}: {panel} % of the panel ship it, {} % of you do.",
+                readers.unwrap_or_default()
+            )
         };
         let decided = opening.decided.as_ref();
         Self {
             turns: opening.turns.iter().map(turn).collect(),
-            decided: decided.iter().flat_map(|decided| decided.tools.iter().map(row)).collect(),
-            apart: decided.and_then(|decided| decided.apart.as_ref()).map(apart).unwrap_or_default(),
+            decided: decided
+                .iter()
+                .flat_map(|decided| decided.tools.iter().map(row))
+                .collect(),
+            apart: decided
+                .and_then(|decided| decided.apart.as_ref())
+                .map(apart)
+                .unwrap_or_default(),
             has_saved: opening.has_saved,
         }
     }

@@ -48,9 +48,20 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn new(site: &'a Site, title: &str, heading: &str, preheader: &str) -> Self {
-        let postal_address = site.postal_address.as_deref().map(|address| shorten(address, 200)).filter(|address| !address.is_empty());
+        let postal_address = site
+            .postal_address
+            .as_deref()
+            .map(|address| shorten(address, 200))
+            .filter(|address| !address.is_empty());
         let preheader = shorten(preheader, PREHEADER);
-        Self { site, title: clean(title), heading: clean(heading), preheader, postal_address, week: None }
+        Self {
+            site,
+            title: clean(title),
+            heading: clean(heading),
+            preheader,
+            postal_address,
+            week: None,
+        }
     }
 
     /// Blanks that are not folded into one: each is held apart by a joiner that shows nothing.
@@ -64,7 +75,8 @@ impl<'a> Frame<'a> {
 
     /// Where a vote on that tool is shown before it counts.
     fn vote(&self, tool: &Slug, verdict: &str) -> String {
-        self.site.link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
+        self.site
+            .link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
     }
 
     fn save(&self, tool: &Slug) -> String {
@@ -77,12 +89,17 @@ impl<'a> Frame<'a> {
 
     /// Empty when there is none.
     fn postal_address_in_lines(&self) -> String {
-        self.postal_address.as_deref().map(plain::paragraph).unwrap_or_default()
+        self.postal_address
+            .as_deref()
+            .map(plain::paragraph)
+            .unwrap_or_default()
     }
 }
 
 /// Why somebody gets a mail, and since when.
 fn why(site: &Site) -> String {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    format!("You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}.")
+    format!(
+        "You get this mail because you signed up for {newsletter} from {name} and confirmed your address on {SINCE_HOLE}."
+    )
 }

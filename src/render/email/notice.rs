@@ -57,8 +57,15 @@ impl Words<'_> {
             footer: paragraph(self.footer),
             postal_address: frame.postal_address_in_lines(),
         };
-        let html = NoticeHtml { frame: &frame, words: self };
-        Ok(Rendered { html: html.render()?, text: tidy(&text.render()?), subject })
+        let html = NoticeHtml {
+            frame: &frame,
+            words: self,
+        };
+        Ok(Rendered {
+            html: html.render()?,
+            text: tidy(&text.render()?),
+            subject,
+        })
     }
 }
 
@@ -69,10 +76,20 @@ pub fn confirmation_subject(site: &Site) -> String {
 
 /// The mail that asks whether an address wants the newsletter. `confirm_within` is a length of time in words; `answers`: somebody
 /// reads what is answered to it.
-pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<Rendered, RenderError> {
+pub fn confirmation(
+    site: &Site,
+    confirm_within: &str,
+    answers: bool,
+) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:");
-    let or_answer = if answers { "Or answer this mail with the word yes. " } else { "" };
+    let request = format!(
+        "Somebody, hopefully you, entered this address to get {newsletter} from {name}. Please confirm that it was you:"
+    );
+    let or_answer = if answers {
+        "Or answer this mail with the word yes. "
+    } else {
+        ""
+    };
     let otherwise = format!(
         "{or_answer}If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.",
         clean(confirm_within)
@@ -82,7 +99,10 @@ pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<
         heading: "Confirm your subscription",
         preheader: &format!("One press, and {newsletter} comes to you about once a week."),
         paragraphs: &[request],
-        button: Some(("Confirm my subscription", &site.link(&format!("/confirm/{TOKEN_HOLE}")))),
+        button: Some((
+            "Confirm my subscription",
+            &site.link(&format!("/confirm/{TOKEN_HOLE}")),
+        )),
         footer: &otherwise,
         unsubscribe: None,
     }
@@ -92,7 +112,9 @@ pub fn confirmation(site: &Site, confirm_within: &str, answers: bool) -> Result<
 /// The mail to somebody who just confirmed.
 pub fn welcome(site: &Site) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let done = format!("Your address is confirmed. {newsletter} from {name} comes to you from now on, about once a week.");
+    let done = format!(
+        "Your address is confirmed. {newsletter} from {name} comes to you from now on, about once a week."
+    );
     let meanwhile = "The digests so far can be read online:".to_owned();
     Words {
         subject: &format!("You are in: {newsletter}"),
@@ -109,8 +131,11 @@ pub fn welcome(site: &Site) -> Result<Rendered, RenderError> {
 /// The mail to somebody on the list whose address was entered once more.
 pub fn already(site: &Site) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}.");
-    let nothing = format!("There is nothing to do: it is on the list since {SINCE_HOLE}. If our mails do not arrive, look among the spam.");
+    let request =
+        format!("Somebody, hopefully you, entered this address to get {newsletter} from {name}.");
+    let nothing = format!(
+        "There is nothing to do: it is on the list since {SINCE_HOLE}. If our mails do not arrive, look among the spam."
+    );
     let meanwhile = "The digests so far can be read online:".to_owned();
     Words {
         subject: &format!("You get it already: {newsletter}"),

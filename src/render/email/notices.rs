@@ -10,8 +10,12 @@ use crate::render::text::clean;
 /// The mail with the link to what is known of a reader. `good_for` is a length of time in words.
 pub fn account(site: &Site, good_for: &str) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!("Somebody, hopefully you, asked from a digest of {newsletter} to see, change or erase what {name} knows of you.");
-    let lifetime = format!("This link leads there and works for {good_for}. Whoever has it can use it, so keep this mail to yourself:");
+    let request = format!(
+        "Somebody, hopefully you, asked from a digest of {newsletter} to see, change or erase what {name} knows of you."
+    );
+    let lifetime = format!(
+        "This link leads there and works for {good_for}. Whoever has it can use it, so keep this mail to yourself:"
+    );
     Words {
         subject: &format!("The link to your data: {newsletter}"),
         heading: "The link to your data",
@@ -27,7 +31,9 @@ pub fn account(site: &Site, good_for: &str) -> Result<Rendered, RenderError> {
 /// The mail that asks at a new address whether it is theirs. `good_for` is a length of time in words.
 pub fn new_address(site: &Site, good_for: &str) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let request = format!("A reader of {newsletter} from {name}, hopefully you, wants it to come to this address from now on.");
+    let request = format!(
+        "A reader of {newsletter} from {name}, hopefully you, wants it to come to this address from now on."
+    );
     let lifetime = format!("Please confirm within {good_for} that the address is yours:");
     Words {
         subject: &format!("Please confirm your new address: {newsletter}"),
@@ -44,7 +50,9 @@ pub fn new_address(site: &Site, good_for: &str) -> Result<Rendered, RenderError>
 /// The mail that tells the old address that there is a new one.
 pub fn old_address(site: &Site) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let done = format!("As you asked, {newsletter} from {name} goes to another address from now on, and no longer to this one.");
+    let done = format!(
+        "As you asked, {newsletter} from {name} goes to another address from now on, and no longer to this one."
+    );
     let otherwise = "There is nothing to do if it was you. If it wasn't, answer this mail, and we put it right.".to_owned();
     Words {
         subject: &format!("Your address was changed: {newsletter}"),
@@ -80,15 +88,21 @@ pub fn choices_changed(site: &Site) -> Result<Rendered, RenderError> {
 /// The answer to a reader whose mail speaks of leaving, and does not say it so that a machine may act on it.
 pub fn leave_link(site: &Site) -> Result<Rendered, RenderError> {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
-    let heard =
-        format!("A mail from your address speaks of leaving {newsletter} from {name}. No person has read it yet, and nothing was changed.");
-    let press = "If you want to leave, press this button. One press on the page that opens is enough:".to_owned();
+    let heard = format!(
+        "A mail from your address speaks of leaving {newsletter} from {name}. No person has read it yet, and nothing was changed."
+    );
+    let press =
+        "If you want to leave, press this button. One press on the page that opens is enough:"
+            .to_owned();
     Words {
         subject: &format!("Do you want to leave {newsletter}?"),
         heading: "Do you want to leave?",
         preheader: "Nothing was changed. The button unsubscribes you.",
         paragraphs: &[heard, press],
-        button: Some(("Unsubscribe me", &site.link(&format!("/unsubscribe/{TOKEN_HOLE}")))),
+        button: Some((
+            "Unsubscribe me",
+            &site.link(&format!("/unsubscribe/{TOKEN_HOLE}")),
+        )),
         footer: "If you want to stay, do nothing. You get at most one such mail a day.",
         unsubscribe: None,
     }

@@ -30,7 +30,11 @@ impl TextItem {
             category: paragraph(&format!("{} of {total}, {}", index + 1, duel.category())),
             table: table(duel),
             quotes: duel.quotes.iter().map(quotation).collect(),
-            why: if duel.reasons.is_empty() { String::new() } else { paragraph(&format!("Why we picked it: {}", duel.why())) },
+            why: if duel.reasons.is_empty() {
+                String::new()
+            } else {
+                paragraph(&format!("Why we picked it: {}", duel.why()))
+            },
             choices: duel.sides.iter().map(|side| choices(frame, side)).collect(),
             url: frame.comparison(duel.slug),
         }
@@ -39,13 +43,27 @@ impl TextItem {
 
 fn choices(frame: &Frame<'_>, side: &Side<'_>) -> (String, String, String, String) {
     let words = paragraph(&format!("{}: ship, skip, or save it for later", side.name));
-    (words, frame.vote(side.slug, "ship"), frame.vote(side.slug, "skip"), frame.save(side.slug))
+    (
+        words,
+        frame.vote(side.slug, "ship"),
+        frame.vote(side.slug, "skip"),
+        frame.save(side.slug),
+    )
 }
 
 fn quotation(quote: &Quote) -> String {
     let said = wrap(&format!("\"{}\"", quote.text), WIDTH - 2);
-    let by = wrap(&format!("{} on {}, {} of 100: {}", quote.reviewer, quote.tool, quote.score, quote.verdict), WIDTH - 4);
-    let lines = said.into_iter().map(|line| format!("  {line}")).chain(by.into_iter().map(|line| format!("    {line}")));
+    let by = wrap(
+        &format!(
+            "{} on {}, {} of 100: {}",
+            quote.reviewer, quote.tool, quote.score, quote.verdict
+        ),
+        WIDTH - 4,
+    );
+    let lines = said
+        .into_iter()
+        .map(|line| format!("  {line}"))
+        .chain(by.into_iter().map(|line| format!("    {line}")));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -58,11 +76,22 @@ fn table(duel: &Duel<'_>) -> String {
         ("Verdict".into(), sides(&|i| duel.sides[i].panel.text())),
     ];
     for row in duel.scorecard.iter().filter(|row| row.is_reviewed()) {
-        let opinion = |i: usize| row.opinions[i].as_ref().map_or_else(|| "No panel take".into(), |o| format!("{} {}", o.score, o.verdict));
+        let opinion = |i: usize| {
+            row.opinions[i].as_ref().map_or_else(
+                || "No panel take".into(),
+                |o| format!("{} {}", o.score, o.verdict),
+            )
+        };
         rows.push((row.reviewer.to_string(), sides(&opinion)));
     }
-    rows.extend(duel.facts().map(|(head, cells)| (head.into(), cells.map(String::from))));
-    rows.iter().map(|(head, cells)| table_row(head, cells)).collect::<Vec<_>>().join("\n")
+    rows.extend(
+        duel.facts()
+            .map(|(head, cells)| (head.into(), cells.map(String::from))),
+    );
+    rows.iter()
+        .map(|(head, cells)| table_row(head, cells))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
@@ -72,18 +101,38 @@ fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
 /// How readers and panel voted, in plain characters; nothing where nobody did.
 pub(super) fn decided(tools: &[[String; 3]]) -> String {
     let line = |[name, readers, panel]: [&str; 3]| row(&[(name, 38), (readers, 20), (panel, 16)]);
-    let rows = tools.iter().map(|tool| line(tool.each_ref().map(String::as_str)));
-    let heads = [line(["", "Readers", "Panel"]), line(["-".repeat(38).as_str(), &"-".repeat(20), &"-".repeat(16)])];
-    if tools.is_empty() { String::new() } else { heads.into_iter().chain(rows).collect::<Vec<_>>().join("\n") }
+    let rows = tools
+        .iter()
+        .map(|tool| line(tool.each_ref().map(String::as_str)));
+    let heads = [
+        line(["", "Readers", "Panel"]),
+        line(["-".repeat(38).as_str(), &"-".repeat(20), &"-".repeat(16)]),
+    ];
+    if tools.is_empty() {
+        String::new()
+    } else {
+        heads.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Cells beside one another, each wrapped in its columns, two between them.
 fn row(cells: &[(&str, usize)]) -> String {
-    let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))));
-    let wrapped: Vec<(Vec<String>, usize)> = cells.iter().map(|(text, width)| (wrap(text, *width), *width)).collect();
-    let height = wrapped.iter().map(|(lines, _)| lines.len()).max().unwrap_or_default();
+    let pad = |text: &str, width: usize| {
+        format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+    };
+    let wrapped: Vec<(Vec<String>, usize)> = cells
+        .iter()
+        .map(|(text, width)| (wrap(text, *width), *width))
+        .collect();
+    let height = wrapped
+        .iter()
+        .map(|(lines, _)| lines.len())
+        .max()
+        .unwrap_or_default();
     let line = |i: usize| {
-        let cells = wrapped.iter().map(|(lines, width)| pad(lines.get(i).map_or("", String::as_str), *width));
+        let cells = wrapped
+            .iter()
+            .map(|(lines, width)| pad(lines.get(i).map_or("", String::as_str), *width));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     (0..height).map(line).collect::<Vec<_>>().join("\n")

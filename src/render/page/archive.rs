@@ -62,10 +62,26 @@ struct Digests<'a> {
 }
 
 /// A page of past digests; `older`: the next page has those before that slot.
-pub fn digests(site: &Site, entries: &[DigestEntry], older: Option<Slot>) -> Result<String, RenderError> {
-    let frame =
-        Frame::public(site, "/digests", format!("Past digests of {}", site.newsletter), "Every digest that was sent, to read online.");
-    Ok(Digests { frame, entries: entries.iter().map(|entry| EntryView::new(site, entry)).collect(), older }.render()?)
+pub fn digests(
+    site: &Site,
+    entries: &[DigestEntry],
+    older: Option<Slot>,
+) -> Result<String, RenderError> {
+    let frame = Frame::public(
+        site,
+        "/digests",
+        format!("Past digests of {}", site.newsletter),
+        "Every digest that was sent, to read online.",
+    );
+    Ok(Digests {
+        frame,
+        entries: entries
+            .iter()
+            .map(|entry| EntryView::new(site, entry))
+            .collect(),
+        older,
+    }
+    .render()?)
 }
 
 #[derive(Template)]
@@ -81,14 +97,29 @@ struct DigestPage<'a> {
 }
 
 /// A past digest as a web page.
-pub fn digest(site: &Site, content: &Content, published_at: Timestamp, form: &SignUpForm<'_>) -> Result<String, RenderError> {
-    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::PAGE)).collect();
+pub fn digest(
+    site: &Site,
+    content: &Content,
+    published_at: Timestamp,
+    form: &SignUpForm<'_>,
+) -> Result<String, RenderError> {
+    let duels: Vec<Duel<'_>> = content
+        .items
+        .iter()
+        .map(|item| Duel::picked(site, item, Limits::PAGE))
+        .collect();
     let lead = Lead::new(content, &duels);
     let monday = Date::monday(site, content.slot);
     let title = format!("{}, week of {}", site.newsletter, monday.words);
-    let (path, description) = (format!("/digests/{}", content.slot), format!("{} {}", lead.count, lead.contest));
+    let (path, description) = (
+        format!("/digests/{}", content.slot),
+        format!("{} {}", lead.count, lead.contest),
+    );
     let page = DigestPage {
-        frame: Frame { published: Some(rfc3339(published_at)), ..Frame::public(site, &path, title, &description) },
+        frame: Frame {
+            published: Some(rfc3339(published_at)),
+            ..Frame::public(site, &path, title, &description)
+        },
         monday,
         published: Date::new(site, published_at),
         lead,
@@ -125,17 +156,47 @@ struct FeedEntryHtml<'a> {
 }
 
 /// The past digests as an Atom feed (RFC 4287).
-pub fn feed(site: &Site, entries: &[(DigestEntry, Content)], updated: Timestamp) -> Result<String, RenderError> {
-    let entries: Result<Vec<FeedEntry>, RenderError> = entries.iter().map(|(entry, content)| feed_entry(site, entry, content)).collect();
-    Ok(Feed { site, name: clean(&site.newsletter), updated: rfc3339(updated), entries: entries? }.render()?)
+pub fn feed(
+    site: &Site,
+    entries: &[(DigestEntry, Content)],
+    updated: Timestamp,
+) -> Result<String, RenderError> {
+    let entries: Result<Vec<FeedEntry>, RenderError> = entries
+        .iter()
+        .map(|(entry, content)| feed_entry(site, entry, content))
+        .collect();
+    Ok(Feed {
+        site,
+        name: clean(&site.newsletter),
+        updated: rfc3339(updated),
+        entries: entries?,
+    }
+    .render()?)
 }
 
-fn feed_entry(site: &Site, entry: &DigestEntry, content: &Content) -> Result<FeedEntry, RenderError> {
-    let duels: Vec<Duel<'_>> = content.items.iter().map(|item| Duel::picked(site, item, Limits::MAIL)).collect();
-    let html = FeedEntryHtml { site, lead: Lead::new(content, &duels), duels, sample: content.is_sample() };
+fn feed_entry(
+    site: &Site,
+    entry: &DigestEntry,
+    content: &Content,
+) -> Result<FeedEntry, RenderError> {
+    let duels: Vec<Duel<'_>> = content
+        .items
+        .iter()
+        .map(|item| Duel::picked(site, item, Limits::MAIL))
+        .collect();
+    let html = FeedEntryHtml {
+        site,
+        lead: Lead::new(content, &duels),
+        duels,
+        sample: content.is_sample(),
+    };
     Ok(FeedEntry {
         url: site.link(&format!("/digests/{}", entry.slot)),
-        title: format!("{}, week of {}", clean(&site.newsletter), Date::monday(site, entry.slot).words),
+        title: format!(
+            "{}, week of {}",
+            clean(&site.newsletter),
+            Date::monday(site, entry.slot).words
+        ),
         updated: rfc3339(entry.published_at),
         html: html.render()?,
     })

@@ -49,11 +49,17 @@ struct RowView<'a> {
 
 impl<'a> RowView<'a> {
     fn new(site: &Site, row: &'a MailRow) -> Self {
-        let date = row.date.map(|date| date.with_timezone(&site.timezone).format("%Y-%m-%d %H:%M %Z").to_string());
+        let date = row.date.map(|date| {
+            date.with_timezone(&site.timezone)
+                .format("%Y-%m-%d %H:%M %Z")
+                .to_string()
+        });
         Self {
             name: &row.name,
             to: shorten(&row.to, 200),
-            subject: Some(shorten(&row.subject, 200)).filter(|subject| !subject.is_empty()).unwrap_or_else(|| "(no subject)".into()),
+            subject: Some(shorten(&row.subject, 200))
+                .filter(|subject| !subject.is_empty())
+                .unwrap_or_else(|| "(no subject)".into()),
             date: date.unwrap_or_else(|| "no date".into()),
             size: format!("{}.{} KB", row.size / 1024, row.size % 1024 * 10 / 1024),
         }
@@ -69,8 +75,16 @@ struct Mailbox<'a> {
 
 /// The captured mails, as a list.
 pub fn mailbox(site: &Site, rows: &[MailRow]) -> Result<String, RenderError> {
-    let frame = Frame::private(site, "Mailbox".into(), "Mail that was captured instead of sent.");
-    Ok(Mailbox { frame, rows: rows.iter().map(|row| RowView::new(site, row)).collect() }.render()?)
+    let frame = Frame::private(
+        site,
+        "Mailbox".into(),
+        "Mail that was captured instead of sent.",
+    );
+    Ok(Mailbox {
+        frame,
+        rows: rows.iter().map(|row| RowView::new(site, row)).collect(),
+    }
+    .render()?)
 }
 
 /// A stretch of a mail's text: words, or one of the site's own links.
@@ -94,7 +108,11 @@ struct MailboxMail<'a> {
 pub fn mailbox_mail(site: &Site, mail: &MailView) -> Result<String, RenderError> {
     let row = RowView::new(site, &mail.row);
     let page = MailboxMail {
-        frame: Frame::private(site, row.subject.clone(), "A mail that was captured instead of sent."),
+        frame: Frame::private(
+            site,
+            row.subject.clone(),
+            "A mail that was captured instead of sent.",
+        ),
         row,
         from: shorten(&mail.from, 200),
         headers: &mail.headers,
@@ -108,7 +126,16 @@ fn pieces<'a>(site: &Site, text: &'a str) -> Vec<Piece<'a>> {
     let start = site.link("/");
     let words = text.split_inclusive(char::is_whitespace).flat_map(|word| {
         let (bare, space) = word.split_at(word.trim_end().len());
-        [Piece { text: bare, is_link: bare.starts_with(&start) }, Piece { text: space, is_link: false }]
+        [
+            Piece {
+                text: bare,
+                is_link: bare.starts_with(&start),
+            },
+            Piece {
+                text: space,
+                is_link: false,
+            },
+        ]
     });
     words.filter(|piece| !piece.text.is_empty()).collect()
 }

@@ -29,7 +29,12 @@ pub struct Visit {
 }
 
 impl Visit {
-    pub(super) fn choices<'a>(&self, index: usize, contender: &'a Contender, back: &str) -> Choices<'a> {
+    pub(super) fn choices<'a>(
+        &self,
+        index: usize,
+        contender: &'a Contender,
+        back: &str,
+    ) -> Choices<'a> {
         let standing = self.standings.get(index).copied().unwrap_or_default();
         Choices::new(contender, standing, back)
     }
@@ -49,7 +54,14 @@ pub(super) struct Choices<'a> {
 impl<'a> Choices<'a> {
     pub fn new(contender: &'a Contender, standing: Standing, back: &str) -> Self {
         let side = Side::new(contender, Limits::PAGE);
-        Self { slug: side.slug, name: side.name, community: side.community, vote: standing.vote, saved: standing.saved, back: back.into() }
+        Self {
+            slug: side.slug,
+            name: side.name,
+            community: side.community,
+            vote: standing.vote,
+            saved: standing.saved,
+            back: back.into(),
+        }
     }
 
     pub fn says(&self, verdict: &str) -> bool {
@@ -58,7 +70,13 @@ impl<'a> Choices<'a> {
 }
 
 /// Behind a vote's link in a mail: what was chosen, and one button that counts it.
-pub fn vote(site: &Site, contender: &Contender, verdict: Verdict, standing: Standing, token: &str) -> Result<String, RenderError> {
+pub fn vote(
+    site: &Site,
+    contender: &Contender,
+    verdict: Verdict,
+    standing: Standing,
+    token: &str,
+) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
     let heading = format!("{} {}?", title(verdict), side.name);
     let now = match standing.vote {
@@ -67,20 +85,45 @@ pub fn vote(site: &Site, contender: &Contender, verdict: Verdict, standing: Stan
         Some(vote) => format!("Your vote so far is {vote}; the button changes it."),
     };
     let panel = format!("The panel says {}. {}.", side.panel.count(), side.community);
-    let button = Button { action: format!("vote/{}/{verdict}", side.slug), token, label: format!("Count my vote: {verdict}") };
-    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, &heading, &[&panel, &now]) }.render()?)
+    let button = Button {
+        action: format!("vote/{}/{verdict}", side.slug),
+        token,
+        label: format!("Count my vote: {verdict}"),
+    };
+    Ok(Notice {
+        button: Some(button),
+        link: None,
+        ..Notice::new(site, &heading, &[&panel, &now])
+    }
+    .render()?)
 }
 
 /// Behind the link that saves a tool: one button.
-pub fn save(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+pub fn save(
+    site: &Site,
+    contender: &Contender,
+    standing: Standing,
+    token: &str,
+) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
     let heading = format!("Save {} for later?", side.name);
     let sentence = match standing.saved {
         true => "It is among your saved tools already.",
-        false => "It then stands among your saved tools, and you read it first when the panel changes its mind.",
+        false => {
+            "It then stands among your saved tools, and you read it first when the panel changes its mind."
+        }
     };
-    let button = Button { action: format!("save/{}", side.slug), token, label: "Save for later".into() };
-    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, &heading, &[sentence]) }.render()?)
+    let button = Button {
+        action: format!("save/{}", side.slug),
+        token,
+        label: "Save for later".into(),
+    };
+    Ok(Notice {
+        button: Some(button),
+        link: None,
+        ..Notice::new(site, &heading, &[sentence])
+    }
+    .render()?)
 }
 
 fn title(verdict: Verdict) -> &'static str {
@@ -101,13 +144,30 @@ struct Chosen<'a> {
 }
 
 /// After a vote by a mail's link: what counts now, and what else one can do with the tool.
-pub fn voted(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+pub fn voted(
+    site: &Site,
+    contender: &Contender,
+    standing: Standing,
+    token: &str,
+) -> Result<String, RenderError> {
     let sentence = "You can change it whenever you like: here, on the site, or from any digest.";
-    chosen(site, contender, standing, token, "Your vote counts", sentence)
+    chosen(
+        site,
+        contender,
+        standing,
+        token,
+        "Your vote counts",
+        sentence,
+    )
 }
 
 /// After saving by a mail's link.
-pub fn saved(site: &Site, contender: &Contender, standing: Standing, token: &str) -> Result<String, RenderError> {
+pub fn saved(
+    site: &Site,
+    contender: &Contender,
+    standing: Standing,
+    token: &str,
+) -> Result<String, RenderError> {
     chosen(
         site,
         contender,
@@ -126,9 +186,20 @@ fn chosen<'a>(
     heading: &str,
     sentence: &str,
 ) -> Result<String, RenderError> {
-    let choices = Choices::new(contender, standing, &format!("/tools/{}", contender.tool.slug));
+    let choices = Choices::new(
+        contender,
+        standing,
+        &format!("/tools/{}", contender.tool.slug),
+    );
     let frame = Frame::private(site, heading.to_owned(), sentence);
-    Ok(Chosen { frame, heading: heading.into(), sentence: sentence.into(), choices, token }.render()?)
+    Ok(Chosen {
+        frame,
+        heading: heading.into(),
+        sentence: sentence.into(),
+        choices,
+        token,
+    }
+    .render()?)
 }
 
 #[derive(Template)]
@@ -153,19 +224,43 @@ pub fn saved_tools(site: &Site, saved: &[Saved], token: &str) -> Result<String, 
         at: Date::new(site, saved.at),
         news: news(site, saved),
     });
-    let frame = Frame::private(site, "Saved for later".into(), "The tools that you saved, and what became of them.");
-    Ok(SavedPage { frame, rows: rows.collect(), token }.render()?)
+    let frame = Frame::private(
+        site,
+        "Saved for later".into(),
+        "The tools that you saved, and what became of them.",
+    );
+    Ok(SavedPage {
+        frame,
+        rows: rows.collect(),
+        token,
+    }
+    .render()?)
 }
 
 fn news(site: &Site, saved: &Saved) -> Vec<String> {
-    let then = crate::domain::reader::PanelPoint { at: saved.at, panel: saved.then, points: 0 };
-    let points: Vec<_> = std::iter::once(then).chain(saved.since.iter().copied()).collect();
-    let turned =
-        turns(&points).map(|(at, before, after)| format!("{} became {} on {}", before.label(), after.label(), Date::new(site, at).words));
+    let then = crate::domain::reader::PanelPoint {
+        at: saved.at,
+        panel: saved.then,
+        points: 0,
+    };
+    let points: Vec<_> = std::iter::once(then)
+        .chain(saved.since.iter().copied())
+        .collect();
+    let turned = turns(&points).map(|(at, before, after)| {
+        format!(
+            "{} became {} on {}",
+            before.label(),
+            after.label(),
+            Date::new(site, at).words
+        )
+    });
     let mut news: Vec<String> = turned.collect();
     let (now, before) = (saved.contender.tool.panel(), saved.then);
     if news.is_empty() && now != before {
-        news.push(format!("The panel stood at {} ship / {} skip when you saved it", before.ships, before.skips));
+        news.push(format!(
+            "The panel stood at {} ship / {} skip when you saved it",
+            before.ships, before.skips
+        ));
     }
     news.reverse();
     news

@@ -26,7 +26,9 @@ pub(super) fn of_tool(site: &Site, contender: &Contender) -> String {
 
 /// Both tools of a comparison.
 pub(super) fn of_comparison(site: &Site, matchup: &Matchup) -> String {
-    in_html(&json!({ "@context": "https://schema.org", "@graph": matchup.contenders().map(|side| tool(site, side)) }))
+    in_html(
+        &json!({ "@context": "https://schema.org", "@graph": matchup.contenders().map(|side| tool(site, side)) }),
+    )
 }
 
 /// <https://schema.org/SoftwareApplication>, known by its page's address wherever it stands.
@@ -50,7 +52,8 @@ fn tool(site: &Site, contender: &Contender) -> Value {
         data["offers"] = json!({ "@type": "Offer", "price": 0, "priceCurrency": "USD" });
     }
     if tool.sample {
-        data["disambiguatingDescription"] = "A sample: this tool and its reviews are invented.".into();
+        data["disambiguatingDescription"] =
+            "A sample: this tool and its reviews are invented.".into();
     }
     data
 }
@@ -76,5 +79,8 @@ fn review(site: &Site, contender: &Contender, review: &Review) -> Value {
 /// JSON that can stand in a script element: without `<` no text in it ends the element, nor opens a comment or another script
 /// (HTML standard, "Restrictions for contents of script elements").
 fn in_html(data: &Value) -> String {
-    data.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    data.to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }

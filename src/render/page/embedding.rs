@@ -36,9 +36,18 @@ struct Script<'a> {
 pub fn embed(site: &Site, is_open: bool) -> Result<String, RenderError> {
     let description = "A form for your own pages: whoever fills it in gets a mail with a link, and nothing else until they press it.";
     let page = Embed {
-        frame: Frame::public(site, "/embed", "The sign-up form for your site".into(), description),
+        frame: Frame::public(
+            site,
+            "/embed",
+            "The sign-up form for your site".into(),
+            description,
+        ),
         is_open,
-        form: Form { site, consent: consent_sentence(site) }.render()?,
+        form: Form {
+            site,
+            consent: consent_sentence(site),
+        }
+        .render()?,
         script: Script { site }.render()?,
     };
     Ok(page.render()?)

@@ -87,23 +87,36 @@ pub struct Asset {
 
 impl Asset {
     fn new(name: &str, ending: &str, text: &'static str) -> Self {
-        let hash = Sha256::digest(text).iter().take(6).fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        Self { path: format!("/assets/{name}-{hash}.{ending}"), text }
+        let hash = Sha256::digest(text)
+            .iter()
+            .take(6)
+            .fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
+        Self {
+            path: format!("/assets/{name}-{hash}.{ending}"),
+            text,
+        }
     }
 }
 
 /// The stylesheet of all pages.
 pub fn stylesheet() -> &'static Asset {
-    static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| Asset::new("style", "css", include_str!("../../../templates/web/style.css")));
+    static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+        Asset::new(
+            "style",
+            "css",
+            include_str!("../../../templates/web/style.css"),
+        )
+    });
     &STYLESHEET
 }
 
 /// The one script, without which everything works too.
 pub fn script() -> &'static Asset {
-    static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("site", "js", include_str!("../../../templates/web/site.js")));
+    static SCRIPT: LazyLock<Asset> =
+        LazyLock::new(|| Asset::new("site", "js", include_str!("../../../templates/web/site.js")));
     &SCRIPT
 }
 
@@ -142,7 +155,10 @@ struct Picture {
 
 impl<'a> Frame<'a> {
     fn public(site: &'a Site, path: &str, title: String, description: &str) -> Self {
-        Self { canonical: Some(site.link(path)), ..Self::private(site, title, description) }
+        Self {
+            canonical: Some(site.link(path)),
+            ..Self::private(site, title, description)
+        }
     }
 
     fn private(site: &'a Site, title: String, description: &str) -> Self {
@@ -177,7 +193,10 @@ struct FormView<'a> {
 
 impl<'a> FormView<'a> {
     fn new(site: &Site, form: &SignUpForm<'a>) -> Self {
-        Self { form: *form, consent: consent_sentence(site) }
+        Self {
+            form: *form,
+            consent: consent_sentence(site),
+        }
     }
 }
 
@@ -191,15 +210,33 @@ struct Front<'a> {
 }
 
 /// The site's front: what it is, the sign-up form, the latest comparisons.
-pub fn front(site: &Site, latest: &[Matchup], form: &SignUpForm<'_>) -> Result<String, RenderError> {
+pub fn front(
+    site: &Site,
+    latest: &[Matchup],
+    form: &SignUpForm<'_>,
+) -> Result<String, RenderError> {
     let description = "New AI tools ship daily. A panel of five reviewers puts them side by side and says which one to ship.";
-    let frame = Frame::public(site, "/", format!("{}: {}", site.name, site.newsletter), description);
+    let frame = Frame::public(
+        site,
+        "/",
+        format!("{}: {}", site.name, site.newsletter),
+        description,
+    );
     let sample = latest.iter().any(Matchup::is_sample);
-    Ok(Front { frame, sign_up: FormView::new(site, form), latest: duels(site, latest), sample }.render()?)
+    Ok(Front {
+        frame,
+        sign_up: FormView::new(site, form),
+        latest: duels(site, latest),
+        sample,
+    }
+    .render()?)
 }
 
 fn duels<'a>(site: &Site, matchups: &'a [Matchup]) -> Vec<Duel<'a>> {
-    matchups.iter().map(|matchup| Duel::new(site, matchup, Limits::PAGE)).collect()
+    matchups
+        .iter()
+        .map(|matchup| Duel::new(site, matchup, Limits::PAGE))
+        .collect()
 }
 
 #[derive(Template)]
@@ -223,7 +260,10 @@ pub fn comparison(
 ) -> Result<String, RenderError> {
     let duel = Duel::new(site, matchup, Limits::PAGE);
     let [left, right] = &duel.sides;
-    let title = format!("{} or {}: which one should you ship?", left.name, right.name);
+    let title = format!(
+        "{} or {}: which one should you ship?",
+        left.name, right.name
+    );
     let description = format!(
         "{}: {}. {}: {}. Panel verdicts, scores, pricing and the community's vote side by side.",
         left.name,
@@ -232,15 +272,35 @@ pub fn comparison(
         right.panel.0.label()
     );
     let path = format!("/comparisons/{}", duel.slug);
-    let words = format!("{title} The panel says of {}: {}; of {}: {}.", left.name, left.panel.count(), right.name, right.panel.count());
+    let words = format!(
+        "{title} The panel says of {}: {}; of {}: {}.",
+        left.name,
+        left.panel.count(),
+        right.name,
+        right.panel.count()
+    );
     let frame = Frame {
         published: Some(rfc3339(matchup.comparison.published_at)),
-        picture: Some(Picture { url: site.link(&format!("{path}/picture.png")), words: shorten(&words, 400) }),
+        picture: Some(Picture {
+            url: site.link(&format!("{path}/picture.png")),
+            words: shorten(&words, 400),
+        }),
         data: Some(data::of_comparison(site, matchup)),
         ..Frame::public(site, &path, title, &description)
     };
-    let choices = [visit.choices(0, &matchup.left, &path), visit.choices(1, &matchup.right, &path)];
-    Ok(Comparison { frame, choices, visit, related: duels(site, related), sign_up: FormView::new(site, form), duel }.render()?)
+    let choices = [
+        visit.choices(0, &matchup.left, &path),
+        visit.choices(1, &matchup.right, &path),
+    ];
+    Ok(Comparison {
+        frame,
+        choices,
+        visit,
+        related: duels(site, related),
+        sign_up: FormView::new(site, form),
+        duel,
+    }
+    .render()?)
 }
 
 #[derive(Template)]
@@ -265,12 +325,23 @@ pub fn tool(
     now: Timestamp,
 ) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
-    let review = |reviewer: &Reviewer| (*reviewer, contender.tool.review_by(*reviewer).map(|review| Opinion::new(review, Limits::PAGE)));
+    let review = |reviewer: &Reviewer| {
+        (
+            *reviewer,
+            contender
+                .tool
+                .review_by(*reviewer)
+                .map(|review| Opinion::new(review, Limits::PAGE)),
+        )
+    };
     let description = format!("{}: {}", side.panel.count(), side.best_for);
     let path = format!("/tools/{}", side.slug);
     let title = format!("{}: ship or skip?", side.name);
     let page = ToolPage {
-        frame: Frame { data: Some(data::of_tool(site, contender)), ..Frame::public(site, &path, title, &description) },
+        frame: Frame {
+            data: Some(data::of_tool(site, contender)),
+            ..Frame::public(site, &path, title, &description)
+        },
         choices: visit.choices(0, contender, &path),
         history: HistoryView::new(site, history, now),
         reviews: Reviewer::ALL.iter().map(review).collect(),

@@ -31,7 +31,11 @@ pub(super) struct Button<'a> {
 
 impl<'a> Notice<'a> {
     pub(super) fn new(site: &'a Site, heading: &'a str, sentences: &[&str]) -> Self {
-        let frame = Frame::private(site, heading.to_owned(), sentences.first().copied().unwrap_or_default());
+        let frame = Frame::private(
+            site,
+            heading.to_owned(),
+            sentences.first().copied().unwrap_or_default(),
+        );
         Self {
             frame,
             heading,
@@ -47,7 +51,9 @@ impl<'a> Notice<'a> {
 /// gets one such mail. `later`: when the mail is sent, if not now.
 pub fn check_inbox(site: &Site, quiet: &str, later: Option<&str>) -> Result<String, RenderError> {
     let arrival = arrival(later, "to it");
-    let asked = format!("If that address can get our mail, a message with a link {arrival}. Open the link and press the button to finish.");
+    let asked = format!(
+        "If that address can get our mail, a message with a link {arrival}. Open the link and press the button to finish."
+    );
     let again = format!(
         "Nothing there? Look in the spam folder. An address gets one such mail in {quiet}: sign up once more after that, not before."
     );
@@ -56,35 +62,77 @@ pub fn check_inbox(site: &Site, quiet: &str, later: Option<&str>) -> Result<Stri
 
 /// Says of a message that it comes: `is on its way to it`, or `will be sent to it` at the time that `later` says.
 pub fn arrival(later: Option<&str>, to: &str) -> String {
-    later.map_or_else(|| format!("is on its way {to}"), |later| format!("will be sent {to} {later}"))
+    later.map_or_else(
+        || format!("is on its way {to}"),
+        |later| format!("will be sent {to} {later}"),
+    )
 }
 
 /// Behind the link of a confirmation mail: one button.
 pub fn confirm(site: &Site, token: &str) -> Result<String, RenderError> {
-    let sentence = format!("One press, and {} comes to your inbox about once a week.", site.newsletter);
-    let button = Some(Button { action: "confirm".into(), token, label: "Confirm my subscription".into() });
-    Ok(Notice { button, link: None, ..Notice::new(site, "Almost there", &[&sentence]) }.render()?)
+    let sentence = format!(
+        "One press, and {} comes to your inbox about once a week.",
+        site.newsletter
+    );
+    let button = Some(Button {
+        action: "confirm".into(),
+        token,
+        label: "Confirm my subscription".into(),
+    });
+    Ok(Notice {
+        button,
+        link: None,
+        ..Notice::new(site, "Almost there", &[&sentence])
+    }
+    .render()?)
 }
 
 /// After that button.
 pub fn confirmed(site: &Site) -> Result<String, RenderError> {
-    let sentence = format!("Your subscription to {} is confirmed. The next digest comes to your inbox.", site.newsletter);
-    let notice = Notice::new(site, "You are in", &[&sentence, "Until then, the past ones are here to read."]);
-    Ok(Notice { link: Some(("/digests", "To the past digests")), ..notice }.render()?)
+    let sentence = format!(
+        "Your subscription to {} is confirmed. The next digest comes to your inbox.",
+        site.newsletter
+    );
+    let notice = Notice::new(
+        site,
+        "You are in",
+        &[&sentence, "Until then, the past ones are here to read."],
+    );
+    Ok(Notice {
+        link: Some(("/digests", "To the past digests")),
+        ..notice
+    }
+    .render()?)
 }
 
 /// Behind the link of a confirmation mail that is too old: a form to get a new one.
 pub fn link_expired(site: &Site, form: &SignUpForm<'_>) -> Result<String, RenderError> {
     let sentence = "A confirmation link is good for a limited time only, and this one's is over. Enter your address to get a new one.";
     let notice = Notice::new(site, "This link has expired", &[sentence]);
-    Ok(Notice { sign_up: Some(FormView::new(site, form)), ..notice }.render()?)
+    Ok(Notice {
+        sign_up: Some(FormView::new(site, form)),
+        ..notice
+    }
+    .render()?)
 }
 
 /// Behind the unsubscribe link of a mail: one button.
 pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
-    let sentence = format!("Press the button, and {} no longer comes to your inbox.", site.newsletter);
-    let button = Some(Button { action: "unsubscribe".into(), token, label: "Unsubscribe".into() });
-    Ok(Notice { button, link: None, ..Notice::new(site, "Unsubscribe?", &[&sentence]) }.render()?)
+    let sentence = format!(
+        "Press the button, and {} no longer comes to your inbox.",
+        site.newsletter
+    );
+    let button = Some(Button {
+        action: "unsubscribe".into(),
+        token,
+        label: "Unsubscribe".into(),
+    });
+    Ok(Notice {
+        button,
+        link: None,
+        ..Notice::new(site, "Unsubscribe?", &[&sentence])
+    }
+    .render()?)
 }
 
 /// After that button.

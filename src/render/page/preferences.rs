@@ -44,15 +44,30 @@ pub fn preferences(
     said: &str,
     token: &str,
 ) -> Result<String, RenderError> {
-    let frame = Frame::private(site, "Your preferences".into(), "What comes to your inbox, and how often.");
+    let frame = Frame::private(
+        site,
+        "Your preferences".into(),
+        "What comes to your inbox, and how often.",
+    );
     let page = PreferencesPage {
         frame,
         categories: categories
             .iter()
-            .map(|category| (category.as_str(), wanted.categories.iter().any(|followed| category_key(followed) == category_key(category))))
+            .map(|category| {
+                (
+                    category.as_str(),
+                    wanted
+                        .categories
+                        .iter()
+                        .any(|followed| category_key(followed) == category_key(category)),
+                )
+            })
             .collect(),
         monthly: wanted.monthly,
-        paused: wanted.paused_until.filter(|until| *until > now).map(|until| Date::new(site, until)),
+        paused: wanted
+            .paused_until
+            .filter(|until| *until > now)
+            .map(|until| Date::new(site, until)),
         said,
         token,
     };
@@ -69,18 +84,34 @@ struct AccountPage<'a> {
 
 impl AccountPage<'_> {
     fn typed(&self, field: &str) -> &str {
-        self.refused.filter(|refused| refused.field == field).map_or("", |refused| refused.typed)
+        self.refused
+            .filter(|refused| refused.field == field)
+            .map_or("", |refused| refused.typed)
     }
 
     fn problem(&self, field: &str) -> Option<&str> {
-        self.refused.filter(|refused| refused.field == field).map(|refused| refused.sentence)
+        self.refused
+            .filter(|refused| refused.field == field)
+            .map(|refused| refused.sentence)
     }
 }
 
 /// What can be done with one's data; it shows none of it.
-pub fn account(site: &Site, token: &str, refused: Option<Refused<'_>>) -> Result<String, RenderError> {
-    Ok(AccountPage { frame: Frame::private(site, "Your data".into(), "See, change or erase what is known of you."), refused, token }
-        .render()?)
+pub fn account(
+    site: &Site,
+    token: &str,
+    refused: Option<Refused<'_>>,
+) -> Result<String, RenderError> {
+    Ok(AccountPage {
+        frame: Frame::private(
+            site,
+            "Your data".into(),
+            "See, change or erase what is known of you.",
+        ),
+        refused,
+        token,
+    }
+    .render()?)
 }
 
 #[derive(Template)]
@@ -92,13 +123,29 @@ struct ErasePage<'a> {
 
 /// The second step of an erasure: what goes, and the button that does it.
 pub fn confirm_erasure(site: &Site, token: &str) -> Result<String, RenderError> {
-    let frame = Frame::private(site, "Erase everything?".into(), "Your subscription, votes, saved tools and history go at once.");
+    let frame = Frame::private(
+        site,
+        "Erase everything?".into(),
+        "Your subscription, votes, saved tools and history go at once.",
+    );
     Ok(ErasePage { frame, token }.render()?)
 }
 
 /// Behind the link in the mail to a new address: one button.
 pub fn confirm_move(site: &Site, token: &str) -> Result<String, RenderError> {
-    let sentence = format!("One press, and {} comes to this address instead of the old one, which is told.", site.newsletter);
-    let button = Button { action: "move".into(), token, label: "Use this address".into() };
-    Ok(Notice { button: Some(button), link: None, ..Notice::new(site, "Your new address?", &[&sentence]) }.render()?)
+    let sentence = format!(
+        "One press, and {} comes to this address instead of the old one, which is told.",
+        site.newsletter
+    );
+    let button = Button {
+        action: "move".into(),
+        token,
+        label: "Use this address".into(),
+    };
+    Ok(Notice {
+        button: Some(button),
+        link: None,
+        ..Notice::new(site, "Your new address?", &[&sentence])
+    }
+    .render()?)
 }

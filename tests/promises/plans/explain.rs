@@ -54,18 +54,35 @@ pub enum Planner {
 impl Planner {
     pub async fn open(place: &Place) -> Self {
         if place.is_postgres() {
-            let mut connection = sqlx::PgConnection::connect(&place.database_url).await.expect("a connection");
-            sqlx::raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut connection).await.expect("set");
+            let mut connection = sqlx::PgConnection::connect(&place.database_url)
+                .await
+                .expect("a connection");
+            sqlx::raw_sql("set plan_cache_mode = force_generic_plan")
+                .execute(&mut connection)
+                .await
+                .expect("set");
             Self::Postgres(connection)
         } else {
-            Self::Sqlite(sqlx::SqliteConnection::connect(&place.database_url).await.expect("a connection"))
+            Self::Sqlite(
+                sqlx::SqliteConnection::connect(&place.database_url)
+                    .await
+                    .expect("a connection"),
+            )
         }
     }
 
     pub async fn run(&mut self, sql: &'static str) {
         match self {
-            Self::Sqlite(c) => sqlx::raw_sql(sql).execute(c).await.map(|_| ()).expect("done"),
-            Self::Postgres(c) => sqlx::raw_sql(sql).execute(c).await.map(|_| ()).expect("done"),
+            Self::Sqlite(c) => sqlx::raw_sql(sql)
+                .execute(c)
+                .await
+                .map(|_| ())
+                .expect("done"),
+            Self::Postgres(c) => sqlx::raw_sql(sql)
+                .execute(c)
+                .await
+                .map(|_| ())
+                .expect("done"),
         }
     }
 
@@ -78,15 +95,23 @@ impl Planner {
             }
         }
         .expect("tables");
-        rows.into_iter().map(|(name,)| name).filter(|name| !name.starts_with("sqlite_") && !name.starts_with("_sqlx")).collect()
+        rows.into_iter()
+            .map(|(name,)| name)
+            .filter(|name| !name.starts_with("sqlite_") && !name.starts_with("_sqlx"))
+            .collect()
     }
 
     /// The plan of a statement.
     pub async fn lines(&mut self, sql: &str) -> Vec<String> {
         match self {
             Self::Sqlite(c) => {
-                let rows = sqlx::query(AssertSqlSafe(format!("explain query plan {sql}"))).fetch_all(c).await.expect("a plan");
-                rows.into_iter().map(|row| row.get::<String, _>("detail")).collect()
+                let rows = sqlx::query(AssertSqlSafe(format!("explain query plan {sql}")))
+                    .fetch_all(c)
+                    .await
+                    .expect("a plan");
+                rows.into_iter()
+                    .map(|row| row.get::<String, _>("detail"))
+                    .collect()
             }
             Self::Postgres(c) => plan(c, sql).await,
         }
@@ -96,17 +121,26 @@ impl Planner {
     pub async fn growing(&mut self, sql: &str) -> Vec<String> {
         let tables = self.tables().await;
         let names = named(sql, &tables);
-        let grows =
-            |name: &str| names.get(name).is_some_and(|tables| tables.iter().any(|table| !SMALL.iter().any(|(small, _)| small == table)));
+        let grows = |name: &str| {
+            names.get(name).is_some_and(|tables| {
+                tables
+                    .iter()
+                    .any(|table| !SMALL.iter().any(|(small, _)| small == table))
+            })
+        };
         match self {
             Self::Sqlite(c) => {
-                let rows = sqlx::query(AssertSqlSafe(format!("explain query plan {sql}"))).fetch_all(c).await;
+                let rows = sqlx::query(AssertSqlSafe(format!("explain query plan {sql}")))
+                    .fetch_all(c)
+                    .await;
                 let rows = match rows {
                     Ok(rows) => rows,
                     Err(error) => return vec![format!("it cannot be planned: {error}")],
                 };
                 let lines = rows.into_iter().map(|row| row.get::<String, _>("detail"));
-                lines.filter(|line| sqlite_grows(line, &grows, &names)).collect()
+                lines
+                    .filter(|line| sqlite_grows(line, &grows, &names))
+                    .collect()
             }
             Self::Postgres(c) => postgres_growing(&plan(c, sql).await, &grows),
         }
@@ -115,56 +149,118 @@ impl Planner {
 
 /// The names of tables in a statement: their own, and what it calls them.
 fn named(sql: &str, tables: &BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
-    let words: Vec<&str> = sql.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = sql
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (at, word) in words.iter().enumerate().filter(|(_, word)| tables.contains(**word)) {
+    for (at, word) in words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| tables.contains(**word))
+    {
         let called = words.get(at + 1).filter(|called| called.len() <= 5);
         for name in called.into_iter().chain([word]) {
-            names.entry((*name).to_owned()).or_default().insert((*word).to_owned());
+            names
+                .entry((*name).to_owned())
+                .or_default()
+                .insert((*word).to_owned());
         }
     }
     names
 }
 
-fn sqlite_grows(line: &str, grows: &impl Fn(&str) -> bool, names: &BTreeMap<String, BTreeSet<String>>) -> bool {
+fn sqlite_grows(
+    line: &str,
+    grows: &impl Fn(&str) -> bool,
+    names: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
     let mut words = line.split_whitespace();
-    let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (kind, name) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let is_open_work = OPEN_WORK.iter().any(|index| line.contains(index));
-    let is_ledger = names.get(name).is_some_and(|tables| tables.contains("deliveries"));
+    let is_ledger = names
+        .get(name)
+        .is_some_and(|tables| tables.contains("deliveries"));
     match kind {
         "SCAN" => grows(name) && !is_open_work,
         // Each first column that there is, in turn: a mailing, and transactional mails are mailings.
         "SEARCH" if line.contains("ANY(") => grows(name),
-        "SEARCH" => is_ledger && line.contains("sqlite_autoindex_deliveries") && !line.contains("subscriber_id"),
+        "SEARCH" => {
+            is_ledger
+                && line.contains("sqlite_autoindex_deliveries")
+                && !line.contains("subscriber_id")
+        }
         _ => false,
     }
 }
 
 /// PostgreSQL's plan for any values.
 async fn plan(connection: &mut sqlx::PgConnection, sql: &str) -> Vec<String> {
-    let number = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().ok();
+    let number = |rest: &str| {
+        rest.chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+            .parse::<usize>()
+            .ok()
+    };
     let count = sql.split('$').skip(1).filter_map(number).max().unwrap_or(0);
     let mut types = types_of(sql, count);
     loop {
-        let types_now = if types.is_empty() { String::new() } else { format!("({})", types.join(", ")) };
-        let prepared = sqlx::raw_sql(AssertSqlSafe(format!("prepare p {types_now} as {sql}"))).execute(&mut *connection).await;
+        let types_now = if types.is_empty() {
+            String::new()
+        } else {
+            format!("({})", types.join(", "))
+        };
+        let prepared = sqlx::raw_sql(AssertSqlSafe(format!("prepare p {types_now} as {sql}")))
+            .execute(&mut *connection)
+            .await;
         let Err(error) = prepared else { break };
         // A value whose type its place does not tell: numbers are the most of them.
         let message = error.to_string();
-        let named = message.rsplit_once("parameter $").and_then(|(_, rest)| rest.split(' ').next()?.parse::<usize>().ok());
+        let named = message
+            .rsplit_once("parameter $")
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse::<usize>().ok());
         // Or the only value of a `case`, which counts as a text.
-        let in_case = || (1..=count).find(|n| types[n - 1] == "unknown" && sql.contains(&format!("then ${n} ")));
+        let in_case = || {
+            (1..=count).find(|n| types[n - 1] == "unknown" && sql.contains(&format!("then ${n} ")))
+        };
         let unknown = named.or_else(|| in_case().filter(|_| message.contains("text")));
-        let kind = if unknown.is_some_and(|n| sql.contains(&format!("${n} = '"))) { "text" } else { "bigint" };
-        match unknown.and_then(|n| types.get_mut(n - 1)).filter(|known| **known == "unknown") {
+        let kind = if unknown.is_some_and(|n| sql.contains(&format!("${n} = '"))) {
+            "text"
+        } else {
+            "bigint"
+        };
+        match unknown
+            .and_then(|n| types.get_mut(n - 1))
+            .filter(|known| **known == "unknown")
+        {
             Some(known) => *known = kind,
-            None => return vec![format!("Seq Scan on nothing, for it cannot be planned: {message} (cost=")],
+            None => {
+                return vec![format!(
+                    "Seq Scan on nothing, for it cannot be planned: {message} (cost="
+                )];
+            }
         }
     }
-    let values = if count == 0 { String::new() } else { format!("({})", vec!["null"; count].join(", ")) };
-    let rows = sqlx::raw_sql(AssertSqlSafe(format!("explain execute p{values}"))).fetch_all(&mut *connection).await;
-    sqlx::raw_sql("deallocate p").execute(connection).await.expect("forgotten");
-    rows.unwrap_or_else(|error| panic!("{error}: {sql}")).into_iter().map(|row| row.get::<String, _>(0)).collect()
+    let values = if count == 0 {
+        String::new()
+    } else {
+        format!("({})", vec!["null"; count].join(", "))
+    };
+    let rows = sqlx::raw_sql(AssertSqlSafe(format!("explain execute p{values}")))
+        .fetch_all(&mut *connection)
+        .await;
+    sqlx::raw_sql("deallocate p")
+        .execute(connection)
+        .await
+        .expect("forgotten");
+    rows.unwrap_or_else(|error| panic!("{error}: {sql}"))
+        .into_iter()
+        .map(|row| row.get::<String, _>(0))
+        .collect()
 }
 
 /// The types of a statement's values, where PostgreSQL cannot tell them: lists of values that no table gives a type.
@@ -176,7 +272,15 @@ fn types_of(sql: &str, count: usize) -> Vec<&'static str> {
     };
     let listed = sql.matches("cast($").count() * 2;
     let listed = if cycle.len() == 4 { count - 2 } else { listed };
-    (0..count).map(|n| if n < listed { cycle[n % cycle.len()] } else { "bigint" }).collect()
+    (0..count)
+        .map(|n| {
+            if n < listed {
+                cycle[n % cycle.len()]
+            } else {
+                "bigint"
+            }
+        })
+        .collect()
 }
 
 fn postgres_growing(lines: &[String], grows: &impl Fn(&str) -> bool) -> Vec<String> {
@@ -184,15 +288,27 @@ fn postgres_growing(lines: &[String], grows: &impl Fn(&str) -> bool) -> Vec<Stri
     // The nodes above, by depth.
     let mut above: Vec<(usize, String)> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let (depth, node) = (line.len() - line.trim_start().len(), line.trim_start().trim_start_matches("->  "));
+        let (depth, node) = (
+            line.len() - line.trim_start().len(),
+            line.trim_start().trim_start_matches("->  "),
+        );
         if !node.contains("(cost=") {
             continue;
         }
         above.retain(|(other, _)| *other < depth);
-        let conditions: String = lines[at + 1..].iter().take_while(|line| !line.contains("(cost=")).cloned().collect();
-        let is_limited =
-            above.iter().rev().find(|(_, node)| !node.starts_with("Nested Loop")).is_some_and(|(_, node)| node.starts_with("Limit"));
-        let table = node.split_once(" on ").map_or("", |(_, rest)| rest.split_whitespace().next().unwrap_or_default());
+        let conditions: String = lines[at + 1..]
+            .iter()
+            .take_while(|line| !line.contains("(cost="))
+            .cloned()
+            .collect();
+        let is_limited = above
+            .iter()
+            .rev()
+            .find(|(_, node)| !node.starts_with("Nested Loop"))
+            .is_some_and(|(_, node)| node.starts_with("Limit"));
+        let table = node.split_once(" on ").map_or("", |(_, rest)| {
+            rest.split_whitespace().next().unwrap_or_default()
+        });
         let is_open_work = OPEN_WORK.iter().any(|index| node.contains(index));
         let is_scan = node.contains("cannot be planned")
             || node.contains("Seq Scan on ")
@@ -201,8 +317,14 @@ fn postgres_growing(lines: &[String], grows: &impl Fn(&str) -> bool) -> Vec<Stri
         let is_part_of_key = node.contains("deliveries_pkey")
             && conditions.contains("Index Cond")
             && !(conditions.contains("mailing_id") && conditions.contains("subscriber_id"));
-        if (is_scan && (grows(table) || table == "nothing,") && !is_open_work || is_part_of_key) && !is_limited {
-            growing.push(format!("{} {}", node.split("  (cost").next().unwrap_or_default(), conditions.trim()));
+        if (is_scan && (grows(table) || table == "nothing,") && !is_open_work || is_part_of_key)
+            && !is_limited
+        {
+            growing.push(format!(
+                "{} {}",
+                node.split("  (cost").next().unwrap_or_default(),
+                conditions.trim()
+            ));
         }
         above.push((depth, node.to_owned()));
     }

@@ -26,23 +26,59 @@ use explain::Planner;
 
 /// Statements that read all of something that grows, each with the reason.
 const READ_ALL: [(&str, &str); 13] = [
-    ("select state, count(*) from subscribers", "`doctor` and the look before a send; neither holds anybody up"),
-    ("select 1 from installation where exists", "of each table the first row alone"),
-    ("select count(*) from inbound_unmatched", "`doctor`, of at most 10,000 rows"),
-    ("select received_at from inbound_unmatched order by received_at desc", "the newest 10,000 and no more, by an index"),
-    ("select count(*) from mails_set_aside", "a metric, of what could not be handled in one mailbox: at most 1,000 rows"),
-    ("select left_at from former_addresses limit 1", "the first row alone"),
+    (
+        "select state, count(*) from subscribers",
+        "`doctor` and the look before a send; neither holds anybody up",
+    ),
+    (
+        "select 1 from installation where exists",
+        "of each table the first row alone",
+    ),
+    (
+        "select count(*) from inbound_unmatched",
+        "`doctor`, of at most 10,000 rows",
+    ),
+    (
+        "select received_at from inbound_unmatched order by received_at desc",
+        "the newest 10,000 and no more, by an index",
+    ),
+    (
+        "select count(*) from mails_set_aside",
+        "a metric, of what could not be handled in one mailbox: at most 1,000 rows",
+    ),
+    (
+        "select left_at from former_addresses limit 1",
+        "the first row alone",
+    ),
     ("select key_name, count(*) from suppressions", "`doctor`"),
-    ("select distinct coalesce(p.categories", "what readers chose, once for each digest and before it is frozen"),
+    (
+        "select distinct coalesce(p.categories",
+        "what readers chose, once for each digest and before it is frozen",
+    ),
     ("select (select recipients from digests", "`digest audit`"),
-    ("select count(*) from deliveries where mailing_id = $1 and finished_at is null", "`digest audit`"),
-    ("select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null", "`digest audit`"),
-    ("select count(*) from deliveries where mailing_id = $1\n", "`digest audit`"),
-    ("select count(case when finished_at is null", "what is open in no chunk: a guard that nothing reaches"),
+    (
+        "select count(*) from deliveries where mailing_id = $1 and finished_at is null",
+        "`digest audit`",
+    ),
+    (
+        "select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null",
+        "`digest audit`",
+    ),
+    (
+        "select count(*) from deliveries where mailing_id = $1\n",
+        "`digest audit`",
+    ),
+    (
+        "select count(case when finished_at is null",
+        "what is open in no chunk: a guard that nothing reaches",
+    ),
 ];
 
 /// Whole commands that join all of a digest: as above.
-const AUDITS: [&str; 2] = ["select count(*) from deliveries d join subscribers s", "select subscriber_id, state, uncertain_at, attempts"];
+const AUDITS: [&str; 2] = [
+    "select count(*) from deliveries d join subscribers s",
+    "select subscriber_id, state, uncertain_at, attempts",
+];
 
 /// How the statements begin that are put together at run time.
 const COMPOSED: [&str; 10] = [
@@ -95,8 +131,14 @@ impl Visit for Statement {
         let sql = value.trim();
         // Several statements at once are those with which tests fill a database: of them only the first would be explained, and the
         // others run.
-        if field.name() == "db.statement" && !sql.contains(';') && COMPOSED.iter().any(|start| sql.starts_with(start)) {
-            CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned());
+        if field.name() == "db.statement"
+            && !sql.contains(';')
+            && COMPOSED.iter().any(|start| sql.starts_with(start))
+        {
+            CAUGHT
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(sql.to_owned());
         }
     }
 
@@ -105,9 +147,12 @@ impl Visit for Statement {
 
 /// A digest, an import and a page: whatever is put together at run time.
 async fn scenario(house: &House) {
-    let only_sql = tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == "sqlx::query");
+    let only_sql =
+        tracing_subscriber::filter::filter_fn(|metadata| metadata.target() == "sqlx::query");
     // The second of the two tests finds it set.
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Catch.with_filter(only_sql)));
+    let _ = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(Catch.with_filter(only_sql)),
+    );
     house.stock_small().await;
     house.enlist("r", 8).await;
     // An import asks for former addresses once anybody has one.
@@ -175,7 +220,8 @@ const FILL: &str = "
 async fn look(planner: &mut Planner, statements: &[(String, String)], when: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (file, sql) in statements {
-        let is_known = READ_ALL.iter().any(|(start, _)| sql.starts_with(start)) || AUDITS.iter().any(|start| sql.starts_with(start));
+        let is_known = READ_ALL.iter().any(|(start, _)| sql.starts_with(start))
+            || AUDITS.iter().any(|start| sql.starts_with(start));
         for line in planner.growing(sql).await.into_iter().filter(|_| !is_known) {
             found.push(format!("{file}, {when}: {line}\n    {sql}"));
         }
@@ -185,23 +231,46 @@ async fn look(planner: &mut Planner, statements: &[(String, String)], when: &str
 
 /// The statements of the database of `place`: those that are written down, and those that were put together.
 fn statements(place: &Place) -> Vec<(String, String)> {
-    let caught = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let caught = CAUGHT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     for start in COMPOSED {
-        assert!(caught.iter().any(|sql| sql.starts_with(start)), "the scenario does not run what begins with {start:?}");
+        assert!(
+            caught.iter().any(|sql| sql.starts_with(start)),
+            "the scenario does not run what begins with {start:?}"
+        );
     }
     let numbered = |sql: &str| !sql.contains('?');
-    let composed = caught.into_iter().filter(|sql| numbered(sql) || !place.is_postgres()).map(|sql| ("composed".to_owned(), sql));
-    let is_planned = |sql: &str| ["select", "insert", "update", "delete", "with"].iter().any(|start| sql.starts_with(start));
-    let is_for_postgres = |sql: &str| {
-        [" for share", " for update", "pg_notify", "tableoid", "current_setting", "clock_timestamp", "pg_"]
+    let composed = caught
+        .into_iter()
+        .filter(|sql| numbered(sql) || !place.is_postgres())
+        .map(|sql| ("composed".to_owned(), sql));
+    let is_planned = |sql: &str| {
+        ["select", "insert", "update", "delete", "with"]
             .iter()
-            .any(|mark| sql.contains(mark))
+            .any(|start| sql.starts_with(start))
+    };
+    let is_for_postgres = |sql: &str| {
+        [
+            " for share",
+            " for update",
+            "pg_notify",
+            "tableoid",
+            "current_setting",
+            "clock_timestamp",
+            "pg_",
+        ]
+        .iter()
+        .any(|mark| sql.contains(mark))
     };
     source::read()
         .texts
         .into_iter()
         .chain(composed)
-        .filter(|(_, sql)| is_planned(sql.trim_start()) && (place.is_postgres() || !is_for_postgres(sql)))
+        .filter(|(_, sql)| {
+            is_planned(sql.trim_start()) && (place.is_postgres() || !is_for_postgres(sql))
+        })
         .collect()
 }
 
@@ -236,13 +305,23 @@ on_both! {
 #[test]
 fn each_statement_is_written_down_or_caught_on_its_way() {
     let source = source::read();
-    let unknown: Vec<&String> = source.composed.iter().filter(|place| !COMPOSED_AT.iter().any(|known| place.starts_with(known))).collect();
-    assert!(unknown.is_empty(), "put together at run time, and looked at by nobody: {unknown:#?}");
+    let unknown: Vec<&String> = source
+        .composed
+        .iter()
+        .filter(|place| !COMPOSED_AT.iter().any(|known| place.starts_with(known)))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "put together at run time, and looked at by nobody: {unknown:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_would_be_seen() {
-    for place in [Some(Place::sqlite()), Place::postgres()].into_iter().flatten() {
+    for place in [Some(Place::sqlite()), Place::postgres()]
+        .into_iter()
+        .flatten()
+    {
         let house = House::open(place).await;
         let mut planner = Planner::open(&house.place).await;
         for sql in [
@@ -250,8 +329,17 @@ async fn a_scan_would_be_seen() {
             "select count(*) from deliveries where mailing_id = $1",
             "select i.line from inbound i where i.status = $1",
         ] {
-            assert!(!planner.growing(sql).await.is_empty(), "{sql}: {:?}", planner.lines(sql).await);
+            assert!(
+                !planner.growing(sql).await.is_empty(),
+                "{sql}: {:?}",
+                planner.lines(sql).await
+            );
         }
-        assert!(planner.growing("select kind from deliveries where mailing_id = $1 and subscriber_id = $2").await.is_empty());
+        assert!(
+            planner
+                .growing("select kind from deliveries where mailing_id = $1 and subscriber_id = $2")
+                .await
+                .is_empty()
+        );
     }
 }

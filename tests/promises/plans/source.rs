@@ -16,18 +16,38 @@ pub fn read() -> Source {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("a file").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         files.insert(name, std::fs::read_to_string(path).expect("a text"));
     }
     let macros = files.values().flat_map(|text| macros_in(text)).collect();
-    let mut source = Source { texts: Vec::new(), composed: Vec::new() };
+    let mut source = Source {
+        texts: Vec::new(),
+        composed: Vec::new(),
+    };
     for (file, text) in &files {
         for call in ["execute!(", "optional!(", "one!(", "all!("] {
-            for (at, _) in text.match_indices(call).filter(|(at, _)| is_call(text, *at)) {
+            for (at, _) in text
+                .match_indices(call)
+                .filter(|(at, _)| is_call(text, *at))
+            {
                 let arguments = split(inside(&text[at + call.len() - 1..]));
-                let Some(sql) = arguments.get(1) else { continue };
-                match (Reading { text, at, macros: &macros }).resolve(sql.trim()) {
-                    Some(texts) => source.texts.extend(texts.into_iter().map(|text| (file.clone(), text))),
+                let Some(sql) = arguments.get(1) else {
+                    continue;
+                };
+                match (Reading {
+                    text,
+                    at,
+                    macros: &macros,
+                })
+                .resolve(sql.trim())
+                {
+                    Some(texts) => source
+                        .texts
+                        .extend(texts.into_iter().map(|text| (file.clone(), text))),
                     None => source.composed.push(format!("{file}: {}", sql.trim())),
                 }
             }
@@ -36,9 +56,15 @@ pub fn read() -> Source {
             for (at, _) in text.match_indices(call) {
                 let argument = inside(&text[at + call.len() - 1..]).trim();
                 // Those of the macros themselves, and what begins and ends a transaction or a session.
-                if argument != "$sql" && !["\"begin", "\"commit", "\"rollback", "\"pragma"].iter().any(|start| argument.starts_with(start))
+                if argument != "$sql"
+                    && !["\"begin", "\"commit", "\"rollback", "\"pragma"]
+                        .iter()
+                        .any(|start| argument.starts_with(start))
                 {
-                    source.composed.push(format!("{file}: {}", argument.lines().next().unwrap_or_default()));
+                    source.composed.push(format!(
+                        "{file}: {}",
+                        argument.lines().next().unwrap_or_default()
+                    ));
                 }
             }
         }
@@ -49,7 +75,8 @@ pub fn read() -> Source {
 /// Not a definition, and not a word in a comment.
 fn is_call(text: &str, at: usize) -> bool {
     let line = &text[text[..at].rfind('\n').map_or(0, |end| end + 1)..at];
-    !line.trim_start().starts_with("//") && !line.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+    !line.trim_start().starts_with("//")
+        && !line.ends_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
 /// A macro that stands for a piece of SQL: the name of its argument, if any, and what it stands for.
@@ -59,10 +86,19 @@ fn macros_in(text: &str) -> Macros {
     let mut found = Macros::new();
     for (at, opening) in text.match_indices("macro_rules! ") {
         let rest = &text[at + opening.len()..];
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
         let body = inside(&rest[name.len()..]);
-        let Some((pattern, meaning)) = body.split_once("=>") else { continue };
-        let argument = pattern.trim().trim_matches(['(', ')']).split_once(':').map(|(argument, _)| argument.trim().to_owned());
+        let Some((pattern, meaning)) = body.split_once("=>") else {
+            continue;
+        };
+        let argument = pattern
+            .trim()
+            .trim_matches(['(', ')'])
+            .split_once(':')
+            .map(|(argument, _)| argument.trim().to_owned());
         found.insert(name, (argument, inside(meaning).trim().to_owned()));
     }
     found
@@ -83,14 +119,23 @@ impl Reading<'_> {
             return Some(vec![literal(expression)]);
         }
         if let Some(choice) = expression.strip_prefix("if ") {
-            let (first, rest) = (inside(&choice[choice.find('{')?..]), choice.rsplit_once("else")?.1);
+            let (first, rest) = (
+                inside(&choice[choice.find('{')?..]),
+                choice.rsplit_once("else")?.1,
+            );
             return Some([self.resolve(first)?, self.resolve(inside(rest))?].concat());
         }
         if expression.starts_with("concat!") {
             let mut texts = vec![String::new()];
-            for part in split(inside(expression)).iter().filter(|part| !part.trim().is_empty()) {
+            for part in split(inside(expression))
+                .iter()
+                .filter(|part| !part.trim().is_empty())
+            {
                 let ends = self.resolve(part)?;
-                texts = texts.iter().flat_map(|text| ends.iter().map(move |end| format!("{text}{end}"))).collect();
+                texts = texts
+                    .iter()
+                    .flat_map(|text| ends.iter().map(move |end| format!("{text}{end}")))
+                    .collect();
             }
             return Some(texts);
         }
@@ -104,7 +149,9 @@ impl Reading<'_> {
         }
         let is_name = expression.chars().all(|c| c.is_alphanumeric() || c == '_');
         let before = &self.text[..self.at];
-        let assigned = before.rfind(&format!("let {expression} = ")).map(|at| at + expression.len() + 7);
+        let assigned = before
+            .rfind(&format!("let {expression} = "))
+            .map(|at| at + expression.len() + 7);
         let value = &before[assigned.filter(|_| is_name)?..];
         self.resolve(&split_at(value, ';')[0])
     }
@@ -152,7 +199,8 @@ fn split_at(text: &str, separator: char) -> Vec<String> {
 
 /// The characters that are in no string and no comment.
 fn outside_of_strings(text: &str) -> Vec<(usize, char)> {
-    let (mut outside, mut is_inside, mut is_escaped, mut is_comment) = (Vec::new(), false, false, false);
+    let (mut outside, mut is_inside, mut is_escaped, mut is_comment) =
+        (Vec::new(), false, false, false);
     for (at, c) in text.char_indices() {
         if is_comment {
             is_comment = c != '\n';

@@ -6,7 +6,13 @@ use verdicts::domain::Timestamp;
 /// an hour earlier. Panels and categories vary.
 pub fn small(count: usize, now: Timestamp) -> String {
     (0..count)
-        .map(|n| comparison(&format!("t{n}"), ["Design", "Writing", "Data"][n % 3], now - chrono::TimeDelta::hours(n as i64 + 1)))
+        .map(|n| {
+            comparison(
+                &format!("t{n}"),
+                ["Design", "Writing", "Data"][n % 3],
+                now - chrono::TimeDelta::hours(n as i64 + 1),
+            )
+        })
         .collect()
 }
 
@@ -21,5 +27,9 @@ pub fn comparison(name: &str, category: &str, published_at: Timestamp) -> String
              [[tools.reviews]]\nreviewer = \"Skeptic\"\nscore = 40\nverdict = \"{skeptic}\"\ntake = \"Nobody measured {name}. I would wait.\"\n"
         )
     };
-    format!("{}{}[[comparisons]]\nleft = \"{name}-l\"\nright = \"{name}-r\"\npublished_at = {at}\n", tool("l", "skip"), tool("r", "ship"))
+    format!(
+        "{}{}[[comparisons]]\nleft = \"{name}-l\"\nright = \"{name}-r\"\npublished_at = {at}\n",
+        tool("l", "skip"),
+        tool("r", "ship")
+    )
 }

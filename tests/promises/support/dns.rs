@@ -66,7 +66,13 @@ impl NameServer {
         let zone = Zone::default();
         let manner = Arc::<Manner>::default();
         let serving = tokio::spawn(serve(Arc::new(socket), zone.clone(), manner.clone()));
-        let server = Self { address, zone, manner, serving, _silent: silent };
+        let server = Self {
+            address,
+            zone,
+            manner,
+            serving,
+            _silent: silent,
+        };
         server.add("example", NS, name("a.root.example"));
         Some(server)
     }
@@ -77,7 +83,10 @@ impl NameServer {
     }
 
     pub fn text(&self, name: &str, text: &str) -> &Self {
-        let pieces = text.as_bytes().chunks(255).flat_map(|piece| [&[piece.len() as u8], piece].concat());
+        let pieces = text
+            .as_bytes()
+            .chunks(255)
+            .flat_map(|piece| [&[piece.len() as u8], piece].concat());
         self.add(name, TXT, pieces.collect())
     }
 
@@ -114,12 +123,24 @@ impl NameServer {
 
     /// How often a name was asked for.
     pub fn asked(&self, name: &str) -> usize {
-        self.manner.asked.lock().expect("whole").iter().filter(|asked| *asked == name).count()
+        self.manner
+            .asked
+            .lock()
+            .expect("whole")
+            .iter()
+            .filter(|asked| *asked == name)
+            .count()
     }
 
     /// A mail server's name, and its address; an empty one says that there is none.
     pub fn exchange(&self, domain: &str, server: &str) -> &Self {
-        if !server.is_empty() && !self.zone.lock().expect("whole").contains_key(&(server.to_owned(), A)) {
+        if !server.is_empty()
+            && !self
+                .zone
+                .lock()
+                .expect("whole")
+                .contains_key(&(server.to_owned(), A))
+        {
             self.address_of(server);
         }
         self.exchange_alone(domain, server)
@@ -140,12 +161,20 @@ impl NameServer {
 
     /// Takes all records of a name away.
     pub fn forget(&self, name: &str) -> &Self {
-        self.zone.lock().expect("whole").retain(|(known, _), _| known != name);
+        self.zone
+            .lock()
+            .expect("whole")
+            .retain(|(known, _), _| known != name);
         self
     }
 
     fn add(&self, name: &str, kind: u16, data: Vec<u8>) -> &Self {
-        self.zone.lock().expect("whole").entry((name.to_owned(), kind)).or_default().push(data);
+        self.zone
+            .lock()
+            .expect("whole")
+            .entry((name.to_owned(), kind))
+            .or_default()
+            .push(data);
         self
     }
 }
@@ -158,7 +187,10 @@ impl Drop for NameServer {
 
 fn name(name: &str) -> Vec<u8> {
     let labels = name.split('.').filter(|label| !label.is_empty());
-    labels.flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).chain([0]).collect()
+    labels
+        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat())
+        .chain([0])
+        .collect()
 }
 
 async fn serve(socket: Arc<UdpSocket>, zone: Zone, manner: Arc<Manner>) {
@@ -167,7 +199,9 @@ async fn serve(socket: Arc<UdpSocket>, zone: Zone, manner: Arc<Manner>) {
         if manner.is_silent.load(SeqCst) {
             continue;
         }
-        let Some(mut answer) = answer(&buffer[..length], &zone, &manner) else { continue };
+        let Some(mut answer) = answer(&buffer[..length], &zone, &manner) else {
+            continue;
+        };
         let code = manner.refuses_with.load(SeqCst);
         if code > 0 || manner.truncates.load(SeqCst) {
             // The header and the question alone.
@@ -177,7 +211,10 @@ async fn serve(socket: Arc<UdpSocket>, zone: Zone, manner: Arc<Manner>) {
             answer[3] = answer[3] & 0xF0 | code;
             answer[2] |= if manner.truncates.load(SeqCst) { 2 } else { 0 };
         }
-        let (socket, delay) = (socket.clone(), Duration::from_millis(manner.delay.load(SeqCst)));
+        let (socket, delay) = (
+            socket.clone(),
+            Duration::from_millis(manner.delay.load(SeqCst)),
+        );
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             let _ = socket.send_to(&answer, from).await;
@@ -198,33 +235,68 @@ fn question_end(message: &[u8]) -> usize {
 fn answer(question: &[u8], zone: &Zone, manner: &Manner) -> Option<Vec<u8>> {
     let (mut at, mut labels) = (12, Vec::new());
     while let Some(&length) = question.get(at).filter(|length| **length > 0) {
-        labels.push(String::from_utf8_lossy(question.get(at + 1..at + 1 + usize::from(length))?).to_lowercase());
+        labels.push(
+            String::from_utf8_lossy(question.get(at + 1..at + 1 + usize::from(length))?)
+                .to_lowercase(),
+        );
         at += 1 + usize::from(length);
     }
     let kind = u16::from_be_bytes([*question.get(at + 1)?, *question.get(at + 2)?]);
     let zone = zone.lock().expect("whole");
     let asked = labels.join(".");
     manner.asked.lock().expect("whole").push(asked.clone());
-    let mut found = zone.get(&(asked.clone(), kind)).map(Vec::as_slice).unwrap_or_default();
-    if *manner.name.lock().expect("whole") == asked && manner.forgets.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+    let mut found = zone
+        .get(&(asked.clone(), kind))
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if *manner.name.lock().expect("whole") == asked
+        && manner
+            .forgets
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+    {
         found = &[];
     }
     // A name exists where there is anything at it or below it.
-    let is_there = zone.keys().any(|(known, _)| *known == asked || known.ends_with(&format!(".{asked}")));
+    let is_there = zone
+        .keys()
+        .any(|(known, _)| *known == asked || known.ends_with(&format!(".{asked}")));
     let code = if is_there { 0 } else { 3 };
     let authority: u16 = if found.is_empty() { 1 } else { 0 };
-    let counts = [(found.len() as u16).to_be_bytes(), authority.to_be_bytes(), [0, 0]].concat();
+    let counts = [
+        (found.len() as u16).to_be_bytes(),
+        authority.to_be_bytes(),
+        [0, 0],
+    ]
+    .concat();
     let mut out = [&question[..2], &[0x85, 0x80 | code, 0, 1], &counts].concat();
     out.extend_from_slice(question.get(12..at + 5)?);
     for data in found {
         out.extend_from_slice(
-            &[&[0xC0, 12][..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &(data.len() as u16).to_be_bytes(), data].concat(),
+            &[
+                &[0xC0, 12][..],
+                &kind.to_be_bytes(),
+                &[0, 1, 0, 0, 0, 60],
+                &(data.len() as u16).to_be_bytes(),
+                data,
+            ]
+            .concat(),
         );
     }
     if found.is_empty() {
-        let numbers: Vec<u8> = [1_u32, 2, 3, 4, 900].into_iter().flat_map(u32::to_be_bytes).collect();
+        let numbers: Vec<u8> = [1_u32, 2, 3, 4, 900]
+            .into_iter()
+            .flat_map(u32::to_be_bytes)
+            .collect();
         let data = [name("ns.example"), name("admin.example"), numbers].concat();
-        let soa = [&name("example")[..], &SOA.to_be_bytes(), &[0, 1, 0, 0, 0x0E, 0x10], &(data.len() as u16).to_be_bytes(), &data].concat();
+        let soa = [
+            &name("example")[..],
+            &SOA.to_be_bytes(),
+            &[0, 1, 0, 0, 0x0E, 0x10],
+            &(data.len() as u16).to_be_bytes(),
+            &data,
+        ]
+        .concat();
         out.extend_from_slice(&soa);
     }
     Some(out)

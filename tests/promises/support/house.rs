@@ -57,7 +57,12 @@ impl House {
     /// Opens the service with settings of its own, on an up-to-date database. Only the pages run: a test calls for the
     /// rest (`deliver`, `app.tick()`).
     pub async fn open_with(place: Place, adapt: impl FnOnce(&mut Settings)) -> Self {
-        Self::open_fetching(place, Fetch::new(async |_| Err("there is no network in a test".into())), adapt).await
+        Self::open_fetching(
+            place,
+            Fetch::new(async |_| Err("there is no network in a test".into())),
+            adapt,
+        )
+        .await
     }
 
     /// The same over that relay, with something to send.
@@ -73,17 +78,34 @@ impl House {
     }
 
     /// The same, and `fetch` stands for what lies at https addresses.
-    pub async fn open_fetching(place: Place, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn open_fetching(
+        place: Place,
+        fetch: Fetch,
+        adapt: impl FnOnce(&mut Settings),
+    ) -> Self {
         Self::open_from(place, START, fetch, adapt).await
     }
 
     /// The same, set up at a moment of its own.
     pub async fn open_at(place: Place, start: &str, adapt: impl FnOnce(&mut Settings)) -> Self {
-        Self::open_from(place, start, Fetch::new(async |_| Err("there is no network in a test".into())), adapt).await
+        Self::open_from(
+            place,
+            start,
+            Fetch::new(async |_| Err("there is no network in a test".into())),
+            adapt,
+        )
+        .await
     }
 
-    async fn open_from(place: Place, start: &str, fetch: Fetch, adapt: impl FnOnce(&mut Settings)) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
+    async fn open_from(
+        place: Place,
+        start: &str,
+        fetch: Fetch,
+        adapt: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let mut settings = settings_in(&place);
         settings.site.listen = listener.local_addr().expect("an address");
@@ -92,13 +114,30 @@ impl House {
         let start: Timestamp = start.parse().expect("a moment");
         let (began, shift) = (std::time::Instant::now(), Arc::new(AtomicI64::new(0)));
         let moved = shift.clone();
-        let clock = Clock::new(move || start + TimeDelta::milliseconds(began.elapsed().as_millis() as i64 + moved.load(SeqCst)));
-        let app = App::open_with(settings, clock, fetch).await.expect("the service opens");
-        app.storage.migrate(app.now()).await.expect("the tables are made");
+        let clock = Clock::new(move || {
+            start + TimeDelta::milliseconds(began.elapsed().as_millis() as i64 + moved.load(SeqCst))
+        });
+        let app = App::open_with(settings, clock, fetch)
+            .await
+            .expect("the service opens");
+        app.storage
+            .migrate(app.now())
+            .await
+            .expect("the tables are made");
         let stop = CancellationToken::new();
         tokio::spawn(verdicts::web::serve(app.clone(), listener, stop.clone()));
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { app, url, place, stop, http, shift }
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        Self {
+            app,
+            url,
+            place,
+            stop,
+            http,
+            shift,
+        }
     }
 
     /// Moves the clock on.
@@ -113,25 +152,47 @@ impl House {
     }
 
     pub async fn get(&self, path: &str) -> Response {
-        self.http.get(self.address(path)).send().await.expect("an answer")
+        self.http
+            .get(self.address(path))
+            .send()
+            .await
+            .expect("an answer")
     }
 
     pub async fn page(&self, path: &str) -> String {
         let response = self.get(path).await;
-        assert!(response.status().is_success(), "GET {path}: {}", response.status());
+        assert!(
+            response.status().is_success(),
+            "GET {path}: {}",
+            response.status()
+        );
         response.text().await.expect("a page")
     }
 
     pub async fn post(&self, path: &str) -> Response {
-        self.http.post(self.address(path)).send().await.expect("an answer")
+        self.http
+            .post(self.address(path))
+            .send()
+            .await
+            .expect("an answer")
     }
 
     pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Response {
-        self.http.post(self.address(path)).form(fields).send().await.expect("an answer")
+        self.http
+            .post(self.address(path))
+            .form(fields)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> Response {
-        self.http.post(self.address(path)).json(body).send().await.expect("an answer")
+        self.http
+            .post(self.address(path))
+            .json(body)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
@@ -139,31 +200,49 @@ impl House {
     }
 
     fn address(&self, path: &str) -> String {
-        if path.starts_with("http") { path.into() } else { format!("{}{path}", self.url) }
+        if path.starts_with("http") {
+            path.into()
+        } else {
+            format!("{}{path}", self.url)
+        }
     }
 
     /// Fills in the form on the front page.
     pub async fn sign_up(&self, email: &str) -> Response {
-        self.post_form("/subscribe", &[("email", email), ("website", "")]).await
+        self.post_form("/subscribe", &[("email", email), ("website", "")])
+            .await
     }
 
     /// Puts people on the list as confirmed elsewhere: `name0@example.org`, ...
     pub async fn enlist(&self, name: &str, count: usize) {
-        let rows: String = (0..count).map(|n| format!("{name}{n}@example.org\n")).collect();
+        let rows: String = (0..count)
+            .map(|n| format!("{name}{n}@example.org\n"))
+            .collect();
         self.enlist_all(&format!("email\n{rows}")).await;
     }
 
     /// Puts the people of a CSV file on the list as confirmed elsewhere.
     pub async fn enlist_all(&self, csv: &str) {
-        let terms = ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
-        let report = self.app.import_subscribers(csv.as_bytes(), terms, |_| {}).await.expect("imported");
+        let terms = ImportTerms {
+            consent: "at the fair",
+            confirmed: true,
+            dry_run: false,
+        };
+        let report = self
+            .app
+            .import_subscribers(csv.as_bytes(), terms, |_| {})
+            .await
+            .expect("imported");
         assert_eq!(report.added, report.read, "{report:?}");
     }
 
     /// Imports a catalogue in TOML.
     pub async fn stock(&self, toml: &str) {
         let catalogue = Catalogue::parse(toml, Format::Toml).expect("a catalogue");
-        self.app.import_catalogue(&catalogue).await.expect("imported");
+        self.app
+            .import_catalogue(&catalogue)
+            .await
+            .expect("imported");
     }
 
     /// Imports five comparisons, an hour to five hours old.
@@ -174,8 +253,15 @@ impl House {
     /// `digest send` now.
     pub async fn send_digest(&self) -> Sent {
         let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::default()));
-        let order = SendOrder { slot: None, other_week: false, preflight: Preflight::Heeded };
-        self.app.send_digest(order, &stop, &progress, |_| {}).await.expect("sent")
+        let order = SendOrder {
+            slot: None,
+            other_week: false,
+            preflight: Preflight::Heeded,
+        };
+        self.app
+            .send_digest(order, &stop, &progress, |_| {})
+            .await
+            .expect("sent")
     }
 
     /// Runs the deliver role until `done` says so.
@@ -190,27 +276,43 @@ impl House {
 
     /// Delivers the confirmation mails that wait.
     pub async fn deliver_confirmations(&self) {
-        self.deliver_while("the confirmation mails", async || self.waiting_confirmations().await == 0).await;
+        self.deliver_while("the confirmation mails", async || {
+            self.waiting_confirmations().await == 0
+        })
+        .await;
     }
 
     /// How many confirmation mails are queued and not yet out.
     pub async fn waiting_confirmations(&self) -> u64 {
-        self.app.storage.waiting_confirmations().await.expect("a count")
+        self.app
+            .storage
+            .waiting_confirmations()
+            .await
+            .expect("a count")
     }
 
     /// The mails to that address in the local mailbox: digests, then confirmations, each oldest first.
     pub fn mails_to(&self, address: &str) -> Vec<Vec<u8>> {
-        let Ok(folder) = std::fs::read_dir(self.place.dir.path().join("mailbox/new")) else { return Vec::new() };
+        let Ok(folder) = std::fs::read_dir(self.place.dir.path().join("mailbox/new")) else {
+            return Vec::new();
+        };
         let mut files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
         // A file is named after its mailing: a digest's number is its slot's, a confirmation's is far higher and rises.
         files.sort_by_key(|file| file.file_name().map(ToOwned::to_owned));
-        let mails = files.iter().map(|file| std::fs::read(file).expect("a mail"));
-        mails.filter(|mail| addressee(mail).as_deref() == Some(address)).collect()
+        let mails = files
+            .iter()
+            .map(|file| std::fs::read(file).expect("a mail"));
+        mails
+            .filter(|mail| addressee(mail).as_deref() == Some(address))
+            .collect()
     }
 
     /// Signs up, and gives the link in the confirmation mail.
     pub async fn ask_to_join(&self, email: &str) -> String {
-        assert_eq!(self.sign_up(email).await.status(), reqwest::StatusCode::SEE_OTHER);
+        assert_eq!(
+            self.sign_up(email).await.status(),
+            reqwest::StatusCode::SEE_OTHER
+        );
         self.deliver_confirmations().await;
         self.newest_link(email, "/confirm/")
     }
@@ -229,18 +331,38 @@ impl House {
 
     fn newest_link(&self, email: &str, path: &str) -> String {
         let mails = self.mails_to(email);
-        let with_link = mails.iter().rev().find(|mail| contains(mail, path.as_bytes()));
-        crate::journey::link(with_link.unwrap_or_else(|| panic!("no mail to {email} has a link to {path}")), path)
+        let with_link = mails
+            .iter()
+            .rev()
+            .find(|mail| contains(mail, path.as_bytes()));
+        crate::journey::link(
+            with_link.unwrap_or_else(|| panic!("no mail to {email} has a link to {path}")),
+            path,
+        )
     }
 
     /// Everything that is kept of somebody, as text to compare.
     pub async fn record_of(&self, email: &str) -> String {
-        format!("{:?}", self.app.storage.person(&email.parse().expect("an address")).await.expect("an answer"))
+        format!(
+            "{:?}",
+            self.app
+                .storage
+                .person(&email.parse().expect("an address"))
+                .await
+                .expect("an answer")
+        )
     }
 
     /// How many people are known, whatever their state.
     pub async fn known_people(&self) -> u64 {
-        self.app.storage.count_subscribers().await.expect("counts").iter().map(|(_, count)| count).sum()
+        self.app
+            .storage
+            .count_subscribers()
+            .await
+            .expect("counts")
+            .iter()
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// This week's slot.
@@ -251,19 +373,31 @@ impl House {
     /// Where somebody stands; `None` if nobody knows them.
     pub async fn state_of(&self, email: &str) -> Option<SubscriberState> {
         let email = email.parse().expect("an address");
-        self.app.storage.person(&email).await.expect("an answer").map(|person| person.subscriber.state)
+        self.app
+            .storage
+            .person(&email)
+            .await
+            .expect("an answer")
+            .map(|person| person.subscriber.state)
     }
 }
 
 impl Place {
     /// The same database for one more process, which has a folder of its own.
     pub fn again(&self) -> Self {
-        Self { dir: tempfile::tempdir().expect("a folder"), database_url: self.database_url.clone() }
+        Self {
+            dir: tempfile::tempdir().expect("a folder"),
+            database_url: self.database_url.clone(),
+        }
     }
 
     /// Every row of every table as a line of text, sorted: two dumps are equal when nothing was changed in between.
     pub async fn dump(&self) -> Vec<String> {
-        let mut rows = if self.is_postgres() { dump_postgres(&self.database_url).await } else { dump_sqlite(&self.database_url).await };
+        let mut rows = if self.is_postgres() {
+            dump_postgres(&self.database_url).await
+        } else {
+            dump_sqlite(&self.database_url).await
+        };
         rows.sort();
         rows
     }
@@ -280,7 +414,12 @@ async fn dump_postgres(url: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for table in tables {
         let sql = sqlx::AssertSqlSafe(format!("select '{table}: ' || t::text from {table} t"));
-        rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(&pool).await.expect("rows"));
+        rows.extend(
+            sqlx::query_scalar::<_, String>(sql)
+                .fetch_all(&pool)
+                .await
+                .expect("rows"),
+        );
     }
     rows
 }
@@ -297,7 +436,12 @@ async fn dump_sqlite(url: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for (table, columns) in tables {
         let sql = sqlx::AssertSqlSafe(format!("select '{table}: ' || {columns} from {table}"));
-        rows.extend(sqlx::query_scalar::<_, String>(sql).fetch_all(&pool).await.expect("rows"));
+        rows.extend(
+            sqlx::query_scalar::<_, String>(sql)
+                .fetch_all(&pool)
+                .await
+                .expect("rows"),
+        );
     }
     rows
 }

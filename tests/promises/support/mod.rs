@@ -55,10 +55,14 @@ pub(crate) use on_both;
 /// Does something to the database behind the program's back.
 pub async fn behind_its_back(place: &Place, sql: &'static str) {
     if place.is_postgres() {
-        let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::PgPool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         sqlx::raw_sql(sql).execute(&pool).await.expect("done");
     } else {
-        let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+        let pool = sqlx::SqlitePool::connect(&place.database_url)
+            .await
+            .expect("a connection");
         sqlx::raw_sql(sql).execute(&pool).await.expect("done");
     }
 }
@@ -72,12 +76,19 @@ pub enum HeldLedger {
 impl HeldLedger {
     pub async fn of(place: &Place) -> Self {
         if place.is_postgres() {
-            let pool = sqlx::PgPool::connect(&place.database_url).await.expect("a connection");
+            let pool = sqlx::PgPool::connect(&place.database_url)
+                .await
+                .expect("a connection");
             let mut tx = pool.begin().await.expect("begun");
-            sqlx::raw_sql("lock table deliveries in exclusive mode").execute(&mut *tx).await.expect("locked");
+            sqlx::raw_sql("lock table deliveries in exclusive mode")
+                .execute(&mut *tx)
+                .await
+                .expect("locked");
             Self::Postgres(tx)
         } else {
-            let pool = sqlx::SqlitePool::connect(&place.database_url).await.expect("a connection");
+            let pool = sqlx::SqlitePool::connect(&place.database_url)
+                .await
+                .expect("a connection");
             Self::Sqlite(pool.begin_with("begin immediate").await.expect("locked"))
         }
     }
@@ -86,8 +97,14 @@ impl HeldLedger {
     pub async fn sent(&mut self) -> usize {
         let sql = "select count(*) from deliveries where state = 'sent'";
         let count: i64 = match self {
-            Self::Sqlite(tx) => sqlx::query_scalar(sql).fetch_one(&mut **tx).await.expect("a count"),
-            Self::Postgres(tx) => sqlx::query_scalar(sql).fetch_one(&mut **tx).await.expect("a count"),
+            Self::Sqlite(tx) => sqlx::query_scalar(sql)
+                .fetch_one(&mut **tx)
+                .await
+                .expect("a count"),
+            Self::Postgres(tx) => sqlx::query_scalar(sql)
+                .fetch_one(&mut **tx)
+                .await
+                .expect("a count"),
         };
         count as usize
     }

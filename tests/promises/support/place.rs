@@ -19,12 +19,19 @@ impl Place {
     /// A new database in the private PostgreSQL cluster; `None` where there are no server programs, which is said once.
     pub fn postgres() -> Option<Self> {
         let database_url = postgres::cluster()?.fresh_database();
-        Some(Self { dir: tempfile::tempdir().expect("a folder"), database_url })
+        Some(Self {
+            dir: tempfile::tempdir().expect("a folder"),
+            database_url,
+        })
     }
 
     /// An empty one on the same kind of database.
     pub fn another(&self) -> Self {
-        if self.is_postgres() { Self::postgres().expect("a cluster, as before") } else { Self::sqlite() }
+        if self.is_postgres() {
+            Self::postgres().expect("a cluster, as before")
+        } else {
+            Self::sqlite()
+        }
     }
 
     pub fn is_postgres(&self) -> bool {

@@ -35,7 +35,8 @@ const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "psql"];
 /// Kibibytes: 7,500 for each database, 1 GiB of write-ahead log, and as much again for the tests themselves.
 const ENOUGH_MEMORY: u64 = 4 * 1024 * 1024;
 
-const NOT_FOUND: &[u8] = b"PostgreSQL's server programs were not found: the tests ran on SQLite only. \
+const NOT_FOUND: &[u8] =
+    b"PostgreSQL's server programs were not found: the tests ran on SQLite only. \
     On Debian: apt-get install postgresql\n";
 
 /// What makes it quick: nothing has to outlive a power cut. 300 connections, for many tests with a pool each run at once.
@@ -75,7 +76,9 @@ pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
     match CLUSTER.get_or_init(|| start_if_installed("", None)) {
         Ok(cluster) => cluster.as_ref(),
-        Err(why) => panic!("PostgreSQL is installed, but a cluster for the tests could not be started: {why}"),
+        Err(why) => panic!(
+            "PostgreSQL is installed, but a cluster for the tests could not be started: {why}"
+        ),
     }
 }
 
@@ -83,7 +86,8 @@ pub fn cluster() -> Option<&'static Cluster> {
 /// postgresql.conf that overrule those of the tests, `folder` is where its files lie. It ends when it is dropped. None
 /// where PostgreSQL is not installed.
 pub fn another(settings: &str, folder: Option<&Path>) -> Option<Cluster> {
-    start_if_installed(settings, folder).unwrap_or_else(|why| panic!("one more cluster could not be started: {why}"))
+    start_if_installed(settings, folder)
+        .unwrap_or_else(|why| panic!("one more cluster could not be started: {why}"))
 }
 
 /// A running server of this process alone.
@@ -124,12 +128,21 @@ impl Cluster {
 
     /// Takes a database away, whoever is connected to it.
     pub fn drop_database(&self, database_url: &str) {
-        self.query(&format!("drop database {} with (force)", name_in(database_url)));
+        self.query(&format!(
+            "drop database {} with (force)",
+            name_in(database_url)
+        ));
     }
 
     fn copy(&self, template: &str, name: &str) {
-        let strategy = if self.copies_files { " strategy file_copy" } else { "" };
-        self.query(&format!("create database {name} template {template}{strategy}"));
+        let strategy = if self.copies_files {
+            " strategy file_copy"
+        } else {
+            ""
+        };
+        self.query(&format!(
+            "create database {name} template {template}{strategy}"
+        ));
     }
 
     fn url_of(&self, name: &str) -> String {
@@ -138,14 +151,26 @@ impl Cluster {
 
     /// Ends all connections to a database from the server's side; answers how many.
     pub fn cut_connections(&self, database_url: &str) -> usize {
-        let sql = format!("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}'", name_in(database_url));
+        let sql = format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{}'",
+            name_in(database_url)
+        );
         self.query(&sql).trim().parse().expect("a count")
     }
 
     /// Stops the server; `immediate` is as if it were killed, and it recovers at the next start.
     pub fn stop(&self, immediate: bool) {
         let mut pg_ctl = self.home.program("pg_ctl");
-        pg_ctl.args(["stop", "-s", "-w", "-m", if immediate { "immediate" } else { "fast" }, "-D"]).arg(self.home.data());
+        pg_ctl
+            .args([
+                "stop",
+                "-s",
+                "-w",
+                "-m",
+                if immediate { "immediate" } else { "fast" },
+                "-D",
+            ])
+            .arg(self.home.data());
         // An error is a server that has ended by itself meanwhile.
         let _ = output_of(pg_ctl);
     }
@@ -158,7 +183,18 @@ impl Cluster {
             return;
         }
         let mut pg_ctl = self.home.program("pg_ctl");
-        pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {}", self.port), "-D"]).arg(self.home.data());
+        pg_ctl
+            .args([
+                "start",
+                "-s",
+                "-w",
+                "-t",
+                "60",
+                "-o",
+                &format!("-p {}", self.port),
+                "-D",
+            ])
+            .arg(self.home.data());
         pg_ctl.arg("-l").arg(self.home.folder.join("server.log"));
         output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
     }
@@ -178,14 +214,39 @@ impl Cluster {
         fs::OpenOptions::new()
             .append(true)
             .open(data.join("postgresql.conf"))
-            .and_then(|mut file| writeln!(file, "primary_conninfo = 'host=127.0.0.1 port={} user={USER}'", self.port))
+            .and_then(|mut file| {
+                writeln!(
+                    file,
+                    "primary_conninfo = 'host=127.0.0.1 port={} user={USER}'",
+                    self.port
+                )
+            })
             .expect("written");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("an address")
+            .port();
         let mut pg_ctl = self.home.program("pg_ctl");
-        pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {port}"), "-D"]).arg(&data);
+        pg_ctl
+            .args([
+                "start",
+                "-s",
+                "-w",
+                "-t",
+                "60",
+                "-o",
+                &format!("-p {port}"),
+                "-D",
+            ])
+            .arg(&data);
         pg_ctl.arg("-l").arg(self.home.folder.join("standby.log"));
         output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
-        Standby { of: self, data, port }
+        Standby {
+            of: self,
+            data,
+            port,
+        }
     }
 
     /// Starts another program as the account that runs the server, with the server's folder as its own.
@@ -206,8 +267,21 @@ impl Cluster {
     /// Runs one statement as the superuser, outside any test's database, and returns what it printed.
     pub fn query(&self, sql: &str) -> String {
         let mut psql = self.home.program("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", "postgres"]);
-        psql.arg("-h").arg(&self.home.folder).args(["-p", &self.port.to_string(), "-c", sql]);
+        psql.args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            USER,
+            "-d",
+            "postgres",
+        ]);
+        psql.arg("-h")
+            .arg(&self.home.folder)
+            .args(["-p", &self.port.to_string(), "-c", sql]);
         output_of(psql).unwrap_or_else(|why| panic!("{why}"))
     }
 }
@@ -224,7 +298,9 @@ impl Standby<'_> {
     /// Makes it a primary, as it does by itself nowhere: returns when it takes writes.
     pub fn promote(&self) {
         let mut pg_ctl = self.of.home.program("pg_ctl");
-        pg_ctl.args(["promote", "-s", "-w", "-t", "60", "-D"]).arg(&self.data);
+        pg_ctl
+            .args(["promote", "-s", "-w", "-t", "60", "-D"])
+            .arg(&self.data);
         output_of(pg_ctl).unwrap_or_else(|why| panic!("{why}"));
     }
 }
@@ -232,7 +308,9 @@ impl Standby<'_> {
 impl Drop for Standby<'_> {
     fn drop(&mut self) {
         let mut pg_ctl = self.of.home.program("pg_ctl");
-        pg_ctl.args(["stop", "-s", "-m", "immediate", "-D"]).arg(&self.data);
+        pg_ctl
+            .args(["stop", "-s", "-m", "immediate", "-D"])
+            .arg(&self.data);
         let _ = output_of(pg_ctl);
     }
 }
@@ -246,7 +324,9 @@ fn name_in(database_url: &str) -> &str {
 fn start_if_installed(settings: &str, folder: Option<&Path>) -> Result<Option<Cluster>, String> {
     let Some(bin) = find_programs()? else {
         // Not eprintln: libtest swallows that in a test that passes.
-        io::stderr().write_all(NOT_FOUND).map_err(|why| why.to_string())?;
+        io::stderr()
+            .write_all(NOT_FOUND)
+            .map_err(|why| why.to_string())?;
         return Ok(None);
     };
     let home = Home::make(bin, folder)?;
@@ -254,7 +334,13 @@ fn start_if_installed(settings: &str, folder: Option<&Path>) -> Result<Option<Cl
     home.init(&watchdog, settings)?;
     let port = home.start(&watchdog)?;
     let copies_files = home.major_version()? >= 15;
-    Ok(Some(Cluster { home, port, copies_files, made: AtomicUsize::new(0), watchdog }))
+    Ok(Some(Cluster {
+        home,
+        port,
+        copies_files,
+        made: AtomicUsize::new(0),
+        watchdog,
+    }))
 }
 
 /// Where the programs are, where the cluster lives and who runs it.
@@ -275,22 +361,39 @@ impl Home {
     /// and none of the run's outputs is held open by it.
     fn watch(&self) -> Result<Child, String> {
         let mut sh = as_owner("sh", self.owner);
-        sh.args(["-c", WATCHDOG, "sh"]).arg(self.bin.join("pg_ctl")).arg(&self.folder);
+        sh.args(["-c", WATCHDOG, "sh"])
+            .arg(self.bin.join("pg_ctl"))
+            .arg(&self.folder);
         sh.current_dir("/").process_group(0);
-        sh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        sh.spawn().map_err(|why| format!("the watchdog did not start: {why}"))
+        sh.stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        sh.spawn()
+            .map_err(|why| format!("the watchdog did not start: {why}"))
     }
 
     fn init(&self, watchdog: &Child, settings: &str) -> Result<(), String> {
         let mut initdb = self.watched_program("initdb", watchdog)?;
-        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER]);
+        initdb.args([
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-U",
+            USER,
+        ]);
         initdb.arg("-D").arg(self.data()).stdout(Stdio::null());
         output_of(initdb)?;
         let socket = self.folder.display().to_string().replace('\'', "''");
         fs::OpenOptions::new()
             .append(true)
             .open(self.data().join("postgresql.conf"))
-            .and_then(|mut file| writeln!(file, "{SETTINGS}{settings}\nunix_socket_directories = '{socket}'"))
+            .and_then(|mut file| {
+                writeln!(
+                    file,
+                    "{SETTINGS}{settings}\nunix_socket_directories = '{socket}'"
+                )
+            })
             .map_err(|why| format!("postgresql.conf could not be written: {why}"))
     }
 
@@ -302,7 +405,18 @@ impl Home {
             let port = free_port().map_err(|why| format!("no free port: {why}"))?;
             let log = self.folder.join(format!("server-{port}.log"));
             let mut pg_ctl = self.watched_program("pg_ctl", watchdog)?;
-            pg_ctl.args(["start", "-s", "-w", "-t", "60", "-o", &format!("-p {port}"), "-D"]).arg(self.data());
+            pg_ctl
+                .args([
+                    "start",
+                    "-s",
+                    "-w",
+                    "-t",
+                    "60",
+                    "-o",
+                    &format!("-p {port}"),
+                    "-D",
+                ])
+                .arg(self.data());
             pg_ctl.arg("-l").arg(&log);
             let Err(why) = output_of(pg_ctl) else {
                 return Ok(port);
@@ -316,9 +430,12 @@ impl Home {
     }
 
     fn major_version(&self) -> Result<u32, String> {
-        let said = fs::read_to_string(self.data().join("PG_VERSION")).map_err(|why| format!("no PG_VERSION: {why}"))?;
+        let said = fs::read_to_string(self.data().join("PG_VERSION"))
+            .map_err(|why| format!("no PG_VERSION: {why}"))?;
         let major = said.trim().split('.').next().unwrap_or_default();
-        major.parse().map_err(|_| format!("PG_VERSION says {said:?}"))
+        major
+            .parse()
+            .map_err(|_| format!("PG_VERSION says {said:?}"))
     }
 
     /// A program that is let finish if the test process ends first, for killed half way it leaves things behind: it holds
@@ -326,9 +443,14 @@ impl Home {
     /// it print anything while all goes well, with nobody left to read.
     fn watched_program(&self, name: &str, watchdog: &Child) -> Result<Command, String> {
         let pipe = watchdog.stdin.as_ref().ok_or("the watchdog has no pipe")?;
-        let pipe = pipe.as_fd().try_clone_to_owned().map_err(|why| format!("the watchdog's pipe: {why}"))?;
+        let pipe = pipe
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|why| format!("the watchdog's pipe: {why}"))?;
         let mut command = self.program(name);
-        command.stdin(pipe).process_group(watchdog.id().cast_signed());
+        command
+            .stdin(pipe)
+            .process_group(watchdog.id().cast_signed());
         Ok(command)
     }
 
@@ -349,7 +471,10 @@ impl Home {
                 command.env_remove(variable);
             }
         }
-        command.env("LC_ALL", "C").env("TZ", "UTC").env("HOME", &self.folder);
+        command
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .env("HOME", &self.folder);
         command.current_dir(&self.folder).stdin(Stdio::null());
         command
     }
@@ -367,12 +492,20 @@ impl Owner {
         if id(&["-u"])? != 0 {
             return Ok(None);
         }
-        let owner = ["postgres", "nobody"].iter().find_map(|name| Owner::named(name).ok());
-        owner.map(Some).ok_or("the tests run as root, and there is no user postgres or nobody to run it as".to_owned())
+        let owner = ["postgres", "nobody"]
+            .iter()
+            .find_map(|name| Owner::named(name).ok());
+        owner.map(Some).ok_or(
+            "the tests run as root, and there is no user postgres or nobody to run it as"
+                .to_owned(),
+        )
     }
 
     fn named(name: &str) -> Result<Owner, String> {
-        Ok(Owner { uid: id(&["-u", name])?, gid: id(&["-g", name])? })
+        Ok(Owner {
+            uid: id(&["-u", name])?,
+            gid: id(&["-g", name])?,
+        })
     }
 }
 
@@ -397,12 +530,20 @@ fn make_folder(owner: Option<Owner>, place: Option<&Path>) -> Result<PathBuf, St
     let wish = env::var_os("TMPDIR").map(PathBuf::from);
     let places = match place {
         Some(place) => vec![Some(place.to_owned())],
-        None => vec![wish, memory_folder(), Some(env::temp_dir()), Some("/var/tmp".into())],
+        None => vec![
+            wish,
+            memory_folder(),
+            Some(env::temp_dir()),
+            Some("/var/tmp".into()),
+        ],
     };
     let mut faults = String::new();
     for place in places.into_iter().flatten() {
         let mut mktemp = as_owner("mktemp", owner);
-        mktemp.current_dir("/").arg("-d").arg(place.join("verdicts-postgres-XXXXXX"));
+        mktemp
+            .current_dir("/")
+            .arg("-d")
+            .arg(place.join("verdicts-postgres-XXXXXX"));
         match output_of(mktemp) {
             Ok(said) => return Ok(PathBuf::from(said.trim_end())),
             Err(why) => faults += &why,
@@ -416,9 +557,22 @@ fn make_folder(owner: Option<Owner>, place: Option<&Path>) -> Result<PathBuf, St
 fn memory_folder() -> Option<PathBuf> {
     let mut df = Command::new("df");
     df.args(["-Pk", "/dev/shm"]);
-    let room = output_of(df).ok()?.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()?;
+    let room = output_of(df)
+        .ok()?
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse::<u64>()
+        .ok()?;
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB")?.trim().parse::<u64>().ok())?;
+    let free = meminfo.lines().find_map(|line| {
+        line.strip_prefix("MemAvailable:")?
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    })?;
     (room.min(free) >= ENOUGH_MEMORY).then(|| "/dev/shm".into())
 }
 
@@ -426,19 +580,34 @@ fn memory_folder() -> Option<PathBuf> {
 fn find_programs() -> Result<Option<PathBuf>, String> {
     if let Some(wish) = env::var_os("PG_BIN").filter(|wish| !wish.is_empty()) {
         let wish = PathBuf::from(wish);
-        return match PROGRAMS.iter().find(|program| !wish.join(program).is_file()) {
-            Some(program) => Err(format!("PG_BIN is {}, and there is no {program} there", wish.display())),
+        return match PROGRAMS
+            .iter()
+            .find(|program| !wish.join(program).is_file())
+        {
+            Some(program) => Err(format!(
+                "PG_BIN is {}, and there is no {program} there",
+                wish.display()
+            )),
             None => Ok(Some(wish)),
         };
     }
-    let folders = pg_config_folder().into_iter().chain(debian_folders()).chain(path_folders());
-    Ok(folders.into_iter().find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file())))
+    let folders = pg_config_folder()
+        .into_iter()
+        .chain(debian_folders())
+        .chain(path_folders());
+    Ok(folders.into_iter().find(|folder| {
+        PROGRAMS
+            .iter()
+            .all(|program| folder.join(program).is_file())
+    }))
 }
 
 fn pg_config_folder() -> Option<PathBuf> {
     let mut pg_config = Command::new("pg_config");
     pg_config.arg("--bindir");
-    output_of(pg_config).ok().map(|said| PathBuf::from(said.trim_end()))
+    output_of(pg_config)
+        .ok()
+        .map(|said| PathBuf::from(said.trim_end()))
 }
 
 /// Debian keeps the server's programs out of the PATH, a folder for each version; newest first.
@@ -447,15 +616,25 @@ fn debian_folders() -> Vec<PathBuf> {
         return Vec::new();
     };
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.sort_by_key(|folder| folder.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
-    folders.iter().rev().map(|folder| folder.join("bin")).collect()
+    folders.sort_by_key(|folder| {
+        folder
+            .file_name()
+            .and_then(|name| name.to_str()?.parse::<u32>().ok())
+    });
+    folders
+        .iter()
+        .rev()
+        .map(|folder| folder.join("bin"))
+        .collect()
 }
 
 /// Where the PATH's `initdb` really is: often it is a link, and `psql` next to the link a wrapper.
 fn path_folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let links = env::split_paths(&path).map(|folder| folder.join("initdb"));
-    links.filter_map(|link| Some(link.canonicalize().ok()?.parent()?.to_owned())).collect()
+    links
+        .filter_map(|link| Some(link.canonicalize().ok()?.parent()?.to_owned()))
+        .collect()
 }
 
 fn free_port() -> io::Result<u16> {
@@ -464,11 +643,16 @@ fn free_port() -> io::Result<u16> {
 
 /// What the program printed, or a sentence with all that it printed.
 fn output_of(mut command: Command) -> Result<String, String> {
-    let output = command.output().map_err(|why| format!("{command:?} did not run: {why}\n"))?;
+    let output = command
+        .output()
+        .map_err(|why| format!("{command:?} did not run: {why}\n"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(said);
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?} ended with {}:\n{said}{complaint}\n", output.status))
+    Err(format!(
+        "{command:?} ended with {}:\n{said}{complaint}\n",
+        output.status
+    ))
 }

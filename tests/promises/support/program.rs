@@ -28,13 +28,18 @@ pub struct Said {
 
 impl Program {
     pub fn in_place(place: &Place) -> Self {
-        let program = Self { dir: place.dir.path().to_path_buf(), variables: Vec::new(), files: Vec::new() };
+        let program = Self {
+            dir: place.dir.path().to_path_buf(),
+            variables: Vec::new(),
+            files: Vec::new(),
+        };
         program.with("VERDICTS_DATABASE__URL", &place.database_url)
     }
 
     /// On a database that is up to date, with the secret that a `House` there has too.
     pub fn set_up(place: &Place) -> Self {
-        let program = Self::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
+        let program =
+            Self::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only");
         program.run(&["migrate"]).good();
         program
     }
@@ -58,7 +63,9 @@ impl Program {
 
     /// What it is started with.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Lets it find these lines in /etc/hosts, in a name space of mounts that is its own; `None` where that is not allowed (root is),
@@ -73,8 +80,14 @@ impl Program {
     }
 
     fn finding(mut self, place: &'static str, text: &str) -> Option<Self> {
-        if !Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success()) {
-            eprintln!("No name space of mounts can be made here (root can): names with several addresses are not tried.");
+        if !Command::new("unshare")
+            .args(["--mount", "true"])
+            .output()
+            .is_ok_and(|done| done.status.success())
+        {
+            eprintln!(
+                "No name space of mounts can be made here (root can): names with several addresses are not tried."
+            );
             return None;
         }
         let name = format!("own{}", place.replace('/', "-"));
@@ -107,7 +120,12 @@ impl Program {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        Said::from(self.command(arguments).stdin(Stdio::null()).output().expect("the program starts"))
+        Said::from(
+            self.command(arguments)
+                .stdin(Stdio::null())
+                .output()
+                .expect("the program starts"),
+        )
     }
 
     /// Runs a command with something on its standard input.
@@ -120,14 +138,26 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        child.stdin.take().expect("a pipe").write_all(input).expect("written");
+        child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(input)
+            .expect("written");
         Said::from(child.wait_with_output().expect("it ends"))
     }
 
     /// Starts a command and leaves it running; what it says is added to `{name}.err` and `{name}.out` in its folder.
     pub fn start(&self, name: &str, arguments: &[&str]) -> Running {
-        let child = self.with_files(name, self.command(arguments)).spawn().expect("the program starts");
-        Running { id: child.id(), child, words: self.dir.join(format!("{name}.err")) }
+        let child = self
+            .with_files(name, self.command(arguments))
+            .spawn()
+            .expect("the program starts");
+        Running {
+            id: child.id(),
+            child,
+            words: self.dir.join(format!("{name}.err")),
+        }
     }
 
     /// As [`Program::start`], and what this process was told to do on SIGHUP (nohup(1) has it ignored) plays no part: `--default-signal` or
@@ -135,7 +165,10 @@ impl Program {
     pub fn start_on_hangup(&self, option: &str, name: &str, arguments: &[&str]) -> Running {
         let inside = self.command(arguments);
         let mut env = Command::new("env");
-        env.arg(format!("{option}=HUP")).arg(inside.get_program()).args(inside.get_args()).current_dir(&self.dir);
+        env.arg(format!("{option}=HUP"))
+            .arg(inside.get_program())
+            .args(inside.get_args())
+            .current_dir(&self.dir);
         for (name, value) in inside.get_envs() {
             match value {
                 Some(value) => env.env(name, value),
@@ -144,7 +177,11 @@ impl Program {
         }
         // env becomes the program: its number stays.
         let child = self.with_files(name, env).spawn().expect("env starts");
-        Running { id: child.id(), child, words: self.dir.join(format!("{name}.err")) }
+        Running {
+            id: child.id(),
+            child,
+            words: self.dir.join(format!("{name}.err")),
+        }
     }
 
     /// As [`Program::start`], but in a name space of process numbers of its own, like a container or another machine: nobody
@@ -152,7 +189,10 @@ impl Program {
     pub fn start_apart(&self, name: &str, arguments: &[&str]) -> Running {
         let inside = self.command(arguments);
         let mut unshare = Command::new("unshare");
-        unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(inside.get_program()).args(inside.get_args());
+        unshare
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+            .arg(inside.get_program())
+            .args(inside.get_args());
         for (name, value) in inside.get_envs() {
             match value {
                 Some(value) => unshare.env(name, value),
@@ -160,12 +200,23 @@ impl Program {
             };
         }
         unshare.current_dir(&self.dir);
-        let mut child = self.with_files(name, unshare).spawn().expect("unshare starts");
+        let mut child = self
+            .with_files(name, unshare)
+            .spawn()
+            .expect("unshare starts");
         let children = format!("/proc/{0}/task/{0}/children", child.id());
         while child.try_wait().expect("a state").is_none() {
             let listed = std::fs::read_to_string(&children).unwrap_or_default();
-            if let Some(id) = listed.split_whitespace().next().and_then(|id| id.parse().ok()) {
-                return Running { child, id, words: self.dir.join(format!("{name}.err")) };
+            if let Some(id) = listed
+                .split_whitespace()
+                .next()
+                .and_then(|id| id.parse().ok())
+            {
+                return Running {
+                    child,
+                    id,
+                    words: self.dir.join(format!("{name}.err")),
+                };
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -175,9 +226,16 @@ impl Program {
     fn with_files(&self, name: &str, mut command: Command) -> Command {
         let file = |ending: &str| {
             let path = self.dir.join(format!("{name}.{ending}"));
-            std::fs::OpenOptions::new().create(true).append(true).open(path).expect("a file")
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .expect("a file")
         };
-        command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        command
+            .stdin(Stdio::null())
+            .stdout(file("out"))
+            .stderr(file("err"));
         command
     }
 }
@@ -191,8 +249,14 @@ impl Said {
     /// Checks that it failed with a sentence on stderr that has all of `words` in it, and printed no data; gives the sentence.
     pub fn refused(self, words: &[&str]) -> String {
         assert_eq!((self.code, self.out.as_str()), (1, ""), "{self:?}");
-        assert!(!self.err.contains("panicked") && !self.err.contains("backtrace"), "{self:?}");
-        assert!(words.iter().all(|word| self.err.contains(word)), "{words:?} in {self:?}");
+        assert!(
+            !self.err.contains("panicked") && !self.err.contains("backtrace"),
+            "{self:?}"
+        );
+        assert!(
+            words.iter().all(|word| self.err.contains(word)),
+            "{words:?} in {self:?}"
+        );
         self.err
     }
 
@@ -237,13 +301,19 @@ impl Running {
 
     /// Any signal, by its name: `STOP`, `CONT`, `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.id.to_string()]).status().expect("kill");
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.id.to_string()])
+            .status()
+            .expect("kill");
         assert!(sent.success(), "{name} was sent");
     }
 
     /// Its exit code, if it has ended: `Some(None)` when a signal ended it.
     pub fn ended(&mut self) -> Option<Option<i32>> {
-        self.child.try_wait().expect("a state").map(|status| status.code())
+        self.child
+            .try_wait()
+            .expect("a state")
+            .map(|status| status.code())
     }
 
     pub fn has_ended(&mut self) -> bool {

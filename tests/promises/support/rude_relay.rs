@@ -89,7 +89,11 @@ impl RudeRelay {
                 sessions.spawn(async move { Session::new(stream, manner, seen).run().await });
             }
         });
-        Self { port, seen, accepting }
+        Self {
+            port,
+            seen,
+            accepting,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -102,7 +106,11 @@ impl RudeRelay {
 
     /// Copies that it has for that address.
     pub fn copies(&self, to: &str) -> usize {
-        note(&self.seen).taken.iter().filter(|mail| mail.to == to).count()
+        note(&self.seen)
+            .taken
+            .iter()
+            .filter(|mail| mail.to == to)
+            .count()
     }
 
     pub fn connections(&self) -> usize {
@@ -178,7 +186,12 @@ impl Session {
             }
             let command = text.trim_end().to_owned();
             if std::mem::take(&mut self.unheard) > 0 {
-                self.unheard = self.line.buffer().iter().filter(|byte| **byte == b'\n').count();
+                self.unheard = self
+                    .line
+                    .buffer()
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count();
                 self.say("503 5.5.1 waiting for response").await?;
                 continue;
             }
@@ -286,7 +299,12 @@ impl Session {
                 named = address.trim_end().to_owned();
             }
         }
-        let came_along = self.line.buffer().iter().filter(|byte| **byte == b'\n').count();
+        let came_along = self
+            .line
+            .buffer()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         note(&self.seen).hasty += came_along;
         if to.starts_with("junk") && self.is_first_refusal(&to) {
             if self.manner != Manner::KeepsEnvelope {
@@ -300,7 +318,12 @@ impl Session {
         self.run = 0;
         let count = {
             let mut seen = note(&self.seen);
-            seen.taken.push(Taken { from, to, size, named });
+            seen.taken.push(Taken {
+                from,
+                to,
+                size,
+                named,
+            });
             seen.taken.len()
         };
         let hangs_up = match self.manner {
@@ -347,5 +370,7 @@ impl Session {
 }
 
 fn path(rest: &str) -> String {
-    rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(String::new(), |(path, _)| path.to_owned())
+    rest.split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .map_or(String::new(), |(path, _)| path.to_owned())
 }

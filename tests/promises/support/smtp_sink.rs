@@ -11,7 +11,11 @@
 //!
 //! It stands alone (tokio, and for TLS tokio-rustls, rustls and rcgen), so that a benchmark can include it by `#[path]`.
 
-#![allow(dead_code, unused_imports, reason = "not every test binary and benchmark uses all of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "not every test binary and benchmark uses all of it"
+)]
 
 #[path = "smtp_sink/body.rs"]
 mod body;
@@ -77,10 +81,16 @@ impl SmtpSink {
 
     /// Starts a server on this port: one that comes back after [`SmtpSink::stop`].
     pub async fn start_on(port: u16, script: Script) -> SmtpSink {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port of 127.0.0.1 can be listened on");
-        let port = listener.local_addr().expect("a listener has an address").port();
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .expect("the port of 127.0.0.1 can be listened on");
+        let port = listener
+            .local_addr()
+            .expect("a listener has an address")
+            .port();
         let hello_delay = script.hello_delay;
-        let tls = (script.implicit_tls || script.starttls).then(|| Tls::generate(script.is_authority));
+        let tls =
+            (script.implicit_tls || script.starttls).then(|| Tls::generate(script.is_authority));
         let shared = Arc::new(Shared {
             script,
             tls,
@@ -92,7 +102,11 @@ impl SmtpSink {
             logins: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
-        SmtpSink { port, shared, accepting }
+        SmtpSink {
+            port,
+            shared,
+            accepting,
+        }
     }
 
     /// Ends the server and its connections. When this returns, a new connection is refused.
@@ -110,7 +124,9 @@ impl SmtpSink {
     /// Changes the script while it runs: from now on this happens at that stage, to recipients with this local part (`*`:
     /// to all without a line of their own there).
     pub fn order(&self, stage: Stage, local_part: &str, behaviour: impl Into<Behaviour>) {
-        self.shared.script.order(stage, local_part, behaviour.into());
+        self.shared
+            .script
+            .order(stage, local_part, behaviour.into());
     }
 
     /// Stops reading and answering, on all connections, new ones too; they stay open.
@@ -130,7 +146,11 @@ impl SmtpSink {
 
     /// Changes how long it takes for its greeting and for each answer to EHLO.
     pub fn set_hello_delay(&self, delay: Duration) {
-        *self.shared.hello_delay.lock().expect("nobody panics while setting it") = delay;
+        *self
+            .shared
+            .hello_delay
+            .lock()
+            .expect("nobody panics while setting it") = delay;
     }
 
     /// Changes the size of the largest mail that it takes, for greetings to come.
@@ -145,11 +165,19 @@ impl SmtpSink {
 
     /// How a client with this login, right or wrong, reaches it.
     pub fn url_as(&self, user: &str, password: &str) -> String {
-        self.url_with(&format!("{}:{}@", percent_encoded(user), percent_encoded(password)))
+        self.url_with(&format!(
+            "{}:{}@",
+            percent_encoded(user),
+            percent_encoded(password)
+        ))
     }
 
     fn url_with(&self, login: &str) -> String {
-        let Script { implicit_tls, starttls, .. } = self.shared.script;
+        let Script {
+            implicit_tls,
+            starttls,
+            ..
+        } = self.shared.script;
         match (implicit_tls, starttls) {
             (true, _) => format!("smtps://{login}127.0.0.1:{}", self.port),
             (false, true) => format!("smtp://{login}127.0.0.1:{}?tls=required", self.port),
@@ -169,7 +197,13 @@ impl SmtpSink {
 
     /// The mails so far for one address, spelled as the envelope spells it.
     pub fn received_by(&self, address: &str) -> Vec<Received> {
-        self.shared.seen().received.iter().filter(|mail| mail.to == address).cloned().collect()
+        self.shared
+            .seen()
+            .received
+            .iter()
+            .filter(|mail| mail.to == address)
+            .cloned()
+            .collect()
     }
 
     /// How many mails there are so far: as [`SmtpSink::received`] without the copying, and also right under
@@ -205,7 +239,12 @@ impl SmtpSink {
     /// # Panics
     /// When there is none after `limit`.
     pub async fn wait_for_command(&self, start: &str, limit: Duration) {
-        if !self.wait_until(limit, |seen| seen.commands.iter().any(|line| line.starts_with(start))).await {
+        if !self
+            .wait_until(limit, |seen| {
+                seen.commands.iter().any(|line| line.starts_with(start))
+            })
+            .await
+        {
             panic!("{start:?} was awaited for {limit:?}, {}", self.account());
         }
     }
@@ -214,7 +253,10 @@ impl SmtpSink {
         let mut changes = self.shared.changed.subscribe();
         let waiting = async {
             while !is_there(&self.shared.seen()) {
-                changes.changed().await.expect("the sender lives as long as the sink");
+                changes
+                    .changed()
+                    .await
+                    .expect("the sender lives as long as the sink");
             }
         };
         timeout(limit, waiting).await.is_ok()
@@ -223,7 +265,10 @@ impl SmtpSink {
     fn account(&self) -> String {
         let seen = self.shared.seen();
         let last = &seen.commands[seen.commands.len().saturating_sub(10)..];
-        format!("{} came by {} connections; the last commands: {last:#?}", seen.mails, seen.connections)
+        format!(
+            "{} came by {} connections; the last commands: {last:#?}",
+            seen.mails, seen.connections
+        )
     }
 }
 
@@ -256,7 +301,9 @@ struct Seen {
 
 impl Shared {
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().expect("nobody panics while noting something")
+        self.seen
+            .lock()
+            .expect("nobody panics while noting something")
     }
 
     fn note_connection(&self) -> usize {
@@ -276,12 +323,19 @@ impl Shared {
     /// Waits until what is held is released.
     async fn released(&self) {
         // An error would be a server that is gone.
-        let _ = self.released.subscribe().wait_for(|released| *released).await;
+        let _ = self
+            .released
+            .subscribe()
+            .wait_for(|released| *released)
+            .await;
     }
 
     /// Waits as long as a greeting takes.
     async fn before_hello(&self) {
-        let delay = *self.hello_delay.lock().expect("nobody panics while setting it");
+        let delay = *self
+            .hello_delay
+            .lock()
+            .expect("nobody panics while setting it");
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -333,7 +387,9 @@ async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
 
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()

@@ -28,7 +28,11 @@ impl Wire {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let own = listener.local_addr().expect("an address").port();
-        let state = Arc::new(Mutex::new(State { to: port, vanished: CancellationToken::new(), is_silent: false }));
+        let state = Arc::new(Mutex::new(State {
+            to: port,
+            vanished: CancellationToken::new(),
+            is_silent: false,
+        }));
         let shared = state.clone();
         tokio::spawn(async move {
             let mut silent = Vec::new();
@@ -69,7 +73,9 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
 }
 
 async fn carry(mut client: TcpStream, to: u16, vanished: CancellationToken) {
-    let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else {
+        return;
+    };
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => {}
         () = vanished.cancelled() => {

@@ -43,7 +43,11 @@ impl Dispatcher {
         }
         let today = day_of(now.wall);
         self.return_unused(false, today);
-        let able = |class| self.relays.iter().any(|relay| relay.is_able(class, now.instant, today));
+        let able = |class| {
+            self.relays
+                .iter()
+                .any(|relay| relay.is_able(class, now.instant, today))
+        };
         let (transactional, digest) = (able(MailClass::Transactional), able(MailClass::Digest));
         if !digest {
             self.give_back(transactional, now.instant);
@@ -57,7 +61,10 @@ impl Dispatcher {
             (false, true) => Claims::Transactional,
             (false, false) => Claims::Nothing,
         };
-        if let Some(request) = self.prefetcher.next(self.queue.ready(), self.queue.held(), claims, now.instant) {
+        if let Some(request) =
+            self.prefetcher
+                .next(self.queue.ready(), self.queue.held(), claims, now.instant)
+        {
             self.commands.push(Command::Claim(request));
         }
         if self.queue.len() > 0 || !self.workers.is_empty() {
@@ -80,7 +87,9 @@ impl Dispatcher {
 
     /// Returns whether a worker may begin or be given mail, as far as its relay and a stop are concerned.
     pub(super) fn may_send(&self, id: WorkerId, now: Instant) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return false };
+        let Some(worker) = self.workers.get(&id) else {
+            return false;
+        };
         self.stopping.is_none()
             && match self.relays[worker.relay].permit(now) {
                 Permit::All => true,
@@ -91,7 +100,9 @@ impl Dispatcher {
 
     /// Returns whether a worker is to close its connection rather than wait for a mail.
     pub(super) fn must_leave(&self, id: WorkerId, now: Instant) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return true };
+        let Some(worker) = self.workers.get(&id) else {
+            return true;
+        };
         let relay = &self.relays[worker.relay];
         !worker.wants
             || worker.pace.is_worn()
@@ -101,9 +112,14 @@ impl Dispatcher {
 
     /// Returns whether a worker that has a mail out is given the next one ahead of its result.
     pub(super) fn goes_ahead(&self, id: WorkerId, now: Instant) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return false };
+        let Some(worker) = self.workers.get(&id) else {
+            return false;
+        };
         let relay = &self.relays[worker.relay];
-        !worker.is_slow && !relay.is_paced() && relay.permit(now) == Permit::All && !self.must_leave(id, now)
+        !worker.is_slow
+            && !relay.is_paced()
+            && relay.permit(now) == Permit::All
+            && !self.must_leave(id, now)
     }
 
     /// Takes the next mail for a worker, if its relay may have one now.
@@ -111,7 +127,10 @@ impl Dispatcher {
         let relay = self.workers.get(&id)?.relay;
         let job = self.take(relay, now)?;
         let worker = self.workers.get_mut(&id)?;
-        worker.ahead = Some(Holding { batch: job.chunk, job: job.clone() });
+        worker.ahead = Some(Holding {
+            batch: job.chunk,
+            job: job.clone(),
+        });
         Some(job)
     }
 
@@ -126,7 +145,10 @@ impl Dispatcher {
         }
         let leaves_urgent = self.leaves_urgent(relay, now.instant, today);
         let state = &self.relays[relay];
-        let may_go = |class| state.takes(class, now.instant, today) && !(leaves_urgent && class == MailClass::Transactional);
+        let may_go = |class| {
+            state.takes(class, now.instant, today)
+                && !(leaves_urgent && class == MailClass::Transactional)
+        };
         let job = self.queue.pop(now.instant, may_go)?;
         self.relays[relay].record_handed(class_of(&job), now.instant);
         self.balancer.record_sent(relay);
@@ -135,7 +157,8 @@ impl Dispatcher {
 
     /// A person waits for a transactional mail: a relay that has not shown that it works leaves it to one that has, and takes one soon.
     fn leaves_urgent(&self, relay: usize, now: Instant, today: i64) -> bool {
-        let took_within = |relay: &RelayState, time: Duration| relay.good_at.is_some_and(|at| now - at < time);
+        let took_within =
+            |relay: &RelayState, time: Duration| relay.good_at.is_some_and(|at| now - at < time);
         let takes_soon = |relay: &RelayState| {
             took_within(relay, PROVEN)
                 && relay.permit(now) == Permit::All
@@ -147,15 +170,27 @@ impl Dispatcher {
 
     fn capacity(&self, relay: usize, now: Instant, today: i64) -> Capacity {
         let state = &self.relays[relay];
-        let is_able = state.permit(now) == Permit::All && !state.is_paced() && state.takes(MailClass::Digest, now, today);
-        Capacity { is_able, connections: state.live }
+        let is_able = state.permit(now) == Permit::All
+            && !state.is_paced()
+            && state.takes(MailClass::Digest, now, today);
+        Capacity {
+            is_able,
+            connections: state.live,
+        }
     }
 
     /// Gives mails to workers that wait: of the relays that work to the one that is behind its share.
     fn hand_to_waiting(&mut self, now: Now) {
-        let mut open: Vec<usize> = (0..self.relays.len()).filter(|relay| !self.relays[*relay].waiting.is_empty()).collect();
+        let mut open: Vec<usize> = (0..self.relays.len())
+            .filter(|relay| !self.relays[*relay].waiting.is_empty())
+            .collect();
         while !open.is_empty() && self.queue.ready() > 0 {
-            let rank = |relay: usize| (self.relays[relay].memory.breaker.failures() > 0, self.balancer.pass(relay));
+            let rank = |relay: usize| {
+                (
+                    self.relays[relay].memory.breaker.failures() > 0,
+                    self.balancer.pass(relay),
+                )
+            };
             let best = (0..open.len()).min_by(|a, b| {
                 let (a, b) = (rank(open[*a]), rank(open[*b]));
                 a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
@@ -163,7 +198,9 @@ impl Dispatcher {
             let Some(place) = best else { return };
             let relay = open[place];
             let handed = match self.relays[relay].waiting.back().copied() {
-                Some(id) if self.may_send(id, now.instant) => self.hand_out(id, now).map(|job| (id, job)),
+                Some(id) if self.may_send(id, now.instant) => {
+                    self.hand_out(id, now).map(|job| (id, job))
+                }
                 _ => None,
             };
             match handed {
@@ -187,20 +224,45 @@ impl Dispatcher {
         if all == 0 {
             return;
         }
-        for (at, relay) in self.relays.iter_mut().enumerate().filter(|(_, relay)| relay.terms.is_limited_by_day) {
-            let wanted = [(MailClass::Transactional, urgent > 0), (MailClass::Digest, all > urgent)];
-            for class in wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(class, _)| class) {
+        for (at, relay) in self
+            .relays
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, relay)| relay.terms.is_limited_by_day)
+        {
+            let wanted = [
+                (MailClass::Transactional, urgent > 0),
+                (MailClass::Digest, all > urgent),
+            ];
+            for class in wanted
+                .into_iter()
+                .filter(|(_, is_wanted)| *is_wanted)
+                .map(|(class, _)| class)
+            {
                 if relay.reserves(class, now, today) {
-                    self.commands.push(Command::Reserve { relay: at, class, day: today });
+                    self.commands.push(Command::Reserve {
+                        relay: at,
+                        class,
+                        day: today,
+                    });
                 }
             }
         }
     }
 
     pub(super) fn return_unused(&mut self, all: bool, today: i64) {
-        for (at, relay) in self.relays.iter_mut().enumerate().filter(|(_, relay)| relay.terms.is_limited_by_day) {
+        for (at, relay) in self
+            .relays
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, relay)| relay.terms.is_limited_by_day)
+        {
             while let Some((day, count)) = relay.unused(all, today) {
-                self.commands.push(Command::Release { relay: at, day, count });
+                self.commands.push(Command::Release {
+                    relay: at,
+                    day,
+                    count,
+                });
             }
         }
     }
@@ -212,7 +274,9 @@ impl Dispatcher {
         }
         for relay in 0..self.relays.len() {
             let state = &self.relays[relay];
-            let ready = match [MailClass::Transactional, MailClass::Digest].map(|class| state.is_able(class, now.instant, today)) {
+            let ready = match [MailClass::Transactional, MailClass::Digest]
+                .map(|class| state.is_able(class, now.instant, today))
+            {
                 [_, true] => self.queue.ready(),
                 [true, false] => self.queue.urgent(),
                 [false, false] => 0,
@@ -220,12 +284,17 @@ impl Dispatcher {
             if ready == 0 || now.instant < state.connect_at {
                 continue;
             }
-            let most = state.memory.limit.connections().min(state.terms.connections);
+            let most = state
+                .memory
+                .limit
+                .connections()
+                .min(state.terms.connections);
             let (limit, is_probe) = match state.permit(now.instant) {
                 // One, and one more beside each that has been at it for long.
-                Permit::All if state.tries_login() => {
-                    (most.min(1 + state.live - self.connecting(relay, LOGIN_PATIENCE, now.instant)), false)
-                }
+                Permit::All if state.tries_login() => (
+                    most.min(1 + state.live - self.connecting(relay, LOGIN_PATIENCE, now.instant)),
+                    false,
+                ),
                 Permit::All => (most, false),
                 Permit::Probe => (state.live + 1, true),
                 Permit::Probing | Permit::Nothing(_) => continue,
@@ -239,7 +308,11 @@ impl Dispatcher {
             if free == 0 {
                 continue;
             }
-            let idle = if is_probe { 0 } else { state.waiting.len() + self.connecting(relay, CONNECT_PATIENCE, now.instant) };
+            let idle = if is_probe {
+                0
+            } else {
+                state.waiting.len() + self.connecting(relay, CONNECT_PATIENCE, now.instant)
+            };
             for _ in 0..demand.saturating_sub(idle).min(free) {
                 self.start_worker(relay, is_probe, now.instant);
             }
@@ -248,7 +321,9 @@ impl Dispatcher {
 
     /// Counts connections that are being made since less than `patience`.
     fn connecting(&self, relay: usize, patience: Duration, now: Instant) -> usize {
-        let counts = |worker: &&Worker| worker.relay == relay && worker.at == At::Connecting && now - worker.since < patience;
+        let counts = |worker: &&Worker| {
+            worker.relay == relay && worker.at == At::Connecting && now - worker.since < patience
+        };
         self.workers.values().filter(counts).count()
     }
 

@@ -145,11 +145,18 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub fn new(settings: DispatcherSettings, relays: Vec<(RelayTerms, RelayMemory)>, now: Now) -> Self {
+    pub fn new(
+        settings: DispatcherSettings,
+        relays: Vec<(RelayTerms, RelayMemory)>,
+        now: Now,
+    ) -> Self {
         let connections = relays.iter().map(|(terms, _)| terms.connections).sum();
         Self {
             balancer: RelayBalancer::new(relays.iter().map(|(terms, _)| terms.weight)),
-            relays: relays.into_iter().map(|(terms, memory)| RelayState::new(terms, memory, now.instant)).collect(),
+            relays: relays
+                .into_iter()
+                .map(|(terms, memory)| RelayState::new(terms, memory, now.instant))
+                .collect(),
             queue: Queue::new(settings.domains.clone()),
             prefetcher: Prefetcher::new(connections, settings.poll),
             workers: HashMap::new(),
@@ -177,7 +184,12 @@ impl Dispatcher {
             }
             Event::Claimed { jobs, may_be_more } => self.take_in(jobs, may_be_more, now.instant),
             Event::Ended(worker, end) => self.worker_ended(worker, end, now),
-            Event::Reserved { relay, class, day, taken } => self.relays[relay].reserved(class, day, taken, now.instant),
+            Event::Reserved {
+                relay,
+                class,
+                day,
+                taken,
+            } => self.relays[relay].reserved(class, day, taken, now.instant),
             Event::Wake => self.prefetcher.wake(),
             Event::Tick => {}
             Event::Stop => self.stop(now.instant),
@@ -190,31 +202,46 @@ impl Dispatcher {
         let mut group = CommitGroup::default();
         for request in requests {
             let id = request.worker;
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
             let relay = worker.relay;
             if worker.at == At::Connecting {
                 let change = self.relays[relay].connected(now.instant);
                 self.changed(relay, change);
             }
-            let begun = self.workers.get_mut(&id).and_then(|worker| worker.begun.take());
+            let begun = self
+                .workers
+                .get_mut(&id)
+                .and_then(|worker| worker.begun.take());
             match (request.result, begun) {
                 (Some(result), Some(held)) => {
                     self.take_result(id, &held, result.verdict, now);
                     group.done.push(result.done);
                     group.batches.push(held.batch);
                 }
-                (None, Some(held)) => self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: true }),
+                (None, Some(held)) => self.commands.push(Command::Settle {
+                    job: held.job,
+                    batch: held.batch,
+                    is_in_doubt: true,
+                }),
                 (_, None) => {}
             }
             self.balancer.seen(relay, now.instant);
             let may_begin = request.begins && self.may_send(id, now.instant);
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
             worker.at = At::Requesting;
             worker.wants = request.wants;
             worker.begins = request.begins;
             let mut fits = None;
             if let Some(held) = worker.ahead.as_ref().filter(|_| may_begin) {
-                group.begins.push(Begin { worker: id, key: held.job.key, relay });
+                group.begins.push(Begin {
+                    worker: id,
+                    key: held.job.key,
+                    relay,
+                });
                 fits = self.relays[relay].took_size(class_of(&held.job), now.instant);
             }
             self.changed(relay, fits);
@@ -235,13 +262,25 @@ impl Dispatcher {
                 let waiting: Vec<WorkerId> = self.relays[relay].waiting.drain(..).collect();
                 waiting.into_iter().for_each(|id| self.leave(id));
             }
-            let trouble = self.relays[relay].memory.breaker.trouble().unwrap_or_default().to_owned();
-            self.commands.push(Command::Changed { relay, change, trouble });
+            let trouble = self.relays[relay]
+                .memory
+                .breaker
+                .trouble()
+                .unwrap_or_default()
+                .to_owned();
+            self.commands.push(Command::Changed {
+                relay,
+                change,
+                trouble,
+            });
         }
     }
 
     fn committed(&mut self, now: Instant) {
-        self.last_commit = self.committing.take().map_or(Duration::ZERO, |since| now - since);
+        self.last_commit = self
+            .committing
+            .take()
+            .map_or(Duration::ZERO, |since| now - since);
         if self.last_commit > SLOW_COMMIT {
             // First come the results that have waited for it.
             self.next_sweep = self.next_sweep.max(now + SLOW_COMMIT);
@@ -250,11 +289,18 @@ impl Dispatcher {
 
     /// Tells all in a group that is written what they may do.
     fn answer(&mut self, group: CommitGroup, may_go: &[bool], now: Now) {
-        group.batches.iter().for_each(|batch| self.prefetcher.has_ended(*batch));
+        group
+            .batches
+            .iter()
+            .for_each(|batch| self.prefetcher.has_ended(*batch));
         let mut begins = group.begins.iter().zip(may_go).peekable();
         for id in group.workers {
-            let begun = begins.next_if(|(begin, _)| begin.worker == id).map(|(_, may_go)| *may_go);
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let begun = begins
+                .next_if(|(begin, _)| begin.worker == id)
+                .map(|(_, may_go)| *may_go);
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
             let held = worker.ahead.take();
             worker.since = now.instant;
             match (begun, held) {
@@ -263,7 +309,11 @@ impl Dispatcher {
                     worker.at = At::Sending;
                     worker.is_abandoned = false;
                     self.refused.1 = 0;
-                    let next = if self.goes_ahead(id, now.instant) { self.hand_out(id, now) } else { None };
+                    let next = if self.goes_ahead(id, now.instant) {
+                        self.hand_out(id, now)
+                    } else {
+                        None
+                    };
                     self.reply(id, true, next);
                 }
                 // Its connection has this mail's envelope already, and can only be given up.
@@ -296,16 +346,22 @@ impl Dispatcher {
         self.queue.is_back(held.job.key, now);
         self.prefetcher.has_ended(held.batch);
         let mailing = held.job.key.mailing;
-        self.refused = if self.refused.0 == mailing { (mailing, self.refused.1 + 1) } else { (mailing, 1) };
+        self.refused = if self.refused.0 == mailing {
+            (mailing, self.refused.1 + 1)
+        } else {
+            (mailing, 1)
+        };
         if self.refused.1 >= REFUSED_MAX {
             self.refused.1 = 0;
             let gone = self.queue.remove_mailing(mailing, now);
-            gone.iter().for_each(|job| self.prefetcher.has_ended(job.chunk));
+            gone.iter()
+                .for_each(|job| self.prefetcher.has_ended(job.chunk));
         }
     }
 
     fn reply(&mut self, id: WorkerId, may_go: bool, next: Option<Arc<Job>>) {
-        self.commands.push(Command::Reply(id, Reply { may_go, next }));
+        self.commands
+            .push(Command::Reply(id, Reply { may_go, next }));
     }
 
     /// The worker is to close its connection.
@@ -324,7 +380,9 @@ impl Dispatcher {
     }
 
     fn worker_ended(&mut self, id: WorkerId, end: WorkerEnd, now: Now) {
-        let Some(worker) = self.workers.remove(&id) else { return };
+        let Some(worker) = self.workers.remove(&id) else {
+            return;
+        };
         let relay = worker.relay;
         let state = &mut self.relays[relay];
         state.live -= 1;
@@ -332,27 +390,45 @@ impl Dispatcher {
         if let Some(held) = worker.ahead {
             match worker.at {
                 // Its mark may be written: not one dot of it is out, but it is not known here.
-                At::Requesting => self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: false }),
+                At::Requesting => self.commands.push(Command::Settle {
+                    job: held.job,
+                    batch: held.batch,
+                    is_in_doubt: false,
+                }),
                 _ => self.put_back(relay, held, now),
             }
         }
         if let Some(held) = worker.begun {
             self.queue.is_back(held.job.key, now.instant);
-            self.commands.push(Command::Settle { job: held.job, batch: held.batch, is_in_doubt: true });
+            self.commands.push(Command::Settle {
+                job: held.job,
+                batch: held.batch,
+                is_in_doubt: true,
+            });
         }
         let is_last = self.relays[relay].live == 0;
         if is_last {
             self.relays[relay].forget_login();
         }
         match end {
-            WorkerEnd::Unconnected(trouble) => self.unconnected(relay, &trouble, is_last, worker.is_probe, now),
+            WorkerEnd::Unconnected(trouble) => {
+                self.unconnected(relay, &trouble, is_last, worker.is_probe, now)
+            }
             WorkerEnd::TooLarge { class, trouble } => {
-                if let Some(change) = self.relays[relay].refused_size(class, trouble.clone(), now.instant) {
-                    self.commands.push(Command::Changed { relay, change, trouble });
+                if let Some(change) =
+                    self.relays[relay].refused_size(class, trouble.clone(), now.instant)
+                {
+                    self.commands.push(Command::Changed {
+                        relay,
+                        change,
+                        trouble,
+                    });
                 }
                 self.probe_ended(relay, worker.is_probe, now.instant);
             }
-            WorkerEnd::Closed | WorkerEnd::Aborted => self.probe_ended(relay, worker.is_probe, now.instant),
+            WorkerEnd::Closed | WorkerEnd::Aborted => {
+                self.probe_ended(relay, worker.is_probe, now.instant)
+            }
         }
     }
 
@@ -362,23 +438,46 @@ impl Dispatcher {
         }
     }
 
-    fn unconnected(&mut self, relay: usize, unconnected: &Unconnected, is_last: bool, is_probe: bool, now: Now) {
-        let Unconnected { trouble, is_throttle, is_ours, is_for_now } = unconnected;
+    fn unconnected(
+        &mut self,
+        relay: usize,
+        unconnected: &Unconnected,
+        is_last: bool,
+        is_probe: bool,
+        now: Now,
+    ) {
+        let Unconnected {
+            trouble,
+            is_throttle,
+            is_ours,
+            is_for_now,
+        } = unconnected;
         if *is_ours {
             self.relays[relay].forget_login();
         }
         self.relays[relay].put_off_connecting(now.instant);
-        let mut change = if *is_throttle { self.slow_down(relay, trouble.clone(), is_probe, now) } else { None };
+        let mut change = if *is_throttle {
+            self.slow_down(relay, trouble.clone(), is_probe, now)
+        } else {
+            None
+        };
         if change.is_none() && (!is_throttle || is_last) {
-            let fault = if *is_ours || is_last { Fault::NoWay } else { Fault::NoConnection };
+            let fault = if *is_ours || is_last {
+                Fault::NoWay
+            } else {
+                Fault::NoConnection
+            };
             change = self.relays[relay].failed(fault, trouble, *is_for_now, is_probe, now.instant);
         }
         self.changed(relay, change);
     }
 
     fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {
-        let batches: Option<Vec<ChunkKey>> = jobs.as_ref().map(|jobs| jobs.iter().map(|job| job.chunk).collect());
-        self.prefetcher.arrived(batches.as_deref(), may_be_more, now);
+        let batches: Option<Vec<ChunkKey>> = jobs
+            .as_ref()
+            .map(|jobs| jobs.iter().map(|job| job.chunk).collect());
+        self.prefetcher
+            .arrived(batches.as_deref(), may_be_more, now);
         for job in jobs.unwrap_or_default() {
             self.queue.push(Arc::new(job), now);
         }

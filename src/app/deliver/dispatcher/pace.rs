@@ -36,7 +36,11 @@ impl Pace {
             return;
         }
         self.mails = self.mails.saturating_add(1);
-        self.mean = if self.mails == 1 { took } else { (self.mean * (EIGHTH - 1) + took) / EIGHTH };
+        self.mean = if self.mails == 1 {
+            took
+        } else {
+            (self.mean * (EIGHTH - 1) + took) / EIGHTH
+        };
     }
 }
 
@@ -60,10 +64,19 @@ mod tests {
             pace.is_worn()
         };
         assert!(worn(after(50, 10), slow, None), "by itself");
-        assert!(worn(after(50, 10), slow, Some(10)), "beside one that is fast");
+        assert!(
+            worn(after(50, 10), slow, Some(10)),
+            "beside one that is fast"
+        );
         assert!(!worn(after(50, 10), slow, Some(40_000)), "all are slow");
         assert!(!worn(after(3, 10), slow, None), "no pace yet");
-        assert!(!worn(after(50, 20_000), slow, Some(10)), "it was never fast");
-        assert!(!worn(after(50, 10), Duration::from_millis(900), Some(10)), "fast enough for all that");
+        assert!(
+            !worn(after(50, 20_000), slow, Some(10)),
+            "it was never fast"
+        );
+        assert!(
+            !worn(after(50, 10), Duration::from_millis(900), Some(10)),
+            "fast enough for all that"
+        );
     }
 }

@@ -33,11 +33,19 @@ pub enum Event {
     /// A group is written; for each of its mails to begin, whether it may go.
     Committed(CommitGroup, Vec<bool>),
     /// A claim is over; `None`: it failed.
-    Claimed { jobs: Option<Vec<Job>>, may_be_more: bool },
+    Claimed {
+        jobs: Option<Vec<Job>>,
+        may_be_more: bool,
+    },
     /// A worker is gone.
     Ended(WorkerId, WorkerEnd),
     /// Places that were reserved in a relay's day; `None`: it has no limit today. An error: not known.
-    Reserved { relay: usize, class: MailClass, day: i64, taken: Result<Option<u64>, ()> },
+    Reserved {
+        relay: usize,
+        class: MailClass,
+        day: i64,
+        taken: Result<Option<u64>, ()>,
+    },
     /// Somebody may have put mail into the ledger.
     Wake,
     /// Time has passed.

@@ -106,11 +106,21 @@ impl RelayState {
     }
 
     /// A mail is larger than it takes: none of that class is given to it for a while.
-    pub fn refused_size(&mut self, class: MailClass, trouble: String, now: Instant) -> Option<Change> {
+    pub fn refused_size(
+        &mut self,
+        class: MailClass,
+        trouble: String,
+        now: Instant,
+    ) -> Option<Change> {
         let pause = self.memory.breaker.longest_pause();
-        let known = self.memory.too_large[class_index(class)].replace(TooLarge { until: now + pause, trouble });
+        let known = self.memory.too_large[class_index(class)].replace(TooLarge {
+            until: now + pause,
+            trouble,
+        });
         // Of several connections that find it at once, the first is news.
-        known.is_none_or(|known| known.until <= now).then_some(Change::Opened(pause))
+        known
+            .is_none_or(|known| known.until <= now)
+            .then_some(Change::Opened(pause))
     }
 
     /// A mail is not larger than it takes.
@@ -131,7 +141,14 @@ impl RelayState {
     }
 
     /// A failure that is not about a recipient. `is_for_now`: the relay itself says so.
-    pub fn failed(&mut self, fault: Fault, trouble: &str, is_for_now: bool, is_probe: bool, now: Instant) -> Option<Change> {
+    pub fn failed(
+        &mut self,
+        fault: Fault,
+        trouble: &str,
+        is_for_now: bool,
+        is_probe: bool,
+        now: Instant,
+    ) -> Option<Change> {
         let change = self.memory.breaker.failed(fault, trouble, is_probe, now);
         if change.is_some() {
             self.memory.asks_for_patience = is_for_now;
@@ -161,7 +178,8 @@ impl RelayState {
     pub fn record_handed(&mut self, class: MailClass, now: Instant) {
         if self.is_paced() {
             // No bursts: a relay that limits by the second counts those.
-            self.token_at = now.max(self.token_at) + Duration::from_secs(1) / self.terms.rate_per_second;
+            self.token_at =
+                now.max(self.token_at) + Duration::from_secs(1) / self.terms.rate_per_second;
         }
         let budget = &mut self.budgets[class_index(class)];
         budget.left = budget.left.saturating_sub(1);
@@ -179,7 +197,8 @@ impl RelayState {
     /// Returns whether a place of a class's day is at hand.
     fn has_budget(&self, class: MailClass, today: i64) -> bool {
         let budget = self.budgets[class_index(class)];
-        !self.terms.is_limited_by_day || (budget.day == today && (budget.is_unlimited || budget.left > 0))
+        !self.terms.is_limited_by_day
+            || (budget.day == today && (budget.is_unlimited || budget.left > 0))
     }
 
     /// Returns whether it may be handed mail of a class: a place of the day is at hand, and the last one was not too large for it.
@@ -193,15 +212,26 @@ impl RelayState {
         let has_budget = self.has_budget(class, today);
         let is_too_large = self.memory.too_large(class, now).is_some();
         let budget = &mut self.budgets[class_index(class)];
-        let reserves = !(has_budget || is_spent || is_too_large || budget.is_reserving) && budget.not_before.is_none_or(|at| at <= now);
+        let reserves = !(has_budget || is_spent || is_too_large || budget.is_reserving)
+            && budget.not_before.is_none_or(|at| at <= now);
         budget.is_reserving |= reserves;
         reserves
     }
 
-    pub fn reserved(&mut self, class: MailClass, day: i64, taken: Result<Option<u64>, ()>, now: Instant) {
+    pub fn reserved(
+        &mut self,
+        class: MailClass,
+        day: i64,
+        taken: Result<Option<u64>, ()>,
+        now: Instant,
+    ) {
         let budget = &mut self.budgets[class_index(class)];
         let not_before = taken.is_err().then(|| now + RESERVE_AGAIN);
-        *budget = Budget { day, not_before, ..Budget::default() };
+        *budget = Budget {
+            day,
+            not_before,
+            ..Budget::default()
+        };
         match taken {
             Ok(None) => budget.is_unlimited = true,
             Ok(Some(0)) => self.memory.spent_on[class_index(class)] = Some(day),
@@ -212,7 +242,10 @@ impl RelayState {
 
     /// Takes out what is left of reservations: all, or those of days that are over.
     pub fn unused(&mut self, all: bool, today: i64) -> Option<(i64, u64)> {
-        let budget = self.budgets.iter_mut().find(|budget| budget.left > 0 && (all || budget.day != today))?;
+        let budget = self
+            .budgets
+            .iter_mut()
+            .find(|budget| budget.left > 0 && (all || budget.day != today))?;
         Some((budget.day, std::mem::take(&mut budget.left)))
     }
 }

@@ -15,13 +15,19 @@ use crate::app::breaker::Permit;
 impl Dispatcher {
     pub(super) fn take_result(&mut self, id: WorkerId, held: &Holding, verdict: Verdict, now: Now) {
         self.queue.is_back(held.job.key, now.instant);
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         let (relay, is_probe, took) = (worker.relay, worker.is_probe, now.instant - worker.since);
         // While the ledger is slow, results wait for it, and tell nothing of the relay.
         if self.last_commit < AHEAD_BELOW {
             worker.is_slow = took > AHEAD_BELOW;
             self.balancer.record_result(relay, took);
-            let fastest = if took < SLOW_AFTER { None } else { self.fastest_beside(id, relay) };
+            let fastest = if took < SLOW_AFTER {
+                None
+            } else {
+                self.fastest_beside(id, relay)
+            };
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.pace.record(took, SLOW_AFTER, fastest);
             }
@@ -38,7 +44,10 @@ impl Dispatcher {
 
     /// Returns the best pace among a relay's other connections.
     fn fastest_beside(&self, id: WorkerId, relay: usize) -> Option<std::time::Duration> {
-        let others = self.workers.iter().filter(|(other, worker)| **other != id && worker.relay == relay);
+        let others = self
+            .workers
+            .iter()
+            .filter(|(other, worker)| **other != id && worker.relay == relay);
         others.filter_map(|(_, worker)| worker.pace.mean()).min()
     }
 
@@ -51,8 +60,12 @@ impl Dispatcher {
                 state.memory.breaker.succeeded(is_probe)
             }
             Verdict::AboutRecipient => state.memory.breaker.succeeded(is_probe),
-            Verdict::AboutUs { reply, is_for_now } => state.failed(Fault::Mail, &reply, is_for_now, is_probe, now.instant),
-            Verdict::InDoubt(trouble) => state.failed(Fault::Doubt, &trouble, false, is_probe, now.instant),
+            Verdict::AboutUs { reply, is_for_now } => {
+                state.failed(Fault::Mail, &reply, is_for_now, is_probe, now.instant)
+            }
+            Verdict::InDoubt(trouble) => {
+                state.failed(Fault::Doubt, &trouble, false, is_probe, now.instant)
+            }
             Verdict::Throttled(reply) => self.slow_down(relay, reply, is_probe, now),
             Verdict::LeaseOver => {
                 state.put_off_connecting(now.instant);
@@ -63,15 +76,29 @@ impl Dispatcher {
     }
 
     /// The far end says that this is too much. Where its last connection is throttled too, the breaker rests it.
-    pub(super) fn slow_down(&mut self, relay: usize, reply: String, is_probe: bool, now: Now) -> Option<Change> {
+    pub(super) fn slow_down(
+        &mut self,
+        relay: usize,
+        reply: String,
+        is_probe: bool,
+        now: Now,
+    ) -> Option<Change> {
         let state = &mut self.relays[relay];
         let before = state.memory.limit.connections();
         if !state.memory.limit.on_throttled(now.wall) && !is_probe {
             return None;
         }
         let connections = state.memory.limit.connections();
-        let change = if before == 1 || is_probe { state.failed(Fault::Rest, &reply, true, is_probe, now.instant) } else { None };
-        self.commands.push(Command::SlowedDown { relay, connections, reply });
+        let change = if before == 1 || is_probe {
+            state.failed(Fault::Rest, &reply, true, is_probe, now.instant)
+        } else {
+            None
+        };
+        self.commands.push(Command::SlowedDown {
+            relay,
+            connections,
+            reply,
+        });
         change
     }
 }

@@ -113,7 +113,10 @@ struct World {
 
 impl World {
     fn now(&self) -> Now {
-        Now { instant: self.start.instant + self.at, wall: self.start.wall + TimeDelta::from_std(self.at).expect("a time") }
+        Now {
+            instant: self.start.instant + self.at,
+            wall: self.start.wall + TimeDelta::from_std(self.at).expect("a time"),
+        }
     }
 
     fn later(&mut self, after: Duration, what: Happening) {
@@ -144,7 +147,9 @@ impl World {
     fn run_until(&mut self, end: Duration) {
         self.handle(Event::Wake);
         while self.left > 0 && self.future.peek().is_some_and(|Reverse((at, _))| *at < end) {
-            let Some(Reverse((at, number))) = self.future.pop() else { return };
+            let Some(Reverse((at, number))) = self.future.pop() else {
+                return;
+            };
             self.at = self.at.max(at);
             self.strike();
             if let Some(what) = self.happenings.remove(&number) {
@@ -158,7 +163,9 @@ impl World {
         self.note_event(&event);
         let mut commands = Vec::new();
         self.dispatcher.handle(event, self.now(), &mut commands);
-        commands.into_iter().for_each(|command| self.carry_out(command));
+        commands
+            .into_iter()
+            .for_each(|command| self.carry_out(command));
         self.check();
         let next = self.dispatcher.next_moment(self.now().instant) - self.start.instant;
         if next < self.next_tick || self.next_tick <= self.at {
@@ -178,11 +185,18 @@ impl World {
                 let took = Duration::from_millis(self.random.random_range(1..20));
                 self.later(took, Happening::Claimed(request));
             }
-            Command::Reserve { relay, class, day } => self.later(Duration::from_millis(2), Happening::Reserved(relay, class, day)),
+            Command::Reserve { relay, class, day } => self.later(
+                Duration::from_millis(2),
+                Happening::Reserved(relay, class, day),
+            ),
             Command::Release { relay, day, count } => self.relays[relay].release(day, count),
             Command::Abandon(id) => self.abandon(id),
             Command::Abort(id) => self.later(Duration::ZERO, Happening::Broken(id)),
-            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
+            Command::Settle {
+                job,
+                batch,
+                is_in_doubt,
+            } => self.settle(&job, batch, is_in_doubt),
             Command::Changed { change, .. } => self.changes.push(change),
             Command::SlowedDown { .. } => {}
         }
@@ -190,22 +204,46 @@ impl World {
 
     fn happens(&mut self, what: Happening) {
         match what {
-            Happening::Greeted(id, Ok(())) => self.request(Request { worker: id, result: None, begins: false, wants: true }),
-            Happening::Greeted(id, Err(Refusal { is_throttle, is_ours })) => {
+            Happening::Greeted(id, Ok(())) => self.request(Request {
+                worker: id,
+                result: None,
+                begins: false,
+                wants: true,
+            }),
+            Happening::Greeted(
+                id,
+                Err(Refusal {
+                    is_throttle,
+                    is_ours,
+                }),
+            ) => {
                 if self.workers.remove(&id).is_some() {
-                    let unconnected = Unconnected { trouble: "refused".into(), is_throttle, is_ours, is_for_now: is_throttle };
+                    let unconnected = Unconnected {
+                        trouble: "refused".into(),
+                        is_throttle,
+                        is_ours,
+                        is_for_now: is_throttle,
+                    };
                     self.handle(Event::Ended(id, WorkerEnd::Unconnected(unconnected)));
                 }
             }
             Happening::Prepared(id) if self.is_too_large(id) => {
                 self.workers.remove(&id);
-                let end = WorkerEnd::TooLarge { class: MailClass::Digest, trouble: "SIZE".into() };
+                let end = WorkerEnd::TooLarge {
+                    class: MailClass::Digest,
+                    trouble: "SIZE".into(),
+                };
                 self.handle(Event::Ended(id, end));
             }
             Happening::Prepared(id) => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.asks_to_begin = true;
-                    self.request(Request { worker: id, result: None, begins: true, wants: true });
+                    self.request(Request {
+                        worker: id,
+                        result: None,
+                        begins: true,
+                        wants: true,
+                    });
                 }
             }
             Happening::Answered(id, verdict) => {
@@ -222,7 +260,8 @@ impl World {
             Happening::Claimed(request) => self.claim(request),
             Happening::Reserved(relay, class, day) => self.reserve(relay, class, day),
             Happening::SignUp(mailing) => {
-                self.rows.insert((mailing, mailing), Row::new(self.at, 0, 0));
+                self.rows
+                    .insert((mailing, mailing), Row::new(self.at, 0, 0));
                 self.handle(Event::Wake);
             }
             Happening::Stop => {
@@ -257,7 +296,11 @@ impl World {
             && let Some(group) = self.pending.pop_front()
         {
             self.is_writing = true;
-            let took = if self.random.random_bool(0.01) { 1_000 } else { self.random.random_range(1..5) };
+            let took = if self.random.random_bool(0.01) {
+                1_000
+            } else {
+                self.random.random_range(1..5)
+            };
             self.later(Duration::from_millis(took), Happening::Written(group));
         }
     }
@@ -278,7 +321,12 @@ impl World {
         }
         self.check_stopped();
         self.give_back_all();
-        let relays = self.terms.iter().cloned().zip(self.dispatcher.memories().cloned()).collect();
+        let relays = self
+            .terms
+            .iter()
+            .cloned()
+            .zip(self.dispatcher.memories().cloned())
+            .collect();
         self.dispatcher = Dispatcher::new(self.settings.clone(), relays, self.now());
         self.dispatcher.last_worker = self.rules.last_worker;
         self.stopped_at = None;
@@ -289,9 +337,27 @@ impl World {
 
 /// A run of a single relay that has a trouble for so long.
 fn troubled(trouble: Trouble, time: Duration) -> World {
-    let terms = RelayTerms { name: "r0".into(), weight: 1, connections: 10, rate_per_second: 0, is_limited_by_day: false, has_login: true };
-    let settings = DispatcherSettings { idle: Duration::from_secs(30), poll: Duration::from_secs(1), domains: DomainLimits::default() };
-    let mut world = World::with(1, StdRng::seed_from_u64(1), settings, vec![terms], 1_000, Some(time));
+    let terms = RelayTerms {
+        name: "r0".into(),
+        weight: 1,
+        connections: 10,
+        rate_per_second: 0,
+        is_limited_by_day: false,
+        has_login: true,
+    };
+    let settings = DispatcherSettings {
+        idle: Duration::from_secs(30),
+        poll: Duration::from_secs(1),
+        domains: DomainLimits::default(),
+    };
+    let mut world = World::with(
+        1,
+        StdRng::seed_from_u64(1),
+        settings,
+        vec![terms],
+        1_000,
+        Some(time),
+    );
     let relay = &mut world.relays[0];
     (relay.trouble, relay.until, relay.bears) = (trouble, time, usize::MAX);
     (relay.greeting, relay.mail) = (Duration::from_millis(100), Duration::from_millis(20));
@@ -310,15 +376,25 @@ fn a_size_that_is_too_small_pauses_digests_alone_and_its_end_is_said() {
     let mut world = troubled(Trouble::TakesSmall, Duration::from_secs(700));
     world.run_until(Duration::from_secs(700));
     let pause = crate::config::Pause::default().max;
-    assert_eq!(world.changes, [Change::Opened(pause), Change::Opened(pause)], "the second time at the end of the first pause");
-    let open = world.rows.iter().filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Final).count();
+    assert_eq!(
+        world.changes,
+        [Change::Opened(pause), Change::Opened(pause)],
+        "the second time at the end of the first pause"
+    );
+    let open = world
+        .rows
+        .iter()
+        .filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Final)
+        .count();
     assert_eq!(open, 0, "transactional mail is small");
     world.run();
     assert_eq!(world.changes.last(), Some(&Change::Closed));
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[test]

@@ -36,7 +36,10 @@ impl Dispatcher {
         if let Some(since) = self.stopping {
             return self.end_sending(now.instant - since);
         }
-        if self.committing.is_none_or(|since| now.instant - since <= SLOW_COMMIT) {
+        if self
+            .committing
+            .is_none_or(|since| now.instant - since <= SLOW_COMMIT)
+        {
             self.recall_handed_ahead(now);
             self.split_batches(now.instant);
             self.take_back_stuck(now.instant);
@@ -51,13 +54,20 @@ impl Dispatcher {
         for relay in &self.relays {
             let surplus = relay.live.saturating_sub(relay.memory.limit.connections());
             for (place, id) in relay.waiting.iter().enumerate() {
-                if place < surplus || self.workers.get(id).is_none_or(|worker| now - worker.since >= idle) {
+                if place < surplus
+                    || self
+                        .workers
+                        .get(id)
+                        .is_none_or(|worker| now - worker.since >= idle)
+                {
                     gone.push(*id);
                 }
             }
         }
         for id in gone {
-            self.relays.iter_mut().for_each(|relay| relay.waiting.retain(|waiting| *waiting != id));
+            self.relays
+                .iter_mut()
+                .for_each(|relay| relay.waiting.retain(|waiting| *waiting != id));
             self.leave(id);
         }
     }
@@ -65,19 +75,31 @@ impl Dispatcher {
     /// The mail at hand behind one that takes long is given to others; when its turn comes its worker is told that it may not go.
     fn recall_handed_ahead(&mut self, now: Now) {
         let mut recalled = Vec::new();
-        for worker in self.workers.values_mut().filter(|worker| worker.at == At::Sending && now.instant - worker.since >= SLOW_AFTER) {
+        for worker in self
+            .workers
+            .values_mut()
+            .filter(|worker| worker.at == At::Sending && now.instant - worker.since >= SLOW_AFTER)
+        {
             worker.is_slow = true;
             recalled.extend(worker.ahead.take().map(|held| (worker.relay, held)));
         }
-        recalled.into_iter().for_each(|(relay, held)| self.put_back(relay, held, now));
+        recalled
+            .into_iter()
+            .for_each(|(relay, held)| self.put_back(relay, held, now));
     }
 
     /// Mails that take long are made batches of their own, so that the rest of theirs goes back.
     fn split_batches(&mut self, now: Instant) {
         let mut slow: HashMap<ChunkKey, Vec<i64>> = HashMap::new();
-        for worker in self.workers.values().filter(|worker| worker.at == At::Sending && now - worker.since >= SLOW_AFTER) {
+        for worker in self
+            .workers
+            .values()
+            .filter(|worker| worker.at == At::Sending && now - worker.since >= SLOW_AFTER)
+        {
             if let Some(held) = &worker.begun {
-                slow.entry(held.batch).or_default().push(held.job.key.subscriber);
+                slow.entry(held.batch)
+                    .or_default()
+                    .push(held.job.key.subscriber);
             }
         }
         for (batch, mut kept) in slow {
@@ -85,7 +107,12 @@ impl Dispatcher {
             if !self.prefetcher.split(batch, kept) {
                 continue;
             }
-            for held in self.workers.values_mut().filter_map(|worker| worker.begun.as_mut()).filter(|held| held.batch == batch) {
+            for held in self
+                .workers
+                .values_mut()
+                .filter_map(|worker| worker.begun.as_mut())
+                .filter(|held| held.batch == batch)
+            {
                 held.batch.last = held.job.key.subscriber;
             }
         }
@@ -96,16 +123,33 @@ impl Dispatcher {
         let is_waiting = self.relays.iter().any(|relay| !relay.waiting.is_empty());
         let mut stuck: Vec<WorkerId> = Vec::new();
         for (id, worker) in &self.workers {
-            let Some(held) = worker.begun.as_ref().filter(|_| worker.at == At::Sending && !worker.is_abandoned) else { continue };
+            let Some(held) = worker
+                .begun
+                .as_ref()
+                .filter(|_| worker.at == At::Sending && !worker.is_abandoned)
+            else {
+                continue;
+            };
             let is_transactional = class_of(&held.job) == MailClass::Transactional;
-            let limit = if is_transactional { TAKE_BACK_TRANSACTIONAL } else { TAKE_BACK };
-            let has_other = is_waiting || is_transactional && self.works_beside(worker.relay, now, limit);
-            if now - worker.since >= limit && has_other && !worker.is_probe && self.may_take_back(held) {
+            let limit = if is_transactional {
+                TAKE_BACK_TRANSACTIONAL
+            } else {
+                TAKE_BACK
+            };
+            let has_other =
+                is_waiting || is_transactional && self.works_beside(worker.relay, now, limit);
+            if now - worker.since >= limit
+                && has_other
+                && !worker.is_probe
+                && self.may_take_back(held)
+            {
                 stuck.push(*id);
             }
         }
         for id in stuck {
-            let Some(worker) = self.workers.get_mut(&id) else { continue };
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
             worker.is_abandoned = true;
             if let Some(held) = &worker.begun {
                 self.taken_back.insert(held.job.key);
@@ -120,10 +164,10 @@ impl Dispatcher {
 
     /// Returns whether some relay took a mail since one is stuck, or another one than this is there to be tried.
     fn works_beside(&self, relay: usize, now: Instant, since: Duration) -> bool {
-        self.relays
-            .iter()
-            .enumerate()
-            .any(|(at, other)| other.permit(now) == Permit::All && (at != relay || other.good_at.is_some_and(|good| now - good < since)))
+        self.relays.iter().enumerate().any(|(at, other)| {
+            other.permit(now) == Permit::All
+                && (at != relay || other.good_at.is_some_and(|good| now - good < since))
+        })
     }
 
     /// Ends the run in order: nothing new begins, what is out comes to its end.
@@ -134,17 +178,30 @@ impl Dispatcher {
         self.stopping = Some(now);
         // What is claimed and not begun goes back with the lease.
         self.queue.remove_all(now);
-        let waiting: Vec<WorkerId> = self.relays.iter_mut().flat_map(|relay| relay.waiting.drain(..)).collect();
+        let waiting: Vec<WorkerId> = self
+            .relays
+            .iter_mut()
+            .flat_map(|relay| relay.waiting.drain(..))
+            .collect();
         waiting.into_iter().for_each(|id| self.leave(id));
-        let connecting = self.workers.iter().filter(|(_, worker)| worker.at == At::Connecting).map(|(id, _)| *id);
+        let connecting = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.at == At::Connecting)
+            .map(|(id, _)| *id);
         self.commands.extend(connecting.map(Command::Abort));
     }
 
     fn end_sending(&mut self, since_stop: Duration) {
         if since_stop >= DRAIN {
-            self.commands.extend(self.workers.keys().map(|id| Command::Abort(*id)));
+            self.commands
+                .extend(self.workers.keys().map(|id| Command::Abort(*id)));
         } else if since_stop >= STOP_GRACE {
-            for (id, worker) in self.workers.iter_mut().filter(|(_, worker)| !worker.is_abandoned) {
+            for (id, worker) in self
+                .workers
+                .iter_mut()
+                .filter(|(_, worker)| !worker.is_abandoned)
+            {
                 worker.is_abandoned = true;
                 self.commands.push(Command::Abandon(*id));
             }

@@ -39,7 +39,8 @@ impl SendRun {
             Command::Commit(group) => self.commit(group),
             Command::Claim(request) => {
                 let (app, sender, only) = (self.app.clone(), self.sender, self.only);
-                self.claims.spawn(async move { claim(&app, sender, only, request).await });
+                self.claims
+                    .spawn(async move { claim(&app, sender, only, request).await });
             }
             Command::Reserve { relay, class, day } => self.reserve(relay, class, day),
             Command::Release { relay, day, count } => {
@@ -59,10 +60,27 @@ impl SendRun {
                     seat.task.abort();
                 }
             }
-            Command::Settle { job, batch, is_in_doubt } => self.settle(&job, batch, is_in_doubt),
-            Command::Changed { relay, change, trouble } => self.say(relay, change, &trouble),
-            Command::SlowedDown { relay, connections, reply } => {
-                tracing::info!(relay = self.app.relays[relay].name, reply, connections, "throttled: over to fewer connections");
+            Command::Settle {
+                job,
+                batch,
+                is_in_doubt,
+            } => self.settle(&job, batch, is_in_doubt),
+            Command::Changed {
+                relay,
+                change,
+                trouble,
+            } => self.say(relay, change, &trouble),
+            Command::SlowedDown {
+                relay,
+                connections,
+                reply,
+            } => {
+                tracing::info!(
+                    relay = self.app.relays[relay].name,
+                    reply,
+                    connections,
+                    "throttled: over to fewer connections"
+                );
             }
         }
     }
@@ -80,7 +98,15 @@ impl SendRun {
         };
         let task = self.workers.spawn(worker.work());
         self.ids.insert(task.id(), id);
-        self.seats.insert(id, Seat { reply: None, abandon, stage, task });
+        self.seats.insert(
+            id,
+            Seat {
+                reply: None,
+                abandon,
+                stage,
+                task,
+            },
+        );
     }
 
     fn commit(&mut self, group: CommitGroup) {
@@ -104,35 +130,68 @@ impl SendRun {
             );
         }
         let done = vec![settled(&self.app, job, is_in_doubt)];
-        self.commit(CommitGroup { done, batches: vec![batch], ..CommitGroup::default() });
+        self.commit(CommitGroup {
+            done,
+            batches: vec![batch],
+            ..CommitGroup::default()
+        });
     }
 
     fn reserve(&mut self, relay: usize, class: MailClass, day: i64) {
         let (app, terms) = (self.app.clone(), self.app.relays[relay].clone());
         self.reservations.spawn(async move {
-            let wanted = if class == MailClass::Digest { DIGESTS_RESERVED } else { TRANSACTIONAL_RESERVED };
-            let taken = app.reserve_quota(&terms, class, wanted).await.map_err(|failure| {
-                tracing::warn!(cause = failure.cause(), relay = terms.name, "its day's allowance is not known: {failure}");
-            });
+            let wanted = if class == MailClass::Digest {
+                DIGESTS_RESERVED
+            } else {
+                TRANSACTIONAL_RESERVED
+            };
+            let taken = app
+                .reserve_quota(&terms, class, wanted)
+                .await
+                .map_err(|failure| {
+                    tracing::warn!(
+                        cause = failure.cause(),
+                        relay = terms.name,
+                        "its day's allowance is not known: {failure}"
+                    );
+                });
             Some((relay, class, day, taken))
         });
     }
 
     fn say(&self, relay: usize, change: Change, trouble: &str) {
         let name = &self.app.relays[relay].name;
-        let is_asked = self.dispatcher.memories().nth(relay).is_some_and(RelayMemory::is_asked_for_patience);
+        let is_asked = self
+            .dispatcher
+            .memories()
+            .nth(relay)
+            .is_some_and(RelayMemory::is_asked_for_patience);
         match change {
             Change::Opened(pause) if is_asked => {
                 let pause_s = pause.as_secs_f64();
-                tracing::info!(relay = name, trouble, pause_s, "sending waits: the relay says that it takes no mail for now");
+                tracing::info!(
+                    relay = name,
+                    trouble,
+                    pause_s,
+                    "sending waits: the relay says that it takes no mail for now"
+                );
             }
             Change::Opened(pause) => {
                 let pause_s = pause.as_secs_f64();
-                tracing::warn!(relay = name, trouble, pause_s, "sending is paused: this is about the relay or our settings");
+                tracing::warn!(
+                    relay = name,
+                    trouble,
+                    pause_s,
+                    "sending is paused: this is about the relay or our settings"
+                );
             }
-            Change::Closed => tracing::info!(relay = name, "sending goes on: the relay takes mail again"),
+            Change::Closed => {
+                tracing::info!(relay = name, "sending goes on: the relay takes mail again")
+            }
         }
-        let is_fault = |memory: &&RelayMemory| memory.breaker.trouble().is_some() && !memory.is_asked_for_patience();
+        let is_fault = |memory: &&RelayMemory| {
+            memory.breaker.trouble().is_some() && !memory.is_asked_for_patience()
+        };
         let open = self.dispatcher.memories().filter(is_fault).count();
         metrics::gauge!("verdicts_breaker_open").set(if open > 0 { 1.0 } else { 0.0 });
     }
@@ -145,7 +204,10 @@ async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest)
         if let Some(known) = &request.known {
             let batches = app.storage.give_back_unknown(sender, known, now).await?;
             if batches > 0 {
-                tracing::info!(batches, "batches whose claim was lost on the way wait again");
+                tracing::info!(
+                    batches,
+                    "batches whose claim was lost on the way wait again"
+                );
             }
         }
         for (batch, kept) in &request.split {
@@ -154,9 +216,14 @@ async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest)
         for batch in &request.reopened {
             jobs.extend(app.storage.reopen_batch(sender, *batch, now).await?);
         }
-        let claimed = app.storage.claim(sender, &request.ended, only, request.room, now).await?;
+        let claimed = app
+            .storage
+            .claim(sender, &request.ended, only, request.room, now)
+            .await?;
         jobs.extend(claimed.jobs);
         Ok::<_, StorageError>((jobs, claimed.may_be_more))
     };
-    work.await.inspect_err(|error| tracing::warn!(%error, "nothing can be claimed; trying again")).ok()
+    work.await
+        .inspect_err(|error| tracing::warn!(%error, "nothing can be claimed; trying again"))
+        .ok()
 }

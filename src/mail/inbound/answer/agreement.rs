@@ -13,8 +13,14 @@ const OPENING: usize = 18;
 /// Returns whether a sentence begins with a yes, and goes on with words that affirm alone, all in one language.
 pub fn affirms(text: &str) -> bool {
     // A word is a yes whole: "bitte bestätigen" does not begin with "bestätige".
-    let ends_word = |at: &usize| text[*at..].starts_with(' ') || text[*at..].starts_with(is_unspaced);
-    let mut ends = text.char_indices().take(OPENING).map(|(at, _)| at).skip(1).filter(ends_word);
+    let ends_word =
+        |at: &usize| text[*at..].starts_with(' ') || text[*at..].starts_with(is_unspaced);
+    let mut ends = text
+        .char_indices()
+        .take(OPENING)
+        .map(|(at, _)| at)
+        .skip(1)
+        .filter(ends_word);
     let begins = ends.any(|at| is_one_of(&WORDS.yes, &text[..at]));
     begins && is_affirming(text) || has_agreement(text) && is_of_affirming_words(text)
 }
@@ -23,11 +29,14 @@ pub fn affirms(text: &str) -> bool {
 pub fn is_affirming(text: &str) -> bool {
     let agrees = || {
         let rest = WORDS.agrees.less_anywhere(text);
-        let others = [&WORDS.takes_back, &WORDS.doubts, &WORDS.conditions].iter().any(|list| list.stand_in(&rest));
+        let others = [&WORDS.takes_back, &WORDS.doubts, &WORDS.conditions]
+            .iter()
+            .any(|list| list.stand_in(&rest));
         let leaves = WORDS.leaves.stand_in(text) || WORDS.leaves_list.stand_in(text);
         has_agreement(text) && !is_against(text) && !others && !leaves
     };
-    is_of_affirming_words(text) || text.len() <= LONGEST && text.split(' ').count() <= SHORT && agrees()
+    is_of_affirming_words(text)
+        || text.len() <= LONGEST && text.split(' ').count() <= SHORT && agrees()
 }
 
 fn is_of_affirming_words(text: &str) -> bool {

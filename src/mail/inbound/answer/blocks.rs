@@ -28,7 +28,9 @@ pub fn mark_quotations(lines: &mut [Line]) {
     while at < lines.len() {
         let line = &lines[at];
         if line.mark == Mark::Rest || unmarked > UNMARKED_MAX {
-            lines[at..].iter_mut().for_each(|line| line.mark = Mark::Rest);
+            lines[at..]
+                .iter_mut()
+                .for_each(|line| line.mark = Mark::Rest);
             return;
         }
         if line.text.is_empty() || line.mark != Mark::Own {
@@ -36,15 +38,26 @@ pub fn mark_quotations(lines: &mut [Line]) {
             continue;
         }
         unmarked += 1;
-        let Some(begins) = fields(lines, at).or_else(|| separator(lines, at)).or_else(|| attribution(lines, at)) else {
+        let Some(begins) = fields(lines, at)
+            .or_else(|| separator(lines, at))
+            .or_else(|| attribution(lines, at))
+        else {
             at += 1;
             continue;
         };
-        lines[begins.clone()].iter_mut().for_each(|line| line.mark = Mark::Quote);
+        lines[begins.clone()]
+            .iter_mut()
+            .for_each(|line| line.mark = Mark::Quote);
         at = begins.end;
-        let next = lines[at..].iter().find(|line| !line.text.is_empty() && !is_rule(&line.text));
-        if next.is_some_and(|line| line.mark != Mark::Quote) && fields(lines, next_at(lines, at)).is_none() {
-            lines[at..].iter_mut().for_each(|line| line.mark = Mark::Rest);
+        let next = lines[at..]
+            .iter()
+            .find(|line| !line.text.is_empty() && !is_rule(&line.text));
+        if next.is_some_and(|line| line.mark != Mark::Quote)
+            && fields(lines, next_at(lines, at)).is_none()
+        {
+            lines[at..]
+                .iter_mut()
+                .for_each(|line| line.mark = Mark::Rest);
             return;
         }
     }
@@ -52,7 +65,9 @@ pub fn mark_quotations(lines: &mut [Line]) {
 
 /// The next line that says something.
 fn next_at(lines: &[Line], at: usize) -> usize {
-    (at..lines.len()).find(|at| !lines[*at].text.is_empty() && !is_rule(&lines[*at].text)).unwrap_or(lines.len())
+    (at..lines.len())
+        .find(|at| !lines[*at].text.is_empty() && !is_rule(&lines[*at].text))
+        .unwrap_or(lines.len())
 }
 
 /// A block of From, Sent, To, Subject that begins at a line: at least three fields, of the sender and of the rest.
@@ -63,7 +78,10 @@ fn fields(lines: &[Line], at: usize) -> Option<Range<usize>> {
     let (mut colons, mut gap, mut is_addressed) = (0, 0, false);
     for (place, line) in lines.iter().enumerate().skip(at).take(BLOCK) {
         let label = label_of(&line.text);
-        let known: Vec<Field> = label.iter().flat_map(|(label, _)| FORMS.fields(label)).collect();
+        let known: Vec<Field> = label
+            .iter()
+            .flat_map(|(label, _)| FORMS.fields(label))
+            .collect();
         if line.mark != Mark::Own && line.mark != Mark::Link || known.is_empty() {
             gap += 1;
             if end == at || gap > 3 {
@@ -83,7 +101,9 @@ fn fields(lines: &[Line], at: usize) -> Option<Range<usize>> {
         found.extend(known);
     }
     let has = |field| found.contains(&field);
-    let whole = found.len() >= 3 && (has(Field::From) || has(Field::Sent)) && (has(Field::Subject) || has(Field::To));
+    let whole = found.len() >= 3
+        && (has(Field::From) || has(Field::Sent))
+        && (has(Field::Subject) || has(Field::To));
     (whole && (colons >= 3 || is_addressed && end - at >= 3)).then_some(at..end)
 }
 
@@ -92,7 +112,10 @@ fn label_of(line: &str) -> Option<(String, bool)> {
     let line = line.trim_start_matches(['*', '|', ' ', '\t']);
     let head: String = line.chars().take(40).collect();
     if let Some((label, _)) = head.split_once([':', '：']) {
-        return Some((fold(label.trim_matches(['*', ' ', '\u{a0}', '\t', '_'])), true));
+        return Some((
+            fold(label.trim_matches(['*', ' ', '\u{a0}', '\t', '_'])),
+            true,
+        ));
     }
     // Notes sets a label alone on its line; eM Client sets the value behind a space.
     let word = head.split_whitespace().next()?;
@@ -105,7 +128,9 @@ fn separator(lines: &[Line], at: usize) -> Option<Range<usize>> {
     if text.len() > LONGEST || !text.starts_with(is_of_rule) && !text.ends_with([':', '：']) {
         return None;
     }
-    let bare = text.trim_matches(|c: char| is_of_rule(c) || c.is_whitespace() || matches!(c, ':' | '：' | '>' | '<'));
+    let bare = text.trim_matches(|c: char| {
+        is_of_rule(c) || c.is_whitespace() || matches!(c, ':' | '：' | '>' | '<')
+    });
     FORMS.is_separator(&fold(bare)).then_some(at..at + 1)
 }
 
@@ -114,7 +139,8 @@ fn attribution(lines: &[Line], at: usize) -> Option<Range<usize>> {
     let mut whole = String::new();
     for end in at..lines.len().min(at + ATTRIBUTION) {
         let line = &lines[end];
-        if line.text.is_empty() || line.mark != Mark::Own || whole.len() + line.text.len() > LONGEST {
+        if line.text.is_empty() || line.mark != Mark::Own || whole.len() + line.text.len() > LONGEST
+        {
             return None;
         }
         if !whole.is_empty() {
@@ -126,7 +152,11 @@ fn attribution(lines: &[Line], at: usize) -> Option<Range<usize>> {
         if end == at && is_within(&line.text) {
             return Some(at..at + 1);
         }
-        if is_attribution(&whole, is_above_quote, end == at || lines[at].text.contains(|c: char| c.is_ascii_digit())) {
+        if is_attribution(
+            &whole,
+            is_above_quote,
+            end == at || lines[at].text.contains(|c: char| c.is_ascii_digit()),
+        ) {
             return Some(at..end + 1);
         }
     }
@@ -143,17 +173,24 @@ fn is_attribution(text: &str, is_above_quote: bool, may_begin: bool) -> bool {
     if !ends && !is_dated {
         return false;
     }
-    let bare = text.trim_matches(|c: char| is_of_rule(c) || c.is_whitespace() || matches!(c, ':' | '：' | '>' | '<'));
+    let bare = text.trim_matches(|c: char| {
+        is_of_rule(c) || c.is_whitespace() || matches!(c, ':' | '：' | '>' | '<')
+    });
     let says_when = bare.chars().any(char::is_numeric) || bare.contains('@');
     if !says_when && !is_above_quote {
         return false;
     }
     let folded = fold(bare);
-    FORMS.attributions.iter().any(|glob| (ends && may_begin || glob.is_anchored()) && glob.covers(&folded))
+    FORMS
+        .attributions
+        .iter()
+        .any(|glob| (ends && may_begin || glob.is_anchored()) && glob.covers(&folded))
 }
 
 /// Returns whether a line begins with the line above a quotation, and goes on with the quotation: Yahoo's telephone program sets no line between.
 fn is_within(text: &str) -> bool {
     let colons = text.match_indices(": ").map(|(at, _)| at).take(8);
-    colons.into_iter().any(|at| text[..at].contains('@') && is_attribution(&text[..=at], false, false))
+    colons
+        .into_iter()
+        .any(|at| text[..at].contains('@') && is_attribution(&text[..=at], false, false))
 }

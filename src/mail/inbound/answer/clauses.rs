@@ -46,11 +46,16 @@ pub struct Clauses {
 impl Clauses {
     /// Takes a sentence apart at its commas, dashes and conjunctions; none where it has one clause or too many, or words in quotation marks.
     pub fn of(sentence: &str) -> Option<Self> {
-        const MARKS: [char; 12] = [',', ';', '(', ')', '、', '，', '،', '؛', '–', '—', '~', '・'];
+        const MARKS: [char; 12] = [
+            ',', ';', '(', ')', '、', '，', '،', '؛', '–', '—', '~', '・',
+        ];
         if sentence.contains(['"', '“', '”', '„', '«', '»', '「', '」', '『']) {
             return None;
         }
-        let mut found = Self { words: String::new(), parts: Vec::new() };
+        let mut found = Self {
+            words: String::new(),
+            parts: Vec::new(),
+        };
         for piece in sentence.replace(" - ", ",").split(MARKS) {
             found.append(&spelt(&words(piece)));
         }
@@ -65,9 +70,20 @@ impl Clauses {
         }
         let offset = self.words.len();
         self.words.push_str(piece);
-        let (mut at, mut part) = (0, Part { link: Link::Comma, start: offset, start_with_link: offset, end: offset });
+        let (mut at, mut part) = (
+            0,
+            Part {
+                link: Link::Comma,
+                start: offset,
+                start_with_link: offset,
+                end: offset,
+            },
+        );
         while at < piece.len() && self.parts.len() <= CLAUSES {
-            let begins = piece[..at].chars().next_back().is_none_or(|c| c == ' ' || is_unspaced(c));
+            let begins = piece[..at]
+                .chars()
+                .next_back()
+                .is_none_or(|c| c == ' ' || is_unspaced(c));
             let Some((link, length)) = begins.then(|| link_at(&piece[at..])).flatten() else {
                 at += piece[at..].chars().next().map_or(1, char::len_utf8);
                 continue;
@@ -78,40 +94,75 @@ impl Clauses {
             if link == Link::None {
                 if is_apart {
                     self.parts.push(Part { end: here, ..part });
-                    part = Part { link, start: here, start_with_link: here, end: here };
+                    part = Part {
+                        link,
+                        start: here,
+                        start_with_link: here,
+                        end: here,
+                    };
                 }
                 continue;
             }
             if !is_apart {
                 // "and so": the first one counts; a short one may be a pronoun, as `i` is in English and not in Polish.
-                part.link = if part.start == part.start_with_link && length > SHORT { link } else { part.link };
+                part.link = if part.start == part.start_with_link && length > SHORT {
+                    link
+                } else {
+                    part.link
+                };
                 part.start = offset + at;
                 continue;
             }
             self.parts.push(Part { end: here, ..part });
-            part = Part { link, start: offset + at, start_with_link: here, end: here };
+            part = Part {
+                link,
+                start: offset + at,
+                start_with_link: here,
+                end: here,
+            };
         }
         if offset + piece.len() > part.start_with_link {
-            self.parts.push(Part { end: offset + piece.len(), ..part });
+            self.parts.push(Part {
+                end: offset + piece.len(),
+                ..part
+            });
         }
     }
 
     /// Returns whether a run of clauses leaves, and no other clause takes it back. `leaves` judges words;
     /// `lets` says of known words that they let a request stand or not. Each run is judged once, and none that something takes back.
-    pub fn leave(&self, leaves: impl Fn(&str) -> bool, lets: impl Fn(&str) -> Option<bool>) -> bool {
+    pub fn leave(
+        &self,
+        leaves: impl Fn(&str) -> bool,
+        lets: impl Fn(&str) -> Option<bool>,
+    ) -> bool {
         let own = |part: &Part| self.words[part.start..part.end].trim();
         let whole = |part: &Part| self.words[part.start_with_link..part.end].trim();
-        let known: Vec<Option<bool>> = self.parts.iter().map(|part| lets(own(part)).or_else(|| lets(whole(part)))).collect();
-        let stands: Vec<bool> =
-            self.parts.iter().zip(&known).map(|(part, known)| known.unwrap_or_else(|| is_harmless(own(part)))).collect();
+        let known: Vec<Option<bool>> = self
+            .parts
+            .iter()
+            .map(|part| lets(own(part)).or_else(|| lets(whole(part))))
+            .collect();
+        let stands: Vec<bool> = self
+            .parts
+            .iter()
+            .zip(&known)
+            .map(|(part, known)| known.unwrap_or_else(|| is_harmless(own(part))))
+            .collect();
         let stands_behind = |at: usize| {
             let part = &self.parts[at];
             known[at].unwrap_or_else(|| stands[at] && part.link != Link::But && !goes_on(own(part)))
         };
         let count = self.parts.len();
         let firsts = (0..count).take_while(|first| *first == 0 || stands[*first - 1]);
-        let least = (0..count).rev().take_while(|last| *last == count - 1 || stands_behind(*last + 1)).last().unwrap_or_default();
-        let mut runs = firsts.flat_map(|first| (first.max(least)..count.min(first + RUN)).map(move |last| (first, last)));
+        let least = (0..count)
+            .rev()
+            .take_while(|last| *last == count - 1 || stands_behind(*last + 1))
+            .last()
+            .unwrap_or_default();
+        let mut runs = firsts.flat_map(|first| {
+            (first.max(least)..count.min(first + RUN)).map(move |last| (first, last))
+        });
         runs.any(|(first, last)| {
             if (first, last) == (0, count - 1) {
                 return false;
@@ -119,18 +170,28 @@ impl Clauses {
             let (run, end) = (&self.parts[first], self.parts[last].end);
             // "Tools that read my mail and remove me from lists": behind "and", only what says that it is a wish.
             let text = &self.words[run.start_with_link..end];
-            let joins = run.link == Link::And && !WORDS.wishes.stand_in(text) && !WORDS.polite.stand_in(text);
+            let joins = run.link == Link::And
+                && !WORDS.wishes.stand_in(text)
+                && !WORDS.polite.stand_in(text);
             if joins && known[..first].iter().any(|known| *known != Some(true)) {
                 return false;
             }
-            leaves(self.words[run.start..end].trim()) || run.start != run.start_with_link && leaves(text.trim())
+            leaves(self.words[run.start..end].trim())
+                || run.start != run.start_with_link && leaves(text.trim())
         })
     }
 }
 
 fn link_at(rest: &str) -> Option<(Link, usize)> {
-    let lists = [(&WORDS.ands, Link::And), (&WORDS.buts, Link::But), (&WORDS.becauses, Link::Because), (&WORDS.begins, Link::None)];
-    lists.iter().find_map(|(list, link)| list.ends_at(rest, 0).next().map(|end| (*link, end)))
+    let lists = [
+        (&WORDS.ands, Link::And),
+        (&WORDS.buts, Link::But),
+        (&WORDS.becauses, Link::Because),
+        (&WORDS.begins, Link::None),
+    ];
+    lists
+        .iter()
+        .find_map(|(list, link)| list.ends_at(rest, 0).next().map(|end| (*link, end)))
 }
 
 /// Returns true for a clause that goes on with the words before: "unsubscribe me, is what it says".
@@ -145,8 +206,17 @@ pub fn is_harmless(text: &str) -> bool {
     }
     let rest = WORDS.negations.less_anywhere(text);
     let is_negated = rest != text;
-    let is_excused = || WORDS.excuses.stand_in(text) && !WORDS.leave_stems.iter().any(|stem| text.contains(stem.as_str()));
-    let rest: Vec<&str> = rest.split(' ').filter(|word| !WORDS.mild.contains(*word)).collect();
+    let is_excused = || {
+        WORDS.excuses.stand_in(text)
+            && !WORDS
+                .leave_stems
+                .iter()
+                .any(|stem| text.contains(stem.as_str()))
+    };
+    let rest: Vec<&str> = rest
+        .split(' ')
+        .filter(|word| !WORDS.mild.contains(*word))
+        .collect();
     !is_against(&rest.join(" ")) && (!is_negated || is_excused())
 }
 
@@ -160,7 +230,13 @@ mod tests {
     #[test]
     fn other_clauses_give_reasons_or_take_it_back() {
         let harmless = |text: &str| is_harmless(&words(text));
-        for said in ["I have retired", "I don't read it any more", "you are a great team", "ich habe keine Zeit", "読む時間がない"] {
+        for said in [
+            "I have retired",
+            "I don't read it any more",
+            "you are a great team",
+            "ich habe keine Zeit",
+            "読む時間がない",
+        ] {
             assert!(harmless(said), "{said}");
         }
         for other in [
@@ -201,15 +277,25 @@ mod tests {
             calls.set(calls.get() + 1);
             false
         };
-        let found = Clauses::of("my wife says so, and i read, and we talk, and remove me").expect("clauses");
-        assert!(!found.leave(leaves, |_| None) && calls.get() <= RUN * 2, "{}", calls.get());
+        let found = Clauses::of("my wife says so, and i read, and we talk, and remove me")
+            .expect("clauses");
+        assert!(
+            !found.leave(leaves, |_| None) && calls.get() <= RUN * 2,
+            "{}",
+            calls.get()
+        );
     }
 
     #[test]
     fn a_sentence_is_taken_apart_at_commas_and_conjunctions() {
         let parts = |text: &str| {
-            Clauses::of(text)
-                .map(|found| found.parts.iter().map(|part| found.words[part.start..part.end].trim().to_owned()).collect::<Vec<_>>())
+            Clauses::of(text).map(|found| {
+                found
+                    .parts
+                    .iter()
+                    .map(|part| found.words[part.start..part.end].trim().to_owned())
+                    .collect::<Vec<_>>()
+            })
         };
         assert_eq!(
             parts("My job has changed, so remove me because it is late").unwrap_or_default(),

@@ -9,9 +9,16 @@ pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    let visible = text.nfkd().filter(|c| !is_invisible(*c) && !is_accent(*c)).flat_map(char::to_lowercase);
+    let visible = text
+        .nfkd()
+        .filter(|c| !is_invisible(*c) && !is_accent(*c))
+        .flat_map(char::to_lowercase);
     // Lower case of one letter (U+0130) has a mark again; composed last, for Japanese marks make other letters and stay.
-    visible.filter(|c| !is_accent(*c)).map(plain_letter).nfc().collect()
+    visible
+        .filter(|c| !is_accent(*c))
+        .map(plain_letter)
+        .nfc()
+        .collect()
 }
 
 /// The words of a text, folded: letters and digits with one space between words, and none beside letters of scripts that set none.
@@ -78,17 +85,37 @@ mod tests {
 
     #[test]
     fn what_looks_the_same_is_the_same() {
-        let seen = ["Désabonner", "De\u{301}sabonner", "DÉSABONNER", "\u{feff}Désa\u{ad}bon\u{200b}ner\u{200e}", "Ｄésabonner"];
-        assert!(seen.iter().all(|text| fold(text) == "desabonner"), "{:?}", seen.map(fold));
-        assert_eq!((fold("ŁÓDŹ İstanbul"), fold("الأُولى")), ("lodz istanbul".into(), fold("الاولي")));
-        assert_eq!(fold("が"), fold("か\u{3099}"), "Japanese marks make other letters");
+        let seen = [
+            "Désabonner",
+            "De\u{301}sabonner",
+            "DÉSABONNER",
+            "\u{feff}Désa\u{ad}bon\u{200b}ner\u{200e}",
+            "Ｄésabonner",
+        ];
+        assert!(
+            seen.iter().all(|text| fold(text) == "desabonner"),
+            "{:?}",
+            seen.map(fold)
+        );
+        assert_eq!(
+            (fold("ŁÓDŹ İstanbul"), fold("الأُولى")),
+            ("lodz istanbul".into(), fold("الاولي"))
+        );
+        assert_eq!(
+            fold("が"),
+            fold("か\u{3099}"),
+            "Japanese marks make other letters"
+        );
         assert_ne!(fold("が"), fold("か"));
     }
 
     #[test]
     fn words_are_letters_with_one_space_between() {
         assert_eq!(words("  “I’d like”  to opt-out!! 🙏"), "id like to opt out");
-        assert_eq!(words("配信停止を、 お願いします。"), "配信停止をお願いします");
+        assert_eq!(
+            words("配信停止を、 お願いします。"),
+            "配信停止をお願いします"
+        );
         assert_eq!(words("メール の 配信"), "メールの配信");
         assert_eq!((words(""), words("…!?")), (String::new(), String::new()));
     }

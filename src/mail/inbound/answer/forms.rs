@@ -110,7 +110,13 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let globs = |kind: &str| table.of(kind).map(Glob::new).collect::<Vec<_>>();
     let folded = |kind: &str| longest_first(table.of(kind).map(fold).collect());
     let mut labels: HashMap<String, HashSet<Field>> = HashMap::new();
-    let fields = [("from", Field::From), ("sent", Field::Sent), ("to", Field::To), ("cc", Field::Cc), ("subject", Field::Subject)];
+    let fields = [
+        ("from", Field::From),
+        ("sent", Field::Sent),
+        ("to", Field::To),
+        ("cc", Field::Cc),
+        ("subject", Field::Subject),
+    ];
     for (name, field) in fields {
         for label in table.of(&format!("label-{name}")) {
             labels.entry(fold(label)).or_default().insert(field);
@@ -136,13 +142,27 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let table = Table::read(include_str!("words.tsv"), 2);
     let patterns = |kind: &str| Patterns::read(&table.patterns(kind));
-    let list = |kind: &str| phrases_of(table.of(kind)).map(words).filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    let list = |kind: &str| {
+        phrases_of(table.of(kind))
+            .map(words)
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+    };
     let phrases = |kind: &str| Phrases::read(phrases_of(table.of(kind)));
     Words {
         leave: patterns("leave"),
         leave_self: patterns("leave-self"),
         leave_word: patterns("leave-word"),
-        asks: table.by_language(&["asks", "thing", "list", "polite", "request", "permission", "leaves", "leaves-list"]),
+        asks: table.by_language(&[
+            "asks",
+            "thing",
+            "list",
+            "polite",
+            "request",
+            "permission",
+            "leaves",
+            "leaves-list",
+        ]),
         leaves: phrases("leaves"),
         leaves_list: phrases("leaves-list"),
         lists: phrases("list"),
@@ -213,20 +233,33 @@ impl Table {
         let mut rows: HashMap<&'static str, Vec<Row>> = HashMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let fields: Vec<&str> = line.split('\t').collect();
-            if let (Some(kind), Some(language), Some(pattern)) = (fields.first(), fields.get(column - 1), fields.get(column)) {
-                rows.entry(kind).or_default().push(Row { language, pattern });
+            if let (Some(kind), Some(language), Some(pattern)) =
+                (fields.first(), fields.get(column - 1), fields.get(column))
+            {
+                rows.entry(kind)
+                    .or_default()
+                    .push(Row { language, pattern });
             }
         }
         Self(rows)
     }
 
     fn of(&self, kind: &str) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.get(kind).into_iter().flatten().map(|row| row.pattern)
+        self.0
+            .get(kind)
+            .into_iter()
+            .flatten()
+            .map(|row| row.pattern)
     }
 
     /// The patterns of a kind, with their parts: `{ask}` stands for the rows of kind `part-ask` in the language of the pattern.
     fn patterns(&self, kind: &str) -> Vec<String> {
-        self.0.get(kind).into_iter().flatten().map(|row| self.whole(row.pattern, row.language, PARTS)).collect()
+        self.0
+            .get(kind)
+            .into_iter()
+            .flatten()
+            .map(|row| self.whole(row.pattern, row.language, PARTS))
+            .collect()
     }
 
     fn whole(&self, pattern: &str, language: &str, depth: usize) -> String {
@@ -238,8 +271,15 @@ impl Table {
                 "thing" => whole.push_str("{thing}"),
                 _ if depth == 0 => {}
                 _ => {
-                    let rows = self.0.get(format!("part-{name}").as_str()).into_iter().flatten().filter(|row| row.language == language);
-                    let parts: Vec<String> = rows.map(|row| self.whole(row.pattern, language, depth - 1)).collect();
+                    let rows = self
+                        .0
+                        .get(format!("part-{name}").as_str())
+                        .into_iter()
+                        .flatten()
+                        .filter(|row| row.language == language);
+                    let parts: Vec<String> = rows
+                        .map(|row| self.whole(row.pattern, language, depth - 1))
+                        .collect();
                     whole.push_str(&format!("({})", parts.join("|")));
                 }
             }
@@ -250,13 +290,19 @@ impl Table {
 
     /// The words of some kinds, by language, in the order of the first kind.
     fn by_language(&self, kinds: &[&str]) -> Vec<Phrases> {
-        let first = self.0.get(kinds.first().copied().unwrap_or_default()).into_iter().flatten();
+        let first = self
+            .0
+            .get(kinds.first().copied().unwrap_or_default())
+            .into_iter()
+            .flatten();
         let mut languages: Vec<&str> = first.map(|row| row.language).collect();
         languages.sort_unstable();
         languages.dedup();
         let rows = || kinds.iter().flat_map(|kind| self.0.get(kind)).flatten();
         let in_language = |language: &&str| {
-            let patterns = rows().filter(|row| row.language == *language).map(|row| row.pattern);
+            let patterns = rows()
+                .filter(|row| row.language == *language)
+                .map(|row| row.pattern);
             Phrases::read(phrases_of(patterns))
         };
         languages.iter().map(in_language).collect()
@@ -283,7 +329,12 @@ pub struct Glob {
 impl Glob {
     fn new(text: &str) -> Self {
         // A space beside a star is the text's own or missing: `Am * schrieb *` also ends with the verb.
-        Self { pieces: fold(text).split('*').map(|piece| piece.trim().to_owned()).collect() }
+        Self {
+            pieces: fold(text)
+                .split('*')
+                .map(|piece| piece.trim().to_owned())
+                .collect(),
+        }
     }
 
     /// Returns whether the pattern begins with words and not with a star.
@@ -293,14 +344,21 @@ impl Glob {
 
     /// Returns whether the pattern covers a folded text: each piece is looked for behind the one before, once.
     pub fn covers(&self, text: &str) -> bool {
-        let [first, middle @ .., last] = self.pieces.as_slice() else { return self.pieces.first().is_some_and(|only| only == text) };
-        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+        let [first, middle @ .., last] = self.pieces.as_slice() else {
+            return self.pieces.first().is_some_and(|only| only == text);
+        };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else {
+            return false;
+        };
         // `on` is no beginning of `one`.
-        if first.chars().next_back().is_some_and(char::is_alphanumeric) && !is_word_end(first, rest) {
+        if first.chars().next_back().is_some_and(char::is_alphanumeric) && !is_word_end(first, rest)
+        {
             return false;
         }
         for piece in middle {
-            let Some(at) = rest.find(piece.as_str()) else { return false };
+            let Some(at) = rest.find(piece.as_str()) else {
+                return false;
+            };
             rest = &rest[at + piece.len()..];
         }
         rest.ends_with(last.as_str())
@@ -309,7 +367,10 @@ impl Glob {
 
 /// Returns whether a word ends between two texts. Scripts without spaces, and patterns that say more with a star, end anywhere.
 fn is_word_end(before: &str, rest: &str) -> bool {
-    let is_ascii = before.chars().next_back().is_some_and(|c| c.is_ascii_alphabetic());
+    let is_ascii = before
+        .chars()
+        .next_back()
+        .is_some_and(|c| c.is_ascii_alphabetic());
     before.len() > 3 || !is_ascii || rest.chars().next().is_none_or(|c| !c.is_alphanumeric())
 }
 
@@ -319,15 +380,27 @@ mod tests {
 
     #[test]
     fn both_tables_are_read_and_speak_of_25_languages() {
-        let rows = |text: &'static str| text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
+        let rows = |text: &'static str| {
+            text.lines()
+                .filter(|line| !line.starts_with('#'))
+                .map(|line| line.split('\t').collect::<Vec<_>>())
+        };
         for row in rows(include_str!("forms.tsv")) {
-            assert!(row.len() == 5 && row.iter().all(|field| !field.is_empty()), "{row:?}");
+            assert!(
+                row.len() == 5 && row.iter().all(|field| !field.is_empty()),
+                "{row:?}"
+            );
         }
         for row in rows(include_str!("words.tsv")) {
-            assert!(row.len() == 3 && row.iter().all(|field| !field.is_empty()), "{row:?}");
+            assert!(
+                row.len() == 3 && row.iter().all(|field| !field.is_empty()),
+                "{row:?}"
+            );
         }
-        let languages: HashSet<&str> =
-            rows(include_str!("forms.tsv")).filter(|row| row[0].starts_with("label-")).map(|row| row[2]).collect();
+        let languages: HashSet<&str> = rows(include_str!("forms.tsv"))
+            .filter(|row| row[0].starts_with("label-"))
+            .map(|row| row[2])
+            .collect();
         assert!(languages.len() >= 25, "{languages:?}");
         for list in [
             &FORMS.attributions,
@@ -340,7 +413,14 @@ mod tests {
         ] {
             assert!(!list.is_empty());
         }
-        for list in [&WORDS.leave, &WORDS.leave_self, &WORDS.leave_word, &WORDS.join, &WORDS.yes, &WORDS.reason] {
+        for list in [
+            &WORDS.leave,
+            &WORDS.leave_self,
+            &WORDS.leave_word,
+            &WORDS.join,
+            &WORDS.yes,
+            &WORDS.reason,
+        ] {
             assert!(!list.is_empty());
         }
         for (list, phrase) in [
@@ -373,22 +453,45 @@ mod tests {
         ] {
             assert!(list.stand_in(phrase), "{phrase}");
         }
-        for list in [&WORDS.against_parts, &WORDS.leave_stems, &WORDS.yes_stems, &WORDS.machine] {
+        for list in [
+            &WORDS.against_parts,
+            &WORDS.leave_stems,
+            &WORDS.yes_stems,
+            &WORDS.machine,
+        ] {
             assert!(!list.is_empty());
         }
         assert!(
-            WORDS.affirms.iter().any(|list| list.make("yes i did")) && WORDS.asks.iter().any(|list| list.make("ich bitte um abmeldung"))
+            WORDS.affirms.iter().any(|list| list.make("yes i did"))
+                && WORDS
+                    .asks
+                    .iter()
+                    .any(|list| list.make("ich bitte um abmeldung"))
         );
         assert!(WORDS.affirms.len() >= 10 && WORDS.asks.len() >= 10);
-        assert!(FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine"));
+        assert!(
+            FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine")
+        );
     }
 
     #[test]
     fn a_glob_covers_a_text_whole() {
         let covers = |glob: &str, text: &str| Glob::new(glob).covers(&fold(text));
-        assert!(covers("on * wrote", "On 1 May, Ada <a@b.example> wrote") && covers("am * schrieb *", "Am 1.5. schrieb Ada"));
-        assert!(covers("* schrieb", "Ada schrieb") && covers("am * schrieb *", "Am 1.5. um 8 schrieb"));
-        assert!(!covers("on * wrote", "One wrote") && !covers("on * wrote", "On Monday I wrote it") && !covers("a*b", "ab c"));
-        assert!(covers("original message", "Original Message") && !covers("original message", "my original message"));
+        assert!(
+            covers("on * wrote", "On 1 May, Ada <a@b.example> wrote")
+                && covers("am * schrieb *", "Am 1.5. schrieb Ada")
+        );
+        assert!(
+            covers("* schrieb", "Ada schrieb") && covers("am * schrieb *", "Am 1.5. um 8 schrieb")
+        );
+        assert!(
+            !covers("on * wrote", "One wrote")
+                && !covers("on * wrote", "On Monday I wrote it")
+                && !covers("a*b", "ab c")
+        );
+        assert!(
+            covers("original message", "Original Message")
+                && !covers("original message", "my original message")
+        );
     }
 }

@@ -55,7 +55,13 @@ impl Patterns {
             let pattern = Pattern::read(text.as_ref());
             let number = found.all.len();
             match needed(&pattern.0) {
-                Some(needed) => needed.iter().for_each(|word| found.by_word.entry(first_of(word).to_owned()).or_default().push(number)),
+                Some(needed) => needed.iter().for_each(|word| {
+                    found
+                        .by_word
+                        .entry(first_of(word).to_owned())
+                        .or_default()
+                        .push(number)
+                }),
                 None => found.others.push(number),
             }
             found.all.push(pattern);
@@ -67,12 +73,23 @@ impl Patterns {
     pub fn cover(&self, sentence: &str, things: &Phrases) -> bool {
         // Without spaces a word may begin anywhere.
         if sentence.contains(is_unspaced) {
-            return self.all.iter().any(|pattern| pattern.covers(sentence, things));
+            return self
+                .all
+                .iter()
+                .any(|pattern| pattern.covers(sentence, things));
         }
-        let mut numbers: Vec<usize> = sentence.split(' ').filter_map(|word| self.by_word.get(word)).flatten().copied().collect();
+        let mut numbers: Vec<usize> = sentence
+            .split(' ')
+            .filter_map(|word| self.by_word.get(word))
+            .flatten()
+            .copied()
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.iter().chain(&self.others).any(|number| self.all[*number].covers(sentence, things))
+        numbers
+            .iter()
+            .chain(&self.others)
+            .any(|number| self.all[*number].covers(sentence, things))
     }
 
     /// Returns true if there are none.
@@ -90,7 +107,11 @@ fn needed(parts: &[Part]) -> Option<Vec<&str>> {
 fn needed_by(part: &Part) -> Option<Vec<&str>> {
     match part {
         Part::Words(literal) => Some(vec![literal]),
-        Part::OneOf(choices) => choices.iter().map(|choice| needed(choice)).collect::<Option<Vec<_>>>().map(|all| all.concat()),
+        Part::OneOf(choices) => choices
+            .iter()
+            .map(|choice| needed(choice))
+            .collect::<Option<Vec<_>>>()
+            .map(|all| all.concat()),
         Part::Things => None,
     }
 }
@@ -98,13 +119,17 @@ fn needed_by(part: &Part) -> Option<Vec<&str>> {
 fn sequence(rest: &mut &str) -> Vec<Part> {
     let mut parts = Vec::new();
     loop {
-        let end = rest.find(['(', '[', '{', '|', ')', ']']).unwrap_or(rest.len());
+        let end = rest
+            .find(['(', '[', '{', '|', ')', ']'])
+            .unwrap_or(rest.len());
         let literal = words(&rest[..end]);
         if !literal.is_empty() {
             parts.push(Part::Words(literal));
         }
         *rest = &rest[end..];
-        let Some(mark) = rest.chars().next().filter(|c| matches!(c, '(' | '[' | '{')) else { return parts };
+        let Some(mark) = rest.chars().next().filter(|c| matches!(c, '(' | '[' | '{')) else {
+            return parts;
+        };
         *rest = &rest[1..];
         if mark == '{' {
             *rest = rest.split_once('}').map_or("", |(_, behind)| behind);
@@ -117,7 +142,11 @@ fn sequence(rest: &mut &str) -> Vec<Part> {
             choices.push(sequence(rest));
         }
         *rest = rest.strip_prefix([')', ']']).unwrap_or(rest);
-        let is_optional = mark == '[' || rest.strip_prefix('?').map(|behind| *rest = behind).is_some();
+        let is_optional = mark == '['
+            || rest
+                .strip_prefix('?')
+                .map(|behind| *rest = behind)
+                .is_some();
         if is_optional {
             choices.push(Vec::new());
         }
@@ -133,8 +162,14 @@ fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &Phrases) ->
             break;
         }
         places = match part {
-            Part::Words(literal) => places.iter().filter_map(|at| behind(sentence, *at, literal)).collect(),
-            Part::OneOf(choices) => choices.iter().flat_map(|choice| follow(choice, sentence, places.clone(), things)).collect(),
+            Part::Words(literal) => places
+                .iter()
+                .filter_map(|at| behind(sentence, *at, literal))
+                .collect(),
+            Part::OneOf(choices) => choices
+                .iter()
+                .flat_map(|choice| follow(choice, sentence, places.clone(), things))
+                .collect(),
             Part::Things => behind_things(sentence, places, things),
         };
         places.sort_unstable();
@@ -146,7 +181,10 @@ fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &Phrases) ->
 fn behind_things(sentence: &str, from: Vec<usize>, things: &Phrases) -> Vec<usize> {
     let (mut all, mut places) = (Vec::new(), from);
     for _ in 0..THINGS {
-        let mut next: Vec<usize> = places.iter().flat_map(|at| things.ends_at(sentence, *at)).collect();
+        let mut next: Vec<usize> = places
+            .iter()
+            .flat_map(|at| things.ends_at(sentence, *at))
+            .collect();
         next.sort_unstable();
         next.dedup();
         if next.is_empty() {
@@ -165,7 +203,8 @@ pub fn behind(sentence: &str, at: usize, literal: &str) -> Option<usize> {
     match rest.chars().next() {
         None => Some(end),
         Some(' ') => Some(end + 1),
-        Some(next) => (is_unspaced(next) || literal.chars().next_back().is_some_and(is_unspaced)).then_some(end),
+        Some(next) => (is_unspaced(next) || literal.chars().next_back().is_some_and(is_unspaced))
+            .then_some(end),
     }
 }
 
@@ -175,7 +214,9 @@ pub fn less_at_end<'a>(text: &'a str, literal: &str) -> Option<&'a str> {
     match rest.chars().next_back() {
         None => Some(rest),
         Some(' ') => Some(rest.trim_end()),
-        Some(before) => (is_unspaced(before) || literal.chars().next().is_some_and(is_unspaced)).then_some(rest),
+        Some(before) => {
+            (is_unspaced(before) || literal.chars().next().is_some_and(is_unspaced)).then_some(rest)
+        }
     }
 }
 
@@ -189,18 +230,30 @@ mod tests {
     #[test]
     fn a_pattern_covers_a_sentence_whole_or_not_at_all() {
         let things = Phrases::read(["this", "list", "mailing list"].into_iter());
-        let covers = |pattern: &str, text: &str| Pattern::read(pattern).covers(&words(text), &things);
+        let covers =
+            |pattern: &str, text: &str| Pattern::read(pattern).covers(&words(text), &things);
         let pattern = "[i] (want|would like) to (leave|be taken off) [{thing}]";
-        for said in ["I want to leave", "would like to be taken off this mailing list", "I want to leave this list!"] {
+        for said in [
+            "I want to leave",
+            "would like to be taken off this mailing list",
+            "I want to leave this list!",
+        ] {
             assert!(covers(pattern, said), "{said}");
         }
-        for other in
-            ["I want to leaves", "I do not want to leave", "I want to leave Berlin", "I want to leave this list to Bob", "", "I want to"]
-        {
+        for other in [
+            "I want to leaves",
+            "I do not want to leave",
+            "I want to leave Berlin",
+            "I want to leave this list to Bob",
+            "",
+            "I want to",
+        ] {
             assert!(!covers(pattern, other), "{other}");
         }
         assert!(
-            covers("配信[を|の](停止|中止)", "配信を停止") && covers("配信[を|の](停止|中止)", "配信停止") && !covers("配信", "配信停止")
+            covers("配信[を|の](停止|中止)", "配信を停止")
+                && covers("配信[を|の](停止|中止)", "配信停止")
+                && !covers("配信", "配信停止")
         );
         assert!(covers("a (b)? c", "a c") && covers("a (b)? c", "a b c"));
     }
@@ -208,8 +261,19 @@ mod tests {
     #[test]
     fn patterns_are_found_by_a_word_that_they_need() {
         let things = Phrases::read(["this", "list"].into_iter());
-        let all = Patterns::read(&["[i] (leave|quit) {thing}", "{thing}", "[please]", "配信停止"]);
-        for said in ["i leave this list", "quit list", "this list", "please", "配信停止"] {
+        let all = Patterns::read(&[
+            "[i] (leave|quit) {thing}",
+            "{thing}",
+            "[please]",
+            "配信停止",
+        ]);
+        for said in [
+            "i leave this list",
+            "quit list",
+            "this list",
+            "please",
+            "配信停止",
+        ] {
             assert!(all.cover(said, &things), "{said}");
         }
         assert!(!all.cover("i leave you", &things) && !all.cover("i this list", &things));

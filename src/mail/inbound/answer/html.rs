@@ -75,17 +75,25 @@ const BLOCKS: &[&str] = &[
     "ul",
 ];
 /// Elements without an end.
-const VOID: &[&str] = &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
+const VOID: &[&str] = &[
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
+    "wbr",
+];
 /// Elements whose text is not the mail's.
-const UNSEEN: &[&str] = &["style", "script", "title", "noscript", "template", "textarea", "select", "object", "svg", "math", "iframe"];
+const UNSEEN: &[&str] = &[
+    "style", "script", "title", "noscript", "template", "textarea", "select", "object", "svg",
+    "math", "iframe",
+];
 
 /// The lines of a text in HTML.
 pub fn lines_of(html: &str) -> Vec<Line> {
     let mut reader = Reader::default();
-    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
-        reader.take(&event);
-        None
-    });
+    let mut emitter = CallbackEmitter::new(
+        |event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
+            reader.take(&event);
+            None
+        },
+    );
     emitter.naively_switch_states(true);
     Tokenizer::new_with_emitter(html, emitter).for_each(drop);
     reader.end_line();
@@ -162,7 +170,12 @@ struct Reader {
 impl Reader {
     fn take(&mut self, event: &CallbackEvent<'_>) {
         match event {
-            CallbackEvent::OpenStartTag { name } => self.tag = Tag { name: text_of(name, NAME), ..Tag::default() },
+            CallbackEvent::OpenStartTag { name } => {
+                self.tag = Tag {
+                    name: text_of(name, NAME),
+                    ..Tag::default()
+                }
+            }
             CallbackEvent::AttributeName { name } => {
                 self.tag.attribute = Attribute::named(name);
                 self.tag.is_hidden |= self.tag.attribute == Attribute::Hidden;
@@ -198,9 +211,18 @@ impl Reader {
             region.depth += usize::from(region.tag == name);
         } else if let Some(kind) = tag.region().filter(|_| !VOID.contains(&name)) {
             self.end_line();
-            self.region = Some(Region { kind, tag: tag.name.clone(), depth: 1 });
+            self.region = Some(Region {
+                kind,
+                tag: tag.name.clone(),
+                depth: 1,
+            });
         }
-        if name == "hr" && self.region.as_ref().is_none_or(|region| region.kind != RegionKind::Unseen) {
+        if name == "hr"
+            && self
+                .region
+                .as_ref()
+                .is_none_or(|region| region.kind != RegionKind::Unseen)
+        {
             self.text.push_str("________________");
             self.end_block();
         }
@@ -227,7 +249,12 @@ impl Reader {
     }
 
     fn push(&mut self, text: &str) {
-        if self.region.as_ref().is_some_and(|region| region.kind == RegionKind::Unseen) || self.text.len() > LINE_MAX {
+        if self
+            .region
+            .as_ref()
+            .is_some_and(|region| region.kind == RegionKind::Unseen)
+            || self.text.len() > LINE_MAX
+        {
             return;
         }
         for c in text.chars() {
@@ -250,7 +277,10 @@ impl Reader {
 
     fn end_line(&mut self) {
         let text = std::mem::take(&mut self.text);
-        let (seen, linked) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.linked));
+        let (seen, linked) = (
+            std::mem::take(&mut self.seen),
+            std::mem::take(&mut self.linked),
+        );
         if text.trim().is_empty() || self.lines.len() >= LINES_MAX {
             return;
         }
@@ -261,7 +291,12 @@ impl Reader {
             _ if seen > 0 && linked == seen => Mark::Link,
             _ => Mark::Own,
         };
-        self.lines.push(Line { text: text.trim().to_owned(), paragraph: self.paragraph, mark, is_wrapped: false });
+        self.lines.push(Line {
+            text: text.trim().to_owned(),
+            paragraph: self.paragraph,
+            mark,
+            is_wrapped: false,
+        });
     }
 }
 
@@ -283,9 +318,19 @@ impl Tag {
                 }
             }
             Attribute::Style => {
-                let style: String = value.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
-                let of = |name: &str| style.split(';').rev().find_map(|rule| rule.strip_prefix(name)?.strip_prefix(':').map(String::from));
-                let is_nothing = |value: Option<String>| value.is_some_and(|value| matches!(value.as_str(), "0" | "0px" | "0pt" | "0em"));
+                let style: String = value
+                    .chars()
+                    .filter(|c| !c.is_whitespace())
+                    .flat_map(char::to_lowercase)
+                    .collect();
+                let of = |name: &str| {
+                    style.split(';').rev().find_map(|rule| {
+                        rule.strip_prefix(name)?.strip_prefix(':').map(String::from)
+                    })
+                };
+                let is_nothing = |value: Option<String>| {
+                    value.is_some_and(|value| matches!(value.as_str(), "0" | "0px" | "0pt" | "0em"))
+                };
                 self.is_hidden |= of("display").is_some_and(|value| value.starts_with("none"))
                     || of("visibility").is_some_and(|value| value.starts_with("hidden"))
                     || of("mso-hide").is_some_and(|value| value.starts_with("all"))
@@ -294,7 +339,9 @@ impl Tag {
                 // GMX, web.de and Outlook set a bar left of what they quote.
                 self.has_bar |= of("border-left").is_some_and(|value| value.contains("solid"));
             }
-            Attribute::Href => self.is_web_link = value.trim_start().to_ascii_lowercase().starts_with("http"),
+            Attribute::Href => {
+                self.is_web_link = value.trim_start().to_ascii_lowercase().starts_with("http")
+            }
             Attribute::Hidden | Attribute::Other => {}
         }
         taken
@@ -303,9 +350,15 @@ impl Tag {
     /// The region that the element opens.
     fn region(&self) -> Option<RegionKind> {
         match () {
-            () if self.is_hidden || UNSEEN.contains(&self.name.as_str()) => Some(RegionKind::Unseen),
-            () if self.name == "blockquote" || self.has_bar && self.name == "div" => Some(RegionKind::Quote),
-            () => self.region.filter(|_| !matches!(self.name.as_str(), "html" | "body" | "a" | "p" | "span")),
+            () if self.is_hidden || UNSEEN.contains(&self.name.as_str()) => {
+                Some(RegionKind::Unseen)
+            }
+            () if self.name == "blockquote" || self.has_bar && self.name == "div" => {
+                Some(RegionKind::Quote)
+            }
+            () => self
+                .region
+                .filter(|_| !matches!(self.name.as_str(), "html" | "body" | "a" | "p" | "span")),
         }
     }
 }
@@ -319,7 +372,11 @@ mod tests {
     use super::*;
 
     fn own(html: &str) -> Vec<String> {
-        lines_of(html).into_iter().filter(|line| line.mark == Mark::Own).map(|line| line.text).collect()
+        lines_of(html)
+            .into_iter()
+            .filter(|line| line.mark == Mark::Own)
+            .map(|line| line.text)
+            .collect()
     }
 
     #[test]
@@ -339,8 +396,14 @@ mod tests {
         ] {
             assert_eq!(own(html), ["a", "b"], "{html}");
         }
-        assert_eq!(own("<p>a&nbsp;&amp;\n <b>b</b></p><p>&nbsp;</p>"), ["a & b"]);
-        assert_eq!(own("<p class=MsoNormal>a<o:p></o:p></p><!--[if mso]><p>b</p><![endif]-->"), ["a"]);
+        assert_eq!(
+            own("<p>a&nbsp;&amp;\n <b>b</b></p><p>&nbsp;</p>"),
+            ["a & b"]
+        );
+        assert_eq!(
+            own("<p class=MsoNormal>a<o:p></o:p></p><!--[if mso]><p>b</p><![endif]-->"),
+            ["a"]
+        );
     }
 
     #[test]
@@ -361,11 +424,28 @@ mod tests {
 
     #[test]
     fn quotations_signatures_and_links_are_marked() {
-        let marks = |html: &str| lines_of(html).into_iter().map(|line| line.mark).collect::<Vec<_>>();
-        assert_eq!(marks("a<div class='gmail_quote x'>q<div>q</div></div>b"), [Mark::Own, Mark::Quote, Mark::Quote, Mark::Own]);
-        assert_eq!(marks("a<div id=divRplyFwdMsg>q</div>q"), [Mark::Own, Mark::Rest, Mark::Rest]);
+        let marks = |html: &str| {
+            lines_of(html)
+                .into_iter()
+                .map(|line| line.mark)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            marks("a<div class='gmail_quote x'>q<div>q</div></div>b"),
+            [Mark::Own, Mark::Quote, Mark::Quote, Mark::Own]
+        );
+        assert_eq!(
+            marks("a<div id=divRplyFwdMsg>q</div>q"),
+            [Mark::Own, Mark::Rest, Mark::Rest]
+        );
         assert_eq!(marks("<div class=moz-signature>s</div>"), [Mark::Signature]);
-        assert_eq!(marks("<a href='https://a.example'>l</a><p>a <a href='http://a.example'>l</a>"), [Mark::Link, Mark::Own]);
-        assert_eq!(marks("a<div style='border-left: 2px solid red'>q</div>"), [Mark::Own, Mark::Quote]);
+        assert_eq!(
+            marks("<a href='https://a.example'>l</a><p>a <a href='http://a.example'>l</a>"),
+            [Mark::Link, Mark::Own]
+        );
+        assert_eq!(
+            marks("a<div style='border-left: 2px solid red'>q</div>"),
+            [Mark::Own, Mark::Quote]
+        );
     }
 }

@@ -72,25 +72,44 @@ enum Class {
 pub fn judge(own: &OwnText, subject: &Subject, author: &Author<'_>) -> Said {
     let lines = &own.lines;
     let sentences = sentences(lines, author);
-    let subject_class = if subject.passes_on { Class::Other } else { class_of(&subject.rest, author) };
+    let subject_class = if subject.passes_on {
+        Class::Other
+    } else {
+        class_of(&subject.rest, author)
+    };
     let is_empty = sentences.iter().all(|(class, _)| *class == Class::Nothing);
     let whole = words(&lines.join(" "));
     // The subject of an answer is what we wrote.
-    let subject_words = if subject.answers || subject.passes_on { String::new() } else { words(&subject.rest) };
+    let subject_words = if subject.answers || subject.passes_on {
+        String::new()
+    } else {
+        words(&subject.rest)
+    };
     let leaves = match is_empty {
-        true => matches!(subject_class, Class::Leave | Class::LeaveSelf | Class::LeaveWord),
-        false => leaves(&sentences) || is_one_sentence(lines, author, &[Class::Leave, Class::LeaveSelf]),
+        true => matches!(
+            subject_class,
+            Class::Leave | Class::LeaveSelf | Class::LeaveWord
+        ),
+        false => {
+            leaves(&sentences) || is_one_sentence(lines, author, &[Class::Leave, Class::LeaveSelf])
+        }
     };
     let agrees = !leaves && says_yes(&sentences, lines, author) && !is_of_machine(own);
-    let joins = !leaves && !agrees && (subject_class == Class::Join && !subject.answers || joins(&sentences));
+    let joins = !leaves
+        && !agrees
+        && (subject_class == Class::Join && !subject.answers || joins(&sentences));
     let has = |list: &[String], text: &str| list.iter().any(|part| text.contains(part.as_str()));
-    let is_short = whole.split(' ').count() <= SHORT && !lines.iter().any(|line| line.contains(['?', '？', '؟']));
+    let is_short = whole.split(' ').count() <= SHORT
+        && !lines.iter().any(|line| line.contains(['?', '？', '؟']));
     Said {
         leaves,
         agrees,
         joins,
-        speaks_of_leaving: leaves || has(&WORDS.leave_stems, &whole) || has(&WORDS.leave_stems, &subject_words),
-        may_agree: agrees || is_short && !is_against(&whole) && !is_of_machine(own) && speaks_yes(&whole),
+        speaks_of_leaving: leaves
+            || has(&WORDS.leave_stems, &whole)
+            || has(&WORDS.leave_stems, &subject_words),
+        may_agree: agrees
+            || is_short && !is_against(&whole) && !is_of_machine(own) && speaks_yes(&whole),
     }
 }
 
@@ -104,7 +123,11 @@ fn sentences(lines: &[String], author: &Author<'_>) -> Vec<(Class, String)> {
                 all.push((Class::Blocking, String::new()));
                 return all;
             }
-            let class = if greets { Class::Nothing } else { class_of(sentence, author) };
+            let class = if greets {
+                Class::Nothing
+            } else {
+                class_of(sentence, author)
+            };
             all.push((class, words(sentence)));
         }
     }
@@ -119,7 +142,9 @@ fn parts_of(line: &str) -> Vec<&str> {
     while let Some((at, c)) = chars.next() {
         let ends = match c {
             '!' | '?' | '。' | '！' | '？' | '…' | '؟' | '|' => true,
-            '.' => chars.peek().is_none_or(|(_, next)| next.is_whitespace() || *next == '.' || *next == '"'),
+            '.' => chars
+                .peek()
+                .is_none_or(|(_, next)| next.is_whitespace() || *next == '.' || *next == '"'),
             _ => false,
         };
         if ends {
@@ -129,7 +154,9 @@ fn parts_of(line: &str) -> Vec<&str> {
     }
     parts.push(&line[start..]);
     // The marks of `...` or `!!!` belong to the sentence before; a text that says nothing is none.
-    parts.retain(|part| part.contains(|c: char| c.is_alphanumeric() || matches!(c, '?' | '？' | '؟')));
+    parts.retain(|part| {
+        part.contains(|c: char| c.is_alphanumeric() || matches!(c, '?' | '？' | '؟'))
+    });
     parts
 }
 
@@ -137,32 +164,59 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
     let asks = sentence.contains(['?', '？', '؟']);
     let is_question = asks && !requests(&words(sentence));
     let lower = sentence.to_lowercase();
-    let sentence = match author.address.map(str::to_lowercase).filter(|address| lower.contains(address.as_str())) {
-        Some(address) => lower.replace(&format!("<{address}>"), &address).replace(&address, " this address "),
+    let sentence = match author
+        .address
+        .map(str::to_lowercase)
+        .filter(|address| lower.contains(address.as_str()))
+    {
+        Some(address) => lower
+            .replace(&format!("<{address}>"), &address)
+            .replace(&address, " this address "),
         None => sentence.to_owned(),
     };
-    if is_question || sentence.contains('@') || sentence.contains("://") || lower.contains("www.") || sentence.len() > 2 * LONGEST {
+    if is_question
+        || sentence.contains('@')
+        || sentence.contains("://")
+        || lower.contains("www.")
+        || sentence.len() > 2 * LONGEST
+    {
         return Class::Blocking;
     }
     let text = spelt(&words(&sentence));
     let bare = less_polite(&text, author.names);
-    if [&text, &bare].iter().any(|way| is_one_of(&WORDS.not_yes, way)) {
+    if [&text, &bare]
+        .iter()
+        .any(|way| is_one_of(&WORDS.not_yes, way))
+    {
         return Class::Blocking;
     }
     let unsigned = less_polite(&words(&less_signed(&sentence)), author.names);
-    let mut ways = vec![text.clone(), bare.clone(), WORDS.polite.less_within(&bare), unsigned];
+    let mut ways = vec![
+        text.clone(),
+        bare.clone(),
+        WORDS.polite.less_within(&bare),
+        unsigned,
+    ];
     ways.dedup();
     let class = ways.iter().find_map(|way| class_of_words(way));
     let class = class
         .or_else(|| affirms(&bare).then_some(Class::Yes))
-        .or_else(|| ways.iter().any(|way| is_request(way)).then_some(Class::Leave))
+        .or_else(|| {
+            ways.iter()
+                .any(|way| is_request(way))
+                .then_some(Class::Leave)
+        })
         .or_else(|| class_of_clauses(&sentence, author.names))
         .or_else(|| leaves_in_clause(&sentence, author.names).then_some(Class::LeaveSelf));
     match class {
         Some(Class::Reason) if bare.is_empty() => return Class::Nothing,
         // Who asks politely, or says "me", asks for themselves.
         Some(Class::Leave) if is_about_oneself(&text) => return Class::LeaveSelf,
-        Some(class) if asks && !matches!(class, Class::Leave | Class::LeaveSelf | Class::Reason) => return Class::Blocking,
+        Some(class)
+            if asks && !matches!(class, Class::Leave | Class::LeaveSelf | Class::Reason) =>
+        {
+            return Class::Blocking;
+        }
         None if asks => return Class::Blocking,
         _ => {}
     }
@@ -178,8 +232,10 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
 fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
     // "Unsubscribe - no interest": a dash between spaces is one between clauses.
     let sentence = sentence.replace(" - ", ",");
-    let clauses =
-        sentence.split([',', ';', ':', '、', '，', '،', '–', '—']).map(|text| spelt(&words(text))).filter(|text| !text.is_empty());
+    let clauses = sentence
+        .split([',', ';', ':', '、', '，', '،', '–', '—'])
+        .map(|text| spelt(&words(text)))
+        .filter(|text| !text.is_empty());
     let mut whole = Class::Nothing;
     for clause in clauses {
         let bare = less_polite(&clause, names);
@@ -192,7 +248,10 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
             (known, Class::Nothing) => known,
             (Class::Nothing, new) => new,
             (known, new) if known == new => known,
-            (Class::Reason | Class::Leave | Class::LeaveSelf, Class::Reason | Class::Leave | Class::LeaveSelf) => Class::Leave,
+            (
+                Class::Reason | Class::Leave | Class::LeaveSelf,
+                Class::Reason | Class::Leave | Class::LeaveSelf,
+            ) => Class::Leave,
             _ => return None,
         };
     }
@@ -201,24 +260,32 @@ fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
 
 /// Returns whether a request is polite, or speaks of who asks: a title or a headline does neither.
 fn is_about_oneself(text: &str) -> bool {
-    [&WORDS.selves, &WORDS.wishes, &WORDS.polite].iter().any(|list| list.stand_in(text))
+    [&WORDS.selves, &WORDS.wishes, &WORDS.polite]
+        .iter()
+        .any(|list| list.stand_in(text))
 }
 
 /// Returns whether a clause of a sentence leaves, and the others do not take that back.
 fn leaves_in_clause(sentence: &str, names: &Names) -> bool {
     let class = |text: &str| {
         let bare = less_polite(text, names);
-        let class = class_of_words(text).or_else(|| class_of_words(&bare)).or_else(|| is_request(&bare).then_some(Class::Leave));
+        let class = class_of_words(text)
+            .or_else(|| class_of_words(&bare))
+            .or_else(|| is_request(&bare).then_some(Class::Leave));
         class.or_else(|| bare.is_empty().then_some(Class::Nothing))
     };
     let leaves = |text: &str| match class(text) {
         Some(Class::LeaveSelf) => true,
         // An infinitive may belong to the clause before: "I was about to".
-        Some(Class::Leave) => is_about_oneself(text) && (WORDS.polite.stand_in(text) || !WORDS.infinitives.stand_in(text)),
+        Some(Class::Leave) => {
+            is_about_oneself(text)
+                && (WORDS.polite.stand_in(text) || !WORDS.infinitives.stand_in(text))
+        }
         _ => false,
     };
     let lets = |text: &str| class(text).map(|class| !matches!(class, Class::Yes | Class::Join));
-    sentence.len() <= LONGEST && Clauses::of(sentence).is_some_and(|clauses| clauses.leave(leaves, lets))
+    sentence.len() <= LONGEST
+        && Clauses::of(sentence).is_some_and(|clauses| clauses.leave(leaves, lets))
 }
 
 fn class_of_words(text: &str) -> Option<Class> {
@@ -239,7 +306,9 @@ fn class_of_words(text: &str) -> Option<Class> {
 
 /// Returns whether a question is a request: "could you", "may I please", or a complaint that asks for no answer.
 fn requests(text: &str) -> bool {
-    WORDS.requests.stand_in(text) || WORDS.permissions.stand_in(text) && WORDS.polite.stand_in(text) || is_one_of(&WORDS.reason, text)
+    WORDS.requests.stand_in(text)
+        || WORDS.permissions.stand_in(text) && WORDS.polite.stand_in(text)
+        || is_one_of(&WORDS.reason, text)
 }
 
 pub fn is_one_of(patterns: &Patterns, text: &str) -> bool {
@@ -248,11 +317,15 @@ pub fn is_one_of(patterns: &Patterns, text: &str) -> bool {
 
 /// Returns whether a sentence asks to be let go and is made of words of such requests in one language: there is no word in it for anything else.
 fn is_request(text: &str) -> bool {
-    let asks = WORDS.leaves.stand_in(text) || WORDS.leaves_list.stand_in(text) && WORDS.lists.stand_in(text);
+    let asks = WORDS.leaves.stand_in(text)
+        || WORDS.leaves_list.stand_in(text) && WORDS.lists.stand_in(text);
     // "Remove the ads from the letter" is about the ads.
-    let is_content = WORDS.onlys.stand_in(text) || WORDS.contents.stand_in(text) && !WORDS.selves.stand_in(text);
+    let is_content =
+        WORDS.onlys.stand_in(text) || WORDS.contents.stand_in(text) && !WORDS.selves.stand_in(text);
     asks && !is_content
-        && !text.split(' ').any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))
+        && !text
+            .split(' ')
+            .any(|word| WORDS.against.contains(word) && !WORDS.mild.contains(word))
         && text.len() <= LONGEST
         && WORDS.asks.iter().any(|list| list.make(text))
 }
@@ -285,7 +358,10 @@ fn less_signed(sentence: &str) -> String {
     for count in 1..=2.min(all.len().saturating_sub(1)) {
         let (before, names) = all.split_at(all.len() - count);
         let said = words(&before.join(" "));
-        let is_signed = WORDS.closings.less_at_end(&said).is_some_and(|rest| !rest.is_empty());
+        let is_signed = WORDS
+            .closings
+            .less_at_end(&said)
+            .is_some_and(|rest| !rest.is_empty());
         if names.iter().all(is_name) && is_signed && !is_against(&words(&names.join(" "))) {
             return before.join(" ");
         }
@@ -303,7 +379,10 @@ fn is_greeting(line: &str) -> bool {
             && !line.contains('?')
             && !is_against(rest)
             && !speaks_yes(rest)
-            && !WORDS.leave_stems.iter().any(|stem| rest.contains(stem.as_str()))
+            && !WORDS
+                .leave_stems
+                .iter()
+                .any(|stem| rest.contains(stem.as_str()))
     })
 }
 
@@ -313,7 +392,11 @@ fn may_be_name(sentence: &str, text: &str) -> bool {
     if (2..=4).contains(&text.chars().count()) && text.chars().all(is_han) {
         return !is_against(text) && !speaks_yes(text);
     }
-    let capital = |word: &str| word.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_uppercase);
+    let capital = |word: &str| {
+        word.chars()
+            .find(|c| c.is_alphanumeric())
+            .is_some_and(char::is_uppercase)
+    };
     !sentence.trim_end().ends_with(['.', '!', '…'])
         && (1..=3).contains(&sentence.split_whitespace().count())
         && sentence.split_whitespace().all(capital)
@@ -322,9 +405,15 @@ fn may_be_name(sentence: &str, text: &str) -> bool {
 }
 
 fn leaves(sentences: &[(Class, String)]) -> bool {
-    let mut said: Vec<&(Class, String)> = sentences.iter().filter(|(class, _)| !matches!(class, Class::Nothing | Class::Reason)).collect();
+    let mut said: Vec<&(Class, String)> = sentences
+        .iter()
+        .filter(|(class, _)| !matches!(class, Class::Nothing | Class::Reason))
+        .collect();
     // A name below, but never one before.
-    while said.len() > 1 && said.len() <= 4 && said.last().is_some_and(|(class, _)| *class == Class::Name) {
+    while said.len() > 1
+        && said.len() <= 4
+        && said.last().is_some_and(|(class, _)| *class == Class::Name)
+    {
         said.pop();
     }
     let classes: Vec<Class> = said.iter().map(|(class, _)| *class).collect();
@@ -332,16 +421,27 @@ fn leaves(sentences: &[(Class, String)]) -> bool {
     let stops = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf | Class::LeaveWord);
     if classes == [Class::LeaveWord] {
         // "Not interested. Remove.", "I have unsubscribed before. Stop.", but not "Great work. Stop."
-        let complains = |text: &String| WORDS.leave_stems.iter().any(|stem| text.contains(stem.as_str()));
-        let denies = |text: &String| WORDS.negations.less_anywhere(text) != *text || complains(text);
-        return sentences.iter().all(|(class, text)| *class != Class::Reason || denies(text));
+        let complains = |text: &String| {
+            WORDS
+                .leave_stems
+                .iter()
+                .any(|stem| text.contains(stem.as_str()))
+        };
+        let denies =
+            |text: &String| WORDS.negations.less_anywhere(text) != *text || complains(text);
+        return sentences
+            .iter()
+            .all(|(class, text)| *class != Class::Reason || denies(text));
     }
     if !classes.contains(&Class::LeaveSelf) {
         return (1..=4).contains(&classes.len()) && classes.iter().all(is_leave);
     }
     let others = || said.iter().filter(|(class, _)| !stops(class));
     let count: usize = others().map(|(_, text)| text.split(' ').count()).sum();
-    count <= MORE && others().all(|(class, text)| matches!(class, Class::Other | Class::Name | Class::Affirms) && is_harmless(text))
+    count <= MORE
+        && others().all(|(class, text)| {
+            matches!(class, Class::Other | Class::Name | Class::Affirms) && is_harmless(text)
+        })
 }
 
 fn says_yes(sentences: &[(Class, String)], lines: &[String], author: &Author<'_>) -> bool {
@@ -350,13 +450,23 @@ fn says_yes(sentences: &[(Class, String)], lines: &[String], author: &Author<'_>
         [said @ .., (Class::Name, _)] => said,
         said => said,
     };
-    let agrees = |class: Class| matches!(class, Class::Nothing | Class::Yes | Class::Affirms | Class::Join);
-    all.iter().all(|(class, _)| agrees(*class)) && sentences.iter().any(|(class, _)| *class == Class::Yes)
+    let agrees = |class: Class| {
+        matches!(
+            class,
+            Class::Nothing | Class::Yes | Class::Affirms | Class::Join
+        )
+    };
+    all.iter().all(|(class, _)| agrees(*class))
+        && sentences.iter().any(|(class, _)| *class == Class::Yes)
         || is_one_sentence(lines, author, &[Class::Yes])
 }
 
 fn joins(sentences: &[(Class, String)]) -> bool {
-    let mut said = sentences.iter().map(|(class, _)| *class).filter(|class| !matches!(class, Class::Nothing | Class::Name)).peekable();
+    let mut said = sentences
+        .iter()
+        .map(|(class, _)| *class)
+        .filter(|class| !matches!(class, Class::Nothing | Class::Name))
+        .peekable();
     said.peek().is_some() && said.all(|class| class == Class::Join)
 }
 
@@ -369,14 +479,24 @@ fn is_one_sentence(lines: &[String], author: &Author<'_>, classes: &[Class]) -> 
 
 fn speaks_yes(text: &str) -> bool {
     let padded = format!(" {text} ");
-    WORDS.yes_stems.iter().any(|stem| match stem.chars().next_back().is_some_and(super::fold::is_unspaced) {
-        true => text.contains(stem.as_str()),
-        false => padded.contains(&format!(" {stem} ")),
+    WORDS.yes_stems.iter().any(|stem| {
+        match stem
+            .chars()
+            .next_back()
+            .is_some_and(super::fold::is_unspaced)
+        {
+            true => text.contains(stem.as_str()),
+            false => padded.contains(&format!(" {stem} ")),
+        }
     })
 }
 
 /// Returns true if words of ticket systems, challenges and the like stand outside quotations, signature and all.
 fn is_of_machine(own: &OwnText) -> bool {
     let text = words(&own.unquoted);
-    WORDS.machine.iter().any(|part| text.contains(part.as_str())) || own.unquoted.contains("[#")
+    WORDS
+        .machine
+        .iter()
+        .any(|part| text.contains(part.as_str()))
+        || own.unquoted.contains("[#")
 }

@@ -34,8 +34,17 @@ pub fn lines_of(text: &str) -> Vec<Line> {
     for line in less_pgp(text).take(LINES_MAX) {
         let line = line[..line.floor_char_boundary(LINE_MAX)].trim();
         paragraph += u32::from(line.is_empty());
-        let mark = if is_quoted(line) { Mark::Quote } else { Mark::Own };
-        lines.push(Line { text: line.to_owned(), paragraph, mark, is_wrapped: true });
+        let mark = if is_quoted(line) {
+            Mark::Quote
+        } else {
+            Mark::Own
+        };
+        lines.push(Line {
+            text: line.to_owned(),
+            paragraph,
+            mark,
+            is_wrapped: true,
+        });
     }
     lines
 }
@@ -53,7 +62,21 @@ pub fn is_rule(text: &str) -> bool {
 
 /// A character of which such lines are made.
 pub fn is_of_rule(c: char) -> bool {
-    matches!(c, '-' | '_' | '=' | '*' | '~' | '#' | '+' | '.' | '\u{2013}' | '\u{2014}' | '\u{2500}' | '\u{2501}' | '\u{2015}')
+    matches!(
+        c,
+        '-' | '_'
+            | '='
+            | '*'
+            | '~'
+            | '#'
+            | '+'
+            | '.'
+            | '\u{2013}'
+            | '\u{2014}'
+            | '\u{2500}'
+            | '\u{2501}'
+            | '\u{2015}'
+    )
 }
 
 /// The lines of a text without what inline OpenPGP sets around them (RFC 9580, 7).

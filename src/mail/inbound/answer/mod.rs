@@ -32,14 +32,22 @@ use super::mime::Parts;
 /// Returns the part of a mail that its author wrote: from its text, or from its HTML where the text is empty or quoted as a whole.
 pub fn own_text(mail: &Parts) -> OwnText {
     let names = Names::of(mail.headers.get("from").unwrap_or_default());
-    let of_kind = |kind: &'static str| mail.parts.iter().filter(move |part| !part.enclosed && part.kind == kind && !part.is_attached());
+    let of_kind = |kind: &'static str| {
+        mail.parts
+            .iter()
+            .filter(move |part| !part.enclosed && part.kind == kind && !part.is_attached())
+    };
     let mut found = OwnText::default();
     let texts = of_kind("text/plain").map(|part| line::lines_of(&part.text));
-    let pages = of_kind("text/html").map(|part| html::lines_of(part.html.as_deref().unwrap_or(&part.text)));
+    let pages =
+        of_kind("text/html").map(|part| html::lines_of(part.html.as_deref().unwrap_or(&part.text)));
     for lines in texts.chain(pages) {
         let own = OwnText::of(lines, &names);
         if !own.lines.is_empty() {
-            return OwnText { quotes: own.quotes || found.quotes, ..own };
+            return OwnText {
+                quotes: own.quotes || found.quotes,
+                ..own
+            };
         }
         found.quotes |= own.quotes;
         if found.unquoted.trim().is_empty() {

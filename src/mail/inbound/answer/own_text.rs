@@ -30,7 +30,12 @@ impl Names {
     pub fn of(from: &str) -> Self {
         let (name, rest) = from.rsplit_once('<').unwrap_or((from, from));
         let local = rest.split('@').next().unwrap_or_default();
-        let all = words(name).split(' ').chain(words(local).split(' ')).filter(|word| word.chars().count() > 1).map(String::from).collect();
+        let all = words(name)
+            .split(' ')
+            .chain(words(local).split(' '))
+            .filter(|word| word.chars().count() > 1)
+            .map(String::from)
+            .collect();
         Self(all)
     }
 
@@ -42,7 +47,10 @@ impl Names {
     /// Returns whether a line is the author's name and nothing else.
     pub fn is_name(&self, line: &str) -> bool {
         let line = words(line);
-        let mut parts = line.split(' ').filter(|word| word.chars().count() > 1).peekable();
+        let mut parts = line
+            .split(' ')
+            .filter(|word| word.chars().count() > 1)
+            .peekable();
         parts.peek().is_some() && line.split(' ').count() <= 4 && parts.all(|word| self.has(word))
     }
 }
@@ -63,18 +71,37 @@ impl OwnText {
     /// Separates the author's own lines from all others.
     pub fn of(mut lines: Vec<Line>, names: &Names) -> Self {
         blocks::mark_quotations(&mut lines);
-        let quotes = lines.iter().any(|line| matches!(line.mark, Mark::Quote | Mark::Rest));
-        let unquoted: Vec<&Line> = lines.iter().filter(|line| !matches!(line.mark, Mark::Quote | Mark::Rest)).take(OWN_MAX).collect();
-        let unquoted = unquoted.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n");
+        let quotes = lines
+            .iter()
+            .any(|line| matches!(line.mark, Mark::Quote | Mark::Rest));
+        let unquoted: Vec<&Line> = lines
+            .iter()
+            .filter(|line| !matches!(line.mark, Mark::Quote | Mark::Rest))
+            .take(OWN_MAX)
+            .collect();
+        let unquoted = unquoted
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n");
         let mut own: Vec<Line> = Vec::new();
-        for segment in
-            lines.chunk_by(|a, b| is_quotation(a) == is_quotation(b)).filter(|segment| !segment.first().is_some_and(is_quotation))
+        for segment in lines
+            .chunk_by(|a, b| is_quotation(a) == is_quotation(b))
+            .filter(|segment| !segment.first().is_some_and(is_quotation))
         {
             if own.len() < OWN_MAX {
-                own.extend(own_of(&segment[..segment.len().min(OWN_MAX)], own.is_empty(), names));
+                own.extend(own_of(
+                    &segment[..segment.len().min(OWN_MAX)],
+                    own.is_empty(),
+                    names,
+                ));
             }
         }
-        Self { lines: joined(&own), unquoted, quotes }
+        Self {
+            lines: joined(&own),
+            unquoted,
+            quotes,
+        }
     }
 }
 
@@ -89,21 +116,29 @@ fn own_of(segment: &[Line], is_first: bool, names: &Names) -> Vec<Line> {
     while let Some(line) = lines.next() {
         let text = line.text.trim();
         // RFC 3676, 4.3; programs lose the space.
-        if matches!(text, "--" | "—") && line.is_wrapped || line.mark == Mark::Signature && !own.is_empty() {
+        if matches!(text, "--" | "—") && line.is_wrapped
+            || line.mark == Mark::Signature && !own.is_empty()
+        {
             break;
         }
         if text.is_empty() || line.mark != Mark::Own || is_rule(text) || is_picture(text) {
             continue;
         }
         let folded = fold(&less_links(text));
-        if is_one(&FORMS.sent_from, folded.trim_matches(|c: char| !c.is_alphanumeric())) && text.chars().count() < 160 {
+        if is_one(
+            &FORMS.sent_from,
+            folded.trim_matches(|c: char| !c.is_alphanumeric()),
+        ) && text.chars().count() < 160
+        {
             continue;
         }
         let mut kept = text.to_owned();
         if let Some(rest) = less_banner(&folded, text) {
             let mut width = text.chars().count();
             if rest.is_empty() {
-                while let Some(next) = lines.next_if(|next| line.is_wrapped && width >= WRAPPED && next.paragraph == line.paragraph) {
+                while let Some(next) = lines.next_if(|next| {
+                    line.is_wrapped && width >= WRAPPED && next.paragraph == line.paragraph
+                }) {
                     width = next.text.chars().count();
                 }
                 continue;
@@ -112,12 +147,18 @@ fn own_of(segment: &[Line], is_first: bool, names: &Names) -> Vec<Line> {
         }
         if is_disclaimer(line, segment) {
             if is_first && own.is_empty() {
-                while lines.next_if(|next| next.paragraph == line.paragraph).is_some() {}
+                while lines
+                    .next_if(|next| next.paragraph == line.paragraph)
+                    .is_some()
+                {}
                 continue;
             }
             break;
         }
-        own.push(Line { text: kept, ..line.clone() });
+        own.push(Line {
+            text: kept,
+            ..line.clone()
+        });
     }
     own.truncate(signature_at(&own, names));
     own
@@ -128,9 +169,13 @@ fn signature_at(own: &[Line], names: &Names) -> usize {
     let begins = |at: &usize| is_closing(&own[*at].text) || names.is_name(&own[*at].text);
     let is_signature = |range: Range<usize>| {
         let lines = &own[range];
-        lines.len() <= SIGNATURE_LINES && lines.iter().skip(1).all(|line| !says_something(&line.text))
+        lines.len() <= SIGNATURE_LINES
+            && lines.iter().skip(1).all(|line| !says_something(&line.text))
     };
-    (1..own.len()).filter(begins).find(|at| is_signature(*at..own.len())).unwrap_or(own.len())
+    (1..own.len())
+        .filter(begins)
+        .find(|at| is_signature(*at..own.len()))
+        .unwrap_or(own.len())
 }
 
 /// Returns whether a line below a closing is no line of a signature: a question, or words that take something back.
@@ -141,12 +186,19 @@ fn says_something(line: &str) -> bool {
         || line.chars().count() > SIGNATURE_WIDTH
         || ["ps ", "p s "].iter().any(|start| words.starts_with(start))
         || many && is_against(&words)
-        || WORDS.against_parts.iter().any(|part| words.contains(part.as_str()))
+        || WORDS
+            .against_parts
+            .iter()
+            .any(|part| words.contains(part.as_str()))
 }
 
 /// Returns whether words take back, doubt, or speak of something else.
 pub fn is_against(words: &str) -> bool {
-    words.split(' ').any(|word| WORDS.against.contains(word)) || WORDS.against_parts.iter().any(|part| words.contains(part.as_str()))
+    words.split(' ').any(|word| WORDS.against.contains(word))
+        || WORDS
+            .against_parts
+            .iter()
+            .any(|part| words.contains(part.as_str()))
 }
 
 /// Returns whether a line closes an answer: a closing, with at most a name behind it.
@@ -155,14 +207,20 @@ pub fn is_closing(line: &str) -> bool {
     let rest = WORDS.closings.less_at_start(&text);
     // With a name behind it, and nothing that says more.
     rest.is_some_and(|rest| {
-        rest.is_empty() || rest.split(' ').count() <= 4 && !is_against(rest) && !line.contains('?') && is_in_capitals(line)
+        rest.is_empty()
+            || rest.split(' ').count() <= 4
+                && !is_against(rest)
+                && !line.contains('?')
+                && is_in_capitals(line)
     })
 }
 
 /// Returns whether the last word begins with a capital, as a name does.
 fn is_in_capitals(line: &str) -> bool {
     let last = line.split_whitespace().next_back().unwrap_or_default();
-    last.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase())
+    last.chars()
+        .find(|c| c.is_alphanumeric())
+        .is_some_and(|c| !c.is_lowercase())
 }
 
 fn is_one(globs: &[Glob], folded: &str) -> bool {
@@ -171,12 +229,17 @@ fn is_one(globs: &[Glob], folded: &str) -> bool {
 
 /// The rest of a line that begins with a banner; none if there is no banner.
 fn less_banner<'a>(folded: &str, text: &'a str) -> Option<&'a str> {
-    let bare = folded.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '[' | '【'));
+    let bare =
+        folded.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '[' | '【'));
     if !is_one(&FORMS.banners, bare) && !is_one(&FORMS.banners, folded) {
         return None;
     }
     // `[EXTERNAL] Please unsubscribe me`
-    let behind = text.trim_start().strip_prefix(['[', '【']).and_then(|rest| rest.split_once([']', '】'])).map(|(_, behind)| behind.trim());
+    let behind = text
+        .trim_start()
+        .strip_prefix(['[', '【'])
+        .and_then(|rest| rest.split_once([']', '】']))
+        .map(|(_, behind)| behind.trim());
     Some(behind.unwrap_or(""))
 }
 
@@ -189,24 +252,39 @@ fn is_disclaimer(line: &Line, segment: &[Line]) -> bool {
     if !line.is_wrapped || line.text.chars().count() < WRAPPED {
         return false;
     }
-    let whole: Vec<String> =
-        segment.iter().filter(|other| other.paragraph == line.paragraph).take(12).map(|line| fold(&line.text)).collect();
-    whole.first().is_some_and(|first| *first == folded) && is_one(&FORMS.disclaimers, &whole.join(" "))
+    let whole: Vec<String> = segment
+        .iter()
+        .filter(|other| other.paragraph == line.paragraph)
+        .take(12)
+        .map(|line| fold(&line.text))
+        .collect();
+    whole.first().is_some_and(|first| *first == folded)
+        && is_one(&FORMS.disclaimers, &whole.join(" "))
 }
 
 /// A place where the text part of a mail has no picture.
 fn is_picture(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    ["[cid:", "[image:", "<image", "[inline", "[bild:", "[logo", "[http", "[data:"].iter().any(|start| lower.starts_with(start))
+    [
+        "[cid:", "[image:", "<image", "[inline", "[bild:", "[logo", "[http", "[data:",
+    ]
+    .iter()
+    .any(|start| lower.starts_with(start))
 }
 
 /// A text without the addresses behind its links: `Get Outlook for iOS<https://...>`.
 fn less_links(text: &str) -> String {
     let mut rest = text;
     let mut kept = String::new();
-    while let Some(at) = ["<http", "(http"].iter().filter_map(|start| rest.find(start)).min() {
+    while let Some(at) = ["<http", "(http"]
+        .iter()
+        .filter_map(|start| rest.find(start))
+        .min()
+    {
         kept.push_str(&rest[..at]);
-        let Some(end) = rest[at..].find(['>', ')']) else { return kept };
+        let Some(end) = rest[at..].find(['>', ')']) else {
+            return kept;
+        };
         rest = &rest[at + end + 1..];
     }
     kept + rest

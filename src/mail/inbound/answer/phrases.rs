@@ -26,8 +26,16 @@ impl Phrases {
         all.sort_by_key(|text| std::cmp::Reverse(text.len()));
         let mut found = Self::default();
         for phrase in all {
-            found.by_end.entry(last_of(&phrase).to_owned()).or_default().push(phrase.clone());
-            found.by_start.entry(first_of(&phrase).to_owned()).or_default().push(phrase);
+            found
+                .by_end
+                .entry(last_of(&phrase).to_owned())
+                .or_default()
+                .push(phrase.clone());
+            found
+                .by_start
+                .entry(first_of(&phrase).to_owned())
+                .or_default()
+                .push(phrase);
         }
         found
     }
@@ -35,7 +43,11 @@ impl Phrases {
     /// The places behind those phrases that stand at a place of a sentence as whole words; behind the longest first.
     pub fn ends_at<'a>(&'a self, sentence: &'a str, at: usize) -> impl Iterator<Item = usize> + 'a {
         let first = sentence.get(at..).map(first_of).unwrap_or_default();
-        self.by_start.get(first).into_iter().flatten().filter_map(move |phrase| behind(sentence, at, phrase))
+        self.by_start
+            .get(first)
+            .into_iter()
+            .flatten()
+            .filter_map(move |phrase| behind(sentence, at, phrase))
     }
 
     /// Returns whether one of them stands in a sentence as whole words.
@@ -50,7 +62,10 @@ impl Phrases {
 
     /// A sentence less the longest of them at its end.
     pub fn less_at_end<'a>(&self, sentence: &'a str) -> Option<&'a str> {
-        self.by_end.get(last_of(sentence))?.iter().find_map(|phrase| less_at_end(sentence, phrase))
+        self.by_end
+            .get(last_of(sentence))?
+            .iter()
+            .find_map(|phrase| less_at_end(sentence, phrase))
     }
 
     /// A sentence less all of them that stand between spaces.
@@ -85,14 +100,20 @@ impl Phrases {
             }
         }
         kept.push_str(&sentence[end..]);
-        kept.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        kept.split(' ')
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Returns whether a sentence is made of them alone.
     pub fn make(&self, sentence: &str) -> bool {
         let mut places = vec![0];
         for _ in 0..PHRASES {
-            places = places.iter().flat_map(|at| self.ends_at(sentence, *at)).collect();
+            places = places
+                .iter()
+                .flat_map(|at| self.ends_at(sentence, *at))
+                .collect();
             places.sort_unstable();
             places.dedup();
             if places.contains(&sentence.len()) {
@@ -120,14 +141,23 @@ fn starts_of(sentence: &str) -> impl Iterator<Item = usize> + '_ {
 pub fn first_of(sentence: &str) -> &str {
     match sentence.chars().next() {
         Some(c) if is_unspaced(c) => &sentence[..c.len_utf8()],
-        _ => &sentence[..sentence.find(|c| c == ' ' || is_unspaced(c)).unwrap_or(sentence.len())],
+        _ => {
+            &sentence[..sentence
+                .find(|c| c == ' ' || is_unspaced(c))
+                .unwrap_or(sentence.len())]
+        }
     }
 }
 
 fn last_of(sentence: &str) -> &str {
     match sentence.char_indices().next_back() {
         Some((at, c)) if is_unspaced(c) => &sentence[at..],
-        _ => &sentence[sentence.char_indices().rfind(|(_, c)| *c == ' ' || is_unspaced(*c)).map_or(0, |(at, c)| at + c.len_utf8())..],
+        _ => {
+            &sentence[sentence
+                .char_indices()
+                .rfind(|(_, c)| *c == ' ' || is_unspaced(*c))
+                .map_or(0, |(at, c)| at + c.len_utf8())..]
+        }
     }
 }
 
@@ -137,8 +167,21 @@ mod tests {
 
     #[test]
     fn phrases_are_found_as_whole_words() {
-        let list = Phrases::read(["please", "thank you", "thank you very much", "お願いします", "ない"].into_iter());
-        assert!(list.stand_in("go now please") && !list.stand_in("pleased to go") && list.stand_in("読まないで"));
+        let list = Phrases::read(
+            [
+                "please",
+                "thank you",
+                "thank you very much",
+                "お願いします",
+                "ない",
+            ]
+            .into_iter(),
+        );
+        assert!(
+            list.stand_in("go now please")
+                && !list.stand_in("pleased to go")
+                && list.stand_in("読まないで")
+        );
         assert_eq!(list.less_at_start("thank you very much bob"), Some("bob"));
         assert_eq!(list.less_at_end("bob thank you"), Some("bob"));
         assert_eq!(list.less_at_end("停止お願いします"), Some("停止"));

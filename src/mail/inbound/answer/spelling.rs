@@ -8,7 +8,11 @@ const DRAWN_OUT: usize = 3;
 /// A sentence with the known long words ([`WORDS`]' `misspelt`) in place of those that differ by one letter: left out, put in, another one, or two
 /// in the wrong order. Letters that stand three times or more stand once: "yesss".
 pub fn spelt(sentence: &str) -> String {
-    short(sentence).split(' ').map(spelt_word).collect::<Vec<_>>().join(" ")
+    short(sentence)
+        .split(' ')
+        .map(spelt_word)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A sentence with one letter for three or more of the same.
@@ -18,12 +22,19 @@ fn short(sentence: &str) -> String {
         [letter, ..] if run.len() >= DRAWN_OUT && letter.is_alphabetic() => vec![*letter],
         _ => run.to_vec(),
     };
-    letters.chunk_by(|a, b| a == b).flat_map(shortened).collect()
+    letters
+        .chunk_by(|a, b| a == b)
+        .flat_map(shortened)
+        .collect()
 }
 
 fn spelt_word(word: &str) -> &str {
     let is_right = WORDS.misspelt.iter().any(|known| known == word);
-    WORDS.misspelt.iter().find(|known| !is_right && differs_by_one(word, known)).map_or(word, String::as_str)
+    WORDS
+        .misspelt
+        .iter()
+        .find(|known| !is_right && differs_by_one(word, known))
+        .map_or(word, String::as_str)
 }
 
 fn differs_by_one(word: &str, known: &str) -> bool {
@@ -50,14 +61,34 @@ mod tests {
 
     #[test]
     fn one_wrong_letter_is_forgiven_in_long_words() {
-        for word in ["unsubscibe", "ubsubscribe", "unsubcsribe", "unnsubscribe", "unsubscribr", "unsubscrib"] {
+        for word in [
+            "unsubscibe",
+            "ubsubscribe",
+            "unsubcsribe",
+            "unnsubscribe",
+            "unsubscribr",
+            "unsubscrib",
+        ] {
             assert!(differs_by_one(word, "unsubscribe"), "{word}");
         }
-        for word in ["unsubscribe", "subscribe", "unsubscribes me", "resubscribe", ""] {
+        for word in [
+            "unsubscribe",
+            "subscribe",
+            "unsubscribes me",
+            "resubscribe",
+            "",
+        ] {
             assert!(!differs_by_one(word, "unsubscribe"), "{word}");
         }
-        assert_eq!(spelt("unsubscirbe me from newsletters"), "unsubscribe me from newsletters");
+        assert_eq!(
+            spelt("unsubscirbe me from newsletters"),
+            "unsubscribe me from newsletters"
+        );
         assert_eq!(spelt("yesss jaaaa ok 1000"), "yes ja ok 1000");
-        assert_eq!(spelt("anmelden"), "anmelden", "one letter from its opposite");
+        assert_eq!(
+            spelt("anmelden"),
+            "anmelden",
+            "one letter from its opposite"
+        );
     }
 }

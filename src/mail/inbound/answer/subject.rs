@@ -20,14 +20,23 @@ pub struct Subject {
 impl Subject {
     /// Takes the marks off a subject.
     pub fn of(subject: &str) -> Self {
-        let mut found = Self { rest: subject.trim().to_owned(), ..Self::default() };
+        let mut found = Self {
+            rest: subject.trim().to_owned(),
+            ..Self::default()
+        };
         for _ in 0..MARKS {
             let lower = fold(&found.rest);
-            if let Some(tag) = FORMS.subject_tags.iter().find(|tag| lower.starts_with(tag.as_str())) {
+            if let Some(tag) = FORMS
+                .subject_tags
+                .iter()
+                .find(|tag| lower.starts_with(tag.as_str()))
+            {
                 found.rest = behind(&found.rest, tag.chars().count());
                 continue;
             }
-            let Some((mark, length)) = mark_of(&found.rest) else { break };
+            let Some((mark, length)) = mark_of(&found.rest) else {
+                break;
+            };
             match () {
                 () if FORMS.reply_prefixes.contains(&mark) => found.answers = true,
                 () if FORMS.forward_prefixes.contains(&mark) => found.passes_on = true,
@@ -44,12 +53,21 @@ fn mark_of(subject: &str) -> Option<(String, usize)> {
     let head: String = subject.chars().take(24).collect();
     let (mark, _) = head.split_once([':', '：'])?;
     let length = mark.chars().count() + 1;
-    let bare = mark.split(['[', '(', '^']).next().unwrap_or_default().trim_end_matches(['.', ' ', '\u{a0}']).trim();
+    let bare = mark
+        .split(['[', '(', '^'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(['.', ' ', '\u{a0}'])
+        .trim();
     Some((fold(bare), length))
 }
 
 fn behind(text: &str, characters: usize) -> String {
-    text.chars().skip(characters).collect::<String>().trim_start_matches([' ', '-', '\u{a0}']).to_owned()
+    text.chars()
+        .skip(characters)
+        .collect::<String>()
+        .trim_start_matches([' ', '-', '\u{a0}'])
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -71,10 +89,26 @@ mod tests {
             "رد: x",
             "Re: Re: Re: x",
         ] {
-            assert_eq!(Subject::of(subject), Subject { rest: "x".into(), answers: true, passes_on: false }, "{subject}");
+            assert_eq!(
+                Subject::of(subject),
+                Subject {
+                    rest: "x".into(),
+                    answers: true,
+                    passes_on: false
+                },
+                "{subject}"
+            );
         }
         for subject in ["x", "Reminder: x", "x: re: y", "", "[4711] Re: x"] {
-            assert_eq!(Subject::of(subject), Subject { rest: subject.into(), answers: false, passes_on: false }, "{subject}");
+            assert_eq!(
+                Subject::of(subject),
+                Subject {
+                    rest: subject.into(),
+                    answers: false,
+                    passes_on: false
+                },
+                "{subject}"
+            );
         }
         assert!(Subject::of("Fwd: Re: x").passes_on && Subject::of("WG: x").passes_on);
     }

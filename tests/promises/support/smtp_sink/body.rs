@@ -20,7 +20,12 @@ pub struct Body {
 
 impl Body {
     pub fn new() -> Body {
-        Body { data: Vec::new(), line: 0, after_crlf: true, fault: None }
+        Body {
+            data: Vec::new(),
+            line: 0,
+            after_crlf: true,
+            fault: None,
+        }
     }
 
     /// Reads on, at most to the end of the body. Returns how much of the input belongs to it and whether it is whole.
@@ -28,7 +33,8 @@ impl Body {
         let mut rest = input;
         while !rest.is_empty() {
             // The standard library's search is optimised in a debug build too; a loop here would not be.
-            rest.read_until(b'\n', &mut self.data).expect("a slice can be read");
+            rest.read_until(b'\n', &mut self.data)
+                .expect("a slice can be read");
             if self.data.last() != Some(&b'\n') {
                 self.cut_endless_line();
             } else if self.end_line() {

@@ -32,28 +32,46 @@ impl Behaviour {
     /// closes the connection after it. A reply of many lines has its inner line ends written out.
     pub fn reply(reply: &'static str) -> Behaviour {
         let is_coded = reply.len() >= 3 && reply.bytes().take(3).all(|byte| byte.is_ascii_digit());
-        assert!(is_coded, "a reply starts with three digits, and this one is {reply:?}");
-        Behaviour { action: Action::Reply(reply), times: usize::MAX }
+        assert!(
+            is_coded,
+            "a reply starts with three digits, and this one is {reply:?}"
+        );
+        Behaviour {
+            action: Action::Reply(reply),
+            times: usize::MAX,
+        }
     }
 
     /// Never says anything again on this connection. In a body it also stops reading, so that a long mail's sender blocks.
     pub fn hang() -> Behaviour {
-        Behaviour { action: Action::Hang, times: usize::MAX }
+        Behaviour {
+            action: Action::Hang,
+            times: usize::MAX,
+        }
     }
 
     /// Answers as usual, but not before [`SmtpSink::release`](super::SmtpSink::release): a greeting or a final dot that takes long.
     pub fn hold() -> Behaviour {
-        Behaviour { action: Action::Hold, times: usize::MAX }
+        Behaviour {
+            action: Action::Hold,
+            times: usize::MAX,
+        }
     }
 
     /// Takes a mail as usual, and so long for the answer to its final dot.
     pub fn late(by: Duration) -> Behaviour {
-        Behaviour { action: Action::Late(by), times: usize::MAX }
+        Behaviour {
+            action: Action::Late(by),
+            times: usize::MAX,
+        }
     }
 
     /// Closes the connection without a word.
     pub fn close() -> Behaviour {
-        Behaviour { action: Action::Close, times: usize::MAX }
+        Behaviour {
+            action: Action::Close,
+            times: usize::MAX,
+        }
     }
 
     /// Only the first `n` times, then as usual.
@@ -108,7 +126,13 @@ impl Script {
     /// A server that takes every mail at once.
     pub fn accept_all() -> Script {
         let size = format!("SIZE {LONGEST_MAIL}");
-        let extensions = ["PIPELINING", &size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
+        let extensions = [
+            "PIPELINING",
+            &size,
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+        ];
         Script {
             extensions: extensions.map(str::to_owned).to_vec(),
             login: None,
@@ -173,7 +197,10 @@ impl Script {
 
     /// Takes mail only after AUTH (PLAIN or LOGIN) with these. It is offered under TLS only where TLS is offered.
     pub fn requires_login(self, user: &str, password: &str) -> Script {
-        Script { login: Some(Login::new(user, password)), ..self }
+        Script {
+            login: Some(Login::new(user, password)),
+            ..self
+        }
     }
 
     /// Offers these mechanisms of AUTH and no others. CRAM-MD5 knows the user and the password of RFC 2195 alone.
@@ -188,37 +215,58 @@ impl Script {
 
     /// Answers a second EHLO in the same TLS state with 503, as OpenSMTPD 6.8 and qpsmtpd 0.94 do.
     pub fn one_hello(self) -> Script {
-        Script { one_hello: true, ..self }
+        Script {
+            one_hello: true,
+            ..self
+        }
     }
 
     /// Writes each reply by itself with Nagle's algorithm on: one waits until that before it is acknowledged.
     pub fn one_by_one(self) -> Script {
-        Script { one_by_one: true, ..self }
+        Script {
+            one_by_one: true,
+            ..self
+        }
     }
 
     /// Has a certificate with `CA:TRUE`, as `openssl req -x509` makes it.
     pub fn with_authority(self) -> Script {
-        Script { is_authority: true, ..self }
+        Script {
+            is_authority: true,
+            ..self
+        }
     }
 
     /// Announces that it takes mails of at most so many bytes, and refuses others.
     pub fn size(self, size: usize) -> Script {
-        Script { size_max: AtomicUsize::new(size), ..self }
+        Script {
+            size_max: AtomicUsize::new(size),
+            ..self
+        }
     }
 
     /// Offers STARTTLS, with a self-signed certificate.
     pub fn offers_starttls(self) -> Script {
-        Script { starttls: true, ..self }
+        Script {
+            starttls: true,
+            ..self
+        }
     }
 
     /// Speaks TLS from the first byte, with a self-signed certificate.
     pub fn implicit_tls(self) -> Script {
-        Script { implicit_tls: true, ..self }
+        Script {
+            implicit_tls: true,
+            ..self
+        }
     }
 
     /// Offers these in EHLO's reply and no others; STARTTLS and AUTH come by themselves.
     pub fn extensions(self, extensions: &[&str]) -> Script {
-        Script { extensions: extensions.iter().map(|&name| name.to_owned()).collect(), ..self }
+        Script {
+            extensions: extensions.iter().map(|&name| name.to_owned()).collect(),
+            ..self
+        }
     }
 
     /// Waits so long before each reply to a final dot.
@@ -228,32 +276,53 @@ impl Script {
 
     /// Waits so long before its greeting and before each answer to EHLO.
     pub fn hello_delay(self, hello_delay: Duration) -> Script {
-        Script { hello_delay, ..self }
+        Script {
+            hello_delay,
+            ..self
+        }
     }
 
     /// Answers DATA with 354 even where every recipient was refused, as RFC 2920 lets a server do, and refuses the body.
     pub fn says_354_to_nobody(self) -> Script {
-        Script { says_354_to_nobody: true, ..self }
+        Script {
+            says_354_to_nobody: true,
+            ..self
+        }
     }
 
     /// Keeps neither mails nor commands, for a benchmark of millions.
     pub fn only_counts(self) -> Script {
-        Script { only_counts: true, ..self }
+        Script {
+            only_counts: true,
+            ..self
+        }
     }
 
     /// Keeps who got a mail and when, but neither its text nor the commands.
     pub fn only_recipients(self) -> Script {
-        Script { only_recipients: true, ..self }
+        Script {
+            only_recipients: true,
+            ..self
+        }
     }
 
     pub(super) fn order(&self, stage: Stage, local_part: &str, behaviour: Behaviour) {
         let mut behaviours = self.behaviours.lock().expect("nobody panics while asking");
-        behaviours.entry(stage).or_default().insert(local_part.to_owned(), behaviour);
+        behaviours
+            .entry(stage)
+            .or_default()
+            .insert(local_part.to_owned(), behaviour);
     }
 
     fn with(mut self, stage: Stage, local_part: &str, behaviour: impl Into<Behaviour>) -> Script {
-        let behaviours = self.behaviours.get_mut().expect("nobody has panicked while building it");
-        behaviours.entry(stage).or_default().insert(local_part.to_owned(), behaviour.into());
+        let behaviours = self
+            .behaviours
+            .get_mut()
+            .expect("nobody has panicked while building it");
+        behaviours
+            .entry(stage)
+            .or_default()
+            .insert(local_part.to_owned(), behaviour.into());
         self
     }
 
@@ -261,14 +330,20 @@ impl Script {
     pub(super) fn turn(&self, stage: Stage, local_part: &str) -> Option<Action> {
         let mut behaviours = self.behaviours.lock().expect("nobody panics while asking");
         let of_stage = behaviours.get_mut(&stage)?;
-        let name = if of_stage.contains_key(local_part) { local_part } else { "*" };
+        let name = if of_stage.contains_key(local_part) {
+            local_part
+        } else {
+            "*"
+        };
         let behaviour = of_stage.get_mut(name)?;
         behaviour.times = behaviour.times.checked_sub(1)?;
         Some(behaviour.action)
     }
 
     pub(super) fn offers(&self, extension: &str) -> bool {
-        self.extensions.iter().any(|offered| offered.split(' ').next() == Some(extension))
+        self.extensions
+            .iter()
+            .any(|offered| offered.split(' ').next() == Some(extension))
     }
 }
 
@@ -282,7 +357,12 @@ pub struct Login {
 
 impl Login {
     fn new(user: &str, password: &str) -> Login {
-        let plain = ["", user].map(|act_as| base64(format!("{act_as}\0{user}\0{password}").as_bytes()));
-        Login { user: base64(user.as_bytes()), password: base64(password.as_bytes()), plain }
+        let plain =
+            ["", user].map(|act_as| base64(format!("{act_as}\0{user}\0{password}").as_bytes()));
+        Login {
+            user: base64(user.as_bytes()),
+            password: base64(password.as_bytes()),
+            plain,
+        }
     }
 }

@@ -68,12 +68,25 @@ enum Next {
 }
 
 impl Session {
-    pub async fn open(stream: TcpStream, connection: usize, shared: Arc<Shared>) -> io::Result<Session> {
+    pub async fn open(
+        stream: TcpStream,
+        connection: usize,
+        shared: Arc<Shared>,
+    ) -> io::Result<Session> {
         let mut wire = Wire::new(stream, shared.script.one_by_one)?;
         if let (true, Some(tls)) = (shared.script.implicit_tls, &shared.tls) {
             wire = wire.encrypt(tls).await?;
         }
-        Ok(Session { wire, shared, connection, said_hello: false, logged_in: false, seat: None, envelope: None, mails: 0 })
+        Ok(Session {
+            wire,
+            shared,
+            connection,
+            said_hello: false,
+            logged_in: false,
+            seat: None,
+            envelope: None,
+            mails: 0,
+        })
     }
 
     pub async fn run(mut self) -> io::Result<()> {
@@ -88,7 +101,9 @@ impl Session {
                     self.obey(&line).await?
                 }
                 Next::Encrypt => {
-                    let Some(tls) = &self.shared.tls else { return Ok(()) };
+                    let Some(tls) = &self.shared.tls else {
+                        return Ok(());
+                    };
                     self.wire = self.wire.encrypt(tls).await?;
                     // Nothing said in the clear counts (RFC 3207).
                     (self.said_hello, self.logged_in, self.envelope) = (false, false, None);
@@ -130,7 +145,9 @@ impl Session {
         }
         Ok(match verb.as_str() {
             "EHLO" | "HELO" if rest.is_empty() => self.say("501 5.5.4 who are you?"),
-            "EHLO" if self.said_hello && self.shared.script.one_hello => self.say("503 5.5.1 EHLO was said"),
+            "EHLO" if self.said_hello && self.shared.script.one_hello => {
+                self.say("503 5.5.1 EHLO was said")
+            }
             "EHLO" => {
                 self.shared.before_hello().await;
                 self.hello_with_extensions()
@@ -163,9 +180,13 @@ impl Session {
         let script = &self.shared.script;
         let mut lines = vec![NAME.to_owned()];
         let size_max = script.size_max.load(SeqCst);
-        lines.extend(
-            script.extensions.iter().map(|offer| if offer.starts_with("SIZE") { format!("SIZE {size_max}") } else { offer.clone() }),
-        );
+        lines.extend(script.extensions.iter().map(|offer| {
+            if offer.starts_with("SIZE") {
+                format!("SIZE {size_max}")
+            } else {
+                offer.clone()
+            }
+        }));
         if self.may_encrypt() {
             lines.push("STARTTLS".to_owned());
         }
@@ -173,7 +194,10 @@ impl Session {
             lines.push(format!("AUTH {}", script.mechanisms));
         }
         let last = lines.len() - 1;
-        let lines = lines.iter().enumerate().map(|(i, line)| format!("250{}{line}", if i < last { '-' } else { ' ' }));
+        let lines = lines
+            .iter()
+            .enumerate()
+            .map(|(i, line)| format!("250{}{line}", if i < last { '-' } else { ' ' }));
         self.hello(&lines.collect::<Vec<_>>().join("\r\n"))
     }
 
@@ -203,7 +227,13 @@ impl Session {
             return Ok(self.say("503 5.5.1 not now"));
         }
         let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
-        if !self.shared.script.mechanisms.split(' ').any(|offered| offered.eq_ignore_ascii_case(mechanism)) {
+        if !self
+            .shared
+            .script
+            .mechanisms
+            .split(' ')
+            .any(|offered| offered.eq_ignore_ascii_case(mechanism))
+        {
             return Ok(self.say("504 5.5.4 unknown mechanism"));
         }
         let is_right = match mechanism.to_ascii_uppercase().as_str() {
@@ -229,13 +259,20 @@ impl Session {
 
     async fn log_in_plain(&mut self, initial: &str) -> io::Result<bool> {
         let answer = self.initial_or_asked(initial, "334 ").await?;
-        Ok(self.shared.script.login.as_ref().is_some_and(|login| login.plain.contains(&answer)))
+        Ok(self
+            .shared
+            .script
+            .login
+            .as_ref()
+            .is_some_and(|login| login.plain.contains(&answer)))
     }
 
     /// The example of RFC 2195.
     async fn log_in_cram(&mut self) -> io::Result<bool> {
         let challenge = base64(b"<1896.697170952@postoffice.reston.mci.net>");
-        let answer = self.initial_or_asked("", &format!("334 {challenge}")).await?;
+        let answer = self
+            .initial_or_asked("", &format!("334 {challenge}"))
+            .await?;
         Ok(answer == base64(b"tim b913a602c7eda7a495b4e6e7334d3890"))
     }
 
@@ -243,7 +280,12 @@ impl Session {
     async fn log_in_login(&mut self, initial: &str) -> io::Result<bool> {
         let user = self.initial_or_asked(initial, "334 VXNlcm5hbWU6").await?;
         let password = self.initial_or_asked("", "334 UGFzc3dvcmQ6").await?;
-        Ok(self.shared.script.login.as_ref().is_some_and(|login| login.user == user && login.password == password))
+        Ok(self
+            .shared
+            .script
+            .login
+            .as_ref()
+            .is_some_and(|login| login.user == user && login.password == password))
     }
 
     async fn initial_or_asked(&mut self, initial: &str, question: &str) -> io::Result<String> {
@@ -271,13 +313,23 @@ impl Session {
         if let Some(fault) = self.fault_in(parameters) {
             return self.say(fault);
         }
-        let utf8 = parameters.split(' ').any(|parameter| parameter.eq_ignore_ascii_case("SMTPUTF8"));
+        let utf8 = parameters
+            .split(' ')
+            .any(|parameter| parameter.eq_ignore_ascii_case("SMTPUTF8"));
         if !utf8 && !from.is_ascii() {
             return self.say("553 5.6.7 SMTPUTF8 was not asked for");
         }
-        let action = self.shared.script.turn(Stage::MailFrom, "*").unwrap_or(Action::Reply("250 2.1.0 OK"));
+        let action = self
+            .shared
+            .script
+            .turn(Stage::MailFrom, "*")
+            .unwrap_or(Action::Reply("250 2.1.0 OK"));
         if action.accepts('2') {
-            self.envelope = Some(Envelope { from: from.to_owned(), utf8, to: Vec::new() });
+            self.envelope = Some(Envelope {
+                from: from.to_owned(),
+                utf8,
+                to: Vec::new(),
+            });
         }
         self.act(action)
     }
@@ -288,7 +340,11 @@ impl Session {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let offered = |extension| self.shared.script.offers(extension);
             let is_known = match name.to_ascii_uppercase().as_str() {
-                "SIZE" if value.parse().is_ok_and(|size: usize| size > self.shared.script.size_max.load(SeqCst)) => {
+                "SIZE"
+                    if value.parse().is_ok_and(|size: usize| {
+                        size > self.shared.script.size_max.load(SeqCst)
+                    }) =>
+                {
                     return Some("552 5.3.4 message too big");
                 }
                 "SIZE" => offered("SIZE"),
@@ -299,7 +355,10 @@ impl Session {
             };
             (!is_known).then_some("555 5.5.4 unknown parameter")
         };
-        parameters.split(' ').filter(|parameter| !parameter.is_empty()).find_map(fault)
+        parameters
+            .split(' ')
+            .filter(|parameter| !parameter.is_empty())
+            .find_map(fault)
     }
 
     fn rcpt(&mut self, rest: &str) -> Next {
@@ -315,7 +374,11 @@ impl Session {
         if envelope.to.len() == MOST_RECIPIENTS {
             return self.say("452 4.5.3 too many recipients");
         }
-        let action = self.shared.script.turn(Stage::Recipient, local_part(to)).unwrap_or(Action::Reply("250 2.1.5 OK"));
+        let action = self
+            .shared
+            .script
+            .turn(Stage::Recipient, local_part(to))
+            .unwrap_or(Action::Reply("250 2.1.5 OK"));
         if action.accepts('2') {
             envelope.to.push(to.to_owned());
         }
@@ -329,7 +392,9 @@ impl Session {
         if envelope.to.is_empty() && !self.shared.script.says_354_to_nobody {
             return Ok(self.say("554 5.5.1 no valid recipients"));
         }
-        let action = self.turn_of(envelope, Stage::Data).unwrap_or(Action::Reply("354 end with a dot"));
+        let action = self
+            .turn_of(envelope, Stage::Data)
+            .unwrap_or(Action::Reply("354 end with a dot"));
         // A refused DATA leaves the transaction open, as with Postfix: the client owes an RSET.
         let Some(envelope) = self.envelope.take_if(|_| action.accepts('3')) else {
             return Ok(self.act(action));
@@ -352,7 +417,10 @@ impl Session {
 
     /// The first of the recipients for whom something unusual is to be done decides for all.
     fn turn_of(&self, envelope: &Envelope, stage: Stage) -> Option<Action> {
-        envelope.to.iter().find_map(|to| self.shared.script.turn(stage, local_part(to)))
+        envelope
+            .to
+            .iter()
+            .find_map(|to| self.shared.script.turn(stage, local_part(to)))
     }
 
     async fn read_body(&mut self) -> io::Result<Result<Vec<u8>, &'static str>> {
@@ -375,7 +443,9 @@ impl Session {
             Ok(_) if envelope.to.is_empty() => return self.say("554 5.5.1 no valid recipients"),
             Ok(data) => data,
         };
-        let action = self.turn_of(&envelope, Stage::AfterBody).unwrap_or(Action::Reply("250 2.0.0 taken"));
+        let action = self
+            .turn_of(&envelope, Stage::AfterBody)
+            .unwrap_or(Action::Reply("250 2.0.0 taken"));
         if action.accepts('2') || !matches!(action, Action::Reply(_)) {
             self.note(envelope, data);
         }
@@ -384,9 +454,20 @@ impl Session {
 
     fn note(&self, envelope: Envelope, data: Vec<u8>) {
         let (connection, tls, at) = (self.connection, self.wire.is_encrypted(), Instant::now());
-        let data = if self.shared.script.only_recipients { Vec::new() } else { data };
+        let data = if self.shared.script.only_recipients {
+            Vec::new()
+        } else {
+            data
+        };
         for to in envelope.to {
-            self.shared.note_mail(Received { from: envelope.from.clone(), to, data: data.clone(), connection, tls, at });
+            self.shared.note_mail(Received {
+                from: envelope.from.clone(),
+                to,
+                data: data.clone(),
+                connection,
+                tls,
+                at,
+            });
         }
     }
 
@@ -403,7 +484,11 @@ impl Session {
     /// A 421 is said by a server that closes.
     fn say(&mut self, reply: &str) -> Next {
         self.wire.write(reply);
-        if reply.starts_with("421") { Next::Close } else { Next::Listen }
+        if reply.starts_with("421") {
+            Next::Close
+        } else {
+            Next::Listen
+        }
     }
 
     fn say_and_close(&mut self, reply: &str) -> Next {
@@ -427,10 +512,16 @@ impl Action {
 /// The address and the parameters of `FROM:<address> parameters`.
 fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
     let (said, rest) = rest.split_at_checked(keyword.len())?;
-    let rest = rest.trim().strip_prefix('<').filter(|_| said.eq_ignore_ascii_case(keyword))?;
-    rest.split_once("> ").or_else(|| Some((rest.strip_suffix('>')?, "")))
+    let rest = rest
+        .trim()
+        .strip_prefix('<')
+        .filter(|_| said.eq_ignore_ascii_case(keyword))?;
+    rest.split_once("> ")
+        .or_else(|| Some((rest.strip_suffix('>')?, "")))
 }
 
 fn local_part(address: &str) -> &str {
-    address.rsplit_once('@').map_or(address, |(local_part, _)| local_part)
+    address
+        .rsplit_once('@')
+        .map_or(address, |(local_part, _)| local_part)
 }

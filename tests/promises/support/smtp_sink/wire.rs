@@ -41,7 +41,13 @@ impl Wire {
     /// With `one_by_one` each line is written by itself, with Nagle's algorithm on.
     pub fn new(stream: TcpStream, one_by_one: bool) -> io::Result<Wire> {
         stream.set_nodelay(!one_by_one)?;
-        Ok(Wire { stream: Stream::Plain(stream), buffer: vec![0; READ].into(), unread: 0..0, unsent: Vec::new(), one_by_one })
+        Ok(Wire {
+            stream: Stream::Plain(stream),
+            buffer: vec![0; READ].into(),
+            unread: 0..0,
+            unsent: Vec::new(),
+            one_by_one,
+        })
     }
 
     pub fn is_encrypted(&self) -> bool {
@@ -75,7 +81,11 @@ impl Wire {
             Stream::Tls(stream) => stream.read(&mut self.buffer).await?,
         };
         self.unread = 0..n;
-        if n == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        if n == 0 {
+            Err(ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads a line and returns it without its end. One too long is told so and is the end of the connection.
@@ -90,7 +100,9 @@ impl Wire {
                 return Err(ErrorKind::InvalidData.into());
             }
             if line.ends_with(b"\n") {
-                return Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
+                return Ok(String::from_utf8_lossy(&line)
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned());
             }
             self.read_more().await?;
         }
@@ -165,13 +177,17 @@ impl Tls {
         let key = rcgen::KeyPair::generate().expect("a key");
         let certificate = terms.self_signed(&key).expect("a certificate");
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("the key is the certificate's");
-        Tls { acceptor: TlsAcceptor::from(Arc::new(config)), certificate: certificate.der().to_vec() }
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("ring speaks the usual versions")
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.der().clone()], key)
+                .expect("the key is the certificate's");
+        Tls {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            certificate: certificate.der().to_vec(),
+        }
     }
 }
 
@@ -179,9 +195,18 @@ impl Tls {
 pub fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encode = |three: &[u8]| {
-        let bits = three.iter().fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte)) << (8 * (3 - three.len()));
+        let bits = three
+            .iter()
+            .fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte))
+            << (8 * (3 - three.len()));
         let letters = three.len() + 1;
-        (0..4).map(move |i| if i < letters { char::from(LETTERS[bits >> (18 - 6 * i) & 63]) } else { '=' })
+        (0..4).map(move |i| {
+            if i < letters {
+                char::from(LETTERS[bits >> (18 - 6 * i) & 63])
+            } else {
+                '='
+            }
+        })
     };
     bytes.chunks(3).flat_map(encode).collect()
 }

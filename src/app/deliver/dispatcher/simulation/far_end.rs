@@ -66,7 +66,9 @@ pub(super) struct SimRelay {
 impl SimRelay {
     pub fn release(&mut self, day: i64, count: u64) {
         let reserved = self.reserved.entry(day).or_default();
-        *reserved = reserved.checked_sub(count).expect("no more is given back than was reserved");
+        *reserved = reserved
+            .checked_sub(count)
+            .expect("no more is given back than was reserved");
     }
 
     /// Places that it was given, less those that came back.
@@ -102,16 +104,37 @@ impl World {
             if self.relays[at].is_healthy || self.relays[at].until > self.at && !is_calm {
                 continue;
             }
-            self.relays[at].trouble = if is_calm { Trouble::None } else { TROUBLES[self.random.random_range(0..TROUBLES.len())] };
-            self.relays[at].until = self.at + Duration::from_millis(self.random.random_range(200..60_000));
+            self.relays[at].trouble = if is_calm {
+                Trouble::None
+            } else {
+                TROUBLES[self.random.random_range(0..TROUBLES.len())]
+            };
+            self.relays[at].until =
+                self.at + Duration::from_millis(self.random.random_range(200..60_000));
         }
     }
 
     pub(super) fn connect(&mut self, id: WorkerId, relay: usize) {
-        self.workers.insert(id, SimWorker { relay, ..SimWorker::default() });
-        let is_full = self.workers.values().filter(|worker| worker.relay == relay).count() > self.relays[relay].bears;
+        self.workers.insert(
+            id,
+            SimWorker {
+                relay,
+                ..SimWorker::default()
+            },
+        );
+        let is_full = self
+            .workers
+            .values()
+            .filter(|worker| worker.relay == relay)
+            .count()
+            > self.relays[relay].bears;
         let (trouble, greeting) = (self.relays[relay].trouble, self.relays[relay].greeting);
-        let refusal = |is_throttle, is_ours| Err(Refusal { is_throttle, is_ours });
+        let refusal = |is_throttle, is_ours| {
+            Err(Refusal {
+                is_throttle,
+                is_ours,
+            })
+        };
         let (after, greeted) = match trouble {
             Trouble::Refuses => (Duration::from_millis(1), refusal(false, false)),
             Trouble::RefusesLogin => (greeting, refusal(false, true)),
@@ -124,7 +147,9 @@ impl World {
     }
 
     pub(super) fn reply(&mut self, id: WorkerId, reply: Reply) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         if worker.asks_to_begin {
             worker.asks_to_begin = false;
             let job = worker.at_hand.take();
@@ -146,13 +171,20 @@ impl World {
 
     /// Returns whether the mail that a worker has at hand is larger than its relay takes.
     pub(super) fn is_too_large(&self, id: WorkerId) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return false };
-        let is_digest = worker.at_hand.as_ref().is_some_and(|job| class_of(job) == MailClass::Digest);
+        let Some(worker) = self.workers.get(&id) else {
+            return false;
+        };
+        let is_digest = worker
+            .at_hand
+            .as_ref()
+            .is_some_and(|job| class_of(job) == MailClass::Digest);
         is_digest && self.relays[worker.relay].trouble == Trouble::TakesSmall
     }
 
     fn send(&mut self, id: WorkerId, key: DeliveryKey) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         worker.begun = Some(key);
         (worker.in_envelope, worker.since) = (true, self.at);
         let at = worker.relay;
@@ -161,12 +193,26 @@ impl World {
         let mail = relay.mail;
         let rare = !relay.is_healthy && self.random.random_bool(0.01);
         let (after, verdict) = match relay.trouble {
-            Trouble::SilentInEnvelope => (Duration::from_secs(300), Verdict::AboutUs { reply: "silent".into(), is_for_now: false }),
-            Trouble::PutsOff => (mail, Verdict::AboutUs { reply: "451".into(), is_for_now: true }),
+            Trouble::SilentInEnvelope => (
+                Duration::from_secs(300),
+                Verdict::AboutUs {
+                    reply: "silent".into(),
+                    is_for_now: false,
+                },
+            ),
+            Trouble::PutsOff => (
+                mail,
+                Verdict::AboutUs {
+                    reply: "451".into(),
+                    is_for_now: true,
+                },
+            ),
             Trouble::LeaseOver => (mail, Verdict::LeaseOver),
             Trouble::Throttles => (mail, Verdict::Throttled("421".into())),
             Trouble::HangsUp => (mail, Verdict::InDoubt("hung up".into())),
-            Trouble::Crawls if self.random.random_bool(0.2) => (Duration::from_secs(90), Verdict::Accepted),
+            Trouble::Crawls if self.random.random_bool(0.2) => {
+                (Duration::from_secs(90), Verdict::Accepted)
+            }
             Trouble::Breaks if self.random.random_bool(0.1) => {
                 let after = self.random.random_range(0..1_000);
                 self.later(Duration::from_millis(after), Happening::Broken(id));
@@ -188,14 +234,27 @@ impl World {
     }
 
     pub(super) fn abandon(&mut self, id: WorkerId) {
-        if self.workers.get(&id).is_some_and(|worker| worker.in_envelope && worker.begun.is_some()) {
-            self.answered(id, Verdict::AboutUs { reply: "taken back".into(), is_for_now: false }, Duration::ZERO);
+        if self
+            .workers
+            .get(&id)
+            .is_some_and(|worker| worker.in_envelope && worker.begun.is_some())
+        {
+            self.answered(
+                id,
+                Verdict::AboutUs {
+                    reply: "taken back".into(),
+                    is_for_now: false,
+                },
+                Duration::ZERO,
+            );
         }
     }
 
     /// A connection is cut. A mail at its final dot may have been taken.
     pub(super) fn break_off(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.remove(&id) else { return };
+        let Some(worker) = self.workers.remove(&id) else {
+            return;
+        };
         if worker.at_hand.is_some() {
             self.note_lost_place();
         }
@@ -210,12 +269,17 @@ impl World {
     }
 
     pub(super) fn answered(&mut self, id: WorkerId, verdict: Verdict, after: Duration) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(key) = worker.begun.take() else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = worker.begun.take() else {
+            return;
+        };
         worker.in_envelope = false;
         worker.mails += 1;
         let is_taken = verdict == Verdict::Accepted;
-        let breaks = !matches!(verdict, Verdict::Accepted | Verdict::AboutRecipient) || worker.mails >= self.mails_max;
+        let breaks = !matches!(verdict, Verdict::Accepted | Verdict::AboutRecipient)
+            || worker.mails >= self.mails_max;
         worker.asks_to_begin = worker.at_hand.is_some() && !breaks;
         let (relay, begins) = (worker.relay, worker.asks_to_begin);
         if breaks {
@@ -236,7 +300,19 @@ impl World {
             self.relays[relay].taken += 1;
             self.relays[relay].taken_at = self.at;
         }
-        let result = MailResult { done: Done { key, step, reply: String::new() }, verdict };
-        self.request(Request { worker: id, result: Some(result), begins, wants: !breaks });
+        let result = MailResult {
+            done: Done {
+                key,
+                step,
+                reply: String::new(),
+            },
+            verdict,
+        };
+        self.request(Request {
+            worker: id,
+            result: Some(result),
+            begins,
+            wants: !breaks,
+        });
     }
 }

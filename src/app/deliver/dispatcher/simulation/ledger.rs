@@ -30,7 +30,16 @@ pub(super) struct Row {
 
 impl Row {
     pub fn new(due: Duration, domain: usize, attempts: u32) -> Self {
-        Self { state: Mail::Queued(due), batch: None, domain, attempts, copies: 0, doubts: 0, is_off: false, due }
+        Self {
+            state: Mail::Queued(due),
+            batch: None,
+            domain,
+            attempts,
+            copies: 0,
+            doubts: 0,
+            is_off: false,
+            due,
+        }
     }
 
     pub fn is_free(&self, at: Duration) -> bool {
@@ -40,7 +49,9 @@ impl Row {
 
 impl World {
     pub(super) fn row(&mut self, key: DeliveryKey) -> &mut Row {
-        self.rows.get_mut(&(key.mailing, key.subscriber)).expect("a row")
+        self.rows
+            .get_mut(&(key.mailing, key.subscriber))
+            .expect("a row")
     }
 
     /// The first doubt is sent again, the second one held.
@@ -50,9 +61,21 @@ impl World {
 
     pub(super) fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
         let now = self.now().wall;
-        let step = if is_in_doubt { self.doubted(job.key, now + TimeDelta::seconds(1)) } else { Step::Again(now) };
-        let done = vec![Done { key: job.key, step, reply: "settled".into() }];
-        self.commit(CommitGroup { done, batches: vec![batch], ..CommitGroup::default() });
+        let step = if is_in_doubt {
+            self.doubted(job.key, now + TimeDelta::seconds(1))
+        } else {
+            Step::Again(now)
+        };
+        let done = vec![Done {
+            key: job.key,
+            step,
+            reply: "settled".into(),
+        }];
+        self.commit(CommitGroup {
+            done,
+            batches: vec![batch],
+            ..CommitGroup::default()
+        });
     }
 
     pub(super) fn write(&mut self, group: &CommitGroup) -> Vec<bool> {
@@ -60,13 +83,16 @@ impl World {
             let (at, wall) = (self.at, self.now().wall);
             let row = self.row(done.key);
             // A worker that broke down may have had a mail that was never marked.
-            let is_known = row.state == Mail::Sending || row.state == Mail::Claimed && done.reply == "settled";
+            let is_known =
+                row.state == Mail::Sending || row.state == Mail::Claimed && done.reply == "settled";
             row.doubts += u32::from(matches!(done.step, Step::Doubted(_)));
             row.is_off |= matches!(done.step, Step::Failed);
             let was_final = row.state == Mail::Final;
             row.state = match done.step {
                 _ if was_final => Mail::Final,
-                Step::Again(due) | Step::Doubted(Some(due)) => Mail::Queued(at + (due - wall).to_std().unwrap_or_default()),
+                Step::Again(due) | Step::Doubted(Some(due)) => {
+                    Mail::Queued(at + (due - wall).to_std().unwrap_or_default())
+                }
                 _ => Mail::Final,
             };
             if let Mail::Queued(due) = row.state {
@@ -74,7 +100,9 @@ impl World {
             }
             let is_final = row.state == Mail::Final && !was_final;
             self.left -= usize::from(is_final);
-            self.must(is_known || was_final && done.reply == "settled", || format!("{:?} was not being sent", done.key));
+            self.must(is_known || was_final && done.reply == "settled", || {
+                format!("{:?} was not being sent", done.key)
+            });
         }
         let mut may_go = Vec::new();
         for begin in &group.begins {
@@ -85,7 +113,9 @@ impl World {
             row.is_off |= leaves;
             row.attempts += u32::from(!leaves);
             self.left -= usize::from(leaves);
-            self.must(is_claimed, || format!("{:?} is begun and not claimed", begin.key));
+            self.must(is_claimed, || {
+                format!("{:?} is begun and not claimed", begin.key)
+            });
             may_go.push(!leaves);
         }
         may_go
@@ -95,22 +125,34 @@ impl World {
     pub(super) fn claim(&mut self, request: ClaimRequest) {
         let failure = self.random.random_range(0..200);
         if failure == 0 {
-            return self.handle(Event::Claimed { jobs: None, may_be_more: false });
+            return self.handle(Event::Claimed {
+                jobs: None,
+                may_be_more: false,
+            });
         }
         for (batch, kept) in &request.split {
             self.release(*batch, kept);
         }
-        let unknown = request
-            .known
-            .as_ref()
-            .map(|known| self.rows.values().filter_map(|row| row.batch).filter(|batch| !known.contains(batch)).collect::<Vec<_>>());
-        unknown.into_iter().flatten().chain(request.ended.iter().copied()).for_each(|batch| self.release(batch, &[]));
+        let unknown = request.known.as_ref().map(|known| {
+            self.rows
+                .values()
+                .filter_map(|row| row.batch)
+                .filter(|batch| !known.contains(batch))
+                .collect::<Vec<_>>()
+        });
+        unknown
+            .into_iter()
+            .flatten()
+            .chain(request.ended.iter().copied())
+            .for_each(|batch| self.release(batch, &[]));
         let (at, mut batches, mut room) = (self.at, BTreeMap::<i64, Vec<i64>>::new(), request.room);
         let mut take = |wants_retries: bool, limit: usize| {
             for ((mailing, reader), row) in self.rows.iter().filter(|(_, row)| row.is_free(at)) {
                 let is_digest = *mailing == DIGEST;
                 let taken = batches.entry(*mailing).or_default();
-                if taken.contains(reader) || is_digest && (taken.len() >= limit || wants_retries && row.attempts == 0) {
+                if taken.contains(reader)
+                    || is_digest && (taken.len() >= limit || wants_retries && row.attempts == 0)
+                {
                     continue;
                 }
                 room -= usize::from(is_digest);
@@ -120,30 +162,62 @@ impl World {
         take(true, request.room.div_ceil(2));
         take(false, request.room);
         let mut jobs = Vec::new();
-        for (mailing, readers) in batches.into_iter().filter(|(_, readers)| !readers.is_empty()) {
-            let batch = ChunkKey { mailing, last: readers.iter().max().copied().unwrap_or_default() };
-            let kind = if mailing == DIGEST { DeliveryKind::Digest } else { DeliveryKind::Confirmation };
+        for (mailing, readers) in batches
+            .into_iter()
+            .filter(|(_, readers)| !readers.is_empty())
+        {
+            let batch = ChunkKey {
+                mailing,
+                last: readers.iter().max().copied().unwrap_or_default(),
+            };
+            let kind = if mailing == DIGEST {
+                DeliveryKind::Digest
+            } else {
+                DeliveryKind::Confirmation
+            };
             for subscriber in readers {
                 let row = self.rows.get_mut(&(mailing, subscriber)).expect("a row");
                 (row.state, row.batch) = (Mail::Claimed, Some(batch));
-                let key = DeliveryKey { mailing, subscriber };
-                jobs.push(job_of(key, batch, kind, row.attempts, &format!("r@d{}.example", row.domain)));
+                let key = DeliveryKey {
+                    mailing,
+                    subscriber,
+                };
+                jobs.push(job_of(
+                    key,
+                    batch,
+                    kind,
+                    row.attempts,
+                    &format!("r@d{}.example", row.domain),
+                ));
             }
         }
         if failure == 1 {
             // What it took is taken.
-            return self.handle(Event::Claimed { jobs: None, may_be_more: false });
+            return self.handle(Event::Claimed {
+                jobs: None,
+                may_be_more: false,
+            });
         }
         let may_be_more = request.room > 0 && room == 0;
-        self.handle(Event::Claimed { jobs: Some(jobs), may_be_more });
+        self.handle(Event::Claimed {
+            jobs: Some(jobs),
+            may_be_more,
+        });
     }
 
     /// A batch goes back but for those mails, which are batches of their own from then on.
     fn release(&mut self, batch: ChunkKey, kept: &[i64]) {
         let (mut wrong, at) = (None, self.at);
-        for ((mailing, reader), row) in self.rows.iter_mut().filter(|(_, row)| row.batch == Some(batch)) {
+        for ((mailing, reader), row) in self
+            .rows
+            .iter_mut()
+            .filter(|(_, row)| row.batch == Some(batch))
+        {
             if kept.contains(reader) {
-                row.batch = Some(ChunkKey { mailing: *mailing, last: *reader });
+                row.batch = Some(ChunkKey {
+                    mailing: *mailing,
+                    last: *reader,
+                });
                 continue;
             }
             row.batch = None;
@@ -154,7 +228,9 @@ impl World {
                 Mail::Final => {}
             }
         }
-        self.must(wrong.is_none(), || format!("{wrong:?} of {batch:?} is with a worker and goes back"));
+        self.must(wrong.is_none(), || {
+            format!("{wrong:?} of {batch:?} is with a worker and goes back")
+        });
     }
 
     /// The lease is given up, and all that was claimed with it.
@@ -163,7 +239,11 @@ impl World {
         for row in self.rows.values_mut() {
             row.batch = None;
             if let Mail::Claimed | Mail::Queued(_) = row.state {
-                let due = if let Mail::Queued(due) = row.state { due } else { at };
+                let due = if let Mail::Queued(due) = row.state {
+                    due
+                } else {
+                    at
+                };
                 (row.state, row.due) = (Mail::Queued(due), due.max(at));
             }
         }
@@ -176,8 +256,17 @@ impl World {
         let state = &mut self.relays[relay];
         let reserved = state.reserved.entry(day).or_default();
         let allowed = if is_first { state.first_day } else { u64::MAX };
-        let taken = if self.random.random_bool(0.05) { Err(()) } else { Ok(Some(wanted.min(allowed.saturating_sub(*reserved)))) };
+        let taken = if self.random.random_bool(0.05) {
+            Err(())
+        } else {
+            Ok(Some(wanted.min(allowed.saturating_sub(*reserved))))
+        };
         *reserved += taken.ok().flatten().unwrap_or(0);
-        self.handle(Event::Reserved { relay, class, day, taken });
+        self.handle(Event::Reserved {
+            relay,
+            class,
+            day,
+            taken,
+        });
     }
 }

@@ -69,7 +69,10 @@ struct Counts {
 
 impl Rules {
     pub fn of(settings: &DispatcherSettings, terms: &[RelayTerms]) -> Self {
-        let limit = settings.domains.of("d1.example").map_or(0, |(_, limit)| limit.connections);
+        let limit = settings
+            .domains
+            .of("d1.example")
+            .map_or(0, |(_, limit)| limit.connections);
         Self {
             healthy_pause: HEALTHY_PAUSE + settings.poll,
             is_even: terms.iter().all(|relay| relay.weight == terms[0].weight),
@@ -120,11 +123,27 @@ impl World {
         match event {
             Event::Requests(requests) => {
                 for request in requests {
-                    let (Some(worker), Some(result)) = (self.workers.get(&request.worker), &request.result) else { continue };
-                    let is_probe = self.dispatcher.workers.get(&request.worker).is_some_and(|worker| worker.is_probe);
-                    let (failures, good) = (&mut self.rules.failures[worker.relay], &mut self.rules.probe_good[worker.relay]);
-                    let is_good = matches!(result.verdict, Verdict::Accepted | Verdict::AboutRecipient);
-                    *good = if is_good { *good + u32::from(is_probe) } else { 0 };
+                    let (Some(worker), Some(result)) =
+                        (self.workers.get(&request.worker), &request.result)
+                    else {
+                        continue;
+                    };
+                    let is_probe = self
+                        .dispatcher
+                        .workers
+                        .get(&request.worker)
+                        .is_some_and(|worker| worker.is_probe);
+                    let (failures, good) = (
+                        &mut self.rules.failures[worker.relay],
+                        &mut self.rules.probe_good[worker.relay],
+                    );
+                    let is_good =
+                        matches!(result.verdict, Verdict::Accepted | Verdict::AboutRecipient);
+                    *good = if is_good {
+                        *good + u32::from(is_probe)
+                    } else {
+                        0
+                    };
                     match result.verdict {
                         Verdict::AboutUs { .. } | Verdict::InDoubt(_) => *failures += 1,
                         Verdict::Accepted | Verdict::AboutRecipient => *failures = 0,
@@ -139,7 +158,12 @@ impl World {
                 }
             }
             // Before the dispatcher forgets the worker.
-            Event::Ended(id, WorkerEnd::Unconnected(Unconnected { is_throttle: true, .. })) => {
+            Event::Ended(
+                id,
+                WorkerEnd::Unconnected(Unconnected {
+                    is_throttle: true, ..
+                }),
+            ) => {
                 if let Some(worker) = self.dispatcher.workers.get(id) {
                     self.rules.note_throttled(worker.relay, self.at);
                 }
@@ -157,14 +181,22 @@ impl World {
             Command::Commit(group) => !group.begins.is_empty(),
             _ => false,
         };
-        self.must(!begins || self.stopped_at.is_none(), || format!("{command:?} after a stop"));
+        self.must(!begins || self.stopped_at.is_none(), || {
+            format!("{command:?} after a stop")
+        });
         match command {
             Command::Start(id, relay) => {
                 self.rules.last_worker = self.rules.last_worker.max(*id);
                 self.rules.probe_good[*relay] = 0;
-                let live = self.workers.values().filter(|worker| worker.relay == *relay).count();
+                let live = self
+                    .workers
+                    .values()
+                    .filter(|worker| worker.relay == *relay)
+                    .count();
                 // A probe may come beside connections that hang.
-                self.must(live <= self.terms[*relay].connections, || format!("relay {relay} gets one more than {live} connections"));
+                self.must(live <= self.terms[*relay].connections, || {
+                    format!("relay {relay} gets one more than {live} connections")
+                });
             }
             Command::Reply(id, reply) if reply.next.is_some() => self.check_handed(*id),
             Command::Claim(request) => {
@@ -172,21 +204,39 @@ impl World {
                 self.rules.room_max = self.rules.room_max.max(request.room);
             }
             Command::Reserve { .. } => self.rules.reserving += 1,
-            Command::Changed { relay, change: Change::Closed, .. } => self.rules.failures[*relay] = 0,
+            Command::Changed {
+                relay,
+                change: Change::Closed,
+                ..
+            } => self.rules.failures[*relay] = 0,
             _ => {}
         }
     }
 
     fn check_handed(&mut self, id: WorkerId) {
-        let Some(worker) = self.dispatcher.workers.get(&id) else { return self.must(false, || "a mail for a worker that is gone".into()) };
+        let Some(worker) = self.dispatcher.workers.get(&id) else {
+            return self.must(false, || "a mail for a worker that is gone".into());
+        };
         let (relay, is_probe) = (worker.relay, worker.is_probe);
         let permit = self.dispatcher.relays[relay].permit(self.now().instant);
-        self.must(permit == Permit::All || is_probe, || format!("relay {relay} is given mail though its breaker is open: {permit:?}"));
+        self.must(permit == Permit::All || is_probe, || {
+            format!("relay {relay} is given mail though its breaker is open: {permit:?}")
+        });
         let failures = self.rules.failures[relay];
-        self.must(failures < RUN || is_probe, || format!("relay {relay} is given mail after {failures} failures in a row"));
-        if let (rate @ 1.., Some(last)) = (self.terms[relay].rate_per_second, self.rules.handed_at[relay]) {
+        self.must(failures < RUN || is_probe, || {
+            format!("relay {relay} is given mail after {failures} failures in a row")
+        });
+        if let (rate @ 1.., Some(last)) = (
+            self.terms[relay].rate_per_second,
+            self.rules.handed_at[relay],
+        ) {
             let distance = Duration::from_secs(1) / rate;
-            self.must(self.at - last >= distance.mul_f64(0.99), || format!("relay {relay} is given two mails within {:?}", self.at - last));
+            self.must(self.at - last >= distance.mul_f64(0.99), || {
+                format!(
+                    "relay {relay} is given two mails within {:?}",
+                    self.at - last
+                )
+            });
         }
         self.rules.handed_at[relay] = Some(self.at);
     }
@@ -196,27 +246,43 @@ impl World {
         let relay = self.workers.get(&id).map_or(0, |worker| worker.relay);
         if self.terms[relay].is_limited_by_day {
             let (begun, reserved) = (self.relays[relay].begun, self.relays[relay].all_reserved());
-            self.must(begun <= reserved, || format!("relay {relay} has begun {begun} mails of {reserved} places"));
+            self.must(begun <= reserved, || {
+                format!("relay {relay} has begun {begun} mails of {reserved} places")
+            });
         }
         if key.mailing != DIGEST {
             return;
         }
-        let (domain, attempts, due) = (self.row(key).domain, self.row(key).attempts, self.row(key).due);
+        let (domain, attempts, due) = (
+            self.row(key).domain,
+            self.row(key).attempts,
+            self.row(key).due,
+        );
         let out = self.rules.out_of_domain.entry(domain).or_default();
         *out += 1;
         let (out, limit) = (*out, self.rules.domain_limit);
-        self.must(limit == 0 || out <= limit, || format!("{out} mails of domain {domain} are out, and {limit} may be"));
+        self.must(limit == 0 || out <= limit, || {
+            format!("{out} mails of domain {domain} are out, and {limit} may be")
+        });
         let since = |times: &[Duration]| times.len() - times.partition_point(|at| *at < due);
-        let (fresh, retries, room) = (since(&self.rules.begun_fresh), since(&self.rules.begun_retries), self.rules.room_max);
+        let (fresh, retries, room) = (
+            since(&self.rules.begun_fresh),
+            since(&self.rules.begun_retries),
+            self.rules.room_max,
+        );
         let all = (self.rules.begun_fresh.len(), self.rules.begun_retries.len());
         // A domain whose mail hangs holds its others, whatever they are.
         let (holds, lists) = (limit > 0, &mut self.rules);
         if attempts > 1 {
             lists.begun_retries.push(self.at);
-            self.must(holds || fresh <= 2 * room + retries + 20, || format!("a due retry waited for {fresh} fresh mails, {room} at hand"));
+            self.must(holds || fresh <= 2 * room + retries + 20, || {
+                format!("a due retry waited for {fresh} fresh mails, {room} at hand")
+            });
         } else {
             lists.begun_fresh.push(self.at);
-            self.must(holds || all.1 <= 2 * room + 3 * all.0 + 20, || format!("fresh mail waits: {all:?} begun, {room} at hand"));
+            self.must(holds || all.1 <= 2 * room + 3 * all.0 + 20, || {
+                format!("fresh mail waits: {all:?} begun, {room} at hand")
+            });
         }
     }
 
@@ -234,7 +300,9 @@ impl World {
         let row = self.row(key);
         row.copies += 1;
         let (copies, doubts) = (row.copies, row.doubts);
-        self.must(copies <= doubts + 1 && copies <= 2, || format!("{key:?} went out {copies} times after {doubts} doubts"));
+        self.must(copies <= doubts + 1 && copies <= 2, || {
+            format!("{key:?} went out {copies} times after {doubts} doubts")
+        });
     }
 
     pub(super) fn note_lost_place(&mut self) {
@@ -254,12 +322,22 @@ impl World {
             self.check_relay(relay, counts);
         }
         self.rules.events += 1;
-        if !self.rules.events.is_multiple_of(64) && self.at - self.rules.checked_at < Duration::from_millis(500) {
+        if !self.rules.events.is_multiple_of(64)
+            && self.at - self.rules.checked_at < Duration::from_millis(500)
+        {
             return;
         }
         self.rules.checked_at = self.at;
-        let has_waiting = self.dispatcher.relays.iter().any(|relay| !relay.waiting.is_empty());
-        self.rules.waiting_since = if has_waiting { self.rules.waiting_since.or(Some(self.at)) } else { None };
+        let has_waiting = self
+            .dispatcher
+            .relays
+            .iter()
+            .any(|relay| !relay.waiting.is_empty());
+        self.rules.waiting_since = if has_waiting {
+            self.rules.waiting_since.or(Some(self.at))
+        } else {
+            None
+        };
         if self.calm_at.is_none() {
             self.check_flow();
         }
@@ -271,43 +349,97 @@ impl World {
         let state = &self.dispatcher.relays[at];
         self.must(probes <= 1, || format!("relay {at} has {probes} probes"));
         let good = self.rules.probe_good[at];
-        self.must(probes == 0 || good < PROBE_MAILS, || format!("relay {at} is still probed after {good} good mails of its probe"));
-        self.must(probes == 1 || state.permit(now) != Permit::Probing, || format!("relay {at} is probed by nobody"));
-        let (bears, most) =
-            (state.memory.limit.connections(), state.terms.connections.checked_shr(self.rules.throttled[at].0).unwrap_or(0));
-        self.must(bears <= most.max(1), || format!("relay {at} throttled {} times and is given {bears}", self.rules.throttled[at].0));
+        self.must(probes == 0 || good < PROBE_MAILS, || {
+            format!("relay {at} is still probed after {good} good mails of its probe")
+        });
+        self.must(probes == 1 || state.permit(now) != Permit::Probing, || {
+            format!("relay {at} is probed by nobody")
+        });
+        let (bears, most) = (
+            state.memory.limit.connections(),
+            state
+                .terms
+                .connections
+                .checked_shr(self.rules.throttled[at].0)
+                .unwrap_or(0),
+        );
+        self.must(bears <= most.max(1), || {
+            format!(
+                "relay {at} throttled {} times and is given {bears}",
+                self.rules.throttled[at].0
+            )
+        });
         let has_mail = queue.ready() > queue.urgent();
         let takes = state.takes(MailClass::Digest, now, day_of(self.now().wall));
-        if state.permit(now) != Permit::All || !has_mail || state.terms.is_limited_by_day || !takes {
+        if state.permit(now) != Permit::All || !has_mail || state.terms.is_limited_by_day || !takes
+        {
             return;
         }
         let has_idle = !state.waiting.is_empty() && self.rules.is_even;
         if state.is_paced() {
-            let pause = Duration::from_secs(1) / state.terms.rate_per_second + Duration::from_millis(10);
-            let last = self.rules.handed_at[at].unwrap_or(self.rules.began_at).max(self.rules.began_at);
-            return self.must(!has_idle || self.at - last <= pause, || format!("relay {at} is idle for longer than its pace"));
+            let pause =
+                Duration::from_secs(1) / state.terms.rate_per_second + Duration::from_millis(10);
+            let last = self.rules.handed_at[at]
+                .unwrap_or(self.rules.began_at)
+                .max(self.rules.began_at);
+            return self.must(!has_idle || self.at - last <= pause, || {
+                format!("relay {at} is idle for longer than its pace")
+            });
         }
-        self.must(!has_idle, || format!("relay {at} is idle beside {} mails", queue.ready()));
+        self.must(!has_idle, || {
+            format!("relay {at} is idle beside {} mails", queue.ready())
+        });
         let bears = bears.min(state.terms.connections);
-        let is_short =
-            !state.tries_login() && state.live < bears && state.connect_at <= now && queue.ready() > connecting + state.waiting.len();
-        self.must(!is_short, || format!("relay {at} bears {bears} connections and has {}", state.live));
+        let is_short = !state.tries_login()
+            && state.live < bears
+            && state.connect_at <= now
+            && queue.ready() > connecting + state.waiting.len();
+        self.must(!is_short, || {
+            format!(
+                "relay {at} bears {bears} connections and has {}",
+                state.live
+            )
+        });
     }
 
     /// The healthy relay sends while something is due, and a sign-up's mail goes first.
     fn check_flow(&mut self) {
         let at = self.at;
-        let is_due = self.dispatcher.queue.ready() > 0 || self.rows.values().any(|row| row.is_free(at));
-        self.rules.due_since = if is_due { self.rules.due_since.or(Some(at)) } else { None };
+        let is_due =
+            self.dispatcher.queue.ready() > 0 || self.rows.values().any(|row| row.is_free(at));
+        self.rules.due_since = if is_due {
+            self.rules.due_since.or(Some(at))
+        } else {
+            None
+        };
         if let Some(since) = self.rules.due_since {
-            let takers = if self.rules.is_even { &self.relays[..1] } else { &self.relays[..] };
-            let last = takers.iter().map(|relay| relay.taken_at).max().unwrap_or_default().max(since);
-            self.must(at - last < self.rules.healthy_pause, || "the healthy relay sends nothing though something is due".into());
+            let takers = if self.rules.is_even {
+                &self.relays[..1]
+            } else {
+                &self.relays[..]
+            };
+            let last = takers
+                .iter()
+                .map(|relay| relay.taken_at)
+                .max()
+                .unwrap_or_default()
+                .max(since);
+            self.must(at - last < self.rules.healthy_pause, || {
+                "the healthy relay sends nothing though something is due".into()
+            });
         }
         let limit = self.rules.healthy_pause + SIGN_UP_WITHIN;
-        let waits = |row: &&Row| row.attempts == 0 && !row.is_off && at - row.due.max(self.rules.began_at) > limit;
-        let is_late = self.rows.range((SIGN_UPS_FROM, 0)..).map(|(_, row)| row).find(waits);
-        self.must(is_late.is_none(), || format!("a sign-up's mail has not begun: {is_late:?}"));
+        let waits = |row: &&Row| {
+            row.attempts == 0 && !row.is_off && at - row.due.max(self.rules.began_at) > limit
+        };
+        let is_late = self
+            .rows
+            .range((SIGN_UPS_FROM, 0)..)
+            .map(|(_, row)| row)
+            .find(waits);
+        self.must(is_late.is_none(), || {
+            format!("a sign-up's mail has not begun: {is_late:?}")
+        });
         if at - self.rules.looked_at >= LOOK {
             self.rules.looked_at = at;
             self.check_stuck();
@@ -316,28 +448,71 @@ impl World {
 
     /// A mail that hangs holds nothing but itself: neither the one at hand behind it, nor its batch, nor, where it is transactional, itself.
     fn check_stuck(&self) {
-        let (at, now, long) = (self.at, self.now().instant, SLOW_AFTER + Duration::from_secs(4));
+        let (at, now, long) = (
+            self.at,
+            self.now().instant,
+            SLOW_AFTER + Duration::from_secs(4),
+        );
         let stuck = |worker: &&Worker| worker.at == At::Sending && now - worker.since > long;
-        let behind = self.dispatcher.workers.values().filter(stuck).find(|worker| worker.ahead.is_some());
-        self.must(behind.is_none(), || format!("a mail waits behind one that hangs: {behind:?}"));
+        let behind = self
+            .dispatcher
+            .workers
+            .values()
+            .filter(stuck)
+            .find(|worker| worker.ahead.is_some());
+        self.must(behind.is_none(), || {
+            format!("a mail waits behind one that hangs: {behind:?}")
+        });
         // Where another connection has had nothing to do for a while, or a person waits for the mail and another relay works.
-        let has_other = self.rules.waiting_since.is_some_and(|since| at - since > Duration::from_secs(3));
+        let has_other = self
+            .rules
+            .waiting_since
+            .is_some_and(|since| at - since > Duration::from_secs(3));
         let is_kept = |worker: &&SimWorker| {
-            let (Some(key), Some(since)) = (worker.begun, worker.kept_since()) else { return false };
+            let (Some(key), Some(since)) = (worker.begun, worker.kept_since()) else {
+                return false;
+            };
             let is_person = key.mailing != DIGEST && worker.relay > 0;
-            let limit = if is_person { Duration::from_secs(12) } else { Duration::from_secs(16) };
-            !self.dispatcher.taken_back.contains(&key) && at - since > limit && (has_other || is_person)
+            let limit = if is_person {
+                Duration::from_secs(12)
+            } else {
+                Duration::from_secs(16)
+            };
+            !self.dispatcher.taken_back.contains(&key)
+                && at - since > limit
+                && (has_other || is_person)
         };
-        let is_probe = |id: &WorkerId| self.dispatcher.workers.get(id).is_some_and(|own| own.is_probe);
-        let kept = self.workers.iter().filter(|(id, _)| !is_probe(id)).map(|(_, worker)| worker).find(is_kept);
-        self.must(kept.is_none(), || format!("a mail is not taken back: {kept:?}"));
+        let is_probe = |id: &WorkerId| {
+            self.dispatcher
+                .workers
+                .get(id)
+                .is_some_and(|own| own.is_probe)
+        };
+        let kept = self
+            .workers
+            .iter()
+            .filter(|(id, _)| !is_probe(id))
+            .map(|(_, worker)| worker)
+            .find(is_kept);
+        self.must(kept.is_none(), || {
+            format!("a mail is not taken back: {kept:?}")
+        });
         let mut batches: HashMap<ChunkKey, (bool, bool)> = HashMap::new();
-        let hangs: HashSet<DeliveryKey> =
-            self.dispatcher.workers.values().filter(stuck).filter_map(|worker| worker.begun.as_ref()).map(|held| held.job.key).collect();
+        let hangs: HashSet<DeliveryKey> = self
+            .dispatcher
+            .workers
+            .values()
+            .filter(stuck)
+            .filter_map(|worker| worker.begun.as_ref())
+            .map(|held| held.job.key)
+            .collect();
         for ((mailing, subscriber), row) in &self.rows {
             let Some(batch) = row.batch else { continue };
             let (has_due, is_at_work) = batches.entry(batch).or_default();
-            let key = DeliveryKey { mailing: *mailing, subscriber: *subscriber };
+            let key = DeliveryKey {
+                mailing: *mailing,
+                subscriber: *subscriber,
+            };
             match row.state {
                 Mail::Queued(due) => *has_due |= at.saturating_sub(due) > long,
                 Mail::Claimed => *is_at_work = true,
@@ -345,15 +520,21 @@ impl World {
                 Mail::Final => {}
             }
         }
-        let held = batches.iter().find(|(_, (has_due, is_at_work))| *has_due && !is_at_work);
-        self.must(held.is_none(), || format!("a retry that is due waits for mails of its batch that hang: {held:?}"));
+        let held = batches
+            .iter()
+            .find(|(_, (has_due, is_at_work))| *has_due && !is_at_work);
+        self.must(held.is_none(), || {
+            format!("a retry that is due waits for mails of its batch that hang: {held:?}")
+        });
     }
 
     pub(super) fn check_end(&self) {
         let limit = self.calm_at.map_or(LONGEST, |calm| calm + LONGEST_CALM);
         self.must(self.at < limit, || format!("{} mails are left", self.left));
         if let Some(since) = self.stopped_at {
-            self.must(self.at - since <= DRAIN + LAST_COMMITS, || format!("stopped at {since:?}, and not ended"));
+            self.must(self.at - since <= DRAIN + LAST_COMMITS, || {
+                format!("stopped at {since:?}, and not ended")
+            });
         }
     }
 
@@ -361,21 +542,31 @@ impl World {
     pub(super) fn check_stopped(&mut self) {
         let mut commands = Vec::new();
         self.dispatcher.give_back_days(self.now(), &mut commands);
-        commands.into_iter().for_each(|command| self.carry_out(command));
+        commands
+            .into_iter()
+            .for_each(|command| self.carry_out(command));
         let open = self.rows.iter().find(|(_, row)| row.state == Mail::Sending);
-        self.must(open.is_none(), || format!("{open:?} is being sent after the end"));
-        self.must(self.workers.is_empty(), || "workers are left after the end".into());
+        self.must(open.is_none(), || {
+            format!("{open:?} is being sent after the end")
+        });
+        self.must(self.workers.is_empty(), || {
+            "workers are left after the end".into()
+        });
         if day_of(self.now().wall) == day_of(self.start.wall) {
             for (at, relay) in self.relays.iter().enumerate() {
                 let left = relay.all_reserved() - relay.begun.min(relay.all_reserved());
-                self.must(left <= self.rules.lost_places, || format!("{left} places of relay {at}'s day are lost"));
+                self.must(left <= self.rules.lost_places, || {
+                    format!("{left} places of relay {at}'s day are lost")
+                });
             }
         }
     }
 
     /// Everybody has the mail, or may have it, or got none for a reason of their own.
     pub(super) fn check_rows(&self) {
-        let is_right = |row: &Row| row.state == Mail::Final && (row.copies >= 1 || row.doubts >= 2 || row.is_off);
+        let is_right = |row: &Row| {
+            row.state == Mail::Final && (row.copies >= 1 || row.doubts >= 2 || row.is_off)
+        };
         let wrong = self.rows.iter().find(|(_, row)| !is_right(row));
         self.must(wrong.is_none(), || format!("lost: {wrong:?}"));
     }
