@@ -198,7 +198,7 @@ impl App {
         let (kind, name) = self.held_by(name).await?;
         let decided = self.storage.decide(kind, &name, decision).await?;
         let readers = decided.ok_or_else(|| {
-            Failure::because(format!("Nothing is held for {name}: nothing was changed. `verdicts bounces list` shows what is held."))
+            Failure::not_found(format!("Nothing is held for {name}: nothing was changed. `verdicts bounces list` shows what is held."))
         })?;
         tracing::info!(%kind, name, %decision, readers, "held refusals were decided on by hand");
         let mut done = 0;
@@ -234,7 +234,7 @@ impl App {
                 .any(|held| held.held_by == kind && held.name == name)
         };
         match (is_held(HeldBy::Domain), is_held(HeldBy::Relay)) {
-            (true, true) => Err(Failure::because(format!(
+            (true, true) => Err(Failure::invalid(format!(
                 "{name} is both a domain and a relay: write domain:{name} or relay:{name}. Nothing was changed."
             ))),
             (false, true) => Ok((HeldBy::Relay, name)),

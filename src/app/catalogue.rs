@@ -41,7 +41,7 @@ const LARGEST: u64 = 64 << 20;
 pub fn read(path: &Path) -> Result<Catalogue, Failure> {
     if path == Path::new("-") {
         let text = std::io::read_to_string(std::io::stdin()).map_err(|error| {
-            Failure::because(format!("Standard input cannot be read: {error}."))
+            Failure::invalid(format!("Standard input cannot be read: {error}."))
         })?;
         return not_empty(
             parse("standard input", &text, Format::Json)?,
@@ -49,13 +49,13 @@ pub fn read(path: &Path) -> Result<Catalogue, Failure> {
         );
     }
     if !path.exists() {
-        return Err(Failure::because(format!(
+        return Err(Failure::invalid(format!(
             "{} cannot be read: it is not there.",
             path.display()
         )));
     }
     let files = files_at(path).map_err(|error| {
-        Failure::because(format!("{} cannot be read: {error}.", path.display()))
+        Failure::invalid(format!("{} cannot be read: {error}.", path.display()))
     })?;
     let (mut whole, mut faults) = (Catalogue::default(), Vec::new());
     for file in files {
@@ -66,7 +66,7 @@ pub fn read(path: &Path) -> Result<Catalogue, Failure> {
         }
     }
     if !faults.is_empty() {
-        return Err(Failure::because(format!("{}.", all_faults(faults))));
+        return Err(Failure::invalid(format!("{}.", all_faults(faults))));
     }
     not_empty(whole, &path.display().to_string())
 }
@@ -87,7 +87,7 @@ fn all_faults(mut faults: Vec<String>) -> String {
 /// A document without anything is a wrong path more often than a wish.
 fn not_empty(catalogue: Catalogue, name: &str) -> Result<Catalogue, Failure> {
     match catalogue.tools.is_empty() && catalogue.comparisons.is_empty() {
-        true => Err(Failure::because(format!(
+        true => Err(Failure::invalid(format!(
             "{name}: expected tools or comparisons in .toml or .json files, there are none."
         ))),
         false => Ok(catalogue),
@@ -108,7 +108,7 @@ pub fn sample() -> Result<Catalogue, Failure> {
     for (name, text) in SAMPLE {
         whole
             .merge(parse(name, text, Format::Toml)?)
-            .map_err(|fault| Failure::because(format!("{name}: {fault}.")))?;
+            .map_err(|fault| Failure::internal(format!("{name}: {fault}.")))?;
     }
     Ok(whole)
 }
@@ -160,14 +160,14 @@ impl App {
             )
         };
         imported
-            .map_err(|faults| Failure::because(format!("{}; nothing was imported.", told(faults))))
+            .map_err(|faults| Failure::invalid(format!("{}; nothing was imported.", told(faults))))
     }
 
     /// Takes a comparison out, or a tool with everything that hangs on it.
     pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Imported, Failure> {
         let removed = self.storage.remove_from_catalogue(slug).await?;
         removed.ok_or_else(|| {
-            Failure::because(format!(
+            Failure::not_found(format!(
                 "There is no tool and no comparison {slug}: nothing was removed."
             ))
         })
@@ -197,8 +197,9 @@ impl App {
 
 /// Writes a document to a file by its ending, into a folder as `catalogue.toml`, or as JSON to standard output (`-`).
 pub fn write(catalogue: &Catalogue, path: &Path) -> Result<(), Failure> {
-    let fault =
-        |error: String| Failure::because(format!("{} cannot be written: {error}.", path.display()));
+    let fault = |error: String| {
+        Failure::internal(format!("{} cannot be written: {error}.", path.display()))
+    };
     if path == Path::new("-") {
         use std::io::Write as _;
         let text = catalogue.write(Format::Json).map_err(fault)?;
@@ -220,7 +221,7 @@ pub fn write(catalogue: &Catalogue, path: &Path) -> Result<(), Failure> {
 fn parse(name: &str, text: &str, format: Format) -> Result<Catalogue, Failure> {
     let catalogue =
         Catalogue::parse(text, format).and_then(|catalogue| catalogue.check().map(|()| catalogue));
-    catalogue.map_err(|fault| Failure::because(format!("{name}: {fault}.")))
+    catalogue.map_err(|fault| Failure::invalid(format!("{name}: {fault}.")))
 }
 
 /// The file itself, or those below a folder that are documents, in the order of their names.

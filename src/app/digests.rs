@@ -420,7 +420,7 @@ impl App {
             .fill(&recipient, &mut message);
         let message = self.signing.seal(message, self.now()).await;
         let connected = self.transport().connect(Fence::open()).await;
-        let mut connection = connected.map_err(|fault| Failure::because(fault.to_string()))?;
+        let mut connection = connected.map_err(|fault| Failure::unavailable(fault.to_string()))?;
         let outcome = connection
             .send(
                 &Envelope {
@@ -434,7 +434,7 @@ impl App {
         connection.close().await;
         match outcome {
             Outcome::Accepted { reply } => Ok(reply),
-            other => Err(Failure::because(format!(
+            other => Err(Failure::unavailable(format!(
                 "The test copy was not taken: {}.",
                 other.reply()
             ))),
@@ -453,7 +453,7 @@ impl App {
             let why = missed
                 .map(|missed| format!(" {}.", self.missed_in_words(&missed)))
                 .unwrap_or_default();
-            return Err(Failure::because(format!(
+            return Err(Failure::not_found(format!(
                 "There is no digest {slot}; `verdicts digest list` shows all.{why}"
             )));
         };
@@ -584,7 +584,7 @@ impl App {
         let moved = self.storage.move_digest(slot, from, to, self.now()).await?;
         let status = self.status(slot).await?;
         if !moved && status.digest.state != to {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} is {}: {otherwise}.",
                 status.digest.state
             )));

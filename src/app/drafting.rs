@@ -42,7 +42,7 @@ impl App {
         let now = self.now();
         let slot = self.slot_at(now);
         if let Some(digest) = self.storage.digest(slot).await? {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} has a digest already, which is {}; `verdicts digest edit {slot}` changes it, as long as it is not sent.",
                 digest.state
             )));
@@ -50,7 +50,7 @@ impl App {
         self.check_order(slot).await?;
         let picks = self.picks_at(now).await?;
         if picks.is_empty() {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "There is nothing to pick for {slot}: no comparison is new. Import some first."
             )));
         }
@@ -81,17 +81,16 @@ impl App {
     /// # Errors
     /// A sentence, when a change is not possible; then nothing is changed.
     pub async fn edit_digest(&self, slot: Slot, changes: &Changes) -> Result<(), Failure> {
-        let refuse = |words: String| Err(Failure::because(words));
         let Some(digest) = self.storage.digest(slot).await? else {
-            return refuse(format!(
+            return Err(Failure::not_found(format!(
                 "There is no digest {slot} to change; `verdicts digest draft` makes this week's."
-            ));
+            )));
         };
         if !matches!(digest.state, DigestState::Draft | DigestState::Approved) {
-            return refuse(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} is {}: only a draft or an approved digest can be changed.",
                 digest.state
-            ));
+            )));
         }
         if let Some(pattern) = changes
             .subject
@@ -99,12 +98,18 @@ impl App {
             .filter(|pattern| !pattern.is_empty())
             && let Err(error) = pattern.parse::<SubjectPattern>()
         {
-            return refuse(format!("--subject: {error}."));
+            return Err(Failure::invalid_field(
+                "subject",
+                format!("--subject: {error}."),
+            ));
         }
         if let Some(at) = changes.send_at.filter(|at| *at <= self.now()) {
-            return refuse(format!(
-                "--send-at: {} is over; `verdicts digest send {slot}` sends it now.",
-                self.local_time(at)
+            return Err(Failure::invalid_field(
+                "send_at",
+                format!(
+                    "--send-at: {} is over; `verdicts digest send {slot}` sends it now.",
+                    self.local_time(at)
+                ),
             ));
         }
         let picks = self.edited_picks(slot, changes).await?;
@@ -122,9 +127,9 @@ impl App {
             .edit_digest(slot, digest.state, to, &edits, self.now())
             .await?
         {
-            return refuse(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`."
-            ));
+            )));
         }
         tracing::info!(%slot, state = %to, "digest changed by hand");
         Ok(())
@@ -153,7 +158,7 @@ impl App {
         ordered.extend(picks);
         let fewest = self.settings.picker.min_items.max(1);
         if ordered.len() < fewest {
-            return Err(Failure::because(format!(
+            return Err(Failure::invalid(format!(
                 "{slot} would have {} comparisons and needs {fewest} (picker.min_items); `verdicts digest cancel {slot}` gives it up.",
                 ordered.len()
             )));
@@ -165,9 +170,10 @@ impl App {
     async fn added(&self, picks: &[Pick], slug: &Slug, slot: Slot) -> Result<Pick, Failure> {
         let now = self.now();
         let refuse = |words: String| {
-            Err(Failure::because(format!(
-                "{slug} cannot be added to {slot}: {words}."
-            )))
+            Err(Failure::invalid_field(
+                "add",
+                format!("{slug} cannot be added to {slot}: {words}."),
+            ))
         };
         if picks.iter().any(|pick| pick.comparison == *slug) {
             return refuse("it is in it already".into());
@@ -221,7 +227,7 @@ impl App {
 fn take(picks: &mut Vec<Pick>, slug: &Slug, slot: Slot) -> Result<Pick, Failure> {
     let at = picks.iter().position(|pick| pick.comparison == *slug);
     at.map(|at| picks.remove(at)).ok_or_else(|| {
-        Failure::because(format!("{slug} is not in {slot}, or is named twice; `verdicts digest show {slot}` lists what is."))
+        Failure::invalid(format!("{slug} is not in {slot}, or is named twice; `verdicts digest show {slot}` lists what is."))
     })
 }
 

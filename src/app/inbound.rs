@@ -303,7 +303,7 @@ impl App {
             .lift(&email.key(), &hashes, note, self.now())
             .await?;
         let reason = lifted.ok_or_else(|| {
-            Failure::because(format!(
+            Failure::not_found(format!(
                 "{email} is not on the suppression list: nothing was changed."
             ))
         })?;

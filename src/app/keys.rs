@@ -28,7 +28,7 @@ pub fn make_dkim_key(
     database: Option<&Path>,
 ) -> Result<MadeKey, Failure> {
     let (pem, record) = make_key(algorithm, domain, selector)
-        .map_err(|why| Failure::because(format!("No key was made: {why}.")))?;
+        .map_err(|why| Failure::invalid(format!("No key was made: {why}.")))?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -38,11 +38,11 @@ pub fn make_dkim_key(
             .and_then(|()| file.sync_all())
     });
     written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::because(format!(
+        std::io::ErrorKind::AlreadyExists => Failure::conflict(format!(
             "{} is there already, and a key is never written over; name another file.",
             file.display()
         )),
-        _ => Failure::because(format!("{} cannot be written: {error}.", file.display())),
+        _ => Failure::internal(format!("{} cannot be written: {error}.", file.display())),
     })?;
     Ok(MadeKey {
         record,

@@ -112,13 +112,13 @@ impl App {
                     None => self.storage.frozen_mail(id).await?,
                 };
                 let (rendered, _) = frozen.ok_or_else(|| {
-                    Failure::because(format!(
+                    Failure::internal(format!(
                         "Digest {} has no frozen content.",
                         self.mailing_name(id)
                     ))
                 })?;
                 let slot = Slot::from_id(id)
-                    .ok_or_else(|| Failure::because("A digest belongs to no week."))?;
+                    .ok_or_else(|| Failure::internal("A digest belongs to no week."))?;
                 Ready {
                     letter: self.digest_letter(slot, &rendered),
                     date: None,

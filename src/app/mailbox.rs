@@ -27,7 +27,7 @@ impl App {
         reason: &str,
     ) -> Result<(), Failure> {
         if self.storage.mails_set_aside(&account.id()).await?.len() as i64 >= SET_ASIDE_MAX {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{SET_ASIDE_MAX} mails are set aside already: the fault is not with single mails."
             )));
         }

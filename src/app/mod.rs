@@ -82,6 +82,9 @@ use deliver::Signing;
 use relay::Relay;
 
 pub use failure::Failure;
+pub use failure::FailureKind;
+pub use failure::FieldFault;
+pub use failure::Outage;
 pub use webhooks::Fetch;
 
 /// Where `now` comes from: the caller brings it, so that a test can.
@@ -189,7 +192,7 @@ impl App {
             // A setting that cannot be used may be the reason, and is worth more words.
             Self::check(&settings)?;
             let place = std::path::absolute(&file).unwrap_or(file);
-            return Err(Failure::because(format!(
+            return Err(Failure::not_found(format!(
                 "There is no database at {} (database.url is {}). Run this where the service runs, or name its settings with --config \
                  or VERDICTS_DATABASE__URL; `verdicts serve`, `migrate` and imports make a database.",
                 place.display(),
@@ -266,7 +269,7 @@ impl App {
     /// The domain of `mail.from`.
     pub fn sender_domain(settings: &Settings) -> Result<String, Failure> {
         let from = Mailbox::parse(&settings.mail.from)
-            .map_err(|error| Failure::because(format!("mail.from: {error}")))?;
+            .map_err(|error| Failure::invalid_field("mail.from", format!("mail.from: {error}")))?;
         Ok(from.domain().to_owned())
     }
 
@@ -328,8 +331,9 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn from(settings: &Settings) -> Result<Self, Failure> {
         let mail = &settings.mail;
-        let fault =
-            |key: &str, error: &dyn std::fmt::Display| Failure::because(format!("{key}: {error}"));
+        let fault = |key: &str, error: &dyn std::fmt::Display| {
+            Failure::invalid_field(key.to_owned(), format!("{key}: {error}"))
+        };
         let mailbox =
             |key: &str, text: &str| Mailbox::parse(text).map_err(|error| fault(key, &error));
         let from = mailbox("mail.from", &mail.from)?;

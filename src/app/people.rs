@@ -102,7 +102,7 @@ impl App {
         row_read: impl Fn(u64) + Send + Sync,
     ) -> Result<ImportReport, Failure> {
         let fault = |error: String| {
-            Failure::because(format!(
+            Failure::invalid(format!(
                 "The file cannot be imported: {error}. Nothing was imported."
             ))
         };
@@ -220,7 +220,7 @@ impl App {
     /// Writes the whole list as CSV that an import can read again; answers how many there are.
     pub async fn export_subscribers(&self, file: impl Write) -> Result<u64, Failure> {
         let fault = |error: &dyn std::fmt::Display| {
-            Failure::because(format!("The file cannot be written: {error}."))
+            Failure::internal(format!("The file cannot be written: {error}."))
         };
         let mut writer = csv::Writer::from_writer(file);
         writer
@@ -281,7 +281,7 @@ impl App {
         } else {
             "it is not known here"
         };
-        Err(Failure::because(format!(
+        Err(Failure::not_found(format!(
             "There is no subscriber {email}: {hint}."
         )))
     }
@@ -314,7 +314,8 @@ impl App {
     pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
         let hashes = self.secrets.address_hashes(email);
         let Some(key_name) = self.secrets.key_names().into_iter().next() else {
-            return Err(Failure::because(
+            return Err(Failure::invalid_field(
+                "site.secret",
                 "site.secret: expected at least one secret.",
             ));
         };
@@ -334,7 +335,7 @@ impl App {
         }
         match self.storage.is_suppressed(&hashes).await? {
             true => Ok(()),
-            false => Err(Failure::because(format!(
+            false => Err(Failure::not_found(format!(
                 "There is no subscriber {email}: nothing was erased."
             ))),
         }

@@ -70,7 +70,7 @@ impl App {
         let edition = self.edition(slot, at).await?;
         let items = edition.content.items.len();
         if items == 0 {
-            return Err(Failure::because(why_empty(slot, &edition)));
+            return Err(Failure::conflict(why_empty(slot, &edition)));
         }
         let rendered = self.mail_of(&edition).await?;
         let message = self.one_copy(slot, &rendered, at)?;
@@ -117,7 +117,7 @@ impl App {
             },
         );
         let address = crate::domain::address::EmailAddress::parse("reader@example.org")
-            .map_err(|error| Failure::because(error.to_string()))?;
+            .map_err(|error| Failure::internal(error.to_string()))?;
         let message_id = format!("preview.{slot}@{}", self.message_id_host());
         let mut message = Vec::new();
         let recipient = Recipient {

@@ -79,7 +79,7 @@ impl App {
         } else {
             "send".into()
         };
-        Err(Failure::because(format!(
+        Err(Failure::conflict(format!(
             "{slot} is not sent and stays {state}, for its mails would be refused or hidden. {}. Mend that (`verdicts doctor` \
              looks at all of it), or send it as it is with `verdicts digest {anyway} --force`.",
             faults.join("; ")

@@ -34,18 +34,21 @@ pub(super) async fn open(
     let known = storage.secret_names().await?;
     if texts.is_empty() {
         if !known.is_empty() || storage.has_people().await? {
-            return Err(Failure::because(missing(settings)));
+            return Err(Failure::invalid_field("site.secret", missing(settings)));
         }
         texts.push(make(settings, storage).await?);
     }
     let secrets = from_texts(&texts)?;
     let names = secrets.key_names();
     if !known.is_empty() && !names.iter().any(|name| known.contains(name)) {
-        return Err(Failure::because(format!(
-            "The database at {} was never used with any secret that is set: no link that was sent would work, and erased addresses could \
+        return Err(Failure::invalid_field(
+            "site.secret",
+            format!(
+                "The database at {} was never used with any secret that is set: no link that was sent would work, and erased addresses could \
              come back. Set site.secret to the secret of before; to change it, put the new one first and the old one behind it. {GO_ON}",
-            place(settings)
-        )));
+                place(settings)
+            ),
+        ));
     }
     if names.iter().any(|name| !known.contains(name)) {
         match storage.note_secret_names(&names, false, now).await {
@@ -78,7 +81,7 @@ impl App {
         let storage = super::open_storage(settings).await?;
         storage.migrate(clock.now()).await?;
         if open(settings, &storage, clock.now()).await.is_ok() {
-            return Err(Failure::because(
+            return Err(Failure::conflict(
                 "The secret is in force and was not changed. To change it, put a new one first in site.secret and keep the old one behind it.",
             ));
         }
@@ -96,8 +99,9 @@ impl App {
 }
 
 fn from_texts(texts: &[String]) -> Result<Secrets, Failure> {
-    Secrets::new(texts)
-        .ok_or_else(|| Failure::because("site.secret: expected at least one secret."))
+    Secrets::new(texts).ok_or_else(|| {
+        Failure::invalid_field("site.secret", "site.secret: expected at least one secret.")
+    })
 }
 
 /// The one beside the database, if there is one.
@@ -179,7 +183,7 @@ fn file_of(database: &Path) -> PathBuf {
 
 fn fault(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
-    Failure::because(format!(
+    Failure::internal(format!(
         "The file {path} that keeps the secret cannot be used ({error}); mend its rights, or set site.secret."
     ))
 }
@@ -187,10 +191,13 @@ fn fault(path: &Path, error: &std::io::Error) -> Failure {
 fn read_file(path: &Path) -> Result<Option<String>, Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) if text.trim().len() >= 16 => Ok(Some(text.trim().into())),
-        Ok(_) => Err(Failure::because(format!(
-            "The file {} that keeps the secret is too short; put the right one there, or take it away and set site.secret.",
-            path.display()
-        ))),
+        Ok(_) => Err(Failure::invalid_field(
+            "site.secret",
+            format!(
+                "The file {} that keeps the secret is too short; put the right one there, or take it away and set site.secret.",
+                path.display()
+            ),
+        )),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault(path, &error)),
     }

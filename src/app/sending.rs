@@ -75,7 +75,7 @@ impl App {
             return Ok((slot, Audience::Nobody));
         }
         if slot != present && !order.other_week {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} is not this week, which is {present}: nothing was sent. `verdicts digest send {slot} --other-week` sends it all the same."
             )));
         }
@@ -93,7 +93,7 @@ impl App {
             } else {
                 ""
             };
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{slot} is not approved, and schedule.approval is \"required\": nothing was sent. To send it, {first}look at it with \
                  `verdicts digest show {slot}` and approve it with `verdicts digest approve {slot}`."
             )));
@@ -113,7 +113,7 @@ impl App {
     /// Refuses a slot from before one that was sent: the clock was set back, or somebody took the wrong week.
     pub(super) async fn check_order(&self, slot: Slot) -> Result<(), Failure> {
         match self.storage.last_sent().await? {
-            Some(last) if last > slot => Err(Failure::because(format!(
+            Some(last) if last > slot => Err(Failure::conflict(format!(
                 "{slot} comes before {last}, which was sent already: nothing of {slot} is sent. Look at this machine's clock: it says {}. \
                  If that is right, `verdicts digest send {slot} --force` sends it all the same, and the schedule goes on from there.",
                 self.local_time(self.now())

@@ -215,7 +215,7 @@ impl App {
             Err(refused) => return Ok(Err(refused)),
         };
         let Some(certificate) = self.certificate(url).await else {
-            return Err(Failure::because(
+            return Err(Failure::unavailable(
                 "Amazon's certificate could not be fetched; it is tried again when the message comes again.",
             ));
         };

@@ -179,7 +179,7 @@ async fn preview(
     }
     let preview = app.preview(slot, at).await?;
     let fault = |error: std::io::Error| {
-        Failure::because(format!("{} cannot be written: {error}.", out.display()))
+        Failure::internal(format!("{} cannot be written: {error}.", out.display()))
     };
     std::fs::create_dir_all(out).map_err(fault)?;
     let files: [(&str, &[u8]); 3] = [
@@ -376,7 +376,7 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
     for slot in slots {
         let audit = app.storage.audit(slot, LISTED).await?;
         audits.push(audit.ok_or_else(|| {
-            Failure::because(format!(
+            Failure::not_found(format!(
                 "There is no digest {slot}; `verdicts digest list` shows all."
             ))
         })?);

@@ -55,7 +55,7 @@ impl Edit {
             && subject.is_none()
             && send_at.is_none()
         {
-            return Err(Failure::because(
+            return Err(Failure::invalid(
                 "Say what to change: --leave-out, --add, --order, --subject or --send-at.",
             ));
         }

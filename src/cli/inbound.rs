@@ -124,7 +124,7 @@ impl Inbound {
 /// Reads a mail, of a larger one the first `size_max` bytes: what a pipe does not read to its end is a fault to some mail servers.
 fn raw_mail(file: &Path, size_max: usize) -> Result<Vec<u8>, Failure> {
     let fault = |error: std::io::Error| {
-        Failure::because(format!("{} cannot be read: {error}.", file.display()))
+        Failure::invalid(format!("{} cannot be read: {error}.", file.display()))
     };
     let mut raw = Vec::new();
     let mut source: Box<dyn Read> = match file == Path::new("-") {

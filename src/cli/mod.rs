@@ -29,6 +29,7 @@ use clap::Subcommand;
 use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
+use crate::app::FailureKind;
 use crate::config;
 use crate::telemetry;
 use output::Hangup;
@@ -92,16 +93,16 @@ pub fn run() -> ExitCode {
         // A command does one thing; a second thread would be woken for nothing.
         runtime.worker_threads(1);
     }
-    let failed = if matches!(arguments.command, Command::Inbound(_)) {
-        ExitCode::from(EX_TEMPFAIL)
+    let caller = if matches!(arguments.command, Command::Inbound(_)) {
+        Caller::MailServer
     } else {
-        ExitCode::FAILURE
+        Caller::Person
     };
     let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(format_args!("The program cannot start: {error}."));
-            return failed;
+            return exit_code(&FailureKind::Internal, caller);
         }
     };
     let done = runtime.block_on(dispatch(arguments, output));
@@ -111,8 +112,9 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             tracing::debug!(cause = failure.cause(), "the command failed");
+            let code = exit_code(failure.kind(), caller);
             say(failure);
-            failed
+            code
         }
     }
 }
@@ -122,6 +124,34 @@ const LAST_WORK: std::time::Duration = std::time::Duration::from_millis(500);
 /// Exit code of `inbound` when nothing was kept (sysexits.h): a mail server that pipes a mail into it then tries again later, where
 /// any other code would return the mail or drop it.
 const EX_TEMPFAIL: u8 = 75;
+
+/// Caller of a command.
+#[derive(Debug, Clone, Copy)]
+enum Caller {
+    /// A person or a script.
+    Person,
+    /// A mail server that pipes mails into `inbound`.
+    MailServer,
+}
+
+/// The one place where a failure's kind becomes an exit code. clap answers wrong usage with 2 by itself. Scripts are promised one code
+/// for whatever else failed; the match is complete so that a new kind is decided on here.
+fn exit_code(kind: &FailureKind, caller: Caller) -> ExitCode {
+    match (caller, kind) {
+        (Caller::MailServer, _) => ExitCode::from(EX_TEMPFAIL),
+        (
+            Caller::Person,
+            FailureKind::NotFound
+            | FailureKind::Conflict
+            | FailureKind::Invalid(_)
+            | FailureKind::Unauthorized
+            | FailureKind::Forbidden
+            | FailureKind::TooMany(_)
+            | FailureKind::Unavailable(_)
+            | FailureKind::Internal,
+        ) => ExitCode::FAILURE,
+    }
+}
 
 impl Command {
     /// Returns whether a SQLite database that is not there is made: by what sets an installation up, and by nothing else.
@@ -137,7 +167,7 @@ impl Command {
 
 async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Failure> {
     let mut loaded = config::load(arguments.config.as_deref(), environment())
-        .map_err(|error| Failure::because(error.to_string()))?;
+        .map_err(|error| Failure::invalid(error.to_string()))?;
     if matches!(arguments.command, Command::Inbound(_)) {
         let connections = &mut loaded.settings.database.connections;
         *connections = inbound::CONNECTIONS.min(*connections);
@@ -190,4 +220,36 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Outage;
+
+    #[test]
+    fn every_kind_ends_a_command_with_one_and_a_piped_mail_with_try_again() {
+        let kinds = [
+            FailureKind::NotFound,
+            FailureKind::Conflict,
+            FailureKind::Invalid(Vec::new()),
+            FailureKind::Unauthorized,
+            FailureKind::Forbidden,
+            FailureKind::TooMany(std::time::Duration::from_secs(60)),
+            FailureKind::Unavailable(Outage::DatabaseUnreachable),
+            FailureKind::Internal,
+        ];
+        for kind in kinds {
+            assert_eq!(
+                exit_code(&kind, Caller::Person),
+                ExitCode::from(1),
+                "{kind:?}"
+            );
+            assert_eq!(
+                exit_code(&kind, Caller::MailServer),
+                ExitCode::from(75),
+                "{kind:?}"
+            );
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl Serve {
     async fn work(self, app: Arc<App>, stop: CancellationToken) -> Result<ExitCode, Failure> {
         let has = |role| self.role.contains(&role);
         if !app.storage.is_up_to_date().await? {
-            return Err(Failure::because(
+            return Err(Failure::unavailable(
                 "The database's tables are missing or too old; run `verdicts migrate`.",
             ));
         }
@@ -79,7 +79,8 @@ impl Serve {
         };
         let mailbox = app.returns().filter(|_| has(Role::Inbound)).cloned();
         if has(Role::Inbound) && door.is_none() && mailbox.is_none() {
-            return Err(Failure::because(
+            return Err(Failure::invalid_field(
+                "inbound.lmtp",
                 "The role inbound has no door: set inbound.lmtp or inbound.imap.",
             ));
         }
@@ -129,7 +130,7 @@ impl Serve {
         let mut failed = None;
         while let Some(ended) = roles.join_next().await {
             let result = ended.unwrap_or_else(|error| {
-                Err(Failure::because(format!(
+                Err(Failure::internal(format!(
                     "A part of the service ended badly: {error}."
                 )))
             });
@@ -183,7 +184,7 @@ pub(super) async fn wait_for_database(
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::because(format!(
+        Failure::conflict(format!(
             "The service cannot listen on {address}: {error}. Stop what uses it, or set VERDICTS_SITE__LISTEN to another."
         ))
     })

@@ -23,10 +23,10 @@ pub(super) async fn in_time<T>(
 ) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = in_vain(app, stop) => Err(Failure::because(
+        () = in_vain(app, stop) => Err(Failure::unavailable(
             "The database takes no writes, so what was under way could not be recorded: it is taken up at the next start.",
         )),
-        () = too_long(stop) => Err(Failure::because(format!(
+        () = too_long(stop) => Err(Failure::internal(format!(
             "It did not come to its end within {} seconds of being told to stop. What was under way is taken up at the next start.",
             STOP_MAX.as_secs()
         ))),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -175,7 +176,7 @@ async fn import(
         spooled(std::io::stdin())?
     } else {
         File::open(file).map_err(|error| {
-            Failure::because(format!("{} cannot be read: {error}.", file.display()))
+            Failure::invalid(format!("{} cannot be read: {error}.", file.display()))
         })?
     };
     let length = opened.metadata().map_or(0, |about| about.len());
@@ -204,7 +205,7 @@ async fn import(
 /// All of standard input, in a file without a name: whoever types or pipes slowly must not hold the database meanwhile.
 fn spooled(mut input: impl std::io::Read) -> Result<File, Failure> {
     let fault = |error: std::io::Error| {
-        Failure::because(format!(
+        Failure::invalid(format!(
             "Standard input cannot be read: {error}. Nothing was imported."
         ))
     };
@@ -224,7 +225,8 @@ impl RefusedFile {
     fn beside(path: &Path, source: &Path) -> Result<Self, Failure> {
         let is_source = matches!((path.canonicalize(), source.canonicalize()), (Ok(path), Ok(source)) if path == source);
         if is_source || path == Path::new("-") {
-            return Err(Failure::because(
+            return Err(Failure::invalid_field(
+                "refused",
                 "--refused: expected a file of its own, not the one that is imported. Nothing was imported.",
             ));
         }
@@ -246,7 +248,7 @@ impl RefusedFile {
     }
 
     fn fault(&self, error: &std::io::Error) -> Failure {
-        Failure::because(format!(
+        Failure::internal(format!(
             "{} cannot be written: {error}.",
             self.path.display()
         ))
@@ -311,7 +313,7 @@ fn report_text(report: &ImportReport) -> String {
 
 async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     if file == Path::new("-") && output.json {
-        return Err(Failure::because(
+        return Err(Failure::invalid(
             "An export is CSV: name a file for it, or leave --json out.",
         ));
     }
@@ -323,7 +325,7 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     }
     // Written aside and moved into place: whoever reads the file never sees half of it.
     let fault = |error: std::io::Error| {
-        Failure::because(format!("{} cannot be written: {error}.", file.display()))
+        Failure::internal(format!("{} cannot be written: {error}.", file.display()))
     };
     let mut draft = file.as_os_str().to_owned();
     draft.push(".part");
@@ -473,18 +475,20 @@ async fn add(
         ),
         SignedUp::AlreadyActive => ("already_active", "They are on the list already."),
         SignedUp::MailboxLimit => {
-            return Err(Failure::because(format!(
+            let sentence = format!(
                 "{email} gets no mail now: that mailbox had {} mails today, or did not answer the last {}; try again later.",
                 app.settings.signup.mails_per_day, app.settings.signup.unanswered
-            )));
+            );
+            return Err(Failure::too_many(sentence, Duration::from_secs(24 * 3600)));
         }
-        SignedUp::TooMany(_) => {
-            return Err(Failure::because(
+        SignedUp::TooMany(wait) => {
+            return Err(Failure::too_many(
                 "There were too many sign-ups; try again later.",
+                wait.to_std().unwrap_or_default(),
             ));
         }
         SignedUp::Suppressed => {
-            return Err(Failure::because(format!(
+            return Err(Failure::conflict(format!(
                 "{email} is on the suppression list: it never gets mail again."
             )));
         }

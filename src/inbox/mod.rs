@@ -53,7 +53,7 @@ impl Door {
     /// A sentence: what is in the way.
     pub async fn open(place: &str, mode: u32) -> Result<Self, Failure> {
         let fault = |error: std::io::Error| {
-            Failure::because(format!(
+            Failure::conflict(format!(
                 "The service cannot listen for mail on {place}: {error}. Set VERDICTS_INBOUND__LMTP to another place."
             ))
         };
@@ -71,9 +71,12 @@ impl Door {
                 file: Some(path.into()),
             });
         }
-        let address: SocketAddr = place
-            .parse()
-            .map_err(|_| Failure::because("inbound.lmtp: expected 127.0.0.1:PORT or unix:PATH."))?;
+        let address: SocketAddr = place.parse().map_err(|_| {
+            Failure::invalid_field(
+                "inbound.lmtp",
+                "inbound.lmtp: expected 127.0.0.1:PORT or unix:PATH.",
+            )
+        })?;
         Ok(Self {
             listener: Listener::Tcp(TcpListener::bind(address).await.map_err(fault)?),
             file: None,

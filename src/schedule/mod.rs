@@ -23,7 +23,7 @@ const EVERY_MINUTE: &str = "0 * * * * *";
 /// When the scheduler cannot start.
 pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> {
     let fault = |error: tokio_cron_scheduler::JobSchedulerError| {
-        Failure::because(format!("The scheduler failed: {error}."))
+        Failure::internal(format!("The scheduler failed: {error}."))
     };
     let bell = Arc::new(Notify::new());
     let mut scheduler = JobScheduler::new().await.map_err(fault)?;

@@ -1,4 +1,5 @@
-//! How things go wrong: one page, or one line of JSON, with a sentence that says what and what to do.
+//! Errors as answers: a page for people, a problem document (RFC 9457) for programs. The one place where a failure's kind becomes a
+//! status, a title and a `Retry-After`.
 
 use std::any::Any;
 use std::time::Duration;
@@ -12,7 +13,11 @@ use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
+use super::problem_types;
 use crate::app::Failure;
+use crate::app::FailureKind;
+use crate::app::FieldFault;
+use crate::app::Outage;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::page;
@@ -28,7 +33,11 @@ pub struct Problem {
     title: &'static str,
     sentence: String,
     retry_after: Option<Duration>,
+    faults: Vec<FieldFault>,
 }
+
+/// Time after which a request that found the database down may be repeated.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(60);
 
 impl Problem {
     /// There is nothing at this address.
@@ -79,12 +88,29 @@ impl Problem {
              twice is doing it once."
         );
         Self {
-            retry_after: Some(Duration::from_secs(60)),
+            retry_after: Some(RETRY_UNAVAILABLE),
             ..Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Back in a minute",
                 sentence,
             )
+        }
+    }
+
+    /// The value of one field is wrong.
+    pub fn invalid_field(
+        title: &'static str,
+        field: &'static str,
+        sentence: impl Into<String>,
+    ) -> Self {
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, title, sentence);
+        let fault = FieldFault {
+            field: field.into(),
+            detail: problem.sentence.clone(),
+        };
+        Self {
+            faults: vec![fault],
+            ..problem
         }
     }
 
@@ -95,6 +121,7 @@ impl Problem {
             title,
             sentence: sentence.into(),
             retry_after: None,
+            faults: Vec::new(),
         }
     }
 }
@@ -110,14 +137,15 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    /// The answer itself, as JSON for a program, with the headers that the handler had set.
+    /// The answer itself, as a problem document for a program, with the headers that the handler had set.
     pub fn render(self, site: &Site, json: bool, given: HeaderMap) -> Response {
         let mut response = if json {
-            (
-                self.status,
-                Json(serde_json::json!({ "error": self.sentence })),
-            )
-                .into_response()
+            let mut response = (self.status, Json(self.document(&site.base_url))).into_response();
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/problem+json"),
+            );
+            response
         } else {
             let page = page::problem(site, self.title, &self.sentence)
                 .unwrap_or_else(|_| self.sentence.clone());
@@ -146,27 +174,76 @@ impl Problem {
         }
         response
     }
+
+    /// The problem document of RFC 9457. `error` repeats `detail`: sign-up forms that publishers pasted into their own pages read it.
+    fn document(&self, base_url: &str) -> serde_json::Value {
+        let code = problem_types::code(self.status);
+        let mut document = serde_json::json!({
+            "type": format!("{base_url}/problems/{code}"),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.sentence,
+            "code": code,
+            "error": self.sentence,
+        });
+        if !self.faults.is_empty() {
+            let faults = self.faults.iter().map(|fault| {
+                serde_json::json!({
+                    "field": fault.field,
+                    "pointer": format!("#/{}", fault.field),
+                    "detail": fault.detail,
+                })
+            });
+            document["errors"] = faults.collect();
+        }
+        document
+    }
 }
 
+/// The one place where a kind becomes an answer. A defect keeps its sentence to the log: it may name what is inside.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        tracing::error!(cause = failure.cause(), "a request failed: {failure}");
-        if failure.is_unavailable() {
-            let sentence = "Our database does not answer, or cannot keep anything now. Nothing was changed; try again in a minute.";
-            return Self {
-                retry_after: Some(Duration::from_secs(60)),
+        if failure.kind().is_ours() {
+            tracing::error!(cause = failure.cause(), "a request failed: {failure}");
+        }
+        let sentence = failure.to_string();
+        match failure.kind() {
+            FailureKind::NotFound => Self::new(StatusCode::NOT_FOUND, "Not found", sentence),
+            FailureKind::Conflict => Self::new(StatusCode::CONFLICT, "Not possible now", sentence),
+            FailureKind::Invalid(faults) => Self {
+                faults: faults.clone(),
+                ..Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Please correct this",
+                    sentence,
+                )
+            },
+            FailureKind::Unauthorized => {
+                Self::new(StatusCode::UNAUTHORIZED, "Sign in first", sentence)
+            }
+            FailureKind::Forbidden => Self::new(StatusCode::FORBIDDEN, "Not allowed", sentence),
+            FailureKind::TooMany(wait) => Self {
+                retry_after: Some(*wait),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many at once", sentence)
+            },
+            FailureKind::Unavailable(outage) => Self {
+                retry_after: Some(RETRY_UNAVAILABLE),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "Back in a minute",
-                    sentence,
+                    match outage {
+                        Outage::Outside => sentence,
+                        // The advice of the log speaks of settings and servers.
+                        _ => "Our database does not answer, or cannot keep anything now. Nothing was changed; try again in a minute.".into(),
+                    },
                 )
-            };
+            },
+            FailureKind::Internal => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something broke",
+                "That is our fault, and it is in our log. Try again in a minute.",
+            ),
         }
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something broke",
-            "That is our fault, and it is in our log. Try again in a minute.",
-        )
     }
 }
 
@@ -182,13 +259,14 @@ impl From<RenderError> for Problem {
     }
 }
 
-/// Whether a program asks: it sends JSON, or wants it.
+/// Returns true if a program asks: it sends JSON, or wants it.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let says = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.to_ascii_lowercase().contains("application/json"))
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("application/json") || value.contains("application/problem+json")
+        })
     };
     says(header::CONTENT_TYPE) || says(header::ACCEPT)
 }
@@ -210,9 +288,89 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    Problem::from(Failure::because(format!(
+    Problem::from(Failure::internal(format!(
         "a handler panicked: {}",
         words.unwrap_or("without words")
     )))
     .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(failure: Failure) -> (u16, Option<u64>, serde_json::Value) {
+        let problem = Problem::from(failure);
+        let wait = problem.retry_after.map(|wait| wait.as_secs());
+        (
+            problem.status.as_u16(),
+            wait,
+            problem.document("https://example.org"),
+        )
+    }
+
+    #[test]
+    fn each_kind_has_its_status_its_code_and_its_wait() {
+        let wait = Duration::from_secs(90);
+        let table = [
+            (
+                Failure::not_found("It is not there."),
+                404,
+                "not_found",
+                None,
+            ),
+            (Failure::conflict("It was sent."), 409, "conflict", None),
+            (Failure::invalid("It is too long."), 422, "invalid", None),
+            (Failure::unauthorized("Sign in."), 401, "unauthorized", None),
+            (Failure::forbidden("Owners only."), 403, "forbidden", None),
+            (Failure::too_many("Later.", wait), 429, "too_many", Some(90)),
+            (
+                Failure::unavailable("The relay is down."),
+                503,
+                "unavailable",
+                Some(60),
+            ),
+        ];
+        for (failure, status, code, wait) in table {
+            let sentence = failure.to_string();
+            assert_eq!(
+                failure.kind().code(),
+                code,
+                "the word is the same at every door"
+            );
+            let (answered, retry_after, document) = problem(failure);
+            assert_eq!((answered, retry_after), (status, wait), "{code}");
+            assert_eq!(document["status"], status);
+            assert_eq!(document["code"], code);
+            assert_eq!(document["detail"], sentence);
+            assert!(
+                document["type"]
+                    .as_str()
+                    .is_some_and(|kind| kind.ends_with(&format!("/problems/{code}")))
+            );
+        }
+        let (status, _, document) = problem(Failure::internal("/srv/secret.key is gone."));
+        assert_eq!((status, &document["code"]), (500, &"internal".into()));
+        assert!(
+            !document.to_string().contains("secret.key"),
+            "a defect keeps to the log: {document}"
+        );
+    }
+
+    #[test]
+    fn wrong_fields_are_named_in_the_document() {
+        let fault = |field: &'static str| FieldFault {
+            field: field.into(),
+            detail: format!("{field} is missing."),
+        };
+        let (_, _, document) = problem(Failure::invalid_fields(
+            "Two fields are missing.",
+            vec![fault("subject"), fault("send_at")],
+        ));
+        let expected = serde_json::json!([
+            { "field": "subject", "pointer": "#/subject", "detail": "subject is missing." },
+            { "field": "send_at", "pointer": "#/send_at", "detail": "send_at is missing." },
+        ]);
+        assert_eq!(document["errors"], expected);
+    }
 }

@@ -95,9 +95,9 @@ async fn subscribe(
     let email = match EmailAddress::parse_new(asked.email.trim()) {
         Ok(email) => email,
         Err(error) if json => {
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
+            return Err(Problem::invalid_field(
                 "Not an address",
+                "email",
                 error.to_string(),
             ));
         }

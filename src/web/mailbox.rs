@@ -89,7 +89,7 @@ async fn find(web: &Web, name: &str) -> Result<Stored, Problem> {
 }
 
 fn unreadable(error: std::io::Error) -> Problem {
-    crate::app::Failure::because(format!("the folder of mails cannot be read: {error}")).into()
+    crate::app::Failure::internal(format!("the folder of mails cannot be read: {error}")).into()
 }
 
 fn row(mail: &Stored) -> MailRow {

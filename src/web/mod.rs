@@ -19,6 +19,7 @@ mod operations;
 mod pages;
 mod pictures;
 mod preferences;
+mod problem_types;
 mod webhooks;
 
 use std::net::IpAddr;
@@ -238,6 +239,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(mailbox::routes())
         .merge(operations::routes())
         .merge(webhooks::routes())
+        .merge(problem_types::routes())
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -143,7 +143,7 @@ impl Pictures {
             Ok::<_, RenderError>(png)
         });
         Ok(drawn.await.map_err(|error| {
-            Failure::because(format!("a picture could not be drawn: {error}"))
+            Failure::internal(format!("a picture could not be drawn: {error}"))
         })??)
     }
 }

@@ -11,7 +11,7 @@ document.addEventListener("submit", async (event) => {
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, headers: { accept: "application/json" } });
     const news = await answer.json();
-    told.textContent = answer.ok ? news.said : news.error;
+    told.textContent = answer.ok ? news.said : news.detail;
     if (!answer.ok) return;
     if ("vote" in news) {
       for (const choice of form.querySelectorAll("[name=verdict]")) choice.setAttribute("aria-pressed", String(choice.value === news.vote));

@@ -59,11 +59,14 @@ pub async fn sentence_on_page(answer: Response) -> String {
     page
 }
 
-/// Checks that it is JSON with a sentence, and gives the sentence.
+/// Checks that it is a problem document with a sentence, and gives the sentence.
 pub async fn sentence_in_json(answer: Response) -> String {
-    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let status = answer.status().as_u16();
     let body: serde_json::Value = answer.json().await.expect("JSON");
-    let sentence = body["error"].as_str().expect("an error").to_owned();
+    assert_eq!(body["status"], status, "{body}");
+    assert_eq!(body["error"], body["detail"], "{body}");
+    let sentence = body["detail"].as_str().expect("a detail").to_owned();
     assert!(
         sentence.ends_with('.') && sentence.contains(' '),
         "{sentence:?} is a sentence"
@@ -347,7 +350,8 @@ on_both! {
         assert_eq!(house.get("/healthz").await.status(), StatusCode::OK);
         let ready = house.get("/readyz").await;
         assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
-        sentence_in_json(ready).await;
+        let ready: serde_json::Value = ready.json().await.expect("JSON");
+        assert!(ready["error"].as_str().is_some_and(|sentence| sentence.ends_with('.')), "{ready}");
         let (front, sign_up) = (house.get("/").await, house.sign_up("ada@example.org").await);
         let json = house.post_json("/subscribe", &json!({ "email": "ada@example.org" })).await;
         for answer in [&front, &sign_up, &json] {

@@ -41,6 +41,7 @@ mod picking;
 mod pipes;
 mod plans;
 mod preferences;
+mod problems;
 mod progress;
 mod proof;
 mod proxies;

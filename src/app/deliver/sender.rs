@@ -137,7 +137,7 @@ impl Sender {
         let ended = run.task.await;
         self.app.sending.clear();
         ended.unwrap_or_else(|error| {
-            Err(Failure::because(format!(
+            Err(Failure::internal(format!(
                 "Delivering broke down; what was out is in doubt now: {error}."
             )))
         })

@@ -20,17 +20,17 @@ pub async fn on_its_own<T: Send + 'static>(
         .enable_all()
         .build();
     let thread = Ends(Some(runtime.map_err(|error| {
-        Failure::because(format!("No thread to deliver with: {error}."))
+        Failure::internal(format!("No thread to deliver with: {error}."))
     })?));
     let handle = thread
         .0
         .as_ref()
         .map(|runtime| AbortOnDropHandle::new(runtime.spawn(work)));
     let Some(done) = handle else {
-        return Err(Failure::because("The thread to deliver with has ended."));
+        return Err(Failure::internal("The thread to deliver with has ended."));
     };
     done.await.map_err(|error| {
-        Failure::because(format!(
+        Failure::internal(format!(
             "Delivering ended badly; what was out is in doubt now: {error}."
         ))
     })
