@@ -10,24 +10,22 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use super::Failure;
 
-/// Target for the duration of one range's transaction.
+/// Target for the duration of one range's transaction on SQLite, whose one writer sign-ups wait for.
 const RANGE_TIME: Duration = Duration::from_millis(25);
+/// The same on PostgreSQL, where nobody waits for a range, and each range costs a dozen round trips and a flush.
+const RANGE_TIME_POSTGRES: Duration = Duration::from_millis(100);
 /// Readers of the first range, before its time is known.
 const FIRST_RANGE: u32 = 1_000;
+/// The same on PostgreSQL: some 20 ms.
+const FIRST_RANGE_POSTGRES: u32 = 4_000;
 /// Lower bound on a range: a commit costs as much as some hundred rows.
 const RANGE_MIN: u32 = 200;
 /// How often a digest is looked for that another process left unfinished.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Readers of the next range; held by the task of this process that publishes.
-#[derive(Debug)]
-pub struct RangeSize(tokio::sync::Mutex<u32>);
-
-impl Default for RangeSize {
-    fn default() -> Self {
-        Self(tokio::sync::Mutex::new(FIRST_RANGE))
-    }
-}
+/// Readers of the next range, once one was made; held by the task of this process that publishes.
+#[derive(Debug, Default)]
+pub struct RangeSize(tokio::sync::Mutex<Option<u32>>);
 
 impl App {
     /// Makes the deliveries that are left to make of published digests, until told to stop. Where another task of this process is
@@ -77,18 +75,24 @@ impl App {
     }
 
     /// Makes one range; answers how long its transaction took, or `None` where there was nothing to make.
-    async fn publish_range(&self, readers: &mut u32) -> Result<Option<Duration>, Failure> {
+    async fn publish_range(&self, size: &mut Option<u32>) -> Result<Option<Duration>, Failure> {
         let most = self.settings.schedule.publish_range;
+        let (first, target) = if self.storage.is_postgres() {
+            (FIRST_RANGE_POSTGRES, RANGE_TIME_POSTGRES)
+        } else {
+            (FIRST_RANGE, RANGE_TIME)
+        };
+        let readers = size.unwrap_or(first);
         let began = Instant::now();
         let Some(made) = self
             .storage
-            .publish_range((*readers).min(most), self.now())
+            .publish_range(readers.min(most), self.now())
             .await?
         else {
             return Ok(None);
         };
         let took = began.elapsed();
-        *readers = next_size(*readers, took);
+        *size = Some(next_size(readers, took, target));
         if made.is_last {
             let took_ms = (self.now() - made.published_at).num_milliseconds();
             tracing::info!(slot = %made.slot, recipients = made.recipients, took_ms, "digest published");
@@ -101,9 +105,9 @@ impl App {
     }
 }
 
-/// At most twice as many readers as before, or half as many, toward [`RANGE_TIME`].
-fn next_size(readers: u32, took: Duration) -> u32 {
-    let wanted = f64::from(readers) * RANGE_TIME.as_secs_f64() / took.as_secs_f64().max(0.001);
+/// At most twice as many readers as before, or half as many, toward the target.
+fn next_size(readers: u32, took: Duration, target: Duration) -> u32 {
+    let wanted = f64::from(readers) * target.as_secs_f64() / took.as_secs_f64().max(0.001);
     (wanted as u32)
         .clamp(readers / 2, readers.saturating_mul(2))
         .clamp(RANGE_MIN, 20_000)
@@ -117,7 +121,7 @@ mod tests {
     fn ranges_grow_while_they_are_quick_and_shrink_while_they_are_slow() {
         let mut readers = FIRST_RANGE;
         let sizes = [1, 1, 25, 50, 400, 400, 4_000, 4_000, 4_000, 4_000, 4_000].map(|millis| {
-            readers = next_size(readers, Duration::from_millis(millis));
+            readers = next_size(readers, Duration::from_millis(millis), RANGE_TIME);
             readers
         });
         assert_eq!(
