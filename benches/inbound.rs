@@ -5,7 +5,7 @@
 //! database, on SQLite and, where it is installed, on PostgreSQL (a cluster of its own, fsync on): seconds, rows a second, and the
 //! peak memory of the process. The reference is a plain read of the file by the csv crate.
 
-#[path = "../tests/promises/support/postgres.rs"]
+#[path = "../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 
 use std::hint::black_box;

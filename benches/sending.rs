@@ -4,7 +4,7 @@
 //! second (from `digest send` to its end), the program's peak memory, its start-up time and its size. The reference is a
 //! plain loop over one socket per connection that sends as many mails of the same size and keeps no ledger.
 
-#[path = "../tests/promises/support/smtp_sink.rs"]
+#[path = "../tests/promises/support/smtp_sink/mod.rs"]
 mod smtp_sink;
 
 use std::io::BufRead;

@@ -9,7 +9,7 @@
 //! On SQLite, and on PostgreSQL where it is installed. Both drive the compiled program from outside; `doors` by `wrk` (Debian:
 //! wrk) on the same machine, so that the two share its cores. Each part prints a table for docs/performance.md.
 
-#[path = "../../tests/promises/support/postgres.rs"]
+#[path = "../../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 
 mod doors;

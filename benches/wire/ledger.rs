@@ -11,8 +11,8 @@ use verdicts::storage::steps::Next;
 use verdicts::storage::steps::Step;
 
 use crate::stock::Database;
-use crate::stock::Place;
 use crate::stock::Stock;
+use crate::stock::place::Place;
 use crate::wanted::Wanted;
 
 /// Upper bound on one call to PostgreSQL; none of these comes near it.

@@ -19,9 +19,9 @@
 //! (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its rounds. Needs postfix, openssl, and for
 //! `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
 
-#[path = "../../tests/promises/support/postgres.rs"]
+#[path = "../../tests/promises/support/postgres/mod.rs"]
 mod postgres;
-#[path = "../../tests/promises/support/smtp_sink.rs"]
+#[path = "../../tests/promises/support/smtp_sink/mod.rs"]
 mod smtp_sink;
 
 mod busy;

@@ -5,8 +5,8 @@ use crate::peers::Sink;
 use crate::peers::smtp_source;
 use crate::short::publish_cut_to;
 use crate::stock::Database;
-use crate::stock::Sending;
 use crate::stock::Stock;
+use crate::stock::place::Sending;
 use crate::wanted::Wanted;
 
 const READERS: usize = 100_000;

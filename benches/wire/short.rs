@@ -2,7 +2,7 @@
 
 use sqlx::Connection as _;
 
-use crate::stock::Place;
+use crate::stock::place::Place;
 
 /// Around the two bodies of a mail: three boundaries, and what each part says of itself.
 const AROUND: usize = 260;

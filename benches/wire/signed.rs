@@ -5,8 +5,8 @@ use std::process::Command;
 use crate::median;
 use crate::peers::Sink;
 use crate::stock::Database;
-use crate::stock::Place;
 use crate::stock::Stock;
+use crate::stock::place::Place;
 use crate::wanted::Wanted;
 
 const READERS: usize = 20_000;

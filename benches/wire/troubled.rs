@@ -16,8 +16,8 @@ use crate::smtp_sink::Behaviour;
 use crate::smtp_sink::Script;
 use crate::smtp_sink::SmtpSink;
 use crate::stock::Database;
-use crate::stock::Place;
 use crate::stock::Stock;
+use crate::stock::place::Place;
 use crate::wanted::Wanted;
 
 const READERS: usize = 4_000;

@@ -225,5 +225,4 @@ fn check_syntax(path: &Path) -> Result<(), ConfigError> {
 pub struct ConfigError(pub(crate) String);
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -242,5 +242,4 @@ impl Connection {
 pub struct InvalidTransport(String);
 
 #[cfg(test)]
-#[path = "transport_tests.rs"]
 mod tests;

@@ -1,9 +1,11 @@
 //! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
 //!
 //! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`email`], [`picture`],
-//! and below them `view` (what all show of a comparison) and `text` (cutting and wrapping).
+//! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `date` and `text` (cutting and wrapping).
 
+mod date;
 pub mod email;
+mod lead;
 pub mod page;
 pub mod picture;
 mod text;
@@ -44,7 +46,7 @@ pub struct Site {
 impl Site {
     /// A day as people read it: "17 November 2026", at most [`crate::domain::letter::SINCE_LENGTH`] characters of ASCII.
     pub fn day(&self, moment: Timestamp) -> String {
-        view::Date::new(self, moment).words
+        date::Date::new(self, moment).words
     }
 
     /// The absolute address of `path`, which starts with a slash.

@@ -4,7 +4,7 @@
 
 #[path = "../promises/support/place.rs"]
 pub mod place;
-#[path = "../promises/support/postgres.rs"]
+#[path = "../promises/support/postgres/mod.rs"]
 pub mod postgres;
 #[path = "../promises/support/program.rs"]
 pub mod program;

@@ -17,7 +17,7 @@ use crate::inbound::READER;
 use crate::inbound::house_with_a_reader_and;
 use crate::inbound::report;
 use crate::inbound::return_path;
-use crate::mailboxes::Server;
+use crate::mailboxes::server::Server;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;

@@ -23,8 +23,8 @@ use crate::support::SmtpSink;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage;
 use crate::support::until;
-use crate::webhooks::SIGNED;
-use crate::webhooks::tell_signed;
+use crate::webhooks::world::SIGNED;
+use crate::webhooks::world::tell_signed;
 
 const GONE: &str = "550 5.1.1 user unknown";
 

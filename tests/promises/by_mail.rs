@@ -1,18 +1,20 @@
 //! Joining by mail alone: in by LMTP, out by SMTP.
 
-use crate::inbound::hand_over_from;
+use std::net::SocketAddr;
+
+use chrono::TimeDelta;
+use verdicts::config::Settings;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::storage::inbound::Taken;
+
 use crate::inbound::header;
+use crate::inbound::lmtp::hand_over_from;
 use crate::inbound::report;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
-use chrono::TimeDelta;
-use std::net::SocketAddr;
-use verdicts::config::Settings;
-use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
 
 const ADA: &str = "ada@reader.example";
 /// Where people write to who want to join.

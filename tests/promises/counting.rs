@@ -18,8 +18,8 @@ use crate::support::SmtpSink;
 use crate::support::behind_its_back;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage;
-use crate::webhooks::SIGNED;
-use crate::webhooks::tell_signed;
+use crate::webhooks::world::SIGNED;
+use crate::webhooks::world::tell_signed;
 
 const FULL: &str = "552 5.2.2 mailbox full";
 const RATE: &str = "550 5.7.1 sending rate exceeded, come back in an hour";

@@ -21,8 +21,8 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage as At;
-use crate::webhooks::World;
-use crate::webhooks::bounce_body;
+use crate::webhooks::world::World;
+use crate::webhooks::world::bounce_body;
 
 const PROVIDERS: [(&str, Provider); 6] = [
     ("ses", Provider::Ses),

@@ -1,12 +1,13 @@
 //! Database servers that go away without a word, or come back as standbys: what was begun goes on as soon as the address leads to a primary,
 //! nobody is lost or mailed twice, and meanwhile each door says that it cannot work now.
 
+mod locks;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
-use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::House;
@@ -64,21 +65,6 @@ fn sessions(place: &Place, which: &str) -> Vec<String> {
         .lines()
         .map(ToOwned::to_owned)
         .collect()
-}
-
-/// Another session, which holds a lock on a table until it is dropped.
-async fn lock(place: &Place, table: &str) -> sqlx::PgConnection {
-    let mut other = sqlx::PgConnection::connect(&place.database_url)
-        .await
-        .expect("a connection");
-    let sql = sqlx::AssertSqlSafe(format!(
-        "begin; lock table {table} in access exclusive mode"
-    ));
-    sqlx::raw_sql(sql)
-        .execute(&mut other)
-        .await
-        .expect("locked");
-    other
 }
 
 /// Waits until a program has ended, as long as a stop may take.
@@ -345,83 +331,6 @@ async fn patient_metrics(port: u16) -> String {
         Ok(answer) => answer.text().await.unwrap_or_default(),
         Err(_) => String::new(),
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn migrate_names_a_lock_that_it_waits_for_and_ends_when_the_host_vanishes() {
-    let Some(place) = Place::postgres() else {
-        return;
-    };
-    let wire = wire_to(&place).await;
-    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
-    let wired = program.clone().with(
-        "VERDICTS_DATABASE__URL",
-        &through(&wire, &place.database_url),
-    );
-    let _other = lock(&place, "_sqlx_migrations").await;
-    let mut migrate = wired.start("migrate", &["migrate"]);
-    let said = || std::fs::read_to_string(place.dir.path().join("migrate.err")).unwrap_or_default();
-    until("it names the lock", async || {
-        said().contains("waits for a lock that other sessions of the database hold")
-    })
-    .await;
-    wire.vanish();
-    assert_eq!(ended("migrate", &mut migrate).await, Some(1));
-    assert!(
-        said().contains("The database cannot be reached"),
-        "{}",
-        said()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_ends_what_a_killed_command_waited_for() {
-    let Some(place) = Place::postgres() else {
-        return;
-    };
-    let program = Program::set_up(&place);
-    let _other = lock(&place, "_sqlx_migrations").await;
-    let mut migrate = program.start("migrate", &["migrate"]);
-    until("it waits", async || {
-        !sessions(&place, "wait_event_type = 'Lock'").is_empty()
-    })
-    .await;
-    migrate.kill();
-    until("nobody waits any more", async || {
-        sessions(&place, "true").is_empty()
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
-    let Some(place) = Place::postgres() else {
-        return;
-    };
-    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
-    let house = House::open_with(place.again(), |settings| settings.mail.lease = LEASE).await;
-    assert_eq!(
-        house.sign_up("ada@reader.example").await.status(),
-        StatusCode::SEE_OTHER
-    );
-    let other = lock(&place, "subscribers").await;
-    let before = sessions(&place, "state = 'idle'");
-    assert_later(&house.sign_up("bea@reader.example").await);
-    program.run(&["subscribers", "list"]).refused(&[
-        "The database is up",
-        "holds a lock",
-        "lock timeout",
-    ]);
-    let after = sessions(&place, "true");
-    assert!(
-        !before.is_empty() && before.iter().all(|session| after.contains(session)),
-        "{before:?} stay open: {after:?}"
-    );
-    drop(other);
-    until("all goes on", async || {
-        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,14 +6,17 @@
 pub mod catalogue;
 #[path = "../promises/support/place.rs"]
 pub mod place;
-#[path = "../promises/support/postgres.rs"]
+#[path = "../promises/support/postgres/mod.rs"]
 pub mod postgres;
 #[path = "../promises/support/program.rs"]
 pub mod program;
-#[path = "../promises/support/smtp_sink.rs"]
+#[path = "../promises/support/smtp_sink/mod.rs"]
 pub mod smtp_sink;
 #[path = "../promises/support/wire.rs"]
 pub mod wire;
+
+use std::io::Write as _;
+use std::sync::Arc;
 
 pub use place::Place;
 pub use program::Program;
@@ -23,9 +26,6 @@ pub use smtp_sink::Script;
 pub use smtp_sink::SmtpSink;
 pub use smtp_sink::Stage;
 pub use wire::Wire;
-
-use std::io::Write as _;
-use std::sync::Arc;
 
 /// Says a line that is seen also when the test passes: `eprintln` of one that does is swallowed.
 pub fn say(line: &str) {

@@ -1,11 +1,12 @@
 //! A mailbox at an IMAP server (RFC 9051, RFC 3501), of which the mails that nobody has read are fetched.
 //!
 //! Nothing is kept of where we were: what is done is marked at the server. So a mailbox that was made anew, with other numbers
-//! for its mails (UIDVALIDITY), is no event. In reading order: `wire` is the protocol's lines, `login` picks the way to log in, `opening` finds
+//! for its mails (UIDVALIDITY), is no event. In reading order: `response` is one response of the server, `wire` the protocol's lines, `login` picks the way to log in, `opening` finds
 //! the folder and what the server allows in it, `session` what is done there.
 
 mod login;
 mod opening;
+mod response;
 mod session;
 mod wire;
 

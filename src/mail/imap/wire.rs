@@ -14,6 +14,15 @@ use tokio::io::BufReader;
 use tokio::time::timeout;
 
 use super::Fault;
+use super::response::Answer;
+use super::response::OWN_WORDS;
+use super::response::Response;
+use super::response::Tagged;
+use super::response::UNREADABLE;
+use super::response::code_in;
+use super::response::literal_length;
+use super::response::split_status;
+use super::response::unreadable;
 
 /// Bytes that one command may be answered with, unless more are allowed for it.
 pub const BYTES: usize = 256 << 10;
@@ -23,54 +32,6 @@ const LINES: usize = 5_000;
 /// A connection, with or without TLS.
 pub trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
-
-/// A response with its literals taken out (RFC 3501, 4.3); of each, `{n}` is left in the text.
-#[derive(Default, Clone)]
-pub struct Response {
-    /// The text, without the literals and the end of the line.
-    pub text: Vec<u8>,
-    /// The literals, in order.
-    pub literals: Vec<Vec<u8>>,
-}
-
-impl Response {
-    /// Returns the rest behind a word that the response begins with, after its `*`.
-    pub fn after(&self, word: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.text).into_owned();
-        let rest = text.strip_prefix("* ")?;
-        let head = rest
-            .get(..word.len())
-            .filter(|head| head.eq_ignore_ascii_case(word))?;
-        rest[head.len()..]
-            .strip_prefix(' ')
-            .map(str::to_owned)
-            .or_else(|| (rest.len() == head.len()).then(String::new))
-    }
-
-    /// Returns the number and the rest of `* 12 FETCH ...`.
-    pub fn numbered(&self, word: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.text).into_owned();
-        let (number, rest) = text.strip_prefix("* ")?.split_once(' ')?;
-        let head = rest
-            .get(..word.len())
-            .filter(|head| head.eq_ignore_ascii_case(word))?;
-        number.parse::<u32>().ok()?;
-        Some(rest[head.len()..].trim_start().to_owned())
-    }
-
-    /// Returns whether it tells of new mail.
-    fn is_news(&self) -> bool {
-        self.numbered("EXISTS").is_some() || self.numbered("RECENT").is_some()
-    }
-}
-
-/// The answer to a command.
-pub struct Answer {
-    /// The responses before the last.
-    pub responses: Vec<Response>,
-    /// The last line's words, of which only response codes are ever shown.
-    pub words: String,
-}
 
 /// One connection to an IMAP server.
 pub struct Wire {
@@ -289,30 +250,6 @@ impl Wire {
     }
 }
 
-/// The last answer to a command.
-pub enum Tagged {
-    /// It was done.
-    Done(Answer),
-    /// It was not, in words of ours.
-    Refused(String),
-}
-
-impl Tagged {
-    /// A refusal as a fault.
-    pub fn into_result(self, step: &'static str) -> Result<Answer, Fault> {
-        match self {
-            Self::Done(answer) => Ok(answer),
-            Self::Refused(why) => Err(Fault::refused(step, why)),
-        }
-    }
-}
-
-const UNREADABLE: &str = "the server answered what cannot be read";
-
-fn unreadable() -> io::Error {
-    io::Error::other(UNREADABLE)
-}
-
 /// Bounds what is asked of a server, and says why it failed in words of ours: a server's own may repeat what it was sent.
 pub async fn within<T>(
     limit: Duration,
@@ -338,78 +275,6 @@ pub async fn within<T>(
         Ok(Err(error)) => Err(Fault::broken(step, error.kind().to_string())),
         Err(_) => Err(Fault::broken(step, format!("no answer within {limit:?}"))),
     }
-}
-
-const OWN_WORDS: [&str; 4] = [
-    UNREADABLE,
-    "it announced more than was asked for",
-    "it sent more than was asked for",
-    "it sent more responses than was asked for",
-];
-
-/// Response codes (RFC 3501, RFC 4315, RFC 5530) that an operator may read; of a refusal's words none.
-const CODES: [&str; 17] = [
-    "AUTHENTICATIONFAILED",
-    "AUTHORIZATIONFAILED",
-    "EXPIRED",
-    "PRIVACYREQUIRED",
-    "CONTACTADMIN",
-    "UNAVAILABLE",
-    "EXPUNGEISSUED",
-    "READ-ONLY",
-    "NOPERM",
-    "INUSE",
-    "SERVERBUG",
-    "LIMIT",
-    "OVERQUOTA",
-    "ALREADYEXISTS",
-    "NONEXISTENT",
-    "TRYCREATE",
-    "CANNOT",
-];
-
-fn code_in(words: &str) -> String {
-    let words = words.to_ascii_uppercase();
-    let code = words
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-        .map(|(code, _)| code);
-    let known = code.and_then(|code| {
-        CODES
-            .iter()
-            .find(|known| code.split(' ').next() == Some(known))
-    });
-    known.map_or_else(String::new, |code| format!(" [{code}]"))
-}
-
-fn split_status(rest: &str) -> (String, String) {
-    let (status, words) = rest.split_once(' ').unwrap_or((rest, ""));
-    (status.to_ascii_uppercase(), words.to_owned())
-}
-
-/// Returns the length of the literal that follows a line; the words of a status are never followed by one, however they end.
-fn literal_length(text: &[u8]) -> Option<usize> {
-    let inside = text.strip_suffix(b"}")?;
-    let open = memchr::memrchr(b'{', inside)?;
-    let digits = std::str::from_utf8(&inside[open + 1..])
-        .ok()?
-        .trim_end_matches('+');
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && !is_words(text)).then(|| digits.parse().unwrap_or(usize::MAX))
-}
-
-/// Returns whether a line's rest is words for people: a status (RFC 3501, 7.1), or a demand to go on.
-fn is_words(line: &[u8]) -> bool {
-    let mut words = line.split(|byte| *byte == b' ');
-    let (tag, kind) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    let statuses: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
-    tag.starts_with(b"+")
-        || statuses
-            .iter()
-            .any(|status| kind.eq_ignore_ascii_case(status))
 }
 
 /// A text as a quoted string (RFC 3501, 4.3); `None` if it holds what such a string cannot.

@@ -1,7 +1,7 @@
 //! Findings of servers on the way about a mail's author (RFC 8601), unchecked: whoever acts looks at who says so.
 
 use super::addresses;
-use super::mime::Headers;
+use super::headers::Headers;
 use crate::domain::inbound::Authenticated;
 
 /// Fields that are looked at.

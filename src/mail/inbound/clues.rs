@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::addresses;
 use super::authentication;
+use super::headers::Headers;
 use super::manner;
-use super::mime::Headers;
 use super::mime::Parts;
 use super::prose::Prose;
 use super::report;

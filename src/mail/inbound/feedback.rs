@@ -1,7 +1,7 @@
 //! Complaints: feedback reports (RFC 5965), and the older forms that some providers keep to.
 
 use super::addresses;
-use super::mime::Headers;
+use super::headers::Headers;
 use super::mime::Parts;
 use super::short;
 use crate::domain::inbound::Finding;

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::answer::Subject;
-use super::mime::Headers;
+use super::headers::Headers;
 use super::mime::Parts;
 use super::phrases;
 use super::phrases::plain;

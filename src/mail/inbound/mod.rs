@@ -12,6 +12,7 @@ mod authentication;
 mod clues;
 pub(super) mod diagnosis;
 mod feedback;
+mod headers;
 mod manner;
 mod mime;
 mod notice;

@@ -1,6 +1,6 @@
 //! The mail that a report gives back as part of its text.
 
-use super::mime::Headers;
+use super::headers::Headers;
 use super::prose::LINES;
 use super::prose::LONGEST_LINE;
 use super::prose::floor;

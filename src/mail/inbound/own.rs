@@ -2,9 +2,9 @@
 
 use super::addresses::find;
 use super::addresses::same;
+use super::headers::Headers;
 use super::manner;
 use super::manner::Manner;
-use super::mime::Headers;
 use super::mime::Parts;
 use super::prose::Prose;
 use super::report;

@@ -7,7 +7,7 @@ use super::addresses::same;
 use super::diagnosis::Diagnosis;
 use super::diagnosis::diagnose;
 use super::diagnosis::reply_code;
-use super::mime::Headers;
+use super::headers::Headers;
 use super::mime::Parts;
 use super::originals::head_in;
 use super::originals::original_in;

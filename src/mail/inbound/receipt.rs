@@ -1,8 +1,8 @@
 //! Receipts (RFC 8098): a machine says that a mail was shown or deleted, or refuses it for its reader (RFC 5429).
 
 use super::addresses;
+use super::headers::Headers;
 use super::manner::Manner;
-use super::mime::Headers;
 use super::mime::Parts;
 use super::phrases;
 use super::prose::Prose;

@@ -19,12 +19,12 @@ use crate::domain::reader::Turn;
 use crate::domain::subject::Marks;
 use crate::render::RenderError;
 use crate::render::Site;
+use crate::render::date::Date;
+use crate::render::lead::Lead;
 use crate::render::text::clean;
 use crate::render::text::shorten;
 use crate::render::view::Badge;
-use crate::render::view::Date;
 use crate::render::view::Duel;
-use crate::render::view::Lead;
 use crate::render::view::Limits;
 
 /// Gmail shows 102 KB of a mail and no more; what a server adds on the way counts too.

@@ -9,13 +9,12 @@ mod notices;
 mod plain;
 
 use super::Site;
+use super::date::Date;
 use super::text::clean;
 use super::text::shorten;
-use super::view::Date;
 use crate::domain::catalogue::Slug;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::SINCE_HOLE;
-
 pub use digest::Fitted;
 pub use digest::digest;
 pub use notice::already;

@@ -11,10 +11,10 @@ use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::render::RenderError;
 use crate::render::Site;
+use crate::render::date::Date;
+use crate::render::lead::Lead;
 use crate::render::text::clean;
-use crate::render::view::Date;
 use crate::render::view::Duel;
-use crate::render::view::Lead;
 use crate::render::view::Limits;
 
 /// A digest in a list.

@@ -13,7 +13,7 @@ use crate::domain::reader::Standing;
 use crate::domain::reader::turns;
 use crate::render::RenderError;
 use crate::render::Site;
-use crate::render::view::Date;
+use crate::render::date::Date;
 use crate::render::view::Limits;
 use crate::render::view::Side;
 

@@ -4,8 +4,8 @@ use crate::domain::Timestamp;
 use crate::domain::reader::PanelPoint;
 use crate::domain::reader::turns;
 use crate::render::Site;
+use crate::render::date::Date;
 use crate::render::view::Badge;
-use crate::render::view::Date;
 
 /// Columns of the drawing, which has 100 rows of scores; it is stretched to fit.
 const WIDTH: i64 = 600;

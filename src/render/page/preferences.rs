@@ -10,7 +10,7 @@ use crate::domain::catalogue::category_key;
 use crate::domain::reader::Preferences;
 use crate::render::RenderError;
 use crate::render::Site;
-use crate::render::view::Date;
+use crate::render::date::Date;
 
 /// A field of the account page that was refused: it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,8 @@
 //! open elements at each block, and its tokenizer compares each attribute of a tag with all before it, so that a mail made for it (1 MB of
 //! `<div>`, or one tag with 80,000 attributes) takes seconds to minutes. Here one region is open at a time, told by its tag's own nesting.
 
+mod tag;
+
 use std::convert::Infallible;
 
 use html5gum::Span;
@@ -11,18 +13,17 @@ use html5gum::Tokenizer;
 use html5gum::emitters::callback::CallbackEmitter;
 use html5gum::emitters::callback::CallbackEvent;
 
-use super::fold::fold;
-use super::forms::FORMS;
-use super::forms::Glob;
 use super::line::LINE_MAX;
 use super::line::LINES_MAX;
 use super::line::Line;
 use super::line::Mark;
-
-/// Bytes of one attribute's value and of a tag's name that are looked at, and names of classes in all.
-const VALUE: usize = 500;
-const NAME: usize = 20;
-const CLASSES: usize = 4_000;
+use tag::Attribute;
+use tag::CLASSES;
+use tag::NAME;
+use tag::Region;
+use tag::RegionKind;
+use tag::Tag;
+use tag::VALUE;
 
 /// Elements that begin and end a line. A cell is a line of its own: of a signature's table, or of a layout.
 const BLOCKS: &[&str] = &[
@@ -98,56 +99,6 @@ pub fn lines_of(html: &str) -> Vec<Line> {
     Tokenizer::new_with_emitter(html, emitter).for_each(drop);
     reader.end_line();
     reader.lines
-}
-
-/// An element whose text is treated apart, until its end.
-struct Region {
-    kind: RegionKind,
-    tag: String,
-    /// Elements of the same name that are open in it.
-    depth: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RegionKind {
-    Unseen,
-    Quote,
-    Signature,
-}
-
-/// Attributes that tell something.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Attribute {
-    Class,
-    Style,
-    Href,
-    Hidden,
-    #[default]
-    Other,
-}
-
-impl Attribute {
-    fn named(name: &[u8]) -> Self {
-        match name {
-            b"class" | b"id" | b"name" => Self::Class,
-            b"style" => Self::Style,
-            b"href" => Self::Href,
-            b"hidden" => Self::Hidden,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A start tag while it is read.
-#[derive(Default)]
-struct Tag {
-    name: String,
-    attribute: Attribute,
-    is_hidden: bool,
-    is_web_link: bool,
-    has_bar: bool,
-    region: Option<RegionKind>,
-    begins_rest: bool,
 }
 
 #[derive(Default)]
@@ -297,69 +248,6 @@ impl Reader {
             mark,
             is_wrapped: false,
         });
-    }
-}
-
-impl Tag {
-    /// Takes the value of an attribute, at most so many names of classes; returns how many those were.
-    fn take_value(&mut self, value: &str, classes: usize) -> usize {
-        let mut taken = 0;
-        match self.attribute {
-            Attribute::Class => {
-                for word in value.split_whitespace().map(fold).take(classes) {
-                    taken += 1;
-                    let has = |globs: &[Glob]| globs.iter().any(|glob| glob.covers(&word));
-                    self.begins_rest |= has(&FORMS.html_rests);
-                    if has(&FORMS.html_quotes) {
-                        self.region = Some(RegionKind::Quote);
-                    } else if has(&FORMS.html_signatures) {
-                        self.region = Some(RegionKind::Signature);
-                    }
-                }
-            }
-            Attribute::Style => {
-                let style: String = value
-                    .chars()
-                    .filter(|c| !c.is_whitespace())
-                    .flat_map(char::to_lowercase)
-                    .collect();
-                let of = |name: &str| {
-                    style.split(';').rev().find_map(|rule| {
-                        rule.strip_prefix(name)?.strip_prefix(':').map(String::from)
-                    })
-                };
-                let is_nothing = |value: Option<String>| {
-                    value.is_some_and(|value| matches!(value.as_str(), "0" | "0px" | "0pt" | "0em"))
-                };
-                self.is_hidden |= of("display").is_some_and(|value| value.starts_with("none"))
-                    || of("visibility").is_some_and(|value| value.starts_with("hidden"))
-                    || of("mso-hide").is_some_and(|value| value.starts_with("all"))
-                    || is_nothing(of("max-height"))
-                    || is_nothing(of("font-size"));
-                // GMX, web.de and Outlook set a bar left of what they quote.
-                self.has_bar |= of("border-left").is_some_and(|value| value.contains("solid"));
-            }
-            Attribute::Href => {
-                self.is_web_link = value.trim_start().to_ascii_lowercase().starts_with("http")
-            }
-            Attribute::Hidden | Attribute::Other => {}
-        }
-        taken
-    }
-
-    /// The region that the element opens.
-    fn region(&self) -> Option<RegionKind> {
-        match () {
-            () if self.is_hidden || UNSEEN.contains(&self.name.as_str()) => {
-                Some(RegionKind::Unseen)
-            }
-            () if self.name == "blockquote" || self.has_bar && self.name == "div" => {
-                Some(RegionKind::Quote)
-            }
-            () => self
-                .region
-                .filter(|_| !matches!(self.name.as_str(), "html" | "body" | "a" | "p" | "span")),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod blocks;
 mod clauses;
 pub mod fold;
 pub mod forms;
+mod glob;
 mod grammar;
 mod html;
 mod judge;
@@ -20,14 +21,13 @@ mod phrases;
 mod spelling;
 mod subject;
 
+use super::mime::Parts;
 pub use judge::Author;
 pub use judge::Said;
 pub use judge::judge;
 pub use own_text::Names;
 pub use own_text::OwnText;
 pub use subject::Subject;
-
-use super::mime::Parts;
 
 /// Returns the part of a mail that its author wrote: from its text, or from its HTML where the text is empty or quoted as a whole.
 pub fn own_text(mail: &Parts) -> OwnText {

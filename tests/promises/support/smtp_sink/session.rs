@@ -1,5 +1,8 @@
 //! One connection: SMTP as RFC 5321 has it, with the extensions the script offers.
 
+mod envelope;
+mod login;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -15,12 +18,9 @@ use super::body::Body;
 use super::script::Action;
 use super::script::Stage;
 use super::wire::Wire;
-use super::wire::base64;
+use envelope::local_part;
 
 const NAME: &str = "sink.test";
-
-/// Most recipients of one mail (RFC 5321 asks for 100 at least).
-const MOST_RECIPIENTS: usize = 1000;
 
 pub struct Session {
     wire: Wire,
@@ -219,172 +219,6 @@ impl Session {
         Next::Encrypt
     }
 
-    async fn log_in(&mut self, rest: &str) -> io::Result<Next> {
-        if self.shared.script.login.is_none() || self.may_encrypt() {
-            return Ok(self.say("503 5.5.1 AUTH is not offered"));
-        }
-        if !self.said_hello || self.logged_in || self.envelope.is_some() {
-            return Ok(self.say("503 5.5.1 not now"));
-        }
-        let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
-        if !self
-            .shared
-            .script
-            .mechanisms
-            .split(' ')
-            .any(|offered| offered.eq_ignore_ascii_case(mechanism))
-        {
-            return Ok(self.say("504 5.5.4 unknown mechanism"));
-        }
-        let is_right = match mechanism.to_ascii_uppercase().as_str() {
-            "CRAM-MD5" => self.log_in_cram().await?,
-            "PLAIN" => self.log_in_plain(initial).await?,
-            "LOGIN" => self.log_in_login(initial).await?,
-            _ => return Ok(self.say("504 5.5.4 unknown mechanism")),
-        };
-        if let Some(action) = self.shared.script.turn(Stage::Login, "*") {
-            return Ok(self.act(action));
-        }
-        if !is_right {
-            return Ok(self.say("535 5.7.8 Authentication credentials invalid"));
-        }
-        let seat = Seat::take(&self.shared);
-        if self.shared.logins.load(SeqCst) > self.shared.script.logins_max {
-            return Ok(self.say("421 4.7.0 too many logins of this user"));
-        }
-        self.seat = Some(seat);
-        self.logged_in = true;
-        Ok(self.say("235 2.7.0 welcome"))
-    }
-
-    async fn log_in_plain(&mut self, initial: &str) -> io::Result<bool> {
-        let answer = self.initial_or_asked(initial, "334 ").await?;
-        Ok(self
-            .shared
-            .script
-            .login
-            .as_ref()
-            .is_some_and(|login| login.plain.contains(&answer)))
-    }
-
-    /// The example of RFC 2195.
-    async fn log_in_cram(&mut self) -> io::Result<bool> {
-        let challenge = base64(b"<1896.697170952@postoffice.reston.mci.net>");
-        let answer = self
-            .initial_or_asked("", &format!("334 {challenge}"))
-            .await?;
-        Ok(answer == base64(b"tim b913a602c7eda7a495b4e6e7334d3890"))
-    }
-
-    /// The questions are `Username:` and `Password:` in base64.
-    async fn log_in_login(&mut self, initial: &str) -> io::Result<bool> {
-        let user = self.initial_or_asked(initial, "334 VXNlcm5hbWU6").await?;
-        let password = self.initial_or_asked("", "334 UGFzc3dvcmQ6").await?;
-        Ok(self
-            .shared
-            .script
-            .login
-            .as_ref()
-            .is_some_and(|login| login.user == user && login.password == password))
-    }
-
-    async fn initial_or_asked(&mut self, initial: &str, question: &str) -> io::Result<String> {
-        if !initial.is_empty() {
-            return Ok(initial.to_owned());
-        }
-        self.wire.write(question);
-        self.wire.read_line().await
-    }
-
-    fn mail(&mut self, rest: &str) -> Next {
-        if !self.said_hello || self.envelope.is_some() {
-            return self.say("503 5.5.1 not now");
-        }
-        if self.shared.script.login.is_some() && !self.logged_in {
-            return self.say("530 5.7.0 authentication required");
-        }
-        self.mails += 1;
-        if self.mails > self.shared.script.mails_per_connection {
-            return self.act(Action::Reply("421 4.7.0 enough for this connection"));
-        }
-        let Some((from, parameters)) = path(rest, "FROM:") else {
-            return self.say("501 5.5.4 MAIL FROM:<address>");
-        };
-        if let Some(fault) = self.fault_in(parameters) {
-            return self.say(fault);
-        }
-        let utf8 = parameters
-            .split(' ')
-            .any(|parameter| parameter.eq_ignore_ascii_case("SMTPUTF8"));
-        if !utf8 && !from.is_ascii() {
-            return self.say("553 5.6.7 SMTPUTF8 was not asked for");
-        }
-        let action = self
-            .shared
-            .script
-            .turn(Stage::MailFrom, "*")
-            .unwrap_or(Action::Reply("250 2.1.0 OK"));
-        if action.accepts('2') {
-            self.envelope = Some(Envelope {
-                from: from.to_owned(),
-                utf8,
-                to: Vec::new(),
-            });
-        }
-        self.act(action)
-    }
-
-    /// The reply to parameters of MAIL that were not offered or are wrong.
-    fn fault_in(&self, parameters: &str) -> Option<&'static str> {
-        let fault = |parameter: &str| {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let offered = |extension| self.shared.script.offers(extension);
-            let is_known = match name.to_ascii_uppercase().as_str() {
-                "SIZE"
-                    if value.parse().is_ok_and(|size: usize| {
-                        size > self.shared.script.size_max.load(SeqCst)
-                    }) =>
-                {
-                    return Some("552 5.3.4 message too big");
-                }
-                "SIZE" => offered("SIZE"),
-                "BODY" => offered("8BITMIME"),
-                "SMTPUTF8" => offered("SMTPUTF8"),
-                "AUTH" => self.shared.script.login.is_some(),
-                _ => false,
-            };
-            (!is_known).then_some("555 5.5.4 unknown parameter")
-        };
-        parameters
-            .split(' ')
-            .filter(|parameter| !parameter.is_empty())
-            .find_map(fault)
-    }
-
-    fn rcpt(&mut self, rest: &str) -> Next {
-        let Some(envelope) = &mut self.envelope else {
-            return self.say("503 5.5.1 MAIL first");
-        };
-        let Some((to, "")) = path(rest, "TO:").filter(|(to, _)| !to.is_empty()) else {
-            return self.say("501 5.5.4 RCPT TO:<address>");
-        };
-        if !envelope.utf8 && !to.is_ascii() {
-            return self.say("553 5.6.7 SMTPUTF8 was not asked for");
-        }
-        if envelope.to.len() == MOST_RECIPIENTS {
-            return self.say("452 4.5.3 too many recipients");
-        }
-        let action = self
-            .shared
-            .script
-            .turn(Stage::Recipient, local_part(to))
-            .unwrap_or(Action::Reply("250 2.1.5 OK"));
-        if action.accepts('2') {
-            envelope.to.push(to.to_owned());
-        }
-        self.act(action)
-    }
-
     async fn data(&mut self) -> io::Result<Next> {
         let Some(envelope) = &self.envelope else {
             return Ok(self.say("503 5.5.1 MAIL first"));
@@ -507,21 +341,4 @@ impl Action {
     fn accepts(self, first_digit: char) -> bool {
         matches!(self, Action::Reply(reply) if reply.starts_with(first_digit))
     }
-}
-
-/// The address and the parameters of `FROM:<address> parameters`.
-fn path<'a>(rest: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
-    let (said, rest) = rest.split_at_checked(keyword.len())?;
-    let rest = rest
-        .trim()
-        .strip_prefix('<')
-        .filter(|_| said.eq_ignore_ascii_case(keyword))?;
-    rest.split_once("> ")
-        .or_else(|| Some((rest.strip_suffix('>')?, "")))
-}
-
-fn local_part(address: &str) -> &str {
-    address
-        .rsplit_once('@')
-        .map_or(address, |(local_part, _)| local_part)
 }

@@ -17,13 +17,9 @@
     reason = "not every test binary and benchmark uses all of it"
 )]
 
-#[path = "smtp_sink/body.rs"]
 mod body;
-#[path = "smtp_sink/script.rs"]
 mod script;
-#[path = "smtp_sink/session.rs"]
 mod session;
-#[path = "smtp_sink/wire.rs"]
 mod wire;
 
 use std::sync::Arc;

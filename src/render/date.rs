@@ -1,0 +1,49 @@
+//! Dates as readers read them.
+
+use chrono::Datelike;
+
+use super::Site;
+use crate::domain::Timestamp;
+use crate::domain::slot::Slot;
+
+/// A day, for people and for programs.
+#[derive(Debug, Clone)]
+pub struct Date {
+    /// "17 November 2026".
+    pub words: String,
+    /// "2026-11-17".
+    pub iso: String,
+}
+
+impl Date {
+    pub fn new(site: &Site, moment: Timestamp) -> Self {
+        let day = moment.with_timezone(&site.timezone).date_naive();
+        Self {
+            words: format!("{} {} {}", day.day(), month(day.month()), day.year()),
+            iso: format!("{}", day.format("%Y-%m-%d")),
+        }
+    }
+
+    /// The Monday of that week.
+    pub fn monday(site: &Site, slot: Slot) -> Self {
+        Self::new(site, slot.span(&site.timezone).start)
+    }
+}
+
+fn month(number: u32) -> &'static str {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    NAMES.get(number as usize - 1).copied().unwrap_or_default()
+}

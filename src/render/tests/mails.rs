@@ -1,0 +1,227 @@
+//! Mails: subjects, previews, links, lengths.
+
+use super::super::email;
+use super::super::fixture::*;
+use super::super::text;
+use super::digest_of;
+use super::links_of_html;
+use super::unescaped;
+use crate::domain::catalogue::Matchup;
+
+fn links_of_text(text: &str) -> Vec<&str> {
+    text.split_whitespace()
+        .filter(|word| word.contains("://"))
+        .collect()
+}
+
+#[test]
+fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
+    let many = (1..=12).map(matchup);
+    for mail in [
+        digest_of(many),
+        digest_of([hostile(1)]),
+        email::confirmation(&site(), "3 days", false).expect("a mail"),
+    ] {
+        let links = links_of_html(&mail.html);
+        assert!(
+            !links.is_empty()
+                && links
+                    .iter()
+                    .all(|link| link.starts_with("https://verdicts.example/"))
+        );
+        assert_eq!(links, links_of_text(&mail.text));
+    }
+}
+
+#[test]
+fn a_mail_is_never_so_long_that_it_is_clipped() {
+    let usual = digest_of((1..=5).map(matchup));
+    assert!(
+        (15_000..40_000).contains(&usual.html.len()),
+        "{}",
+        usual.html.len()
+    );
+    for count in [1, 5, 8, 60] {
+        let fitted = email::digest(&site(), &content((1..=count).map(hostile))).expect("a digest");
+        let mail = &fitted.mail;
+        assert!(
+            mail.html.len() <= 80_000 && mail.text.len() <= 80_000,
+            "{count}: {} and {}",
+            mail.html.len(),
+            mail.text.len()
+        );
+        assert!(
+            mail.html.contains("SHIP 3 to 2"),
+            "{count}: no comparison is shown in full"
+        );
+        assert_eq!(
+            fitted.moved > 0,
+            mail.html.contains("Also this week"),
+            "{count}"
+        );
+        assert!(
+            fitted.is_shortened || fitted.moved == count.saturating_sub(8),
+            "{count}: takes are shortened before anything is moved"
+        );
+    }
+}
+
+#[test]
+fn lines_of_a_text_part_have_78_columns_but_links_are_whole() {
+    for mail in [
+        digest_of((1..=9).map(matchup)),
+        digest_of((1..=9).map(hostile)),
+        digest_of([bare()]),
+    ] {
+        crate::render::wellformed::check(&mail.html);
+        for line in mail.text.lines() {
+            assert!(
+                text::columns(line) <= 78 || line.starts_with("https://") && !line.contains(' '),
+                "{line:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_digest_quotes_the_most_decided_ship_and_skip_in_whole_sentences() {
+    let text = digest_of([matchup(1)]).text;
+    assert!(
+        text.contains("\"It runs in an hour. No keys, no limits, e.g. none at all.\"\n    Builder on Llama 1, 82 of 100: ship"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Skeptic on Mistral Small 3.1, 30 of 100: skip"),
+        "{text}"
+    );
+    assert!(!text.contains("third sentence"));
+}
+
+#[test]
+fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
+    let subject = |matchups: Vec<Matchup>| digest_of(matchups).subject;
+    assert_eq!(
+        subject((1..=5).map(matchup).collect()),
+        "Llama 1 or Mistral Small 3.1? And 4 more verdicts"
+    );
+    assert_eq!(subject(vec![matchup(1)]), "Llama 1 or Mistral Small 3.1?");
+    let mut long = matchup(1);
+    long.left.tool.name = "A tool with a name as long as a short sentence about nothing".into();
+    assert_eq!(
+        subject(vec![long.clone(), matchup(2)]),
+        "A tool with a name as long as a short sentence about nothing or Mistral Small 3.1?"
+    );
+    long.right.tool.name = long.left.tool.name.clone();
+    let both =
+        "A tool with a name as long as… or A tool with a name as long as…? And 1 more verdict";
+    assert_eq!(subject(vec![long, matchup(2)]), both);
+}
+
+#[test]
+fn a_setting_says_how_a_subject_is_made() {
+    let subject = |pattern: &str, matchups: Vec<Matchup>| {
+        let site = crate::render::Site {
+            subject: pattern.parse().expect("a pattern"),
+            ..site()
+        };
+        email::digest(&site, &content(matchups))
+            .expect("a digest")
+            .mail
+            .subject
+    };
+    assert_eq!(
+        subject("{newsletter} {week}: {pair}", vec![matchup(1)]),
+        "Weekly AI Tool Verdicts 2026-W47: Llama 1 or Mistral Small 3.1?"
+    );
+    assert_eq!(
+        subject(
+            "[{site}] {count} verdicts. {more}",
+            vec![matchup(1), matchup(2)]
+        ),
+        "[Ship or Skip] 2 verdicts. And 1 more verdict"
+    );
+    assert_eq!(
+        subject("{more}", vec![matchup(1)]),
+        "Weekly AI Tool Verdicts, 2026-W47",
+        "never an empty one"
+    );
+}
+
+#[test]
+fn behind_the_subject_stand_40_to_90_characters_and_then_nothing_of_the_mail() {
+    let confirmation = email::confirmation(&site(), "3 days", false).expect("a mail");
+    let notices = [
+        confirmation,
+        email::welcome(&site()).expect("a mail"),
+        email::already(&site()).expect("a mail"),
+    ];
+    let digests = [
+        digest_of([matchup(1)]),
+        digest_of((1..=12).map(matchup)),
+        digest_of([bare()]),
+        digest_of([hostile(1)]),
+        digest_of([]),
+    ];
+    for mail in digests.into_iter().chain(notices) {
+        let hidden = mail
+            .html
+            .split("overflow:hidden\">")
+            .nth(1)
+            .and_then(|rest| rest.split("</div>").next())
+            .expect("a preheader");
+        let hidden = unescaped(hidden);
+        let words = hidden.trim_end_matches(['\u{a0}', '\u{34f}']);
+        assert!((40..=90).contains(&words.chars().count()), "{words:?}");
+        assert!(
+            hidden.chars().filter(|c| *c != '\u{34f}').count() >= 150,
+            "{hidden:?}"
+        );
+    }
+    assert!(
+        digest_of([matchup(1)])
+            .html
+            .contains(">Mistral Small 3.1 splits the panel 1 to 1. 1 ship, 1 split.")
+    );
+}
+
+#[test]
+fn a_mail_about_a_subscription_has_one_button_whose_address_stands_in_plain_sight() {
+    let mails = [
+        (
+            "https://verdicts.example/confirm/",
+            email::confirmation(&site(), "3 days", false).expect("a mail"),
+            false,
+        ),
+        (
+            "https://verdicts.example/account/",
+            email::account(&site(), "1 hour").expect("a mail"),
+            false,
+        ),
+        (
+            "https://verdicts.example/move/",
+            email::new_address(&site(), "2 days").expect("a mail"),
+            false,
+        ),
+        (
+            "https://verdicts.example/digests",
+            email::welcome(&site()).expect("a mail"),
+            true,
+        ),
+        (
+            "https://verdicts.example/digests",
+            email::already(&site()).expect("a mail"),
+            true,
+        ),
+    ];
+    for (link, mail, leaves) in mails {
+        assert_eq!(mail.html.matches("class=\"go\"").count(), 1);
+        assert!(
+            mail.html.matches(link).count() == 2 && mail.text.matches(link).count() == 1,
+            "{}",
+            mail.html
+        );
+        assert_eq!(links_of_html(&mail.html), links_of_text(&mail.text));
+        assert_eq!(mail.html.contains(">Unsubscribe</a>"), leaves);
+        crate::render::wellformed::check(&mail.html);
+    }
+}

@@ -1,0 +1,107 @@
+//! Locks that others hold: named, waited for, and ended.
+
+use reqwest::StatusCode;
+use sqlx::Connection as _;
+
+use super::LEASE;
+use super::assert_later;
+use super::ended;
+use super::sessions;
+use super::through;
+use super::wire_to;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::until;
+
+/// Another session, which holds a lock on a table until it is dropped.
+async fn lock(place: &Place, table: &str) -> sqlx::PgConnection {
+    let mut other = sqlx::PgConnection::connect(&place.database_url)
+        .await
+        .expect("a connection");
+    let sql = sqlx::AssertSqlSafe(format!(
+        "begin; lock table {table} in access exclusive mode"
+    ));
+    sqlx::raw_sql(sql)
+        .execute(&mut other)
+        .await
+        .expect("locked");
+    other
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_names_a_lock_that_it_waits_for_and_ends_when_the_host_vanishes() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let wire = wire_to(&place).await;
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
+    let wired = program.clone().with(
+        "VERDICTS_DATABASE__URL",
+        &through(&wire, &place.database_url),
+    );
+    let _other = lock(&place, "_sqlx_migrations").await;
+    let mut migrate = wired.start("migrate", &["migrate"]);
+    let said = || std::fs::read_to_string(place.dir.path().join("migrate.err")).unwrap_or_default();
+    until("it names the lock", async || {
+        said().contains("waits for a lock that other sessions of the database hold")
+    })
+    .await;
+    wire.vanish();
+    assert_eq!(ended("migrate", &mut migrate).await, Some(1));
+    assert!(
+        said().contains("The database cannot be reached"),
+        "{}",
+        said()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_ends_what_a_killed_command_waited_for() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let program = Program::set_up(&place);
+    let _other = lock(&place, "_sqlx_migrations").await;
+    let mut migrate = program.start("migrate", &["migrate"]);
+    until("it waits", async || {
+        !sessions(&place, "wait_event_type = 'Lock'").is_empty()
+    })
+    .await;
+    migrate.kill();
+    until("nobody waits any more", async || {
+        sessions(&place, "true").is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
+    let house = House::open_with(place.again(), |settings| settings.mail.lease = LEASE).await;
+    assert_eq!(
+        house.sign_up("ada@reader.example").await.status(),
+        StatusCode::SEE_OTHER
+    );
+    let other = lock(&place, "subscribers").await;
+    let before = sessions(&place, "state = 'idle'");
+    assert_later(&house.sign_up("bea@reader.example").await);
+    program.run(&["subscribers", "list"]).refused(&[
+        "The database is up",
+        "holds a lock",
+        "lock timeout",
+    ]);
+    let after = sessions(&place, "true");
+    assert!(
+        !before.is_empty() && before.iter().all(|session| after.contains(session)),
+        "{before:?} stay open: {after:?}"
+    );
+    drop(other);
+    until("all goes on", async || {
+        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
+}
