@@ -5,7 +5,8 @@
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
 //! - [`config`], [`telemetry`], [`dial`]: settings; logs and figures; the way to another host.
-//! - [`storage`], [`render`], [`mail`]: three arms, strangers to one another: the database, templates, and the way out.
+//! - [`storage`], [`render`], [`mail`], [`identity`]: arms, strangers to one another: the database, templates, the way out, and what
+//!   proves who somebody is.
 //! - [`app`]: the use cases, where the arms meet. `app::deliver` keeps the ledger's promises.
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod dial;
 pub mod domain;
+pub mod identity;
 pub mod inbox;
 pub mod mail;
 pub mod render;

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 const FLOORS: [&[&str]; 6] = [
     &["domain"],
     &["config", "telemetry", "dial"],
-    &["storage", "render", "mail"],
+    &["storage", "render", "mail", "identity"],
     &["app"],
     &["web", "schedule", "inbox"],
     &["cli"],
 ];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 16] = [
+const HOMES: [(&str, &str); 19] = [
     ("sqlx", "storage"),
     ("askama", "render"),
     ("resvg", "render"),
@@ -33,6 +33,9 @@ const HOMES: [(&str, &str); 16] = [
     ("tower_http", "web"),
     ("tokio_cron_scheduler", "schedule"),
     ("clap", "cli"),
+    ("argon2", "identity"),
+    ("totp_rs", "identity"),
+    ("qrcode", "identity"),
 ];
 
 /// What the ground floor must do without.

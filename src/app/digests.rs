@@ -97,6 +97,7 @@ impl App {
             tracing::info!(forgotten, "sign-ups that nobody confirmed are forgotten");
         }
         self.storage.forget_quotas(now).await?;
+        self.forget_sign_ins(now).await?;
         self.bring_forward(now).await?;
         self.keep_up(now).await?;
         self.pick_if_due(now).await?;

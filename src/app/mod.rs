@@ -3,7 +3,7 @@
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
 //! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
-//! [`inbound`] with `by_mail`, `answers` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`].
+//! [`inbound`] with `by_mail`, `answers` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`], [`users`].
 
 pub mod account;
 mod addresses;
@@ -45,6 +45,7 @@ pub mod spreadsheet;
 mod standing;
 mod timing;
 mod upkeep;
+pub mod users;
 pub mod waiting;
 mod ways_out;
 pub mod webhooks;
@@ -67,6 +68,7 @@ use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
 use crate::domain::zone::Zone;
+use crate::identity::password::Passwords;
 use crate::mail::Limits;
 use crate::mail::Mailbox;
 use crate::mail::Signers;
@@ -154,6 +156,8 @@ pub struct App {
     pub(crate) doorbell: Notify,
     /// Warnings about standstill and clock that were given already.
     pub(crate) said: waiting::Said,
+    /// Hashes passwords of the desk's users.
+    pub(crate) passwords: Passwords,
 }
 
 /// Opens the database as the settings say.
@@ -238,6 +242,7 @@ impl App {
             sending: deliver::SendStatus::default(),
             doorbell: Notify::new(),
             said: waiting::Said::default(),
+            passwords: Passwords::default(),
             settings,
         }))
     }

@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, logs to stderr; `--json` prints one JSON document. Exit 0: done; 1: failed, with a sentence on
 //! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
-//! [`keys`], [`operations`]; [`output`] has what they share.
+//! [`users`], [`keys`], [`operations`]; [`output`] has what they share.
 
 mod bounces;
 mod catalog;
@@ -18,6 +18,7 @@ mod serve;
 mod stopping;
 mod subscribers;
 mod turns;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Command {
     /// The people on the list
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
+    /// The people who may use the desk
+    #[command(subcommand)]
+    Users(users::Users),
     /// Mails that came back
     Inbound(inbound::Inbound),
     /// Hard refusals that the brake holds
@@ -160,6 +164,8 @@ impl Command {
             Self::Serve(_) | Self::Migrate => true,
             Self::Catalog(command) => command.is_import(),
             Self::Subscribers(command) => command.is_import(),
+            // A desk may be set up before the service starts.
+            Self::Users(_) => true,
             _ => false,
         }
     }
@@ -201,6 +207,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Catalog(command) => command.run(open().await?, output).await,
         Command::Digest(command) => command.run(open().await?, output).await,
         Command::Subscribers(command) => command.run(open().await?, output).await,
+        Command::Users(command) => command.run(&*open().await?, output).await,
         Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
         Command::Keys(command) => {

@@ -1,5 +1,6 @@
 //! `serve`: the service itself.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::inbox;
 use crate::schedule;
 use crate::telemetry;
 use crate::web;
+use crate::web::Pages;
 
 /// Run the service until SIGTERM or ctrl-C: then stop taking work, finish what is in flight, and end.
 #[derive(Debug, clap::Args)]
@@ -63,9 +65,14 @@ impl Serve {
         }
         telemetry::figures();
         let listener = if has(Role::Web) {
-            Some(listen(app.settings.site.listen).await?)
+            Some(listen(app.settings.site.listen, "VERDICTS_SITE__LISTEN").await?)
         } else {
             None
+        };
+        let desk = &app.settings.desk;
+        let desk_listener = match desk.listen.filter(|_| has(Role::Web) && desk.enabled) {
+            Some(address) => Some(listen(address, "VERDICTS_DESK__LISTEN").await?),
+            None => None,
         };
         let address = listener
             .as_ref()
@@ -84,15 +91,26 @@ impl Serve {
                 "The role inbound has no door: set inbound.lmtp or inbound.imap.",
             ));
         }
+        if has(Role::Web) {
+            app.add_owner_of_settings().await?;
+        }
         let brought = app.bring_sample().await?;
         let mut roles: JoinSet<Result<(), Failure>> = JoinSet::new();
         if let Some(listener) = listener {
-            roles.spawn(web::serve(app.clone(), listener, stop.clone()));
+            let pages = if desk_listener.is_some() {
+                Pages::Site
+            } else {
+                Pages::All
+            };
+            roles.spawn(web::serve(app.clone(), listener, pages, stop.clone()));
             let (app, stop) = (app.clone(), stop.clone());
             roles.spawn(async move {
                 app.act_on_webhooks_until(&stop).await;
                 Ok(())
             });
+        }
+        if let Some(listener) = desk_listener {
+            roles.spawn(web::serve(app.clone(), listener, Pages::Desk, stop.clone()));
         }
         if has(Role::Schedule) {
             roles.spawn(schedule::run(app.clone(), stop.clone()));
@@ -122,6 +140,9 @@ impl Serve {
             roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
         greet(&app, address, brought);
+        if has(Role::Web) {
+            offer_setup(&app).await?;
+        }
         if has(Role::Schedule) {
             app.unused_times()
                 .iter()
@@ -182,10 +203,24 @@ pub(super) async fn wait_for_database(
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+/// Says how the desk gets its first owner: by a link for the person at the terminal. A log is read by many, so it names the command.
+async fn offer_setup(app: &App) -> Result<(), Failure> {
+    if std::io::stderr().is_terminal() {
+        if let Some(link) = app.setup_link().await? {
+            say(format_args!("Set up the desk: {}", link.url));
+        }
+    } else if app.settings.desk.enabled && !app.storage.has_users().await? {
+        tracing::info!(
+            "the desk has no user yet and answers nobody: `verdicts users setup` prints the link that makes the first"
+        );
+    }
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, variable: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::conflict(format!(
-            "The service cannot listen on {address}: {error}. Stop what uses it, or set VERDICTS_SITE__LISTEN to another."
+            "The service cannot listen on {address}: {error}. Stop what uses it, or set {variable} to another."
         ))
     })
 }

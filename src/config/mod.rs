@@ -7,6 +7,7 @@
 mod bounces;
 mod database;
 mod database_hosts;
+mod desk;
 mod environment;
 mod faults;
 mod inbound;
@@ -35,6 +36,8 @@ pub use bounces::Bounces;
 pub use database::Database;
 pub use database::Durability;
 pub use database_hosts::DatabaseHosts;
+pub use desk::Desk;
+pub use desk::SecondFactor;
 pub use inbound::Inbound;
 pub use mail::DkimKey;
 pub use mail::Mail;
@@ -80,6 +83,8 @@ pub struct Settings {
     pub inbound: Inbound,
     /// Which providers may tell of mails by webhook.
     pub webhooks: Webhooks,
+    /// The publisher's web interface.
+    pub desk: Desk,
 }
 
 const fn days(n: u64) -> Duration {
@@ -142,12 +147,22 @@ impl Settings {
         self.bounces.check()?;
         self.inbound.check()?;
         self.webhooks.check()?;
+        self.desk.check()?;
         relations::check(self)
     }
 
     /// `site.base_url` without a slash at its end.
     pub fn base_url(&self) -> &str {
         self.site.base_url.as_str().trim_end_matches('/')
+    }
+
+    /// The address of the desk without a slash at its end: `desk.base_url`, else where it listens by itself, else `site.base_url`.
+    pub fn desk_url(&self) -> String {
+        match (&self.desk.base_url, self.desk.listen) {
+            (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
+            (None, Some(listen)) => format!("http://{listen}"),
+            (None, None) => self.base_url().to_owned(),
+        }
     }
 
     /// The host in `site.base_url`.

@@ -53,12 +53,7 @@ impl Default for Site {
 impl Site {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let base = &self.base_url;
-        if !matches!(base.scheme(), "http" | "https")
-            || base.host().is_none()
-            || base.path() != "/"
-            || base.query().is_some()
-            || base.fragment().is_some()
-        {
+        if !has_no_path(base) {
             return fault(
                 "site.base_url",
                 "expected an http or https address without a path, like https://news.example.org",
@@ -90,4 +85,18 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// Returns whether an address is http or https, and a host alone.
+fn has_no_path(url: &url::Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+/// Returns whether the pages of a service can begin with that address.
+pub(super) fn is_base_url(url: &url::Url) -> bool {
+    has_no_path(url) && url.username().is_empty() && url.password().is_none()
 }

@@ -3,7 +3,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`] with `seal`, [`letter`],
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`], [`user`].
 
 pub mod address;
 pub mod brake;
@@ -28,6 +28,7 @@ pub mod subject;
 pub mod subscriber;
 pub mod timetable;
 pub mod token;
+pub mod user;
 pub mod verp;
 pub mod waiting;
 pub mod webhook;

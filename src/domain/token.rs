@@ -159,6 +159,11 @@ impl Secrets {
         self.name(b'm', mailing)
     }
 
+    /// The same for a user of the desk.
+    pub fn user_name(&self, user: i64) -> String {
+        self.name(b'u', user)
+    }
+
     fn name(&self, kind: u8, id: i64) -> String {
         let mut plain = [0; BLOCK];
         plain[0] = kind;
@@ -203,6 +208,20 @@ impl Secrets {
             .tag(b"count", format!("{what}\0{text}").as_bytes())
             .finalize()
             .into_bytes()[..16])
+    }
+
+    /// The keys that are drawn from a seed for a use, one for each secret, newest first: whoever has the seed alone has no key.
+    pub fn keys_of(&self, what: &str, seed: &str) -> Vec<[u8; 20]> {
+        let drawn = |key: &Key| {
+            let bytes = key
+                .tag(b"drawn", format!("{what}\0{seed}").as_bytes())
+                .finalize()
+                .into_bytes();
+            let mut drawn = [0; 20];
+            drawn.copy_from_slice(&bytes[..20]);
+            drawn
+        };
+        self.0.iter().map(drawn).collect()
     }
 
     /// A name for each secret that gives nothing of it away, newest first: to tell which one made a hash.

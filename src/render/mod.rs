@@ -1,9 +1,10 @@
 //! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
 //!
-//! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`email`], [`picture`],
+//! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`desk`], [`email`], [`picture`],
 //! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `date` and `text` (cutting and wrapping).
 
 mod date;
+pub mod desk;
 pub mod email;
 mod lead;
 pub mod page;

@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`.
+//! [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`, [`users`] with [`sessions`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,12 +140,14 @@ mod sends;
 mod server_pool;
 mod servers;
 mod session;
+pub mod sessions;
 pub mod set_aside;
 mod statistics;
 pub mod steps;
 pub mod stocking;
 pub mod subscribers;
 pub mod unmatched;
+pub mod users;
 pub mod variants;
 pub mod votes;
 pub mod waits;

@@ -2,12 +2,13 @@
 //!
 //! Reading order: this file (the routes and what holds for all of them), [`guard`] (who asks, and how often) with [`forwarded`] and [`connections`],
 //! [`answer`] (how things go wrong), then a file per resource: [`pages`], [`pictures`], [`joining`] with
-//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`].
+//! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`], and the [`desk`].
 
 mod answer;
 mod choices;
 mod connections;
 mod cookies;
+pub mod desk;
 mod embedding;
 mod forwarded;
 mod guard;
@@ -104,6 +105,17 @@ fn is_trusted(app: &App, address: IpAddr) -> bool {
         .any(|net| net.contains(&address))
 }
 
+/// Which pages a listener answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// The site's, and the desk's beside them.
+    All,
+    /// The site's alone: the desk has a listener of its own.
+    Site,
+    /// The desk's alone.
+    Desk,
+}
+
 /// Answers requests on `listener` until told to stop, then finishes those that are under way, up to [`LONGEST`].
 ///
 /// An accept loop of our own, for `axum::serve` waits for ever for a request that never becomes whole and takes any number
@@ -114,6 +126,7 @@ fn is_trusted(app: &App, address: IpAddr) -> bool {
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
+    pages: Pages,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let (seats, waiting) = (
@@ -127,7 +140,7 @@ pub async fn serve(
         .header_read_timeout(LONGEST_HEADER)
         .keep_alive(true);
     let door = Door {
-        service: router(app.clone()).into_make_service_with_connect_info(),
+        service: router(app.clone(), pages).into_make_service_with_connect_info(),
         http,
     };
     loop {
@@ -216,7 +229,7 @@ impl Visit {
 }
 
 /// All routes.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: Arc<App>, pages: Pages) -> Router {
     let allowance = |per_hour| Arc::new(Allowance::new(per_hour));
     let attempts = allowance(app.settings.signup.per_client.saturating_mul(ATTEMPTS));
     let choices = allowance(app.settings.votes.per_client);
@@ -229,17 +242,25 @@ pub fn router(app: Arc<App>) -> Router {
         in_flight: Arc::default(),
         app,
     };
-    let routes = Router::new()
-        .merge(pages::routes())
-        .merge(pictures::routes())
-        .merge(joining::routes(&web.app.settings.signup.origins))
-        .merge(embedding::routes())
-        .merge(choices::routes())
-        .merge(private_routes().layer(axum::middleware::map_response(keep_private)))
-        .merge(mailbox::routes())
-        .merge(operations::routes())
-        .merge(webhooks::routes())
-        .merge(problem_types::routes())
+    let site = || {
+        Router::new()
+            .merge(pages::routes())
+            .merge(pictures::routes())
+            .merge(joining::routes(&web.app.settings.signup.origins))
+            .merge(embedding::routes())
+            .merge(choices::routes())
+            .merge(private_routes().layer(axum::middleware::map_response(keep_private)))
+            .merge(mailbox::routes())
+            .merge(operations::routes())
+            .merge(webhooks::routes())
+            .merge(problem_types::routes())
+    };
+    let routes = match pages {
+        Pages::All => site().merge(desk::routes(&web)),
+        Pages::Site => site(),
+        Pages::Desk => desk::routes(&web).merge(pages::icon_routes()),
+    };
+    let routes = routes
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -46,8 +46,13 @@ pub(super) fn routes() -> Router<Web> {
         .route("/feed.xml", get(feed))
         .route(&page::stylesheet().path, get(stylesheet))
         .route(&page::script().path, get(script))
-        .route("/favicon.ico", get(icon))
+        .merge(icon_routes())
         .route("/robots.txt", get(robots))
+}
+
+/// What every listener has.
+pub(super) fn icon_routes() -> Router<Web> {
+    Router::new().route("/favicon.ico", get(icon))
 }
 
 async fn front(State(web): State<Web>) -> Page {
@@ -173,21 +178,21 @@ fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
     }
 }
 
-/// Its address holds its hash, so it may be kept for ever.
 async fn stylesheet() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
-    (headers, page::stylesheet().text)
+    immutable("text/css; charset=utf-8", page::stylesheet().text)
 }
 
 async fn script() -> impl IntoResponse {
+    immutable("text/javascript; charset=utf-8", page::script().text)
+}
+
+/// A file whose address holds its hash, so that it may be kept for ever.
+pub(super) fn immutable(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
-        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
-    (headers, page::script().text)
+    (headers, text)
 }
 
 /// Browsers ask for it by this name and read it by its type.
@@ -200,5 +205,5 @@ async fn icon() -> impl IntoResponse {
 }
 
 async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\n"
+    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\n"
 }

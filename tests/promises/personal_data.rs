@@ -229,6 +229,8 @@ const OTHERS: &[(&str, &str)] = &[
         "a visitor is no subscriber: their cookie is kept as a hash, and nothing ties it to an address",
     ),
     ("digests", "counts its recipients"),
+    ("users", "who runs the newsletter, which is no subscriber"),
+    ("sessions", "of users"),
 ];
 
 /// Whether a column's name says that its row is about a person.

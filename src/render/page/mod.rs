@@ -85,7 +85,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    fn new(name: &str, ending: &str, text: &'static str) -> Self {
+    pub(in crate::render) fn new(name: &str, ending: &str, text: &'static str) -> Self {
         let hash = Sha256::digest(text)
             .iter()
             .take(6)

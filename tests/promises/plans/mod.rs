@@ -209,6 +209,11 @@ const FILL: &str = "
       select 'f' || id, id, 'imap', '{}', id || '@example.org', 't' || id from subscribers where id between 1000000 and 1020000;
     insert into mails_set_aside (mailbox, validity, uid, step, reason, tries, first_at, next_at)
       select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
+    insert into users (id, email, email_key, name, role, created_at)
+      select id, id || '@desk.example', id || '@desk.example', 'A', 'writer', 0 from subscribers where id between 1000000 and 1000499;
+    insert into sessions (token_sha256, user_id, stage, created_at, seen_at, expires_at, strong_at, agent, network)
+      select 's' || id, 1000000 + id % 500, 'full', 0, id, id, 0, 'a', 'n' from subscribers where id between 1000000 and 1020000;
+    insert into sign_in_attempts (key, full_at) select 'k' || id, id from subscribers where id between 1000000 and 1020000;
     insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
     insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
     insert into webhook_events (provider, id, kind, digest, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;

@@ -127,7 +127,12 @@ impl House {
             .await
             .expect("the tables are made");
         let stop = CancellationToken::new();
-        tokio::spawn(verdicts::web::serve(app.clone(), listener, stop.clone()));
+        tokio::spawn(verdicts::web::serve(
+            app.clone(),
+            listener,
+            verdicts::web::Pages::All,
+            stop.clone(),
+        ));
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod catalogue;
+pub mod desk;
 pub mod dns;
 pub mod house;
 pub mod place;

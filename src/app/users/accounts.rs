@@ -1,0 +1,179 @@
+//! Adding users, and what an owner or the command line does with them.
+
+use super::links::Link;
+use crate::app::App;
+use crate::app::Failure;
+use crate::domain::address::EmailAddress;
+use crate::domain::user::ChallengeKind;
+use crate::domain::user::Role;
+use crate::domain::user::User;
+use crate::domain::user::parse_name;
+use crate::storage::users::Changed;
+use crate::storage::users::NewUser;
+
+/// A change that an owner makes to somebody's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Another role.
+    Role(Role),
+    /// No sign-in any more; all sessions end.
+    Disable,
+    /// Sign-in again.
+    Enable,
+    /// All sessions end.
+    SignOut,
+    /// The second factor is taken away, and all sessions end.
+    ResetSecondFactor,
+}
+
+impl App {
+    /// Adds a user, with a password where one is given, else with a link by which they choose one.
+    ///
+    /// # Errors
+    /// A sentence, when the address has a user already, or the name or the password is refused.
+    pub async fn add_user(
+        &self,
+        email: &EmailAddress,
+        name: Option<&str>,
+        role: Role,
+        password: Option<&str>,
+    ) -> Result<Option<Link>, Failure> {
+        let name = match name {
+            Some(name) => {
+                parse_name(name).map_err(|words| Failure::invalid_field("name", words))?
+            }
+            None => email
+                .as_str()
+                .split('@')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        let password = match password {
+            Some(password) => Some(
+                self.chosen_password(password, email, &name)
+                    .await?
+                    .map_err(|words| Failure::invalid_field("password", words))?,
+            ),
+            None => None,
+        };
+        let new = NewUser {
+            email,
+            name: &name,
+            role,
+            password: password.as_deref(),
+        };
+        let Some(id) = self.storage.add_user(&new, self.now()).await? else {
+            return Err(Failure::conflict(format!(
+                "{} is a user already.",
+                email.as_str()
+            )));
+        };
+        tracing::info!(user = email.masked(), %role, "user added");
+        match password {
+            Some(_) => Ok(None),
+            None => Ok(Some(self.make_link(ChallengeKind::Invite, Some(id)).await?)),
+        }
+    }
+
+    /// Adds the owner of `desk.owner` where there is no user at all.
+    ///
+    /// # Errors
+    /// A sentence, when the file cannot be read or its password is refused.
+    pub async fn add_owner_of_settings(&self) -> Result<(), Failure> {
+        let desk = &self.settings.desk;
+        let (Some(owner), Some(file)) = (&desk.owner, &desk.owner_password_file) else {
+            return Ok(());
+        };
+        if !desk.enabled || self.storage.has_users().await? {
+            return Ok(());
+        }
+        let email = EmailAddress::parse_new(owner)
+            .map_err(|error| Failure::invalid(format!("desk.owner: {error}")))?;
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::invalid(format!(
+                "desk.owner_password_file: {} cannot be read: {error}.",
+                file.display()
+            ))
+        })?;
+        let password = text.trim_end_matches(['\r', '\n']);
+        match self
+            .add_user(&email, None, Role::Owner, Some(password))
+            .await
+        {
+            // Another process was faster.
+            Err(_) if self.storage.has_users().await? => Ok(()),
+            Err(failure) => Err(Failure::invalid(format!(
+                "desk.owner_password_file: {failure}"
+            ))),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// The user with that address.
+    ///
+    /// # Errors
+    /// A sentence, when there is none.
+    pub async fn user_named(&self, email: &EmailAddress) -> Result<User, Failure> {
+        let found = self.storage.user_by_email(email).await?;
+        found.map(|found| found.user).ok_or_else(|| {
+            Failure::not_found(format!(
+                "There is no user {}; `verdicts users list` shows all.",
+                email.as_str()
+            ))
+        })
+    }
+
+    /// Changes somebody's account.
+    ///
+    /// # Errors
+    /// A sentence, when it would leave no owner.
+    pub async fn change_account(&self, user: &User, change: AccountChange) -> Result<(), Failure> {
+        let changed = match change {
+            AccountChange::Role(role) => self.storage.set_role(user.id, role).await?,
+            AccountChange::Disable => {
+                let now = user.disabled_at.unwrap_or_else(|| self.now());
+                self.storage.disable_user(user.id, Some(now)).await?
+            }
+            AccountChange::Enable => self.storage.disable_user(user.id, None).await?,
+            AccountChange::SignOut => {
+                self.storage.end_sessions(user.id, None).await?;
+                Changed::Done
+            }
+            AccountChange::ResetSecondFactor => {
+                self.storage.remove_second_factor(user.id).await?;
+                self.storage.end_sessions(user.id, None).await?;
+                Changed::Done
+            }
+        };
+        if changed == Changed::LastOwner {
+            return Err(Failure::conflict(format!(
+                "{} is the last owner: make somebody else an owner first.",
+                user.email.as_str()
+            )));
+        }
+        tracing::info!(user = user.email.masked(), ?change, "user changed");
+        Ok(())
+    }
+
+    /// Sets somebody's password, and ends all their sessions.
+    ///
+    /// # Errors
+    /// A sentence, when the password is refused.
+    pub async fn set_password(&self, user: &User, password: &str) -> Result<(), Failure> {
+        let hash = self
+            .chosen_password(password, &user.email, &user.name)
+            .await?
+            .map_err(|words| Failure::invalid_field("password", words))?;
+        self.storage.set_password(user.id, Some(&hash)).await?;
+        tracing::info!(user = user.email.masked(), "password set");
+        Ok(())
+    }
+
+    /// Takes somebody's password away, ends all their sessions, and makes a link by which they choose another.
+    pub async fn reset_password(&self, user: &User) -> Result<Link, Failure> {
+        self.storage.set_password(user.id, None).await?;
+        tracing::info!(user = user.email.masked(), "password taken away");
+        self.make_link(ChallengeKind::Reset, Some(user.id)).await
+    }
+}

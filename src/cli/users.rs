@@ -1,0 +1,253 @@
+//! `users`: who may use the desk. It acts on the database, with no session and no code: the way back in when everything else is lost.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::output::Output;
+use super::output::moment;
+use super::output::say;
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::users::accounts::AccountChange;
+use crate::app::users::links::Link;
+use crate::domain::address::EmailAddress;
+use crate::domain::user::Role;
+use crate::domain::user::User;
+
+/// Longest password that is read from stdin, in bytes.
+const INPUT_MAX: u64 = 8 << 10;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Users {
+    /// Print a link that makes the first owner, as long as there is no user; it works once, for 24 hours
+    Setup,
+    /// List all users
+    List,
+    /// Add a user; without a password a link is printed by which they choose one
+    Add {
+        /// Their email address, with which they sign in
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// owner, editor, writer or analyst
+        #[arg(long, value_parser = parse_role)]
+        role: Role,
+        /// Their name [default: the part of the address before the @]
+        #[arg(long)]
+        name: Option<String>,
+        /// Read the password from standard input: one line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give a user another role
+    Role {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// owner, editor, writer or analyst
+        #[arg(value_parser = parse_role)]
+        role: Role,
+    },
+    /// Shut a user out; their sessions end
+    Disable {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Let a disabled user in again
+    Enable {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// Take a user's password away and print a link by which they choose another; their sessions end
+    ResetPassword {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+        /// Set the password from standard input (one line) in place of the link
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Take a user's authenticator app and recovery codes away; their sessions end
+    ResetSecondFactor {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+    /// End all sessions of a user
+    SignOut {
+        #[arg(value_parser = parse_email)]
+        email: EmailAddress,
+    },
+}
+
+fn parse_email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    text.parse()
+}
+
+impl Users {
+    pub(super) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Setup => setup(app, output).await?,
+            Self::List => list(app, output).await?,
+            Self::Add {
+                email,
+                role,
+                name,
+                password_stdin,
+            } => {
+                let password = password_stdin.then(read_password).transpose()?;
+                let link = app
+                    .add_user(&email, name.as_deref(), role, password.as_deref())
+                    .await?;
+                print(app, &email, link.as_ref(), output).await?;
+            }
+            Self::Role { email, role } => {
+                change(app, &email, AccountChange::Role(role), output).await?
+            }
+            Self::Disable { email } => change(app, &email, AccountChange::Disable, output).await?,
+            Self::Enable { email } => change(app, &email, AccountChange::Enable, output).await?,
+            Self::ResetPassword {
+                email,
+                password_stdin,
+            } => {
+                let user = app.user_named(&email).await?;
+                let link = if password_stdin {
+                    app.set_password(&user, &read_password()?).await?;
+                    None
+                } else {
+                    Some(app.reset_password(&user).await?)
+                };
+                print(app, &email, link.as_ref(), output).await?;
+            }
+            Self::ResetSecondFactor { email } => {
+                change(app, &email, AccountChange::ResetSecondFactor, output).await?
+            }
+            Self::SignOut { email } => change(app, &email, AccountChange::SignOut, output).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn setup(app: &App, output: Output) -> Result<(), Failure> {
+    if !app.settings.desk.enabled {
+        return Err(Failure::conflict(
+            "The desk is off: desk.enabled is false. Nothing was done.",
+        ));
+    }
+    let Some(link) = app.setup_link().await? else {
+        return Err(Failure::conflict(
+            "The desk has users already. `verdicts users list` shows them, and `verdicts users add EMAIL --role owner` adds another.",
+        ));
+    };
+    output.print(&link_json(&link), || {
+        format!(
+            "{}\nIt makes the first owner, once, until {}.\n",
+            link.url,
+            app.local_time(link.expires_at)
+        )
+    })
+}
+
+fn link_json(link: &Link) -> serde_json::Value {
+    json!({ "link": link.url, "expires_at": moment(link.expires_at) })
+}
+
+fn user_json(user: &User) -> serde_json::Value {
+    json!({
+        "email": user.email.as_str(),
+        "name": user.name,
+        "role": user.role,
+        "has_password": user.has_password,
+        "has_second_factor": user.has_second_factor,
+        "created_at": moment(user.created_at),
+        "seen_at": user.seen_at.map(moment),
+        "disabled_at": user.disabled_at.map(moment),
+    })
+}
+
+fn line(app: &App, user: &User) -> String {
+    let methods = match (user.disabled_at, user.has_password, user.has_second_factor) {
+        (Some(_), ..) => "disabled",
+        (None, true, true) => "password and code",
+        (None, true, false) => "password",
+        (None, false, _) => "no password yet",
+    };
+    let seen = user.seen_at.map_or_else(
+        || "never seen".into(),
+        |at| format!("seen {}", app.local_time(at)),
+    );
+    format!(
+        "{}  {:<8}  {}, {methods}, {seen}\n",
+        user.email.as_str(),
+        user.role,
+        user.name
+    )
+}
+
+async fn list(app: &App, output: Output) -> Result<(), Failure> {
+    let users = app.storage.users().await?;
+    if users.is_empty() && !output.json {
+        say("There is no user yet; `verdicts users setup` prints the link that makes the first.");
+    }
+    let rows: Vec<_> = users.iter().map(user_json).collect();
+    output.print(&json!({ "users": rows }), || {
+        users.iter().map(|user| line(app, user)).collect()
+    })
+}
+
+async fn change(
+    app: &App,
+    email: &EmailAddress,
+    change: AccountChange,
+    output: Output,
+) -> Result<(), Failure> {
+    let user = app.user_named(email).await?;
+    app.change_account(&user, change).await?;
+    print(app, email, None, output).await
+}
+
+/// Prints a user as they are now, and the link that was made for them.
+async fn print(
+    app: &App,
+    email: &EmailAddress,
+    link: Option<&Link>,
+    output: Output,
+) -> Result<(), Failure> {
+    let user = app.user_named(email).await?;
+    let mut document = user_json(&user);
+    if let Some(link) = link {
+        document["link"] = json!(link.url);
+        document["link_expires_at"] = json!(moment(link.expires_at));
+    }
+    output.print(&document, || {
+        let mut text = line(app, &user);
+        if let Some(link) = link {
+            let _ = writeln!(
+                text,
+                "{}\nBy this link they choose a password, once, until {}.",
+                link.url,
+                app.local_time(link.expires_at)
+            );
+        }
+        text
+    })
+}
+
+/// The first line of standard input.
+fn read_password() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(INPUT_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::internal(format!("The password cannot be read: {error}.")))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(Failure::invalid(
+            "There was no password on standard input; nothing was done.",
+        ));
+    }
+    Ok(line.to_owned())
+}

@@ -1,0 +1,84 @@
+//! `[desk]`: the publisher's web interface.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::ConfigError;
+use super::fault;
+use super::one_or_many;
+use super::site::is_base_url;
+use crate::domain::address::EmailAddress;
+
+/// `[desk]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desk {
+    /// Whether there is one at all. It answers nobody before there is a user.
+    pub enabled: bool,
+    /// Where it listens, if not where the site does.
+    pub listen: Option<SocketAddr>,
+    /// Networks that it answers; empty: all.
+    #[serde(deserialize_with = "one_or_many")]
+    pub networks: Vec<IpNet>,
+    /// The address that browsers ask it by, if not `site.base_url`.
+    pub base_url: Option<url::Url>,
+    /// Who must have a second factor.
+    pub second_factor: SecondFactor,
+    /// The address of an owner whom `serve` adds where there is no user yet.
+    pub owner: Option<String>,
+    /// A file with that owner's password in it.
+    pub owner_password_file: Option<PathBuf>,
+}
+
+/// Roles that sign in with a code too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecondFactor {
+    /// Owners must.
+    Owner,
+    /// Everybody must.
+    All,
+    /// Nobody must; everybody may.
+    Off,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: None,
+            networks: Vec::new(),
+            base_url: None,
+            second_factor: SecondFactor::Owner,
+            owner: None,
+            owner_password_file: None,
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.base_url.as_ref().is_some_and(|url| !is_base_url(url)) {
+            return fault(
+                "desk.base_url",
+                "expected an http or https address without a path, a user or a password, like https://desk.example.org",
+            );
+        }
+        if let Some(owner) = &self.owner
+            && let Err(error) = EmailAddress::parse_new(owner)
+        {
+            return fault("desk.owner", error.to_string().trim_end_matches('.'));
+        }
+        if self.owner.is_some() != self.owner_password_file.is_some() {
+            return fault(
+                "desk.owner, desk.owner_password_file",
+                "each needs the other: the address of the first owner, and a file with their password",
+            );
+        }
+        Ok(())
+    }
+}

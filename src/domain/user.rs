@@ -1,0 +1,193 @@
+//! People who run the newsletter: their roles, and what each role may do.
+
+use super::Timestamp;
+use super::address::EmailAddress;
+use super::named;
+
+named! {
+    /// A user's role. [`Role::level`] is the one table of what it allows.
+    Role {
+        /// Runs the installation: everything.
+        Owner => "owner",
+        /// Runs the newsletter: everything but settings, users and the suppression list.
+        Editor => "editor",
+        /// Writes: drafts and catalogue, and never an address.
+        Writer => "writer",
+        /// Reads results.
+        Analyst => "analyst",
+    }
+}
+
+named! {
+    /// A part of the desk whose rights are given together.
+    Area {
+        /// Tools, comparisons and where they come from.
+        Catalogue => "catalogue",
+        /// A digest before it is approved.
+        Draft => "draft",
+        /// Approve, send, pause, cancel.
+        Send => "send",
+        /// People on the list, with their addresses.
+        Subscribers => "subscribers",
+        /// Erasing people and taking their data out.
+        Erase => "erase",
+        /// Taking addresses off the suppression list.
+        Suppressions => "suppressions",
+        /// What became of digests, and how the list grows.
+        Results => "results",
+        /// Settings, users, tokens, webhooks.
+        Settings => "settings",
+        /// Who did what.
+        Audit => "audit",
+        /// One's own password, second factor and sessions.
+        Own => "own",
+    }
+}
+
+/// How much of an area a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing.
+    None,
+    /// Read, with addresses masked.
+    Masked,
+    /// Read.
+    Read,
+    /// Read and change.
+    Write,
+}
+
+impl Role {
+    /// What this role may do in an area.
+    pub const fn level(self, area: Area) -> Level {
+        use Level::Masked;
+        use Level::None;
+        use Level::Read;
+        use Level::Write;
+        //                               owner  editor  writer  analyst
+        let row: [Level; 4] = match area {
+            Area::Catalogue => [Write, Write, Write, Read],
+            Area::Draft => [Write, Write, Write, Read],
+            Area::Send => [Write, Write, None, None],
+            Area::Subscribers => [Write, Write, None, Masked],
+            Area::Erase => [Write, Write, None, None],
+            Area::Suppressions => [Write, None, None, None],
+            Area::Results => [Read, Read, Read, Read],
+            Area::Settings => [Write, None, None, None],
+            Area::Audit => [Read, Read, None, None],
+            Area::Own => [Write, Write, Write, Write],
+        };
+        row[self as usize]
+    }
+
+    /// Returns whether this role reaches `level` in an area.
+    pub fn may(self, area: Area, level: Level) -> bool {
+        self.level(area) >= level
+    }
+}
+
+/// A user of the desk, without any secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Number of its row; it never leaves the process.
+    pub id: i64,
+    /// Where invitations go; also the name to sign in with.
+    pub email: EmailAddress,
+    /// The name that others see.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Whether a password is set.
+    pub has_password: bool,
+    /// Whether sign-in asks for a code too.
+    pub has_second_factor: bool,
+    /// When they were added.
+    pub created_at: Timestamp,
+    /// When they were last seen.
+    pub seen_at: Option<Timestamp>,
+    /// Since when they may not sign in.
+    pub disabled_at: Option<Timestamp>,
+}
+
+named! {
+    /// How far a sign-in has come.
+    Stage {
+        /// The password was right; a code is awaited.
+        Code => "code",
+        /// The password was right; a second factor must be set up first.
+        Enrol => "enrol",
+        /// Signed in.
+        Full => "full",
+    }
+}
+
+named! {
+    /// What a link that works once is for.
+    ChallengeKind {
+        /// Make the first owner.
+        Setup => "setup",
+        /// Choose a first password.
+        Invite => "invite",
+        /// Choose another password.
+        Reset => "reset",
+    }
+}
+
+/// Longest name of a user, in characters.
+pub const NAME_MAX: usize = 100;
+
+/// Reads a user's name: one line of 1 to [`NAME_MAX`] characters.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn parse_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length == 0 || length > NAME_MAX || text.chars().any(char::is_control) {
+        return Err(format!("Give a name of 1 to {NAME_MAX} characters."));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_the_table_says() {
+        let table = [
+            ("catalogue", "wwwr"),
+            ("draft", "wwwr"),
+            ("send", "ww--"),
+            ("subscribers", "ww-m"),
+            ("erase", "ww--"),
+            ("suppressions", "w---"),
+            ("results", "rrrr"),
+            ("settings", "w---"),
+            ("audit", "rr--"),
+            ("own", "wwww"),
+        ];
+        for (area, levels) in table {
+            let area: Area = area.parse().expect("an area");
+            let found: String = Role::ALL
+                .iter()
+                .map(|role| match role.level(area) {
+                    Level::None => '-',
+                    Level::Masked => 'm',
+                    Level::Read => 'r',
+                    Level::Write => 'w',
+                })
+                .collect();
+            assert_eq!(found, levels, "{area}");
+        }
+        assert_eq!(table.len(), Area::ALL.len());
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(parse_name("  Ada Lovelace "), Ok("Ada Lovelace".into()));
+        for bad in ["", "  ", "a\nb", &"x".repeat(101)] {
+            assert!(parse_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Floor 3: what proves who somebody is: passwords, codes, tokens. No SQL, no clock, no network.
+//!
+//! Reading order: [`password`] with `common`, [`totp`], [`secret`].
+
+mod common;
+pub mod password;
+pub mod secret;
+pub mod totp;

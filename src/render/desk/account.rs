@@ -1,0 +1,91 @@
+//! One's own account: password, second factor, sessions.
+
+use askama::Template;
+
+use super::Frame;
+use crate::domain::user::User;
+use crate::render::RenderError;
+
+/// A session, in words.
+pub struct SessionView {
+    /// What names it in a form.
+    pub name: String,
+    /// The program.
+    pub agent: String,
+    /// The network.
+    pub network: String,
+    /// When it began.
+    pub since: String,
+    /// When it was last used.
+    pub seen: String,
+    /// Whether it is the one that looks.
+    pub is_this: bool,
+}
+
+/// What the page shows.
+pub struct AccountView<'a> {
+    /// The user.
+    pub user: &'a User,
+    /// Recovery codes that are left.
+    pub codes_left: i64,
+    /// Whether the role must have a second factor.
+    pub must_have_code: bool,
+    /// What is wrong with a password that was sent.
+    pub problem: Option<String>,
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+}
+
+#[derive(Template)]
+#[template(path = "desk/account.html", whitespace = "minimize")]
+struct AccountPage<'a> {
+    frame: Frame<'a>,
+    view: AccountView<'a>,
+}
+
+/// The page of one's own account.
+pub fn account(frame: Frame<'_>, view: AccountView<'_>) -> Result<String, RenderError> {
+    Ok(AccountPage { frame, view }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "desk/second_factor.html", whitespace = "minimize")]
+struct SecondFactorPage<'a> {
+    frame: Frame<'a>,
+    /// A picture that this service drew.
+    qr: Option<String>,
+    key: &'a str,
+    seed: &'a str,
+    is_demanded: bool,
+    problem: Option<&'a str>,
+}
+
+/// Setting up a second factor. `qr`: the picture as an `svg` element.
+pub fn second_factor(
+    frame: Frame<'_>,
+    (qr, key, seed): (Option<String>, &str, &str),
+    is_demanded: bool,
+    problem: Option<&str>,
+) -> Result<String, RenderError> {
+    Ok(SecondFactorPage {
+        frame,
+        qr,
+        key,
+        seed,
+        is_demanded,
+        problem,
+    }
+    .render()?)
+}
+
+#[derive(Template)]
+#[template(path = "desk/recovery_codes.html", whitespace = "minimize")]
+struct RecoveryPage<'a> {
+    frame: Frame<'a>,
+    codes: &'a [String],
+}
+
+/// Recovery codes, which are shown once.
+pub fn recovery_codes(frame: Frame<'_>, codes: &[String]) -> Result<String, RenderError> {
+    Ok(RecoveryPage { frame, codes }.render()?)
+}

@@ -1,0 +1,95 @@
+//! Pages that are one short form: signing in, a code, choosing a password, a question before something is done.
+
+use askama::Template;
+
+use super::Frame;
+use crate::render::RenderError;
+
+/// What a browser may fill a field in with (HTML, autofill field names).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autocomplete {
+    /// The address that somebody signs in with.
+    Username,
+    /// The person's name.
+    Name,
+    /// The password that they have.
+    Password,
+    /// A password that they choose.
+    NewPassword,
+    /// A code of their app.
+    Code,
+}
+
+impl Autocomplete {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Name => "name",
+            Self::Password => "current-password",
+            Self::NewPassword => "new-password",
+            Self::Code => "one-time-code",
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Password | Self::NewPassword => "password",
+            Self::Username | Self::Name | Self::Code => "text",
+        }
+    }
+
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Username => "email",
+            _ => "text",
+        }
+    }
+}
+
+/// A field.
+pub struct Field<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its words.
+    pub label: &'static str,
+    /// What it is for.
+    pub fills: Autocomplete,
+    /// What stands in it.
+    pub value: &'a str,
+    /// What helps to fill it in.
+    pub hint: Option<&'static str>,
+}
+
+/// A form.
+pub struct Form<'a> {
+    /// Its heading.
+    pub heading: String,
+    /// What stands above it.
+    pub sentences: Vec<String>,
+    /// Where it goes.
+    pub action: String,
+    /// Fields that nobody sees.
+    pub hidden: Vec<(&'static str, String)>,
+    /// Fields.
+    pub fields: Vec<Field<'a>>,
+    /// The words of its button.
+    pub button: String,
+    /// Whether the button does what cannot be undone.
+    pub is_grave: bool,
+    /// What is wrong with what was sent.
+    pub problem: Option<String>,
+    /// Where else to go: a path and its words.
+    pub link: Option<(String, &'static str)>,
+}
+
+#[derive(Template)]
+#[template(path = "desk/form.html", whitespace = "minimize")]
+struct FormPage<'a> {
+    frame: Frame<'a>,
+    form: Form<'a>,
+}
+
+/// A page with one form.
+pub fn form(frame: Frame<'_>, form: Form<'_>) -> Result<String, RenderError> {
+    Ok(FormPage { frame, form }.render()?)
+}

@@ -1,0 +1,109 @@
+//! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`].
+
+mod account;
+mod gate;
+mod users;
+
+use std::sync::LazyLock;
+
+use super::Site;
+use super::page::Asset;
+use super::text::clean;
+use crate::domain::user::Area;
+use crate::domain::user::Level;
+use crate::domain::user::User;
+
+pub use account::AccountView;
+pub use account::SessionView;
+pub use account::account;
+pub use account::recovery_codes;
+pub use account::second_factor;
+pub use gate::Autocomplete;
+pub use gate::Field;
+pub use gate::Form;
+pub use gate::form;
+pub use users::UserView;
+pub use users::link;
+pub use users::users;
+
+/// The desk's own stylesheet.
+pub fn stylesheet() -> &'static Asset {
+    static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+        Asset::new(
+            "desk",
+            "css",
+            include_str!("../../../templates/desk/desk.css"),
+        )
+    });
+    &STYLESHEET
+}
+
+/// A part of the desk that the navigation leads to.
+struct Place {
+    path: &'static str,
+    words: &'static str,
+    area: Area,
+}
+
+/// The parts of the desk, in the order in which a week uses them.
+const PLACES: [Place; 1] = [Place {
+    path: "/desk/users",
+    words: "Users",
+    area: Area::Settings,
+}];
+
+/// A link of the navigation.
+struct NavLink {
+    path: &'static str,
+    words: &'static str,
+    is_here: bool,
+}
+
+/// What stands around every page.
+pub struct Frame<'a> {
+    site: &'a Site,
+    style: &'static str,
+    title: String,
+    user: Option<&'a User>,
+    notice: Option<&'a str>,
+    nav: Vec<NavLink>,
+}
+
+impl<'a> Frame<'a> {
+    /// A page before anybody is signed in.
+    pub fn gate(site: &'a Site, title: &str) -> Self {
+        Self {
+            site,
+            style: &stylesheet().path,
+            title: clean(title),
+            user: None,
+            notice: None,
+            nav: Vec::new(),
+        }
+    }
+
+    /// A page for a user. `here`: the path of the part that it belongs to; `notice`: told once.
+    pub fn of(
+        site: &'a Site,
+        title: &str,
+        user: &'a User,
+        here: &str,
+        notice: Option<&'a str>,
+    ) -> Self {
+        let nav = PLACES
+            .iter()
+            .filter(|place| user.role.may(place.area, Level::Read))
+            .map(|place| NavLink {
+                path: place.path,
+                words: place.words,
+                is_here: place.path == here,
+            })
+            .collect();
+        Self {
+            user: Some(user),
+            notice,
+            nav,
+            ..Self::gate(site, title)
+        }
+    }
+}

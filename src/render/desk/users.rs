@@ -1,0 +1,87 @@
+//! The users of the desk.
+
+use askama::Template;
+
+use super::Frame;
+use crate::domain::user::Role;
+use crate::domain::user::User;
+use crate::render::RenderError;
+
+/// A user, in words.
+pub struct UserView<'a> {
+    /// What names them in an address.
+    pub name: String,
+    /// The user.
+    pub user: &'a User,
+    /// When they were last seen.
+    pub seen: String,
+    /// Whether it is the one that looks.
+    pub is_me: bool,
+}
+
+impl UserView<'_> {
+    /// How they sign in.
+    fn methods(&self) -> &'static str {
+        match (self.user.has_password, self.user.has_second_factor) {
+            (true, true) => "password and code",
+            (true, false) => "password",
+            (false, _) => "not yet: invited",
+        }
+    }
+}
+
+/// A new user as it was typed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Typed<'a> {
+    /// Address.
+    pub email: &'a str,
+    /// Name.
+    pub name: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "desk/users.html", whitespace = "minimize")]
+struct UsersPage<'a> {
+    frame: Frame<'a>,
+    users: Vec<UserView<'a>>,
+    typed: Typed<'a>,
+    problem: Option<&'a str>,
+    roles: &'static [Role],
+}
+
+/// All users, and the form that adds one. `typed`: address and name, kept where they were refused.
+pub fn users<'a>(
+    frame: Frame<'a>,
+    users: Vec<UserView<'a>>,
+    (email, name): (&'a str, &'a str),
+    problem: Option<&'a str>,
+) -> Result<String, RenderError> {
+    Ok(UsersPage {
+        frame,
+        users,
+        typed: Typed { email, name },
+        problem,
+        roles: Role::ALL,
+    }
+    .render()?)
+}
+
+#[derive(Template)]
+#[template(path = "desk/link.html", whitespace = "minimize")]
+struct LinkPage<'a> {
+    frame: Frame<'a>,
+    whose: &'a str,
+    url: &'a str,
+    until: &'a str,
+}
+
+/// A link that is shown once, to be handed to its user.
+pub fn link(frame: Frame<'_>, whose: &str, url: &str, until: &str) -> Result<String, RenderError> {
+    Ok(LinkPage {
+        frame,
+        whose,
+        url,
+        until,
+    }
+    .render()?)
+}

@@ -1,0 +1,388 @@
+//! Users of the desk, their passwords and second factors. Sessions and links are in [`super::sessions`].
+
+use super::Storage;
+use super::StorageError;
+use super::ids::fresh;
+use super::stored;
+use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
+use crate::domain::from_millis;
+use crate::domain::user::Role;
+use crate::domain::user::User;
+
+/// What proves who a user is, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user.
+    pub user: User,
+    /// PHC string of the password.
+    pub password: Option<String>,
+    /// What the key of codes is drawn from.
+    pub totp_seed: Option<String>,
+}
+
+/// A user who is added.
+#[derive(Debug, Clone)]
+pub struct NewUser<'a> {
+    /// Address.
+    pub email: &'a EmailAddress,
+    /// Name.
+    pub name: &'a str,
+    /// Role.
+    pub role: Role,
+    /// PHC string of a password, if one is set already.
+    pub password: Option<&'a str>,
+}
+
+/// What a change of a role or of an account came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// Done, or so already.
+    Done,
+    /// Nobody would be left who can sign in as owner.
+    LastOwner,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct UserRow {
+    pub id: i64,
+    email: String,
+    name: String,
+    role: String,
+    password: Option<String>,
+    totp_seed: Option<String>,
+    created_at: i64,
+    seen_at: Option<i64>,
+    disabled_at: Option<i64>,
+}
+
+impl UserRow {
+    pub(super) fn read(self) -> Result<Credentials, String> {
+        Ok(Credentials {
+            user: User {
+                id: self.id,
+                email: EmailAddress::parse(&self.email).map_err(|error| error.to_string())?,
+                name: self.name,
+                role: self.role.parse()?,
+                has_password: self.password.is_some(),
+                has_second_factor: self.totp_seed.is_some(),
+                created_at: from_millis(self.created_at),
+                seen_at: self.seen_at.map(from_millis),
+                disabled_at: self.disabled_at.map(from_millis),
+            },
+            password: self.password,
+            totp_seed: self.totp_seed,
+        })
+    }
+}
+
+impl Storage {
+    /// Returns whether anybody may use the desk: without users there is none. `false` before the first migration.
+    pub async fn has_users(&self) -> Result<bool, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Result<Option<(i64,)>, sqlx::Error> =
+            optional!(reader, "select id from users limit 1");
+        match row.map_err(StorageError::from) {
+            Err(error) if error.is_not_migrated() => Ok(false),
+            row => Ok(row?.is_some()),
+        }
+    }
+
+    /// All users, by address: they are few.
+    pub async fn users(&self) -> Result<Vec<User>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<UserRow> = all!(
+            reader,
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users order by email_key limit 1000"
+        )?;
+        stored(
+            rows.into_iter()
+                .map(|row| row.read().map(|found| found.user))
+                .collect(),
+        )
+    }
+
+    /// The user with that address.
+    pub async fn user_by_email(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<Credentials>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<UserRow> = optional!(
+            reader,
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users where email_key = $1",
+            email.key()
+        )?;
+        stored(row.map(UserRow::read).transpose())
+    }
+
+    /// The user with that number.
+    pub async fn user(&self, id: i64) -> Result<Option<Credentials>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<UserRow> = optional!(
+            reader,
+            "select id, email, name, role, password, totp_seed, created_at, seen_at, disabled_at from users where id = $1",
+            id
+        )?;
+        stored(row.map(UserRow::read).transpose())
+    }
+
+    /// Adds a user; `None` if the address has one already.
+    pub async fn add_user(
+        &self,
+        new: &NewUser<'_>,
+        now: Timestamp,
+    ) -> Result<Option<i64>, StorageError> {
+        let mut tx = self.begin().await?;
+        let id = fresh(now);
+        let added = execute!(
+            tx,
+            "insert into users (id, email, email_key, name, role, password, created_at) values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (email_key) do nothing",
+            id,
+            new.email.as_str(),
+            new.email.key(),
+            new.name,
+            new.role.as_str(),
+            new.password,
+            now.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok((added > 0).then_some(id))
+    }
+
+    /// Adds the first user of all and uses up the link that allowed it; `None` if there is one, or the link was used.
+    pub async fn add_first_user(
+        &self,
+        new: &NewUser<'_>,
+        link_sha256: &str,
+        now: Timestamp,
+    ) -> Result<Option<i64>, StorageError> {
+        let mut tx = self.begin().await?;
+        // The deleted row decides between two who press at once.
+        let used = execute!(
+            tx,
+            "delete from challenges where token_sha256 = $1 and kind = 'setup' and expires_at > $2",
+            link_sha256,
+            now.timestamp_millis()
+        )?;
+        if used == 0 {
+            return Ok(None);
+        }
+        let id = fresh(now);
+        let added = execute!(
+            tx,
+            "insert into users (id, email, email_key, name, role, password, created_at)
+             select $1, $2, $3, $4, $5, $6, $7 from installation where id = 1 and not exists (select 1 from users)",
+            id,
+            new.email.as_str(),
+            new.email.key(),
+            new.name,
+            new.role.as_str(),
+            new.password,
+            now.timestamp_millis()
+        )?;
+        if added == 0 {
+            return Ok(None);
+        }
+        execute!(tx, "delete from challenges where kind = 'setup'")?;
+        tx.commit().await?;
+        Ok(Some(id))
+    }
+
+    /// Gives a user another role; the last owner keeps theirs.
+    pub async fn set_role(&self, user: i64, role: Role) -> Result<Changed, StorageError> {
+        let mut tx = self.begin().await?;
+        let had_owner = lock_owners(&mut tx).await?;
+        execute!(
+            tx,
+            "update users set role = $2 where id = $1",
+            user,
+            role.as_str()
+        )?;
+        if had_owner && !has_owner(&mut tx).await? {
+            return Ok(Changed::LastOwner);
+        }
+        tx.commit().await?;
+        Ok(Changed::Done)
+    }
+
+    /// Shuts a user out, or lets them in again; the last owner stays.
+    pub async fn disable_user(
+        &self,
+        user: i64,
+        at: Option<Timestamp>,
+    ) -> Result<Changed, StorageError> {
+        let mut tx = self.begin().await?;
+        let had_owner = lock_owners(&mut tx).await?;
+        execute!(
+            tx,
+            "update users set disabled_at = $2 where id = $1",
+            user,
+            at.map(|at| at.timestamp_millis())
+        )?;
+        if had_owner && !has_owner(&mut tx).await? {
+            return Ok(Changed::LastOwner);
+        }
+        if at.is_some() {
+            execute!(tx, "delete from sessions where user_id = $1", user)?;
+            execute!(tx, "delete from challenges where user_id = $1", user)?;
+        }
+        tx.commit().await?;
+        Ok(Changed::Done)
+    }
+
+    /// Sets a user's password, or takes it away, and ends all their sessions and links.
+    pub async fn set_password(
+        &self,
+        user: i64,
+        password: Option<&str>,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "update users set password = $2 where id = $1",
+            user,
+            password
+        )?;
+        execute!(tx, "delete from sessions where user_id = $1", user)?;
+        execute!(tx, "delete from challenges where user_id = $1", user)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps the same password with other parameters; nothing if another was set meanwhile.
+    pub async fn rehash_password(
+        &self,
+        user: i64,
+        old: &str,
+        new: &str,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "update users set password = $3 where id = $1 and password = $2",
+            user,
+            old,
+            new
+        )?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Sets up a second factor whose first code was of `step`, with these recovery codes in the place of earlier ones.
+    pub async fn set_second_factor(
+        &self,
+        user: i64,
+        seed: &str,
+        step: i64,
+        codes_sha256: &[String],
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "update users set totp_seed = $2, totp_step = $3 where id = $1",
+            user,
+            seed,
+            step
+        )?;
+        write_codes(&mut tx, user, codes_sha256).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes a second factor away.
+    pub async fn remove_second_factor(&self, user: i64) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(
+            tx,
+            "update users set totp_seed = null, totp_step = null where id = $1",
+            user
+        )?;
+        execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Replaces a user's recovery codes.
+    pub async fn set_recovery_codes(
+        &self,
+        user: i64,
+        codes_sha256: &[String],
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        write_codes(&mut tx, user, codes_sha256).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Uses up the code of a step; `false` if it, or a later one, was used before.
+    pub async fn use_totp_step(&self, user: i64, step: i64) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let used = execute!(
+            tx,
+            "update users set totp_step = $2 where id = $1 and totp_seed is not null and (totp_step is null or totp_step < $2)",
+            user,
+            step
+        )?;
+        tx.commit().await?;
+        Ok(used > 0)
+    }
+
+    /// Uses up a recovery code; `false` if there is none such, or it was used before.
+    pub async fn use_recovery_code(
+        &self,
+        user: i64,
+        code_sha256: &str,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let mut tx = self.begin().await?;
+        let used = execute!(
+            tx,
+            "update recovery_codes set used_at = $3 where user_id = $1 and code_sha256 = $2 and used_at is null",
+            user,
+            code_sha256,
+            now.timestamp_millis()
+        )?;
+        tx.commit().await?;
+        Ok(used > 0)
+    }
+
+    /// How many recovery codes a user has left.
+    pub async fn recovery_codes_left(&self, user: i64) -> Result<i64, StorageError> {
+        let mut reader = self.read().await?;
+        let (left,): (i64,) = one!(
+            reader,
+            "select count(*) from recovery_codes where user_id = $1 and used_at is null",
+            user
+        )?;
+        Ok(left)
+    }
+}
+
+/// Two owners who take the role from each other at once: the second waits, and then sees what the first did. (SQLite has one writer.)
+/// Answers whether there is an owner who may sign in.
+async fn lock_owners(tx: &mut super::Tx) -> Result<bool, StorageError> {
+    execute!(tx, "update users set role = role where role = 'owner'")?;
+    has_owner(tx).await
+}
+
+async fn has_owner(tx: &mut super::Tx) -> Result<bool, StorageError> {
+    let row: Option<(i64,)> = optional!(
+        tx,
+        "select id from users where role = 'owner' and disabled_at is null limit 1"
+    )?;
+    Ok(row.is_some())
+}
+
+async fn write_codes(
+    tx: &mut super::Tx,
+    user: i64,
+    codes_sha256: &[String],
+) -> Result<(), StorageError> {
+    execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
+    for code in codes_sha256 {
+        execute!(
+            tx,
+            "insert into recovery_codes (user_id, code_sha256) values ($1, $2)",
+            user,
+            code.as_str()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! The desk: the publisher's web interface, under `/desk`.
+//!
+//! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`].
+
+mod access;
+mod account;
+mod answers;
+mod first_run;
+mod sign_in;
+mod users;
+
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
+use axum::middleware::map_response;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::ProtectionError;
+
+use super::Web;
+use super::answer::Problem;
+use super::pages::immutable;
+use crate::domain::user::Area;
+use crate::domain::user::Level;
+use crate::render::desk;
+use access::Route;
+
+pub use access::Demand;
+
+/// Every route of the desk, with what it demands: the one table, from which the router and the test of all roles are made.
+fn table() -> Vec<Route> {
+    use Level::Write;
+    let own = Demand::level(Area::Own, Write);
+    let recent_own = Demand::recent(Area::Own, Write);
+    let settings = Demand::level(Area::Settings, Write);
+    let recent_settings = Demand::recent(Area::Settings, Write);
+    vec![
+        Route::get("/desk/setup/{token}", Demand::Link, first_run::look),
+        Route::post("/desk/setup/{token}", Demand::Link, first_run::set_up),
+        Route::get(
+            "/desk/password/{token}",
+            Demand::Link,
+            first_run::look_at_password,
+        ),
+        Route::post(
+            "/desk/password/{token}",
+            Demand::Link,
+            first_run::set_password,
+        ),
+        Route::get("/desk/sign-in", Demand::Nothing, sign_in::look),
+        Route::post("/desk/sign-in", Demand::Nothing, sign_in::sign_in),
+        Route::get("/desk/sign-in/code", Demand::Code, sign_in::look_at_code),
+        Route::post("/desk/sign-in/code", Demand::Code, sign_in::enter_code),
+        Route::post("/desk/sign-out", Demand::Nothing, sign_in::sign_out),
+        Route::get("/desk/confirm", own, sign_in::look_at_confirm),
+        Route::post("/desk/confirm", own, sign_in::confirm),
+        Route::get("/desk", own, account::home),
+        Route::get("/desk/account", own, account::show),
+        Route::post("/desk/account/password", own, account::change_password),
+        Route::get(
+            "/desk/account/second-factor",
+            Demand::Enrol,
+            account::look_at_second_factor,
+        ),
+        Route::post(
+            "/desk/account/second-factor",
+            Demand::Enrol,
+            account::set_up_second_factor,
+        ),
+        Route::post(
+            "/desk/account/second-factor/remove",
+            recent_own,
+            account::remove_second_factor,
+        ),
+        Route::post(
+            "/desk/account/recovery-codes",
+            recent_own,
+            account::renew_recovery_codes,
+        ),
+        Route::post("/desk/account/sessions/end", own, account::end_sessions),
+        Route::get("/desk/users", settings, users::list),
+        Route::post("/desk/users", recent_settings, users::add),
+        Route::post("/desk/users/{name}/role", recent_settings, users::set_role),
+        Route::get(
+            "/desk/users/{name}/{change}",
+            settings,
+            users::look_at_change,
+        ),
+        Route::post(
+            "/desk/users/{name}/{change}",
+            recent_settings,
+            users::change,
+        ),
+    ]
+}
+
+/// Every route of the desk with what it demands, for whoever wants to ask them all.
+pub fn demands() -> Vec<(Method, &'static str, Demand)> {
+    table()
+        .into_iter()
+        .map(|route| (route.method, route.path, route.demand))
+        .collect()
+}
+
+/// Its routes, behind what holds for all of them.
+pub(super) fn routes(web: &Web) -> Router<Web> {
+    let desk = table()
+        .into_iter()
+        .fold(Router::new(), |router, route| route.add_to(router, web));
+    let origin = web.app.settings.desk_url();
+    // The address is that of the settings, so it is an origin as browsers write it.
+    let csrf = match CsrfLayer::new().add_trusted_origin(origin) {
+        Ok(layer) => layer,
+        Err(_) => CsrfLayer::new(),
+    };
+    let desk = desk
+        .layer(from_fn_with_state(web.clone(), access::recognise))
+        .layer(csrf.with_rejection_response(refuse_foreign))
+        .layer(from_fn_with_state(web.clone(), access::open))
+        .layer(map_response(keep_private));
+    Router::new()
+        .merge(desk)
+        .route(&desk::stylesheet().path, get(stylesheet))
+}
+
+async fn stylesheet() -> impl IntoResponse {
+    immutable("text/css; charset=utf-8", desk::stylesheet().text)
+}
+
+/// A form that another site's page sent with this browser's cookies.
+fn refuse_foreign(_: ProtectionError) -> Response {
+    let sentence = "That did not come from a page of the desk, so nothing was done. Open the desk and press the button there. If you did just \
+                    that: the desk is asked by another address than desk.base_url (or site.base_url) says, or a proxy changes the Host header.";
+    Problem::new(StatusCode::FORBIDDEN, "Not from there", sentence).into_response()
+}
+
+/// No cache keeps a page of the desk, and nobody learns its addresses. `same-origin` and not `no-referrer`: with that, browsers send forms
+/// with the origin `null`, which would be refused.
+async fn keep_private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

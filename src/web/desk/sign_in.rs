@@ -1,0 +1,247 @@
+//! Signing in and out.
+
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Redirect;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::super::Web;
+use super::super::answer::Page;
+use super::super::answer::Problem;
+use super::super::choices::Fields;
+use super::access;
+use super::access::Caller;
+use super::access::Me;
+use super::access::Perhaps;
+use super::answers;
+use crate::app::users::signing_in::SignIn;
+use crate::app::users::signing_in::SignedIn;
+use crate::domain::user::Stage;
+use crate::render::desk;
+use crate::render::desk::Autocomplete;
+use crate::render::desk::Field;
+use crate::render::desk::Form;
+use crate::render::desk::Frame;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Password {
+    email: String,
+    password: String,
+    next: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Code {
+    code: String,
+    next: String,
+}
+
+pub(super) async fn look(
+    State(web): State<Web>,
+    Perhaps(who): Perhaps,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    // Whoever is half-way may start anew.
+    if let Some(who) = who.filter(|who| who.session.stage == Stage::Full) {
+        return Ok(access::go_on(&who));
+    }
+    let next = answers::next_of(query.as_deref()).unwrap_or_default();
+    Ok(Html(sign_in_page(&web, "", &next, None)?).into_response())
+}
+
+pub(super) async fn sign_in(
+    State(web): State<Web>,
+    caller: Caller,
+    Fields(asked): Fields<Password>,
+) -> Result<Response, Problem> {
+    let done = web
+        .app
+        .sign_in(&asked.email, &asked.password, &caller.visitor())
+        .await?;
+    match done {
+        SignIn::In(begun) => Ok(answers::signed_in(&web, begun, Some(&asked.next))),
+        SignIn::TooMany(wait) => Err(answers::too_many(wait)),
+        SignIn::Wrong => {
+            let problem = "Address or password is wrong.";
+            Ok(answers::refused(sign_in_page(
+                &web,
+                &asked.email,
+                &asked.next,
+                Some(problem),
+            )?))
+        }
+    }
+}
+
+fn sign_in_page(
+    web: &Web,
+    email: &str,
+    next: &str,
+    problem: Option<&str>,
+) -> Result<String, Problem> {
+    let form = Form {
+        heading: "Sign in".into(),
+        sentences: Vec::new(),
+        action: "/desk/sign-in".into(),
+        hidden: vec![("next", next.to_owned())],
+        fields: vec![
+            Field {
+                name: "email",
+                label: "Email address",
+                fills: Autocomplete::Username,
+                value: email,
+                hint: None,
+            },
+            Field {
+                name: "password",
+                label: "Password",
+                fills: Autocomplete::Password,
+                value: "",
+                hint: Some(
+                    "Forgotten? An owner can make you a link under Users, and so can the command line: verdicts users reset-password.",
+                ),
+            },
+        ],
+        button: "Sign in".into(),
+        is_grave: false,
+        problem: problem.map(String::from),
+        link: None,
+    };
+    Ok(desk::form(Frame::gate(&web.app.site, "Sign in"), form)?)
+}
+
+pub(super) async fn look_at_code(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
+    let next = answers::next_of(query.as_deref()).unwrap_or_default();
+    Ok(Html(code_page(&web, &next, None)?))
+}
+
+pub(super) async fn enter_code(
+    State(web): State<Web>,
+    Me(who): Me,
+    caller: Caller,
+    Fields(asked): Fields<Code>,
+) -> Result<Response, Problem> {
+    match web
+        .app
+        .enter_code(&who, &asked.code, &caller.visitor())
+        .await?
+    {
+        SignIn::In(begun) => Ok(answers::signed_in(&web, begun, Some(&asked.next))),
+        SignIn::TooMany(wait) => Err(answers::too_many(wait)),
+        SignIn::Wrong => {
+            let problem = "That code is wrong, over or used already. Wait for the next one.";
+            Ok(answers::refused(code_page(
+                &web,
+                &asked.next,
+                Some(problem),
+            )?))
+        }
+    }
+}
+
+fn code_page(web: &Web, next: &str, problem: Option<&str>) -> Result<String, Problem> {
+    let form = Form {
+        heading: "Your code".into(),
+        sentences: vec![
+            "The password is right. Now the code that your authenticator app shows.".into(),
+        ],
+        action: "/desk/sign-in/code".into(),
+        hidden: vec![("next", next.to_owned())],
+        fields: vec![Field {
+            name: "code",
+            label: "Code",
+            fills: Autocomplete::Code,
+            value: "",
+            hint: Some("Six digits; or one of your recovery codes, if the app is lost."),
+        }],
+        button: "Sign in".into(),
+        is_grave: false,
+        problem: problem.map(String::from),
+        link: Some(("/desk/sign-in".into(), "As somebody else")),
+    };
+    Ok(desk::form(Frame::gate(&web.app.site, "Your code"), form)?)
+}
+
+pub(super) async fn sign_out(
+    State(web): State<Web>,
+    Perhaps(who): Perhaps,
+) -> Result<Response, Problem> {
+    if let Some(who) = who {
+        web.app
+            .storage
+            .end_session(&who.session.token_sha256)
+            .await?;
+    }
+    let gone = access::cookie(&web, String::new());
+    Ok((gone, Redirect::to("/desk/sign-in")).into_response())
+}
+
+pub(super) async fn look_at_confirm(
+    State(web): State<Web>,
+    Me(who): Me,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let next = answers::next_of(query.as_deref()).unwrap_or_default();
+    Ok(Html(confirm_page(&web, &who, &next, None)?))
+}
+
+pub(super) async fn confirm(
+    State(web): State<Web>,
+    Me(who): Me,
+    caller: Caller,
+    Fields(asked): Fields<Password>,
+) -> Result<Response, Problem> {
+    let done = web
+        .app
+        .confirm_sign_in(&who, &asked.password, &caller.visitor())
+        .await?;
+    match done {
+        SignIn::In(begun) => Ok(answers::signed_in(&web, begun, Some(&asked.next))),
+        SignIn::TooMany(wait) => Err(answers::too_many(wait)),
+        SignIn::Wrong => Ok(answers::refused(confirm_page(
+            &web,
+            &who,
+            &asked.next,
+            Some("That password is wrong."),
+        )?)),
+    }
+}
+
+fn confirm_page(
+    web: &Web,
+    who: &SignedIn,
+    next: &str,
+    problem: Option<&str>,
+) -> Result<String, Problem> {
+    let form = Form {
+        heading: "Is it still you?".into(),
+        sentences: vec![
+            "What you asked for needs a sign-in of the last ten minutes. Give your password again, then press the button once more.".into(),
+        ],
+        action: "/desk/confirm".into(),
+        hidden: vec![
+            ("next", next.to_owned()),
+            ("email", who.user.email.as_str().to_owned()),
+        ],
+        fields: vec![Field {
+            name: "password",
+            label: "Password",
+            fills: Autocomplete::Password,
+            value: "",
+            hint: None,
+        }],
+        button: "Go on".into(),
+        is_grave: false,
+        problem: problem.map(String::from),
+        link: Some(("/desk".into(), "Back to the desk")),
+    };
+    Ok(desk::form(
+        answers::frame(web, who, "Is it still you?", ""),
+        form,
+    )?)
+}

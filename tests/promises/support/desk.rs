@@ -1,0 +1,150 @@
+//! A browser at the desk: it keeps its cookie, says where a form stood, and follows nothing by itself.
+
+use std::sync::Mutex;
+
+use reqwest::Method;
+use reqwest::Response;
+use reqwest::StatusCode;
+use verdicts::domain::user::Role;
+
+use super::House;
+
+pub const PASSWORD: &str = "violet tram eats ledger";
+
+/// A browser with its cookie.
+pub struct Browser<'a> {
+    pub house: &'a House,
+    cookie: Mutex<Option<(String, String)>>,
+}
+
+impl<'a> Browser<'a> {
+    pub fn at(house: &'a House) -> Self {
+        Self {
+            house,
+            cookie: Mutex::new(None),
+        }
+    }
+
+    /// A browser where a new user of that role is signed in; it takes `desk.second_factor = "off"`.
+    pub async fn of(house: &'a House, role: Role) -> Self {
+        let email = format!("{role}@desk.example");
+        add(house, &email, role).await;
+        let browser = Self::at(house);
+        let answer = browser.sign_in(&email, PASSWORD).await;
+        assert_eq!(goal(&answer), "/desk", "{email}");
+        browser
+    }
+
+    /// The cookie's value.
+    pub fn token(&self) -> Option<String> {
+        let cookie = self.cookie.lock().expect("no panic");
+        cookie.as_ref().map(|(_, value)| value.clone())
+    }
+
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        fields: &[(&str, &str)],
+        referer: &str,
+    ) -> Response {
+        let is_post = method == Method::POST;
+        let mut request = self.house.request(method, path);
+        if is_post {
+            request = request
+                .header("origin", &self.house.url)
+                .header("referer", format!("{}{referer}", self.house.url))
+                .form(fields);
+        }
+        let cookie = self.cookie.lock().expect("no panic").clone();
+        if let Some((name, value)) = cookie {
+            request = request.header("cookie", format!("{name}={value}"));
+        }
+        let answer = request.send().await.expect("an answer");
+        for set in answer.headers().get_all("set-cookie") {
+            let text = set.to_str().expect("text");
+            let (name, rest) = text.split_once('=').expect("a cookie");
+            let value = rest.split(';').next().unwrap_or_default();
+            let kept = (!value.is_empty()).then(|| (name.to_owned(), value.to_owned()));
+            *self.cookie.lock().expect("no panic") = kept;
+        }
+        answer
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.ask(Method::GET, path, &[], "").await
+    }
+
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.ask(Method::POST, path, fields, "/desk").await
+    }
+
+    /// A page that is there.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(
+            answer.status(),
+            StatusCode::OK,
+            "GET {path}: {:?}",
+            answer.headers().get("location")
+        );
+        answer.text().await.expect("a page")
+    }
+
+    /// Presses a button, and gives the page that it leads to.
+    pub async fn press(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let answer = self.post(path, fields).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "POST {path}");
+        self.page(&goal(&answer)).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Response {
+        self.post("/desk/sign-in", &[("email", email), ("password", password)])
+            .await
+    }
+}
+
+/// Adds a user with [`PASSWORD`].
+pub async fn add(house: &House, email: &str, role: Role) {
+    let email = email.parse_address();
+    house
+        .app
+        .add_user(&email, None, role, Some(PASSWORD))
+        .await
+        .expect("added");
+}
+
+/// Where an answer leads to.
+pub fn goal(answer: &Response) -> String {
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{answer:?}");
+    answer.headers()["location"]
+        .to_str()
+        .expect("text")
+        .to_owned()
+}
+
+/// The code of an authenticator app for a key as the page shows it, by the house's clock.
+pub fn code(house: &House, key: &str) -> String {
+    let key: String = key.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = data_encoding::BASE32_NOPAD
+        .decode(key.as_bytes())
+        .expect("base32");
+    let totp = totp_rs::Builder::new()
+        .with_secret(totp_rs::Secret::new_stack(
+            bytes.try_into().expect("20 bytes"),
+        ))
+        .build()
+        .expect("a key");
+    totp.generate(house.app.now().timestamp() as u64)
+        .to_string()
+}
+
+trait ParseAddress {
+    fn parse_address(&self) -> verdicts::domain::address::EmailAddress;
+}
+
+impl ParseAddress for str {
+    fn parse_address(&self) -> verdicts::domain::address::EmailAddress {
+        verdicts::domain::address::EmailAddress::parse(self).expect("an address")
+    }
+}
