@@ -7,6 +7,7 @@ use super::quotas::Asked;
 use super::quotas::evenly;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::reader::UnsubscribeReason;
 use crate::domain::subscriber::network_of;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
@@ -119,9 +120,25 @@ impl App {
         Ok(result)
     }
 
-    /// Whether an unsubscribe link is ours, without doing anything.
-    pub fn is_unsubscribe_link(&self, token: &str) -> bool {
-        self.secrets.read(Purpose::Unsubscribe, token).is_some()
+    /// Returns the subscriber of an unsubscribe link, without doing anything; `None` if the link is not ours.
+    pub fn subscriber_of_unsubscribe_link(&self, token: &str) -> Option<i64> {
+        let token = self.secrets.read(Purpose::Unsubscribe, token)?;
+        Some(token.subscriber)
+    }
+
+    /// Keeps the reason of somebody who unsubscribed by this link. `false`: the link is not ours, or they are not unsubscribed.
+    pub async fn give_unsubscribe_reason(
+        &self,
+        token: &str,
+        reason: UnsubscribeReason,
+    ) -> Result<bool, Failure> {
+        let Some(subscriber) = self.subscriber_of_unsubscribe_link(token) else {
+            return Ok(false);
+        };
+        Ok(self
+            .storage
+            .keep_unsubscribe_reason(subscriber, reason, self.now())
+            .await?)
     }
 
     /// Presses the button of an unsubscribe link; pressing it twice is pressing it once. `false` if the link is not ours.

@@ -18,6 +18,54 @@ pub const LONGEST_PAUSE: TimeDelta = TimeDelta::weeks(26);
 /// Most tools that one reader saves.
 pub const MOST_SAVED: i64 = 500;
 
+/// Reason that somebody gives, of their own will, after they unsubscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsubscribeReason {
+    /// The newsletter comes more often than they read it.
+    TooOften,
+    /// What it says is of no use to them.
+    NotUseful,
+    /// They did not sign up, or do not remember it.
+    NeverSignedUp,
+    /// Any other reason.
+    Other,
+}
+
+impl UnsubscribeReason {
+    /// Every reason, in the order in which they are offered.
+    pub const ALL: [Self; 4] = [
+        Self::TooOften,
+        Self::NotUseful,
+        Self::NeverSignedUp,
+        Self::Other,
+    ];
+
+    /// Word in forms and in the database.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooOften => "too_often",
+            Self::NotUseful => "not_useful",
+            Self::NeverSignedUp => "never_signed_up",
+            Self::Other => "other",
+        }
+    }
+
+    /// Returns the reason with that code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// Words on its button.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TooOften => "Too much mail",
+            Self::NotUseful => "Not useful to me",
+            Self::NeverSignedUp => "I did not sign up",
+            Self::Other => "Another reason",
+        }
+    }
+}
+
 /// What somebody did with a tool so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {

@@ -282,7 +282,7 @@ const IN_LIST: usize = 500;
 
 /// Puts both tools beside each comparison: three queries, however many comparisons. One of a tool that is not published by
 /// `now` is left out: it would lead to a page that is not there.
-async fn assemble(
+pub(super) async fn assemble(
     conn: &mut impl Queryable,
     rows: Vec<ComparisonRow>,
     now: Timestamp,

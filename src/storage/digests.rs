@@ -20,6 +20,19 @@ use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 
+/// Tells whether the digest `digests` is in the archive: published, and not cancelled before anybody got it.
+macro_rules! archived {
+    () => {
+        concat!(
+            "published_at is not null and (state <> 'cancelled' or ",
+            reached!(),
+            ")"
+        )
+    };
+}
+
+pub(super) use archived;
+
 #[derive(sqlx::FromRow)]
 struct DigestRow {
     id: i64,
@@ -115,10 +128,9 @@ impl Storage {
         let rows: Vec<(String,)> = all!(
             reader,
             concat!(
-                "select distinct comparison from picks where digest_id in
-                   (select id from digests where published_at is not null and (state <> 'cancelled' or ",
-                reached!(),
-                "))"
+                "select distinct comparison from picks where digest_id in (select id from digests where ",
+                archived!(),
+                ")"
             )
         )?;
         stored(rows.into_iter().map(|(slug,)| slug.parse()).collect())
@@ -255,9 +267,8 @@ impl Storage {
         let row: Option<(String, i64)> = optional!(
             reader,
             concat!(
-                "select content, published_at from digests where id = $1 and published_at is not null and (state <> 'cancelled' or ",
-                reached!(),
-                ")"
+                "select content, published_at from digests where id = $1 and ",
+                archived!()
             ),
             slot.id()
         )?;
@@ -279,9 +290,9 @@ impl Storage {
         let rows: Vec<(String, i64)> = all!(
             reader,
             concat!(
-                "select content, published_at from digests where id < $1 and published_at is not null and (state <> 'cancelled' or ",
-                reached!(),
-                ") order by id desc limit $2"
+                "select content, published_at from digests where id < $1 and ",
+                archived!(),
+                " order by id desc limit $2"
             ),
             slot.map_or(i64::MAX, |slot| slot.id()),
             count

@@ -34,6 +34,8 @@ pub struct PersonalData {
     pub address_change: Option<AddressChange>,
     /// Addresses that they left by a change of address, newest first.
     pub earlier_addresses: Vec<EarlierAddress>,
+    /// Reason that they gave after they unsubscribed.
+    pub unsubscribe_reason: Option<GivenReason>,
     /// Votes on tools.
     pub votes: Vec<Vote>,
     /// Tools saved for later.
@@ -66,6 +68,15 @@ pub struct EarlierAddress {
     pub email: String,
     /// When it was left.
     pub left_at: Timestamp,
+}
+
+/// See [`PersonalData::unsubscribe_reason`].
+#[derive(Debug, Clone, Serialize)]
+pub struct GivenReason {
+    /// Code of the reason.
+    pub reason: String,
+    /// Time when it was given.
+    pub at: Timestamp,
 }
 
 /// See [`PersonalData::votes`].
@@ -251,6 +262,11 @@ impl Storage {
             subscriber,
             ROWS
         )?;
+        let unsubscribe_reason: Option<(String, i64)> = optional!(
+            reader,
+            "select reason, given_at from unsubscribe_reasons where subscriber_id = $1",
+            subscriber
+        )?;
         let votes: Vec<(String, String, i64)> = all!(
             reader,
             "select tool, verdict, voted_at from votes where subscriber_id = $1 order by voted_at, tool limit $2",
@@ -324,6 +340,10 @@ impl Storage {
                     left_at: from_millis(at),
                 })
                 .collect(),
+            unsubscribe_reason: unsubscribe_reason.map(|(reason, at)| GivenReason {
+                reason,
+                at: from_millis(at),
+            }),
             votes: votes
                 .into_iter()
                 .map(|(tool, verdict, at)| Vote {

@@ -5,6 +5,7 @@
 //! [`embedding`], [`leaving`], [`choices`] with [`cookies`], [`preferences`], [`links`], [`mailbox`], [`operations`], [`webhooks`], and the [`desk`].
 
 mod answer;
+mod browsing;
 mod choices;
 mod connections;
 mod cookies;
@@ -245,6 +246,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
     let site = || {
         Router::new()
             .merge(pages::routes())
+            .merge(browsing::routes())
             .merge(pictures::routes())
             .merge(joining::routes(&web.app.settings.signup.origins))
             .merge(embedding::routes())

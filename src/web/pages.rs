@@ -100,6 +100,7 @@ async fn tool(State(web): State<Web>, holder: Holder, Segment(slug): Segment) ->
         &history,
         &comparisons,
         &visit,
+        &EMPTY,
         now,
     )?))
 }
@@ -144,6 +145,7 @@ async fn digest(State(web): State<Web>, Segment(slot): Segment) -> Page {
         &web.app.site,
         &content,
         published_at,
+        web.app.storage.neighbours(slot).await?,
         &EMPTY,
     )?))
 }
@@ -204,6 +206,7 @@ async fn icon() -> impl IntoResponse {
     (headers, page::ICON)
 }
 
-async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\n"
+async fn robots(State(web): State<Web>) -> String {
+    let fixed = "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\nDisallow: /search\n";
+    format!("{fixed}Sitemap: {}/sitemap.xml\n", web.app.site.base_url)
 }

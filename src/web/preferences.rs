@@ -77,6 +77,7 @@ async fn show(web: &Web, token: &str, said: &str) -> Page {
         web.app.now(),
         said,
         token,
+        &format!("/unsubscribe/{}", web.app.unsubscribe_token(reader)),
     )?))
 }
 

@@ -47,6 +47,8 @@ published_at = 2026-11-17T09:00:00Z
 export async function* everyPage(site) {
     yield { name: 'empty-front', path: '/' };
     yield { name: 'empty-digests', path: '/digests' };
+    yield { name: 'empty-comparisons', path: '/comparisons' };
+    yield { name: 'empty-tools', path: '/tools' };
     yield { name: 'empty-mailbox', path: '/mailbox' };
     await site.feed('empty-feed');
     // Over by the end: links expire by the minute.
@@ -59,6 +61,11 @@ export async function* everyPage(site) {
 
     yield { name: 'front', path: '/' };
     yield { name: 'front-refused', path: '/subscribe', post: { email: 'ada@nowhere' }, status: 422 };
+    yield { name: 'comparisons', path: '/comparisons' };
+    yield { name: 'comparisons-of-design', path: '/comparisons?category=Design' };
+    yield { name: 'tools', path: '/tools' };
+    yield { name: 'search', path: '/search?q=gantry' };
+    yield { name: 'search-nothing', path: '/search?q=nothing-of-it' };
     yield { name: 'embed', path: '/embed' };
     yield { name: 'check-inbox-too', path: '/subscribe', post: { email: 'ada@example.org' } };
     yield { name: 'comparison', path: '/comparisons/thimblewren-4b-vs-gantrymoth' };

@@ -56,6 +56,43 @@ fn with_token(link: &str, change: impl FnOnce(&str) -> String) -> String {
 }
 
 on_both! {
+    async fn beside_the_button_stands_a_way_to_less_mail_that_works(place) {
+        let house = house_with_readers(place, 1).await;
+        let link = one_click(&house, "reader0@example.org");
+        let path = link.strip_prefix(&house.app.site.base_url).expect("a link of ours").to_owned();
+        let page = house.page(&path).await;
+        let (_, rest) = page.split_once("href=\"/preferences/").expect("a link to the preferences");
+        let (token, _) = rest.split_once('"').expect("its end");
+        let preferences = house.page(&format!("/preferences/{token}")).await;
+        assert!(preferences.contains(&format!("href=\"{path}\"")), "and back from there");
+        assert_eq!(house.state_of("reader0@example.org").await, Some(SubscriberState::Active));
+        assert_eq!(house.post(&path).await.status(), StatusCode::OK, "the first press unsubscribes");
+        assert_eq!(house.state_of("reader0@example.org").await, Some(SubscriberState::Unsubscribed));
+    }
+
+    async fn a_reason_is_kept_of_who_left_and_of_nobody_else(place) {
+        let house = house_with_readers(place, 2).await;
+        let path_of = |reader: &str| one_click(&house, reader).strip_prefix(&house.app.site.base_url).expect("a link of ours").to_owned();
+        let (left, stays) = (path_of("reader0@example.org"), path_of("reader1@example.org"));
+        let goodbye = house.post(&left).await.text().await.expect("a page");
+        for reason in ["too_often", "not_useful", "never_signed_up", "other"] {
+            assert!(goodbye.contains(&format!("value=\"{reason}\"")), "{reason}");
+        }
+        let give = async |path: &str, reason: &str| house.post_form(&format!("{path}/reason"), &[("reason", reason)]).await;
+        assert_eq!(give(&left, "too_often").await.status(), StatusCode::OK);
+        assert_eq!(give(&left, "other").await.status(), StatusCode::OK, "the last one counts");
+        assert_eq!(give(&left, "because").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(give(&stays, "too_often").await.status(), StatusCode::OK, "the answer tells nobody's state");
+        assert_eq!(give("/unsubscribe/forged", "too_often").await.status(), StatusCode::NOT_FOUND);
+        let dump = house.place.dump().await;
+        let kept: Vec<&String> = dump.iter().filter(|row| row.starts_with("unsubscribe_reasons")).collect();
+        assert!(kept.len() == 1 && kept[0].contains("other"), "{kept:?}");
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+        let looked = house.get(&format!("{stays}/reason")).await;
+        assert_eq!((looked.status(), looked.headers()["location"].to_str().expect("text")), (StatusCode::SEE_OTHER, &*stays), "a reload of the answer's address leads back to the button");
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
+    }
+
     async fn one_click_leaves_whatever_the_encoding_of_its_body(place) {
         let house = house_with_readers(place, 5).await;
         let click = |reader| house.request(Method::POST, &one_click(&house, reader));

@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod brake;
+mod browsing;
 mod by_mail;
 mod catalogue;
 mod chunks;

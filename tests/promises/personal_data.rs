@@ -121,6 +121,14 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
+        "unsubscribe_reasons",
+        &[
+            ("subscriber_id", NUMBER),
+            ("reason", Copy("/unsubscribe_reason/reason")),
+            ("given_at", Copy("/unsubscribe_reason/at")),
+        ],
+    ),
+    (
         "notices",
         &[
             ("mailing_id", NUMBER),
@@ -358,6 +366,7 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         "delete from deliveries where subscriber_id not in (select id from subscribers)".to_owned(),
         "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003, link_sent_at = 1700000000008".to_owned(),
         "insert into former_addresses (email_key, subscriber_id, left_at) select 'ada@old.example', id, 1700000000008 from subscribers".to_owned(),
+        "insert into unsubscribe_reasons (subscriber_id, reason, given_at) select id, 'too_often', 1700000000010 from subscribers".to_owned(),
         format!("insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
         "update refusals set verdict = 'released'".to_owned(),
         "update consents set network = '192.0.2.0/24'".to_owned(),

@@ -93,14 +93,17 @@ struct DigestPage<'a> {
     lead: Lead,
     duels: Vec<Duel<'a>>,
     sample: bool,
+    earlier: Option<Slot>,
+    later: Option<Slot>,
     sign_up: FormView<'a>,
 }
 
-/// A past digest as a web page.
+/// A past digest as a web page, with links to the digests before and after it.
 pub fn digest(
     site: &Site,
     content: &Content,
     published_at: Timestamp,
+    (earlier, later): (Option<Slot>, Option<Slot>),
     form: &SignUpForm<'_>,
 ) -> Result<String, RenderError> {
     let duels: Vec<Duel<'_>> = content
@@ -125,6 +128,8 @@ pub fn digest(
         lead,
         duels,
         sample: content.is_sample(),
+        earlier,
+        later,
         sign_up: FormView::new(site, form),
     };
     Ok(page.render()?)

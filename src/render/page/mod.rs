@@ -1,7 +1,8 @@
-//! Every page of the site, the feed and the stylesheet. Past digests are in `archive`, captured mails in `captured`, pages
+//! Every page of the site, the feed and the stylesheet. Lists of the catalogue are in `browsing`, past digests in `archive`, captured mails in `captured`, pages
 //! that say one thing in `notice`, what readers choose in `choices`, what search engines read in `data`.
 
 mod archive;
+mod browsing;
 mod captured;
 mod choices;
 mod data;
@@ -35,6 +36,11 @@ pub use archive::DigestEntry;
 pub use archive::digest;
 pub use archive::digests;
 pub use archive::feed;
+pub use browsing::Shown;
+pub use browsing::comparisons;
+pub use browsing::search;
+pub use browsing::site_map;
+pub use browsing::tools;
 pub use captured::MailRow;
 pub use captured::MailView;
 pub use captured::mailbox;
@@ -312,6 +318,7 @@ struct ToolPage<'a> {
     reviews: Vec<(Reviewer, Option<Opinion>)>,
     comparisons: Vec<Duel<'a>>,
     first_verdict: Date,
+    sign_up: FormView<'a>,
 }
 
 /// One tool: its reviews, its score over time until `now` and its comparisons.
@@ -321,6 +328,7 @@ pub fn tool(
     history: &[PanelPoint],
     comparisons: &[Matchup],
     visit: &Visit,
+    form: &SignUpForm<'_>,
     now: Timestamp,
 ) -> Result<String, RenderError> {
     let side = Side::new(contender, Limits::PAGE);
@@ -346,6 +354,7 @@ pub fn tool(
         reviews: Reviewer::ALL.iter().map(review).collect(),
         comparisons: duels(site, comparisons),
         first_verdict: Date::new(site, contender.tool.published_at),
+        sign_up: FormView::new(site, form),
         side,
     };
     Ok(page.render()?)

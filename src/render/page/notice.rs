@@ -1,10 +1,13 @@
 //! Pages that say one thing and offer at most one thing to do.
 
+use std::borrow::Cow;
+
 use askama::Template;
 
 use super::FormView;
 use super::Frame;
 use super::SignUpForm;
+use crate::domain::reader::UnsubscribeReason;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;
@@ -19,7 +22,7 @@ pub(super) struct Notice<'a> {
     pub(super) button: Option<Button<'a>>,
     pub(super) sign_up: Option<FormView<'a>>,
     /// Where to go from here: a path and its words.
-    pub(super) link: Option<(&'static str, &'static str)>,
+    pub(super) link: Option<(Cow<'static, str>, &'static str)>,
 }
 
 /// The one button of a token's page: `POST`s to the token's own address, for a `GET` changes nothing.
@@ -42,7 +45,7 @@ impl<'a> Notice<'a> {
             sentences: sentences.iter().map(|s| clean(s)).collect(),
             button: None,
             sign_up: None,
-            link: Some(("/", "To the front page")),
+            link: Some(("/".into(), "To the front page")),
         }
     }
 }
@@ -99,7 +102,7 @@ pub fn confirmed(site: &Site) -> Result<String, RenderError> {
         &[&sentence, "Until then, the past ones are here to read."],
     );
     Ok(Notice {
-        link: Some(("/digests", "To the past digests")),
+        link: Some(("/digests".into(), "To the past digests")),
         ..notice
     }
     .render()?)
@@ -116,8 +119,9 @@ pub fn link_expired(site: &Site, form: &SignUpForm<'_>) -> Result<String, Render
     .render()?)
 }
 
-/// Behind the unsubscribe link of a mail: one button.
-pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
+/// Behind the unsubscribe link of a mail: one button, and beside it a link to `preferences`, where the mail can be paused or come once a
+/// month instead.
+pub fn unsubscribe(site: &Site, token: &str, preferences: String) -> Result<String, RenderError> {
     let sentence = format!(
         "Press the button, and {} no longer comes to your inbox.",
         site.newsletter
@@ -129,17 +133,34 @@ pub fn unsubscribe(site: &Site, token: &str) -> Result<String, RenderError> {
     });
     Ok(Notice {
         button,
-        link: None,
+        link: Some((
+            preferences.into(),
+            "Pause it, or get it once a month instead",
+        )),
         ..Notice::new(site, "Unsubscribe?", &[&sentence])
     }
     .render()?)
 }
 
-/// After that button.
-pub fn goodbye(site: &Site) -> Result<String, RenderError> {
-    let sentence = format!("{} no longer comes to your inbox.", site.newsletter);
-    let back = "Changed your mind? Sign up again on the front page, whenever you like.";
-    Ok(Notice::new(site, "You are unsubscribed", &[&sentence, back]).render()?)
+#[derive(Template)]
+#[template(path = "web/goodbye.html", whitespace = "minimize")]
+struct Goodbye<'a> {
+    frame: Frame<'a>,
+    newsletter: String,
+    token: &'a str,
+    reasons: [UnsubscribeReason; 4],
+}
+
+/// After that button: asks for a reason, which nobody has to give.
+pub fn goodbye(site: &Site, token: &str) -> Result<String, RenderError> {
+    let title = "You are unsubscribed";
+    Ok(Goodbye {
+        frame: Frame::private(site, title.into(), title),
+        newsletter: clean(&site.newsletter),
+        token,
+        reasons: UnsubscribeReason::ALL,
+    }
+    .render()?)
 }
 
 /// Any other page that says something.

@@ -33,9 +33,11 @@ struct PreferencesPage<'a> {
     paused: Option<Date>,
     said: &'a str,
     token: &'a str,
+    unsubscribe: &'a str,
 }
 
-/// Categories, rhythm and a pause, as they are; nothing that tells whose they are. `said` is what the last press did.
+/// Categories, rhythm and a pause, as they are; nothing that tells whose they are. `said` is what the last press did, `unsubscribe` the
+/// path of the page that ends the subscription.
 pub fn preferences(
     site: &Site,
     wanted: &Preferences,
@@ -43,6 +45,7 @@ pub fn preferences(
     now: Timestamp,
     said: &str,
     token: &str,
+    unsubscribe: &str,
 ) -> Result<String, RenderError> {
     let frame = Frame::private(
         site,
@@ -70,6 +73,7 @@ pub fn preferences(
             .map(|until| Date::new(site, until)),
         said,
         token,
+        unsubscribe,
     };
     Ok(page.render()?)
 }

@@ -203,6 +203,7 @@ const FILL: &str = "
       select 190001 + id % 20, 'd' || id, 'r', 1 from subscribers where id between 1000000 and 1020000;
     insert into former_addresses (email_key, subscriber_id, left_at)
       select 'old' || id, id, 0 from subscribers where id between 1000000 and 1020000;
+    insert into unsubscribe_reasons (subscriber_id, reason, given_at) select id, 'other', 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound (fingerprint, received_at, door, meaning, subscriber_id, mailing_id)
       select 'f' || id, id, 'imap', 'soft', id, 190001 from subscribers where id between 1000000 and 1020000;
     insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with)
