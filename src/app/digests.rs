@@ -575,7 +575,7 @@ impl App {
     }
 
     /// Doing it twice is doing it once: a digest that is where it should go is left there without a complaint.
-    async fn move_digest(
+    pub(super) async fn move_digest(
         &self,
         slot: Slot,
         from: &[DigestState],

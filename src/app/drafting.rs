@@ -66,7 +66,7 @@ impl App {
     }
 
     /// When the schedule sends the digest that it picks in that week.
-    fn send_time_of(&self, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn send_time_of(&self, slot: Slot) -> Option<Timestamp> {
         let week = slot.span(&self.site.timezone);
         let picked_at = self
             .pick_times

@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`bounces`].
 //!
 //! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
+//! [`digests`], [`week`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
 //! [`inbound`] with `by_mail`, `answers` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`], [`users`].
 
 pub mod account;
@@ -49,6 +49,7 @@ pub mod users;
 pub mod waiting;
 mod ways_out;
 pub mod webhooks;
+pub mod week;
 mod zones;
 
 use std::path::Path;
@@ -156,6 +157,8 @@ pub struct App {
     pub(crate) doorbell: Notify,
     /// Warnings about standstill and clock that were given already.
     pub(crate) said: waiting::Said,
+    /// When the readers were last counted for a page, and how many there were.
+    pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
     pub(crate) passwords: Passwords,
 }
@@ -242,6 +245,7 @@ impl App {
             sending: deliver::SendStatus::default(),
             doorbell: Notify::new(),
             said: waiting::Said::default(),
+            readers_at: Mutex::default(),
             passwords: Passwords::default(),
             settings,
         }))
@@ -281,6 +285,18 @@ impl App {
     /// The moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The name that stands before an opened mail.
+    pub fn sender_name(&self) -> String {
+        self.settings
+            .mail
+            .from
+            .split(" <")
+            .next()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned()
     }
 
     /// The first way out.

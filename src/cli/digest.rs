@@ -70,6 +70,11 @@ pub enum DigestCommand {
         #[arg(value_parser = parse_digest)]
         id: Slot,
     },
+    /// Take an approval back: the digest is a draft again and does not go out before it is approved
+    Withdraw {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
+    },
     /// Stop sending for now
     Pause {
         #[arg(value_parser = parse_digest)]
@@ -109,6 +114,7 @@ impl DigestCommand {
             Self::List => list(&app, output).await?,
             Self::Show { id } => return draft::print(&app, id, output).await,
             Self::Approve { id } => show(&app, &app.approve_digest(id).await?, None, output)?,
+            Self::Withdraw { id } => show(&app, &app.withdraw_digest(id).await?, None, output)?,
             Self::Pause { id } => show(&app, &app.pause_digest(id).await?, None, output)?,
             Self::Resume { id, force } => {
                 let preflight = if force {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use super::fault;
 use super::one_or_many;
 use super::site::is_base_url;
 use crate::domain::address::EmailAddress;
+
+/// Longest time in which a send can be undone: more is a schedule.
+const UNDO_MAX: Duration = Duration::from_secs(86_400);
 
 /// `[desk]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub struct Desk {
     pub base_url: Option<url::Url>,
     /// Who must have a second factor.
     pub second_factor: SecondFactor,
+    /// Time between "send now" and the first mail, in which it can be stopped.
+    #[serde(with = "humantime_serde")]
+    pub undo: Duration,
     /// The address of an owner whom `serve` adds where there is no user yet.
     pub owner: Option<String>,
     /// A file with that owner's password in it.
@@ -54,6 +61,7 @@ impl Default for Desk {
             networks: Vec::new(),
             base_url: None,
             second_factor: SecondFactor::Owner,
+            undo: Duration::from_secs(300),
             owner: None,
             owner_password_file: None,
         }
@@ -67,6 +75,9 @@ impl Desk {
                 "desk.base_url",
                 "expected an http or https address without a path, a user or a password, like https://desk.example.org",
             );
+        }
+        if self.undo > UNDO_MAX {
+            return fault("desk.undo", "expected at most 1 day");
         }
         if let Some(owner) = &self.owner
             && let Err(error) = EmailAddress::parse_new(owner)

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
+use super::catalogue::Matchup;
 use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Votes;
@@ -142,6 +143,82 @@ pub fn pick(
     } else {
         picks
     }
+}
+
+/// A comparison that is in a digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'a> {
+    /// With its tools.
+    pub matchup: &'a Matchup,
+    /// The points it was picked with.
+    pub score: f64,
+}
+
+/// A comparison that came close to a digest, and why it is not in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunnerUp {
+    /// As it would be picked next.
+    pub pick: Pick,
+    /// Names of its tools.
+    pub title: String,
+    /// Why it lost, in words.
+    pub why: String,
+}
+
+/// The comparisons that come closest to a digest which carries `taken`, best first, at most `most`. `(since, now)` as for [`pick`].
+pub fn runners_up(
+    (candidates, sent): (&[Candidate], &HashSet<Slug>),
+    taken: &[Taken<'_>],
+    (since, now): (Timestamp, Timestamp),
+    rules: &Rules,
+    most: usize,
+) -> Vec<RunnerUp> {
+    let sides = || taken.iter().flat_map(|taken| taken.matchup.contenders());
+    let alike = |c: &Candidate| {
+        sides()
+            .filter(|side| shelves(c).any(|shelf| is_one(shelf, &side.tool.category)))
+            .count() as u32
+    };
+    let is_in = |c: &Candidate| {
+        taken
+            .iter()
+            .any(|taken| taken.matchup.comparison.slug == c.comparison)
+    };
+    let last = taken.last().map_or(0.0, |taken| taken.score);
+    let mut found: Vec<(u64, RunnerUp)> = eligible(candidates, sent, since, now, rules)
+        .into_iter()
+        .filter(|(c, _)| !is_in(c))
+        .map(|(c, points)| {
+            let total = points.total(alike(c));
+            let score = total as f64 / 1000.0;
+            let twice =
+                sides().find(|side| [&c.left.tool, &c.right.tool].contains(&&side.tool.slug));
+            let why = match twice {
+                Some(side) => format!("{} is in another comparison of this digest", side.tool.name),
+                None if taken.len() < rules.max_items => "it was left out by hand".into(),
+                None if score < last => {
+                    format!("{:.1} points less than the last one picked", last - score)
+                }
+                None => "it came after the digest was picked, or was left out by hand".into(),
+            };
+            let runner_up = RunnerUp {
+                pick: Pick {
+                    comparison: c.comparison.clone(),
+                    score,
+                    reasons: reasons(c, points, now),
+                },
+                title: format!("{} or {}", c.left.name, c.right.name),
+                why,
+            };
+            (total, runner_up)
+        })
+        .collect();
+    found.sort_by(|(a, x), (b, y)| {
+        b.cmp(a)
+            .then_with(|| x.pick.comparison.cmp(&y.pick.comparison))
+    });
+    found.truncate(most);
+    found.into_iter().map(|(_, runner_up)| runner_up).collect()
 }
 
 /// The candidates that are published, judged, recent enough and never sent, with their points.

@@ -92,6 +92,23 @@ impl Storage {
         stored(rows.into_iter().map(digest_from).collect())
     }
 
+    /// Digests of the weeks before one, or the newest, newest first.
+    pub async fn digests_before(
+        &self,
+        before: Option<Slot>,
+        most: i64,
+    ) -> Result<Vec<Digest>, StorageError> {
+        let mut reader = self.read().await?;
+        let before = before.map_or(i64::MAX, |slot| slot.id());
+        let rows: Vec<DigestRow> = all!(
+            reader,
+            "select id, state, send_at, published_at, finished_at, recipients from digests where id < $1 order by id desc limit $2",
+            before,
+            most
+        )?;
+        stored(rows.into_iter().map(digest_from).collect())
+    }
+
     /// The approved digests whose time has come by `now`: at `send_at`, or when they were approved after it.
     pub async fn due_digests(&self, now: Timestamp) -> Result<Vec<Digest>, StorageError> {
         let mut reader = self.read().await?;

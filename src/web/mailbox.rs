@@ -23,7 +23,7 @@ const SHOWN: usize = 100;
 
 /// A mail's own HTML has its styles inline, as mail must: here, and here alone, they are allowed. `sandbox` takes
 /// everything else away: no script, no form, no origin.
-const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; \
+pub(super) const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; \
                            sandbox allow-popups allow-top-navigation-by-user-activation";
 
 pub(super) fn routes() -> Router<Web> {

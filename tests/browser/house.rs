@@ -17,6 +17,11 @@ pub struct House {
 
 impl House {
     pub async fn open(place: Place) -> Self {
+        Self::open_with(place, &[]).await
+    }
+
+    /// The same, with variables of its own.
+    pub async fn open_with(place: Place, variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .expect("a port")
             .local_addr()
@@ -25,6 +30,9 @@ impl House {
         let program = Program::set_up(&place)
             .with("VERDICTS_SITE__LISTEN", &address.to_string())
             .with("VERDICTS_SITE__BASE_URL", &url);
+        let program = variables
+            .iter()
+            .fold(program, |program, (name, value)| program.with(name, value));
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/content");
         program
             .run(&["catalog", "import", sample, "--dates-to-now"])

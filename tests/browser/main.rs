@@ -4,6 +4,7 @@
 //! `tests/pages`.
 
 mod browser;
+mod desk;
 mod house;
 mod story;
 mod support;

@@ -133,9 +133,41 @@ export async function* everyPage(site) {
     yield { name: 'erased', path: `${account}/erase`, post: { sure: 'yes' } };
 
     yield { name: 'check-inbox-again', path: '/subscribe', post: { email: 'bea@example.org' } };
+    yield* desk(site);
     // The allowance is kept in the database: what was used before the restart counts.
     await site.again({ SIGNUP__PER_CLIENT: '1' });
     await site.until('the link does not expire', async () => (await fetch(site.base + late)).status === 410);
     yield { name: 'confirm-expired', path: late, status: 410 };
     yield { name: 'too-many', path: '/subscribe', post: { email: 'bea@example.org' }, status: 429 };
+}
+
+const PASSWORD = 'violet tram eats ledger';
+
+/// The desk's pages: of its first owner, who has a second factor, and of one who must set it up.
+async function* desk(site) {
+    const setup = site.say('', 'users', 'setup').split('\n')[0].slice(site.base.length);
+    yield { name: 'desk-setup', path: setup };
+    yield { name: 'desk-setup-refused', path: setup, post: { email: 'ada', name: 'Ada', password: PASSWORD }, status: 422 };
+    yield { name: 'desk-second-factor', path: setup, post: { email: 'ada@desk.example', name: `Ada ${LONG.slice(0, 40)}`, password: PASSWORD }, as: 'owner' };
+    yield { name: 'desk-second-factor-refused', path: '/desk/account/second-factor', post: { seed: 'x', code: '000000' }, status: 422, as: 'owner' };
+    await site.again({ DESK__SECOND_FACTOR: 'off', SCHEDULE__APPROVAL: 'required' });
+    yield { name: 'desk-sign-in', path: '/desk/sign-in' };
+    yield { name: 'desk-sign-in-refused', path: '/desk/sign-in', post: { email: 'ada@desk.example', password: 'x' }, status: 422 };
+    yield { name: 'desk-week', path: '/desk/sign-in', post: { email: 'ada@desk.example', password: PASSWORD }, as: 'publisher' };
+    const as = 'publisher';
+    const link = site.say('', 'users', 'add', 'wil@desk.example', '--role', 'writer').split('\n').find((line) => line.startsWith('http'));
+    yield { name: 'desk-choose-password', path: link.slice(site.base.length) };
+    yield { name: 'desk-account', path: '/desk/account', as };
+    yield { name: 'desk-account-second-factor', path: '/desk/account/second-factor', as };
+    yield { name: 'desk-account-refused', path: '/desk/account/password', post: { old: 'x', new: 'y' }, status: 422, as };
+    yield { name: 'desk-confirm', path: '/desk/confirm?next=%2Fdesk%2Fusers', as };
+    yield { name: 'desk-users', path: '/desk/users', as };
+    yield { name: 'desk-users-refused', path: '/desk/users', post: { email: 'nobody', name: 'X', role: 'writer' }, status: 422, as };
+    yield { name: 'desk-user-link', path: '/desk/users', post: { email: 'eve@desk.example', name: 'Eve', role: 'analyst' }, as };
+    site.say(`${PASSWORD}\n`, 'users', 'reset-password', 'eve@desk.example', '--password-stdin');
+    yield { name: 'desk-not-for-you', path: '/desk/sign-in', post: { email: 'eve@desk.example', password: PASSWORD, next: '/desk/users' }, status: 403, as: 'eve' };
+    yield { name: 'desk-digests', path: '/desk/digests', as };
+    const slot = (await site.newestDigest()).split('/').at(-1);
+    yield { name: 'desk-digest-sent', path: `/desk/digests/${slot}`, as };
+    for (const show of ['light', 'dark', 'phone', 'text']) yield { name: `desk-preview-${show}`, path: `/desk/digests/${slot}/preview?show=${show}`, as };
 }

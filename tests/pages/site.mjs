@@ -51,6 +51,11 @@ export class Site {
         execFileSync(this.program, args, { cwd: this.data, env: this.environment, stdio: ['ignore', 'ignore', 'inherit'] });
     }
 
+    /// The same, with something on its standard input; what it prints.
+    say(input, ...args) {
+        return execFileSync(this.program, args, { cwd: this.data, env: this.environment, input, stdio: ['pipe', 'pipe', 'inherit'] }).toString();
+    }
+
     write(name, text) {
         const file = path.join(this.data, name);
         fs.writeFileSync(file, text);

@@ -31,7 +31,7 @@ fn filled(house: &House, path: &str) -> String {
         ("{change}", "disable"),
         ("{slot}", &slot),
         ("{action}", "cancel"),
-        ("{part}", "html"),
+        ("{scheme}", "light"),
     ];
     parts.iter().fold(path.to_owned(), |path, (open, text)| {
         path.replace(open, text)

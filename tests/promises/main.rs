@@ -15,6 +15,7 @@ mod delivery;
 mod desk_first_run;
 mod desk_roles;
 mod desk_sign_in;
+mod desk_week;
 mod digests;
 mod disks;
 mod embedding;

@@ -1,8 +1,10 @@
-//! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`].
+//! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`],
+//! a week and its mail in [`week`].
 
 mod account;
 mod gate;
 mod users;
+mod week;
 
 use std::sync::LazyLock;
 
@@ -25,6 +27,18 @@ pub use gate::form;
 pub use users::UserView;
 pub use users::link;
 pub use users::users;
+pub use week::ActionView;
+pub use week::DigestRow;
+pub use week::PartView;
+pub use week::PickView;
+pub use week::PreviewView;
+pub use week::Show;
+pub use week::SumView;
+pub use week::WeekView;
+pub use week::digests;
+pub use week::in_scheme;
+pub use week::preview;
+pub use week::week;
 
 /// The desk's own stylesheet.
 pub fn stylesheet() -> &'static Asset {
@@ -38,6 +52,19 @@ pub fn stylesheet() -> &'static Asset {
     &STYLESHEET
 }
 
+/// A number as people read it: 12,431.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A part of the desk that the navigation leads to.
 struct Place {
     path: &'static str,
@@ -46,11 +73,23 @@ struct Place {
 }
 
 /// The parts of the desk, in the order in which a week uses them.
-const PLACES: [Place; 1] = [Place {
-    path: "/desk/users",
-    words: "Users",
-    area: Area::Settings,
-}];
+const PLACES: [Place; 3] = [
+    Place {
+        path: "/desk",
+        words: "This week",
+        area: Area::Results,
+    },
+    Place {
+        path: "/desk/digests",
+        words: "Digests",
+        area: Area::Results,
+    },
+    Place {
+        path: "/desk/users",
+        words: "Users",
+        area: Area::Settings,
+    },
+];
 
 /// A link of the navigation.
 struct NavLink {

@@ -48,11 +48,6 @@ pub(super) struct End {
     session: String,
 }
 
-/// Where the desk opens.
-pub(super) async fn home() -> Redirect {
-    Redirect::to("/desk/account")
-}
-
 pub(super) async fn show(State(web): State<Web>, Me(who): Me) -> Page {
     Ok(Html(page(&web, &who, None).await?))
 }

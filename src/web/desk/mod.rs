@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`].
 
 mod access;
 mod account;
@@ -9,6 +9,8 @@ mod answers;
 mod first_run;
 mod sign_in;
 mod users;
+mod week;
+mod week_view;
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -35,9 +37,12 @@ pub use access::Demand;
 
 /// Every route of the desk, with what it demands: the one table, from which the router and the test of all roles are made.
 fn table() -> Vec<Route> {
+    use Level::Read;
     use Level::Write;
     let own = Demand::level(Area::Own, Write);
     let recent_own = Demand::recent(Area::Own, Write);
+    let results = Demand::level(Area::Results, Read);
+    let send = Demand::level(Area::Send, Write);
     let settings = Demand::level(Area::Settings, Write);
     let recent_settings = Demand::recent(Area::Settings, Write);
     vec![
@@ -60,7 +65,18 @@ fn table() -> Vec<Route> {
         Route::post("/desk/sign-out", Demand::Nothing, sign_in::sign_out),
         Route::get("/desk/confirm", own, sign_in::look_at_confirm),
         Route::post("/desk/confirm", own, sign_in::confirm),
-        Route::get("/desk", own, account::home),
+        Route::get("/desk", results, week::home),
+        Route::get("/desk/digests", results, week::list),
+        Route::get("/desk/digests/{slot}", results, week::show),
+        Route::get("/desk/digests/{slot}/preview", results, week::preview),
+        Route::get("/desk/digests/{slot}/mail/{scheme}", results, week::mail),
+        Route::post(
+            "/desk/draft",
+            Demand::level(Area::Draft, Write),
+            week::draft,
+        ),
+        Route::get("/desk/digests/{slot}/{action}", send, week::ask),
+        Route::post("/desk/digests/{slot}/{action}", send, week::act),
         Route::get("/desk/account", own, account::show),
         Route::post("/desk/account/password", own, account::change_password),
         Route::get(

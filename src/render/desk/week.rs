@@ -1,0 +1,258 @@
+//! A week: what its digest carries, when it goes out, what can be done with it, and what became of it.
+
+use askama::Template;
+
+use super::Frame;
+use crate::render::RenderError;
+
+/// A comparison of a digest, in words.
+pub struct PickView {
+    /// Where its page is.
+    pub href: String,
+    /// Names of its tools.
+    pub title: String,
+    /// Its points, of 100.
+    pub points: String,
+    /// The same as a whole number, for the bar.
+    pub bar: u64,
+    /// Whether it came since the last digest.
+    pub is_new: bool,
+    /// Why it is in, or not.
+    pub reasons: Vec<String>,
+    /// What names it in a form.
+    pub slug: String,
+}
+
+/// Something that can be done.
+pub struct ActionView {
+    /// Where.
+    pub path: String,
+    /// The button's words.
+    pub words: &'static str,
+    /// Its look: "first", "plain" or "grave".
+    pub look: &'static str,
+}
+
+/// A part of the sum of a digest's recipients.
+pub struct PartView {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub means: &'static str,
+    /// How many.
+    pub count: String,
+    /// Where its bar begins,
+    pub from: f64,
+    /// and how long it is, of 100.
+    pub width: f64,
+}
+
+/// What became of a digest.
+pub struct SumView {
+    /// For how many deliveries were made.
+    pub recipients: String,
+    /// The parts, which add up to it.
+    pub parts: Vec<PartView>,
+    /// How it goes, in words, while it is sent.
+    pub pace: Option<String>,
+    /// Why deliveries failed, with how often.
+    pub failures: Vec<(String, String)>,
+}
+
+/// What the page shows.
+pub struct WeekView {
+    /// The week.
+    pub slot: String,
+    /// Its heading.
+    pub heading: String,
+    /// The state, in one word.
+    pub state: &'static str,
+    /// The state as a class: "wait", "good", "bad", "none".
+    pub mood: &'static str,
+    /// What happens when, in a sentence.
+    pub headline: String,
+    /// What keeps it from going out, and else needs somebody.
+    pub troubles: Vec<String>,
+    /// What can be done.
+    pub actions: Vec<ActionView>,
+    /// Whether the draft can be made now.
+    pub may_draft: bool,
+    /// The subject.
+    pub subject: Option<String>,
+    /// Whose name the mail carries.
+    pub sender: String,
+    /// The comparisons.
+    pub picks: Vec<PickView>,
+    /// Picked, and not in it: which and why.
+    pub left_out: Vec<(String, String)>,
+    /// What came close.
+    pub next: Vec<PickView>,
+    /// What became of it.
+    pub sum: Option<SumView>,
+}
+
+#[derive(Template)]
+#[template(path = "desk/week.html", whitespace = "minimize")]
+struct WeekPage<'a> {
+    frame: Frame<'a>,
+    view: WeekView,
+}
+
+/// A week's page.
+pub fn week(frame: Frame<'_>, view: WeekView) -> Result<String, RenderError> {
+    Ok(WeekPage { frame, view }.render()?)
+}
+
+/// How a preview is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// As a mail program in light colours shows it.
+    Light,
+    /// In dark colours.
+    Dark,
+    /// As wide as a phone.
+    Phone,
+    /// The text part.
+    Text,
+}
+
+impl Show {
+    /// All, in the order of the tabs.
+    pub const ALL: [Self; 4] = [Self::Light, Self::Dark, Self::Phone, Self::Text];
+
+    /// Its word in an address.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+            Self::Phone => "phone",
+            Self::Text => "text",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Light => "Light",
+            Self::Dark => "Dark",
+            Self::Phone => "Phone",
+            Self::Text => "Text only",
+        }
+    }
+}
+
+/// A mail as its readers get it.
+pub struct PreviewView<'a> {
+    /// The week.
+    pub slot: String,
+    /// The subject.
+    pub subject: &'a str,
+    /// Whose name it carries.
+    pub sender: String,
+    /// Which look.
+    pub show: Show,
+    /// The text part.
+    pub text: &'a str,
+    /// How large the message is.
+    pub size: String,
+}
+
+#[derive(Template)]
+#[template(path = "desk/preview.html", whitespace = "minimize")]
+struct PreviewPage<'a> {
+    frame: Frame<'a>,
+    view: PreviewView<'a>,
+}
+
+/// The page around a mail.
+pub fn preview(frame: Frame<'_>, view: PreviewView<'_>) -> Result<String, RenderError> {
+    Ok(PreviewPage { frame, view }.render()?)
+}
+
+/// A mail's HTML as one scheme of colours shows it, whatever the browser's own is.
+pub fn in_scheme(html: &str, is_dark: bool) -> String {
+    let (shown, hidden) = if is_dark {
+        ("dark", "light")
+    } else {
+        ("light", "dark")
+    };
+    html.replace(
+        &format!("@media (prefers-color-scheme:{shown})"),
+        "@media all",
+    )
+    .replace(
+        &format!("@media (prefers-color-scheme:{hidden})"),
+        "@media not all",
+    )
+    .replace(
+        "<meta name=\"color-scheme\" content=\"light dark\">",
+        &format!("<meta name=\"color-scheme\" content=\"{shown}\">"),
+    )
+    .replace(
+        ":root{color-scheme:light dark}",
+        &format!(":root{{color-scheme:{shown}}}"),
+    )
+}
+
+/// A digest in the list.
+pub struct DigestRow {
+    /// The week.
+    pub slot: String,
+    /// The state, in one word,
+    pub state: &'static str,
+    /// and as a class.
+    pub mood: &'static str,
+    /// When it went out, or is due.
+    pub when: String,
+    /// For how many.
+    pub recipients: String,
+    /// How many have it,
+    pub sent: String,
+    /// and how many do not.
+    pub failed: String,
+}
+
+#[derive(Template)]
+#[template(path = "desk/digests.html", whitespace = "minimize")]
+struct DigestsPage<'a> {
+    frame: Frame<'a>,
+    rows: Vec<DigestRow>,
+    missed: Vec<String>,
+    older: Option<String>,
+    is_first: bool,
+}
+
+/// A page of the digests, newest first. `missed`: those that should be there and are not, in words; `older`: the last week on this page, if
+/// there are more before it.
+pub fn digests(
+    frame: Frame<'_>,
+    rows: Vec<DigestRow>,
+    missed: Vec<String>,
+    older: Option<String>,
+    is_first: bool,
+) -> Result<String, RenderError> {
+    Ok(DigestsPage {
+        frame,
+        rows,
+        missed,
+        older,
+        is_first,
+    }
+    .render()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_scheme;
+
+    #[test]
+    fn a_scheme_is_shown_whatever_the_browser_has() {
+        let html = "<meta name=\"color-scheme\" content=\"light dark\"><style>@media (prefers-color-scheme:light){a{}}\
+                    :root{color-scheme:light dark}@media (prefers-color-scheme:dark){b{}}</style>";
+        let dark = in_scheme(html, true);
+        assert!(
+            dark.contains("@media all{b{}}") && dark.contains("@media not all{a{}}"),
+            "{dark}"
+        );
+        assert!(!dark.contains("light dark") && !in_scheme(html, false).contains("light dark"));
+    }
+}

@@ -1,0 +1,342 @@
+//! This week and every other: what its digest carries, when it goes out, what can be done with it.
+
+use axum::extract::FromRequestParts;
+use axum::extract::Path;
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use super::super::Web;
+use super::super::answer::Page;
+use super::super::answer::Problem;
+use super::super::guard::Segment;
+use super::super::mailbox::MAIL_POLICY;
+use super::access::Me;
+use super::answers;
+use super::week_view;
+use crate::app::Failure;
+use crate::app::preflight::Preflight;
+use crate::app::users::signing_in::SignedIn;
+use crate::domain::digest::DigestState;
+use crate::domain::slot::Slot;
+use crate::render::desk;
+use crate::render::desk::DigestRow;
+use crate::render::desk::Form;
+use crate::render::desk::PreviewView;
+use crate::render::desk::Show;
+
+/// Digests on a page of the list.
+const LISTED: usize = 20;
+
+const DIGESTS: &str = "/desk/digests";
+
+/// The present week.
+pub(super) async fn home(State(web): State<Web>, Me(who): Me) -> Page {
+    let slot = web.app.slot_at(web.app.now());
+    page(&web, &who, slot, "/desk").await
+}
+
+pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(slot): Segment) -> Page {
+    let slot = known(&web, &slot).await?;
+    let here = if slot == web.app.slot_at(web.app.now()) {
+        "/desk"
+    } else {
+        DIGESTS
+    };
+    page(&web, &who, slot, here).await
+}
+
+async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
+    let week = web.app.look_at_week(slot).await?;
+    let view = week_view::week(web, &who.user, &week);
+    let title = if here == "/desk" {
+        "This week".to_owned()
+    } else {
+        slot.to_string()
+    };
+    Ok(Html(desk::week(
+        answers::frame(web, who, &title, here),
+        view,
+    )?))
+}
+
+/// A week that has a digest, or the present one.
+async fn known(web: &Web, text: &str) -> Result<Slot, Problem> {
+    let slot: Slot = text.parse().map_err(|_| Problem::not_found())?;
+    let is_known =
+        slot == web.app.slot_at(web.app.now()) || web.app.storage.digest(slot).await?.is_some();
+    is_known.then_some(slot).ok_or_else(Problem::not_found)
+}
+
+pub(super) async fn list(State(web): State<Web>, Me(who): Me, RawQuery(query): RawQuery) -> Page {
+    let before = match query
+        .as_deref()
+        .and_then(|query| query.strip_prefix("before="))
+    {
+        Some(text) => Some(text.parse::<Slot>().map_err(|_| Problem::not_found())?),
+        None => None,
+    };
+    // One more than are shown says whether there is another page.
+    let digests = web
+        .app
+        .storage
+        .digests_before(before, LISTED as i64 + 1)
+        .await?;
+    let mut rows = Vec::new();
+    for digest in digests.iter().take(LISTED) {
+        let (tally, _) = web.app.storage.tally_and_withheld(digest.slot.id()).await?;
+        let count = |count: u64| match digest.published_at {
+            Some(_) => desk::grouped(count),
+            None => String::new(),
+        };
+        rows.push(DigestRow {
+            slot: digest.slot.to_string(),
+            state: digest.state.as_str(),
+            mood: week_view::mood(digest.state),
+            when: answers::moment(&web, digest.published_at.unwrap_or(digest.send_at)),
+            recipients: count(digest.recipients.unsigned_abs()),
+            sent: count(tally.sent),
+            failed: count(tally.failed + tally.uncertain),
+        });
+    }
+    let older = (digests.len() > LISTED)
+        .then(|| rows.last().map(|row| row.slot.clone()))
+        .flatten();
+    let missed = match before {
+        Some(_) => Vec::new(),
+        None => web
+            .app
+            .missed_digests()
+            .await?
+            .iter()
+            .map(|missed| format!("{}.", web.app.missed_in_words(missed)))
+            .collect(),
+    };
+    let frame = answers::frame(&web, &who, "Digests", DIGESTS);
+    Ok(Html(desk::digests(
+        frame,
+        rows,
+        missed,
+        older,
+        before.is_none(),
+    )?))
+}
+
+/// Makes this week's draft.
+pub(super) async fn draft(State(web): State<Web>, Me(who): Me) -> Result<Response, Problem> {
+    let said = match web.app.draft_digest().await {
+        Ok(slot) => format!("The draft of {slot} is made."),
+        Err(failure) => refusal(failure)?,
+    };
+    answers::done(&web, &who, &said, "/desk").await
+}
+
+/// What a use case refuses, for the notice; what is our fault is a problem.
+fn refusal(failure: Failure) -> Result<String, Problem> {
+    if failure.kind().is_ours() {
+        return Err(failure.into());
+    }
+    Ok(failure.to_string())
+}
+
+pub(super) async fn preview(
+    State(web): State<Web>,
+    Me(who): Me,
+    Segment(slot): Segment,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let slot = known(&web, &slot).await?;
+    let asked = query
+        .as_deref()
+        .and_then(|query| query.strip_prefix("show="));
+    let show = match asked {
+        None => Show::Light,
+        Some(text) => Show::ALL
+            .into_iter()
+            .find(|show| show.as_str() == text)
+            .ok_or_else(Problem::not_found)?,
+    };
+    let preview = match web.app.preview(slot, web.app.now()).await {
+        Ok(preview) => preview,
+        Err(failure) => {
+            let said = refusal(failure)?;
+            return answers::done(&web, &who, &said, &format!("{DIGESTS}/{slot}")).await;
+        }
+    };
+    let view = PreviewView {
+        slot: slot.to_string(),
+        subject: &preview.rendered.subject,
+        sender: web.app.sender_name(),
+        show,
+        text: &preview.rendered.text,
+        size: format!("{} KB", preview.rendered.html.len().div_ceil(1024)),
+    };
+    let title = format!("The mail of {slot}");
+    Ok(Html(desk::preview(
+        answers::frame(&web, &who, &title, DIGESTS),
+        view,
+    )?)
+    .into_response())
+}
+
+/// The two open parts of the path.
+pub(super) struct Named(String, String);
+
+impl FromRequestParts<Web> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, web).await;
+        path.map(|Path((slot, rest))| Self(slot, rest))
+            .map_err(|_| Problem::not_found())
+    }
+}
+
+/// The mail's own HTML, for the frame of its preview: as in a mail program nothing in it runs.
+pub(super) async fn mail(
+    State(web): State<Web>,
+    Named(slot, scheme): Named,
+) -> Result<Response, Problem> {
+    let slot = known(&web, &slot).await?;
+    let is_dark = match scheme.as_str() {
+        "dark" => true,
+        "light" => false,
+        _ => return Err(Problem::not_found()),
+    };
+    let preview = web.app.preview(slot, web.app.now()).await?;
+    let html = desk::in_scheme(&preview.rendered.html, is_dark);
+    // Links in the frame open beside the desk: its pages refuse to be framed.
+    let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
+        (HeaderName::from_static("x-frame-options"), "SAMEORIGIN"),
+    ];
+    Ok((headers, Html(html)).into_response())
+}
+
+/// What can be done with a digest: its address, and the state that it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Approve,
+    Send,
+    Withdraw,
+    Pause,
+    Resume,
+    Cancel,
+}
+
+impl Action {
+    const ALL: [(&'static str, Self); 6] = [
+        ("approve", Self::Approve),
+        ("send", Self::Send),
+        ("withdraw", Self::Withdraw),
+        ("pause", Self::Pause),
+        ("resume", Self::Resume),
+        ("cancel", Self::Cancel),
+    ];
+
+    fn of(text: &str) -> Result<Self, Problem> {
+        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
+        found
+            .map(|(_, action)| action)
+            .ok_or_else(Problem::not_found)
+    }
+
+    /// In which states it can be done.
+    pub(super) fn fits(self, state: DigestState) -> bool {
+        use DigestState::Approved;
+        use DigestState::Draft;
+        use DigestState::Paused;
+        use DigestState::Sending;
+        match self {
+            Self::Approve => state == Draft,
+            Self::Send => matches!(state, Draft | Approved),
+            Self::Withdraw => state == Approved,
+            Self::Pause => state == Sending,
+            Self::Resume => state == Paused,
+            Self::Cancel => matches!(state, Draft | Approved | Sending | Paused),
+        }
+    }
+}
+
+/// Asks before something is done, and says how many people it is about.
+pub(super) async fn ask(
+    State(web): State<Web>,
+    Me(who): Me,
+    Named(slot, action): Named,
+) -> Result<Response, Problem> {
+    let (slot, action_of) = (known(&web, &slot).await?, Action::of(&action)?);
+    let week = web.app.look_at_week(slot).await?;
+    let back = format!("{DIGESTS}/{slot}");
+    let state = week.status.as_ref().map(|status| status.digest.state);
+    if !state.is_some_and(|state| action_of.fits(state)) {
+        let said = match state {
+            Some(state) => format!("{slot} is {state} now: that can no longer be done."),
+            None => format!("There is no digest {slot} yet."),
+        };
+        return answers::done(&web, &who, &said, &back).await;
+    }
+    let question = week_view::question(&web, action_of, &week);
+    let form = Form {
+        heading: question.heading.clone(),
+        sentences: question.sentences,
+        action: format!("{back}/{action}"),
+        hidden: Vec::new(),
+        fields: Vec::new(),
+        button: question.button,
+        is_grave: action_of == Action::Cancel,
+        problem: None,
+        link: Some((back, "No, go back")),
+    };
+    let frame = answers::frame(&web, &who, &question.heading, DIGESTS);
+    Ok(Html(desk::form(frame, form)?).into_response())
+}
+
+pub(super) async fn act(
+    State(web): State<Web>,
+    Me(who): Me,
+    Named(slot, action): Named,
+) -> Result<Response, Problem> {
+    let (slot, action) = (known(&web, &slot).await?, Action::of(&action)?);
+    let app = &web.app;
+    let done = match action {
+        Action::Approve => app.approve_digest(slot).await.map(|status| {
+            format!(
+                "Approved: {slot} goes out {}.",
+                answers::moment(&web, status.digest.send_at)
+            )
+        }),
+        Action::Send => app.send_soon(slot).await.map(|at| {
+            format!(
+                "{slot} goes out {}. Until then you can stop it.",
+                answers::moment(&web, at)
+            )
+        }),
+        Action::Withdraw => app
+            .withdraw_digest(slot)
+            .await
+            .map(|_| format!("{slot} is a draft again: nothing of it goes out.")),
+        Action::Pause => app
+            .pause_digest(slot)
+            .await
+            .map(|_| format!("{slot} is paused.")),
+        Action::Resume => app
+            .resume_digest(slot, Preflight::Heeded)
+            .await
+            .map(|_| format!("{slot} goes on.")),
+        Action::Cancel => app
+            .cancel_digest(slot)
+            .await
+            .map(|_| format!("{slot} is cancelled.")),
+    };
+    let said = match done {
+        Ok(said) => said,
+        Err(failure) => refusal(failure)?,
+    };
+    answers::done(&web, &who, &said, &format!("{DIGESTS}/{slot}")).await
+}

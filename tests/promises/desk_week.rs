@@ -1,0 +1,211 @@
+//! This week at the desk: what is shown is what goes out, and each button does what the command does.
+
+use chrono::TimeDelta;
+use reqwest::StatusCode;
+use verdicts::config::Approval;
+use verdicts::config::SecondFactor;
+use verdicts::config::Settings;
+use verdicts::domain::digest::DigestState;
+use verdicts::domain::user::Role;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Script;
+use crate::support::SmtpSink;
+use crate::support::catalogue;
+use crate::support::desk::Browser;
+use crate::support::desk::goal;
+use crate::support::on_both;
+use crate::support::until;
+
+fn desk(settings: &mut Settings) {
+    settings.desk.second_factor = SecondFactor::Off;
+    settings.schedule.approval = Approval::Required;
+}
+
+/// A house with nine comparisons, three readers and mail that stays in a folder.
+async fn house(place: Place) -> House {
+    let house = House::open_with(place, desk).await;
+    house.stock(&catalogue::small(9, house.app.now())).await;
+    house.enlist("reader", 3).await;
+    house
+}
+
+async fn state(house: &House) -> DigestState {
+    let digest = house
+        .app
+        .storage
+        .digest(house.slot())
+        .await
+        .expect("an answer");
+    digest.expect("a digest").state
+}
+
+on_both! {
+    async fn the_week_shows_what_is_picked_and_what_comes_next(place) {
+        let house = house(place).await;
+        let editor = Browser::of(&house, Role::Editor).await;
+        let before = house.place.dump().await.len();
+        let page = editor.page("/desk").await;
+        assert_eq!(house.place.dump().await.len(), before, "looking makes nothing");
+        let (picks, next) = page.split_once("Next in line").expect("both");
+        let edition = house.app.edition(house.slot(), house.app.now()).await.expect("an edition");
+        assert!(!edition.content.items.is_empty());
+        for item in &edition.content.items {
+            assert!(picks.contains(&item.matchup.title()), "{}", item.matchup.title());
+            for reason in &item.reasons {
+                assert!(picks.contains(reason.as_str()), "{reason}");
+            }
+        }
+        assert!(picks.contains("of 100") && picks.contains("to 3 readers"), "{picks}");
+        assert_eq!(next.matches("points less than the last one picked").count(), 9 - edition.content.items.len().max(4), "{next}");
+        assert!(picks.contains("Make the draft now"));
+        let page = editor.press("/desk/draft", &[]).await;
+        assert!(page.contains("The draft of") && page.contains("Waits for an approval"), "{page}");
+        assert!(!editor.page("/desk").await.contains("The draft of"), "said once");
+        let again = editor.press("/desk/draft", &[]).await;
+        assert!(again.contains("has a digest already"), "a reload does no harm: {again}");
+    }
+
+    async fn a_digest_is_approved_stopped_sent_and_its_sum_adds_up(place) {
+        let house = house(place).await;
+        let editor = Browser::of(&house, Role::Editor).await;
+        editor.press("/desk/draft", &[]).await;
+        let at = |action: &str| format!("/desk/digests/{}/{action}", house.slot());
+        let question = editor.page(&at("approve")).await;
+        assert!(question.contains("3 readers") && state(&house).await == DigestState::Draft, "asking does nothing");
+        assert!(editor.press(&at("approve"), &[]).await.contains("Approved:"));
+        assert_eq!(state(&house).await, DigestState::Approved);
+        assert!(editor.press(&at("withdraw"), &[]).await.contains("is a draft again"));
+        let refused = editor.press(&at("send"), &[]).await;
+        assert!(refused.contains("is not approved") && state(&house).await == DigestState::Draft, "approval is required");
+        editor.press(&at("approve"), &[]).await;
+        assert!(editor.page(&at("send")).await.contains("Send it to 3 readers"));
+        assert!(editor.press(&at("send"), &[]).await.contains("Until then you can stop it"));
+        house.app.tick().await.expect("a tick");
+        assert!(house.mails_to("reader0@example.org").is_empty(), "the time to undo is not over");
+        editor.press(&at("withdraw"), &[]).await;
+        house.wait(TimeDelta::minutes(10));
+        house.app.tick().await.expect("a tick");
+        assert_eq!(state(&house).await, DigestState::Draft, "stopped in time");
+        editor.press(&at("approve"), &[]).await;
+        editor.press(&at("send"), &[]).await;
+        house.wait(TimeDelta::minutes(5) + TimeDelta::seconds(1));
+        house.app.tick().await.expect("a tick");
+        assert!(editor.press(&at("withdraw"), &[]).await.contains("only an approved one"), "it is out");
+        house.deliver_while("the digest is sent", async || state(&house).await == DigestState::Sent).await;
+        for n in 0..3 {
+            assert_eq!(house.mails_to(&format!("reader{n}@example.org")).len(), 1);
+        }
+        let page = editor.page("/desk").await;
+        let numbers = |page: &str| -> Vec<u64> {
+            let sum = page.split("<dl class=\"parts\">").nth(1).and_then(|rest| rest.split("</dl>").next()).expect("a sum").to_owned();
+            sum.split("<dd>").skip(1).map(|rest| rest.split('<').next().expect("a number").replace(',', "").parse().expect("a number")).collect()
+        };
+        let found = numbers(&page);
+        assert_eq!((found[0], found[1..].iter().sum::<u64>(), found[3]), (3, 3, 3), "{found:?}");
+        let list = editor.page("/desk/digests").await;
+        assert!(list.contains(&house.slot().to_string()) && list.contains("sent"), "{list}");
+    }
+
+    async fn sending_is_paused_resumed_and_cancelled(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = House::stocked(place, &sink, desk).await;
+        house.enlist("reader", 40).await;
+        let editor = Browser::of(&house, Role::Editor).await;
+        editor.press("/desk/draft", &[]).await;
+        let at = |action: &str| format!("/desk/digests/{}/{action}", house.slot());
+        for action in ["approve", "send"] {
+            editor.press(&at(action), &[]).await;
+        }
+        house.wait(TimeDelta::minutes(6));
+        house.app.tick().await.expect("a tick");
+        assert_eq!(state(&house).await, DigestState::Sending);
+        assert!(editor.page(&at("pause")).await.contains("40 readers get it only once it goes on"));
+        assert!(editor.press(&at("pause"), &[]).await.contains("is paused"));
+        assert_eq!(state(&house).await, DigestState::Paused);
+        assert!(goal(&editor.get(&at("approve")).await).contains("/desk/digests/"), "what does not fit any more leads back");
+        assert!(editor.press(&at("resume"), &[]).await.contains("goes on"));
+        let question = editor.page(&at("cancel")).await;
+        assert!(question.contains("40 readers never get it"), "{question}");
+        editor.press(&at("cancel"), &[]).await;
+        assert_eq!(state(&house).await, DigestState::Cancelled);
+        until("all are ended", async || house.app.status(house.slot()).await.expect("a status").tally.open() == 0).await;
+        assert_eq!(sink.received().len(), 0);
+    }
+
+    async fn the_preview_is_the_mail_that_goes_out(place) {
+        let house = house(place).await;
+        let analyst = Browser::of(&house, Role::Analyst).await;
+        house.app.draft_digest().await.expect("a draft");
+        let slot = house.slot();
+        let preview = house.app.preview(slot, house.app.now()).await.expect("a preview").rendered;
+        for show in ["light", "dark", "phone"] {
+            let page = analyst.page(&format!("/desk/digests/{slot}/preview?show={show}")).await;
+            assert!(page.contains("<iframe class=\"mail") && page.contains("aria-current=\"page\""), "{show}");
+        }
+        let text = analyst.page(&format!("/desk/digests/{slot}/preview?show=text")).await;
+        assert!(text.contains(preview.text.lines().find(|line| line.len() > 20).expect("a line")));
+        assert_eq!(analyst.get(&format!("/desk/digests/{slot}/preview?show=x")).await.status(), StatusCode::NOT_FOUND);
+        let bodies = [analyst.get(&format!("/desk/digests/{slot}/mail/light")).await, analyst.get(&format!("/desk/digests/{slot}/mail/dark")).await];
+        let mut texts = Vec::new();
+        for body in bodies {
+            let policy = body.headers()["content-security-policy"].to_str().expect("text").to_owned();
+            assert!(policy.contains("sandbox") && policy.contains("frame-ancestors 'self'") && !policy.contains("script"), "{policy}");
+            assert_eq!(body.headers()["x-frame-options"], "SAMEORIGIN");
+            texts.push(body.text().await.expect("a page"));
+        }
+        let plain = preview.html.replace("<head>", "<head><base target=\"_blank\">");
+        assert!(texts[0] != texts[1] && texts.iter().all(|text| !text.contains("prefers-color-scheme")));
+        let skeleton = |html: &str| html.split("</style>").last().unwrap_or_default().to_owned();
+        assert_eq!(skeleton(&texts[0]), skeleton(&plain), "the body is the mail's own");
+    }
+
+    async fn an_analyst_sees_the_week_and_no_button(place) {
+        let house = house(place).await;
+        house.app.draft_digest().await.expect("a draft");
+        for (role, buttons) in [(Role::Owner, true), (Role::Editor, true), (Role::Writer, false), (Role::Analyst, false)] {
+            let browser = Browser::of(&house, role).await;
+            let page = browser.page("/desk").await;
+            assert_eq!(page.contains("/approve\""), buttons, "{role}");
+            assert_eq!(page.contains("href=\"/desk/users\""), role == Role::Owner, "{role}");
+            let answer = browser.post(&format!("/desk/digests/{}/cancel", house.slot()), &[]).await;
+            assert_eq!(answer.status() == StatusCode::FORBIDDEN, !buttons, "{role}");
+            if buttons {
+                house.app.storage.move_digest(house.slot(), &[DigestState::Cancelled], DigestState::Draft, house.app.now()).await.expect("a draft again");
+            }
+        }
+    }
+
+    async fn stopping_raced_with_publishing_is_never_both(place) {
+        let house = House::open_with(place, |settings| {
+            desk(settings);
+            settings.picker.max_items = 1;
+            settings.picker.min_items = 1;
+        }).await;
+        house.enlist("reader", 2).await;
+        let (mut stopped, mut out) = (0, 0);
+        for n in 0..12 {
+            house.stock(&catalogue::comparison(&format!("race{n}"), "Data", house.app.now())).await;
+            let slot = house.app.draft_digest().await.expect("a draft");
+            // An owner of each round, for a sign-in counts against its network.
+            house.app.approve_digest(slot).await.expect("approved");
+            house.app.send_soon(slot).await.expect("soon");
+            house.wait(TimeDelta::minutes(6));
+            let (tick, stop) = tokio::join!(house.app.tick(), async {
+                for _ in 0..n {
+                    tokio::task::yield_now().await;
+                }
+                house.app.withdraw_digest(slot).await
+            });
+            tick.expect("a tick");
+            let status = house.app.status(slot).await.expect("a status");
+            let is_published = status.digest.published_at.is_some();
+            assert!(stop.is_ok() != is_published, "{:?}", status.digest);
+            assert_eq!(status.tally.open(), if is_published { 2 } else { 0 });
+            if is_published { out += 1 } else { stopped += 1 }
+            house.wait(TimeDelta::weeks(1));
+        }
+        assert_eq!(stopped + out, 12);
+    }
+}
