@@ -84,7 +84,7 @@ fn content() -> Content {
 }
 
 fn secrets() -> Secrets {
-    Secrets::new(&["a secret for benchmarks".to_owned()]).expect("one secret")
+    Secrets::new(&["a secret for benchmarks".into()]).expect("one secret")
 }
 
 #[divan::bench]

@@ -161,7 +161,7 @@ impl App {
                 "database",
                 format!(
                     "{} answers, its tables are up to date",
-                    self.settings.database_for_log()
+                    self.settings.database.url.shown()
                 ),
             ),
             Ok(false) if !self.storage.is_postgres() => advice(

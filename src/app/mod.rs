@@ -61,6 +61,7 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::config::Durability;
+use crate::config::SecretUrl;
 use crate::config::Settings;
 use crate::domain::Timestamp;
 use crate::domain::pick::Rules;
@@ -168,8 +169,8 @@ async fn open_storage(settings: &Settings) -> Result<Storage, StorageError> {
     let database = &settings.database;
     let durable = database.durability == Durability::Full;
     Storage::open(
-        &database.url,
-        database.direct_url.as_deref(),
+        database.url.expose(),
+        database.direct_url.as_ref().map(SecretUrl::expose),
         database.connections,
         durable,
         settings.database_call_max(),
@@ -193,7 +194,7 @@ impl App {
     /// # Errors
     /// As [`App::open`]; and a sentence that says where the SQLite file was looked for and is not.
     pub async fn open_existing(settings: Settings, clock: Clock) -> Result<Arc<Self>, Failure> {
-        if let Some(file) = sqlite_file(&settings.database.url)
+        if let Some(file) = sqlite_file(settings.database.url.expose())
             && !file.exists()
         {
             // A setting that cannot be used may be the reason, and is worth more words.
@@ -203,7 +204,7 @@ impl App {
                 "There is no database at {} (database.url is {}). Run this where the service runs, or name its settings with --config \
                  or VERDICTS_DATABASE__URL; `verdicts serve`, `migrate` and imports make a database.",
                 place.display(),
-                settings.database.url
+                settings.database.url.shown()
             )));
         }
         Self::open(settings, clock).await
@@ -272,7 +273,7 @@ impl App {
 
     /// The file of a SQLite database.
     pub fn database_file(settings: &Settings) -> Option<PathBuf> {
-        sqlite_file(&settings.database.url)
+        sqlite_file(settings.database.url.expose())
     }
 
     /// The domain of `mail.from`.
@@ -390,7 +391,7 @@ impl Parts {
             } else {
                 format!("mail.relays ({}): transport", relay.name)
             };
-            let transport = Transport::parse(&relay.transport, hello, timeouts, use_limits)
+            let transport = Transport::parse(relay.transport.expose(), hello, timeouts, use_limits)
                 .map_err(|error| fault(&key, &error))?;
             Ok::<_, Failure>(Arc::new(Relay::new(relay, transport)))
         };
@@ -409,8 +410,8 @@ impl Parts {
         let inbound = &settings.inbound;
         let returns = inbound
             .imap
-            .as_deref()
-            .map(|text| Account::parse(text, &inbound.imap_after))
+            .as_ref()
+            .map(|url| Account::parse(url.expose(), &inbound.imap_after))
             .transpose();
         let relays = mail
             .relays_in_force()

@@ -125,7 +125,7 @@ impl App {
             .mail
             .relays_in_force()
             .into_iter()
-            .filter_map(|relay| host(&relay.transport));
+            .filter_map(|relay| host(relay.transport.expose()));
         hosts.filter(|host| !is_near(host)).collect()
     }
 

@@ -3,7 +3,6 @@
 //! A database knows the names of the secrets that it was used with. With none of them it is not opened: no link that was sent would
 //! work, no report of a mail that came back would be understood, and who was erased could be imported again, all without a word.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,6 +13,7 @@ use super::Failure;
 use super::private_file;
 use crate::config::Settings;
 use crate::domain::Timestamp;
+use crate::domain::secret::Secret;
 use crate::domain::token::Secrets;
 use crate::storage::Storage;
 use crate::storage::sqlite_file;
@@ -98,15 +98,15 @@ impl App {
     }
 }
 
-fn from_texts(texts: &[String]) -> Result<Secrets, Failure> {
+fn from_texts(texts: &[Secret]) -> Result<Secrets, Failure> {
     Secrets::new(texts).ok_or_else(|| {
         Failure::invalid_field("site.secret", "site.secret: expected at least one secret.")
     })
 }
 
 /// The one beside the database, if there is one.
-async fn kept(settings: &Settings, storage: &Storage) -> Result<Option<String>, Failure> {
-    match sqlite_file(&settings.database.url) {
+async fn kept(settings: &Settings, storage: &Storage) -> Result<Option<Secret>, Failure> {
+    match sqlite_file(settings.database.url.expose()) {
         Some(database) => read_file(&file_of(&database)),
         // Machines that share a database must share the secret too, so it is kept in there; `doctor` advises
         // against it, for whoever reads a backup could then sign links.
@@ -118,9 +118,9 @@ async fn kept(settings: &Settings, storage: &Storage) -> Result<Option<String>, 
 }
 
 /// Makes one and keeps it there; where another process was faster, the answer is what that one made.
-async fn make(settings: &Settings, storage: &Storage) -> Result<String, Failure> {
+async fn make(settings: &Settings, storage: &Storage) -> Result<Secret, Failure> {
     let fresh = fresh_secret();
-    match sqlite_file(&settings.database.url) {
+    match sqlite_file(settings.database.url.expose()) {
         Some(database) => make_file(&file_of(&database), &fresh),
         None => match storage.keep_secret(KEPT, Some(&fresh)).await {
             // Before the first `migrate` nothing can be signed or checked that matters.
@@ -132,7 +132,7 @@ async fn make(settings: &Settings, storage: &Storage) -> Result<String, Failure>
 
 fn missing(settings: &Settings) -> String {
     let place = place(settings);
-    match sqlite_file(&settings.database.url) {
+    match sqlite_file(settings.database.url.expose()) {
         Some(database) => {
             let file =
                 std::path::absolute(file_of(&database)).unwrap_or_else(|_| file_of(&database));
@@ -151,12 +151,12 @@ fn missing(settings: &Settings) -> String {
 
 /// Where the database is, without user and password.
 fn place(settings: &Settings) -> String {
-    match sqlite_file(&settings.database.url) {
+    match sqlite_file(settings.database.url.expose()) {
         Some(file) => std::path::absolute(&file)
             .unwrap_or(file)
             .display()
             .to_string(),
-        None => match url::Url::parse(&settings.database.url) {
+        None => match url::Url::parse(settings.database.url.expose()) {
             Ok(url) => format!("{}{}", url.host_str().unwrap_or("this machine"), url.path()),
             Err(_) => "database.url".into(),
         },
@@ -164,14 +164,9 @@ fn place(settings: &Settings) -> String {
 }
 
 /// 256 bits of the system's randomness, in hex.
-fn fresh_secret() -> String {
+fn fresh_secret() -> Secret {
     let bytes: [u8; 32] = rand::random();
-    bytes
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    data_encoding::HEXLOWER.encode(&bytes).into()
 }
 
 /// The file beside a SQLite database: `verdicts.db` has `verdicts.db.secret`, readable by its owner only.
@@ -188,7 +183,7 @@ fn fault(path: &Path, error: &std::io::Error) -> Failure {
     ))
 }
 
-fn read_file(path: &Path) -> Result<Option<String>, Failure> {
+fn read_file(path: &Path) -> Result<Option<Secret>, Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) if text.trim().len() >= 16 => Ok(Some(text.trim().into())),
         Ok(_) => Err(Failure::invalid_field(
@@ -204,17 +199,17 @@ fn read_file(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// Written aside and linked into place, so that two processes that start at once agree on one whole secret.
-fn make_file(path: &Path, fresh: &str) -> Result<String, Failure> {
+fn make_file(path: &Path, fresh: &Secret) -> Result<Secret, Failure> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", std::process::id()));
     let draft = PathBuf::from(draft);
     private_file(&draft)
-        .and_then(|mut file| file.write_all(fresh.as_bytes()))
+        .and_then(|mut file| file.write_all(fresh.expose().as_bytes()))
         .map_err(|error| fault(path, &error))?;
     let linked = std::fs::hard_link(&draft, path);
     let _ = std::fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(fault(path, &error)),
-        _ => Ok(read_file(path)?.unwrap_or_else(|| fresh.to_owned())),
+        _ => Ok(read_file(path)?.unwrap_or_else(|| fresh.clone())),
     }
 }

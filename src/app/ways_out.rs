@@ -37,7 +37,7 @@ impl App {
         let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::Relay)| {
             let (relay, encrypted, now) = (
                 relay.clone(),
-                self.encrypted(&settings.transport),
+                self.encrypted(settings.transport.expose()),
                 self.now(),
             );
             tokio::spawn(async move {

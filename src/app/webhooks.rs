@@ -137,8 +137,11 @@ impl App {
             return Ok(Received::Closed);
         }
         let proven = match provider {
-            Provider::Ses => self.open_envelope(keys, posted.body).await?,
-            _ => events::identify(provider, keys, posted, self.now()).and_then(|id| {
+            Provider::Ses => {
+                self.open_envelope(&self.settings.webhooks.ses, posted.body)
+                    .await?
+            }
+            _ => events::identify(provider, &keys, posted, self.now()).and_then(|id| {
                 let body = std::str::from_utf8(posted.body).map_err(|_| Refused::Unsigned)?;
                 Ok((id, sns::Content::Message(body.to_owned())))
             }),

@@ -55,7 +55,7 @@ impl Inbound {
         for file in &self.files {
             let raw = raw_mail(file, settings.inbound.size_max())?;
             if self.apply && turn.is_none() {
-                turn = Some(Turn::at(&settings.database_for_log(), WAIT).await);
+                turn = Some(Turn::at(&settings.database.url.shown(), WAIT).await);
             }
             let (returned, taken) = loop {
                 match self.one(&open, &mut opened, &raw).await {

@@ -217,7 +217,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         }
         Command::Doctor => {
             let open = App::open_existing(loaded.settings.clone(), Clock::system());
-            operations::doctor(open, &loaded.settings.database_for_log(), output).await
+            operations::doctor(open, &loaded.settings.database.url.shown(), output).await
         }
         Command::Config => operations::config(&loaded, output),
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ConfigError;
 use super::DatabaseHosts;
+use super::SecretUrl;
 use super::Settings;
 use super::fault;
 use super::relations::DATABASE_CALL_MIN;
@@ -17,9 +18,9 @@ use super::within;
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// `sqlite:PATH` or `postgres://...`, of PostgreSQL also with several hosts ([`DatabaseHosts`]).
-    pub url: String,
+    pub url: SecretUrl,
     /// Where a pooler in transaction mode (pgbouncer) stands at `url`: the PostgreSQL server behind it.
-    pub direct_url: Option<String>,
+    pub direct_url: Option<SecretUrl>,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,
     /// Loss that a power cut or a failover may cause.
@@ -69,9 +70,11 @@ impl Database {
             return fault("database.connections", "expected 1 to 500");
         }
         within("database.wait_at_start", self.wait_at_start, Duration::ZERO)?;
-        let is_postgres =
-            |url: &str| url.starts_with("postgres:") || url.starts_with("postgresql:");
-        if !is_postgres(&self.url) && !self.url.starts_with("sqlite:") {
+        let is_postgres = |url: &SecretUrl| {
+            let url = url.expose();
+            url.starts_with("postgres:") || url.starts_with("postgresql:")
+        };
+        if !is_postgres(&self.url) && !self.url.expose().starts_with("sqlite:") {
             return fault(
                 "database.url",
                 "expected sqlite:PATH or postgres://user:password@host/name; no other database is known here",
@@ -79,7 +82,7 @@ impl Database {
         }
         if self
             .direct_url
-            .as_deref()
+            .as_ref()
             .is_some_and(|direct| !is_postgres(direct) || !is_postgres(&self.url))
         {
             return fault(
@@ -91,7 +94,8 @@ impl Database {
             ("database.url", Some(&self.url)),
             ("database.direct_url", self.direct_url.as_ref()),
         ] {
-            if let Some(Err(words)) = address.map(|address| DatabaseHosts::parse(address)) {
+            if let Some(Err(words)) = address.map(|address| DatabaseHosts::parse(address.expose()))
+            {
                 return fault(key, &words);
             }
         }

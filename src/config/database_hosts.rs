@@ -3,11 +3,13 @@
 
 use url::form_urlencoded;
 
+use super::SecretUrl;
+
 /// The hosts of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseHosts {
     /// An address for each, in their order, without `target_session_attrs`.
-    pub urls: Vec<String>,
+    pub urls: Vec<SecretUrl>,
     /// True if whatever answers is used, a standby too (`target_session_attrs=any`).
     pub takes_any: bool,
 }
@@ -51,7 +53,7 @@ impl DatabaseHosts {
                 .collect::<Vec<_>>()
                 .join("&");
             let mark = if query.is_empty() { "" } else { "?" };
-            format!("{scheme}://{user}{hosts}{path}{mark}{query}")
+            SecretUrl::from(format!("{scheme}://{user}{hosts}{path}{mark}{query}"))
         };
         let urls = match &listed {
             None => each(hosts)?
@@ -123,7 +125,12 @@ mod tests {
     use super::*;
 
     fn urls(address: &str) -> Vec<String> {
-        DatabaseHosts::parse(address).expect(address).urls
+        let hosts = DatabaseHosts::parse(address).expect(address);
+        hosts
+            .urls
+            .iter()
+            .map(|url| url.expose().to_owned())
+            .collect()
     }
 
     #[test]

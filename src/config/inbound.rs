@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::SecretUrl;
 use super::days;
 use super::fault;
 use super::within;
@@ -23,7 +24,7 @@ pub struct Inbound {
     /// Megabytes of a mail that are read, whatever its door; what lies behind is attachments.
     pub size_max_mb: u32,
     /// The mailbox that the role `inbound` watches: `imaps://user:password@host/INBOX`.
-    pub imap: Option<String>,
+    pub imap: Option<SecretUrl>,
     /// How often a mailbox is looked at, besides whenever its server tells of new mail.
     #[serde(with = "humantime_serde")]
     pub imap_every: Duration,

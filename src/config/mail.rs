@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
+use super::SecretUrl;
 use super::days;
 use super::fault;
 use super::one_or_many;
@@ -22,7 +23,7 @@ use crate::domain::limits::WarmUp;
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     /// `mailbox:DIR`, `smtp://...` or `smtps://...`.
-    pub transport: String,
+    pub transport: SecretUrl,
     /// Whom mails come from: `Name <address>`.
     pub from: String,
     /// Where answers go.

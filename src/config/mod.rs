@@ -16,6 +16,7 @@ mod picker;
 pub mod relations;
 mod relays;
 mod schedule;
+mod secret_url;
 mod shown;
 mod signup;
 mod site;
@@ -50,6 +51,7 @@ pub use relays::PerDomain;
 pub use relays::Relay;
 pub use schedule::Approval;
 pub use schedule::Schedule;
+pub use secret_url::SecretUrl;
 pub use shown::Shown;
 pub use signup::SignUp;
 pub use site::Site;
@@ -92,11 +94,20 @@ const fn days(n: u64) -> Duration {
 }
 
 /// The settings with the memory of where each came from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The settings in force.
     pub settings: Settings,
     figment: Figment,
+}
+
+impl std::fmt::Debug for Loaded {
+    /// Leaves out what was read, for the secrets stand in it as they were written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads the settings: `file`, or [`DEFAULT_FILE`] if it is there, then `environment`.
@@ -177,7 +188,7 @@ impl Settings {
                 .mail
                 .relays_in_force()
                 .iter()
-                .all(|relay| relay.transport.starts_with("mailbox:"))
+                .all(|relay| relay.transport.expose().starts_with("mailbox:"))
     }
 }
 

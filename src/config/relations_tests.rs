@@ -77,7 +77,7 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
 fn relay((at, (weight, connections, rate)): (usize, (u32, usize, u32))) -> ListedRelay {
     ListedRelay {
         name: format!("r{at}"),
-        transport: format!("smtp://r{at}.example"),
+        transport: format!("smtp://r{at}.example").into(),
         weight,
         connections: Some(connections),
         rate_per_second: Some(rate),

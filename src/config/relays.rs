@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::Mail;
 use super::Pause;
+use super::SecretUrl;
 use super::fault;
 use super::one_or_many;
 use crate::domain::limits::DomainLimit;
@@ -23,7 +24,7 @@ pub struct ListedRelay {
     /// How it is called in the ledger and the figures.
     pub name: String,
     /// Like `mail.transport`.
-    pub transport: String,
+    pub transport: SecretUrl,
     /// Its share, against the weights of the others.
     #[serde(default = "one")]
     pub weight: u32,
@@ -47,7 +48,7 @@ pub struct Relay {
     /// How it is called in the ledger and the figures; `default` where there is only `mail.transport`.
     pub name: String,
     /// Like `mail.transport`.
-    pub transport: String,
+    pub transport: SecretUrl,
     /// Its share, against the weights of the others: 1 to 1,000.
     pub weight: u32,
     /// Connections of this process to it.

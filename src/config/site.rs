@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::fault;
 use super::one_or_many;
+use crate::domain::secret::Secret;
 
 /// `[site]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Site {
     pub zoneinfo: Option<PathBuf>,
     /// Sign links; the first signs, all check. Empty: made on first start and kept beside the database.
     #[serde(deserialize_with = "one_or_many")]
-    pub secret: Vec<String>,
+    pub secret: Vec<Secret>,
     /// Proxies whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "one_or_many")]
     pub trusted_proxies: Vec<IpNet>,
@@ -66,7 +67,7 @@ impl Site {
                 "expected an address without a user or a password: it begins every link in every mail",
             );
         }
-        if self.secret.iter().any(|secret| secret.len() < 16) {
+        if self.secret.iter().any(|secret| secret.expose().len() < 16) {
             return fault(
                 "site.secret",
                 "each secret needs at least 16 characters; `openssl rand -hex 32` makes one",

@@ -140,7 +140,15 @@ fn a_secret_may_be_one_text_or_a_list_and_is_never_shown() {
         )],
     )
     .expect("good");
-    assert_eq!(commas.settings.site.secret, two.settings.site.secret);
+    let texts = |of: &Loaded| -> Vec<String> {
+        of.settings
+            .site
+            .secret
+            .iter()
+            .map(|secret| secret.expose().to_owned())
+            .collect()
+    };
+    assert_eq!(texts(&commas), texts(&two));
     let unquoted = refusal(
         "",
         &[(

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::ConfigError;
 use super::fault;
 use super::one_or_many;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Provider;
 
 /// `[webhooks]`. Each key is a list, so that a secret can be changed for another while both are in use; empty: there is no
@@ -20,31 +21,32 @@ pub struct Webhooks {
     pub ses: Vec<String>,
     /// `user:password` as in the webhook's address.
     #[serde(deserialize_with = "one_or_many")]
-    pub postmark: Vec<String>,
+    pub postmark: Vec<Secret>,
     /// Public verification keys.
     #[serde(deserialize_with = "one_or_many")]
     pub sendgrid: Vec<String>,
     /// HTTP webhook signing keys.
     #[serde(deserialize_with = "one_or_many")]
-    pub mailgun: Vec<String>,
+    pub mailgun: Vec<Secret>,
     /// Signing secrets, `whsec_...`.
     #[serde(deserialize_with = "one_or_many")]
-    pub resend: Vec<String>,
+    pub resend: Vec<Secret>,
     /// Secrets of our own plain webhook.
     #[serde(deserialize_with = "one_or_many")]
-    pub signed: Vec<String>,
+    pub signed: Vec<Secret>,
 }
 
 impl Webhooks {
     /// The keys of a provider; none: it has no door here.
-    pub fn keys(&self, provider: Provider) -> &[String] {
+    pub fn keys(&self, provider: Provider) -> Vec<Secret> {
+        let public = |keys: &[String]| keys.iter().map(|key| key.as_str().into()).collect();
         match provider {
-            Provider::Ses => &self.ses,
-            Provider::Postmark => &self.postmark,
-            Provider::SendGrid => &self.sendgrid,
-            Provider::Mailgun => &self.mailgun,
-            Provider::Resend => &self.resend,
-            Provider::Signed => &self.signed,
+            Provider::Ses => public(&self.ses),
+            Provider::Postmark => self.postmark.clone(),
+            Provider::SendGrid => public(&self.sendgrid),
+            Provider::Mailgun => self.mailgun.clone(),
+            Provider::Resend => self.resend.clone(),
+            Provider::Signed => self.signed.clone(),
         }
     }
 
@@ -62,8 +64,9 @@ impl Webhooks {
                 "expected topics like arn:aws:sns:eu-west-1:123456789012:bounces",
             );
         }
-        if !self.postmark.iter().all(|text| {
-            text.split_once(':')
+        if !self.postmark.iter().all(|key| {
+            key.expose()
+                .split_once(':')
                 .is_some_and(|(user, word)| !user.is_empty() && word.len() >= 16)
         }) {
             return fault(
@@ -80,7 +83,7 @@ impl Webhooks {
         if !self
             .resend
             .iter()
-            .all(|text| text.strip_prefix("whsec_").is_some_and(base64))
+            .all(|key| key.expose().strip_prefix("whsec_").is_some_and(base64))
         {
             return fault(
                 "webhooks.resend",
@@ -91,7 +94,7 @@ impl Webhooks {
             ("webhooks.mailgun", &self.mailgun),
             ("webhooks.signed", &self.signed),
         ] {
-            if list.iter().any(|secret| secret.len() < 16) {
+            if list.iter().any(|secret| secret.expose().len() < 16) {
                 return fault(
                     key,
                     "each secret needs at least 16 characters; `openssl rand -hex 32` makes one",

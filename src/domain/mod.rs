@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`token`] with `seal`, [`letter`],
+//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`letter`],
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`], [`user`].
 
 pub mod address;
@@ -22,6 +22,7 @@ pub mod quota;
 pub mod reader;
 pub mod refusal;
 mod seal;
+pub mod secret;
 pub mod shared_domains;
 pub mod slot;
 pub mod subject;

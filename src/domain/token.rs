@@ -14,6 +14,7 @@ use super::Timestamp;
 use super::seal::BLOCK;
 use super::seal::Key;
 use super::seal::Seal;
+use super::secret::Secret;
 
 /// Characters of a token.
 pub const TOKEN_LENGTH: usize = 39;
@@ -106,8 +107,8 @@ pub struct Secrets(Vec<Key>);
 
 impl Secrets {
     /// Takes the texts of `site.secret`, newest first. An empty list is refused: nothing could be signed.
-    pub fn new(texts: &[String]) -> Option<Self> {
-        let keys: Option<Vec<_>> = texts.iter().map(|text| Key::new(text)).collect();
+    pub fn new(texts: &[Secret]) -> Option<Self> {
+        let keys: Option<Vec<_>> = texts.iter().map(|text| Key::new(text.expose())).collect();
         keys.filter(|keys| !keys.is_empty()).map(Self)
     }
 
@@ -262,7 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn secrets(texts: &[&str]) -> Secrets {
-        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+        Secrets::new(&texts.iter().map(|text| (*text).into()).collect::<Vec<_>>())
             .expect("at least one")
     }
 

@@ -227,7 +227,7 @@ mod tests {
     };
 
     fn secrets(texts: &[&str]) -> Secrets {
-        Secrets::new(&texts.iter().map(ToString::to_string).collect::<Vec<_>>())
+        Secrets::new(&texts.iter().map(|text| (*text).into()).collect::<Vec<_>>())
             .expect("at least one")
     }
 

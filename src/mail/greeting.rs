@@ -335,9 +335,9 @@ async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A server that does not know AUTH may repeat the line it did not understand, and these words are logged.
 fn without_secrets(text: String, login: &Login) -> String {
-    let Login { user, password } = login;
+    let (user, password) = (login.user.expose(), login.password.expose());
     let secrets = [
-        password.clone(),
+        password.to_owned(),
         STANDARD.encode(password),
         STANDARD.encode(format!("\0{user}\0{password}")),
     ];

@@ -73,7 +73,7 @@ impl Exchange {
     /// Answers a challenge, both in base64; `None` if the server does not follow the rules.
     pub fn answer(&mut self, challenge: &str) -> Option<String> {
         self.step += 1;
-        let Login { user, password } = &self.login;
+        let (user, password) = (self.login.user.expose(), self.login.password.expose());
         // Their prompts differ from server to server, and so does their encoding: the order is what counts.
         match (self.mechanism, self.step) {
             (Mechanism::Login, 1) => return Some(STANDARD.encode(user)),
@@ -109,7 +109,11 @@ impl Exchange {
     fn first_bare(&self) -> String {
         format!(
             "n={},r={}",
-            self.login.user.replace('=', "=3D").replace(',', "=2C"),
+            self.login
+                .user
+                .expose()
+                .replace('=', "=3D")
+                .replace(',', "=2C"),
             self.nonce
         )
     }
@@ -128,7 +132,7 @@ impl Exchange {
         {
             return None;
         }
-        let salted = salted::<M>(self.login.password.as_bytes(), &salt, rounds)?;
+        let salted = salted::<M>(self.login.password.expose().as_bytes(), &salt, rounds)?;
         let last = format!("c=biws,r={nonce}");
         let message = format!("{},{first},{last}", self.first_bare());
         let client_key = mac::<M>(&salted, &[b"Client Key"])?;

@@ -16,6 +16,7 @@ use url::Url;
 use super::ahead::Ahead;
 use super::tls;
 use crate::dial::Destination;
+use crate::domain::secret::Secret;
 
 /// How long each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
 /// RFC 5321 4.5.3.2 asks for minutes: servers look into a mail before they answer its final dot.
@@ -74,11 +75,11 @@ pub(super) enum Security {
     Implicit(TlsConnector, ServerName<'static>),
 }
 
-/// User and password. No `Debug`, so that it cannot be logged.
-#[derive(Clone)]
+/// User and password. With some providers the user is the secret.
+#[derive(Debug, Clone)]
 pub(super) struct Login {
-    pub user: String,
-    pub password: String,
+    pub user: Secret,
+    pub password: Secret,
 }
 
 const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportunistic|required \
@@ -209,8 +210,8 @@ pub(super) fn parse_login(url: &Url) -> Option<Option<Login>> {
         ("", None) => Some(None),
         ("", _) | (_, None) => None,
         (user, Some(password)) => Some(Some(Login {
-            user: percent_decoded(user)?,
-            password: percent_decoded(password)?,
+            user: percent_decoded(user)?.into(),
+            password: percent_decoded(password)?.into(),
         })),
     }
 }
@@ -329,7 +330,7 @@ mod tests {
             .and_then(|server| server.login)
             .expect("a login");
         assert_eq!(
-            (login.user.as_str(), login.password.as_str()),
+            (login.user.expose(), login.password.expose()),
             ("a@b.c", "p/q+%%zzü")
         );
     }

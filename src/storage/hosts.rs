@@ -58,13 +58,21 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Hosts(Arc<Known>);
 
-#[derive(Debug)]
 struct Known {
     hosts: Vec<(PgConnectOptions, Option<Server>)>,
     kind: Kind,
     /// True if a standby will do (`target_session_attrs=any`).
     takes_any: bool,
     state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Known {
+    /// Leaves out the options: sqlx 0.9 prints their password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +105,8 @@ impl Hosts {
         let is_alone = listed.urls.len() == 1;
         let mut hosts = Vec::new();
         for url in &listed.urls {
-            let options = set_up(PgConnectOptions::from_str(url)?.application_name("verdicts"));
+            let options =
+                set_up(PgConnectOptions::from_str(url.expose())?.application_name("verdicts"));
             hosts.push(reachable(options, is_alone).await?);
         }
         Ok(Self(Arc::new(Known {

@@ -20,6 +20,7 @@ use sqlx::SqlitePool;
 use writer::Writer;
 
 use crate::domain::Timestamp;
+use crate::domain::secret::Secret;
 
 /// Runs `$body` with `$c` bound to the `PgConnection` within `$bounded`, for no longer than a call to the server may last.
 macro_rules! call {
@@ -299,21 +300,21 @@ impl Storage {
     pub async fn keep_secret(
         &self,
         name: &str,
-        fresh: Option<&str>,
-    ) -> Result<Option<String>, StorageError> {
+        fresh: Option<&Secret>,
+    ) -> Result<Option<Secret>, StorageError> {
         let mut tx = self.begin().await?;
         if let Some(fresh) = fresh {
             execute!(
                 tx,
                 "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing",
                 name,
-                fresh
+                fresh.expose()
             )?;
         }
         let value: Option<(String,)> =
             optional!(tx, "select value from kept_secrets where name = $1", name)?;
         tx.commit().await?;
-        Ok(value.map(|(value,)| value))
+        Ok(value.map(|(value,)| value.into()))
     }
 
     /// The names of the secrets that this database was used with; none before it was migrated.

@@ -3,8 +3,6 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Logs to stderr from `level` up; `VERDICTS_LOG` (like `debug` or `verdicts::app=trace`) overrides it. A second call
@@ -15,16 +13,13 @@ pub fn log_to_stderr(level: &str) {
         .and_then(|text| EnvFilter::try_new(text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,verdicts={level}")));
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // Of every command that it sends, which is to say of the password too; and of every mail.
-    let tells_all = |metadata: &tracing::Metadata<'_>| !metadata.target().starts_with("async_imap");
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false)
         .with_target(false)
         .with_ansi(is_terminal)
-        .finish()
-        .with(filter_fn(tells_all));
+        .finish();
     // Fails only where a subscriber is set already, which is then the one that was wanted.
     let _ = logs.try_init();
 }

@@ -30,7 +30,7 @@ const GONE: &str = "550 5.1.1 user unknown";
 
 async fn house_to(place: Place, sink: &SmtpSink) -> House {
     let url = sink.url();
-    let house = House::open_with(place, |settings| settings.mail.transport = url).await;
+    let house = House::open_with(place, |settings| settings.mail.transport = url.into()).await;
     house.stock_small().await;
     house
 }
@@ -142,7 +142,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().reply_to("*", GONE)).await;
         let url = sink.url();
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             // The last mails are due a day later.
             settings.schedule.spread = Duration::from_secs(12 * 3_600);
         })

@@ -81,7 +81,7 @@ on_both! {
     async fn a_mail_to_the_subscribe_address_is_answered_as_the_form_is_and_an_answer_with_yes_confirms(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let url = sink.url();
-        let house = House::open_with(place, |settings| { by_mail(settings); settings.mail.transport = url; }).await;
+        let house = House::open_with(place, |settings| { by_mail(settings); settings.mail.transport = url.into(); }).await;
         let door = open_door(&house).await;
         assert_eq!(hand_over_from(door, ADA, PLACE, &mail(ADA, PLACE, "Subject: Hi", "I read about you.")).await, "250");
         house.sign_up("bob@reader.example").await;

@@ -13,7 +13,7 @@ use crate::support::until;
 
 async fn house_of(readers: usize, place: Place, sink: &SmtpSink) -> House {
     let url = sink.url();
-    let house = House::open_with(place, |settings| settings.mail.transport = url).await;
+    let house = House::open_with(place, |settings| settings.mail.transport = url.into()).await;
     house.stock_small().await;
     house.enlist("r", readers).await;
     house
@@ -134,7 +134,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let url = sink.url();
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             settings.mail.connections = 20;
             settings.mail.rate_per_second = 20;
         })

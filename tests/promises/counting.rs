@@ -33,7 +33,7 @@ async fn house_to(
 ) -> House {
     let url = sink.url();
     let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
         settings.webhooks.signed = vec![SIGNED.into()];
         adapt(settings);

@@ -39,7 +39,7 @@ async fn house_of(count: usize, place: Place, sink: &SmtpSink) -> House {
 async fn house_over_one_connection(count: usize, sink: &SmtpSink) -> House {
     let url = sink.url();
     let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.connections = 1;
     })
     .await;
@@ -152,7 +152,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().after_body("r0", Behaviour::hang())).await;
         let url = sink.url();
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             settings.mail.in_doubt = InDoubt::Hold;
         }).await;
         house.stock_small().await;

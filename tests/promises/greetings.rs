@@ -39,7 +39,7 @@ async fn send_over(
     adapt: impl FnOnce(&mut Settings),
 ) -> (House, Status, Ending) {
     let house = House::open_with(place, |settings| {
-        settings.mail.transport = url.to_owned();
+        settings.mail.transport = url.into();
         adapt(settings);
     })
     .await;
@@ -126,7 +126,7 @@ fn named(sink: &SmtpSink, place: &Place) -> String {
 fn listed(name: &str, sink: &SmtpSink) -> ListedRelay {
     ListedRelay {
         name: name.into(),
-        transport: sink.url(),
+        transport: sink.url().into(),
         weight: 1,
         connections: None,
         rate_per_second: None,
@@ -198,7 +198,7 @@ on_both! {
         let (url, ca, again) = (sink.url(), named(&sink, &place), place.again());
         let (house, _, ending) = send_over(&url, 5, place, |_| {}).await;
         assert!(matches!(&ending, Ending::Trouble(words) if words.contains("certificate")), "not named, not trusted: {ending:?}");
-        let house_again = House::open_with(again, |settings| settings.mail.transport = format!("{url}?tls_ca={ca}")).await;
+        let house_again = House::open_with(again, |settings| settings.mail.transport = format!("{url}?tls_ca={ca}").into()).await;
         house_again.wait(TimeDelta::minutes(1));
         assert!(matches!(house_again.send_digest().await, Sent::Delivered(_, Ending::Final)));
         assert_eq!(sink.mails(), 5);

@@ -147,7 +147,7 @@ on_both! {
         .await;
         let url = sink.url();
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             settings.mail.in_doubt = InDoubt::Resend;
             // Over before the first attempt is.
             settings.mail.retry.first = Duration::from_millis(200);

@@ -23,7 +23,7 @@ use server::Server;
 async fn house_that_watches(place: Place, server: &Server, after: &str) -> House {
     let (url, after) = (server.url(), after.to_owned());
     house_with_a_reader_and(place, |settings| {
-        settings.inbound.imap = Some(url);
+        settings.inbound.imap = Some(url.into());
         settings.inbound.imap_every = Duration::from_millis(50);
         settings.inbound.imap_after = after;
     })
@@ -96,7 +96,7 @@ on_both! {
         let server = Server::start().await;
         let url = server.url();
         let house = house_with_a_reader_and(place, |settings| {
-            settings.inbound.imap = Some(url);
+            settings.inbound.imap = Some(url.into());
             settings.inbound.imap_every = Duration::from_millis(50);
             settings.inbound.size_max_mb = 1;
         })

@@ -65,7 +65,7 @@ async fn house_with_a_relay(adapt: impl FnOnce(&mut Settings)) -> (House, SmtpSi
     let sink = SmtpSink::start(Script::accept_all()).await;
     let url = sink.url();
     let house = House::open_with(Place::sqlite(), |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.postal_address = Some("Ship or Skip, 1 Example Street, Exämpletown".into());
         adapt(settings);
     })

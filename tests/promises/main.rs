@@ -61,6 +61,7 @@ mod retries;
 mod rude_relays;
 mod scale;
 mod schedule;
+mod secrets;
 mod sending;
 mod servers;
 mod several_hosts;

@@ -37,7 +37,7 @@ fn listening(place: &Place) -> String {
 async fn two_houses(place: Place, sink: &SmtpSink) -> (House, House) {
     let url = sink.url();
     let deliverer = House::open_with(place.again(), |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.poll = NEVER;
     });
     // First, so that its clock is not behind the other's.

@@ -100,7 +100,7 @@ on_both! {
         let server = Server::start().await;
         let url = server.url();
         let house = house_with_a_reader_and(place, |settings| {
-            settings.inbound.imap = Some(url);
+            settings.inbound.imap = Some(url.into());
             settings.inbound.imap_every = Duration::from_millis(50);
             settings.votes.per_client = 100_000;
         })

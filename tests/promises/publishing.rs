@@ -22,7 +22,7 @@ use crate::support::until;
 async fn house_of(place: Place, sink: &SmtpSink, range: u32) -> House {
     let url = sink.url();
     House::open_with(place, |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.schedule.publish_range = range;
     })
     .await

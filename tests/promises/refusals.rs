@@ -226,7 +226,7 @@ fn readers(count: usize) -> String {
 async fn house_of(place: Place, sink: &SmtpSink, count: usize) -> House {
     let url = sink.url();
     let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.connections = 1;
     })
     .await;

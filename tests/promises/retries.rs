@@ -148,7 +148,7 @@ on_both! {
         assert_eq!(send(&house, slot).await.1, Ending::Waits);
         drop(house);
         let url = sink.url();
-        let house = House::open_at(place, "2026-12-20T09:00:00Z", |settings| settings.mail.transport = url).await;
+        let house = House::open_at(place, "2026-12-20T09:00:00Z", |settings| settings.mail.transport = url.into()).await;
         assert_eq!(send(&house, slot).await.1, Ending::Waits, "refused once more, and not given up");
         house.wait(TimeDelta::hours(1));
         assert_eq!(send(&house, slot).await.0.tally.sent, 8);

@@ -28,7 +28,7 @@ async fn house_at(
 ) -> House {
     let url = relay.url();
     let house = House::open_with(place, |settings| {
-        settings.mail.transport = url;
+        settings.mail.transport = url.into();
         settings.mail.connections = 4;
         settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
         settings.mail.timeouts.command = Duration::from_secs(60);

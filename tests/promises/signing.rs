@@ -223,7 +223,7 @@ on_both! {
         let keys = make_keys(Program::in_place(&place));
         let (url, settings) = (sink.url(), keys.settings.clone());
         let house = House::open_with(place.again(), |adapted| {
-            adapted.mail.transport = url;
+            adapted.mail.transport = url.into();
             adapted.mail.dkim = settings;
         })
         .await;

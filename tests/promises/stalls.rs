@@ -257,7 +257,7 @@ on_both! {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("smtp://{}?tls=none", listener.local_addr().expect("an address"));
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             (settings.mail.timeouts.connect, settings.mail.timeouts.command) = (LONG, LONG);
         })
         .await;

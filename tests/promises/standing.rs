@@ -190,7 +190,7 @@ on_both! {
         dns.text(DOMAIN, "v=spf1 -all");
         let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url());
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             settings.mail.resolver = resolver;
             settings.site.base_url = "https://verdicts.example".parse().expect("an address");
         })

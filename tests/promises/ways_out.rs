@@ -106,7 +106,7 @@ on_both! {
         dns.text(DOMAIN, "v=spf1 ip4:198.51.100.7 -all").exchange(DOMAIN, "mx.verdicts.example");
         let (resolver, url) = (dns.address().parse().into_iter().collect(), relay.url_as("news", "hunter2"));
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             settings.mail.resolver = resolver;
             settings.site.base_url = "https://verdicts.example".parse().expect("an address");
         })

@@ -41,7 +41,7 @@ fn without_relays_there_is_one_made_of_the_mail_settings() {
         (
             relays.len(),
             only.name.as_str(),
-            only.transport.as_str(),
+            only.transport.expose(),
             only.weight
         ),
         (1, "default", "smtp://mx.example", 1)

@@ -25,6 +25,7 @@ use crate::domain::Timestamp;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reason;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 
 /// It tries again for eight hours.
@@ -43,7 +44,7 @@ struct Signature {
 }
 
 /// `keys`: signing keys.
-pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
     let Body {
         signature:
             Signature {
@@ -57,7 +58,13 @@ pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<S
         .map_err(|_| Refused::Forged)?;
     let parts = [timestamp.as_bytes(), token.as_bytes()];
     // Fifty characters of the hexadecimal alphabet. Without a length, digits could move from the one to the other.
-    if token.len() != 50 || !is_signed(keys.iter().map(String::as_bytes), &parts, &signature) {
+    if token.len() != 50
+        || !is_signed(
+            keys.iter().map(|key| key.expose().as_bytes()),
+            &parts,
+            &signature,
+        )
+    {
         return Err(Refused::Forged);
     }
     check_age(seconds(&timestamp).ok_or(Refused::Forged)?, BACK, now)?;

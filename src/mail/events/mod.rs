@@ -18,6 +18,7 @@ mod verdict;
 use serde_json::Value;
 
 use crate::domain::Timestamp;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 use crate::domain::webhook::Provider;
 
@@ -67,7 +68,7 @@ pub enum Refused {
 /// sent again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
 pub fn identify(
     provider: Provider,
-    keys: &[String],
+    keys: &[Secret],
     posted: Posted<'_>,
     now: Timestamp,
 ) -> Result<String, Refused> {

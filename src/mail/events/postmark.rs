@@ -22,11 +22,12 @@ use super::verdict::failed;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reason;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 use crate::mail::inbound;
 
 /// `keys`: each `user:password` as it stands in the webhook's address.
-pub fn identify(keys: &[String], posted: Posted<'_>) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>) -> Result<String, Refused> {
     let (scheme, given) = posted
         .header("authorization")?
         .split_once(' ')
@@ -35,9 +36,9 @@ pub fn identify(keys: &[String], posted: Posted<'_>) -> Result<String, Refused> 
         return Err(Refused::Unsigned);
     }
     let given = STANDARD.decode(given.trim()).map_err(|_| Refused::Forged)?;
-    let known = keys
-        .iter()
-        .fold(false, |known, key| known | is_same(&given, key.as_bytes()));
+    let known = keys.iter().fold(false, |known, key| {
+        known | is_same(&given, key.expose().as_bytes())
+    });
     if known {
         Ok(hex_digest(&[posted.body]))
     } else {

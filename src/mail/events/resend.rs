@@ -24,6 +24,7 @@ use crate::domain::Timestamp;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
 use crate::domain::refusal::reply_code;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 
 /// Each attempt is signed anew, so that the five minutes of Svix's own libraries are enough.
@@ -32,10 +33,10 @@ const BACK: TimeDelta = TimeDelta::minutes(5);
 const SIGNATURES: usize = 10;
 
 /// `keys`: signing secrets, `whsec_` and base64.
-pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
     let (id, signed_at) = (posted.header("svix-id")?, posted.header("svix-timestamp")?);
     let signatures = posted.header("svix-signature")?;
-    let keys: Vec<Vec<u8>> = keys.iter().filter_map(|key| secret(key)).collect();
+    let keys: Vec<Vec<u8>> = keys.iter().filter_map(|key| secret(key.expose())).collect();
     let parts = [id.as_bytes(), b".", signed_at.as_bytes(), b".", posted.body];
     let versions = signatures
         .split(' ')

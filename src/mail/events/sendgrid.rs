@@ -24,6 +24,7 @@ use crate::domain::Timestamp;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reason;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 
 /// It tries again for a day, and does not say whether it then signs anew. The body is signed with the time, and each event
@@ -31,13 +32,13 @@ use crate::domain::webhook::Event;
 const BACK: TimeDelta = TimeDelta::hours(25);
 
 /// `keys`: public keys as its pages show them, base64 of SubjectPublicKeyInfo.
-pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
     let signature = posted.header("x-twilio-email-event-webhook-signature")?;
     let signed_at = posted.header("x-twilio-email-event-webhook-timestamp")?;
     let signature = STANDARD.decode(signature).map_err(|_| Refused::Forged)?;
     let message = [signed_at.as_bytes(), posted.body].concat();
-    let made_by = |key: &String| {
-        let der = STANDARD.decode(key).unwrap_or_default();
+    let made_by = |key: &Secret| {
+        let der = STANDARD.decode(key.expose()).unwrap_or_default();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, der)
             .verify(&message, &signature)
             .is_ok()

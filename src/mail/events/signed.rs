@@ -30,19 +30,20 @@ use crate::domain::Timestamp;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reason;
+use crate::domain::secret::Secret;
 use crate::domain::webhook::Event;
 
 const BACK: TimeDelta = TimeDelta::minutes(5);
 
 /// `keys`: secrets.
-pub fn identify(keys: &[String], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
     let signed_at = posted.header("x-verdicts-timestamp")?;
     let signature = posted.header("x-verdicts-signature")?;
     let signature = HEXLOWER_PERMISSIVE
         .decode(signature.as_bytes())
         .map_err(|_| Refused::Forged)?;
     if !is_signed(
-        keys.iter().map(String::as_bytes),
+        keys.iter().map(|key| key.expose().as_bytes()),
         &[signed_at.as_bytes(), b".", posted.body],
         &signature,
     ) {

@@ -21,7 +21,7 @@ pub(super) fn pick(capabilities: &[String], login: &Login) -> Result<Mechanism, 
             .any(|name| matches!(*name, "PLAIN" | "LOGIN"));
     let is_plain_text = [&login.user, &login.password]
         .iter()
-        .all(|text| quoted(text).is_some());
+        .all(|text| quoted(text.expose()).is_some());
     if by_password && !has("LOGINDISABLED") && is_plain_text {
         return Ok(Mechanism::Login);
     }

@@ -141,7 +141,7 @@ impl Account {
     pub fn id(&self) -> String {
         let digest = Sha256::digest(format!(
             "{}\0{}\0{}",
-            self.login.user,
+            self.login.user.expose(),
             self.destination.place(),
             self.folder
         ));

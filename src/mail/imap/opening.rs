@@ -118,8 +118,8 @@ impl Account {
             };
             let command = format!(
                 "LOGIN {} {}",
-                word(&self.login.user)?,
-                word(&self.login.password)?
+                word(self.login.user.expose())?,
+                word(self.login.password.expose())?
             );
             return wire.command(PATIENCE, step, &command).await.map(|_| ());
         }

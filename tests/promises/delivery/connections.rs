@@ -48,14 +48,14 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right")).await;
         let (wrong, right) = (sink.url_as("news", "wr0ng-secret"), sink.url_as("news", "right"));
         let reopened = Place { dir: tempfile::tempdir().expect("a folder"), database_url: place.database_url.clone() };
-        let house = House::open_with(place, |settings| settings.mail.transport = wrong).await;
+        let house = House::open_with(place, |settings| settings.mail.transport = wrong.into()).await;
         house.stock_small().await;
         house.enlist("r", 20).await;
         let sent = house.send_digest().await;
         let Ending::Trouble(words) = ending(&sent) else { panic!("{sent:?}") };
         assert!(words.contains("535") && !words.contains("wr0ng-secret"), "{words}");
         assert_eq!((tally(&sent).queued, tally(&sent).failed), (20, 0));
-        let house = House::open_with(reopened, |settings| settings.mail.transport = right).await;
+        let house = House::open_with(reopened, |settings| settings.mail.transport = right.into()).await;
         house.wait(TimeDelta::minutes(1));
         assert_eq!(tally(&house.send_digest().await).sent, 20);
         assert_eq!(house.state_of("r7@example.org").await, Some(SubscriberState::Active));
@@ -109,7 +109,7 @@ async fn mail_leaves_over_starttls_and_over_implicit_tls_with_a_login() {
         let url = sink.url_as("news", "p@ss/word");
         let joint = if url.contains('?') { '&' } else { '?' };
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = format!("{url}{joint}tls_ca={}", authority.display())
+            settings.mail.transport = format!("{url}{joint}tls_ca={}", authority.display()).into()
         })
         .await;
         house.stock_small().await;

@@ -75,7 +75,7 @@ on_both! {
     async fn where_approval_is_required_only_what_was_approved_is_sent(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = House::open_with(place, |settings| {
-            settings.mail.transport = sink.url();
+            settings.mail.transport = sink.url().into();
             settings.schedule.approval = Approval::Required;
         })
         .await;

@@ -53,7 +53,7 @@ impl House {
     /// Opens the service with `sink` as its relay.
     pub async fn open_to(place: Place, sink: &SmtpSink) -> Self {
         let url = sink.url();
-        Self::open_with(place, |settings| settings.mail.transport = url).await
+        Self::open_with(place, |settings| settings.mail.transport = url.into()).await
     }
 
     /// Opens the service with settings of its own, on an up-to-date database. Only the pages run: a test calls for the
@@ -71,7 +71,7 @@ impl House {
     pub async fn stocked(place: Place, sink: &SmtpSink, adapt: impl FnOnce(&mut Settings)) -> Self {
         let url = sink.url();
         let house = Self::open_with(place, |settings| {
-            settings.mail.transport = url;
+            settings.mail.transport = url.into();
             adapt(settings);
         })
         .await;
@@ -407,9 +407,9 @@ fn addressee(mail: &[u8]) -> Option<String> {
 /// The defaults, but in the test's own place and impatient.
 pub fn settings_in(place: &Place) -> Settings {
     let mut settings = Settings::default();
-    settings.database.url = place.database_url.clone();
+    settings.database.url = place.database_url.clone().into();
     settings.site.secret = vec!["a secret for tests only".into()];
-    settings.mail.transport = format!("mailbox:{}/mailbox", place.dir.path().display());
+    settings.mail.transport = format!("mailbox:{}/mailbox", place.dir.path().display()).into();
     settings.mail.from = "Ship or Skip <news@verdicts.example>".into();
     settings.mail.timeouts.connect = Duration::from_secs(2);
     settings.mail.timeouts.command = Duration::from_secs(2);

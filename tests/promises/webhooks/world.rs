@@ -177,7 +177,10 @@ impl World {
             keys.postmark = vec!["old:another password of letters".into(), POSTMARK.into()];
             keys.sendgrid = vec![STANDARD.encode([1; 91]), public];
             keys.mailgun = vec!["an older signing key".into(), MAILGUN.into()];
-            keys.resend = vec![format!("whsec_{}", STANDARD.encode([1; 24])), RESEND.into()];
+            keys.resend = vec![
+                format!("whsec_{}", STANDARD.encode([1; 24])).into(),
+                RESEND.into(),
+            ];
             keys.signed = vec!["an older secret of it".into(), SIGNED.into()];
             adapt(settings);
         })
