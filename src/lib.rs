@@ -11,6 +11,8 @@
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
 
+#![forbid(unsafe_code)]
+
 pub mod app;
 pub mod cli;
 pub mod config;

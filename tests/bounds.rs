@@ -1,46 +1,11 @@
 //! What a hostile mail can make of us: read to its end, in memory that its own size bounds. In a program of its own, for the
 //! allocator that counts is the whole program's.
 
-use std::alloc::GlobalAlloc;
-use std::alloc::Layout;
-use std::alloc::System;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
-
+use peak_alloc::PeakAlloc;
 use verdicts::mail::inbound::read;
 
-/// Counts what is allocated now, and the most that ever was.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn more(bytes: usize) {
-    PEAK.fetch_max(NOW.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: everything is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Where it must move, both are there for a moment.
-        more(size);
-        NOW.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 /// For tables of phrases, once, and for what is kept of each mail whatever its size.
 const CONSTANT: usize = 24 << 20;
@@ -96,10 +61,10 @@ fn a_hostile_mail_is_read_in_memory_that_its_size_bounds() {
         format!("Subject: {}\n\n", "=?utf-8?Q?=41?= ".repeat(1 << 16)),
     ];
     for mail in mails {
-        let before = NOW.load(Relaxed);
-        PEAK.store(before, Relaxed);
+        ALLOCATOR.reset_peak_usage();
+        let before = ALLOCATOR.current_usage();
         assert!(!read(mail.as_bytes()).findings.is_empty());
-        let peak = PEAK.load(Relaxed) - before;
+        let peak = ALLOCATOR.peak_usage() - before;
         let start: String = mail.chars().take(60).collect();
         assert!(
             peak < CONSTANT + 3 * mail.len(),

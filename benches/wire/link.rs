@@ -137,6 +137,10 @@ fn run_quietly(program: &str, arguments: &str) -> Result<(), String> {
     }
 }
 
+#[allow(
+    unsafe_code,
+    reason = "no crate of the tree has TUNSETIFF, and its own (tun, tun-rs) build an interface around it"
+)]
 /// A network device whose packets this process reads and writes (tun(4) of Linux: `Documentation/networking/tuntap.rst`).
 fn tun(name: &str) -> Result<File, String> {
     const IFF_TUN_NO_PI: libc::c_short = 0x1001;

@@ -49,12 +49,19 @@ pub struct Standing {
 pub enum Spf {
     /// A record that names some. Of our relays: the hosts whose addresses it names, and the addresses that it does not.
     Some {
+        /// Hosts of relays.
         named: Vec<String>,
+        /// Addresses of relays.
         unnamed: Vec<Unnamed>,
     },
     /// One that names our relays (or may do so, where their addresses are not known here), and that receivers give up on for clients that
     /// no earlier term names (permerror), in words.
-    FlawedForOthers { named: Vec<String>, why: String },
+    FlawedForOthers {
+        /// Hosts of relays.
+        named: Vec<String>,
+        /// What is wrong with the record.
+        why: String,
+    },
     /// One that names everybody (`+all`).
     Everybody,
     /// One that names nobody (`v=spf1 -all`).

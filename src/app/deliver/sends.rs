@@ -96,6 +96,7 @@ impl Sends {
         }
     }
 
+    /// Writes the counts down, if it is time again.
     pub async fn write_if_due(&self, app: &App) {
         if self
             .state()
