@@ -1,7 +1,6 @@
-//! The mails as they go over the wire, whole: headers and both bodies. `UPDATE_SNAPSHOTS=1 cargo test` writes them anew;
-//! look at the difference before you commit it.
+//! The mails as they go over the wire, whole: headers and both bodies, held against `tests/snapshots`. `just snapshots` writes them anew;
+//! read the difference before you commit it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use verdicts::config::Settings;
@@ -12,26 +11,17 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
 
-/// Holds a mail against `tests/snapshots/{name}.eml`, with what differs from run to run masked.
+/// Holds a mail against its snapshot, with what differs from run to run masked.
 fn matches_snapshot(name: &str, mail: &[u8]) {
     let text = String::from_utf8(mail.to_vec())
         .expect("7 bit")
         .replace("\r\n", "\n");
     let text = unnumbered(&masked(&text));
-    let path =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.eml"));
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(&path, &text).expect("written");
-    }
-    let expected = std::fs::read_to_string(&path).expect("a snapshot; UPDATE_SNAPSHOTS=1 makes it");
-    if text != expected {
-        let difference = similar::TextDiff::from_lines(&expected, &text)
-            .unified_diff()
-            .context_radius(2)
-            .to_string();
-        panic!("{name} is not what it was:\n{difference}");
-    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
 /// Replaces tokens: whatever has their letters and their length, which quoted-printable never cuts.

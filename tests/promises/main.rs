@@ -67,6 +67,7 @@ mod servers;
 mod several_hosts;
 mod signing;
 mod slow_clients;
+mod snapshots;
 mod stalls;
 mod standing;
 mod starting;
