@@ -55,7 +55,11 @@ fn keeps_quiet(what: &str, text: &str) {
 fn secret_fields() -> Vec<String> {
     let mut fields = Vec::new();
     for file in std::fs::read_dir("src/config").expect("a folder") {
-        let text = std::fs::read_to_string(file.expect("a file").path()).expect("a source");
+        let path = file.expect("a file").path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).expect("a source");
         for line in text.lines() {
             let Some((name, kind)) = line
                 .trim()

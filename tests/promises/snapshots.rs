@@ -154,7 +154,6 @@ fn the_main_outputs_are_what_they_were() {
             &["digest", "pick"],
             &["digest", "send", "--yes", "--force"],
             &["digest", "show", &week],
-            &["--json", "digest", "show", &week],
             &["digest", "list"],
             &["digest", "audit"],
             &["digest", "cancel", &week],
