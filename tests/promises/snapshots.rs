@@ -7,7 +7,7 @@ use crate::support::catalogue;
 use crate::support::this_week;
 
 /// What differs from run to run, and what stands in its place.
-const MASKS: [(&str, &str); 10] = [
+const MASKS: [(&str, &str); 11] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", "[moment]"),
     (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?", "[moment]"),
     (r"\d{4}-W\d\d", "[week]"),
@@ -15,6 +15,7 @@ const MASKS: [(&str, &str); 10] = [
     (r"\d+\.\d points", "[n] points"),
     (r"\d+ a minute", "[n] a minute"),
     (r"\b\d+ (bytes|KB)\b", "[n] $1"),
+    (r#""id": "[a-z0-9]{26}""#, r#""id": "[id]""#),
     // By the hour of the week, and by what the machine and the build have.
     (r"(?m)^   [a-z ]+; the panel", "   [age]; the panel"),
     (r"(?m)^good    (time_zones|compiled_data) .*\n", ""),
