@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::advice;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::advice;
+use super::finding::good;
 
 /// How long an address has to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ fn finding(server: &str, addresses: &Addresses) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::doctor::Level;
+    use crate::app::finding::Level;
 
     #[test]
     fn a_dead_address_among_others_is_named() {

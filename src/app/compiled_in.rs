@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use chrono::TimeDelta;
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::advice;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::advice;
+use super::finding::good;
 use crate::domain::Timestamp;
 
 /// Data of a dependency. `as_of` is the day on which that version was the newest one published: whoever renews the dependency
@@ -114,14 +114,15 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().expect("a moment");
         let young = examine(&COMPILED[0], at("2027-01-01T00:00:00Z"));
         assert!(
-            young.level == super::super::doctor::Level::Good
+            young.level == super::super::finding::Level::Good
                 && young
                     .words
                     .contains("psl 2.1.247 of 2026-11-29, 1 months old")
         );
         let old = examine(&COMPILED[0], at("2029-01-01T00:00:00Z"));
         assert!(
-            old.level == super::super::doctor::Level::Advice && old.words.contains("A newer build"),
+            old.level == super::super::finding::Level::Advice
+                && old.words.contains("A newer build"),
             "{old:?}"
         );
     }

@@ -2,10 +2,10 @@
 
 use super::App;
 use super::Failure;
-use super::doctor::Finding;
-use super::doctor::advice;
-use super::doctor::fault;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::advice;
+use super::finding::fault;
+use super::finding::good;
 use crate::domain::inbound::MailboxStep;
 use crate::mail::imap::Account;
 use crate::storage::set_aside::SET_ASIDE_MAX;

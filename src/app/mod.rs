@@ -24,6 +24,7 @@ pub mod drafting;
 pub mod edition;
 mod failure;
 mod figures;
+pub mod finding;
 pub mod inbound;
 pub mod joining;
 pub mod keys;
@@ -81,14 +82,12 @@ use crate::render::Site;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::sqlite_file;
-
 use deliver::Signing;
-use relay::Relay;
-
 pub use failure::Failure;
 pub use failure::FailureKind;
 pub use failure::FieldFault;
 pub use failure::Outage;
+use relay::Relay;
 pub use webhooks::Fetch;
 
 /// Where `now` comes from: the caller brings it, so that a test can.

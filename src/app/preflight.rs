@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use super::App;
 use super::Failure;
-use super::doctor::Finding;
-use super::doctor::Level;
-use super::doctor::advice;
-use super::doctor::fault;
-use super::doctor::good;
 use super::edition::LeftOut;
+use super::finding::Finding;
+use super::finding::Level;
+use super::finding::advice;
+use super::finding::fault;
+use super::finding::good;
 use crate::domain::digest::Content;
 use crate::domain::digest::DigestState;
 use crate::domain::letter::Rendered;

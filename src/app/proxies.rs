@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::advice;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::advice;
+use super::finding::good;
 use crate::domain::subscriber::network_of;
 
 /// The kind of observation that names an untrusted proxy.

@@ -1,11 +1,11 @@
 //! What DNS says of the sender, judged: SPF, DKIM, DMARC, and where bounces go.
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::Level;
-use super::doctor::advice;
-use super::doctor::fault;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::Level;
+use super::finding::advice;
+use super::finding::fault;
+use super::finding::good;
 use crate::mail::Bounces;
 use crate::mail::DkimStanding;
 use crate::mail::DmarcStanding;

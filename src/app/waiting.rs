@@ -3,10 +3,9 @@
 //! Something is due and nothing went out for a minute: `digest show`, `doctor`, `/readyz`, the log and the gauges name what is waited
 //! for and until when. The process that sends and the one that is asked are mostly two, so all of it goes through the database.
 
-use std::collections::BTreeSet;
+mod said;
+
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -37,6 +36,8 @@ use crate::domain::waiting::WaitReason;
 use crate::domain::waiting::stall_of;
 use crate::storage::ledger::Tally;
 use crate::storage::waits::Deliverer;
+pub use said::Said;
+use said::StallNews;
 
 /// How often a process says that it sends.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -50,21 +51,6 @@ const WRITABLE: Duration = Duration::from_secs(5);
 const QUIET_AFTER: TimeDelta = TimeDelta::seconds(15);
 /// A clock that is off by no more than this does no harm: schedules and links count in minutes.
 pub(super) const SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
-
-/// Warnings about standstill and clock that were given, so that each is given once.
-#[derive(Debug, Default)]
-pub struct Said(Mutex<Spoken>);
-
-#[derive(Debug, Default)]
-struct Spoken {
-    /// How often mail was found to wait, one look after the other: mail that would be sent, and that of paused digests.
-    stalled: [u32; 2],
-    skew: bool,
-    /// When the database was first found not to answer; None once it answers.
-    no_database_since: Option<Timestamp>,
-    /// Weeks whose digest was missed.
-    missed: BTreeSet<Slot>,
-}
 
 impl App {
     /// Says that this process sends, all mail or (`only`) a digest's, until it is dropped; then others count it as gone after a while.
@@ -361,43 +347,6 @@ impl App {
             _ => {}
         }
         Some(skew.ahead)
-    }
-}
-
-/// News after a look at what waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StallNews {
-    Begins,
-    Ends,
-    Nothing,
-}
-
-/// Looks after which a stall is said: a process that has just started may find mail that waited for it.
-const LOOKS: u32 = 2;
-
-impl Said {
-    fn note_stall(&self, of: usize, is_stalled: bool) -> StallNews {
-        let stalled = &mut self.open().stalled[of];
-        let before = *stalled;
-        *stalled = if is_stalled {
-            before.saturating_add(1)
-        } else {
-            0
-        };
-        match (before >= LOOKS, *stalled >= LOOKS) {
-            (false, true) => StallNews::Begins,
-            (true, false) => StallNews::Ends,
-            _ => StallNews::Nothing,
-        }
-    }
-
-    /// Returns whether a missed digest is to be said; once.
-    pub(super) fn says_of(&self, slot: Slot) -> bool {
-        self.open().missed.insert(slot)
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, Spoken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::Level;
-use super::doctor::advice;
-use super::doctor::fault;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::Level;
+use super::finding::advice;
+use super::finding::fault;
+use super::finding::good;
 use super::preflight::is_near;
 use super::relay::Relay;
 use crate::domain::Timestamp;

@@ -9,9 +9,9 @@ use chrono::Datelike;
 use chrono::TimeDelta;
 
 use super::App;
-use super::doctor::Finding;
-use super::doctor::advice;
-use super::doctor::good;
+use super::finding::Finding;
+use super::finding::advice;
+use super::finding::good;
 use crate::domain::Timestamp;
 use crate::domain::zone::Zone;
 

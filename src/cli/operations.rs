@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::doctor::DOCTOR_MAX;
-use crate::app::doctor::Finding;
-use crate::app::doctor::Level;
+use crate::app::finding::Finding;
+use crate::app::finding::Level;
 use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {

@@ -1,5 +1,7 @@
 //! Tools, reviews and comparisons, with the votes on them.
 
+mod rows;
+
 use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
@@ -14,57 +16,20 @@ use crate::domain::catalogue::Contender;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Review;
-use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Votes;
 use crate::domain::from_millis;
 use crate::domain::pick::Candidate;
 use crate::domain::pick::Entrant;
-
-#[derive(sqlx::FromRow)]
-struct ToolRow {
-    slug: String,
-    name: String,
-    category: String,
-    tagline: String,
-    description: String,
-    url: Option<String>,
-    pricing: String,
-    entry_price: String,
-    published_at: i64,
-    sample: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct ReviewRow {
-    tool: String,
-    reviewer: String,
-    score: i64,
-    verdict: String,
-    take: String,
-}
-
-#[derive(sqlx::FromRow)]
-pub(super) struct ComparisonRow {
-    slug: String,
-    left_tool: String,
-    right_tool: String,
-    published_at: i64,
-    sample: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct CandidateRow {
-    slug: String,
-    published_at: i64,
-    left_tool: String,
-    left_name: String,
-    left_category: String,
-    right_tool: String,
-    right_name: String,
-    right_category: String,
-}
+use rows::CandidateRow;
+pub(super) use rows::ComparisonRow;
+use rows::ReviewRow;
+use rows::ToolRow;
+pub(super) use rows::comparison_from;
+use rows::review_from;
+use rows::tool_from;
+use rows::votes_from;
 
 /// For each tool that a comparison of the time from $1 to $2 names: how many said *ship*, and how many spoke.
 macro_rules! sums {
@@ -405,53 +370,4 @@ fn placeholders(count: usize) -> String {
         .map(|n| format!("${n}"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-fn votes_from(rows: Vec<(String, i64, i64)>) -> HashMap<String, Votes> {
-    rows.into_iter()
-        .map(|(tool, ships, all)| {
-            (
-                tool,
-                Votes {
-                    ships: ships as u64,
-                    skips: (all - ships) as u64,
-                },
-            )
-        })
-        .collect()
-}
-
-fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, String> {
-    Ok(Tool {
-        slug: row.slug.parse()?,
-        name: row.name,
-        category: row.category,
-        tagline: row.tagline,
-        description: row.description,
-        url: row.url,
-        pricing: row.pricing,
-        entry_price: row.entry_price,
-        published_at: from_millis(row.published_at),
-        sample: row.sample != 0,
-        reviews,
-    })
-}
-
-fn review_from(row: ReviewRow) -> Result<Review, String> {
-    Ok(Review {
-        reviewer: row.reviewer.parse()?,
-        score: Score::try_from(row.score)?,
-        verdict: row.verdict.parse()?,
-        take: row.take,
-    })
-}
-
-pub(super) fn comparison_from(row: ComparisonRow) -> Result<Comparison, String> {
-    Ok(Comparison {
-        slug: row.slug.parse()?,
-        left: row.left_tool.parse()?,
-        right: row.right_tool.parse()?,
-        published_at: from_millis(row.published_at),
-        sample: row.sample != 0,
-    })
 }

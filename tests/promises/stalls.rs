@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::json;
 use verdicts::app::deliver::Ending;
 use verdicts::app::digests::Sent;
-use verdicts::app::doctor::Finding;
+use verdicts::app::finding::Finding;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
 use verdicts::domain::waiting::Stall;

@@ -25,6 +25,7 @@
 //! Relays are strangers: each has its breaker, its number of connections (AIMD), its pace, its day; see `relays.rs`.
 
 mod assign;
+mod endings;
 mod pace;
 mod protocol;
 mod relays;
@@ -42,21 +43,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::pace::Pace;
-use self::relays::RelayState;
-use super::balancer::RelayBalancer;
-use super::prefetcher::HELD_MAX;
-use super::prefetcher::Prefetcher;
-use super::queue::Queue;
-use super::queue::class_of;
-use crate::app::breaker::Change;
-use crate::app::breaker::Fault;
-use crate::app::relay::RelayMemory;
-use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
-use crate::domain::delivery::DeliveryKey;
-use crate::domain::limits::day_of;
-use crate::storage::ledger::Job;
-
 pub use self::protocol::Begin;
 pub use self::protocol::Command;
 pub use self::protocol::CommitGroup;
@@ -70,7 +56,20 @@ pub use self::protocol::Unconnected;
 pub use self::protocol::Verdict;
 pub use self::protocol::WorkerEnd;
 pub use self::protocol::WorkerId;
+use self::relays::RelayState;
 pub use self::relays::RelayTerms;
+use super::balancer::RelayBalancer;
+use super::prefetcher::HELD_MAX;
+use super::prefetcher::Prefetcher;
+use super::queue::Queue;
+use super::queue::class_of;
+use crate::app::breaker::Change;
+use crate::app::relay::RelayMemory;
+use crate::domain::Timestamp;
+use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::limits::day_of;
+use crate::storage::ledger::Job;
 
 /// A mail that takes longer holds up neither the mail at hand behind it nor its batch.
 pub const SLOW_AFTER: Duration = Duration::from_secs(2);
@@ -377,99 +376,6 @@ impl Dispatcher {
             worker.at = At::Waiting;
             self.relays[worker.relay].waiting.push_back(id);
         }
-    }
-
-    fn worker_ended(&mut self, id: WorkerId, end: WorkerEnd, now: Now) {
-        let Some(worker) = self.workers.remove(&id) else {
-            return;
-        };
-        let relay = worker.relay;
-        let state = &mut self.relays[relay];
-        state.live -= 1;
-        state.waiting.retain(|waiting| *waiting != id);
-        if let Some(held) = worker.ahead {
-            match worker.at {
-                // Its mark may be written: not one dot of it is out, but it is not known here.
-                At::Requesting => self.commands.push(Command::Settle {
-                    job: held.job,
-                    batch: held.batch,
-                    is_in_doubt: false,
-                }),
-                _ => self.put_back(relay, held, now),
-            }
-        }
-        if let Some(held) = worker.begun {
-            self.queue.is_back(held.job.key, now.instant);
-            self.commands.push(Command::Settle {
-                job: held.job,
-                batch: held.batch,
-                is_in_doubt: true,
-            });
-        }
-        let is_last = self.relays[relay].live == 0;
-        if is_last {
-            self.relays[relay].forget_login();
-        }
-        match end {
-            WorkerEnd::Unconnected(trouble) => {
-                self.unconnected(relay, &trouble, is_last, worker.is_probe, now)
-            }
-            WorkerEnd::TooLarge { class, trouble } => {
-                if let Some(change) =
-                    self.relays[relay].refused_size(class, trouble.clone(), now.instant)
-                {
-                    self.commands.push(Command::Changed {
-                        relay,
-                        change,
-                        trouble,
-                    });
-                }
-                self.probe_ended(relay, worker.is_probe, now.instant);
-            }
-            WorkerEnd::Closed | WorkerEnd::Aborted => {
-                self.probe_ended(relay, worker.is_probe, now.instant)
-            }
-        }
-    }
-
-    fn probe_ended(&mut self, relay: usize, is_probe: bool, now: Instant) {
-        if is_probe {
-            self.relays[relay].memory.breaker.probe_ended(now);
-        }
-    }
-
-    fn unconnected(
-        &mut self,
-        relay: usize,
-        unconnected: &Unconnected,
-        is_last: bool,
-        is_probe: bool,
-        now: Now,
-    ) {
-        let Unconnected {
-            trouble,
-            is_throttle,
-            is_ours,
-            is_for_now,
-        } = unconnected;
-        if *is_ours {
-            self.relays[relay].forget_login();
-        }
-        self.relays[relay].put_off_connecting(now.instant);
-        let mut change = if *is_throttle {
-            self.slow_down(relay, trouble.clone(), is_probe, now)
-        } else {
-            None
-        };
-        if change.is_none() && (!is_throttle || is_last) {
-            let fault = if *is_ours || is_last {
-                Fault::NoWay
-            } else {
-                Fault::NoConnection
-            };
-            change = self.relays[relay].failed(fault, trouble, *is_for_now, is_probe, now.instant);
-        }
-        self.changed(relay, change);
     }
 
     fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {

@@ -4,12 +4,12 @@ use super::AHEAD_BELOW;
 use super::Change;
 use super::Command;
 use super::Dispatcher;
-use super::Fault;
 use super::Holding;
 use super::Now;
 use super::SLOW_AFTER;
 use super::Verdict;
 use super::WorkerId;
+use crate::app::breaker::Fault;
 use crate::app::breaker::Permit;
 
 impl Dispatcher {
