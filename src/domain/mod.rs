@@ -15,6 +15,7 @@ pub mod inbound;
 pub mod letter;
 pub mod limits;
 pub mod network;
+pub mod next_state;
 pub mod pick;
 pub mod places;
 pub mod progress;

@@ -1,12 +1,14 @@
 //! A worker: one connection's life, one mail after the other.
 //!
-//! | it is | until |
-//! | --- | --- |
-//! | connecting | its greeting is through, as long as the transport's limits allow; it has no mail yet |
-//! | waiting for a mail | the dispatcher has one for it; none: it says QUIT and ends |
-//! | writing a mail | text and signature are made |
-//! | at the envelope | the server has answered MAIL, RCPT and DATA and has the text but its end, and the ledger says that the mail may end; until then it can be taken back |
-//! | at the final dot | the server answers, or `timeouts.finish` is over: then the mail is in doubt |
+//! | state | [`Stage`] | until |
+//! | --- | --- | --- |
+//! | connecting | `Connecting` | its greeting is through, as long as the transport's limits allow; it has no mail yet. No connection: it ends, and says why |
+//! | asking | `Waiting` | the dispatcher has a mail for it, which it writes and signs; none: it says QUIT and ends |
+//! | at the envelope | `Envelope` | the server has answered MAIL, RCPT and DATA and has the text but its end, and the ledger says that the mail may end. Until then it can be taken back, or be refused by the ledger: the connection is then of no more use |
+//! | at the final dot | `FinalDot` | the server answers, or `timeouts.finish` is over: then the mail is in doubt. Meanwhile the next mail is written |
+//! | reporting | `Waiting` | the dispatcher has the last result; then it says QUIT and ends |
+//!
+//! An outcome's meaning for the delivery, and for the relay's breaker, is decided by `domain/next_state.rs`.
 //!
 //! While a mail is with the server, the next one is written and signed; while the ledger notes what became of the one and that
 //! the other begins, the server answers to the other's envelope, which went along with the one's end, and reads its text. So the
@@ -29,7 +31,6 @@ use super::dispatcher::MailResult;
 use super::dispatcher::Reply;
 use super::dispatcher::Request;
 use super::dispatcher::Unconnected;
-use super::dispatcher::Verdict;
 use super::dispatcher::WorkerEnd;
 use super::dispatcher::WorkerId;
 use super::outgoing::Outgoing;
@@ -39,10 +40,15 @@ use crate::app::App;
 use crate::app::delta;
 use crate::app::relay::Relay;
 use crate::domain::brake::RefusalClass;
-use crate::domain::delivery::InDoubt;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::Retry;
-use crate::domain::inbound::SoftClass;
+use crate::domain::next_state::Attempt;
+use crate::domain::next_state::DeliveryPolicy;
+use crate::domain::next_state::EndedBy;
+use crate::domain::next_state::NextState;
+use crate::domain::next_state::next_state;
+use crate::domain::next_state::verdict_of;
+use crate::domain::next_state::words_of;
 use crate::mail::Connection;
 use crate::mail::Fence;
 use crate::mail::UNHEARD;
@@ -281,28 +287,15 @@ impl Worker {
     }
 
     fn result(&self, job: &Job, outcome: Outcome, was_cut_by_lease: bool) -> MailResult {
-        let verdict = match &outcome {
-            Outcome::Later { about_us: true, .. } if was_cut_by_lease => Verdict::LeaseOver,
-            Outcome::Accepted { .. } => Verdict::Accepted,
-            Outcome::Throttled { reply } => Verdict::Throttled(reply.clone()),
-            Outcome::InDoubt { reply } => Verdict::InDoubt(reply.clone()),
-            outcome if outcome.is_about_us() => Verdict::AboutUs {
-                reply: outcome.reply().to_owned(),
-                is_for_now: outcome.is_for_now(),
-            },
-            _ => Verdict::AboutRecipient,
+        let ended_by = if was_cut_by_lease {
+            EndedBy::Lease
+        } else if [TAKEN_BACK, UNHEARD].contains(&outcome.reply()) {
+            EndedBy::Withdrawal
+        } else {
+            EndedBy::Server
         };
-        let done = match verdict == Verdict::LeaseOver
-            || [TAKEN_BACK, UNHEARD].contains(&outcome.reply())
-        {
-            // Nothing was refused: its turn is now.
-            true => Done {
-                key: job.key,
-                step: Step::Again(self.app.now()),
-                reply: outcome.reply().into(),
-            },
-            false => conclude(&self.app, job, outcome),
-        };
+        let verdict = verdict_of(&outcome, ended_by);
+        let done = conclude(&self.app, job, &outcome, ended_by);
         if done.step.is_final() {
             self.app.sends.note(job, &self.relay.name, self.app.now());
         }
@@ -319,64 +312,39 @@ fn too_large(connection: &Connection, mail: &Outgoing) -> Option<String> {
 /// Makes the result of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
 pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Done {
     if is_in_doubt {
-        return conclude(
-            app,
-            job,
-            Outcome::InDoubt {
-                reply: "in doubt: the connection was cut before the server answered".into(),
-            },
-        );
+        let reply = "in doubt: the connection was cut before the server answered".into();
+        return conclude(app, job, &Outcome::InDoubt { reply }, EndedBy::Server);
     }
-    Done {
-        key: job.key,
-        step: Step::Again(app.now()),
-        reply: "not sent: the connection was cut before the mail began".into(),
-    }
+    let outcome = Outcome::later_for_us("not sent: the connection was cut before the mail began");
+    conclude(app, job, &outcome, EndedBy::Withdrawal)
 }
 
-/// Maps an outcome to what it does to the delivery.
-fn conclude(app: &App, job: &Job, outcome: Outcome) -> Done {
-    let now = app.now();
-    let settings = &app.settings;
-    let retry = Retry {
-        first: delta(settings.mail.retry.first),
-        max_age: delta(settings.mail.retry.max_age),
-    };
-    let next = || retry.next(job.waited, now, job.attempts + 1, rand::random());
-    let refused = |class: SoftClass| app.refused(job, class.into(), outcome.reply());
-    let step = match &outcome {
-        Outcome::Accepted { .. } => Step::Sent,
-        Outcome::Later { class, .. } => next().map_or_else(|| refused(*class), Step::Again),
-        // Not this mail's fault: it waits no longer each time, and its turn comes once the relay has slowed down.
-        Outcome::Throttled { .. } => retry
-            .next(job.waited, now, 1, rand::random())
-            .map_or_else(|| refused(SoftClass::Passing), Step::Again),
-        Outcome::Refused { class, .. } => refused(*class),
-        Outcome::BadAddress { .. } => app.refused(job, RefusalClass::Hard, outcome.reply()),
-        Outcome::InDoubt { .. } => match app.settings.mail.in_doubt {
-            InDoubt::Hold => Step::Doubted(None),
-            // Once it goes out again however old it is, for that is what the setting promises; a second doubt is held by the ledger.
-            InDoubt::Resend if job.attempts == 0 => {
-                Step::Doubted(Some(next().unwrap_or(now + retry.first)))
-            }
-            InDoubt::Resend => Step::Doubted(next()),
+/// Asks the delivery policy what an outcome does to the delivery.
+fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done {
+    let mail = &app.settings.mail;
+    let policy = DeliveryPolicy {
+        retry: Retry {
+            first: delta(mail.retry.first),
+            max_age: delta(mail.retry.max_age),
         },
+        in_doubt: mail.in_doubt,
     };
-    let reply = match (&step, &outcome) {
-        (
-            Step::Failed | Step::Refused(_),
-            Outcome::Later { reply, .. } | Outcome::Throttled { reply },
-        ) => {
-            format!("given up after {} attempts: {reply}", job.attempts + 1)
-        }
-        (Step::Doubted(None), Outcome::InDoubt { reply })
-            if settings.mail.in_doubt == InDoubt::Resend =>
-        {
-            format!("not sent again, for it is older than mail.retry.max_age: {reply}")
-        }
-        _ => outcome.reply().to_owned(),
+    let attempt = Attempt {
+        earlier: job.attempts,
+        waited: job.waited,
+        ended_at: app.now(),
+        jitter: rand::random(),
     };
-    if step != Step::Sent {
+    let next = next_state(outcome, ended_by, &attempt, &policy);
+    let reply = words_of(outcome, next, &attempt, policy.in_doubt);
+    let step = match next {
+        NextState::Sent => Step::Sent,
+        NextState::Queued(due) => Step::Again(due),
+        NextState::Refused(class) => app.refused(job, class, outcome.reply()),
+        NextState::Uncertain(due) => Step::Doubted(due),
+    };
+    // A mail that comes again at once was not refused by anybody.
+    if step != Step::Sent && step != Step::Again(attempt.ended_at) {
         let (mailing, subscriber) = (
             app.mailing_name(job.key.mailing),
             app.subscriber_name(job.key.subscriber),

@@ -53,7 +53,6 @@ pub use self::protocol::Now;
 pub use self::protocol::Reply;
 pub use self::protocol::Request;
 pub use self::protocol::Unconnected;
-pub use self::protocol::Verdict;
 pub use self::protocol::WorkerEnd;
 pub use self::protocol::WorkerId;
 use self::relays::RelayState;
@@ -69,6 +68,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::limits::day_of;
+use crate::domain::next_state::Verdict;
 use crate::storage::ledger::Job;
 
 /// A mail that takes longer holds up neither the mail at hand behind it nor its batch.

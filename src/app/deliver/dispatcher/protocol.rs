@@ -12,6 +12,7 @@ use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::MailClass;
 use crate::domain::limits::DomainLimits;
+use crate::domain::next_state::Verdict;
 use crate::storage::ledger::Job;
 use crate::storage::steps::Done;
 
@@ -71,27 +72,6 @@ pub struct Request {
 pub struct MailResult {
     pub done: Done,
     pub verdict: Verdict,
-}
-
-/// Meaning of a result for the relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It took the mail.
-    Accepted,
-    /// It refused it for a reason that is the recipient's.
-    AboutRecipient,
-    /// Too much at once.
-    Throttled(String),
-    /// It failed for a reason that is ours or the relay's.
-    AboutUs {
-        reply: String,
-        /// True if the relay itself says that it is for now (4xx).
-        is_for_now: bool,
-    },
-    /// The lease was over before it ended, and no more may be said to the relay: it says nothing of the relay.
-    LeaseOver,
-    /// It was given the mail and did not answer.
-    InDoubt(String),
 }
 
 /// How a worker ended.
