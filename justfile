@@ -50,6 +50,6 @@ bench *arguments="--bench wire -- rates --readers 20000 --rounds 1":
 ci:
     .ci/run
 
-# All relays and mailbox servers, crash runs and seeded simulations: an hour or so
+# Every mailbox server and every relay of the trials: 20 to 30 minutes
 long:
     .ci/long

@@ -5,6 +5,11 @@
 //! database, on SQLite and, where it is installed, on PostgreSQL (a cluster of its own, fsync on): seconds, rows a second, and the
 //! peak memory of the process. The reference is a plain read of the file by the csv crate.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a benchmark program have no other readers"
+)]
+
 #[path = "../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 

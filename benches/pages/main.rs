@@ -9,6 +9,11 @@
 //! On SQLite, and on PostgreSQL where it is installed. Both drive the compiled program from outside; `doors` by `wrk` (Debian:
 //! wrk) on the same machine, so that the two share its cores. Each part prints a table for docs/performance.md.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a benchmark program have no other readers"
+)]
+
 #[path = "../../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 

@@ -19,6 +19,11 @@
 //! (package postfix), which offers PIPELINING. Peers take turns; a figure is the median of its rounds. Needs postfix, openssl, and for
 //! `link` iproute2 and root; without PostgreSQL its rows are left out, and said so.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a benchmark program have no other readers"
+)]
+
 #[path = "../../tests/promises/support/postgres/mod.rs"]
 mod postgres;
 #[path = "../../tests/promises/support/smtp_sink/mod.rs"]

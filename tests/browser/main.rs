@@ -3,6 +3,11 @@
 //! skipped, which is said once. What holds for every page alike (axe-core, the Nu HTML checker, narrow windows) is in
 //! `tests/pages`.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a test program have no other readers"
+)]
+
 mod browser;
 mod desk;
 mod house;

@@ -1,5 +1,10 @@
 //! The promises of the service, entered by the real door and run on both databases.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a test program have no other readers"
+)]
+
 mod addresses;
 mod answers;
 mod brake;

@@ -1,6 +1,7 @@
 //! How fast mail goes out: what a relay that asks for less gets, what domains are spared, and what a day allows.
 
 use std::time::Duration;
+use std::time::Instant;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -98,21 +99,20 @@ on_both! {
         }).await;
         let rows: String = (0..8).map(|n| format!("s{n}@one.example\nt{n}@two.example\n")).collect();
         house.enlist_all(&format!("email\n{rows}")).await;
+        let began = Instant::now();
         assert_eq!(send(&house).await.0.tally.sent, 16);
-        for domain in ["one.example", "two.example"] {
-            let time: Duration = gaps(&sink.received(), domain).iter().sum();
-            // Seven tenths of a second, less what the first one took longer than the last, on a busy machine too.
-            assert!(time >= Duration::from_millis(450), "{domain}: eight mails in {time:?}");
-        }
+        // The eighth mail of a domain waits for seven tenths of a second, however slow the machine is. That each domain has a limit of its
+        // own is held in virtual time (app::deliver::queue).
+        assert!(began.elapsed() >= Duration::from_millis(700), "eight mails a domain in {:?}", began.elapsed());
     }
 
     async fn a_relay_gets_no_more_mails_a_second_than_it_should(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = House::stocked(place, &sink, |settings| settings.mail.rate_per_second = 20).await;
         house.enlist("r", 20).await;
+        let began = Instant::now();
         assert_eq!(send(&house).await.0.tally.sent, 20);
-        let time: Duration = gaps(&sink.received(), "").iter().sum();
-        assert!(time >= Duration::from_millis(850), "twenty mails in {time:?}");
+        assert!(began.elapsed() >= Duration::from_millis(950), "twenty mails in {:?}", began.elapsed());
     }
 
     async fn a_day_has_its_limit_for_all_processes_together_and_the_next_goes_on(place) {

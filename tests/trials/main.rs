@@ -4,6 +4,11 @@
 //! PostgreSQL, kills one and freezes another, and `pgbouncer` puts a pooler between them. They drive the program only as its owner does, by its commands and settings,
 //! and judge it by what arrived at the relay and by `digest audit`. docs/reliability.md says how to run all of it.
 
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a test program have no other readers"
+)]
+
 mod crash_runs;
 mod field;
 mod judge;

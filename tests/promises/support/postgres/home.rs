@@ -49,6 +49,16 @@ impl Home {
         Ok(Home { bin, folder, owner })
     }
 
+    /// The programs for a cluster that others started: nothing of it lies here.
+    pub(super) fn of_others(bin: PathBuf) -> Result<Home, String> {
+        let owner = Owner::instead_of_root()?;
+        Ok(Home {
+            bin,
+            folder: env::temp_dir(),
+            owner,
+        })
+    }
+
     /// Starts the watchdog. Its process group is its own, so that a ctrl-C at the terminal does not end it before the tests,
     /// and none of the run's outputs is held open by it.
     pub(super) fn watch(&self) -> Result<Child, String> {

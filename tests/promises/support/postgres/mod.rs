@@ -34,31 +34,24 @@ const USER: &str = "postgres";
 /// What makes it quick: nothing has to outlive a power cut. 300 connections, for many tests with a pool each run at once.
 /// No autovacuum, for with a hundred databases its launcher would keep one of few cores busy. Shared memory in files of
 /// the cluster's folder: elsewhere some would stay when the server is killed.
-const SETTINGS: &str = "\
-listen_addresses = '127.0.0.1'
-max_connections = 300
-shared_buffers = '32MB'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
-dynamic_shared_memory_type = mmap
-checkpoint_timeout = '1h'
-autovacuum = off
-jit = off
-log_checkpoints = off
-timezone = 'UTC'
-";
+const SETTINGS: &str = include_str!("settings.conf");
 
-/// The run's cluster, started by whoever asks first (about a second). None, and one line on stderr, where PostgreSQL is not
-/// installed.
+/// Names a cluster that runs already, for all processes of a run: `postgres://postgres@127.0.0.1:PORT`. cargo-nextest has a process for
+/// each test, and `cluster.sh` starts one cluster for all of them.
+const SHARED: &str = "TEST_POSTGRES_URL";
+
+/// The run's cluster, started by whoever asks first (about a second), or the one that [`SHARED`] names. None, and one line on stderr, where
+/// PostgreSQL is not installed.
 ///
 /// # Panics
 /// Where it is installed and does not start: a test that was never run must not look like one that passed.
 pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Result<Option<Cluster>, String>> = OnceLock::new();
-    match CLUSTER.get_or_init(|| start_if_installed("", None)) {
+    let get = || match std::env::var(SHARED) {
+        Ok(url) => shared(&url).map(Some),
+        Err(_) => start_if_installed("", None),
+    };
+    match CLUSTER.get_or_init(get) {
         Ok(cluster) => cluster.as_ref(),
         Err(why) => panic!(
             "PostgreSQL is installed, but a cluster for the tests could not be started: {why}"
@@ -74,7 +67,7 @@ pub fn another(settings: &str, folder: Option<&Path>) -> Option<Cluster> {
         .unwrap_or_else(|why| panic!("one more cluster could not be started: {why}"))
 }
 
-/// A running server of this process alone.
+/// A running server: of this process alone, or [`SHARED`] by the processes of a run.
 pub struct Cluster {
     home: Home,
     port: u16,
@@ -82,15 +75,17 @@ pub struct Cluster {
     /// without fsync: 50 ms against 30.
     copies_files: bool,
     made: AtomicUsize,
-    /// Its standard input is the pipe.
-    watchdog: Child,
+    /// Its standard input is the pipe. None where others started the server, and end it.
+    watchdog: Option<Child>,
 }
 
 impl Drop for Cluster {
     /// Waits until the watchdog has done its work, so that whoever owns the disk can take that away.
     fn drop(&mut self) {
-        drop(self.watchdog.stdin.take());
-        let _ = self.watchdog.wait();
+        if let Some(watchdog) = &mut self.watchdog {
+            drop(watchdog.stdin.take());
+            let _ = watchdog.wait();
+        }
     }
 }
 
@@ -98,16 +93,21 @@ impl Cluster {
     /// Makes an empty database that no other test knows, and returns its URL. Blocks for about 30 ms; any number of
     /// threads may call it at once, for nobody can be connected to `template0` and so be in the way.
     pub fn fresh_database(&self) -> String {
-        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        let name = self.fresh_name();
         self.copy("template0", &name);
         self.url_of(&name)
     }
 
     /// Makes a copy of a database to which nobody is connected, and returns its URL.
     pub fn copy_of(&self, database_url: &str) -> String {
-        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        let name = self.fresh_name();
         self.copy(name_in(database_url), &name);
         self.url_of(&name)
+    }
+
+    fn fresh_name(&self) -> String {
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        format!("test_{}_{made}", std::process::id())
     }
 
     /// Takes a database away, whoever is connected to it.
@@ -263,8 +263,7 @@ impl Cluster {
             "-d",
             "postgres",
         ]);
-        psql.arg("-h")
-            .arg(&self.home.folder)
+        psql.args(["-h", "127.0.0.1"])
             .args(["-p", &self.port.to_string(), "-c", sql]);
         output_of(psql).unwrap_or_else(|why| panic!("{why}"))
     }
@@ -323,6 +322,30 @@ fn start_if_installed(settings: &str, folder: Option<&Path>) -> Result<Option<Cl
         port,
         copies_files,
         made: AtomicUsize::new(0),
-        watchdog,
+        watchdog: Some(watchdog),
     }))
+}
+
+fn shared(url: &str) -> Result<Cluster, String> {
+    let port = url
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.trim_end_matches('/').parse().ok());
+    let port =
+        port.ok_or_else(|| format!("{SHARED}: expected postgres://{USER}@127.0.0.1:PORT"))?;
+    let bin = find_programs()?.ok_or("the server's programs were not found")?;
+    let home = Home::of_others(bin)?;
+    let mut cluster = Cluster {
+        home,
+        port,
+        copies_files: false,
+        made: AtomicUsize::new(0),
+        watchdog: None,
+    };
+    let version = cluster.query("show server_version_num");
+    cluster.copies_files = version
+        .trim()
+        .parse::<u32>()
+        .is_ok_and(|version| version >= 150_000);
+    Ok(cluster)
 }
