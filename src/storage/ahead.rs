@@ -18,13 +18,13 @@ impl Storage {
         let mut reader = self.read().await?;
         let mut chunks: Vec<(i64, i64, i64)> = all!(
             reader,
-            "select mailing_id, first_id, last_id from chunks where kind = 'confirmation' and sender_id is null and due_at > $1 limit $2",
+            "select mailing_id, first_id, last_id from delivery_batches where kind = 'confirmation' and sender_id is null and due_at > $1 limit $2",
             limit,
             CHUNKS
         )?;
         let of_digests: Vec<(i64, i64, i64)> = all!(
             reader,
-            "select c.mailing_id, c.first_id, c.last_id from digests g cross join chunks c
+            "select c.mailing_id, c.first_id, c.last_id from digests g cross join delivery_batches c
              where c.mailing_id = g.id and g.state in ('sending', 'paused') and c.sender_id is null and c.due_at > $1 limit $2",
             limit,
             CHUNKS
@@ -36,7 +36,7 @@ impl Storage {
             let mut tx = self.begin().await?;
             let is_free = execute!(
                 tx,
-                "update chunks set due_at = $3, last_due_at = case when last_due_at > $4 then $3 else last_due_at end,
+                "update delivery_batches set due_at = $3, last_due_at = case when last_due_at > $4 then $3 else last_due_at end,
                    retry_at = case when retry_at > $4 then $3 else retry_at end
                  where mailing_id = $1 and last_id = $2 and sender_id is null and due_at > $4",
                 mailing,

@@ -73,7 +73,7 @@ impl Storage {
         let (unqueued,): (i64,) = one!(
             reader,
             "select count(*) from deliveries d where d.mailing_id = $1 and d.finished_at is null and not exists
-               (select 1 from chunks c where c.mailing_id = $1 and c.last_id >= d.subscriber_id and c.first_id <= d.subscriber_id)",
+               (select 1 from delivery_batches c where c.mailing_id = $1 and c.last_id >= d.subscriber_id and c.first_id <= d.subscriber_id)",
             slot.id()
         )?;
         let (too_late,): (i64,) = one!(

@@ -27,7 +27,7 @@ impl Storage {
         }
         let found: Option<(i64,)> = optional!(
             tx,
-            "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            "select first_id from delivery_batches where mailing_id = $1 and last_id = $2 and sender_id = $3",
             batch.mailing,
             batch.last,
             sender
@@ -76,7 +76,7 @@ impl Storage {
         let known: HashSet<(i64, i64)> = known.iter().map(|key| (key.mailing, key.last)).collect();
         let held: Vec<(i64, i64)> = all!(
             tx,
-            "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id",
+            "select mailing_id, last_id from delivery_batches where sender_id = $1 order by mailing_id, last_id",
             sender
         )?;
         let unknown: Vec<_> = held
@@ -108,7 +108,7 @@ impl Storage {
     ) -> Result<Vec<Job>, StorageError> {
         let found: Option<(i64,)> = optional!(
             self.read().await?,
-            "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+            "select first_id from delivery_batches where mailing_id = $1 and last_id = $2 and sender_id = $3",
             batch.mailing,
             batch.last,
             sender
@@ -130,8 +130,8 @@ async fn cut_front(
 ) -> Result<ChunkKey, StorageError> {
     execute!(
         tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut, last_due_at)
-         select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from chunks where mailing_id = $1 and last_id = $2",
+        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, sender_id, is_split, last_due_at)
+         select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
         batch.mailing,
         batch.last,
         last,
@@ -139,7 +139,7 @@ async fn cut_front(
     )?;
     execute!(
         tx,
-        "update chunks set first_id = $3 where mailing_id = $1 and last_id = $2",
+        "update delivery_batches set first_id = $3 where mailing_id = $1 and last_id = $2",
         batch.mailing,
         batch.last,
         last + 1

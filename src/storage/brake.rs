@@ -38,7 +38,7 @@ pub struct Worked {
 macro_rules! decided_lots {
     ($lock:literal) => {
         concat!(
-            "select mailing_id, words, domain, relay, state from refusal_lots where state in ('ending', 'dropping')
+            "select mailing_id, pattern, domain, relay, state from refusal_groups where state in ('ending', 'dropping')
              order by state, mailing_id limit $1",
             $lock
         )
@@ -51,8 +51,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
             reader,
-            "select cast(1 as bigint) where (select min(due_at) from refusal_lots where due_at is not null) <= $1
-             or exists (select 1 from refusal_lots where state in ('ending', 'dropping'))",
+            "select cast(1 as bigint) where (select min(due_at) from refusal_groups where due_at is not null) <= $1
+             or exists (select 1 from refusal_groups where state in ('ending', 'dropping'))",
             now.timestamp_millis()
         )?;
         Ok(found.is_some())
@@ -89,7 +89,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         let due: Option<(i64, String)> = optional!(
             tx,
-            "select mailing_id, words from refusal_lots where due_at <= $1 order by due_at limit 1",
+            "select mailing_id, pattern from refusal_groups where due_at <= $1 order by due_at limit 1",
             now.timestamp_millis()
         )?;
         let Some((send, words)) = due else {
@@ -103,9 +103,9 @@ impl Storage {
             .then(|| now + brake.wait.max(chrono::TimeDelta::seconds(1)));
         execute!(
             tx,
-            "update refusal_lots set due_at = cast($4 as bigint), held_by = case when cast($4 as bigint) is null then null else held_by end,
+            "update refusal_groups set due_at = cast($4 as bigint), held_by = case when cast($4 as bigint) is null then null else held_by end,
                state = case when cast($4 as bigint) is null and state in ('open', 'held') then 'ending' else state end
-             where mailing_id = $1 and words = $2 and due_at <= $3",
+             where mailing_id = $1 and pattern = $2 and due_at <= $3",
             send,
             &words,
             now.timestamp_millis(),
@@ -166,7 +166,7 @@ impl Storage {
             }
             execute!(
                 tx,
-                "update refusal_lots set state = 'done' where mailing_id = $1 and words = $2 and domain = $3 and relay = $4",
+                "update refusal_groups set state = 'done' where mailing_id = $1 and pattern = $2 and domain = $3 and relay = $4",
                 send,
                 &lot.words,
                 &lot.domain,
@@ -187,11 +187,11 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64, String, String, String, i64, i64)> = optional!(
             reader,
-            "select h.mailing_id, h.words, h.domain, h.relay, h.checked_after, h.later from
-               (select b.mailing_id, b.words, b.domain, b.relay, b.checked_id, b.checked_after,
+            "select h.mailing_id, h.pattern, h.domain, h.relay, h.checked_after, h.later from
+               (select b.mailing_id, b.pattern, b.domain, b.relay, b.checked_id, b.checked_after,
                   (select max(d.id) from digests d where d.state = 'sent' and d.published_at > b.opened_at
-                     and d.finished_at <= case when b.reports = 0 then cast($1 as bigint) else cast($2 as bigint) end) as later
-                from refusal_lots b where b.state = 'held') h
+                     and d.finished_at <= case when b.report_count = 0 then cast($1 as bigint) else cast($2 as bigint) end) as later
+                from refusal_groups b where b.state = 'held') h
              where h.later > h.checked_id limit 1",
             now.timestamp_millis(),
             (now - wait).timestamp_millis()
@@ -229,9 +229,9 @@ impl Storage {
         let is_empty = waiting(&mut tx, &lot, 0, 1).await?.is_empty();
         execute!(
             tx,
-            "update refusal_lots set checked_id = case when $5 = 0 then $6 else checked_id end, checked_after = $5,
+            "update refusal_groups set checked_id = case when $5 = 0 then $6 else checked_id end, checked_after = $5,
                state = case when $7 = 1 then 'done' else state end
-             where mailing_id = $1 and words = $2 and domain = $3 and relay = $4 and state = 'held'",
+             where mailing_id = $1 and pattern = $2 and domain = $3 and relay = $4 and state = 'held'",
             send,
             &lot.words,
             &lot.domain,
@@ -250,7 +250,7 @@ impl Storage {
 struct Member {
     subscriber: i64,
     at: i64,
-    line: String,
+    reply: String,
     address_hash: String,
     key_name: String,
 }
@@ -264,7 +264,7 @@ impl Member {
         end(
             tx,
             key,
-            &self.line,
+            &self.reply,
             (&self.address_hash, &self.key_name),
             Some(from_millis(self.at)),
             now,
@@ -282,7 +282,7 @@ impl Member {
     ) -> Result<(), StorageError> {
         execute!(
             tx,
-            "update refusals set verdict = $3 where subscriber_id = $1 and mailing_id = $2 and verdict = 'waiting'",
+            "update refusals set outcome = $3 where subscriber_id = $1 and mailing_id = $2 and outcome = 'waiting'",
             self.subscriber,
             send,
             verdict
@@ -300,8 +300,8 @@ async fn waiting(
 ) -> Result<Vec<Member>, StorageError> {
     Ok(all!(
         tx,
-        "select subscriber_id as subscriber, at, line, address_hash, key_name from refusals
-         where mailing_id = $1 and words = $2 and domain = $3 and relay = $4 and verdict = 'waiting' and subscriber_id > $5
+        "select subscriber_id as subscriber, at, reply, address_hash, key_name from refusals
+         where mailing_id = $1 and pattern = $2 and domain = $3 and relay = $4 and outcome = 'waiting' and subscriber_id > $5
          order by subscriber_id limit $6",
         lot.send,
         &lot.words,

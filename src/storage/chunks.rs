@@ -26,7 +26,7 @@ pub(super) struct Chunk {
     pub first: i64,
 }
 
-/// `mailing_id, first_id, last_id, is_cut`
+/// `mailing_id, first_id, last_id, is_split`
 pub(super) type Row = (i64, i64, i64, i64);
 
 /// A chunk that may be claimed.
@@ -34,7 +34,7 @@ pub(super) type Row = (i64, i64, i64, i64);
 struct Free {
     first_id: i64,
     last_id: i64,
-    is_cut: i64,
+    is_split: i64,
     /// Deliveries in it that are final.
     ended: i64,
 }
@@ -50,7 +50,7 @@ const MOST_CHUNKS: usize = 16;
 macro_rules! next_chunk {
     ($lock:literal) => {
         concat!(
-            "select first_id, last_id, is_cut, sent + failed + uncertain as ended from chunks
+            "select first_id, last_id, is_split, sent + failed + uncertain as ended from delivery_batches
              where mailing_id = $1 and kind = 'digest' and sender_id is null and due_at <= $2 order by due_at, last_id limit 1",
             $lock
         )
@@ -61,7 +61,7 @@ macro_rules! next_chunk {
 macro_rules! next_retries {
     ($lock:literal) => {
         concat!(
-            "select first_id, last_id, is_cut, sent + failed + uncertain as ended from chunks
+            "select first_id, last_id, is_split, sent + failed + uncertain as ended from delivery_batches
              where mailing_id = $1 and sender_id is null and retry_at <= $2 order by retry_at, last_id limit 1",
             $lock
         )
@@ -72,11 +72,11 @@ macro_rules! next_retries {
 macro_rules! claim_urgent {
     ($lock:literal) => {
         concat!(
-            "update chunks set sender_id = $1, is_cut = 1 where (mailing_id, last_id) in
-               (select mailing_id, last_id from chunks where kind = 'confirmation' and sender_id is null and due_at <= $2
+            "update delivery_batches set sender_id = $1, is_split = 1 where (mailing_id, last_id) in
+               (select mailing_id, last_id from delivery_batches where kind = 'confirmation' and sender_id is null and due_at <= $2
                 order by due_at limit $3",
             $lock,
-            ") returning mailing_id, first_id, last_id, is_cut"
+            ") returning mailing_id, first_id, last_id, is_split"
         )
     };
 }
@@ -185,7 +185,7 @@ impl Storage {
             },
             first: free.first_id,
         };
-        let cut = match (free.is_cut, free.ended) {
+        let cut = match (free.is_split, free.ended) {
             (0, 0) => fresh_cut_of(&mut tx, whole, room as i64).await?,
             (0, _) => cut_of(&mut tx, whole, room as i64).await?,
             _ => None,
@@ -194,8 +194,8 @@ impl Storage {
             Some((last, front)) => {
                 execute!(
                     tx,
-                    "insert into chunks (mailing_id, first_id, last_id, kind, due_at, sender_id, is_cut, last_due_at)
-                     select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from chunks where mailing_id = $1 and last_id = $2",
+                    "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, sender_id, is_split, last_due_at)
+                     select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
                     digest,
                     whole.key.last,
                     last,
@@ -213,7 +213,7 @@ impl Storage {
             None => {
                 execute!(
                     tx,
-                    "update chunks set sender_id = $3, is_cut = 1 where mailing_id = $1 and last_id = $2",
+                    "update delivery_batches set sender_id = $3, is_split = 1 where mailing_id = $1 and last_id = $2",
                     digest,
                     whole.key.last,
                     sender
@@ -253,7 +253,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let (due,): (Option<i64>,) = one!(
             reader,
-            "select min(due_at) from chunks where mailing_id = $1 and sender_id is null",
+            "select min(due_at) from delivery_batches where mailing_id = $1 and sender_id is null",
             mailing
         )?;
         Ok(due.map(crate::domain::from_millis))
@@ -264,7 +264,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
             reader,
-            "select last_id from chunks where mailing_id = $1 and sender_id is not null limit 1",
+            "select last_id from delivery_batches where mailing_id = $1 and sender_id is not null limit 1",
             mailing
         )?;
         Ok(found.is_some())
@@ -276,10 +276,10 @@ impl Storage {
         let found: Option<(i64,)> = optional!(
             reader,
             "select cast(1 as bigint) where exists
-               (select 1 from chunks where kind = 'confirmation' and sender_id is null and due_at <= $1)
+               (select 1 from delivery_batches where kind = 'confirmation' and sender_id is null and due_at <= $1)
              or exists
                (select 1 from digests g where g.state = 'sending'
-                and (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) <= $1)",
+                and (select min(c.due_at) from delivery_batches c where c.mailing_id = g.id and c.sender_id is null) <= $1)",
             now.timestamp_millis()
         )?;
         Ok(found.is_some())
@@ -290,7 +290,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let (count,): (i64,) = one!(
             reader,
-            "select count(*) from chunks c join deliveries d on d.mailing_id = c.mailing_id and d.subscriber_id = c.last_id
+            "select count(*) from delivery_batches c join deliveries d on d.mailing_id = c.mailing_id and d.subscriber_id = c.last_id
              where c.kind = 'confirmation' and d.finished_at is null"
         )?;
         Ok(count as u64)
@@ -406,7 +406,7 @@ pub(super) async fn shorten(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update chunks set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
+        "update delivery_batches set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
            uncertain = uncertain - $8 where mailing_id = $1 and last_id = $2",
         key.mailing,
         key.last,
@@ -429,7 +429,7 @@ pub(super) async fn queue_one(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut) values ($1, $2, $2, 'confirmation', $3, 1)",
+        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split) values ($1, $2, $2, 'confirmation', $3, 1)",
         mailing,
         subscriber,
         now.timestamp_millis()
@@ -456,7 +456,7 @@ pub(super) async fn queue_again(
     };
     execute!(
         tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)
+        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)
          on conflict (mailing_id, last_id) do nothing",
         mailing,
         first,

@@ -47,11 +47,11 @@ macro_rules! kept {
              from (
                select 0 as queued, 0 as sending, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
                union all
-               select queued, 0, sent, failed, withheld, uncertain from chunks where mailing_id = $1 and sender_id is null
+               select queued, 0, sent, failed, withheld, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
                union all
                select ",
             $crate::storage::counts::counted!(),
-            " from chunks c cross join deliveries d where c.mailing_id = $1 and c.sender_id is not null
+            " from delivery_batches c cross join deliveries d where c.mailing_id = $1 and c.sender_id is not null
                  and d.mailing_id = $1 and d.subscriber_id between c.first_id and c.last_id
              ) parts"
         )
@@ -65,7 +65,7 @@ macro_rules! reached {
           or (select max(case when c.sent + c.uncertain > 0 or (c.sender_id is not null and exists
                 (select 1 from deliveries d where d.mailing_id = c.mailing_id and d.subscriber_id between c.first_id and c.last_id
                  and d.state in ('sending', 'sent', 'uncertain'))) then 1 else 0 end)
-              from chunks c where c.mailing_id = digests.id) = 1)"
+              from delivery_batches c where c.mailing_id = digests.id) = 1)"
     };
 }
 
@@ -136,7 +136,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let (due,): (Option<i64>,) = one!(
             reader,
-            "select max(last_due_at) from chunks where mailing_id = $1",
+            "select max(last_due_at) from delivery_batches where mailing_id = $1",
             mailing
         )?;
         Ok(due.map(from_millis))
@@ -158,10 +158,10 @@ pub(super) async fn counts_of(
          from (
            select 0 as queued, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
            union all
-           select queued, sent, failed, withheld, uncertain from chunks where mailing_id = $1 and sender_id is null
+           select queued, sent, failed, withheld, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
          ) free
          union all
-         select first_id, last_id, 0, 0, 0, 0, 0 from chunks where mailing_id = $1 and sender_id is not null",
+         select first_id, last_id, 0, 0, 0, 0, 0 from delivery_batches where mailing_id = $1 and sender_id is not null",
         mailing
     )?;
     let mut all = Counts::default();
@@ -231,7 +231,7 @@ pub(super) async fn note_chunk(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update chunks set queued = $3, sent = $4, failed = $5, withheld = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
+        "update delivery_batches set queued = $3, sent = $4, failed = $5, withheld = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
         key.mailing,
         key.last,
         counts.queued + counts.sending,

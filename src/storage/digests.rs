@@ -213,7 +213,7 @@ impl Storage {
         let rows: Vec<(i64, i64)> = all!(
             reader,
             "select id, recipients from digests where state = 'sending'
-             and not exists (select 1 from chunks where mailing_id = digests.id)
+             and not exists (select 1 from delivery_batches where mailing_id = digests.id)
              and not exists (select 1 from publish_progress where mailing_id = digests.id)"
         )?;
         let mut finished = Vec::new();

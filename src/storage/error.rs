@@ -17,6 +17,9 @@ pub enum StorageError {
     /// The tables could not be brought up to date.
     #[error("migration: {0}")]
     Migrate(sqlx::migrate::MigrateError),
+    /// A migration stands in the database's list that no version of this program has, or had.
+    #[error("migration {0} was applied, and this program does not know it")]
+    UnknownSchema(i64),
     /// A query failed, or the connection did.
     #[error("{0}")]
     Query(#[from] sqlx::Error),
@@ -180,6 +183,10 @@ impl StorageError {
                 )
             }
             _ if self.is_not_migrated() => "The database's tables are missing or too old; run `verdicts migrate`.".into(),
+            Self::UnknownSchema(version) => format!(
+                "The database's tables are not those of any version that this program can carry over: their migration {version} is unknown. Was it \
+                 used by a newer version? Then start that one; otherwise restore the backup of before. Nothing was changed."
+            ),
             Self::Migrate(error) => format!("The database's tables cannot be brought up to date: {error}. Was it used by a newer version?"),
             Self::Query(error) => format!("The database refused: {error}. Check database.url, the disk's space and the rights on it."),
             Self::Stored(what) => format!("The database holds something this version cannot read: {what}. Was it used by a newer version?"),

@@ -42,7 +42,7 @@ struct HeldRow {
     domains: i64,
     refused: i64,
     mails: i64,
-    words: String,
+    pattern: String,
     example: Option<String>,
     since: i64,
 }
@@ -50,8 +50,8 @@ struct HeldRow {
 /// The waiting refusals `r` of a lot `b`.
 macro_rules! of_waiting {
     () => {
-        " from refusals r where r.mailing_id = b.mailing_id and r.words = b.words and r.domain = b.domain and r.relay = b.relay
-            and r.verdict = 'waiting'"
+        " from refusals r where r.mailing_id = b.mailing_id and r.pattern = b.pattern and r.domain = b.domain and r.relay = b.relay
+            and r.outcome = 'waiting'"
     };
 }
 
@@ -69,14 +69,14 @@ impl Storage {
             concat!(
                 "select b.mailing_id, 'domain' as held_by, b.domain as name, cast(sum((select count(*)",
                 of_waiting!(),
-                ")) as bigint) as readers, cast(1 as bigint) as domains, cast(sum(b.hard) as bigint) as refused,
+                ")) as bigint) as readers, cast(1 as bigint) as domains, cast(sum(b.hard_count) as bigint) as refused,
                    (select cast(coalesce(sum(c.mails), 0) as bigint) from send_domains c
                     where c.mailing_id = b.mailing_id and c.domain = b.domain) as mails,
-                   b.words, min((select r.line",
+                   b.pattern, min((select r.reply",
                 of_waiting!(),
                 " order by r.subscriber_id limit 1)) as example, min(b.held_at) as since
-                 from refusal_lots b where b.state = 'held' and b.held_by = 'domain' and b.mailing_id between $1 and $2
-                 group by b.mailing_id, b.domain, b.words order by readers desc, b.domain limit $3"
+                 from refusal_groups b where b.state = 'held' and b.held_by = 'domain' and b.mailing_id between $1 and $2
+                 group by b.mailing_id, b.domain, b.pattern order by readers desc, b.domain limit $3"
             ),
             first,
             last,
@@ -87,14 +87,14 @@ impl Storage {
             concat!(
                 "select b.mailing_id, 'relay' as held_by, b.relay as name, cast(sum((select count(*)",
                 of_waiting!(),
-                ")) as bigint) as readers, count(*) as domains, cast(sum(b.hard) as bigint) as refused,
+                ")) as bigint) as readers, count(*) as domains, cast(sum(b.hard_count) as bigint) as refused,
                    (select cast(coalesce(sum(c.mails), 0) as bigint) from send_domains c
                     where c.mailing_id = b.mailing_id and c.domain = '' and c.relay = b.relay) as mails,
-                   b.words, min((select r.line",
+                   b.pattern, min((select r.reply",
                 of_waiting!(),
                 " order by r.subscriber_id limit 1)) as example, min(b.held_at) as since
-                 from refusal_lots b where b.state = 'held' and b.held_by = 'relay' and b.mailing_id between $1 and $2
-                 group by b.mailing_id, b.relay, b.words order by readers desc, b.relay limit $3"
+                 from refusal_groups b where b.state = 'held' and b.held_by = 'relay' and b.mailing_id between $1 and $2
+                 group by b.mailing_id, b.relay, b.pattern order by readers desc, b.relay limit $3"
             ),
             first,
             last,
@@ -118,7 +118,7 @@ impl Storage {
             concat!(
                 "select cast(coalesce(sum((select count(*)",
                 of_waiting!(),
-                ")), 0) as bigint) from refusal_lots b where b.state = 'held'"
+                ")), 0) as bigint) from refusal_groups b where b.state = 'held'"
             )
         )?;
         Ok(count as u64)
@@ -132,7 +132,7 @@ impl Storage {
             concat!(
                 "select cast(coalesce(sum((select count(*)",
                 of_waiting!(),
-                ")), 0) as bigint) from refusal_lots b where b.due_at is not null and b.state = 'open'"
+                ")), 0) as bigint) from refusal_groups b where b.due_at is not null and b.state = 'open'"
             )
         )?;
         Ok(count as u64)
@@ -163,7 +163,7 @@ impl Storage {
         // A domain's lots are the domain's, even where its relay is what they are held for.
         execute!(
             tx,
-            "update refusal_lots set state = $3, decision = $4, due_at = null
+            "update refusal_groups set state = $3, decision = $4, due_at = null
              where state = 'held' and (($1 = 'domain' and domain = $2) or ($1 = 'relay' and held_by = 'relay' and relay = $2))",
             held_by.as_str(),
             name,
@@ -175,7 +175,7 @@ impl Storage {
             concat!(
                 "select count(*), cast(coalesce(sum((select count(*)",
                 of_waiting!(),
-                ")), 0) as bigint) from refusal_lots b where b.state in ('ending', 'dropping') and b.state = $3
+                ")), 0) as bigint) from refusal_groups b where b.state in ('ending', 'dropping') and b.state = $3
                  and (($1 = 'domain' and b.domain = $2) or ($1 = 'relay' and b.held_by = 'relay' and b.relay = $2)) and b.decision is not null"
             ),
             held_by.as_str(),
@@ -196,7 +196,7 @@ fn held_from(row: HeldRow) -> Result<Held, String> {
         domains: row.domains as u64,
         refused: row.refused as u64,
         mails: row.mails.max(row.refused) as u64,
-        words: row.words,
+        words: row.pattern,
         example: row.example.unwrap_or_default(),
         since: from_millis(row.since),
     })

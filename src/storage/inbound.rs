@@ -116,13 +116,13 @@ impl Storage {
         if mail.is_again && unmatched::forget(&mut tx, mail.fingerprint).await? > 0 {
             execute!(
                 tx,
-                "delete from inbound where fingerprint = $1",
+                "delete from inbound_mails where fingerprint = $1",
                 mail.fingerprint
             )?;
         }
         let kept = execute!(
             tx,
-            "insert into inbound (fingerprint, received_at, door, meaning, soft_class, reason, status, line, subscriber_id, mailing_id)
+            "insert into inbound_mails (fingerprint, received_at, channel, class, soft_class, reason, status, reply, subscriber_id, mailing_id)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (fingerprint) do nothing",
             mail.fingerprint,
             now.timestamp_millis(),
@@ -155,7 +155,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
             reader,
-            "select received_at from inbound where fingerprint = $1",
+            "select received_at from inbound_mails where fingerprint = $1",
             fingerprint
         )?;
         Ok(row.is_some())
@@ -166,7 +166,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         let old: Vec<(String,)> = all!(
             tx,
-            "select fingerprint from inbound where received_at < $1 order by received_at limit 500",
+            "select fingerprint from inbound_mails where received_at < $1 order by received_at limit 500",
             before.timestamp_millis()
         )?;
         let mut gone = 0;
@@ -174,7 +174,7 @@ impl Storage {
         for (fingerprint,) in old {
             gone += execute!(
                 tx,
-                "delete from inbound where fingerprint = $1",
+                "delete from inbound_mails where fingerprint = $1",
                 fingerprint
             )?;
         }
@@ -193,7 +193,7 @@ impl Storage {
             reader,
             "select coalesce(finished_at, started_at, queued_at) from deliveries
              where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation' and notice is null
-             and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
+             and not exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)",
             key.mailing,
             key.subscriber
         )?;
@@ -234,7 +234,7 @@ impl Storage {
             };
             execute!(
                 tx,
-                "insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) values ($1, $2, $3, $4, $5)
+                "insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) values ($1, $2, $3, $4, $5)
                  on conflict (address_hash, lifted_at) do nothing",
                 hash,
                 now.timestamp_millis(),
@@ -278,8 +278,8 @@ async fn went_to_this_address(
     let row: Option<(i64,)> = optional!(
         tx,
         "select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2
-         and not exists (select 1 from notices n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
-           where n.subscriber_id = l.subscriber_id and n.what = 'moved' and l.started_at < told.queued_at + 3600000)",
+         and not exists (select 1 from transactional_mails n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
+           where n.subscriber_id = l.subscriber_id and n.kind = 'moved' and l.started_at < told.queued_at + 3600000)",
         mailing,
         subscriber
     )?;
@@ -363,7 +363,7 @@ async fn act(
         // Nothing is left to be decided.
         execute!(
             tx,
-            "update refusals set verdict = 'released' where subscriber_id = $1 and verdict = 'waiting'",
+            "update refusals set outcome = 'released' where subscriber_id = $1 and outcome = 'waiting'",
             about.subscriber
         )?;
         suppress(tx, about.hash, about.key_name, state.as_str(), now).await?;

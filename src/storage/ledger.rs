@@ -212,10 +212,10 @@ pub(super) async fn jobs_of(
     let rows: Vec<JobRow> = all!(
         reader,
         "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
-           n.what as notice, n.token_id, n.email as notice_email, s.email, s.state, s.state_at, s.requested_at
+           n.kind as notice, n.token_id, n.email as notice_email, s.email, s.state, s.state_at, s.requested_at
          from deliveries d
          left join subscribers s on s.id = d.subscriber_id and s.id between $2 and $3
-         left join notices n on n.mailing_id = d.mailing_id and n.mailing_id = $1
+         left join transactional_mails n on n.mailing_id = d.mailing_id and n.mailing_id = $1
          where d.mailing_id = $1 and d.subscriber_id between $2 and $3 and d.finished_at is null and d.state in ('queued', 'uncertain')
            and d.due_at <= $4
          order by case when d.attempts > 0 then 0 else 1 end, d.subscriber_id",

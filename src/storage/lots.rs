@@ -42,14 +42,14 @@ pub(super) async fn add_to_lots(
     {
         execute!(
             tx,
-            "insert into refusal_lots (mailing_id, words, domain, relay, hard, reports, state, opened_at, due_at)
+            "insert into refusal_groups (mailing_id, pattern, domain, relay, hard_count, report_count, state, opened_at, due_at)
              values ($1, $2, $3, $4, 1, $5, 'open', $6, $7)
-             on conflict (mailing_id, words, domain, relay) do update set
-               hard = refusal_lots.hard + 1, reports = refusal_lots.reports + excluded.reports,
-               state = case when refusal_lots.decision = 'accepted' then 'ending' when refusal_lots.decision = 'dismissed' then 'dropping'
-                 when refusal_lots.state = 'held' then 'held' else 'open' end,
-               due_at = case when refusal_lots.decision is not null or refusal_lots.state = 'held' then refusal_lots.due_at
-                 else coalesce(refusal_lots.due_at, excluded.due_at) end",
+             on conflict (mailing_id, pattern, domain, relay) do update set
+               hard_count = refusal_groups.hard_count + 1, report_count = refusal_groups.report_count + excluded.report_count,
+               state = case when refusal_groups.decision = 'accepted' then 'ending' when refusal_groups.decision = 'dismissed' then 'dropping'
+                 when refusal_groups.state = 'held' then 'held' else 'open' end,
+               due_at = case when refusal_groups.decision is not null or refusal_groups.state = 'held' then refusal_groups.due_at
+                 else coalesce(refusal_groups.due_at, excluded.due_at) end",
             lot.send,
             &lot.words,
             &lot.domain,
@@ -66,7 +66,7 @@ pub(super) async fn add_to_lots(
 pub(super) async fn has_untried(tx: &mut Tx, digest: i64) -> Result<bool, StorageError> {
     let untried: Option<(i64,)> = optional!(
         tx,
-        "select c.last_id from chunks c where c.mailing_id = $1 and
+        "select c.last_id from delivery_batches c where c.mailing_id = $1 and
            (select d.subscriber_id from deliveries d where d.mailing_id = c.mailing_id and d.subscriber_id between c.first_id and c.last_id
               and d.finished_at is null and d.attempts = 0 limit 1) is not null limit 1",
         digest
@@ -82,7 +82,7 @@ pub(super) async fn send_is_over(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update refusal_lots set due_at = $2 where mailing_id = $1 and decision is null and ((state = 'open' and reports = 0) or state = 'held')",
+        "update refusal_groups set due_at = $2 where mailing_id = $1 and decision is null and ((state = 'open' and report_count = 0) or state = 'held')",
         digest,
         now.timestamp_millis()
     )?;
@@ -99,8 +99,8 @@ pub(super) async fn hold_domains(
 ) -> Result<Vec<Stopped>, StorageError> {
     let domains: Vec<(String, i64)> = all!(
         tx,
-        "select domain, cast(sum(hard) as bigint) from refusal_lots where mailing_id = $1 and words = $2
-         group by domain having sum(hard) >= $3 order by domain",
+        "select domain, cast(sum(hard_count) as bigint) from refusal_groups where mailing_id = $1 and pattern = $2
+         group by domain having sum(hard_count) >= $3 order by domain",
         send,
         words,
         i64::from(brake.count)
@@ -118,8 +118,8 @@ pub(super) async fn hold_domains(
         }
         let held = execute!(
             tx,
-            "update refusal_lots set state = 'held', held_by = 'domain', due_at = null, held_at = $4
-             where mailing_id = $1 and words = $2 and domain = $3 and state = 'open' and decision is null",
+            "update refusal_groups set state = 'held', held_by = 'domain', due_at = null, held_at = $4
+             where mailing_id = $1 and pattern = $2 and domain = $3 and state = 'open' and decision is null",
             send,
             words,
             &domain,
@@ -127,7 +127,7 @@ pub(super) async fn hold_domains(
         )?;
         execute!(
             tx,
-            "update refusal_lots set held_by = 'domain', due_at = null where mailing_id = $1 and words = $2 and domain = $3 and state = 'held'",
+            "update refusal_groups set held_by = 'domain', due_at = null where mailing_id = $1 and pattern = $2 and domain = $3 and state = 'held'",
             send,
             words,
             &domain
@@ -157,8 +157,8 @@ pub(super) async fn hold_relays(
 ) -> Result<Vec<Stopped>, StorageError> {
     let relays: Vec<(String, i64, i64)> = all!(
         tx,
-        "select relay, count(*), cast(sum(hard) as bigint) from refusal_lots
-         where mailing_id = $1 and words = $2 and coalesce(held_by, '') <> 'domain' group by relay having count(*) >= $3 order by relay",
+        "select relay, count(*), cast(sum(hard_count) as bigint) from refusal_groups
+         where mailing_id = $1 and pattern = $2 and coalesce(held_by, '') <> 'domain' group by relay having count(*) >= $3 order by relay",
         send,
         words,
         i64::from(brake.domains)
@@ -169,7 +169,7 @@ pub(super) async fn hold_relays(
             tx,
             "select cast(coalesce(sum(case when domain = '' then mails else -mails end), 0) as bigint) from send_domains
              where mailing_id = $1 and relay = $2 and (domain = '' or domain in
-               (select domain from refusal_lots where mailing_id = $1 and words = $3 and held_by = 'domain'))",
+               (select domain from refusal_groups where mailing_id = $1 and pattern = $3 and held_by = 'domain'))",
             send,
             &relay,
             words
@@ -179,8 +179,8 @@ pub(super) async fn hold_relays(
         }
         let held = execute!(
             tx,
-            "update refusal_lots set state = 'held', held_by = 'relay', due_at = null, held_at = $4
-             where mailing_id = $1 and words = $2 and relay = $3 and state = 'open' and decision is null",
+            "update refusal_groups set state = 'held', held_by = 'relay', due_at = null, held_at = $4
+             where mailing_id = $1 and pattern = $2 and relay = $3 and state = 'open' and decision is null",
             send,
             words,
             &relay,
@@ -188,7 +188,7 @@ pub(super) async fn hold_relays(
         )?;
         execute!(
             tx,
-            "update refusal_lots set due_at = null where mailing_id = $1 and words = $2 and relay = $3 and held_by = 'relay' and state = 'held'",
+            "update refusal_groups set due_at = null where mailing_id = $1 and pattern = $2 and relay = $3 and held_by = 'relay' and state = 'held'",
             send,
             words,
             &relay

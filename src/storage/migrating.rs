@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use sqlx::migrate::Migrate as _;
 use sqlx::migrate::MigrateError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 
 use super::Storage;
 use super::StorageError;
+use super::carry_over::Connection;
+use super::carry_over::carry_over;
 use super::hosts::Kind;
 use super::server_pool::CONNECT_MAX;
 use super::server_pool::connect;
@@ -38,9 +41,18 @@ pub(super) async fn migrate(
         .await
         .map_err(|_| silent())??;
     tokio::select! {
-        done = migrations.run(&mut connection) => done.map_err(StorageError::from),
+        done = run(migrations, &mut connection) => done,
         lost = watch(storage, session) => Err(lost),
     }
+}
+
+/// Under the lock that sqlx takes for its own part, so that of several processes one carries the database over.
+async fn run(migrations: &Migrator, connection: &mut PgConnection) -> Result<(), StorageError> {
+    connection.lock().await?;
+    let carried = carry_over(Connection::Postgres(connection)).await;
+    connection.unlock().await?;
+    carried?;
+    Ok(migrations.run(connection).await?)
 }
 
 async fn number_of(connection: &mut PgConnection) -> sqlx::Result<i32> {

@@ -20,7 +20,7 @@ struct MinuteRow {
     minute: i64,
     sent: i64,
     failed: i64,
-    later: i64,
+    deferred: i64,
     uncertain: i64,
 }
 
@@ -86,13 +86,13 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<MinuteRow> = all!(
             reader,
-            "select minute, sent, failed, later, uncertain from digest_minutes where mailing_id = $1 order by minute",
+            "select minute, sent, failed, deferred, uncertain from digest_send_stats where mailing_id = $1 order by minute",
             digest
         )?;
         let minute = |row: MinuteRow| Minute {
             sent: row.sent as u64,
             failed: row.failed as u64,
-            later: row.later as u64,
+            later: row.deferred as u64,
             uncertain: row.uncertain as u64,
             ..Minute::numbered(row.minute)
         };
@@ -104,7 +104,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let (ended,): (Option<i64>,) = one!(
             reader,
-            "select cast(sum(sent + failed) as bigint) from digest_minutes where mailing_id = $1",
+            "select cast(sum(sent + failed) as bigint) from digest_send_stats where mailing_id = $1",
             digest
         )?;
         Ok(ended.unwrap_or(0) as u64)
@@ -115,10 +115,10 @@ impl Storage {
 pub(super) async fn add(tx: &mut Tx, digest: i64, minute: &Minute) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into digest_minutes (mailing_id, minute, sent, failed, later, uncertain) values ($1, $2, $3, $4, $5, $6)
-         on conflict (mailing_id, minute) do update set sent = digest_minutes.sent + excluded.sent,
-           failed = digest_minutes.failed + excluded.failed, later = digest_minutes.later + excluded.later,
-           uncertain = digest_minutes.uncertain + excluded.uncertain",
+        "insert into digest_send_stats (mailing_id, minute, sent, failed, deferred, uncertain) values ($1, $2, $3, $4, $5, $6)
+         on conflict (mailing_id, minute) do update set sent = digest_send_stats.sent + excluded.sent,
+           failed = digest_send_stats.failed + excluded.failed, deferred = digest_send_stats.deferred + excluded.deferred,
+           uncertain = digest_send_stats.uncertain + excluded.uncertain",
         digest,
         minute_of(minute.at),
         minute.sent as i64,

@@ -3,7 +3,7 @@
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
+//! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `carry_over`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
 //! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`], [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`, [`users`] with [`sessions`].
 
 use std::sync::Arc;
@@ -106,6 +106,7 @@ mod bounded;
 pub mod brake;
 pub mod browsing;
 mod call_limits;
+mod carry_over;
 pub mod catalogue;
 mod changes;
 pub mod chunks;
@@ -264,13 +265,16 @@ impl Storage {
     /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let done: Result<Vec<(i64,)>, sqlx::Error> =
-            all!(reader, "select version from _sqlx_migrations where success");
+        let done: Result<Vec<(i64, Vec<u8>)>, sqlx::Error> =
+            all!(reader, "select version, checksum from _sqlx_migrations where success");
         match done.map_err(StorageError::from) {
-            // Each by itself: two that were written side by side may come in either order.
-            Ok(rows) => Ok(MIGRATIONS
-                .iter()
-                .all(|migration| rows.contains(&(migration.version,)))),
+            // Each by itself: two that were written side by side may come in either order. By its checksum too: the first migration of a
+            // database of before the baseline is another one.
+            Ok(rows) => Ok(MIGRATIONS.iter().all(|migration| {
+                rows.iter().any(|(version, checksum)| {
+                    *version == migration.version && **checksum == *migration.checksum
+                })
+            })),
             Err(error) if error.is_not_migrated() => Ok(false),
             Err(error) => Err(error),
         }
@@ -302,19 +306,39 @@ impl Storage {
         name: &str,
         fresh: Option<&Secret>,
     ) -> Result<Option<Secret>, StorageError> {
+        if fresh.is_none() {
+            return self.instance_secret(name).await;
+        }
         let mut tx = self.begin().await?;
         if let Some(fresh) = fresh {
             execute!(
                 tx,
-                "insert into kept_secrets (name, value) values ($1, $2) on conflict (name) do nothing",
+                "insert into instance_secrets (name, value) values ($1, $2) on conflict (name) do nothing",
                 name,
                 fresh.expose()
             )?;
         }
         let value: Option<(String,)> =
-            optional!(tx, "select value from kept_secrets where name = $1", name)?;
+            optional!(tx, "select value from instance_secrets where name = $1", name)?;
         tx.commit().await?;
         Ok(value.map(|(value,)| value.into()))
+    }
+
+    /// Reads the secret kept under `name`. A database of before the baseline has it in another table, and is not migrated without it.
+    async fn instance_secret(&self, name: &str) -> Result<Option<Secret>, StorageError> {
+        let found: Result<Option<(String,)>, sqlx::Error> = optional!(
+            self.read().await?,
+            "select value from instance_secrets where name = $1",
+            name
+        );
+        let found = match found.map_err(StorageError::from) {
+            Err(error) if error.is_not_migrated() => {
+                let sql = sqlx::AssertSqlSafe("select value from kept_secrets where name = $1");
+                optional!(self.read().await?, sql, name)?
+            }
+            found => found?,
+        };
+        Ok(found.map(|(value,): (String,)| value.into()))
     }
 
     /// The names of the secrets that this database was used with; none before it was migrated.

@@ -16,8 +16,8 @@ impl Storage {
         let mut tx = self.begin().await?;
         execute!(
             tx,
-            "insert into observations (what, seen_at, detail) values ($1, $2, $3)
-             on conflict (what) do update set seen_at = excluded.seen_at, detail = excluded.detail",
+            "insert into observations (code, seen_at, detail) values ($1, $2, $3)
+             on conflict (code) do update set seen_at = excluded.seen_at, detail = excluded.detail",
             what,
             now.timestamp_millis(),
             detail
@@ -33,7 +33,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<(String, i64)> = optional!(
             reader,
-            "select detail, seen_at from observations where what = $1",
+            "select detail, seen_at from observations where code = $1",
             what
         )?;
         Ok(row.map(|(detail, at)| (detail, from_millis(at))))

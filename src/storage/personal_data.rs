@@ -205,7 +205,7 @@ struct MailRow {
     mailing_id: i64,
     kind: String,
     notice: Option<String>,
-    what: Option<String>,
+    notice_kind: Option<String>,
     email: Option<String>,
     variant: Option<i64>,
     state: String,
@@ -223,12 +223,12 @@ struct MailRow {
 #[derive(sqlx::FromRow)]
 struct CameBackRow {
     received_at: i64,
-    door: String,
-    meaning: String,
+    channel: String,
+    class: String,
     soft_class: Option<String>,
     reason: Option<String>,
     status: Option<String>,
-    line: Option<String>,
+    reply: Option<String>,
     mailing_id: Option<i64>,
 }
 
@@ -253,7 +253,7 @@ impl Storage {
         )?;
         let change: Option<(String, i64)> = optional!(
             reader,
-            "select email, requested_at from moves where subscriber_id = $1",
+            "select email, requested_at from email_changes where subscriber_id = $1",
             subscriber
         )?;
         let earlier: Vec<(String, i64)> = all!(
@@ -282,14 +282,14 @@ impl Storage {
         let mails = mails_of(&mut reader, subscriber).await?;
         let came_back: Vec<CameBackRow> = all!(
             reader,
-            "select received_at, door, meaning, soft_class, reason, status, line, mailing_id from inbound where subscriber_id = $1
+            "select received_at, channel, class, soft_class, reason, status, reply, mailing_id from inbound_mails where subscriber_id = $1
              order by received_at limit $2",
             subscriber,
             ROWS
         )?;
         let unproven: Vec<(i64, String)> = all!(
             reader,
-            "select u.received_at, u.door from subscribers s join inbound_unmatched u on u.email_key = s.email_key where s.id = $1
+            "select u.received_at, u.channel from subscribers s join inbound_unmatched u on u.email_key = s.email_key where s.id = $1
              order by u.received_at limit $2",
             subscriber,
             ROWS
@@ -308,7 +308,7 @@ impl Storage {
             }));
             let lifted: Vec<(i64, String, i64, String)> = all!(
                 reader,
-                "select lifted_at, reason, suppressed_at, note from lifted where address_hash = $1 order by lifted_at limit $2",
+                "select lifted_at, reason, suppressed_at, note from suppression_removals where address_hash = $1 order by lifted_at limit $2",
                 hash,
                 ROWS
             )?;
@@ -385,9 +385,9 @@ const DIGESTS_AT_ONCE: usize = 10;
 async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
     let mut mails: Vec<MailRow> = all!(
         reader,
-        "select d.mailing_id, d.kind, d.notice, n.what, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
+        "select d.mailing_id, d.kind, d.notice, n.kind as notice_kind, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
            d.uncertain_at, d.finished_at, d.attempts, d.reply, d.relay
-         from deliveries d left join notices n on n.mailing_id = d.mailing_id and n.subscriber_id = $1
+         from deliveries d left join transactional_mails n on n.mailing_id = d.mailing_id and n.subscriber_id = $1
          where d.subscriber_id = $1 and d.kind = 'confirmation' order by d.queued_at limit $2",
         subscriber,
         ROWS
@@ -402,7 +402,7 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
         let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);
         let found: Vec<MailRow> = all!(
             reader,
-            "select mailing_id, kind, notice, cast(null as text) as what, cast(null as text) as email, variant, state, queued_at, due_at,
+            "select mailing_id, kind, notice, cast(null as text) as notice_kind, cast(null as text) as email, variant, state, queued_at, due_at,
                first_at, started_at, uncertain_at, finished_at, attempts, reply, relay
              from deliveries where subscriber_id = $1 and mailing_id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             subscriber,
@@ -425,7 +425,7 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
 
 fn mail(row: MailRow) -> SentMail {
     SentMail {
-        kind: row.what.or(row.notice).unwrap_or(row.kind),
+        kind: row.notice_kind.or(row.notice).unwrap_or(row.kind),
         slot: Slot::from_id(row.mailing_id),
         variant: row.variant,
         email: row.email,
@@ -445,12 +445,12 @@ fn mail(row: MailRow) -> SentMail {
 fn returned(row: CameBackRow) -> CameBack {
     CameBack {
         at: from_millis(row.received_at),
-        door: row.door,
-        meaning: row.meaning,
+        door: row.channel,
+        meaning: row.class,
         class: row.soft_class,
         reason: row.reason,
         status: row.status,
-        line: row.line,
+        line: row.reply,
         slot: row.mailing_id.and_then(Slot::from_id),
     }
 }

@@ -150,8 +150,8 @@ impl Storage {
         .await?;
         let told: Option<(i64,)> = optional!(
             tx,
-            "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
-             where n.subscriber_id = $1 and n.what = 'choices' and d.queued_at > $2 limit 1",
+            "select d.mailing_id from transactional_mails n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
+             where n.subscriber_id = $1 and n.kind = 'choices' and d.queued_at > $2 limit 1",
             subscriber,
             quiet_since.timestamp_millis()
         )?;
@@ -233,8 +233,8 @@ impl Storage {
         )?;
         let recent: Option<(i64,)> = optional!(
             tx,
-            "select d.mailing_id from notices n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
-             where n.subscriber_id = $1 and n.what = 'account' and d.queued_at > $2 limit 1",
+            "select d.mailing_id from transactional_mails n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
+             where n.subscriber_id = $1 and n.kind = 'account' and d.queued_at > $2 limit 1",
             subscriber,
             quiet_since.timestamp_millis()
         )?;
@@ -302,10 +302,10 @@ impl Storage {
             });
         }
         let id = ids::fresh(now);
-        execute!(tx, "delete from moves where subscriber_id = $1", subscriber)?;
+        execute!(tx, "delete from email_changes where subscriber_id = $1", subscriber)?;
         execute!(
             tx,
-            "insert into moves (id, subscriber_id, email, email_key, requested_at) values ($1, $2, $3, $4, $5)",
+            "insert into email_changes (id, subscriber_id, email, email_key, requested_at) values ($1, $2, $3, $4, $5)",
             id,
             subscriber,
             email.as_str(),
@@ -334,7 +334,7 @@ impl Storage {
     pub async fn reader_who_moves(&self, id: i64) -> Result<Option<i64>, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> =
-            optional!(reader, "select subscriber_id from moves where id = $1", id)?;
+            optional!(reader, "select subscriber_id from email_changes where id = $1", id)?;
         Ok(found.map(|(subscriber,)| subscriber))
     }
 
@@ -349,7 +349,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         let row: Option<(i64, String, String, String)> = optional!(
             tx,
-            "select s.id, s.email, m.email, m.email_key from moves m join subscribers s on s.id = m.subscriber_id
+            "select s.id, s.email, m.email, m.email_key from email_changes m join subscribers s on s.id = m.subscriber_id
              where m.id = $1 and s.state = 'active' and not exists (select 1 from subscribers o where o.email_key = m.email_key)",
             id
         )?;
@@ -359,7 +359,7 @@ impl Storage {
         if is_suppressed(&mut tx, &hashes_of(&email)).await? {
             return Ok(false);
         }
-        if execute!(tx, "delete from moves where id = $1", id)? == 0 {
+        if execute!(tx, "delete from email_changes where id = $1", id)? == 0 {
             return Ok(false);
         }
         execute!(
@@ -404,7 +404,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
             reader,
-            "select mailing_id from notices where mailing_id = $1 and email is not null",
+            "select mailing_id from transactional_mails where mailing_id = $1 and email is not null",
             mailing
         )?;
         Ok(found.is_some())
@@ -456,7 +456,7 @@ pub(super) async fn queue_notice(
     let mailing = ids::fresh(now);
     execute!(
         tx,
-        "insert into notices (mailing_id, subscriber_id, what, email, token_id) values ($1, $2, $3, $4, $5)",
+        "insert into transactional_mails (mailing_id, subscriber_id, kind, email, token_id) values ($1, $2, $3, $4, $5)",
         mailing,
         subscriber,
         what.as_str(),

@@ -283,7 +283,7 @@ async fn make_range(
     }
     execute!(
         tx,
-        "insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, queued, failed, withheld, last_due_at)
+        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split, queued, failed, withheld, last_due_at)
          values ($1, $2, $3, 'digest', $4, 0, $5, $6, $6, $7)",
         id,
         range.after + 1,

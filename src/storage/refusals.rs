@@ -127,7 +127,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<RefusalRow> = all!(
             reader,
-            "select at, mailing_id, class, line, words, domain, relay, verdict from refusals where subscriber_id = $1 order by at, mailing_id limit 5000",
+            "select at, mailing_id, class, reply, pattern, domain, relay, outcome from refusals where subscriber_id = $1 order by at, mailing_id limit 5000",
             subscriber
         )?;
         let refused = |(at, mailing, class, reply, words, domain, relay, verdict)| Refused {
@@ -231,7 +231,7 @@ pub(super) async fn record(
     }
     execute!(
         tx,
-        "update refusals set verdict = 'waiting' where subscriber_id = $1 and mailing_id = $2 and verdict is null",
+        "update refusals set outcome = 'waiting' where subscriber_id = $1 and mailing_id = $2 and outcome is null",
         key.subscriber,
         key.mailing
     )?;
@@ -267,7 +267,7 @@ async fn insert(
 ) -> Result<bool, StorageError> {
     let inserted = execute!(
         tx,
-        "insert into refusals (subscriber_id, mailing_id, at, class, line, words, domain, relay, address_hash, key_name)
+        "insert into refusals (subscriber_id, mailing_id, at, class, reply, pattern, domain, relay, address_hash, key_name)
          select id, $2, $3, $4, $5, $6, $7, $8, $9, $10 from subscribers where id = $1
          on conflict (subscriber_id, mailing_id) do nothing",
         key.subscriber,
@@ -286,8 +286,8 @@ async fn insert(
     }
     let raised = execute!(
         tx,
-        "update refusals set class = $3, line = $4, words = $5, domain = $6, at = $7, address_hash = $8, key_name = $9
-         where subscriber_id = $1 and mailing_id = $2 and verdict is null
+        "update refusals set class = $3, reply = $4, pattern = $5, domain = $6, at = $7, address_hash = $8, key_name = $9
+         where subscriber_id = $1 and mailing_id = $2 and outcome is null
            and (($3 = 'recipient' and class = 'passing') or ($3 = 'hard' and class <> 'hard'))",
         key.subscriber,
         key.mailing,
@@ -373,7 +373,7 @@ async fn recent(
 ) -> Result<Vec<RecentRow>, StorageError> {
     Ok(all!(
         tx,
-        "select d.id, l.state, r.class, r.words, r.verdict
+        "select d.id, l.state, r.class, r.pattern, r.outcome
          from digests d cross join deliveries l left join refusals r on r.subscriber_id = l.subscriber_id and r.mailing_id = l.mailing_id
          where l.mailing_id = d.id and l.subscriber_id = $1 and d.id < $2 order by d.id desc limit $3",
         subscriber,
@@ -435,7 +435,7 @@ pub(super) async fn end(
     let verdict = if ended > 0 { "ended" } else { "released" };
     execute!(
         tx,
-        "update refusals set verdict = $3 where subscriber_id = $1 and (mailing_id = $2 or verdict = 'waiting')",
+        "update refusals set outcome = $3 where subscriber_id = $1 and (mailing_id = $2 or outcome = 'waiting')",
         key.subscriber,
         key.mailing,
         verdict
@@ -451,7 +451,7 @@ pub(super) async fn end(
 pub(super) async fn forgive(tx: &mut Tx, subscriber: i64) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update refusals set verdict = 'dismissed' where subscriber_id = $1",
+        "update refusals set outcome = 'dismissed' where subscriber_id = $1",
         subscriber
     )?;
     Ok(())

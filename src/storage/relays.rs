@@ -19,8 +19,8 @@ impl Storage {
         let mut reader = self.read().await?;
         let (first_day, begun): (Option<i64>, Option<i64>) = one!(
             reader,
-            "select (select day from relay_days where relay = $1 and begun > 0 order by day limit 1),
-                    (select begun from relay_days where relay = $1 and day = $2)",
+            "select (select day from relay_daily_usage where relay = $1 and reserved > 0 order by day limit 1),
+                    (select reserved from relay_daily_usage where relay = $1 and day = $2)",
             relay,
             day
         )?;
@@ -50,8 +50,8 @@ impl Storage {
         // An update even where there is nothing to change: it takes the row's lock on PostgreSQL.
         let (begun,): (i64,) = one!(
             tx,
-            "insert into relay_days (relay, day, begun) values ($1, $2, 0)
-             on conflict (relay, day) do update set begun = relay_days.begun returning begun",
+            "insert into relay_daily_usage (relay, day, reserved) values ($1, $2, 0)
+             on conflict (relay, day) do update set reserved = relay_daily_usage.reserved returning reserved",
             relay,
             day
         )?;
@@ -73,7 +73,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         execute!(
             tx,
-            "update relay_days set begun = case when begun > $3 then begun - $3 else 0 end where relay = $1 and day = $2",
+            "update relay_daily_usage set reserved = case when reserved > $3 then reserved - $3 else 0 end where relay = $1 and day = $2",
             relay,
             day,
             count as i64
@@ -91,8 +91,8 @@ pub(super) async fn note_begun(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into relay_days (relay, day, begun) values ($1, $2, $3)
-         on conflict (relay, day) do update set begun = relay_days.begun + excluded.begun",
+        "insert into relay_daily_usage (relay, day, reserved) values ($1, $2, $3)
+         on conflict (relay, day) do update set reserved = relay_daily_usage.reserved + excluded.reserved",
         relay,
         day,
         count as i64

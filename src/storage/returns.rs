@@ -33,7 +33,7 @@ pub(super) async fn release(
 ) -> Result<bool, StorageError> {
     let found: Option<(i64,)> = optional!(
         tx,
-        "select first_id from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+        "select first_id from delivery_batches where mailing_id = $1 and last_id = $2 and sender_id = $3",
         key.mailing,
         key.last,
         sender
@@ -50,7 +50,7 @@ pub(super) async fn release(
         Some(due) => {
             execute!(
                 tx,
-                "update chunks set sender_id = null, due_at = $4, last_due_at = $5, retry_at = $6
+                "update delivery_batches set sender_id = null, due_at = $4, last_due_at = $5, retry_at = $6
                  where mailing_id = $1 and last_id = $2 and sender_id = $3",
                 key.mailing,
                 key.last,
@@ -64,7 +64,7 @@ pub(super) async fn release(
         None => {
             execute!(
                 tx,
-                "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id = $3",
+                "delete from delivery_batches where mailing_id = $1 and last_id = $2 and sender_id = $3",
                 key.mailing,
                 key.last,
                 sender
@@ -152,7 +152,7 @@ async fn end_cancelled(
 macro_rules! first_free {
     ($lock:literal) => {
         concat!(
-            "select mailing_id, first_id, last_id, is_cut from chunks where mailing_id = $1 and sender_id is null
+            "select mailing_id, first_id, last_id, is_split from delivery_batches where mailing_id = $1 and sender_id is null
              order by last_id limit 1",
             $lock
         )
@@ -202,7 +202,7 @@ impl Storage {
             None => {
                 execute!(
                     tx,
-                    "delete from chunks where mailing_id = $1 and last_id = $2 and sender_id is null",
+                    "delete from delivery_batches where mailing_id = $1 and last_id = $2 and sender_id is null",
                     key.mailing,
                     key.last
                 )?;
@@ -256,7 +256,7 @@ pub(super) async fn release_all(
 ) -> Result<bool, StorageError> {
     let rows: Vec<(i64, i64)> = all!(
         tx,
-        "select mailing_id, last_id from chunks where sender_id = $1 order by mailing_id, last_id",
+        "select mailing_id, last_id from delivery_batches where sender_id = $1 order by mailing_id, last_id",
         sender
     )?;
     let mut all_back = true;

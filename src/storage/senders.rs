@@ -116,8 +116,8 @@ impl Storage {
         // Whatever is held by a sender that is not entered (any more), whoever took it out.
         let mut orphans: Vec<(i64, i64, i64, i64)> = all!(
             tx,
-            "select mailing_id, first_id, last_id, sender_id from chunks where sender_id is not null
-             and not exists (select 1 from senders s where s.id = chunks.sender_id)"
+            "select mailing_id, first_id, last_id, sender_id from delivery_batches where sender_id is not null
+             and not exists (select 1 from senders s where s.id = delivery_batches.sender_id)"
         )?;
         // One order for all processes.
         orphans.sort_unstable();

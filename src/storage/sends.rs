@@ -37,9 +37,9 @@ impl Storage {
             )?;
             execute!(
                 tx,
-                "delete from refusal_lots where mailing_id between $1 and $2 and (mailing_id, words, domain, relay) in (select mailing_id, words, domain, relay
-                   from refusal_lots where mailing_id between $1 and $2 and state = 'done'
-                   order by mailing_id, words, domain, relay limit 1000)",
+                "delete from refusal_groups where mailing_id between $1 and $2 and (mailing_id, pattern, domain, relay) in (select mailing_id, pattern, domain, relay
+                   from refusal_groups where mailing_id between $1 and $2 and state = 'done'
+                   order by mailing_id, pattern, domain, relay limit 1000)",
                 first,
                 last
             )?;

@@ -42,7 +42,7 @@ impl Storage {
         let (now, (validity, uid)) = (now.timestamp_millis(), (i64::from(key.0), i64::from(key.1)));
         let known: Option<(i64,)> = optional!(
             tx,
-            "select tries from mails_set_aside where mailbox = $1 and validity = $2 and uid = $3",
+            "select tries from mailbox_retries where mailbox = $1 and validity = $2 and uid = $3",
             mailbox,
             validity,
             uid
@@ -53,7 +53,7 @@ impl Storage {
             .min(PAUSE_MAX_MS);
         execute!(
             tx,
-            "insert into mails_set_aside (mailbox, validity, uid, step, reason, tries, first_at, next_at) values ($1, $2, $3, $4, $5, 1, $6, $7)
+            "insert into mailbox_retries (mailbox, validity, uid, step, reason, tries, first_at, next_at) values ($1, $2, $3, $4, $5, 1, $6, $7)
              on conflict (mailbox, validity, uid) do update set step = $4, reason = $5, tries = $8, next_at = $7",
             mailbox,
             validity,
@@ -73,7 +73,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<(i64, i64, String, String, i64, i64)> = all!(
             reader,
-            "select validity, uid, step, reason, tries, next_at from mails_set_aside where mailbox = $1 order by validity, uid limit $2",
+            "select validity, uid, step, reason, tries, next_at from mailbox_retries where mailbox = $1 order by validity, uid limit $2",
             mailbox,
             SET_ASIDE_MAX
         )?;
@@ -99,7 +99,7 @@ impl Storage {
     /// The number of mails that are set aside in all mailboxes.
     pub async fn count_set_aside(&self) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
-        let (count,): (i64,) = one!(reader, "select count(*) from mails_set_aside")?;
+        let (count,): (i64,) = one!(reader, "select count(*) from mailbox_retries")?;
         Ok(count as u64)
     }
 
@@ -108,7 +108,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         execute!(
             tx,
-            "delete from mails_set_aside where mailbox = $1 and validity = $2 and uid = $3",
+            "delete from mailbox_retries where mailbox = $1 and validity = $2 and uid = $3",
             mailbox,
             i64::from(key.0),
             i64::from(key.1)

@@ -329,7 +329,7 @@ fn statement(dialect: Dialect, rows: usize) -> String {
                      and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
                             and ((deliveries.notice is null and s.requested_at is not null)
                               or (deliveries.notice is not null and s.state = 'active')))
-                          or exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)))
+                          or exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)))
                   or (kind = 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
                      and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))"

@@ -337,7 +337,7 @@ pub(super) async fn queue_confirmation(
         tx,
         "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: asked again'
          where subscriber_id = $1 and kind = 'confirmation' and notice is null and finished_at is null and state = 'queued'
-         and not exists (select 1 from notices n where n.mailing_id = deliveries.mailing_id)",
+         and not exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)",
         subscriber,
         millis
     )?;

@@ -41,13 +41,13 @@ impl Storage {
         // Two ranges: an index serves no "is not".
         let mut rows: Vec<(String, String, String)> = all!(
             reader,
-            "select fingerprint, door, reading from inbound_unmatched where tried_with < $1 order by tried_with, received_at limit $2",
+            "select fingerprint, channel, report from inbound_unmatched where tried_with < $1 order by tried_with, received_at limit $2",
             tried_with,
             max
         )?;
         let rest: Vec<(String, String, String)> = all!(
             reader,
-            "select fingerprint, door, reading from inbound_unmatched where tried_with > $1 order by tried_with, received_at limit $2",
+            "select fingerprint, channel, report from inbound_unmatched where tried_with > $1 order by tried_with, received_at limit $2",
             tried_with,
             max - rows.len() as i64
         )?;
@@ -67,7 +67,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<(String,)> = optional!(
             reader,
-            "select door from inbound_unmatched where fingerprint = $1",
+            "select channel from inbound_unmatched where fingerprint = $1",
             fingerprint
         )?;
         Ok(row.is_some())
@@ -140,7 +140,7 @@ pub(super) async fn keep(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ($1, $2, $3, $4, $5, $6)
+        "insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with) values ($1, $2, $3, $4, $5, $6)
          on conflict (fingerprint) do nothing",
         fingerprint,
         now.timestamp_millis(),

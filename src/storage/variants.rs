@@ -85,7 +85,7 @@ impl Storage {
             // One choice of each kind is enough: `saved` and `changes` do not alter what is carried.
             let rows: Vec<(String, String)> = all!(
                 reader,
-                "select categories, min(content) from variants
+                "select categories, min(content) from digest_variants
                  where digest_id = $1 and monthly = 0 and categories <> '[]' and content is not null group by categories",
                 id
             )?;
@@ -112,7 +112,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<(String, String, String, i64)> = optional!(
             reader,
-            "select v.subject, v.html, v.plain, g.published_at from variants v join digests g on g.id = v.digest_id
+            "select v.subject, v.html, v.plain, g.published_at from digest_variants v join digests g on g.id = v.digest_id
              where v.digest_id = $1 and v.number = $2 and v.content is not null and g.published_at is not null",
             id,
             number
@@ -146,7 +146,7 @@ pub(super) async fn write_variants(
         let rendered = variant.mail.as_ref().map(|(_, rendered)| rendered);
         execute!(
             tx,
-            "insert into variants (digest_id, number, categories, monthly, saved, changes, content, subject, html, plain)
+            "insert into digest_variants (digest_id, number, categories, monthly, saved, changes, content, subject, html, plain)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             digest,
             number as i64,
@@ -190,7 +190,7 @@ pub(super) async fn follow_choices(
            from (select subscriber_id as id from preferences where subscriber_id > $4 and subscriber_id <= $5
                  union select subscriber_id from bookmarks where subscriber_id > $4 and subscriber_id <= $5) c
              left join preferences p on p.subscriber_id = c.id
-             left join variants v on v.digest_id = $1 and v.changes = '[]' and v.categories = coalesce(p.categories, '[]')
+             left join digest_variants v on v.digest_id = $1 and v.changes = '[]' and v.categories = coalesce(p.categories, '[]')
                and v.monthly = coalesce(p.monthly, 0)
                and v.saved = case when exists (select 1 from bookmarks b where b.subscriber_id = c.id) then 1 else 0 end
          ) as r
@@ -213,7 +213,7 @@ pub(super) async fn tell_turns(
 ) -> Result<(), StorageError> {
     let rows: Vec<(i64, String, i64, i64, String)> = all!(
         tx,
-        "select number, categories, monthly, saved, changes from variants where digest_id = $1 and changes <> '[]'",
+        "select number, categories, monthly, saved, changes from digest_variants where digest_id = $1 and changes <> '[]'",
         digest
     )?;
     if rows.is_empty() {

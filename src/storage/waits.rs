@@ -43,8 +43,8 @@ impl Storage {
         let seen_at = clock(&mut tx, now).await?;
         execute!(
             tx,
-            "insert into deliverers (process, seen_at, waits, ahead_ms) values ($1, $2, $3, $4)
-             on conflict (process) do update set seen_at = excluded.seen_at, waits = excluded.waits, ahead_ms = excluded.ahead_ms",
+            "insert into delivery_processes (process, seen_at, waits, clock_skew_ms) values ($1, $2, $3, $4)
+             on conflict (process) do update set seen_at = excluded.seen_at, waits = excluded.waits, clock_skew_ms = excluded.clock_skew_ms",
             &deliverer.process,
             seen_at.timestamp_millis(),
             waits,
@@ -52,7 +52,7 @@ impl Storage {
         )?;
         execute!(
             tx,
-            "delete from deliverers where seen_at < $1",
+            "delete from delivery_processes where seen_at < $1",
             (seen_at - KEPT).timestamp_millis()
         )?;
         Ok(tx.commit().await?)
@@ -61,7 +61,7 @@ impl Storage {
     /// Takes out a process that sends no more.
     pub async fn forget_deliverer(&self, process: &str) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "delete from deliverers where process = $1", process)?;
+        execute!(tx, "delete from delivery_processes where process = $1", process)?;
         Ok(tx.commit().await?)
     }
 
@@ -71,7 +71,7 @@ impl Storage {
         let since = clock(&mut reader, now).await? - GONE_AFTER;
         let rows: Vec<(String, String, Option<i64>)> = all!(
             reader,
-            "select process, waits, ahead_ms from deliverers where seen_at >= $1 order by process",
+            "select process, waits, clock_skew_ms from delivery_processes where seen_at >= $1 order by process",
             since.timestamp_millis()
         )?;
         let read = |(process, waits, ahead): (String, String, Option<i64>)| {
@@ -92,20 +92,20 @@ impl Storage {
         let (transactional, digest): (Option<i64>, Option<i64>) = one!(
             reader,
             "select
-               (select min(due_at) from chunks where kind = 'confirmation' and due_at <= $1),
+               (select min(due_at) from delivery_batches where kind = 'confirmation' and due_at <= $1),
                (select min(due_at) from (
-                  select (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) as due_at
+                  select (select min(c.due_at) from delivery_batches c where c.mailing_id = g.id and c.sender_id is null) as due_at
                   from digests g where g.state = 'sending'
                   union all
-                  select c.due_at from senders s join chunks c on c.sender_id = s.id join digests g on g.id = c.mailing_id
+                  select c.due_at from senders s join delivery_batches c on c.sender_id = s.id join digests g on g.id = c.mailing_id
                   where c.kind = 'digest' and g.state = 'sending'
                 ) due where due_at <= $1)",
             now.timestamp_millis()
         )?;
         let paused: Vec<(i64, Option<i64>, Option<i64>)> = all!(
             reader,
-            "select g.id, (select min(c.due_at) from chunks c where c.mailing_id = g.id and c.sender_id is null) as due_at,
-               (select max(m.minute) from digest_minutes m where m.mailing_id = g.id) as minute
+            "select g.id, (select min(c.due_at) from delivery_batches c where c.mailing_id = g.id and c.sender_id is null) as due_at,
+               (select max(m.minute) from digest_send_stats m where m.mailing_id = g.id) as minute
              from digests g where g.state = 'paused' order by g.id"
         )?;
         drop(reader);

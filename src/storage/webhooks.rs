@@ -58,7 +58,7 @@ impl Storage {
         let mut tx = self.begin().await?;
         let kept = execute!(
             tx,
-            "insert into webhook_events (provider, id, kind, digest, received_at, body) values ($1, $2, $3, $4, $5, $6)
+            "insert into webhook_events (provider, id, kind, body_sha256, received_at, body) values ($1, $2, $3, $4, $5, $6)
              on conflict (provider, id) do nothing",
             request.provider.as_str(),
             request.id,
@@ -73,7 +73,7 @@ impl Storage {
         }
         let known: Option<(String,)> = optional!(
             tx,
-            "select digest from webhook_events where provider = $1 and id = $2",
+            "select body_sha256 from webhook_events where provider = $1 and id = $2",
             request.provider.as_str(),
             request.id
         )?;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::SqliteConnection;
-use sqlx::migrate::MigrateError;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use super::StorageError;
+use super::carry_over::carry_over;
 use super::file::DatabaseFile;
 
 /// How long a turn is waited for, and another process's lock on the file.
@@ -102,13 +103,14 @@ impl Writer {
 
     /// sqlx locks a migration on PostgreSQL only. Of two processes that begin at once on one SQLite file the second fails as
     /// a whole, and finds all done when it looks again.
-    pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), MigrateError> {
-        let mut turn = self.turn().await.map_err(MigrateError::Execute)?;
+    pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), StorageError> {
+        let mut turn = self.turn().await?;
+        carry_over(super::carry_over::Connection::Sqlite(&mut turn.connection)).await?;
         let mut tries = 0;
         loop {
             match migrations.run(&mut turn.connection).await {
                 Err(_) if tries < 20 => tries += 1,
-                result => return result,
+                result => return Ok(result?),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

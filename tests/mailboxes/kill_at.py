@@ -12,7 +12,7 @@ ledger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
 process, wanted = int(sys.argv[2]), int(sys.argv[3])
 for _ in range(100_000):
     ledger.execute("begin immediate")
-    count = ledger.execute("select count(*) from inbound where subscriber_id is not null").fetchone()[0]
+    count = ledger.execute("select count(*) from inbound_mails where subscriber_id is not null").fetchone()[0]
     if count >= wanted:
         os.kill(process, signal.SIGKILL)
     ledger.execute("rollback")

@@ -37,42 +37,7 @@ fn copies(sink: &SmtpSink, readers: usize) -> Vec<usize> {
         .collect()
 }
 
-/// What a database of the version before looks like: no queue, and the indexes that stood for one.
-const BEFORE: &str = "
-    drop table chunks;
-    drop table publish_progress;
-    drop table digest_counts;
-    drop table failure_reasons;
-    alter table deliveries drop column waited_ms;
-    drop index subscribers_active;
-    create index deliveries_open on deliveries (mailing_id, due_at) where finished_at is null;
-    create index deliveries_confirmations on deliveries (due_at) where kind = 'confirmation' and finished_at is null;
-    create index deliveries_held on deliveries (sender_id) where sender_id is not null;
-    delete from _sqlx_migrations where version in (13, 71, 131);";
-
 on_both! {
-    async fn an_update_in_the_middle_of_a_digest_loses_nobody(place) {
-        let later = (0..20).step_by(2).fold(Script::accept_all(), |script, n| script.reply_to(&format!("r{n}"), "451 4.3.0 try later"));
-        let mut sink = SmtpSink::start(later).await;
-        let port = sink.port();
-        let house = house_of(20, place, &sink).await;
-        house.send_digest().await;
-        let first = copies(&sink, 20);
-        assert_eq!(first.iter().sum::<usize>(), 10);
-        house.sign_up("ada@example.org").await;
-        sink.stop().await;
-        behind_its_back(&house.place, BEFORE).await;
-        house.app.storage.migrate(house.app.now()).await.expect("brought up to date");
-        assert_eq!((house.waiting_confirmations().await, faults(&house).await), (1, Vec::new()));
-        let sink = SmtpSink::start_on(port, Script::accept_all()).await;
-        house.wait(TimeDelta::minutes(10));
-        house.deliver_while("the confirmation", async || !sink.received_by("ada@example.org").is_empty()).await;
-        house.send_digest().await;
-        let second = copies(&sink, 20);
-        assert!(first.iter().zip(&second).all(|(first, second)| first + second == 1), "{first:?} {second:?}");
-        assert_eq!(faults(&house).await, [""; 0]);
-    }
-
     async fn a_claim_whose_answer_was_lost_goes_back_while_its_sender_lives(place) {
         let mut down = SmtpSink::start(Script::accept_all()).await;
         down.stop().await;
@@ -99,7 +64,7 @@ on_both! {
         down.stop().await;
         let house = house_of(30, place, &down).await;
         house.send_digest().await;
-        behind_its_back(&house.place, "delete from chunks").await;
+        behind_its_back(&house.place, "delete from delivery_batches").await;
         let named = faults(&house).await;
         assert!(named.len() == 2 && named[0].starts_with("the counts that are kept differ") && named[1].starts_with("30 deliveries are open"), "{named:?}");
         let sink = SmtpSink::start_on(port, Script::accept_all()).await;
@@ -120,7 +85,7 @@ on_both! {
             &house.place,
             "update deliveries set state = 'queued', finished_at = null where kind = 'digest';
              update digest_counts set failed = 0, withheld = 0;
-             insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut, queued)
+             insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split, queued)
                select mailing_id, min(subscriber_id), max(subscriber_id), 'digest', 0, 1, count(*) from deliveries where kind = 'digest' group by mailing_id",
         )
         .await;

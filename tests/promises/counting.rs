@@ -15,7 +15,6 @@ use crate::support::Place;
 use crate::support::Program;
 use crate::support::Script;
 use crate::support::SmtpSink;
-use crate::support::behind_its_back;
 use crate::support::on_both;
 use crate::support::smtp_sink::Stage;
 use crate::webhooks::world::SIGNED;
@@ -182,20 +181,6 @@ on_both! {
         assert_eq!(take(&house, &report(&return_path(&house, "ada@new.example"), "ada@new.example", FULL)).await, Taken::Kept);
         let record = house.record_of("ada@new.example").await;
         assert!(record.contains("refused, 1 of 5 in a row"), "{record}");
-    }
-
-    async fn a_database_of_the_version_before_keeps_its_count(place) {
-        let house = house_with_mailbox(place).await;
-        for week in 0..4 {
-            take(&house, &report(&return_path(&house, READER), READER, FULL)).await;
-            a_week_later(&house, week).await;
-        }
-        behind_its_back(&house.place, "drop table refusals; drop table refusal_lots; drop table send_domains;
-            alter table inbound drop column soft_class; delete from _sqlx_migrations where version = 31").await;
-        house.app.storage.migrate(house.app.now()).await.expect("migrated");
-        assert_eq!(take(&house, &report(&return_path(&house, READER), READER, FULL)).await, Taken::Ended);
-        let rows = house.place.dump().await;
-        assert_eq!(rows.iter().filter(|row| row.starts_with("inbound") && row.contains("recipient")).count(), 5);
     }
 
     async fn a_confirmation_mail_that_is_refused_for_good_ends_the_sign_up_after_the_wait(place) {

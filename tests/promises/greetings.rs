@@ -253,7 +253,7 @@ on_both! {
         assert!(sent.err.contains(&format!("{READERS} deliveries wait for a later try")), "{sent:?}");
         assert!(!sent.err.contains("fewer connections") && !sent.err.contains("sending waits") && !sent.err.contains("paused"), "{sent:?}");
         assert_eq!(count(&sink, "RCPT"), READERS);
-        behind_its_back(&place, "update chunks set due_at = due_at - 900000; update deliveries set due_at = due_at - 900000").await;
+        behind_its_back(&place, "update delivery_batches set due_at = due_at - 900000; update deliveries set due_at = due_at - 900000").await;
         program.run(&["digest", "send"]).good();
         assert_eq!(sink.mails(), READERS);
     }
@@ -282,7 +282,7 @@ on_both! {
         let program = program(&place, &sink.url(), 3).with("VERDICTS_MAIL__PAUSE__FIRST", "100ms").with("VERDICTS_MAIL__PAUSE__MAX", "300ms");
         let refused = program.run(&["digest", "send"]);
         assert!(refused.code == 1 && refused.err.contains("at most 2000 bytes (SIZE)"), "{refused:?}");
-        behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
+        behind_its_back(&place, "update delivery_batches set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
         let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
         const NAMED: &str = "a relay that takes mails as large as these";
         wait_for_words(&program, NAMED).await;

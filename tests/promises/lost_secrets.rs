@@ -27,7 +27,7 @@ fn used(place: &Place) -> Program {
 
 async fn lose(place: &Place) {
     if place.is_postgres() {
-        crate::support::behind_its_back(place, "delete from kept_secrets").await;
+        crate::support::behind_its_back(place, "delete from instance_secrets").await;
     } else {
         std::fs::remove_file(place.dir.path().join("verdicts.db.secret")).expect("there was one");
     }

@@ -10,6 +10,7 @@ mod answers;
 mod brake;
 mod browsing;
 mod by_mail;
+mod carrying_over;
 mod catalogue;
 mod chunks;
 mod clocks;

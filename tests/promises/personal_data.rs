@@ -100,7 +100,7 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
-        "moves",
+        "email_changes",
         &[
             ("id", NUMBER),
             ("subscriber_id", NUMBER),
@@ -129,11 +129,11 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
-        "notices",
+        "transactional_mails",
         &[
             ("mailing_id", NUMBER),
             ("subscriber_id", NUMBER),
-            ("what", Copy("/mails/*/kind")),
+            ("kind", Copy("/mails/*/kind")),
             ("email", Copy("/mails/*/email")),
             ("token_id", NUMBER),
         ],
@@ -161,16 +161,16 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
-        "inbound",
+        "inbound_mails",
         &[
             ("fingerprint", HASH),
             ("received_at", Copy("/came_back/*/at")),
-            ("door", Copy("/came_back/*/door")),
-            ("meaning", Copy("/came_back/*/meaning")),
+            ("channel", Copy("/came_back/*/door")),
+            ("class", Copy("/came_back/*/meaning")),
             ("soft_class", Copy("/came_back/*/class")),
             ("reason", Copy("/came_back/*/reason")),
             ("status", Copy("/came_back/*/status")),
-            ("line", Copy("/came_back/*/line")),
+            ("reply", Copy("/came_back/*/line")),
             ("subscriber_id", NUMBER),
             ("mailing_id", Not("the week of a digest stands as `slot`")),
         ],
@@ -180,9 +180,9 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         &[
             ("fingerprint", HASH),
             ("received_at", Copy("/unproven/*/at")),
-            ("door", Copy("/unproven/*/door")),
+            ("channel", Copy("/unproven/*/door")),
             (
-                "reading",
+                "report",
                 Not("what a stranger wrote, who may be anybody, of others too"),
             ),
             ("email_key", Not("the address")),
@@ -196,11 +196,11 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("mailing_id", Not("the week of a digest stands as `slot`")),
             ("at", Copy("/refusals/*/at")),
             ("class", Copy("/refusals/*/class")),
-            ("line", Copy("/refusals/*/reply")),
-            ("words", Copy("/refusals/*/words")),
+            ("reply", Copy("/refusals/*/reply")),
+            ("pattern", Copy("/refusals/*/words")),
             ("domain", Copy("/refusals/*/domain")),
             ("relay", Copy("/refusals/*/relay")),
-            ("verdict", Copy("/refusals/*/verdict")),
+            ("outcome", Copy("/refusals/*/verdict")),
             ("address_hash", HASH),
             ("key_name", HASH),
         ],
@@ -216,7 +216,7 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
         ],
     ),
     (
-        "lifted",
+        "suppression_removals",
         &[
             ("address_hash", HASH),
             ("lifted_at", Copy("/suppressions_removed/*/at")),
@@ -367,12 +367,12 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         "update subscribers set timezone = 'Europe/Berlin', requested_at = 1700000000001, confirmation_at = 1700000000002, reminded_at = 1700000000003, link_sent_at = 1700000000008".to_owned(),
         "insert into former_addresses (email_key, subscriber_id, left_at) select 'ada@old.example', id, 1700000000008 from subscribers".to_owned(),
         "insert into unsubscribe_reasons (subscriber_id, reason, given_at) select id, 'too_often', 1700000000010 from subscribers".to_owned(),
-        format!("insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
-        "update refusals set verdict = 'released'".to_owned(),
+        format!("insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
+        "update refusals set outcome = 'released'".to_owned(),
         "update consents set network = '192.0.2.0/24'".to_owned(),
         "update deliveries set uncertain_at = 1700000000004, relay = 'the relay', reply = '250 taken', variant = 7, notice = case when kind = 'digest' then null else notice end".to_owned(),
         format!("insert into suppressions (address_hash, key_name, reason, created_at, note) values ('{hash}', 'x', 'bounced', 1700000000005, 'a note')"),
-        format!("insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) values ('{hash}', 1700000000006, 'complained', 1700000000007, 'back again')"),
+        format!("insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) values ('{hash}', 1700000000006, 'complained', 1700000000007, 'back again')"),
     ] {
         crate::support::behind_its_back(&house.place, Box::leak(sql.into_boxed_str())).await;
     }
@@ -429,7 +429,7 @@ on_both! {
 
     async fn an_erasure_leaves_a_keyed_hash_and_rows_of_the_ledger_that_name_nobody(place) {
         let (house, data) = house_with_a_full_life(place).await;
-        crate::support::behind_its_back(&house.place, "delete from suppressions; delete from lifted").await;
+        crate::support::behind_its_back(&house.place, "delete from suppressions; delete from suppression_removals").await;
         house.post_form(&format!("{data}/erase"), &[("sure", "yes")]).await;
         let left = house.place.dump().await;
         for row in &left {

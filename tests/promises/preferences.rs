@@ -136,7 +136,7 @@ on_both! {
         assert_eq!(house.post_form(&format!("{data}/erase"), &sure).await.status(), StatusCode::OK, "twice is once");
         assert_eq!(house.state_of(ADA).await, None);
         let left: Vec<String> = house.place.dump().await.into_iter().filter(|row| {
-            ["votes:", "bookmarks:", "preferences:", "notices:", "moves:", "subscribers:", "history:", "consents:"].iter().any(|table| row.starts_with(table))
+            ["votes:", "bookmarks:", "preferences:", "transactional_mails:", "email_changes:", "subscribers:", "history:", "consents:"].iter().any(|table| row.starts_with(table))
         }).collect();
         assert_eq!(left, Vec::<String>::new());
         assert!(!house.place.dump().await.iter().any(|row| row.contains("reader0@") || row.contains("Lovelace")));

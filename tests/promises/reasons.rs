@@ -135,7 +135,7 @@ on_both! {
         let program = stalls::with_a_digest_that_waits(&place).await;
         let slot = crate::support::this_week();
         program.run(&["digest", "pause", &slot]).good();
-        behind_its_back(&place, "update chunks set due_at = due_at - 120000").await;
+        behind_its_back(&place, "update delivery_batches set due_at = due_at - 120000").await;
         let named = format!("it waits for {slot}: somebody to resume it, for it is paused: `verdicts digest resume`");
         let shown = program.run(&["digest", "show", &slot]).good().out;
         assert!(shown.contains("waiting: no digest mail went out since 20") && shown.contains(&named), "{shown}");
@@ -194,7 +194,7 @@ on_both! {
         let house = house_to(&sink, 5, place.again(), |_| {}).await;
         publish(&house).await;
         // As if whoever froze it had died before the first range.
-        behind_its_back(&place, "delete from chunks").await;
+        behind_its_back(&place, "delete from delivery_batches").await;
         behind_its_back(&place, "insert into publish_progress (mailing_id, after_id, until_id, due, month_at) select id, 0, 0, '', 0 from digests").await;
         note_another_sender(&house).await;
         house.wait(TimeDelta::seconds(40));

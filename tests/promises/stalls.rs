@@ -270,7 +270,7 @@ on_both! {
 
     async fn digest_show_names_it_from_another_process(place) {
         let program = with_a_digest_that_waits(&place).await;
-        behind_its_back(&place, "update chunks set due_at = due_at - 120000; delete from deliverers").await;
+        behind_its_back(&place, "update delivery_batches set due_at = due_at - 120000; delete from delivery_processes").await;
         let slot = crate::support::this_week();
         let shown = program.run(&["digest", "show", &slot]).good().out;
         assert!(shown.contains("waiting: no digest mail went out since 20") && shown.contains("it waits for a process that sends: start `verdicts serve`"), "{shown}");
@@ -291,7 +291,7 @@ async fn the_log_says_once_what_is_waited_for_and_once_that_it_goes_on() {
     program
         .run(&["subscribers", "import", "l.csv", "--consent", "x"])
         .good();
-    behind_its_back(&place, "update chunks set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
+    behind_its_back(&place, "update delivery_batches set due_at = due_at - 120000; update deliveries set due_at = due_at - 120000").await;
     let mut serve = program.start("serve", &["serve", "--role", "deliver"]);
     wait_for_words(&program, "no transactional mail went out since").await;
     let _sink = SmtpSink::start_on(port, Script::accept_all()).await;

@@ -20,10 +20,10 @@ on_both! {
         // START is 1,795,505,400,000; one of these came 401 days before it, 1,200 times; the others 399 days.
         behind_its_back(
             &house.place,
-            "insert into inbound (fingerprint, received_at, door, meaning)
+            "insert into inbound_mails (fingerprint, received_at, channel, class)
                with recursive n (i) as (select 1 union all select i + 1 from n where i < 1200)
                select 'old' || i, 1795505400000 - 86400000 * cast(401 as bigint), 'imap', 'none' from n;
-             insert into inbound (fingerprint, received_at, door, meaning)
+             insert into inbound_mails (fingerprint, received_at, channel, class)
                with recursive n (i) as (select 1 union all select i + 1 from n where i < 7)
                select 'new' || i, 1795505400000 - 86400000 * cast(399 as bigint), 'imap', 'none' from n;",
         )

@@ -14,7 +14,7 @@ use crate::stock::place::Place;
 /// Makes past digests of the one that was just published, `whole` of them of everybody, the others of [`OLD_READERS`]; with votes,
 /// monthly readers, and mail that came back. And takes the published one back.
 pub(super) async fn fill(place: &Place, digests: usize, whole: usize, readers: usize) {
-    let (now, mut statements) = (now(), vec!["delete from chunks".to_owned()]);
+    let (now, mut statements) = (now(), vec!["delete from delivery_batches".to_owned()]);
     // Those whose past is whole lie all over the list, and so do their rows; the oldest digest first, as they were sent.
     let old = format!("id % {} = 0", one_in(readers));
     for week in (1..=digests).rev() {
@@ -49,7 +49,7 @@ pub(super) async fn fill(place: &Place, digests: usize, whole: usize, readers: u
         some(VOTES)
     ));
     statements.push(format!(
-        "insert into inbound (fingerprint, received_at, door, meaning, subscriber_id) select 'f' || id, 0, 'imap', 'soft', id from {}",
+        "insert into inbound_mails (fingerprint, received_at, channel, class, subscriber_id) select 'f' || id, 0, 'imap', 'soft', id from {}",
         some(INBOUND)
     ));
     run_all(place, &statements).await;
@@ -63,7 +63,7 @@ pub(super) async fn unpublish(place: &Place) {
         place,
         &[
             format!("delete from deliveries where mailing_id in {NEWEST}"),
-            format!("delete from chunks where mailing_id in {NEWEST}"),
+            format!("delete from delivery_batches where mailing_id in {NEWEST}"),
             format!("delete from digests where id in {NEWEST}"),
         ],
     )

@@ -10,11 +10,11 @@ use sqlx::Row as _;
 use crate::support::Place;
 
 /// Tables that stay small, each with the reason. Any other grows.
-const SMALL: [(&str, &str); 24] = [
+const SMALL: [(&str, &str); 23] = [
     ("digests", "one a week"),
     ("picks", "some a week"),
-    ("variants", "one for each choice, read by digest"),
-    ("digest_minutes", "as many as a send lasts, read by digest"),
+    ("digest_variants", "one for each choice, read by digest"),
+    ("digest_send_stats", "as many as a send lasts, read by digest"),
     ("digest_counts", "one a week"),
     ("failure_reasons", "two hundred a digest"),
     ("publish_progress", "digests that are being published"),
@@ -23,11 +23,10 @@ const SMALL: [(&str, &str); 24] = [
     ("mail_quotas", "quotas that are used just now"),
     ("observations", "one for each kind"),
     ("installation", "one row"),
-    ("kept_secrets", "one row"),
+    ("instance_secrets", "one row"),
     ("senders", "processes that are alive"),
-    ("deliverers", "processes that send, of the last hour"),
-    ("relay_days", "one a day and relay"),
-    ("mail_sign_ups", "domains of one hour"),
+    ("delivery_processes", "processes that send, of the last hour"),
+    ("relay_daily_usage", "one a day and relay"),
     ("tools", "the catalogue"),
     ("users", "those who run the newsletter"),
     ("recovery_codes", "ten a user"),
@@ -39,14 +38,14 @@ const SMALL: [(&str, &str); 24] = [
 
 /// Partial indexes that hold what waits just now, not what was.
 const OPEN_WORK: [&str; 8] = [
-    "chunks_held",
-    "chunks_confirmations",
+    "delivery_batches_held",
+    "delivery_batches_transactional",
     "subscribers_waiting",
     "webhook_events_waiting",
     "refusals_waiting",
-    "refusal_lots_due",
-    "refusal_lots_held",
-    "refusal_lots_deciding",
+    "refusal_groups_due",
+    "refusal_groups_held",
+    "refusal_groups_deciding",
 ];
 
 pub enum Planner {

@@ -43,7 +43,7 @@ const READ_ALL: [(&str, &str); 13] = [
         "the newest 10,000 and no more, by an index",
     ),
     (
-        "select count(*) from mails_set_aside",
+        "select count(*) from mailbox_retries",
         "a metric, of what could not be handled in one mailbox: at most 1,000 rows",
     ),
     (
@@ -180,9 +180,9 @@ const FILL: &str = "
       select 5000000 + id, id, 'confirmation', 'sent', 0, 0, 1, 0, 0, 0 from subscribers where id >= 1000000;
     insert into consents (subscriber_id, requested_at, shown, source) select id, 0, 'shown', 'form' from subscribers where id between 1000000 and 1020000;
     insert into history (subscriber_id, at, what) select id, 0, 'joined' from subscribers where id between 1000000 and 1020000;
-    insert into notices (mailing_id, subscriber_id, what, token_id) select 9000000 + id, id, 'account', id from subscribers where id between 1000000 and 1020000;
+    insert into transactional_mails (mailing_id, subscriber_id, kind, token_id) select 9000000 + id, id, 'account', id from subscribers where id between 1000000 and 1020000;
     insert into preferences (subscriber_id, categories, monthly) select id, '[]', 1 from subscribers where id between 1000000 and 1020000;
-    insert into moves (id, subscriber_id, email, email_key, requested_at) select id, id, 'x', 'x', 0 from subscribers where id between 1000000 and 1020000;
+    insert into email_changes (id, subscriber_id, email, email_key, requested_at) select id, id, 'x', 'x', 0 from subscribers where id between 1000000 and 1020000;
     insert into tools (slug, name, category, tagline, description, pricing, entry_price, published_at, sample)
       with recursive n (i) as (select 1 union all select i + 1 from n where i < 500)
       select 'fill' || i, 'Tool', 'Data', 't', 'd', 'p', 'e', 0, 0 from n;
@@ -192,10 +192,10 @@ const FILL: &str = "
       select 'fill' || (1 + id % 500), id, 0, 1, 1 from subscribers where id between 1000000 and 1020000;
     insert into visitor_votes (tool, visitor, network, verdict, voted_at)
       select 'fill' || (1 + id % 500), 'v' || id, 'n' || id, 'ship', 0 from subscribers where id between 1000000 and 1020000;
-    insert into refusals (subscriber_id, mailing_id, at, class, line, words, domain, relay, verdict, address_hash, key_name)
+    insert into refusals (subscriber_id, mailing_id, at, class, reply, pattern, domain, relay, outcome, address_hash, key_name)
       select id, 190001 + id % 20, 0, 'hard', 'l', 'w' || (id % 50), 'd' || (id % 500), 'r', case when id % 500 = 0 then 'waiting' end, 'h', 'k'
       from subscribers where id between 1000000 and 1020000;
-    insert into refusal_lots (mailing_id, words, domain, relay, hard, reports, state, opened_at, due_at)
+    insert into refusal_groups (mailing_id, pattern, domain, relay, hard_count, report_count, state, opened_at, due_at)
       select 190001 + id % 20, 'w' || (id % 50), 'd' || id, 'r', 1, 0, case when id % 500 = 0 then 'held' else 'done' end, 0,
         case when id % 500 = 1 then 0 end
       from subscribers where id between 1000000 and 1020000;
@@ -204,11 +204,11 @@ const FILL: &str = "
     insert into former_addresses (email_key, subscriber_id, left_at)
       select 'old' || id, id, 0 from subscribers where id between 1000000 and 1020000;
     insert into unsubscribe_reasons (subscriber_id, reason, given_at) select id, 'other', 0 from subscribers where id between 1000000 and 1020000;
-    insert into inbound (fingerprint, received_at, door, meaning, subscriber_id, mailing_id)
+    insert into inbound_mails (fingerprint, received_at, channel, class, subscriber_id, mailing_id)
       select 'f' || id, id, 'imap', 'soft', id, 190001 from subscribers where id between 1000000 and 1020000;
-    insert into inbound_unmatched (fingerprint, received_at, door, reading, email_key, tried_with)
+    insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with)
       select 'f' || id, id, 'imap', '{}', id || '@example.org', 't' || id from subscribers where id between 1000000 and 1020000;
-    insert into mails_set_aside (mailbox, validity, uid, step, reason, tries, first_at, next_at)
+    insert into mailbox_retries (mailbox, validity, uid, step, reason, tries, first_at, next_at)
       select 'm' || (id % 500), 1, id, 'fetch', 'r', 1, 0, 0 from subscribers where id between 1000000 and 1020000;
     insert into users (id, email, email_key, name, role, created_at)
       select id, id || '@desk.example', id || '@desk.example', 'A', 'writer', 0 from subscribers where id between 1000000 and 1000499;
@@ -216,9 +216,9 @@ const FILL: &str = "
       select 's' || id, 1000000 + id % 500, 'full', 0, id, id, 0, 'a', 'n' from subscribers where id between 1000000 and 1020000;
     insert into sign_in_attempts (key, full_at) select 'k' || id, id from subscribers where id between 1000000 and 1020000;
     insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
-    insert into lifted (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
-    insert into webhook_events (provider, id, kind, digest, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;
-    insert into chunks (mailing_id, first_id, last_id, kind, due_at, is_cut)
+    insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
+    insert into webhook_events (provider, id, kind, body_sha256, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;
+    insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split)
       select g.id, s.id, s.id, 'digest', 0, 1 from digests g cross join subscribers s where g.id < 190011 and s.id between 1000000 and 1001000;
 ";
 
@@ -333,7 +333,7 @@ async fn a_scan_would_be_seen() {
         for sql in [
             "select kind from deliveries where subscriber_id = $1",
             "select count(*) from deliveries where mailing_id = $1",
-            "select i.line from inbound i where i.status = $1",
+            "select i.reply from inbound_mails i where i.status = $1",
         ] {
             assert!(
                 !planner.growing(sql).await.is_empty(),

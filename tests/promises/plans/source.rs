@@ -14,11 +14,19 @@ pub struct Source {
 pub fn read() -> Source {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/storage");
     let mut files: BTreeMap<String, String> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).expect("the folder") {
-        let path = entry.expect("a file").path();
+    let mut found = vec![std::path::PathBuf::from(folder)];
+    while let Some(path) = found.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).expect("the folder");
+            found.extend(entries.map(|entry| entry.expect("a file").path()));
+            continue;
+        }
+        if path.extension().is_none_or(|kind| kind != "rs") {
+            continue;
+        }
         let name = path
-            .file_name()
-            .expect("a name")
+            .strip_prefix(folder)
+            .expect("inside")
             .to_string_lossy()
             .into_owned();
         files.insert(name, std::fs::read_to_string(path).expect("a text"));

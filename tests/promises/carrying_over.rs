@@ -1,0 +1,277 @@
+//! A database of before 0.2.0 is carried over to the baseline: whole, with what was under way.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use sqlx::AssertSqlSafe;
+use sqlx::Connection as _;
+use sqlx::migrate::Migrator;
+
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::SmtpSink;
+use crate::support::Script;
+use crate::support::on_both;
+
+/// The last migration of commit 7296efe, and of the last commit before the baseline.
+const FIRST_PUBLISHED: i64 = 13;
+const LAST_BEFORE: i64 = 132;
+
+/// Each old table and its columns, and where they stand now; empty: the same columns.
+const COPIED: [(&str, &str, &str, &str); 36] = [
+    ("installation", "id, created_at, sample_at", "installation", "id, created_at, sample_at"),
+    ("kept_secrets", "name, value", "instance_secrets", "name, value"),
+    ("tools", "slug, name, tagline, description, url, pricing, entry_price, published_at, sample", "tools", ""),
+    ("reviews", "tool, position, reviewer, score, verdict, take", "reviews", ""),
+    ("comparisons", "slug, left_tool, right_tool, published_at, sample", "comparisons", ""),
+    ("panel_history", "tool, at, ships, skips, points", "panel_history", ""),
+    ("subscribers", "id, email, name, state, state_at, created_at, requested_at, confirmation_at, reminded_at, timezone", "subscribers", ""),
+    ("consents", "subscriber_id, requested_at, shown, source, network, confirmed_at", "consents", ""),
+    ("history", "subscriber_id, at", "history", ""),
+    ("preferences", "subscriber_id, categories, monthly, paused_until", "preferences", ""),
+    ("moves", "id, subscriber_id, email, email_key, requested_at", "email_changes", ""),
+    ("suppressions", "address_hash, key_name, reason, created_at, note", "suppressions", ""),
+    ("lifted", "address_hash, lifted_at, reason, suppressed_at, note", "suppression_removals", ""),
+    ("votes", "tool, subscriber_id, verdict, voted_at", "votes", ""),
+    ("visitor_votes", "tool, visitor, network, verdict, voted_at", "visitor_votes", ""),
+    ("bookmarks", "subscriber_id, tool, saved_at, ships, skips", "bookmarks", ""),
+    ("digests", "id, state, created_at, send_at, approved_at, published_at, finished_at, recipients, content, subject, html, plain", "digests", ""),
+    ("picks", "digest_id, position, comparison, score_thousandths", "picks", ""),
+    ("variants", "digest_id, number, categories, monthly, saved, changes, content, subject, html, plain", "digest_variants", ""),
+    ("senders", "id, process, started_at, expires_at", "senders", ""),
+    ("deliveries", "mailing_id, subscriber_id, queued_at, due_at, attempts, sender_id, started_at, first_at, uncertain_at, finished_at, relay, variant", "deliveries", ""),
+    ("chunks", "mailing_id, first_id, last_id, due_at, sender_id, is_cut", "delivery_batches", "mailing_id, first_id, last_id, due_at, sender_id, is_split"),
+    ("digest_minutes", "mailing_id, minute, sent, later, failed, uncertain", "digest_send_stats", "mailing_id, minute, sent, deferred, failed, uncertain"),
+    ("relay_days", "relay, day, begun", "relay_daily_usage", "relay, day, reserved"),
+    ("inbound", "fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id", "inbound_mails",
+        "fingerprint, received_at, channel, class, reason, status, reply, subscriber_id, mailing_id"),
+    ("webhook_events", "provider, id, digest, received_at, acted_at, body", "webhook_events", "provider, id, body_sha256, received_at, acted_at, body"),
+    // From here on tables that 7296efe had not.
+    ("publish_progress", "mailing_id, after_id, until_id, due, month_at", "publish_progress", ""),
+    ("secret_names", "name, first_used_at", "secret_names", ""),
+    ("refusal_lots", "mailing_id, words, domain, relay, hard, reports, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after",
+        "refusal_groups", "mailing_id, pattern, domain, relay, hard_count, report_count, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after"),
+    ("send_domains", "mailing_id, domain, relay, mails", "send_domains", ""),
+    ("mail_quotas", "key, used_until", "mail_quotas", ""),
+    ("observations", "what, seen_at, detail", "observations", "code, seen_at, detail"),
+    ("attempt_totals", "kind, outcome, total, last_at", "attempt_totals", ""),
+    ("inbound_unmatched", "fingerprint, received_at, door, reading, email_key, tried_with", "inbound_unmatched",
+        "fingerprint, received_at, channel, report, email_key, tried_with"),
+    ("mails_set_aside", "mailbox, validity, uid, step, reason, tries, first_at, next_at", "mailbox_retries", ""),
+    ("deliverers", "process, seen_at, waits, ahead_ms", "delivery_processes", "process, seen_at, waits, clock_skew_ms"),
+];
+
+enum Database {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Database {
+    async fn open(place: &Place) -> Self {
+        if place.is_postgres() {
+            let connection = sqlx::PgConnection::connect(&place.database_url).await;
+            return Self::Postgres(connection.expect("a connection"));
+        }
+        let options: sqlx::sqlite::SqliteConnectOptions =
+            place.database_url.parse().expect("an address");
+        let connection =
+            sqlx::SqliteConnection::connect_with(&options.create_if_missing(true)).await;
+        Self::Sqlite(connection.expect("a connection"))
+    }
+
+    async fn run(&mut self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => sqlx::raw_sql(sql).execute(connection).await.map(drop),
+            Self::Postgres(connection) => sqlx::raw_sql(sql).execute(connection).await.map(drop),
+        }
+        .expect("done");
+    }
+
+    async fn texts(&mut self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
+            Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
+        }
+        .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The rows of some columns, each as one text.
+    async fn rows(&mut self, table: &str, columns: &str) -> Vec<String> {
+        let texts = columns
+            .split(", ")
+            .map(|column| format!("coalesce(cast({column} as text), '-')"))
+            .collect::<Vec<_>>();
+        let mut rows = self
+            .texts(&format!("select {} from {table}", texts.join(" || '|' || ")))
+            .await;
+        rows.sort();
+        rows
+    }
+
+    /// Applies the migrations of before the baseline up to that one, as sqlx does.
+    async fn migrate_to(&mut self, last: i64) {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/before_baseline"));
+        let migrations = Migrator::new(folder).await.expect("migrations");
+        match self {
+            Self::Sqlite(connection) => migrations.run_to(last, connection).await,
+            Self::Postgres(connection) => migrations.run_to(last, connection).await,
+        }
+        .expect("migrated");
+    }
+
+    /// All tables, columns, indexes and keys, in words that two like databases share.
+    async fn schema(&mut self) -> Vec<String> {
+        let sql = match self {
+            Self::Sqlite(_) => {
+                "select type || ' ' || name || ': ' || coalesce(sql, '') from sqlite_master where name not like 'sqlite%' and name not like '\\_sqlx%' escape '\\'"
+            }
+            Self::Postgres(_) => {
+                "select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
+                 from information_schema.columns where table_schema = 'public' and table_name not like '\\_sqlx%'
+                 union all select indexdef from pg_indexes where schemaname = 'public' and tablename not like '\\_sqlx%'
+                 union all select cast(cast(conrelid as regclass) as text) || ' ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
+                   where connamespace = cast('public' as regnamespace) and cast(cast(conrelid as regclass) as text) not like '\\_sqlx%'"
+            }
+        };
+        let mut schema = self.texts(sql).await;
+        schema.sort();
+        schema
+    }
+}
+
+/// A database of commit 7296efe, or of the last one before the baseline, filled; what is in it, by table.
+async fn filled(place: &Place, last: i64) -> BTreeMap<&'static str, Vec<String>> {
+    let mut database = Database::open(place).await;
+    database.migrate_to(FIRST_PUBLISHED).await;
+    database.run(include_str!("../fixtures/schema/filled_0013.sql")).await;
+    if last > FIRST_PUBLISHED {
+        database.migrate_to(last).await;
+        database.run(include_str!("../fixtures/schema/filled_0132.sql")).await;
+    }
+    let tables = if last > FIRST_PUBLISHED { COPIED.len() } else { 26 };
+    let mut rows = BTreeMap::new();
+    for (table, columns, _, _) in &COPIED[..tables] {
+        rows.insert(*table, database.rows(table, columns).await);
+    }
+    rows
+}
+
+fn program(place: &Place) -> Program {
+    Program::in_place(place).with("VERDICTS_SITE__SECRET", "a secret for tests only")
+}
+
+async fn holds_what_was_there(place: Place, last: i64) {
+    let mut before = filled(&place, last).await;
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let house = House::open_to(place, &sink).await;
+    let mut database = Database::open(&house.place).await;
+    for (old, columns, table, now) in COPIED {
+        let Some(mut rows) = before.remove(old) else {
+            continue;
+        };
+        let columns = if now.is_empty() { columns } else { now };
+        let mut found = database.rows(table, columns).await;
+        if old == "secret_names" {
+            // The program notes its own.
+            found.retain(|row| rows.contains(row));
+        }
+        rows.sort();
+        assert_eq!(found, rows, "{old} is {table} now");
+    }
+    assert_eq!(before, BTreeMap::new());
+    assert_eq!(
+        database.texts("select cast(version as text) from _sqlx_migrations order by version").await[0],
+        "1"
+    );
+    let fresh = House::open(house.place.another()).await;
+    assert_eq!(
+        database.schema().await,
+        Database::open(&fresh.place).await.schema().await,
+        "the schema is that of a new database"
+    );
+    what_was_under_way_goes_on(&house, &sink).await;
+}
+
+/// The confirmation that waits, the digest that was being sent and the one in doubt, and then a digest of this week.
+async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
+    for digest in ["2026-W40", "2025-W05"] {
+        let slot = digest.parse().expect("a week");
+        let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
+        assert_eq!(audit.faults, [""; 0], "{digest}");
+    }
+    house
+        .deliver_while("what waits", async || {
+            ["ben", "gus", "hal"].iter().all(|name| !sink.received_by(&format!("{name}@old.example")).is_empty())
+                && !sink.received_by("hal@new.example").is_empty()
+        })
+        .await;
+    house.stock_small().await;
+    house.send_digest().await;
+    let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
+    assert_eq!(audit.faults, [""; 0]);
+    assert!(audit.deliveries.sent >= 5, "{:?}", audit.deliveries);
+    let slot = "2026-W42".parse().expect("a week");
+    let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
+    assert_eq!((audit.faults, audit.deliveries.sent), (Vec::new(), 3));
+}
+
+on_both! {
+    async fn a_database_of_the_first_published_commit_is_carried_over(place) {
+        holds_what_was_there(place, FIRST_PUBLISHED).await;
+    }
+
+    async fn a_database_of_the_last_commit_before_the_baseline_is_carried_over(place) {
+        holds_what_was_there(place, LAST_BEFORE).await;
+    }
+
+    async fn a_database_of_an_unknown_state_is_left_alone_and_named(place) {
+        filled(&place, LAST_BEFORE).await;
+        let mut database = Database::open(&place).await;
+        database.run("update _sqlx_migrations set description = 'of another program', checksum = (select checksum from _sqlx_migrations where version = 13) where version = 8").await;
+        let before = database.schema().await;
+        program(&place).run(&["migrate"]).refused(&["their migration 8 is unknown", "Nothing was changed"]);
+        assert_eq!(database.schema().await, before);
+    }
+
+    async fn a_carry_over_that_fails_half_way_changes_nothing(place) {
+        filled(&place, LAST_BEFORE).await;
+        let mut database = Database::open(&place).await;
+        // A table of the operator's own with a name that the baseline needs.
+        database.run("create table instance_secrets (mine text)").await;
+        let before = (database.schema().await, database.rows("deliveries", "mailing_id, subscriber_id, state").await);
+        program(&place).run(&["migrate"]).refused(&["instance_secrets", "already exists"]);
+        assert_eq!((database.schema().await, database.rows("deliveries", "mailing_id, subscriber_id, state").await), before);
+        database.run("drop table instance_secrets").await;
+        House::open(place).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_that_an_old_database_keeps_is_found() {
+    let Some(place) = Place::postgres() else { return };
+    filled(&place, LAST_BEFORE).await;
+    let mut database = Database::open(&place).await;
+    database.run("insert into kept_secrets (name, value) values ('site.secret', 'a secret for tests only')").await;
+    let program = Program::in_place(&place);
+    program.run(&["migrate"]).good();
+    let kept = database.texts("select value from instance_secrets where name = 'site.secret'").await;
+    assert_eq!(kept, ["a secret for tests only"]);
+    program.run(&["subscribers", "show", "ada@old.example"]).good();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_in_partitions_stays_in_them() {
+    let Some(place) = Place::postgres() else { return };
+    filled(&place, LAST_BEFORE).await;
+    let mut database = Database::open(&place).await;
+    database.run(include_str!("../../docs/partitions.sql")).await;
+    let partitions = "select cast(cast(inhrelid as regclass) as text) from pg_inherits where inhparent = cast('deliveries' as regclass) order by 1";
+    let before = (database.texts(partitions).await, database.rows("deliveries_2026", "mailing_id, subscriber_id").await);
+    let sink = SmtpSink::start(Script::accept_all()).await;
+    let house = House::open_to(place, &sink).await;
+    assert_eq!((database.texts(partitions).await, database.rows("deliveries_2026", "mailing_id, subscriber_id").await), before);
+    what_was_under_way_goes_on(&house, &sink).await;
+}
