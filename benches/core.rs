@@ -74,7 +74,7 @@ fn content() -> Content {
             right: side(&comparison.right),
         },
         score: 150.0,
-        reasons: vec!["new this week".into()],
+        reasons: vec![verdicts::domain::pick_reason::PickReason::NewThisWeek],
     };
     Content {
         slot: slot(),

@@ -117,14 +117,6 @@ create table consents (
     primary key (subscriber_id, requested_at)
 );
 
--- What happened to a subscriber, for them and for the operator.
-create table history (
-    subscriber_id bigint not null references subscribers (id) on delete cascade,
-    at bigint not null,
-    what text not null,
-    primary key (subscriber_id, at, what)
-);
-
 -- What a subscriber wants to get. No row: everything, every week.
 create table preferences (
     subscriber_id bigint not null primary key references subscribers (id) on delete cascade,
@@ -233,7 +225,7 @@ create table picks (
     position bigint not null,
     comparison text not null,
     score_thousandths bigint not null,
-    -- JSON.
+    -- Codes with parameters (JSON).
     reasons text not null,
     primary key (digest_id, position)
 );
@@ -267,6 +259,19 @@ create table publish_progress (
     month_at bigint not null
 );
 
+-- What happened to a subscriber, for them and for the operator. Sentences are made when it is shown.
+create table history (
+    subscriber_id bigint not null references subscribers (id) on delete cascade,
+    at bigint not null,
+    code text not null,
+    -- What the sentence of this code needs, as a JSON object.
+    parameters text not null default '{}',
+    -- The digest that it is about, if it is.
+    digest_id bigint references digests (id) on delete set null,
+    primary key (subscriber_id, at, code, parameters)
+);
+create index history_by_digest on history (digest_id) where digest_id is not null;
+
 -- Processes that send mail hold a row each and renew it: a lease. After expires_at others take over what it has.
 create table senders (
     id bigint not null primary key,
@@ -298,7 +303,8 @@ create table deliveries (
     -- The relay of the last attempt, and what it answered.
     relay text,
     reply text,
-    notice text,
+    -- Of a skipped one: why it was not sent.
+    skip_reason text,
     -- Number in digest_variants; null: the digest as everybody gets it.
     variant bigint,
     -- Sum of the waits between attempts: what mail.retry.max_age bounds.
@@ -306,7 +312,8 @@ create table deliveries (
     primary key (mailing_id, subscriber_id)
 );
 create index deliveries_doubted on deliveries (mailing_id) where uncertain_at is not null;
-create index deliveries_transactional on deliveries (subscriber_id) where kind = 'confirmation';
+-- By subscriber only these: an index over digests' rows too would cost each publishing and each commit.
+create index deliveries_transactional on deliveries (subscriber_id) where kind <> 'digest';
 
 -- The queue beside the ledger: ranges of a mailing's deliveries, by subscriber id, in which something is left to do. A sender claims a
 -- batch, not single deliveries, so a delivery is written twice in its life, when it is begun and when it ends, and no index over
@@ -316,7 +323,8 @@ create table delivery_batches (
     -- First and last subscriber in it. The last one names it, for what is claimed is split off the front.
     first_id bigint not null,
     last_id bigint not null,
-    kind text not null,
+    -- Digest or transactional.
+    class text not null,
     -- Nothing in it is due before due_at, nor after last_due_at; retries in it are due at retry_at (null: it has none).
     due_at bigint not null,
     last_due_at bigint not null default 0,
@@ -329,13 +337,13 @@ create table delivery_batches (
     queued bigint not null default 0,
     sent bigint not null default 0,
     failed bigint not null default 0,
-    withheld bigint not null default 0,
+    skipped bigint not null default 0,
     uncertain bigint not null default 0,
     primary key (mailing_id, last_id)
 );
 create index delivery_batches_free on delivery_batches (mailing_id, due_at, last_id) where sender_id is null;
 create index delivery_batches_held on delivery_batches (sender_id) where sender_id is not null;
-create index delivery_batches_transactional on delivery_batches (due_at) where kind = 'confirmation';
+create index delivery_batches_transactional on delivery_batches (due_at) where class = 'transactional';
 create index delivery_batches_retries on delivery_batches (mailing_id, retry_at, last_id) where sender_id is null and retry_at is not null;
 
 -- Deliveries of a digest by state, of those that lie in no batch any more.
@@ -343,7 +351,7 @@ create table digest_counts (
     mailing_id bigint not null primary key references digests (id) on delete cascade,
     sent bigint not null,
     failed bigint not null,
-    withheld bigint not null,
+    skipped bigint not null,
     uncertain bigint not null
 );
 
@@ -355,6 +363,14 @@ create table failure_reasons (
     primary key (mailing_id, reply)
 );
 
+-- Why deliveries of a digest were skipped, and how often.
+create table digest_skips (
+    mailing_id bigint not null references digests (id) on delete cascade,
+    reason text not null,
+    times bigint not null,
+    primary key (mailing_id, reason)
+);
+
 -- Results of a digest's deliveries per minute (since 1970): the curve of a send.
 create table digest_send_stats (
     mailing_id bigint not null references digests (id) on delete cascade,
@@ -362,17 +378,18 @@ create table digest_send_stats (
     sent bigint not null,
     deferred bigint not null,
     failed bigint not null,
+    skipped bigint not null,
     uncertain bigint not null,
     primary key (mailing_id, minute)
 );
 
--- Transactional mails that need more than their subscriber: another recipient address, or what their link is for.
+-- Payload of transactional mails whose kind needs more than their subscriber: they go to another address.
 create table transactional_mails (
     mailing_id bigint not null primary key,
     subscriber_id bigint not null references subscribers (id) on delete cascade,
-    kind text not null,
-    email text,
-    token_id bigint not null
+    email text not null,
+    -- The email_changes row that the link in the mail confirms, if it does.
+    token_id bigint
 );
 create index transactional_mails_by_subscriber on transactional_mails (subscriber_id);
 

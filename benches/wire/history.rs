@@ -310,7 +310,7 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
     };
     let mail = Arrived {
         fingerprint: &fingerprint,
-        door: "imap",
+        channel: verdicts::domain::inbound::InboundChannel::Imap,
         finding: &finding,
         about: Some((about, Action::Count(&refusal))),
         unmatched: None,

@@ -207,7 +207,7 @@ impl App {
             "state": person.subscriber.state,
             "timezone": person.subscriber.timezone.map(crate::domain::zone::ZoneName::name),
             "consents": person.consents,
-            "history": person.history.iter().map(|(at, what)| serde_json::json!({ "at": at, "what": what })).collect::<Vec<_>>(),
+            "history": person.history.iter().map(|entry| serde_json::json!({ "at": entry.at, "what": entry.event.to_string(), "code": entry.event.to_stored().0, "slot": entry.slot })).collect::<Vec<_>>(),
             "preferences": self.storage.preferences(subscriber).await?,
             "refusals": self.storage.refusals_of(subscriber).await?,
         });

@@ -27,6 +27,7 @@ use crate::domain::due::DueTimes;
 use crate::domain::due::LONGEST_LEAD;
 use crate::domain::due::Pacing;
 use crate::domain::progress;
+use crate::domain::delivery::SkipReason;
 use crate::domain::progress::Minute;
 use crate::domain::slot::Slot;
 use crate::domain::waiting::Stall;
@@ -44,8 +45,8 @@ pub struct Status {
     pub digest: Digest,
     /// Its deliveries by state.
     pub tally: Tally,
-    /// How many of those that count as failed were never tried: readers who pause, follow what has nothing new, or left.
-    pub withheld: u64,
+    /// Why deliveries were skipped, and how many for each reason, most frequent first.
+    pub skips: Vec<(SkipReason, u64)>,
     /// When the next one that waits is due.
     pub next_due: Option<Timestamp>,
     /// Why deliveries failed, most frequent first, up to ten reasons.
@@ -461,8 +462,8 @@ impl App {
         let (now, id) = (self.now(), slot.id());
         let mut troubles = self.storage.troubles(now).await?;
         troubles.extend(self.trouble().filter(|trouble| !troubles.contains(trouble)));
-        let ((tally, withheld), minutes) = (
-            self.storage.tally_and_withheld(id).await?,
+        let (tally, minutes) = (
+            self.storage.tally(id).await?,
             self.storage.minutes(id).await?,
         );
         let (next_due, last_due) = (
@@ -502,7 +503,7 @@ impl App {
                 .await?
                 .into_iter()
                 .find(|missed| missed.slot == slot),
-            withheld,
+            skips: self.storage.skips(id).await?,
             failures: self.storage.failures(id, 10).await?,
             held: self.held_refusals(Some(slot)).await?,
             tally,

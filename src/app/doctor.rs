@@ -16,6 +16,7 @@ use super::finding::good;
 use super::waiting::SKEW_MAX;
 use super::waiting::off_by;
 use crate::config::relations;
+use crate::domain::pick_reason::PickReason;
 use crate::domain::digest::Content;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
@@ -334,7 +335,7 @@ impl App {
                 Some(crate::domain::digest::Item {
                     matchup,
                     score: 100.0,
-                    reasons: vec!["new this week".into()],
+                    reasons: vec![PickReason::NewThisWeek],
                 })
             });
             let mail = email::digest(

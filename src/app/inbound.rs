@@ -11,6 +11,7 @@ use super::App;
 use super::Failure;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Consequence;
 use crate::domain::inbound::Finding;
@@ -62,7 +63,7 @@ pub(super) struct Arrival<'a> {
     /// By what it is known again.
     pub fingerprint: &'a str,
     /// The way that it came.
-    pub door: &'a str,
+    pub channel: InboundChannel,
     /// Copy that is kept for another look.
     pub unmatched: Option<&'a AnotherLook>,
     /// True if it was here before, and matched nothing then.
@@ -99,15 +100,15 @@ impl App {
         Ok(Returned { reading, whose })
     }
 
-    /// Reads a mail, keeps it, and does what the policy says: all of it or nothing. The same mail again does nothing. `door`
+    /// Reads a mail, keeps it, and does what the policy says: all of it or nothing. The same mail again does nothing. `channel`
     /// is the way that it came.
-    pub async fn take_inbound(&self, raw: &[u8], door: &str) -> Result<(Returned, Taken), Failure> {
+    pub async fn take_inbound(&self, raw: &[u8], channel: InboundChannel) -> Result<(Returned, Taken), Failure> {
         let returned = self.read_inbound(raw).await?;
-        let taken = self.act_on(&returned, door).await?;
+        let taken = self.act_on(&returned, channel).await?;
         Ok((returned, taken))
     }
 
-    async fn act_on(&self, returned: &Returned, door: &str) -> Result<Taken, Failure> {
+    async fn act_on(&self, returned: &Returned, channel: InboundChannel) -> Result<Taken, Failure> {
         let (reading, whose) = (&returned.reading, returned.whose.as_ref());
         let email = whose.map(|whose| whose.email.as_str()).unwrap_or_default();
         let Some(finding) = reading.about(email) else {
@@ -142,7 +143,7 @@ impl App {
         };
         let arrival = Arrival {
             fingerprint: &reading.fingerprint,
-            door,
+            channel,
             unmatched: kept.as_ref(),
             is_again,
         };
@@ -165,7 +166,7 @@ impl App {
             let reading = serde_json::from_str::<Reading>(&untried.reading).ok();
             let taken = match reading {
                 Some(reading) => {
-                    self.act_on(&self.returned(reading).await?, &untried.door)
+                    self.act_on(&self.returned(reading).await?, untried.channel)
                         .await?
                 }
                 // Written by another version: it stays as it is until it is forgotten.
@@ -226,7 +227,7 @@ impl App {
         arrival: &Arrival<'_>,
         whose: Option<&Whose>,
     ) -> Result<Taken, Failure> {
-        let door = arrival.door;
+        let channel = arrival.channel;
         let consequence = finding.consequence();
         let refusal = match (whose, consequence) {
             (Some(whose), Consequence::Refused(class)) => {
@@ -257,7 +258,7 @@ impl App {
         let about = about.map(|about| (about, action));
         let mail = Arrived {
             fingerprint: arrival.fingerprint,
-            door,
+            channel,
             finding,
             about,
             unmatched,
@@ -272,7 +273,7 @@ impl App {
             tracing::info!(
                 subscriber,
                 meaning = meaning.as_str(),
-                door,
+                channel = channel.as_str(),
                 ended = (taken == Taken::Ended),
                 "a mail came back"
             );

@@ -5,6 +5,7 @@ use super::Failure;
 use super::delta;
 use super::quotas::Asked;
 use super::quotas::evenly;
+use crate::domain::history::UnsubscribedBy;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::reader::UnsubscribeReason;
@@ -148,7 +149,7 @@ impl App {
         };
         if self
             .storage
-            .unsubscribe(token.subscriber, "link", self.now())
+            .unsubscribe(token.subscriber, UnsubscribedBy::Link, self.now())
             .await?
         {
             metrics::counter!("verdicts_unsubscribes_total").increment(1);

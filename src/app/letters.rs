@@ -9,7 +9,6 @@ use super::account;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
-use crate::domain::delivery::Notice;
 use crate::domain::digest::Content;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::TOKEN_HOLE;
@@ -28,10 +27,7 @@ const KEPT: usize = 256;
 /// What a letter is kept under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
-    Confirmation,
-    Welcome,
-    Already,
-    Notice(Notice),
+    Transactional(DeliveryKind),
     /// A digest, and which variant of it.
     Digest(i64, Option<i64>),
 }
@@ -74,12 +70,9 @@ impl Letters {
 impl App {
     /// The letter that a delivery fills.
     pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<Ready>, Failure> {
-        let name = match (job.kind, job.notice) {
-            (DeliveryKind::Confirmation, Some((notice, _))) => Name::Notice(notice),
-            (DeliveryKind::Confirmation, None) => Name::Confirmation,
-            (DeliveryKind::Welcome, _) => Name::Welcome,
-            (DeliveryKind::Already, _) => Name::Already,
-            (DeliveryKind::Digest, _) => Name::Digest(job.key.mailing, job.variant),
+        let name = match job.kind {
+            DeliveryKind::Digest => Name::Digest(job.key.mailing, job.variant),
+            kind => Name::Transactional(kind),
         };
         if let Some(ready) = self.letters.find(name) {
             return Ok(ready);
@@ -90,20 +83,8 @@ impl App {
 
     async fn make_letter(&self, name: Name) -> Result<Arc<Ready>, Failure> {
         let ready = match name {
-            Name::Confirmation => Ready {
-                letter: self.confirmation_letter()?,
-                date: None,
-            },
-            Name::Welcome => Ready {
-                letter: self.by_hand(&email::welcome(&self.site)?),
-                date: None,
-            },
-            Name::Already => Ready {
-                letter: self.by_hand(&email::already(&self.site)?),
-                date: None,
-            },
-            Name::Notice(notice) => Ready {
-                letter: self.by_hand(&self.notice(notice)?),
+            Name::Transactional(kind) => Ready {
+                letter: self.transactional_letter(kind)?,
                 date: None,
             },
             Name::Digest(id, variant) => {
@@ -134,36 +115,31 @@ impl App {
     /// that waited for a relay is as good as any other.
     pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
         let (subscriber, now) = (job.key.subscriber, self.now());
-        match (job.kind, job.notice) {
-            (DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::Already, _) => (
-                self.unsubscribe_token(subscriber),
-                self.reader_token(subscriber),
-            ),
-            (DeliveryKind::Confirmation, None) => {
-                (self.confirm_token(subscriber, now), String::new())
+        let subscriber_token = match job.kind {
+            DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::AlreadySubscribed => {
+                return (
+                    self.unsubscribe_token(subscriber),
+                    self.reader_token(subscriber),
+                );
             }
-            (DeliveryKind::Confirmation, Some((Notice::Move, id))) => {
-                (self.move_token(id, now), String::new())
+            DeliveryKind::Confirmation => self.confirm_token(subscriber, now),
+            DeliveryKind::EmailChange => job
+                .token_id
+                .map_or_else(String::new, |id| self.move_token(id, now)),
+            DeliveryKind::AccountLink => self.account_token(subscriber, now),
+            DeliveryKind::PreferencesChanged => self.reader_token(subscriber),
+            DeliveryKind::LeaveLink | DeliveryKind::LeaveLinkByOther => {
+                self.unsubscribe_token(subscriber)
             }
-            (DeliveryKind::Confirmation, Some((Notice::Account, id))) => {
-                (self.account_token(id, now), String::new())
-            }
-            (DeliveryKind::Confirmation, Some((Notice::Choices, id))) => {
-                (self.reader_token(id), String::new())
-            }
-            (DeliveryKind::Confirmation, Some((Notice::Leave | Notice::LeaveByOther, _))) => {
-                (self.unsubscribe_token(subscriber), String::new())
-            }
-            (DeliveryKind::Confirmation, Some((Notice::Moved, _))) => {
-                (String::new(), String::new())
-            }
-        }
+            DeliveryKind::EmailChanged => String::new(),
+        };
+        (subscriber_token, String::new())
     }
 
     /// Makes the text that fills the address in a delivery's letter: the one to which a sign-up is confirmed, else the one to leave by.
     pub(crate) fn verp_for(&self, job: &Job) -> String {
-        match (job.kind, job.notice) {
-            (DeliveryKind::Confirmation, None) => self.return_path.verp(&self.secrets, job.key),
+        match job.kind {
+            DeliveryKind::Confirmation => self.return_path.verp(&self.secrets, job.key),
             _ => self.return_path.leaving_verp(&self.secrets, job.key),
         }
     }
@@ -246,16 +222,23 @@ impl App {
         ))
     }
 
-    fn notice(&self, notice: Notice) -> Result<Rendered, Failure> {
+    fn transactional_letter(&self, kind: DeliveryKind) -> Result<Letter, Failure> {
         let good_for = |life: chrono::TimeDelta| in_words(life.to_std().unwrap_or_default());
-        Ok(match notice {
-            Notice::Account => email::account(&self.site, &good_for(account::LINK))?,
-            Notice::Move => email::new_address(&self.site, &good_for(account::MOVE))?,
-            Notice::Moved => email::old_address(&self.site)?,
-            Notice::Choices => email::choices_changed(&self.site)?,
-            Notice::Leave => email::leave_link(&self.site)?,
-            Notice::LeaveByOther => email::leave_link_by_other(&self.site)?,
-        })
+        let rendered = match kind {
+            DeliveryKind::Confirmation => return self.confirmation_letter(),
+            DeliveryKind::Welcome => email::welcome(&self.site)?,
+            DeliveryKind::AlreadySubscribed => email::already(&self.site)?,
+            DeliveryKind::AccountLink => email::account(&self.site, &good_for(account::LINK))?,
+            DeliveryKind::EmailChange => email::new_address(&self.site, &good_for(account::MOVE))?,
+            DeliveryKind::EmailChanged => email::old_address(&self.site)?,
+            DeliveryKind::PreferencesChanged => email::choices_changed(&self.site)?,
+            DeliveryKind::LeaveLink => email::leave_link(&self.site)?,
+            DeliveryKind::LeaveLinkByOther => email::leave_link_by_other(&self.site)?,
+            DeliveryKind::Digest => {
+                return Err(Failure::internal("A digest has a letter of its own."));
+            }
+        };
+        Ok(self.by_hand(&rendered))
     }
 
     /// A mail to one person who asked for it.

@@ -333,7 +333,7 @@ impl App {
             ])[..32];
             let arrival = Arrival {
                 fingerprint,
-                door: request.provider.as_str(),
+                channel: request.provider.channel(),
                 unmatched: None,
                 is_again: false,
             };

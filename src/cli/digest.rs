@@ -1,5 +1,6 @@
 //! `digest`: pick, preview, send, and the life of a digest.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::app::edition::Edition;
 use crate::app::edition::Outlook;
 use crate::app::missed::MissedDigest;
 use crate::app::preflight::Preflight;
+use crate::domain::pick::Pick;
 use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::slot::Slot;
@@ -152,6 +154,11 @@ async fn pick(app: &App, at: Timestamp, output: Output) -> Result<(), Failure> {
     )
 }
 
+fn reasons_of(pick: &Pick) -> String {
+    let reasons: Vec<String> = pick.reasons.iter().map(ToString::to_string).collect();
+    reasons.join("; ")
+}
+
 /// The comparisons of a digest and why, then what it leaves out.
 fn listed(edition: &Edition) -> String {
     let mut text = String::new();
@@ -162,7 +169,7 @@ fn listed(edition: &Edition) -> String {
             number + 1,
             pick.comparison,
             pick.score,
-            pick.reasons.join("; ")
+            reasons_of(pick)
         );
     }
     for left in &edition.left_out {
@@ -280,7 +287,12 @@ pub(super) fn show(
         json["left_out"] = json!(outlook.edition.left_out);
     }
     json["deliveries"] = json!(status.tally);
-    json["withheld"] = json!(status.withheld);
+    let skipped: BTreeMap<&str, u64> = status
+        .skips
+        .iter()
+        .map(|(reason, count)| (reason.as_str(), *count))
+        .collect();
+    json["skipped"] = json!(skipped);
     json["next_due"] = json!(status.next_due.map(moment));
     json["failures"] = status
         .failures
@@ -300,17 +312,13 @@ pub(super) fn show(
         );
         let _ = writeln!(
             text,
-            "queued {}, sending {}, sent {}, failed {}{}, uncertain {}",
+            "queued {}, sending {}, sent {}, failed {}, uncertain {}, skipped {}",
             tally.queued,
             tally.sending,
             tally.sent,
             tally.failed,
-            if status.withheld > 0 {
-                format!(" ({} of them withheld, never tried)", status.withheld)
-            } else {
-                String::new()
-            },
-            tally.uncertain
+            tally.uncertain,
+            tally.skipped
         );
         if let Some(outlook) = outlook {
             let _ = writeln!(
@@ -332,10 +340,10 @@ pub(super) fn show(
         }
         text += &progress::lines(app, status);
         for (reply, count) in &status.failures {
-            let _ = match reply.strip_prefix("not sent: ") {
-                Some(why) => writeln!(text, "not sent {count} times: {why}"),
-                None => writeln!(text, "failed {count} times: {reply}"),
-            };
+            let _ = writeln!(text, "failed {count} times: {reply}");
+        }
+        for (reason, count) in &status.skips {
+            let _ = writeln!(text, "skipped {count} times: {}", reason.describe());
         }
         for held in &status.held {
             let _ = writeln!(text, "held: {} (`verdicts bounces list`)", held.summary());

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::output::say;
 use super::output::write_out;
 use super::turns::Turn;
+use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::inbound::Returned;
@@ -105,7 +106,7 @@ impl Inbound {
             None => opened.insert(open().await?).clone(),
         };
         if self.apply {
-            let (returned, taken) = app.take_inbound(raw, "command").await?;
+            let (returned, taken) = app.take_inbound(raw, InboundChannel::Command).await?;
             return Ok((returned, Some(taken)));
         }
         Ok((app.read_inbound(raw).await?, None))

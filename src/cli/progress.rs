@@ -154,7 +154,7 @@ async fn outlook(app: &App, slot: Slot) -> String {
 
 /// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
 pub fn lines(app: &App, status: &Status) -> String {
-    let ended = status.tally.sent + status.tally.failed;
+    let ended = status.tally.sent + status.tally.failed + status.tally.skipped;
     let mut text = String::new();
     if let Some(rate) = status.rate_per_minute {
         let percent = (ended * 100)
@@ -193,7 +193,7 @@ pub fn lines(app: &App, status: &Status) -> String {
 
 /// The same for `--json`, beside what else there is.
 pub fn add_to(json: &mut Value, status: &Status) {
-    let minute = |minute: &Minute| json!({ "at": moment(minute.at), "sent": minute.sent, "failed": minute.failed, "later": minute.later, "uncertain": minute.uncertain });
+    let minute = |minute: &Minute| json!({ "at": moment(minute.at), "sent": minute.sent, "failed": minute.failed, "skipped": minute.skipped, "later": minute.later, "uncertain": minute.uncertain });
     json["minutes"] = status.minutes.iter().map(minute).collect();
     json["rate_per_minute"] = json!(
         status

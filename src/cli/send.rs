@@ -215,7 +215,7 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
             false,
         ),
         Ending::Trouble(trouble) => {
-            let failed = status.tally.failed.saturating_sub(status.withheld);
+            let failed = status.tally.failed;
             let failed = if failed > 0 {
                 format!(", {failed} failed for good")
             } else {

@@ -260,7 +260,7 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
     let history: Vec<_> = person
         .history
         .iter()
-        .map(|(at, what)| json!({ "at": moment(*at), "what": what }))
+        .map(|entry| json!({ "at": moment(entry.at), "what": entry.event.to_string() }))
         .collect();
     let json = json!({
         "id": app.subscriber_name(person.subscriber.id),
@@ -296,8 +296,8 @@ fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
                 consent.source, consent.shown
             ));
         }
-        for (at, what) in &person.history {
-            text.push_str(&format!("{}  {what}\n", app.local_time(*at)));
+        for entry in &person.history {
+            text.push_str(&format!("{}  {}\n", app.local_time(entry.at), entry.event));
         }
         text
     })

@@ -42,6 +42,36 @@ named! {
     }
 }
 
+named! {
+    /// What became of a refusal that may end a subscription.
+    RefusalOutcome {
+        /// It waits to be judged with others like it.
+        Waiting => "waiting",
+        /// It ended the subscription.
+        Ended => "ended",
+        /// It does not count: an operator said so.
+        Dismissed => "dismissed",
+        /// It no longer matters: a later digest arrived, or the subscription ended otherwise.
+        Released => "released",
+    }
+}
+
+named! {
+    /// State of a group of refusals that are judged together.
+    RefusalGroupState {
+        /// It gathers refusals.
+        Open => "open",
+        /// It waits for an operator, or for a later send.
+        Held => "held",
+        /// Its subscriptions are being ended.
+        Ending => "ending",
+        /// Its refusals are being dismissed.
+        Dropping => "dropping",
+        /// Nothing is left to do.
+        Done => "done",
+    }
+}
+
 /// Limits of the brake: `bounces.brake_*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Brake {

@@ -15,24 +15,85 @@ named! {
         Sending => "sending",
         /// Accepted by the next server.
         Sent => "sent",
-        /// Final, and not delivered; the row says why.
+        /// Final, tried, and not delivered; the row says what the server answered.
         Failed => "failed",
+        /// Final, and never sent, on purpose: a [`SkipReason`] says why.
+        Skipped => "skipped",
         /// The connection or the process died at the one moment in which nobody can know.
         Uncertain => "uncertain",
     }
 }
 
 named! {
-    /// What is delivered.
+    /// Kind of a mail in the ledger.
     DeliveryKind {
-        /// The mail with the button that confirms a sign-up; overtakes digests.
-        Confirmation => "confirmation",
-        /// The mail to somebody who just confirmed; overtakes digests, as all but them do.
-        Welcome => "welcome",
-        /// The mail to somebody on the list who signs up again.
-        Already => "already",
-        /// A digest.
+        /// The weekly digest.
         Digest => "digest",
+        /// The mail with the button that confirms a sign-up.
+        Confirmation => "confirmation",
+        /// The mail to somebody who just confirmed.
+        Welcome => "welcome",
+        /// The mail to a subscriber who signs up again.
+        AlreadySubscribed => "already_subscribed",
+        /// A new link to the page about a subscriber's data.
+        AccountLink => "account_link",
+        /// Asks at a new address to confirm a change of address.
+        EmailChange => "email_change",
+        /// Tells the old address that there is a new one.
+        EmailChanged => "email_changed",
+        /// Tells a subscriber that their preferences were changed by a link of a digest, which somebody else may hold.
+        PreferencesChanged => "preferences_changed",
+        /// Answers a subscriber's mail that speaks of leaving and was not understood, with the link to leave.
+        LeaveLink => "leave_link",
+        /// Tells a subscriber that somebody else asked to leave by answering a digest of theirs, with the link to leave.
+        LeaveLinkByOther => "leave_link_by_other",
+    }
+}
+
+named! {
+    /// Why a mail is not sent, on purpose. Codes in the database and in JSON.
+    SkipReason {
+        /// The subscriber paused.
+        Paused => "paused",
+        /// The subscriber gets a digest a month, and had this month's.
+        Monthly => "monthly",
+        /// The categories that the subscriber follows have nothing new.
+        NothingNew => "nothing_new",
+        /// The subscriber unsubscribed after it was queued.
+        Left => "left",
+        /// The address is on the suppression list.
+        Suppressed => "suppressed",
+        /// The subscriber was erased, or the sign-up forgotten.
+        Erased => "erased",
+        /// What it was queued for is over: the sign-up was confirmed or undone.
+        NotRequested => "not_requested",
+        /// The digest was cancelled.
+        Cancelled => "cancelled",
+        /// A newer mail of the kind takes its place.
+        Superseded => "superseded",
+        /// It waited for longer than its link is of use.
+        Expired => "expired",
+        /// Another reason, of before 0.2.0; the row's reply has its words.
+        Note => "note",
+    }
+}
+
+impl SkipReason {
+    /// The reason in words.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Paused => "the reader paused",
+            Self::Monthly => "the reader wants one a month, and this month's is out",
+            Self::NothingNew => "nothing new in what the reader follows",
+            Self::Left => "unsubscribed before it was sent",
+            Self::Suppressed => "on the suppression list",
+            Self::Erased => "the subscriber was erased or forgotten",
+            Self::NotRequested => "no longer asked for",
+            Self::Cancelled => "the digest was cancelled",
+            Self::Superseded => "a newer mail takes its place",
+            Self::Expired => "it waited for longer than its link is of use",
+            Self::Note => "for another reason",
+        }
     }
 }
 
@@ -62,40 +123,37 @@ named! {
     }
 }
 
-named! {
-    /// What a mail is that stands in the ledger as a confirmation does, and asks for no sign-up.
-    Notice {
-        /// A fresh link to what is known of its reader.
-        Account => "account",
-        /// Asks at a new address whether it is theirs.
-        Move => "move",
-        /// Tells the old address that there is a new one.
-        Moved => "moved",
-        /// Tells a reader that what they get was changed by a link of a digest, which somebody else may hold.
-        Choices => "choices",
-        /// Answers a mail of a reader's that speaks of leaving and was not understood, with the link.
-        Leave => "leave",
-        /// Tells a reader that somebody else asked to leave by answering a digest of theirs, with the link.
-        LeaveByOther => "leave_by_other",
-    }
-}
-
 impl DeliveryKind {
+    /// The kind as statistics and the queue tell it apart.
+    pub fn class(self) -> MailClass {
+        match self {
+            Self::Digest => MailClass::Digest,
+            _ => MailClass::Transactional,
+        }
+    }
+
     /// Upper bound on the time from the request for such a mail to its sending, where somebody waits for a link in it: later it would
     /// surprise them more than it helps. Its life counts from the sending.
     pub fn wait_max(self) -> Option<TimeDelta> {
-        (self == Self::Confirmation).then_some(TimeDelta::days(14))
-    }
-}
-
-impl Notice {
-    /// As [`DeliveryKind::wait_max`].
-    pub fn wait_max(self) -> Option<TimeDelta> {
         match self {
-            Self::Account => Some(TimeDelta::days(1)),
-            Self::Move | Self::Leave | Self::LeaveByOther => Some(TimeDelta::days(7)),
-            Self::Moved | Self::Choices => None,
+            Self::Confirmation => Some(TimeDelta::days(14)),
+            Self::AccountLink => Some(TimeDelta::days(1)),
+            Self::EmailChange | Self::LeaveLink | Self::LeaveLinkByOther => Some(TimeDelta::days(7)),
+            Self::Digest
+            | Self::Welcome
+            | Self::AlreadySubscribed
+            | Self::EmailChanged
+            | Self::PreferencesChanged => None,
         }
+    }
+
+    /// Returns whether a refusal of it tells something about the mailbox of its subscriber: not where it goes to another address, or was
+    /// caused by whoever writes in their name.
+    pub fn counts_for_subscriber(self) -> bool {
+        matches!(
+            self,
+            Self::Digest | Self::Confirmation | Self::Welcome | Self::AlreadySubscribed
+        )
     }
 }
 

@@ -9,6 +9,7 @@ use super::catalogue::Matchup;
 use super::catalogue::Panel;
 use super::catalogue::Votes;
 use super::named;
+use super::pick_reason::PickReason;
 use super::reader::Turn;
 use super::slot::Slot;
 
@@ -56,8 +57,9 @@ pub struct Item {
     pub matchup: Matchup,
     /// Points of the pick.
     pub score: f64,
-    /// Why it was picked, in words for a reader.
-    pub reasons: Vec<String>,
+    /// Why it was picked.
+    #[serde(deserialize_with = "super::pick_reason::from_any")]
+    pub reasons: Vec<PickReason>,
 }
 
 /// What a digest says: frozen when it is published.

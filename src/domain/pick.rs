@@ -19,6 +19,8 @@ use super::catalogue::Panel;
 use super::catalogue::Slug;
 use super::catalogue::Votes;
 use super::catalogue::category_key;
+use super::pick_reason::PanelSide;
+use super::pick_reason::PickReason;
 
 /// Thousandths of a point that all parts add up to at most.
 const ALL: u64 = 100_000;
@@ -87,8 +89,12 @@ pub struct Pick {
     pub comparison: Slug,
     /// Points: 100 to 200 for a new one, 0 to 100 for an older one. Never rises from one pick to the next.
     pub score: f64,
-    /// Why, in words for a reader, the weightiest first.
-    pub reasons: Vec<String>,
+    /// Why, the weightiest first. JSON that others read has the sentences; the database keeps the codes.
+    #[serde(
+        serialize_with = "super::pick_reason::in_words",
+        deserialize_with = "super::pick_reason::from_any"
+    )]
+    pub reasons: Vec<PickReason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,24 +323,18 @@ fn shelves(c: &Candidate) -> impl Iterator<Item = &str> {
     std::iter::once(c.left.category.as_str()).chain(second)
 }
 
-fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
+fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<PickReason> {
     let mut reasons = vec![(
         points.freshness,
-        age_in_words(points.is_new, now - c.published_at),
+        age_of(points.is_new, now - c.published_at),
     )];
     if points.contest > 0 {
-        reasons.push((points.contest, contest_in_words(c)));
+        reasons.push((points.contest, contest_of(c)));
     }
     for entrant in [&c.left, &c.right] {
-        if let Some(percent) = entrant.votes.ship_percent() {
-            reasons.push((
-                points.votes,
-                format!(
-                    "readers split {percent} to {} on {}",
-                    100 - percent,
-                    entrant.name
-                ),
-            ));
+        if let Some(ship_percent) = entrant.votes.ship_percent() {
+            let tool = entrant.name.clone();
+            reasons.push((points.votes, PickReason::ReadersSplit { ship_percent, tool }));
         }
     }
     // Being new outweighs all else; the rest in the order of their points (a stable sort keeps left before right).
@@ -342,23 +342,28 @@ fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<String> {
     if !points.is_new {
         reasons.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
     }
-    reasons.into_iter().map(|(_, words)| words).collect()
+    reasons.into_iter().map(|(_, reason)| reason).collect()
 }
 
-fn age_in_words(is_new: bool, age: TimeDelta) -> String {
+fn age_of(is_new: bool, age: TimeDelta) -> PickReason {
     match age.num_days() {
-        ..=6 if is_new => "new this week".into(),
-        _ if is_new => "new since the last digest".into(),
-        ..=6 => "new in the last seven days".into(),
-        7..=13 => "published a week ago and not sent yet".into(),
-        days => format!("published {} weeks ago and not sent yet", days / 7),
+        ..=6 if is_new => PickReason::NewThisWeek,
+        _ if is_new => PickReason::NewSinceLastDigest,
+        ..=6 => PickReason::NewInSevenDays,
+        days => PickReason::Unsent { weeks: days / 7 },
     }
 }
 
-fn contest_in_words(c: &Candidate) -> String {
+fn contest_of(c: &Candidate) -> PickReason {
     if opposite(c) {
-        let named = |e: &Entrant| format!("{} for {}", e.panel.label().to_lowercase(), e.name);
-        return format!("the panel says {}, {}", named(&c.left), named(&c.right));
+        let side = |e: &Entrant| PanelSide {
+            verdict: e.panel.label().to_lowercase(),
+            tool: e.name.clone(),
+        };
+        return PickReason::PanelDiffers {
+            left: side(&c.left),
+            right: side(&c.right),
+        };
     }
     let more_split = if split(c.right.panel) > split(c.left.panel) {
         &c.right
@@ -366,12 +371,11 @@ fn contest_in_words(c: &Candidate) -> String {
         &c.left
     };
     let Panel { ships, skips } = more_split.panel;
-    format!(
-        "the panel is split {} to {} on {}",
-        ships.max(skips),
-        ships.min(skips),
-        more_split.name
-    )
+    PickReason::PanelSplit {
+        more: ships.max(skips),
+        fewer: ships.min(skips),
+        tool: more_split.name.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -23,8 +23,10 @@ pub struct Minute {
     pub at: Timestamp,
     /// Taken by a relay.
     pub sent: u64,
-    /// Final, and not delivered.
+    /// Final, tried and not delivered.
     pub failed: u64,
+    /// Final, not sent on purpose.
+    pub skipped: u64,
     /// To be tried again.
     pub later: u64,
     /// In doubt.
@@ -42,13 +44,14 @@ impl Minute {
 
     /// Deliveries that ended.
     pub fn ended(&self) -> u64 {
-        self.sent + self.failed
+        self.sent + self.failed + self.skipped
     }
 
     /// Adds what another process, or another moment of the minute, came to.
     pub fn add(&mut self, more: &Self) {
         self.sent += more.sent;
         self.failed += more.failed;
+        self.skipped += more.skipped;
         self.later += more.later;
         self.uncertain += more.uncertain;
     }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::pick_reason::PickReason;
 use super::Timestamp;
 use super::catalogue::Contender;
 use super::catalogue::Panel;
@@ -224,8 +225,7 @@ impl Choice {
             .map(|side| side.tool.category.clone())
             .find(|category| self.follows(category));
         if let Some(category) = followed {
-            item.reasons
-                .insert(0, format!("because you follow {category}"));
+            item.reasons.insert(0, PickReason::Followed { category });
         }
         item
     }

@@ -2,6 +2,7 @@
 
 use super::inbound::Clues;
 use super::inbound::Finding;
+use super::inbound::InboundChannel;
 use super::named;
 
 named! {
@@ -19,6 +20,30 @@ named! {
         Resend => "resend",
         /// A script or a provider of one's own, by our own plain signature.
         Signed => "signed",
+    }
+}
+
+named! {
+    /// What a provider's request asks for.
+    WebhookKind {
+        /// To read the events in its body.
+        Events => "events",
+        /// To confirm the subscription to an SNS topic; the body is the address that does so.
+        SubscriptionConfirmation => "subscription_confirmation",
+    }
+}
+
+impl Provider {
+    /// The channel of what it tells.
+    pub fn channel(self) -> InboundChannel {
+        match self {
+            Self::Ses => InboundChannel::Ses,
+            Self::Postmark => InboundChannel::Postmark,
+            Self::SendGrid => InboundChannel::SendGrid,
+            Self::Mailgun => InboundChannel::Mailgun,
+            Self::Resend => InboundChannel::Resend,
+            Self::Signed => InboundChannel::Signed,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::inbound::MailboxStep;
@@ -296,7 +297,7 @@ impl Visit<'_> {
             );
         }
         self.enter(key, MailboxStep::Keep);
-        self.app.take_inbound(&raw, "imap").await?;
+        self.app.take_inbound(&raw, InboundChannel::Imap).await?;
         self.is_finished(session, key).await
     }
 

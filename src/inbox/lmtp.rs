@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::connections::Seat;
 use crate::domain::places::Phase;
@@ -136,7 +137,7 @@ fn path(rest: &str, word: &str) -> Option<String> {
 
 /// Keeps the mail and acts on it; what is answered for it.
 async fn take(app: &App, mail: &[u8]) -> String {
-    match app.take_inbound(mail, "lmtp").await {
+    match app.take_inbound(mail, InboundChannel::Lmtp).await {
         Ok(_) => "250 2.0.0 Taken".into(),
         Err(failure) => {
             tracing::error!(

@@ -1,6 +1,7 @@
 //! A small catalogue for the tests of this module: one as it should be, one bare, one hostile.
 
 use super::Site;
+use crate::domain::pick_reason::PickReason;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Contender;
@@ -175,12 +176,12 @@ pub fn hostile(number: usize) -> Matchup {
 
 pub fn content(matchups: impl IntoIterator<Item = Matchup>) -> Content {
     let reasons = vec![
-        "new this week".to_owned(),
-        "the panel is split 2 to 1 on it".to_owned(),
+        PickReason::NewThisWeek,
+        PickReason::from_words("the panel is split 2 to 1 on it"),
     ];
     let item = |matchup: Matchup| {
         let reasons = if matchup.is_sample() {
-            vec![hostile_text(); 9]
+            vec![PickReason::from_words(&hostile_text()); 9]
         } else {
             reasons.clone()
         };

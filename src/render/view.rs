@@ -264,7 +264,7 @@ impl<'a> Duel<'a> {
             .reasons
             .iter()
             .take(limits.reasons)
-            .map(|reason| sentence(&shorten(reason, 2 * limits.line)));
+            .map(|reason| sentence(&shorten(&reason.to_string(), 2 * limits.line)));
         Self {
             reasons: reasons.filter(|reason| !reason.is_empty()).collect(),
             ..Self::new(site, &item.matchup, limits)

@@ -18,7 +18,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let mut chunks: Vec<(i64, i64, i64)> = all!(
             reader,
-            "select mailing_id, first_id, last_id from delivery_batches where kind = 'confirmation' and sender_id is null and due_at > $1 limit $2",
+            "select mailing_id, first_id, last_id from delivery_batches where class = 'transactional' and sender_id is null and due_at > $1 limit $2",
             limit,
             CHUNKS
         )?;

@@ -87,7 +87,7 @@ impl Storage {
         let (unended,): (i64,) = one!(
             reader,
             "select count(*) from deliveries where mailing_id = $1
-             and (state in ('sent', 'failed')) <> (finished_at is not null) and state <> 'uncertain'",
+             and (state in ('sent', 'failed', 'skipped')) <> (finished_at is not null) and state <> 'uncertain'",
             slot.id()
         )?;
         let mut faults = Vec::new();
@@ -169,8 +169,8 @@ async fn sums(
         reader,
         concat!(
             "select (select recipients from digests where id = $1) as recipients, r.rows_in_it, r.queued, r.sending, r.sent, r.failed,
-               r.withheld, r.uncertain, k.queued + k.sending as kept_open, k.sent as kept_sent, k.failed as kept_failed,
-               k.withheld as kept_withheld, k.uncertain as kept_uncertain
+               r.skipped, r.uncertain, k.queued + k.sending as kept_open, k.sent as kept_sent, k.failed as kept_failed,
+               k.skipped as kept_skipped, k.uncertain as kept_uncertain
              from (select count(*) as rows_in_it, ",
             counted!(),
             " from deliveries d where d.mailing_id = $1) r cross join (",
@@ -185,7 +185,7 @@ async fn sums(
         sending: sums.rows.sending,
         sent: sums.kept_sent,
         failed: sums.kept_failed,
-        withheld: sums.kept_withheld,
+        skipped: sums.kept_skipped,
         uncertain: sums.kept_uncertain,
     };
     Ok((sums.recipients, sums.rows_in_it, sums.rows, kept))
@@ -200,7 +200,7 @@ struct Sums {
     kept_open: i64,
     kept_sent: i64,
     kept_failed: i64,
-    kept_withheld: i64,
+    kept_skipped: i64,
     kept_uncertain: i64,
 }
 
@@ -210,10 +210,10 @@ fn in_words(counts: &Counts) -> String {
         sending,
         sent,
         failed,
-        withheld,
+        skipped,
         uncertain,
     } = counts;
     format!(
-        "{queued} queued, {sending} sending, {sent} sent, {failed} failed ({withheld} withheld), {uncertain} uncertain"
+        "{queued} queued, {sending} sending, {sent} sent, {failed} failed, {skipped} skipped, {uncertain} uncertain"
     )
 }

@@ -130,8 +130,8 @@ async fn cut_front(
 ) -> Result<ChunkKey, StorageError> {
     execute!(
         tx,
-        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, sender_id, is_split, last_due_at)
-         select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
+        "insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, sender_id, is_split, last_due_at)
+         select mailing_id, first_id, $3, class, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
         batch.mailing,
         batch.last,
         last,

@@ -14,11 +14,16 @@ use super::lots::hold_relays;
 use super::lots::send_is_over;
 use super::refusals::LotKey;
 use super::refusals::end;
-use super::subscribers::history;
+use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
+use crate::domain::brake::RefusalGroupState;
+use crate::domain::brake::RefusalOutcome;
 use crate::domain::brake::Brake;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
+use crate::domain::history::HistoryEvent;
+use crate::domain::history::ReleaseReason;
+use crate::domain::slot::Slot;
 
 /// Readers whose subscriptions one transaction ends, and lots that it looks into: a sign-up waits for no more than that.
 const BATCH: i64 = 100;
@@ -146,15 +151,15 @@ impl Storage {
             let is_done = (members.len() as i64) < room;
             room -= members.len() as i64;
             for member in members {
-                if state == "ending" {
+                if state == RefusalGroupState::Ending.as_str() {
                     worked.ended += u64::from(member.end(&mut tx, send, now).await?);
                 } else {
                     member
                         .close(
                             &mut tx,
                             send,
-                            "dismissed",
-                            "the refusal was dismissed by hand: the subscription goes on",
+                            RefusalOutcome::Dismissed,
+                            ReleaseReason::Dismissed,
                             now,
                         )
                         .await?;
@@ -219,11 +224,13 @@ impl Storage {
                 subscriber: member.subscriber,
             };
             let why = match later_of(&mut tx, key).await? {
-                Later::Arrived => "a later digest arrived: the refusal before it no longer counts",
-                Later::Left => "the refusal no longer matters: the subscription has ended",
+                Later::Arrived => ReleaseReason::Arrived,
+                Later::Left => ReleaseReason::Left,
                 Later::Unknown => continue,
             };
-            member.close(&mut tx, send, "released", why, now).await?;
+            member
+                .close(&mut tx, send, RefusalOutcome::Released, why, now)
+                .await?;
             released += 1;
         }
         let is_empty = waiting(&mut tx, &lot, 0, 1).await?.is_empty();
@@ -276,8 +283,8 @@ impl Member {
         &self,
         tx: &mut Tx,
         send: i64,
-        verdict: &str,
-        what: &str,
+        outcome: RefusalOutcome,
+        why: ReleaseReason,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         execute!(
@@ -285,9 +292,10 @@ impl Member {
             "update refusals set outcome = $3 where subscriber_id = $1 and mailing_id = $2 and outcome = 'waiting'",
             self.subscriber,
             send,
-            verdict
+            outcome.as_str()
         )?;
-        history(tx, self.subscriber, now, what).await
+        let event = HistoryEvent::RefusalReleased { why };
+        history_of_digest(tx, self.subscriber, Slot::from_id(send), now, &event).await
     }
 }
 

@@ -13,7 +13,7 @@ use super::counts::counted;
 use super::counts::recount;
 use super::ledger::Job;
 use super::ledger::jobs_of;
-use super::ledger::withhold;
+use super::ledger::skip;
 use super::returns::release;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
@@ -50,8 +50,8 @@ const MOST_CHUNKS: usize = 16;
 macro_rules! next_chunk {
     ($lock:literal) => {
         concat!(
-            "select first_id, last_id, is_split, sent + failed + uncertain as ended from delivery_batches
-             where mailing_id = $1 and kind = 'digest' and sender_id is null and due_at <= $2 order by due_at, last_id limit 1",
+            "select first_id, last_id, is_split, sent + failed + skipped + uncertain as ended from delivery_batches
+             where mailing_id = $1 and class = 'digest' and sender_id is null and due_at <= $2 order by due_at, last_id limit 1",
             $lock
         )
     };
@@ -61,7 +61,7 @@ macro_rules! next_chunk {
 macro_rules! next_retries {
     ($lock:literal) => {
         concat!(
-            "select first_id, last_id, is_split, sent + failed + uncertain as ended from delivery_batches
+            "select first_id, last_id, is_split, sent + failed + skipped + uncertain as ended from delivery_batches
              where mailing_id = $1 and sender_id is null and retry_at <= $2 order by retry_at, last_id limit 1",
             $lock
         )
@@ -73,7 +73,7 @@ macro_rules! claim_urgent {
     ($lock:literal) => {
         concat!(
             "update delivery_batches set sender_id = $1, is_split = 1 where (mailing_id, last_id) in
-               (select mailing_id, last_id from delivery_batches where kind = 'confirmation' and sender_id is null and due_at <= $2
+               (select mailing_id, last_id from delivery_batches where class = 'transactional' and sender_id is null and due_at <= $2
                 order by due_at limit $3",
             $lock,
             ") returning mailing_id, first_id, last_id, is_split"
@@ -94,7 +94,7 @@ impl Storage {
     /// Gives back the chunks in `ended`, of which this sender has nothing left to do, and claims what is due, for a sender that is
     /// still entered: confirmations first, then about `room` deliveries of the digests that are being sent; with `only`, of that
     /// mailing alone. Retries that are due come before mail that was never tried; each has half of the room, and what the one
-    /// does not fill, the other has. What must not go out any more becomes `failed` here.
+    /// does not fill, the other has. What must not go out any more becomes `skipped` here.
     pub async fn claim(
         &self,
         sender: i64,
@@ -194,8 +194,8 @@ impl Storage {
             Some((last, front)) => {
                 execute!(
                     tx,
-                    "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, sender_id, is_split, last_due_at)
-                     select mailing_id, first_id, $3, kind, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
+                    "insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, sender_id, is_split, last_due_at)
+                     select mailing_id, first_id, $3, class, due_at, $4, 1, last_due_at from delivery_batches where mailing_id = $1 and last_id = $2",
                     digest,
                     whole.key.last,
                     last,
@@ -233,13 +233,13 @@ impl Storage {
         chunk: Chunk,
         now: Timestamp,
     ) -> Result<Vec<Job>, StorageError> {
-        let (jobs, withheld) = jobs_of(&mut self.read().await?, chunk, now).await?;
-        if jobs.is_empty() || !withheld.is_empty() {
+        let (jobs, skipped) = jobs_of(&mut self.read().await?, chunk, now).await?;
+        if jobs.is_empty() || !skipped.is_empty() {
             let mut tx = self.begin().await?;
             if !super::senders::is_entered(&mut tx, sender).await? {
                 return Ok(Vec::new());
             }
-            withhold(&mut tx, &withheld, now).await?;
+            skip(&mut tx, &skipped, now).await?;
             if jobs.is_empty() {
                 release(&mut tx, sender, chunk.key, now).await?;
             }
@@ -276,7 +276,7 @@ impl Storage {
         let found: Option<(i64,)> = optional!(
             reader,
             "select cast(1 as bigint) where exists
-               (select 1 from delivery_batches where kind = 'confirmation' and sender_id is null and due_at <= $1)
+               (select 1 from delivery_batches where class = 'transactional' and sender_id is null and due_at <= $1)
              or exists
                (select 1 from digests g where g.state = 'sending'
                 and (select min(c.due_at) from delivery_batches c where c.mailing_id = g.id and c.sender_id is null) <= $1)",
@@ -291,7 +291,7 @@ impl Storage {
         let (count,): (i64,) = one!(
             reader,
             "select count(*) from delivery_batches c join deliveries d on d.mailing_id = c.mailing_id and d.subscriber_id = c.last_id
-             where c.kind = 'confirmation' and d.finished_at is null"
+             where c.class = 'transactional' and d.finished_at is null"
         )?;
         Ok(count as u64)
     }
@@ -406,7 +406,7 @@ pub(super) async fn shorten(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update delivery_batches set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, withheld = withheld - $7,
+        "update delivery_batches set first_id = $3, queued = queued - $4, sent = sent - $5, failed = failed - $6, skipped = skipped - $7,
            uncertain = uncertain - $8 where mailing_id = $1 and last_id = $2",
         key.mailing,
         key.last,
@@ -414,25 +414,8 @@ pub(super) async fn shorten(
         front.queued + front.sending,
         front.sent,
         front.failed,
-        front.withheld,
+        front.skipped,
         front.uncertain
-    )?;
-    Ok(())
-}
-
-/// Puts one mail to one reader, just written into the ledger, into the queue.
-pub(super) async fn queue_one(
-    tx: &mut Tx,
-    mailing: i64,
-    subscriber: i64,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    execute!(
-        tx,
-        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split) values ($1, $2, $2, 'confirmation', $3, 1)",
-        mailing,
-        subscriber,
-        now.timestamp_millis()
     )?;
     Ok(())
 }
@@ -456,7 +439,7 @@ pub(super) async fn queue_again(
     };
     execute!(
         tx,
-        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)
+        "insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, is_split, last_due_at) values ($1, $2, $3, 'digest', $4, 0, $5)
          on conflict (mailing_id, last_id) do nothing",
         mailing,
         first,

@@ -11,8 +11,10 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::ledger::Tally;
+use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::SkipReason;
 use crate::domain::from_millis;
 
 /// Deliveries by state.
@@ -22,8 +24,7 @@ pub(super) struct Counts {
     pub sending: i64,
     pub sent: i64,
     pub failed: i64,
-    /// Those of `failed` that were never tried.
-    pub withheld: i64,
+    pub skipped: i64,
     pub uncertain: i64,
 }
 
@@ -32,7 +33,7 @@ macro_rules! counted {
     () => {
         "count(case when d.state = 'queued' then 1 end) as queued, count(case when d.state = 'sending' then 1 end) as sending,
          count(case when d.state = 'sent' then 1 end) as sent, count(case when d.state = 'failed' then 1 end) as failed,
-         count(case when d.state = 'failed' and d.attempts = 0 then 1 end) as withheld,
+         count(case when d.state = 'skipped' then 1 end) as skipped,
          count(case when d.state = 'uncertain' then 1 end) as uncertain"
     };
 }
@@ -43,11 +44,11 @@ macro_rules! kept {
         concat!(
             "select cast(coalesce(sum(queued), 0) as bigint) as queued, cast(coalesce(sum(sending), 0) as bigint) as sending,
                cast(coalesce(sum(sent), 0) as bigint) as sent, cast(coalesce(sum(failed), 0) as bigint) as failed,
-               cast(coalesce(sum(withheld), 0) as bigint) as withheld, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
+               cast(coalesce(sum(skipped), 0) as bigint) as skipped, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
              from (
-               select 0 as queued, 0 as sending, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
+               select 0 as queued, 0 as sending, sent, failed, skipped, uncertain from digest_counts where mailing_id = $1
                union all
-               select queued, 0, sent, failed, withheld, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
+               select queued, 0, sent, failed, skipped, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
                union all
                select ",
             $crate::storage::counts::counted!(),
@@ -76,7 +77,7 @@ pub(super) use reached;
 impl Counts {
     /// Deliveries that are in some final state.
     pub fn ended(&self) -> i64 {
-        self.sent + self.failed + self.uncertain
+        self.sent + self.failed + self.skipped + self.uncertain
     }
 
     fn add(&mut self, more: &Self) {
@@ -84,7 +85,7 @@ impl Counts {
         self.sending += more.sending;
         self.sent += more.sent;
         self.failed += more.failed;
-        self.withheld += more.withheld;
+        self.skipped += more.skipped;
         self.uncertain += more.uncertain;
     }
 
@@ -94,6 +95,7 @@ impl Counts {
             sending: self.sending.max(0) as u64,
             sent: self.sent.max(0) as u64,
             failed: self.failed.max(0) as u64,
+            skipped: self.skipped.max(0) as u64,
             uncertain: self.uncertain.max(0) as u64,
         }
     }
@@ -105,11 +107,16 @@ impl Storage {
         Ok(counts_of(&mut self.read().await?, mailing).await?.tally())
     }
 
-    /// The same, and how many of the failed ones were never tried: their readers chose no mail (a pause, say), left, or were
-    /// suppressed or erased before, or the digest was cancelled. [`Storage::failures`] says which of these.
-    pub async fn tally_and_withheld(&self, mailing: i64) -> Result<(Tally, u64), StorageError> {
-        let counts = counts_of(&mut self.read().await?, mailing).await?;
-        Ok((counts.tally(), counts.withheld.max(0) as u64))
+    /// Why deliveries of a digest were skipped, and how many for each reason, most frequent first.
+    pub async fn skips(&self, mailing: i64) -> Result<Vec<(SkipReason, u64)>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(String, i64)> = all!(
+            reader,
+            "select reason, times from digest_skips where mailing_id = $1 order by times desc, reason",
+            mailing
+        )?;
+        let read = |(reason, times): (String, i64)| Ok((reason.parse()?, times as u64));
+        stored(rows.into_iter().map(read).collect())
     }
 
     /// Why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.
@@ -154,11 +161,11 @@ pub(super) async fn counts_of(
         conn,
         "select cast(0 as bigint) as first_id, cast(-1 as bigint) as last_id, cast(coalesce(sum(queued), 0) as bigint) as queued,
            cast(coalesce(sum(sent), 0) as bigint) as sent, cast(coalesce(sum(failed), 0) as bigint) as failed,
-           cast(coalesce(sum(withheld), 0) as bigint) as withheld, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
+           cast(coalesce(sum(skipped), 0) as bigint) as skipped, cast(coalesce(sum(uncertain), 0) as bigint) as uncertain
          from (
-           select 0 as queued, sent, failed, withheld, uncertain from digest_counts where mailing_id = $1
+           select 0 as queued, sent, failed, skipped, uncertain from digest_counts where mailing_id = $1
            union all
-           select queued, sent, failed, withheld, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
+           select queued, sent, failed, skipped, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
          ) free
          union all
          select first_id, last_id, 0, 0, 0, 0, 0 from delivery_batches where mailing_id = $1 and sender_id is not null",
@@ -173,7 +180,7 @@ pub(super) async fn counts_of(
                 sending: 0,
                 sent: part.sent,
                 failed: part.failed,
-                withheld: part.withheld,
+                skipped: part.skipped,
                 uncertain: part.uncertain,
             },
         };
@@ -189,7 +196,7 @@ struct Part {
     queued: i64,
     sent: i64,
     failed: i64,
-    withheld: i64,
+    skipped: i64,
     uncertain: i64,
 }
 
@@ -212,12 +219,12 @@ pub(super) async fn count_range(
 pub(super) async fn keep(tx: &mut Tx, mailing: i64, counts: &Counts) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update digest_counts set sent = sent + $2, failed = failed + $3, withheld = withheld + $4, uncertain = uncertain + $5
+        "update digest_counts set sent = sent + $2, failed = failed + $3, skipped = skipped + $4, uncertain = uncertain + $5
          where mailing_id = $1",
         mailing,
         counts.sent,
         counts.failed,
-        counts.withheld,
+        counts.skipped,
         counts.uncertain
     )?;
     Ok(())
@@ -231,13 +238,13 @@ pub(super) async fn note_chunk(
 ) -> Result<(), StorageError> {
     execute!(
         tx,
-        "update delivery_batches set queued = $3, sent = $4, failed = $5, withheld = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
+        "update delivery_batches set queued = $3, sent = $4, failed = $5, skipped = $6, uncertain = $7 where mailing_id = $1 and last_id = $2",
         key.mailing,
         key.last,
         counts.queued + counts.sending,
         counts.sent,
         counts.failed,
-        counts.withheld,
+        counts.skipped,
         counts.uncertain
     )?;
     Ok(())
@@ -253,7 +260,7 @@ pub(super) async fn recount(
     let counts = count_range(tx, mailing, first, last).await?;
     execute!(
         tx,
-        "update digest_counts set sent = 0, failed = 0, withheld = 0, uncertain = 0 where mailing_id = $1",
+        "update digest_counts set sent = 0, failed = 0, skipped = 0, uncertain = 0 where mailing_id = $1",
         mailing
     )?;
     note_chunk(tx, ChunkKey { mailing, last }, &counts).await
@@ -294,6 +301,24 @@ pub(super) async fn note_failures(tx: &mut Tx, reasons: &Reasons) -> Result<(), 
                 times
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Why deliveries were skipped: how often, by mailing and reason, in one order for all who write.
+pub(super) type Skips = BTreeMap<(i64, SkipReason), i64>;
+
+/// Counts why deliveries of digests were skipped.
+pub(super) async fn note_skips(tx: &mut Tx, reasons: &Skips) -> Result<(), StorageError> {
+    for ((mailing, reason), times) in reasons {
+        execute!(
+            tx,
+            "insert into digest_skips (mailing_id, reason, times) values ($1, $2, $3)
+             on conflict (mailing_id, reason) do update set times = digest_skips.times + excluded.times",
+            mailing,
+            reason.as_str(),
+            times
+        )?;
     }
     Ok(())
 }

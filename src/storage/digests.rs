@@ -333,7 +333,7 @@ pub(super) async fn write_picks(
             position as i64,
             pick.comparison.as_str(),
             (pick.score * 1000.0).round() as i64,
-            serde_json::Value::from(pick.reasons.clone()).to_string()
+            serde_json::to_string(&pick.reasons).unwrap_or_default()
         )?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::Storage;
 use super::StorageError;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::brake::RefusalGroupState;
 use crate::domain::brake::Decision;
 use crate::domain::brake::HeldBy;
 use crate::domain::from_millis;
@@ -156,8 +157,8 @@ impl Storage {
         decision: Decision,
     ) -> Result<Option<u64>, StorageError> {
         let state = match decision {
-            Decision::Accepted => "ending",
-            Decision::Dismissed => "dropping",
+            Decision::Accepted => RefusalGroupState::Ending,
+            Decision::Dismissed => RefusalGroupState::Dropping,
         };
         let mut tx = self.begin().await?;
         // A domain's lots are the domain's, even where its relay is what they are held for.
@@ -167,7 +168,7 @@ impl Storage {
              where state = 'held' and (($1 = 'domain' and domain = $2) or ($1 = 'relay' and held_by = 'relay' and relay = $2))",
             held_by.as_str(),
             name,
-            state,
+            state.as_str(),
             decision.as_str()
         )?;
         let (lots, readers): (i64, i64) = one!(
@@ -180,7 +181,7 @@ impl Storage {
             ),
             held_by.as_str(),
             name,
-            state
+            state.as_str()
         )?;
         tx.commit().await?;
         Ok((lots > 0).then_some(readers as u64))

@@ -12,6 +12,8 @@ use super::ids;
 use super::people::suppress;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::history::HistoryEvent;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
 
@@ -139,7 +141,9 @@ async fn take_in(
     }
     for (id, arrival) in &new {
         match arrival.state {
-            SubscriberState::Pending => queue(tx, *id, now).await?,
+            SubscriberState::Pending => {
+                super::transactional::insert(tx, *id, DeliveryKind::Confirmation, None, now).await?
+            }
             SubscriberState::Bounced | SubscriberState::Complained => {
                 suppress_arrival(tx, arrival, run).await?
             }
@@ -187,7 +191,7 @@ async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), 
         tx,
         id,
         run.now,
-        &format!("imported as {} ({})", arrival.state, arrival.source),
+        &imported(arrival),
     )
     .await?;
     if arrival.state != SubscriberState::Unsubscribed {
@@ -289,24 +293,20 @@ async fn insert_history(
     now: Timestamp,
 ) -> Result<(), StorageError> {
     on!(tx, c, keeps => {
-        let mut query = QueryBuilder::new("insert into history (subscriber_id, at, what) ");
+        let mut query = QueryBuilder::new("insert into history (subscriber_id, at, code, parameters) ");
         query.push_values(new, |mut row, (id, arrival)| {
             row.push_bind(*id).push_bind(now.timestamp_millis());
-            row.push_bind(format!("imported as {} ({})", arrival.state, arrival.source));
+            let (code, parameters) = imported(arrival).to_stored();
+            row.push_bind(code).push_bind(parameters);
         });
         query.build().persistent(keeps).execute(&mut *c).await.map(|_| ())
     })?;
     Ok(())
 }
 
-async fn queue(tx: &mut Tx, subscriber: i64, now: Timestamp) -> Result<(), StorageError> {
-    let mailing = ids::fresh(now);
-    execute!(
-        tx,
-        "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at) values ($1, $2, 'confirmation', 'queued', $3, $3)",
-        mailing,
-        subscriber,
-        now.timestamp_millis()
-    )?;
-    super::chunks::queue_one(tx, mailing, subscriber, now).await
+fn imported(arrival: &Arrival) -> HistoryEvent {
+    HistoryEvent::Imported {
+        state: arrival.state,
+        source: arrival.source.clone(),
+    }
 }

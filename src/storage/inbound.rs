@@ -15,6 +15,9 @@ use super::unmatched::Unmatched;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
+use crate::domain::history::HistoryEvent;
+use crate::domain::history::UnsubscribedBy;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::Finding;
 use crate::domain::subscriber::SubscriberState;
 
@@ -37,7 +40,7 @@ pub struct Arrived<'a> {
     /// By what it is known again.
     pub fingerprint: &'a str,
     /// The way that it came.
-    pub door: &'a str,
+    pub channel: InboundChannel,
     /// What it means.
     pub finding: &'a Finding,
     /// Whom it is about, if that is certain; what it leads to for them.
@@ -126,7 +129,7 @@ impl Storage {
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (fingerprint) do nothing",
             mail.fingerprint,
             now.timestamp_millis(),
-            mail.door,
+            mail.channel.as_str(),
             finding.meaning.as_str(),
             finding.class.map(|class| class.as_str()),
             finding.reason.map(|reason| reason.as_str()),
@@ -139,7 +142,7 @@ impl Storage {
             return Ok(Taken::Before);
         }
         if let Some(unmatched) = &mail.unmatched {
-            unmatched::keep(&mut tx, mail.fingerprint, mail.door, unmatched, now).await?;
+            unmatched::keep(&mut tx, mail.fingerprint, mail.channel, unmatched, now).await?;
         }
         let taken = if is_stale {
             Taken::Kept
@@ -192,8 +195,7 @@ impl Storage {
         let row: Option<(i64,)> = optional!(
             reader,
             "select coalesce(finished_at, started_at, queued_at) from deliveries
-             where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation' and notice is null
-             and not exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)",
+             where mailing_id = $1 and subscriber_id = $2 and kind = 'confirmation'",
             key.mailing,
             key.subscriber
         )?;
@@ -256,7 +258,9 @@ impl Storage {
                 &mut tx,
                 id,
                 now,
-                &format!("taken off the suppression list: {note}"),
+                &HistoryEvent::SuppressionRemoved {
+                    note: note.to_owned(),
+                },
             )
             .await?;
             // What was refused before counts no more.
@@ -278,8 +282,8 @@ async fn went_to_this_address(
     let row: Option<(i64,)> = optional!(
         tx,
         "select l.mailing_id from deliveries l where l.mailing_id = $1 and l.subscriber_id = $2
-         and not exists (select 1 from transactional_mails n join deliveries told on told.mailing_id = n.mailing_id and told.subscriber_id = n.subscriber_id
-           where n.subscriber_id = l.subscriber_id and n.kind = 'moved' and l.started_at < told.queued_at + 3600000)",
+         and not exists (select 1 from deliveries told
+           where told.subscriber_id = l.subscriber_id and told.kind <> 'digest' and told.kind = 'email_changed' and l.started_at < told.queued_at + 3600000)",
         mailing,
         subscriber
     )?;
@@ -324,8 +328,7 @@ async fn act(
     let Some((about, action)) = &mail.about else {
         return Ok(Taken::Kept);
     };
-    let line = &mail.finding.line;
-    let (state, what) = match action {
+    let (state, event) = match action {
         Action::Nothing => return Ok(Taken::Kept),
         Action::Count(refusal) => {
             let key = DeliveryKey {
@@ -341,8 +344,18 @@ async fn act(
                 Effect::Recorded | Effect::Nothing => Taken::Kept,
             });
         }
-        Action::Complain => (SubscriberState::Complained, format!("complained: {line}")),
-        Action::Unsubscribe => (SubscriberState::Unsubscribed, "unsubscribed (mail)".into()),
+        Action::Complain => (
+            SubscriberState::Complained,
+            HistoryEvent::Complained {
+                reply: mail.finding.line.clone(),
+            },
+        ),
+        Action::Unsubscribe => (
+            SubscriberState::Unsubscribed,
+            HistoryEvent::Unsubscribed {
+                by: UnsubscribedBy::Mail,
+            },
+        ),
     };
     let is_complaint = state == SubscriberState::Complained;
     let ended = execute!(
@@ -358,7 +371,7 @@ async fn act(
     if ended == 0 {
         return Ok(Taken::Kept);
     }
-    history(tx, about.subscriber, now, &what).await?;
+    history(tx, about.subscriber, now, &event).await?;
     if is_complaint {
         // Nothing is left to be decided.
         execute!(

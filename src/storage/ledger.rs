@@ -13,15 +13,15 @@ use super::Reader;
 use super::StorageError;
 use super::Tx;
 use super::chunks::Chunk;
-use super::counts::Reasons;
-use super::counts::note_failures;
+use super::counts::Skips;
+use super::counts::note_skips;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::delivery::Notice;
+use crate::domain::delivery::SkipReason;
 use crate::domain::from_millis;
 use crate::domain::progress::Minute;
 use crate::domain::progress::minute_of;
@@ -46,8 +46,8 @@ pub struct Job {
     pub waited: TimeDelta,
     /// Which variant of the digest; `None`: as everybody gets it.
     pub variant: Option<i64>,
-    /// What it is, if it stands among the confirmations and is none, and what its link is for.
-    pub notice: Option<(Notice, i64)>,
+    /// What its link is about, where that is not the subscriber: a change of address.
+    pub token_id: Option<i64>,
     /// To which address.
     pub email: String,
     /// Since when the subscriber stands where they stand: an active one gets the newsletter since then.
@@ -63,8 +63,10 @@ pub struct Tally {
     pub sending: u64,
     /// Delivered.
     pub sent: u64,
-    /// Final, not delivered.
+    /// Final, tried and not delivered.
     pub failed: u64,
+    /// Final, not sent on purpose.
+    pub skipped: u64,
     /// In doubt.
     pub uncertain: u64,
 }
@@ -81,16 +83,18 @@ impl Tally {
         self.sending += other.sending;
         self.sent += other.sent;
         self.failed += other.failed;
+        self.skipped += other.skipped;
         self.uncertain += other.uncertain;
     }
 
     /// Each state with its count.
-    pub fn by_state(&self) -> [(DeliveryState, u64); 5] {
+    pub fn by_state(&self) -> [(DeliveryState, u64); 6] {
         [
             (DeliveryState::Queued, self.queued),
             (DeliveryState::Sending, self.sending),
             (DeliveryState::Sent, self.sent),
             (DeliveryState::Failed, self.failed),
+            (DeliveryState::Skipped, self.skipped),
             (DeliveryState::Uncertain, self.uncertain),
         ]
     }
@@ -106,9 +110,8 @@ struct JobRow {
     first_at: Option<i64>,
     waited_ms: Option<i64>,
     variant: Option<i64>,
-    notice: Option<String>,
     token_id: Option<i64>,
-    notice_email: Option<String>,
+    other_email: Option<String>,
     email: Option<String>,
     state: Option<String>,
     state_at: Option<i64>,
@@ -116,80 +119,67 @@ struct JobRow {
 }
 
 /// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
-fn why_not(row: &JobRow, now: Timestamp) -> Result<Option<&'static str>, StorageError> {
-    if is_too_late(row, now)? {
-        return Ok(Some(
-            "not sent: it was asked for too long ago to be of use; whoever still wants it asks again",
-        ));
+fn why_not(
+    row: &JobRow,
+    kind: DeliveryKind,
+    now: Timestamp,
+) -> Result<Option<SkipReason>, StorageError> {
+    let is_too_late = |wait| now - from_millis(row.queued_at) > wait;
+    if kind.wait_max().is_some_and(is_too_late) {
+        return Ok(Some(SkipReason::Expired));
     }
     let Some(state) = &row.state else {
-        return Ok(Some("not sent: the subscriber was erased or forgotten"));
+        return Ok(Some(SkipReason::Erased));
     };
     let state = stored(state.parse())?;
-    let is_wanted = match stored(row.kind.parse())? {
-        DeliveryKind::Confirmation => match &row.notice {
-            None => row.requested_at.is_some(),
-            Some(what) => {
-                let is_for_leavers = stored(what.parse::<Notice>())? == Notice::Account
-                    && state == SubscriberState::Unsubscribed;
-                state == SubscriberState::Active || is_for_leavers
-            }
-        },
-        DeliveryKind::Welcome | DeliveryKind::Already | DeliveryKind::Digest => {
-            state == SubscriberState::Active
+    let is_wanted = match kind {
+        DeliveryKind::Confirmation => row.requested_at.is_some(),
+        // Somebody who left may still ask what is known of them.
+        DeliveryKind::AccountLink => {
+            matches!(state, SubscriberState::Active | SubscriberState::Unsubscribed)
         }
+        _ => state == SubscriberState::Active,
     };
     Ok(match state {
         _ if is_wanted => None,
-        SubscriberState::Unsubscribed => Some("not sent: unsubscribed before it was sent"),
-        SubscriberState::Bounced | SubscriberState::Complained => {
-            Some("not sent: on the suppression list")
-        }
-        SubscriberState::Active | SubscriberState::Pending => Some("not sent: no longer asked for"),
+        SubscriberState::Unsubscribed => Some(SkipReason::Left),
+        SubscriberState::Bounced | SubscriberState::Complained => Some(SkipReason::Suppressed),
+        SubscriberState::Active | SubscriberState::Pending => Some(SkipReason::NotRequested),
     })
 }
 
-/// Returns whether a mail with a link that somebody waits for has waited for longer than they do.
-fn is_too_late(row: &JobRow, now: Timestamp) -> Result<bool, StorageError> {
-    let wait = match (stored(row.kind.parse())?, &row.notice) {
-        (DeliveryKind::Confirmation, Some(what)) => stored(what.parse::<Notice>())?.wait_max(),
-        (kind, _) => kind.wait_max(),
-    };
-    Ok(wait.is_some_and(|wait| now - from_millis(row.queued_at) > wait))
-}
-
 /// Ends deliveries that must not go out any more.
-pub(super) async fn withhold(
+pub(super) async fn skip(
     tx: &mut Tx,
-    withheld: &[Withheld],
+    skipped: &[Skipped],
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    let mut reasons = Reasons::new();
-    for (key, kind, why) in withheld {
+    let mut reasons = Skips::new();
+    for (key, kind, reason) in skipped {
         let ended = execute!(
             tx,
-            "update deliveries set state = 'failed', finished_at = $3, reply = $4
+            "update deliveries set state = 'skipped', skip_reason = $4, finished_at = $3
              where mailing_id = $1 and subscriber_id = $2 and state in ('queued', 'uncertain') and finished_at is null",
             key.mailing,
             key.subscriber,
             now.timestamp_millis(),
-            why
+            reason.as_str()
         )?;
         if ended > 0 && *kind == DeliveryKind::Digest {
-            *reasons.entry((key.mailing, (*why).to_owned())).or_default() += 1;
+            *reasons.entry((key.mailing, *reason)).or_default() += 1;
         }
     }
-    note_failures(tx, &reasons).await?;
-    let mut failed: BTreeMap<i64, i64> = BTreeMap::new();
+    note_skips(tx, &reasons).await?;
+    let mut ended: BTreeMap<i64, i64> = BTreeMap::new();
     reasons
         .into_iter()
-        .for_each(|((mailing, _), times)| *failed.entry(mailing).or_default() += times);
-    for (mailing, times) in failed {
+        .for_each(|((mailing, _), times)| *ended.entry(mailing).or_default() += times);
+    for (mailing, times) in ended {
         super::minutes::add(
             tx,
             mailing,
             &Minute {
-                failed: times as u64,
+                skipped: times as u64,
                 ..Minute::numbered(minute_of(now))
             },
         )
@@ -199,7 +189,7 @@ pub(super) async fn withhold(
 }
 
 /// A delivery that must not go out, and why.
-type Withheld = (DeliveryKey, DeliveryKind, &'static str);
+type Skipped = (DeliveryKey, DeliveryKind, SkipReason);
 
 /// Reads what is due in a chunk, retries first, and what of it must not go out any more. Both sides of the join are bounded by the
 /// chunk, so that no plan
@@ -208,11 +198,11 @@ pub(super) async fn jobs_of(
     reader: &mut Reader,
     chunk: Chunk,
     now: Timestamp,
-) -> Result<(Vec<Job>, Vec<Withheld>), StorageError> {
+) -> Result<(Vec<Job>, Vec<Skipped>), StorageError> {
     let rows: Vec<JobRow> = all!(
         reader,
-        "select d.mailing_id, d.subscriber_id, coalesce(d.notice, d.kind) as kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
-           n.kind as notice, n.token_id, n.email as notice_email, s.email, s.state, s.state_at, s.requested_at
+        "select d.mailing_id, d.subscriber_id, d.kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
+           n.token_id, n.email as other_email, s.email, s.state, s.state_at, s.requested_at
          from deliveries d
          left join subscribers s on s.id = d.subscriber_id and s.id between $2 and $3
          left join transactional_mails n on n.mailing_id = d.mailing_id and n.mailing_id = $1
@@ -224,40 +214,38 @@ pub(super) async fn jobs_of(
         chunk.key.last,
         now.timestamp_millis()
     )?;
-    let (mut jobs, mut withheld) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut jobs, mut skipped) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
-        match why_not(&row, now)? {
+        let kind = stored(row.kind.parse())?;
+        match why_not(&row, kind, now)? {
             Some(why) => {
                 let key = DeliveryKey {
                     mailing: row.mailing_id,
                     subscriber: row.subscriber_id,
                 };
-                withheld.push((key, stored(row.kind.parse())?, why));
+                skipped.push((key, kind, why));
             }
-            None => jobs.push(stored(job_from(row, chunk.key))?),
+            None => jobs.push(job_from(row, kind, chunk.key)),
         }
     }
-    Ok((jobs, withheld))
+    Ok((jobs, skipped))
 }
 
-fn job_from(row: JobRow, chunk: ChunkKey) -> Result<Job, String> {
-    Ok(Job {
+fn job_from(row: JobRow, kind: DeliveryKind, chunk: ChunkKey) -> Job {
+    Job {
         key: DeliveryKey {
             mailing: row.mailing_id,
             subscriber: row.subscriber_id,
         },
         chunk,
-        kind: row.kind.parse()?,
+        kind,
         attempts: row.attempts as u32,
         queued_at: from_millis(row.queued_at),
         first_at: row.first_at.map(from_millis),
         waited: TimeDelta::milliseconds(row.waited_ms.unwrap_or(0)),
         variant: row.variant,
-        notice: match (row.notice, row.token_id) {
-            (Some(what), Some(id)) => Some((what.parse()?, id)),
-            _ => None,
-        },
-        email: row.notice_email.or(row.email).unwrap_or_default(),
+        token_id: row.token_id,
+        email: row.other_email.or(row.email).unwrap_or_default(),
         since: from_millis(row.state_at.unwrap_or(row.queued_at)),
-    })
+    }
 }

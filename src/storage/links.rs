@@ -2,13 +2,15 @@
 
 use super::Storage;
 use super::StorageError;
-use super::preferences::queue_notice;
 use super::quotas;
 use super::subscribers::history;
 use super::subscribers::queue_confirmation;
+use super::transactional::queue;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
-use crate::domain::delivery::Notice;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::history::HistoryEvent;
+use crate::domain::history::SentLink;
 use crate::domain::quota::Quota;
 
 /// How often such mails go out, and to whom.
@@ -43,17 +45,11 @@ impl LinkMail {
         }
     }
 
-    const fn what_happened(self) -> &'static str {
+    const fn sent_link(self) -> SentLink {
         match self {
-            Self::Leave => {
-                "their mail speaks of leaving and was not acted on: the link to leave was sent"
-            }
-            Self::LeaveByOther => {
-                "another address answered a mail of theirs and asked to leave: the link to leave was sent"
-            }
-            Self::Confirm => {
-                "their answer to the confirmation mail was not a plain yes: the link was sent again"
-            }
+            Self::Leave => SentLink::Leave,
+            Self::LeaveByOther => SentLink::LeaveByOther,
+            Self::Confirm => SentLink::Confirm,
         }
     }
 }
@@ -98,24 +94,19 @@ impl Storage {
         {
             return Ok(false);
         }
-        match mail {
-            LinkMail::Leave => {
-                queue_notice(&mut tx, subscriber, Notice::Leave, None, subscriber, now).await?
-            }
-            LinkMail::LeaveByOther => {
-                queue_notice(
-                    &mut tx,
-                    subscriber,
-                    Notice::LeaveByOther,
-                    None,
-                    subscriber,
-                    now,
-                )
-                .await?
-            }
-            LinkMail::Confirm => queue_confirmation(&mut tx, subscriber, now).await?,
+        let kind = match mail {
+            LinkMail::Leave => Some(DeliveryKind::LeaveLink),
+            LinkMail::LeaveByOther => Some(DeliveryKind::LeaveLinkByOther),
+            LinkMail::Confirm => None,
+        };
+        match kind {
+            Some(kind) => queue(&mut tx, subscriber, kind, None, now).await?,
+            None => queue_confirmation(&mut tx, subscriber, now).await?,
         }
-        history(&mut tx, subscriber, now, mail.what_happened()).await?;
+        let event = HistoryEvent::LinkSent {
+            link: mail.sent_link(),
+        };
+        history(&mut tx, subscriber, now, &event).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -20,6 +20,7 @@ struct MinuteRow {
     minute: i64,
     sent: i64,
     failed: i64,
+    skipped: i64,
     deferred: i64,
     uncertain: i64,
 }
@@ -86,12 +87,13 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<MinuteRow> = all!(
             reader,
-            "select minute, sent, failed, deferred, uncertain from digest_send_stats where mailing_id = $1 order by minute",
+            "select minute, sent, failed, skipped, deferred, uncertain from digest_send_stats where mailing_id = $1 order by minute",
             digest
         )?;
         let minute = |row: MinuteRow| Minute {
             sent: row.sent as u64,
             failed: row.failed as u64,
+            skipped: row.skipped as u64,
             later: row.deferred as u64,
             uncertain: row.uncertain as u64,
             ..Minute::numbered(row.minute)
@@ -104,7 +106,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let (ended,): (Option<i64>,) = one!(
             reader,
-            "select cast(sum(sent + failed) as bigint) from digest_send_stats where mailing_id = $1",
+            "select cast(sum(sent + failed + skipped) as bigint) from digest_send_stats where mailing_id = $1",
             digest
         )?;
         Ok(ended.unwrap_or(0) as u64)
@@ -115,16 +117,17 @@ impl Storage {
 pub(super) async fn add(tx: &mut Tx, digest: i64, minute: &Minute) -> Result<(), StorageError> {
     execute!(
         tx,
-        "insert into digest_send_stats (mailing_id, minute, sent, failed, deferred, uncertain) values ($1, $2, $3, $4, $5, $6)
+        "insert into digest_send_stats (mailing_id, minute, sent, failed, deferred, uncertain, skipped) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (mailing_id, minute) do update set sent = digest_send_stats.sent + excluded.sent,
            failed = digest_send_stats.failed + excluded.failed, deferred = digest_send_stats.deferred + excluded.deferred,
-           uncertain = digest_send_stats.uncertain + excluded.uncertain",
+           uncertain = digest_send_stats.uncertain + excluded.uncertain, skipped = digest_send_stats.skipped + excluded.skipped",
         digest,
         minute_of(minute.at),
         minute.sent as i64,
         minute.failed as i64,
         minute.later as i64,
-        minute.uncertain as i64
+        minute.uncertain as i64,
+        minute.skipped as i64
     )?;
     Ok(())
 }

@@ -7,6 +7,9 @@ use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::from_millis;
+use crate::domain::history::HistoryEntry;
+use crate::domain::history::HistoryEvent;
+use crate::domain::slot::Slot;
 use crate::domain::subscriber::Consent;
 use crate::domain::subscriber::Subscriber;
 use crate::domain::subscriber::SubscriberState;
@@ -21,7 +24,7 @@ pub struct Person {
     /// What they agreed to, oldest first.
     pub consents: Vec<Consent>,
     /// What happened, oldest first.
-    pub history: Vec<(Timestamp, String)>,
+    pub history: Vec<HistoryEntry>,
 }
 
 /// A line of a list or an export.
@@ -82,9 +85,9 @@ impl Storage {
             "select requested_at, shown, source, network, confirmed_at from consents where subscriber_id = $1 order by requested_at",
             row.id
         )?;
-        let history: Vec<(i64, String)> = all!(
+        let history: Vec<(i64, String, String, Option<i64>)> = all!(
             reader,
-            "select at, what from history where subscriber_id = $1 order by at, what",
+            "select at, code, parameters, digest_id from history where subscriber_id = $1 order by at, code, parameters",
             row.id
         )?;
         let subscriber = Subscriber {
@@ -101,14 +104,18 @@ impl Storage {
             network: row.network,
             confirmed_at: row.confirmed_at.map(from_millis),
         };
-        let history = history
-            .into_iter()
-            .map(|(at, what)| (from_millis(at), what))
-            .collect();
+        let entry = |(at, code, parameters, digest): (i64, String, String, Option<i64>)| {
+            Ok(HistoryEntry {
+                at: from_millis(at),
+                event: HistoryEvent::from_stored(&code, &parameters)
+                    .map_err(|error| format!("history {code:?}: {error}"))?,
+                slot: digest.and_then(Slot::from_id),
+            })
+        };
         Ok(Some(Person {
             subscriber,
             consents: consents.into_iter().map(consent).collect(),
-            history,
+            history: stored(history.into_iter().map(entry).collect())?,
         }))
     }
 

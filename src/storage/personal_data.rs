@@ -28,6 +28,8 @@ pub struct PersonalData {
     pub reminded_at: Option<Timestamp>,
     /// Time when a mail of theirs that was not understood was last answered with a link.
     pub link_sent_at: Option<Timestamp>,
+    /// Language that they read, as a BCP 47 tag.
+    pub locale: Option<String>,
     /// When a pause that is set began.
     pub paused_at: Option<Timestamp>,
     /// A change of address that waits for its confirmation.
@@ -130,6 +132,8 @@ pub struct SentMail {
     pub finished_at: Option<Timestamp>,
     /// How often it was tried.
     pub attempts: i64,
+    /// Why it was not sent, if that was on purpose.
+    pub skip_reason: Option<String>,
     /// The server's last words.
     pub reply: Option<String>,
     /// The relay that it was handed to.
@@ -198,14 +202,13 @@ struct PersonRow {
     confirmation_at: Option<i64>,
     reminded_at: Option<i64>,
     link_sent_at: Option<i64>,
+    locale: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
 struct MailRow {
     mailing_id: i64,
     kind: String,
-    notice: Option<String>,
-    notice_kind: Option<String>,
     email: Option<String>,
     variant: Option<i64>,
     state: String,
@@ -216,6 +219,7 @@ struct MailRow {
     uncertain_at: Option<i64>,
     finished_at: Option<i64>,
     attempts: i64,
+    skip_reason: Option<String>,
     reply: Option<String>,
     relay: Option<String>,
 }
@@ -242,7 +246,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<PersonRow> = optional!(
             reader,
-            "select created_at, state_at, requested_at, confirmation_at, reminded_at, link_sent_at from subscribers where id = $1",
+            "select created_at, state_at, requested_at, confirmation_at, reminded_at, link_sent_at, locale from subscribers where id = $1",
             subscriber
         )?;
         let Some(person) = row else { return Ok(None) };
@@ -328,6 +332,7 @@ impl Storage {
             confirmation_at: person.confirmation_at.map(from_millis),
             reminded_at: person.reminded_at.map(from_millis),
             link_sent_at: person.link_sent_at.map(from_millis),
+            locale: person.locale,
             paused_at: paused.and_then(|(at,)| at).map(from_millis),
             address_change: change.map(|(email, at)| AddressChange {
                 email,
@@ -385,10 +390,10 @@ const DIGESTS_AT_ONCE: usize = 10;
 async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
     let mut mails: Vec<MailRow> = all!(
         reader,
-        "select d.mailing_id, d.kind, d.notice, n.kind as notice_kind, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
-           d.uncertain_at, d.finished_at, d.attempts, d.reply, d.relay
+        "select d.mailing_id, d.kind, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
+           d.uncertain_at, d.finished_at, d.attempts, d.skip_reason, d.reply, d.relay
          from deliveries d left join transactional_mails n on n.mailing_id = d.mailing_id and n.subscriber_id = $1
-         where d.subscriber_id = $1 and d.kind = 'confirmation' order by d.queued_at limit $2",
+         where d.subscriber_id = $1 and d.kind <> 'digest' order by d.queued_at limit $2",
         subscriber,
         ROWS
     )?;
@@ -402,8 +407,8 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
         let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);
         let found: Vec<MailRow> = all!(
             reader,
-            "select mailing_id, kind, notice, cast(null as text) as notice_kind, cast(null as text) as email, variant, state, queued_at, due_at,
-               first_at, started_at, uncertain_at, finished_at, attempts, reply, relay
+            "select mailing_id, kind, cast(null as text) as email, variant, state, queued_at, due_at,
+               first_at, started_at, uncertain_at, finished_at, attempts, skip_reason, reply, relay
              from deliveries where subscriber_id = $1 and mailing_id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             subscriber,
             id(0),
@@ -425,7 +430,7 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
 
 fn mail(row: MailRow) -> SentMail {
     SentMail {
-        kind: row.notice_kind.or(row.notice).unwrap_or(row.kind),
+        kind: row.kind,
         slot: Slot::from_id(row.mailing_id),
         variant: row.variant,
         email: row.email,
@@ -437,6 +442,7 @@ fn mail(row: MailRow) -> SentMail {
         uncertain_at: row.uncertain_at.map(from_millis),
         finished_at: row.finished_at.map(from_millis),
         attempts: row.attempts,
+        skip_reason: row.skip_reason,
         reply: row.reply,
         relay: row.relay,
     }

@@ -4,17 +4,21 @@ use chrono::TimeDelta;
 
 use super::Storage;
 use super::StorageError;
-use super::Tx;
 use super::ids;
 use super::quotas;
 use super::quotas::MailQuotas;
 use super::stored;
 use super::subscribers::history;
 use super::subscribers::is_suppressed;
+use super::transactional::Payload;
+use super::transactional::queue;
+use super::transactional::was_queued_since;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::catalogue::category_key;
-use crate::domain::delivery::Notice;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::history::HistoryEvent;
+use crate::domain::history::PauseChange;
 use crate::domain::from_millis;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
@@ -145,24 +149,31 @@ impl Storage {
             &mut tx,
             subscriber,
             now,
-            &in_words(wanted, others, pause.filter(|_| !ended)),
+            &changed(wanted, others, pause.filter(|_| !ended)),
         )
         .await?;
-        let told: Option<(i64,)> = optional!(
-            tx,
-            "select d.mailing_id from transactional_mails n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
-             where n.subscriber_id = $1 and n.kind = 'choices' and d.queued_at > $2 limit 1",
+        let told = was_queued_since(
+            &mut tx,
             subscriber,
-            quiet_since.timestamp_millis()
-        )?;
-        if told.is_none() {
-            queue_notice(&mut tx, subscriber, Notice::Choices, None, subscriber, now).await?;
+            DeliveryKind::PreferencesChanged,
+            quiet_since,
+        )
+        .await?;
+        if !told {
+            queue(
+                &mut tx,
+                subscriber,
+                DeliveryKind::PreferencesChanged,
+                None,
+                now,
+            )
+            .await?;
         }
         tx.commit().await?;
-        Ok(if told.is_none() {
-            ChoicesSet::Told
-        } else {
+        Ok(if told {
             ChoicesSet::Changed
+        } else {
+            ChoicesSet::Told
         })
     }
 
@@ -231,14 +242,9 @@ impl Storage {
             "update subscribers set name = name where id = $1 and state in ('active', 'unsubscribed')",
             subscriber
         )?;
-        let recent: Option<(i64,)> = optional!(
-            tx,
-            "select d.mailing_id from transactional_mails n join deliveries d on d.mailing_id = n.mailing_id and d.subscriber_id = n.subscriber_id
-             where n.subscriber_id = $1 and n.kind = 'account' and d.queued_at > $2 limit 1",
-            subscriber,
-            quiet_since.timestamp_millis()
-        )?;
-        let sends = known > 0 && recent.is_none();
+        let recent =
+            was_queued_since(&mut tx, subscriber, DeliveryKind::AccountLink, quiet_since).await?;
+        let sends = known > 0 && !recent;
         let is_within = quotas::take(
             &mut tx,
             quotas.recipient.iter().map(|quota| (quota, sends)),
@@ -247,7 +253,7 @@ impl Storage {
         .await?
         .is_ok();
         if sends && is_within {
-            queue_notice(&mut tx, subscriber, Notice::Account, None, subscriber, now).await?;
+            queue(&mut tx, subscriber, DeliveryKind::AccountLink, None, now).await?;
         }
         tx.commit().await?;
         Ok(if sends && is_within {
@@ -312,12 +318,14 @@ impl Storage {
             email.key(),
             now.timestamp_millis()
         )?;
-        queue_notice(
+        queue(
             &mut tx,
             subscriber,
-            Notice::Move,
-            Some(email.as_str()),
-            id,
+            DeliveryKind::EmailChange,
+            Some(Payload {
+                email: email.as_str(),
+                token_id: Some(id),
+            }),
             now,
         )
         .await?;
@@ -381,16 +389,18 @@ impl Storage {
             email,
             key
         )?;
-        queue_notice(
+        queue(
             &mut tx,
             subscriber,
-            Notice::Moved,
-            Some(&old),
-            subscriber,
+            DeliveryKind::EmailChanged,
+            Some(Payload {
+                email: &old,
+                token_id: None,
+            }),
             now,
         )
         .await?;
-        history(&mut tx, subscriber, now, "changed the address").await?;
+        history(&mut tx, subscriber, now, &HistoryEvent::EmailChanged).await?;
         super::refusals::forgive(&mut tx, subscriber).await?;
         match tx.commit().await {
             // Somebody else took the address in the same moment.
@@ -404,7 +414,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
             reader,
-            "select mailing_id from transactional_mails where mailing_id = $1 and email is not null",
+            "select mailing_id from transactional_mails where mailing_id = $1",
             mailing
         )?;
         Ok(found.is_some())
@@ -422,55 +432,14 @@ impl Storage {
     }
 }
 
-/// A line of somebody's history about what they get.
-fn in_words(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>) -> String {
-    let mut parts = Vec::new();
-    if others {
-        let categories = if wanted.categories.is_empty() {
-            "all categories".into()
-        } else {
-            wanted.categories.join(", ")
-        };
-        parts.push(format!(
-            "chose {categories}, {}",
-            if wanted.monthly { "monthly" } else { "weekly" }
-        ));
+/// What a change of preferences did, as it is written down.
+fn changed(
+    wanted: &Preferences,
+    others: bool,
+    pause: Option<Option<Timestamp>>,
+) -> HistoryEvent {
+    HistoryEvent::PreferencesChanged {
+        choice: others.then(|| (wanted.categories.clone(), wanted.monthly)),
+        pause: pause.map(|until| until.map_or(PauseChange::Ended, PauseChange::Until)),
     }
-    match pause {
-        Some(Some(until)) => parts.push(format!("paused until {}", until.format("%Y-%m-%d"))),
-        Some(None) => parts.push("ended the pause".into()),
-        None => {}
-    }
-    format!("{} (link of a digest)", parts.join("; "))
-}
-
-/// Puts a mail that is neither digest nor confirmation into the ledger; it overtakes digests as confirmations do.
-pub(super) async fn queue_notice(
-    tx: &mut Tx,
-    subscriber: i64,
-    what: Notice,
-    email: Option<&str>,
-    token_id: i64,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    let mailing = ids::fresh(now);
-    execute!(
-        tx,
-        "insert into transactional_mails (mailing_id, subscriber_id, kind, email, token_id) values ($1, $2, $3, $4, $5)",
-        mailing,
-        subscriber,
-        what.as_str(),
-        email,
-        token_id
-    )?;
-    execute!(
-        tx,
-        "insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at)
-         values ($1, $2, 'confirmation', 'queued', $3, $3)",
-        mailing,
-        subscriber,
-        now.timestamp_millis()
-    )?;
-    super::chunks::queue_one(tx, mailing, subscriber, now).await?;
-    super::nudges::nudge(tx).await
 }

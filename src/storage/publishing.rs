@@ -9,8 +9,8 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::counts::Reasons;
-use super::counts::note_failures;
+use super::counts::Skips;
+use super::counts::note_skips;
 use super::digests::write_picks;
 use super::nudges::nudge;
 use super::stored;
@@ -150,7 +150,7 @@ impl Storage {
         )?;
         execute!(
             tx,
-            "insert into digest_counts (mailing_id, sent, failed, withheld, uncertain) values ($1, 0, 0, 0, 0)",
+            "insert into digest_counts (mailing_id, sent, failed, skipped, uncertain) values ($1, 0, 0, 0, 0)",
             id
         )?;
         let picks = content.items.iter().map(|item| Pick {
@@ -258,39 +258,34 @@ async fn make_range(
     if made == 0 {
         return Ok(0);
     }
-    let mut withheld = 0;
+    let mut skipped = 0;
     if follow_choices(tx, id, range, from_millis(row.month_at), published).await? > 0 {
         tell_turns(tx, id, range, published).await?;
         let reasons: Vec<(String, i64)> = all!(
             tx,
-            "select reply, count(*) from deliveries where mailing_id = $1 and subscriber_id > $2 and subscriber_id <= $3
-               and state = 'failed' group by reply",
+            "select skip_reason, count(*) from deliveries where mailing_id = $1 and subscriber_id > $2 and subscriber_id <= $3
+               and state = 'skipped' group by skip_reason",
             id,
             range.after,
             range.until
         )?;
-        withheld = reasons.iter().map(|(_, times)| times).sum();
-        note_failures(
-            tx,
-            &reasons
-                .into_iter()
-                .map(|(reply, times)| ((id, reply), times))
-                .collect::<Reasons>(),
-        )
-        .await?;
+        skipped = reasons.iter().map(|(_, times)| times).sum();
+        let read = |(reason, times): (String, i64)| Ok(((id, reason.parse()?), times));
+        note_skips(tx, &stored(reasons.into_iter().map(read).collect::<Result<Skips, _>>())?)
+            .await?;
     } else {
         tell_turns(tx, id, range, published).await?;
     }
     execute!(
         tx,
-        "insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, is_split, queued, failed, withheld, last_due_at)
-         values ($1, $2, $3, 'digest', $4, 0, $5, $6, $6, $7)",
+        "insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, is_split, queued, skipped, last_due_at)
+         values ($1, $2, $3, 'digest', $4, 0, $5, $6, $7)",
         id,
         range.after + 1,
         range.until,
         due.first(),
-        made as i64 - withheld,
-        withheld,
+        made as i64 - skipped,
+        skipped,
         due.last()
     )?;
     execute!(

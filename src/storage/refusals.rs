@@ -9,13 +9,15 @@ use super::StorageError;
 use super::Tx;
 use super::people::suppress;
 use super::stored;
-use super::subscribers::history;
+use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
+use crate::domain::brake::RefusalOutcome;
 use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::inbound::Policy;
 use crate::domain::limits::day_of;
+use crate::domain::history::HistoryEvent;
 use crate::domain::slot::Slot;
 
 /// A refused mail of a subscriber.
@@ -163,16 +165,15 @@ pub(super) async fn record(
     if !insert(tx, key, refusal, &relay, now).await? {
         return Ok(Effect::Nothing);
     }
-    let line = &refusal.line;
+    let refused = |count, limit| HistoryEvent::Refused {
+        class: refusal.class,
+        count: if limit > 0 { count } else { 0 },
+        limit,
+        reply: refusal.line.clone(),
+    };
     let row = match refusal.class {
         RefusalClass::Passing => {
-            history(
-                tx,
-                key.subscriber,
-                now,
-                &format!("refused, not counted: {line}"),
-            )
-            .await?;
+            write(tx, key, now, &refused(0, 0)).await?;
             return Ok(Effect::Recorded);
         }
         RefusalClass::Recipient | RefusalClass::Hard => row_of(tx, key, refusal.policy).await?,
@@ -182,18 +183,7 @@ pub(super) async fn record(
         if by_soft {
             return end_now(tx, key, refusal, now).await;
         }
-        let limit = if soft > 0 {
-            format!("{} of {soft} in a row", row.counted)
-        } else {
-            "not counted".into()
-        };
-        history(
-            tx,
-            key.subscriber,
-            now,
-            &format!("refused, {limit}: {line}"),
-        )
-        .await?;
+        write(tx, key, now, &refused(row.counted, soft)).await?;
         return Ok(Effect::Recorded);
     }
     let by_hard = hard > 0 && row.hard >= hard;
@@ -215,18 +205,7 @@ pub(super) async fn record(
         });
     }
     if !by_hard {
-        let limit = if hard > 0 {
-            format!("{} of {hard} in a row", row.hard)
-        } else {
-            "not counted".into()
-        };
-        history(
-            tx,
-            key.subscriber,
-            now,
-            &format!("refused for good, {limit}: {line}"),
-        )
-        .await?;
+        write(tx, key, now, &refused(row.hard, hard)).await?;
         return Ok(Effect::Recorded);
     }
     execute!(
@@ -235,14 +214,27 @@ pub(super) async fn record(
         key.subscriber,
         key.mailing
     )?;
-    history(
+    write(
         tx,
-        key.subscriber,
+        key,
         now,
-        &format!("refused for good, judged together with others like it: {line}"),
+        &HistoryEvent::RefusalHeld {
+            reply: refusal.line.clone(),
+        },
     )
     .await?;
     Ok(Effect::Waits)
+}
+
+/// Writes down what happened, about the digest that was refused.
+async fn write(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    now: Timestamp,
+    event: &HistoryEvent,
+) -> Result<(), StorageError> {
+    let digest = Slot::from_id(key.mailing);
+    history_of_digest(tx, key.subscriber, digest, now, event).await
 }
 
 /// The relay that a mail went by; empty if the ledger does not say.
@@ -342,7 +334,7 @@ async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, St
             before = digest;
             let class = class.map(|class| stored(class.parse())).transpose()?;
             match class {
-                Some(_) if verdict.as_deref() == Some("dismissed") => return Ok(row),
+                Some(_) if verdict.as_deref() == Some(RefusalOutcome::Dismissed.as_str()) => return Ok(row),
                 Some(RefusalClass::Passing) => {}
                 Some(RefusalClass::Hard) => {
                     row.counted += 1;
@@ -432,16 +424,20 @@ pub(super) async fn end(
         now.timestamp_millis(),
         refused.map_or(i64::MAX, |at| at.timestamp_millis())
     )?;
-    let verdict = if ended > 0 { "ended" } else { "released" };
+    let outcome = match ended {
+        0 => RefusalOutcome::Released,
+        _ => RefusalOutcome::Ended,
+    };
     execute!(
         tx,
         "update refusals set outcome = $3 where subscriber_id = $1 and (mailing_id = $2 or outcome = 'waiting')",
         key.subscriber,
         key.mailing,
-        verdict
+        outcome.as_str()
     )?;
     if ended > 0 {
-        history(tx, key.subscriber, now, &format!("bounced: {line}")).await?;
+        let reply = line.to_owned();
+        write(tx, key, now, &HistoryEvent::Bounced { reply }).await?;
         suppress(tx, hash, key_name, "bounced", now).await?;
     }
     Ok(ended > 0)

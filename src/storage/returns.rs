@@ -8,14 +8,15 @@ use super::chunks::Row;
 use super::chunks::cut_of;
 use super::chunks::shorten;
 use super::counts::Counts;
-use super::counts::Reasons;
+use super::counts::Skips;
 use super::counts::count_range;
 use super::counts::counted;
 use super::counts::keep;
 use super::counts::note_chunk;
-use super::counts::note_failures;
+use super::counts::note_skips;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::SkipReason;
 
 /// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
 const LONGEST_GATHERING: i64 = 2_000;
@@ -126,24 +127,20 @@ async fn end_cancelled(
     last: i64,
     now: Timestamp,
 ) -> Result<(), StorageError> {
-    const WHY: &str = "not sent: the digest was cancelled";
     let ended = execute!(
         tx,
-        "update deliveries set state = 'failed', finished_at = $4, reply = $5
+        "update deliveries set state = 'skipped', skip_reason = $5, finished_at = $4
          where mailing_id = $1 and subscriber_id between $2 and $3 and finished_at is null and state in ('queued', 'uncertain')
            and exists (select 1 from digests where id = $1 and state = 'cancelled')",
         mailing,
         first,
         last,
         now.timestamp_millis(),
-        WHY
+        SkipReason::Cancelled.as_str()
     )?;
     if ended > 0 {
-        note_failures(
-            tx,
-            &Reasons::from([((mailing, WHY.to_owned()), ended as i64)]),
-        )
-        .await?;
+        let reasons = Skips::from([((mailing, SkipReason::Cancelled), ended as i64)]);
+        note_skips(tx, &reasons).await?;
     }
     Ok(())
 }
@@ -168,7 +165,7 @@ impl Storage {
         let unended: Vec<(i64,)> = all!(
             self.read().await?,
             "select g.id from digests g join digest_counts n on n.mailing_id = g.id
-             where g.state = 'cancelled' and n.sent + n.failed + n.uncertain < g.recipients order by g.id"
+             where g.state = 'cancelled' and n.sent + n.failed + n.skipped + n.uncertain < g.recipients order by g.id"
         )?;
         for (digest,) in unended {
             if self.end_range_of(digest, now).await? {

@@ -325,11 +325,10 @@ fn statement(dialect: Dialect, rows: usize) -> String {
            and ((step.begins = 0 and state = 'sending' and sender_id = {sender})
              or (step.begins = 1 and finished_at is null
                and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = {sender} and started_at = {moment}))
-               and ((kind = 'confirmation'
-                     and (exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
-                            and ((deliveries.notice is null and s.requested_at is not null)
-                              or (deliveries.notice is not null and s.state = 'active')))
-                          or exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)))
+               and ((kind <> 'digest'
+                     and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
+                       and case when kind = 'confirmation' then s.requested_at is not null
+                             when kind in ('welcome', 'already_subscribed') then s.state = 'active' else true end))
                   or (kind = 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
                      and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))"

@@ -9,9 +9,14 @@ use super::ids;
 use super::quotas;
 use super::quotas::MailQuotas;
 use super::stored;
+use super::transactional::queue;
+use super::transactional::supersede_confirmations;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::history::HistoryEvent;
+use crate::domain::history::UnsubscribedBy;
+use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
 
@@ -150,7 +155,7 @@ impl Storage {
                     row.id,
                     now.timestamp_millis()
                 )?;
-                queue(&mut tx, row.id, Some(DeliveryKind::Already), now).await?;
+                queue(&mut tx, row.id, DeliveryKind::AlreadySubscribed, None, now).await?;
             }
             tx.commit().await?;
             return Ok(if reminds {
@@ -175,7 +180,9 @@ impl Storage {
             &mut tx,
             row.id,
             now,
-            &format!("asked to join ({})", request.source),
+            &HistoryEvent::SignedUp {
+                source: request.source.to_owned(),
+            },
         )
         .await?;
         tx.commit().await?;
@@ -217,8 +224,8 @@ impl Storage {
             id,
             millis
         )?;
-        history(&mut tx, id, now, "confirmed the address").await?;
-        queue(&mut tx, id, Some(DeliveryKind::Welcome), now).await?;
+        history(&mut tx, id, now, &HistoryEvent::Confirmed).await?;
+        queue(&mut tx, id, DeliveryKind::Welcome, None, now).await?;
         tx.commit().await?;
         Ok(Confirmed::Now)
     }
@@ -227,16 +234,16 @@ impl Storage {
     pub async fn unsubscribe(
         &self,
         id: i64,
-        how: &str,
+        by: UnsubscribedBy,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        repeated!(self.unsubscribe_once(id, how, now))
+        repeated!(self.unsubscribe_once(id, by, now))
     }
 
     async fn unsubscribe_once(
         &self,
         id: i64,
-        how: &str,
+        by: UnsubscribedBy,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
@@ -248,7 +255,7 @@ impl Storage {
             now.timestamp_millis()
         )?;
         if left > 0 {
-            history(&mut tx, id, now, &format!("unsubscribed ({how})")).await?;
+            history(&mut tx, id, now, &HistoryEvent::Unsubscribed { by }).await?;
         }
         tx.commit().await?;
         Ok(left > 0)
@@ -263,8 +270,8 @@ impl Storage {
         let old: Vec<(i64,)> = all!(
             tx,
             "select id from subscribers where requested_at is not null and requested_at < $1
-             and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.kind = 'confirmation'
-               and (d.finished_at is null or (d.state <> 'failed' and d.finished_at > $1)))
+             and not exists (select 1 from deliveries d where d.subscriber_id = subscribers.id and d.kind <> 'digest'
+               and d.kind = 'confirmation' and (d.finished_at is null or (d.state not in ('failed', 'skipped') and d.finished_at > $1)))
              order by requested_at limit 500",
             cutoff
         )?;
@@ -332,37 +339,8 @@ pub(super) async fn queue_confirmation(
         subscriber,
         millis
     )?;
-    // One that still waits for a relay would arrive beside this one.
-    execute!(
-        tx,
-        "update deliveries set state = 'failed', finished_at = $2, reply = 'not sent: asked again'
-         where subscriber_id = $1 and kind = 'confirmation' and notice is null and finished_at is null and state = 'queued'
-         and not exists (select 1 from transactional_mails n where n.mailing_id = deliveries.mailing_id)",
-        subscriber,
-        millis
-    )?;
-    queue(tx, subscriber, None, now).await
-}
-
-/// Puts a mail about a subscription into the ledger: the confirmation, or that notice.
-async fn queue(
-    tx: &mut Tx,
-    subscriber: i64,
-    notice: Option<DeliveryKind>,
-    now: Timestamp,
-) -> Result<(), StorageError> {
-    let mailing = ids::fresh(now);
-    execute!(
-        tx,
-        "insert into deliveries (mailing_id, subscriber_id, kind, notice, state, queued_at, due_at)
-         values ($1, $2, 'confirmation', $3, 'queued', $4, $4)",
-        mailing,
-        subscriber,
-        notice.map(DeliveryKind::as_str),
-        now.timestamp_millis()
-    )?;
-    super::chunks::queue_one(tx, mailing, subscriber, now).await?;
-    super::nudges::nudge(tx).await
+    supersede_confirmations(tx, subscriber, now).await?;
+    queue(tx, subscriber, DeliveryKind::Confirmation, None, now).await
 }
 
 async fn consent(
@@ -399,19 +377,34 @@ pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool
     Ok(false)
 }
 
-/// Adds a line to what happened to a subscriber.
+/// Writes down what happened to a subscriber.
 pub(super) async fn history(
     tx: &mut Tx,
     subscriber: i64,
     at: Timestamp,
-    what: &str,
+    event: &HistoryEvent,
 ) -> Result<(), StorageError> {
+    history_of_digest(tx, subscriber, None, at, event).await
+}
+
+/// Writes down what happened to a subscriber, about that digest.
+pub(super) async fn history_of_digest(
+    tx: &mut Tx,
+    subscriber: i64,
+    digest: Option<Slot>,
+    at: Timestamp,
+    event: &HistoryEvent,
+) -> Result<(), StorageError> {
+    let (code, parameters) = event.to_stored();
     execute!(
         tx,
-        "insert into history (subscriber_id, at, what) values ($1, $2, $3) on conflict (subscriber_id, at, what) do nothing",
+        "insert into history (subscriber_id, at, code, parameters, digest_id) values ($1, $2, $3, $4, $5)
+         on conflict (subscriber_id, at, code, parameters) do nothing",
         subscriber,
         at.timestamp_millis(),
-        what
+        code,
+        parameters,
+        digest.map(Slot::id)
     )?;
     Ok(())
 }

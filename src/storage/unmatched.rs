@@ -3,7 +3,9 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::inbound::InboundChannel;
 
 /// Rows that are kept: anybody can write a report.
 const ROWS_MAX: i64 = 10_000;
@@ -25,7 +27,7 @@ pub struct Untried {
     /// The mail's fingerprint.
     pub fingerprint: String,
     /// The way that it came.
-    pub door: String,
+    pub channel: InboundChannel,
     /// The parsed mail, as JSON.
     pub reading: String,
 }
@@ -52,14 +54,14 @@ impl Storage {
             max - rows.len() as i64
         )?;
         rows.extend(rest);
-        Ok(rows
-            .into_iter()
-            .map(|(fingerprint, door, reading)| Untried {
+        let untried = |(fingerprint, channel, reading): (String, String, String)| {
+            Ok(Untried {
                 fingerprint,
-                door,
+                channel: channel.parse()?,
                 reading,
             })
-            .collect())
+        };
+        stored(rows.into_iter().map(untried).collect())
     }
 
     /// Returns whether a mail is among those that matched nothing.
@@ -134,7 +136,7 @@ pub(super) async fn forget(tx: &mut Tx, fingerprint: &str) -> Result<u64, Storag
 pub(super) async fn keep(
     tx: &mut Tx,
     fingerprint: &str,
-    door: &str,
+    channel: InboundChannel,
     mail: &Unmatched<'_>,
     now: Timestamp,
 ) -> Result<(), StorageError> {
@@ -144,7 +146,7 @@ pub(super) async fn keep(
          on conflict (fingerprint) do nothing",
         fingerprint,
         now.timestamp_millis(),
-        door,
+        channel.as_str(),
         mail.reading,
         mail.email_key,
         mail.tried_with

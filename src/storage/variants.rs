@@ -176,16 +176,16 @@ pub(super) async fn follow_choices(
     // `cross join`: SQLite then looks each delivery up by its key, whatever it knows of the tables' sizes.
     Ok(execute!(
         tx,
-        "update deliveries set variant = r.number, state = case when r.why is null then 'queued' else 'failed' end,
-           finished_at = case when r.why is null then null else $2 end, reply = r.why
+        "update deliveries set variant = r.number, state = case when r.why is null then 'queued' else 'skipped' end,
+           finished_at = case when r.why is null then null else $2 end, skip_reason = r.why
          from (
            select c.id as id, v.number as number,
-             case when p.paused_until > $2 then 'not sent: the reader paused it'
+             case when p.paused_until > $2 then 'paused'
                   when p.monthly = 1 and exists
                     (select 1 from digests g cross join deliveries d where g.published_at >= $3 and g.id <> $1
-                       and d.mailing_id = g.id and d.subscriber_id = c.id and d.state <> 'failed')
-                    then 'not sent: monthly, and this month''s is out'
-                  when v.number is not null and v.content is null then 'not sent: nothing new in what the reader follows'
+                       and d.mailing_id = g.id and d.subscriber_id = c.id and d.state not in ('failed', 'skipped'))
+                    then 'monthly'
+                  when v.number is not null and v.content is null then 'nothing_new'
              end as why
            from (select subscriber_id as id from preferences where subscriber_id > $4 and subscriber_id <= $5
                  union select subscriber_id from bookmarks where subscriber_id > $4 and subscriber_id <= $5) c
@@ -277,7 +277,7 @@ async fn who_cares(
         "select c.subscriber_id, c.tool, max(c.at) as acted_at,
            (select g.published_at from digests g cross join deliveries d
             where g.published_at >= $4 and g.id <> $3 and d.mailing_id = g.id and d.subscriber_id = c.subscriber_id
-              and d.state <> 'failed' order by g.id desc limit 1) as last_at,
+              and d.state not in ('failed', 'skipped') order by g.id desc limit 1) as last_at,
            coalesce((select p.categories from preferences p where p.subscriber_id = c.subscriber_id), '[]') as categories,
            coalesce((select p.monthly from preferences p where p.subscriber_id = c.subscriber_id), 0) as monthly,
            cast(case when exists (select 1 from bookmarks b where b.subscriber_id = c.subscriber_id) then 1 else 0 end as bigint) as saved

@@ -92,13 +92,13 @@ impl Storage {
         let (transactional, digest): (Option<i64>, Option<i64>) = one!(
             reader,
             "select
-               (select min(due_at) from delivery_batches where kind = 'confirmation' and due_at <= $1),
+               (select min(due_at) from delivery_batches where class = 'transactional' and due_at <= $1),
                (select min(due_at) from (
                   select (select min(c.due_at) from delivery_batches c where c.mailing_id = g.id and c.sender_id is null) as due_at
                   from digests g where g.state = 'sending'
                   union all
                   select c.due_at from senders s join delivery_batches c on c.sender_id = s.id join digests g on g.id = c.mailing_id
-                  where c.kind = 'digest' and g.state = 'sending'
+                  where c.class = 'digest' and g.state = 'sending'
                 ) due where due_at <= $1)",
             now.timestamp_millis()
         )?;

@@ -6,6 +6,7 @@ use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::from_millis;
 use crate::domain::webhook::Provider;
+use crate::domain::webhook::WebhookKind;
 
 /// A request to be kept.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ impl Storage {
              on conflict (provider, id) do nothing",
             request.provider.as_str(),
             request.id,
-            if request.is_invitation { "invitation" } else { "events" },
+            kind_of(request.is_invitation).as_str(),
             request.digest,
             now.timestamp_millis(),
             request.body
@@ -103,7 +104,7 @@ impl Storage {
             Ok(Waiting {
                 provider: stored(provider.parse())?,
                 id,
-                is_invitation: kind == "invitation",
+                is_invitation: stored(kind.parse::<WebhookKind>())? == WebhookKind::SubscriptionConfirmation,
                 received_at: from_millis(received_at),
                 body: body.unwrap_or_default(),
             })
@@ -139,5 +140,12 @@ impl Storage {
         )?;
         tx.commit().await?;
         Ok(gone)
+    }
+}
+
+fn kind_of(is_invitation: bool) -> WebhookKind {
+    match is_invitation {
+        true => WebhookKind::SubscriptionConfirmation,
+        false => WebhookKind::Events,
     }
 }

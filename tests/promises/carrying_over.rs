@@ -7,6 +7,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 
+use crate::codes;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
@@ -192,11 +193,39 @@ async fn holds_what_was_there(place: Place, last: i64) {
         Database::open(&fresh.place).await.schema().await,
         "the schema is that of a new database"
     );
+    let (unknown, filled) = codes::unknown(&house.place).await;
+    assert_eq!(unknown, [""; 0]);
+    assert!(last == FIRST_PUBLISHED || filled == codes::COLUMNS, "{filled} columns with codes");
+    let history = database.rows("history", "subscriber_id, at, code, parameters").await;
+    for (row, sentence) in [
+        (r#"1|1790000000024|refused|{"class":"recipient","count":2,"limit":5,"reply":"552 5.2.2 mailbox full"}"#, "refused, 2 of 5 in a row: 552 5.2.2 mailbox full"),
+        (r#"1|1790000000026|note|{"text":"something that a version of long ago wrote"}"#, "something that a version of long ago wrote"),
+    ] {
+        assert!(history.iter().any(|entry| entry == row), "{row} in {history:#?}");
+        assert!(house.record_of("ada@old.example").await.contains(sentence));
+    }
+    assert_eq!(history.iter().filter(|row| row.contains("|note|")).count(), 1, "{history:#?}");
     what_was_under_way_goes_on(&house, &sink).await;
 }
 
 /// The confirmation that waits, the digest that was being sent and the one in doubt, and then a digest of this week.
 async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
+    let kinds = Database::open(&house.place).await.rows("deliveries", "kind, state, skip_reason, attempts").await;
+    for (row, times) in [
+        ("confirmation|skipped|superseded|0", 1),
+        ("confirmation|queued|-|0", 1),
+        ("welcome|sent|-|1", 1),
+        ("already_subscribed|sent|-|1", 1),
+        ("account_link|sent|-|1", 1),
+        ("account_link|skipped|expired|0", 1),
+        ("email_change|queued|-|0", 1),
+        ("email_changed|sent|-|1", 1),
+        ("digest|failed|-|1", 1),
+        ("digest|failed|-|3", 1),
+        ("digest|skipped|cancelled|0", 2),
+    ] {
+        assert_eq!(kinds.iter().filter(|kind| *kind == row).count(), times, "{row} in {kinds:?}");
+    }
     for digest in ["2026-W40", "2025-W05"] {
         let slot = digest.parse().expect("a week");
         let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
@@ -213,6 +242,11 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
     let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
     assert_eq!(audit.faults, [""; 0]);
     assert!(audit.deliveries.sent >= 5, "{:?}", audit.deliveries);
+    let skips = house.app.storage.skips(202640).await.expect("reasons");
+    let skips: Vec<String> = skips.iter().map(|(reason, times)| format!("{times} {reason}")).collect();
+    assert_eq!(skips, ["2 note", "1 cancelled", "1 erased", "1 left", "1 monthly", "1 not_requested", "1 nothing_new", "1 paused", "1 suppressed"]);
+    let failures = house.app.storage.failures(202640, 100).await.expect("reasons");
+    assert_eq!(failures.iter().map(|(_, times)| times).sum::<u64>(), 2, "{failures:?}");
     let slot = "2026-W42".parse().expect("a week");
     let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
     assert_eq!((audit.faults, audit.deliveries.sent), (Vec::new(), 3));

@@ -124,7 +124,7 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
 pub async fn take(house: &House, mail: &str) -> Taken {
     house
         .app
-        .take_inbound(mail.as_bytes(), "test")
+        .take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command)
         .await
         .expect("taken")
         .1
@@ -313,7 +313,7 @@ on_both! {
              Feedback-Type: abuse\nUser-Agent: X/1\nVersion: 1\n\n--b\nContent-Type: message/rfc822\n\nTo: redacted@redacted.example\n\
              From: news@verdicts.example\nList-Unsubscribe: <{link}>\n\nhello\n--b--\n"
         );
-        let (returned, taken) = house.app.take_inbound(mail.as_bytes(), "test").await.expect("taken");
+        let (returned, taken) = house.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken");
         assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Meaning::Complaint)]);
         assert_eq!((taken, house.state_of(READER).await), (Taken::Ended, Some(SubscriberState::Complained)));
     }

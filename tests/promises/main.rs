@@ -14,6 +14,7 @@ mod carrying_over;
 mod catalogue;
 mod chunks;
 mod clocks;
+mod codes;
 mod commands;
 mod counting;
 mod crash;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
+use verdicts::domain::delivery::SkipReason;
 use verdicts::app::preflight::Preflight;
 use verdicts::domain::digest::DigestState;
 
@@ -132,13 +133,13 @@ on_both! {
             async move { storage.person(&email.parse().expect("one")).await.expect("an answer").expect("somebody").subscriber.id }
         };
         let (back, leaver) = (id("r18@example.org").await, id("r19@example.org").await);
-        assert!(house.app.storage.unsubscribe(back, "a test", house.app.now()).await.expect("left"));
+        assert!(house.app.storage.unsubscribe(back, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
         freeze(&house).await;
         house.wait(chrono::TimeDelta::minutes(1));
         house.enlist("new", 5).await;
         house.sign_up("r18@example.org").await;
         house.app.storage.confirm(back, house.app.now()).await.expect("confirmed");
-        assert!(house.app.storage.unsubscribe(leaver, "a test", house.app.now()).await.expect("left"));
+        assert!(house.app.storage.unsubscribe(leaver, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
         house.send_digest().await;
         // r19 left before their range was made, r18 came back after the freeze.
         let digests: BTreeSet<String> = sink.received().into_iter().map(|mail| mail.to).filter(|to| !to.starts_with("new")).collect();
@@ -171,8 +172,8 @@ on_both! {
         freeze(&house).await;
         house.app.storage.publish_range(6, house.app.now()).await.expect("made");
         let status = house.app.cancel_digest(house.slot()).await.expect("cancelled");
-        assert_eq!((status.tally.failed, status.withheld, status.tally.open(), status.digest.recipients), (12, 12, 0, 12));
-        assert_eq!(status.failures, [("not sent: the digest was cancelled".to_owned(), 12)]);
+        assert_eq!((status.tally.failed, status.tally.skipped, status.tally.open(), status.digest.recipients), (0, 12, 0, 12));
+        assert_eq!(status.skips, [(SkipReason::Cancelled, 12)]);
         assert_eq!(house.app.storage.publish_range(6, house.app.now()).await.expect("looked"), None);
         assert_eq!((audited(&house).await, sink.mails()), ((12, false, Vec::new()), 0));
         assert_eq!(house.page("/digests").await.matches("2026-W48").count(), 0, "it reached nobody");
@@ -210,8 +211,8 @@ on_both! {
         let stop = CancellationToken::new();
         house.app.publish_ranges(&stop).await.expect("published");
         let status = house.app.status(house.slot()).await.expect("a digest");
-        assert_eq!((status.digest.recipients, status.tally.queued, status.withheld), (12, 10, 2));
-        assert_eq!(status.failures, [("not sent: the reader paused it".to_owned(), 2)]);
+        assert_eq!((status.digest.recipients, status.tally.queued, status.tally.skipped), (12, 10, 2));
+        assert_eq!(status.skips, [(SkipReason::Paused, 2)]);
         assert_eq!(audited(&house).await, (12, false, Vec::new()));
     }
 
@@ -232,7 +233,7 @@ on_both! {
         })
         .await;
         let status = house.app.status(house.slot()).await.expect("a digest");
-        assert_eq!((status.tally.queued, status.withheld, status.failures), (10, 0, vec![("550 5.7.1 not wanted".to_owned(), 10)]));
+        assert_eq!((status.tally.queued, status.tally.skipped, status.failures), (10, 0, vec![("550 5.7.1 not wanted".to_owned(), 10)]));
         assert_eq!(audited(&house).await, (60, false, Vec::new()));
     }
 

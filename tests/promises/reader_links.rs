@@ -67,7 +67,7 @@ async fn history(house: &House) -> Vec<String> {
         .await
         .expect("an answer")
         .expect("a person");
-    person.history.into_iter().map(|(_, what)| what).collect()
+    person.history.iter().map(|entry| entry.event.to_string()).collect()
 }
 
 on_both! {

@@ -28,9 +28,9 @@ on_both! {
                select 'new' || i, 1795505400000 - 86400000 * cast(399 as bigint), 'imap', 'none' from n;",
         )
         .await;
-        assert_eq!(rows_of(&house.place, "inbound: ").await, 1_207);
+        assert_eq!(rows_of(&house.place, "inbound_mails: ").await, 1_207);
         house.app.tick().await.expect("a tick");
-        assert_eq!(rows_of(&house.place, "inbound: ").await, 7);
+        assert_eq!(rows_of(&house.place, "inbound_mails: ").await, 7);
     }
 
     async fn the_archive_comes_by_the_page_of_twenty(place) {

@@ -63,7 +63,7 @@ pub fn job_of(
         first_at: None,
         waited: chrono::TimeDelta::zero(),
         variant: None,
-        notice: None,
+        token_id: None,
         email: email.into(),
         since: epoch,
     }

@@ -367,8 +367,7 @@ fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done 
 impl App {
     /// A refused mail, as it counts for its reader.
     fn refused(&self, job: &Job, class: RefusalClass, reply: &str) -> Step {
-        // The address is not the subscriber's, or no longer.
-        if job.notice.is_some() {
+        if !job.kind.counts_for_subscriber() {
             return Step::Failed;
         }
         match self.refusal_of(&job.email, class, reply) {

@@ -17,7 +17,6 @@ insert into subscribers (id, email, email_key, name, state, state_at, created_at
     from old_subscribers;
 insert into consents (subscriber_id, requested_at, shown, source, network, confirmed_at)
     select subscriber_id, requested_at, shown, source, network, confirmed_at from old_consents;
-insert into history (subscriber_id, at, what) select subscriber_id, at, what from old_history;
 insert into preferences (subscriber_id, categories, monthly, paused_until, paused_at)
     select subscriber_id, categories, monthly, paused_until, paused_at from old_preferences;
 insert into email_changes (id, subscriber_id, email, email_key, requested_at)
@@ -34,25 +33,22 @@ insert into bookmarks (subscriber_id, tool, saved_at, ships, skips) select subsc
 insert into digests (id, state, created_at, send_at, approved_at, published_at, finished_at, recipients, publish_order, content, subject, html, plain)
     select id, state, created_at, send_at, approved_at, published_at, finished_at, recipients, publish_order, content, subject, html, plain
     from old_digests;
-insert into picks (digest_id, position, comparison, score_thousandths, reasons)
-    select digest_id, position, comparison, score_thousandths, reasons from old_picks;
 insert into digest_variants (digest_id, number, categories, monthly, saved, changes, content, subject, html, plain)
     select digest_id, number, categories, monthly, saved, changes, content, subject, html, plain from old_variants;
 insert into publish_progress (mailing_id, after_id, until_id, due, month_at)
     select mailing_id, after_id, until_id, due, month_at from old_publish_progress;
 
 insert into senders (id, process, started_at, expires_at, trouble) select id, process, started_at, expires_at, trouble from old_senders;
-insert into delivery_batches (mailing_id, first_id, last_id, kind, due_at, last_due_at, retry_at, sender_id, is_split, queued, sent, failed, withheld, uncertain)
-    select mailing_id, first_id, last_id, kind, due_at, last_due_at, retry_at, sender_id, is_cut, queued, sent, failed, withheld, uncertain
+insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, last_due_at, retry_at, sender_id, is_split, queued, sent, failed, skipped, uncertain)
+    select mailing_id, first_id, last_id, case when kind = 'digest' then 'digest' else 'transactional' end, due_at, last_due_at, retry_at, sender_id,
+        is_cut, queued, sent, failed - withheld, withheld, uncertain
     from old_chunks;
-insert into digest_counts (mailing_id, sent, failed, withheld, uncertain)
-    select mailing_id, sent, failed, withheld, uncertain from old_digest_counts;
-insert into failure_reasons (mailing_id, reply, times)
-    select mailing_id, reply, times from old_failure_reasons where mailing_id in (select id from old_digests);
-insert into digest_send_stats (mailing_id, minute, sent, deferred, failed, uncertain)
-    select mailing_id, minute, sent, later, failed, uncertain from old_digest_minutes where mailing_id in (select id from old_digests);
-insert into transactional_mails (mailing_id, subscriber_id, kind, email, token_id)
-    select mailing_id, subscriber_id, what, email, token_id from old_notices;
+insert into digest_counts (mailing_id, sent, failed, skipped, uncertain)
+    select mailing_id, sent, failed - withheld, withheld, uncertain from old_digest_counts;
+insert into digest_send_stats (mailing_id, minute, sent, deferred, failed, skipped, uncertain)
+    select mailing_id, minute, sent, later, failed, 0, uncertain from old_digest_minutes where mailing_id in (select id from old_digests);
+insert into transactional_mails (mailing_id, subscriber_id, email, token_id)
+    select mailing_id, subscriber_id, email, case when what = 'move' then token_id end from old_notices where email is not null;
 insert into delivery_processes (process, seen_at, waits, clock_skew_ms) select process, seen_at, waits, ahead_ms from old_deliverers;
 insert into attempt_totals (kind, outcome, total, last_at) select kind, outcome, total, last_at from old_attempt_totals;
 insert into relay_daily_usage (relay, day, reserved) select relay, day, begun from old_relay_days;
@@ -64,7 +60,7 @@ insert into inbound_unmatched (fingerprint, received_at, channel, report, email_
 insert into mailbox_retries (mailbox, validity, uid, step, reason, tries, first_at, next_at)
     select mailbox, validity, uid, step, reason, tries, first_at, next_at from old_mails_set_aside;
 insert into webhook_events (provider, id, kind, body_sha256, received_at, acted_at, body)
-    select provider, id, kind, digest, received_at, acted_at, body from old_webhook_events;
+    select provider, id, case when kind = 'invitation' then 'subscription_confirmation' else kind end, digest, received_at, acted_at, body from old_webhook_events;
 insert into refusals (subscriber_id, mailing_id, at, class, reply, pattern, domain, relay, outcome, address_hash, key_name)
     select subscriber_id, mailing_id, at, class, line, words, domain, relay, verdict, address_hash, key_name from old_refusals;
 insert into refusal_groups (mailing_id, pattern, domain, relay, hard_count, report_count, state, held_by, decision, opened_at, due_at, held_at,
@@ -74,3 +70,21 @@ insert into refusal_groups (mailing_id, pattern, domain, relay, hard_count, repo
 insert into send_domains (mailing_id, domain, relay, mails) select mailing_id, domain, relay, mails from old_send_domains;
 insert into mail_quotas (key, used_until) select key, used_until from old_mail_quotas;
 insert into observations (code, seen_at, detail) select what, seen_at, detail from old_observations;
+
+-- What a mail was stood in two places, and why one was not sent in a sentence: both are codes now.
+create table old_kinds (what text not null primary key, kind text not null);
+insert into old_kinds (what, kind) values
+    ('account', 'account_link'), ('move', 'email_change'), ('moved', 'email_changed'), ('choices', 'preferences_changed'), ('leave', 'leave_link'),
+    ('leave_by_other', 'leave_link_by_other');
+create table old_skips (words text not null primary key, reason text not null);
+insert into old_skips (words, reason) values
+    ('not sent: the reader paused it', 'paused'),
+    ('not sent: monthly, and this month''s is out', 'monthly'),
+    ('not sent: nothing new in what the reader follows', 'nothing_new'),
+    ('not sent: unsubscribed before it was sent', 'left'),
+    ('not sent: on the suppression list', 'suppressed'),
+    ('not sent: the subscriber was erased or forgotten', 'erased'),
+    ('not sent: no longer asked for', 'not_requested'),
+    ('not sent: the digest was cancelled', 'cancelled'),
+    ('not sent: asked again', 'superseded'),
+    ('not sent: it was asked for too long ago to be of use; whoever still wants it asks again', 'expired');

@@ -21,4 +21,12 @@ begin
 end
 $$;
 create index deliveries_doubted on deliveries (mailing_id) where uncertain_at is not null;
-create index deliveries_transactional on deliveries (subscriber_id) where kind = 'confirmation';
+alter table deliveries add column skip_reason text;
+update deliveries d set kind = case when d.notice = 'welcome' then 'welcome' when d.notice = 'already' then 'already_subscribed'
+        else coalesce((select k.kind from old_notices n join old_kinds k on k.what = n.what where n.mailing_id = d.mailing_id), 'confirmation') end
+    where d.kind = 'confirmation';
+update deliveries d set state = 'skipped', skip_reason = coalesce((select reason from old_skips s where s.words = d.reply), 'note'),
+        reply = case when exists (select 1 from old_skips s where s.words = d.reply) then null else d.reply end
+    where d.state = 'failed' and d.attempts = 0;
+alter table deliveries drop column notice;
+create index deliveries_transactional on deliveries (subscriber_id) where kind <> 'digest';

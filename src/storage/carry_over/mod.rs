@@ -2,7 +2,9 @@
 //!
 //! Until 0.2.0 the schema stood in 26 migrations, which are kept in `migrations/before_baseline`. A database that has applied any number
 //! of them is first brought to the last; then its tables are renamed, the baseline makes the new ones, the rows are copied, and the old
-//! tables go. In the list of migrations the baseline takes the place of the 26.
+//! tables go. In the list of migrations the baseline takes the place of the 26. What stood in words and is a code now is read by [`words`].
+
+mod words;
 
 use sqlx::AssertSqlSafe;
 use sqlx::PgConnection;
@@ -101,12 +103,15 @@ async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), Storag
     let baseline = baseline();
     connection.run(baseline.sql.clone()).await?;
     connection.run(include_str!("copy.sql")).await?;
+    words::copy_history(connection).await?;
+    words::copy_picks(connection).await?;
     connection
         .run(match connection {
             Connection::Sqlite(_) => include_str!("deliveries_sqlite.sql"),
             Connection::Postgres(_) => include_str!("deliveries_postgres.sql"),
         })
         .await?;
+    connection.run(include_str!("reasons.sql")).await?;
     for table in OLD_TABLES.iter().filter(|table| **table != "deliveries") {
         connection
             .run(AssertSqlSafe(format!("drop table old_{table}")))

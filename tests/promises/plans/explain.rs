@@ -10,13 +10,14 @@ use sqlx::Row as _;
 use crate::support::Place;
 
 /// Tables that stay small, each with the reason. Any other grows.
-const SMALL: [(&str, &str); 23] = [
+const SMALL: [(&str, &str); 24] = [
     ("digests", "one a week"),
     ("picks", "some a week"),
     ("digest_variants", "one for each choice, read by digest"),
     ("digest_send_stats", "as many as a send lasts, read by digest"),
     ("digest_counts", "one a week"),
     ("failure_reasons", "two hundred a digest"),
+    ("digest_skips", "one for each digest and reason"),
     ("publish_progress", "digests that are being published"),
     ("attempt_totals", "one for each kind and outcome"),
     ("secret_names", "secrets that were ever used"),

@@ -122,6 +122,6 @@ on_both! {
         house.stock(&monday.replace("verdict = \"skip\"", "verdict = \"ship\"")).await;
         let picks = house.app.picks_at(house.app.now()).await.expect("picks");
         assert_eq!(picks[0].comparison.as_str(), "sunday-l-vs-sunday-r");
-        assert!(picks.iter().all(|pick| pick.reasons[0] == "new this week" && pick.score >= 100.0), "{picks:?}");
+        assert!(picks.iter().all(|pick| pick.reasons[0].to_string() == "new this week" && pick.score >= 100.0), "{picks:?}");
     }
 }

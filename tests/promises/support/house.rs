@@ -350,14 +350,15 @@ impl House {
 
     /// Everything that is kept of somebody, as text to compare.
     pub async fn record_of(&self, email: &str) -> String {
-        format!(
-            "{:?}",
-            self.app
-                .storage
-                .person(&email.parse().expect("an address"))
-                .await
-                .expect("an answer")
-        )
+        let person = self
+            .app
+            .storage
+            .person(&email.parse().expect("an address"))
+            .await
+            .expect("an answer");
+        let history = person.iter().flat_map(|person| &person.history);
+        let history: Vec<String> = history.map(|entry| entry.event.to_string()).collect();
+        format!("{person:?} {history:?}")
     }
 
     /// How many people are known, whatever their state.

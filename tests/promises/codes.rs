@@ -1,0 +1,153 @@
+//! Codes: each one that the database holds is one that its enum knows.
+
+use std::str::FromStr;
+
+use verdicts::domain::brake::Decision;
+use verdicts::domain::brake::HeldBy;
+use verdicts::domain::brake::RefusalClass;
+use verdicts::domain::brake::RefusalGroupState;
+use verdicts::domain::brake::RefusalOutcome;
+use verdicts::domain::catalogue::Reviewer;
+use verdicts::domain::catalogue::Verdict;
+use verdicts::domain::delivery::AttemptOutcome;
+use verdicts::domain::delivery::DeliveryKind;
+use verdicts::domain::delivery::DeliveryState;
+use verdicts::domain::delivery::MailClass;
+use verdicts::domain::delivery::SkipReason;
+use verdicts::domain::digest::DigestState;
+use verdicts::domain::history::HistoryEvent;
+use verdicts::domain::inbound::InboundChannel;
+use verdicts::domain::inbound::MailboxStep;
+use verdicts::domain::inbound::Meaning;
+use verdicts::domain::inbound::Reason;
+use verdicts::domain::inbound::SoftClass;
+use verdicts::domain::pick_reason::PickReason;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::domain::subscriber::Suppression;
+use verdicts::domain::webhook::Provider;
+use verdicts::domain::webhook::WebhookKind;
+
+use crate::support::Place;
+
+fn is<T: FromStr>(text: &str) -> bool {
+    text.parse::<T>().is_ok()
+}
+
+/// A history entry: its code, a tab, its parameters.
+fn is_event(text: &str) -> bool {
+    text.split_once('\t')
+        .is_some_and(|(code, parameters)| HistoryEvent::from_stored(code, parameters).is_ok())
+}
+
+fn are_reasons(text: &str) -> bool {
+    serde_json::from_str::<Vec<PickReason>>(text).is_ok()
+}
+
+type Code = (&'static str, &'static str, fn(&str) -> bool);
+
+/// Columns that hold codes, each with the enum that is the list of them.
+const CODES: [Code; 31] = [
+    ("attempt_totals", "kind", is::<MailClass>),
+    ("attempt_totals", "outcome", is::<AttemptOutcome>),
+    ("deliveries", "kind", is::<DeliveryKind>),
+    ("deliveries", "skip_reason", is::<SkipReason>),
+    ("deliveries", "state", is::<DeliveryState>),
+    ("delivery_batches", "class", is::<MailClass>),
+    ("digest_skips", "reason", is::<SkipReason>),
+    ("digests", "state", is::<DigestState>),
+    ("history", "code || chr(9) || parameters", is_event),
+    ("inbound_mails", "channel", is::<InboundChannel>),
+    ("inbound_mails", "class", is::<Meaning>),
+    ("inbound_mails", "reason", is::<Reason>),
+    ("inbound_mails", "soft_class", is::<SoftClass>),
+    ("inbound_unmatched", "channel", is::<InboundChannel>),
+    ("mailbox_retries", "step", is::<MailboxStep>),
+    ("picks", "reasons", are_reasons),
+    ("refusal_groups", "decision", is::<Decision>),
+    ("refusal_groups", "held_by", is::<HeldBy>),
+    ("refusal_groups", "state", is::<RefusalGroupState>),
+    ("refusals", "class", is::<RefusalClass>),
+    ("refusals", "outcome", is::<RefusalOutcome>),
+    ("reviews", "reviewer", is::<Reviewer>),
+    ("reviews", "verdict", is::<Verdict>),
+    ("subscribers", "state", is::<SubscriberState>),
+    ("suppression_removals", "reason", is::<Suppression>),
+    ("suppressions", "reason", is::<Suppression>),
+    ("visitor_votes", "verdict", is::<Verdict>),
+    ("votes", "verdict", is::<Verdict>),
+    ("webhook_events", "kind", is::<WebhookKind>),
+    ("webhook_events", "provider", is::<Provider>),
+    // A delivery is skipped if and only if it says why.
+    (
+        "deliveries",
+        "case when (state = 'skipped') = (skip_reason is not null) then 'yes' else 'no' end",
+        is_yes,
+    ),
+];
+
+fn is_yes(text: &str) -> bool {
+    text == "yes"
+}
+
+/// Columns with codes.
+pub const COLUMNS: usize = CODES.len();
+
+/// Codes in a database that no enum knows, each with its column; and how many columns hold any code.
+pub async fn unknown(place: &Place) -> (Vec<String>, usize) {
+    let (mut unknown, mut filled) = (Vec::new(), 0);
+    for (table, column, is_known) in CODES {
+        let column = match place.is_postgres() {
+            true => column.to_owned(),
+            false => column.replace("chr(", "char("),
+        };
+        let sql = sqlx::AssertSqlSafe(format!(
+            "select distinct {column} from {table} where {column} is not null"
+        ));
+        let codes: Vec<String> = if place.is_postgres() {
+            let pool = sqlx::PgPool::connect(&place.database_url)
+                .await
+                .expect("a connection");
+            sqlx::query_scalar(sql).fetch_all(&pool).await
+        } else {
+            let pool = sqlx::SqlitePool::connect(&place.database_url)
+                .await
+                .expect("a connection");
+            sqlx::query_scalar(sql).fetch_all(&pool).await
+        }
+        .expect("codes");
+        filled += usize::from(!codes.is_empty());
+        let strange = codes.into_iter().filter(|code| !is_known(code));
+        unknown.extend(strange.map(|code| format!("{table}.{column}: {code}")));
+    }
+    (unknown, filled)
+}
+
+#[test]
+fn a_code_that_no_enum_knows_would_be_seen() {
+    let known = |table: &str, column: &str| {
+        CODES
+            .iter()
+            .find(|code| (code.0, code.1) == (table, column))
+            .expect("a column")
+            .2
+    };
+    assert!(!known("deliveries", "state")("withheld"));
+    assert!(!known("history", "code || chr(9) || parameters")("confirmed"));
+    assert!(!known("history", "code || chr(9) || parameters")("bounced\t{}"));
+    assert!(!known("picks", "reasons")(r#"["new this week"]"#));
+}
+
+#[test]
+fn no_migration_lists_codes() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|kind| kind == "sql") {
+            let sql = std::fs::read_to_string(&path).expect("a text");
+            let listed = sql.lines().find(|line| {
+                line.contains("check") && line.contains(" in (") && !line.trim_start().starts_with("--")
+            });
+            assert_eq!(listed, None, "{}", path.display());
+        }
+    }
+}
