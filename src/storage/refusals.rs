@@ -311,7 +311,7 @@ const LOOK_BACK: i64 = 20;
 /// 20 us with 10,000,000 deliveries on PostgreSQL, where a whole soft bounce takes 800).
 const AT_A_TIME: i64 = 3;
 
-/// A digest that arrived breaks the row, and so does one whose refusal was dismissed. One that is not final, was withheld or was refused
+/// A digest that arrived breaks the row, and so does one whose refusal was dismissed. One that is not final, was skipped or was refused
 /// for a passing reason says nothing about the mailbox.
 async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, StorageError> {
     if Slot::from_id(key.mailing).is_none() {

@@ -120,7 +120,10 @@ on_both! {
         let sent = program.run(&["digest", "send", "2026-W48"]);
         assert!(sent.code == 1 && sent.err.contains("2026-W48 is cancelled"), "{sent:?}");
         let shown = program.run(&["--json", "digest", "show", "2026-W48"]).good().json();
-        assert_eq!((&shown["deliveries"]["failed"], &shown["deliveries"]["sent"]), (&2.into(), &0.into()));
+        assert_eq!(shown["deliveries"], serde_json::json!({ "queued": 0, "sending": 0, "sent": 0, "failed": 0, "uncertain": 0, "skipped": 2 }));
+        assert_eq!((&shown["recipients"], &shown["skipped"]), (&2.into(), &serde_json::json!({ "cancelled": 2 })));
+        let text = program.run(&["digest", "show", "2026-W48"]).good().out;
+        assert!(text.contains("failed 0, uncertain 0, skipped 2") && text.contains("skipped 2 times: the digest was cancelled"), "{text}");
         for verb in ["show", "approve", "pause", "resume", "cancel", "audit"] {
             program.run(&["digest", verb, "2020-W01"]).refused(&["There is no digest 2020-W01", "digest list"]);
         }
