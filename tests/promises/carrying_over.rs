@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use sqlx::AssertSqlSafe;
 use sqlx::Connection as _;
+use sqlx::migrate::Migrate;
 use sqlx::migrate::Migrator;
 
 use crate::codes;
@@ -123,6 +124,20 @@ impl Database {
         .expect("migrated");
     }
 
+    /// Applies the migrations that were written beside the baseline, on a database of before it.
+    async fn migrate_beside(&mut self) {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+        let migrations = Migrator::new(folder).await.expect("migrations");
+        for migration in migrations.iter().skip(1) {
+            self.run(migration.sql.as_str()).await;
+            let list: &mut dyn Migrate = match self {
+                Self::Sqlite(connection) => connection,
+                Self::Postgres(connection) => connection,
+            };
+            list.skip("_sqlx_migrations", migration).await.expect("noted");
+        }
+    }
+
     /// All tables, columns, indexes and keys, in words that two like databases share.
     async fn schema(&mut self) -> Vec<String> {
         let sql = match self {
@@ -165,7 +180,11 @@ fn program(place: &Place) -> Program {
 }
 
 async fn holds_what_was_there(place: Place, last: i64) {
-    let mut before = filled(&place, last).await;
+    let before = filled(&place, last).await;
+    is_carried_over(place, last, before).await;
+}
+
+async fn is_carried_over(place: Place, last: i64, mut before: BTreeMap<&'static str, Vec<String>>) {
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = House::open_to(place, &sink).await;
     let mut database = Database::open(&house.place).await;
@@ -193,9 +212,11 @@ async fn holds_what_was_there(place: Place, last: i64) {
         Database::open(&fresh.place).await.schema().await,
         "the schema is that of a new database"
     );
-    let (unknown, filled) = codes::unknown(&house.place).await;
+    let (unknown, empty) = codes::unknown(&house.place).await;
     assert_eq!(unknown, [""; 0]);
-    assert!(last == FIRST_PUBLISHED || filled == codes::COLUMNS, "{filled} columns with codes");
+    let is_younger = |table: &&str| ["challenges", "sessions", "unsubscribe_reasons", "users"].contains(table);
+    let empty: Vec<_> = empty.iter().filter(|table| !is_younger(table)).collect();
+    assert!(last == FIRST_PUBLISHED || empty.is_empty(), "{empty:?} hold no codes: this test must fill them");
     let history = database.rows("history", "subscriber_id, at, code, parameters").await;
     for (row, sentence) in [
         (r#"1|1790000000024|refused|{"class":"recipient","count":2,"limit":5,"reply":"552 5.2.2 mailbox full"}"#, "refused, 2 of 5 in a row: 552 5.2.2 mailbox full"),
@@ -259,6 +280,15 @@ on_both! {
 
     async fn a_database_of_the_last_commit_before_the_baseline_is_carried_over(place) {
         holds_what_was_there(place, LAST_BEFORE).await;
+    }
+
+    async fn tables_that_were_made_beside_the_baseline_keep_their_rows(place) {
+        let before = filled(&place, LAST_BEFORE).await;
+        let mut database = Database::open(&place).await;
+        database.migrate_beside().await;
+        database.run("insert into unsubscribe_reasons (subscriber_id, reason, given_at) values (3, 'too_often', 1790000000005)").await;
+        is_carried_over(place, LAST_BEFORE, before).await;
+        assert_eq!(database.rows("unsubscribe_reasons", "subscriber_id, reason, given_at").await, ["3|too_often|1790000000005"]);
     }
 
     async fn a_database_of_an_unknown_state_is_left_alone_and_named(place) {

@@ -22,8 +22,12 @@ use verdicts::domain::inbound::Meaning;
 use verdicts::domain::inbound::Reason;
 use verdicts::domain::inbound::SoftClass;
 use verdicts::domain::pick_reason::PickReason;
+use verdicts::domain::reader::UnsubscribeReason;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::subscriber::Suppression;
+use verdicts::domain::user::ChallengeKind;
+use verdicts::domain::user::Role;
+use verdicts::domain::user::Stage;
 use verdicts::domain::webhook::Provider;
 use verdicts::domain::webhook::WebhookKind;
 
@@ -46,7 +50,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 31] = [
+const CODES: [Code; 35] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -77,6 +81,10 @@ const CODES: [Code; 31] = [
     ("votes", "verdict", is::<Verdict>),
     ("webhook_events", "kind", is::<WebhookKind>),
     ("webhook_events", "provider", is::<Provider>),
+    ("challenges", "kind", is::<ChallengeKind>),
+    ("sessions", "stage", is::<Stage>),
+    ("unsubscribe_reasons", "reason", is_unsubscribe_reason),
+    ("users", "role", is::<Role>),
     // A delivery is skipped if and only if it says why.
     (
         "deliveries",
@@ -85,16 +93,17 @@ const CODES: [Code; 31] = [
     ),
 ];
 
+fn is_unsubscribe_reason(text: &str) -> bool {
+    UnsubscribeReason::from_code(text).is_some()
+}
+
 fn is_yes(text: &str) -> bool {
     text == "yes"
 }
 
-/// Columns with codes.
-pub const COLUMNS: usize = CODES.len();
-
-/// Codes in a database that no enum knows, each with its column; and how many columns hold any code.
-pub async fn unknown(place: &Place) -> (Vec<String>, usize) {
-    let (mut unknown, mut filled) = (Vec::new(), 0);
+/// Codes in a database that no enum knows, each with its column; and the tables with a column of codes that is empty.
+pub async fn unknown(place: &Place) -> (Vec<String>, Vec<&'static str>) {
+    let (mut unknown, mut empty) = (Vec::new(), Vec::new());
     for (table, column, is_known) in CODES {
         let column = match place.is_postgres() {
             true => column.to_owned(),
@@ -115,11 +124,13 @@ pub async fn unknown(place: &Place) -> (Vec<String>, usize) {
             sqlx::query_scalar(sql).fetch_all(&pool).await
         }
         .expect("codes");
-        filled += usize::from(!codes.is_empty());
+        if codes.is_empty() {
+            empty.push(table);
+        }
         let strange = codes.into_iter().filter(|code| !is_known(code));
         unknown.extend(strange.map(|code| format!("{table}.{column}: {code}")));
     }
-    (unknown, filled)
+    (unknown, empty)
 }
 
 #[test]

@@ -90,6 +90,10 @@ pub(super) async fn carry_over(mut connection: Connection<'_>) -> Result<(), Sto
 
 async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), StorageError> {
     let applied = connection.applied().await?;
+    // Those that were written beside the baseline make new tables and nothing else: these are made anew, for they may refer to others.
+    let later = MIGRATIONS.iter().skip(1);
+    let later: Vec<&Migration> = later.filter(|one| is_applied(one, &applied)).collect();
+    let later_tables: Vec<&str> = later.iter().copied().flat_map(tables_of).collect();
     let Some(pending) = pending_before_baseline(&applied)? else {
         return Ok(());
     };
@@ -99,7 +103,8 @@ async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), Storag
     for migration in pending {
         connection.run(migration.sql.clone()).await?;
     }
-    connection.set_aside().await?;
+    let old_tables: Vec<&str> = later_tables.iter().rev().copied().chain(OLD_TABLES).collect();
+    connection.set_aside(&old_tables).await?;
     let baseline = baseline();
     connection.run(baseline.sql.clone()).await?;
     connection.run(include_str!("copy.sql")).await?;
@@ -112,7 +117,17 @@ async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), Storag
         })
         .await?;
     connection.run(include_str!("reasons.sql")).await?;
-    for table in OLD_TABLES.iter().filter(|table| **table != "deliveries") {
+    for migration in &later {
+        connection.run(migration.sql.clone()).await?;
+    }
+    for table in later_tables {
+        connection
+            .run(AssertSqlSafe(format!(
+                "insert into {table} select * from old_{table}"
+            )))
+            .await?;
+    }
+    for table in old_tables.iter().filter(|table| **table != "deliveries") {
         connection
             .run(AssertSqlSafe(format!("drop table old_{table}")))
             .await?;
@@ -149,8 +164,18 @@ fn pending_before_baseline(
     if let Some(unknown) = unknown {
         return Err(StorageError::UnknownSchema(unknown.version));
     }
-    let is_pending = |known: &&Migration| !applied.iter().any(|one| one.version == known.version);
-    Ok(Some(BEFORE_BASELINE.iter().filter(is_pending).collect()))
+    let pending = BEFORE_BASELINE.iter();
+    Ok(Some(pending.filter(|known| !is_applied(known, applied)).collect()))
+}
+
+fn is_applied(migration: &Migration, applied: &[AppliedMigration]) -> bool {
+    applied.iter().any(|one| one.version == migration.version)
+}
+
+/// The tables that a migration makes, in their order.
+fn tables_of(migration: &'static Migration) -> impl Iterator<Item = &'static str> {
+    let lines = migration.sql.as_str().lines();
+    lines.filter_map(|line| line.strip_prefix("create table ")?.split([' ', '(']).next())
 }
 
 fn baseline() -> &'static Migration {
@@ -195,8 +220,9 @@ impl Connection<'_> {
     }
 
     /// Renames the old tables, and makes room for the names of their indexes and constraints.
-    async fn set_aside(&mut self) -> Result<(), StorageError> {
-        let tables = OLD_TABLES.map(|table| format!("'{table}'")).join(", ");
+    async fn set_aside(&mut self, old: &[&str]) -> Result<(), StorageError> {
+        let quoted = old.iter().map(|table| format!("'{table}'"));
+        let tables = quoted.collect::<Vec<_>>().join(", ");
         let freed: Vec<String> = match self {
             // An index cannot be renamed there; those of keys go by their table's name.
             Self::Sqlite(connection) => {
@@ -222,8 +248,9 @@ impl Connection<'_> {
                     .await?
             }
         };
-        let renamed = OLD_TABLES.map(|table| format!("alter table {table} rename to old_{table};"));
-        let sql = freed.concat() + &renamed.concat();
+        let renamed = old.iter();
+        let renamed = renamed.map(|table| format!("alter table {table} rename to old_{table};"));
+        let sql = freed.concat() + &renamed.collect::<String>();
         Ok(self.run(AssertSqlSafe(sql)).await?)
     }
 }
