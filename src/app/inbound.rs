@@ -11,10 +11,10 @@ use super::App;
 use super::Failure;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::Clues;
 use crate::domain::inbound::Consequence;
 use crate::domain::inbound::Finding;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
 use crate::domain::token::Purpose;
@@ -102,7 +102,11 @@ impl App {
 
     /// Reads a mail, keeps it, and does what the policy says: all of it or nothing. The same mail again does nothing. `channel`
     /// is the way that it came.
-    pub async fn take_inbound(&self, raw: &[u8], channel: InboundChannel) -> Result<(Returned, Taken), Failure> {
+    pub async fn take_inbound(
+        &self,
+        raw: &[u8],
+        channel: InboundChannel,
+    ) -> Result<(Returned, Taken), Failure> {
         let returned = self.read_inbound(raw).await?;
         let taken = self.act_on(&returned, channel).await?;
         Ok((returned, taken))

@@ -25,9 +25,9 @@ use crate::app::edition::Edition;
 use crate::app::edition::Outlook;
 use crate::app::missed::MissedDigest;
 use crate::app::preflight::Preflight;
-use crate::domain::pick::Pick;
 use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
+use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 use crate::domain::waiting::Stall;
 use crate::domain::waiting::Wait;
@@ -313,12 +313,7 @@ pub(super) fn show(
         let _ = writeln!(
             text,
             "queued {}, sending {}, sent {}, failed {}, uncertain {}, skipped {}",
-            tally.queued,
-            tally.sending,
-            tally.sent,
-            tally.failed,
-            tally.uncertain,
-            tally.skipped
+            tally.queued, tally.sending, tally.sent, tally.failed, tally.uncertain, tally.skipped
         );
         if let Some(outlook) = outlook {
             let _ = writeln!(

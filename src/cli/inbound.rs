@@ -14,11 +14,11 @@ use super::output::Output;
 use super::output::say;
 use super::output::write_out;
 use super::turns::Turn;
-use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::inbound::Returned;
 use crate::config::Settings;
+use crate::domain::inbound::InboundChannel;
 use crate::storage::inbound::Taken;
 
 /// How long a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a

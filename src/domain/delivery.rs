@@ -138,7 +138,9 @@ impl DeliveryKind {
         match self {
             Self::Confirmation => Some(TimeDelta::days(14)),
             Self::AccountLink => Some(TimeDelta::days(1)),
-            Self::EmailChange | Self::LeaveLink | Self::LeaveLinkByOther => Some(TimeDelta::days(7)),
+            Self::EmailChange | Self::LeaveLink | Self::LeaveLinkByOther => {
+                Some(TimeDelta::days(7))
+            }
             Self::Digest
             | Self::Welcome
             | Self::AlreadySubscribed

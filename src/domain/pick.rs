@@ -334,7 +334,10 @@ fn reasons(c: &Candidate, points: Points, now: Timestamp) -> Vec<PickReason> {
     for entrant in [&c.left, &c.right] {
         if let Some(ship_percent) = entrant.votes.ship_percent() {
             let tool = entrant.name.clone();
-            reasons.push((points.votes, PickReason::ReadersSplit { ship_percent, tool }));
+            reasons.push((
+                points.votes,
+                PickReason::ReadersSplit { ship_percent, tool },
+            ));
         }
     }
     // Being new outweighs all else; the rest in the order of their points (a stable sort keeps left before right).

@@ -113,7 +113,10 @@ fn parsed(words: &str) -> Option<PickReason> {
         return Some(reason.clone());
     }
     if let Some(weeks) = words.strip_prefix("published ") {
-        let weeks = weeks.strip_suffix(" weeks ago and not sent yet")?.parse().ok()?;
+        let weeks = weeks
+            .strip_suffix(" weeks ago and not sent yet")?
+            .parse()
+            .ok()?;
         return Some(PickReason::Unsent { weeks });
     }
     if let Some(rest) = words.strip_prefix("the panel says ") {

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::pick_reason::PickReason;
 use super::Timestamp;
 use super::catalogue::Contender;
 use super::catalogue::Panel;
@@ -12,6 +11,7 @@ use super::catalogue::Slug;
 use super::catalogue::Verdict;
 use super::catalogue::category_key;
 use super::digest::Item;
+use super::pick_reason::PickReason;
 
 /// Longest pause, counted from when it began: whoever holds a digest can set one, so none lasts for ever.
 pub const LONGEST_PAUSE: TimeDelta = TimeDelta::weeks(26);

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::Failure;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::MailboxStep;
 use crate::mail::imap;
 use crate::mail::imap::Account;

@@ -10,9 +10,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::inbound::InboundChannel;
 use crate::app::App;
 use crate::app::connections::Seat;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::places::Phase;
 
 /// The longest command (RFC 5321 4.5.3.1.4 asks for 512 bytes, its extensions for more), and recipients of one mail.

@@ -1,7 +1,6 @@
 //! A small catalogue for the tests of this module: one as it should be, one bare, one hostile.
 
 use super::Site;
-use crate::domain::pick_reason::PickReason;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Contender;
@@ -14,6 +13,7 @@ use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::Votes;
 use crate::domain::digest::Content;
 use crate::domain::digest::Item;
+use crate::domain::pick_reason::PickReason;
 use crate::domain::slot::Slot;
 
 /// HTML, a template, a control character, a turned direction, a hole of a mail and an emoji, at some length.

@@ -4,9 +4,9 @@ use super::Storage;
 use super::StorageError;
 use super::stored;
 use crate::domain::Timestamp;
-use crate::domain::brake::RefusalGroupState;
 use crate::domain::brake::Decision;
 use crate::domain::brake::HeldBy;
+use crate::domain::brake::RefusalGroupState;
 use crate::domain::from_millis;
 
 /// Refusals with like words that one send met at one domain or by one relay.

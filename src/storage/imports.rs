@@ -187,13 +187,7 @@ async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), 
         run.first_id
     )?;
     let Some((id,)) = ended else { return Ok(()) };
-    super::subscribers::history(
-        tx,
-        id,
-        run.now,
-        &imported(arrival),
-    )
-    .await?;
+    super::subscribers::history(tx, id, run.now, &imported(arrival)).await?;
     if arrival.state != SubscriberState::Unsubscribed {
         suppress_arrival(tx, arrival, run).await?;
     }

@@ -17,8 +17,8 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
-use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::Finding;
+use crate::domain::inbound::InboundChannel;
 use crate::domain::subscriber::SubscriberState;
 
 /// Whom a mail is about.

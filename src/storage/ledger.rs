@@ -136,7 +136,10 @@ fn why_not(
         DeliveryKind::Confirmation => row.requested_at.is_some(),
         // Somebody who left may still ask what is known of them.
         DeliveryKind::AccountLink => {
-            matches!(state, SubscriberState::Active | SubscriberState::Unsubscribed)
+            matches!(
+                state,
+                SubscriberState::Active | SubscriberState::Unsubscribed
+            )
         }
         _ => state == SubscriberState::Active,
     };

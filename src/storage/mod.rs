@@ -266,8 +266,10 @@ impl Storage {
     /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
-        let done: Result<Vec<(i64, Vec<u8>)>, sqlx::Error> =
-            all!(reader, "select version, checksum from _sqlx_migrations where success");
+        let done: Result<Vec<(i64, Vec<u8>)>, sqlx::Error> = all!(
+            reader,
+            "select version, checksum from _sqlx_migrations where success"
+        );
         match done.map_err(StorageError::from) {
             // Each by itself: two that were written side by side may come in either order. By its checksum too: the first migration of a
             // database of before the baseline is another one.
@@ -319,8 +321,11 @@ impl Storage {
                 fresh.expose()
             )?;
         }
-        let value: Option<(String,)> =
-            optional!(tx, "select value from instance_secrets where name = $1", name)?;
+        let value: Option<(String,)> = optional!(
+            tx,
+            "select value from instance_secrets where name = $1",
+            name
+        )?;
         tx.commit().await?;
         Ok(value.map(|(value,)| value.into()))
     }

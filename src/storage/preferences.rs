@@ -17,9 +17,9 @@ use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
 use crate::domain::catalogue::category_key;
 use crate::domain::delivery::DeliveryKind;
+use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::PauseChange;
-use crate::domain::from_millis;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 
@@ -308,7 +308,11 @@ impl Storage {
             });
         }
         let id = ids::fresh(now);
-        execute!(tx, "delete from email_changes where subscriber_id = $1", subscriber)?;
+        execute!(
+            tx,
+            "delete from email_changes where subscriber_id = $1",
+            subscriber
+        )?;
         execute!(
             tx,
             "insert into email_changes (id, subscriber_id, email, email_key, requested_at) values ($1, $2, $3, $4, $5)",
@@ -341,8 +345,11 @@ impl Storage {
     /// The reader whose change of address waits under `id`.
     pub async fn reader_who_moves(&self, id: i64) -> Result<Option<i64>, StorageError> {
         let mut reader = self.read().await?;
-        let found: Option<(i64,)> =
-            optional!(reader, "select subscriber_id from email_changes where id = $1", id)?;
+        let found: Option<(i64,)> = optional!(
+            reader,
+            "select subscriber_id from email_changes where id = $1",
+            id
+        )?;
         Ok(found.map(|(subscriber,)| subscriber))
     }
 
@@ -433,11 +440,7 @@ impl Storage {
 }
 
 /// What a change of preferences did, as it is written down.
-fn changed(
-    wanted: &Preferences,
-    others: bool,
-    pause: Option<Option<Timestamp>>,
-) -> HistoryEvent {
+fn changed(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>) -> HistoryEvent {
     HistoryEvent::PreferencesChanged {
         choice: others.then(|| (wanted.categories.clone(), wanted.monthly)),
         pause: pause.map(|until| until.map_or(PauseChange::Ended, PauseChange::Until)),

@@ -271,8 +271,11 @@ async fn make_range(
         )?;
         skipped = reasons.iter().map(|(_, times)| times).sum();
         let read = |(reason, times): (String, i64)| Ok(((id, reason.parse()?), times));
-        note_skips(tx, &stored(reasons.into_iter().map(read).collect::<Result<Skips, _>>())?)
-            .await?;
+        note_skips(
+            tx,
+            &stored(reasons.into_iter().map(read).collect::<Result<Skips, _>>())?,
+        )
+        .await?;
     } else {
         tell_turns(tx, id, range, published).await?;
     }

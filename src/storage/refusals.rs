@@ -11,13 +11,13 @@ use super::people::suppress;
 use super::stored;
 use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
-use crate::domain::brake::RefusalOutcome;
 use crate::domain::brake::RefusalClass;
+use crate::domain::brake::RefusalOutcome;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
+use crate::domain::history::HistoryEvent;
 use crate::domain::inbound::Policy;
 use crate::domain::limits::day_of;
-use crate::domain::history::HistoryEvent;
 use crate::domain::slot::Slot;
 
 /// A refused mail of a subscriber.
@@ -334,7 +334,9 @@ async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, St
             before = digest;
             let class = class.map(|class| stored(class.parse())).transpose()?;
             match class {
-                Some(_) if verdict.as_deref() == Some(RefusalOutcome::Dismissed.as_str()) => return Ok(row),
+                Some(_) if verdict.as_deref() == Some(RefusalOutcome::Dismissed.as_str()) => {
+                    return Ok(row);
+                }
                 Some(RefusalClass::Passing) => {}
                 Some(RefusalClass::Hard) => {
                     row.counted += 1;

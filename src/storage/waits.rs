@@ -61,7 +61,11 @@ impl Storage {
     /// Takes out a process that sends no more.
     pub async fn forget_deliverer(&self, process: &str) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(tx, "delete from delivery_processes where process = $1", process)?;
+        execute!(
+            tx,
+            "delete from delivery_processes where process = $1",
+            process
+        )?;
         Ok(tx.commit().await?)
     }
 

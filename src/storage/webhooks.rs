@@ -104,7 +104,8 @@ impl Storage {
             Ok(Waiting {
                 provider: stored(provider.parse())?,
                 id,
-                is_invitation: stored(kind.parse::<WebhookKind>())? == WebhookKind::SubscriptionConfirmation,
+                is_invitation: stored(kind.parse::<WebhookKind>())?
+                    == WebhookKind::SubscriptionConfirmation,
                 received_at: from_millis(received_at),
                 body: body.unwrap_or_default(),
             })

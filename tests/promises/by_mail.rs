@@ -53,7 +53,10 @@ fn mail(from: &str, to: &str, more: &str, text: &str) -> String {
 async fn take(house: &House, mail: &str) -> Taken {
     house
         .app
-        .take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command)
+        .take_inbound(
+            mail.as_bytes(),
+            verdicts::domain::inbound::InboundChannel::Command,
+        )
         .await
         .expect("taken")
         .1

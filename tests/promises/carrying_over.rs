@@ -12,8 +12,8 @@ use crate::codes;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
-use crate::support::SmtpSink;
 use crate::support::Script;
+use crate::support::SmtpSink;
 use crate::support::on_both;
 
 /// The last migration of commit 7296efe, and of the last commit before the baseline.
@@ -22,46 +22,208 @@ const LAST_BEFORE: i64 = 132;
 
 /// Each old table and its columns, and where they stand now; empty: the same columns.
 const COPIED: [(&str, &str, &str, &str); 36] = [
-    ("installation", "id, created_at, sample_at", "installation", "id, created_at, sample_at"),
-    ("kept_secrets", "name, value", "instance_secrets", "name, value"),
-    ("tools", "slug, name, tagline, description, url, pricing, entry_price, published_at, sample", "tools", ""),
-    ("reviews", "tool, position, reviewer, score, verdict, take", "reviews", ""),
-    ("comparisons", "slug, left_tool, right_tool, published_at, sample", "comparisons", ""),
-    ("panel_history", "tool, at, ships, skips, points", "panel_history", ""),
-    ("subscribers", "id, email, name, state, state_at, created_at, requested_at, confirmation_at, reminded_at, timezone", "subscribers", ""),
-    ("consents", "subscriber_id, requested_at, shown, source, network, confirmed_at", "consents", ""),
+    (
+        "installation",
+        "id, created_at, sample_at",
+        "installation",
+        "id, created_at, sample_at",
+    ),
+    (
+        "kept_secrets",
+        "name, value",
+        "instance_secrets",
+        "name, value",
+    ),
+    (
+        "tools",
+        "slug, name, tagline, description, url, pricing, entry_price, published_at, sample",
+        "tools",
+        "",
+    ),
+    (
+        "reviews",
+        "tool, position, reviewer, score, verdict, take",
+        "reviews",
+        "",
+    ),
+    (
+        "comparisons",
+        "slug, left_tool, right_tool, published_at, sample",
+        "comparisons",
+        "",
+    ),
+    (
+        "panel_history",
+        "tool, at, ships, skips, points",
+        "panel_history",
+        "",
+    ),
+    (
+        "subscribers",
+        "id, email, name, state, state_at, created_at, requested_at, confirmation_at, reminded_at, timezone",
+        "subscribers",
+        "",
+    ),
+    (
+        "consents",
+        "subscriber_id, requested_at, shown, source, network, confirmed_at",
+        "consents",
+        "",
+    ),
     ("history", "subscriber_id, at", "history", ""),
-    ("preferences", "subscriber_id, categories, monthly, paused_until", "preferences", ""),
-    ("moves", "id, subscriber_id, email, email_key, requested_at", "email_changes", ""),
-    ("suppressions", "address_hash, key_name, reason, created_at, note", "suppressions", ""),
-    ("lifted", "address_hash, lifted_at, reason, suppressed_at, note", "suppression_removals", ""),
-    ("votes", "tool, subscriber_id, verdict, voted_at", "votes", ""),
-    ("visitor_votes", "tool, visitor, network, verdict, voted_at", "visitor_votes", ""),
-    ("bookmarks", "subscriber_id, tool, saved_at, ships, skips", "bookmarks", ""),
-    ("digests", "id, state, created_at, send_at, approved_at, published_at, finished_at, recipients, content, subject, html, plain", "digests", ""),
-    ("picks", "digest_id, position, comparison, score_thousandths", "picks", ""),
-    ("variants", "digest_id, number, categories, monthly, saved, changes, content, subject, html, plain", "digest_variants", ""),
-    ("senders", "id, process, started_at, expires_at", "senders", ""),
-    ("deliveries", "mailing_id, subscriber_id, queued_at, due_at, attempts, sender_id, started_at, first_at, uncertain_at, finished_at, relay, variant", "deliveries", ""),
-    ("chunks", "mailing_id, first_id, last_id, due_at, sender_id, is_cut", "delivery_batches", "mailing_id, first_id, last_id, due_at, sender_id, is_split"),
-    ("digest_minutes", "mailing_id, minute, sent, later, failed, uncertain", "digest_send_stats", "mailing_id, minute, sent, deferred, failed, uncertain"),
-    ("relay_days", "relay, day, begun", "relay_daily_usage", "relay, day, reserved"),
-    ("inbound", "fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id", "inbound_mails",
-        "fingerprint, received_at, channel, class, reason, status, reply, subscriber_id, mailing_id"),
-    ("webhook_events", "provider, id, digest, received_at, acted_at, body", "webhook_events", "provider, id, body_sha256, received_at, acted_at, body"),
+    (
+        "preferences",
+        "subscriber_id, categories, monthly, paused_until",
+        "preferences",
+        "",
+    ),
+    (
+        "moves",
+        "id, subscriber_id, email, email_key, requested_at",
+        "email_changes",
+        "",
+    ),
+    (
+        "suppressions",
+        "address_hash, key_name, reason, created_at, note",
+        "suppressions",
+        "",
+    ),
+    (
+        "lifted",
+        "address_hash, lifted_at, reason, suppressed_at, note",
+        "suppression_removals",
+        "",
+    ),
+    (
+        "votes",
+        "tool, subscriber_id, verdict, voted_at",
+        "votes",
+        "",
+    ),
+    (
+        "visitor_votes",
+        "tool, visitor, network, verdict, voted_at",
+        "visitor_votes",
+        "",
+    ),
+    (
+        "bookmarks",
+        "subscriber_id, tool, saved_at, ships, skips",
+        "bookmarks",
+        "",
+    ),
+    (
+        "digests",
+        "id, state, created_at, send_at, approved_at, published_at, finished_at, recipients, content, subject, html, plain",
+        "digests",
+        "",
+    ),
+    (
+        "picks",
+        "digest_id, position, comparison, score_thousandths",
+        "picks",
+        "",
+    ),
+    (
+        "variants",
+        "digest_id, number, categories, monthly, saved, changes, content, subject, html, plain",
+        "digest_variants",
+        "",
+    ),
+    (
+        "senders",
+        "id, process, started_at, expires_at",
+        "senders",
+        "",
+    ),
+    (
+        "deliveries",
+        "mailing_id, subscriber_id, queued_at, due_at, attempts, sender_id, started_at, first_at, uncertain_at, finished_at, relay, variant",
+        "deliveries",
+        "",
+    ),
+    (
+        "chunks",
+        "mailing_id, first_id, last_id, due_at, sender_id, is_cut",
+        "delivery_batches",
+        "mailing_id, first_id, last_id, due_at, sender_id, is_split",
+    ),
+    (
+        "digest_minutes",
+        "mailing_id, minute, sent, later, failed, uncertain",
+        "digest_send_stats",
+        "mailing_id, minute, sent, deferred, failed, uncertain",
+    ),
+    (
+        "relay_days",
+        "relay, day, begun",
+        "relay_daily_usage",
+        "relay, day, reserved",
+    ),
+    (
+        "inbound",
+        "fingerprint, received_at, door, meaning, reason, status, line, subscriber_id, mailing_id",
+        "inbound_mails",
+        "fingerprint, received_at, channel, class, reason, status, reply, subscriber_id, mailing_id",
+    ),
+    (
+        "webhook_events",
+        "provider, id, digest, received_at, acted_at, body",
+        "webhook_events",
+        "provider, id, body_sha256, received_at, acted_at, body",
+    ),
     // From here on tables that 7296efe had not.
-    ("publish_progress", "mailing_id, after_id, until_id, due, month_at", "publish_progress", ""),
+    (
+        "publish_progress",
+        "mailing_id, after_id, until_id, due, month_at",
+        "publish_progress",
+        "",
+    ),
     ("secret_names", "name, first_used_at", "secret_names", ""),
-    ("refusal_lots", "mailing_id, words, domain, relay, hard, reports, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after",
-        "refusal_groups", "mailing_id, pattern, domain, relay, hard_count, report_count, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after"),
-    ("send_domains", "mailing_id, domain, relay, mails", "send_domains", ""),
+    (
+        "refusal_lots",
+        "mailing_id, words, domain, relay, hard, reports, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after",
+        "refusal_groups",
+        "mailing_id, pattern, domain, relay, hard_count, report_count, state, held_by, decision, opened_at, due_at, held_at, checked_id, checked_after",
+    ),
+    (
+        "send_domains",
+        "mailing_id, domain, relay, mails",
+        "send_domains",
+        "",
+    ),
     ("mail_quotas", "key, used_until", "mail_quotas", ""),
-    ("observations", "what, seen_at, detail", "observations", "code, seen_at, detail"),
-    ("attempt_totals", "kind, outcome, total, last_at", "attempt_totals", ""),
-    ("inbound_unmatched", "fingerprint, received_at, door, reading, email_key, tried_with", "inbound_unmatched",
-        "fingerprint, received_at, channel, report, email_key, tried_with"),
-    ("mails_set_aside", "mailbox, validity, uid, step, reason, tries, first_at, next_at", "mailbox_retries", ""),
-    ("deliverers", "process, seen_at, waits, ahead_ms", "delivery_processes", "process, seen_at, waits, clock_skew_ms"),
+    (
+        "observations",
+        "what, seen_at, detail",
+        "observations",
+        "code, seen_at, detail",
+    ),
+    (
+        "attempt_totals",
+        "kind, outcome, total, last_at",
+        "attempt_totals",
+        "",
+    ),
+    (
+        "inbound_unmatched",
+        "fingerprint, received_at, door, reading, email_key, tried_with",
+        "inbound_unmatched",
+        "fingerprint, received_at, channel, report, email_key, tried_with",
+    ),
+    (
+        "mails_set_aside",
+        "mailbox, validity, uid, step, reason, tries, first_at, next_at",
+        "mailbox_retries",
+        "",
+    ),
+    (
+        "deliverers",
+        "process, seen_at, waits, ahead_ms",
+        "delivery_processes",
+        "process, seen_at, waits, clock_skew_ms",
+    ),
 ];
 
 enum Database {
@@ -107,7 +269,10 @@ impl Database {
             .map(|column| format!("coalesce(cast({column} as text), '-')"))
             .collect::<Vec<_>>();
         let mut rows = self
-            .texts(&format!("select {} from {table}", texts.join(" || '|' || ")))
+            .texts(&format!(
+                "select {} from {table}",
+                texts.join(" || '|' || ")
+            ))
             .await;
         rows.sort();
         rows
@@ -115,7 +280,10 @@ impl Database {
 
     /// Applies the migrations of before the baseline up to that one, as sqlx does.
     async fn migrate_to(&mut self, last: i64) {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/before_baseline"));
+        let folder = PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/migrations/before_baseline"
+        ));
         let migrations = Migrator::new(folder).await.expect("migrations");
         match self {
             Self::Sqlite(connection) => migrations.run_to(last, connection).await,
@@ -134,7 +302,9 @@ impl Database {
                 Self::Sqlite(connection) => connection,
                 Self::Postgres(connection) => connection,
             };
-            list.skip("_sqlx_migrations", migration).await.expect("noted");
+            list.skip("_sqlx_migrations", migration)
+                .await
+                .expect("noted");
         }
     }
 
@@ -162,12 +332,20 @@ impl Database {
 async fn filled(place: &Place, last: i64) -> BTreeMap<&'static str, Vec<String>> {
     let mut database = Database::open(place).await;
     database.migrate_to(FIRST_PUBLISHED).await;
-    database.run(include_str!("../fixtures/schema/filled_0013.sql")).await;
+    database
+        .run(include_str!("../fixtures/schema/filled_0013.sql"))
+        .await;
     if last > FIRST_PUBLISHED {
         database.migrate_to(last).await;
-        database.run(include_str!("../fixtures/schema/filled_0132.sql")).await;
+        database
+            .run(include_str!("../fixtures/schema/filled_0132.sql"))
+            .await;
     }
-    let tables = if last > FIRST_PUBLISHED { COPIED.len() } else { 26 };
+    let tables = if last > FIRST_PUBLISHED {
+        COPIED.len()
+    } else {
+        26
+    };
     let mut rows = BTreeMap::new();
     for (table, columns, _, _) in &COPIED[..tables] {
         rows.insert(*table, database.rows(table, columns).await);
@@ -184,7 +362,11 @@ async fn holds_what_was_there(place: Place, last: i64) {
     is_carried_over(place, last, before).await;
 }
 
-async fn is_carried_over(place: Place, last: i64, mut before: BTreeMap<&'static str, Vec<String>>) {
+async fn is_carried_over(
+    place: Place,
+    last: i64,
+    mut before: BTreeMap<&'static str, Vec<String>>,
+) -> House {
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = House::open_to(place, &sink).await;
     let mut database = Database::open(&house.place).await;
@@ -203,7 +385,9 @@ async fn is_carried_over(place: Place, last: i64, mut before: BTreeMap<&'static 
     }
     assert_eq!(before, BTreeMap::new());
     assert_eq!(
-        database.texts("select cast(version as text) from _sqlx_migrations order by version").await[0],
+        database
+            .texts("select cast(version as text) from _sqlx_migrations order by version")
+            .await[0],
         "1"
     );
     let fresh = House::open(house.place.another()).await;
@@ -214,24 +398,47 @@ async fn is_carried_over(place: Place, last: i64, mut before: BTreeMap<&'static 
     );
     let (unknown, empty) = codes::unknown(&house.place).await;
     assert_eq!(unknown, [""; 0]);
-    let is_younger = |table: &&str| ["challenges", "sessions", "unsubscribe_reasons", "users"].contains(table);
+    let is_younger =
+        |table: &&str| ["challenges", "sessions", "unsubscribe_reasons", "users"].contains(table);
     let empty: Vec<_> = empty.iter().filter(|table| !is_younger(table)).collect();
-    assert!(last == FIRST_PUBLISHED || empty.is_empty(), "{empty:?} hold no codes: this test must fill them");
-    let history = database.rows("history", "subscriber_id, at, code, parameters").await;
+    assert!(
+        last == FIRST_PUBLISHED || empty.is_empty(),
+        "{empty:?} hold no codes: this test must fill them"
+    );
+    let history = database
+        .rows("history", "subscriber_id, at, code, parameters")
+        .await;
     for (row, sentence) in [
-        (r#"1|1790000000024|refused|{"class":"recipient","count":2,"limit":5,"reply":"552 5.2.2 mailbox full"}"#, "refused, 2 of 5 in a row: 552 5.2.2 mailbox full"),
-        (r#"1|1790000000026|note|{"text":"something that a version of long ago wrote"}"#, "something that a version of long ago wrote"),
+        (
+            r#"1|1790000000024|refused|{"class":"recipient","count":2,"limit":5,"reply":"552 5.2.2 mailbox full"}"#,
+            "refused, 2 of 5 in a row: 552 5.2.2 mailbox full",
+        ),
+        (
+            r#"1|1790000000026|note|{"text":"something that a version of long ago wrote"}"#,
+            "something that a version of long ago wrote",
+        ),
     ] {
-        assert!(history.iter().any(|entry| entry == row), "{row} in {history:#?}");
+        assert!(
+            history.iter().any(|entry| entry == row),
+            "{row} in {history:#?}"
+        );
         assert!(house.record_of("ada@old.example").await.contains(sentence));
     }
-    assert_eq!(history.iter().filter(|row| row.contains("|note|")).count(), 1, "{history:#?}");
+    assert_eq!(
+        history.iter().filter(|row| row.contains("|note|")).count(),
+        1,
+        "{history:#?}"
+    );
     what_was_under_way_goes_on(&house, &sink).await;
+    house
 }
 
 /// The confirmation that waits, the digest that was being sent and the one in doubt, and then a digest of this week.
 async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
-    let kinds = Database::open(&house.place).await.rows("deliveries", "kind, state, skip_reason, attempts").await;
+    let kinds = Database::open(&house.place)
+        .await
+        .rows("deliveries", "kind, state, skip_reason, attempts")
+        .await;
     for (row, times) in [
         ("confirmation|skipped|superseded|0", 1),
         ("confirmation|queued|-|0", 1),
@@ -245,31 +452,84 @@ async fn what_was_under_way_goes_on(house: &House, sink: &SmtpSink) {
         ("digest|failed|-|3", 1),
         ("digest|skipped|cancelled|0", 2),
     ] {
-        assert_eq!(kinds.iter().filter(|kind| *kind == row).count(), times, "{row} in {kinds:?}");
+        assert_eq!(
+            kinds.iter().filter(|kind| *kind == row).count(),
+            times,
+            "{row} in {kinds:?}"
+        );
     }
     for digest in ["2026-W40", "2025-W05"] {
         let slot = digest.parse().expect("a week");
-        let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
+        let audit = house
+            .app
+            .storage
+            .audit(slot, 10)
+            .await
+            .expect("an audit")
+            .expect("a digest");
         assert_eq!(audit.faults, [""; 0], "{digest}");
     }
     house
         .deliver_while("what waits", async || {
-            ["ben", "gus", "hal"].iter().all(|name| !sink.received_by(&format!("{name}@old.example")).is_empty())
+            ["ben", "gus", "hal"]
+                .iter()
+                .all(|name| !sink.received_by(&format!("{name}@old.example")).is_empty())
                 && !sink.received_by("hal@new.example").is_empty()
         })
         .await;
     house.stock_small().await;
     house.send_digest().await;
-    let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("a digest");
+    let audit = house
+        .app
+        .storage
+        .audit(house.slot(), 10)
+        .await
+        .expect("an audit")
+        .expect("a digest");
     assert_eq!(audit.faults, [""; 0]);
-    assert_eq!((audit.deliveries.sent, audit.deliveries.skipped), (4, 1), "fay follows a category with nothing new");
+    assert_eq!(
+        (audit.deliveries.sent, audit.deliveries.skipped),
+        (4, 1),
+        "fay follows a category with nothing new"
+    );
     let skips = house.app.storage.skips(202640).await.expect("reasons");
-    let skips: Vec<String> = skips.iter().map(|(reason, times)| format!("{times} {reason}")).collect();
-    assert_eq!(skips, ["2 note", "1 cancelled", "1 erased", "1 left", "1 monthly", "1 not_requested", "1 nothing_new", "1 paused", "1 suppressed"]);
-    let failures = house.app.storage.failures(202640, 100).await.expect("reasons");
-    assert_eq!(failures.iter().map(|(_, times)| times).sum::<u64>(), 2, "{failures:?}");
+    let skips: Vec<String> = skips
+        .iter()
+        .map(|(reason, times)| format!("{times} {reason}"))
+        .collect();
+    assert_eq!(
+        skips,
+        [
+            "2 note",
+            "1 cancelled",
+            "1 erased",
+            "1 left",
+            "1 monthly",
+            "1 not_requested",
+            "1 nothing_new",
+            "1 paused",
+            "1 suppressed"
+        ]
+    );
+    let failures = house
+        .app
+        .storage
+        .failures(202640, 100)
+        .await
+        .expect("reasons");
+    assert_eq!(
+        failures.iter().map(|(_, times)| times).sum::<u64>(),
+        2,
+        "{failures:?}"
+    );
     let slot = "2026-W42".parse().expect("a week");
-    let audit = house.app.storage.audit(slot, 10).await.expect("an audit").expect("a digest");
+    let audit = house
+        .app
+        .storage
+        .audit(slot, 10)
+        .await
+        .expect("an audit")
+        .expect("a digest");
     assert_eq!((audit.faults, audit.deliveries.sent), (Vec::new(), 3));
 }
 
@@ -287,7 +547,8 @@ on_both! {
         let mut database = Database::open(&place).await;
         database.migrate_beside().await;
         database.run("insert into unsubscribe_reasons (subscriber_id, reason, given_at) values (3, 'too_often', 1790000000005)").await;
-        is_carried_over(place, LAST_BEFORE, before).await;
+        let house = is_carried_over(place, LAST_BEFORE, before).await;
+        let mut database = Database::open(&house.place).await;
         assert_eq!(database.rows("unsubscribe_reasons", "subscriber_id, reason, given_at").await, ["3|too_often|1790000000005"]);
     }
 
@@ -315,27 +576,50 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_secret_that_an_old_database_keeps_is_found() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     filled(&place, LAST_BEFORE).await;
     let mut database = Database::open(&place).await;
     database.run("insert into kept_secrets (name, value) values ('site.secret', 'a secret for tests only')").await;
     let program = Program::in_place(&place);
     program.run(&["migrate"]).good();
-    let kept = database.texts("select value from instance_secrets where name = 'site.secret'").await;
+    let kept = database
+        .texts("select value from instance_secrets where name = 'site.secret'")
+        .await;
     assert_eq!(kept, ["a secret for tests only"]);
-    program.run(&["subscribers", "show", "ada@old.example"]).good();
+    program
+        .run(&["subscribers", "show", "ada@old.example"])
+        .good();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ledger_in_partitions_stays_in_them() {
-    let Some(place) = Place::postgres() else { return };
+    let Some(place) = Place::postgres() else {
+        return;
+    };
     filled(&place, LAST_BEFORE).await;
     let mut database = Database::open(&place).await;
-    database.run(include_str!("../../docs/partitions.sql")).await;
+    database
+        .run(include_str!("../../docs/partitions.sql"))
+        .await;
     let partitions = "select cast(cast(inhrelid as regclass) as text) from pg_inherits where inhparent = cast('deliveries' as regclass) order by 1";
-    let before = (database.texts(partitions).await, database.rows("deliveries_2026", "mailing_id, subscriber_id").await);
+    let before = (
+        database.texts(partitions).await,
+        database
+            .rows("deliveries_2026", "mailing_id, subscriber_id")
+            .await,
+    );
     let sink = SmtpSink::start(Script::accept_all()).await;
     let house = House::open_to(place, &sink).await;
-    assert_eq!((database.texts(partitions).await, database.rows("deliveries_2026", "mailing_id, subscriber_id").await), before);
+    assert_eq!(
+        (
+            database.texts(partitions).await,
+            database
+                .rows("deliveries_2026", "mailing_id, subscriber_id")
+                .await
+        ),
+        before
+    );
     what_was_under_way_goes_on(&house, &sink).await;
 }

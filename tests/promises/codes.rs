@@ -143,8 +143,12 @@ fn a_code_that_no_enum_knows_would_be_seen() {
             .2
     };
     assert!(!known("deliveries", "state")("withheld"));
-    assert!(!known("history", "code || chr(9) || parameters")("confirmed"));
-    assert!(!known("history", "code || chr(9) || parameters")("bounced\t{}"));
+    assert!(!known("history", "code || chr(9) || parameters")(
+        "confirmed"
+    ));
+    assert!(!known("history", "code || chr(9) || parameters")(
+        "bounced\t{}"
+    ));
     assert!(!known("picks", "reasons")(r#"["new this week"]"#));
 }
 
@@ -156,7 +160,9 @@ fn no_migration_lists_codes() {
         if path.extension().is_some_and(|kind| kind == "sql") {
             let sql = std::fs::read_to_string(&path).expect("a text");
             let listed = sql.lines().find(|line| {
-                line.contains("check") && line.contains(" in (") && !line.trim_start().starts_with("--")
+                line.contains("check")
+                    && line.contains(" in (")
+                    && !line.trim_start().starts_with("--")
             });
             assert_eq!(listed, None, "{}", path.display());
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use verdicts::domain::delivery::SkipReason;
 use verdicts::app::deliver::Ending;
 use verdicts::app::deliver::Progress;
 use verdicts::app::digests::Sent;
@@ -15,6 +14,7 @@ use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Pause;
 use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::ledger::Tally;

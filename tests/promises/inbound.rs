@@ -124,7 +124,10 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
 pub async fn take(house: &House, mail: &str) -> Taken {
     house
         .app
-        .take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command)
+        .take_inbound(
+            mail.as_bytes(),
+            verdicts::domain::inbound::InboundChannel::Command,
+        )
         .await
         .expect("taken")
         .1

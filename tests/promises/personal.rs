@@ -1,12 +1,12 @@
 //! Digests that follow what their readers chose, voted and saved.
 
-use verdicts::domain::delivery::SkipReason;
 use crate::journey::link;
 use crate::support::House;
 use crate::support::catalogue;
 use crate::support::on_both;
 use chrono::TimeDelta;
 use verdicts::app::digests::Sent;
+use verdicts::domain::delivery::SkipReason;
 
 /// What somebody's newest digest says, as text.
 fn digest_of(house: &House, reader: &str) -> String {

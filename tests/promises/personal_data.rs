@@ -69,7 +69,10 @@ const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("subscriber_id", NUMBER),
             ("at", Copy("/history/*/at")),
             ("code", Copy("/history/*/code")),
-            ("parameters", Not("the sentence that they make stands as `what`")),
+            (
+                "parameters",
+                Not("the sentence that they make stands as `what`"),
+            ),
             ("digest_id", Not("the week stands as `slot`")),
         ],
     ),
@@ -340,7 +343,10 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
     let returned = report(&return_path(&house, ADA), ADA, "552 5.2.2 mailbox full");
     house
         .app
-        .take_inbound(returned.as_bytes(), verdicts::domain::inbound::InboundChannel::Command)
+        .take_inbound(
+            returned.as_bytes(),
+            verdicts::domain::inbound::InboundChannel::Command,
+        )
         .await
         .expect("taken");
     house.wait(TimeDelta::minutes(11));

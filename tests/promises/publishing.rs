@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
-use verdicts::domain::delivery::SkipReason;
 use verdicts::app::preflight::Preflight;
+use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
 
 use crate::support::House;

@@ -67,7 +67,11 @@ async fn history(house: &House) -> Vec<String> {
         .await
         .expect("an answer")
         .expect("a person");
-    person.history.iter().map(|entry| entry.event.to_string()).collect()
+    person
+        .history
+        .iter()
+        .map(|entry| entry.event.to_string())
+        .collect()
 }
 
 on_both! {

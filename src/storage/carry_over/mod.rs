@@ -83,7 +83,11 @@ pub(super) async fn carry_over(mut connection: Connection<'_>) -> Result<(), Sto
     connection.run(connection.begin()).await?;
     let carried = carry_over_within(&mut connection).await;
     connection
-        .run(if carried.is_ok() { "commit" } else { "rollback" })
+        .run(if carried.is_ok() {
+            "commit"
+        } else {
+            "rollback"
+        })
         .await?;
     carried
 }
@@ -103,7 +107,12 @@ async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), Storag
     for migration in pending {
         connection.run(migration.sql.clone()).await?;
     }
-    let old_tables: Vec<&str> = later_tables.iter().rev().copied().chain(OLD_TABLES).collect();
+    let old_tables: Vec<&str> = later_tables
+        .iter()
+        .rev()
+        .copied()
+        .chain(OLD_TABLES)
+        .collect();
     connection.set_aside(&old_tables).await?;
     let baseline = baseline();
     connection.run(baseline.sql.clone()).await?;
@@ -165,7 +174,11 @@ fn pending_before_baseline(
         return Err(StorageError::UnknownSchema(unknown.version));
     }
     let pending = BEFORE_BASELINE.iter();
-    Ok(Some(pending.filter(|known| !is_applied(known, applied)).collect()))
+    Ok(Some(
+        pending
+            .filter(|known| !is_applied(known, applied))
+            .collect(),
+    ))
 }
 
 fn is_applied(migration: &Migration, applied: &[AppliedMigration]) -> bool {
@@ -193,12 +206,14 @@ impl Connection<'_> {
 
     async fn run(&mut self, sql: impl SqlSafeStr) -> sqlx::Result<()> {
         match self {
-            Self::Sqlite(connection) => {
-                sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
-            }
-            Self::Postgres(connection) => {
-                sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
-            }
+            Self::Sqlite(connection) => sqlx::raw_sql(sql)
+                .execute(&mut **connection)
+                .await
+                .map(drop),
+            Self::Postgres(connection) => sqlx::raw_sql(sql)
+                .execute(&mut **connection)
+                .await
+                .map(drop),
         }
     }
 

@@ -74,8 +74,7 @@ pub(super) async fn copy_picks(connection: &mut Connection<'_>) -> Result<(), St
             .iter()
             .map(|words| PickReason::from_words(words))
             .collect();
-        let reasons =
-            stored(serde_json::to_string(&reasons).map_err(|error| error.to_string()))?;
+        let reasons = stored(serde_json::to_string(&reasons).map_err(|error| error.to_string()))?;
         on_either!(connection, c => {
             sqlx::query(
                 "insert into picks (digest_id, position, comparison, score_thousandths, reasons) values ($1, $2, $3, $4, $5)",

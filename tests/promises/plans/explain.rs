@@ -14,7 +14,10 @@ const SMALL: [(&str, &str); 24] = [
     ("digests", "one a week"),
     ("picks", "some a week"),
     ("digest_variants", "one for each choice, read by digest"),
-    ("digest_send_stats", "as many as a send lasts, read by digest"),
+    (
+        "digest_send_stats",
+        "as many as a send lasts, read by digest",
+    ),
     ("digest_counts", "one a week"),
     ("failure_reasons", "two hundred a digest"),
     ("digest_skips", "one for each digest and reason"),
@@ -26,7 +29,10 @@ const SMALL: [(&str, &str); 24] = [
     ("installation", "one row"),
     ("instance_secrets", "one row"),
     ("senders", "processes that are alive"),
-    ("delivery_processes", "processes that send, of the last hour"),
+    (
+        "delivery_processes",
+        "processes that send, of the last hour",
+    ),
     ("relay_daily_usage", "one a day and relay"),
     ("tools", "the catalogue"),
     ("users", "those who run the newsletter"),
