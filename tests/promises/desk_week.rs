@@ -54,7 +54,7 @@ on_both! {
         for item in &edition.content.items {
             assert!(picks.contains(&item.matchup.title()), "{}", item.matchup.title());
             for reason in &item.reasons {
-                assert!(picks.contains(reason.as_str()), "{reason}");
+                assert!(picks.contains(&reason.to_string()), "{reason}");
             }
         }
         assert!(picks.contains("of 100") && picks.contains("to 3 readers"), "{picks}");

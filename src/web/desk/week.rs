@@ -89,7 +89,7 @@ pub(super) async fn list(State(web): State<Web>, Me(who): Me, RawQuery(query): R
         .await?;
     let mut rows = Vec::new();
     for digest in digests.iter().take(LISTED) {
-        let (tally, _) = web.app.storage.tally_and_withheld(digest.slot.id()).await?;
+        let tally = web.app.storage.tally(digest.slot.id()).await?;
         let count = |count: u64| match digest.published_at {
             Some(_) => desk::grouped(count),
             None => String::new(),

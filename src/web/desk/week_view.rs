@@ -245,7 +245,7 @@ fn pick_view(title: String, pick: &Pick, why: Option<&str>) -> PickView {
         reasons: why
             .map(String::from)
             .into_iter()
-            .chain(pick.reasons.iter().cloned())
+            .chain(pick.reasons.iter().map(ToString::to_string))
             .collect(),
         slug: pick.comparison.to_string(),
     }
@@ -258,11 +258,7 @@ fn sum(status: &Status) -> SumView {
         ("queued", "wait for their turn", tally.queued),
         ("sending", "in a connection now", tally.sending),
         ("sent", "taken by their mail server", tally.sent),
-        (
-            "failed",
-            "refused, or given up",
-            tally.failed - status.withheld.min(tally.failed),
-        ),
+        ("failed", "refused, or given up", tally.failed),
         (
             "uncertain",
             "nobody knows whether it arrived",
@@ -271,7 +267,7 @@ fn sum(status: &Status) -> SumView {
         (
             "skipped",
             "pause, follow nothing in it, or left",
-            status.withheld,
+            tally.skipped,
         ),
     ];
     let all: u64 = parts.iter().map(|(.., count)| count).sum();
@@ -306,6 +302,9 @@ fn sum(status: &Status) -> SumView {
             .failures
             .iter()
             .map(|(reply, count)| (reply.clone(), grouped(*count)))
+            .chain(status.skips.iter().map(|(reason, count)| {
+                (format!("not sent: {}", reason.describe()), grouped(*count))
+            }))
             .collect(),
     }
 }
