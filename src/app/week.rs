@@ -35,6 +35,8 @@ pub struct Week {
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,
+    /// The pattern of the subject that somebody gave it.
+    pub subject_pattern: Option<String>,
     /// How its deliveries stand; none where nobody made the digest yet.
     pub status: Option<Status>,
     /// When it goes out, as far as anybody can know.
@@ -71,6 +73,7 @@ impl App {
             is_present: slot == self.slot_at(now),
             slot,
             subject,
+            subject_pattern: self.storage.draft_subject(slot).await?,
             status,
             send_at,
             readers,

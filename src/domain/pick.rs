@@ -169,6 +169,8 @@ pub struct RunnerUp {
     pub title: String,
     /// Why it lost, in words.
     pub why: String,
+    /// Whether one of its tools is in the digest, so that it cannot be added.
+    pub shares_tool: bool,
 }
 
 /// The comparisons that come closest to a digest which carries `taken`, best first, at most `most`. `(since, now)` as for [`pick`].
@@ -202,6 +204,9 @@ pub fn runners_up(
             let why = match twice {
                 Some(side) => format!("{} is in another comparison of this digest", side.tool.name),
                 None if taken.len() < rules.max_items => "it was left out by hand".into(),
+                None if !points.is_new && last >= NEW as f64 / 1000.0 => {
+                    "what came since the last digest goes before it".into()
+                }
                 None if score < last => {
                     format!("{:.1} points less than the last one picked", last - score)
                 }
@@ -215,6 +220,7 @@ pub fn runners_up(
                 },
                 title: format!("{} or {}", c.left.name, c.right.name),
                 why,
+                shares_tool: twice.is_some(),
             };
             (total, runner_up)
         })

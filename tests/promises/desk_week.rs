@@ -161,6 +161,42 @@ on_both! {
         assert_eq!(skeleton(&texts[0]), skeleton(&plain), "the body is the mail's own");
     }
 
+    async fn a_writer_changes_what_goes_out_and_an_old_page_changes_nothing(place) {
+        let house = house(place).await;
+        let writer = Browser::of(&house, Role::Writer).await;
+        writer.press("/desk/draft", &[]).await;
+        let slot = house.slot();
+        let edit = format!("/desk/digests/{slot}/edit");
+        let now = async || -> Vec<String> {
+            let picks = house.app.storage.picks(slot).await.expect("picks");
+            picks.into_iter().map(|pick| pick.comparison.to_string()).collect()
+        };
+        let first = now().await;
+        let seen = first.join(" ");
+        assert!(writer.press(&edit, &[("seen", &seen), ("down", &first[0])]).await.contains("The order is changed."));
+        let second = now().await;
+        assert_eq!((&second[0], &second[1], &second[2..]), (&first[1], &first[0], &first[2..]));
+        let old = writer.post(&edit, &[("seen", &seen), ("leave_out", &first[0])]).await;
+        assert_eq!((old.status(), now().await), (StatusCode::CONFLICT, second.clone()), "two at once: nothing is lost");
+        writer.press(&edit, &[("seen", &second.join(" ")), ("leave_out", &first[0])]).await;
+        let third = now().await;
+        assert!(third.len() == second.len() - 1 && !third.contains(&first[0]));
+        let page = writer.page("/desk").await;
+        assert!(page.contains("it was left out by hand"), "{page}");
+        writer.press(&edit, &[("seen", &third.join(" ")), ("add", &first[0])]).await;
+        assert_eq!(now().await.last(), Some(&first[0]));
+        let fourth = now().await.join(" ");
+        let bad = writer.press(&edit, &[("seen", &fourth), ("subject", "{nothing}")]).await;
+        assert!(bad.contains("The subject was not saved"), "{bad}");
+        house.app.approve_digest(slot).await.expect("approved");
+        let said = writer.press(&edit, &[("seen", &fourth), ("subject", "Our {count} best")]).await;
+        assert!(said.contains("The subject is saved. It was approved as it was"), "{said}");
+        assert_eq!(state(&house).await, DigestState::Draft);
+        assert!(writer.page("/desk").await.contains("Our 5 best"));
+        assert!(writer.press(&edit, &[("seen", &fourth), ("up", &first[1])]).await.contains("Nothing was changed."), "the first stays first");
+        assert_eq!(writer.post(&edit, &[("seen", &fourth), ("up", "No Slug")]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
     async fn an_analyst_sees_the_week_and_no_button(place) {
         let house = house(place).await;
         house.app.draft_digest().await.expect("a draft");

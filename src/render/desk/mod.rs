@@ -29,6 +29,7 @@ pub use users::link;
 pub use users::users;
 pub use week::ActionView;
 pub use week::DigestRow;
+pub use week::EditView;
 pub use week::PartView;
 pub use week::PickView;
 pub use week::PreviewView;

@@ -21,6 +21,8 @@ pub struct PickView {
     pub reasons: Vec<String>,
     /// What names it in a form.
     pub slug: String,
+    /// Whether it can be put into the digest.
+    pub can_add: bool,
 }
 
 /// Something that can be done.
@@ -59,6 +61,18 @@ pub struct SumView {
     pub failures: Vec<(String, String)>,
 }
 
+/// What can be changed of a digest.
+pub struct EditView {
+    /// The comparisons as this page shows them: a change made on an older page is refused.
+    pub seen: String,
+    /// The pattern of the subject that somebody gave it.
+    pub subject: String,
+    /// The pattern that else makes it.
+    pub usual: String,
+    /// Characters of the subject as readers see it.
+    pub length: usize,
+}
+
 /// What the page shows.
 pub struct WeekView {
     /// The week.
@@ -77,6 +91,8 @@ pub struct WeekView {
     pub actions: Vec<ActionView>,
     /// Whether the draft can be made now.
     pub may_draft: bool,
+    /// What can be changed, by whoever may.
+    pub edit: Option<EditView>,
     /// The subject.
     pub subject: Option<String>,
     /// Whose name the mail carries.

@@ -1,11 +1,12 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`] with [`week_view`] and [`edit`].
 
 mod access;
 mod account;
 mod answers;
+mod edit;
 mod first_run;
 mod sign_in;
 mod users;
@@ -43,6 +44,7 @@ fn table() -> Vec<Route> {
     let recent_own = Demand::recent(Area::Own, Write);
     let results = Demand::level(Area::Results, Read);
     let send = Demand::level(Area::Send, Write);
+    let draft = Demand::level(Area::Draft, Write);
     let settings = Demand::level(Area::Settings, Write);
     let recent_settings = Demand::recent(Area::Settings, Write);
     vec![
@@ -70,11 +72,8 @@ fn table() -> Vec<Route> {
         Route::get("/desk/digests/{slot}", results, week::show),
         Route::get("/desk/digests/{slot}/preview", results, week::preview),
         Route::get("/desk/digests/{slot}/mail/{scheme}", results, week::mail),
-        Route::post(
-            "/desk/draft",
-            Demand::level(Area::Draft, Write),
-            week::draft,
-        ),
+        Route::post("/desk/draft", draft, week::draft),
+        Route::post("/desk/digests/{slot}/edit", draft, edit::edit),
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),
         Route::get("/desk/account", own, account::show),

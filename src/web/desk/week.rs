@@ -33,7 +33,7 @@ use crate::render::desk::Show;
 /// Digests on a page of the list.
 const LISTED: usize = 20;
 
-const DIGESTS: &str = "/desk/digests";
+pub(super) const DIGESTS: &str = "/desk/digests";
 
 /// The present week.
 pub(super) async fn home(State(web): State<Web>, Me(who): Me) -> Page {
@@ -43,12 +43,7 @@ pub(super) async fn home(State(web): State<Web>, Me(who): Me) -> Page {
 
 pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(slot): Segment) -> Page {
     let slot = known(&web, &slot).await?;
-    let here = if slot == web.app.slot_at(web.app.now()) {
-        "/desk"
-    } else {
-        DIGESTS
-    };
-    page(&web, &who, slot, here).await
+    page(&web, &who, slot, place_of(&web, slot)).await
 }
 
 async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
@@ -65,8 +60,17 @@ async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
     )?))
 }
 
+/// The part of the desk that a week belongs to.
+fn place_of(web: &Web, slot: Slot) -> &'static str {
+    if slot == web.app.slot_at(web.app.now()) {
+        "/desk"
+    } else {
+        DIGESTS
+    }
+}
+
 /// A week that has a digest, or the present one.
-async fn known(web: &Web, text: &str) -> Result<Slot, Problem> {
+pub(super) async fn known(web: &Web, text: &str) -> Result<Slot, Problem> {
     let slot: Slot = text.parse().map_err(|_| Problem::not_found())?;
     let is_known =
         slot == web.app.slot_at(web.app.now()) || web.app.storage.digest(slot).await?.is_some();
@@ -137,7 +141,7 @@ pub(super) async fn draft(State(web): State<Web>, Me(who): Me) -> Result<Respons
 }
 
 /// What a use case refuses, for the notice; what is our fault is a problem.
-fn refusal(failure: Failure) -> Result<String, Problem> {
+pub(super) fn refusal(failure: Failure) -> Result<String, Problem> {
     if failure.kind().is_ours() {
         return Err(failure.into());
     }
@@ -178,7 +182,7 @@ pub(super) async fn preview(
     };
     let title = format!("The mail of {slot}");
     Ok(Html(desk::preview(
-        answers::frame(&web, &who, &title, DIGESTS),
+        answers::frame(&web, &who, &title, place_of(&web, slot)),
         view,
     )?)
     .into_response())
@@ -293,7 +297,7 @@ pub(super) async fn ask(
         problem: None,
         link: Some((back, "No, go back")),
     };
-    let frame = answers::frame(&web, &who, &question.heading, DIGESTS);
+    let frame = answers::frame(&web, &who, &question.heading, place_of(&web, slot));
     Ok(Html(desk::form(frame, form)?).into_response())
 }
 

@@ -7,6 +7,7 @@ use super::answers;
 use super::week::Action;
 use crate::app::digests::Status;
 use crate::app::week::Week;
+use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::Pick;
@@ -15,6 +16,7 @@ use crate::domain::user::Area;
 use crate::domain::user::Level;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
+use crate::render::desk::EditView;
 use crate::render::desk::PartView;
 use crate::render::desk::PickView;
 use crate::render::desk::SumView;
@@ -44,9 +46,10 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
         headline: headline(web, week),
         troubles,
         actions: match state {
-            Some(state) if may_send => actions(week.slot, state),
+            Some(state) if may_send => actions(web, week.slot, state),
             _ => Vec::new(),
         },
+        edit: edit(web, user, week),
         may_draft: state.is_none()
             && week.is_present
             && !week.edition.content.items.is_empty()
@@ -70,7 +73,10 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
         next: week
             .next_in_line
             .iter()
-            .map(|next| pick_view(next.title.clone(), &next.pick, Some(&next.why)))
+            .map(|next| PickView {
+                can_add: !next.shares_tool,
+                ..pick_view(next.title.clone(), &next.pick, Some(&next.why))
+            })
             .collect(),
         sum: week
             .status
@@ -78,6 +84,23 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
             .filter(|status| status.digest.published_at.is_some())
             .map(|status| sum(status)),
     }
+}
+
+/// What can be changed: of a draft or an approved digest, by whoever may.
+fn edit(web: &Web, user: &User, week: &Week) -> Option<EditView> {
+    let is_open = week.status.is_some() && week.edition.is_open();
+    (is_open && user.role.may(Area::Draft, Level::Write)).then(|| EditView {
+        seen: seen(&week.edition.picks()),
+        subject: week.subject_pattern.clone().unwrap_or_default(),
+        usual: web.app.settings.mail.subject.clone(),
+        length: week.subject.as_deref().unwrap_or_default().chars().count(),
+    })
+}
+
+/// The comparisons of a page, so that a change made on an older one is noticed.
+pub fn seen(picks: &[Pick]) -> String {
+    let slugs: Vec<&str> = picks.iter().map(|pick| pick.comparison.as_str()).collect();
+    slugs.join(" ")
 }
 
 fn heading(week: &Week) -> String {
@@ -99,7 +122,10 @@ pub fn mood(state: DigestState) -> &'static str {
     }
 }
 
-fn actions(slot: Slot, state: DigestState) -> Vec<ActionView> {
+fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
+    // It would be refused.
+    let must_approve =
+        state == DigestState::Draft && web.app.settings.schedule.approval == Approval::Required;
     let all = [
         (Action::Approve, "approve", "Approve", "first"),
         (Action::Resume, "resume", "Go on sending", "first"),
@@ -114,7 +140,7 @@ fn actions(slot: Slot, state: DigestState) -> Vec<ActionView> {
         (Action::Cancel, "cancel", "Cancel it", "grave"),
     ];
     all.into_iter()
-        .filter(|(action, ..)| action.fits(state))
+        .filter(|(action, ..)| action.fits(state) && !(must_approve && *action == Action::Send))
         .map(|(_, path, words, look)| ActionView {
             path: format!("/desk/digests/{slot}/{path}"),
             words,
@@ -248,6 +274,7 @@ fn pick_view(title: String, pick: &Pick, why: Option<&str>) -> PickView {
             .chain(pick.reasons.iter().map(ToString::to_string))
             .collect(),
         slug: pick.comparison.to_string(),
+        can_add: false,
     }
 }
 

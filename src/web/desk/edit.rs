@@ -1,0 +1,130 @@
+//! Changing a digest before it goes out: its comparisons, their order, its subject.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::super::Web;
+use super::super::answer::Problem;
+use super::super::choices::Fields;
+use super::super::guard::Segment;
+use super::access::Me;
+use super::answers;
+use super::week::DIGESTS;
+use super::week::known;
+use super::week::refusal;
+use super::week_view::seen;
+use crate::app::drafting::Changes;
+use crate::domain::catalogue::Slug;
+use crate::domain::digest::DigestState;
+
+/// One change, as a button sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// The comparisons that the page showed.
+    seen: String,
+    up: Option<Slug>,
+    down: Option<Slug>,
+    leave_out: Option<Slug>,
+    add: Option<Slug>,
+    subject: Option<String>,
+}
+
+pub(super) async fn edit(
+    State(web): State<Web>,
+    Me(who): Me,
+    Segment(slot): Segment,
+    Fields(asked): Fields<Asked>,
+) -> Result<Response, Problem> {
+    let slot = known(&web, &slot).await?;
+    let back = format!("{DIGESTS}/{slot}");
+    let edition = web.app.edition(slot, web.app.now()).await?;
+    let picks = edition.picks();
+    if seen(&picks) != asked.seen {
+        let sentence = "Somebody else changed the comparisons meanwhile, so nothing was done. Open the week again, and press the button there.";
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "Changed meanwhile",
+            sentence,
+        ));
+    }
+    let slugs: Vec<Slug> = picks.into_iter().map(|pick| pick.comparison).collect();
+    let was_approved = edition
+        .digest
+        .is_some_and(|digest| digest.state == DigestState::Approved);
+    let (changes, done) = match changes(asked, slugs) {
+        Some(changes) => changes,
+        None => return answers::done(&web, &who, "Nothing was changed.", &back).await,
+    };
+    let said = match web.app.edit_digest(slot, &changes).await {
+        Ok(()) => {
+            let state = web
+                .app
+                .storage
+                .digest(slot)
+                .await?
+                .map(|digest| digest.state);
+            let is_withdrawn = was_approved && state == Some(DigestState::Draft);
+            let withdrawn = " It was approved as it was: approve it again.";
+            format!("{done}{}", if is_withdrawn { withdrawn } else { "" })
+        }
+        // The use case speaks of the command line's option.
+        Err(failure) => refusal(failure)?.replace("--subject: ", "The subject was not saved: "),
+    };
+    answers::done(&web, &who, &said, &back).await
+}
+
+/// What a button means for comparisons in that order; none where it means nothing.
+fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)> {
+    let mut swap = |slug: Slug, is_up: bool| {
+        let at = slugs.iter().position(|other| *other == slug)?;
+        let with = if is_up { at.checked_sub(1)? } else { at + 1 };
+        if with >= slugs.len() {
+            return None;
+        }
+        slugs.swap(at, with);
+        let changes = Changes {
+            order: slugs.clone(),
+            ..Changes::default()
+        };
+        Some((changes, "The order is changed."))
+    };
+    match asked {
+        Asked { up: Some(slug), .. } => swap(slug, true),
+        Asked {
+            down: Some(slug), ..
+        } => swap(slug, false),
+        Asked {
+            leave_out: Some(slug),
+            ..
+        } => {
+            let changes = Changes {
+                leave_out: vec![slug],
+                ..Changes::default()
+            };
+            Some((changes, "It is left out."))
+        }
+        Asked {
+            add: Some(slug), ..
+        } => {
+            let changes = Changes {
+                add: vec![slug],
+                ..Changes::default()
+            };
+            Some((changes, "It is added at the end."))
+        }
+        Asked {
+            subject: Some(subject),
+            ..
+        } => {
+            let changes = Changes {
+                subject: Some(subject.trim().to_owned()),
+                ..Changes::default()
+            };
+            Some((changes, "The subject is saved."))
+        }
+        _ => None,
+    }
+}
