@@ -257,7 +257,7 @@ fn each_line_of_the_docs_for_a_mail_server_is_tried_on_it() {
     }
     assert!(tried >= 12, "{tried}");
     assert!(
-        std::fs::read_to_string(".ci/run")
+        std::fs::read_to_string(".ci/check")
             .expect("a script")
             .contains("tests/doors/run")
     );
