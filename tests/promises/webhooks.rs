@@ -157,8 +157,8 @@ on_both! {
         assert!(world.amazon.asked().is_empty(), "a stranger cannot make us ask anybody");
 
         *world.amazon.up.lock().expect("unharmed") = false;
-        assert_eq!(post(&[("Message", &message)]).await, 500, "it is sent again");
-        assert_eq!(post(&[("Message", &message)]).await, 500, "and not asked for each time");
+        assert_eq!(post(&[("Message", &message)]).await, 503, "it is sent again");
+        assert_eq!(post(&[("Message", &message)]).await, 503, "and not asked for each time");
         *world.amazon.up.lock().expect("unharmed") = true;
         world.house.wait(TimeDelta::minutes(2));
         for _ in 0..3 {
