@@ -16,6 +16,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::codes;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Script;
@@ -288,6 +289,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = House::open_to(place, &sink).await;
         scenario(&house).await;
+        assert_eq!(codes::unknown(&house.place).await.0, [""; 0], "all that the program writes is read back");
         let statements = statements(&house.place);
         assert!(statements.len() > 150, "{} statements", statements.len());
         let mut found = Vec::new();
