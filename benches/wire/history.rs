@@ -14,6 +14,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::address::EmailAddress;
 use verdicts::domain::brake::Brake;
 use verdicts::domain::brake::RefusalClass;
@@ -215,7 +216,10 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
             quotas: &no_quotas,
             quiet_since: now(),
         };
-        storage.sign_up(&request, now()).await.expect("signed up");
+        storage
+            .sign_up(&Actor::reader(), &request, now())
+            .await
+            .expect("signed up");
         waited.push(began.elapsed().as_secs_f64() * 1_000.0);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -11,6 +11,7 @@ use super::App;
 use super::Failure;
 use super::quotas::Asked;
 use super::quotas::evenly;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
@@ -222,7 +223,7 @@ impl App {
     /// Forgets a reader at their own wish; what stays is a keyed hash of the address. Doing it twice is doing it once.
     pub async fn erase_reader(&self, subscriber: i64) -> Result<(), Failure> {
         match self.storage.address_of(subscriber).await? {
-            Some(email) => self.erase_subscriber(&email).await,
+            Some(email) => self.erase_subscriber(&Actor::reader(), &email).await,
             None => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ use super::Failure;
 use super::deliver::domain_of;
 use super::delta;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::brake::Brake;
 use crate::domain::brake::Decision;
@@ -191,12 +192,16 @@ impl App {
     /// both. `progress` is told how many readers there are, and how many are done.
     pub async fn decide_on(
         &self,
+        actor: &Actor,
         name: &str,
         decision: Decision,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Decided, Failure> {
         let (kind, name) = self.held_by(name).await?;
-        let decided = self.storage.decide(kind, &name, decision).await?;
+        let decided = self
+            .storage
+            .decide(actor, kind, &name, decision, self.now())
+            .await?;
         let readers = decided.ok_or_else(|| {
             Failure::not_found(format!("Nothing is held for {name}: nothing was changed. `verdicts bounces list` shows what is held."))
         })?;

@@ -12,6 +12,7 @@ use super::Failure;
 use super::inbound::Returned;
 use super::joining::ConfirmLink;
 use super::joining::Origin;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::inbound::Meaning;
 use crate::domain::inbound::Reading;
@@ -84,6 +85,7 @@ impl App {
             reading.clues.subject.chars().take(200).collect::<String>()
         );
         self.sign_up(
+            &Actor::reader(),
             &author,
             None,
             Origin {

@@ -7,6 +7,7 @@ use super::App;
 use super::Failure;
 use super::document::Catalogue;
 use super::document::Format;
+use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
 use crate::storage::stocking::ImportMode;
 use crate::storage::stocking::Imported;
@@ -120,7 +121,9 @@ impl App {
         catalogue: &Catalogue,
         replace: bool,
     ) -> Result<Imported, Failure> {
+        // Nothing is written, so nobody acts.
         self.import_catalogue_as(
+            &Actor::system(),
             catalogue,
             ImportMode {
                 replace,
@@ -131,20 +134,31 @@ impl App {
     }
 
     /// Writes a document into the database, all or nothing; doing it twice is doing it once. What it does not mention stays.
-    pub async fn import_catalogue(&self, catalogue: &Catalogue) -> Result<Imported, Failure> {
-        self.import_catalogue_as(catalogue, ImportMode::default())
+    pub async fn import_catalogue(
+        &self,
+        actor: &Actor,
+        catalogue: &Catalogue,
+    ) -> Result<Imported, Failure> {
+        self.import_catalogue_as(actor, catalogue, ImportMode::default())
             .await
     }
 
     /// The same, where the document may be the whole catalogue.
     pub async fn import_catalogue_as(
         &self,
+        actor: &Actor,
         catalogue: &Catalogue,
         mode: ImportMode,
     ) -> Result<Imported, Failure> {
         let imported = self
             .storage
-            .import_catalogue(&catalogue.tools, &catalogue.comparisons, mode, self.now())
+            .import_catalogue(
+                actor,
+                &catalogue.tools,
+                &catalogue.comparisons,
+                mode,
+                self.now(),
+            )
             .await?;
         let there = if mode.replace {
             "in the document, which replaces all"
@@ -164,13 +178,25 @@ impl App {
     }
 
     /// Takes a comparison out, or a tool with everything that hangs on it.
-    pub async fn remove_from_catalogue(&self, slug: &Slug) -> Result<Imported, Failure> {
-        let removed = self.storage.remove_from_catalogue(slug).await?;
+    pub async fn remove_from_catalogue(
+        &self,
+        actor: &Actor,
+        slug: &Slug,
+    ) -> Result<Imported, Failure> {
+        let removed = self
+            .storage
+            .remove_from_catalogue(actor, slug, self.now())
+            .await?;
         removed.ok_or_else(|| {
             Failure::not_found(format!(
                 "There is no tool and no comparison {slug}: nothing was removed."
             ))
         })
+    }
+
+    /// Takes the sample's tools and comparisons out; answers how many there were of each.
+    pub async fn drop_sample(&self, actor: &Actor) -> Result<(u64, u64), Failure> {
+        Ok(self.storage.drop_sample(actor, self.now()).await?)
     }
 
     /// The whole catalogue of the database.
@@ -190,7 +216,7 @@ impl App {
         }
         let mut catalogue = sample()?;
         catalogue.move_dates_to(self.now());
-        self.import_catalogue(&catalogue).await?;
+        self.import_catalogue(&Actor::system(), &catalogue).await?;
         Ok(catalogue.tools.len())
     }
 }

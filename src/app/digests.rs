@@ -18,6 +18,7 @@ use super::preflight::Preflight;
 use super::sending::SendOrder;
 use crate::config::Approval;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::Outcome;
@@ -88,7 +89,7 @@ impl App {
         let cutoff = now - delta(self.settings.signup.confirm_within);
         let mut forgotten = 0;
         loop {
-            let more = self.storage.forget_unconfirmed(cutoff).await?;
+            let more = self.storage.forget_unconfirmed(cutoff, now).await?;
             forgotten += more;
             if more == 0 {
                 break;
@@ -104,6 +105,8 @@ impl App {
         self.pick_if_due(now).await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await?;
+        // Last, so that what this tick did is chained too.
+        self.chain_audit().await?;
         self.watch_missed().await?;
         self.watch_sending().await;
         Ok(())
@@ -145,8 +148,14 @@ impl App {
             return Ok(());
         }
         let send_at = self.send_times.next_from(due).unwrap_or(due);
-        self.make(slot, due, send_at, self.settings.schedule.approval)
-            .await?;
+        self.make(
+            &Actor::schedule(),
+            slot,
+            due,
+            send_at,
+            self.settings.schedule.approval,
+        )
+        .await?;
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl App {
                 .await?
                 .map_or(digest.send_at, |digest| digest.send_at);
             match self
-                .publish(digest.slot, Preflight::Heeded, |now| {
+                .publish(&Actor::schedule(), digest.slot, Preflight::Heeded, |now| {
                     pacing.due_times(send_at, now)
                 })
                 .await
@@ -194,6 +203,7 @@ impl App {
     /// the slot has one already.
     async fn make(
         &self,
+        actor: &Actor,
         slot: Slot,
         at: Timestamp,
         send_at: Timestamp,
@@ -207,7 +217,7 @@ impl App {
         };
         let made = self
             .storage
-            .make_digest(slot, state, &picks, send_at, self.now())
+            .make_digest(actor, slot, state, &picks, send_at, self.now())
             .await?;
         if made {
             tracing::info!(%slot, %state, picks = picks.len(), %send_at, "digest made");
@@ -233,6 +243,7 @@ impl App {
     /// Freezes an approved digest and makes its first deliveries, due as `due` says for that moment; the others follow in ranges.
     async fn publish(
         &self,
+        actor: &Actor,
         slot: Slot,
         preflight: Preflight,
         due: impl FnOnce(Timestamp) -> DueTimes,
@@ -252,6 +263,7 @@ impl App {
             tracing::warn!(%slot, items = content.items.len(), "too little is left of what was picked: the slot is skipped");
             self.storage
                 .move_digest(
+                    actor,
                     slot,
                     &[DigestState::Approved],
                     DigestState::Skipped,
@@ -277,6 +289,7 @@ impl App {
         let frozen = self
             .storage
             .freeze(
+                actor,
                 content,
                 &rendered,
                 &variants,
@@ -309,6 +322,7 @@ impl App {
     /// `started` is told how many deliveries there are before the first goes out.
     pub async fn send_digest(
         self: &Arc<Self>,
+        actor: &Actor,
         order: SendOrder,
         stop: &CancellationToken,
         progress: &Arc<Progress>,
@@ -320,12 +334,13 @@ impl App {
         self.bring_forward(self.now()).await?;
         if self.settings.schedule.approval == Approval::Auto {
             if self.storage.digest(slot).await?.is_none() {
-                self.make(slot, self.now(), self.now(), Approval::Auto)
+                self.make(actor, slot, self.now(), self.now(), Approval::Auto)
                     .await?;
             }
             // Whoever sends by hand approves by hand, where nobody else has to.
             self.storage
                 .move_digest(
+                    actor,
                     slot,
                     &[DigestState::Draft],
                     DigestState::Approved,
@@ -340,7 +355,10 @@ impl App {
             .await?
             .is_some_and(|digest| digest.state == DigestState::Approved)
         {
-            nobody = self.publish(slot, preflight, DueTimes::at_once).await? == Frozen::Nobody;
+            nobody = self
+                .publish(actor, slot, preflight, DueTimes::at_once)
+                .await?
+                == Frozen::Nobody;
         }
         if self
             .storage
@@ -516,8 +534,9 @@ impl App {
     }
 
     /// Approves a draft; it goes out at its time, or at once if that is over.
-    pub async fn approve_digest(&self, slot: Slot) -> Result<Status, Failure> {
+    pub async fn approve_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
         self.move_digest(
+            actor,
             slot,
             &[DigestState::Draft],
             DigestState::Approved,
@@ -527,8 +546,9 @@ impl App {
     }
 
     /// Stops sending: within a message, in every process.
-    pub async fn pause_digest(&self, slot: Slot) -> Result<Status, Failure> {
+    pub async fn pause_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
         self.move_digest(
+            actor,
             slot,
             &[DigestState::Sending],
             DigestState::Paused,
@@ -538,7 +558,12 @@ impl App {
     }
 
     /// Goes on sending, after the same look as before the first mail: what made somebody pause it may not be mended yet.
-    pub async fn resume_digest(&self, slot: Slot, preflight: Preflight) -> Result<Status, Failure> {
+    pub async fn resume_digest(
+        &self,
+        actor: &Actor,
+        slot: Slot,
+        preflight: Preflight,
+    ) -> Result<Status, Failure> {
         let is_paused = self
             .storage
             .digest(slot)
@@ -553,6 +578,7 @@ impl App {
                 .await?;
         }
         self.move_digest(
+            actor,
             slot,
             &[DigestState::Paused],
             DigestState::Sending,
@@ -562,15 +588,21 @@ impl App {
     }
 
     /// Gives a digest up: what has not gone out never will.
-    pub async fn cancel_digest(&self, slot: Slot) -> Result<Status, Failure> {
+    pub async fn cancel_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
         let from = [
             DigestState::Draft,
             DigestState::Approved,
             DigestState::Sending,
             DigestState::Paused,
         ];
-        self.move_digest(slot, &from, DigestState::Cancelled, "it is over already")
-            .await?;
+        self.move_digest(
+            actor,
+            slot,
+            &from,
+            DigestState::Cancelled,
+            "it is over already",
+        )
+        .await?;
         while self.storage.end_cancelled_range(self.now()).await? {}
         self.status(slot).await
     }
@@ -578,12 +610,16 @@ impl App {
     /// Doing it twice is doing it once: a digest that is where it should go is left there without a complaint.
     pub(super) async fn move_digest(
         &self,
+        actor: &Actor,
         slot: Slot,
         from: &[DigestState],
         to: DigestState,
         otherwise: &str,
     ) -> Result<Status, Failure> {
-        let moved = self.storage.move_digest(slot, from, to, self.now()).await?;
+        let moved = self
+            .storage
+            .move_digest(actor, slot, from, to, self.now())
+            .await?;
         let status = self.status(slot).await?;
         if !moved && status.digest.state != to {
             return Err(Failure::conflict(format!(

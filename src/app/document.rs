@@ -60,9 +60,10 @@ struct Document {
     comparisons: Vec<ComparisonEntry>,
 }
 
+/// A tool as a document has it, and as it is shown to programs.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToolEntry {
+pub struct ToolEntry {
     slug: Slug,
     name: Line<120>,
     category: Line<60>,
@@ -132,7 +133,7 @@ impl Catalogue {
     /// Writes one document.
     pub fn write(&self, format: Format) -> Result<String, String> {
         let document = Document {
-            tools: self.tools.iter().map(tool_entry).collect(),
+            tools: self.tools.iter().map(ToolEntry::from).collect(),
             comparisons: self.comparisons.iter().map(comparison_entry).collect(),
         };
         match format {
@@ -356,25 +357,27 @@ fn comparison_from(entry: ComparisonEntry) -> Result<Comparison, String> {
     })
 }
 
-fn tool_entry(tool: &Tool) -> ToolEntry {
-    let review = |review: &Review| ReviewEntry {
-        reviewer: review.reviewer,
-        score: review.score,
-        verdict: review.verdict,
-        take: Paragraphs(review.take.clone()),
-    };
-    ToolEntry {
-        slug: tool.slug.clone(),
-        name: Line(tool.name.clone()),
-        category: Line(tool.category.clone()),
-        tagline: Line(tool.tagline.clone()),
-        description: Paragraphs(tool.description.clone()),
-        url: tool.url.clone().map(WebAddress),
-        pricing: OptionalLine(tool.pricing.clone()),
-        entry_price: OptionalLine(tool.entry_price.clone()),
-        published_at: Moment(tool.published_at),
-        sample: tool.sample,
-        reviews: tool.reviews.iter().map(review).collect(),
+impl From<&Tool> for ToolEntry {
+    fn from(tool: &Tool) -> Self {
+        let review = |review: &Review| ReviewEntry {
+            reviewer: review.reviewer,
+            score: review.score,
+            verdict: review.verdict,
+            take: Paragraphs(review.take.clone()),
+        };
+        Self {
+            slug: tool.slug.clone(),
+            name: Line(tool.name.clone()),
+            category: Line(tool.category.clone()),
+            tagline: Line(tool.tagline.clone()),
+            description: Paragraphs(tool.description.clone()),
+            url: tool.url.clone().map(WebAddress),
+            pricing: OptionalLine(tool.pricing.clone()),
+            entry_price: OptionalLine(tool.entry_price.clone()),
+            published_at: Moment(tool.published_at),
+            sample: tool.sample,
+            reviews: tool.reviews.iter().map(review).collect(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::App;
 use super::Failure;
 use crate::config::Approval;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::catalogue::Contender;
 use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Slug;
@@ -38,7 +39,7 @@ impl App {
     ///
     /// # Errors
     /// A sentence, when the week has a digest already or there is nothing to pick.
-    pub async fn draft_digest(&self) -> Result<Slot, Failure> {
+    pub async fn draft_digest(&self, actor: &Actor) -> Result<Slot, Failure> {
         let now = self.now();
         let slot = self.slot_at(now);
         if let Some(digest) = self.storage.digest(slot).await? {
@@ -60,7 +61,7 @@ impl App {
             _ => DigestState::Draft,
         };
         self.storage
-            .make_digest(slot, state, &picks, scheduled.unwrap_or(now), now)
+            .make_digest(actor, slot, state, &picks, scheduled.unwrap_or(now), now)
             .await?;
         Ok(slot)
     }
@@ -80,7 +81,12 @@ impl App {
     ///
     /// # Errors
     /// A sentence, when a change is not possible; then nothing is changed.
-    pub async fn edit_digest(&self, slot: Slot, changes: &Changes) -> Result<(), Failure> {
+    pub async fn edit_digest(
+        &self,
+        actor: &Actor,
+        slot: Slot,
+        changes: &Changes,
+    ) -> Result<(), Failure> {
         let Some(digest) = self.storage.digest(slot).await? else {
             return Err(Failure::not_found(format!(
                 "There is no digest {slot} to change; `verdicts digest draft` makes this week's."
@@ -124,7 +130,7 @@ impl App {
         };
         if !self
             .storage
-            .edit_digest(slot, digest.state, to, &edits, self.now())
+            .edit_digest(actor, slot, digest.state, to, &edits, self.now())
             .await?
         {
             return Err(Failure::conflict(format!(

@@ -9,6 +9,7 @@
 
 use super::App;
 use super::Failure;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::inbound::Clues;
@@ -299,13 +300,14 @@ impl App {
     /// Takes somebody off the suppression list; answers why they were on it.
     pub async fn lift_suppression(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         note: &str,
     ) -> Result<String, Failure> {
         let hashes = self.secrets.address_hashes(email);
         let lifted = self
             .storage
-            .lift(&email.key(), &hashes, note, self.now())
+            .lift(actor, &email.key(), &hashes, note, self.now())
             .await?;
         let reason = lifted.ok_or_else(|| {
             Failure::not_found(format!(

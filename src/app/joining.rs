@@ -6,6 +6,7 @@ use super::delta;
 use super::quotas::Asked;
 use super::quotas::evenly;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::reader::UnsubscribeReason;
@@ -45,6 +46,7 @@ impl App {
     /// Writes down a request to join. Whoever asks gets the same answer whatever comes of it.
     pub async fn sign_up(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         name: Option<&str>,
         origin: Origin<'_>,
@@ -64,7 +66,7 @@ impl App {
             quotas: &self.mail_quotas(Asked::Typed, origin.client, None, Some(email)),
         };
         // What is left of a difference in time disappears in this.
-        let result = evenly(self.storage.sign_up(&request, now)).await?;
+        let result = evenly(self.storage.sign_up(actor, &request, now)).await?;
         metrics::counter!("verdicts_sign_ups_total").increment(1);
         tracing::info!(email = email.masked(), source = origin.source, result = ?result, "sign-up");
         if matches!(

@@ -8,6 +8,7 @@
 pub mod account;
 mod addresses;
 mod answers;
+pub mod audit_log;
 pub mod bounces;
 pub mod breaker;
 mod by_mail;
@@ -47,6 +48,7 @@ mod standing;
 mod timing;
 mod upkeep;
 pub mod users;
+pub mod views;
 pub mod waiting;
 mod ways_out;
 pub mod webhooks;
@@ -221,6 +223,7 @@ impl App {
         let parts = Parts::from(&settings)?;
         let storage = open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
+        let storage = storage.named_by(secrets.clone());
         Ok(Arc::new(Self {
             site: site(&settings, &parts.relays, parts.timezone),
             storage,

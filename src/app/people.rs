@@ -12,7 +12,9 @@ use super::joining::Origin;
 use super::spreadsheet::Refused;
 use super::spreadsheet::Spreadsheet;
 use super::spreadsheet::defused;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::audit::AuditAction;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
 use crate::storage::imports::Arrival;
@@ -79,11 +81,12 @@ impl App {
     /// As there.
     pub async fn import_subscribers(
         &self,
+        actor: &Actor,
         file: impl Read + Send,
         terms: ImportTerms<'_>,
         row_read: impl Fn(u64) + Send + Sync,
     ) -> Result<ImportReport, Failure> {
-        self.import_file(file, terms, &Mapping::default(), None, row_read)
+        self.import_file(actor, file, terms, &Mapping::default(), None, row_read)
             .await
     }
 
@@ -95,6 +98,7 @@ impl App {
     /// Broken rows are no error: they are counted and named.
     pub async fn import_file(
         &self,
+        actor: &Actor,
         file: impl Read + Send,
         terms: ImportTerms<'_>,
         mapping: &Mapping,
@@ -159,6 +163,7 @@ impl App {
         let arrived = self
             .storage
             .import_subscribers(
+                actor,
                 &mut arrivals,
                 terms.consent,
                 &key_name,
@@ -218,7 +223,11 @@ impl App {
     }
 
     /// Writes the whole list as CSV that an import can read again; answers how many there are.
-    pub async fn export_subscribers(&self, file: impl Write) -> Result<u64, Failure> {
+    pub async fn export_subscribers(
+        &self,
+        actor: &Actor,
+        file: impl Write,
+    ) -> Result<u64, Failure> {
         let fault = |error: &dyn std::fmt::Display| {
             Failure::internal(format!("The file cannot be written: {error}."))
         };
@@ -259,6 +268,10 @@ impl App {
             }
         }
         writer.flush().map_err(|error| fault(&error))?;
+        let detail = serde_json::json!({ "subscribers": count });
+        self.storage
+            .note_action(actor, AuditAction::SubscribersExported, &detail, self.now())
+            .await?;
         Ok(count)
     }
 
@@ -289,10 +302,12 @@ impl App {
     /// Signs somebody up by hand: they get the confirmation mail, as anybody does.
     pub async fn add_subscriber(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         consent: &str,
     ) -> Result<SignedUp, Failure> {
         self.sign_up(
+            actor,
             email,
             None,
             Origin {
@@ -311,7 +326,11 @@ impl App {
     }
 
     /// Forgets somebody; what stays is a keyed hash on the suppression list. Doing it twice is doing it once.
-    pub async fn erase_subscriber(&self, email: &EmailAddress) -> Result<(), Failure> {
+    pub async fn erase_subscriber(
+        &self,
+        actor: &Actor,
+        email: &EmailAddress,
+    ) -> Result<(), Failure> {
         let hashes = self.secrets.address_hashes(email);
         let Some(key_name) = self.secrets.key_names().into_iter().next() else {
             return Err(Failure::invalid_field(
@@ -327,7 +346,7 @@ impl App {
         };
         if self
             .storage
-            .erase(email, &hash_of, &key_name, self.now())
+            .erase(actor, email, &hash_of, &key_name, self.now())
             .await?
         {
             tracing::info!("a subscriber was erased");

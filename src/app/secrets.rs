@@ -13,6 +13,7 @@ use super::Failure;
 use super::private_file;
 use crate::config::Settings;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::secret::Secret;
 use crate::domain::token::Secrets;
 use crate::storage::Storage;
@@ -51,7 +52,7 @@ pub(super) async fn open(
         ));
     }
     if names.iter().any(|name| !known.contains(name)) {
-        match storage.note_secret_names(&names, false, now).await {
+        match storage.note_secret_names(&names, now).await {
             // Before the first migration there is no table for it.
             Err(error) if !error.is_not_migrated() => {
                 tracing::warn!(%error, "the name of the secret could not be noted")
@@ -69,7 +70,7 @@ impl App {
         // One that was made before there was a table to keep it in is gone when this process ends.
         if !self.settings.site.secret.is_empty() || !self.storage.is_postgres() {
             self.storage
-                .note_secret_names(&self.secrets.key_names(), false, self.now())
+                .note_secret_names(&self.secrets.key_names(), self.now())
                 .await?;
         }
         Ok(())
@@ -77,7 +78,11 @@ impl App {
 
     /// Goes on without the secret of before, which is lost: makes a new one, unless the settings have one, and notes it as the only
     /// one. Refused where the right one is in force.
-    pub async fn replace_lost_secret(settings: &Settings, clock: &Clock) -> Result<(), Failure> {
+    pub async fn replace_lost_secret(
+        actor: &Actor,
+        settings: &Settings,
+        clock: &Clock,
+    ) -> Result<(), Failure> {
         let storage = super::open_storage(settings).await?;
         storage.migrate(clock.now()).await?;
         if open(settings, &storage, clock.now()).await.is_ok() {
@@ -91,7 +96,7 @@ impl App {
             texts.push(make(settings, &storage).await?);
         }
         storage
-            .note_secret_names(&from_texts(&texts)?.key_names(), true, clock.now())
+            .replace_secret_names(actor, &from_texts(&texts)?.key_names(), clock.now())
             .await?;
         storage.close().await;
         Ok(())

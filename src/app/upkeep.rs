@@ -15,6 +15,8 @@ const STATISTICS_EVERY: TimeDelta = TimeDelta::hours(1);
 const UNMATCHED_KEPT: TimeDelta = TimeDelta::days(30);
 /// Mails that are looked at again in each tick.
 const LOOKS_MAX: i64 = 200;
+/// Rows of the audit log that one transaction chains.
+const CHAINED_MAX: i64 = 200;
 /// Transactions for each tick: the rest goes with the next.
 const STEPS_MAX: usize = 40;
 
@@ -35,6 +37,16 @@ impl App {
         self.match_again(LOOKS_MAX).await?;
         if self.are_statistics_due(now) {
             self.storage.refresh_statistics().await?;
+        }
+        Ok(())
+    }
+
+    /// Chains the audit log's new rows.
+    pub(super) async fn chain_audit(&self) -> Result<(), Failure> {
+        for _ in 0..STEPS_MAX {
+            if self.storage.chain_audit(CHAINED_MAX).await? == 0 {
+                break;
+            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::edition::Edition;
 use super::preflight::Preflight;
 use super::sending::SendOrder;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::RunnerUp;
 use crate::domain::pick::Taken;
@@ -136,7 +137,7 @@ impl App {
     ///
     /// # Errors
     /// A sentence, when the digest must not go out, mail servers would punish it, or nobody is on the list.
-    pub async fn send_soon(&self, slot: Slot) -> Result<Timestamp, Failure> {
+    pub async fn send_soon(&self, actor: &Actor, slot: Slot) -> Result<Timestamp, Failure> {
         let order = SendOrder {
             slot: Some(slot),
             other_week: true,
@@ -168,7 +169,7 @@ impl App {
         };
         let is_moved = self
             .storage
-            .edit_digest(slot, state, DigestState::Approved, &edits, now)
+            .edit_digest(actor, slot, state, DigestState::Approved, &edits, now)
             .await?;
         if !is_moved {
             return Err(Failure::conflict(format!(
@@ -181,8 +182,9 @@ impl App {
 
     /// Takes an approval back: an approved digest becomes a draft, and does not go out before somebody approves it. Publishing begins with
     /// one transaction that demands `approved`, so of that and this exactly one happens.
-    pub async fn withdraw_digest(&self, slot: Slot) -> Result<Status, Failure> {
+    pub async fn withdraw_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
         self.move_digest(
+            actor,
             slot,
             &[DigestState::Approved],
             DigestState::Draft,

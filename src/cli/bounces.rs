@@ -11,6 +11,7 @@ use super::output::bar;
 use super::output::say;
 use crate::app::App;
 use crate::app::Failure;
+use crate::domain::actor::Actor;
 use crate::domain::brake::Decision;
 
 #[derive(Debug, clap::Subcommand)]
@@ -70,7 +71,7 @@ async fn decide(app: &App, name: &str, decision: Decision, output: Output) -> Re
     };
     let mut shown = None;
     let decided = app
-        .decide_on(name, decision, |total, done| {
+        .decide_on(&Actor::cli(), name, decision, |total, done| {
             let bar = shown.get_or_insert_with(|| bar(total, what));
             bar.set_position(done);
         })

@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::catalogue;
+use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
 use crate::storage::stocking::Counts;
 use crate::storage::stocking::Difference;
@@ -80,6 +81,7 @@ impl Catalog {
                 }
                 let done = app
                     .import_catalogue_as(
+                        &Actor::cli(),
                         &read,
                         ImportMode {
                             replace,
@@ -96,7 +98,7 @@ impl Catalog {
                 })?;
             }
             Self::Remove { slug } => {
-                let done = app.remove_from_catalogue(&slug).await?;
+                let done = app.remove_from_catalogue(&Actor::cli(), &slug).await?;
                 output.print(&serde_json::json!(done), || named(&done, |_| true))?;
             }
             Self::Export { path } => {
@@ -117,7 +119,7 @@ impl Catalog {
                 }
             }
             Self::DropSample => {
-                let (tools, comparisons) = app.storage.drop_sample().await?;
+                let (tools, comparisons) = app.drop_sample(&Actor::cli()).await?;
                 output.print(&serde_json::json!({ "tools": tools, "comparisons": comparisons }), || {
                     format!("{tools} invented tools and {comparisons} comparisons with them taken out.\n")
                 })?;

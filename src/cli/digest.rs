@@ -1,6 +1,5 @@
 //! `digest`: pick, preview, send, and the life of a digest.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,7 +11,6 @@ use serde_json::json;
 use super::draft;
 use super::draft::Edit;
 use super::output::Output;
-use super::output::moment;
 use super::output::parse_digest;
 use super::output::parse_moment;
 use super::output::say;
@@ -23,15 +21,14 @@ use crate::app::Failure;
 use crate::app::digests::Status;
 use crate::app::edition::Edition;
 use crate::app::edition::Outlook;
-use crate::app::missed::MissedDigest;
 use crate::app::preflight::Preflight;
+use crate::app::views::AuditView;
+use crate::app::views::DigestStatusView;
+use crate::app::views::DigestView;
 use crate::domain::Timestamp;
-use crate::domain::digest::Digest;
+use crate::domain::actor::Actor;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
-use crate::domain::waiting::Stall;
-use crate::domain::waiting::Wait;
-use crate::storage::audit::Audit;
 
 /// Doubts that an audit lists; all are counted.
 const LISTED: i64 = 1_000;
@@ -115,18 +112,43 @@ impl DigestCommand {
             Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,
             Self::Show { id } => return draft::print(&app, id, output).await,
-            Self::Approve { id } => show(&app, &app.approve_digest(id).await?, None, output)?,
-            Self::Withdraw { id } => show(&app, &app.withdraw_digest(id).await?, None, output)?,
-            Self::Pause { id } => show(&app, &app.pause_digest(id).await?, None, output)?,
+            Self::Approve { id } => show(
+                &app,
+                &app.approve_digest(&Actor::cli(), id).await?,
+                None,
+                output,
+            )?,
+            Self::Withdraw { id } => show(
+                &app,
+                &app.withdraw_digest(&Actor::cli(), id).await?,
+                None,
+                output,
+            )?,
+            Self::Pause { id } => show(
+                &app,
+                &app.pause_digest(&Actor::cli(), id).await?,
+                None,
+                output,
+            )?,
             Self::Resume { id, force } => {
                 let preflight = if force {
                     Preflight::Forced
                 } else {
                     Preflight::Heeded
                 };
-                show(&app, &app.resume_digest(id, preflight).await?, None, output)?;
+                show(
+                    &app,
+                    &app.resume_digest(&Actor::cli(), id, preflight).await?,
+                    None,
+                    output,
+                )?;
             }
-            Self::Cancel { id } => show(&app, &app.cancel_digest(id).await?, None, output)?,
+            Self::Cancel { id } => show(
+                &app,
+                &app.cancel_digest(&Actor::cli(), id).await?,
+                None,
+                output,
+            )?,
             Self::Audit { id } => return audit(&app, id, output).await,
         }
         Ok(ExitCode::SUCCESS)
@@ -217,58 +239,27 @@ async fn preview(
 async fn list(app: &App, output: Output) -> Result<(), Failure> {
     let digests = app.storage.digests().await?;
     let missed = app.missed_digests().await?;
-    let rows: Vec<_> = digests.iter().map(digest_json).collect();
+    let rows: Vec<_> = digests.iter().map(DigestView::from).collect();
     if rows.is_empty() && missed.is_empty() && !output.json {
         say("There is no digest yet.");
     }
-    output.print(
-        &json!({ "digests": rows, "missed": missed.iter().map(missed_json).collect::<Vec<_>>() }),
-        || {
-            let missed = missed
-                .iter()
-                .map(|missed| format!("missed: {}\n", app.missed_in_words(missed)));
-            digests
-                .iter()
-                .fold(missed.collect(), |mut text: String, digest| {
-                    let _ = writeln!(
-                        text,
-                        "{}  {:<9}  {} recipients, due {}",
-                        digest.slot,
-                        digest.state,
-                        digest.recipients,
-                        app.local_time(digest.send_at)
-                    );
-                    text
-                })
-        },
-    )
-}
-
-fn missed_json(missed: &MissedDigest) -> serde_json::Value {
-    json!({
-        "slot": missed.slot,
-        "due_at": moment(missed.due_at),
-        "is_picked": missed.is_picked,
-        "made_up_until": missed.made_up_until.map(moment),
-        "is_superseded": missed.is_superseded,
-        "command": missed.command,
-    })
-}
-
-fn stall_json(stall: &Stall) -> serde_json::Value {
-    let wait = |wait: &Wait| json!({ "reason": wait.reason, "relay": wait.relay, "slot": wait.slot, "words": wait.summary(), "detail": wait.detail, "until": wait.until.map(moment) });
-    json!({ "since": moment(stall.since), "for": stall.waits.iter().map(wait).collect::<Vec<_>>() })
-}
-
-fn digest_json(digest: &Digest) -> serde_json::Value {
-    json!({
-        "id": digest.slot,
-        "slot": digest.slot,
-        "state": digest.state,
-        "recipients": digest.recipients,
-        "send_at": moment(digest.send_at),
-        "published_at": digest.published_at.map(moment),
-        "finished_at": digest.finished_at.map(moment),
+    output.print(&json!({ "digests": rows, "missed": missed }), || {
+        let missed = missed
+            .iter()
+            .map(|missed| format!("missed: {}\n", app.missed_in_words(missed)));
+        digests
+            .iter()
+            .fold(missed.collect(), |mut text: String, digest| {
+                let _ = writeln!(
+                    text,
+                    "{}  {:<9}  {} recipients, due {}",
+                    digest.slot,
+                    digest.state,
+                    digest.recipients,
+                    app.local_time(digest.send_at)
+                );
+                text
+            })
     })
 }
 
@@ -279,31 +270,7 @@ pub(super) fn show(
     outlook: Option<&Outlook>,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut json = digest_json(&status.digest);
-    if let Some(outlook) = outlook {
-        json["subject"] = json!(outlook.subject);
-        json["readers"] = json!(outlook.readers);
-        json["picks"] = json!(outlook.edition.picks());
-        json["left_out"] = json!(outlook.edition.left_out);
-    }
-    json["deliveries"] = json!(status.tally);
-    let skipped: BTreeMap<&str, u64> = status
-        .skips
-        .iter()
-        .map(|(reason, count)| (reason.as_str(), *count))
-        .collect();
-    json["skipped"] = json!(skipped);
-    json["next_due"] = json!(status.next_due.map(moment));
-    json["failures"] = status
-        .failures
-        .iter()
-        .map(|(reply, count)| json!({ "reply": reply, "count": count }))
-        .collect();
-    json["troubles"] = json!(status.troubles);
-    json["held"] = json!(status.held);
-    json["waiting"] = json!(status.stall.as_ref().map(stall_json));
-    json["missed"] = json!(status.missed.as_ref().map(missed_json));
-    progress::add_to(&mut json, status);
+    let json = json!(DigestStatusView::new(status, outlook));
     output.print(&json, || {
         let (digest, tally) = (&status.digest, &status.tally);
         let mut text = format!(
@@ -356,19 +323,6 @@ pub(super) fn show(
     })
 }
 
-fn audit_json(app: &App, audit: &Audit) -> serde_json::Value {
-    let mut json = json!(audit);
-    for (shown, doubt) in json["doubts"]
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-        .zip(&audit.doubts)
-    {
-        shown["subscriber"] = app.subscriber_name(doubt.subscriber).into();
-    }
-    json
-}
-
 async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, Failure> {
     let slots: Vec<Slot> = match id {
         Some(slot) => vec![slot],
@@ -394,7 +348,10 @@ async fn audit(app: &App, id: Option<Slot>, output: Output) -> Result<ExitCode, 
         say("No digest was published yet: there is nothing to check.");
     }
     let holds = audits.iter().all(|audit| audit.faults.is_empty());
-    let digests: Vec<_> = audits.iter().map(|audit| audit_json(app, audit)).collect();
+    let digests: Vec<_> = audits
+        .iter()
+        .map(|audit| AuditView::new(app, audit))
+        .collect();
     output.print(&json!({ "holds": holds, "digests": digests }), || {
         let mut text = String::new();
         for audit in &audits {

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::drafting::Changes;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
 use crate::domain::slot::Slot;
 
@@ -60,6 +61,7 @@ impl Edit {
             ));
         }
         app.edit_digest(
+            &Actor::cli(),
             slot,
             &Changes {
                 leave_out,
@@ -76,7 +78,7 @@ impl Edit {
 
 /// Makes this week's draft.
 pub(super) async fn draft(app: &App, output: Output) -> Result<ExitCode, Failure> {
-    let slot = app.draft_digest().await?;
+    let slot = app.draft_digest(&Actor::cli()).await?;
     print(app, slot, output).await
 }
 

@@ -13,6 +13,7 @@ use crate::app::Failure;
 use crate::app::keys::MadeKey;
 use crate::app::keys::make_dkim_key;
 use crate::config::Settings;
+use crate::domain::actor::Actor;
 use crate::mail::Algorithm;
 
 #[derive(Debug, clap::Subcommand)]
@@ -117,7 +118,7 @@ async fn replace_secret(
     clock: &Clock,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    App::replace_lost_secret(settings, clock).await?;
+    App::replace_lost_secret(&Actor::cli(), settings, clock).await?;
     output.print(&json!({ "status": "replaced" }), || {
         "The database has a secret again. Links in mails that were sent before do not work, mail that comes back for them is not understood, \
          and addresses that were erased before can be imported again: look through a list before you import it.\n"

@@ -4,6 +4,7 @@
 //! stderr; 2: wrong usage. One file per group of commands: [`serve`], [`catalog`], [`digest`], [`subscribers`],
 //! [`users`], [`keys`], [`operations`]; [`output`] has what they share.
 
+mod audit;
 mod bounces;
 mod catalog;
 mod digest;
@@ -75,6 +76,9 @@ enum Command {
     /// Hard refusals that the brake holds
     #[command(subcommand)]
     Bounces(bounces::Bounces),
+    /// What was changed, by whom
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Keys that sign mails
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -210,6 +214,7 @@ async fn dispatch(arguments: Arguments, output: Output) -> Result<ExitCode, Fail
         Command::Users(command) => command.run(&*open().await?, output).await,
         Command::Inbound(command) => command.run(open, &loaded.settings, output).await,
         Command::Bounces(command) => command.run(open().await?, output).await,
+        Command::Audit(command) => command.run(open().await?, output).await,
         Command::Keys(command) => {
             command
                 .run(&loaded.settings, &Clock::system(), output)

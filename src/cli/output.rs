@@ -51,11 +51,6 @@ pub fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// RFC 3339 in UTC.
-pub fn moment(moment: Timestamp) -> String {
-    moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
-}
-
 /// Reads a time, like `--as-of` takes it.
 pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
     let moment: Option<Timestamp> = text.parse().ok().map(crate::domain::to_millis);

@@ -6,19 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
-use serde_json::Value;
-use serde_json::json;
-
 use super::output::bar_with;
 use super::output::lines_instead_of_bars;
-use super::output::moment;
 use super::output::say;
 use crate::app::App;
 use crate::app::deliver::Progress;
 use crate::app::deliver::RelaySnapshot;
 use crate::app::deliver::RelayState;
 use crate::app::digests::Status;
-use crate::domain::progress::Minute;
 use crate::domain::progress::drawn;
 use crate::domain::slot::Slot;
 
@@ -189,18 +184,6 @@ pub fn lines(app: &App, status: &Status) -> String {
         );
     }
     text
-}
-
-/// The same for `--json`, beside what else there is.
-pub fn add_to(json: &mut Value, status: &Status) {
-    let minute = |minute: &Minute| json!({ "at": moment(minute.at), "sent": minute.sent, "failed": minute.failed, "skipped": minute.skipped, "later": minute.later, "uncertain": minute.uncertain });
-    json["minutes"] = status.minutes.iter().map(minute).collect();
-    json["rate_per_minute"] = json!(
-        status
-            .rate_per_minute
-            .map(|rate| (rate * 10.0).round() / 10.0)
-    );
-    json["seconds_left"] = json!(status.time_left.map(|left| left.num_seconds()));
 }
 
 /// `1h 5m`, `3m 20s`: two units are enough.

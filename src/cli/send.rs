@@ -26,6 +26,7 @@ use crate::app::digests::Sent;
 use crate::app::digests::Status;
 use crate::app::preflight::Preflight;
 use crate::app::sending::SendOrder;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
@@ -155,7 +156,9 @@ async fn send(
         other_week: true,
         ..order
     };
-    let sent = app.send_digest(order, stop, &done, started).await;
+    let sent = app
+        .send_digest(&Actor::cli(), order, stop, &done, started)
+        .await;
     drop(watcher);
     let (status, words, done) = match sent? {
         Sent::Delivered(status, ending) => {

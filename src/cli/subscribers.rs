@@ -12,7 +12,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::output::Output;
-use super::output::moment;
 use super::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
@@ -20,10 +19,11 @@ use crate::app::columns::Assignment;
 use crate::app::columns::Mapping;
 use crate::app::people::ImportTerms;
 use crate::app::private_file;
+use crate::app::views::ListedView;
+use crate::app::views::PersonView;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::SubscriberState;
-use crate::domain::zone::ZoneName;
-use crate::storage::people::Listed;
 use crate::storage::people::Person;
 use crate::storage::subscribers::SignedUp;
 use import::import;
@@ -125,13 +125,13 @@ impl Subscribers {
             Self::Show { email } => show(&app, &app.person(&email).await?, output)?,
             Self::Add { email, consent } => add(&app, &email, &consent, output).await?,
             Self::Lift { email, note } => {
-                let reason = app.lift_suppression(&email, &note).await?;
+                let reason = app.lift_suppression(&Actor::cli(), &email, &note).await?;
                 output.print(&json!({ "status": "lifted", "reason": reason }), || {
                     format!("Taken off the suppression list, where they were as {reason}. A sign-up brings them back.\n")
                 })?;
             }
             Self::Erase { email } => {
-                app.erase_subscriber(&email).await?;
+                app.erase_subscriber(&Actor::cli(), &email).await?;
                 output.print(&json!({ "status": "erased" }), || {
                     "Erased: only a keyed hash of the address is left, on the suppression list.\n".into()
                 })?;
@@ -168,7 +168,7 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     }
     if file == Path::new("-") {
         return app
-            .export_subscribers(std::io::stdout().lock())
+            .export_subscribers(&Actor::cli(), std::io::stdout().lock())
             .await
             .map(|_| ());
     }
@@ -179,9 +179,10 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".part");
     let written = app
-        .export_subscribers(BufWriter::new(
-            private_file(Path::new(&draft)).map_err(fault)?,
-        ))
+        .export_subscribers(
+            &Actor::cli(),
+            BufWriter::new(private_file(Path::new(&draft)).map_err(fault)?),
+        )
         .await;
     if written.is_err() {
         let _ = std::fs::remove_file(&draft);
@@ -210,7 +211,7 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
         {
             if output.json {
                 text.push_str(if first { "\n" } else { ",\n" });
-                text.push_str(&listed_json(app, listed).to_string());
+                text.push_str(&json!(ListedView::new(app, listed)).to_string());
             } else {
                 text.push_str(&format!(
                     "{:<12} {}  {}\n",
@@ -230,48 +231,8 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
     }
 }
 
-fn listed_json(app: &App, listed: &Listed) -> serde_json::Value {
-    json!({
-        "id": app.subscriber_name(listed.subscriber.id),
-        "email": listed.subscriber.email,
-        "name": listed.subscriber.name,
-        "state": listed.subscriber.state,
-        "timezone": listed.subscriber.timezone.map(ZoneName::name),
-        "created_at": moment(listed.created_at),
-        "confirmed_at": listed.confirmed_at.map(moment),
-        "source": listed.source,
-    })
-}
-
 fn show(app: &App, person: &Person, output: Output) -> Result<(), Failure> {
-    let consents: Vec<_> = person
-        .consents
-        .iter()
-        .map(|consent| {
-            json!({
-                "requested_at": moment(consent.requested_at),
-                "shown": consent.shown,
-                "source": consent.source,
-                "network": consent.network,
-                "confirmed_at": consent.confirmed_at.map(moment),
-            })
-        })
-        .collect();
-    let history: Vec<_> = person
-        .history
-        .iter()
-        .map(|entry| json!({ "at": moment(entry.at), "what": entry.event.to_string() }))
-        .collect();
-    let json = json!({
-        "id": app.subscriber_name(person.subscriber.id),
-        "email": person.subscriber.email,
-        "name": person.subscriber.name,
-        "state": person.subscriber.state,
-        "timezone": person.subscriber.timezone.map(ZoneName::name),
-        "consent": consents.last(),
-        "earlier_consents": &consents[..consents.len().saturating_sub(1)],
-        "history": history,
-    });
+    let json = json!(PersonView::new(app, person));
     output.print(&json, || {
         let zone = person
             .subscriber
@@ -309,7 +270,7 @@ async fn add(
     consent: &str,
     output: Output,
 ) -> Result<(), Failure> {
-    let (status, words) = match app.add_subscriber(email, consent).await? {
+    let (status, words) = match app.add_subscriber(&Actor::cli(), email, consent).await? {
         SignedUp::ConfirmationQueued => (
             "check_inbox",
             "A confirmation mail is queued; a running `serve` sends it.",

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::Output;
-use super::output::moment;
 use super::output::say;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::users::accounts::AccountChange;
 use crate::app::users::links::Link;
+use crate::domain::UnknownName;
 use crate::domain::address::EmailAddress;
+use crate::domain::address::InvalidAddress;
 use crate::domain::user::Role;
 use crate::domain::user::User;
 
@@ -79,11 +80,11 @@ pub enum Users {
     },
 }
 
-fn parse_email(text: &str) -> Result<EmailAddress, String> {
-    EmailAddress::parse(text).map_err(|error| error.to_string())
+fn parse_email(text: &str) -> Result<EmailAddress, InvalidAddress> {
+    EmailAddress::parse(text)
 }
 
-fn parse_role(text: &str) -> Result<Role, String> {
+fn parse_role(text: &str) -> Result<Role, UnknownName> {
     text.parse()
 }
 
@@ -152,7 +153,7 @@ async fn setup(app: &App, output: Output) -> Result<(), Failure> {
 }
 
 fn link_json(link: &Link) -> serde_json::Value {
-    json!({ "link": link.url, "expires_at": moment(link.expires_at) })
+    json!({ "link": link.url, "expires_at": link.expires_at })
 }
 
 fn user_json(user: &User) -> serde_json::Value {
@@ -162,9 +163,9 @@ fn user_json(user: &User) -> serde_json::Value {
         "role": user.role,
         "has_password": user.has_password,
         "has_second_factor": user.has_second_factor,
-        "created_at": moment(user.created_at),
-        "seen_at": user.seen_at.map(moment),
-        "disabled_at": user.disabled_at.map(moment),
+        "created_at": user.created_at,
+        "seen_at": user.seen_at,
+        "disabled_at": user.disabled_at,
     })
 }
 
@@ -220,7 +221,7 @@ async fn print(
     let mut document = user_json(&user);
     if let Some(link) = link {
         document["link"] = json!(link.url);
-        document["link_expires_at"] = json!(moment(link.expires_at));
+        document["link_expires_at"] = json!(link.expires_at);
     }
     output.print(&document, || {
         let mut text = line(app, &user);

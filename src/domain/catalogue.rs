@@ -25,24 +25,26 @@ impl Slug {
     }
 }
 
+/// A text that is no slug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a slug: expected lower-case letters, digits and single hyphens, at most {max}", max = Slug::MAX)]
+pub struct SlugError(String);
+
 impl FromStr for Slug {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
+    type Err = SlugError;
+    fn from_str(text: &str) -> Result<Self, SlugError> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let hyphens = text.starts_with('-') || text.ends_with('-') || text.contains("--");
         if text.is_empty() || text.len() > Self::MAX || hyphens || !text.bytes().all(allowed) {
-            return Err(format!(
-                "{text:?} is not a slug: expected lower-case letters, digits and single hyphens, at most {}",
-                Self::MAX
-            ));
+            return Err(SlugError(text.to_owned()));
         }
         Ok(Self(text.into()))
     }
 }
 
 impl TryFrom<String> for Slug {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = SlugError;
+    fn try_from(text: String) -> Result<Self, SlugError> {
         text.parse()
     }
 }
@@ -71,12 +73,17 @@ impl Score {
     }
 }
 
+/// A number that is no score.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not a score: expected 0 to 100")]
+pub struct ScoreError(i64);
+
 impl TryFrom<i64> for Score {
-    type Error = String;
-    fn try_from(points: i64) -> Result<Self, String> {
+    type Error = ScoreError;
+    fn try_from(points: i64) -> Result<Self, ScoreError> {
         match u8::try_from(points) {
             Ok(points @ 0..=100) => Ok(Self(points)),
-            _ => Err(format!("{points} is not a score: expected 0 to 100")),
+            _ => Err(ScoreError(points)),
         }
     }
 }

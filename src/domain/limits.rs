@@ -134,15 +134,18 @@ impl DomainName {
     }
 }
 
+/// A text that is no mail domain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a mail domain; one looks like example.org, or * for any other")]
+pub struct DomainNameError(String);
+
 impl TryFrom<String> for DomainName {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = DomainNameError;
+    fn try_from(text: String) -> Result<Self, DomainNameError> {
         if text == "*" {
             return Ok(Self(text));
         }
-        mail_domain(&text).map(Self).ok_or_else(|| {
-            format!("{text:?} is not a mail domain; one looks like example.org, or * for any other")
-        })
+        mail_domain(&text).map(Self).ok_or(DomainNameError(text))
     }
 }
 

@@ -2,10 +2,12 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`letter`],
+//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`letter`],
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`], [`user`].
 
+pub mod actor;
 pub mod address;
+pub mod audit;
 pub mod brake;
 pub mod catalogue;
 pub mod delivery;
@@ -51,6 +53,24 @@ pub fn from_millis(millis: i64) -> Timestamp {
     chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }
 
+/// A text that is none of the names of a state or kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not one of: {}", known.join(", "))]
+pub struct UnknownName {
+    text: String,
+    known: &'static [&'static str],
+}
+
+impl UnknownName {
+    /// `text`, where one of `known` was expected.
+    pub fn new(text: &str, known: &'static [&'static str]) -> Self {
+        Self {
+            text: text.to_owned(),
+            known,
+        }
+    }
+}
+
 /// A state or kind with a fixed name in the database and in every answer: the enum and its names stand in one table.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal),+ $(,)? }) => {
@@ -70,18 +90,18 @@ macro_rules! named {
         }
 
         impl std::str::FromStr for $name {
-            type Err = String;
-            fn from_str(text: &str) -> Result<Self, String> {
+            type Err = $crate::domain::UnknownName;
+            fn from_str(text: &str) -> Result<Self, $crate::domain::UnknownName> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    _ => Err(format!("{text:?} is not one of: {}", [$($text),+].join(", "))),
+                    _ => Err($crate::domain::UnknownName::new(text, &[$($text),+])),
                 }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = String;
-            fn try_from(text: String) -> Result<Self, String> { text.parse() }
+            type Error = $crate::domain::UnknownName;
+            fn try_from(text: String) -> Result<Self, $crate::domain::UnknownName> { text.parse() }
         }
 
         impl From<$name> for &'static str {

@@ -73,10 +73,15 @@ impl fmt::Display for Slot {
     }
 }
 
+/// A text that is no week.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a week; one looks like 2026-W47")]
+pub struct SlotError(String);
+
 impl FromStr for Slot {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || format!("{text:?} is not a week; one looks like 2026-W47");
+    type Err = SlotError;
+    fn from_str(text: &str) -> Result<Self, SlotError> {
+        let fault = || SlotError(text.to_owned());
         let (year, week) = text.split_once("-W").ok_or_else(fault)?;
         if year.len() != 4
             || week.len() != 2
@@ -95,8 +100,8 @@ impl FromStr for Slot {
 }
 
 impl TryFrom<String> for Slot {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    type Error = SlotError;
+    fn try_from(text: String) -> Result<Self, SlotError> {
         text.parse()
     }
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use chrono::SubsecRound;
 use chrono::TimeDelta;
 use croner::Cron;
+use croner::errors::CronError;
 
 use super::Timestamp;
 use super::zone::Zone;
@@ -17,6 +18,17 @@ const LONGEST_FOLD_MINUTES: usize = 25 * 60;
 
 /// Times of a timetable that are looked at: more than a year of weeks.
 const TIMES_MAX: usize = 60;
+
+/// A text that makes no timetable.
+#[derive(Debug, thiserror::Error)]
+pub enum TimetableError {
+    /// It is no cron expression.
+    #[error("{0:?} is not a cron expression ({1}); one looks like \"0 9 * * TUE\"")]
+    Syntax(String, CronError),
+    /// No moment ever matches it.
+    #[error("{0:?} is a time that never comes")]
+    Never(String),
+}
 
 /// A cron expression in a time zone.
 #[derive(Debug, Clone)]
@@ -30,17 +42,16 @@ impl Timetable {
     ///
     /// # Errors
     /// A sentence: what is wrong with it, or that it never comes.
-    pub fn parse(cron: &str, timezone: Zone) -> Result<Self, String> {
-        let parsed = Cron::from_str(cron).map_err(|error| {
-            format!("{cron:?} is not a cron expression ({error}); one looks like \"0 9 * * TUE\"")
-        })?;
+    pub fn parse(cron: &str, timezone: Zone) -> Result<Self, TimetableError> {
+        let parsed =
+            Cron::from_str(cron).map_err(|error| TimetableError::Syntax(cron.to_owned(), error))?;
         let timetable = Self {
             cron: parsed,
             timezone,
         };
         match timetable.next(Timestamp::UNIX_EPOCH + TimeDelta::days(20_000)) {
             Some(_) => Ok(timetable),
-            None => Err(format!("{cron:?} is a time that never comes")),
+            None => Err(TimetableError::Never(cron.to_owned())),
         }
     }
 

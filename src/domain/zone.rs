@@ -48,6 +48,11 @@ pub struct Zone {
     rules: tz::TimeZone,
 }
 
+/// Data that holds no rules of a zone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: {1}")]
+pub struct ZoneDataError(String, jiff::Error);
+
 impl Zone {
     /// Coordinated Universal Time.
     pub fn utc() -> Self {
@@ -61,8 +66,9 @@ impl Zone {
     ///
     /// # Errors
     /// A sentence, when the data is no TZif.
-    pub fn from_tzif(name: &str, data: &[u8]) -> Result<Self, String> {
-        let rules = tz::TimeZone::tzif(name, data).map_err(|error| format!("{name}: {error}"))?;
+    pub fn from_tzif(name: &str, data: &[u8]) -> Result<Self, ZoneDataError> {
+        let rules = tz::TimeZone::tzif(name, data)
+            .map_err(|error| ZoneDataError(name.to_owned(), error))?;
         Ok(Self {
             name: name.into(),
             rules,

@@ -79,11 +79,9 @@ impl Storage {
             subscriber,
             count
         )?;
-        super::stored(
-            rows.into_iter()
-                .map(|(slug, name)| Ok((slug.parse()?, name)))
-                .collect(),
-        )
+        rows.into_iter()
+            .map(|(slug, name)| Ok((slug.parse()?, name)))
+            .collect()
     }
 
     /// What a reader saved, newest first, at most `count`, with how each tool's panel stood since.

@@ -7,6 +7,7 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Author;
 use super::lots::Stopped;
 use super::lots::has_untried;
 use super::lots::hold_domains;
@@ -16,6 +17,7 @@ use super::refusals::LotKey;
 use super::refusals::end;
 use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::brake::Brake;
 use crate::domain::brake::RefusalGroupState;
 use crate::domain::brake::RefusalOutcome;
@@ -133,6 +135,8 @@ impl Storage {
             decided_lots!("")
         };
         let lots: Vec<(i64, String, String, String, String)> = all!(tx, sql, BATCH)?;
+        let system = Actor::system();
+        let author = self.author(&system);
         let (mut worked, mut room) = (
             Worked {
                 is_more: !lots.is_empty(),
@@ -152,7 +156,7 @@ impl Storage {
             room -= members.len() as i64;
             for member in members {
                 if state == RefusalGroupState::Ending.as_str() {
-                    worked.ended += u64::from(member.end(&mut tx, send, now).await?);
+                    worked.ended += u64::from(member.end(&mut tx, send, author, now).await?);
                 } else {
                     member
                         .close(
@@ -263,7 +267,13 @@ struct Member {
 }
 
 impl Member {
-    async fn end(&self, tx: &mut Tx, send: i64, now: Timestamp) -> Result<bool, StorageError> {
+    async fn end(
+        &self,
+        tx: &mut Tx,
+        send: i64,
+        author: Author<'_>,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         let key = DeliveryKey {
             mailing: send,
             subscriber: self.subscriber,
@@ -274,6 +284,7 @@ impl Member {
             &self.reply,
             (&self.address_hash, &self.key_name),
             Some(from_millis(self.at)),
+            author,
             now,
         )
         .await

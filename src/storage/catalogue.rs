@@ -105,7 +105,7 @@ impl Storage {
             })
             .collect();
         let votes = votes_from(votes);
-        let entrant = |tool: String, name, category| -> Result<Entrant, String> {
+        let entrant = |tool: String, name, category| -> Result<Entrant, StorageError> {
             let (panel, votes) = (
                 panels.get(&tool).copied().unwrap_or_default(),
                 votes.get(&tool).copied().unwrap_or_default(),
@@ -126,7 +126,7 @@ impl Storage {
                 right: entrant(row.right_tool, row.right_name, row.right_category)?,
             })
         };
-        stored(rows.into_iter().map(candidate).collect())
+        rows.into_iter().map(candidate).collect()
     }
 
     /// The comparison with that slug, if it was published by `now`.

@@ -11,7 +11,6 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::ledger::Tally;
-use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::ChunkKey;
 use crate::domain::delivery::SkipReason;
@@ -116,7 +115,7 @@ impl Storage {
             mailing
         )?;
         let read = |(reason, times): (String, i64)| Ok((reason.parse()?, times as u64));
-        stored(rows.into_iter().map(read).collect())
+        rows.into_iter().map(read).collect()
     }
 
     /// Why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.

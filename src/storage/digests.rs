@@ -2,15 +2,20 @@
 
 use std::collections::HashSet;
 
+use serde_json::json;
+
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Subject;
 use super::chunks::queue_again;
 use super::counts::counts_of;
 use super::counts::reached;
 use super::nudges::nudge;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Content;
 use crate::domain::digest::Digest;
@@ -47,6 +52,7 @@ impl Storage {
     /// Makes the slot's digest in the given state, unless it has one already. `true` if it was made.
     pub async fn make_digest(
         &self,
+        actor: &Actor,
         slot: Slot,
         state: DigestState,
         picks: &[Pick],
@@ -66,6 +72,14 @@ impl Storage {
         )?;
         if made > 0 {
             write_picks(&mut tx, slot, picks).await?;
+            let what = match state {
+                DigestState::Skipped => AuditAction::DigestSkipped,
+                _ => AuditAction::DigestDrafted,
+            };
+            let detail = json!({ "state": state, "picks": picks.len() });
+            let subject = Some(Subject::Digest(slot));
+            let author = self.author(actor);
+            author.note(&mut tx, what, subject, &detail, now).await?;
         }
         tx.commit().await?;
         Ok(made > 0)
@@ -133,10 +147,10 @@ impl Storage {
             Ok(Pick {
                 comparison: comparison.parse()?,
                 score: score as f64 / 1000.0,
-                reasons: serde_json::from_str(&reasons).map_err(|error| error.to_string())?,
+                reasons: serde_json::from_str(&reasons)?,
             })
         };
-        stored(rows.into_iter().map(pick).collect())
+        rows.into_iter().map(pick).collect()
     }
 
     /// The comparisons that some digest carried to anybody.
@@ -157,16 +171,18 @@ impl Storage {
     /// were not handed to a connection yet end by [`Storage::end_cancelled_range`].
     pub async fn move_digest(
         &self,
+        actor: &Actor,
         slot: Slot,
         from: &[DigestState],
         to: DigestState,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        repeated!(self.move_digest_once(slot, from, to, now))
+        repeated!(self.move_digest_once(actor, slot, from, to, now))
     }
 
     async fn move_digest_once(
         &self,
+        actor: &Actor,
         slot: Slot,
         from: &[DigestState],
         to: DigestState,
@@ -181,9 +197,9 @@ impl Storage {
                 slot.id()
             )?;
         }
-        let mut moved = 0;
+        let mut left = None;
         for state in from {
-            moved += execute!(
+            let moved = execute!(
                 tx,
                 "update digests set state = $3,
                    approved_at = case when $3 = 'approved' then $4 else approved_at end,
@@ -195,16 +211,24 @@ impl Storage {
                 now.timestamp_millis()
             )?;
             if moved > 0 {
+                left = Some(*state);
                 break;
             }
         }
-        if moved > 0 && to == DigestState::Sending {
+        let Some(left) = left else {
+            return Ok(false);
+        };
+        if to == DigestState::Sending {
             nudge(&mut tx).await?;
         }
-        if moved > 0 {
-            tx.commit().await?;
-        }
-        Ok(moved > 0)
+        let detail = json!({ "from": left });
+        let subject = Some(Subject::Digest(slot));
+        let author = self.author(actor);
+        author
+            .note(&mut tx, action_of(to), subject, &detail, now)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Marks as sent every digest that has no open delivery left; answers which.
@@ -235,7 +259,18 @@ impl Storage {
             )? > 0
             {
                 super::lots::send_is_over(&mut tx, id, now).await?;
-                finished.extend(Slot::from_id(id));
+                let slot = Slot::from_id(id);
+                let detail = json!({ "recipients": recipients });
+                self.author(&Actor::system())
+                    .note(
+                        &mut tx,
+                        AuditAction::DigestFinished,
+                        slot.map(Subject::Digest),
+                        &detail,
+                        now,
+                    )
+                    .await?;
+                finished.extend(slot);
             }
             tx.commit().await?;
         }
@@ -339,9 +374,23 @@ pub(super) async fn write_picks(
     Ok(())
 }
 
-fn digest_from(row: DigestRow) -> Result<Digest, String> {
+/// What somebody did who moved a digest to that state.
+fn action_of(state: DigestState) -> AuditAction {
+    match state {
+        DigestState::Draft => AuditAction::DigestWithdrawn,
+        DigestState::Approved => AuditAction::DigestApproved,
+        DigestState::Sending => AuditAction::DigestResumed,
+        DigestState::Paused => AuditAction::DigestPaused,
+        DigestState::Cancelled => AuditAction::DigestCancelled,
+        DigestState::Skipped => AuditAction::DigestSkipped,
+        DigestState::Sent => AuditAction::DigestFinished,
+    }
+}
+
+fn digest_from(row: DigestRow) -> Result<Digest, StorageError> {
     Ok(Digest {
-        slot: Slot::from_id(row.id).ok_or_else(|| format!("{} is not a digest's id", row.id))?,
+        slot: Slot::from_id(row.id)
+            .ok_or_else(|| StorageError::Stored(format!("{} is not a digest's id", row.id)))?,
         state: row.state.parse()?,
         send_at: from_millis(row.send_at),
         published_at: row.published_at.map(from_millis),
@@ -350,9 +399,8 @@ fn digest_from(row: DigestRow) -> Result<Digest, String> {
     })
 }
 
-fn content_from((content, published_at): (String, i64)) -> Result<(Content, Timestamp), String> {
-    Ok((
-        serde_json::from_str(&content).map_err(|error| error.to_string())?,
-        from_millis(published_at),
-    ))
+fn content_from(
+    (content, published_at): (String, i64),
+) -> Result<(Content, Timestamp), StorageError> {
+    Ok((serde_json::from_str(&content)?, from_millis(published_at)))
 }

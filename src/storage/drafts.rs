@@ -2,9 +2,12 @@
 
 use super::Storage;
 use super::StorageError;
+use super::audit_log::Subject;
 use super::counts::reached;
 use super::digests::write_picks;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::digest::DigestState;
 use crate::domain::from_millis;
 use crate::domain::pick::Pick;
@@ -73,6 +76,7 @@ impl Storage {
     /// Changes a digest in one of the states `from`, and moves it to `to`; `false` if it is in none of them any more.
     pub async fn edit_digest(
         &self,
+        actor: &Actor,
         slot: Slot,
         from: DigestState,
         to: DigestState,
@@ -100,6 +104,17 @@ impl Storage {
         if let Some(picks) = &edits.picks {
             write_picks(&mut tx, slot, picks).await?;
         }
+        let detail = serde_json::json!({
+            "from": from,
+            "to": to,
+            "picks": edits.picks.as_ref().map(Vec::len),
+            "subject": edits.subject.is_some(),
+            "send_at": edits.send_at,
+        });
+        let subject = Some(Subject::Digest(slot));
+        self.author(actor)
+            .note(&mut tx, AuditAction::DigestEdited, subject, &detail, now)
+            .await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::domain::UnknownName;
+use crate::domain::address::InvalidAddress;
+use crate::domain::catalogue::ScoreError;
+use crate::domain::catalogue::SlugError;
+use crate::domain::slot::SlotError;
+
 /// What went wrong with the database. `Display` is for the log; [`StorageError::advice`] for the person.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -193,3 +199,22 @@ impl StorageError {
         }
     }
 }
+
+/// Every way in which a stored value is refused by its type.
+macro_rules! unreadable {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for StorageError {
+            fn from(error: $error) -> Self {
+                Self::Stored(error.to_string())
+            }
+        })+
+    };
+}
+unreadable!(
+    UnknownName,
+    InvalidAddress,
+    SlugError,
+    ScoreError,
+    SlotError,
+    serde_json::Error
+);

@@ -2,8 +2,11 @@
 
 use super::Storage;
 use super::StorageError;
+use super::audit_log::Subject;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::brake::Decision;
 use crate::domain::brake::HeldBy;
 use crate::domain::brake::RefusalGroupState;
@@ -101,7 +104,7 @@ impl Storage {
             last,
             count
         )?;
-        let held: Result<Vec<Held>, String> = by_domain
+        let held: Result<Vec<Held>, StorageError> = by_domain
             .into_iter()
             .chain(by_relay)
             .map(held_from)
@@ -143,18 +146,22 @@ impl Storage {
     /// Answers of how many readers; `None`: nothing is held under that name, and no such decision is under way.
     pub async fn decide(
         &self,
+        actor: &Actor,
         held_by: HeldBy,
         name: &str,
         decision: Decision,
+        now: Timestamp,
     ) -> Result<Option<u64>, StorageError> {
-        repeated!(self.decide_once(held_by, name, decision))
+        repeated!(self.decide_once(actor, held_by, name, decision, now))
     }
 
     async fn decide_once(
         &self,
+        actor: &Actor,
         held_by: HeldBy,
         name: &str,
         decision: Decision,
+        now: Timestamp,
     ) -> Result<Option<u64>, StorageError> {
         let state = match decision {
             Decision::Accepted => RefusalGroupState::Ending,
@@ -162,7 +169,7 @@ impl Storage {
         };
         let mut tx = self.begin().await?;
         // A domain's lots are the domain's, even where its relay is what they are held for.
-        execute!(
+        let decided = execute!(
             tx,
             "update refusal_groups set state = $3, decision = $4, due_at = null
              where state = 'held' and (($1 = 'domain' and domain = $2) or ($1 = 'relay' and held_by = 'relay' and relay = $2))",
@@ -183,12 +190,26 @@ impl Storage {
             name,
             state.as_str()
         )?;
+        if decided > 0 {
+            let what = match decision {
+                Decision::Accepted => AuditAction::BouncesAccepted,
+                Decision::Dismissed => AuditAction::BouncesDismissed,
+            };
+            let subject = match held_by {
+                HeldBy::Domain => Subject::Domain(name),
+                HeldBy::Relay => Subject::Relay(name),
+            };
+            let detail = serde_json::json!({ "readers": readers });
+            self.author(actor)
+                .note(&mut tx, what, Some(subject), &detail, now)
+                .await?;
+        }
         tx.commit().await?;
         Ok((lots > 0).then_some(readers as u64))
     }
 }
 
-fn held_from(row: HeldRow) -> Result<Held, String> {
+fn held_from(row: HeldRow) -> Result<Held, StorageError> {
     Ok(Held {
         send: row.mailing_id,
         held_by: row.held_by.parse()?,

@@ -11,7 +11,9 @@ use super::Tx;
 use super::ids;
 use super::people::suppress;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::subscriber::SubscriberState;
@@ -54,14 +56,15 @@ impl Storage {
     /// Takes in everybody from `arrivals`, in one transaction, in memory that does not grow with the file. All or nothing:
     /// an error among them undoes it all and is given back. `dry_run` counts and changes nothing. Pending ones get a
     /// confirmation mail.
-    pub async fn import_subscribers(
+    pub async fn import_subscribers<E: Send>(
         &self,
-        arrivals: &mut (dyn Iterator<Item = Result<Arrival, String>> + Send),
+        actor: &Actor,
+        arrivals: &mut (dyn Iterator<Item = Result<Arrival, E>> + Send),
         consent: &str,
         key_name: &str,
         dry_run: bool,
         now: Timestamp,
-    ) -> Result<Result<Arrived, String>, StorageError> {
+    ) -> Result<Result<Arrived, E>, StorageError> {
         let mut tx = self.begin().await?;
         let left: Option<(i64,)> = optional!(tx, "select left_at from former_addresses limit 1")?;
         let run = Run {
@@ -81,6 +84,19 @@ impl Storage {
                 break;
             }
             take_in(&mut tx, chunk, &run, &mut done).await?;
+        }
+        // One that met nobody new changed nothing.
+        if !dry_run && done.added > 0 {
+            let detail = serde_json::json!({ "added": done.added, "known": done.known, "suppressed": done.suppressed });
+            self.author(actor)
+                .note(
+                    &mut tx,
+                    AuditAction::SubscribersImported,
+                    None,
+                    &detail,
+                    now,
+                )
+                .await?;
         }
         if !dry_run {
             tx.commit().await?;

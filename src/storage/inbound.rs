@@ -3,6 +3,8 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Author;
+use super::audit_log::Subject;
 use super::lots::add_to_lots;
 use super::people::suppress;
 use super::refusals::Channel;
@@ -13,12 +15,15 @@ use super::subscribers::history;
 use super::unmatched;
 use super::unmatched::Unmatched;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::inbound::Finding;
 use crate::domain::inbound::InboundChannel;
+use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
 
 /// Whom a mail is about.
@@ -144,10 +149,11 @@ impl Storage {
         if let Some(unmatched) = &mail.unmatched {
             unmatched::keep(&mut tx, mail.fingerprint, mail.channel, unmatched, now).await?;
         }
+        let actor = Actor::inbound(mail.channel.as_str());
         let taken = if is_stale {
             Taken::Kept
         } else {
-            act(&mut tx, mail, mailing, now).await?
+            act(&mut tx, mail, mailing, self.author(&actor), now).await?
         };
         tx.commit().await?;
         Ok(taken)
@@ -218,6 +224,7 @@ impl Storage {
     /// signed up again. Answers what the reason of the suppression was; `None` if there was none.
     pub async fn lift(
         &self,
+        actor: &Actor,
         email_key: &str,
         hashes: &[String],
         note: &str,
@@ -244,6 +251,17 @@ impl Storage {
                 suppressed_at,
                 note
             )?;
+            let detail = serde_json::json!({ "reason": reason });
+            let subject = Some(Subject::Suppression(hash));
+            self.author(actor)
+                .note(
+                    &mut tx,
+                    AuditAction::SuppressionRemoved,
+                    subject,
+                    &detail,
+                    now,
+                )
+                .await?;
             lifted = Some(reason);
         }
         let ended: Option<(i64, String)> = optional!(
@@ -265,6 +283,17 @@ impl Storage {
             .await?;
             // What was refused before counts no more.
             super::refusals::forgive(&mut tx, id).await?;
+            let detail = serde_json::json!({ "state": SubscriberState::Unsubscribed });
+            let subject = Some(Subject::Subscriber(id));
+            self.author(actor)
+                .note(
+                    &mut tx,
+                    AuditAction::SuppressionRemoved,
+                    subject,
+                    &detail,
+                    now,
+                )
+                .await?;
             lifted = lifted.or_else(|| Some("bounced".into()));
         }
         tx.commit().await?;
@@ -323,6 +352,7 @@ async fn act(
     tx: &mut Tx,
     mail: &Arrived<'_>,
     mailing: Option<i64>,
+    author: Author<'_>,
     now: Timestamp,
 ) -> Result<Taken, StorageError> {
     let Some((about, action)) = &mail.about else {
@@ -336,7 +366,7 @@ async fn act(
                 subscriber: about.subscriber,
             };
             let mut added = Vec::new();
-            let effect = record(tx, key, refusal, Channel::Report, &mut added, now).await?;
+            let effect = record(tx, key, refusal, Channel::Report, &mut added, author, now).await?;
             add_to_lots(tx, added, now).await?;
             return Ok(match effect {
                 Effect::Ended => Taken::Ended,
@@ -372,6 +402,14 @@ async fn act(
         return Ok(Taken::Kept);
     }
     history(tx, about.subscriber, now, &event).await?;
+    let action = if is_complaint {
+        AuditAction::SubscriberComplained
+    } else {
+        AuditAction::SubscriberUnsubscribed
+    };
+    let subject = Some(Subject::Subscriber(about.subscriber));
+    let detail = serde_json::json!({ "slot": mailing.and_then(Slot::from_id) });
+    author.note(tx, action, subject, &detail, now).await?;
     if is_complaint {
         // Nothing is left to be decided.
         execute!(

@@ -8,7 +8,6 @@ use super::StorageError;
 use super::Tx;
 use super::counts::counts_of;
 use super::ledger::Tally;
-use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
@@ -65,7 +64,7 @@ impl Storage {
         let read = |(kind, outcome, total): (String, String, i64)| {
             Ok((kind.parse()?, outcome.parse()?, total as u64))
         };
-        stored(rows.into_iter().map(read).collect())
+        rows.into_iter().map(read).collect()
     }
 
     /// Deliveries of the digests that are being sent or paused, by state: kept counts, and the rows of batches that senders hold.

@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `carry_over`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`] and `transactional`, [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`observations`], `statistics`, [`users`] with [`sessions`].
+//! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`] and `transactional`, [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`audit_log`], [`observations`], `statistics`, [`users`] with [`sessions`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,10 @@ use sqlx::SqlitePool;
 use writer::Writer;
 
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::secret::Secret;
+use crate::domain::token::Secrets;
 
 /// Runs `$body` with `$c` bound to the `PgConnection` within `$bounded`, for no longer than a call to the server may last.
 macro_rules! call {
@@ -100,6 +103,7 @@ macro_rules! repeated {
 }
 
 pub mod audit;
+pub mod audit_log;
 mod batches;
 pub mod bookmarks;
 mod bounded;
@@ -170,6 +174,8 @@ pub struct Storage {
     pools: Pools,
     /// The database servers that are reached by a name.
     servers: Arc<[servers::Server]>,
+    /// What names subscribers outside this process; `None` until the secrets are known.
+    names: Option<Arc<Secrets>>,
 }
 
 /// Settings of a PostgreSQL session that decide whether the statements can work.
@@ -226,7 +232,17 @@ impl Storage {
         Ok(Self {
             pools,
             servers: servers.into(),
+            names: None,
         })
+    }
+
+    /// The same database, with what names a subscriber in the audit log.
+    #[must_use]
+    pub fn named_by(self, secrets: Secrets) -> Self {
+        Self {
+            names: Some(Arc::new(secrets)),
+            ..self
+        }
     }
 
     /// Brings the tables up to date; doing it twice, or from two processes at once, is doing it once.
@@ -360,25 +376,31 @@ impl Storage {
         }
     }
 
-    /// Notes that a database is used with these secrets. `forget`: those of before are lost for good.
+    /// Notes that a database is used with these secrets.
     pub async fn note_secret_names(
         &self,
         names: &[String],
-        forget: bool,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        if forget {
-            execute!(tx, "delete from secret_names")?;
-        }
-        for name in names {
-            execute!(
-                tx,
-                "insert into secret_names (name, first_used_at) values ($1, $2) on conflict (name) do nothing",
-                name,
-                now.timestamp_millis()
-            )?;
-        }
+        note_names(&mut tx, names, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Notes that a database is used with these secrets alone: those of before are lost for good.
+    pub async fn replace_secret_names(
+        &self,
+        actor: &Actor,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        let lost = execute!(tx, "delete from secret_names")?;
+        note_names(&mut tx, names, now).await?;
+        let detail = serde_json::json!({ "lost": lost });
+        self.author(actor)
+            .note(&mut tx, AuditAction::SecretReplaced, None, &detail, now)
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -467,6 +489,18 @@ impl Storage {
     }
 }
 
+async fn note_names(tx: &mut Tx, names: &[String], now: Timestamp) -> Result<(), StorageError> {
+    for name in names {
+        execute!(
+            tx,
+            "insert into secret_names (name, first_used_at) values ($1, $2) on conflict (name) do nothing",
+            name,
+            now.timestamp_millis()
+        )?;
+    }
+    Ok(())
+}
+
 /// Attempts of a unit of work that the server breaks off.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -475,6 +509,7 @@ fn pause_before(attempt: u32) -> Duration {
     Duration::from_millis(rand::random_range(1..=20 * u64::from(attempt)))
 }
 
-fn stored<T>(result: Result<T, String>) -> Result<T, StorageError> {
-    result.map_err(StorageError::Stored)
+/// Takes a stored value that could not be read for the fault that it is.
+fn stored<T, E: Into<StorageError>>(result: Result<T, E>) -> Result<T, StorageError> {
+    result.map_err(Into::into)
 }

@@ -3,9 +3,12 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Subject;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::audit::AuditAction;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEntry;
 use crate::domain::history::HistoryEvent;
@@ -108,14 +111,17 @@ impl Storage {
             Ok(HistoryEntry {
                 at: from_millis(at),
                 event: HistoryEvent::from_stored(&code, &parameters)
-                    .map_err(|error| format!("history {code:?}: {error}"))?,
+                    .map_err(|error| StorageError::Stored(format!("history {code:?}: {error}")))?,
                 slot: digest.and_then(Slot::from_id),
             })
         };
         Ok(Some(Person {
             subscriber,
             consents: consents.into_iter().map(consent).collect(),
-            history: stored(history.into_iter().map(entry).collect())?,
+            history: history
+                .into_iter()
+                .map(entry)
+                .collect::<Result<_, StorageError>>()?,
         }))
     }
 
@@ -180,7 +186,7 @@ impl Storage {
                 source: row.source,
             })
         };
-        stored(rows.into_iter().map(listed).collect())
+        rows.into_iter().map(listed).collect()
     }
 
     /// Forgets the holder of that address; what stays is the keyed hash on the suppression list, and those of the addresses that they
@@ -188,16 +194,18 @@ impl Storage {
     /// the address is unknown here, and then nothing is kept either.
     pub async fn erase(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         hash_of: &(dyn Fn(&str) -> Option<String> + Sync),
         key_name: &str,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        repeated!(self.erase_once(email, hash_of, key_name, now))
+        repeated!(self.erase_once(actor, email, hash_of, key_name, now))
     }
 
     async fn erase_once(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         hash_of: &(dyn Fn(&str) -> Option<String> + Sync),
         key_name: &str,
@@ -210,20 +218,30 @@ impl Storage {
              where s.email_key = $1 and not exists (select 1 from subscribers o where o.email_key = f.email_key)",
             email.key()
         )?;
-        if execute!(
+        let erased: Option<(i64,)> = optional!(
             tx,
-            "delete from subscribers where email_key = $1",
+            "delete from subscribers where email_key = $1 returning id",
             email.key()
-        )? == 0
-        {
+        )?;
+        let Some((id,)) = erased else {
             return Ok(false);
-        }
+        };
         for key in std::iter::once(email.key()).chain(former.into_iter().map(|(key,)| key)) {
             super::unmatched::erase(&mut tx, &key).await?;
             if let Some(hash) = hash_of(&key) {
                 suppress(&mut tx, &hash, key_name, "erased", now).await?;
             }
         }
+        let subject = Some(Subject::Subscriber(id));
+        self.author(actor)
+            .note(
+                &mut tx,
+                AuditAction::SubscriberErased,
+                subject,
+                &serde_json::json!({}),
+                now,
+            )
+            .await?;
         tx.commit().await?;
         Ok(true)
     }

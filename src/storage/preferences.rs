@@ -74,8 +74,7 @@ impl Storage {
         let Some((categories, monthly, paused_until)) = row else {
             return Ok(Preferences::default());
         };
-        let categories =
-            stored(serde_json::from_str(&categories).map_err(|error| error.to_string()))?;
+        let categories = stored(serde_json::from_str(&categories))?;
         Ok(Preferences {
             categories,
             monthly: monthly != 0,

@@ -9,6 +9,7 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Subject;
 use super::counts::Skips;
 use super::counts::note_skips;
 use super::digests::write_picks;
@@ -19,6 +20,8 @@ use super::variants::follow_choices;
 use super::variants::tell_turns;
 use super::variants::write_variants;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::digest::Content;
 use crate::domain::due::DueTimes;
 use crate::domain::from_millis;
@@ -106,6 +109,7 @@ impl Storage {
     /// Readers of each choice among `variants` get that; a monthly reader who got a digest since `month` gets none.
     pub async fn freeze(
         &self,
+        actor: &Actor,
         content: &Content,
         rendered: &Rendered,
         variants: &[Variant],
@@ -159,6 +163,12 @@ impl Storage {
             reasons: item.reasons.clone(),
         });
         write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
+        let detail =
+            serde_json::json!({ "picks": content.items.len(), "variants": variants.len() });
+        let subject = Some(Subject::Digest(content.slot));
+        self.author(actor)
+            .note(&mut tx, AuditAction::DigestPublished, subject, &detail, now)
+            .await?;
         tx.commit().await?;
         Ok(Frozen::Now)
     }
@@ -246,7 +256,7 @@ async fn make_range(
     now: Timestamp,
 ) -> Result<u64, StorageError> {
     let (id, published) = (row.mailing_id, from_millis(row.published_at));
-    let due: Due = stored(serde_json::from_str(&row.due).map_err(|error| error.to_string()))?;
+    let due: Due = stored(serde_json::from_str(&row.due))?;
     let made = make_deliveries(
         tx,
         id,
@@ -273,7 +283,10 @@ async fn make_range(
         let read = |(reason, times): (String, i64)| Ok(((id, reason.parse()?), times));
         note_skips(
             tx,
-            &stored(reasons.into_iter().map(read).collect::<Result<Skips, _>>())?,
+            &reasons
+                .into_iter()
+                .map(read)
+                .collect::<Result<Skips, StorageError>>()?,
         )
         .await?;
     } else {

@@ -7,10 +7,13 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Author;
+use super::audit_log::Subject;
 use super::people::suppress;
 use super::stored;
 use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
+use crate::domain::audit::AuditAction;
 use crate::domain::brake::RefusalClass;
 use crate::domain::brake::RefusalOutcome;
 use crate::domain::delivery::DeliveryKey;
@@ -154,6 +157,7 @@ pub(super) async fn record(
     refusal: &Refusal,
     channel: Channel,
     added: &mut Vec<Added>,
+    author: Author<'_>,
     now: Timestamp,
 ) -> Result<Effect, StorageError> {
     let Policy { hard, soft, brake } = refusal.policy;
@@ -181,7 +185,7 @@ pub(super) async fn record(
     let by_soft = soft > 0 && row.counted >= soft;
     if refusal.class == RefusalClass::Recipient {
         if by_soft {
-            return end_now(tx, key, refusal, now).await;
+            return end_now(tx, key, refusal, author, now).await;
         }
         write(tx, key, now, &refused(row.counted, soft)).await?;
         return Ok(Effect::Recorded);
@@ -189,7 +193,7 @@ pub(super) async fn record(
     let by_hard = hard > 0 && row.hard >= hard;
     let at_once = row.agrees || brake.is_never_reached(recipients(tx, key.mailing).await?);
     if (by_hard && at_once) || (by_soft && soft > 1) {
-        return end_now(tx, key, refusal, now).await;
+        return end_now(tx, key, refusal, author, now).await;
     }
     if !at_once {
         let lot = LotKey {
@@ -390,6 +394,7 @@ async fn end_now(
     tx: &mut Tx,
     key: DeliveryKey,
     refusal: &Refusal,
+    author: Author<'_>,
     now: Timestamp,
 ) -> Result<Effect, StorageError> {
     let ended = end(
@@ -398,6 +403,7 @@ async fn end_now(
         &refusal.line,
         (&refusal.hash, &refusal.key_name),
         None,
+        author,
         now,
     )
     .await?;
@@ -416,6 +422,7 @@ pub(super) async fn end(
     line: &str,
     (hash, key_name): (&str, &str),
     refused: Option<Timestamp>,
+    author: Author<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     let ended = execute!(
@@ -441,6 +448,11 @@ pub(super) async fn end(
         let reply = line.to_owned();
         write(tx, key, now, &HistoryEvent::Bounced { reply }).await?;
         suppress(tx, hash, key_name, "bounced", now).await?;
+        let detail = serde_json::json!({ "slot": Slot::from_id(key.mailing) });
+        let subject = Some(Subject::Subscriber(key.subscriber));
+        author
+            .note(tx, AuditAction::SubscriberBounced, subject, &detail, now)
+            .await?;
     }
     Ok(ended > 0)
 }

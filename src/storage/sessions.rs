@@ -65,7 +65,7 @@ struct SessionRow {
 }
 
 impl SessionRow {
-    fn read(self) -> Result<Session, String> {
+    fn read(self) -> Result<Session, StorageError> {
         Ok(Session {
             token_sha256: self.token_sha256,
             stage: self.stage.parse()?,
@@ -275,10 +275,8 @@ impl Storage {
             token_sha256,
             now.timestamp_millis()
         )?;
-        stored(
-            row.map(|(kind, user)| Ok((kind.parse()?, user)))
-                .transpose(),
-        )
+        row.map(|(kind, user)| Ok((kind.parse()?, user)))
+            .transpose()
     }
 
     /// Uses a link up and sets the password it was for; all the user's sessions end. `false` if the link was used before.

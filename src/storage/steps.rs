@@ -11,6 +11,7 @@ use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Author;
 use super::bounded::BoundedConnection;
 use super::counts::Reasons;
 use super::counts::note_failures;
@@ -21,6 +22,7 @@ use super::refusals::Refusal;
 use super::refusals::record;
 use super::writer::Writer;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryState;
 
@@ -167,8 +169,10 @@ impl Storage {
             return Ok(false);
         }
         let (mut reasons, mut added) = (Reasons::new(), Vec::new());
+        let system = Actor::system();
+        let author = self.author(&system);
         for done in done {
-            let written = finish(&mut tx, sender, done, &mut added, now).await?;
+            let written = finish(&mut tx, sender, done, &mut added, author, now).await?;
             if written && matches!(done.step, Step::Failed | Step::Refused(_)) {
                 *reasons
                     .entry((done.key.mailing, done.reply.clone()))
@@ -346,6 +350,7 @@ async fn finish(
     sender: i64,
     done: &Done,
     added: &mut Vec<Added>,
+    author: Author<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
@@ -385,7 +390,7 @@ async fn finish(
         millis
     )?;
     if let (1, Step::Refused(refusal)) = (written, &done.step) {
-        record(tx, done.key, refusal, Channel::Dialogue, added, now).await?;
+        record(tx, done.key, refusal, Channel::Dialogue, added, author, now).await?;
     }
     Ok(written > 0)
 }

@@ -6,11 +6,14 @@ use std::collections::HashSet;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Subject;
 use super::catalogue::ComparisonRow;
 use super::catalogue::comparison_from;
 use super::catalogue::tools_by_slug;
 use super::changes::note_panel;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::catalogue::Comparison;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
@@ -63,6 +66,11 @@ pub struct Imported {
 }
 
 impl Imported {
+    /// The numbers alone, for the audit log.
+    fn counted(&self) -> serde_json::Value {
+        serde_json::json!({ "tools": self.tools, "reviews": self.reviews, "comparisons": self.comparisons })
+    }
+
     fn note(&mut self, kind: &'static str, change: &'static str, name: String) {
         let counts = match kind {
             "tool" => &mut self.tools,
@@ -87,6 +95,7 @@ impl Storage {
     /// unless `mode` replaces it. Returns `Err` inside with sentences, one for each comparison that names a tool that would not be there.
     pub async fn import_catalogue(
         &self,
+        actor: &Actor,
         tools: &[Tool],
         comparisons: &[Comparison],
         mode: ImportMode,
@@ -142,6 +151,12 @@ impl Storage {
             }
         }
         if !mode.dry_run {
+            if !done.differences.is_empty() {
+                let detail = done.counted();
+                self.author(actor)
+                    .note(&mut tx, AuditAction::CatalogueImported, None, &detail, now)
+                    .await?;
+            }
             tx.commit().await?;
         }
         Ok(Ok(done))
@@ -151,7 +166,9 @@ impl Storage {
     /// with one slug the comparison. `None` if there is neither. Published digests stay as they are.
     pub async fn remove_from_catalogue(
         &self,
+        actor: &Actor,
         slug: &Slug,
+        now: Timestamp,
     ) -> Result<Option<Imported>, StorageError> {
         let mut tx = self.begin().await?;
         let mut done = Imported::default();
@@ -167,13 +184,31 @@ impl Storage {
             }
             remove_tool(&mut tx, slug.as_str(), &mut done).await?;
         }
+        if done.differences.is_empty() {
+            return Ok(None);
+        }
+        let subject = Some(Subject::Catalogue(slug.as_str()));
+        let detail = done.counted();
+        self.author(actor)
+            .note(
+                &mut tx,
+                AuditAction::CatalogueRemoved,
+                subject,
+                &detail,
+                now,
+            )
+            .await?;
         tx.commit().await?;
-        Ok((!done.differences.is_empty()).then_some(done))
+        Ok(Some(done))
     }
 
     /// Takes the invented tools and their comparisons out; answers how many there were of each. Digests that were
     /// published stay as they are, for they carry their own content.
-    pub async fn drop_sample(&self) -> Result<(u64, u64), StorageError> {
+    pub async fn drop_sample(
+        &self,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StorageError> {
         let mut tx = self.begin().await?;
         let comparisons = execute!(
             tx,
@@ -181,6 +216,12 @@ impl Storage {
              or right_tool in (select slug from tools where sample = 1)"
         )?;
         let tools = execute!(tx, "delete from tools where sample = 1")?;
+        if tools + comparisons > 0 {
+            let detail = serde_json::json!({ "tools": tools, "comparisons": comparisons });
+            self.author(actor)
+                .note(&mut tx, AuditAction::SampleDropped, None, &detail, now)
+                .await?;
+        }
         tx.commit().await?;
         Ok((tools, comparisons))
     }

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
+use super::audit_log::Subject;
 use super::ids;
 use super::quotas;
 use super::quotas::MailQuotas;
@@ -12,7 +13,9 @@ use super::stored;
 use super::transactional::queue;
 use super::transactional::supersede_confirmations;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::audit::AuditAction;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
@@ -87,14 +90,16 @@ impl Storage {
     /// the list gets a mail that says so.
     pub async fn sign_up(
         &self,
+        actor: &Actor,
         request: &SignUp<'_>,
         now: Timestamp,
     ) -> Result<SignedUp, StorageError> {
-        repeated!(self.sign_up_once(request, now))
+        repeated!(self.sign_up_once(actor, request, now))
     }
 
     async fn sign_up_once(
         &self,
+        actor: &Actor,
         request: &SignUp<'_>,
         now: Timestamp,
     ) -> Result<SignedUp, StorageError> {
@@ -185,6 +190,11 @@ impl Storage {
             },
         )
         .await?;
+        let subject = Some(Subject::Subscriber(row.id));
+        let detail = serde_json::json!({ "mail": !asked_recently });
+        self.author(actor)
+            .note(&mut tx, AuditAction::SubscriberAdded, subject, &detail, now)
+            .await?;
         tx.commit().await?;
         Ok(if asked_recently {
             SignedUp::AskedRecently
@@ -264,7 +274,11 @@ impl Storage {
     /// Forgets the sign-ups from before `cutoff` that nobody confirmed, at most 500 in one transaction; answers how many. One whose mail
     /// still waits, or went out after `cutoff`, stays: the link in it is good from when it is sent. Somebody who once was on the list and
     /// left stays known as such, or an import could bring them back.
-    pub async fn forget_unconfirmed(&self, cutoff: Timestamp) -> Result<u64, StorageError> {
+    pub async fn forget_unconfirmed(
+        &self,
+        cutoff: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         let cutoff = cutoff.timestamp_millis();
         let old: Vec<(i64,)> = all!(
@@ -294,6 +308,12 @@ impl Storage {
                 _ => 0,
             };
             done += forgotten + reverted;
+        }
+        if done > 0 {
+            let detail = serde_json::json!({ "sign_ups": done });
+            self.author(&Actor::schedule())
+                .note(&mut tx, AuditAction::SignUpsForgotten, None, &detail, now)
+                .await?;
         }
         tx.commit().await?;
         Ok(done)

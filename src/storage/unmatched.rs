@@ -3,7 +3,6 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::inbound::InboundChannel;
 
@@ -61,7 +60,7 @@ impl Storage {
                 reading,
             })
         };
-        stored(rows.into_iter().map(untried).collect())
+        rows.into_iter().map(untried).collect()
     }
 
     /// Returns whether a mail is among those that matched nothing.

@@ -57,11 +57,11 @@ pub(super) struct UserRow {
 }
 
 impl UserRow {
-    pub(super) fn read(self) -> Result<Credentials, String> {
+    pub(super) fn read(self) -> Result<Credentials, StorageError> {
         Ok(Credentials {
             user: User {
                 id: self.id,
-                email: EmailAddress::parse(&self.email).map_err(|error| error.to_string())?,
+                email: EmailAddress::parse(&self.email)?,
                 name: self.name,
                 role: self.role.parse()?,
                 has_password: self.password.is_some(),

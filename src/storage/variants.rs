@@ -90,8 +90,7 @@ impl Storage {
                 id
             )?;
             for (categories, content) in rows {
-                let content: Content =
-                    stored(serde_json::from_str(&content).map_err(|error| error.to_string()))?;
+                let content: Content = stored(serde_json::from_str(&content))?;
                 carried.entry(categories).or_default().extend(
                     content
                         .items
@@ -142,7 +141,7 @@ pub(super) async fn write_variants(
             .as_ref()
             .map(|(content, _)| serde_json::to_string(content))
             .transpose();
-        let content = stored(content.map_err(|error| error.to_string()))?;
+        let content = stored(content)?;
         let rendered = variant.mail.as_ref().map(|(_, rendered)| rendered);
         execute!(
             tx,
@@ -332,8 +331,13 @@ async fn who_cares(
     Ok(Some((page, last)))
 }
 
-fn choice(categories: &str, monthly: i64, saved: i64, turns: Vec<Turn>) -> Result<Choice, String> {
-    let categories = serde_json::from_str(categories).map_err(|error| error.to_string())?;
+fn choice(
+    categories: &str,
+    monthly: i64,
+    saved: i64,
+    turns: Vec<Turn>,
+) -> Result<Choice, StorageError> {
+    let categories = serde_json::from_str(categories)?;
     Ok(Choice {
         categories,
         monthly: monthly != 0,

@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use super::Storage;
 use super::StorageError;
 use super::clock::clock;
-use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
@@ -79,14 +78,14 @@ impl Storage {
             since.timestamp_millis()
         )?;
         let read = |(process, waits, ahead): (String, String, Option<i64>)| {
-            let waits = serde_json::from_str(&waits).map_err(|error| error.to_string())?;
+            let waits = serde_json::from_str(&waits)?;
             Ok(Deliverer {
                 process,
                 waits,
                 ahead: ahead.map(TimeDelta::milliseconds),
             })
         };
-        stored(rows.into_iter().map(read).collect())
+        rows.into_iter().map(read).collect()
     }
 
     /// Mail that is due, by class: since when, and when mail of that class last came to an end. What a sender has in its hands counts

@@ -27,6 +27,7 @@ use super::guard::Segment;
 use super::pages::front_with;
 use crate::app::joining::ConfirmLink;
 use crate::app::joining::Origin;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber::timezone;
 use crate::render::page;
@@ -124,7 +125,11 @@ async fn subscribe(
         timezone: timezone(&asked.timezone),
         client: Some(client),
     };
-    match web.app.sign_up(&email, name, origin).await? {
+    match web
+        .app
+        .sign_up(&Actor::reader(), &email, name, origin)
+        .await?
+    {
         SignedUp::TooMany(wait) => Err(Problem::too_many(
             "sign-ups",
             wait.to_std().unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::brake::Decision;
 use verdicts::domain::brake::HeldBy;
 use verdicts::domain::digest::DigestState;
@@ -111,7 +112,7 @@ on_both! {
         house.enlist_all(&format!("email\n{rows}fine@host7.example\n")).await;
         house.send_digest().await;
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![(HeldBy::Relay, "default".into(), 300)]));
-        let decided = house.app.decide_on("default", Decision::Dismissed, |_, _| {}).await.expect("dismissed");
+        let decided = house.app.decide_on(&Actor::cli(), "default", Decision::Dismissed, |_, _| {}).await.expect("dismissed");
         assert_eq!((decided.readers, held(&house).await), (300, vec![]));
         assert_eq!(bounced(&house).await, 0);
     }
@@ -199,11 +200,11 @@ on_both! {
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![]));
         tick_later(&house, TimeDelta::minutes(61)).await;
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![(HeldBy::Domain, "big.example".into(), 12)]));
-        let decided = house.app.decide_on("big.example", Decision::Accepted, |_, _| {}).await.expect("accepted");
+        let decided = house.app.decide_on(&Actor::cli(), "big.example", Decision::Accepted, |_, _| {}).await.expect("accepted");
         assert_eq!((decided.readers, bounced(&house).await), (12, 12));
         let suppressed = house.place.dump().await.iter().filter(|row| row.starts_with("suppressions")).count();
         assert_eq!(suppressed, 12);
-        house.app.decide_on("big.example", Decision::Accepted, |_, _| {}).await.expect_err("nothing is left to accept");
+        house.app.decide_on(&Actor::cli(), "big.example", Decision::Accepted, |_, _| {}).await.expect_err("nothing is left to accept");
     }
 
     async fn a_report_about_one_reader_of_many_ends_after_the_wait(place) {
@@ -225,7 +226,7 @@ on_both! {
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![(HeldBy::Domain, "big.example".into(), 12)]));
         tell_signed(&house, "event 12", "bounce", "r12@big.example", GONE).await;
         assert_eq!(held(&house).await, [(HeldBy::Domain, "big.example".into(), 13)]);
-        house.app.decide_on("big.example", Decision::Dismissed, |_, _| {}).await.expect("dismissed");
+        house.app.decide_on(&Actor::cli(), "big.example", Decision::Dismissed, |_, _| {}).await.expect("dismissed");
         tell_signed(&house, "event 13", "bounce", "r13@big.example", GONE).await;
         tick_later(&house, TimeDelta::minutes(61)).await;
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![]));
@@ -245,7 +246,7 @@ on_both! {
         let link = house.goodbye_link("r1@big.example");
         house.post(&link).await;
         assert_eq!(house.state_of("r1@big.example").await, Some(SubscriberState::Unsubscribed));
-        house.app.erase_subscriber(&"r2@big.example".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"r2@big.example".parse().expect("an address")).await.expect("erased");
         a_week_later(&house, 1).await;
         assert_eq!(house.mails_to("r3@big.example").len(), 2, "held readers go on getting digests");
         assert_eq!(held(&house).await, [(HeldBy::Domain, "big.example".into(), 10)], "reports of the later digest may still come");
@@ -259,13 +260,13 @@ on_both! {
         enlist_at(&house, "r", "big.example", 250).await;
         house.send_digest().await;
         let storage = &house.app.storage;
-        assert_eq!(storage.decide(HeldBy::Domain, "big.example", Decision::Accepted).await.expect("decided"), Some(250));
+        assert_eq!(storage.decide(&Actor::cli(), HeldBy::Domain, "big.example", Decision::Accepted, house.app.now()).await.expect("decided"), Some(250));
         let worked = storage.end_judged(house.app.now()).await.expect("a step");
         assert!(worked.ended < 250 && worked.is_more, "{worked:?}");
         // Killed here. Another process finds the rest.
         house.app.deliver_until(&stop_soon()).await;
         assert_eq!((bounced(&house).await, held(&house).await), (250, vec![]));
-        let again = storage.decide(HeldBy::Domain, "big.example", Decision::Accepted).await.expect("an answer");
+        let again = storage.decide(&Actor::cli(), HeldBy::Domain, "big.example", Decision::Accepted, house.app.now()).await.expect("an answer");
         assert_eq!(again, None, "nothing is done twice");
     }
 

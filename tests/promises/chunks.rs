@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
+use verdicts::domain::actor::Actor;
 
 use crate::support::House;
 use crate::support::Place;
@@ -79,7 +80,7 @@ on_both! {
         down.stop().await;
         let house = house_of(5, place, &down).await;
         house.send_digest().await;
-        house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        house.app.cancel_digest(&Actor::cli(), house.slot()).await.expect("cancelled");
         // A chunk that was given back while that was going on, as PostgreSQL may have it.
         behind_its_back(
             &house.place,

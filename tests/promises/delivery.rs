@@ -13,6 +13,7 @@ use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Pause;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
@@ -100,7 +101,7 @@ on_both! {
         // Only the waits between tries count, so that it takes about a dozen of them, whatever the calendar says.
         let order = SendOrder { slot: Some(house.slot()), other_week: true, preflight: Preflight::Heeded };
         for _ in 0..30 {
-            house.app.send_digest(order, &CancellationToken::new(), &Arc::new(Progress::default()), |_| {}).await.expect("sent");
+            house.app.send_digest(&Actor::cli(), order, &CancellationToken::new(), &Arc::new(Progress::default()), |_| {}).await.expect("sent");
             house.wait(TimeDelta::hours(13));
         }
         let status = house.app.status("2026-W48".parse().expect("a slot")).await.expect("a status");
@@ -120,7 +121,7 @@ on_both! {
         assert!(!status.failures[0].0.contains("r1@example.org"), "the ledger outlives an erasure: {:?}", status.failures);
 
         house.sign_up("r1@example.org").await;
-        house.app.erase_subscriber(&"r1@example.org".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"r1@example.org".parse().expect("an address")).await.expect("erased");
         house.sign_up("r1@example.org").await;
         assert_eq!(house.app.storage.waiting_confirmations().await.expect("a count"), 0, "it never gets mail again");
     }
@@ -177,7 +178,7 @@ on_both! {
             if sink.mails() < 30 {
                 return false;
             }
-            house.app.pause_digest(slot).await.is_ok()
+            house.app.pause_digest(&Actor::cli(), slot).await.is_ok()
         }).await;
         let paused_at = sink.mails();
         assert!(paused_at < 300, "a pause that came too late shows nothing");
@@ -185,7 +186,7 @@ on_both! {
         assert_eq!((status.digest.state, status.tally.sending, status.tally.sent as usize), (DigestState::Paused, 0, paused_at));
         house.deliver_while("some looks of the sender", async || { tokio::time::sleep(Duration::from_millis(300)).await; true }).await;
         assert_eq!(sink.mails(), paused_at, "paused is paused");
-        house.app.resume_digest(slot, Preflight::Heeded).await.expect("resumed");
+        house.app.resume_digest(&Actor::cli(), slot, Preflight::Heeded).await.expect("resumed");
         assert_eq!(ending(&house.send_digest().await), Ending::Final);
         assert_eq!(sink.mails(), 300);
     }
@@ -232,7 +233,7 @@ on_both! {
         down.stop().await;
         let house = house_of(3, place, &down).await;
         house.send_digest().await;
-        let status = house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        let status = house.app.cancel_digest(&Actor::cli(), house.slot()).await.expect("cancelled");
         assert_eq!((status.digest.state, status.tally.skipped), (DigestState::Cancelled, 3));
         assert!(matches!(house.send_digest().await, Sent::Not(_, words) if words.contains("cancelled")));
     }
@@ -249,7 +250,7 @@ on_both! {
         let sender = storage.enter_sender("elsewhere", TimeDelta::seconds(60), now).await.expect("entered");
         let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed").jobs[0].key;
         assert_eq!(storage.step(sender, &[], &[Next { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
-        house.app.cancel_digest(slot).await.expect("cancelled");
+        house.app.cancel_digest(&Actor::cli(), slot).await.expect("cancelled");
         let again = verdicts::storage::steps::Step::Again(now);
         let done = verdicts::storage::steps::Done { key, step: again, reply: "451".into() };
         storage.step(sender, &[done], &[], now).await.expect("written");

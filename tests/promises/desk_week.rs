@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use verdicts::config::Approval;
 use verdicts::config::SecondFactor;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::user::Role;
 
@@ -137,7 +138,7 @@ on_both! {
     async fn the_preview_is_the_mail_that_goes_out(place) {
         let house = house(place).await;
         let analyst = Browser::of(&house, Role::Analyst).await;
-        house.app.draft_digest().await.expect("a draft");
+        house.app.draft_digest(&Actor::cli()).await.expect("a draft");
         let slot = house.slot();
         let preview = house.app.preview(slot, house.app.now()).await.expect("a preview").rendered;
         for show in ["light", "dark", "phone"] {
@@ -188,7 +189,7 @@ on_both! {
         let fourth = now().await.join(" ");
         let bad = writer.press(&edit, &[("seen", &fourth), ("subject", "{nothing}")]).await;
         assert!(bad.contains("The subject was not saved"), "{bad}");
-        house.app.approve_digest(slot).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
         let said = writer.press(&edit, &[("seen", &fourth), ("subject", "Our {count} best")]).await;
         assert!(said.contains("The subject is saved. It was approved as it was"), "{said}");
         assert_eq!(state(&house).await, DigestState::Draft);
@@ -199,7 +200,7 @@ on_both! {
 
     async fn an_analyst_sees_the_week_and_no_button(place) {
         let house = house(place).await;
-        house.app.draft_digest().await.expect("a draft");
+        house.app.draft_digest(&Actor::cli()).await.expect("a draft");
         for (role, buttons) in [(Role::Owner, true), (Role::Editor, true), (Role::Writer, false), (Role::Analyst, false)] {
             let browser = Browser::of(&house, role).await;
             let page = browser.page("/desk").await;
@@ -208,7 +209,7 @@ on_both! {
             let answer = browser.post(&format!("/desk/digests/{}/cancel", house.slot()), &[]).await;
             assert_eq!(answer.status() == StatusCode::FORBIDDEN, !buttons, "{role}");
             if buttons {
-                house.app.storage.move_digest(house.slot(), &[DigestState::Cancelled], DigestState::Draft, house.app.now()).await.expect("a draft again");
+                house.app.storage.move_digest(&Actor::cli(), house.slot(), &[DigestState::Cancelled], DigestState::Draft, house.app.now()).await.expect("a draft again");
             }
         }
     }
@@ -223,16 +224,16 @@ on_both! {
         let (mut stopped, mut out) = (0, 0);
         for n in 0..12 {
             house.stock(&catalogue::comparison(&format!("race{n}"), "Data", house.app.now())).await;
-            let slot = house.app.draft_digest().await.expect("a draft");
+            let slot = house.app.draft_digest(&Actor::cli()).await.expect("a draft");
             // An owner of each round, for a sign-in counts against its network.
-            house.app.approve_digest(slot).await.expect("approved");
-            house.app.send_soon(slot).await.expect("soon");
+            house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
+            house.app.send_soon(&Actor::cli(), slot).await.expect("soon");
             house.wait(TimeDelta::minutes(6));
             let (tick, stop) = tokio::join!(house.app.tick(), async {
                 for _ in 0..n {
                     tokio::task::yield_now().await;
                 }
-                house.app.withdraw_digest(slot).await
+                house.app.withdraw_digest(&Actor::cli(), slot).await
             });
             tick.expect("a tick");
             let status = house.app.status(slot).await.expect("a status");

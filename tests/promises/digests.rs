@@ -17,6 +17,7 @@ use verdicts::app::deliver::Ending;
 use verdicts::app::digests::Sent;
 use verdicts::config::Approval;
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 
 fn start() -> Timestamp {
@@ -135,7 +136,7 @@ on_both! {
         house.stock_small().await;
         house.enlist("reader", 2).await;
         tick_at(&house, "2026-11-24T08:00:00Z").await;
-        house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        house.app.cancel_digest(&Actor::cli(), house.slot()).await.expect("cancelled");
         tick_at(&house, "2026-11-24T09:00:00Z").await;
         assert_eq!(not_sent(house.send_digest().await).0, DigestState::Cancelled);
         let status = house.app.status(house.slot()).await.expect("a digest");

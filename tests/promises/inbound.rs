@@ -5,6 +5,7 @@ pub mod lmtp;
 
 use chrono::TimeDelta;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::inbound::Meaning;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::token::Secrets;
@@ -20,7 +21,7 @@ use crate::support::on_both;
 pub const READER: &str = "reader0@example.org";
 
 /// A house with a reader who has got this week's digest by way of a return path of their own.
-async fn house_with_a_reader(place: Place) -> House {
+pub async fn house_with_a_reader(place: Place) -> House {
     house_with_a_reader_and(place, |_| {}).await
 }
 
@@ -336,9 +337,9 @@ on_both! {
         let house = house_with_a_reader(place).await;
         take(&house, &report(&return_path(&house, READER), READER, "550 5.1.1 no such user")).await;
         let reader = READER.parse().expect("an address");
-        assert_eq!(house.app.lift_suppression(&reader, "their server was broken").await.expect("lifted"), "bounced");
+        assert_eq!(house.app.lift_suppression(&Actor::cli(), &reader, "their server was broken").await.expect("lifted"), "bounced");
         assert!(house.record_of(READER).await.contains("their server was broken"));
-        assert!(house.app.lift_suppression(&reader, "again").await.is_err());
+        assert!(house.app.lift_suppression(&Actor::cli(), &reader, "again").await.is_err());
         house.join(READER).await;
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
     }

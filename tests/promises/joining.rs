@@ -9,6 +9,7 @@ use reqwest::Response;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::Consent;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::people::Person;
@@ -91,7 +92,7 @@ on_both! {
         let states = ["active", "unsubscribed", "bounced", "complained", "pending"];
         let rows: String = states.iter().map(|state| format!("{state}@example.org,{state}\n")).collect();
         house.enlist_all(&format!("email,state\nerased@example.org,active\n{rows}")).await;
-        house.app.erase_subscriber(&"erased@example.org".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"erased@example.org".parse().expect("an address")).await.expect("erased");
         let people =
             ["new1", "active", "unsubscribed", "bounced", "complained", "pending", "erased"].map(|name| format!("{name}@example.org"));
 
@@ -251,7 +252,7 @@ on_both! {
     async fn the_link_of_somebody_erased_is_over(place) {
         let house = House::open(place).await;
         let link = house.ask_to_join("ada@example.org").await;
-        house.app.erase_subscriber(&"ada@example.org".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"ada@example.org".parse().expect("an address")).await.expect("erased");
         assert_eq!(house.post(&link).await.status(), StatusCode::GONE);
         assert_eq!(house.known_people().await, 0);
     }

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use reqwest::Method;
 use reqwest::Response;
 use reqwest::StatusCode;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::SubscriberState;
 
 /// A house whose readers `reader0@example.org`, ... have got this week's digest.
@@ -129,7 +130,7 @@ on_both! {
     async fn the_link_of_somebody_erased_still_answers_and_writes_nobody_down(place) {
         let house = house_with_readers(place, 1).await;
         let link = one_click(&house, "reader0@example.org");
-        house.app.erase_subscriber(&"reader0@example.org".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"reader0@example.org".parse().expect("an address")).await.expect("erased");
         assert_one_click(&house.post(&link).await);
         assert_eq!(house.known_people().await, 0);
     }

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod answers;
+mod audit_log;
 mod brake;
 mod browsing;
 mod by_mail;

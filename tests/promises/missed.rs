@@ -14,6 +14,7 @@ use verdicts::app::missed::MissedDigest;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 
 use crate::support::House;
 use crate::support::Place;
@@ -65,6 +66,7 @@ async fn obey(house: &House, command: &str) -> Sent {
     house
         .app
         .send_digest(
+            &Actor::cli(),
             order,
             &CancellationToken::new(),
             &Arc::new(Progress::default()),

@@ -11,6 +11,7 @@ use serde_json::json;
 use verdicts::config::Approval;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::slot::Slot;
 
@@ -208,7 +209,7 @@ on_both! {
         let house = house_around_the_world(place, |settings| settings.schedule.approval = Approval::Required).await;
         assert_eq!(tick_at(&house, "2026-11-30T20:00:00Z").await, DigestState::Draft);
         house.set_clock("2026-12-01T08:30:00Z");
-        house.app.approve_digest("2026-W49".parse().expect("a slot")).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), "2026-W49".parse().expect("a slot")).await.expect("approved");
         assert_eq!(tick_at(&house, "2026-12-01T08:31:00Z").await, DigestState::Sending);
         assert_eq!(deliver_at(&house, "2026-12-01T08:32:00Z").await, ["tokyo", "berlin"]);
         assert_eq!(deliver_at(&house, "2026-12-01T14:00:01Z").await.len(), 5);
@@ -218,7 +219,7 @@ on_both! {
         let house = house_around_the_world(place, |settings| settings.schedule.approval = Approval::Required).await;
         tick_at(&house, "2026-11-30T20:00:00Z").await;
         house.set_clock("2026-12-01T12:00:00Z");
-        house.app.approve_digest("2026-W49".parse().expect("a slot")).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), "2026-W49".parse().expect("a slot")).await.expect("approved");
         assert_eq!(tick_at(&house, "2026-12-01T12:01:00Z").await, DigestState::Sending);
         assert_eq!(deliver_at(&house, "2026-12-01T12:02:00Z").await, ["tokyo", "berlin", "home", "odd"]);
         assert_eq!(deliver_at(&house, "2026-12-01T14:00:01Z").await.len(), 5);

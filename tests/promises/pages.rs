@@ -7,6 +7,7 @@ use reqwest::Method;
 use reqwest::StatusCode;
 use verdicts::app::document::Catalogue;
 use verdicts::app::document::Format;
+use verdicts::domain::actor::Actor;
 
 use crate::joining::between;
 use crate::support::House;
@@ -247,7 +248,7 @@ on_both! {
 
     async fn no_text_of_a_catalogue_becomes_markup_or_a_template(place) {
         let house = House::open(place).await;
-        house.app.import_catalogue(&catalogue_of(HOSTILE, house.app.now() - TimeDelta::hours(1))).await.expect("imported");
+        house.app.import_catalogue(&Actor::cli(), &catalogue_of(HOSTILE, house.app.now() - TimeDelta::hours(1))).await.expect("imported");
         house.enlist("reader", 1).await;
         house.send_digest().await;
         for path in public_pages(&house) {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::json;
 use std::time::Duration;
 use verdicts::app::Clock;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::SubscriberState;
 
 /// `subscribers import` of that text.
@@ -401,7 +402,7 @@ on_both! {
     async fn a_file_that_breaks_off_in_the_middle_imports_nobody(place) {
         let house = crate::support::House::open(place).await;
         let terms = verdicts::app::people::ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
-        let failure = house.app.import_subscribers(Breaking(0), terms, |_| {}).await.expect_err("it broke off");
+        let failure = house.app.import_subscribers(&Actor::cli(), Breaking(0), terms, |_| {}).await.expect_err("it broke off");
         assert!(failure.to_string().contains("the disk is gone"), "{failure}");
         assert!(house.app.storage.subscribers_after(0, 10).await.expect("a list").is_empty());
     }

@@ -7,6 +7,7 @@ use crate::support::on_both;
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use verdicts::app::people::ImportTerms;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::SubscriberState;
 
 const ADA: &str = "reader0@example.org";
@@ -173,7 +174,7 @@ on_both! {
         house.post(&link(&house.mails_to("ada@new.example").pop().expect("a mail"), "/move/")).await;
         let import = async |email: &str| {
             let terms = ImportTerms { consent: "an old list", confirmed: true, dry_run: false };
-            let report = house.app.import_subscribers(format!("email\n{email}\n").as_bytes(), terms, |_| {}).await.expect("imported");
+            let report = house.app.import_subscribers(&Actor::cli(), format!("email\n{email}\n").as_bytes(), terms, |_| {}).await.expect("imported");
             (report.added, report.known, report.suppressed)
         };
         for spelling in [ADA, "READER0@example.org", "\"\"\"reader0\"\"@example.org\""] {
@@ -199,7 +200,7 @@ on_both! {
         house.post(&link(&house.mails_to("ada@new.example").pop().expect("a mail"), "/move/")).await;
         house.wait(TimeDelta::hours(2));
         house.join(ADA).await;
-        house.app.erase_subscriber(&"ada@new.example".parse().expect("an address")).await.expect("erased");
+        house.app.erase_subscriber(&Actor::cli(), &"ada@new.example".parse().expect("an address")).await.expect("erased");
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
         let hashes = house.place.dump().await.into_iter().filter(|row| row.starts_with("suppressions:")).count();
         assert_eq!(hashes, 1, "that of the new address alone");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 use verdicts::app::preflight::Preflight;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
 
@@ -155,11 +156,11 @@ on_both! {
         house.stock_small().await;
         house.enlist("r", 30).await;
         freeze(&house).await;
-        house.app.pause_digest(house.slot()).await.expect("paused");
+        house.app.pause_digest(&Actor::cli(), house.slot()).await.expect("paused");
         let range = house.app.storage.publish_range(6, house.app.now()).await.expect("made").expect("a range");
         assert_eq!((range.recipients, audited(&house).await), (12, (12, true, Vec::new())), "deliveries are made, and nothing goes out");
         assert_eq!(sink.mails(), 0);
-        house.app.resume_digest(house.slot(), Preflight::Forced).await.expect("resumed");
+        house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Forced).await.expect("resumed");
         house.send_digest().await;
         assert_eq!((mails_by_reader(&sink), audited(&house).await), (vec![1; 30], (30, false, Vec::new())));
     }
@@ -171,7 +172,7 @@ on_both! {
         house.enlist("r", 30).await;
         freeze(&house).await;
         house.app.storage.publish_range(6, house.app.now()).await.expect("made");
-        let status = house.app.cancel_digest(house.slot()).await.expect("cancelled");
+        let status = house.app.cancel_digest(&Actor::cli(), house.slot()).await.expect("cancelled");
         assert_eq!((status.tally.failed, status.tally.skipped, status.tally.open(), status.digest.recipients), (0, 12, 0, 12));
         assert_eq!(status.skips, [(SkipReason::Cancelled, 12)]);
         assert_eq!(house.app.storage.publish_range(6, house.app.now()).await.expect("looked"), None);

@@ -12,6 +12,7 @@ use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::delivery::MailClass;
 use verdicts::domain::digest::DigestState;
@@ -113,7 +114,7 @@ on_both! {
         let house = house_to(&sink, 60, place, |settings| settings.mail.connections = 1).await;
         publish(&house).await;
         house.deliver_while("some mails", async || sink.mails() >= 5).await;
-        house.app.pause_digest(house.slot()).await.expect("paused");
+        house.app.pause_digest(&Actor::cli(), house.slot()).await.expect("paused");
         assert_eq!(stall(&house).await, None, "some of it went out a moment ago");
         house.wait(TimeDelta::minutes(2));
         let found = stall(&house).await.expect("a stall");
@@ -125,7 +126,7 @@ on_both! {
         assert!(words.contains(&format!("{}: somebody to resume it, for it is paused", house.slot())), "{words}");
         assert_eq!(house.app.status(house.slot()).await.expect("a status").time_left, None);
         assert!(house.page("/check-inbox").await.contains("is on its way to it."), "a sign-up waits for no digest");
-        house.app.resume_digest(house.slot(), Preflight::Heeded).await.expect("resumed");
+        house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Heeded).await.expect("resumed");
         house.deliver_while("the rest", async || sink.mails() == 60).await;
         house.wait(TimeDelta::minutes(2));
         assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })));
@@ -157,7 +158,7 @@ on_both! {
         let token = stop.clone();
         let sending = tokio::spawn(async move {
             let order = SendOrder { slot: None, other_week: false, preflight: Preflight::Heeded };
-            app.send_digest(order, &token, &Arc::new(Progress::default()), |_| {}).await.expect("sent")
+            app.send_digest(&Actor::cli(), order, &token, &Arc::new(Progress::default()), |_| {}).await.expect("sent")
         });
         until("all mails are at their final dot", async || {
             house.app.storage.tally(house.slot().id()).await.is_ok_and(|tally| tally.sending == 5)

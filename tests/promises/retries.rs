@@ -11,6 +11,7 @@ use verdicts::app::digests::Status;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::slot::Slot;
 
 use crate::support::Behaviour;
@@ -32,6 +33,7 @@ async fn send(house: &House, slot: Slot) -> (Status, Ending) {
     match house
         .app
         .send_digest(
+            &Actor::cli(),
             order,
             &CancellationToken::new(),
             &Arc::new(Progress::default()),
@@ -132,9 +134,9 @@ on_both! {
         let house = house_of(8, place, &sink, |_| {}).await;
         let slot = house.slot();
         assert_eq!(send(&house, slot).await.1, Ending::Waits);
-        house.app.pause_digest(slot).await.expect("paused");
+        house.app.pause_digest(&Actor::cli(), slot).await.expect("paused");
         house.wait(TimeDelta::days(30));
-        house.app.resume_digest(slot, Preflight::Forced).await.expect("resumed");
+        house.app.resume_digest(&Actor::cli(), slot, Preflight::Forced).await.expect("resumed");
         assert_eq!(send(&house, slot).await.1, Ending::Waits, "refused once more, and not given up");
         house.wait(TimeDelta::hours(1));
         let (status, ending) = send(&house, slot).await;

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use verdicts::config::Approval;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::Digest;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
@@ -198,7 +199,7 @@ on_both! {
     async fn a_digest_approved_in_time_goes_out_at_its_time(place) {
         let house = open(place, |settings| settings.schedule.approval = Approval::Required).await;
         tick_at(&house, "2026-11-24T08:00:00Z").await;
-        house.app.approve_digest(house.slot()).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), house.slot()).await.expect("approved");
         assert_eq!(states(&tick_at(&house, "2026-11-24T08:59:00Z").await), one("2026-W48", DigestState::Approved));
         assert_eq!(states(&tick_at(&house, "2026-11-24T09:00:00Z").await), one("2026-W48", DigestState::Sending));
     }
@@ -208,7 +209,7 @@ on_both! {
         let slot = house.slot();
         tick_at(&house, "2026-11-24T08:00:00Z").await;
         assert_eq!(states(&tick_at(&house, "2026-11-28T12:00:00Z").await), one("2026-W48", DigestState::Draft));
-        house.app.approve_digest(slot).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), slot).await.expect("approved");
         let published = tick_at(&house, "2026-11-28T12:01:00Z").await;
         assert_eq!((states(&published), published[0].recipients), (one("2026-W48", DigestState::Sending), 2));
     }

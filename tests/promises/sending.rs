@@ -13,6 +13,7 @@ use verdicts::app::Clock;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 
 use crate::support::House;
 use crate::support::Place;
@@ -96,7 +97,11 @@ fn order(slot: Option<&str>, other_week: bool) -> SendOrder {
 /// The sentence with which a send is refused.
 async fn refused(house: &House, order: SendOrder) -> String {
     let (stop, progress) = (Default::default(), Default::default());
-    match house.app.send_digest(order, &stop, &progress, |_| {}).await {
+    match house
+        .app
+        .send_digest(&Actor::cli(), order, &stop, &progress, |_| {})
+        .await
+    {
         Err(failure) => failure.to_string(),
         Ok(sent) => panic!("not refused: {sent:?}"),
     }

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
+use verdicts::domain::actor::Actor;
 
 use crate::support::House;
 use crate::support::Place;
@@ -79,8 +80,14 @@ async fn a_send_goes_on_at_the_standby_that_is_promoted_when_the_primary_vanishe
         preflight: Preflight::Forced,
     };
     let sending = tokio::spawn(async move {
-        app.send_digest(order, &ends, &std::sync::Arc::default(), |_| {})
-            .await
+        app.send_digest(
+            &Actor::cli(),
+            order,
+            &ends,
+            &std::sync::Arc::default(),
+            |_| {},
+        )
+        .await
     });
     sink.wait_for(8, Duration::from_secs(60)).await;
     wire.vanish();

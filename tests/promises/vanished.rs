@@ -5,6 +5,7 @@ mod locks;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+use verdicts::domain::actor::Actor;
 
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
@@ -115,9 +116,15 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
         preflight: verdicts::app::preflight::Preflight::Forced,
     };
     let sending = tokio::spawn(async move {
-        app.send_digest(order, &ends, &std::sync::Arc::default(), |_| {})
-            .await
-            .map(|_| ())
+        app.send_digest(
+            &Actor::cli(),
+            order,
+            &ends,
+            &std::sync::Arc::default(),
+            |_| {},
+        )
+        .await
+        .map(|_| ())
     });
     sink.wait_for(5, Duration::from_secs(60)).await;
     wire.vanish();

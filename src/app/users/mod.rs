@@ -8,10 +8,12 @@ pub mod signing_in;
 
 use chrono::TimeDelta;
 
+use self::signing_in::SignedIn;
 use super::App;
 use super::Failure;
 use crate::config::SecondFactor;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::Role;
 use crate::identity::password::HashError;
@@ -44,6 +46,14 @@ impl App {
     /// The name of a user in addresses: it does not show their number.
     pub fn user_name(&self, user: i64) -> String {
         self.secrets.user_name(user)
+    }
+
+    /// Whoever is signed in, as the audit log names them.
+    pub fn actor_of(&self, who: &SignedIn) -> Actor {
+        Actor::user(
+            self.user_name(who.user.id),
+            Some(who.session.network.clone()),
+        )
     }
 
     /// Forgets sessions, links and attempts that are over.

@@ -18,6 +18,7 @@ use crate::app::columns::Mapping;
 use crate::app::people::ImportReport;
 use crate::app::people::ImportTerms;
 use crate::app::private_file;
+use crate::domain::actor::Actor;
 
 pub(super) async fn import(
     app: &App,
@@ -51,7 +52,7 @@ pub(super) async fn import(
         .transpose()?;
     let written = draft.as_ref().map(RefusedFile::create).transpose()?;
     let report = app
-        .import_file(source, terms, mapping, written, counted)
+        .import_file(&Actor::cli(), source, terms, mapping, written, counted)
         .await?;
     progress.finish_and_clear();
     draft.map(RefusedFile::keep).transpose()?;

@@ -68,13 +68,12 @@ pub(super) async fn copy_picks(connection: &mut Connection<'_>) -> Result<(), St
         .await
     })?;
     for (digest, position, comparison, score, words) in picks {
-        let words: Vec<String> =
-            stored(serde_json::from_str(&words).map_err(|error| error.to_string()))?;
+        let words: Vec<String> = stored(serde_json::from_str(&words))?;
         let reasons: Vec<PickReason> = words
             .iter()
             .map(|words| PickReason::from_words(words))
             .collect();
-        let reasons = stored(serde_json::to_string(&reasons).map_err(|error| error.to_string()))?;
+        let reasons = stored(serde_json::to_string(&reasons))?;
         on_either!(connection, c => {
             sqlx::query(
                 "insert into picks (digest_id, position, comparison, score_thousandths, reasons) values ($1, $2, $3, $4, $5)",

@@ -1,5 +1,6 @@
 //! The rows of a comparison, its tools and their reviews, and what is made of them.
 
+use crate::storage::StorageError;
 use std::collections::HashMap;
 
 use crate::domain::catalogue::Comparison;
@@ -67,7 +68,7 @@ pub(super) fn votes_from(rows: Vec<(String, i64, i64)>) -> HashMap<String, Votes
         .collect()
 }
 
-pub(super) fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, String> {
+pub(super) fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, StorageError> {
     Ok(Tool {
         slug: row.slug.parse()?,
         name: row.name,
@@ -83,7 +84,7 @@ pub(super) fn tool_from(row: ToolRow, reviews: Vec<Review>) -> Result<Tool, Stri
     })
 }
 
-pub(super) fn review_from(row: ReviewRow) -> Result<Review, String> {
+pub(super) fn review_from(row: ReviewRow) -> Result<Review, StorageError> {
     Ok(Review {
         reviewer: row.reviewer.parse()?,
         score: Score::try_from(row.score)?,
@@ -92,7 +93,7 @@ pub(super) fn review_from(row: ReviewRow) -> Result<Review, String> {
     })
 }
 
-pub fn comparison_from(row: ComparisonRow) -> Result<Comparison, String> {
+pub fn comparison_from(row: ComparisonRow) -> Result<Comparison, StorageError> {
     Ok(Comparison {
         slug: row.slug.parse()?,
         left: row.left_tool.parse()?,

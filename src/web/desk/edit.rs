@@ -58,7 +58,11 @@ pub(super) async fn edit(
         Some(changes) => changes,
         None => return answers::done(&web, &who, "Nothing was changed.", &back).await,
     };
-    let said = match web.app.edit_digest(slot, &changes).await {
+    let said = match web
+        .app
+        .edit_digest(&web.app.actor_of(&who), slot, &changes)
+        .await
+    {
         Ok(()) => {
             let state = web
                 .app

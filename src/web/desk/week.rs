@@ -133,7 +133,7 @@ pub(super) async fn list(State(web): State<Web>, Me(who): Me, RawQuery(query): R
 
 /// Makes this week's draft.
 pub(super) async fn draft(State(web): State<Web>, Me(who): Me) -> Result<Response, Problem> {
-    let said = match web.app.draft_digest().await {
+    let said = match web.app.draft_digest(&web.app.actor_of(&who)).await {
         Ok(slot) => format!("The draft of {slot} is made."),
         Err(failure) => refusal(failure)?,
     };
@@ -308,33 +308,34 @@ pub(super) async fn act(
 ) -> Result<Response, Problem> {
     let (slot, action) = (known(&web, &slot).await?, Action::of(&action)?);
     let app = &web.app;
+    let actor = &app.actor_of(&who);
     let done = match action {
-        Action::Approve => app.approve_digest(slot).await.map(|status| {
+        Action::Approve => app.approve_digest(actor, slot).await.map(|status| {
             format!(
                 "Approved: {slot} goes out {}.",
                 answers::moment(&web, status.digest.send_at)
             )
         }),
-        Action::Send => app.send_soon(slot).await.map(|at| {
+        Action::Send => app.send_soon(actor, slot).await.map(|at| {
             format!(
                 "{slot} goes out {}. Until then you can stop it.",
                 answers::moment(&web, at)
             )
         }),
         Action::Withdraw => app
-            .withdraw_digest(slot)
+            .withdraw_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is a draft again: nothing of it goes out.")),
         Action::Pause => app
-            .pause_digest(slot)
+            .pause_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is paused.")),
         Action::Resume => app
-            .resume_digest(slot, Preflight::Heeded)
+            .resume_digest(actor, slot, Preflight::Heeded)
             .await
             .map(|_| format!("{slot} goes on.")),
         Action::Cancel => app
-            .cancel_digest(slot)
+            .cancel_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is cancelled.")),
     };

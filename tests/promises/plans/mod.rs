@@ -26,7 +26,11 @@ use crate::support::on_both;
 use explain::Planner;
 
 /// Statements that read all of something that grows, each with the reason.
-const READ_ALL: [(&str, &str); 13] = [
+const READ_ALL: [(&str, &str); 14] = [
+    (
+        "select id, at, actor_kind, actor, network, what, subject_kind, subject, detail, seq, previous_hash, hash from audit order by",
+        "the newest rows and no more, by an index",
+    ),
     (
         "select state, count(*) from subscribers",
         "`doctor` and the look before a send; neither holds anybody up",
@@ -222,6 +226,9 @@ const FILL: &str = "
     insert into suppressions (address_hash, key_name, reason, created_at) select 'h' || id, 'k', 'erased', 0 from subscribers where id between 1000000 and 1020000;
     insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) select 'h' || id, 0, 'bounced', 0, 'n' from subscribers where id between 1000000 and 1020000;
     insert into webhook_events (provider, id, kind, body_sha256, received_at, acted_at) select 'ses', 'w' || id, 'events', 'd', id, id from subscribers where id between 1000000 and 1020000;
+    insert into audit (id, at, actor_kind, actor, what, subject_kind, subject, detail, seq, previous_hash, hash)
+      select id, id, 'cli', 'cli', 'what' || (id % 500), 'digest', 'd' || id, '{}', case when id > 1000009 then id end, 'h', 'h'
+      from subscribers where id between 1000000 and 1020000;
     insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, is_split)
       select g.id, s.id, s.id, 'digest', 0, 1 from digests g cross join subscribers s where g.id < 190011 and s.id between 1000000 and 1001000;
 ";

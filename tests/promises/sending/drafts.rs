@@ -6,6 +6,7 @@ use verdicts::app::deliver::Ending;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::config::Approval;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 
 use super::now;
@@ -88,7 +89,7 @@ on_both! {
         let words = refused(&house, order(None, false)).await;
         assert!(words.contains("not approved") && !words.contains("digest draft"), "{words}");
         assert_eq!(house.app.status(house.slot()).await.expect("a digest").digest.state, DigestState::Draft);
-        house.app.approve_digest(house.slot()).await.expect("approved");
+        house.app.approve_digest(&Actor::cli(), house.slot()).await.expect("approved");
         assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
         assert_eq!(sink.mails(), 2);
     }
@@ -159,11 +160,11 @@ on_both! {
         for moment in ["2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z"] {
             tick_at(&house, moment).await;
         }
-        house.app.pause_digest(house.slot()).await.expect("paused");
+        house.app.pause_digest(&Actor::cli(), house.slot()).await.expect("paused");
         crate::support::behind_its_back(&house.place, "delete from comparisons where slug = 't1-l-vs-t1-r'").await;
-        let failure = house.app.resume_digest(house.slot(), Preflight::Heeded).await.expect_err("refused").to_string();
+        let failure = house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Heeded).await.expect_err("refused").to_string();
         assert!(failure.contains("t1-l-vs-t1-r: it was taken out of the catalogue") && failure.contains("--force"), "{failure}");
-        house.app.resume_digest(house.slot(), Preflight::Forced).await.expect("resumed");
+        house.app.resume_digest(&Actor::cli(), house.slot(), Preflight::Forced).await.expect("resumed");
     }
 
     async fn a_preview_of_a_week_without_a_digest_is_refused(place) {

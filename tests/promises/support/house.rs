@@ -24,6 +24,7 @@ use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::slot::Slot;
 use verdicts::domain::subscriber::SubscriberState;
 
@@ -237,7 +238,7 @@ impl House {
         };
         let report = self
             .app
-            .import_subscribers(csv.as_bytes(), terms, |_| {})
+            .import_subscribers(&Actor::cli(), csv.as_bytes(), terms, |_| {})
             .await
             .expect("imported");
         assert_eq!(report.added, report.read, "{report:?}");
@@ -247,7 +248,7 @@ impl House {
     pub async fn stock(&self, toml: &str) {
         let catalogue = Catalogue::parse(toml, Format::Toml).expect("a catalogue");
         self.app
-            .import_catalogue(&catalogue)
+            .import_catalogue(&Actor::cli(), &catalogue)
             .await
             .expect("imported");
     }
@@ -266,7 +267,7 @@ impl House {
             preflight: Preflight::Heeded,
         };
         self.app
-            .send_digest(order, &stop, &progress, |_| {})
+            .send_digest(&Actor::cli(), order, &stop, &progress, |_| {})
             .await
             .expect("sent")
     }

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::SubscriberState;
 
 use super::READER;
@@ -147,7 +148,11 @@ async fn a_bounce_by(provider: &str, place: Place) {
     world
         .house
         .app
-        .lift_suppression(&READER.parse().expect("an address"), "a new mailbox")
+        .lift_suppression(
+            &Actor::cli(),
+            &READER.parse().expect("an address"),
+            "a new mailbox",
+        )
         .await
         .expect("lifted");
     world.house.join(READER).await;

@@ -1,0 +1,312 @@
+//! Views: how a thing is shown to programs, one type for each thing. The commands' `--json` prints them, and so will the desk and the
+//! API, so that a thing looks the same at every door. Names here are promised to scripts.
+//!
+//! A subscriber is named by an opaque id and a digest by its slot: no row id is in a view.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::App;
+use super::bounces::HeldRefusals;
+use super::digests::Status;
+use super::edition::LeftOut;
+use super::edition::Outlook;
+use super::missed::MissedDigest;
+use crate::domain::Timestamp;
+use crate::domain::digest::Digest;
+use crate::domain::digest::DigestState;
+use crate::domain::pick::Pick;
+use crate::domain::progress::Minute;
+use crate::domain::slot::Slot;
+use crate::domain::subscriber::Consent;
+use crate::domain::subscriber::Subscriber;
+use crate::domain::subscriber::SubscriberState;
+use crate::domain::waiting::Stall;
+use crate::domain::waiting::Wait;
+use crate::domain::waiting::WaitReason;
+use crate::domain::zone::ZoneName;
+use crate::storage::audit::Audit;
+use crate::storage::audit::Doubt;
+use crate::storage::ledger::Tally;
+use crate::storage::people::Listed;
+use crate::storage::people::Person;
+
+/// A tool with its reviews: as in the catalogue document, so that what is shown can be imported again.
+pub use super::document::ToolEntry as ToolView;
+
+/// A digest.
+#[derive(Debug, Clone, Serialize)]
+pub struct DigestView {
+    id: Slot,
+    slot: Slot,
+    state: DigestState,
+    recipients: i64,
+    send_at: Timestamp,
+    published_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl From<&Digest> for DigestView {
+    fn from(digest: &Digest) -> Self {
+        Self {
+            id: digest.slot,
+            slot: digest.slot,
+            state: digest.state,
+            recipients: digest.recipients,
+            send_at: digest.send_at,
+            published_at: digest.published_at,
+            finished_at: digest.finished_at,
+        }
+    }
+}
+
+/// A digest with its deliveries, and how sending it goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct DigestStatusView<'a> {
+    #[serde(flatten)]
+    digest: DigestView,
+    #[serde(flatten)]
+    outlook: Option<OutlookView<'a>>,
+    deliveries: Tally,
+    skipped: BTreeMap<&'static str, u64>,
+    next_due: Option<Timestamp>,
+    failures: Vec<FailuresView<'a>>,
+    troubles: &'a [String],
+    held: &'a [HeldRefusals],
+    waiting: Option<StallView<'a>>,
+    missed: Option<&'a MissedDigest>,
+    minutes: &'a [Minute],
+    rate_per_minute: Option<f64>,
+    seconds_left: Option<i64>,
+}
+
+impl<'a> DigestStatusView<'a> {
+    /// The digest, with what it carries where `outlook` is given.
+    pub fn new(status: &'a Status, outlook: Option<&'a Outlook>) -> Self {
+        let failures = status.failures.iter();
+        let tenths = |rate: f64| (rate * 10.0).round() / 10.0;
+        Self {
+            digest: DigestView::from(&status.digest),
+            outlook: outlook.map(OutlookView::from),
+            deliveries: status.tally,
+            skipped: status
+                .skips
+                .iter()
+                .map(|(reason, count)| (reason.as_str(), *count))
+                .collect(),
+            next_due: status.next_due,
+            failures: failures
+                .map(|(reply, count)| FailuresView {
+                    reply,
+                    count: *count,
+                })
+                .collect(),
+            troubles: &status.troubles,
+            held: &status.held,
+            waiting: status.stall.as_ref().map(StallView::from),
+            missed: status.missed.as_ref(),
+            minutes: &status.minutes,
+            rate_per_minute: status.rate_per_minute.map(tenths),
+            seconds_left: status.time_left.map(|left| left.num_seconds()),
+        }
+    }
+}
+
+/// What a digest carries.
+#[derive(Debug, Clone, Serialize)]
+struct OutlookView<'a> {
+    subject: Option<&'a str>,
+    readers: Option<u64>,
+    picks: Vec<Pick>,
+    left_out: &'a [LeftOut],
+}
+
+impl<'a> From<&'a Outlook> for OutlookView<'a> {
+    fn from(outlook: &'a Outlook) -> Self {
+        Self {
+            subject: outlook.subject.as_deref(),
+            readers: outlook.readers,
+            picks: outlook.edition.picks(),
+            left_out: &outlook.edition.left_out,
+        }
+    }
+}
+
+/// Deliveries that failed with one reply.
+#[derive(Debug, Clone, Serialize)]
+struct FailuresView<'a> {
+    reply: &'a str,
+    count: u64,
+}
+
+/// Mail that is due and does not go out.
+#[derive(Debug, Clone, Serialize)]
+struct StallView<'a> {
+    since: Timestamp,
+    #[serde(rename = "for")]
+    waits: Vec<WaitView<'a>>,
+}
+
+impl<'a> From<&'a Stall> for StallView<'a> {
+    fn from(stall: &'a Stall) -> Self {
+        Self {
+            since: stall.since,
+            waits: stall.waits.iter().map(WaitView::from).collect(),
+        }
+    }
+}
+
+/// One thing that mail waits for.
+#[derive(Debug, Clone, Serialize)]
+struct WaitView<'a> {
+    reason: WaitReason,
+    relay: Option<&'a str>,
+    slot: Option<Slot>,
+    words: &'static str,
+    detail: Option<&'a str>,
+    until: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Wait> for WaitView<'a> {
+    fn from(wait: &'a Wait) -> Self {
+        Self {
+            reason: wait.reason,
+            relay: wait.relay.as_deref(),
+            slot: wait.slot,
+            words: wait.summary(),
+            detail: wait.detail.as_deref(),
+            until: wait.until,
+        }
+    }
+}
+
+/// A delivery of a digest to one subscriber.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryView<'a> {
+    subscriber: String,
+    state: &'a str,
+    uncertain_at: Timestamp,
+    attempts: i64,
+}
+
+impl<'a> DeliveryView<'a> {
+    fn new(app: &App, doubt: &'a Doubt) -> Self {
+        Self {
+            subscriber: app.subscriber_name(doubt.subscriber),
+            state: &doubt.state,
+            uncertain_at: doubt.uncertain_at,
+            attempts: doubt.attempts,
+        }
+    }
+}
+
+/// What the ledger says of a digest, and whether it holds together.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditView<'a> {
+    slot: Slot,
+    recipients: u64,
+    is_publishing: bool,
+    deliveries: Tally,
+    faults: &'a [String],
+    doubts: Vec<DeliveryView<'a>>,
+}
+
+impl<'a> AuditView<'a> {
+    /// The audit, with subscribers by their opaque ids.
+    pub fn new(app: &App, audit: &'a Audit) -> Self {
+        let doubts = audit.doubts.iter();
+        Self {
+            slot: audit.slot,
+            recipients: audit.recipients,
+            is_publishing: audit.is_publishing,
+            deliveries: audit.deliveries,
+            faults: &audit.faults,
+            doubts: doubts.map(|doubt| DeliveryView::new(app, doubt)).collect(),
+        }
+    }
+}
+
+/// A subscriber.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubscriberView<'a> {
+    id: String,
+    email: &'a str,
+    name: Option<&'a str>,
+    state: SubscriberState,
+    timezone: Option<&'static str>,
+}
+
+impl<'a> SubscriberView<'a> {
+    /// The subscriber, by an opaque id.
+    pub fn new(app: &App, subscriber: &'a Subscriber) -> Self {
+        Self {
+            id: app.subscriber_name(subscriber.id),
+            email: &subscriber.email,
+            name: subscriber.name.as_deref(),
+            state: subscriber.state,
+            timezone: subscriber.timezone.map(ZoneName::name),
+        }
+    }
+}
+
+/// A subscriber in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListedView<'a> {
+    #[serde(flatten)]
+    subscriber: SubscriberView<'a>,
+    created_at: Timestamp,
+    confirmed_at: Option<Timestamp>,
+    source: Option<&'a str>,
+}
+
+impl<'a> ListedView<'a> {
+    /// The line of a list.
+    pub fn new(app: &App, listed: &'a Listed) -> Self {
+        Self {
+            subscriber: SubscriberView::new(app, &listed.subscriber),
+            created_at: listed.created_at,
+            confirmed_at: listed.confirmed_at,
+            source: listed.source.as_deref(),
+        }
+    }
+}
+
+/// A subscriber with what they agreed to and what happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct PersonView<'a> {
+    #[serde(flatten)]
+    subscriber: SubscriberView<'a>,
+    consent: Option<&'a Consent>,
+    earlier_consents: &'a [Consent],
+    history: Vec<EventView>,
+}
+
+/// One thing that happened to a subscriber.
+#[derive(Debug, Clone, Serialize)]
+struct EventView {
+    at: Timestamp,
+    what: String,
+}
+
+impl<'a> PersonView<'a> {
+    /// Everything that is kept of somebody.
+    pub fn new(app: &App, person: &'a Person) -> Self {
+        let (consent, earlier_consents) = match person.consents.split_last() {
+            Some((last, earlier)) => (Some(last), earlier),
+            None => (None, &[][..]),
+        };
+        let history = person.history.iter();
+        Self {
+            subscriber: SubscriberView::new(app, &person.subscriber),
+            consent,
+            earlier_consents,
+            history: history
+                .map(|entry| EventView {
+                    at: entry.at,
+                    what: entry.event.to_string(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The audit log's rows: what actors other than readers did, in ids and codes, each chained to the one before it by its hash.
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use super::Timestamp;
+
+super::named! {
+    /// What was done.
+    AuditAction {
+        /// A digest was made, as draft or approved.
+        DigestDrafted => "digest.drafted",
+        /// A digest's picks, subject or time were changed.
+        DigestEdited => "digest.edited",
+        /// A digest was approved.
+        DigestApproved => "digest.approved",
+        /// An approval was taken back: the digest is a draft again.
+        DigestWithdrawn => "digest.withdrawn",
+        /// A digest's content and readers were frozen, and it began to go out.
+        DigestPublished => "digest.published",
+        /// Sending a digest was paused.
+        DigestPaused => "digest.paused",
+        /// Sending a digest went on.
+        DigestResumed => "digest.resumed",
+        /// A digest was cancelled.
+        DigestCancelled => "digest.cancelled",
+        /// A week got no digest.
+        DigestSkipped => "digest.skipped",
+        /// The last delivery of a digest became final.
+        DigestFinished => "digest.finished",
+        /// Tools and comparisons were imported.
+        CatalogueImported => "catalogue.imported",
+        /// A tool or a comparison was taken out.
+        CatalogueRemoved => "catalogue.removed",
+        /// The sample was taken out.
+        SampleDropped => "catalogue.sample_dropped",
+        /// A file of subscribers was imported.
+        SubscribersImported => "subscribers.imported",
+        /// All subscribers were exported.
+        SubscribersExported => "subscribers.exported",
+        /// Sign-ups that nobody confirmed were forgotten.
+        SignUpsForgotten => "subscribers.forgotten",
+        /// Somebody was signed up by hand.
+        SubscriberAdded => "subscriber.added",
+        /// A subscription ended because mail to its address was refused.
+        SubscriberBounced => "subscriber.bounced",
+        /// A subscription ended because its reader complained to their provider.
+        SubscriberComplained => "subscriber.complained",
+        /// A subscription ended by a wish that came by mail or from a provider.
+        SubscriberUnsubscribed => "subscriber.unsubscribed",
+        /// Somebody was erased.
+        SubscriberErased => "subscriber.erased",
+        /// An address was taken off the suppression list.
+        SuppressionRemoved => "suppression.removed",
+        /// Held refusals were accepted.
+        BouncesAccepted => "bounces.accepted",
+        /// Held refusals were dismissed.
+        BouncesDismissed => "bounces.dismissed",
+        /// The site's secret was lost, and replaced.
+        SecretReplaced => "secret.replaced",
+    }
+}
+
+super::named! {
+    /// Kind of thing that an action was about.
+    SubjectKind {
+        /// A digest, by its slot.
+        Digest => "digest",
+        /// A subscriber, by an opaque id.
+        Subscriber => "subscriber",
+        /// A tool or a comparison, by its slug.
+        Catalogue => "catalogue",
+        /// A recipient domain.
+        Domain => "domain",
+        /// A relay, by its name.
+        Relay => "relay",
+        /// An entry of the suppression list, by its keyed hash.
+        Suppression => "suppression",
+    }
+}
+
+/// A row of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Number of the row, for this process and its database alone.
+    pub id: i64,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Kind of the actor: [`super::actor::ActorKind`], as text, so that a row that was changed can still be read.
+    pub actor_kind: String,
+    /// The actor.
+    pub actor: String,
+    /// Network that the actor acted from.
+    pub network: Option<String>,
+    /// What was done: [`AuditAction`], as text.
+    pub what: String,
+    /// Kind of what it was done to: [`SubjectKind`], as text.
+    pub subject_kind: Option<String>,
+    /// What it was done to.
+    pub subject: Option<String>,
+    /// Particulars: a JSON object of numbers and codes.
+    pub detail: String,
+}
+
+/// Place of a row in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Position, from 1 on, without gaps.
+    pub seq: i64,
+    /// Hash of the row before it.
+    pub previous_hash: String,
+    /// Hash of this row.
+    pub hash: String,
+}
+
+/// The hash before the first row.
+pub const FIRST_PREVIOUS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+impl AuditRow {
+    /// The row's place behind the one that has `previous_hash`: `hash = sha256(previous_hash || canonical row)`.
+    pub fn chained(&self, seq: i64, previous_hash: &str) -> Link {
+        let mut hash = Sha256::new();
+        hash.update(previous_hash.as_bytes());
+        hash.update(self.canonical(seq).as_bytes());
+        Link {
+            seq,
+            previous_hash: previous_hash.to_owned(),
+            hash: data_encoding::HEXLOWER.encode(&hash.finalize()),
+        }
+    }
+
+    /// One text for one row: a JSON list of its values, in the order of the columns. JSON's quotes keep neighbours apart.
+    fn canonical(&self, seq: i64) -> String {
+        serde_json::json!([
+            seq,
+            self.id,
+            self.at.timestamp_millis(),
+            self.actor_kind,
+            self.actor,
+            self.network,
+            self.what,
+            self.subject_kind,
+            self.subject,
+            self.detail,
+        ])
+        .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> AuditRow {
+        AuditRow {
+            id: 7,
+            at: crate::domain::from_millis(1_795_000_000_000),
+            actor_kind: "cli".into(),
+            actor: "cli".into(),
+            network: None,
+            what: "digest.approved".into(),
+            subject_kind: Some("digest".into()),
+            subject: Some("2026-W47".into()),
+            detail: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_row_and_its_place_are_in_its_hash() {
+        let hash = |row: &AuditRow| row.chained(1, FIRST_PREVIOUS).hash;
+        let known = hash(&row());
+        assert_eq!(known.len(), 64);
+        let changed = [
+            AuditRow { id: 8, ..row() },
+            AuditRow {
+                at: crate::domain::from_millis(1_795_000_000_001),
+                ..row()
+            },
+            AuditRow {
+                actor_kind: "user".into(),
+                ..row()
+            },
+            AuditRow {
+                actor: "u1".into(),
+                ..row()
+            },
+            AuditRow {
+                network: Some("203.0.113.0/24".into()),
+                ..row()
+            },
+            AuditRow {
+                what: "digest.paused".into(),
+                ..row()
+            },
+            AuditRow {
+                subject_kind: None,
+                ..row()
+            },
+            AuditRow {
+                subject: Some("2026-W48".into()),
+                ..row()
+            },
+            AuditRow {
+                detail: "{\"readers\":1}".into(),
+                ..row()
+            },
+        ];
+        for other in &changed {
+            assert_ne!(hash(other), known, "{other:?}");
+        }
+        assert_ne!(row().chained(2, FIRST_PREVIOUS).hash, known);
+        assert_ne!(row().chained(1, &known).hash, known);
+    }
+}

@@ -1,0 +1,204 @@
+//! The audit log: who changed what, written with the change, in ids and codes, chained so that a row that is changed or gone shows.
+
+use std::collections::BTreeSet;
+
+use tokio_util::sync::CancellationToken;
+use verdicts::app::audit_log::AuditSubject;
+use verdicts::app::people::ImportTerms;
+use verdicts::app::preflight::Preflight;
+use verdicts::app::sending::SendOrder;
+use verdicts::domain::actor::Actor;
+use verdicts::domain::audit::AuditAction;
+use verdicts::domain::subscriber::SubscriberState;
+use verdicts::storage::audit_log::AuditEntry;
+use verdicts::storage::audit_log::ChainFault;
+
+use crate::inbound::READER;
+use crate::inbound::house_with_a_reader;
+use crate::inbound::report;
+use crate::inbound::return_path;
+use crate::inbound::take;
+use crate::support::House;
+use crate::support::Place;
+use crate::support::Program;
+use crate::support::behind_its_back;
+use crate::support::on_both;
+
+async fn log(house: &House) -> Vec<AuditEntry> {
+    let log = house.app.audit_log(None, None, 10_000).await;
+    log.expect("the audit log")
+}
+
+/// What was done, and by what kind of actor, oldest first.
+async fn done(house: &House) -> Vec<String> {
+    let log = log(house).await.into_iter().rev();
+    log.map(|entry| format!("{} {}", entry.row.actor_kind, entry.row.what))
+        .collect()
+}
+
+async fn chain_all(house: &House) {
+    while house.app.storage.chain_audit(3).await.expect("chained") > 0 {}
+}
+
+/// Five rows, chained.
+async fn house_with_a_chain(place: Place) -> House {
+    let house = House::open(place).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        house.enlist(name, 1).await;
+    }
+    chain_all(&house).await;
+    let check = house.app.check_audit().await.expect("checked");
+    assert_eq!((check.rows, check.unchained, check.fault), (5, 0, None));
+    house
+}
+
+async fn fault(house: &House) -> Option<ChainFault> {
+    house.app.check_audit().await.expect("checked").fault
+}
+
+on_both! {
+    async fn a_weeks_changes_are_logged_by_actor_and_no_row_holds_an_address(place) {
+        let house = house_with_a_reader(place.again()).await;
+        let mut expected = vec!["cli catalogue.imported", "cli subscribers.imported", "cli digest.drafted", "cli digest.published", "system digest.finished"];
+        let seen = done(&house).await;
+        assert!(expected.iter().all(|one| seen.iter().any(|row| row == one)), "{seen:?}");
+
+        house.join("new@example.org").await;
+        house.post(&house.goodbye_link("reader1@example.org")).await;
+        assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Unsubscribed));
+        assert_eq!(done(&house).await, seen, "what readers do stands in their history");
+
+        take(&house, &report(&return_path(&house, READER), READER, "550 5.1.1 no such user")).await;
+        let reader = READER.parse().expect("an address");
+        house.app.lift_suppression(&Actor::cli(), &reader, "their server was broken, says ada@example.org").await.expect("lifted");
+        let hand = Actor::user("u1", Some("203.0.113.0/24".into()));
+        house.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair").await.expect("added");
+        let name = |entry: &AuditEntry| entry.row.subject.clone().expect("a subject");
+        let of_reader = AuditSubject::Subscriber(READER.parse().expect("an address"));
+        let about = house.app.audit_log(None, Some(&of_reader), 100).await.expect("rows");
+        let whats: Vec<&str> = about.iter().map(|entry| entry.row.what.as_str()).collect();
+        assert_eq!(whats, ["suppression.removed", "subscriber.bounced"], "newest first, by the address that the log does not have");
+        assert_eq!(name(&about[0]), name(&about[1]));
+        house.app.erase_subscriber(&Actor::cli(), &reader).await.expect("erased");
+        house.app.export_subscribers(&Actor::cli(), Vec::new()).await.expect("exported");
+        expected = vec![
+            "inbound subscriber.bounced", "cli suppression.removed", "cli suppression.removed", "user subscriber.added", "cli subscriber.erased",
+            "cli subscribers.exported",
+        ];
+        assert_eq!(done(&house).await[seen.len()..], expected[..]);
+        let log = log(&house).await;
+        let added = log.iter().find(|entry| entry.row.actor_kind == "user").expect("the user's");
+        assert_eq!((added.row.actor.as_str(), added.row.network.as_deref()), ("u1", Some("203.0.113.0/24")));
+        let erased = log.iter().find(|entry| entry.row.what == "subscriber.erased").expect("a row");
+        assert_eq!(name(erased), name(&about[0]), "the opaque id is the same");
+
+        let rows: Vec<String> = place.dump().await.into_iter().filter(|row| row.starts_with("audit: ")).collect();
+        assert_eq!(rows.len(), log.len());
+        for row in rows {
+            assert!(!row.contains('@') && !row.contains("example") && !row.contains("broken"), "{row}");
+        }
+    }
+
+    async fn each_step_of_a_digests_life_is_logged_once_and_what_is_refused_is_not(place) {
+        let house = House::open(place).await;
+        house.stock_small().await;
+        house.enlist("reader", 3).await;
+        let (cli, slot) = (Actor::cli(), house.slot());
+        assert!(house.app.approve_digest(&cli, slot).await.is_err(), "there is none yet");
+        house.app.draft_digest(&cli).await.expect("a draft");
+        house.app.cancel_digest(&cli, slot).await.expect("cancelled");
+        house.app.cancel_digest(&cli, slot).await.expect("cancelled already");
+        assert!(house.app.approve_digest(&cli, slot).await.is_err(), "it is over");
+        let order = SendOrder { slot: None, preflight: Preflight::Heeded, other_week: false };
+        let stop = CancellationToken::new();
+        house.app.send_digest(&cli, order, &stop, &std::sync::Arc::default(), |_| {}).await.ok();
+        let life: Vec<String> = done(&house).await.into_iter().filter(|row| row.contains(" digest.")).collect();
+        assert_eq!(life, ["cli digest.drafted", "cli digest.cancelled"]);
+        let rows = house.app.audit_log(Some(AuditAction::DigestCancelled), None, 10).await.expect("rows");
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].row.subject_kind.as_deref(), rows[0].row.subject.clone()), (Some("digest"), Some(slot.to_string())));
+    }
+
+    async fn a_change_that_fails_or_is_only_tried_leaves_no_row(place) {
+        let house = House::open(place.again()).await;
+        house.stock_small().await;
+        let before = done(&house).await;
+        let terms = ImportTerms { consent: "x", confirmed: true, dry_run: true };
+        house.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect("counted");
+        let broken = ImportTerms { dry_run: false, ..terms };
+        house.app.import_subscribers(&Actor::cli(), "name\nAda\n".as_bytes(), broken, |_| {}).await.expect_err("no column of addresses");
+        house.app.erase_subscriber(&Actor::cli(), &"nobody@example.org".parse().expect("an address")).await.expect_err("unknown");
+        house.stock_small().await;
+        assert_eq!(done(&house).await, before, "the same catalogue again changes nothing");
+    }
+
+    async fn no_change_is_made_whose_row_cannot_be_written(place) {
+        let house = House::open(place.again()).await;
+        house.stock_small().await;
+        behind_its_back(&place, "alter table audit rename to audit_gone").await;
+        house.app.draft_digest(&Actor::cli()).await.expect_err("no row, no change");
+        let terms = ImportTerms { consent: "x", confirmed: true, dry_run: false };
+        house.app.import_subscribers(&Actor::cli(), "email\nada@example.org\n".as_bytes(), terms, |_| {}).await.expect_err("no row, no change");
+        assert!(house.app.storage.digest(house.slot()).await.expect("an answer").is_none());
+        assert_eq!(house.known_people().await, 0);
+    }
+
+    async fn a_row_that_was_changed_shows(place) {
+        let house = house_with_a_chain(place.again()).await;
+        behind_its_back(&place, "update audit set actor = 'somebody' where seq = 3").await;
+        assert_eq!(fault(&house).await, Some(ChainFault::Changed(3)));
+        let program = Program::set_up(&place);
+        let said = program.run(&["audit", "verify"]);
+        assert!(said.code == 1 && said.out.contains("row 3 was changed"), "{said:?}");
+    }
+
+    async fn a_row_that_was_taken_out_shows_the_last_one_too(place) {
+        let house = house_with_a_chain(place.again()).await;
+        behind_its_back(&place, "delete from audit where seq = 5").await;
+        assert_eq!(fault(&house).await, Some(ChainFault::Missing(5)));
+        behind_its_back(&place, "delete from audit where seq = 2").await;
+        assert_eq!(fault(&house).await, Some(ChainFault::Missing(2)));
+        // Closing the gap changes the rows behind it.
+        behind_its_back(&place, "update audit set seq = 2 where seq = 3; update audit set seq = 3 where seq = 4; update audit_head set seq = 3").await;
+        assert_eq!(fault(&house).await, Some(ChainFault::Changed(2)));
+    }
+
+    async fn processes_that_chain_at_once_make_one_chain(place) {
+        let (house, other) = (House::open(place.again()).await, House::open(place.again()).await);
+        for n in 0..30 {
+            house.enlist(&format!("reader{n}-"), 1).await;
+        }
+        tokio::join!(chain_all(&house), chain_all(&other), chain_all(&house), chain_all(&other));
+        chain_all(&house).await;
+        let check = house.app.check_audit().await.expect("checked");
+        assert_eq!((check.rows, check.unchained, check.fault), (30, 0, None));
+        let places: BTreeSet<i64> = log(&house).await.iter().filter_map(|entry| Some(entry.link.as_ref()?.seq)).collect();
+        assert_eq!(places, (1..=30).collect());
+    }
+
+    async fn the_schedule_chains_and_the_commands_show_the_log(place) {
+        let house = House::open(place.again()).await;
+        house.stock_small().await;
+        house.enlist("reader", 2).await;
+        let program = Program::set_up(&place);
+        let waiting = program.run(&["--json", "audit", "verify"]);
+        assert_eq!((&waiting.json()["unchained"], &waiting.json()["holds"]), (&2.into(), &true.into()));
+        house.app.tick().await.expect("a tick");
+        let whole = program.run(&["--json", "audit", "verify"]).json();
+        assert_eq!((&whole["unchained"], &whole["holds"]), (&0.into(), &true.into()), "{whole}");
+
+        let listed = program.run(&["--json", "audit", "list", "--what", "subscribers.imported"]).json();
+        let [row] = listed["rows"].as_array().map(Vec::as_slice).expect("rows") else { panic!("{listed}") };
+        assert_eq!((&row["actor_kind"], &row["what"], &row["detail"]["added"]), (&"cli".into(), &"subscribers.imported".into(), &2.into()));
+        assert!(row.get("id").is_none() && row["seq"].is_number() && row["hash"].as_str().is_some_and(|hash| hash.len() == 64), "{row}");
+        let newest = program.run(&["audit", "list", "--limit", "1"]);
+        assert_eq!((newest.code, newest.out.lines().count()), (0, 1), "{newest:?}");
+        for wrong in [&["audit", "list", "--what", "made.up"][..], &["audit", "list", "--subject", "2026-W47"], &["audit", "list", "--limit", "0"]] {
+            assert_eq!(program.run(wrong).code, 2, "{wrong:?}");
+        }
+        let unknown = program.run(&["audit", "list", "--subject", "nobody@example.org"]);
+        assert!(unknown.code == 1 && unknown.err.contains("There is no subscriber"), "{unknown:?}");
+        let none = program.run(&["--json", "audit", "list", "--subject", "digest:2020-W01"]).json();
+        assert_eq!(none["rows"].as_array().map(Vec::len), Some(0));
+    }
+}
