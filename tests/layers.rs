@@ -152,3 +152,42 @@ fn the_ground_floor_has_no_doors_and_no_clock() {
         }
     }
 }
+
+/// Upper bound on the lines of a file.
+const LINES_MAX: usize = 450;
+
+/// Files that are longer still, with a length beyond which they must not grow. A file that is split leaves this list.
+const LONGER: [(&str, usize); 8] = [
+    ("src/app/digests.rs", 640),
+    ("src/app/mod.rs", 480),
+    ("src/storage/chunks.rs", 460),
+    ("src/storage/mod.rs", 520),
+    ("src/storage/personal_data.rs", 470),
+    ("src/storage/refusals.rs", 470),
+    ("tests/promises/carrying_over.rs", 630),
+    ("tests/promises/personal_data.rs", 460),
+];
+
+#[test]
+fn a_file_is_short_enough_to_be_read() {
+    let mut files = Vec::new();
+    for dir in ["src", "tests", "benches"] {
+        sources(Path::new(dir), &mut files);
+    }
+    assert!(files.len() > 400, "the sources were found");
+    let too_long: Vec<String> = files
+        .iter()
+        .filter_map(|path| {
+            let most = LONGER
+                .iter()
+                .find(|(longer, _)| path == Path::new(longer))
+                .map_or(LINES_MAX, |(_, most)| *most);
+            let lines = fs::read_to_string(path).expect("a source").lines().count();
+            (lines > most).then(|| format!("{}: {lines} lines of {most}", path.display()))
+        })
+        .collect();
+    assert!(
+        too_long.is_empty(),
+        "split by what they hold: {too_long:#?}"
+    );
+}

@@ -6,8 +6,8 @@
 //! reader leaves, the run is stopped and another one begins. In one world the first relay is always healthy, in another one all troubles end
 //! at some time. `rules.rs` says what must hold whatever happens; `far_end.rs` has the relays, `ledger.rs` what storage would do.
 //!
-//! `SIMULATIONS` runs from seed `SIMULATION_SEED`, and as many of settings at random within what is allowed; a failure prints its seed, and
-//! the settings.
+//! Run are 150 schedules of a few readers, 40 of many, and 24 of settings at random within what is allowed. `SIMULATIONS` sets their
+//! number, `SIMULATION_SEED` the first seed; a failure prints its seed, and with `SIMULATIONS=1` the seed runs it again.
 
 mod far_end;
 mod ledger;
@@ -37,6 +37,8 @@ use self::far_end::Trouble;
 use self::ledger::Mail;
 use self::ledger::Row;
 use self::rules::Rules;
+use self::worlds::FEW_READERS;
+use self::worlds::READERS;
 use super::*;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::status::Stage;
@@ -357,6 +359,7 @@ fn troubled(trouble: Trouble, time: Duration) -> World {
         vec![terms],
         1_000,
         Some(time),
+        READERS,
     );
     let relay = &mut world.relays[0];
     (relay.trouble, relay.until, relay.bears) = (trouble, time, usize::MAX);
@@ -401,7 +404,15 @@ fn setting(name: &str, default: u64) -> u64 {
 fn whatever_relays_do_mail_goes_on_and_nobody_is_lost_or_mailed_twice() {
     let first = setting("SIMULATION_SEED", 1);
     for seed in first..first + setting("SIMULATIONS", 40) {
-        World::new(seed).run();
+        World::new(seed, READERS).run();
+    }
+}
+
+#[test]
+fn in_small_schedules_nobody_is_lost_or_mailed_twice() {
+    let first = setting("SIMULATION_SEED", 1);
+    for seed in first..first + setting("SIMULATIONS", 150) {
+        World::new(seed, FEW_READERS).run();
     }
 }
 

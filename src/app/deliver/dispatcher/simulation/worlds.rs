@@ -1,14 +1,20 @@
 //! Worlds for the simulation, made at random from a seed.
 
+use std::ops::Range;
+
 use super::far_end::Trouble;
 use super::*;
 use crate::app::relay::RelayMemory;
+
+/// Readers of an ordinary world, and of a small one, which takes half as long.
+pub(super) const READERS: Range<usize> = 50..1_500;
+pub(super) const FEW_READERS: Range<usize> = 1..40;
 
 /// 2027-01-15T00:00:00Z.
 const MIDNIGHT_MS: i64 = 1_799_971_200_000;
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, readers: Range<usize>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let count = random.random_range(1..=3);
         let is_even = random.random_bool(0.7);
@@ -52,7 +58,7 @@ impl World {
             domains,
         };
         let calm_at = calm_at(&mut random);
-        Self::with(seed, random, settings, terms, 100, calm_at).with_stops()
+        Self::with(seed, random, settings, terms, 100, calm_at, readers).with_stops()
     }
 
     /// The world of these settings.
@@ -84,6 +90,7 @@ impl World {
             terms.collect(),
             mail.messages_per_connection,
             calm_at,
+            READERS,
         )
         .with_stops()
     }
@@ -96,13 +103,14 @@ impl World {
         mut terms: Vec<RelayTerms>,
         mails_max: u32,
         calm_at: Option<Duration>,
+        readers: Range<usize>,
     ) -> Self {
         let before_midnight = random.random_range(1..1_200_000);
         let start = Now {
             instant: Instant::now(),
             wall: from_millis(MIDNIGHT_MS - before_midnight),
         };
-        let readers = random.random_range(50..1_500);
+        let readers: usize = random.random_range(readers);
         let mut relays = Vec::new();
         for (at, terms) in terms.iter_mut().enumerate() {
             let is_healthy = at == 0 && calm_at.is_none();
