@@ -38,6 +38,7 @@ use crate::mail::Fence;
 use crate::mail::Recipient;
 use crate::storage::ledger::Tally;
 use crate::storage::publishing::Frozen;
+use crate::storage::publishing::Issue;
 
 /// A digest and how its deliveries stand.
 #[derive(Debug, Clone)]
@@ -290,9 +291,11 @@ impl App {
             .storage
             .freeze(
                 actor,
-                content,
-                &rendered,
-                &variants,
+                Issue {
+                    content,
+                    rendered: &rendered,
+                    variants: &variants,
+                },
                 self.month_of(now),
                 &due(now),
                 now,

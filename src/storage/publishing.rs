@@ -29,6 +29,17 @@ use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 
+/// Content of a digest that is published: it never changes afterwards.
+#[derive(Debug, Clone, Copy)]
+pub struct Issue<'a> {
+    /// Its comparisons, as they are now.
+    pub content: &'a Content,
+    /// The mail to readers who chose nothing.
+    pub rendered: &'a Rendered,
+    /// The mails to readers who chose categories.
+    pub variants: &'a [Variant],
+}
+
 /// Describes what freezing a digest did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frozen {
@@ -106,17 +117,20 @@ const STEPS: i64 = 240;
 impl Storage {
     /// Publishes an approved digest: freezes what it says, who gets it and when. Its deliveries follow by [`Storage::publish_range`].
     ///
-    /// Readers of each choice among `variants` get that; a monthly reader who got a digest since `month` gets none.
+    /// Readers of each choice among its variants get that; a monthly reader who got a digest since `month` gets none.
     pub async fn freeze(
         &self,
         actor: &Actor,
-        content: &Content,
-        rendered: &Rendered,
-        variants: &[Variant],
+        issue: Issue<'_>,
         month: Timestamp,
         due: &DueTimes,
         now: Timestamp,
     ) -> Result<Frozen, StorageError> {
+        let Issue {
+            content,
+            rendered,
+            variants,
+        } = issue;
         let frozen = serde_json::to_string(content)
             .map_err(|error| StorageError::Stored(error.to_string()))?;
         let (id, millis) = (content.slot.id(), now.timestamp_millis());

@@ -82,7 +82,7 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
             .status
             .as_ref()
             .filter(|status| status.digest.published_at.is_some())
-            .map(|status| sum(status)),
+            .map(sum),
     }
 }
 
