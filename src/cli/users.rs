@@ -13,6 +13,7 @@ use crate::app::Failure;
 use crate::app::users::accounts::AccountChange;
 use crate::app::users::links::Link;
 use crate::domain::UnknownName;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::address::InvalidAddress;
 use crate::domain::user::Role;
@@ -101,7 +102,13 @@ impl Users {
             } => {
                 let password = password_stdin.then(read_password).transpose()?;
                 let link = app
-                    .add_user(&email, name.as_deref(), role, password.as_deref())
+                    .add_user(
+                        &Actor::cli(),
+                        &email,
+                        name.as_deref(),
+                        role,
+                        password.as_deref(),
+                    )
                     .await?;
                 print(app, &email, link.as_ref(), output).await?;
             }
@@ -116,10 +123,11 @@ impl Users {
             } => {
                 let user = app.user_named(&email).await?;
                 let link = if password_stdin {
-                    app.set_password(&user, &read_password()?).await?;
+                    app.set_password(&Actor::cli(), &user, &read_password()?)
+                        .await?;
                     None
                 } else {
-                    Some(app.reset_password(&user).await?)
+                    Some(app.reset_password(&Actor::cli(), &user).await?)
                 };
                 print(app, &email, link.as_ref(), output).await?;
             }
@@ -206,7 +214,7 @@ async fn change(
     output: Output,
 ) -> Result<(), Failure> {
     let user = app.user_named(email).await?;
-    app.change_account(&user, change).await?;
+    app.change_account(&Actor::cli(), &user, change).await?;
     print(app, email, None, output).await
 }
 

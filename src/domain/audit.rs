@@ -56,6 +56,24 @@ super::named! {
         BouncesAccepted => "bounces.accepted",
         /// Held refusals were dismissed.
         BouncesDismissed => "bounces.dismissed",
+        /// A user of the desk was added.
+        UserAdded => "user.added",
+        /// A user got another role.
+        UserRoleChanged => "user.role_changed",
+        /// A user was shut out.
+        UserDisabled => "user.disabled",
+        /// A user was let in again.
+        UserEnabled => "user.enabled",
+        /// All sessions of a user were ended.
+        UserSignedOut => "user.signed_out",
+        /// A user's password was set.
+        UserPasswordSet => "user.password_set",
+        /// A user's password was taken away, so that they choose another by a link.
+        UserPasswordReset => "user.password_reset",
+        /// A second factor was set up.
+        UserSecondFactorSet => "user.second_factor_set",
+        /// A second factor was taken away.
+        UserSecondFactorRemoved => "user.second_factor_removed",
         /// The site's secret was lost, and replaced.
         SecretReplaced => "secret.replaced",
     }
@@ -70,6 +88,8 @@ super::named! {
         Subscriber => "subscriber",
         /// A tool or a comparison, by its slug.
         Catalogue => "catalogue",
+        /// A user of the desk, by an opaque id.
+        User => "user",
         /// A recipient domain.
         Domain => "domain",
         /// A relay, by its name.

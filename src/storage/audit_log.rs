@@ -32,6 +32,8 @@ pub(super) enum Subject<'a> {
     Digest(Slot),
     /// By the number of their row; the log gets the opaque id.
     Subscriber(i64),
+    /// By the number of their row; the log gets the opaque id.
+    User(i64),
     /// A tool or a comparison, by its slug.
     Catalogue(&'a str),
     Domain(&'a str),
@@ -79,6 +81,10 @@ impl Author<'_> {
             Subject::Subscriber(id) => {
                 let name = self.names.map(|names| names.subscriber_name(id));
                 (SubjectKind::Subscriber, name.unwrap_or_default())
+            }
+            Subject::User(id) => {
+                let name = self.names.map(|names| names.user_name(id));
+                (SubjectKind::User, name.unwrap_or_default())
             }
             Subject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
             Subject::Domain(name) => (SubjectKind::Domain, name.to_owned()),

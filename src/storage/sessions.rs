@@ -6,6 +6,8 @@ use super::stored;
 use super::users::Credentials;
 use super::users::UserRow;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
+use crate::domain::audit::AuditAction;
 use crate::domain::from_millis;
 use crate::domain::user::ChallengeKind;
 use crate::domain::user::Stage;
@@ -282,6 +284,7 @@ impl Storage {
     /// Uses a link up and sets the password it was for; all the user's sessions end. `false` if the link was used before.
     pub async fn set_password_by_link(
         &self,
+        actor: &Actor,
         token_sha256: &str,
         user: i64,
         password: &str,
@@ -305,6 +308,8 @@ impl Storage {
             password
         )?;
         execute!(tx, "delete from sessions where user_id = $1", user)?;
+        let what = (user, AuditAction::UserPasswordSet);
+        self.note_user(&mut tx, actor, what, None, now).await?;
         tx.commit().await?;
         Ok(true)
     }

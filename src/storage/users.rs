@@ -1,11 +1,17 @@
 //! Users of the desk, their passwords and second factors. Sessions and links are in [`super::sessions`].
 
+use serde_json::json;
+
 use super::Storage;
 use super::StorageError;
+use super::Tx;
+use super::audit_log::Subject;
 use super::ids::fresh;
 use super::stored;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::audit::AuditAction;
 use crate::domain::from_millis;
 use crate::domain::user::Role;
 use crate::domain::user::User;
@@ -130,6 +136,7 @@ impl Storage {
     /// Adds a user; `None` if the address has one already.
     pub async fn add_user(
         &self,
+        actor: &Actor,
         new: &NewUser<'_>,
         now: Timestamp,
     ) -> Result<Option<i64>, StorageError> {
@@ -147,8 +154,13 @@ impl Storage {
             new.password,
             now.timestamp_millis()
         )?;
+        if added == 0 {
+            return Ok(None);
+        }
+        self.note_user(&mut tx, actor, (id, AuditAction::UserAdded), new.role, now)
+            .await?;
         tx.commit().await?;
-        Ok((added > 0).then_some(id))
+        Ok(Some(id))
     }
 
     /// Adds the first user of all and uses up the link that allowed it; `None` if there is one, or the link was used.
@@ -186,12 +198,21 @@ impl Storage {
             return Ok(None);
         }
         execute!(tx, "delete from challenges where kind = 'setup'")?;
+        let what = (id, AuditAction::UserAdded);
+        self.note_user(&mut tx, &Actor::system(), what, new.role, now)
+            .await?;
         tx.commit().await?;
         Ok(Some(id))
     }
 
     /// Gives a user another role; the last owner keeps theirs.
-    pub async fn set_role(&self, user: i64, role: Role) -> Result<Changed, StorageError> {
+    pub async fn set_role(
+        &self,
+        actor: &Actor,
+        user: i64,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Changed, StorageError> {
         let mut tx = self.begin().await?;
         let had_owner = lock_owners(&mut tx).await?;
         execute!(
@@ -203,6 +224,8 @@ impl Storage {
         if had_owner && !has_owner(&mut tx).await? {
             return Ok(Changed::LastOwner);
         }
+        let what = (user, AuditAction::UserRoleChanged);
+        self.note_user(&mut tx, actor, what, role, now).await?;
         tx.commit().await?;
         Ok(Changed::Done)
     }
@@ -210,8 +233,10 @@ impl Storage {
     /// Shuts a user out, or lets them in again; the last owner stays.
     pub async fn disable_user(
         &self,
+        actor: &Actor,
         user: i64,
         at: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<Changed, StorageError> {
         let mut tx = self.begin().await?;
         let had_owner = lock_owners(&mut tx).await?;
@@ -228,6 +253,13 @@ impl Storage {
             execute!(tx, "delete from sessions where user_id = $1", user)?;
             execute!(tx, "delete from challenges where user_id = $1", user)?;
         }
+        let what = if at.is_some() {
+            AuditAction::UserDisabled
+        } else {
+            AuditAction::UserEnabled
+        };
+        self.note_user(&mut tx, actor, (user, what), None, now)
+            .await?;
         tx.commit().await?;
         Ok(Changed::Done)
     }
@@ -235,8 +267,10 @@ impl Storage {
     /// Sets a user's password, or takes it away, and ends all their sessions and links.
     pub async fn set_password(
         &self,
+        actor: &Actor,
         user: i64,
         password: Option<&str>,
+        now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
@@ -247,7 +281,47 @@ impl Storage {
         )?;
         execute!(tx, "delete from sessions where user_id = $1", user)?;
         execute!(tx, "delete from challenges where user_id = $1", user)?;
+        let what = if password.is_some() {
+            AuditAction::UserPasswordSet
+        } else {
+            AuditAction::UserPasswordReset
+        };
+        self.note_user(&mut tx, actor, (user, what), None, now)
+            .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Ends all sessions of a user.
+    pub async fn sign_out(
+        &self,
+        actor: &Actor,
+        user: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        execute!(tx, "delete from sessions where user_id = $1", user)?;
+        let what = (user, AuditAction::UserSignedOut);
+        self.note_user(&mut tx, actor, what, None, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Writes the audit row of a change to a user, with the role that they have from then on where the change gave one.
+    pub(super) async fn note_user(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        (user, what): (i64, AuditAction),
+        role: impl Into<Option<Role>>,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let detail = match role.into() {
+            Some(role) => json!({ "role": role.as_str() }),
+            None => json!({}),
+        };
+        let author = self.author(actor);
+        author
+            .note(tx, what, Some(Subject::User(user)), &detail, now)
+            .await
     }
 
     /// Keeps the same password with other parameters; nothing if another was set meanwhile.
@@ -271,10 +345,11 @@ impl Storage {
     /// Sets up a second factor whose first code was of `step`, with these recovery codes in the place of earlier ones.
     pub async fn set_second_factor(
         &self,
+        actor: &Actor,
         user: i64,
-        seed: &str,
-        step: i64,
+        (seed, step): (&str, i64),
         codes_sha256: &[String],
+        now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
@@ -285,11 +360,18 @@ impl Storage {
             step
         )?;
         write_codes(&mut tx, user, codes_sha256).await?;
+        let what = (user, AuditAction::UserSecondFactorSet);
+        self.note_user(&mut tx, actor, what, None, now).await?;
         Ok(tx.commit().await?)
     }
 
     /// Takes a second factor away.
-    pub async fn remove_second_factor(&self, user: i64) -> Result<(), StorageError> {
+    pub async fn remove_second_factor(
+        &self,
+        actor: &Actor,
+        user: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
         execute!(
             tx,
@@ -297,6 +379,8 @@ impl Storage {
             user
         )?;
         execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
+        let what = (user, AuditAction::UserSecondFactorRemoved);
+        self.note_user(&mut tx, actor, what, None, now).await?;
         Ok(tx.commit().await?)
     }
 

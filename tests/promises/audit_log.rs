@@ -99,6 +99,29 @@ on_both! {
         }
     }
 
+    async fn what_is_done_to_users_is_logged_by_who_did_it_and_a_refused_change_is_not(place) {
+        let house = House::open(place.again()).await;
+        let program = Program::set_up(&place);
+        let run = |words: &[&str]| program.run(words).code;
+        assert_eq!(run(&["users", "add", "ada@example.org", "--role", "owner"]), 0);
+        assert_eq!(run(&["users", "add", "ada@example.org", "--role", "owner"]), 1, "she is one already");
+        assert_eq!(run(&["users", "role", "ada@example.org", "writer"]), 1, "the last owner stays one");
+        assert_eq!(run(&["users", "disable", "ada@example.org"]), 1, "and stays");
+        assert_eq!(run(&["users", "add", "bea@example.org", "--role", "writer"]), 0);
+        assert_eq!(run(&["users", "role", "bea@example.org", "editor"]), 0);
+        assert_eq!(run(&["users", "reset-password", "bea@example.org"]), 0);
+        assert_eq!(run(&["users", "reset-second-factor", "bea@example.org"]), 0);
+        assert_eq!(run(&["users", "sign-out", "bea@example.org"]), 0);
+        assert_eq!(run(&["users", "disable", "bea@example.org"]), 0);
+        assert_eq!(run(&["users", "enable", "bea@example.org"]), 0);
+        let whats = ["added", "added", "role_changed", "password_reset", "second_factor_removed", "signed_out", "disabled", "enabled"];
+        assert_eq!(done(&house).await, whats.map(|what| format!("cli user.{what}")));
+        let log = log(&house).await;
+        assert_eq!(log[5].row.detail, r#"{"role":"editor"}"#);
+        assert!(log.iter().all(|entry| entry.row.subject.as_ref().is_some_and(|subject| !subject.is_empty())), "each names its user");
+        assert!(house.place.dump().await.iter().filter(|row| row.starts_with("audit: ")).all(|row| !row.contains("example.org")), "by an opaque id");
+    }
+
     async fn each_step_of_a_digests_life_is_logged_once_and_what_is_refused_is_not(place) {
         let house = House::open(place).await;
         house.stock_small().await;

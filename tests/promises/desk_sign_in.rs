@@ -5,6 +5,7 @@ use reqwest::Method;
 use reqwest::StatusCode;
 use verdicts::app::users::accounts::AccountChange;
 use verdicts::config::SecondFactor;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::user::Role;
 
 use crate::support::House;
@@ -30,8 +31,8 @@ on_both! {
         let house = house(place).await;
         add(&house, "gone@desk.example", Role::Writer).await;
         let gone = house.app.user_named(&"gone@desk.example".parse().expect("an address")).await.expect("a user");
-        house.app.change_account(&gone, AccountChange::Disable).await.expect("disabled");
-        house.app.add_user(&"invited@desk.example".parse().expect("an address"), None, Role::Writer, None).await.expect("invited");
+        house.app.change_account(&Actor::cli(), &gone, AccountChange::Disable).await.expect("disabled");
+        house.app.add_user(&Actor::cli(), &"invited@desk.example".parse().expect("an address"), None, Role::Writer, None).await.expect("invited");
         let long = "x".repeat(3000);
         let mut pages = Vec::new();
         for (email, password) in [

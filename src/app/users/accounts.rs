@@ -3,6 +3,7 @@
 use super::links::Link;
 use crate::app::App;
 use crate::app::Failure;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::ChallengeKind;
 use crate::domain::user::Role;
@@ -33,6 +34,7 @@ impl App {
     /// A sentence, when the address has a user already, or the name or the password is refused.
     pub async fn add_user(
         &self,
+        actor: &Actor,
         email: &EmailAddress,
         name: Option<&str>,
         role: Role,
@@ -63,7 +65,7 @@ impl App {
             role,
             password: password.as_deref(),
         };
-        let Some(id) = self.storage.add_user(&new, self.now()).await? else {
+        let Some(id) = self.storage.add_user(actor, &new, self.now()).await? else {
             return Err(Failure::conflict(format!(
                 "{} is a user already.",
                 email.as_str()
@@ -98,7 +100,7 @@ impl App {
         })?;
         let password = text.trim_end_matches(['\r', '\n']);
         match self
-            .add_user(&email, None, Role::Owner, Some(password))
+            .add_user(&Actor::system(), &email, None, Role::Owner, Some(password))
             .await
         {
             // Another process was faster.
@@ -128,20 +130,30 @@ impl App {
     ///
     /// # Errors
     /// A sentence, when it would leave no owner.
-    pub async fn change_account(&self, user: &User, change: AccountChange) -> Result<(), Failure> {
+    pub async fn change_account(
+        &self,
+        actor: &Actor,
+        user: &User,
+        change: AccountChange,
+    ) -> Result<(), Failure> {
+        let now = self.now();
         let changed = match change {
-            AccountChange::Role(role) => self.storage.set_role(user.id, role).await?,
+            AccountChange::Role(role) => self.storage.set_role(actor, user.id, role, now).await?,
             AccountChange::Disable => {
-                let now = user.disabled_at.unwrap_or_else(|| self.now());
-                self.storage.disable_user(user.id, Some(now)).await?
+                let since = user.disabled_at.unwrap_or(now);
+                self.storage
+                    .disable_user(actor, user.id, Some(since), now)
+                    .await?
             }
-            AccountChange::Enable => self.storage.disable_user(user.id, None).await?,
+            AccountChange::Enable => self.storage.disable_user(actor, user.id, None, now).await?,
             AccountChange::SignOut => {
-                self.storage.end_sessions(user.id, None).await?;
+                self.storage.sign_out(actor, user.id, now).await?;
                 Changed::Done
             }
             AccountChange::ResetSecondFactor => {
-                self.storage.remove_second_factor(user.id).await?;
+                self.storage
+                    .remove_second_factor(actor, user.id, now)
+                    .await?;
                 self.storage.end_sessions(user.id, None).await?;
                 Changed::Done
             }
@@ -160,19 +172,28 @@ impl App {
     ///
     /// # Errors
     /// A sentence, when the password is refused.
-    pub async fn set_password(&self, user: &User, password: &str) -> Result<(), Failure> {
+    pub async fn set_password(
+        &self,
+        actor: &Actor,
+        user: &User,
+        password: &str,
+    ) -> Result<(), Failure> {
         let hash = self
             .chosen_password(password, &user.email, &user.name)
             .await?
             .map_err(|words| Failure::invalid_field("password", words))?;
-        self.storage.set_password(user.id, Some(&hash)).await?;
+        self.storage
+            .set_password(actor, user.id, Some(&hash), self.now())
+            .await?;
         tracing::info!(user = user.email.masked(), "password set");
         Ok(())
     }
 
     /// Takes somebody's password away, ends all their sessions, and makes a link by which they choose another.
-    pub async fn reset_password(&self, user: &User) -> Result<Link, Failure> {
-        self.storage.set_password(user.id, None).await?;
+    pub async fn reset_password(&self, actor: &Actor, user: &User) -> Result<Link, Failure> {
+        self.storage
+            .set_password(actor, user.id, None, self.now())
+            .await?;
         tracing::info!(user = user.email.masked(), "password taken away");
         self.make_link(ChallengeKind::Reset, Some(user.id)).await
     }

@@ -7,7 +7,9 @@ use super::signing_in::Visitor;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::Timestamp;
+use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::subscriber::network_of;
 use crate::domain::user::ChallengeKind;
 use crate::domain::user::Role;
 use crate::domain::user::User;
@@ -170,9 +172,16 @@ impl App {
             Ok(hash) => hash,
             Err(words) => return Ok(Followed::Refused(words)),
         };
+        let themselves = Actor::user(self.user_name(user.id), Some(network_of(visitor.client)));
         let is_set = self
             .storage
-            .set_password_by_link(&secret::sha256(token), user.id, &hash, self.now())
+            .set_password_by_link(
+                &themselves,
+                &secret::sha256(token),
+                user.id,
+                &hash,
+                self.now(),
+            )
             .await?;
         if !is_set {
             return Ok(Followed::Over);

@@ -78,7 +78,13 @@ impl App {
         };
         let codes = secret::recovery_codes();
         self.storage
-            .set_second_factor(who.user.id, seed, step, &hashes(&codes))
+            .set_second_factor(
+                &self.actor_of(who),
+                who.user.id,
+                (seed, step),
+                &hashes(&codes),
+                self.now(),
+            )
             .await?;
         self.storage
             .end_sessions(who.user.id, Some(&who.session.token_sha256))
@@ -146,7 +152,9 @@ impl App {
                 who.user.role
             )));
         }
-        self.storage.remove_second_factor(who.user.id).await?;
+        self.storage
+            .remove_second_factor(&self.actor_of(who), who.user.id, self.now())
+            .await?;
         tracing::info!(user = who.user.email.masked(), "second factor taken away");
         Ok(())
     }

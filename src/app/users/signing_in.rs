@@ -226,7 +226,9 @@ impl App {
             Ok(hash) => hash,
             Err(words) => return Ok(Err(words)),
         };
-        self.storage.set_password(who.user.id, Some(&hash)).await?;
+        self.storage
+            .set_password(&self.actor_of(who), who.user.id, Some(&hash), self.now())
+            .await?;
         tracing::info!(user = who.user.email.masked(), "password changed");
         let begun = self
             .begin_session(&who.user, Some(Stage::Full), None, visitor)

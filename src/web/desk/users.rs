@@ -88,7 +88,13 @@ pub(super) async fn add(
     };
     match web
         .app
-        .add_user(&email, Some(&asked.name), asked.role, None)
+        .add_user(
+            &web.app.actor_of(&who),
+            &email,
+            Some(&asked.name),
+            asked.role,
+            None,
+        )
         .await
     {
         Ok(Some(link)) => link_page(&web, &who, email.as_str(), &link),
@@ -236,7 +242,10 @@ pub(super) async fn change(
     match asked.change {
         Some(change) => apply(&web, &who, &user, change, asked.done).await,
         None => {
-            let link = web.app.reset_password(&user).await?;
+            let link = web
+                .app
+                .reset_password(&web.app.actor_of(&who), &user)
+                .await?;
             link_page(&web, &who, user.email.as_str(), &link)
         }
     }
@@ -249,7 +258,11 @@ async fn apply(
     change: AccountChange,
     done: &str,
 ) -> Result<Response, Problem> {
-    let said = match web.app.change_account(user, change).await {
+    let said = match web
+        .app
+        .change_account(&web.app.actor_of(who), user, change)
+        .await
+    {
         Ok(()) => format!("{} {done}.", user.name),
         Err(failure) if !failure.kind().is_ours() => failure.to_string(),
         Err(failure) => return Err(failure.into()),

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use reqwest::Method;
 use reqwest::Response;
 use reqwest::StatusCode;
+use verdicts::domain::actor::Actor;
 use verdicts::domain::user::Role;
 
 use super::House;
@@ -109,7 +110,7 @@ pub async fn add(house: &House, email: &str, role: Role) {
     let email = email.parse_address();
     house
         .app
-        .add_user(&email, None, role, Some(PASSWORD))
+        .add_user(&Actor::cli(), &email, None, role, Some(PASSWORD))
         .await
         .expect("added");
 }
