@@ -55,6 +55,8 @@ pub(super) struct Rules {
     throttled: Vec<(u32, Duration)>,
     /// Since when some worker has had nothing to do.
     waiting_since: Option<Duration>,
+    /// Since when a batch whose open mails all hang has held a retry that is due.
+    held_since: HashMap<ChunkKey, Duration>,
     begun_fresh: Vec<Duration>,
     begun_retries: Vec<Duration>,
     room_max: usize,
@@ -85,6 +87,7 @@ impl Rules {
             lost_places: 0,
             throttled: vec![(0, Duration::ZERO); terms.len()],
             waiting_since: None,
+            held_since: HashMap::new(),
             begun_fresh: Vec::new(),
             begun_retries: Vec::new(),
             room_max: 0,
@@ -96,6 +99,7 @@ impl Rules {
 
     pub fn begins_again(&mut self, at: Duration) {
         (self.began_at, self.due_since, self.waiting_since) = (at, None, None);
+        self.held_since.clear();
         // A run begins with a token of each pace.
         self.handed_at.fill(None);
     }

@@ -119,7 +119,7 @@ impl World {
     }
 
     /// A mail that hangs holds nothing but itself: neither the one at hand behind it, nor its batch, nor, where it is transactional, itself.
-    fn check_stuck(&self) {
+    fn check_stuck(&mut self) {
         let (at, now, long) = (
             self.at,
             self.now().instant,
@@ -192,9 +192,15 @@ impl World {
                 Mail::Final => {}
             }
         }
-        let held = batches
-            .iter()
-            .find(|(_, (has_due, is_at_work))| *has_due && !is_at_work);
+        // Counted from when the last other mail of the batch was done: until then somebody was at work on it.
+        let earlier = std::mem::take(&mut self.rules.held_since);
+        self.rules.held_since = batches
+            .into_iter()
+            .filter(|(_, (has_due, is_at_work))| *has_due && !is_at_work)
+            .map(|(batch, _)| (batch, earlier.get(&batch).copied().unwrap_or(at)))
+            .collect();
+        let mut held = self.rules.held_since.iter();
+        let held = held.find(|(_, since)| at - **since > long);
         self.must(held.is_none(), || {
             format!("a retry that is due waits for mails of its batch that hang: {held:?}")
         });
