@@ -4,7 +4,7 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
 //! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `carry_over`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`] and `transactional`, [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`audit_log`], [`observations`], `statistics`, [`users`] with [`sessions`].
+//! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`] and `transactional`, [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`audit_log`], [`observations`], `statistics`, [`users`] with `second_factors` and [`sessions`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,6 +142,7 @@ pub mod quotas;
 pub mod refusals;
 pub mod relays;
 mod returns;
+mod second_factors;
 mod senders;
 mod sends;
 mod server_pool;

@@ -1,4 +1,4 @@
-//! Users of the desk, their passwords and second factors. Sessions and links are in [`super::sessions`].
+//! Users of the desk and their passwords. Second factors are in `second_factors`, sessions and links in [`super::sessions`].
 
 use serde_json::json;
 
@@ -341,132 +341,19 @@ impl Storage {
         )?;
         Ok(tx.commit().await?)
     }
-
-    /// Sets up a second factor whose first code was of `step`, with these recovery codes in the place of earlier ones.
-    pub async fn set_second_factor(
-        &self,
-        actor: &Actor,
-        user: i64,
-        (seed, step): (&str, i64),
-        codes_sha256: &[String],
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        execute!(
-            tx,
-            "update users set totp_seed = $2, totp_step = $3 where id = $1",
-            user,
-            seed,
-            step
-        )?;
-        write_codes(&mut tx, user, codes_sha256).await?;
-        let what = (user, AuditAction::UserSecondFactorSet);
-        self.note_user(&mut tx, actor, what, None, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Takes a second factor away.
-    pub async fn remove_second_factor(
-        &self,
-        actor: &Actor,
-        user: i64,
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        execute!(
-            tx,
-            "update users set totp_seed = null, totp_step = null where id = $1",
-            user
-        )?;
-        execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
-        let what = (user, AuditAction::UserSecondFactorRemoved);
-        self.note_user(&mut tx, actor, what, None, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Replaces a user's recovery codes.
-    pub async fn set_recovery_codes(
-        &self,
-        user: i64,
-        codes_sha256: &[String],
-    ) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        write_codes(&mut tx, user, codes_sha256).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Uses up the code of a step; `false` if it, or a later one, was used before.
-    pub async fn use_totp_step(&self, user: i64, step: i64) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let used = execute!(
-            tx,
-            "update users set totp_step = $2 where id = $1 and totp_seed is not null and (totp_step is null or totp_step < $2)",
-            user,
-            step
-        )?;
-        tx.commit().await?;
-        Ok(used > 0)
-    }
-
-    /// Uses up a recovery code; `false` if there is none such, or it was used before.
-    pub async fn use_recovery_code(
-        &self,
-        user: i64,
-        code_sha256: &str,
-        now: Timestamp,
-    ) -> Result<bool, StorageError> {
-        let mut tx = self.begin().await?;
-        let used = execute!(
-            tx,
-            "update recovery_codes set used_at = $3 where user_id = $1 and code_sha256 = $2 and used_at is null",
-            user,
-            code_sha256,
-            now.timestamp_millis()
-        )?;
-        tx.commit().await?;
-        Ok(used > 0)
-    }
-
-    /// How many recovery codes a user has left.
-    pub async fn recovery_codes_left(&self, user: i64) -> Result<i64, StorageError> {
-        let mut reader = self.read().await?;
-        let (left,): (i64,) = one!(
-            reader,
-            "select count(*) from recovery_codes where user_id = $1 and used_at is null",
-            user
-        )?;
-        Ok(left)
-    }
 }
 
 /// Two owners who take the role from each other at once: the second waits, and then sees what the first did. (SQLite has one writer.)
 /// Answers whether there is an owner who may sign in.
-async fn lock_owners(tx: &mut super::Tx) -> Result<bool, StorageError> {
+async fn lock_owners(tx: &mut Tx) -> Result<bool, StorageError> {
     execute!(tx, "update users set role = role where role = 'owner'")?;
     has_owner(tx).await
 }
 
-async fn has_owner(tx: &mut super::Tx) -> Result<bool, StorageError> {
+async fn has_owner(tx: &mut Tx) -> Result<bool, StorageError> {
     let row: Option<(i64,)> = optional!(
         tx,
         "select id from users where role = 'owner' and disabled_at is null limit 1"
     )?;
     Ok(row.is_some())
-}
-
-async fn write_codes(
-    tx: &mut super::Tx,
-    user: i64,
-    codes_sha256: &[String],
-) -> Result<(), StorageError> {
-    execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
-    for code in codes_sha256 {
-        execute!(
-            tx,
-            "insert into recovery_codes (user_id, code_sha256) values ($1, $2)",
-            user,
-            code.as_str()
-        )?;
-    }
-    Ok(())
 }
