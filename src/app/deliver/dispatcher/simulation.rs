@@ -26,6 +26,7 @@ use chrono::TimeDelta;
 use proptest::prelude::ProptestConfig;
 use proptest::prelude::any;
 use proptest::proptest;
+use proptest::test_runner::RngSeed;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -416,8 +417,17 @@ fn in_small_schedules_nobody_is_lost_or_mailed_twice() {
     }
 }
 
+/// The same cases in each run, so that a run of CI does not depend on luck; `SIMULATION_SEED=N` tries others.
+fn allowed_cases() -> ProptestConfig {
+    ProptestConfig {
+        cases: setting("SIMULATIONS", 24) as u32,
+        rng_seed: RngSeed::Fixed(setting("SIMULATION_SEED", 1)),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(setting("SIMULATIONS", 24) as u32))]
+    #![proptest_config(allowed_cases())]
     #[test]
     fn with_any_settings_that_are_allowed_mail_goes_on(settings in allowed_settings(), seed in any::<u64>()) {
         World::of(&settings, seed).run();
