@@ -9,7 +9,7 @@ use crate::storage::audit_log::AuditCheck;
 use crate::storage::audit_log::AuditEntry;
 use crate::storage::audit_log::AuditFilter;
 
-/// What an action was about, as somebody names it: `digest:2026-W47`, or the address of a subscriber who is still known.
+/// Subject of an action as somebody names it: `digest:2026-W47`, or the address of a subscriber who is still known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditSubject {
     /// By the log's own name.

@@ -12,7 +12,7 @@ use crate::storage::StorageError;
 /// Class of a failure. A door decides from it alone how to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureKind {
-    /// What was named does not exist.
+    /// The thing that was named does not exist.
     NotFound,
     /// The present state does not allow it: sent already, changed meanwhile, not approved.
     Conflict,
@@ -20,7 +20,7 @@ pub enum FailureKind {
     Invalid(Vec<FieldFault>),
     /// Nobody is signed in, or the token is not valid.
     Unauthorized,
-    /// Whoever asks is known, and may not do this.
+    /// The caller is known, and may not do this.
     Forbidden,
     /// Asked too often; allowed again after this time.
     TooMany(Duration),
@@ -95,7 +95,7 @@ impl Failure {
         }
     }
 
-    /// What was named does not exist.
+    /// Makes a failure for a thing that was named and does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, message)
     }
@@ -130,7 +130,7 @@ impl Failure {
         Self::new(FailureKind::Unauthorized, message)
     }
 
-    /// Whoever asks may not do this.
+    /// Makes a failure for a caller who is known and may not do this.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Forbidden, message)
     }

@@ -1,6 +1,6 @@
 //! One finding of `doctor`: what was looked at, how it is, and what to do.
 
-/// How much a finding matters.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -15,13 +15,13 @@ pub enum Level {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// Subject of the check.
     pub what: &'static str,
-    /// How much it matters.
+    /// Severity.
     pub level: Level,
-    /// What was found and, if it is not good, what to do.
+    /// Sentence that says what was found and, if it is not good, what to do.
     pub words: String,
-    /// Whether it may be over by itself before anybody mends it.
+    /// True if it may be over by itself before anybody mends it.
     #[serde(skip)]
     pub may_pass: bool,
 }

@@ -159,7 +159,7 @@ pub struct App {
     pub(crate) doorbell: Notify,
     /// Warnings about standstill and clock that were given already.
     pub(crate) said: waiting::Said,
-    /// When the readers were last counted for a page, and how many there were.
+    /// Time of the last count of readers for a page, and its result.
     pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
     pub(crate) passwords: Passwords,

@@ -113,7 +113,7 @@ impl<'a> DigestStatusView<'a> {
     }
 }
 
-/// What a digest carries.
+/// Comparisons of a digest.
 #[derive(Debug, Clone, Serialize)]
 struct OutlookView<'a> {
     subject: Option<&'a str>,
@@ -201,7 +201,7 @@ impl<'a> DeliveryView<'a> {
     }
 }
 
-/// What the ledger says of a digest, and whether it holds together.
+/// Result of the ledger's audit of a digest.
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditView<'a> {
     slot: Slot,

@@ -32,19 +32,19 @@ pub struct Week {
     pub slot: Slot,
     /// True for the present one.
     pub is_present: bool,
-    /// What it carries.
+    /// Comparisons that it carries.
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,
     /// The pattern of the subject that somebody gave it.
     pub subject_pattern: Option<String>,
-    /// How its deliveries stand; none where nobody made the digest yet.
+    /// Counts of its deliveries; none where nobody made the digest yet.
     pub status: Option<Status>,
-    /// When it goes out, as far as anybody can know.
+    /// Time when it goes out, as far as anybody can know.
     pub send_at: Option<Timestamp>,
-    /// How many readers it goes to, as long as it is not published.
+    /// Number of readers it goes to, as long as it is not published.
     pub readers: Option<u64>,
-    /// What came close, as long as anything can still be changed.
+    /// Comparisons that came close, as long as anything can still be changed.
     pub next_in_line: Vec<RunnerUp>,
 }
 
@@ -114,7 +114,7 @@ impl App {
         ))
     }
 
-    /// How many readers there are, or were a minute ago.
+    /// Returns the number of readers, at most a minute old.
     pub async fn readers_lately(&self) -> u64 {
         let now = self.now();
         let known = *self

@@ -21,7 +21,7 @@ const UNDO_MAX: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Desk {
-    /// Whether there is one at all. It answers nobody before there is a user.
+    /// True if there is a desk at all. It answers nobody before there is a user.
     pub enabled: bool,
     /// Where it listens, if not where the site does.
     pub listen: Option<SocketAddr>,
@@ -30,7 +30,7 @@ pub struct Desk {
     pub networks: Vec<IpNet>,
     /// The address that browsers ask it by, if not `site.base_url`.
     pub base_url: Option<url::Url>,
-    /// Who must have a second factor.
+    /// Roles that must have a second factor.
     pub second_factor: SecondFactor,
     /// Time between "send now" and the first mail, in which it can be stopped.
     #[serde(with = "humantime_serde")]

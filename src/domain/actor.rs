@@ -25,7 +25,7 @@ super::named! {
     }
 }
 
-/// Whoever makes a change. Holds ids and codes only, never an address or a name, so that erasing a person leaves the log as it is.
+/// Author of a change. Holds ids and codes only, never an address or a name, so that erasing a person leaves the log as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     kind: ActorKind,
@@ -62,7 +62,7 @@ impl Actor {
         Self::of(ActorKind::System)
     }
 
-    /// What came back by that channel: `command`, `lmtp`, `imap`, or the name of a provider.
+    /// Mail or an event that came back by that channel: `command`, `lmtp`, `imap`, or the name of a provider.
     pub fn inbound(channel: &str) -> Self {
         Self {
             id: channel.to_owned().into(),

@@ -6,7 +6,7 @@ use sha2::Sha256;
 use super::Timestamp;
 
 super::named! {
-    /// What was done.
+    /// Action.
     AuditAction {
         /// A digest was made, as draft or approved.
         DigestDrafted => "digest.drafted",
@@ -104,7 +104,7 @@ super::named! {
 pub struct AuditRow {
     /// Number of the row, for this process and its database alone.
     pub id: i64,
-    /// When it was done.
+    /// Time when it was done.
     pub at: Timestamp,
     /// Kind of the actor: [`super::actor::ActorKind`], as text, so that a row that was changed can still be read.
     pub actor_kind: String,
@@ -112,11 +112,11 @@ pub struct AuditRow {
     pub actor: String,
     /// Network that the actor acted from.
     pub network: Option<String>,
-    /// What was done: [`AuditAction`], as text.
+    /// Action: [`AuditAction`], as text.
     pub what: String,
     /// Kind of what it was done to: [`SubjectKind`], as text.
     pub subject_kind: Option<String>,
-    /// What it was done to.
+    /// Subject of the action.
     pub subject: Option<String>,
     /// Particulars: a JSON object of numbers and codes.
     pub detail: String,

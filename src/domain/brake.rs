@@ -43,7 +43,7 @@ named! {
 }
 
 named! {
-    /// What became of a refusal that may end a subscription.
+    /// Outcome of a refusal that may end a subscription.
     RefusalOutcome {
         /// It waits to be judged with others like it.
         Waiting => "waiting",

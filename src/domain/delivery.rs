@@ -65,7 +65,7 @@ named! {
         Suppressed => "suppressed",
         /// The subscriber was erased, or the sign-up forgotten.
         Erased => "erased",
-        /// What it was queued for is over: the sign-up was confirmed or undone.
+        /// Its purpose is over: the sign-up was confirmed or undone.
         NotRequested => "not_requested",
         /// The digest was cancelled.
         Cancelled => "cancelled",

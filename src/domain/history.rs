@@ -1,4 +1,4 @@
-//! What happened to a subscriber: kept as codes with parameters, shown as sentences.
+//! Events in a subscriber's history: kept as codes with parameters, shown as sentences.
 
 use super::Timestamp;
 use super::brake::RefusalClass;
@@ -7,7 +7,7 @@ use super::slot::Slot;
 use super::subscriber::SubscriberState;
 
 named! {
-    /// How somebody unsubscribed.
+    /// Way in which somebody unsubscribed.
     UnsubscribedBy {
         /// By the link in a mail, or the button of their mail program.
         Link => "link",
@@ -40,7 +40,7 @@ named! {
     }
 }
 
-/// What a change of preferences did to the pause.
+/// Change of the pause by a change of preferences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseChange {
@@ -50,7 +50,7 @@ pub enum PauseChange {
     Ended,
 }
 
-/// What happened. The serialized form is what the database keeps: `code`, and the rest as parameters.
+/// Event in a subscriber's history. The serialized form is what the database keeps: `code`, and the rest as parameters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum HistoryEvent {
@@ -63,7 +63,7 @@ pub enum HistoryEvent {
     Confirmed,
     /// Ended the subscription.
     Unsubscribed {
-        /// How.
+        /// Way.
         by: UnsubscribedBy,
     },
     /// Came by an import.
@@ -77,7 +77,7 @@ pub enum HistoryEvent {
     PreferencesChanged {
         /// The categories, none for all of them, and whether monthly; `None`: as before.
         choice: Option<(Vec<String>, bool)>,
-        /// What became of the pause; `None`: as before.
+        /// Change of the pause; `None`: as before.
         pause: Option<PauseChange>,
     },
     /// Changed the address.
@@ -90,12 +90,12 @@ pub enum HistoryEvent {
         count: u32,
         /// Number of them that ends a subscription; 0: it is not counted.
         limit: u32,
-        /// What the server said.
+        /// Reply of the server.
         reply: String,
     },
     /// A mail was refused for good, and the refusal waits to be judged with others like it.
     RefusalHeld {
-        /// What the server said.
+        /// Reply of the server.
         reply: String,
     },
     /// A refusal that was held no longer counts.
@@ -105,12 +105,12 @@ pub enum HistoryEvent {
     },
     /// The subscription ended by refusals.
     Bounced {
-        /// What the server said.
+        /// Reply of the server.
         reply: String,
     },
     /// The subscription ended by a complaint.
     Complained {
-        /// What the report said.
+        /// Line of the report.
         reply: String,
     },
     /// An operator took the address off the suppression list.
@@ -133,9 +133,9 @@ pub enum HistoryEvent {
 /// An entry of a subscriber's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What.
+    /// Event.
     pub event: HistoryEvent,
     /// The week of the digest that it is about.
     pub slot: Option<Slot>,

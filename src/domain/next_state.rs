@@ -45,7 +45,7 @@ pub struct Attempt {
     pub jitter: f64,
 }
 
-/// Who ended an attempt.
+/// Party that ended an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
     /// The server, by a reply, by silence or by hanging up.

@@ -169,7 +169,7 @@ pub struct RunnerUp {
     pub title: String,
     /// Why it lost, in words.
     pub why: String,
-    /// Whether one of its tools is in the digest, so that it cannot be added.
+    /// True if one of its tools is in the digest, so that it cannot be added.
     pub shares_tool: bool,
 }
 

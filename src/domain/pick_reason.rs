@@ -5,7 +5,7 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 
-/// What a panel says of a tool.
+/// Verdict of a panel on a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanelSide {
     /// `ship`, `skip` or `split`.

@@ -24,7 +24,7 @@ pub const MOST_SAVED: i64 = 500;
 pub enum UnsubscribeReason {
     /// The newsletter comes more often than they read it.
     TooOften,
-    /// What it says is of no use to them.
+    /// The content is of no use to them.
     NotUseful,
     /// They did not sign up, or do not remember it.
     NeverSignedUp,

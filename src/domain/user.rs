@@ -33,18 +33,18 @@ named! {
         Erase => "erase",
         /// Taking addresses off the suppression list.
         Suppressions => "suppressions",
-        /// What became of digests, and how the list grows.
+        /// Results of digests, and growth of the list.
         Results => "results",
         /// Settings, users, tokens, webhooks.
         Settings => "settings",
-        /// Who did what.
+        /// The audit log.
         Audit => "audit",
         /// One's own password, second factor and sessions.
         Own => "own",
     }
 }
 
-/// How much of an area a role may do.
+/// Level of a role's rights in an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Nothing.
@@ -58,7 +58,7 @@ pub enum Level {
 }
 
 impl Role {
-    /// What this role may do in an area.
+    /// Returns the level of this role in an area.
     pub const fn level(self, area: Area) -> Level {
         use Level::Masked;
         use Level::None;
@@ -95,22 +95,22 @@ pub struct User {
     pub email: EmailAddress,
     /// The name that others see.
     pub name: String,
-    /// What they may do.
+    /// Role, which says what they may do.
     pub role: Role,
-    /// Whether a password is set.
+    /// True if a password is set.
     pub has_password: bool,
-    /// Whether sign-in asks for a code too.
+    /// True if sign-in asks for a code too.
     pub has_second_factor: bool,
-    /// When they were added.
+    /// Time when they were added.
     pub created_at: Timestamp,
-    /// When they were last seen.
+    /// Time when they were last seen.
     pub seen_at: Option<Timestamp>,
-    /// Since when they may not sign in.
+    /// Time since which they may not sign in.
     pub disabled_at: Option<Timestamp>,
 }
 
 named! {
-    /// How far a sign-in has come.
+    /// Stage of a sign-in.
     Stage {
         /// The password was right; a code is awaited.
         Code => "code",
@@ -122,7 +122,7 @@ named! {
 }
 
 named! {
-    /// What a link that works once is for.
+    /// Purpose of a link that works once.
     ChallengeKind {
         /// Make the first owner.
         Setup => "setup",

@@ -24,7 +24,7 @@ named! {
 }
 
 named! {
-    /// What a provider's request asks for.
+    /// Kind of a provider's request.
     WebhookKind {
         /// To read the events in its body.
         Events => "events",

@@ -73,7 +73,7 @@ impl std::fmt::Debug for Typed {
     }
 }
 
-/// What a check of a password came to.
+/// Result of a check of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// It is another one, or there is none.

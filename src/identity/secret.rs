@@ -10,7 +10,7 @@ pub fn token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-/// What is kept of a token or a code: SHA-256, in hex. A plain hash is enough, for what is hashed has 80 bits of randomness or more.
+/// SHA-256 of a token or a code in hex, which is all that is kept of it. A plain hash is enough, for what is hashed has 80 bits of randomness or more.
 pub fn sha256(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }

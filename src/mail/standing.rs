@@ -59,7 +59,7 @@ pub enum Spf {
     FlawedForOthers {
         /// Hosts of relays.
         named: Vec<String>,
-        /// What is wrong with the record.
+        /// Fault of the record.
         why: String,
     },
     /// One that names everybody (`+all`).

@@ -8,7 +8,7 @@ use super::view::sentence;
 use crate::domain::catalogue::Panel;
 use crate::domain::digest::Content;
 
-/// What a digest's first lines say: how much there is, and where the panel is least of one mind.
+/// First lines of a digest: how much there is, and where the panel is least of one mind.
 #[derive(Debug, Clone)]
 pub struct Lead {
     /// "Five comparisons, ten tools: 6 ship, 3 skip, 1 split."

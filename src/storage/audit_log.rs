@@ -26,7 +26,7 @@ pub(super) struct Author<'a> {
     names: Option<&'a Secrets>,
 }
 
-/// What an action is about.
+/// Subject of an action.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Subject<'a> {
     Digest(Slot),
@@ -112,7 +112,7 @@ pub struct AuditEntry {
     pub link: Option<Link>,
 }
 
-/// What checking the chain found.
+/// Result of a check of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditCheck {
     /// Rows that are chained and hold.

@@ -1,14 +1,14 @@
 //! Lists of the catalogue for visitors: a page at a time, by category, by words. The catalogue is read as it is now, so that an import
 //! shows at once in every process.
 
-use std::collections::HashMap;
-
 use super::Queryable;
 use super::Storage;
 use super::StorageError;
 use super::catalogue::ComparisonRow;
 use super::catalogue::assemble;
 use super::catalogue::contenders;
+use super::catalogue::placeholders;
+use super::catalogue::rows_in;
 use super::counts::reached;
 use super::digests::archived;
 use super::stored;
@@ -122,31 +122,27 @@ impl Storage {
         in_order(&mut reader, rows).await
     }
 
-    /// Returns up to `count` comparisons in which one of the tools takes part, newest first.
+    /// Returns up to `count` comparisons in which one of at most 100 tools takes part, newest first.
     pub async fn comparisons_of_any(
         &self,
         tools: &[&Slug],
         count: usize,
         now: Timestamp,
     ) -> Result<Vec<Matchup>, StorageError> {
-        let mut found: HashMap<String, Matchup> = HashMap::new();
-        for tool in tools {
-            for matchup in self.comparisons_of(tool, count as i64, now).await? {
-                found.insert(matchup.comparison.slug.to_string(), matchup);
-            }
+        if tools.is_empty() {
+            // PostgreSQL knows no empty list.
+            return Ok(Vec::new());
         }
-        let mut found: Vec<Matchup> = found.into_values().collect();
-        found.sort_by(|a, b| {
-            let key = |m: &Matchup| {
-                (
-                    std::cmp::Reverse(m.comparison.published_at),
-                    m.comparison.slug.clone(),
-                )
-            };
-            key(a).cmp(&key(b))
-        });
-        found.truncate(count);
-        Ok(found)
+        let list = placeholders(tools.len());
+        let at = now.timestamp_millis();
+        let sql = format!(
+            "select slug, left_tool, right_tool, published_at, sample from comparisons
+             where published_at <= {at} and (left_tool in ({list}) or right_tool in ({list}))
+             order by published_at desc, slug limit {count}"
+        );
+        let mut reader = self.read().await?;
+        let rows = rows_in::<ComparisonRow>(&mut reader, sql, tools).await?;
+        assemble(&mut reader, rows, now).await
     }
 
     /// Returns the published digests before and after a slot, without those that were cancelled before anybody got them.

@@ -345,7 +345,7 @@ pub(super) async fn tools_by_slug(
 }
 
 /// Runs a query whose only values are the slugs of a list. `sql` is made of literals and [`placeholders`] alone.
-async fn rows_in<T>(
+pub(super) async fn rows_in<T>(
     conn: &mut impl Queryable,
     sql: String,
     slugs: &[&Slug],
@@ -365,7 +365,8 @@ where
     })?)
 }
 
-fn placeholders(count: usize) -> String {
+/// `$1, $2, ...`
+pub(super) fn placeholders(count: usize) -> String {
     (1..=count)
         .map(|n| format!("${n}"))
         .collect::<Vec<_>>()

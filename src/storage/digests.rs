@@ -374,7 +374,7 @@ pub(super) async fn write_picks(
     Ok(())
 }
 
-/// What somebody did who moved a digest to that state.
+/// Action of somebody who moved a digest to that state.
 fn action_of(state: DigestState) -> AuditAction {
     match state {
         DigestState::Draft => AuditAction::DigestWithdrawn,

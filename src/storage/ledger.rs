@@ -46,7 +46,7 @@ pub struct Job {
     pub waited: TimeDelta,
     /// Which variant of the digest; `None`: as everybody gets it.
     pub variant: Option<i64>,
-    /// What its link is about, where that is not the subscriber: a change of address.
+    /// Subject of its link, where that is not the subscriber: a change of address.
     pub token_id: Option<i64>,
     /// To which address.
     pub email: String,

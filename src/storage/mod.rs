@@ -175,7 +175,7 @@ pub struct Storage {
     pools: Pools,
     /// The database servers that are reached by a name.
     servers: Arc<[servers::Server]>,
-    /// What names subscribers outside this process; `None` until the secrets are known.
+    /// Secrets that name subscribers outside this process; `None` until they are known.
     names: Option<Arc<Secrets>>,
 }
 

@@ -438,7 +438,7 @@ impl Storage {
     }
 }
 
-/// What a change of preferences did, as it is written down.
+/// Event of a change of preferences, as it is written down.
 fn changed(wanted: &Preferences, others: bool, pause: Option<Option<Timestamp>>) -> HistoryEvent {
     HistoryEvent::PreferencesChanged {
         choice: others.then(|| (wanted.categories.clone(), wanted.monthly)),

@@ -31,7 +31,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// Takes a second factor away.
+    /// Takes a second factor away, for its user.
     pub async fn remove_second_factor(
         &self,
         actor: &Actor,
@@ -39,6 +39,30 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
+        self.take_second_factor(&mut tx, actor, user, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes somebody's second factor away, and ends all their sessions.
+    pub async fn reset_second_factor(
+        &self,
+        actor: &Actor,
+        user: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        self.take_second_factor(&mut tx, actor, user, now).await?;
+        execute!(tx, "delete from sessions where user_id = $1", user)?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn take_second_factor(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        user: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         execute!(
             tx,
             "update users set totp_seed = null, totp_step = null where id = $1",
@@ -46,8 +70,7 @@ impl Storage {
         )?;
         execute!(tx, "delete from recovery_codes where user_id = $1", user)?;
         let what = (user, AuditAction::UserSecondFactorRemoved);
-        self.note_user(&mut tx, actor, what, None, now).await?;
-        Ok(tx.commit().await?)
+        self.note_user(tx, actor, what, None, now).await
     }
 
     /// Replaces a user's recovery codes.
@@ -93,7 +116,7 @@ impl Storage {
         Ok(used > 0)
     }
 
-    /// How many recovery codes a user has left.
+    /// Returns the number of recovery codes that a user has left.
     pub async fn recovery_codes_left(&self, user: i64) -> Result<i64, StorageError> {
         let mut reader = self.read().await?;
         let (left,): (i64,) = one!(

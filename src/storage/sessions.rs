@@ -5,6 +5,7 @@ use super::StorageError;
 use super::stored;
 use super::users::Credentials;
 use super::users::UserRow;
+use super::users::replace_password;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
@@ -17,15 +18,15 @@ use crate::domain::user::Stage;
 pub struct Session {
     /// SHA-256 of its token.
     pub token_sha256: String,
-    /// How far its sign-in has come.
+    /// Stage of its sign-in.
     pub stage: Stage,
-    /// When it began.
+    /// Time when it began.
     pub created_at: Timestamp,
-    /// When it was last used, to a few minutes.
+    /// Time when it was last used, to a few minutes.
     pub seen_at: Timestamp,
-    /// When it ends whatever happens.
+    /// Time when it ends whatever happens.
     pub expires_at: Timestamp,
-    /// When password and second factor were last given.
+    /// Time when password and second factor were last given.
     pub strong_at: Timestamp,
     /// The program it was begun with, as that calls itself.
     pub agent: String,
@@ -42,9 +43,9 @@ pub struct NewSession<'a> {
     pub token_sha256: &'a str,
     /// Whose it is.
     pub user: i64,
-    /// How far its sign-in has come.
+    /// Stage of its sign-in.
     pub stage: Stage,
-    /// When it ends whatever happens.
+    /// Time when it ends whatever happens.
     pub expires_at: Timestamp,
     /// The program it is begun with.
     pub agent: &'a str,
@@ -264,7 +265,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// What a link is for, and for whom, as long as it is good.
+    /// Returns the purpose of a link and its user, as long as it is good.
     pub async fn challenge(
         &self,
         token_sha256: &str,
@@ -281,7 +282,7 @@ impl Storage {
             .transpose()
     }
 
-    /// Uses a link up and sets the password it was for; all the user's sessions end. `false` if the link was used before.
+    /// Uses a link up and sets the password it was for; all sessions and other links of the user end. `false` if the link was used before.
     pub async fn set_password_by_link(
         &self,
         actor: &Actor,
@@ -301,13 +302,7 @@ impl Storage {
         if used == 0 {
             return Ok(false);
         }
-        execute!(
-            tx,
-            "update users set password = $2 where id = $1",
-            user,
-            password
-        )?;
-        execute!(tx, "delete from sessions where user_id = $1", user)?;
+        replace_password(&mut tx, user, Some(password)).await?;
         let what = (user, AuditAction::UserPasswordSet);
         self.note_user(&mut tx, actor, what, None, now).await?;
         tx.commit().await?;

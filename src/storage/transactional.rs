@@ -12,7 +12,7 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::MailClass;
 use crate::domain::delivery::SkipReason;
 
-/// What a mail needs beyond its kind and its subscriber.
+/// Payload of a mail beyond its kind and its subscriber.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Payload<'a> {
     /// The address that it goes to.

@@ -16,14 +16,14 @@ use crate::domain::from_millis;
 use crate::domain::user::Role;
 use crate::domain::user::User;
 
-/// What proves who a user is, as it is kept.
+/// Credentials of a user, as they are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
     pub user: User,
     /// PHC string of the password.
     pub password: Option<String>,
-    /// What the key of codes is drawn from.
+    /// Seed from which the key of codes is drawn.
     pub totp_seed: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub struct NewUser<'a> {
     pub password: Option<&'a str>,
 }
 
-/// What a change of a role or of an account came to.
+/// Result of a change of a role or of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
     /// Done, or so already.
@@ -273,14 +273,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        execute!(
-            tx,
-            "update users set password = $2 where id = $1",
-            user,
-            password
-        )?;
-        execute!(tx, "delete from sessions where user_id = $1", user)?;
-        execute!(tx, "delete from challenges where user_id = $1", user)?;
+        replace_password(&mut tx, user, password).await?;
         let what = if password.is_some() {
             AuditAction::UserPasswordSet
         } else {
@@ -348,6 +341,23 @@ impl Storage {
 async fn lock_owners(tx: &mut Tx) -> Result<bool, StorageError> {
     execute!(tx, "update users set role = role where role = 'owner'")?;
     has_owner(tx).await
+}
+
+/// Sets a password, or takes it away, and ends all sessions and links of its user.
+pub(super) async fn replace_password(
+    tx: &mut Tx,
+    user: i64,
+    password: Option<&str>,
+) -> Result<(), StorageError> {
+    execute!(
+        tx,
+        "update users set password = $2 where id = $1",
+        user,
+        password
+    )?;
+    execute!(tx, "delete from sessions where user_id = $1", user)?;
+    execute!(tx, "delete from challenges where user_id = $1", user)?;
+    Ok(())
 }
 
 async fn has_owner(tx: &mut Tx) -> Result<bool, StorageError> {

@@ -50,7 +50,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/robots.txt", get(robots))
 }
 
-/// What every listener has.
+/// Routes that every listener has.
 pub(super) fn icon_routes() -> Router<Web> {
     Router::new().route("/favicon.ico", get(icon))
 }

@@ -36,7 +36,7 @@ pub struct Place {
     variables: Vec<(String, String)>,
 }
 
-/// What one send cost.
+/// Cost of one send.
 pub struct Sending {
     pub mails: u64,
     /// From starting the command to its end.
@@ -215,7 +215,7 @@ impl Place {
     }
 }
 
-/// When the log said that the digest is published, and how long that took by its own word.
+/// Time at which the log said that the digest is published, and how long that took by its own word.
 fn published_in(
     stderr: impl std::io::BufRead,
     mut then: impl FnMut(),

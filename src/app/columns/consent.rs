@@ -42,7 +42,7 @@ impl Columns {
         Ok(None)
     }
 
-    /// How somebody stands by all columns that say so: the worst counts.
+    /// State of somebody by all columns that say so: the worst counts.
     pub(super) fn state(
         &self,
         cells: &mut Cells<'_, '_>,

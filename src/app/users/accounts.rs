@@ -152,9 +152,8 @@ impl App {
             }
             AccountChange::ResetSecondFactor => {
                 self.storage
-                    .remove_second_factor(actor, user.id, now)
+                    .reset_second_factor(actor, user.id, now)
                     .await?;
-                self.storage.end_sessions(user.id, None).await?;
                 Changed::Done
             }
         };

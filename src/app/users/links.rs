@@ -22,7 +22,7 @@ use crate::storage::users::NewUser;
 pub struct Link {
     /// The whole address.
     pub url: String,
-    /// Until when it is good.
+    /// Time at which it expires.
     pub expires_at: Timestamp,
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// What somebody fills in to become the first owner.
+/// Form that makes the first owner.
 #[derive(Debug, Clone, Copy)]
 pub struct FirstOwner<'a> {
     /// Address.
@@ -44,12 +44,12 @@ pub struct FirstOwner<'a> {
     pub password: &'a str,
 }
 
-/// What following a link came to.
+/// Result of following a link.
 #[derive(Debug)]
 pub enum Followed {
     /// Signed in, as far as a password goes.
     In(Begun),
-    /// What was typed is refused, for the reason in words.
+    /// The input is refused, for the reason in words.
     Refused(String),
     /// The link is over, was used, or is none of ours.
     Over,

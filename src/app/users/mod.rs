@@ -25,7 +25,7 @@ pub const IDLE: TimeDelta = TimeDelta::days(14);
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(90);
 /// A sign-in that stops half-way is over after this time.
 pub const HALF_WAY: TimeDelta = TimeDelta::minutes(10);
-/// How long a sign-in counts as recent, for what must not be done on somebody's unlocked machine.
+/// Time for which a sign-in counts as recent, for what must not be done on somebody's unlocked machine.
 pub const RECENT: TimeDelta = TimeDelta::minutes(10);
 
 impl App {
@@ -48,7 +48,7 @@ impl App {
         self.secrets.user_name(user)
     }
 
-    /// Whoever is signed in, as the audit log names them.
+    /// Returns the user of a session as the audit log names them.
     pub fn actor_of(&self, who: &SignedIn) -> Actor {
         Actor::user(
             self.user_name(who.user.id),

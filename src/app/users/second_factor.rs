@@ -14,7 +14,7 @@ use crate::identity::totp::TotpKey;
 
 /// A second factor that is offered and not set up yet.
 pub struct Offer {
-    /// What its key is drawn from; worth nothing without `site.secret`.
+    /// Seed from which its key is drawn; worth nothing without `site.secret`.
     pub seed: String,
     /// The picture for the app; none where the site's name is too long for one.
     pub qr: Option<String>,
@@ -22,7 +22,7 @@ pub struct Offer {
     pub key: String,
 }
 
-/// What setting a second factor up came to.
+/// Result of setting up a second factor.
 pub enum Enrolled {
     /// It is set up; these recovery codes are shown once.
     Done(Begun, Vec<String>),

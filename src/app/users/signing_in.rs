@@ -32,7 +32,7 @@ const PER_NETWORK: (i64, i64) = (10, 20_000);
 /// Attempts on one account, from wherever they come.
 const PER_ACCOUNT: (i64, i64) = (20, 60_000);
 
-/// Whoever stands at the door.
+/// Client that sends a request before anybody is signed in.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor<'a> {
     /// Their address.
@@ -45,7 +45,7 @@ pub struct Visitor<'a> {
 pub struct Begun {
     /// Its token, which only the browser keeps.
     pub token: String,
-    /// How far the sign-in has come.
+    /// Stage of the sign-in.
     pub stage: Stage,
 }
 
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Begun {
     }
 }
 
-/// What an attempt to sign in came to.
+/// Result of an attempt to sign in.
 #[derive(Debug)]
 pub enum SignIn {
     /// It was right.
@@ -67,7 +67,7 @@ pub enum SignIn {
     TooMany(TimeDelta),
 }
 
-/// Who asks, with their session.
+/// User who asks, with their session.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     /// The user.
@@ -78,7 +78,7 @@ pub struct SignedIn {
     pub(in crate::app) credentials: Credentials,
 }
 
-/// What is tried, so that each is counted by itself.
+/// Kind of proof that is tried; each is counted by itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Tried {
     Password,

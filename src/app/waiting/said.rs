@@ -1,4 +1,4 @@
-//! What was said of a sending that waits, so that each reason is logged once and again after a while.
+//! Record of what was said of a sending that waits, so that each reason is logged once and again after a while.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -13,10 +13,10 @@ pub struct Said(Mutex<Spoken>);
 
 #[derive(Debug, Default)]
 pub(super) struct Spoken {
-    /// How often mail was found to wait, one look after the other: mail that would be sent, and that of paused digests.
+    /// Number of looks in a row that found mail waiting: mail that would be sent, and that of paused digests.
     stalled: [u32; 2],
     pub(super) skew: bool,
-    /// When the database was first found not to answer; None once it answers.
+    /// Time when the database was first found not to answer; None once it answers.
     pub(super) no_database_since: Option<Timestamp>,
     /// Weeks whose digest was missed.
     missed: BTreeSet<Slot>,

@@ -152,7 +152,7 @@ impl SmtpConnection {
         tidied(outcome, envelope)
     }
 
-    /// Whether the answer, or why there is none, came after the final dot was on its way.
+    /// True if the answer, or why there is none, came after the final dot was on its way.
     async fn end_text(&mut self, message: &[u8]) -> (Result<(u16, String), String>, bool) {
         let text = if std::mem::take(&mut self.text_is_out) {
             b""
@@ -187,7 +187,7 @@ impl SmtpConnection {
         self.used = Instant::now();
     }
 
-    /// What need not be tried.
+    /// Features that need not be tried.
     fn refuse(&self, envelope: &Envelope<'_>) -> Option<Outcome> {
         let refused = |about_us, reply: &str| {
             Some(Outcome::Refused {

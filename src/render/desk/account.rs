@@ -8,29 +8,29 @@ use crate::render::RenderError;
 
 /// A session, in words.
 pub struct SessionView {
-    /// What names it in a form.
+    /// Name in a form.
     pub name: String,
     /// The program.
     pub agent: String,
     /// The network.
     pub network: String,
-    /// When it began.
+    /// Time when it began.
     pub since: String,
-    /// When it was last used.
+    /// Time when it was last used.
     pub seen: String,
-    /// Whether it is the one that looks.
+    /// True if it is the one that looks.
     pub is_this: bool,
 }
 
-/// What the page shows.
+/// Content of the page.
 pub struct AccountView<'a> {
     /// The user.
     pub user: &'a User,
     /// Recovery codes that are left.
     pub codes_left: i64,
-    /// Whether the role must have a second factor.
+    /// True if the role must have a second factor.
     pub must_have_code: bool,
-    /// What is wrong with a password that was sent.
+    /// Fault of a password that was sent.
     pub problem: Option<String>,
     /// The sessions.
     pub sessions: Vec<SessionView>,

@@ -5,7 +5,7 @@ use askama::Template;
 use super::Frame;
 use crate::render::RenderError;
 
-/// What a browser may fill a field in with (HTML, autofill field names).
+/// Value with which a browser may fill in a field (HTML, autofill field names).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Autocomplete {
     /// The address that somebody signs in with.
@@ -52,11 +52,11 @@ pub struct Field<'a> {
     pub name: &'static str,
     /// Its words.
     pub label: &'static str,
-    /// What it is for.
+    /// Purpose.
     pub fills: Autocomplete,
-    /// What stands in it.
+    /// Value.
     pub value: &'a str,
-    /// What helps to fill it in.
+    /// Hint.
     pub hint: Option<&'static str>,
 }
 
@@ -64,7 +64,7 @@ pub struct Field<'a> {
 pub struct Form<'a> {
     /// Its heading.
     pub heading: String,
-    /// What stands above it.
+    /// Label.
     pub sentences: Vec<String>,
     /// Where it goes.
     pub action: String,
@@ -74,9 +74,9 @@ pub struct Form<'a> {
     pub fields: Vec<Field<'a>>,
     /// The words of its button.
     pub button: String,
-    /// Whether the button does what cannot be undone.
+    /// True if the button does what cannot be undone.
     pub is_grave: bool,
-    /// What is wrong with what was sent.
+    /// Fault of the input.
     pub problem: Option<String>,
     /// Where else to go: a path and its words.
     pub link: Option<(String, &'static str)>,

@@ -99,7 +99,7 @@ struct NavLink {
     is_here: bool,
 }
 
-/// What stands around every page.
+/// Frame of every page.
 pub struct Frame<'a> {
     site: &'a Site,
     style: &'static str,

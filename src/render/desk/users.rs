@@ -9,18 +9,18 @@ use crate::render::RenderError;
 
 /// A user, in words.
 pub struct UserView<'a> {
-    /// What names them in an address.
+    /// Name in an address.
     pub name: String,
     /// The user.
     pub user: &'a User,
-    /// When they were last seen.
+    /// Time when they were last seen.
     pub seen: String,
-    /// Whether it is the one that looks.
+    /// True if it is the one that looks.
     pub is_me: bool,
 }
 
 impl UserView<'_> {
-    /// How they sign in.
+    /// Ways in which they sign in.
     fn methods(&self) -> &'static str {
         match (self.user.has_password, self.user.has_second_factor) {
             (true, true) => "password and code",

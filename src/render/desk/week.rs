@@ -15,13 +15,13 @@ pub struct PickView {
     pub points: String,
     /// The same as a whole number, for the bar.
     pub bar: u64,
-    /// Whether it came since the last digest.
+    /// True if it came since the last digest.
     pub is_new: bool,
     /// Why it is in, or not.
     pub reasons: Vec<String>,
-    /// What names it in a form.
+    /// Name in a form.
     pub slug: String,
-    /// Whether it can be put into the digest.
+    /// True if it can be put into the digest.
     pub can_add: bool,
 }
 
@@ -39,9 +39,9 @@ pub struct ActionView {
 pub struct PartView {
     /// Its name.
     pub name: &'static str,
-    /// What it means.
+    /// Meaning.
     pub means: &'static str,
-    /// How many.
+    /// Count.
     pub count: String,
     /// Where its bar begins,
     pub from: f64,
@@ -49,19 +49,19 @@ pub struct PartView {
     pub width: f64,
 }
 
-/// What became of a digest.
+/// Result of a digest.
 pub struct SumView {
     /// For how many deliveries were made.
     pub recipients: String,
     /// The parts, which add up to it.
     pub parts: Vec<PartView>,
-    /// How it goes, in words, while it is sent.
+    /// Progress in words, while it is sent.
     pub pace: Option<String>,
     /// Why deliveries failed, with how often.
     pub failures: Vec<(String, String)>,
 }
 
-/// What can be changed of a digest.
+/// Form that changes a digest.
 pub struct EditView {
     /// The comparisons as this page shows them: a change made on an older page is refused.
     pub seen: String,
@@ -73,7 +73,7 @@ pub struct EditView {
     pub length: usize,
 }
 
-/// What the page shows.
+/// Content of the page.
 pub struct WeekView {
     /// The week.
     pub slot: String,
@@ -83,15 +83,15 @@ pub struct WeekView {
     pub state: &'static str,
     /// The state as a class: "wait", "good", "bad", "none".
     pub mood: &'static str,
-    /// What happens when, in a sentence.
+    /// Sentence that says what happens when.
     pub headline: String,
-    /// What keeps it from going out, and else needs somebody.
+    /// Sentences about what keeps it from going out, or else needs somebody.
     pub troubles: Vec<String>,
-    /// What can be done.
+    /// Actions that are offered.
     pub actions: Vec<ActionView>,
-    /// Whether the draft can be made now.
+    /// True if the draft can be made now.
     pub may_draft: bool,
-    /// What can be changed, by whoever may.
+    /// Form for changes, for users who may make them.
     pub edit: Option<EditView>,
     /// The subject.
     pub subject: Option<String>,
@@ -101,9 +101,9 @@ pub struct WeekView {
     pub picks: Vec<PickView>,
     /// Picked, and not in it: which and why.
     pub left_out: Vec<(String, String)>,
-    /// What came close.
+    /// Comparisons that came close.
     pub next: Vec<PickView>,
-    /// What became of it.
+    /// Result.
     pub sum: Option<SumView>,
 }
 
@@ -119,7 +119,7 @@ pub fn week(frame: Frame<'_>, view: WeekView) -> Result<String, RenderError> {
     Ok(WeekPage { frame, view }.render()?)
 }
 
-/// How a preview is looked at.
+/// View of a preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
     /// As a mail program in light colours shows it.
@@ -168,7 +168,7 @@ pub struct PreviewView<'a> {
     pub show: Show,
     /// The text part.
     pub text: &'a str,
-    /// How large the message is.
+    /// Size of the message.
     pub size: String,
 }
 
@@ -217,11 +217,11 @@ pub struct DigestRow {
     pub state: &'static str,
     /// and as a class.
     pub mood: &'static str,
-    /// When it went out, or is due.
+    /// Time when it went out, or is due.
     pub when: String,
     /// For how many.
     pub recipients: String,
-    /// How many have it,
+    /// Number of readers who have it,
     pub sent: String,
     /// and how many do not.
     pub failed: String,

@@ -7,7 +7,7 @@ use super::OUR_SCRIPT;
 use super::page_of;
 use super::pages_of;
 
-/// How data for search engines begins, which no browser runs.
+/// Beginning of data for search engines, which no browser runs.
 pub(super) const DATA: &str = "<script type=\"application/ld+json\">";
 
 #[test]
@@ -74,7 +74,7 @@ fn a_page_behind_a_token_has_one_button_to_its_own_address_and_is_not_found_by_s
     );
 }
 
-/// What a page says to search engines.
+/// Data of a page for search engines.
 fn data_of(page: &str) -> serde_json::Value {
     let data = page
         .split(DATA)

@@ -1,4 +1,4 @@
-//! What a database of before the baseline holds in words, written as codes: history, and reasons of picks.
+//! Sentences in a database of before the baseline, written as codes: history, and reasons of picks.
 
 use sqlx::QueryBuilder;
 

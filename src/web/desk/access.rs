@@ -1,4 +1,4 @@
-//! Who may pass: each route says what it demands, and one layer holds it.
+//! Access: each route says what it demands, and one layer holds it.
 
 use axum::Router;
 use axum::extract::FromRequestParts;
@@ -30,7 +30,7 @@ use crate::domain::user::Area;
 use crate::domain::user::Level;
 use crate::domain::user::Stage;
 
-/// What a route demands of whoever asks.
+/// Demand of a route on its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     /// Nothing: the page that signs in.
@@ -45,9 +45,9 @@ pub enum Demand {
     Level {
         /// Which part of the desk.
         area: Area,
-        /// How much of it.
+        /// Level in that area.
         level: Level,
-        /// Whether the password must have been given in the last minutes.
+        /// True if the password must have been given in the last minutes.
         is_recent: bool,
     },
 }
@@ -269,7 +269,7 @@ fn page_of(request: &Request) -> Option<String> {
     answers::is_place(&page).then_some(page)
 }
 
-/// Whoever asks, for handlers behind a demand.
+/// Caller of a handler that stands behind a demand.
 pub struct Me(pub SignedIn);
 
 impl FromRequestParts<Web> for Me {
@@ -285,7 +285,7 @@ impl FromRequestParts<Web> for Me {
     }
 }
 
-/// Whoever asks, where they may be nobody yet.
+/// Caller who may be nobody yet.
 pub struct Perhaps(pub Option<SignedIn>);
 
 impl FromRequestParts<Web> for Perhaps {

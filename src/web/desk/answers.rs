@@ -1,4 +1,4 @@
-//! What the desk's pages and writes answer with.
+//! Answers of the desk's pages and writes.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub fn cookie(web: &Web, name: &'static str, value: String) -> CookieJar {
     CookieJar::new().add(cookie)
 }
 
-/// What stands around a page of somebody who is signed in.
+/// Frame of a page of somebody who is signed in.
 pub fn frame<'a>(web: &'a Web, who: &'a SignedIn, title: &str, here: &str) -> Frame<'a> {
     // Whoever is half-way in has no pages to go to.
     if who.session.stage != Stage::Full {

@@ -80,7 +80,7 @@ pub(super) async fn edit(
     answers::done(&web, &who, &said, &back).await
 }
 
-/// What a button means for comparisons in that order; none where it means nothing.
+/// Returns the order that a button makes of these comparisons; none where it changes nothing.
 fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)> {
     let mut swap = |slug: Slug, is_up: bool| {
         let at = slugs.iter().position(|other| *other == slug)?;

@@ -140,7 +140,7 @@ pub(super) async fn draft(State(web): State<Web>, Me(who): Me) -> Result<Respons
     answers::done(&web, &who, &said, "/desk").await
 }
 
-/// What a use case refuses, for the notice; what is our fault is a problem.
+/// Turns a refusal of a use case into a notice, and a fault of ours into a problem.
 pub(super) fn refusal(failure: Failure) -> Result<String, Problem> {
     if failure.kind().is_ours() {
         return Err(failure.into());
@@ -223,7 +223,7 @@ pub(super) async fn mail(
     Ok((headers, Html(html)).into_response())
 }
 
-/// What can be done with a digest: its address, and the state that it leads to.
+/// Action on a digest: its address, and the state that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Approve,

@@ -86,7 +86,7 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
     }
 }
 
-/// What can be changed: of a draft or an approved digest, by whoever may.
+/// Form for changes of a draft or an approved digest, for users who may make them.
 fn edit(web: &Web, user: &User, week: &Week) -> Option<EditView> {
     let is_open = week.status.is_some() && week.edition.is_open();
     (is_open && user.role.may(Area::Draft, Level::Write)).then(|| EditView {
@@ -149,7 +149,7 @@ fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
         .collect()
 }
 
-/// What happens when, and to how many.
+/// Sentence that says what happens when, and to how many.
 fn headline(web: &Web, week: &Week) -> String {
     let now = web.app.now();
     let readers = week

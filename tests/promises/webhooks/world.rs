@@ -50,7 +50,7 @@ pub(super) struct Amazon {
     key: RsaKeyPair,
     certificate: String,
     asked: Arc<Mutex<Vec<String>>>,
-    /// Whether it answers.
+    /// True if it answers.
     pub(super) up: Arc<Mutex<bool>>,
 }
 

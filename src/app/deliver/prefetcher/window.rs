@@ -1,4 +1,4 @@
-//! How many mails are claimed ahead, by how fast they go out.
+//! Number of mails that are claimed ahead, by how fast they go out.
 
 use std::time::Duration;
 

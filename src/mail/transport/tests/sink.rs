@@ -37,7 +37,7 @@ pub(super) fn pem() -> &'static str {
     FILE.path().to_str().expect("a path")
 }
 
-/// What a server does when it has heard something.
+/// Reaction of a server to a line.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
     Say(&'static str),

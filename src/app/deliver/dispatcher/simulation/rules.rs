@@ -55,7 +55,7 @@ pub(super) struct Rules {
     throttled: Vec<(u32, Duration)>,
     /// Since when some worker has had nothing to do.
     waiting_since: Option<Duration>,
-    /// Since when a batch whose open mails all hang has held a retry that is due.
+    /// Times since which a batch whose open mails all hang has held a retry that is due.
     held_since: HashMap<ChunkKey, Duration>,
     begun_fresh: Vec<Duration>,
     begun_retries: Vec<Duration>,
