@@ -205,6 +205,12 @@ impl Queue {
         self.urgent.len()
     }
 
+    /// Returns how many mails hold a place of their domain's.
+    #[cfg(test)]
+    pub fn places_taken(&self) -> usize {
+        self.out.len()
+    }
+
     /// Returns when a domain that must wait for its rate may give its next mail.
     pub fn next_timer(&self) -> Option<Instant> {
         self.timers.peek().map(|Reverse((at, _))| *at)

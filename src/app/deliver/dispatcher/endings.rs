@@ -4,12 +4,15 @@ use tokio::time::Instant;
 
 use super::At;
 use super::Dispatcher;
+use super::Holding;
 use super::protocol::Command;
 use super::protocol::Now;
 use super::protocol::Unconnected;
 use super::protocol::WorkerEnd;
 use super::protocol::WorkerId;
 use crate::app::breaker::Fault;
+use crate::app::deliver::queue::class_of;
+use crate::domain::limits::day_of;
 
 impl Dispatcher {
     pub(super) fn worker_ended(&mut self, id: WorkerId, end: WorkerEnd, now: Now) {
@@ -23,21 +26,15 @@ impl Dispatcher {
         if let Some(held) = worker.ahead {
             match worker.at {
                 // Its mark may be written: not one dot of it is out, but it is not known here.
-                At::Requesting => self.commands.push(Command::Settle {
-                    job: held.job,
-                    batch: held.batch,
-                    is_in_doubt: false,
-                }),
+                At::Requesting => {
+                    self.relays[relay].record_unused(class_of(&held.job), day_of(now.wall));
+                    self.settle(held, false, now.instant);
+                }
                 _ => self.put_back(relay, held, now),
             }
         }
         if let Some(held) = worker.begun {
-            self.queue.is_back(held.job.key, now.instant);
-            self.commands.push(Command::Settle {
-                job: held.job,
-                batch: held.batch,
-                is_in_doubt: true,
-            });
+            self.settle(held, true, now.instant);
         }
         let is_last = self.relays[relay].live == 0;
         if is_last {
@@ -63,6 +60,16 @@ impl Dispatcher {
                 self.probe_ended(relay, worker.is_probe, now.instant)
             }
         }
+    }
+
+    /// Leaves a mail that no worker has any more to the ledger. Its domain's place is free again: one that is kept would be kept for good.
+    pub(super) fn settle(&mut self, held: Holding, is_in_doubt: bool, now: Instant) {
+        self.queue.is_back(held.job.key, now);
+        self.commands.push(Command::Settle {
+            job: held.job,
+            batch: held.batch,
+            is_in_doubt,
+        });
     }
 
     pub(super) fn probe_ended(&mut self, relay: usize, is_probe: bool, now: Instant) {

@@ -33,6 +33,8 @@ mod results;
 #[cfg(test)]
 mod simulation;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::HashMap;
@@ -219,11 +221,7 @@ impl Dispatcher {
                     group.done.push(result.done);
                     group.batches.push(held.batch);
                 }
-                (None, Some(held)) => self.commands.push(Command::Settle {
-                    job: held.job,
-                    batch: held.batch,
-                    is_in_doubt: true,
-                }),
+                (None, Some(held)) => self.settle(held, true, now.instant),
                 (_, None) => {}
             }
             self.balancer.seen(relay, now.instant);

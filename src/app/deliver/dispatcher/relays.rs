@@ -227,15 +227,18 @@ impl RelayState {
     ) {
         let budget = &mut self.budgets[class_index(class)];
         let not_before = taken.is_err().then(|| now + RESERVE_AGAIN);
+        // Places that came back while these were asked for.
+        let left = if budget.day == day { budget.left } else { 0 };
         *budget = Budget {
             day,
+            left,
             not_before,
             ..Budget::default()
         };
         match taken {
             Ok(None) => budget.is_unlimited = true,
-            Ok(Some(0)) => self.memory.spent_on[class_index(class)] = Some(day),
-            Ok(Some(count)) => budget.left = count,
+            Ok(Some(0)) if left == 0 => self.memory.spent_on[class_index(class)] = Some(day),
+            Ok(Some(count)) => budget.left += count,
             Err(()) => {}
         }
     }

@@ -4,12 +4,13 @@
 //! connections (also for its login, or for they are too many), never greets, falls silent amid an envelope, answers a dot after minutes, puts
 //! everybody off, throttles, takes mails and hangs up, crawls, takes no mail as large as a digest's, finds our lease over, or loses a connection. Commits, claims and reservations fail or take long, a
 //! reader leaves, the run is stopped and another one begins. In one world the first relay is always healthy, in another one all troubles end
-//! at some time. `rules.rs` says what must hold whatever happens; `far_end.rs` has the relays, `ledger.rs` what storage would do.
+//! at some time. `cases.rs` has worlds that were worth a name. `rules.rs` says what must hold whatever happens; `far_end.rs` has the relays, `ledger.rs` what storage would do.
 //!
 //! Run are 150 schedules of a few readers, 40 of many, and 24 of settings at random within what is allowed. `SIMULATIONS` sets their
 //! number, `SIMULATION_SEED` the first seed; a failure prints its seed, and with `SIMULATIONS=1` the seed runs it again. Of the settings proptest
 //! draws the same in each run; `SIMULATION_CASES` draws others, and proptest-regressions keeps a case that failed.
 
+mod cases;
 mod far_end;
 mod ledger;
 mod rules;
@@ -337,63 +338,6 @@ impl World {
         self.rules.begins_again(self.at);
         self.handle(Event::Wake);
     }
-}
-
-/// A run of a single relay that has a trouble for so long.
-fn troubled(trouble: Trouble, time: Duration) -> World {
-    let terms = RelayTerms {
-        name: "r0".into(),
-        weight: 1,
-        connections: 10,
-        rate_per_second: 0,
-        is_limited_by_day: false,
-        has_login: true,
-    };
-    let settings = DispatcherSettings {
-        idle: Duration::from_secs(30),
-        poll: Duration::from_secs(1),
-        domains: DomainLimits::default(),
-    };
-    let mut world = World::with(
-        1,
-        StdRng::seed_from_u64(1),
-        settings,
-        vec![terms],
-        1_000,
-        Some(time),
-        READERS,
-    );
-    let relay = &mut world.relays[0];
-    (relay.trouble, relay.until, relay.bears) = (trouble, time, usize::MAX);
-    (relay.greeting, relay.mail) = (Duration::from_millis(100), Duration::from_millis(20));
-    world
-}
-
-#[test]
-fn the_end_of_our_lease_says_nothing_of_a_relay() {
-    let mut world = troubled(Trouble::LeaseOver, Duration::from_secs(30));
-    world.run_until(Duration::from_secs(30));
-    assert_eq!(world.changes, [], "its breaker stays as it is");
-}
-
-#[test]
-fn a_size_that_is_too_small_pauses_digests_alone_and_its_end_is_said() {
-    let mut world = troubled(Trouble::TakesSmall, Duration::from_secs(700));
-    world.run_until(Duration::from_secs(700));
-    let pause = crate::config::Pause::default().max;
-    assert_eq!(
-        world.changes,
-        [Change::Opened(pause), Change::Opened(pause)],
-        "the second time at the end of the first pause"
-    );
-    let open = world
-        .rows
-        .iter()
-        .filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Final)
-        .count();
-    assert_eq!(open, 0, "transactional mail is small");
-    world.run();
-    assert_eq!(world.changes.last(), Some(&Change::Closed));
 }
 
 fn setting(name: &str, default: u64) -> u64 {

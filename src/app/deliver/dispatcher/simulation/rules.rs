@@ -7,7 +7,7 @@
 //! | the breaker | it probes only with a probe; nothing is handed out while it is open but to its one probe, nor after ten failures in a row; three good mails of the probe close it; once all is well all goes out |
 //! | paces and days | mails of a relay keep their distance, and come no later than that; no more begin than were reserved, and what is left goes back |
 //! | throttling | each 5 s of it halve a relay's connections |
-//! | domains | no more mails of one are out than its limit |
+//! | domains | no more mails of one are out than its limit; a place is taken by a mail that some worker has, and by no other |
 //! | shares | a retry that is due waits for no more fresh mails than its share allows, and fresh mail for no more retries; a sign-up overtakes them |
 //! | a stop | nothing begins after it, and it ends in its time |
 
@@ -321,6 +321,7 @@ impl World {
         for (relay, counts) in counts.into_iter().enumerate() {
             self.check_relay(relay, counts);
         }
+        self.check_places();
         self.rules.events += 1;
         if !self.rules.events.is_multiple_of(64)
             && self.at - self.rules.checked_at < Duration::from_millis(500)

@@ -74,6 +74,24 @@ impl World {
         });
     }
 
+    /// A domain's place is kept by a mail that a worker has, and by nothing else.
+    pub(super) fn check_places(&self) {
+        if self.settings.domains.is_empty() {
+            return;
+        }
+        let held = |worker: &Worker| {
+            let held = [&worker.begun, &worker.ahead];
+            let held = held.into_iter().flatten();
+            held.filter(|held| class_of(&held.job) == MailClass::Digest)
+                .count()
+        };
+        let held: usize = self.dispatcher.workers.values().map(held).sum();
+        let taken = self.dispatcher.queue.places_taken();
+        self.must(taken <= held, || {
+            format!("{taken} places of domains are taken, by {held} mails")
+        });
+    }
+
     /// The healthy relay sends while something is due, and a sign-up's mail goes first.
     pub(super) fn check_flow(&mut self) {
         let at = self.at;
