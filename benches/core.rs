@@ -8,25 +8,25 @@ use divan::black_box;
 use verdicts::app::catalogue;
 use verdicts::domain::Timestamp;
 use verdicts::domain::address::EmailAddress;
-use verdicts::domain::catalogue::Contender;
-use verdicts::domain::catalogue::Matchup;
 use verdicts::domain::catalogue::Panel;
+use verdicts::domain::catalogue::RatedComparison;
+use verdicts::domain::catalogue::RatedTool;
 use verdicts::domain::catalogue::Slug;
 use verdicts::domain::catalogue::Votes;
-use verdicts::domain::digest::Content;
-use verdicts::domain::digest::Item;
+use verdicts::domain::digest::DigestContent;
+use verdicts::domain::digest::DigestItem;
 use verdicts::domain::pick::Candidate;
-use verdicts::domain::pick::Entrant;
-use verdicts::domain::pick::Rules;
+use verdicts::domain::pick::CandidateTool;
+use verdicts::domain::pick::PickerRules;
 use verdicts::domain::pick::pick;
 use verdicts::domain::slot::Slot;
 use verdicts::domain::token::Purpose;
 use verdicts::domain::token::Secrets;
 use verdicts::domain::token::Token;
-use verdicts::mail::Headers;
-use verdicts::mail::Letter;
 use verdicts::mail::Mailbox;
+use verdicts::mail::MessageTemplate;
 use verdicts::mail::Recipient;
+use verdicts::mail::TemplateHeaders;
 use verdicts::render::Site;
 use verdicts::render::email;
 
@@ -55,9 +55,9 @@ fn site() -> Site {
 }
 
 /// Five comparisons of the sample.
-fn content() -> Content {
+fn content() -> DigestContent {
     let sample = catalogue::sample().expect("the sample");
-    let side = |slug: &Slug| Contender {
+    let side = |slug: &Slug| RatedTool {
         tool: sample
             .tools
             .iter()
@@ -67,8 +67,8 @@ fn content() -> Content {
         votes: Votes::default(),
         visitors: Votes::default(),
     };
-    let item = |comparison: &verdicts::domain::catalogue::Comparison| Item {
-        matchup: Matchup {
+    let item = |comparison: &verdicts::domain::catalogue::Comparison| DigestItem {
+        matchup: RatedComparison {
             comparison: comparison.clone(),
             left: side(&comparison.left),
             right: side(&comparison.right),
@@ -76,7 +76,7 @@ fn content() -> Content {
         score: 150.0,
         reasons: vec![verdicts::domain::pick_reason::PickReason::NewThisWeek],
     };
-    Content {
+    DigestContent {
         slot: slot(),
         items: sample.comparisons.iter().take(5).map(item).collect(),
         opening: Default::default(),
@@ -97,9 +97,9 @@ fn render_one_digest(bencher: Bencher) {
 fn one_readers_message_from_it(bencher: Bencher) {
     let rendered = email::digest(&site(), &content()).expect("a mail").mail;
     let from = Mailbox::parse("Ship or Skip <news@example.org>").expect("a sender");
-    let letter = Letter::new(
+    let letter = MessageTemplate::new(
         &rendered,
-        &Headers {
+        &TemplateHeaders {
             from,
             reply_to: None,
             extra: vec![("List-Id", "News <news.example.org>".into())],
@@ -134,7 +134,7 @@ fn one_readers_message_from_it(bencher: Bencher) {
 
 #[divan::bench]
 fn pick_out_of_5000_comparisons(bencher: Bencher) {
-    let entrant = |n: i64, side: char| Entrant {
+    let entrant = |n: i64, side: char| CandidateTool {
         tool: format!("tool-{}-{side}", n % 3000).parse().expect("a slug"),
         name: format!("Tool {n}"),
         category: format!("Category {}", n % 12),
@@ -158,7 +158,7 @@ fn pick_out_of_5000_comparisons(bencher: Bencher) {
         slot().span(&verdicts::domain::zone::Zone::utc()).start,
         HashSet::new(),
     );
-    let rules = Rules {
+    let rules = PickerRules {
         max_items: 5,
         min_items: 1,
         look_back: TimeDelta::days(28),

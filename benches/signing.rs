@@ -21,11 +21,11 @@ use verdicts::domain::Timestamp;
 use verdicts::domain::address::EmailAddress;
 use verdicts::domain::letter::Rendered;
 use verdicts::mail::Algorithm;
-use verdicts::mail::Headers;
-use verdicts::mail::Letter;
 use verdicts::mail::Mailbox;
+use verdicts::mail::MessageTemplate;
 use verdicts::mail::Recipient;
 use verdicts::mail::Signers;
+use verdicts::mail::TemplateHeaders;
 use verdicts::mail::make_key;
 
 const SIZE: usize = 40_000;
@@ -164,7 +164,7 @@ fn message() -> Vec<u8> {
         row.repeat(SIZE / 4 / row.len()),
         cell.repeat(SIZE / 3 * 2 / cell.len()),
     );
-    let headers = Headers {
+    let headers = TemplateHeaders {
         from: Mailbox::parse("Ship or Skip <news@example.org>").expect("a sender"),
         reply_to: None,
         extra: vec![
@@ -175,7 +175,7 @@ fn message() -> Vec<u8> {
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
         ],
     };
-    let letter = Letter::new(
+    let letter = MessageTemplate::new(
         &Rendered {
             subject: "The week's verdicts".into(),
             html,

@@ -18,15 +18,15 @@ use verdicts::domain::actor::Actor;
 use verdicts::domain::address::EmailAddress;
 use verdicts::domain::brake::Brake;
 use verdicts::domain::brake::RefusalClass;
-use verdicts::domain::inbound::Finding;
-use verdicts::domain::inbound::Meaning;
-use verdicts::domain::inbound::Policy;
+use verdicts::domain::inbound::BouncePolicy;
+use verdicts::domain::inbound::Classification;
+use verdicts::domain::inbound::RecipientReport;
 use verdicts::storage::Storage;
 use verdicts::storage::inbound::About;
-use verdicts::storage::inbound::Action;
-use verdicts::storage::inbound::Arrived;
+use verdicts::storage::inbound::InboundAction;
+use verdicts::storage::inbound::InboundMail;
 use verdicts::storage::quotas::MailQuotas;
-use verdicts::storage::refusals::Refusal;
+use verdicts::storage::refusals::StoredRefusal;
 use verdicts::storage::subscribers::SignUp;
 
 use crate::median;
@@ -279,9 +279,9 @@ async fn of_readers(places: &[Place; 2]) -> ([f64; 2], [(f64, f64); 2], Vec<Stri
 }
 
 async fn bounce(storage: &Storage, id: i64) -> f64 {
-    let finding = Finding {
+    let finding = RecipientReport {
         address: None,
-        meaning: Meaning::Soft,
+        meaning: Classification::Soft,
         class: None,
         reason: None,
         status: None,
@@ -294,14 +294,14 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
         hash: "h",
         key_name: "k",
     };
-    let refusal = Refusal {
+    let refusal = StoredRefusal {
         class: RefusalClass::Recipient,
         line: finding.line.clone(),
         words: "mailbox full".into(),
         domain: "example.org".into(),
         hash: "h".into(),
         key_name: "k".into(),
-        policy: Policy {
+        policy: BouncePolicy {
             hard: 1,
             soft: 5,
             brake: Brake {
@@ -312,11 +312,11 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
             },
         },
     };
-    let mail = Arrived {
+    let mail = InboundMail {
         fingerprint: &fingerprint,
         channel: verdicts::domain::inbound::InboundChannel::Imap,
         finding: &finding,
-        about: Some((about, Action::Count(&refusal))),
+        about: Some((about, InboundAction::Count(&refusal))),
         unmatched: None,
         is_again: false,
     };

@@ -6,9 +6,9 @@ use std::time::Instant;
 use verdicts::domain::Timestamp;
 use verdicts::storage::Storage;
 use verdicts::storage::ledger::Job;
-use verdicts::storage::steps::Done;
-use verdicts::storage::steps::Next;
-use verdicts::storage::steps::Step;
+use verdicts::storage::steps::DeliveryUpdate;
+use verdicts::storage::steps::Finished;
+use verdicts::storage::steps::Start;
 
 use crate::stock::Database;
 use crate::stock::Stock;
@@ -76,7 +76,7 @@ async fn work(place: &Place) -> (f64, f64) {
         .expect("open");
     let now = now();
     let sender = storage
-        .enter_sender("benchmark", chrono::TimeDelta::hours(1), now)
+        .register_sender("benchmark", chrono::TimeDelta::hours(1), now)
         .await
         .expect("entered");
     let began = Instant::now();
@@ -94,11 +94,11 @@ async fn work(place: &Place) -> (f64, f64) {
     }
     let claimed = jobs.len() as f64 / began.elapsed().as_secs_f64();
     let began = Instant::now();
-    let mut done: Vec<Done> = Vec::new();
+    let mut done: Vec<Finished> = Vec::new();
     for group in jobs.chunks(GROUP) {
-        let next: Vec<Next<'_>> = group
+        let next: Vec<Start<'_>> = group
             .iter()
-            .map(|job| Next {
+            .map(|job| Start {
                 key: job.key,
                 relay: "default",
             })
@@ -113,9 +113,9 @@ async fn work(place: &Place) -> (f64, f64) {
         );
         done = group
             .iter()
-            .map(|job| Done {
+            .map(|job| Finished {
                 key: job.key,
-                step: Step::Sent,
+                step: DeliveryUpdate::Sent,
                 reply: "250 2.0.0 Ok: queued as 4bX".into(),
             })
             .collect();

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::Failure;
-use super::quotas::Asked;
+use super::quotas::RequestedMail;
 use super::quotas::evenly;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
@@ -17,8 +17,8 @@ use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
 use crate::storage::preferences::ChoicesSet;
-use crate::storage::preferences::LinkAsked;
-use crate::storage::preferences::MoveAsked;
+use crate::storage::preferences::EmailChangeRequested;
+use crate::storage::preferences::LinkRequested;
 
 /// How long a link to one's data is good, from when it is sent.
 pub(crate) const LINK: TimeDelta = TimeDelta::hours(1);
@@ -59,7 +59,7 @@ impl App {
             .set_preferences(subscriber, wanted, now - TOLD, now)
             .await?;
         if set == ChoicesSet::Told {
-            self.ring();
+            self.wake_senders();
         }
         Ok(set != ChoicesSet::Over)
     }
@@ -79,20 +79,20 @@ impl App {
         let now = self.now();
         let asked = evenly(async {
             let email = self.storage.address_of(subscriber).await?;
-            let quotas = self.mail_quotas(Asked::Own, Some(client), None, email.as_ref());
+            let quotas = self.mail_quotas(RequestedMail::Own, Some(client), None, email.as_ref());
             self.storage
                 .queue_account_link(subscriber, now - QUIET, &quotas, now)
                 .await
         });
         match asked.await? {
-            LinkAsked::TooMany(wait) => return Ok(Err(wait)),
-            LinkAsked::NotQueued => {}
-            LinkAsked::Queued => {
+            LinkRequested::TooMany(wait) => return Ok(Err(wait)),
+            LinkRequested::NotQueued => {}
+            LinkRequested::Queued => {
                 tracing::info!(
                     subscriber = self.subscriber_name(subscriber),
                     "a link to their data is on its way"
                 );
-                self.ring();
+                self.wake_senders();
             }
         }
         Ok(Ok(()))
@@ -146,7 +146,12 @@ impl App {
         email: &EmailAddress,
         client: IpAddr,
     ) -> Result<Result<(), TimeDelta>, Failure> {
-        let quotas = self.mail_quotas(Asked::Typed, Some(client), Some(subscriber), Some(email));
+        let quotas = self.mail_quotas(
+            RequestedMail::Typed,
+            Some(client),
+            Some(subscriber),
+            Some(email),
+        );
         let hashes = self.secrets.address_hashes(email);
         let asked =
             evenly(
@@ -156,9 +161,11 @@ impl App {
             .await?;
         tracing::info!(subscriber = self.subscriber_name(subscriber), email = email.masked(), result = ?asked, "asked for another address");
         match asked {
-            MoveAsked::TooMany(wait) => return Ok(Err(wait)),
-            MoveAsked::Queued => self.ring(),
-            MoveAsked::Taken | MoveAsked::MailboxLimit | MoveAsked::Over => {}
+            EmailChangeRequested::TooMany(wait) => return Ok(Err(wait)),
+            EmailChangeRequested::Queued => self.wake_senders(),
+            EmailChangeRequested::Taken
+            | EmailChangeRequested::MailboxLimit
+            | EmailChangeRequested::Over => {}
         }
         Ok(Ok(()))
     }
@@ -177,7 +184,7 @@ impl App {
         if let (true, Some(reader)) = (moved, reader) {
             self.answered(reader).await?;
             tracing::info!("a subscriber's address was changed");
-            self.ring();
+            self.wake_senders();
         }
         Ok(moved)
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::App;
-use super::finding::Finding;
+use super::finding::CheckResult;
 use super::finding::advice;
 use super::finding::good;
 
@@ -16,7 +16,7 @@ type Addresses = Vec<(SocketAddr, Option<String>)>;
 
 impl App {
     /// Tries each address of relays, mailbox and database, all at once; a finding for each name that has several.
-    pub(super) async fn examine_addresses(&self) -> Vec<Finding> {
+    pub(super) async fn examine_addresses(&self) -> Vec<CheckResult> {
         let relays = async {
             let look = async |relay: &super::relay::Relay| {
                 (
@@ -50,7 +50,7 @@ impl App {
 }
 
 /// Nothing to say of one address: whether it answers stands under the server's own finding. That none does, too.
-fn finding(server: &str, addresses: &Addresses) -> Option<Finding> {
+fn finding(server: &str, addresses: &Addresses) -> Option<CheckResult> {
     let dead: Vec<String> = addresses
         .iter()
         .filter_map(|(address, why)| Some(format!("{} ({})", address.ip(), why.as_ref()?)))
@@ -76,7 +76,7 @@ fn finding(server: &str, addresses: &Addresses) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::finding::Level;
+    use crate::app::finding::Severity;
 
     #[test]
     fn a_dead_address_among_others_is_named() {
@@ -92,10 +92,10 @@ mod tests {
         );
         assert_eq!(
             found(&[(address(1), None), (address(2), None)]).map(|found| found.level),
-            Some(Level::Good)
+            Some(Severity::Good)
         );
         let named = found(&[(address(1), dead), (address(2), None)]).expect("a finding");
-        assert_eq!(named.level, Level::Advice);
+        assert_eq!(named.level, Severity::Advice);
         assert!(
             named.words.contains("192.0.2.1 (no answer within 5s)")
                 && !named.words.contains("192.0.2.2"),

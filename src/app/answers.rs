@@ -9,18 +9,18 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::Failure;
-use super::inbound::Proof;
+use super::inbound::MatchProof;
+use super::inbound::MatchedSubscriber;
 use super::inbound::Returned;
-use super::inbound::Whose;
 use crate::domain::address::EmailAddress;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Reading;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::ParsedReport;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::quota::Quota;
 use crate::domain::quota::mailbox_key;
 use crate::domain::shared_domains::is_shared;
 use crate::domain::token::Purpose;
-use crate::storage::inbound::Taken;
+use crate::storage::inbound::InboundResult;
 use crate::storage::links::LinkLimits;
 use crate::storage::links::LinkMail;
 
@@ -29,13 +29,18 @@ const QUIET: TimeDelta = TimeDelta::days(1);
 
 impl App {
     /// Returns whether a finding counts for the subscriber whose mail it is about: all but words of leaving do, whoever wrote them.
-    pub(super) fn is_heard(&self, reading: &Reading, finding: &Finding, whose: &Whose) -> bool {
-        let by_words = finding.meaning == Meaning::Unsubscribe && reading.in_words;
-        !by_words || whose.proof != Proof::Mail || self.is_from(reading, &whose.email)
+    pub(super) fn is_heard(
+        &self,
+        reading: &ParsedReport,
+        finding: &RecipientReport,
+        whose: &MatchedSubscriber,
+    ) -> bool {
+        let by_words = finding.meaning == Classification::Unsubscribe && reading.in_words;
+        !by_words || whose.proof != MatchProof::Mail || self.is_from(reading, &whose.email)
     }
 
     /// Returns whether a mail is from a subscriber, as far as anybody can tell: the address can be made up, the Message-ID beside it cannot.
-    fn is_from(&self, reading: &Reading, email: &str) -> bool {
+    fn is_from(&self, reading: &ParsedReport, email: &str) -> bool {
         let of = |text: &str| EmailAddress::parse(text).ok();
         let Some((author, reader)) = reading.clues.author.as_deref().and_then(of).zip(of(email))
         else {
@@ -52,7 +57,7 @@ impl App {
     }
 
     /// Returns what a trusted receiver says of a mail's author; none if it says nothing.
-    fn authenticated(&self, reading: &Reading) -> Option<bool> {
+    fn authenticated(&self, reading: &ParsedReport) -> Option<bool> {
         let trusted = &self.settings.inbound.authentication_results;
         let is_trusted = |receiver: &str| {
             trusted
@@ -72,13 +77,13 @@ impl App {
     pub(super) async fn answer_with_link(
         &self,
         returned: &Returned,
-    ) -> Result<Option<Taken>, Failure> {
+    ) -> Result<Option<InboundResult>, Failure> {
         let reading = &returned.reading;
         let [finding] = reading.findings.as_slice() else {
             return Ok(None);
         };
-        let wishes = finding.meaning == Meaning::Unsubscribe && reading.in_words;
-        if !wishes && finding.meaning != Meaning::None {
+        let wishes = finding.meaning == Classification::Unsubscribe && reading.in_words;
+        if !wishes && finding.meaning != Classification::None {
             return Ok(None);
         }
         let heard = returned
@@ -93,7 +98,7 @@ impl App {
             if let Some((subscriber, mail)) = leaver
                 && self.send_link(subscriber, mail).await?
             {
-                return Ok(Some(Taken::LinkSent));
+                return Ok(Some(InboundResult::LinkSent));
             }
         }
         if reading.may_agree
@@ -101,7 +106,7 @@ impl App {
             && let Some(subscriber) = self.signing_up(returned).await?
             && self.send_link(subscriber, LinkMail::Confirm).await?
         {
-            return Ok(Some(Taken::LinkSent));
+            return Ok(Some(InboundResult::LinkSent));
         }
         Ok(None)
     }
@@ -143,7 +148,7 @@ impl App {
     }
 
     /// The subscriber who wrote a mail, if a trusted receiver says that the author is real.
-    async fn author_of(&self, reading: &Reading) -> Result<Option<i64>, Failure> {
+    async fn author_of(&self, reading: &ParsedReport) -> Result<Option<i64>, Failure> {
         if self.authenticated(reading) != Some(true) {
             return Ok(None);
         }
@@ -188,7 +193,7 @@ impl App {
                 link = mail.as_str(),
                 "a mail was not plain enough to act on: the link is sent"
             );
-            self.ring();
+            self.wake_senders();
         }
         Ok(is_sent)
     }

@@ -12,12 +12,12 @@ use crate::domain::brake::Decision;
 use crate::domain::brake::HeldBy;
 use crate::domain::brake::RefusalClass;
 use crate::domain::brake::like_words;
-use crate::domain::inbound::Policy;
+use crate::domain::inbound::BouncePolicy;
 use crate::domain::limits::day_of;
 use crate::domain::slot::Slot;
-use crate::storage::held::Held;
+use crate::storage::held::RefusalGroup;
 use crate::storage::lots::Stopped;
-use crate::storage::refusals::Refusal;
+use crate::storage::refusals::StoredRefusal;
 
 /// Steps of one look of a sender, each second: what else is due waits for no more of them.
 pub(crate) const STEPS: usize = 20;
@@ -57,7 +57,7 @@ pub struct HeldRefusals {
 
 /// A decision that was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Decided {
+pub struct BrakeDecision {
     /// Tells whether `name` is a domain or a relay.
     pub kind: HeldBy,
     /// Its name.
@@ -70,7 +70,7 @@ pub struct Decided {
 
 impl App {
     /// `[bounces]`.
-    pub(crate) fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> BouncePolicy {
         let bounces = &self.settings.bounces;
         let brake = Brake {
             count: bounces.brake_count,
@@ -78,7 +78,7 @@ impl App {
             domains: bounces.brake_domains,
             wait: delta(bounces.brake_wait),
         };
-        Policy {
+        BouncePolicy {
             hard: bounces.hard,
             soft: bounces.soft,
             brake,
@@ -100,10 +100,10 @@ impl App {
         email: &str,
         class: RefusalClass,
         reply: &str,
-    ) -> Option<Refusal> {
+    ) -> Option<StoredRefusal> {
         let (hash, key_name) = self.suppression_of(email)?;
         let words = like_words(reply, email);
-        Some(Refusal {
+        Some(StoredRefusal {
             class,
             line: reply.into(),
             words,
@@ -196,7 +196,7 @@ impl App {
         name: &str,
         decision: Decision,
         mut progress: impl FnMut(u64, u64),
-    ) -> Result<Decided, Failure> {
+    ) -> Result<BrakeDecision, Failure> {
         let (kind, name) = self.held_by(name).await?;
         let decided = self
             .storage
@@ -215,7 +215,7 @@ impl App {
                 break;
             }
         }
-        Ok(Decided {
+        Ok(BrakeDecision {
             kind,
             name,
             decision,
@@ -278,8 +278,8 @@ fn day(send: i64) -> String {
     at.format("%Y-%m-%d").to_string()
 }
 
-impl From<Held> for HeldRefusals {
-    fn from(held: Held) -> Self {
+impl From<RefusalGroup> for HeldRefusals {
+    fn from(held: RefusalGroup) -> Self {
         let digest = Slot::from_id(held.send);
         Self {
             kind: held.held_by,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Pause;
+use crate::config::PauseSettings;
 
 /// Failures in a row, over all connections, that open it.
 const RUN: u32 = 10;
@@ -31,8 +31,8 @@ const PROBE_MAILS: u32 = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     /// `mail.pause`
-    pause: Pause,
-    state: State,
+    pause: PauseSettings,
+    state: BreakerState,
     /// Failures in a row.
     run: u32,
     /// Mails in doubt, and good ones in a row since the last of them.
@@ -49,7 +49,7 @@ pub struct Breaker {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed,
     Open(Instant),
     Probing,
@@ -70,7 +70,7 @@ pub enum Permit {
 
 /// A failure that is not about a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum BreakerCause {
     /// No connection could be made.
     NoConnection,
     /// No connection could be made, and trying again at once would make it worse: a wrong login or certificate, or the last
@@ -86,7 +86,7 @@ pub enum Fault {
 
 /// Change of state, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum BreakerChange {
     /// Sending over the relay is paused for so long.
     Opened(Duration),
     /// Sending goes on.
@@ -95,10 +95,10 @@ pub enum Change {
 
 impl Breaker {
     /// A closed one.
-    pub fn new(pause: Pause) -> Self {
+    pub fn new(pause: PauseSettings) -> Self {
         Self {
             pause,
-            state: State::Closed,
+            state: BreakerState::Closed,
             run: 0,
             doubts: 0,
             good: 0,
@@ -112,16 +112,16 @@ impl Breaker {
     /// Says what may go out now.
     pub fn permit(&self, now: Instant) -> Permit {
         match self.state {
-            State::Closed => Permit::All,
-            State::Probing => Permit::Probing,
-            State::Open(until) if until > now => Permit::Nothing(until),
-            State::Open(_) => Permit::Probe,
+            BreakerState::Closed => Permit::All,
+            BreakerState::Probing => Permit::Probing,
+            BreakerState::Open(until) if until > now => Permit::Nothing(until),
+            BreakerState::Open(_) => Permit::Probe,
         }
     }
 
     /// Returns the fault, in words, while it is not closed.
     pub fn trouble(&self) -> Option<&str> {
-        (self.state != State::Closed).then_some(self.trouble.as_str())
+        (self.state != BreakerState::Closed).then_some(self.trouble.as_str())
     }
 
     /// The longest pause (`mail.pause.max`).
@@ -136,18 +136,18 @@ impl Breaker {
 
     /// The probe begins to connect.
     pub fn probe_started(&mut self) {
-        self.state = State::Probing;
+        self.state = BreakerState::Probing;
     }
 
     /// The probe ended and nothing is known of the relay: another one may try.
     pub fn probe_ended(&mut self, now: Instant) {
-        if self.state == State::Probing {
-            self.state = State::Open(now);
+        if self.state == BreakerState::Probing {
+            self.state = BreakerState::Open(now);
         }
     }
 
     /// A connection was made.
-    pub fn connected(&mut self) -> Option<Change> {
+    pub fn connected(&mut self) -> Option<BreakerChange> {
         if self.wants_connection {
             self.close()
         } else {
@@ -156,13 +156,13 @@ impl Breaker {
     }
 
     /// A mail was taken, or refused for a reason that is its recipient's: relay and login work.
-    pub fn succeeded(&mut self, is_probe: bool) -> Option<Change> {
+    pub fn succeeded(&mut self, is_probe: bool) -> Option<BreakerChange> {
         self.run = 0;
         self.good = self.good.saturating_add(1);
         if self.good >= GOOD_RUN {
             self.doubts = 0;
         }
-        if self.state == State::Closed {
+        if self.state == BreakerState::Closed {
             return None;
         }
         if self.missing > 0 {
@@ -177,26 +177,28 @@ impl Breaker {
     /// Something failed.
     pub fn failed(
         &mut self,
-        fault: Fault,
+        fault: BreakerCause,
         trouble: &str,
         is_probe: bool,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         self.run = self.run.saturating_add(1);
         self.good = 0;
-        self.doubts += u32::from(fault == Fault::Doubt);
-        if self.run == 1 && self.state == State::Closed
+        self.doubts += u32::from(fault == BreakerCause::Doubt);
+        if self.run == 1 && self.state == BreakerState::Closed
             || is_probe
-            || matches!(fault, Fault::NoWay | Fault::Rest)
+            || matches!(fault, BreakerCause::NoWay | BreakerCause::Rest)
         {
             trouble.clone_into(&mut self.trouble);
         }
         let opens = match self.state {
-            State::Closed => {
-                self.run >= RUN || self.doubts >= RUN || matches!(fault, Fault::NoWay | Fault::Rest)
+            BreakerState::Closed => {
+                self.run >= RUN
+                    || self.doubts >= RUN
+                    || matches!(fault, BreakerCause::NoWay | BreakerCause::Rest)
             }
-            State::Probing => is_probe,
-            State::Open(_) => false,
+            BreakerState::Probing => is_probe,
+            BreakerState::Open(_) => false,
         };
         if !opens {
             return None;
@@ -204,20 +206,20 @@ impl Breaker {
         let pause =
             (self.pause.first * 2u32.saturating_pow(self.pauses.min(16))).min(self.pause.max);
         self.pauses += 1;
-        self.state = State::Open(now + pause);
-        self.wants_connection = matches!(fault, Fault::NoConnection | Fault::NoWay);
-        self.missing = if fault == Fault::Doubt {
+        self.state = BreakerState::Open(now + pause);
+        self.wants_connection = matches!(fault, BreakerCause::NoConnection | BreakerCause::NoWay);
+        self.missing = if fault == BreakerCause::Doubt {
             PROBE_MAILS
         } else {
             0
         };
-        Some(Change::Opened(pause))
+        Some(BreakerChange::Opened(pause))
     }
 
-    fn close(&mut self) -> Option<Change> {
-        let was_open = self.state != State::Closed;
+    fn close(&mut self) -> Option<BreakerChange> {
+        let was_open = self.state != BreakerState::Closed;
         *self = Self::new(self.pause);
-        was_open.then_some(Change::Closed)
+        was_open.then_some(BreakerChange::Closed)
     }
 }
 
@@ -225,7 +227,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const PAUSE: Pause = Pause {
+    const PAUSE: PauseSettings = PauseSettings {
         first: Duration::from_secs(5),
         max: Duration::from_secs(600),
     };
@@ -234,9 +236,9 @@ mod tests {
         Breaker::new(PAUSE)
     }
 
-    fn after(breaker: &mut Breaker, failures: u32, now: Instant) -> Option<Change> {
+    fn after(breaker: &mut Breaker, failures: u32, now: Instant) -> Option<BreakerChange> {
         (0..failures)
-            .filter_map(|_| breaker.failed(Fault::Mail, "550", false, now))
+            .filter_map(|_| breaker.failed(BreakerCause::Mail, "550", false, now))
             .last()
     }
 
@@ -252,7 +254,7 @@ mod tests {
         );
         assert_eq!(
             after(&mut breaker, 1, now),
-            Some(Change::Opened(PAUSE.first))
+            Some(BreakerChange::Opened(PAUSE.first))
         );
         assert_eq!(breaker.permit(now), Permit::Nothing(now + PAUSE.first));
         let later = now + PAUSE.first;
@@ -260,17 +262,17 @@ mod tests {
         breaker.probe_started();
         assert_eq!(breaker.permit(later), Permit::Probing);
         assert_eq!(
-            breaker.failed(Fault::Mail, "550", false, later),
+            breaker.failed(BreakerCause::Mail, "550", false, later),
             None,
             "a mail of before says nothing new"
         );
         assert_eq!(
-            breaker.failed(Fault::Mail, "550", true, later),
-            Some(Change::Opened(PAUSE.first * 2))
+            breaker.failed(BreakerCause::Mail, "550", true, later),
+            Some(BreakerChange::Opened(PAUSE.first * 2))
         );
         breaker.probe_started();
         assert_eq!(breaker.connected(), None, "it was mails that failed");
-        assert_eq!(breaker.succeeded(true), Some(Change::Closed));
+        assert_eq!(breaker.succeeded(true), Some(BreakerChange::Closed));
         assert_eq!(
             (breaker.permit(later), breaker.trouble()),
             (Permit::All, None)
@@ -281,8 +283,8 @@ mod tests {
     fn a_wrong_login_opens_it_at_once_and_a_good_connection_closes_it_however_late() {
         let (mut breaker, now) = (fresh(), Instant::now());
         assert_eq!(
-            breaker.failed(Fault::NoWay, "535", false, now),
-            Some(Change::Opened(PAUSE.first))
+            breaker.failed(BreakerCause::NoWay, "535", false, now),
+            Some(BreakerChange::Opened(PAUSE.first))
         );
         assert_eq!(breaker.trouble(), Some("535"));
         breaker.probe_started();
@@ -291,7 +293,7 @@ mod tests {
             Permit::Probing,
             "a greeting may take minutes"
         );
-        assert_eq!(breaker.connected(), Some(Change::Closed));
+        assert_eq!(breaker.connected(), Some(BreakerChange::Closed));
     }
 
     #[test]
@@ -301,7 +303,7 @@ mod tests {
         for mail in 0..10 {
             breaker.succeeded(false);
             opened = breaker.failed(
-                Fault::Doubt,
+                BreakerCause::Doubt,
                 if mail == 9 {
                     "it hung up, first of its run"
                 } else {
@@ -311,7 +313,7 @@ mod tests {
                 now,
             );
         }
-        assert_eq!(opened, Some(Change::Opened(PAUSE.first)));
+        assert_eq!(opened, Some(BreakerChange::Opened(PAUSE.first)));
         assert_eq!(
             breaker.succeeded(false),
             None,
@@ -327,11 +329,11 @@ mod tests {
             (None, None, None),
             "nor is one of a probe"
         );
-        assert_eq!(breaker.succeeded(true), Some(Change::Closed));
+        assert_eq!(breaker.succeeded(true), Some(BreakerChange::Closed));
         let mut well = fresh();
         for mail in 0..1_000 {
             let change = if mail % 11 == 0 {
-                well.failed(Fault::Doubt, "it hung up", false, now)
+                well.failed(BreakerCause::Doubt, "it hung up", false, now)
             } else {
                 well.succeeded(false)
             };
@@ -342,7 +344,7 @@ mod tests {
     #[test]
     fn the_words_are_those_of_the_first_failure_of_a_run() {
         let (mut breaker, now) = (fresh(), Instant::now());
-        breaker.failed(Fault::Mail, "451 4.7.1 your daily limit", false, now);
+        breaker.failed(BreakerCause::Mail, "451 4.7.1 your daily limit", false, now);
         after(&mut breaker, 9, now);
         assert_eq!(breaker.trouble(), Some("451 4.7.1 your daily limit"));
     }
@@ -350,7 +352,7 @@ mod tests {
     #[test]
     fn a_probe_that_ends_without_a_verdict_leaves_room_for_another() {
         let (mut breaker, now) = (fresh(), Instant::now());
-        breaker.failed(Fault::Rest, "421", false, now);
+        breaker.failed(BreakerCause::Rest, "421", false, now);
         breaker.probe_started();
         breaker.probe_ended(now);
         assert_eq!(breaker.permit(now), Permit::Probe);

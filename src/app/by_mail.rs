@@ -14,13 +14,13 @@ use super::joining::ConfirmLink;
 use super::joining::Origin;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
-use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Reading;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::ParsedReport;
 use crate::domain::quota::Quota;
 use crate::domain::token::Purpose;
 use crate::mail::inbound::answered_subject;
 use crate::render::email;
-use crate::storage::inbound::Taken;
+use crate::storage::inbound::InboundResult;
 use crate::storage::subscribers::Confirmed;
 
 /// Where consent came from that was given by a mail to us.
@@ -28,12 +28,17 @@ const SOURCE: &str = "mail";
 
 impl App {
     /// Asks the author of a mail whether they want to join, or takes their answer; `None` if it is neither.
-    pub(super) async fn answer(&self, returned: &Returned) -> Result<Option<Taken>, Failure> {
+    pub(super) async fn answer(
+        &self,
+        returned: &Returned,
+    ) -> Result<Option<InboundResult>, Failure> {
         let reading = &returned.reading;
-        let is_a_persons = reading
-            .findings
-            .iter()
-            .all(|finding| matches!(finding.meaning, Meaning::None | Meaning::Subscribe));
+        let is_a_persons = reading.findings.iter().all(|finding| {
+            matches!(
+                finding.meaning,
+                Classification::None | Classification::Subscribe
+            )
+        });
         if !reading.answerable || !is_a_persons && !reading.in_words {
             return Ok(None);
         }
@@ -42,7 +47,7 @@ impl App {
             && self.answers_confirmation(reading)
             && self.confirm_by_mail(reading).await?
         {
-            return Ok(Some(Taken::Confirmed));
+            return Ok(Some(InboundResult::Confirmed));
         }
         if let Some(taken) = self.answer_with_link(returned).await? {
             return Ok(Some(taken));
@@ -96,11 +101,11 @@ impl App {
             },
         )
         .await?;
-        Ok(Some(Taken::Asked))
+        Ok(Some(InboundResult::Asked))
     }
 
     /// Whether a mail asks to join: in so many words, or because it was sent where such mails go.
-    fn wants_to_join(&self, reading: &Reading) -> bool {
+    fn wants_to_join(&self, reading: &ParsedReport) -> bool {
         let sent_there = || {
             let place = self.settings.inbound.subscribe_address.as_deref();
             place.is_some_and(|place| {
@@ -113,8 +118,8 @@ impl App {
         };
         match reading.findings.as_slice() {
             [only] => {
-                only.meaning == Meaning::Subscribe
-                    || (only.meaning == Meaning::None && sent_there())
+                only.meaning == Classification::Subscribe
+                    || (only.meaning == Classification::None && sent_there())
             }
             _ => false,
         }
@@ -122,7 +127,7 @@ impl App {
 
     /// Returns whether the subject is that of an answer to a confirmation mail. A ticket system puts its number there, an autoresponder
     /// a sentence of its own; of a person's, nothing is there that we did not write.
-    pub(super) fn answers_confirmation(&self, reading: &Reading) -> bool {
+    pub(super) fn answers_confirmation(&self, reading: &ParsedReport) -> bool {
         let words = |text: &str| -> Vec<String> {
             let bare = |word: &str| {
                 word.trim_matches([',', '.', ':', ';', '!', '?', '"', '\'', '…'])
@@ -141,7 +146,7 @@ impl App {
     }
 
     /// Confirms by an answer to a confirmation mail. A Message-ID proves nothing here, for it is no secret.
-    async fn confirm_by_mail(&self, reading: &Reading) -> Result<bool, Failure> {
+    async fn confirm_by_mail(&self, reading: &ParsedReport) -> Result<bool, Failure> {
         let now = self.now();
         let answered = reading
             .clues

@@ -10,8 +10,8 @@ use crate::domain::reader::Saved;
 use crate::domain::subscriber::network_of;
 use crate::domain::token::Purpose;
 use crate::domain::token::cookie_hash;
-use crate::storage::votes::Visitor;
 use crate::storage::votes::Voted;
+use crate::storage::votes::Voter;
 
 /// Saved tools that one page shows.
 const SHOWN: i64 = 200;
@@ -47,7 +47,7 @@ impl App {
         tool: &Slug,
         verdict: Verdict,
     ) -> Result<Voted, Failure> {
-        let visitor = Visitor {
+        let visitor = Voter {
             cookie: cookie_hash(cookie),
             network: self.secrets.network_hash(&network_of(client)),
         };

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use chrono::TimeDelta;
 
 use super::App;
-use super::finding::Finding;
+use super::finding::CheckResult;
 use super::finding::advice;
 use super::finding::good;
 use crate::domain::Timestamp;
@@ -50,7 +50,7 @@ const COMPILED: [Compiled; 3] = [
 
 impl App {
     /// Everything compiled in but the time zones, of which a newer copy may be on the system.
-    pub(super) fn examine_compiled_data(&self) -> Vec<Finding> {
+    pub(super) fn examine_compiled_data(&self) -> Vec<CheckResult> {
         let mut findings: Vec<_> = COMPILED
             .iter()
             .map(|data| examine(data, self.now()))
@@ -64,7 +64,7 @@ impl App {
     }
 }
 
-fn examine(data: &Compiled, now: Timestamp) -> Finding {
+fn examine(data: &Compiled, now: Timestamp) -> CheckResult {
     let Compiled {
         what,
         dependency,
@@ -114,14 +114,14 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().expect("a moment");
         let young = examine(&COMPILED[0], at("2027-01-01T00:00:00Z"));
         assert!(
-            young.level == super::super::finding::Level::Good
+            young.level == super::super::finding::Severity::Good
                 && young
                     .words
                     .contains("psl 2.1.247 of 2026-11-29, 1 months old")
         );
         let old = examine(&COMPILED[0], at("2029-01-01T00:00:00Z"));
         assert!(
-            old.level == super::super::finding::Level::Advice
+            old.level == super::super::finding::Severity::Advice
                 && old.words.contains("A newer build"),
             "{old:?}"
         );

@@ -22,12 +22,12 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// The connections of one door, each of a client `C`.
 #[derive(Debug)]
 pub struct Connections<C> {
-    state: Mutex<State<C>>,
+    state: Mutex<ConnectionCounts<C>>,
     began: Instant,
 }
 
 #[derive(Debug)]
-struct State<C> {
+struct ConnectionCounts<C> {
     places: Places<C>,
     open: BTreeMap<PlaceId, CancellationToken>,
 }
@@ -36,7 +36,7 @@ impl<C: Ord + Copy> Connections<C> {
     /// None yet.
     pub fn new(limits: PlaceLimits) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ConnectionCounts {
                 places: Places::new(limits),
                 open: BTreeMap::new(),
             }),
@@ -46,7 +46,7 @@ impl<C: Ord + Copy> Connections<C> {
 
     /// Gives a newcomer a place, and closes the connection that has to make room for it; `None` when all are at work. A client of
     /// `None` stands for many and has no limit of its own.
-    pub fn try_admit(self: &Arc<Self>, client: Option<C>) -> Option<Seat<C>> {
+    pub fn try_admit(self: &Arc<Self>, client: Option<C>) -> Option<ConnectionPermit<C>> {
         let mut state = self.lock();
         let (id, victim) = match state.places.admit(client, self.now_ms()) {
             Admission::Admitted(id) => (id, None),
@@ -59,7 +59,7 @@ impl<C: Ord + Copy> Connections<C> {
         let closed = CancellationToken::new();
         state.open.insert(id, closed.clone());
         drop(state);
-        Some(Seat {
+        Some(ConnectionPermit {
             connections: self.clone(),
             id,
             closed,
@@ -67,7 +67,7 @@ impl<C: Ord + Copy> Connections<C> {
     }
 
     /// Gives a newcomer a place as soon as there is one.
-    pub async fn admit(self: &Arc<Self>, client: Option<C>) -> Seat<C> {
+    pub async fn admit(self: &Arc<Self>, client: Option<C>) -> ConnectionPermit<C> {
         loop {
             match self.try_admit(client) {
                 Some(seat) => return seat,
@@ -76,7 +76,7 @@ impl<C: Ord + Copy> Connections<C> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionCounts<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,13 +87,13 @@ impl<C: Ord + Copy> Connections<C> {
 
 /// A connection's place; dropped, it is free.
 #[derive(Debug)]
-pub struct Seat<C: Ord + Copy> {
+pub struct ConnectionPermit<C: Ord + Copy> {
     connections: Arc<Connections<C>>,
     id: PlaceId,
     closed: CancellationToken,
 }
 
-impl<C: Ord + Copy> Seat<C> {
+impl<C: Ord + Copy> ConnectionPermit<C> {
     /// Notes what the connection is at from now on.
     pub fn enter(&self, phase: Phase) {
         let now_ms = self.connections.now_ms();
@@ -109,7 +109,7 @@ impl<C: Ord + Copy> Seat<C> {
     }
 }
 
-impl<C: Ord + Copy> Drop for Seat<C> {
+impl<C: Ord + Copy> Drop for ConnectionPermit<C> {
     fn drop(&mut self) {
         let mut state = self.connections.lock();
         state.places.leave(self.id);

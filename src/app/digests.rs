@@ -9,8 +9,8 @@ use super::App;
 use super::Failure;
 use super::bounces::HeldRefusals;
 use super::bounces::STEPS_OF_TICK;
-use super::deliver::Ending;
-use super::deliver::Progress;
+use super::deliver::SendEnding;
+use super::deliver::SendProgress;
 use super::delta;
 use super::edition::LeftOut;
 use super::missed::MissedDigest;
@@ -29,20 +29,20 @@ use crate::domain::due::DueTimes;
 use crate::domain::due::LONGEST_LEAD;
 use crate::domain::due::Pacing;
 use crate::domain::progress;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::slot::Slot;
 use crate::domain::waiting::Stall;
 use crate::domain::waiting::WaitReason;
 use crate::mail::Envelope;
-use crate::mail::Fence;
 use crate::mail::Recipient;
+use crate::mail::WriteDeadline;
 use crate::storage::ledger::Tally;
 use crate::storage::publishing::Frozen;
 use crate::storage::publishing::Issue;
 
 /// A digest and how its deliveries stand.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct DigestStatus {
     /// The digest.
     pub digest: Digest,
     /// Its deliveries by state.
@@ -58,7 +58,7 @@ pub struct Status {
     /// Hard refusals of it that the brake holds.
     pub held: Vec<HeldRefusals>,
     /// What became of its mails minute by minute, oldest first; the last seconds may be missing.
-    pub minutes: Vec<Minute>,
+    pub minutes: Vec<MinuteStats>,
     /// How many deliveries end in a minute: lately while it is being sent, on the average once it is sent.
     pub rate_per_minute: Option<f64>,
     /// How long the rest takes, while it is being sent and anybody can know: not while something is due and nothing goes out.
@@ -73,9 +73,9 @@ pub struct Status {
 #[derive(Debug, Clone)]
 pub enum Sent {
     /// The digest, and how delivering it ended for now.
-    Delivered(Status, Ending),
+    Delivered(DigestStatus, SendEnding),
     /// Nothing was sent, for the reason in words.
-    Not(Status, String),
+    Not(DigestStatus, String),
 }
 
 impl App {
@@ -126,7 +126,7 @@ impl App {
                 deliveries = brought,
                 "a clock ran ahead: deliveries that waited for a time far off are due now"
             );
-            self.ring();
+            self.wake_senders();
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ impl App {
         actor: &Actor,
         order: SendOrder,
         stop: &CancellationToken,
-        progress: &Arc<Progress>,
+        progress: &Arc<SendProgress>,
         started: impl FnOnce(u64),
     ) -> Result<Sent, Failure> {
         self.judge_all_refusals().await?;
@@ -442,7 +442,7 @@ impl App {
         self.digest_letter(preview.slot, &holes)
             .fill(&recipient, &mut message);
         let message = self.signing.seal(message, self.now()).await;
-        let connected = self.transport().connect(Fence::open()).await;
+        let connected = self.transport().connect(WriteDeadline::open()).await;
         let mut connection = connected.map_err(|fault| Failure::unavailable(fault.to_string()))?;
         let outcome = connection
             .send(
@@ -465,7 +465,7 @@ impl App {
     }
 
     /// A digest with its deliveries; a sentence if the slot has none.
-    pub async fn status(&self, slot: Slot) -> Result<Status, Failure> {
+    pub async fn status(&self, slot: Slot) -> Result<DigestStatus, Failure> {
         let digest = self.storage.digest(slot).await?;
         let Some(digest) = digest else {
             let missed = self
@@ -516,7 +516,7 @@ impl App {
                 }
                 None => None,
             };
-        Ok(Status {
+        Ok(DigestStatus {
             time_left,
             stall,
             missed: self
@@ -537,7 +537,7 @@ impl App {
     }
 
     /// Approves a draft; it goes out at its time, or at once if that is over.
-    pub async fn approve_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
+    pub async fn approve_digest(&self, actor: &Actor, slot: Slot) -> Result<DigestStatus, Failure> {
         self.move_digest(
             actor,
             slot,
@@ -549,7 +549,7 @@ impl App {
     }
 
     /// Stops sending: within a message, in every process.
-    pub async fn pause_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
+    pub async fn pause_digest(&self, actor: &Actor, slot: Slot) -> Result<DigestStatus, Failure> {
         self.move_digest(
             actor,
             slot,
@@ -566,7 +566,7 @@ impl App {
         actor: &Actor,
         slot: Slot,
         preflight: Preflight,
-    ) -> Result<Status, Failure> {
+    ) -> Result<DigestStatus, Failure> {
         let is_paused = self
             .storage
             .digest(slot)
@@ -591,7 +591,7 @@ impl App {
     }
 
     /// Gives a digest up: what has not gone out never will.
-    pub async fn cancel_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
+    pub async fn cancel_digest(&self, actor: &Actor, slot: Slot) -> Result<DigestStatus, Failure> {
         let from = [
             DigestState::Draft,
             DigestState::Approved,
@@ -618,7 +618,7 @@ impl App {
         from: &[DigestState],
         to: DigestState,
         otherwise: &str,
-    ) -> Result<Status, Failure> {
+    ) -> Result<DigestStatus, Failure> {
         let moved = self
             .storage
             .move_digest(actor, slot, from, to, self.now())
@@ -632,7 +632,7 @@ impl App {
         }
         if moved {
             tracing::info!(%slot, state = %to, "digest moved by hand");
-            self.ring();
+            self.wake_senders();
         }
         Ok(status)
     }

@@ -8,15 +8,15 @@ use tokio::time::timeout_at;
 use super::App;
 use super::Failure;
 use super::deliver::process_name;
-use super::finding::Finding;
-use super::finding::Level;
+use super::finding::CheckResult;
+use super::finding::Severity;
 use super::finding::advice;
 use super::finding::fault;
 use super::finding::good;
 use super::waiting::SKEW_MAX;
 use super::waiting::off_by;
 use crate::config::relations;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::pick_reason::PickReason;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
@@ -32,8 +32,8 @@ const NETWORK_MAX: Duration = Duration::from_secs(9);
 async fn in_time(
     ends_at: Instant,
     what: &'static str,
-    look: impl Future<Output = Vec<Finding>>,
-) -> Vec<Finding> {
+    look: impl Future<Output = Vec<CheckResult>>,
+) -> Vec<CheckResult> {
     let late = |_| {
         vec![advice(
             what,
@@ -45,12 +45,12 @@ async fn in_time(
 
 impl App {
     /// Looks at the database, the secret, the templates, and at all that a send looks at before it begins.
-    pub async fn examine(&self) -> Vec<Finding> {
+    pub async fn examine(&self) -> Vec<CheckResult> {
         self.examine_within(DOCTOR_MAX).await
     }
 
     /// The same within that time, whatever name servers and other hosts do: what was not answered by then is called that.
-    pub async fn examine_within(&self, limit: Duration) -> Vec<Finding> {
+    pub async fn examine_within(&self, limit: Duration) -> Vec<CheckResult> {
         let ends_at = Instant::now() + limit;
         let mut findings = vec![good(
             "settings",
@@ -62,7 +62,7 @@ impl App {
                 .map(|words| advice("settings", words)),
         );
         let database = self.examine_database().await;
-        let usable = database.level == Level::Good;
+        let usable = database.level == Severity::Good;
         findings.push(database);
         findings.extend(self.examine_session().await);
         if usable {
@@ -111,7 +111,7 @@ impl App {
         findings
     }
 
-    async fn examine_database(&self) -> Finding {
+    async fn examine_database(&self) -> CheckResult {
         match self.storage.is_up_to_date().await {
             Ok(true) => good(
                 "database",
@@ -133,7 +133,7 @@ impl App {
     }
 
     /// On PostgreSQL, what a session works with, whatever the server's defaults are.
-    async fn examine_session(&self) -> Option<Finding> {
+    async fn examine_session(&self) -> Option<CheckResult> {
         let facts = self.storage.session_facts().await.ok().flatten()?;
         let words = format!("{}, {}", facts.encoding, facts.isolation);
         Some(match facts.schema {
@@ -147,7 +147,7 @@ impl App {
         })
     }
 
-    async fn examine_catalogue(&self) -> Finding {
+    async fn examine_catalogue(&self) -> CheckResult {
         let now = self.now();
         match self.picks_at(now).await {
             Ok(picks) if picks.is_empty() => advice(
@@ -168,7 +168,7 @@ impl App {
         }
     }
 
-    async fn examine_list(&self) -> Finding {
+    async fn examine_list(&self) -> CheckResult {
         match self.storage.count_subscribers().await {
             Ok(counts) => {
                 let active = counts
@@ -186,7 +186,7 @@ impl App {
     }
 
     /// Returns what the brake holds.
-    async fn examine_bounces(&self) -> Finding {
+    async fn examine_bounces(&self) -> CheckResult {
         match self.held_refusals(None).await {
             Ok(held) => match held.first() {
                 None => good("bounces", "no hard refusals are held"),
@@ -209,7 +209,7 @@ impl App {
     }
 
     /// Checks whether mail that is due goes out.
-    async fn examine_stall(&self) -> Finding {
+    async fn examine_stall(&self) -> CheckResult {
         match self.stall().await {
             Ok(None) => good("sending", "no mail waits that is due"),
             Ok(Some(stall)) => advice("sending", self.stall_in_words(&stall)),
@@ -218,7 +218,7 @@ impl App {
     }
 
     /// Digests that were missed, and times of the schedule that nothing comes of.
-    async fn examine_schedule(&self) -> Vec<Finding> {
+    async fn examine_schedule(&self) -> Vec<CheckResult> {
         let missed = match self.missed_digests().await {
             Ok(missed) => missed,
             Err(failure) => return vec![fault("schedule", failure.to_string())],
@@ -226,7 +226,7 @@ impl App {
         let missed = missed
             .iter()
             .map(|missed| advice("schedule", self.missed_in_words(missed)));
-        let mut findings: Vec<Finding> = missed
+        let mut findings: Vec<CheckResult> = missed
             .chain(
                 self.unused_times()
                     .into_iter()
@@ -240,7 +240,7 @@ impl App {
     }
 
     /// On PostgreSQL, how far clocks are off: this machine's, and those of the processes that send.
-    async fn examine_clocks(&self) -> Option<Finding> {
+    async fn examine_clocks(&self) -> Option<CheckResult> {
         let own = self
             .storage
             .clock_skew(|| self.now())
@@ -277,7 +277,7 @@ impl App {
         })
     }
 
-    async fn examine_secret(&self, database_usable: bool) -> Finding {
+    async fn examine_secret(&self, database_usable: bool) -> CheckResult {
         let keys = self.secrets.key_names();
         let used = if database_usable {
             self.storage.suppression_keys().await.unwrap_or_default()
@@ -314,25 +314,25 @@ impl App {
     }
 
     /// Renders the mails as they are in this program: a digest of the sample, and the confirmation.
-    fn examine_templates(&self) -> Finding {
+    fn examine_templates(&self) -> CheckResult {
         let rendered = || -> Result<usize, Failure> {
             let sample = super::catalogue::sample()?;
             let slot = Slot::of(self.now(), &self.site.timezone);
             let items = sample.comparisons.iter().take(1).filter_map(|comparison| {
                 let side = |slug: &crate::domain::catalogue::Slug| {
                     let tool = sample.tools.iter().find(|tool| tool.slug == *slug)?.clone();
-                    Some(crate::domain::catalogue::Contender {
+                    Some(crate::domain::catalogue::RatedTool {
                         tool,
                         votes: Default::default(),
                         visitors: Default::default(),
                     })
                 };
-                let matchup = crate::domain::catalogue::Matchup {
+                let matchup = crate::domain::catalogue::RatedComparison {
                     left: side(&comparison.left)?,
                     right: side(&comparison.right)?,
                     comparison: comparison.clone(),
                 };
-                Some(crate::domain::digest::Item {
+                Some(crate::domain::digest::DigestItem {
                     matchup,
                     score: 100.0,
                     reasons: vec![PickReason::NewThisWeek],
@@ -340,7 +340,7 @@ impl App {
             });
             let mail = email::digest(
                 &self.site,
-                &Content {
+                &DigestContent {
                     slot,
                     items: items.collect(),
                     opening: Default::default(),
@@ -360,7 +360,7 @@ impl App {
     }
 
     /// Those that are open: the address to give the provider.
-    fn examine_webhooks(&self) -> Vec<Finding> {
+    fn examine_webhooks(&self) -> Vec<CheckResult> {
         let keys = |provider: Provider| self.settings.webhooks.keys(provider).len();
         let open = Provider::ALL.iter().filter(|provider| keys(**provider) > 0);
         let said = |provider: &Provider| {
@@ -405,7 +405,7 @@ mod tests {
         let began = Instant::now();
         let found = in_time(began + DOCTOR_MAX, "sending", std::future::pending()).await;
         assert!(
-            found[0].words.contains("could not be looked at") && found[0].level == Level::Advice
+            found[0].words.contains("could not be looked at") && found[0].level == Severity::Advice
         );
         assert_eq!(began.elapsed(), DOCTOR_MAX);
     }

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::Serialize;
 
-use self::fields::Line;
-use self::fields::Moment;
+use self::fields::DocumentTime;
 use self::fields::OptionalLine;
 use self::fields::Paragraphs;
+use self::fields::SingleLine;
 use self::fields::WebAddress;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
@@ -65,9 +65,9 @@ struct Document {
 #[serde(deny_unknown_fields)]
 pub struct ToolEntry {
     slug: Slug,
-    name: Line<120>,
-    category: Line<60>,
-    tagline: Line<300>,
+    name: SingleLine<120>,
+    category: SingleLine<60>,
+    tagline: SingleLine<300>,
     description: Paragraphs<10_000>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<WebAddress>,
@@ -75,7 +75,7 @@ pub struct ToolEntry {
     pricing: OptionalLine<300>,
     #[serde(default)]
     entry_price: OptionalLine<60>,
-    published_at: Moment,
+    published_at: DocumentTime,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sample: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -98,7 +98,7 @@ struct ComparisonEntry {
     slug: Option<Slug>,
     left: Slug,
     right: Slug,
-    published_at: Moment,
+    published_at: DocumentTime,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sample: bool,
 }
@@ -367,14 +367,14 @@ impl From<&Tool> for ToolEntry {
         };
         Self {
             slug: tool.slug.clone(),
-            name: Line(tool.name.clone()),
-            category: Line(tool.category.clone()),
-            tagline: Line(tool.tagline.clone()),
+            name: SingleLine(tool.name.clone()),
+            category: SingleLine(tool.category.clone()),
+            tagline: SingleLine(tool.tagline.clone()),
             description: Paragraphs(tool.description.clone()),
             url: tool.url.clone().map(WebAddress),
             pricing: OptionalLine(tool.pricing.clone()),
             entry_price: OptionalLine(tool.entry_price.clone()),
-            published_at: Moment(tool.published_at),
+            published_at: DocumentTime(tool.published_at),
             sample: tool.sample,
             reviews: tool.reviews.iter().map(review).collect(),
         }
@@ -386,7 +386,7 @@ fn comparison_entry(comparison: &Comparison) -> ComparisonEntry {
         slug: Some(comparison.slug.clone()),
         left: comparison.left.clone(),
         right: comparison.right.clone(),
-        published_at: Moment(comparison.published_at),
+        published_at: DocumentTime(comparison.published_at),
         sample: comparison.sample,
     }
 }

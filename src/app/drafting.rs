@@ -5,14 +5,14 @@ use super::Failure;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::Candidate;
-use crate::domain::pick::Entrant;
+use crate::domain::pick::CandidateTool;
 use crate::domain::pick::Pick;
-use crate::domain::pick::Rules;
+use crate::domain::pick::PickerRules;
 use crate::domain::pick::pick;
 use crate::domain::slot::Slot;
 use crate::domain::subject::SubjectPattern;
@@ -210,7 +210,7 @@ impl App {
             .rules()
             .look_back
             .max(now - matchup.comparison.published_at);
-        let rules = Rules {
+        let rules = PickerRules {
             max_items: 1,
             min_items: 1,
             look_back,
@@ -237,8 +237,8 @@ fn take(picks: &mut Vec<Pick>, slug: &Slug, slot: Slot) -> Result<Pick, Failure>
     })
 }
 
-fn candidate(matchup: &Matchup) -> Candidate {
-    let entrant = |side: &Contender| Entrant {
+fn candidate(matchup: &RatedComparison) -> Candidate {
+    let entrant = |side: &RatedTool| CandidateTool {
         tool: side.tool.slug.clone(),
         name: side.tool.name.clone(),
         category: side.tool.category.clone(),

@@ -4,12 +4,12 @@
 use super::App;
 use super::Failure;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Slug;
-use crate::domain::digest::Content;
 use crate::domain::digest::Digest;
+use crate::domain::digest::DigestContent;
+use crate::domain::digest::DigestItem;
 use crate::domain::digest::DigestState;
-use crate::domain::digest::Item;
 use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
@@ -21,7 +21,7 @@ pub struct Edition {
     /// Its slot's digest; `None` where nothing was picked yet.
     pub digest: Option<Digest>,
     /// Describes what readers get: frozen once it is published.
-    pub content: Content,
+    pub content: DigestContent,
     /// Picked, and not in it any more.
     pub left_out: Vec<LeftOut>,
     /// The pattern of its subject, if a person gave it one.
@@ -51,7 +51,7 @@ pub struct LeftOut {
 impl Edition {
     /// Its comparisons with score and reasons, in order.
     pub fn picks(&self) -> Vec<Pick> {
-        let pick = |item: &Item| Pick {
+        let pick = |item: &DigestItem| Pick {
             comparison: item.matchup.comparison.slug.clone(),
             score: item.score,
             reasons: item.reasons.clone(),
@@ -91,7 +91,7 @@ impl App {
         at: Timestamp,
         goes_out: Timestamp,
     ) -> Result<Edition, Failure> {
-        let nothing = || Content {
+        let nothing = || DigestContent {
             slot,
             items: Vec::new(),
             opening: Default::default(),
@@ -131,7 +131,7 @@ impl App {
         };
         Ok(Edition {
             digest,
-            content: Content {
+            content: DigestContent {
                 slot,
                 items,
                 opening,
@@ -146,7 +146,7 @@ impl App {
         &self,
         picks: Vec<Pick>,
         goes_out: Timestamp,
-    ) -> Result<(Vec<Item>, Vec<LeftOut>), Failure> {
+    ) -> Result<(Vec<DigestItem>, Vec<LeftOut>), Failure> {
         let slugs: Vec<_> = picks.iter().map(|pick| pick.comparison.clone()).collect();
         let sent = self.storage.sent_comparisons().await?;
         let mut matchups = self.storage.matchups(&slugs, goes_out).await?;
@@ -161,7 +161,7 @@ impl App {
                 false => self.open_comparison(&pick.comparison, goes_out).await?,
             };
             match (opened, found) {
-                (Ok(()), Some(matchup)) if is_judged(&matchup) => items.push(Item {
+                (Ok(()), Some(matchup)) if is_judged(&matchup) => items.push(DigestItem {
                     matchup,
                     score: pick.score,
                     reasons: pick.reasons,
@@ -214,7 +214,7 @@ impl App {
 }
 
 /// Returns whether anybody of the panel judged either tool.
-fn is_judged(matchup: &Matchup) -> bool {
+fn is_judged(matchup: &RatedComparison) -> bool {
     matchup
         .contenders()
         .iter()

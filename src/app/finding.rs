@@ -3,7 +3,7 @@
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub enum Severity {
     /// As it should be.
     Good,
     /// Works, and could be better.
@@ -14,11 +14,11 @@ pub enum Level {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
+pub struct CheckResult {
     /// Subject of the check.
     pub what: &'static str,
     /// Severity.
-    pub level: Level,
+    pub level: Severity,
     /// Sentence that says what was found and, if it is not good, what to do.
     pub words: String,
     /// True if it may be over by itself before anybody mends it.
@@ -26,9 +26,9 @@ pub struct Finding {
     pub may_pass: bool,
 }
 
-impl Finding {
+impl CheckResult {
     /// One that stays until somebody mends it.
-    pub fn new(what: &'static str, level: Level, words: impl Into<String>) -> Self {
+    pub fn new(what: &'static str, level: Severity, words: impl Into<String>) -> Self {
         Self {
             what,
             level,
@@ -38,14 +38,14 @@ impl Finding {
     }
 }
 
-pub(super) fn good(what: &'static str, words: impl Into<String>) -> Finding {
-    Finding::new(what, Level::Good, words)
+pub(super) fn good(what: &'static str, words: impl Into<String>) -> CheckResult {
+    CheckResult::new(what, Severity::Good, words)
 }
 
-pub(super) fn advice(what: &'static str, words: impl Into<String>) -> Finding {
-    Finding::new(what, Level::Advice, words)
+pub(super) fn advice(what: &'static str, words: impl Into<String>) -> CheckResult {
+    CheckResult::new(what, Severity::Advice, words)
 }
 
-pub(super) fn fault(what: &'static str, words: impl Into<String>) -> Finding {
-    Finding::new(what, Level::Fault, words)
+pub(super) fn fault(what: &'static str, words: impl Into<String>) -> CheckResult {
+    CheckResult::new(what, Severity::Fault, words)
 }

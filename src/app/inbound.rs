@@ -12,23 +12,23 @@ use super::Failure;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Consequence;
-use crate::domain::inbound::Finding;
+use crate::domain::inbound::BounceAction;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::InboundChannel;
-use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Reading;
+use crate::domain::inbound::ParsedReport;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::token::Purpose;
 use crate::mail::inbound::read;
 use crate::storage::inbound::About;
-use crate::storage::inbound::Action;
-use crate::storage::inbound::Arrived;
-use crate::storage::inbound::Taken;
+use crate::storage::inbound::InboundAction;
+use crate::storage::inbound::InboundMail;
+use crate::storage::inbound::InboundResult;
 use crate::storage::unmatched::Unmatched;
 
 /// The subscriber whom a mail is about, by proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whose {
+pub struct MatchedSubscriber {
     /// Their number.
     pub subscriber: i64,
     /// Their address.
@@ -36,12 +36,12 @@ pub struct Whose {
     /// The mailing that came back, if the mail tells.
     pub mailing: Option<i64>,
     /// Describes what proves it.
-    pub proof: Proof,
+    pub proof: MatchProof,
 }
 
 /// Describes what proves whom a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum MatchProof {
     /// It was sent to the address that List-Unsubscribe names: that is the wish to leave, whatever stands in it.
     LeavingAddress,
     /// Its author wrote the token of the link to leave in their own lines, or to the address that release 0.1.0 named for it.
@@ -54,13 +54,13 @@ pub enum Proof {
 #[derive(Debug, Clone)]
 pub struct Returned {
     /// What it says.
-    pub reading: Reading,
+    pub reading: ParsedReport,
     /// Whom it is about; `None` where nothing in it proves that.
-    pub whose: Option<Whose>,
+    pub whose: Option<MatchedSubscriber>,
 }
 
 /// The mail that a finding came with.
-pub(super) struct Arrival<'a> {
+pub(super) struct ReportSource<'a> {
     /// By what it is known again.
     pub fingerprint: &'a str,
     /// The way that it came.
@@ -84,8 +84,8 @@ impl App {
         self.returned(read(raw)).await
     }
 
-    async fn returned(&self, mut reading: Reading) -> Result<Returned, Failure> {
-        let whose = self.whose(&reading.clues).await?;
+    async fn returned(&self, mut reading: ParsedReport) -> Result<Returned, Failure> {
+        let whose = self.match_subscriber(&reading.clues).await?;
         // An address that was blanked out is known by the proof; one of ours at which nobody lives is not the reader's.
         if let (Some(whose), [only]) = (&whose, reading.findings.as_mut_slice())
             && only.address.is_none()
@@ -94,7 +94,7 @@ impl App {
         }
         if let Some(whose) = whose
             .as_ref()
-            .filter(|whose| whose.proof == Proof::LeavingAddress)
+            .filter(|whose| whose.proof == MatchProof::LeavingAddress)
         {
             hear_leaving(&mut reading, whose);
         }
@@ -107,17 +107,21 @@ impl App {
         &self,
         raw: &[u8],
         channel: InboundChannel,
-    ) -> Result<(Returned, Taken), Failure> {
+    ) -> Result<(Returned, InboundResult), Failure> {
         let returned = self.read_inbound(raw).await?;
         let taken = self.act_on(&returned, channel).await?;
         Ok((returned, taken))
     }
 
-    async fn act_on(&self, returned: &Returned, channel: InboundChannel) -> Result<Taken, Failure> {
+    async fn act_on(
+        &self,
+        returned: &Returned,
+        channel: InboundChannel,
+    ) -> Result<InboundResult, Failure> {
         let (reading, whose) = (&returned.reading, returned.whose.as_ref());
         let email = whose.map(|whose| whose.email.as_str()).unwrap_or_default();
         let Some(finding) = reading.about(email) else {
-            return Ok(Taken::Kept);
+            return Ok(InboundResult::Kept);
         };
         let is_known = self.storage.knows_inbound(&reading.fingerprint).await?;
         let is_again = is_known && self.storage.is_unmatched(&reading.fingerprint).await?;
@@ -132,7 +136,7 @@ impl App {
             self.storage
                 .note_trial(&reading.fingerprint, &self.matching())
                 .await?;
-            return Ok(Taken::Before);
+            return Ok(InboundResult::Before);
         }
         // Of a mail to the address of List-Unsubscribe only the match tells that it is a wish.
         let may_act = reading.would_act()
@@ -146,7 +150,7 @@ impl App {
         } else {
             self.for_another_look(returned)
         };
-        let arrival = Arrival {
+        let arrival = ReportSource {
             fingerprint: &reading.fingerprint,
             channel,
             unmatched: kept.as_ref(),
@@ -155,7 +159,7 @@ impl App {
         // Somebody else's words are kept as nobody's, and end nobody.
         let whose = whose.filter(|whose| self.is_heard(reading, finding, whose));
         let taken = self.keep_finding(finding, &arrival, whose).await?;
-        Ok(if taken == Taken::Kept {
+        Ok(if taken == InboundResult::Kept {
             answered.unwrap_or(taken)
         } else {
             taken
@@ -168,7 +172,7 @@ impl App {
         let matching = self.matching();
         let mut matched = 0;
         for untried in self.storage.unmatched_untried(&matching, max).await? {
-            let reading = serde_json::from_str::<Reading>(&untried.reading).ok();
+            let reading = serde_json::from_str::<ParsedReport>(&untried.reading).ok();
             let taken = match reading {
                 Some(reading) => {
                     self.act_on(&self.returned(reading).await?, untried.channel)
@@ -179,10 +183,10 @@ impl App {
                     self.storage
                         .note_trial(&untried.fingerprint, &matching)
                         .await?;
-                    Taken::Before
+                    InboundResult::Before
                 }
             };
-            matched += usize::from(taken != Taken::Before);
+            matched += usize::from(taken != InboundResult::Before);
         }
         if matched > 0 {
             tracing::info!(
@@ -228,14 +232,14 @@ impl App {
     /// nothing.
     pub(super) async fn keep_finding(
         &self,
-        finding: &Finding,
-        arrival: &Arrival<'_>,
-        whose: Option<&Whose>,
-    ) -> Result<Taken, Failure> {
+        finding: &RecipientReport,
+        arrival: &ReportSource<'_>,
+        whose: Option<&MatchedSubscriber>,
+    ) -> Result<InboundResult, Failure> {
         let channel = arrival.channel;
         let consequence = finding.consequence();
         let refusal = match (whose, consequence) {
-            (Some(whose), Consequence::Refused(class)) => {
+            (Some(whose), BounceAction::Refused(class)) => {
                 self.refusal_of(&whose.email, class, &finding.line)
             }
             _ => None,
@@ -244,10 +248,10 @@ impl App {
             .and_then(|whose| self.suppression_of(&whose.email))
             .unwrap_or_default();
         let action = match (consequence, &refusal) {
-            (Consequence::Refused(_), Some(refusal)) => Action::Count(refusal),
-            (Consequence::Complained, _) => Action::Complain,
-            (Consequence::Unsubscribed, _) => Action::Unsubscribe,
-            (Consequence::Refused(_) | Consequence::Recorded, _) => Action::Nothing,
+            (BounceAction::Refused(_), Some(refusal)) => InboundAction::Count(refusal),
+            (BounceAction::Complained, _) => InboundAction::Complain,
+            (BounceAction::Unsubscribed, _) => InboundAction::Unsubscribe,
+            (BounceAction::Refused(_) | BounceAction::Recorded, _) => InboundAction::Nothing,
         };
         let about = whose.map(|whose| About {
             subscriber: whose.subscriber,
@@ -261,7 +265,7 @@ impl App {
             tried_with: &kept.matching,
         });
         let about = about.map(|about| (about, action));
-        let mail = Arrived {
+        let mail = InboundMail {
             fingerprint: arrival.fingerprint,
             channel,
             finding,
@@ -270,7 +274,7 @@ impl App {
             is_again: arrival.is_again,
         };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
-        if taken != Taken::Before {
+        if taken != InboundResult::Before {
             metrics::counter!("verdicts_inbound_total", "meaning" => finding.meaning.as_str())
                 .increment(1);
             let subscriber = whose.map(|whose| self.subscriber_name(whose.subscriber));
@@ -279,10 +283,10 @@ impl App {
                 subscriber,
                 meaning = meaning.as_str(),
                 channel = channel.as_str(),
-                ended = (taken == Taken::Ended),
+                ended = (taken == InboundResult::Ended),
                 "a mail came back"
             );
-            if let (Consequence::Refused(class), true) = (consequence, whose.is_some()) {
+            if let (BounceAction::Refused(class), true) = (consequence, whose.is_some()) {
                 metrics::counter!("verdicts_refusals_total", "class" => class.as_str())
                     .increment(1);
                 // For whoever runs no `serve`: a report that comes later has those judged that came before.
@@ -307,7 +311,7 @@ impl App {
         let hashes = self.secrets.address_hashes(email);
         let lifted = self
             .storage
-            .lift(actor, &email.key(), &hashes, note, self.now())
+            .lift_suppression(actor, &email.key(), &hashes, note, self.now())
             .await?;
         let reason = lifted.ok_or_else(|| {
             Failure::not_found(format!(
@@ -319,14 +323,21 @@ impl App {
     }
 
     /// Whose mail it is, by the first proof that holds.
-    pub(super) async fn whose(&self, clues: &Clues) -> Result<Option<Whose>, Failure> {
+    pub(super) async fn match_subscriber(
+        &self,
+        clues: &CorrelationIds,
+    ) -> Result<Option<MatchedSubscriber>, Failure> {
         let leaving = clues
             .addressed
             .iter()
             .find_map(|address| self.return_path.leaving(&self.secrets, address));
         if let Some(key) = leaving {
             return self
-                .known(key.subscriber, Some(key.mailing), Proof::LeavingAddress)
+                .known(
+                    key.subscriber,
+                    Some(key.mailing),
+                    MatchProof::LeavingAddress,
+                )
                 .await;
         }
         let written = clues
@@ -334,7 +345,9 @@ impl App {
             .iter()
             .find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
         if let Some(token) = written {
-            return self.known(token.subscriber, None, Proof::OwnHand).await;
+            return self
+                .known(token.subscriber, None, MatchProof::OwnHand)
+                .await;
         }
         let returned = |address: &String| {
             self.return_path
@@ -346,9 +359,9 @@ impl App {
                 .return_path
                 .is_also_for_leaving(&self.secrets, &address);
             let proof = if is_written {
-                Proof::OwnHand
+                MatchProof::OwnHand
             } else {
-                Proof::Mail
+                MatchProof::Mail
             };
             return self.known(key.subscriber, Some(key.mailing), proof).await;
         }
@@ -359,7 +372,7 @@ impl App {
             // One that was forgotten since proves nothing any more.
             if self.storage.has_delivery(key).await? {
                 return self
-                    .known(key.subscriber, Some(key.mailing), Proof::Mail)
+                    .known(key.subscriber, Some(key.mailing), MatchProof::Mail)
                     .await;
             }
         }
@@ -368,7 +381,7 @@ impl App {
             .iter()
             .find_map(|text| self.secrets.read(Purpose::Unsubscribe, text));
         match token {
-            Some(token) => self.known(token.subscriber, None, Proof::Mail).await,
+            Some(token) => self.known(token.subscriber, None, MatchProof::Mail).await,
             None => Ok(None),
         }
     }
@@ -377,8 +390,8 @@ impl App {
         &self,
         subscriber: i64,
         mailing: Option<i64>,
-        proof: Proof,
-    ) -> Result<Option<Whose>, Failure> {
+        proof: MatchProof,
+    ) -> Result<Option<MatchedSubscriber>, Failure> {
         // A mail to a new address that is asked, or to an old one that is told, says nothing of the one they have.
         if let Some(mailing) = mailing
             && self.storage.went_elsewhere(mailing).await?
@@ -386,7 +399,7 @@ impl App {
             return Ok(None);
         }
         let email = self.storage.address_of(subscriber).await?;
-        Ok(email.map(|email| Whose {
+        Ok(email.map(|email| MatchedSubscriber {
             subscriber,
             email: email.as_str().into(),
             mailing,
@@ -403,19 +416,19 @@ impl App {
 }
 
 /// Makes a mail to the address that List-Unsubscribe names the wish that it is: whatever it says, or marks itself as. A report stays a report.
-fn hear_leaving(reading: &mut Reading, whose: &Whose) {
+fn hear_leaving(reading: &mut ParsedReport, whose: &MatchedSubscriber) {
     if reading.findings.iter().any(|finding| {
         matches!(
             finding.meaning,
-            Meaning::Hard | Meaning::Soft | Meaning::Complaint
+            Classification::Hard | Classification::Soft | Classification::Complaint
         )
     }) {
         return;
     }
     let line = reading.clues.subject.clone();
-    let finding = Finding {
+    let finding = RecipientReport {
         address: Some(whose.email.clone()),
-        meaning: Meaning::Unsubscribe,
+        meaning: Classification::Unsubscribe,
         class: None,
         reason: None,
         status: None,
@@ -427,7 +440,7 @@ fn hear_leaving(reading: &mut Reading, whose: &Whose) {
 
 impl Returned {
     /// What is printed of it: each address with its meaning, `-` where none is known.
-    pub fn lines(&self) -> impl Iterator<Item = (&str, Meaning)> {
+    pub fn lines(&self) -> impl Iterator<Item = (&str, Classification)> {
         self.reading
             .findings
             .iter()

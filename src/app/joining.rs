@@ -3,7 +3,7 @@
 use super::App;
 use super::Failure;
 use super::delta;
-use super::quotas::Asked;
+use super::quotas::RequestedMail;
 use super::quotas::evenly;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -63,7 +63,7 @@ impl App {
             network: network.as_deref(),
             hashes: &hashes,
             quiet_since: now - self.quiet(),
-            quotas: &self.mail_quotas(Asked::Typed, origin.client, None, Some(email)),
+            quotas: &self.mail_quotas(RequestedMail::Typed, origin.client, None, Some(email)),
         };
         // What is left of a difference in time disappears in this.
         let result = evenly(self.storage.sign_up(actor, &request, now)).await?;
@@ -73,7 +73,7 @@ impl App {
             result,
             SignedUp::ConfirmationQueued | SignedUp::ReminderQueued
         ) {
-            self.ring();
+            self.wake_senders();
         }
         Ok(result)
     }
@@ -118,7 +118,7 @@ impl App {
                 "subscription confirmed"
             );
             self.answered(subscriber).await?;
-            self.ring();
+            self.wake_senders();
         }
         Ok(result)
     }

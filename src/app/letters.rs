@@ -9,14 +9,14 @@ use super::account;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::letter::VERP_HOLE;
 use crate::domain::slot::Slot;
 use crate::domain::subject::SubjectPattern;
-use crate::mail::Headers;
-use crate::mail::Letter;
+use crate::mail::MessageTemplate;
+use crate::mail::TemplateHeaders;
 use crate::render::Site;
 use crate::render::email;
 use crate::storage::ledger::Job;
@@ -26,7 +26,7 @@ const KEPT: usize = 256;
 
 /// What a letter is kept under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Name {
+enum TemplateName {
     Transactional(DeliveryKind),
     /// A digest, and which variant of it.
     Digest(i64, Option<i64>),
@@ -34,17 +34,17 @@ enum Name {
 
 /// A letter, and the date that all its copies carry (none: each its own, when it was first due: a digest that goes out over
 /// a day must not look a day old where it arrives last).
-pub(crate) struct Ready {
-    pub letter: Letter,
+pub(crate) struct CachedTemplate {
+    pub letter: MessageTemplate,
     pub date: Option<Timestamp>,
 }
 
 /// The letters in use, newest last.
 #[derive(Default)]
-pub(crate) struct Letters(Mutex<Vec<(Name, Arc<Ready>)>>);
+pub(crate) struct TemplateCache(Mutex<Vec<(TemplateName, Arc<CachedTemplate>)>>);
 
-impl Letters {
-    fn find(&self, name: Name) -> Option<Arc<Ready>> {
+impl TemplateCache {
+    fn find(&self, name: TemplateName) -> Option<Arc<CachedTemplate>> {
         let kept = self
             .0
             .lock()
@@ -54,7 +54,7 @@ impl Letters {
             .map(|(_, ready)| ready.clone())
     }
 
-    fn keep(&self, name: Name, ready: Arc<Ready>) {
+    fn keep(&self, name: TemplateName, ready: Arc<CachedTemplate>) {
         let mut kept = self
             .0
             .lock()
@@ -69,10 +69,10 @@ impl Letters {
 
 impl App {
     /// The letter that a delivery fills.
-    pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<Ready>, Failure> {
+    pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<CachedTemplate>, Failure> {
         let name = match job.kind {
-            DeliveryKind::Digest => Name::Digest(job.key.mailing, job.variant),
-            kind => Name::Transactional(kind),
+            DeliveryKind::Digest => TemplateName::Digest(job.key.mailing, job.variant),
+            kind => TemplateName::Transactional(kind),
         };
         if let Some(ready) = self.letters.find(name) {
             return Ok(ready);
@@ -81,13 +81,13 @@ impl App {
         Box::pin(self.make_letter(name)).await
     }
 
-    async fn make_letter(&self, name: Name) -> Result<Arc<Ready>, Failure> {
+    async fn make_letter(&self, name: TemplateName) -> Result<Arc<CachedTemplate>, Failure> {
         let ready = match name {
-            Name::Transactional(kind) => Ready {
+            TemplateName::Transactional(kind) => CachedTemplate {
                 letter: self.transactional_letter(kind)?,
                 date: None,
             },
-            Name::Digest(id, variant) => {
+            TemplateName::Digest(id, variant) => {
                 let frozen = match variant {
                     Some(number) => self.storage.frozen_variant(id, number).await?,
                     None => self.storage.frozen_mail(id).await?,
@@ -100,7 +100,7 @@ impl App {
                 })?;
                 let slot = Slot::from_id(id)
                     .ok_or_else(|| Failure::internal("A digest belongs to no week."))?;
-                Ready {
+                CachedTemplate {
                     letter: self.digest_letter(slot, &rendered),
                     date: None,
                 }
@@ -148,7 +148,7 @@ impl App {
     /// `subject` stands in for `mail.subject`.
     pub(crate) fn rendered_digest(
         &self,
-        content: &Content,
+        content: &DigestContent,
         subject: Option<&SubjectPattern>,
     ) -> Result<Rendered, Failure> {
         let fitted = match subject {
@@ -172,7 +172,7 @@ impl App {
 
     /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive
     /// and keeps its automatic answers to itself.
-    pub(crate) fn digest_letter(&self, slot: Slot, rendered: &Rendered) -> Letter {
+    pub(crate) fn digest_letter(&self, slot: Slot, rendered: &Rendered) -> MessageTemplate {
         let base = self.settings.base_url();
         let extra = vec![
             ("List-Id", self.list_id()),
@@ -187,9 +187,9 @@ impl App {
             // Of no standard (RFC 3834 section 2 knows it), and heeded by more programs than what is.
             ("Precedence", "bulk".into()),
         ];
-        Letter::new(
+        MessageTemplate::new(
             rendered,
-            &Headers {
+            &TemplateHeaders {
                 from: self.from.clone(),
                 reply_to: self.reply_to.clone(),
                 extra,
@@ -197,7 +197,7 @@ impl App {
         )
     }
 
-    fn confirmation_letter(&self) -> Result<Letter, Failure> {
+    fn confirmation_letter(&self) -> Result<MessageTemplate, Failure> {
         let within = in_words(self.settings.signup.confirm_within);
         let answers = self.return_path.is_per_delivery();
         let mail = email::confirmation(&self.site, &within, answers)?;
@@ -212,9 +212,9 @@ impl App {
                 format!("<{}>", self.return_path.with(&VERP_HOLE.to_string())),
             ),
         ];
-        Ok(Letter::new(
+        Ok(MessageTemplate::new(
             &mail,
-            &Headers {
+            &TemplateHeaders {
                 from: self.from.clone(),
                 reply_to: None,
                 extra,
@@ -222,7 +222,7 @@ impl App {
         ))
     }
 
-    fn transactional_letter(&self, kind: DeliveryKind) -> Result<Letter, Failure> {
+    fn transactional_letter(&self, kind: DeliveryKind) -> Result<MessageTemplate, Failure> {
         let good_for = |life: chrono::TimeDelta| in_words(life.to_std().unwrap_or_default());
         let rendered = match kind {
             DeliveryKind::Confirmation => return self.confirmation_letter(),
@@ -242,11 +242,11 @@ impl App {
     }
 
     /// A mail to one person who asked for it.
-    fn by_hand(&self, rendered: &Rendered) -> Letter {
+    fn by_hand(&self, rendered: &Rendered) -> MessageTemplate {
         let extra = vec![("Auto-Submitted", "auto-generated".into())];
-        Letter::new(
+        MessageTemplate::new(
             rendered,
-            &Headers {
+            &TemplateHeaders {
                 from: self.from.clone(),
                 reply_to: self.reply_to.clone(),
                 extra,
@@ -257,7 +257,10 @@ impl App {
     /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the
     /// programs that know no other way (RFC 2369). Who writes there is known by the address alone, and leaves whatever they write.
     fn list_unsubscribe(&self) -> String {
-        let link = format!("<{}/unsubscribe/{TOKEN_HOLE}>", self.settings.base_url());
+        let link = format!(
+            "<{}/unsubscribe/{TOKEN_PLACEHOLDER}>",
+            self.settings.base_url()
+        );
         if !self.return_path.is_per_delivery() {
             return link;
         }

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::Failure;
-use super::finding::Finding;
+use super::finding::CheckResult;
 use super::finding::advice;
 use super::finding::fault;
 use super::finding::good;
@@ -65,7 +65,7 @@ impl App {
     }
 
     /// The mailbox that mail comes back to: whether it can be opened, what its server does not allow, and what is set aside.
-    pub(super) async fn examine_returns(&self) -> Option<Finding> {
+    pub(super) async fn examine_returns(&self) -> Option<CheckResult> {
         let account = self.returns()?;
         let looked = tokio::time::timeout(LOOK, async {
             let mut session = account.open().await?;
@@ -81,7 +81,7 @@ impl App {
         let name = account.describe();
         let (unread, can_idle, limits) = match looked.await {
             Ok(Ok(facts)) => facts,
-            Ok(Err::<_, crate::mail::imap::Fault>(error)) => {
+            Ok(Err::<_, crate::mail::imap::ImapFault>(error)) => {
                 return Some(fault(
                     "inbox",
                     format!(
@@ -132,7 +132,7 @@ impl App {
     }
 
     /// Reports mail that came back and matches none of ours, with what may be the cause.
-    pub(super) async fn examine_unmatched(&self) -> Option<Finding> {
+    pub(super) async fn examine_unmatched(&self) -> Option<CheckResult> {
         let count = self
             .storage
             .count_unmatched()

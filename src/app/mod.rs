@@ -67,17 +67,17 @@ use crate::config::Durability;
 use crate::config::SecretUrl;
 use crate::config::Settings;
 use crate::domain::Timestamp;
-use crate::domain::pick::Rules;
+use crate::domain::pick::PickerRules;
 use crate::domain::timetable::Timetable;
 use crate::domain::to_millis;
 use crate::domain::token::Secrets;
 use crate::domain::verp::ReturnPath;
 use crate::domain::zone::Zone;
 use crate::identity::password::Passwords;
-use crate::mail::Limits;
+use crate::mail::ConnectionLimits;
 use crate::mail::Mailbox;
 use crate::mail::Signers;
-use crate::mail::Timeouts;
+use crate::mail::SmtpTimeouts;
 use crate::mail::Transport;
 use crate::mail::imap::Account;
 use crate::render::Site;
@@ -140,7 +140,7 @@ pub struct App {
     pub(crate) send_times: Timetable,
     /// The rules of time zones.
     pub(crate) zones: zones::Zones,
-    pub(crate) letters: letters::Letters,
+    pub(crate) letters: letters::TemplateCache,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
     /// When the database's statistics were last gathered here.
@@ -148,9 +148,9 @@ pub struct App {
     /// Readers in the next range of a digest that is being published.
     pub(crate) range_size: publishing::RangeSize,
     /// What providers tell.
-    pub(crate) webhooks: webhooks::Doors,
+    pub(crate) webhooks: webhooks::WebhookStates,
     /// How this process's sends went lately, not written yet.
-    pub(crate) minutes: deliver::Minutes,
+    pub(crate) minutes: deliver::SendStats,
     /// How many mails of a send went to each domain, not written yet.
     pub(crate) sends: deliver::Sends,
     /// State of this process's sender.
@@ -158,7 +158,7 @@ pub struct App {
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
     /// Warnings about standstill and clock that were given already.
-    pub(crate) said: waiting::Said,
+    pub(crate) said: waiting::StallNotices,
     /// Time of the last count of readers for a page, and its result.
     pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
@@ -220,7 +220,7 @@ impl App {
         clock: Clock,
         fetch: Fetch,
     ) -> Result<Arc<Self>, Failure> {
-        let parts = Parts::from(&settings)?;
+        let parts = AppParts::from(&settings)?;
         let storage = open_storage(&settings).await?;
         let secrets = secrets::open(&settings, &storage, clock.now()).await?;
         let storage = storage.named_by(secrets.clone());
@@ -238,16 +238,16 @@ impl App {
             pick_times: parts.pick_times,
             send_times: parts.send_times,
             zones: parts.zones,
-            letters: letters::Letters::default(),
+            letters: letters::TemplateCache::default(),
             unpublished: Mutex::default(),
             statistics_at: Mutex::default(),
             range_size: publishing::RangeSize::default(),
-            webhooks: webhooks::Doors::new(fetch),
-            minutes: deliver::Minutes::default(),
+            webhooks: webhooks::WebhookStates::new(fetch),
+            minutes: deliver::SendStats::default(),
             sends: deliver::Sends::default(),
             sending: deliver::SendStatus::default(),
             doorbell: Notify::new(),
-            said: waiting::Said::default(),
+            said: waiting::StallNotices::default(),
             readers_at: Mutex::default(),
             passwords: Passwords::default(),
             settings,
@@ -256,7 +256,7 @@ impl App {
 
     /// Checks the settings as [`App::open`] does, and opens nothing.
     pub fn check(settings: &Settings) -> Result<(), Failure> {
-        Parts::from(settings).map(|_| ())
+        AppParts::from(settings).map(|_| ())
     }
 
     /// Lists settings that will do nothing, as sentences; for settings that [`App::check`] let pass.
@@ -264,7 +264,7 @@ impl App {
     /// # Errors
     /// As [`App::check`].
     pub fn advice(settings: &Settings, now: Timestamp) -> Result<Vec<String>, Failure> {
-        let (parts, schedule) = (Parts::from(settings)?, &settings.schedule);
+        let (parts, schedule) = (AppParts::from(settings)?, &settings.schedule);
         let timing = timing::Timing {
             pick: (&schedule.pick, &parts.pick_times),
             send: (&schedule.send, &parts.send_times),
@@ -321,9 +321,9 @@ impl App {
     }
 
     /// The settings of `[picker]`.
-    pub(crate) fn rules(&self) -> Rules {
+    pub(crate) fn rules(&self) -> PickerRules {
         let picker = &self.settings.picker;
-        Rules {
+        PickerRules {
             max_items: picker.max_items,
             min_items: picker.min_items,
             look_back: delta(picker.look_back),
@@ -332,13 +332,13 @@ impl App {
     }
 
     /// Somebody may want mail at once.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake_senders(&self) {
         self.doorbell.notify_one();
     }
 }
 
 /// What the settings say, made ready for use; each fault names its key.
-pub(crate) struct Parts {
+pub(crate) struct AppParts {
     pub relays: Vec<Arc<Relay>>,
     pub signing: Signing,
     pub from: Mailbox,
@@ -352,7 +352,7 @@ pub(crate) struct Parts {
     pub timezone: Zone,
 }
 
-impl Parts {
+impl AppParts {
     pub(crate) fn from(settings: &Settings) -> Result<Self, Failure> {
         let mail = &settings.mail;
         let fault = |key: &str, error: &dyn std::fmt::Display| {
@@ -367,7 +367,7 @@ impl Parts {
             .map(|text| mailbox("mail.return_path", text))
             .transpose()?;
         let limits = &mail.timeouts;
-        let timeouts = Timeouts {
+        let timeouts = SmtpTimeouts {
             connect: limits.connect,
             greeting: limits.greeting,
             command: limits.command,
@@ -381,13 +381,13 @@ impl Parts {
                 key.key_file.as_path(),
             )
         });
-        let use_limits = Limits {
+        let use_limits = ConnectionLimits {
             mails: mail.messages_per_connection,
             idle: mail.idle,
             takes_ahead: mail.envelope_ahead,
         };
         let hello = mail.hello.as_deref().unwrap_or_else(|| settings.host());
-        let relay = |relay: &config::Relay| {
+        let relay = |relay: &config::RelaySettings| {
             let key = if mail.relays.is_empty() {
                 "mail.transport".into()
             } else {

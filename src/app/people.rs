@@ -7,17 +7,17 @@ use std::io::Write;
 use super::App;
 use super::Failure;
 use super::columns::Mapping;
-use super::columns::Row;
+use super::columns::ParsedRow;
 use super::joining::Origin;
-use super::spreadsheet::Refused;
 use super::spreadsheet::Spreadsheet;
+use super::spreadsheet::UnreadableRow;
 use super::spreadsheet::defused;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::audit::AuditAction;
 use crate::domain::subscriber::SubscriberState;
 use crate::domain::zone::ZoneName;
-use crate::storage::imports::Arrival;
+use crate::storage::imports::ImportRow;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
 use crate::storage::subscribers::SignedUp;
@@ -41,7 +41,7 @@ pub struct ImportReport {
     /// Could not be read.
     pub refused: u64,
     /// The first of the refused rows.
-    pub refusals: Vec<Refused>,
+    pub refusals: Vec<UnreadableRow>,
     /// Whether it was only tried.
     pub dry_run: bool,
     /// The service whose export it is, by its header.
@@ -193,12 +193,12 @@ impl App {
                 refused = report.refused,
                 "subscribers imported"
             );
-            self.ring();
+            self.wake_senders();
         }
         Ok(report)
     }
 
-    fn arrival(&self, row: Row, terms: ImportTerms<'_>) -> Arrival {
+    fn arrival(&self, row: ParsedRow, terms: ImportTerms<'_>) -> ImportRow {
         let state = match row.state {
             Some(
                 ended @ (SubscriberState::Unsubscribed
@@ -209,7 +209,7 @@ impl App {
             _ if terms.confirmed => SubscriberState::Active,
             _ => SubscriberState::Pending,
         };
-        Arrival {
+        ImportRow {
             hashes: self.secrets.address_hashes(&row.email),
             email: row.email,
             name: row.name,

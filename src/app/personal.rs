@@ -8,17 +8,17 @@ use chrono::Datelike;
 use super::App;
 use super::Failure;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Slug;
-use crate::domain::digest::Content;
-use crate::domain::digest::Item;
+use crate::domain::digest::DigestContent;
+use crate::domain::digest::DigestItem;
 use crate::domain::digest::Opening;
 use crate::domain::digest::decided;
 use crate::domain::pick::Candidate;
 use crate::domain::pick::Pick;
-use crate::domain::pick::Rules;
+use crate::domain::pick::PickerRules;
 use crate::domain::pick::pick;
-use crate::domain::reader::Choice;
+use crate::domain::reader::PreferenceGroup;
 use crate::domain::reader::best_of;
 use crate::domain::slot::Slot;
 use crate::domain::subject::SubjectPattern;
@@ -28,7 +28,7 @@ use crate::storage::variants::Variant;
 const OF_A_MONTH: i64 = 5;
 
 /// What every choice is made from; read once for a digest.
-struct Week {
+struct VariantInputs {
     /// Time after which what was published is new.
     new_since: Timestamp,
     candidates: Vec<Candidate>,
@@ -36,7 +36,7 @@ struct Week {
     /// What each choice's own digests carried before.
     carried: HashMap<String, HashSet<Slug>>,
     /// What the digests of the last month carried, this one's first.
-    month: Vec<Item>,
+    month: Vec<DigestItem>,
 }
 
 impl App {
@@ -77,7 +77,7 @@ impl App {
     /// The digest as each of the distinct choices of its readers gets it.
     pub(super) async fn variants(
         &self,
-        base: &Content,
+        base: &DigestContent,
         subject: Option<&SubjectPattern>,
         now: Timestamp,
     ) -> Result<Vec<Variant>, Failure> {
@@ -86,15 +86,15 @@ impl App {
             return Ok(Vec::new());
         }
         let week = self.week(base, now).await?;
-        let own = |choice: Choice| (self.own_picks(base, &choice, &week, now), choice);
-        let picked: Vec<(Vec<Pick>, Choice)> = choices.into_iter().map(own).collect();
+        let own = |choice: PreferenceGroup| (self.own_picks(base, &choice, &week, now), choice);
+        let picked: Vec<(Vec<Pick>, PreferenceGroup)> = choices.into_iter().map(own).collect();
         let wanted: HashSet<&Slug> = picked
             .iter()
             .flat_map(|(picks, _)| picks.iter().map(|pick| &pick.comparison))
             .collect();
         let slugs: Vec<Slug> = wanted.into_iter().cloned().collect();
         let found = self.storage.matchups(&slugs, now).await?;
-        let matchups: HashMap<Slug, Matchup> = found
+        let matchups: HashMap<Slug, RatedComparison> = found
             .into_iter()
             .map(|matchup| (matchup.comparison.slug.clone(), matchup))
             .collect();
@@ -122,7 +122,7 @@ impl App {
         Ok(variants)
     }
 
-    async fn week(&self, base: &Content, now: Timestamp) -> Result<Week, Failure> {
+    async fn week(&self, base: &DigestContent, now: Timestamp) -> Result<VariantInputs, Failure> {
         let new_since = self.new_since(now).await?;
         let since = now
             .checked_sub_signed(self.rules().look_back)
@@ -134,7 +134,7 @@ impl App {
             .into_iter()
             .filter(|(content, at)| content.slot != base.slot && recent(at))
             .flat_map(|(content, _)| content.items);
-        let mut month: Vec<Item> = base.items.iter().cloned().chain(older).collect();
+        let mut month: Vec<DigestItem> = base.items.iter().cloned().chain(older).collect();
         // What was taken out of the catalogue since has no page for its link.
         let slugs: Vec<Slug> = month
             .iter()
@@ -148,7 +148,7 @@ impl App {
             .map(|matchup| matchup.comparison.slug)
             .collect();
         month.retain(|item| open.contains(&item.matchup.comparison.slug));
-        Ok(Week {
+        Ok(VariantInputs {
             new_since,
             candidates: self.storage.candidates(since, now).await?,
             sent: self.storage.sent_comparisons().await?,
@@ -158,7 +158,13 @@ impl App {
     }
 
     /// What a choice of categories gets besides the top pick; nothing for one of all categories, or of once a month.
-    fn own_picks(&self, base: &Content, choice: &Choice, week: &Week, now: Timestamp) -> Vec<Pick> {
+    fn own_picks(
+        &self,
+        base: &DigestContent,
+        choice: &PreferenceGroup,
+        week: &VariantInputs,
+        now: Timestamp,
+    ) -> Vec<Pick> {
         if choice.monthly || choice.categories.is_empty() {
             return Vec::new();
         }
@@ -189,7 +195,7 @@ impl App {
                 .flatten()
                 .cloned(),
         );
-        let rules = Rules {
+        let rules = PickerRules {
             max_items: self.settings.picker.max_items.saturating_sub(1).max(1),
             min_items: 1,
             ..self.rules()
@@ -200,13 +206,13 @@ impl App {
 
 /// What a choice gets; `None` when there is nothing new in it.
 fn content_for(
-    base: &Content,
-    choice: &Choice,
+    base: &DigestContent,
+    choice: &PreferenceGroup,
     picks: Vec<Pick>,
-    week: &Week,
-    matchups: &HashMap<Slug, Matchup>,
+    week: &VariantInputs,
+    matchups: &HashMap<Slug, RatedComparison>,
     most: usize,
-) -> Option<Content> {
+) -> Option<DigestContent> {
     let items = if choice.monthly {
         best_of(&week.month, choice, most)
     } else if choice.categories.is_empty() {
@@ -214,14 +220,14 @@ fn content_for(
     } else {
         let own = picks.into_iter().filter_map(|pick| {
             let matchup = matchups.get(&pick.comparison)?.clone();
-            Some(choice.explained(Item {
+            Some(choice.explained(DigestItem {
                 matchup,
                 score: pick.score,
                 reasons: pick.reasons,
             }))
         });
         // The top pick may be an older one that this choice had when it was new.
-        let had = |item: &&Item| {
+        let had = |item: &&DigestItem| {
             week.carried
                 .get(&choice.key())
                 .is_some_and(|had| had.contains(&item.matchup.comparison.slug))
@@ -232,7 +238,7 @@ fn content_for(
             .filter(|top| !had(top))
             .cloned()
             .map(|top| choice.explained(top));
-        let own: Vec<Item> = own.collect();
+        let own: Vec<DigestItem> = own.collect();
         if own.is_empty() && !top.as_ref().is_some_and(|top| choice.wants(top)) {
             Vec::new()
         } else {
@@ -244,7 +250,7 @@ fn content_for(
         has_saved: choice.saved,
         ..base.opening.clone()
     };
-    (!items.is_empty()).then_some(Content {
+    (!items.is_empty()).then_some(DigestContent {
         slot: base.slot,
         items,
         opening,

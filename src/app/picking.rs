@@ -11,7 +11,7 @@ use crate::domain::digest::DigestState;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::SINCE_HOLE;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::pick::Pick;
 use crate::domain::pick::pick;
 use crate::domain::slot::Slot;
@@ -80,7 +80,7 @@ impl App {
             self.site.day(at),
         );
         let own = |text: &str| {
-            text.replace(TOKEN_HOLE, &token)
+            text.replace(TOKEN_PLACEHOLDER, &token)
                 .replace(READER_HOLE, &reader)
                 .replace(SINCE_HOLE, &since)
         };

@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use super::App;
 use super::Failure;
 use super::edition::LeftOut;
-use super::finding::Finding;
-use super::finding::Level;
+use super::finding::CheckResult;
+use super::finding::Severity;
 use super::finding::advice;
 use super::finding::fault;
 use super::finding::good;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::digest::DigestState;
 use crate::domain::letter::Rendered;
 use crate::domain::slot::Slot;
@@ -44,7 +44,7 @@ impl App {
         &self,
         state: DigestState,
         rendered: &Rendered,
-        content: &Content,
+        content: &DigestContent,
     ) -> Result<(), Failure> {
         let slot = content.slot;
         let mut findings = vec![self.examine_links(content, &[]).await];
@@ -52,23 +52,24 @@ impl App {
         {
             findings.extend(self.examine_sending(slot, Some(rendered)).await);
         }
-        let stays = |finding: &Finding| finding.level == Level::Fault && !finding.may_pass;
+        let stays = |finding: &CheckResult| finding.level == Severity::Fault && !finding.may_pass;
         let lost = findings
             .iter()
             .filter(|finding| finding.what == "transport" && stays(finding))
             .count();
         let is_one_left = lost < self.relays.len();
-        let stops =
-            |finding: &&Finding| stays(finding) && !(finding.what == "transport" && is_one_left);
+        let stops = |finding: &&CheckResult| {
+            stays(finding) && !(finding.what == "transport" && is_one_left)
+        };
         let faults: Vec<_> = findings
             .iter()
             .filter(stops)
-            .map(|Finding { what, words, .. }| format!("{what}: {words}"))
+            .map(|CheckResult { what, words, .. }| format!("{what}: {words}"))
             .collect();
         if faults.is_empty() {
-            for Finding { what, words, .. } in findings
+            for CheckResult { what, words, .. } in findings
                 .iter()
-                .filter(|finding| finding.level != Level::Good)
+                .filter(|finding| finding.level != Severity::Good)
             {
                 tracing::warn!(%slot, "before sending: {what}: {words}");
             }
@@ -92,7 +93,7 @@ impl App {
         &self,
         slot: Slot,
         rendered: Option<&Rendered>,
-    ) -> Vec<Finding> {
+    ) -> Vec<CheckResult> {
         let size = rendered
             .and_then(|rendered| self.one_copy(slot, rendered, self.now()).ok())
             .map(|copy| copy.len());
@@ -145,7 +146,11 @@ impl App {
     }
 
     /// Opens every comparison of a digest as a reader does who follows its links.
-    pub(super) async fn examine_links(&self, content: &Content, left_out: &[LeftOut]) -> Finding {
+    pub(super) async fn examine_links(
+        &self,
+        content: &DigestContent,
+        left_out: &[LeftOut],
+    ) -> CheckResult {
         let mut closed: Vec<String> = Vec::new();
         for item in &content.items {
             let slug = &item.matchup.comparison.slug;
@@ -182,7 +187,7 @@ impl App {
     }
 
     /// The digest as it would go out, with the eyes of those who get it.
-    fn examine_digest(&self, slot: Slot, rendered: &Rendered) -> Finding {
+    fn examine_digest(&self, slot: Slot, rendered: &Rendered) -> CheckResult {
         let https = self.settings.site.base_url.scheme() == "https";
         let found = match self.one_copy(slot, rendered, self.now()) {
             Ok(copy) => inspect(&copy, https),
@@ -208,7 +213,7 @@ impl App {
         }
     }
 
-    fn examine_base_url(&self) -> Finding {
+    fn examine_base_url(&self) -> CheckResult {
         let base = self.settings.base_url();
         let local = matches!(self.settings.host(), "localhost" | "127.0.0.1" | "[::1]");
         match (
@@ -236,7 +241,7 @@ impl App {
         }
     }
 
-    fn examine_sender(&self) -> Finding {
+    fn examine_sender(&self) -> CheckResult {
         let host = self.message_id_host();
         if self.is_example() && self.transport().mailbox().is_none() {
             let words = format!(
@@ -268,7 +273,7 @@ impl App {
         }
     }
 
-    fn examine_postal_address(&self) -> Finding {
+    fn examine_postal_address(&self) -> CheckResult {
         match &self.settings.mail.postal_address {
             Some(_) => good("postal_address", "is printed in every digest"),
             None => advice(

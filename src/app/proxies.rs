@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 
 use super::App;
-use super::finding::Finding;
+use super::finding::CheckResult;
 use super::finding::advice;
 use super::finding::good;
 use crate::domain::subscriber::network_of;
@@ -34,7 +34,7 @@ impl App {
     }
 
     /// Returns whether clients behind a proxy are told apart.
-    pub(super) async fn examine_proxies(&self, database_usable: bool) -> Option<Finding> {
+    pub(super) async fn examine_proxies(&self, database_usable: bool) -> Option<CheckResult> {
         let trusted = &self.settings.site.trusted_proxies;
         let seen = if database_usable {
             self.storage.observation(UNTRUSTED).await.ok().flatten()

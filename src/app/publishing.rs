@@ -97,9 +97,9 @@ impl App {
             let took_ms = (self.now() - made.published_at).num_milliseconds();
             tracing::info!(slot = %made.slot, recipients = made.recipients, took_ms, "digest published");
         }
-        self.ring();
+        self.wake_senders();
         if made.is_counted {
-            self.storage.count_anew(made.slot.id()).await;
+            self.storage.analyze_mailing(made.slot.id()).await;
         }
         Ok(Some(took))
     }

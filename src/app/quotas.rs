@@ -29,7 +29,7 @@ const BEAT: Duration = Duration::from_millis(20);
 
 /// The mail that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestedMail {
     /// To an address that anybody may have typed: confirmation, reminder, change of address.
     Typed,
     /// To the address that a reader has here already.
@@ -41,7 +41,7 @@ impl App {
     /// many strangers.
     pub(super) fn mail_quotas(
         &self,
-        asked: Asked,
+        asked: RequestedMail,
         client: Option<IpAddr>,
         account: Option<i64>,
         recipient: Option<&EmailAddress>,
@@ -72,7 +72,7 @@ impl App {
         if let Some(recipient) = recipient {
             let mailbox = mailbox_key(recipient);
             // Counted apart, so that nobody keeps a reader from their own data by typing their address into the form.
-            let what = if asked == Asked::Own {
+            let what = if asked == RequestedMail::Own {
                 "own mails"
             } else {
                 "mails"
@@ -80,7 +80,7 @@ impl App {
             quotas
                 .recipient
                 .push(quota(what, &mailbox, signup.mails_per_day, day));
-            if asked == Asked::Typed {
+            if asked == RequestedMail::Typed {
                 quotas
                     .recipient
                     .push(quota("quiet", &recipient.key(), 1, self.quiet()));

@@ -3,12 +3,12 @@
 use super::App;
 use super::Failure;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Slug;
 use crate::render::RenderError;
 use crate::render::page;
 use crate::render::page::SignUpForm;
-use crate::render::page::Visit;
+use crate::render::page::VisitorView;
 
 /// Comparisons beside another one.
 const RELATED: i64 = 4;
@@ -19,7 +19,7 @@ impl App {
         &self,
         slug: &Slug,
         now: Timestamp,
-    ) -> Result<Option<(Matchup, Vec<Matchup>)>, Failure> {
+    ) -> Result<Option<(RatedComparison, Vec<RatedComparison>)>, Failure> {
         Ok(self
             .storage
             .matchup_with_related(slug, RELATED, now)
@@ -32,9 +32,9 @@ impl App {
     /// When the template fails.
     pub fn comparison_page(
         &self,
-        matchup: &Matchup,
-        related: &[Matchup],
-        visit: &Visit,
+        matchup: &RatedComparison,
+        related: &[RatedComparison],
+        visit: &VisitorView,
     ) -> Result<String, RenderError> {
         page::comparison(
             &self.site,
@@ -58,7 +58,7 @@ impl App {
         let Some((matchup, related)) = self.read_comparison(slug, moment).await? else {
             return Ok(Err(self.why_closed(slug, moment).await?));
         };
-        let page = self.comparison_page(&matchup, &related, &Visit::default());
+        let page = self.comparison_page(&matchup, &related, &VisitorView::default());
         Ok(page
             .map(|_| ())
             .map_err(|error| format!("its page fails: {error}")))

@@ -14,8 +14,8 @@ use super::breaker::Permit;
 use crate::config;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
+use crate::domain::limits::ConcurrencyLimit;
 use crate::domain::limits::WarmUp;
-use crate::domain::limits::Window;
 use crate::domain::limits::allowance;
 use crate::domain::limits::day_of;
 use crate::domain::limits::digest_share;
@@ -49,7 +49,7 @@ pub(crate) struct Relay {
 pub(crate) struct RelayMemory {
     pub breaker: Breaker,
     /// Number of connections that it bears (AIMD).
-    pub limit: Window,
+    pub limit: ConcurrencyLimit,
     /// The day (UTC) for which nothing is left of its allowance, by class (see [`class_index`]).
     pub spent_on: [Option<i64>; 2],
     /// By class: the relay announced a `SIZE` that is smaller than a mail of it.
@@ -76,7 +76,7 @@ pub(crate) fn class_index(class: MailClass) -> usize {
 }
 
 impl Relay {
-    pub fn new(settings: &config::Relay, transport: Transport) -> Self {
+    pub fn new(settings: &config::RelaySettings, transport: Transport) -> Self {
         let memory = RelayMemory::new(settings.connections, settings.pause);
         Self {
             name: settings.name.clone(),
@@ -216,10 +216,10 @@ impl Relay {
 
 impl RelayMemory {
     /// Memory of a relay that was not tried yet, with its most connections.
-    pub fn new(connections: usize, pause: config::Pause) -> Self {
+    pub fn new(connections: usize, pause: config::PauseSettings) -> Self {
         Self {
             breaker: Breaker::new(pause),
-            limit: Window::new(connections),
+            limit: ConcurrencyLimit::new(connections),
             spent_on: [None; 2],
             too_large: [None, None],
             asks_for_patience: false,
@@ -312,7 +312,7 @@ impl App {
         };
         let taken = self
             .storage
-            .take_from_day(&relay.name, today, wanted, allowed)
+            .reserve_quota(&relay.name, today, wanted, allowed)
             .await?;
         if taken == 0 {
             tracing::info!(relay = relay.name, %class, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
@@ -323,7 +323,7 @@ impl App {
     /// Gives back what was reserved of a relay's day and not used.
     pub(crate) async fn release_quota(&self, relay: &Relay, day: i64, count: u64) {
         if count > 0
-            && let Err(error) = self.storage.give_back_to_day(&relay.name, day, count).await
+            && let Err(error) = self.storage.release_quota(&relay.name, day, count).await
         {
             tracing::warn!(%error, relay = relay.name, count, "mails of the day's allowance are lost");
         }

@@ -13,12 +13,12 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use super::columns::Columns;
 use super::columns::Decode;
 use super::columns::Mapping;
+use super::columns::ParsedRow;
 use super::columns::REFUSED_COLUMNS;
-use super::columns::Row;
 
 /// A row that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Refused {
+pub struct UnreadableRow {
     /// Its line in the file, from 1.
     pub line: u64,
     /// Why, and what was expected.
@@ -83,13 +83,13 @@ impl<'a> Spreadsheet<'a> {
     }
 
     /// The next row, or why it is refused; `None` at the end. An error of reading ends everything.
-    pub fn next_row(&mut self) -> Option<Result<Result<Row, Refused>, String>> {
+    pub fn next_row(&mut self) -> Option<Result<Result<ParsedRow, UnreadableRow>, String>> {
         match self.reader.read_byte_record(&mut self.record) {
             Ok(false) => None,
             Ok(true) => Some(Ok(self
                 .columns
                 .row(&self.record, &mut self.decode)
-                .map_err(|reason| Refused {
+                .map_err(|reason| UnreadableRow {
                     line: self.line(),
                     reason,
                 }))),
@@ -138,7 +138,7 @@ impl<'a> Spreadsheet<'a> {
     pub fn write_refused(
         &self,
         file: &mut csv::Writer<impl Write>,
-        refused: &Refused,
+        refused: &UnreadableRow,
     ) -> csv::Result<()> {
         let (header, mut decode) = (self.columns.header(), self.decode);
         let mut text = |field: &[u8]| match decode.text(field) {
@@ -281,7 +281,7 @@ struct PlainLines<R> {
     delimiter: u8,
     after_return: bool,
     last: u8,
-    place: Place,
+    place: CsvPosition,
     row_length: usize,
     line: u64,
     row_line: u64,
@@ -289,7 +289,7 @@ struct PlainLines<R> {
 
 /// Where in a row the next byte stands.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum CsvPosition {
     FieldStart,
     Plain,
     Quoted,
@@ -304,7 +304,7 @@ impl<R: Read> PlainLines<R> {
             delimiter,
             after_return: false,
             last: b'\n',
-            place: Place::FieldStart,
+            place: CsvPosition::FieldStart,
             row_length: 0,
             line,
             row_line: line,
@@ -314,24 +314,24 @@ impl<R: Read> PlainLines<R> {
     fn note(&mut self, byte: u8) {
         self.row_length += 1;
         self.place = match (self.place, byte) {
-            (Place::FieldStart | Place::QuoteInQuoted, b'"') => Place::Quoted,
-            (Place::Quoted, b'"') => Place::QuoteInQuoted,
-            (Place::Quoted, _) => Place::Quoted,
+            (CsvPosition::FieldStart | CsvPosition::QuoteInQuoted, b'"') => CsvPosition::Quoted,
+            (CsvPosition::Quoted, b'"') => CsvPosition::QuoteInQuoted,
+            (CsvPosition::Quoted, _) => CsvPosition::Quoted,
             (_, b'\n') => {
                 (self.row_length, self.row_line) = (0, self.line + 1);
-                Place::FieldStart
+                CsvPosition::FieldStart
             }
-            (_, byte) if byte == self.delimiter => Place::FieldStart,
-            _ => Place::Plain,
+            (_, byte) if byte == self.delimiter => CsvPosition::FieldStart,
+            _ => CsvPosition::Plain,
         };
         self.line += u64::from(byte == b'\n');
     }
 
     fn check(&self, at_end: bool) -> std::io::Result<()> {
-        if self.row_length <= LONGEST_ROW && !(at_end && self.place == Place::Quoted) {
+        if self.row_length <= LONGEST_ROW && !(at_end && self.place == CsvPosition::Quoted) {
             return Ok(());
         }
-        let what = if self.place == Place::Quoted {
+        let what = if self.place == CsvPosition::Quoted {
             "opens a quote that is never closed"
         } else {
             "is longer than 64 KB"

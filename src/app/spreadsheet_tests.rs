@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn rows(text: impl AsRef<[u8]>) -> Vec<Result<Row, Refused>> {
+fn rows(text: impl AsRef<[u8]>) -> Vec<Result<ParsedRow, UnreadableRow>> {
     let bytes = text.as_ref().to_vec();
     let mut sheet =
         Spreadsheet::open(std::io::Cursor::new(bytes), &Mapping::default()).expect("a header");

@@ -1,22 +1,22 @@
 //! What DNS says of the sender, judged: SPF, DKIM, DMARC, and where bounces go.
 
 use super::App;
-use super::finding::Finding;
-use super::finding::Level;
+use super::finding::CheckResult;
+use super::finding::Severity;
 use super::finding::advice;
 use super::finding::fault;
 use super::finding::good;
-use crate::mail::Bounces;
-use crate::mail::DkimStanding;
-use crate::mail::DmarcStanding;
+use crate::mail::BounceRoute;
+use crate::mail::DkimReport;
+use crate::mail::DmarcReport;
 use crate::mail::KeyRecord;
 use crate::mail::Rule;
+use crate::mail::SenderAuthReport;
 use crate::mail::Source;
 use crate::mail::Spf;
-use crate::mail::Standing;
 use crate::mail::Told;
 use crate::mail::Unnamed;
-use crate::mail::standing;
+use crate::mail::check_sender_auth;
 
 /// From so many readers on, Google, Yahoo and Microsoft ask for DMARC and refuse mail without it
 /// (support.google.com/mail/answer/81126, senders of 5,000 mails a day).
@@ -24,7 +24,7 @@ const BULK: u64 = 5_000;
 
 impl App {
     /// What DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
-    pub(super) async fn examine_standing(&self) -> Vec<Finding> {
+    pub(super) async fn examine_standing(&self) -> Vec<CheckResult> {
         let from = self.from.domain();
         if !from.contains('.') {
             return Vec::new();
@@ -37,7 +37,10 @@ impl App {
         }
         let mut findings = self.look_at_standing(0).await;
         // A fault stops a send, so it is asked for again: afresh, and of another name server first where there are several.
-        if findings.iter().any(|finding| finding.level == Level::Fault) {
+        if findings
+            .iter()
+            .any(|finding| finding.level == Severity::Fault)
+        {
             let again = self.look_at_standing(1).await;
             findings = findings
                 .into_iter()
@@ -49,7 +52,7 @@ impl App {
             // No mail leaves yet, so nothing is wrong yet.
             findings
                 .iter_mut()
-                .for_each(|finding| finding.level = finding.level.min(Level::Advice));
+                .for_each(|finding| finding.level = finding.level.min(Severity::Advice));
         }
         findings
     }
@@ -57,14 +60,15 @@ impl App {
 
 impl App {
     /// Looks once, and judges what is found.
-    async fn look_at_standing(&self, first: usize) -> Vec<Finding> {
+    async fn look_at_standing(&self, first: usize) -> Vec<CheckResult> {
         let from = self.from.domain();
         let return_path = self.return_path.with("x");
         let (keys, servers) = (
             self.signing.signers().records(),
             &self.settings.mail.resolver,
         );
-        let found = standing(from, &return_path, keys, &self.far_relays(), servers, first).await;
+        let found =
+            check_sender_auth(from, &return_path, keys, &self.far_relays(), servers, first).await;
         let readers = self.readers().await;
         let bounce_domain = return_path
             .rsplit_once('@')
@@ -87,8 +91,8 @@ impl App {
 }
 
 /// Two looks at one thing: only what both call a fault is one.
-fn confirmed(first: Finding, second: Finding) -> Finding {
-    if first.level != Level::Fault || second.level == Level::Fault {
+fn confirmed(first: CheckResult, second: CheckResult) -> CheckResult {
+    if first.level != Severity::Fault || second.level == Severity::Fault {
         return first;
     }
     let words = format!(
@@ -99,8 +103,8 @@ fn confirmed(first: Finding, second: Finding) -> Finding {
 }
 
 /// Says which name server said so, and how long a "there is none" may last after it was mended.
-fn named(mut finding: Finding, source: &Source) -> Finding {
-    if finding.level == Level::Good {
+fn named(mut finding: CheckResult, source: &Source) -> CheckResult {
+    if finding.level == Severity::Good {
         return finding;
     }
     if let Some(server) = source.server {
@@ -118,7 +122,7 @@ fn named(mut finding: Finding, source: &Source) -> Finding {
     finding
 }
 
-fn judge_spf(spf: &Spf, domain: &str) -> Finding {
+fn judge_spf(spf: &Spf, domain: &str) -> CheckResult {
     match spf {
         Spf::Some { named, unnamed } if unnamed.is_empty() => {
             let relays = if named.is_empty() {
@@ -199,47 +203,47 @@ fn judge_spf(spf: &Spf, domain: &str) -> Finding {
     }
 }
 
-fn judge_dkim(found: &Standing) -> Vec<Finding> {
+fn judge_dkim(found: &SenderAuthReport) -> Vec<CheckResult> {
     if found.dkim.is_empty() {
         return vec![advice(
             "dkim",
             "mails are not signed here; unless your relay does it, make a key with `verdicts keys dkim --out FILE`",
         )];
     }
-    let judge = |(key, standing): &(KeyRecord, Told<DkimStanding>)| {
+    let judge = |(key, standing): &(KeyRecord, Told<DkimReport>)| {
         let name = &key.name;
         let publish = "publish what `verdicts keys dkim` printed, or take the key out of mail.dkim";
         let finding = match &standing.found {
-            DkimStanding::Ours => good("dkim", format!("{name} has the record of our key")),
-            DkimStanding::Testing => advice(
+            DkimReport::Ours => good("dkim", format!("{name} has the record of our key")),
+            DkimReport::Testing => advice(
                 "dkim",
                 format!("{name} says t=y, so servers may treat mails as unsigned; take that out"),
             ),
-            DkimStanding::Missing => fault(
+            DkimReport::Missing => fault(
                 "dkim",
                 format!(
                     "{name} has no TXT record, so no signature holds; {publish} (expected: {})",
                     key.value
                 ),
             ),
-            DkimStanding::Revoked => fault(
+            DkimReport::Revoked => fault(
                 "dkim",
                 format!(
                     "{name} takes the key back (an empty p=), so no signature holds; {publish}"
                 ),
             ),
-            DkimStanding::Others => fault(
+            DkimReport::Others => fault(
                 "dkim",
                 format!(
                     "{name} has the record of another key, so no signature holds; {publish} (expected: {})",
                     key.value
                 ),
             ),
-            DkimStanding::Broken(why) => fault(
+            DkimReport::Broken(why) => fault(
                 "dkim",
                 format!("the record at {name} cannot be used: {why}"),
             ),
-            DkimStanding::Unknown(why) => {
+            DkimReport::Unknown(why) => {
                 advice("dkim", format!("{name} could not be looked at; {why}"))
             }
         };
@@ -248,9 +252,9 @@ fn judge_dkim(found: &Standing) -> Vec<Finding> {
     found.dkim.iter().map(judge).collect()
 }
 
-fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
+fn judge_dmarc(found: &SenderAuthReport, from: &str, readers: u64) -> CheckResult {
     match &found.dmarc.found {
-        DmarcStanding::Found {
+        DmarcReport::Found {
             is_testing: true,
             domain,
             policy,
@@ -262,7 +266,7 @@ fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
                 "{domain} asks for {policy} and says that it is only being tried out (t=y): receivers do less; take that out in time"
             ),
         ),
-        DmarcStanding::Found {
+        DmarcReport::Found {
             domain,
             rule,
             policy,
@@ -309,54 +313,56 @@ fn judge_dmarc(found: &Standing, from: &str, readers: u64) -> Finding {
                 ),
             }
         }
-        DmarcStanding::Missing if readers >= BULK => fault(
+        DmarcReport::Missing if readers >= BULK => fault(
             "dmarc",
             format!(
                 "{from} has no record, and Google, Yahoo and Microsoft refuse mail to {readers} readers without; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least"
             ),
         ),
-        DmarcStanding::Missing => advice(
+        DmarcReport::Missing => advice(
             "dmarc",
             format!(
                 "{from} has no record; publish the TXT record _dmarc.{from} \"v=DMARC1; p=none\" at the least, from {BULK} readers on it is asked for"
             ),
         ),
-        DmarcStanding::Broken(why) => advice("dmarc", format!("the record does not count: {why}")),
-        DmarcStanding::Unknown(why) => advice("dmarc", format!("could not be looked at; {why}")),
+        DmarcReport::Broken(why) => advice("dmarc", format!("the record does not count: {why}")),
+        DmarcReport::Unknown(why) => advice("dmarc", format!("could not be looked at; {why}")),
     }
 }
 
-fn judge_bounces(bounces: &Bounces, domain: &str) -> Finding {
+fn judge_bounces(bounces: &BounceRoute, domain: &str) -> CheckResult {
     let nowhere = "servers refuse mail whose bounces can go nowhere; set mail.return_path to an address that takes mail";
     match bounces {
-        Bounces::Somewhere => good(
+        BounceRoute::Somewhere => good(
             "return_path",
             format!("{domain} has mail servers for what bounces"),
         ),
-        Bounces::Partly(lost) => advice(
+        BounceRoute::Partly(lost) => advice(
             "return_path",
             format!(
                 "{domain} has mail servers for what bounces, and names some that no mail reaches: {lost}; mend its MX records"
             ),
         ),
-        Bounces::Unreachable(lost) => fault(
+        BounceRoute::Unreachable(lost) => fault(
             "return_path",
             format!("no mail reaches the mail servers of {domain}: {lost}; {nowhere}"),
         ),
-        Bounces::Address => advice(
+        BounceRoute::Address => advice(
             "return_path",
             format!(
                 "{domain} has no mail server in DNS (MX), only an address; some servers want the first"
             ),
         ),
-        Bounces::Refused => fault(
+        BounceRoute::Refused => fault(
             "return_path",
             format!("{domain} says that it takes no mail (an MX of \".\"); {nowhere}"),
         ),
-        Bounces::Nowhere => fault(
+        BounceRoute::Nowhere => fault(
             "return_path",
             format!("{domain} has neither a mail server nor an address in DNS; {nowhere}"),
         ),
-        Bounces::Unknown(why) => advice("return_path", format!("could not be looked at; {why}")),
+        BounceRoute::Unknown(why) => {
+            advice("return_path", format!("could not be looked at; {why}"))
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::App;
 use super::bounces::HeldRefusals;
-use super::digests::Status;
+use super::digests::DigestStatus;
 use super::edition::LeftOut;
 use super::edition::Outlook;
 use super::missed::MissedDigest;
@@ -17,7 +17,7 @@ use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::Pick;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::Consent;
 use crate::domain::subscriber::Subscriber;
@@ -26,8 +26,8 @@ use crate::domain::waiting::Stall;
 use crate::domain::waiting::Wait;
 use crate::domain::waiting::WaitReason;
 use crate::domain::zone::ZoneName;
-use crate::storage::audit::Audit;
-use crate::storage::audit::Doubt;
+use crate::storage::audit::LedgerAudit;
+use crate::storage::audit::UncertainDelivery;
 use crate::storage::ledger::Tally;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
@@ -76,14 +76,14 @@ pub struct DigestStatusView<'a> {
     held: &'a [HeldRefusals],
     waiting: Option<StallView<'a>>,
     missed: Option<&'a MissedDigest>,
-    minutes: &'a [Minute],
+    minutes: &'a [MinuteStats],
     rate_per_minute: Option<f64>,
     seconds_left: Option<i64>,
 }
 
 impl<'a> DigestStatusView<'a> {
     /// The digest, with what it carries where `outlook` is given.
-    pub fn new(status: &'a Status, outlook: Option<&'a Outlook>) -> Self {
+    pub fn new(status: &'a DigestStatus, outlook: Option<&'a Outlook>) -> Self {
         let failures = status.failures.iter();
         let tenths = |rate: f64| (rate * 10.0).round() / 10.0;
         Self {
@@ -191,7 +191,7 @@ pub struct DeliveryView<'a> {
 }
 
 impl<'a> DeliveryView<'a> {
-    fn new(app: &App, doubt: &'a Doubt) -> Self {
+    fn new(app: &App, doubt: &'a UncertainDelivery) -> Self {
         Self {
             subscriber: app.subscriber_name(doubt.subscriber),
             state: &doubt.state,
@@ -214,7 +214,7 @@ pub struct AuditView<'a> {
 
 impl<'a> AuditView<'a> {
     /// The audit, with subscribers by their opaque ids.
-    pub fn new(app: &App, audit: &'a Audit) -> Self {
+    pub fn new(app: &App, audit: &'a LedgerAudit) -> Self {
         let doubts = audit.doubts.iter();
         Self {
             slot: audit.slot,

@@ -36,8 +36,8 @@ use crate::domain::waiting::WaitReason;
 use crate::domain::waiting::stall_of;
 use crate::storage::ledger::Tally;
 use crate::storage::waits::Deliverer;
-pub use said::Said;
 use said::StallNews;
+pub use said::StallNotices;
 
 /// How often a process says that it sends.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -275,7 +275,7 @@ impl App {
         let waits: Vec<String> = stall
             .waits
             .iter()
-            .map(|wait| format!("{}{}", wait.words(), until(wait.until)))
+            .map(|wait| format!("{}{}", wait.describe(), until(wait.until)))
             .collect();
         let what = match stall.classes.as_slice() {
             [MailClass::Digest] => "no digest mail",
@@ -383,7 +383,7 @@ fn wait_at(relay: &RelaySnapshot, oldest: Option<&OpenMail>) -> Option<Wait> {
     let detail = open.map(|open| {
         format!(
             "{} is waited for since {}",
-            open.stage.words(),
+            open.stage.describe(),
             open.since.format("%H:%M:%S UTC")
         )
     });

@@ -7,18 +7,18 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::App;
-use super::finding::Finding;
-use super::finding::Level;
+use super::finding::CheckResult;
+use super::finding::Severity;
 use super::finding::advice;
 use super::finding::fault;
 use super::finding::good;
 use super::preflight::is_near;
 use super::relay::Relay;
 use crate::domain::Timestamp;
-use crate::mail::Fence;
-use crate::mail::Limits;
-use crate::mail::Timeouts;
+use crate::mail::ConnectionLimits;
+use crate::mail::SmtpTimeouts;
 use crate::mail::Transport;
+use crate::mail::WriteDeadline;
 
 /// How long one look at a relay may take, all its steps together: the longest that a send waits for it. With the rest that `doctor` does
 /// it fits into ten seconds, also where the system's name servers are silent.
@@ -32,9 +32,9 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 impl App {
     /// Tries each relay, all at once; one finding for each under `transport`, and advice. `size` is that of a digest's mail, where there is
     /// one.
-    pub(super) async fn examine_relays(&self, size: Option<usize>) -> Vec<Finding> {
+    pub(super) async fn examine_relays(&self, size: Option<usize>) -> Vec<CheckResult> {
         let settings = self.settings.mail.relays_in_force();
-        let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::Relay)| {
+        let look = |(relay, settings): (&std::sync::Arc<Relay>, &crate::config::RelaySettings)| {
             let (relay, encrypted, now) = (
                 relay.clone(),
                 self.encrypted(settings.transport.expose()),
@@ -44,7 +44,7 @@ impl App {
                 let ends_at = Instant::now() + LONGEST_LOOK;
                 let found = examine(&relay, size, now, ends_at).await;
                 let advice = match encrypted {
-                    Some(encrypted) if found.level == Level::Good => {
+                    Some(encrypted) if found.level == Severity::Good => {
                         examine_encryption(&encrypted, ends_at).await
                     }
                     _ => None,
@@ -77,7 +77,7 @@ impl App {
         url.set_port(Some(port)).ok()?;
         url.set_password(None).ok()?;
         url.set_username("").ok()?;
-        let timeouts = Timeouts {
+        let timeouts = SmtpTimeouts {
             connect: LONGEST_LOOK,
             greeting: LONGEST_LOOK,
             command: LONGEST_LOOK,
@@ -94,7 +94,7 @@ impl App {
             url.as_str(),
             hello,
             timeouts,
-            Limits {
+            ConnectionLimits {
                 mails: 1,
                 idle: LONGEST_LOOK,
                 takes_ahead: false,
@@ -104,7 +104,12 @@ impl App {
     }
 }
 
-async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: Instant) -> Finding {
+async fn examine(
+    relay: &Relay,
+    size: Option<usize>,
+    now: Timestamp,
+    ends_at: Instant,
+) -> CheckResult {
     let described = relay.transport.describe();
     if relay.transport.mailbox().is_some() {
         return advice(
@@ -120,7 +125,10 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
     // Each step has a limit; together they may take longer than anybody waits.
     let Ok(connected) = timeout_at(
         ends_at,
-        relay.transport.within(LONGEST_STEP).connect(Fence::open()),
+        relay
+            .transport
+            .within(LONGEST_STEP)
+            .connect(WriteDeadline::open()),
     )
     .await
     else {
@@ -128,7 +136,7 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
             "{described} did not answer within {} seconds",
             LONGEST_LOOK.as_secs()
         );
-        return Finding {
+        return CheckResult {
             may_pass: true,
             ..fault("transport", words)
         };
@@ -146,7 +154,7 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
             if !problem.may_pass() {
                 relay.note_fault(problem.to_string(), now);
             }
-            Finding {
+            CheckResult {
                 may_pass: problem.may_pass(),
                 ..fault("transport", problem.to_string())
             }
@@ -155,8 +163,8 @@ async fn examine(relay: &Relay, size: Option<usize>, now: Timestamp, ends_at: In
 }
 
 /// Whether the demand for TLS could be made.
-async fn examine_encryption(encrypted: &Transport, ends_at: Instant) -> Option<Finding> {
-    match timeout_at(ends_at, encrypted.connect(Fence::open()))
+async fn examine_encryption(encrypted: &Transport, ends_at: Instant) -> Option<CheckResult> {
+    match timeout_at(ends_at, encrypted.connect(WriteDeadline::open()))
         .await
         .ok()?
     {

@@ -18,19 +18,19 @@ use url::Url;
 
 use super::App;
 use super::Failure;
-use super::inbound::Arrival;
-use super::inbound::Proof;
-use super::inbound::Whose;
+use super::inbound::MatchProof;
+use super::inbound::MatchedSubscriber;
+use super::inbound::ReportSource;
 use crate::domain::Timestamp;
 use crate::domain::address::EmailAddress;
-use crate::domain::webhook::Event;
 use crate::domain::webhook::Provider;
+use crate::domain::webhook::WebhookEvent;
 use crate::mail::events;
 use crate::mail::events::Posted;
-use crate::mail::events::Refused;
+use crate::mail::events::Untrusted;
 use crate::mail::events::sns;
-use crate::storage::webhooks::Kept;
-use crate::storage::webhooks::Request;
+use crate::storage::webhooks::InsertResult;
+use crate::storage::webhooks::StoredRequest;
 use crate::storage::webhooks::Waiting;
 
 /// Requests acted on between two looks at the database.
@@ -56,7 +56,7 @@ pub enum Received {
     /// The provider is not in the settings: there is no such door.
     Closed,
     /// Nothing proves that the provider sent it.
-    Refused(Refused),
+    Refused(Untrusted),
     /// Another request was here under its name.
     Used,
     /// It says nothing that is acted on.
@@ -89,7 +89,7 @@ impl Fetch {
 type Certificate = Option<Arc<[u8]>>;
 
 /// What a process keeps in mind for its webhooks.
-pub(crate) struct Doors {
+pub(crate) struct WebhookStates {
     fetch: Fetch,
     /// What lay at an address, or that nothing could be had there, and until when that is believed.
     certificates: Mutex<BTreeMap<Url, (Timestamp, Certificate)>>,
@@ -101,7 +101,7 @@ pub(crate) struct Doors {
     bell: Notify,
 }
 
-impl Doors {
+impl WebhookStates {
     pub(crate) fn new(fetch: Fetch) -> Self {
         Self {
             fetch,
@@ -142,8 +142,8 @@ impl App {
                     .await?
             }
             _ => events::identify(provider, &keys, posted, self.now()).and_then(|id| {
-                let body = std::str::from_utf8(posted.body).map_err(|_| Refused::Unsigned)?;
-                Ok((id, sns::Content::Message(body.to_owned())))
+                let body = std::str::from_utf8(posted.body).map_err(|_| Untrusted::Unsigned)?;
+                Ok((id, sns::SnsMessage::Message(body.to_owned())))
             }),
         };
         let received = match proven {
@@ -168,21 +168,21 @@ impl App {
         &self,
         provider: Provider,
         id: &str,
-        content: sns::Content,
+        content: sns::SnsMessage,
     ) -> Result<Received, Failure> {
         let (is_invitation, body) = match content {
-            sns::Content::Farewell => {
+            sns::SnsMessage::Farewell => {
                 tracing::warn!(%provider, "a topic that is in the settings tells us nothing more: somebody ended our subscription to it");
                 return Ok(Received::Nothing);
             }
-            sns::Content::Message(body) if events::read(provider, &body).is_empty() => {
+            sns::SnsMessage::Message(body) if events::read(provider, &body).is_empty() => {
                 return Ok(Received::Nothing);
             }
-            sns::Content::Message(body) => (false, body),
-            sns::Content::Invitation(url) => (true, url.into()),
+            sns::SnsMessage::Message(body) => (false, body),
+            sns::SnsMessage::Invitation(url) => (true, url.into()),
         };
         let digest = events::hex_digest(&[body.as_bytes()]);
-        let request = Request {
+        let request = StoredRequest {
             provider,
             id,
             digest: &digest,
@@ -191,15 +191,15 @@ impl App {
         };
         Ok(
             match self.storage.keep_webhook(request, self.now()).await? {
-                Kept::Taken => {
+                InsertResult::Taken => {
                     tracing::warn!(%provider, "a webhook was refused: another one was here under the same name");
                     Received::Used
                 }
-                Kept::Now => {
+                InsertResult::Now => {
                     self.webhooks.bell.notify_one();
                     Received::Kept
                 }
-                Kept::Before => Received::Kept,
+                InsertResult::Before => Received::Kept,
             },
         )
     }
@@ -209,9 +209,9 @@ impl App {
         &self,
         topics: &[String],
         body: &[u8],
-    ) -> Result<Result<(String, sns::Content), Refused>, Failure> {
-        let Some(envelope) = sns::Envelope::parse(body) else {
-            return Ok(Err(Refused::Unsigned));
+    ) -> Result<Result<(String, sns::SnsMessage), Untrusted>, Failure> {
+        let Some(envelope) = sns::SnsEnvelope::parse(body) else {
+            return Ok(Err(Untrusted::Unsigned));
         };
         let url = match envelope.certificate(topics) {
             Ok(url) => url,
@@ -331,7 +331,7 @@ impl App {
                 b"\0",
                 event.id.as_bytes(),
             ])[..32];
-            let arrival = Arrival {
+            let arrival = ReportSource {
                 fingerprint,
                 channel: request.provider.channel(),
                 unmatched: None,
@@ -375,9 +375,9 @@ impl App {
     async fn whose_event(
         &self,
         provider: Provider,
-        event: &Event,
-    ) -> Result<Option<Whose>, Failure> {
-        if let Some(whose) = self.whose(&event.clues).await? {
+        event: &WebhookEvent,
+    ) -> Result<Option<MatchedSubscriber>, Failure> {
+        if let Some(whose) = self.match_subscriber(&event.clues).await? {
             return Ok(Some(whose));
         }
         let Some(email) = event
@@ -409,11 +409,11 @@ impl App {
             );
             return Ok(None);
         }
-        Ok(Some(Whose {
+        Ok(Some(MatchedSubscriber {
             subscriber,
             email: known,
             mailing: None,
-            proof: Proof::Mail,
+            proof: MatchProof::Mail,
         }))
     }
 }

@@ -7,15 +7,15 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::Failure;
-use super::digests::Status;
+use super::digests::DigestStatus;
 use super::edition::Edition;
 use super::preflight::Preflight;
 use super::sending::SendOrder;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::digest::DigestState;
+use crate::domain::pick::PickedComparison;
 use crate::domain::pick::RunnerUp;
-use crate::domain::pick::Taken;
 use crate::domain::pick::runners_up;
 use crate::domain::slot::Slot;
 use crate::storage::drafts::Edits;
@@ -39,7 +39,7 @@ pub struct Week {
     /// The pattern of the subject that somebody gave it.
     pub subject_pattern: Option<String>,
     /// Counts of its deliveries; none where nobody made the digest yet.
-    pub status: Option<Status>,
+    pub status: Option<DigestStatus>,
     /// Time when it goes out, as far as anybody can know.
     pub send_at: Option<Timestamp>,
     /// Number of readers it goes to, as long as it is not published.
@@ -96,11 +96,11 @@ impl App {
             .min(new_since);
         let candidates = self.storage.candidates(since, now).await?;
         let sent = self.storage.sent_comparisons().await?;
-        let taken: Vec<Taken<'_>> = edition
+        let taken: Vec<PickedComparison<'_>> = edition
             .content
             .items
             .iter()
-            .map(|item| Taken {
+            .map(|item| PickedComparison {
                 matchup: &item.matchup,
                 score: item.score,
             })
@@ -182,7 +182,11 @@ impl App {
 
     /// Takes an approval back: an approved digest becomes a draft, and does not go out before somebody approves it. Publishing begins with
     /// one transaction that demands `approved`, so of that and this exactly one happens.
-    pub async fn withdraw_digest(&self, actor: &Actor, slot: Slot) -> Result<Status, Failure> {
+    pub async fn withdraw_digest(
+        &self,
+        actor: &Actor,
+        slot: Slot,
+    ) -> Result<DigestStatus, Failure> {
         self.move_digest(
             actor,
             slot,

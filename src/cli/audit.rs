@@ -17,7 +17,7 @@ use crate::storage::audit_log::AuditEntry;
 use crate::storage::audit_log::ChainFault;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Audit {
+pub enum AuditCommand {
     /// Show who changed what, newest first
     List {
         /// Only this action, like digest.approved
@@ -34,7 +34,7 @@ pub enum Audit {
     Verify,
 }
 
-impl Audit {
+impl AuditCommand {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::List {

@@ -15,7 +15,7 @@ use crate::domain::actor::Actor;
 use crate::domain::brake::Decision;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Bounces {
+pub enum BouncesCommand {
     /// Show the hard refusals that are held, most readers first
     List,
     /// The refusals are right: end the subscriptions of all readers held for a domain or relay
@@ -32,7 +32,7 @@ pub enum Bounces {
     },
 }
 
-impl Bounces {
+impl BouncesCommand {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::List => list(&app, output).await?,

@@ -10,13 +10,13 @@ use crate::app::Failure;
 use crate::app::catalogue;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
-use crate::storage::stocking::Counts;
 use crate::storage::stocking::Difference;
 use crate::storage::stocking::ImportMode;
 use crate::storage::stocking::Imported;
+use crate::storage::stocking::ImportedCounts;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Catalog {
+pub enum CatalogCommand {
     /// Show what an import would add, change and remove, without writing anything
     Check {
         /// A file (.toml, .json), a folder of them, or - for JSON
@@ -50,7 +50,7 @@ pub enum Catalog {
     DropSample,
 }
 
-impl Catalog {
+impl CatalogCommand {
     /// Returns whether the command fills an installation, which it may make first.
     pub(super) fn is_import(&self) -> bool {
         matches!(self, Self::Import { .. })
@@ -138,8 +138,8 @@ fn counts(done: &Imported) -> String {
     )
 }
 
-fn line(what: &str, counts: Counts) -> String {
-    let Counts {
+fn line(what: &str, counts: ImportedCounts) -> String {
+    let ImportedCounts {
         added,
         changed,
         unchanged,

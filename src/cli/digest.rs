@@ -9,16 +9,16 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::draft;
-use super::draft::Edit;
+use super::draft::EditArguments;
 use super::output::Output;
 use super::output::parse_digest;
 use super::output::parse_moment;
 use super::output::say;
 use super::progress;
-use super::send::Send;
+use super::send::SendArguments;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::digests::Status;
+use crate::app::digests::DigestStatus;
 use crate::app::edition::Edition;
 use crate::app::edition::Outlook;
 use crate::app::preflight::Preflight;
@@ -55,8 +55,8 @@ pub enum DigestCommand {
     },
     /// Make this week's digest now; it keeps the send time of the schedule
     Draft,
-    Edit(Edit),
-    Send(Send),
+    Edit(EditArguments),
+    Send(SendArguments),
     /// All digests, newest first
     List,
     /// One digest: its comparisons, subject, time and readers, its deliveries counted by state
@@ -266,7 +266,7 @@ async fn list(app: &App, output: Output) -> Result<(), Failure> {
 /// Prints a digest, with what it carries where `outlook` is given.
 pub(super) fn show(
     app: &App,
-    status: &Status,
+    status: &DigestStatus,
     outlook: Option<&Outlook>,
     output: Output,
 ) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use crate::domain::slot::Slot;
 ///
 /// Where schedule.approval is "required", a changed digest must be approved again.
 #[derive(Debug, clap::Args)]
-pub struct Edit {
+pub struct EditArguments {
     /// Which week, like 2026-W48 [default: this one]
     #[arg(value_parser = parse_digest)]
     slot: Option<Slot>,
@@ -39,7 +39,7 @@ pub struct Edit {
     send_at: Option<Timestamp>,
 }
 
-impl Edit {
+impl EditArguments {
     pub(super) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
         let slot = self.slot.unwrap_or_else(|| app.slot_at(app.now()));
         let Self {

@@ -13,13 +13,13 @@ use serde_json::json;
 use super::output::Output;
 use super::output::say;
 use super::output::write_out;
-use super::turns::Turn;
+use super::turns::TurnLock;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::inbound::Returned;
 use crate::config::Settings;
 use crate::domain::inbound::InboundChannel;
-use crate::storage::inbound::Taken;
+use crate::storage::inbound::InboundResult;
 
 /// How long a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a
 /// hundred at once after an outage, and each would give its mail back.
@@ -34,7 +34,7 @@ const LOOKS: i64 = 20;
 /// Prints a line for each recipient found: the address (- if none is known), a tab, and hard, soft, complaint, auto, unsubscribe,
 /// subscribe or none.
 #[derive(Debug, clap::Args)]
-pub struct Inbound {
+pub struct InboundArguments {
     /// Files that hold a raw mail each, or - for standard input
     #[arg(default_value = "-", value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -43,7 +43,7 @@ pub struct Inbound {
     apply: bool,
 }
 
-impl Inbound {
+impl InboundArguments {
     /// Reads each mail and, with `--apply`, acts on it. `open` opens the database.
     pub(super) async fn run(
         self,
@@ -56,7 +56,7 @@ impl Inbound {
         for file in &self.files {
             let raw = raw_mail(file, settings.inbound.size_max())?;
             if self.apply && turn.is_none() {
-                turn = Some(Turn::at(&settings.database.url.shown(), WAIT).await);
+                turn = Some(TurnLock::at(&settings.database.url.shown(), WAIT).await);
             }
             let (returned, taken) = loop {
                 match self.one(&open, &mut opened, &raw).await {
@@ -100,7 +100,7 @@ impl Inbound {
         open: &impl AsyncFn() -> Result<Arc<App>, Failure>,
         opened: &mut Option<Arc<App>>,
         raw: &[u8],
-    ) -> Result<(Returned, Option<Taken>), Failure> {
+    ) -> Result<(Returned, Option<InboundResult>), Failure> {
         let app = match opened {
             Some(app) => app.clone(),
             None => opened.insert(open().await?).clone(),
@@ -144,8 +144,8 @@ fn raw_mail(file: &Path, size_max: usize) -> Result<Vec<u8>, Failure> {
     Ok(raw)
 }
 
-fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json::Value {
-    let recipient = |finding: &crate::domain::inbound::Finding| {
+fn as_json(file: &Path, returned: &Returned, taken: Option<InboundResult>) -> serde_json::Value {
+    let recipient = |finding: &crate::domain::inbound::RecipientReport| {
         json!({
             "address": finding.address,
             "meaning": finding.meaning,
@@ -156,13 +156,13 @@ fn as_json(file: &Path, returned: &Returned, taken: Option<Taken>) -> serde_json
         })
     };
     let taken = taken.map(|taken| match taken {
-        Taken::Before => "known",
-        Taken::Kept => "kept",
-        Taken::Ended => "ended",
-        Taken::Waits => "waits",
-        Taken::Asked => "asked",
-        Taken::Confirmed => "confirmed",
-        Taken::LinkSent => "link_sent",
+        InboundResult::Before => "known",
+        InboundResult::Kept => "kept",
+        InboundResult::Ended => "ended",
+        InboundResult::Waits => "waits",
+        InboundResult::Asked => "asked",
+        InboundResult::Confirmed => "confirmed",
+        InboundResult::LinkSent => "link_sent",
     });
     json!({
         "file": file.display().to_string(),

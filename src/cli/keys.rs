@@ -17,7 +17,7 @@ use crate::domain::actor::Actor;
 use crate::mail::Algorithm;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Keys {
+pub enum KeysCommand {
     /// Make a DKIM key and print its DNS record
     Dkim {
         /// The file for the private key; it must not be there yet
@@ -41,7 +41,7 @@ pub enum Keys {
     },
 }
 
-impl Keys {
+impl KeysCommand {
     pub(super) async fn run(
         self,
         settings: &Settings,

@@ -56,32 +56,32 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service: pages, schedule and delivery
-    Serve(serve::Serve),
+    Serve(serve::ServeArguments),
     /// Bring the database up to date
     Migrate,
     /// Tools, reviews and comparisons
     #[command(subcommand)]
-    Catalog(catalog::Catalog),
+    Catalog(catalog::CatalogCommand),
     /// The weekly digest
     #[command(subcommand)]
     Digest(digest::DigestCommand),
     /// The people on the list
     #[command(subcommand)]
-    Subscribers(subscribers::Subscribers),
+    Subscribers(subscribers::SubscribersCommand),
     /// The people who may use the desk
     #[command(subcommand)]
-    Users(users::Users),
+    Users(users::UsersCommand),
     /// Mails that came back
-    Inbound(inbound::Inbound),
+    Inbound(inbound::InboundArguments),
     /// Hard refusals that the brake holds
     #[command(subcommand)]
-    Bounces(bounces::Bounces),
+    Bounces(bounces::BouncesCommand),
     /// What was changed, by whom
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(audit::AuditCommand),
     /// Keys that sign mails
     #[command(subcommand)]
-    Keys(keys::Keys),
+    Keys(keys::KeysCommand),
     /// Look at everything that must be right before a real send
     Doctor,
     /// Show the settings in force, and where each came from

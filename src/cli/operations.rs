@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
 use crate::app::doctor::DOCTOR_MAX;
-use crate::app::finding::Finding;
-use crate::app::finding::Level;
+use crate::app::finding::CheckResult;
+use crate::app::finding::Severity;
 use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
@@ -37,23 +37,29 @@ pub async fn doctor(
             app.examine_within(DOCTOR_MAX.saturating_sub(began.elapsed()))
                 .await
         }
-        Ok(Err(failure)) => vec![Finding::new("start", Level::Fault, failure.to_string())],
+        Ok(Err(failure)) => vec![CheckResult::new(
+            "start",
+            Severity::Fault,
+            failure.to_string(),
+        )],
         Err(_) => {
             let words = format!(
                 "the database {database} was not reached within {DOCTOR_MAX:?}: look whether its host's name is resolved and its server answers"
             );
-            vec![Finding::new("start", Level::Fault, words)]
+            vec![CheckResult::new("start", Severity::Fault, words)]
         }
     };
-    let healthy = findings.iter().all(|finding| finding.level != Level::Fault);
+    let healthy = findings
+        .iter()
+        .all(|finding| finding.level != Severity::Fault);
     output.print(
         &serde_json::json!({ "healthy": healthy, "findings": findings }),
         || {
             findings.iter().fold(String::new(), |mut text, finding| {
                 let mark = match finding.level {
-                    Level::Good => "good  ",
-                    Level::Advice => "advice",
-                    Level::Fault => "FAULT ",
+                    Severity::Good => "good  ",
+                    Severity::Advice => "advice",
+                    Severity::Fault => "FAULT ",
                 };
                 let _ = writeln!(text, "{mark}  {:<15} {}", finding.what, finding.words);
                 text

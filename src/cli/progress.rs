@@ -10,10 +10,10 @@ use super::output::bar_with;
 use super::output::lines_instead_of_bars;
 use super::output::say;
 use crate::app::App;
-use crate::app::deliver::Progress;
 use crate::app::deliver::RelaySnapshot;
 use crate::app::deliver::RelayState;
-use crate::app::digests::Status;
+use crate::app::deliver::SendProgress;
+use crate::app::digests::DigestStatus;
 use crate::domain::progress::drawn;
 use crate::domain::slot::Slot;
 
@@ -29,7 +29,7 @@ const LONG: Duration = Duration::from_secs(10);
 /// Shows how far it is: a bar with rate and time left on a terminal, else a line every few seconds.
 ///
 /// Other processes may send the same digest: the minutes that all write are looked at too, some seconds behind.
-pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<Progress>, total: u64) {
+pub async fn watch(app: Arc<App>, slot: Slot, progress: Arc<SendProgress>, total: u64) {
     let bar = bar_with(
         total,
         "Sending",
@@ -129,7 +129,7 @@ fn waits_for(app: &App) -> Option<String> {
         "relay {}: waiting {} for {}",
         oldest.relay,
         span(since),
-        oldest.stage.words()
+        oldest.stage.describe()
     ))
 }
 
@@ -148,7 +148,7 @@ async fn outlook(app: &App, slot: Slot) -> String {
 }
 
 /// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
-pub fn lines(app: &App, status: &Status) -> String {
+pub fn lines(app: &App, status: &DigestStatus) -> String {
     let ended = status.tally.sent + status.tally.failed + status.tally.skipped;
     let mut text = String::new();
     if let Some(rate) = status.rate_per_minute {

@@ -20,10 +20,10 @@ use super::progress;
 use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::deliver::Ending;
-use crate::app::deliver::Progress;
+use crate::app::deliver::SendEnding;
+use crate::app::deliver::SendProgress;
+use crate::app::digests::DigestStatus;
 use crate::app::digests::Sent;
-use crate::app::digests::Status;
 use crate::app::preflight::Preflight;
 use crate::app::sending::SendOrder;
 use crate::domain::actor::Actor;
@@ -36,7 +36,7 @@ use crate::domain::slot::Slot;
 /// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. A relay that says "not now"
 /// (4xx) is waited for, up to 15 minutes after the last mail that it took. Run again, it goes on; nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
 #[derive(Debug, clap::Args)]
-pub struct Send {
+pub struct SendArguments {
     /// Which week, like 2026-W48 [default: this one]
     #[arg(value_parser = parse_digest)]
     slot: Option<Slot>,
@@ -63,7 +63,7 @@ fn no_time(_: &str) -> Result<String, String> {
         .into())
 }
 
-impl Send {
+impl SendArguments {
     pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
         if !self.to.is_empty() {
             return self.send_copies(&app, output).await;
@@ -139,7 +139,7 @@ async fn send(
     stop: &CancellationToken,
     output: Output,
 ) -> Result<ExitCode, Failure> {
-    let done = Arc::new(Progress::default());
+    let done = Arc::new(SendProgress::default());
     let mut watcher = None;
     let watch = |total| {
         AbortOnDropHandle::new(tokio::spawn(progress::watch(
@@ -185,11 +185,11 @@ async fn send(
 }
 
 /// Returns what to say beyond the figures, and whether the command did what it should.
-fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, bool) {
+fn in_words(app: &App, status: &DigestStatus, ending: &SendEnding) -> (Option<String>, bool) {
     let slot = status.digest.slot;
     let waiting = status.tally.queued + status.tally.uncertain;
     match ending {
-        Ending::Final if status.tally.uncertain > 0 => {
+        SendEnding::Final if status.tally.uncertain > 0 => {
             let words = format!(
                 "{} of its mails are in doubt: nobody knows whether the relay took them, and they are not sent again. `verdicts digest audit \
                  {slot}` names them.",
@@ -197,8 +197,8 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
             );
             (Some(words), true)
         }
-        Ending::Final => (None, true),
-        Ending::Waits => {
+        SendEnding::Final => (None, true),
+        SendEnding::Waits => {
             let next = status
                 .next_due
                 .map(|next| app.local_time(next))
@@ -210,14 +210,14 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
                 true,
             )
         }
-        Ending::Halted => (
+        SendEnding::Halted => (
             Some(format!(
                 "{slot} is {} now; what is left waits.",
                 status.digest.state
             )),
             false,
         ),
-        Ending::Trouble(trouble) => {
+        SendEnding::Trouble(trouble) => {
             let failed = status.tally.failed;
             let failed = if failed > 0 {
                 format!(", {failed} failed for good")
@@ -231,7 +231,7 @@ fn in_words(app: &App, status: &Status, ending: &Ending) -> (Option<String>, boo
                 false,
             )
         }
-        Ending::Stopped => (
+        SendEnding::Stopped => (
             Some(format!(
                 "Stopped; {waiting} deliveries wait. Send again to go on."
             )),

@@ -24,7 +24,7 @@ use crate::web::Pages;
 
 /// Run the service until SIGTERM or ctrl-C: then stop taking work, finish what is in flight, and end.
 #[derive(Debug, clap::Args)]
-pub struct Serve {
+pub struct ServeArguments {
     /// What this process does
     #[arg(
         long,
@@ -32,11 +32,11 @@ pub struct Serve {
         default_value = "web,schedule,deliver",
         value_name = "ROLES"
     )]
-    role: Vec<Role>,
+    role: Vec<ServeRole>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
+enum ServeRole {
     /// Pages and sign-up
     Web,
     /// Picking and publishing at their times
@@ -47,7 +47,7 @@ enum Role {
     Inbound,
 }
 
-impl Serve {
+impl ServeArguments {
     pub(super) async fn run(
         self,
         app: Arc<App>,
@@ -63,14 +63,14 @@ impl Serve {
                 "The database's tables are missing or too old; run `verdicts migrate`.",
             ));
         }
-        telemetry::figures();
-        let listener = if has(Role::Web) {
+        telemetry::metrics_handle();
+        let listener = if has(ServeRole::Web) {
             Some(listen(app.settings.site.listen, "VERDICTS_SITE__LISTEN").await?)
         } else {
             None
         };
         let desk = &app.settings.desk;
-        let desk_listener = match desk.listen.filter(|_| has(Role::Web) && desk.enabled) {
+        let desk_listener = match desk.listen.filter(|_| has(ServeRole::Web) && desk.enabled) {
             Some(address) => Some(listen(address, "VERDICTS_DESK__LISTEN").await?),
             None => None,
         };
@@ -78,20 +78,23 @@ impl Serve {
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
         let lmtp = Some(&app.settings.inbound.lmtp)
-            .filter(|place| has(Role::Inbound) && !place.is_empty());
+            .filter(|place| has(ServeRole::Inbound) && !place.is_empty());
         let door = if let Some(place) = lmtp {
-            Some(inbox::Door::open(place, app.settings.inbound.lmtp_mode().unwrap_or(0o660)).await?)
+            Some(
+                inbox::OpenListener::open(place, app.settings.inbound.lmtp_mode().unwrap_or(0o660))
+                    .await?,
+            )
         } else {
             None
         };
-        let mailbox = app.returns().filter(|_| has(Role::Inbound)).cloned();
-        if has(Role::Inbound) && door.is_none() && mailbox.is_none() {
+        let mailbox = app.returns().filter(|_| has(ServeRole::Inbound)).cloned();
+        if has(ServeRole::Inbound) && door.is_none() && mailbox.is_none() {
             return Err(Failure::invalid_field(
                 "inbound.lmtp",
                 "The role inbound has no door: set inbound.lmtp or inbound.imap.",
             ));
         }
-        if has(Role::Web) {
+        if has(ServeRole::Web) {
             app.add_owner_of_settings().await?;
         }
         let brought = app.bring_sample().await?;
@@ -112,10 +115,10 @@ impl Serve {
         if let Some(listener) = desk_listener {
             roles.spawn(web::serve(app.clone(), listener, Pages::Desk, stop.clone()));
         }
-        if has(Role::Schedule) {
+        if has(ServeRole::Schedule) {
             roles.spawn(schedule::run(app.clone(), stop.clone()));
         }
-        if has(Role::Deliver) {
+        if has(ServeRole::Deliver) {
             let (app, stop) = (app.clone(), stop.clone());
             roles.spawn(async move {
                 app.deliver_until(&stop).await;
@@ -140,10 +143,10 @@ impl Serve {
             roles.spawn(inbox::watch(app.clone(), mailbox, stop.clone()));
         }
         greet(&app, address, brought);
-        if has(Role::Web) {
+        if has(ServeRole::Web) {
             offer_setup(&app).await?;
         }
-        if has(Role::Schedule) {
+        if has(ServeRole::Schedule) {
             app.unused_times()
                 .iter()
                 .for_each(|sentence| tracing::warn!("{sentence}"));

@@ -29,7 +29,7 @@ use crate::storage::subscribers::SignedUp;
 use import::import;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Subscribers {
+pub enum SubscribersCommand {
     /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state, timezone
     ///
     /// Exports of other services are known by their headers. Who left there, bounced or complained is taken in as such and gets no
@@ -92,7 +92,7 @@ pub enum Subscribers {
     Erase { email: EmailAddress },
 }
 
-impl Subscribers {
+impl SubscribersCommand {
     /// Returns whether the command fills an installation, which it may make first.
     pub(super) fn is_import(&self) -> bool {
         matches!(self, Self::Import { .. })

@@ -12,12 +12,12 @@ const TURNS: u32 = 8;
 const LOOK_MS: u64 = 100;
 
 /// A turn, until it is dropped or its process ends, however that ends.
-pub(super) struct Turn {
+pub(super) struct TurnLock {
     #[cfg(target_os = "linux")]
     _name: Option<std::os::unix::net::UnixDatagram>,
 }
 
-impl Turn {
+impl TurnLock {
     /// Waits for a turn at the database of that name. There is none to be had within `limit`, or on a system that knows no such names:
     /// then it goes on all the same, for a mail that could be kept shall not fail for want of order.
     pub(super) async fn at(database: &str, limit: Duration) -> Self {
@@ -89,12 +89,12 @@ mod tests {
     async fn so_many_work_at_once_and_one_that_ends_makes_room() {
         let database = format!("of a test, {}", std::process::id());
         let mut working: Vec<_> = (0..TURNS)
-            .map(|_| Turn::free(&database).expect("a turn"))
+            .map(|_| TurnLock::free(&database).expect("a turn"))
             .collect();
-        assert!(Turn::free(&database).is_none() && Turn::free("another").is_some());
+        assert!(TurnLock::free(&database).is_none() && TurnLock::free("another").is_some());
         let waiting = tokio::spawn({
             let database = database.clone();
-            async move { Turn::at(&database, Duration::from_secs(600)).await }
+            async move { TurnLock::at(&database, Duration::from_secs(600)).await }
         });
         working.pop();
         assert!(waiting.await.expect("an end")._name.is_some());
@@ -104,10 +104,10 @@ mod tests {
     async fn who_waited_too_long_goes_on_all_the_same() {
         let database = format!("of another test, {}", std::process::id());
         let _working: Vec<_> = (0..TURNS)
-            .map(|_| Turn::free(&database).expect("a turn"))
+            .map(|_| TurnLock::free(&database).expect("a turn"))
             .collect();
         assert!(
-            Turn::at(&database, Duration::from_millis(150))
+            TurnLock::at(&database, Duration::from_millis(150))
                 .await
                 ._name
                 .is_none()

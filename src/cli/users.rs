@@ -11,7 +11,7 @@ use super::output::say;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::users::accounts::AccountChange;
-use crate::app::users::links::Link;
+use crate::app::users::links::UserLink;
 use crate::domain::UnknownName;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
@@ -23,7 +23,7 @@ use crate::domain::user::User;
 const INPUT_MAX: u64 = 8 << 10;
 
 #[derive(Debug, clap::Subcommand)]
-pub enum Users {
+pub enum UsersCommand {
     /// Print a link that makes the first owner, as long as there is no user; it works once, for 24 hours
     Setup,
     /// List all users
@@ -89,7 +89,7 @@ fn parse_role(text: &str) -> Result<Role, UnknownName> {
     text.parse()
 }
 
-impl Users {
+impl UsersCommand {
     pub(super) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Setup => setup(app, output).await?,
@@ -160,7 +160,7 @@ async fn setup(app: &App, output: Output) -> Result<(), Failure> {
     })
 }
 
-fn link_json(link: &Link) -> serde_json::Value {
+fn link_json(link: &UserLink) -> serde_json::Value {
     json!({ "link": link.url, "expires_at": link.expires_at })
 }
 
@@ -222,7 +222,7 @@ async fn change(
 async fn print(
     app: &App,
     email: &EmailAddress,
-    link: Option<&Link>,
+    link: Option<&UserLink>,
     output: Output,
 ) -> Result<(), Failure> {
     let user = app.user_named(email).await?;

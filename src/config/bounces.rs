@@ -12,7 +12,7 @@ use super::within;
 /// `[bounces]`
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Bounces {
+pub struct BounceSettings {
     /// Digests in a row that were refused because there is no such mailbox, after which a subscription ends. 0: never.
     pub hard: u32,
     /// Digests in a row that were refused for a reason that lies with the recipient, after which a subscription ends. 0: never.
@@ -28,7 +28,7 @@ pub struct Bounces {
     pub brake_wait: Duration,
 }
 
-impl Default for Bounces {
+impl Default for BounceSettings {
     fn default() -> Self {
         Self {
             hard: 1,
@@ -41,7 +41,7 @@ impl Default for Bounces {
     }
 }
 
-impl Bounces {
+impl BounceSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.hard > 100 || self.soft > 100 {
             return fault("bounces.hard, bounces.soft", "expected 0 to 100");

@@ -16,7 +16,7 @@ use super::within;
 /// `[database]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Database {
+pub struct DatabaseSettings {
     /// `sqlite:PATH` or `postgres://...`, of PostgreSQL also with several hosts ([`DatabaseHosts`]).
     pub url: SecretUrl,
     /// Where a pooler in transaction mode (pgbouncer) stands at `url`: the PostgreSQL server behind it.
@@ -41,7 +41,7 @@ pub enum Durability {
     Relaxed,
 }
 
-impl Default for Database {
+impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             url: "sqlite:data/verdicts.db".into(),
@@ -64,7 +64,7 @@ impl Settings {
     }
 }
 
-impl Database {
+impl DatabaseSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=500).contains(&self.connections) {
             return fault("database.connections", "expected 1 to 500");

@@ -20,7 +20,7 @@ const UNDO_MAX: Duration = Duration::from_secs(86_400);
 /// `[desk]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Desk {
+pub struct DeskSettings {
     /// True if there is a desk at all. It answers nobody before there is a user.
     pub enabled: bool,
     /// Where it listens, if not where the site does.
@@ -53,7 +53,7 @@ pub enum SecondFactor {
     Off,
 }
 
-impl Default for Desk {
+impl Default for DeskSettings {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -68,7 +68,7 @@ impl Default for Desk {
     }
 }
 
-impl Desk {
+impl DeskSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if self.base_url.as_ref().is_some_and(|url| !is_base_url(url)) {
             return fault(

@@ -16,7 +16,7 @@ use crate::domain::address::EmailAddress;
 /// `[inbound]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Inbound {
+pub struct InboundSettings {
     /// Where the role `inbound` listens for LMTP: a loopback address with a port, or `unix:PATH`; empty: nowhere.
     pub lmtp: String,
     /// Rights of the socket at `unix:PATH`, in octal: whoever may write to it may hand mail over.
@@ -45,7 +45,7 @@ pub struct Inbound {
     pub authentication_results: Vec<String>,
 }
 
-impl Default for Inbound {
+impl Default for InboundSettings {
     fn default() -> Self {
         Self {
             lmtp: "127.0.0.1:2424".into(),
@@ -64,7 +64,7 @@ impl Default for Inbound {
     }
 }
 
-impl Inbound {
+impl InboundSettings {
     /// `lmtp_mode` as a number.
     pub fn lmtp_mode(&self) -> Option<u32> {
         u32::from_str_radix(&self.lmtp_mode, 8)

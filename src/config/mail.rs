@@ -12,16 +12,16 @@ use super::SecretUrl;
 use super::days;
 use super::fault;
 use super::one_or_many;
-use super::relays::ListedRelay;
+use super::relays::ListedRelaySettings;
 use super::relays::PerDomain;
 use super::within;
-use crate::domain::delivery::InDoubt;
+use crate::domain::delivery::UncertainPolicy;
 use crate::domain::limits::WarmUp;
 
 /// `[mail]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mail {
+pub struct MailSettings {
     /// `mailbox:DIR`, `smtp://...` or `smtps://...`.
     pub transport: SecretUrl,
     /// Whom mails come from: `Name <address>`.
@@ -61,15 +61,15 @@ pub struct Mail {
     /// Per cent of a day's mails that digests leave to transactional mail.
     pub transactional_share: u32,
     /// Several ways out, in place of `transport`.
-    pub relays: Vec<ListedRelay>,
+    pub relays: Vec<ListedRelaySettings>,
     /// What some recipient domains are spared.
     pub per_domain: Vec<PerDomain>,
     /// When to try again.
-    pub retry: Retry,
+    pub retry: RetrySettings,
     /// Pauses of a relay that failed.
-    pub pause: Pause,
+    pub pause: PauseSettings,
     /// What becomes of a mail of which nobody can know whether it was taken.
-    pub in_doubt: InDoubt,
+    pub in_doubt: UncertainPolicy,
     /// How long a sender may be silent before others take over its work.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -78,7 +78,7 @@ pub struct Mail {
     #[serde(with = "humantime_serde")]
     pub poll: Duration,
     /// Time limits of the steps of a conversation.
-    pub timeouts: Timeouts,
+    pub timeouts: TimeoutSettings,
 }
 
 /// One of `mail.dkim`.
@@ -96,7 +96,7 @@ pub struct DkimKey {
 /// `[mail.retry]`
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Retry {
+pub struct RetrySettings {
     /// Wait before the second attempt; doubled each time.
     #[serde(with = "humantime_serde")]
     pub first: Duration,
@@ -108,7 +108,7 @@ pub struct Retry {
 /// `[mail.pause]`: sending over a relay pauses so long after failures that are not about a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pause {
+pub struct PauseSettings {
     /// The first pause; doubled each time that it fails again.
     #[serde(with = "humantime_serde")]
     pub first: Duration,
@@ -120,7 +120,7 @@ pub struct Pause {
 /// `[mail.timeouts]`: RFC 5321 4.5.3.2 asks for 5 minutes a command, 3 a block of data and 10 for the last dot.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Timeouts {
+pub struct TimeoutSettings {
     /// TCP and TLS handshakes.
     #[serde(with = "humantime_serde")]
     pub connect: Duration,
@@ -138,7 +138,7 @@ pub struct Timeouts {
     pub finish: Duration,
 }
 
-impl Default for Mail {
+impl Default for MailSettings {
     fn default() -> Self {
         Self {
             transport: "mailbox:data/mailbox".into(),
@@ -161,17 +161,17 @@ impl Default for Mail {
             transactional_share: 5,
             relays: Vec::new(),
             per_domain: Vec::new(),
-            retry: Retry::default(),
-            pause: Pause::default(),
-            in_doubt: InDoubt::Resend,
+            retry: RetrySettings::default(),
+            pause: PauseSettings::default(),
+            in_doubt: UncertainPolicy::Resend,
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(1),
-            timeouts: Timeouts::default(),
+            timeouts: TimeoutSettings::default(),
         }
     }
 }
 
-impl Default for Retry {
+impl Default for RetrySettings {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(5 * 60),
@@ -180,7 +180,7 @@ impl Default for Retry {
     }
 }
 
-impl Default for Pause {
+impl Default for PauseSettings {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(5),
@@ -189,7 +189,7 @@ impl Default for Pause {
     }
 }
 
-impl Default for Timeouts {
+impl Default for TimeoutSettings {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         Self {
@@ -202,7 +202,7 @@ impl Default for Timeouts {
     }
 }
 
-impl Mail {
+impl MailSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let is_list_id = |id: &String| {
             id.contains('.')

@@ -33,30 +33,30 @@ use figment::providers::Toml;
 use serde::Deserialize;
 use serde::Serialize;
 
-pub use bounces::Bounces;
-pub use database::Database;
+pub use bounces::BounceSettings;
+pub use database::DatabaseSettings;
 pub use database::Durability;
 pub use database_hosts::DatabaseHosts;
-pub use desk::Desk;
+pub use desk::DeskSettings;
 pub use desk::SecondFactor;
-pub use inbound::Inbound;
+pub use inbound::InboundSettings;
 pub use mail::DkimKey;
-pub use mail::Mail;
-pub use mail::Pause;
-pub use mail::Retry;
-pub use mail::Timeouts;
-pub use picker::Picker;
-pub use relays::ListedRelay;
+pub use mail::MailSettings;
+pub use mail::PauseSettings;
+pub use mail::RetrySettings;
+pub use mail::TimeoutSettings;
+pub use picker::PickerSettings;
+pub use relays::ListedRelaySettings;
 pub use relays::PerDomain;
-pub use relays::Relay;
+pub use relays::RelaySettings;
 pub use schedule::Approval;
-pub use schedule::Schedule;
+pub use schedule::ScheduleSettings;
 pub use secret_url::SecretUrl;
-pub use shown::Shown;
-pub use signup::SignUp;
-pub use site::Site;
-pub use votes::Votes;
-pub use webhooks::Webhooks;
+pub use shown::ShownSetting;
+pub use signup::SignUpSettings;
+pub use site::SiteSettings;
+pub use votes::VoteSettings;
+pub use webhooks::WebhookSettings;
 
 /// Where the settings file is looked for when none is named.
 pub const DEFAULT_FILE: &str = "config/verdicts.toml";
@@ -66,27 +66,27 @@ pub const DEFAULT_FILE: &str = "config/verdicts.toml";
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The site and its address.
-    pub site: Site,
+    pub site: SiteSettings,
     /// Where everything is kept.
-    pub database: Database,
+    pub database: DatabaseSettings,
     /// How mail leaves.
-    pub mail: Mail,
+    pub mail: MailSettings,
     /// When digests are made and sent.
-    pub schedule: Schedule,
+    pub schedule: ScheduleSettings,
     /// How comparisons are chosen.
-    pub picker: Picker,
+    pub picker: PickerSettings,
     /// How people join.
-    pub signup: SignUp,
+    pub signup: SignUpSettings,
     /// How readers and visitors vote.
-    pub votes: Votes,
+    pub votes: VoteSettings,
     /// When what comes back ends a subscription.
-    pub bounces: Bounces,
+    pub bounces: BounceSettings,
     /// Where mail that comes back is taken in.
-    pub inbound: Inbound,
+    pub inbound: InboundSettings,
     /// Which providers may tell of mails by webhook.
-    pub webhooks: Webhooks,
+    pub webhooks: WebhookSettings,
     /// The publisher's web interface.
-    pub desk: Desk,
+    pub desk: DeskSettings,
 }
 
 const fn days(n: u64) -> Duration {
@@ -183,7 +183,7 @@ impl Settings {
 
     /// Whether the database and the transport are the embedded defaults, so that a first start may bring its sample.
     pub fn is_embedded_default(&self) -> bool {
-        self.database.url == Database::default().url
+        self.database.url == DatabaseSettings::default().url
             && self
                 .mail
                 .relays_in_force()

@@ -13,7 +13,7 @@ use super::within;
 /// `[picker]`
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Picker {
+pub struct PickerSettings {
     /// Most comparisons in a digest.
     pub max_items: usize,
     /// With fewer the slot is skipped.
@@ -25,7 +25,7 @@ pub struct Picker {
     pub votes_weight: u32,
 }
 
-impl Default for Picker {
+impl Default for PickerSettings {
     fn default() -> Self {
         Self {
             max_items: 5,
@@ -36,7 +36,7 @@ impl Default for Picker {
     }
 }
 
-impl Picker {
+impl PickerSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(1..=20).contains(&self.max_items) || self.min_items > self.max_items {
             return fault(

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::ListedRelay;
+use crate::config::ListedRelaySettings;
 use crate::config::PerDomain;
 use crate::config::tests::loaded;
 
@@ -62,9 +62,9 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
             mail.relays = relays.into_iter().enumerate().map(relay).collect();
             mail.per_domain = every_domain.into_iter().map(spared).collect();
             mail.in_doubt = if holds {
-                crate::domain::delivery::InDoubt::Hold
+                crate::domain::delivery::UncertainPolicy::Hold
             } else {
-                crate::domain::delivery::InDoubt::Resend
+                crate::domain::delivery::UncertainPolicy::Resend
             };
             settings.signup.confirm_within = confirm_within.max(Duration::from_secs(1));
             (settings.schedule.catch_up, settings.bounces.brake_wait) = (catch_up, brake_wait);
@@ -74,8 +74,8 @@ pub fn allowed_settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-fn relay((at, (weight, connections, rate)): (usize, (u32, usize, u32))) -> ListedRelay {
-    ListedRelay {
+fn relay((at, (weight, connections, rate)): (usize, (u32, usize, u32))) -> ListedRelaySettings {
+    ListedRelaySettings {
         name: format!("r{at}"),
         transport: format!("smtp://r{at}.example").into(),
         weight,
@@ -115,7 +115,7 @@ proptest! {
     fn with_allowed_settings_a_mail_that_is_put_off_is_tried_again(settings in allowed_settings(), jitter in 0.0_f64..=1.0) {
         prop_assert!(settings.check().is_ok(), "{:?}", settings.check());
         let delta = |length| chrono::TimeDelta::from_std(length).expect("below a century");
-        let retry = crate::domain::delivery::Retry { first: delta(settings.mail.retry.first), max_age: delta(settings.mail.retry.max_age) };
+        let retry = crate::domain::delivery::RetryPolicy { first: delta(settings.mail.retry.first), max_age: delta(settings.mail.retry.max_age) };
         let began: crate::domain::Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
         prop_assert!(retry.next(chrono::TimeDelta::zero(), began, 1, jitter).is_some());
     }

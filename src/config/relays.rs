@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::ConfigError;
-use super::Mail;
-use super::Pause;
+use super::MailSettings;
+use super::PauseSettings;
 use super::SecretUrl;
 use super::fault;
 use super::one_or_many;
@@ -20,7 +20,7 @@ const MOST_RELAYS: usize = 50;
 /// An entry of `[[mail.relays]]`. What it leaves out is as in `[mail]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListedRelay {
+pub struct ListedRelaySettings {
     /// How it is called in the ledger and the figures.
     pub name: String,
     /// Like `mail.transport`.
@@ -44,7 +44,7 @@ const fn one() -> u32 {
 
 /// A way out with its limits, as it is in force.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Relay {
+pub struct RelaySettings {
     /// How it is called in the ledger and the figures; `default` where there is only `mail.transport`.
     pub name: String,
     /// Like `mail.transport`.
@@ -62,7 +62,7 @@ pub struct Relay {
     /// `mail.transactional_share`
     pub transactional_share: u32,
     /// `mail.pause`
-    pub pause: Pause,
+    pub pause: PauseSettings,
 }
 
 /// An entry of `mail.per_domain`.
@@ -80,11 +80,11 @@ pub struct PerDomain {
     pub rate_per_second: u32,
 }
 
-impl Mail {
+impl MailSettings {
     /// The ways out: those of `[[mail.relays]]`, or the one that `mail.transport` names. Never none.
-    pub fn relays_in_force(&self) -> Vec<Relay> {
+    pub fn relays_in_force(&self) -> Vec<RelaySettings> {
         if self.relays.is_empty() {
-            let only = ListedRelay {
+            let only = ListedRelaySettings {
                 name: "default".into(),
                 transport: self.transport.clone(),
                 weight: 1,
@@ -101,8 +101,8 @@ impl Mail {
             .collect()
     }
 
-    fn relay(&self, listed: &ListedRelay) -> Relay {
-        Relay {
+    fn relay(&self, listed: &ListedRelaySettings) -> RelaySettings {
+        RelaySettings {
             name: listed.name.clone(),
             transport: listed.transport.clone(),
             weight: listed.weight,

@@ -13,7 +13,7 @@ use super::within;
 /// `[schedule]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Schedule {
+pub struct ScheduleSettings {
     /// Cron: when the week's comparisons are picked.
     pub pick: String,
     /// Cron: when the digest is sent.
@@ -42,7 +42,7 @@ pub enum Approval {
     Required,
 }
 
-impl Default for Schedule {
+impl Default for ScheduleSettings {
     fn default() -> Self {
         Self {
             pick: "0 8 * * TUE".into(),
@@ -56,7 +56,7 @@ impl Default for Schedule {
     }
 }
 
-impl Schedule {
+impl ScheduleSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         within("schedule.catch_up", self.catch_up, Duration::ZERO)?;
         // A longer one would reach into the next digest.

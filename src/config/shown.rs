@@ -7,7 +7,7 @@ use super::Loaded;
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Shown {
+pub struct ShownSetting {
     /// `section.key`.
     pub key: String,
     /// As it would stand in the file, secrets masked.
@@ -18,7 +18,7 @@ pub struct Shown {
 
 impl Loaded {
     /// Every setting, in the order of the file.
-    pub fn shown(&self) -> Vec<Shown> {
+    pub fn shown(&self) -> Vec<ShownSetting> {
         let mut out = Vec::new();
         let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(&self.settings) else {
             return out;
@@ -29,14 +29,14 @@ impl Loaded {
         out
     }
 
-    fn collect(&self, key: &str, value: serde_json::Value, out: &mut Vec<Shown>) {
+    fn collect(&self, key: &str, value: serde_json::Value, out: &mut Vec<ShownSetting>) {
         if let serde_json::Value::Object(keys) = value {
             for (name, value) in keys {
                 self.collect(&format!("{key}.{name}"), value, out);
             }
             return;
         }
-        out.push(Shown {
+        out.push(ShownSetting {
             key: key.into(),
             value: without_unset(value),
             origin: self.origin(key),

@@ -14,7 +14,7 @@ use super::within;
 /// `[signup]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SignUp {
+pub struct SignUpSettings {
     /// Life of a confirmation link from when its mail is sent; then an unconfirmed sign-up is forgotten.
     #[serde(with = "humantime_serde")]
     pub confirm_within: Duration,
@@ -31,7 +31,7 @@ pub struct SignUp {
     pub origins: Vec<String>,
 }
 
-impl Default for SignUp {
+impl Default for SignUpSettings {
     fn default() -> Self {
         Self {
             confirm_within: days(3),
@@ -44,7 +44,7 @@ impl Default for SignUp {
     }
 }
 
-impl SignUp {
+impl SignUpSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         for (key, value) in [
             ("signup.per_client", self.per_client),

@@ -15,7 +15,7 @@ use crate::domain::secret::Secret;
 /// `[site]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Site {
+pub struct SiteSettings {
     /// Links in mails begin with it; no slash at the end.
     pub base_url: url::Url,
     /// Where the service listens.
@@ -36,7 +36,7 @@ pub struct Site {
     pub trusted_proxies: Vec<IpNet>,
 }
 
-impl Default for Site {
+impl Default for SiteSettings {
     fn default() -> Self {
         Self {
             base_url: url::Url::parse("http://127.0.0.1:8080").expect("a literal"),
@@ -51,7 +51,7 @@ impl Default for Site {
     }
 }
 
-impl Site {
+impl SiteSettings {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let base = &self.base_url;
         if !has_no_path(base) {

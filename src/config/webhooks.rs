@@ -15,7 +15,7 @@ use crate::domain::webhook::Provider;
 /// such webhook.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Webhooks {
+pub struct WebhookSettings {
     /// Topics of Amazon SNS that SES publishes to, by their ARN.
     #[serde(deserialize_with = "one_or_many")]
     pub ses: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Webhooks {
     pub signed: Vec<Secret>,
 }
 
-impl Webhooks {
+impl WebhookSettings {
     /// The keys of a provider; none: it has no door here.
     pub fn keys(&self, provider: Provider) -> Vec<Secret> {
         let public = |keys: &[String]| keys.iter().map(|key| key.as_str().into()).collect();

@@ -33,11 +33,11 @@ const NEXT_IF_SILENT: Duration = Duration::from_secs(2);
 pub struct Destination {
     host: String,
     port: u16,
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<AddressHistory>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct AddressHistory {
     /// The address that was reached last.
     good: Option<SocketAddr>,
     /// Addresses that failed, the latest last; tried after all others, and in this order.
@@ -48,7 +48,7 @@ struct Known {
 
 /// Time limits for one address.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct AddressTimeouts {
     /// For the name to be resolved, and for a TCP connection.
     pub connect: Duration,
     /// For the first step.
@@ -143,7 +143,7 @@ impl Destination {
     /// When every address failed, within its own limits.
     pub async fn reach<T, E, F>(
         &self,
-        limits: Limits,
+        limits: AddressTimeouts,
         first_step: impl Fn(TcpStream) -> F,
     ) -> Result<(T, SocketAddr), Unreached<E>>
     where
@@ -161,7 +161,7 @@ impl Destination {
     async fn race<T, E, F>(
         &self,
         addresses: Vec<SocketAddr>,
-        limits: Limits,
+        limits: AddressTimeouts,
         first_step: impl Fn(TcpStream) -> F,
     ) -> Result<(T, SocketAddr), Unreached<E>>
     where
@@ -213,7 +213,7 @@ impl Destination {
     /// When the name has no address, or nobody knows one.
     pub async fn survey<T, E, F>(
         &self,
-        limits: Limits,
+        limits: AddressTimeouts,
         first_step: impl Fn(TcpStream) -> F,
     ) -> Result<Vec<(SocketAddr, Option<String>)>, String>
     where
@@ -320,7 +320,7 @@ impl Destination {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, AddressHistory> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,12 +7,12 @@ use tokio::net::TcpSocket;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: AddressTimeouts = AddressTimeouts {
     connect: Duration::from_secs(60),
     first_step: Duration::from_secs(60),
 };
 /// For what never comes.
-const SHORT: Limits = Limits {
+const SHORT: AddressTimeouts = AddressTimeouts {
     connect: Duration::from_millis(300),
     first_step: Duration::from_millis(300),
 };
@@ -59,7 +59,7 @@ fn destination() -> Destination {
 async fn race(
     to: &Destination,
     addresses: &[SocketAddr],
-    limits: Limits,
+    limits: AddressTimeouts,
 ) -> Result<SocketAddr, Unreached<io::Error>> {
     let reached = to.race(addresses.to_vec(), limits, spoken_to).await;
     let (mut tcp, address) = reached?;

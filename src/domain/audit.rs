@@ -124,7 +124,7 @@ pub struct AuditRow {
 
 /// Place of a row in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainLink {
     /// Position, from 1 on, without gaps.
     pub seq: i64,
     /// Hash of the row before it.
@@ -138,11 +138,11 @@ pub const FIRST_PREVIOUS: &str = "0000000000000000000000000000000000000000000000
 
 impl AuditRow {
     /// The row's place behind the one that has `previous_hash`: `hash = sha256(previous_hash || canonical row)`.
-    pub fn chained(&self, seq: i64, previous_hash: &str) -> Link {
+    pub fn chained(&self, seq: i64, previous_hash: &str) -> ChainLink {
         let mut hash = Sha256::new();
         hash.update(previous_hash.as_bytes());
         hash.update(self.canonical(seq).as_bytes());
-        Link {
+        ChainLink {
             seq,
             previous_hash: previous_hash.to_owned(),
             hash: data_encoding::HEXLOWER.encode(&hash.finalize()),

@@ -5,8 +5,8 @@
 
 use chrono::TimeDelta;
 
-use super::inbound::Finding;
-use super::inbound::Meaning;
+use super::inbound::Classification;
+use super::inbound::RecipientReport;
 use super::inbound::SoftClass;
 use super::named;
 
@@ -117,11 +117,11 @@ impl Brake {
 
 impl RefusalClass {
     /// Class of a finding that says that a mail did not arrive; `None` of any other.
-    pub fn of(finding: &Finding) -> Option<Self> {
+    pub fn of(finding: &RecipientReport) -> Option<Self> {
         match (finding.meaning, finding.class) {
-            (Meaning::Hard, _) => Some(Self::Hard),
-            (Meaning::Soft, Some(class)) => Some(class.into()),
-            (Meaning::Soft, None) => Some(Self::Passing),
+            (Classification::Hard, _) => Some(Self::Hard),
+            (Classification::Soft, Some(class)) => Some(class.into()),
+            (Classification::Soft, None) => Some(Self::Passing),
             _ => None,
         }
     }

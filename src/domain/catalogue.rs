@@ -296,7 +296,7 @@ impl Votes {
     }
 
     /// What `who` ("reader", "visitor") voted, for people; `None` when nobody did.
-    fn words(self, who: &str) -> Option<String> {
+    fn describe(self, who: &str) -> Option<String> {
         match (self.ship_percent(), self.total()) {
             (_, 0) => None,
             (None, 1) => Some(format!("1 {who} voted")),
@@ -308,7 +308,7 @@ impl Votes {
 
 /// A tool as a comparison shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contender {
+pub struct RatedTool {
     /// The tool with its reviews.
     pub tool: Tool,
     /// What readers think of it.
@@ -318,13 +318,16 @@ pub struct Contender {
     pub visitors: Votes,
 }
 
-impl Contender {
+impl RatedTool {
     /// The community verdict for people: readers and visitors, each as a share from [`Votes::ENOUGH`] votes on.
     pub fn community(&self) -> String {
-        let parts: Vec<String> = [self.votes.words("reader"), self.visitors.words("visitor")]
-            .into_iter()
-            .flatten()
-            .collect();
+        let parts: Vec<String> = [
+            self.votes.describe("reader"),
+            self.visitors.describe("visitor"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         if parts.is_empty() {
             "No community votes yet".into()
         } else {
@@ -335,23 +338,23 @@ impl Contender {
 
 /// A comparison with all that is shown of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Matchup {
+pub struct RatedComparison {
     /// Which comparison.
     pub comparison: Comparison,
     /// The tool on the left.
-    pub left: Contender,
+    pub left: RatedTool,
     /// The tool on the right.
-    pub right: Contender,
+    pub right: RatedTool,
 }
 
-impl Matchup {
+impl RatedComparison {
     /// "Left vs Right".
     pub fn title(&self) -> String {
         format!("{} vs {}", self.left.tool.name, self.right.tool.name)
     }
 
     /// Both tools, left first.
-    pub fn contenders(&self) -> [&Contender; 2] {
+    pub fn contenders(&self) -> [&RatedTool; 2] {
         [&self.left, &self.right]
     }
 
@@ -389,7 +392,11 @@ mod tests {
 
     #[test]
     fn a_handful_of_votes_is_no_percentage() {
-        let votes = |ships, skips| Votes { ships, skips }.words("reader").unwrap_or_default();
+        let votes = |ships, skips| {
+            Votes { ships, skips }
+                .describe("reader")
+                .unwrap_or_default()
+        };
         assert_eq!(votes(0, 0), "");
         assert_eq!(votes(1, 0), "1 reader voted");
         assert_eq!(votes(3, 1), "4 readers voted");

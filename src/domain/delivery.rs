@@ -170,7 +170,7 @@ pub struct DeliveryKey {
 
 /// A chunk's name: a stretch of a mailing's deliveries, in the order of their readers' numbers, that is claimed as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChunkKey {
+pub struct BatchKey {
     /// As in [`DeliveryKey`].
     pub mailing: i64,
     /// The last reader in it.
@@ -263,7 +263,7 @@ impl Outcome {
 
 /// When to try again: after `first`, then twice as long each time, until `max_age` is over.
 #[derive(Debug, Clone, Copy)]
-pub struct Retry {
+pub struct RetryPolicy {
     /// Wait after the first attempt.
     pub first: TimeDelta,
     /// Upper bound on the sum of the waits between attempts. Time in which a due attempt could not be made (a paused digest, a spent
@@ -271,7 +271,7 @@ pub struct Retry {
     pub max_age: TimeDelta,
 }
 
-impl Retry {
+impl RetryPolicy {
     /// Returns when the next attempt is due, or `None` when it would be too late: the waits so far are `waited`. `attempts` made so far, at
     /// least 1; `jitter` from 0 to 1 spreads the wait over 75 to 125 per cent of it, so that refusals of one moment do not come back
     /// as one.
@@ -299,7 +299,7 @@ impl Retry {
 /// What to do with a delivery in doubt: `mail.in_doubt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum InDoubt {
+pub enum UncertainPolicy {
     /// Send it again, with the same `Message-ID`: better twice than never.
     Resend,
     /// Leave it for a person: better never than twice.
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn waits_double_and_end_with_the_mails_age() {
-        let retry = Retry {
+        let retry = RetryPolicy {
             first: TimeDelta::minutes(5),
             max_age: TimeDelta::days(4),
         };

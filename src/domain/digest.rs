@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
-use super::catalogue::Contender;
-use super::catalogue::Matchup;
 use super::catalogue::Panel;
+use super::catalogue::RatedComparison;
+use super::catalogue::RatedTool;
 use super::catalogue::Votes;
 use super::named;
 use super::pick_reason::PickReason;
-use super::reader::Turn;
+use super::reader::VerdictChange;
 use super::slot::Slot;
 
 named! {
@@ -52,9 +52,9 @@ pub struct Digest {
 
 /// A picked comparison with all that is shown of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Item {
+pub struct DigestItem {
     /// What is compared.
-    pub matchup: Matchup,
+    pub matchup: RatedComparison,
     /// Points of the pick.
     pub score: f64,
     /// Why it was picked.
@@ -64,17 +64,17 @@ pub struct Item {
 
 /// What a digest says: frozen when it is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Content {
+pub struct DigestContent {
     /// Its week.
     pub slot: Slot,
     /// The comparisons, best first.
-    pub items: Vec<Item>,
+    pub items: Vec<DigestItem>,
     /// What comes before them.
     #[serde(default)]
     pub opening: Opening,
 }
 
-impl Content {
+impl DigestContent {
     /// Whether any of it is invented.
     pub fn is_sample(&self) -> bool {
         self.items.iter().any(|item| item.matchup.is_sample())
@@ -86,10 +86,10 @@ impl Content {
 pub struct Opening {
     /// The verdicts that turned, on tools that its reader voted on or saved: read first.
     #[serde(default)]
-    pub turns: Vec<Turn>,
+    pub turns: Vec<VerdictChange>,
     /// "What you decided last week", once somebody voted.
     #[serde(default)]
-    pub decided: Option<Decided>,
+    pub decided: Option<PreviousVotes>,
     /// Whether its reader has tools saved.
     #[serde(default)]
     pub has_saved: bool,
@@ -97,18 +97,18 @@ pub struct Opening {
 
 /// How readers voted on the tools of the digest before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decided {
-    /// Those that most readers voted on, at most [`Decided::MOST`], most votes first.
+pub struct PreviousVotes {
+    /// Those that most readers voted on, at most [`PreviousVotes::MOST`], most votes first.
     #[serde(default)]
-    pub tools: Vec<DecidedTool>,
+    pub tools: Vec<PreviousVotesTool>,
     /// Where readers and panel are furthest apart, when both have said enough.
     #[serde(default)]
-    pub apart: Option<DecidedTool>,
+    pub apart: Option<PreviousVotesTool>,
 }
 
 /// What readers and panel say of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DecidedTool {
+pub struct PreviousVotesTool {
     /// Its name.
     pub name: String,
     /// The readers,
@@ -117,14 +117,14 @@ pub struct DecidedTool {
     pub panel: Panel,
 }
 
-impl Decided {
+impl PreviousVotes {
     /// Tools that one digest tells: more are a list that nobody reads before the new comparisons.
     pub const MOST: usize = 6;
     /// Per cent that readers and panel must be apart for it to be said.
     const FAR: u64 = 20;
 }
 
-impl DecidedTool {
+impl PreviousVotesTool {
     /// How many per cent readers and panel are apart; `None` as long as one of them has not said enough.
     fn distance(&self) -> Option<u64> {
         let readers = self.votes.ship_percent()?;
@@ -133,26 +133,26 @@ impl DecidedTool {
 }
 
 /// Panel against readers on the tools of `matchups`; `None` when no reader voted.
-pub fn decided(matchups: &[Matchup]) -> Option<Decided> {
-    let told = |side: &Contender| DecidedTool {
+pub fn decided(matchups: &[RatedComparison]) -> Option<PreviousVotes> {
+    let told = |side: &RatedTool| PreviousVotesTool {
         name: side.tool.name.clone(),
         votes: side.votes,
         panel: side.tool.panel(),
     };
     let voted = matchups
         .iter()
-        .flat_map(Matchup::contenders)
+        .flat_map(RatedComparison::contenders)
         .filter(|side| side.votes.total() > 0);
-    let mut tools: Vec<DecidedTool> = voted.map(told).collect();
+    let mut tools: Vec<PreviousVotesTool> = voted.map(told).collect();
     tools.sort_by_key(|tool| std::cmp::Reverse(tool.votes.total()));
     let far = tools
         .iter()
         .filter_map(|tool| Some((tool.distance()?, tool)))
-        .filter(|(distance, _)| *distance >= Decided::FAR);
+        .filter(|(distance, _)| *distance >= PreviousVotes::FAR);
     let furthest = far.reduce(|best, next| if next.0 > best.0 { next } else { best });
     let apart = furthest.map(|(_, tool)| tool.clone());
-    tools.truncate(Decided::MOST);
-    (!tools.is_empty()).then_some(Decided { tools, apart })
+    tools.truncate(PreviousVotes::MOST);
+    (!tools.is_empty()).then_some(PreviousVotes { tools, apart })
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(
             read,
             Opening {
-                decided: Some(Decided {
+                decided: Some(PreviousVotes {
                     tools: Vec::new(),
                     apart: None
                 }),

@@ -6,7 +6,7 @@ use super::named;
 
 named! {
     /// What a mail means for one recipient.
-    Meaning {
+    Classification {
         /// Mail to this address will never arrive: no such mailbox, no such host.
         Hard => "hard",
         /// This mail did not arrive; another one may.
@@ -133,7 +133,7 @@ impl Reason {
 
 /// An enhanced status code (RFC 3463): `class.subject.detail`, like 5.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Status {
+pub struct EnhancedStatus {
     /// 2 success, 4 not now, 5 never.
     pub class: u16,
     /// 1 address, 2 mailbox, 3 mail system, 4 network, 5 protocol, 6 content, 7 policy.
@@ -142,7 +142,7 @@ pub struct Status {
     pub detail: u16,
 }
 
-impl Status {
+impl EnhancedStatus {
     /// Reads a code that stands alone; `None` when it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |digits: &str| {
@@ -161,7 +161,7 @@ impl Status {
     }
 }
 
-impl std::fmt::Display for Status {
+impl std::fmt::Display for EnhancedStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
     }
@@ -169,28 +169,28 @@ impl std::fmt::Display for Status {
 
 /// What a mail says of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Finding {
+pub struct RecipientReport {
     /// The address as the mail writes it; `None` where it was blanked out or never named. Holds no white space or controls.
     pub address: Option<String>,
     /// What it means.
-    pub meaning: Meaning,
+    pub meaning: Classification,
     /// The class of a soft failure; `None` for every other meaning.
     pub class: Option<SoftClass>,
     /// Why, of a failure.
     pub reason: Option<Reason>,
     /// The enhanced status code, if one was given.
-    pub status: Option<Status>,
+    pub status: Option<EnhancedStatus>,
     /// The words that it was read from, at most 500 characters.
     pub line: String,
 }
 
 /// A mail, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Reading {
+pub struct ParsedReport {
     /// What it says; never empty.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<RecipientReport>,
     /// By what it may be told whose it is.
-    pub clues: Clues,
+    pub clues: CorrelationIds,
     /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
     /// True if its author answers a mail, and says yes and nothing else in words of their own.
@@ -207,7 +207,7 @@ pub struct Reading {
 
 /// What a mail carries of ours, unchecked: whatever is acted on must be checked first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Clues {
+pub struct CorrelationIds {
     /// Addresses that it was sent to, or that the mail it is about was sent from: one may be a return path of ours.
     pub addressed: Vec<String>,
     /// Texts that may be tokens of our links, wherever they stand.
@@ -235,7 +235,7 @@ pub struct Authenticated {
 
 /// When refusals end a subscription: `[bounces]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct BouncePolicy {
     /// Digests in a row that were refused because there is no such mailbox; 0: never.
     pub hard: u32,
     /// Digests in a row that were refused for a reason that lies with the recipient; 0: never.
@@ -246,7 +246,7 @@ pub struct Policy {
 
 /// What a mail leads to for the subscriber whom it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consequence {
+pub enum BounceAction {
     /// It counts as a refusal of that class, and may end the subscription as `bounced`.
     Refused(RefusalClass),
     /// It ends at once, and for ever.
@@ -257,52 +257,52 @@ pub enum Consequence {
     Recorded,
 }
 
-impl Finding {
+impl RecipientReport {
     /// Returns what it leads to.
-    pub fn consequence(&self) -> Consequence {
+    pub fn consequence(&self) -> BounceAction {
         match (self.meaning, RefusalClass::of(self)) {
-            (_, Some(class)) => Consequence::Refused(class),
-            (Meaning::Complaint, _) => Consequence::Complained,
-            (Meaning::Unsubscribe, _) => Consequence::Unsubscribed,
-            _ => Consequence::Recorded,
+            (_, Some(class)) => BounceAction::Refused(class),
+            (Classification::Complaint, _) => BounceAction::Complained,
+            (Classification::Unsubscribe, _) => BounceAction::Unsubscribed,
+            _ => BounceAction::Recorded,
         }
     }
 }
 
 /// How much a meaning says against an address. Of what several targets of one alias answer, the least holds for the alias.
-pub fn severity(meaning: Meaning, class: Option<SoftClass>) -> u8 {
+pub fn severity(meaning: Classification, class: Option<SoftClass>) -> u8 {
     match (meaning, class) {
-        (Meaning::Hard, _) => 3,
-        (Meaning::Soft, Some(SoftClass::Recipient)) => 2,
-        (Meaning::Soft, _) => 1,
+        (Classification::Hard, _) => 3,
+        (Classification::Soft, Some(SoftClass::Recipient)) => 2,
+        (Classification::Soft, _) => 1,
         _ => 0,
     }
 }
 
-impl Clues {
+impl CorrelationIds {
     /// Returns whether there is anything that could tell whose mail it is.
     pub fn is_empty(&self) -> bool {
         self.addressed.is_empty() && self.tokens.is_empty() && self.message_ids.is_empty()
     }
 }
 
-impl Reading {
+impl ParsedReport {
     /// Returns whether it would change something if it were known whose it is.
     pub fn would_act(&self) -> bool {
-        let acts = |finding: &Finding| finding.consequence() != Consequence::Recorded;
+        let acts = |finding: &RecipientReport| finding.consequence() != BounceAction::Recorded;
         !self.clues.is_empty() && (self.findings.iter().any(acts) || self.agrees && self.answerable)
     }
 
     /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
     /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
-    pub fn about(&self, email: &str) -> Option<&Finding> {
-        let named = |finding: &&Finding| {
+    pub fn about(&self, email: &str) -> Option<&RecipientReport> {
+        let named = |finding: &&RecipientReport| {
             finding
                 .address
                 .as_ref()
                 .is_some_and(|address| address.to_lowercase() == email.to_lowercase())
         };
-        let mildest = |finding: &&Finding| severity(finding.meaning, finding.class);
+        let mildest = |finding: &&RecipientReport| severity(finding.meaning, finding.class);
         self.findings
             .iter()
             .find(named)
@@ -314,8 +314,8 @@ impl Reading {
 mod policy_tests {
     use super::*;
 
-    fn finding(address: &str, meaning: Meaning) -> Finding {
-        Finding {
+    fn finding(address: &str, meaning: Classification) -> RecipientReport {
+        RecipientReport {
             address: Some(address.into()),
             meaning,
             class: None,
@@ -327,68 +327,75 @@ mod policy_tests {
 
     #[test]
     fn one_of_several_that_a_readers_mail_is_passed_on_to_does_not_end_a_subscription() {
-        let reading = |findings| Reading {
+        let reading = |findings| ParsedReport {
             findings,
-            ..Reading::default()
+            ..ParsedReport::default()
         };
-        let meaning = |reading: &Reading| {
+        let meaning = |reading: &ParsedReport| {
             reading
                 .about("ada@example.org")
                 .map(|finding| finding.meaning)
         };
         let others = reading(vec![
-            finding("a@x.example", Meaning::Hard),
-            finding("b@x.example", Meaning::None),
+            finding("a@x.example", Classification::Hard),
+            finding("b@x.example", Classification::None),
         ]);
-        assert_eq!(meaning(&others), Some(Meaning::None));
+        assert_eq!(meaning(&others), Some(Classification::None));
         let own = reading(vec![
-            finding("b@x.example", Meaning::None),
-            finding("ADA@example.org", Meaning::Hard),
+            finding("b@x.example", Classification::None),
+            finding("ADA@example.org", Classification::Hard),
         ]);
-        assert_eq!(meaning(&own), Some(Meaning::Hard));
+        assert_eq!(meaning(&own), Some(Classification::Hard));
         assert_eq!(
-            meaning(&reading(vec![finding("a@x.example", Meaning::Hard)])),
-            Some(Meaning::Hard)
+            meaning(&reading(vec![finding("a@x.example", Classification::Hard)])),
+            Some(Classification::Hard)
         );
     }
 
     #[test]
     fn each_meaning_has_its_consequence() {
         let of = |meaning, class| {
-            Finding {
+            RecipientReport {
                 class,
                 ..finding("a@x.example", meaning)
             }
             .consequence()
         };
         assert_eq!(
-            of(Meaning::Hard, None),
-            Consequence::Refused(RefusalClass::Hard)
+            of(Classification::Hard, None),
+            BounceAction::Refused(RefusalClass::Hard)
         );
         assert_eq!(
-            of(Meaning::Soft, Some(SoftClass::Recipient)),
-            Consequence::Refused(RefusalClass::Recipient)
+            of(Classification::Soft, Some(SoftClass::Recipient)),
+            BounceAction::Refused(RefusalClass::Recipient)
         );
         for class in [Some(SoftClass::Passing), None] {
             assert_eq!(
-                of(Meaning::Soft, class),
-                Consequence::Refused(RefusalClass::Passing)
+                of(Classification::Soft, class),
+                BounceAction::Refused(RefusalClass::Passing)
             );
         }
-        assert_eq!(of(Meaning::Complaint, None), Consequence::Complained);
-        for harmless in [Meaning::Auto, Meaning::Subscribe, Meaning::None] {
-            assert_eq!(of(harmless, None), Consequence::Recorded);
+        assert_eq!(
+            of(Classification::Complaint, None),
+            BounceAction::Complained
+        );
+        for harmless in [
+            Classification::Auto,
+            Classification::Subscribe,
+            Classification::None,
+        ] {
+            assert_eq!(of(harmless, None), BounceAction::Recorded);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Status;
+    use super::EnhancedStatus;
 
     #[test]
     fn a_status_is_read_whole_or_not_at_all() {
-        let text = |text| Status::parse(text).map(|status| status.to_string());
+        let text = |text| EnhancedStatus::parse(text).map(|status| status.to_string());
         assert_eq!(
             (text("5.1.1"), text("4.7.650")),
             (Some("5.1.1".into()), Some("4.7.650".into()))

@@ -4,7 +4,7 @@
 //! escaping touches. What fills one has a bounded width, so that lines are laid out once for all readers.
 
 /// The hole that each reader's own token fills.
-pub const TOKEN_HOLE: char = '\u{FDD0}';
+pub const TOKEN_PLACEHOLDER: char = '\u{FDD0}';
 /// The hole that a digest's second token fills, the one for what a reader may choose ([`super::token::Purpose::Read`]).
 pub const READER_HOLE: char = '\u{FDD1}';
 /// The hole for the day since when this reader gets the newsletter.
@@ -16,7 +16,7 @@ pub const VERP_HOLE: char = '\u{FDD3}';
 /// The columns kept for that day: "30 September 2026" is as long as one gets.
 pub const SINCE_LENGTH: usize = 17;
 
-/// A rendered mail. Links that differ from reader to reader end in [`TOKEN_HOLE`] or [`READER_HOLE`].
+/// A rendered mail. Links that differ from reader to reader end in [`TOKEN_PLACEHOLDER`] or [`READER_HOLE`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line, no holes.

@@ -1,7 +1,7 @@
 //! How much may go out: by the day, over how many connections, and to which domains.
 //!
 //! Three rules that the delivery engine asks. [`allowance`]: what a relay may send today, with a new one warmed up day by
-//! day. [`Window`]: over how many connections, as the far end shows that it bears them. [`DomainLimits`]: what one
+//! day. [`ConcurrencyLimit`]: over how many connections, as the far end shows that it bears them. [`DomainLimits`]: what one
 //! recipient domain is spared.
 
 use std::borrow::Cow;
@@ -75,13 +75,13 @@ const ONE_MOMENT: TimeDelta = TimeDelta::seconds(5);
 /// How many connections a relay bears: additive increase, multiplicative decrease, as TCP finds the width of a link
 /// (RFC 5681). It begins at the most that the settings allow, so that a relay that never throttles never waits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Window {
+pub struct ConcurrencyLimit {
     allowed: f64,
     most: f64,
     halved_at: Option<Timestamp>,
 }
 
-impl Window {
+impl ConcurrencyLimit {
     /// Open as far as it goes: `most` connections, at least one.
     pub fn new(most: usize) -> Self {
         let most = most.max(1) as f64;

@@ -52,7 +52,7 @@ fn a_day_begins_at_midnight_in_utc() {
 
 #[test]
 fn throttling_halves_once_in_a_moment_and_mails_that_are_taken_widen_again() {
-    let mut window = Window::new(16);
+    let mut window = ConcurrencyLimit::new(16);
     assert_eq!((window.connections(), window.is_narrowed()), (16, false));
     assert!(window.on_throttled(at(0)) && !window.on_throttled(at(4)));
     assert_eq!((window.connections(), window.is_narrowed()), (8, true));
@@ -66,7 +66,7 @@ fn throttling_halves_once_in_a_moment_and_mails_that_are_taken_widen_again() {
 
 #[test]
 fn a_clock_that_is_set_back_keeps_no_window_from_halving() {
-    let mut window = Window::new(8);
+    let mut window = ConcurrencyLimit::new(8);
     assert!(window.on_throttled(at(0)) && window.on_throttled(at(-3_600)));
     assert_eq!(window.connections(), 2);
 }
@@ -162,7 +162,7 @@ proptest! {
 
     #[test]
     fn a_window_stays_between_one_and_the_most(most in 0usize..300, events in prop::collection::vec((any::<bool>(), 0i64..20), 0..400)) {
-        let mut window = Window::new(most);
+        let mut window = ConcurrencyLimit::new(most);
         let mut now = 0;
         for (accepted, seconds) in events {
             now += seconds;

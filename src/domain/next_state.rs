@@ -18,18 +18,18 @@ use chrono::TimeDelta;
 
 use super::Timestamp;
 use super::brake::RefusalClass;
-use super::delivery::InDoubt;
 use super::delivery::Outcome;
-use super::delivery::Retry;
+use super::delivery::RetryPolicy;
+use super::delivery::UncertainPolicy;
 use super::inbound::SoftClass;
 
 /// Settings that decide about the next state.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryPolicy {
     /// `mail.retry`
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// `mail.in_doubt`
-    pub in_doubt: InDoubt,
+    pub in_doubt: UncertainPolicy,
 }
 
 /// A delivery as its attempt found it.
@@ -41,7 +41,7 @@ pub struct Attempt {
     pub waited: TimeDelta,
     /// Time at which this one ended.
     pub ended_at: Timestamp,
-    /// From 0 to 1: spreads the next wait (see [`Retry::next`]).
+    /// From 0 to 1: spreads the next wait (see [`RetryPolicy::next`]).
     pub jitter: f64,
 }
 
@@ -116,12 +116,12 @@ pub fn next_state(
         Outcome::Refused { class, .. } => NextState::Refused((*class).into()),
         Outcome::BadAddress { .. } => NextState::Refused(RefusalClass::Hard),
         Outcome::InDoubt { .. } => NextState::Uncertain(match policy.in_doubt {
-            InDoubt::Hold => None,
+            UncertainPolicy::Hold => None,
             // Once it goes out again however old it is, for that is what the setting promises; a second doubt is held by the ledger.
-            InDoubt::Resend if attempt.earlier == 0 => {
+            UncertainPolicy::Resend if attempt.earlier == 0 => {
                 Some(due.unwrap_or(attempt.ended_at + retry.first))
             }
-            InDoubt::Resend => due,
+            UncertainPolicy::Resend => due,
         }),
     }
 }
@@ -148,13 +148,15 @@ pub fn words_of(
     outcome: &Outcome,
     next: NextState,
     attempt: &Attempt,
-    in_doubt: InDoubt,
+    in_doubt: UncertainPolicy,
 ) -> String {
     match (next, outcome) {
         (NextState::Refused(_), Outcome::Later { reply, .. } | Outcome::Throttled { reply }) => {
             format!("given up after {} attempts: {reply}", attempt.earlier + 1)
         }
-        (NextState::Uncertain(None), Outcome::InDoubt { reply }) if in_doubt == InDoubt::Resend => {
+        (NextState::Uncertain(None), Outcome::InDoubt { reply })
+            if in_doubt == UncertainPolicy::Resend =>
+        {
             format!("not sent again, for it is older than mail.retry.max_age: {reply}")
         }
         _ => outcome.reply().to_owned(),
@@ -219,7 +221,7 @@ mod tests {
         );
         let (slow, in_doubt) = (Verdict::Throttled(reply()), Verdict::InDoubt(reply()));
         let recipient = || Verdict::AboutRecipient;
-        let (resend, hold) = (InDoubt::Resend, InDoubt::Hold);
+        let (resend, hold) = (UncertainPolicy::Resend, UncertainPolicy::Hold);
         let (young, old) = (TimeDelta::zero(), MAX_AGE);
         // Outcome, who ended it, earlier attempts, waited, setting; next state, verdict.
         #[rustfmt::skip]
@@ -262,7 +264,7 @@ mod tests {
                 ended_at: ended_at(),
                 jitter: 0.5,
             };
-            let retry = Retry {
+            let retry = RetryPolicy {
                 first: FIRST,
                 max_age: MAX_AGE,
             };
@@ -288,16 +290,16 @@ mod tests {
         };
         let soft = NextState::Refused(SoftClass::Recipient.into());
         assert_eq!(
-            words_of(&later(false), soft, &attempt, InDoubt::Resend),
+            words_of(&later(false), soft, &attempt, UncertainPolicy::Resend),
             "given up after 7 attempts: 451 4.3.0 later"
         );
         let doubt = Outcome::InDoubt {
             reply: "cut".into(),
         };
         let words = |setting| words_of(&doubt, NextState::Uncertain(None), &attempt, setting);
-        assert_eq!(words(InDoubt::Hold), "cut");
+        assert_eq!(words(UncertainPolicy::Hold), "cut");
         assert_eq!(
-            words(InDoubt::Resend),
+            words(UncertainPolicy::Resend),
             "not sent again, for it is older than mail.retry.max_age: cut"
         );
     }

@@ -1,7 +1,7 @@
 //! Picking the week's comparisons: a pure function, the product's heart.
 //!
 //! Comparisons that came since the last digest come before older ones, whatever their points. Within each of the two, points are
-//! summed: readers' votes up to [`Rules::votes_weight`] (20 by default), freshness and how contested the panel is up to
+//! summed: readers' votes up to [`PickerRules::votes_weight`] (20 by default), freshness and how contested the panel is up to
 //! half of the rest each (40 and 40). 100 is the sum, so votes turn a ranking within that bound only. Every earlier pick of
 //! the same category takes a quarter of what is left. The next pick is the one with most points whose tools are not in
 //! the digest yet. All arithmetic is on integers (thousandths of a point), and ties are broken by date, then slug, so
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
-use super::catalogue::Matchup;
 use super::catalogue::Panel;
+use super::catalogue::RatedComparison;
 use super::catalogue::Slug;
 use super::catalogue::Votes;
 use super::catalogue::category_key;
@@ -31,7 +31,7 @@ const NEW: u64 = ALL;
 
 /// One of the two tools, as far as picking looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entrant {
+pub struct CandidateTool {
     /// Which tool.
     pub tool: Slug,
     /// Its name, for the reasons.
@@ -52,14 +52,14 @@ pub struct Candidate {
     /// When it was published.
     pub published_at: Timestamp,
     /// The tool on the left.
-    pub left: Entrant,
+    pub left: CandidateTool,
     /// The tool on the right.
-    pub right: Entrant,
+    pub right: CandidateTool,
 }
 
 /// The settings of `[picker]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct PickerRules {
     /// Most comparisons in a digest.
     pub max_items: usize,
     /// With fewer there is no digest.
@@ -70,7 +70,7 @@ pub struct Rules {
     pub votes_weight: u32,
 }
 
-impl Rules {
+impl PickerRules {
     /// Thousandths of a point that votes give at most,
     fn votes(&self) -> u64 {
         (u64::from(self.votes_weight) * 1000).min(ALL)
@@ -114,7 +114,7 @@ pub fn pick(
     sent: &HashSet<Slug>,
     since: Timestamp,
     now: Timestamp,
-    rules: &Rules,
+    rules: &PickerRules,
 ) -> Vec<Pick> {
     let mut left = eligible(candidates, sent, since, now, rules);
     let mut picks: Vec<Pick> = Vec::new();
@@ -153,9 +153,9 @@ pub fn pick(
 
 /// A comparison that is in a digest.
 #[derive(Debug, Clone, Copy)]
-pub struct Taken<'a> {
+pub struct PickedComparison<'a> {
     /// With its tools.
-    pub matchup: &'a Matchup,
+    pub matchup: &'a RatedComparison,
     /// The points it was picked with.
     pub score: f64,
 }
@@ -176,9 +176,9 @@ pub struct RunnerUp {
 /// The comparisons that come closest to a digest which carries `taken`, best first, at most `most`. `(since, now)` as for [`pick`].
 pub fn runners_up(
     (candidates, sent): (&[Candidate], &HashSet<Slug>),
-    taken: &[Taken<'_>],
+    taken: &[PickedComparison<'_>],
     (since, now): (Timestamp, Timestamp),
-    rules: &Rules,
+    rules: &PickerRules,
     most: usize,
 ) -> Vec<RunnerUp> {
     let sides = || taken.iter().flat_map(|taken| taken.matchup.contenders());
@@ -239,7 +239,7 @@ fn eligible<'a>(
     sent: &HashSet<Slug>,
     since: Timestamp,
     now: Timestamp,
-    rules: &Rules,
+    rules: &PickerRules,
 ) -> Vec<(&'a Candidate, Points)> {
     let oldest = now
         .checked_sub_signed(rules.look_back)
@@ -365,7 +365,7 @@ fn age_of(is_new: bool, age: TimeDelta) -> PickReason {
 
 fn contest_of(c: &Candidate) -> PickReason {
     if opposite(c) {
-        let side = |e: &Entrant| PanelSide {
+        let side = |e: &CandidateTool| PanelSide {
             verdict: e.panel.label().to_lowercase(),
             tool: e.name.clone(),
         };

@@ -10,8 +10,8 @@ fn last_digest() -> Timestamp {
     now() - TimeDelta::hours(32)
 }
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> PickerRules {
+    PickerRules {
         max_items: 5,
         min_items: 1,
         look_back: TimeDelta::days(28),
@@ -24,8 +24,8 @@ fn entrant(
     category: &str,
     (ships, skips): (u32, u32),
     (yes, no): (u64, u64),
-) -> Entrant {
-    Entrant {
+) -> CandidateTool {
+    CandidateTool {
         tool: tool.parse().expect("a slug"),
         name: tool.to_uppercase(),
         category: category.into(),
@@ -173,7 +173,7 @@ fn what_is_new_for_longer_than_a_week_is_not_said_to_be_of_this_week() {
 #[test]
 fn too_few_make_no_digest() {
     let one = [candidate("one", "A", 10, (4, 0), (4, 0))];
-    let strict = Rules {
+    let strict = PickerRules {
         min_items: 2,
         ..rules()
     };
@@ -213,7 +213,7 @@ proptest! {
         let mut seen = HashSet::new();
         let mut all: Vec<Candidate> = all.into_iter().filter(|c| seen.insert(c.comparison.clone()) && c.left.tool != c.right.tool).collect();
         let sent: HashSet<Slug> = all.iter().take(cut / 4).map(|c| c.comparison.clone()).collect();
-        let rules = Rules { max_items: max, min_items: min, look_back: TimeDelta::days(28), votes_weight: 20 };
+        let rules = PickerRules { max_items: max, min_items: min, look_back: TimeDelta::days(28), votes_weight: 20 };
         let picks = pick(&all, &sent, last_digest(), now(), &rules);
 
         prop_assert!(picks.len() <= max && (picks.is_empty() || picks.len() >= min));

@@ -18,7 +18,7 @@ pub fn minute_of(moment: Timestamp) -> i64 {
 
 /// What became of a digest's mails in one minute, by all processes together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Minute {
+pub struct MinuteStats {
     /// When it began.
     pub at: Timestamp,
     /// Taken by a relay.
@@ -33,7 +33,7 @@ pub struct Minute {
     pub uncertain: u64,
 }
 
-impl Minute {
+impl MinuteStats {
     /// An empty one, by its number.
     pub fn numbered(number: i64) -> Self {
         Self {
@@ -59,12 +59,12 @@ impl Minute {
 
 /// Deliveries that end in a minute, as the last minutes before `now` went; a send that began at `since` is not measured over
 /// longer than it lasts.
-pub fn rate_per_minute(minutes: &[Minute], since: Timestamp, now: Timestamp) -> f64 {
-    let from = Minute::numbered(minute_of(now) - LOOK_BACK).at;
+pub fn rate_per_minute(minutes: &[MinuteStats], since: Timestamp, now: Timestamp) -> f64 {
+    let from = MinuteStats::numbered(minute_of(now) - LOOK_BACK).at;
     let ended: u64 = minutes
         .iter()
         .filter(|minute| minute.at >= from)
-        .map(Minute::ended)
+        .map(MinuteStats::ended)
         .sum();
     // A second at least: what was sent within the first moment says nothing of the next.
     let millis = (now - from.max(since)).num_milliseconds().max(1_000);
@@ -72,8 +72,8 @@ pub fn rate_per_minute(minutes: &[Minute], since: Timestamp, now: Timestamp) -> 
 }
 
 /// Deliveries that ended in a minute, on the average of a send that lasted from `since` to `until`.
-pub fn average_per_minute(minutes: &[Minute], since: Timestamp, until: Timestamp) -> f64 {
-    let ended: u64 = minutes.iter().map(Minute::ended).sum();
+pub fn average_per_minute(minutes: &[MinuteStats], since: Timestamp, until: Timestamp) -> f64 {
+    let ended: u64 = minutes.iter().map(MinuteStats::ended).sum();
     ended as f64 * MINUTE as f64 / (until - since).num_milliseconds().max(1_000) as f64
 }
 
@@ -99,7 +99,7 @@ pub fn time_left(
 
 /// A line of bars, the first and the last minute at its ends, one bar for as many minutes as make it no longer than
 /// `columns`: the line, and how many minutes a bar is. Minutes without a mail are blank.
-pub fn drawn(minutes: &[Minute], columns: usize) -> (String, i64) {
+pub fn drawn(minutes: &[MinuteStats], columns: usize) -> (String, i64) {
     let (Some(first), Some(last)) = (minutes.first(), minutes.last()) else {
         return (String::new(), 1);
     };
@@ -130,12 +130,12 @@ pub fn drawn(minutes: &[Minute], columns: usize) -> (String, i64) {
 mod tests {
     use super::*;
 
-    fn minutes(ended: &[(i64, u64)]) -> Vec<Minute> {
+    fn minutes(ended: &[(i64, u64)]) -> Vec<MinuteStats> {
         ended
             .iter()
-            .map(|(number, sent)| Minute {
+            .map(|(number, sent)| MinuteStats {
                 sent: *sent,
-                ..Minute::numbered(*number)
+                ..MinuteStats::numbered(*number)
             })
             .collect()
     }

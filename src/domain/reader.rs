@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
-use super::catalogue::Contender;
 use super::catalogue::Panel;
+use super::catalogue::RatedTool;
 use super::catalogue::Slug;
 use super::catalogue::Verdict;
 use super::catalogue::category_key;
-use super::digest::Item;
+use super::digest::DigestItem;
 use super::pick_reason::PickReason;
 
 /// Longest pause, counted from when it began: whoever holds a digest can set one, so none lasts for ever.
@@ -69,7 +69,7 @@ impl UnsubscribeReason {
 
 /// What somebody did with a tool so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ReaderToolState {
     /// Their vote on it.
     pub vote: Option<Verdict>,
     /// Whether it is among what they saved.
@@ -96,7 +96,7 @@ impl PanelPoint {
 
 /// A panel's verdict that turned.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Turn {
+pub struct VerdictChange {
     /// Of which tool.
     pub tool: Slug,
     /// Its name.
@@ -107,9 +107,9 @@ pub struct Turn {
     pub after: String,
 }
 
-impl Turn {
+impl VerdictChange {
     /// "Skip became Ship".
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("{} became {}", self.before, self.after)
     }
 }
@@ -129,7 +129,7 @@ pub fn turns(points: &[PanelPoint]) -> impl Iterator<Item = (Timestamp, Panel, P
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// The tool as it is now.
-    pub contender: Contender,
+    pub contender: RatedTool,
     /// When it was saved.
     pub at: Timestamp,
     /// How its panel stood then.
@@ -176,7 +176,7 @@ pub fn is_name(text: &str) -> bool {
 
 /// What makes one reader's digest differ from another's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Choice {
+pub struct PreferenceGroup {
     /// The categories followed, sorted; none: all.
     pub categories: Vec<String>,
     /// Once a month.
@@ -184,10 +184,10 @@ pub struct Choice {
     /// Whether they have tools saved, of which a line reminds.
     pub saved: bool,
     /// The verdicts that turned since their last digest, on tools that they voted on or saved.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<VerdictChange>,
 }
 
-impl Choice {
+impl PreferenceGroup {
     /// Turns that one digest tells.
     pub const MOST_TURNS: usize = 5;
 
@@ -209,7 +209,7 @@ impl Choice {
     }
 
     /// Whether one of the tools is of a category that is followed.
-    pub fn wants(&self, item: &Item) -> bool {
+    pub fn wants(&self, item: &DigestItem) -> bool {
         item.matchup
             .contenders()
             .iter()
@@ -217,7 +217,7 @@ impl Choice {
     }
 
     /// The item with "because you follow Design" as its first reason, where that is so.
-    pub fn explained(&self, mut item: Item) -> Item {
+    pub fn explained(&self, mut item: DigestItem) -> DigestItem {
         let followed = item
             .matchup
             .contenders()
@@ -233,8 +233,8 @@ impl Choice {
 
 /// The best of a month's items: those of the categories followed, by their points, no tool twice. The first of equals stays
 /// first, so `month` begins with what is newest.
-pub fn best_of(month: &[Item], choice: &Choice, most: usize) -> Vec<Item> {
-    let mut items: Vec<&Item> = month
+pub fn best_of(month: &[DigestItem], choice: &PreferenceGroup, most: usize) -> Vec<DigestItem> {
+    let mut items: Vec<&DigestItem> = month
         .iter()
         .filter(|item| choice.categories.is_empty() || choice.wants(item))
         .collect();

@@ -55,12 +55,12 @@ impl Seal {
 
 /// One secret, with the keys drawn from it.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(super) struct SealKey {
     mac: Hmac<Sha256>,
     ciphers: [Aes128; Seal::ALL.len()],
 }
 
-impl Key {
+impl SealKey {
     pub(super) fn new(secret: &str) -> Option<Self> {
         let mac = Hmac::new_from_slice(secret.as_bytes()).ok()?;
         let cipher = |seal: Seal| {
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn neighbouring_ids_have_nothing_in_common_and_each_use_has_texts_of_its_own() {
-        let key = Key::new("a secret").expect("any secret");
+        let key = SealKey::new("a secret").expect("any secret");
         let plain = |n: u8| std::array::from_fn(|at| if at == 15 { n } else { 0 });
         let sealed: Vec<[u8; 26]> = (0..=255)
             .map(|n| key.seal(Seal::MessageId, plain(n)))

@@ -12,8 +12,8 @@ use sha2::Sha256;
 
 use super::Timestamp;
 use super::seal::BLOCK;
-use super::seal::Key;
 use super::seal::Seal;
+use super::seal::SealKey;
 use super::secret::Secret;
 
 /// Characters of a token.
@@ -103,12 +103,15 @@ pub fn leading(text: &str) -> Option<&str> {
 
 /// The secrets that sign: the first signs, all of them check, so that one can be rotated in while old links live on.
 #[derive(Clone)]
-pub struct Secrets(Vec<Key>);
+pub struct Secrets(Vec<SealKey>);
 
 impl Secrets {
     /// Takes the texts of `site.secret`, newest first. An empty list is refused: nothing could be signed.
     pub fn new(texts: &[Secret]) -> Option<Self> {
-        let keys: Option<Vec<_>> = texts.iter().map(|text| Key::new(text.expose())).collect();
+        let keys: Option<Vec<_>> = texts
+            .iter()
+            .map(|text| SealKey::new(text.expose()))
+            .collect();
         keys.filter(|keys| !keys.is_empty()).map(Self)
     }
 
@@ -185,7 +188,7 @@ impl Secrets {
     /// The keyed hashes of an address, one for each secret, newest first: what stays of somebody who was erased.
     /// Hex, 32 characters (128 bits).
     pub fn address_hashes(&self, address: &super::address::EmailAddress) -> Vec<String> {
-        let hash = |key: &Key| {
+        let hash = |key: &SealKey| {
             hex(&key
                 .tag(b"suppressed", address.key().as_bytes())
                 .finalize()
@@ -213,7 +216,7 @@ impl Secrets {
 
     /// The keys that are drawn from a seed for a use, one for each secret, newest first: whoever has the seed alone has no key.
     pub fn keys_of(&self, what: &str, seed: &str) -> Vec<[u8; 20]> {
-        let drawn = |key: &Key| {
+        let drawn = |key: &SealKey| {
             let bytes = key
                 .tag(b"drawn", format!("{what}\0{seed}").as_bytes())
                 .finalize()

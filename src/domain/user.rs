@@ -46,7 +46,7 @@ named! {
 
 /// Level of a role's rights in an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum AccessLevel {
     /// Nothing.
     None,
     /// Read, with addresses masked.
@@ -59,13 +59,13 @@ pub enum Level {
 
 impl Role {
     /// Returns the level of this role in an area.
-    pub const fn level(self, area: Area) -> Level {
-        use Level::Masked;
-        use Level::None;
-        use Level::Read;
-        use Level::Write;
+    pub const fn level(self, area: Area) -> AccessLevel {
+        use AccessLevel::Masked;
+        use AccessLevel::None;
+        use AccessLevel::Read;
+        use AccessLevel::Write;
         //                               owner  editor  writer  analyst
-        let row: [Level; 4] = match area {
+        let row: [AccessLevel; 4] = match area {
             Area::Catalogue => [Write, Write, Write, Read],
             Area::Draft => [Write, Write, Write, Read],
             Area::Send => [Write, Write, None, None],
@@ -81,7 +81,7 @@ impl Role {
     }
 
     /// Returns whether this role reaches `level` in an area.
-    pub fn may(self, area: Area, level: Level) -> bool {
+    pub fn may(self, area: Area, level: AccessLevel) -> bool {
         self.level(area) >= level
     }
 }
@@ -172,10 +172,10 @@ mod tests {
             let found: String = Role::ALL
                 .iter()
                 .map(|role| match role.level(area) {
-                    Level::None => '-',
-                    Level::Masked => 'm',
-                    Level::Read => 'r',
-                    Level::Write => 'w',
+                    AccessLevel::None => '-',
+                    AccessLevel::Masked => 'm',
+                    AccessLevel::Read => 'r',
+                    AccessLevel::Write => 'w',
                 })
                 .collect();
             assert_eq!(found, levels, "{area}");

@@ -106,7 +106,7 @@ impl Wait {
     }
 
     /// The same for operators: with the relay's or the digest's name and the words behind it.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let name = self
             .relay
             .clone()
@@ -192,7 +192,7 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
         () if to_send.is_empty() => Vec::new(),
         () if !facts.is_writable => vec![Wait::new(WaitReason::Database)],
         () if facts.senders.is_empty() => vec![Wait::new(WaitReason::NoSender)],
-        () => said(facts, &to_send),
+        () => reasons(facts, &to_send),
     };
     let paused = stalled.iter().filter(|due| due.paused.is_some());
     waits.extend(paused.map(|due| Wait {
@@ -214,7 +214,7 @@ pub fn stall_of(facts: &SendFacts, after: TimeDelta, now: Timestamp) -> Option<S
 }
 
 /// Reasons that the processes give, each once.
-fn said(facts: &SendFacts, classes: &[MailClass]) -> Vec<Wait> {
+fn reasons(facts: &SendFacts, classes: &[MailClass]) -> Vec<Wait> {
     let mut waits: Vec<Wait> = Vec::new();
     let concerns = |wait: &&Wait| wait.class.is_none_or(|class| classes.contains(&class));
     // A process that leaves a class to others counts only where there is none of them.
@@ -331,7 +331,7 @@ mod tests {
         assert!(
             stall.holds(MailClass::Digest)
                 && stall.waits[0]
-                    .words()
+                    .describe()
                     .starts_with("2026-W48: somebody to resume it")
         );
         facts.due.push(DueMail {

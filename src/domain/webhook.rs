@@ -1,8 +1,8 @@
 //! What a mail provider tells of a mail of ours, over HTTP.
 
-use super::inbound::Clues;
-use super::inbound::Finding;
+use super::inbound::CorrelationIds;
 use super::inbound::InboundChannel;
+use super::inbound::RecipientReport;
 use super::named;
 
 named! {
@@ -49,13 +49,13 @@ impl Provider {
 
 /// One thing that became of one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct WebhookEvent {
     /// The same when the provider tells it again; never the same for two.
     pub id: String,
     /// For whom, what, why. The address is the provider's word.
-    pub finding: Finding,
+    pub finding: RecipientReport,
     /// By what it may be told whose it is, unchecked.
-    pub clues: Clues,
+    pub clues: CorrelationIds,
     /// Domains of the senders that the provider names, envelope and header; empty where it names none. Never the host of a
     /// Message-ID, which a relay may have rewritten.
     pub domains: Vec<String>,

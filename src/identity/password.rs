@@ -30,9 +30,9 @@ const AT_ONCE: usize = 2;
 
 /// A password as somebody typed it, in one form whatever their keyboard sends (NFKC).
 #[derive(Clone)]
-pub struct Typed(String);
+pub struct TypedPassword(String);
 
-impl Typed {
+impl TypedPassword {
     /// Takes what was typed; `None` where it is too long to be a password.
     pub fn new(text: &str) -> Option<Self> {
         let is_short = text.len() <= LENGTH_MAX * 8;
@@ -67,7 +67,7 @@ impl Typed {
 }
 
 /// Shows nothing of the password, for debug output ends up in logs.
-impl std::fmt::Debug for Typed {
+impl std::fmt::Debug for TypedPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Typed")
     }
@@ -105,7 +105,7 @@ impl Default for Passwords {
 
 impl Passwords {
     /// The PHC string that is kept of a password.
-    pub async fn hash(&self, password: &Typed) -> Result<String, HashError> {
+    pub async fn hash(&self, password: &TypedPassword) -> Result<String, HashError> {
         let password = password.clone();
         self.blocking(move || {
             let salt: [u8; 16] = rand::random();
@@ -121,10 +121,12 @@ impl Passwords {
     /// addresses are known here.
     pub async fn check(
         &self,
-        typed: Option<&Typed>,
+        typed: Option<&TypedPassword>,
         kept: Option<String>,
     ) -> Result<Checked, HashError> {
-        let typed = typed.cloned().unwrap_or_else(|| Typed(String::new()));
+        let typed = typed
+            .cloned()
+            .unwrap_or_else(|| TypedPassword(String::new()));
         self.blocking(move || {
             let is_kept = kept.is_some();
             let hash = kept.as_deref().map(read).unwrap_or(None);
@@ -193,8 +195,8 @@ fn is_old(hash: &PasswordHash) -> bool {
 mod tests {
     use super::*;
 
-    fn typed(text: &str) -> Typed {
-        Typed::new(text).expect("short enough")
+    fn typed(text: &str) -> TypedPassword {
+        TypedPassword::new(text).expect("short enough")
     }
 
     #[tokio::test]
@@ -278,7 +280,7 @@ mod tests {
             "1q2w3e4r5t6y",
             "abcdefghijkl",
         ] {
-            let refused = Typed::choose(bad, &about);
+            let refused = TypedPassword::choose(bad, &about);
             assert!(refused.is_err_and(|words| words.ends_with('.')), "{bad}");
         }
         for good in [
@@ -288,7 +290,7 @@ mod tests {
             "пароль из четырёх слов",
             "Passwords are a nuisance to Ada",
         ] {
-            assert!(Typed::choose(good, &about).is_ok(), "{good}");
+            assert!(TypedPassword::choose(good, &about).is_ok(), "{good}");
         }
     }
 }

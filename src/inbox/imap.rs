@@ -20,7 +20,7 @@ use crate::domain::inbound::MailboxStep;
 use crate::mail::imap;
 use crate::mail::imap::Account;
 use crate::mail::imap::Fetched;
-use crate::mail::imap::Session;
+use crate::mail::imap::ImapSession;
 use crate::mail::inbound::is_substitute;
 
 /// The wait after a first failure; doubled after each further one.
@@ -28,19 +28,19 @@ const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// A mail: the folder's UIDVALIDITY, and its UID.
-type Key = (u32, u32);
+type MailKey = (u32, u32);
 
 /// Memory from one visit to the next.
 #[derive(Default)]
 struct Memory {
     /// The mail that is being handled, and the step.
-    at: Option<(Key, MailboxStep)>,
+    at: Option<(MailKey, MailboxStep)>,
     /// The mail at which the last visit ended.
-    suspect: Option<Key>,
+    suspect: Option<MailKey>,
     /// Marked as done: one of them that is unread again was not.
-    done: BTreeSet<Key>,
+    done: BTreeSet<MailKey>,
     /// Named by the server as unread, and not handed out.
-    vanished: BTreeSet<Key>,
+    vanished: BTreeSet<MailKey>,
     /// Limits of the server, as they were last logged.
     limits: Vec<String>,
 }
@@ -48,22 +48,22 @@ struct Memory {
 /// Mails of which is remembered that they are done.
 const DONE_MAX: usize = 10_000;
 
-type Shared = Arc<Mutex<Memory>>;
+type SharedMemory = Arc<Mutex<Memory>>;
 
-fn lock(memory: &Shared) -> std::sync::MutexGuard<'_, Memory> {
+fn lock(memory: &SharedMemory) -> std::sync::MutexGuard<'_, Memory> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a visit ended before its time.
 enum Ended {
     /// At the server.
-    There(imap::Fault),
+    There(imap::ImapFault),
     /// Here: the mail stays unread, and is fetched again.
     Here(Failure),
 }
 
-impl From<imap::Fault> for Ended {
-    fn from(fault: imap::Fault) -> Self {
+impl From<imap::ImapFault> for Ended {
+    fn from(fault: imap::ImapFault) -> Self {
         Self::There(fault)
     }
 }
@@ -80,14 +80,14 @@ pub async fn watch(
     account: Account,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let (memory, mut wait) = (Shared::default(), FIRST);
+    let (memory, mut wait) = (SharedMemory::default(), FIRST);
     while !stop.is_cancelled() {
         // A task of its own: reading a mail shall not take the role with it, whatever is in it.
         let visit = {
             let (app, account, memory, stop) =
                 (app.clone(), account.clone(), memory.clone(), stop.clone());
             tokio::spawn(async move {
-                let mut visit = Visit {
+                let mut visit = ImapVisit {
                     app: &app,
                     account: &account,
                     memory: &memory,
@@ -133,7 +133,7 @@ pub async fn watch(
 }
 
 /// Sets the mail aside at which two visits running ended. One alone may have been the line, or the database.
-async fn is_set_aside(app: &App, account: &Account, memory: &Shared, reason: &str) -> bool {
+async fn is_set_aside(app: &App, account: &Account, memory: &SharedMemory, reason: &str) -> bool {
     let Some((key, step)) = lock(memory).at.take() else {
         return false;
     };
@@ -157,16 +157,16 @@ async fn is_set_aside(app: &App, account: &Account, memory: &Shared, reason: &st
 }
 
 /// One connection: all that is unread, and then what comes, until told to stop.
-struct Visit<'a> {
+struct ImapVisit<'a> {
     app: &'a App,
     account: &'a Account,
-    memory: &'a Shared,
+    memory: &'a SharedMemory,
     stop: &'a CancellationToken,
     /// True once all that was unread was looked at.
     has_reached: bool,
 }
 
-impl Visit<'_> {
+impl ImapVisit<'_> {
     async fn run(&mut self) -> Result<(), Ended> {
         let mut session = tokio::select! {
             () = self.stop.cancelled() => return Ok(()),
@@ -174,7 +174,7 @@ impl Visit<'_> {
         };
         self.say_limits(&session);
         loop {
-            self.look(&mut session).await?;
+            self.read_unseen(&mut session).await?;
             self.has_reached = true;
             if self.stop.is_cancelled() {
                 session.close().await;
@@ -187,7 +187,7 @@ impl Visit<'_> {
     }
 
     /// Says what the server does not allow, once.
-    fn say_limits(&self, session: &Session) {
+    fn say_limits(&self, session: &ImapSession) {
         let mut memory = lock(self.memory);
         if memory.limits != session.limits {
             memory.limits.clone_from(&session.limits);
@@ -201,13 +201,13 @@ impl Visit<'_> {
     }
 
     /// Handles all that is unread, and what was set aside and is due again.
-    async fn look(&self, session: &mut Session) -> Result<(), Ended> {
+    async fn read_unseen(&self, session: &mut ImapSession) -> Result<(), Ended> {
         let aside = self
             .app
             .mails_set_aside(self.account, session.validity)
             .await?;
         let now = self.app.now();
-        let aside: BTreeMap<Key, _> = aside
+        let aside: BTreeMap<MailKey, _> = aside
             .into_iter()
             .map(|mail| (mail.key, (mail.step, mail.next_at <= now)))
             .collect();
@@ -228,7 +228,7 @@ impl Visit<'_> {
                 self.app.take_back(self.account, key).await?;
             }
         }
-        let is_unread = |key: &Key| unread.binary_search(&key.1).is_ok();
+        let is_unread = |key: &MailKey| unread.binary_search(&key.1).is_ok();
         for (key, (step, is_due)) in &aside {
             // What was read by somebody else, or deleted, is no concern of ours any more.
             let is_over = match step {
@@ -254,7 +254,7 @@ impl Visit<'_> {
     }
 
     /// Fetches a mail, acts on it, and marks it; false if it was set aside or is gone.
-    async fn is_handled(&self, session: &mut Session, key: Key) -> Result<bool, Ended> {
+    async fn is_handled(&self, session: &mut ImapSession, key: MailKey) -> Result<bool, Ended> {
         if lock(self.memory).done.remove(&key) {
             self.app
                 .set_aside(
@@ -302,7 +302,7 @@ impl Visit<'_> {
     }
 
     /// Marks, deletes or moves a mail that was acted on.
-    async fn is_finished(&self, session: &mut Session, key: Key) -> Result<bool, Ended> {
+    async fn is_finished(&self, session: &mut ImapSession, key: MailKey) -> Result<bool, Ended> {
         self.enter(key, MailboxStep::Finish);
         match session.finish(key.1).await {
             Ok(()) => {
@@ -322,12 +322,12 @@ impl Visit<'_> {
         }
     }
 
-    fn enter(&self, key: Key, step: MailboxStep) {
+    fn enter(&self, key: MailKey, step: MailboxStep) {
         lock(self.memory).at = Some((key, step));
     }
 
     /// Sets the mail at hand aside; never handled.
-    async fn leave(&self, key: Key, reason: &str) -> Result<bool, Ended> {
+    async fn leave(&self, key: MailKey, reason: &str) -> Result<bool, Ended> {
         let at = lock(self.memory).at.take();
         let step = at.map_or(MailboxStep::Fetch, |(_, step)| step);
         self.app.set_aside(self.account, key, step, reason).await?;

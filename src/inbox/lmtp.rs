@@ -11,7 +11,7 @@ use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::app::connections::Seat;
+use crate::app::connections::ConnectionPermit;
 use crate::domain::inbound::InboundChannel;
 use crate::domain::places::Phase;
 
@@ -27,7 +27,7 @@ const GREETING: Duration = Duration::from_secs(30);
 
 /// Where a conversation stands.
 #[derive(Default)]
-struct Envelope {
+struct LmtpState {
     from: Option<String>,
     to: Vec<String>,
 }
@@ -38,13 +38,13 @@ const MAKE_ROOM: &str = "421 4.3.2 Idle while others wait: come again";
 pub async fn converse(
     app: &App,
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    seat: &Seat<()>,
+    seat: &ConnectionPermit<()>,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let name = app.settings.host().to_owned();
     say(&mut stream, &format!("220 {name} LMTP verdicts")).await?;
-    let mut envelope = Envelope::default();
+    let mut envelope = LmtpState::default();
     let mut line = Vec::new();
     let mut patience = GREETING;
     loop {
@@ -58,9 +58,9 @@ pub async fn converse(
             return say(&mut stream, "421 4.4.2 Nothing was said for too long").await;
         };
         let whole = match heard? {
-            Heard::Nothing => return Ok(()),
-            Heard::Line => true,
-            Heard::TooLong { .. } => false,
+            LmtpInput::Nothing => return Ok(()),
+            LmtpInput::Line => true,
+            LmtpInput::TooLong { .. } => false,
         };
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
@@ -68,7 +68,7 @@ pub async fn converse(
             _ if !whole => "500 5.5.2 That line is too long".into(),
             "LHLO" => {
                 patience = PATIENCE;
-                envelope = Envelope::default();
+                envelope = LmtpState::default();
                 format!(
                     "250-{name}\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8"
                 )
@@ -106,11 +106,11 @@ pub async fn converse(
                 let answer = take(app, &mail?).await;
                 // One answer for each recipient (RFC 2033, 4.2): all or none, for it is one mail.
                 let answers = vec![answer; envelope.to.len()].join("\r\n");
-                envelope = Envelope::default();
+                envelope = LmtpState::default();
                 answers
             }
             "RSET" => {
-                envelope = Envelope::default();
+                envelope = LmtpState::default();
                 "250 2.0.0 Forgotten".into()
             }
             "NOOP" => "250 2.0.0 Here".into(),
@@ -155,7 +155,7 @@ async fn take(app: &App, mail: &[u8]) -> String {
 /// mail's text, and so must this one, or the rest of that mail would be commands.
 async fn mail(
     stream: &mut (impl AsyncBufReadExt + Unpin),
-    envelope: &Envelope,
+    envelope: &LmtpState,
     size_max: usize,
 ) -> io::Result<Vec<u8>> {
     let mut mail = format!(
@@ -170,8 +170,8 @@ async fn mail(
     loop {
         let heard = hear(stream, &mut line, size_max).await?;
         match heard {
-            Heard::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Heard::Line if begins && line == b".\r\n" => {
+            LmtpInput::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
+            LmtpInput::Line if begins && line == b".\r\n" => {
                 if is_cut {
                     tracing::warn!(
                         bytes = total,
@@ -180,14 +180,14 @@ async fn mail(
                 }
                 return Ok(mail);
             }
-            Heard::Line | Heard::TooLong { .. } => {
+            LmtpInput::Line | LmtpInput::TooLong { .. } => {
                 let text = line.strip_prefix(b".").filter(|_| begins).unwrap_or(&line);
                 let room = size_max.saturating_sub(mail.len());
                 mail.extend_from_slice(&text[..text.len().min(room)]);
                 total += text.len();
-                is_cut |= text.len() > room || matches!(heard, Heard::TooLong { .. });
+                is_cut |= text.len() > room || matches!(heard, LmtpInput::TooLong { .. });
                 begins = match heard {
-                    Heard::TooLong { is_ended } => is_ended,
+                    LmtpInput::TooLong { is_ended } => is_ended,
                     _ => line.ends_with(b"\r\n"),
                 };
             }
@@ -195,7 +195,7 @@ async fn mail(
     }
 }
 
-enum Heard {
+enum LmtpInput {
     /// The other side has gone.
     Nothing,
     Line,
@@ -210,13 +210,13 @@ async fn hear(
     stream: &mut (impl AsyncBufReadExt + Unpin),
     line: &mut Vec<u8>,
     most: usize,
-) -> io::Result<Heard> {
+) -> io::Result<LmtpInput> {
     line.clear();
     let (mut too_long, mut last) = (false, 0);
     loop {
         let buffer = stream.fill_buf().await?;
         if buffer.is_empty() {
-            return Ok(Heard::Nothing);
+            return Ok(LmtpInput::Nothing);
         }
         let end = memchr::memchr(b'\n', buffer).map(|at| at + 1);
         let length = end.unwrap_or(buffer.len());
@@ -229,11 +229,11 @@ async fn hear(
         stream.consume(length);
         if end.is_some() {
             return Ok(if too_long {
-                Heard::TooLong {
+                LmtpInput::TooLong {
                     is_ended: before_end == b'\r',
                 }
             } else {
-                Heard::Line
+                LmtpInput::Line
             });
         }
     }

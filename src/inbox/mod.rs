@@ -35,7 +35,7 @@ const CONVERSATIONS: PlaceLimits = PlaceLimits {
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// An open door: a port of this machine, or a socket in its file system.
-pub struct Door {
+pub struct OpenListener {
     listener: Listener,
     /// The socket's file, which goes with the door.
     file: Option<PathBuf>,
@@ -46,7 +46,7 @@ enum Listener {
     Unix(UnixListener),
 }
 
-impl Door {
+impl OpenListener {
     /// Opens `inbound.lmtp`: `127.0.0.1:2424`, or `unix:/run/verdicts/lmtp`, whose socket gets those rights: a mail server is another user.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for OpenListener {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
             let _ = std::fs::remove_file(file);
@@ -101,7 +101,11 @@ impl Drop for Door {
 }
 
 /// Takes mail in until told to stop; then ends what is under way.
-pub async fn serve(app: Arc<App>, door: Door, stop: CancellationToken) -> Result<(), Failure> {
+pub async fn serve(
+    app: Arc<App>,
+    door: OpenListener,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
     let (conversations, seats) = (TaskTracker::new(), Connections::<()>::new(CONVERSATIONS));
     loop {
         let (app, stop) = (app.clone(), stop.clone());

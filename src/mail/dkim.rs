@@ -133,7 +133,7 @@ impl Signers {
             None => (message, &b""[..]),
         };
         let body_hash = STANDARD.encode(relaxed_body_hash(body));
-        let fields = Fields::of(head);
+        let fields = SignedFields::of(head);
         let mut covered = Vec::with_capacity(2048);
         fields.cover(&mut covered);
         let common = covered.len();
@@ -170,7 +170,7 @@ impl Signer {
     /// The whole field up to its signature, which is empty in what is signed (RFC 6376 3.7).
     fn write_unsigned(
         &self,
-        fields: &Fields<'_>,
+        fields: &SignedFields<'_>,
         body_hash: &str,
         now: Timestamp,
         out: &mut Vec<u8>,
@@ -222,12 +222,12 @@ impl Signer {
 }
 
 /// The fields of a header that a signature covers: each with its name's place in [`OVERSIGNED`] and then [`COVERED`].
-struct Fields<'a> {
+struct SignedFields<'a> {
     found: [(usize, &'a [u8]); MOST_FIELDS],
     count: usize,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> SignedFields<'a> {
     fn of(head: &'a [u8]) -> Self {
         let mut fields = Self {
             found: [(0, b""); MOST_FIELDS],

@@ -53,9 +53,9 @@ const HEAD: &str = "From: \"Ship or Skip\" <news@example.org>\r\nTo: ada@example
 const BODY: &str = "Dear  reader,\r\n\r\na   table\r\n";
 
 /// The DNS of our keys.
-struct Dns(Vec<KeyRecord>);
+struct TestDns(Vec<KeyRecord>);
 
-impl ResolverCache<Box<str>, Txt> for Dns {
+impl ResolverCache<Box<str>, Txt> for TestDns {
     fn get<Q: Hash + Eq + ?Sized>(&self, name: &Q) -> Option<Txt>
     where
         Box<str>: Borrow<Q>,
@@ -86,7 +86,7 @@ fn verdicts(mail: &[u8], signers: &Signers) -> Vec<bool> {
         .expect("a runtime");
     let message = AuthenticatedMessage::parse(mail).expect("a mail");
     let resolver = MessageAuthenticator::new_cloudflare().expect("one that is not asked");
-    let dns = Dns(signers.records());
+    let dns = TestDns(signers.records());
     let found =
         runtime.block_on(resolver.verify_dkim(Parameters::new(&message).with_txt_cache(&dns)));
     found
@@ -192,7 +192,7 @@ proptest! {
     /// The way round mail-auth is taken for whatever `quoted` makes, so that none of our mails pays for more.
     #[test]
     fn of_our_bodies_only_runs_of_spaces_are_to_be_changed(text in "([ -~\u{e9}\t]|  |\r|\n|\r\n){0,200}") {
-        let mut draft = crate::mail::draft::Draft::default();
+        let mut draft = crate::mail::draft::TemplateBuilder::default();
         crate::mail::quoted::printable(&mut draft, &text);
         draft.push("\r\n--=_verdicts--\r\n");
         prop_assert!(!draft.bytes().contains(&b'\t') || text.contains('\t'));

@@ -4,8 +4,8 @@
 use futures_util::future::join_all;
 
 use super::dmarc_record::DmarcRecord;
-use super::dns::Answer;
 use super::dns::Dns;
+use super::dns::DnsAnswer;
 
 /// Names that a walk asks for (RFC 9989 4.10).
 const WALK_MAX: usize = 8;
@@ -23,7 +23,7 @@ pub enum Rule {
 
 /// DMARC records at one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum At {
+enum RecordsAt {
     Record(DmarcRecord),
     Nothing,
     /// Several records: none counts.
@@ -33,14 +33,14 @@ enum At {
 
 /// The names from a domain up to the top, with what stands there.
 #[derive(Debug, Clone)]
-pub(super) struct Walk {
+pub(super) struct DmarcWalk {
     domain: String,
-    names: Vec<(String, At)>,
+    names: Vec<(String, RecordsAt)>,
 }
 
 /// The record that counts for a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Policy {
+pub(super) enum DmarcPolicy {
     Found {
         domain: String,
         record: DmarcRecord,
@@ -51,7 +51,7 @@ pub(super) enum Policy {
     Unknown(String),
 }
 
-impl Walk {
+impl DmarcWalk {
     /// Looks at a domain and at those above it, all at once.
     pub(super) async fn up(dns: &Dns, domain: &str) -> Self {
         let look = |name: String| async move {
@@ -74,7 +74,9 @@ impl Walk {
     pub(super) fn organization(&self) -> &str {
         let mut highest = None;
         for (place, (name, found)) in self.names.iter().enumerate() {
-            let At::Record(record) = found else { continue };
+            let RecordsAt::Record(record) = found else {
+                continue;
+            };
             match record.tag("psd") {
                 Some(value) if value.eq_ignore_ascii_case("n") => return name,
                 // The one below it, whether it has a record or not.
@@ -99,26 +101,26 @@ impl Walk {
     }
 
     /// The record that counts.
-    pub(super) fn policy(&self) -> Policy {
+    pub(super) fn policy(&self) -> DmarcPolicy {
         let Some((_, own)) = self.names.first() else {
-            return Policy::Missing;
+            return DmarcPolicy::Missing;
         };
         match own {
-            At::Record(record) => {
-                return Policy::Found {
+            RecordsAt::Record(record) => {
+                return DmarcPolicy::Found {
                     domain: self.domain.clone(),
                     record: record.clone(),
                     rule: Rule::Both,
                 };
             }
-            At::Many(count) => {
-                return Policy::Broken(format!(
+            RecordsAt::Many(count) => {
+                return DmarcPolicy::Broken(format!(
                     "there are {count} of them at _dmarc.{}, so none counts",
                     self.domain
                 ));
             }
-            At::Unknown(why) => return Policy::Unknown(why.clone()),
-            At::Nothing => {}
+            RecordsAt::Unknown(why) => return DmarcPolicy::Unknown(why.clone()),
+            RecordsAt::Nothing => {}
         }
         let record_at = |name: &str| {
             let found = self
@@ -127,7 +129,7 @@ impl Walk {
                 .find(|(known, _)| known == name)
                 .map(|(_, found)| found);
             found.and_then(|found| {
-                if let At::Record(record) = found {
+                if let RecordsAt::Record(record) = found {
                     Some(record.clone())
                 } else {
                     None
@@ -137,7 +139,7 @@ impl Walk {
         let by_list = organization_by_list(&self.domain);
         // Of the organisation, or else of the public suffix above it that asks for itself (psd=y).
         let by_walk = Some(self.organization()).filter(|name| record_at(name).is_some()).or_else(|| {
-            let suffix = |(_, found): &&(String, At)| matches!(found, At::Record(record) if record.tag("psd").is_some_and(|psd| psd.eq_ignore_ascii_case("y")));
+            let suffix = |(_, found): &&(String, RecordsAt)| matches!(found, RecordsAt::Record(record) if record.tag("psd").is_some_and(|psd| psd.eq_ignore_ascii_case("y")));
             self.names.iter().find(suffix).map(|(name, _)| name.as_str())
         });
         let (name, rule) = match (by_walk, record_at(by_list).map(|_| by_list)) {
@@ -146,22 +148,22 @@ impl Walk {
             (None, Some(listed)) => (listed, Rule::SuffixList),
             (None, None) => return self.without_record(),
         };
-        record_at(name).map_or(Policy::Missing, |record| Policy::Found {
+        record_at(name).map_or(DmarcPolicy::Missing, |record| DmarcPolicy::Found {
             domain: name.into(),
             record,
             rule,
         })
     }
 
-    fn without_record(&self) -> Policy {
+    fn without_record(&self) -> DmarcPolicy {
         let above = self.names.iter().find_map(|(name, found)| match found {
-            At::Unknown(why) => Some(Policy::Unknown(why.clone())),
-            At::Many(count) => Some(Policy::Broken(format!(
+            RecordsAt::Unknown(why) => Some(DmarcPolicy::Unknown(why.clone())),
+            RecordsAt::Many(count) => Some(DmarcPolicy::Broken(format!(
                 "there are {count} of them at _dmarc.{name}, so none counts"
             ))),
             _ => None,
         });
-        above.unwrap_or(Policy::Missing)
+        above.unwrap_or(DmarcPolicy::Missing)
     }
 }
 
@@ -182,20 +184,20 @@ fn names_of(domain: &str) -> Vec<String> {
     std::iter::once(domain.to_owned()).chain(above).collect()
 }
 
-async fn at(dns: &Dns, name: &str) -> At {
+async fn at(dns: &Dns, name: &str) -> RecordsAt {
     let texts = match dns.texts(&format!("_dmarc.{name}")).await {
-        Answer::Found(texts) => texts,
-        Answer::Absent => return At::Nothing,
-        Answer::Unknown(why) => return At::Unknown(why),
+        DnsAnswer::Found(texts) => texts,
+        DnsAnswer::Absent => return RecordsAt::Nothing,
+        DnsAnswer::Unknown(why) => return RecordsAt::Unknown(why),
     };
     let mut records: Vec<_> = texts
         .iter()
         .filter_map(|text| DmarcRecord::parse(text))
         .collect();
     match (records.pop(), records.len()) {
-        (None, _) => At::Nothing,
-        (Some(record), 0) => At::Record(record),
-        (Some(_), others) => At::Many(others + 1),
+        (None, _) => RecordsAt::Nothing,
+        (Some(record), 0) => RecordsAt::Record(record),
+        (Some(_), others) => RecordsAt::Many(others + 1),
     }
 }
 
@@ -203,7 +205,7 @@ async fn at(dns: &Dns, name: &str) -> At {
 mod tests {
     use super::*;
 
-    fn walk(domain: &str, records: &[(&str, &str)]) -> Walk {
+    fn walk(domain: &str, records: &[(&str, &str)]) -> DmarcWalk {
         let found = |name: String| {
             let text = records
                 .iter()
@@ -211,10 +213,10 @@ mod tests {
                 .map(|(_, text)| *text);
             let found = text
                 .and_then(DmarcRecord::parse)
-                .map_or(At::Nothing, At::Record);
+                .map_or(RecordsAt::Nothing, RecordsAt::Record);
             (name, found)
         };
-        Walk {
+        DmarcWalk {
             domain: domain.into(),
             names: names_of(domain).into_iter().map(found).collect(),
         }
@@ -222,7 +224,7 @@ mod tests {
 
     fn policy(domain: &str, records: &[(&str, &str)]) -> Option<(String, Rule)> {
         match walk(domain, records).policy() {
-            Policy::Found { domain, rule, .. } => Some((domain, rule)),
+            DmarcPolicy::Found { domain, rule, .. } => Some((domain, rule)),
             _ => None,
         }
     }

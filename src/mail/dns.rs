@@ -33,7 +33,7 @@ pub const STANDING_MAX: Duration = Duration::from_secs(4);
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer<T> {
+pub(super) enum DnsAnswer<T> {
     Found(T),
     /// DNS says that there is none.
     Absent,
@@ -53,27 +53,27 @@ pub struct Source {
 /// The name servers of this machine, or those that were named, for one look.
 #[derive(Clone)]
 pub(super) struct Dns {
-    shared: Arc<Shared>,
+    shared: Arc<DnsShared>,
     source: Arc<Mutex<Source>>,
 }
 
-struct Shared {
-    servers: Vec<Server>,
+struct DnsShared {
+    servers: Vec<NameServer>,
     /// Servers that did not answer in time, which are asked last from then on.
     silent: Mutex<Vec<SocketAddr>>,
-    known: Mutex<HashMap<(String, RecordType), Known>>,
+    known: Mutex<HashMap<(String, RecordType), SourcedAnswer>>,
     ends_at: Instant,
 }
 
-struct Server {
+struct NameServer {
     address: SocketAddr,
     resolver: MessageAuthenticator,
 }
 
 /// An answer, and who gave it.
 #[derive(Clone)]
-struct Known {
-    answer: Answer<Vec<RData>>,
+struct SourcedAnswer {
+    answer: DnsAnswer<Vec<RData>>,
     source: Source,
 }
 
@@ -116,13 +116,13 @@ impl Dns {
                 options.clone(),
             )
             .map_err(cannot)?;
-            Ok(Server { address, resolver })
+            Ok(NameServer { address, resolver })
         };
         let servers = configs
             .into_iter()
             .map(open)
             .collect::<Result<_, String>>()?;
-        let shared = Shared {
+        let shared = DnsShared {
             servers,
             silent: Mutex::default(),
             known: Mutex::default(),
@@ -148,7 +148,7 @@ impl Dns {
     }
 
     /// The TXT records of a name, each in one piece (RFC 7208 3.3); never none.
-    pub(super) async fn texts(&self, name: &str) -> Answer<Vec<String>> {
+    pub(super) async fn texts(&self, name: &str) -> DnsAnswer<Vec<String>> {
         self.ask(name, RecordType::TXT, |data| match data {
             RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
             _ => None,
@@ -157,7 +157,7 @@ impl Dns {
     }
 
     /// The mail servers of a domain, as names; the root, written as nothing, says that there are to be none (RFC 7505).
-    pub(super) async fn exchanges(&self, domain: &str) -> Answer<Vec<String>> {
+    pub(super) async fn exchanges(&self, domain: &str) -> DnsAnswer<Vec<String>> {
         self.ask(domain, RecordType::MX, |data| match data {
             RData::MX(mx) => Some(mx.exchange.to_utf8().trim_end_matches('.').to_owned()),
             _ => None,
@@ -166,7 +166,11 @@ impl Dns {
     }
 
     /// The addresses of a name of one kind; never none.
-    pub(super) async fn addresses_of_kind(&self, name: &str, is_v4: bool) -> Answer<Vec<IpAddr>> {
+    pub(super) async fn addresses_of_kind(
+        &self,
+        name: &str,
+        is_v4: bool,
+    ) -> DnsAnswer<Vec<IpAddr>> {
         let read = |data: &RData| match data {
             RData::A(a) => Some(IpAddr::V4(a.0)),
             RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
@@ -185,15 +189,15 @@ impl Dns {
     }
 
     /// The addresses of a name, of both kinds; never none.
-    pub(super) async fn addresses(&self, name: &str) -> Answer<Vec<IpAddr>> {
+    pub(super) async fn addresses(&self, name: &str) -> DnsAnswer<Vec<IpAddr>> {
         match tokio::join!(
             self.addresses_of_kind(name, true),
             self.addresses_of_kind(name, false)
         ) {
-            (Answer::Found(v4), Answer::Found(v6)) => Answer::Found([v4, v6].concat()),
-            (Answer::Found(found), _) | (_, Answer::Found(found)) => Answer::Found(found),
-            (Answer::Unknown(why), _) | (_, Answer::Unknown(why)) => Answer::Unknown(why),
-            _ => Answer::Absent,
+            (DnsAnswer::Found(v4), DnsAnswer::Found(v6)) => DnsAnswer::Found([v4, v6].concat()),
+            (DnsAnswer::Found(found), _) | (_, DnsAnswer::Found(found)) => DnsAnswer::Found(found),
+            (DnsAnswer::Unknown(why), _) | (_, DnsAnswer::Unknown(why)) => DnsAnswer::Unknown(why),
+            _ => DnsAnswer::Absent,
         }
     }
 
@@ -207,11 +211,11 @@ impl Dns {
             })
             .await
         {
-            Answer::Found(_) => None,
-            Answer::Absent => Some(format!(
+            DnsAnswer::Found(_) => None,
+            DnsAnswer::Absent => Some(format!(
                 "the name servers at hand do not even know of .{top}"
             )),
-            Answer::Unknown(why) => Some(why),
+            DnsAnswer::Unknown(why) => Some(why),
         }
     }
 
@@ -220,7 +224,7 @@ impl Dns {
         name: &str,
         kind: RecordType,
         read: impl Fn(&RData) -> Option<T>,
-    ) -> Answer<Vec<T>> {
+    ) -> DnsAnswer<Vec<T>> {
         let key = (name.trim_end_matches('.').to_ascii_lowercase(), kind);
         let known = lock(&self.shared.known).get(&key).cloned();
         let known = match known {
@@ -236,25 +240,25 @@ impl Dns {
             source.remembered = source.remembered.max(known.source.remembered);
         }
         match known.answer {
-            Answer::Found(data) => {
+            DnsAnswer::Found(data) => {
                 let found: Vec<T> = data.iter().filter_map(read).collect();
                 if found.is_empty() {
-                    Answer::Absent
+                    DnsAnswer::Absent
                 } else {
-                    Answer::Found(found)
+                    DnsAnswer::Found(found)
                 }
             }
-            Answer::Absent => Answer::Absent,
-            Answer::Unknown(why) => Answer::Unknown(why),
+            DnsAnswer::Absent => DnsAnswer::Absent,
+            DnsAnswer::Unknown(why) => DnsAnswer::Unknown(why),
         }
     }
 }
 
-impl Shared {
+impl DnsShared {
     /// Asks the servers in order until one answers.
-    async fn ask(&self, name: &str, kind: RecordType) -> Known {
-        let nobody = |why: String| Known {
-            answer: Answer::Unknown(why),
+    async fn ask(&self, name: &str, kind: RecordType) -> SourcedAnswer {
+        let nobody = |why: String| SourcedAnswer {
+            answer: DnsAnswer::Unknown(why),
             source: Source::default(),
         };
         // Not as hostnames are read: a selector may have "_" anywhere (RFC 2181 11). With the dot at its end no name of this machine's
@@ -286,8 +290,8 @@ impl Shared {
                         .iter()
                         .map(|record| record.data.clone())
                         .collect();
-                    return Known {
-                        answer: Answer::Found(data),
+                    return SourcedAnswer {
+                        answer: DnsAnswer::Found(data),
                         source: Source {
                             server: Some(address),
                             remembered: None,
@@ -298,8 +302,8 @@ impl Shared {
                     let remembered = none
                         .negative_ttl
                         .map(|seconds| Duration::from_secs(u64::from(seconds)));
-                    return Known {
-                        answer: Answer::Absent,
+                    return SourcedAnswer {
+                        answer: DnsAnswer::Absent,
                         source: Source {
                             server: Some(address),
                             remembered,

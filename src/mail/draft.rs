@@ -3,7 +3,7 @@
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::SINCE_HOLE;
 use crate::domain::letter::SINCE_LENGTH;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::letter::VERP_HOLE;
 use crate::domain::verp::VERP_LENGTH;
 
@@ -12,7 +12,7 @@ pub use crate::domain::token::TOKEN_LENGTH;
 
 /// What fills a hole.
 #[derive(Clone, Copy)]
-pub(super) enum Hole {
+pub(super) enum Placeholder {
     To,
     Date,
     MessageId,
@@ -22,11 +22,11 @@ pub(super) enum Hole {
     Verp,
 }
 
-impl Hole {
+impl Placeholder {
     /// The hole that a character of a text stands for, if it is one.
     pub(super) fn of(c: char) -> Option<Self> {
         match c {
-            TOKEN_HOLE => Some(Self::Token),
+            TOKEN_PLACEHOLDER => Some(Self::Token),
             READER_HOLE => Some(Self::Reader),
             SINCE_HOLE => Some(Self::Since),
             VERP_HOLE => Some(Self::Verp),
@@ -37,19 +37,19 @@ impl Hole {
 
 /// A letter while it is written: bytes, and the places in them where something is put in later, in order.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct TemplateBuilder {
     bytes: Vec<u8>,
-    holes: Vec<(usize, Hole)>,
+    holes: Vec<(usize, Placeholder)>,
 }
 
-impl Draft {
+impl TemplateBuilder {
     /// What is written as it goes out.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Where something is put in, in order.
-    pub(super) fn holes(&self) -> &[(usize, Hole)] {
+    pub(super) fn holes(&self) -> &[(usize, Placeholder)] {
         &self.holes
     }
 
@@ -58,14 +58,14 @@ impl Draft {
         self
     }
 
-    pub(super) fn hole(&mut self, hole: Hole) -> &mut Self {
+    pub(super) fn hole(&mut self, hole: Placeholder) -> &mut Self {
         self.holes.push((self.bytes.len(), hole));
         self
     }
 
     /// One character of a text with holes, which the caller knows to be a hole or ASCII; anything else would be raw 8bit.
     pub(super) fn push_char(&mut self, c: char) {
-        match Hole::of(c) {
+        match Placeholder::of(c) {
             Some(hole) => self.holes.push((self.bytes.len(), hole)),
             None => self
                 .bytes
@@ -77,7 +77,7 @@ impl Draft {
 /// The columns that a character of a text with holes takes, written as it is.
 pub(super) fn width(c: char) -> usize {
     match c {
-        TOKEN_HOLE | READER_HOLE => TOKEN_LENGTH,
+        TOKEN_PLACEHOLDER | READER_HOLE => TOKEN_LENGTH,
         SINCE_HOLE => SINCE_LENGTH,
         VERP_HOLE => VERP_LENGTH,
         _ => 1,

@@ -1,23 +1,26 @@
 //! Failures of a step of an SMTP conversation.
 
-use super::reply::Stage;
+use super::reply::RefusalStage;
 use crate::domain::delivery::Outcome;
 
 /// Why a mail was not taken.
-pub(super) enum Failure {
+pub(super) enum SendFailure {
     /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
     Answer {
         code: u16,
         text: String,
-        stage: Stage,
+        stage: RefusalStage,
         in_step: bool,
     },
     /// We are out of step with it: the connection is of no more use.
-    Broken { outcome: Outcome, stage: Stage },
+    Broken {
+        outcome: Outcome,
+        stage: RefusalStage,
+    },
 }
 
-impl Failure {
-    pub(super) fn broken(outcome: Outcome, stage: Stage) -> Self {
+impl SendFailure {
+    pub(super) fn broken(outcome: Outcome, stage: RefusalStage) -> Self {
         Self::Broken { outcome, stage }
     }
 
@@ -29,11 +32,11 @@ impl Failure {
             Self::Answer { code: 421, .. }
                 | Self::Answer {
                     code: 400..=499,
-                    stage: Stage::Sender,
+                    stage: RefusalStage::Sender,
                     ..
                 }
                 | Self::Broken {
-                    stage: Stage::Sender,
+                    stage: RefusalStage::Sender,
                     ..
                 }
         )
@@ -42,7 +45,7 @@ impl Failure {
     /// Returns whether the server takes nobody's mail over this connection and may take it over the next: Postfix's postscreen answers each
     /// recipient of a client that it does not know yet with 450 4.3.2 until that client has come back. RFC 3463: x.3.2 is about the system.
     pub(super) fn asks_to_come_back(&self) -> bool {
-        matches!(self, Self::Answer { code: 400..=499, stage: Stage::Recipient, text, .. } if text.starts_with("4.3.2"))
+        matches!(self, Self::Answer { code: 400..=499, stage: RefusalStage::Recipient, text, .. } if text.starts_with("4.3.2"))
     }
 
     /// Returns whether a command came at a moment at which the server does not know it.
@@ -51,7 +54,7 @@ impl Failure {
             self,
             Self::Answer {
                 code: 503,
-                stage: Stage::Sender | Stage::Recipient,
+                stage: RefusalStage::Sender | RefusalStage::Recipient,
                 ..
             }
         )
@@ -66,10 +69,10 @@ impl Failure {
         matches!(
             self,
             Self::Answer {
-                stage: Stage::Sender,
+                stage: RefusalStage::Sender,
                 ..
             } | Self::Broken {
-                stage: Stage::Sender,
+                stage: RefusalStage::Sender,
                 ..
             }
         )
@@ -96,21 +99,24 @@ impl Failure {
 }
 
 /// Returns whether an answer lets us go on.
-pub(super) fn good(stage: Stage, answer: Result<(u16, String), String>) -> Result<(), Failure> {
+pub(super) fn good(
+    stage: RefusalStage,
+    answer: Result<(u16, String), String>,
+) -> Result<(), SendFailure> {
     match answer {
-        Ok((200..=299, _)) if stage != Stage::Data => Ok(()),
-        Ok((354, _)) if stage == Stage::Data => Ok(()),
-        Ok((code @ 400.., text)) => Err(Failure::Answer {
+        Ok((200..=299, _)) if stage != RefusalStage::Data => Ok(()),
+        Ok((354, _)) if stage == RefusalStage::Data => Ok(()),
+        Ok((code @ 400.., text)) => Err(SendFailure::Answer {
             code,
             text,
             stage,
             in_step: true,
         }),
-        Ok((code, text)) => Err(Failure::broken(
+        Ok((code, text)) => Err(SendFailure::broken(
             later(format!("{code} {text}: that is no answer at {stage:?}")),
             stage,
         )),
-        Err(why) => Err(Failure::broken(
+        Err(why) => Err(SendFailure::broken(
             later(format!("at {stage:?}: {why}")),
             stage,
         )),

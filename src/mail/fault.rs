@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::reply::is_throttle;
-use super::server::Server;
+use super::server::SmtpServer;
 use crate::domain::delivery::Outcome;
 
 /// Why a connection could not be had. It says nothing about any mail or reader: every mail waits.
@@ -13,11 +13,11 @@ use crate::domain::delivery::Outcome;
 pub struct ConnectFault {
     /// A sentence for the operator: what failed, and what to do. No password in it.
     pub outcome_words: String,
-    kind: Kind,
+    kind: ConnectFaultKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ConnectFaultKind {
     Network,
     Tls,
     Login,
@@ -27,19 +27,19 @@ enum Kind {
 }
 
 impl ConnectFault {
-    pub(super) fn unreachable(server: &Server, why: impl Display) -> Self {
+    pub(super) fn unreachable(server: &SmtpServer, why: impl Display) -> Self {
         let words = format!(
             "cannot reach the SMTP server at {}: {why}; check mail.transport",
             server.place()
         );
         Self {
             outcome_words: words,
-            kind: Kind::Network,
+            kind: ConnectFaultKind::Network,
         }
     }
 
     /// All steps together took longer than `mail.timeouts.greeting`.
-    pub(super) fn too_slow(server: &Server, limit: Duration, last_step: &str) -> Self {
+    pub(super) fn too_slow(server: &SmtpServer, limit: Duration, last_step: &str) -> Self {
         let words = format!(
             "the SMTP server at {} did not get through its greeting within {}, the last step was {last_step}; its operator knows what it \
              waits for, and mail.timeouts.greeting is how long we wait",
@@ -48,54 +48,54 @@ impl ConnectFault {
         );
         Self {
             outcome_words: words,
-            kind: Kind::Network,
+            kind: ConnectFaultKind::Network,
         }
     }
 
-    pub(super) fn broke_off(server: &Server, why: impl Display) -> Self {
+    pub(super) fn broke_off(server: &SmtpServer, why: impl Display) -> Self {
         let words = format!(
             "the SMTP server at {} broke off: {why}; check host, port and tls in mail.transport",
             server.place()
         );
         Self {
             outcome_words: words,
-            kind: Kind::Network,
+            kind: ConnectFaultKind::Network,
         }
     }
 
-    pub(super) fn tls(server: &Server, why: impl Display) -> Self {
+    pub(super) fn tls(server: &SmtpServer, why: impl Display) -> Self {
         Self {
             outcome_words: format!("no TLS with the SMTP server at {}: {why}", server.place()),
-            kind: Kind::Tls,
+            kind: ConnectFaultKind::Tls,
         }
     }
 
-    pub(super) fn login(server: &Server, why: impl Display) -> Self {
+    pub(super) fn login(server: &SmtpServer, why: impl Display) -> Self {
         let words = format!(
             "the SMTP server at {} refused our login: {why}; check user and password in mail.transport",
             server.place()
         );
         Self {
             outcome_words: words,
-            kind: Kind::Login,
+            kind: ConnectFaultKind::Login,
         }
     }
 
     /// The server takes no login for now (4xx; RFC 4954 names 432 and 454, Dovecot says 421 at the limit of a user's connections). That
     /// says nothing about user and password.
-    pub(super) fn login_put_off(server: &Server, code: u16, text: &str) -> Self {
+    pub(super) fn login_put_off(server: &SmtpServer, code: u16, text: &str) -> Self {
         let words = format!(
             "the SMTP server at {} takes no login for now: {code} {text}; it is tried again, with fewer connections",
             server.place()
         );
         Self {
             outcome_words: words,
-            kind: Kind::Throttled,
+            kind: ConnectFaultKind::Throttled,
         }
     }
 
     /// The server offers none of the ways to log in that we know.
-    pub(super) fn no_mechanism(server: &Server, offered: &[String]) -> Self {
+    pub(super) fn no_mechanism(server: &SmtpServer, offered: &[String]) -> Self {
         let offers = if offered.is_empty() {
             "offers no login here, and mail.transport names a user".to_owned()
         } else {
@@ -111,19 +111,19 @@ impl ConnectFault {
         );
         Self {
             outcome_words: words,
-            kind: Kind::Login,
+            kind: ConnectFaultKind::Login,
         }
     }
 
-    pub(super) fn refused(server: &Server, code: u16, text: &str) -> Self {
+    pub(super) fn refused(server: &SmtpServer, code: u16, text: &str) -> Self {
         let words = format!(
             "the SMTP server at {} refused us: {code} {text}; its operator knows why",
             server.place()
         );
         let kind = match code {
-            _ if is_throttle(code, text) => Kind::Throttled,
-            400..=499 => Kind::Later,
-            _ => Kind::Refused,
+            _ if is_throttle(code, text) => ConnectFaultKind::Throttled,
+            400..=499 => ConnectFaultKind::Later,
+            _ => ConnectFaultKind::Refused,
         };
         Self {
             outcome_words: words,
@@ -133,33 +133,39 @@ impl ConnectFault {
 
     /// No server there, or none that answers.
     pub fn is_network(&self) -> bool {
-        self.kind == Kind::Network
+        self.kind == ConnectFaultKind::Network
     }
 
     /// No TLS, or no certificate to trust.
     pub fn is_tls(&self) -> bool {
-        self.kind == Kind::Tls
+        self.kind == ConnectFaultKind::Tls
     }
 
     /// The server does not accept our user and password.
     pub fn is_login(&self) -> bool {
-        self.kind == Kind::Login
+        self.kind == ConnectFaultKind::Login
     }
 
     /// The server has enough connections, or mail, of us for now.
     pub fn is_throttle(&self) -> bool {
-        self.kind == Kind::Throttled
+        self.kind == ConnectFaultKind::Throttled
     }
 
     /// Returns whether the server itself says that it is for now (4xx).
     pub fn is_for_now(&self) -> bool {
-        matches!(self.kind, Kind::Later | Kind::Throttled)
+        matches!(
+            self.kind,
+            ConnectFaultKind::Later | ConnectFaultKind::Throttled
+        )
     }
 
     /// Whether it may be over by itself: a server that starts anew, a network that is down, one that asks for patience. What
     /// is wrong with our name, login or demands stays wrong.
     pub fn may_pass(&self) -> bool {
-        matches!(self.kind, Kind::Network | Kind::Later | Kind::Throttled)
+        matches!(
+            self.kind,
+            ConnectFaultKind::Network | ConnectFaultKind::Later | ConnectFaultKind::Throttled
+        )
     }
 
     /// What it means for a mail that waited for the connection.

@@ -14,8 +14,8 @@ use tokio::io::AsyncWrite;
 use url::Url;
 
 use super::tls;
+use crate::dial::AddressTimeouts;
 use crate::dial::Destination;
-use crate::dial::Limits;
 
 /// The largest answer that is taken, in bytes: a certificate is two thousand.
 const LARGEST: usize = 64 << 10;
@@ -41,7 +41,7 @@ async fn get(url: &Url) -> Result<Vec<u8>, String> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| words(&error))?;
     let (tls, limits) = (
         tls::verified(None)?,
-        Limits {
+        AddressTimeouts {
             connect: PATIENCE,
             first_step: PATIENCE,
         },

@@ -26,28 +26,28 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::fault::ConnectFault;
-use super::outlet::Fence;
-use super::outlet::Outlet;
+use super::outlet::SmtpWriter;
+use super::outlet::WriteDeadline;
 use super::sasl::Exchange;
-use super::sasl::Mechanism;
+use super::sasl::SaslMechanism;
+use super::server::ConnectionSecurity;
 use super::server::Login;
-use super::server::Security;
-use super::server::Server;
+use super::server::SmtpServer;
 use super::stream;
-use super::stream::First;
-use super::stream::Line;
+use super::stream::SmtpAddress;
+use super::stream::SmtpStream;
 pub(super) use super::talk::Offers;
-use super::talk::Reply;
-use super::talk::Talk;
+use super::talk::SmtpDialogue;
+use super::talk::SmtpReply;
 
 /// Ways to log in. Those that carry the password come first, since accounts exist whose stored password fits no challenge though the
 /// server offers one; CRAM-MD5 is what sendmail and qpsmtpd offer alone.
-const MECHANISMS: [Mechanism; 5] = [
-    Mechanism::Plain,
-    Mechanism::Login,
-    Mechanism::ScramSha256,
-    Mechanism::ScramSha1,
-    Mechanism::CramMd5,
+const MECHANISMS: [SaslMechanism; 5] = [
+    SaslMechanism::Plain,
+    SaslMechanism::Login,
+    SaslMechanism::ScramSha256,
+    SaslMechanism::ScramSha1,
+    SaslMechanism::CramMd5,
 ];
 /// A login takes no more challenges than this.
 const CHALLENGES_MAX: usize = 4;
@@ -55,16 +55,16 @@ const CHALLENGES_MAX: usize = 4;
 /// A server that listens to us.
 pub(super) struct Greeted {
     pub smtp: AsyncSmtpConnection,
-    pub outlet: Outlet,
+    pub outlet: SmtpWriter,
     pub offers: Offers,
 }
 
 /// What came of waiting for an answer.
-pub(super) type Answer<T> = Result<Result<T, Error>, Elapsed>;
+pub(super) type StepResult<T> = Result<Result<T, Error>, Elapsed>;
 
 /// A step on the way to a connection that is ready for mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum GreetingStep {
     Connecting,
     Banner,
     Ehlo,
@@ -73,7 +73,7 @@ pub(super) enum Step {
     Auth,
 }
 
-impl Step {
+impl GreetingStep {
     fn name(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -88,26 +88,26 @@ impl Step {
 
 /// How far a connection came, for when its time is over. Clones are one.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<Reached>>);
+pub(super) struct GreetingProgress(Arc<Mutex<Reached>>);
 
 struct Reached {
-    step: Step,
+    step: GreetingStep,
     /// The address at which the server answers.
     peer: Option<SocketAddr>,
     /// Fault that one of its addresses reported, while another one is silent.
     fault: Option<ConnectFault>,
 }
 
-impl Progress {
+impl GreetingProgress {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(Reached {
-            step: Step::Connecting,
+            step: GreetingStep::Connecting,
             peer: None,
             fault: None,
         })))
     }
 
-    pub(super) fn enter(&self, step: Step) {
+    pub(super) fn enter(&self, step: GreetingStep) {
         self.state().step = step;
     }
 
@@ -126,8 +126,11 @@ impl Progress {
 
 /// Connects, greets and logs in; each step within its own limit, and all of them within `mail.timeouts.greeting`, or a server that is
 /// just in time each time would keep us from sending for ever.
-pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, ConnectFault> {
-    let (progress, limit) = (Progress::new(), server.timeouts.greeting);
+pub(super) async fn greet(
+    server: &SmtpServer,
+    fence: WriteDeadline,
+) -> Result<Greeted, ConnectFault> {
+    let (progress, limit) = (GreetingProgress::new(), server.timeouts.greeting);
     let greeted = match timeout(limit, get_through(server, fence, &progress)).await {
         Ok(greeted) => greeted,
         Err(_) => {
@@ -148,40 +151,40 @@ pub(super) async fn greet(server: &Server, fence: Fence) -> Result<Greeted, Conn
 }
 
 async fn get_through(
-    server: &Server,
-    fence: Fence,
-    progress: &Progress,
+    server: &SmtpServer,
+    fence: WriteDeadline,
+    progress: &GreetingProgress,
 ) -> Result<Greeted, ConnectFault> {
-    progress.enter(Step::Connecting);
+    progress.enter(GreetingStep::Connecting);
     let (first, peer) = stream::reach(server, progress).await?;
     progress.reached(peer);
     match first {
-        First::Encrypted(tls) => {
-            let mut talk = Talk::new(server, *tls);
+        SmtpAddress::Encrypted(tls) => {
+            let mut talk = SmtpDialogue::new(server, *tls);
             let offers = introduce(&mut talk, progress).await?;
             get_ready(server, talk, offers, peer, fence, progress).await
         }
-        First::Spoke(tcp) => {
-            let mut talk = Talk::new(server, tcp);
+        SmtpAddress::Spoke(tcp) => {
+            let mut talk = SmtpDialogue::new(server, tcp);
             let offers = introduce(&mut talk, progress).await?;
-            let (Security::Opportunistic(tls, name) | Security::StartTls(tls, name)) =
-                &server.security
+            let (ConnectionSecurity::Opportunistic(tls, name)
+            | ConnectionSecurity::StartTls(tls, name)) = &server.security
             else {
                 return get_ready(server, talk, offers, peer, fence, progress).await;
             };
             match ask_for_tls(server, &mut talk, &offers, progress).await? {
                 Ok(()) => {
-                    progress.enter(Step::Handshake);
+                    progress.enter(GreetingStep::Handshake);
                     let encrypted =
                         stream::shake_hands(server, tls, name, talk.into_inner()?).await?;
-                    let mut talk = Talk::new(server, encrypted);
-                    progress.enter(Step::Ehlo);
+                    let mut talk = SmtpDialogue::new(server, encrypted);
+                    progress.enter(GreetingStep::Ehlo);
                     let offers = talk.ehlo().await?;
                     get_ready(server, talk, offers, peer, fence, progress).await
                 }
                 // RFC 7435: in the clear is better than not at all. A handshake that fails is another matter: a server that offers
                 // TLS and cannot do it wants mending, not a workaround.
-                Err(_) if matches!(server.security, Security::Opportunistic(..)) => {
+                Err(_) if matches!(server.security, ConnectionSecurity::Opportunistic(..)) => {
                     get_ready(server, talk, offers, peer, fence, progress).await
                 }
                 Err(why) => {
@@ -200,26 +203,26 @@ async fn get_through(
 }
 
 async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
-    talk: &mut Talk<'_, S>,
-    progress: &Progress,
+    talk: &mut SmtpDialogue<'_, S>,
+    progress: &GreetingProgress,
 ) -> Result<Offers, ConnectFault> {
-    progress.enter(Step::Banner);
+    progress.enter(GreetingStep::Banner);
     talk.banner().await?;
-    progress.enter(Step::Ehlo);
+    progress.enter(GreetingStep::Ehlo);
     talk.ehlo().await
 }
 
 /// STARTTLS (RFC 3207): the server is ready for a handshake, or why it is not.
 async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
-    server: &Server,
-    talk: &mut Talk<'_, S>,
+    server: &SmtpServer,
+    talk: &mut SmtpDialogue<'_, S>,
     offers: &Offers,
-    progress: &Progress,
+    progress: &GreetingProgress,
 ) -> Result<Result<(), String>, ConnectFault> {
     if !offers.starttls {
         return Ok(Err("offers no STARTTLS".into()));
     }
-    progress.enter(Step::StartTls);
+    progress.enter(GreetingStep::StartTls);
     let reply = talk.ask("STARTTLS").await?;
     if reply.code != 220 {
         return Ok(Err(format!(
@@ -240,18 +243,18 @@ async fn ask_for_tls<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Logs in where that is asked for, and gives the line to lettre.
 async fn get_ready<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-    server: &Server,
-    mut talk: Talk<'_, S>,
+    server: &SmtpServer,
+    mut talk: SmtpDialogue<'_, S>,
     offers: Offers,
     peer: SocketAddr,
-    fence: Fence,
-    progress: &Progress,
+    fence: WriteDeadline,
+    progress: &GreetingProgress,
 ) -> Result<Greeted, ConnectFault> {
     if let Some(login) = &server.login {
-        progress.enter(Step::Auth);
+        progress.enter(GreetingStep::Auth);
         log_in(server, &mut talk, &offers, login).await?;
     }
-    let (line, outlet) = Line::boxed(peer, talk.into_inner()?, fence);
+    let (line, outlet) = SmtpStream::boxed(peer, talk.into_inner()?, fence);
     let smtp = AsyncSmtpConnection::connect_with_transport(line, &server.hello).await;
     Ok(Greeted {
         smtp: smtp.map_err(|err| ConnectFault::broke_off(server, err))?,
@@ -261,12 +264,12 @@ async fn get_ready<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
 }
 
 async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
-    server: &Server,
-    talk: &mut Talk<'_, S>,
+    server: &SmtpServer,
+    talk: &mut SmtpDialogue<'_, S>,
     offers: &Offers,
     login: &Login,
 ) -> Result<(), ConnectFault> {
-    let offered = |mechanism: &Mechanism| {
+    let offered = |mechanism: &SaslMechanism| {
         offers
             .mechanisms
             .iter()
@@ -300,15 +303,15 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// One login, up to the reply that is no challenge any more.
 async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
-    server: &Server,
-    talk: &mut Talk<'_, S>,
-    mechanism: Mechanism,
+    server: &SmtpServer,
+    talk: &mut SmtpDialogue<'_, S>,
+    mechanism: SaslMechanism,
     login: &Login,
-) -> Result<Reply, ConnectFault> {
+) -> Result<SmtpReply, ConnectFault> {
     let name = mechanism.name();
     let mut exchange = Exchange::new(mechanism, login.clone());
     // With PLAIN in the command itself, for servers exist that do not ask for it.
-    let initial = (mechanism == Mechanism::Plain)
+    let initial = (mechanism == SaslMechanism::Plain)
         .then(|| exchange.answer(""))
         .flatten();
     let mut reply = talk
@@ -352,7 +355,10 @@ fn without_secrets(text: String, login: &Login) -> String {
 }
 
 /// What the server said, code and text; or the words of why it said nothing.
-pub(super) fn reply(limit: Duration, answer: Answer<Response>) -> Result<(u16, String), String> {
+pub(super) fn reply(
+    limit: Duration,
+    answer: StepResult<Response>,
+) -> Result<(u16, String), String> {
     match answer {
         Ok(Ok(response)) => Ok((
             response.code().into(),

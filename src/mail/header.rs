@@ -7,8 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::draft::Draft;
-use super::draft::Hole;
+use super::draft::Placeholder;
+use super::draft::TemplateBuilder;
 use super::draft::width;
 use super::mailbox::Mailbox;
 
@@ -20,21 +20,21 @@ const LONGEST_ENCODED: usize = 75;
 const LONGEST_WORD: usize = 900;
 
 /// A line for people. Runs of spaces become one.
-pub(super) fn text(draft: &mut Draft, name: &str, value: &str) {
+pub(super) fn text(draft: &mut TemplateBuilder, name: &str, value: &str) {
     // Many readers also decode what stands in the middle of a word, so any "=?" has to be encoded to stay what it is.
-    words(draft, name, value, |word| {
+    write_words(draft, name, value, |word| {
         is_short_ascii(word) && !word.contains("=?")
     });
 }
 
 /// A line for programs: its words are URLs, addresses and numbers, and "=?" in one of them must stay as it is.
-pub(super) fn value(draft: &mut Draft, name: &str, value: &str) {
-    words(draft, name, value, is_short_ascii);
+pub(super) fn value(draft: &mut TemplateBuilder, name: &str, value: &str) {
+    write_words(draft, name, value, is_short_ascii);
 }
 
 /// A line with a display name and an address (RFC 5322 3.4).
-pub(super) fn mailbox(draft: &mut Draft, name: &str, mailbox: &Mailbox) {
-    let mut line = Line::new(draft, name);
+pub(super) fn mailbox(draft: &mut TemplateBuilder, name: &str, mailbox: &Mailbox) {
+    let mut line = HeaderLine::new(draft, name);
     let display = mailbox.name();
     if is_short_ascii(display)
         && display.len() <= LONGEST_ENCODED - "\"\"".len()
@@ -53,12 +53,12 @@ pub(super) fn mailbox(draft: &mut Draft, name: &str, mailbox: &Mailbox) {
     line.end();
 }
 
-fn words(draft: &mut Draft, name: &str, value: &str, is_plain: fn(&str) -> bool) {
+fn write_words(draft: &mut TemplateBuilder, name: &str, value: &str, is_plain: fn(&str) -> bool) {
     let words: Vec<&str> = value
         .split(|c: char| c == ' ' || c.is_control())
         .filter(|word| !word.is_empty())
         .collect();
-    let mut line = Line::new(draft, name);
+    let mut line = HeaderLine::new(draft, name);
     // A space between two encoded-words is not shown, so neighbours are encoded together.
     for run in words.chunk_by(|one, next| is_plain(one) == is_plain(next)) {
         if is_plain(run[0]) {
@@ -72,18 +72,18 @@ fn words(draft: &mut Draft, name: &str, value: &str, is_plain: fn(&str) -> bool)
 
 fn is_short_ascii(word: &str) -> bool {
     // A word with a hole is never encoded, for nothing could be put into it then.
-    word.contains(|c| Hole::of(c).is_some())
+    word.contains(|c| Placeholder::of(c).is_some())
         || word.len() <= LONGEST_WORD && word.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-struct Line<'a> {
-    draft: &'a mut Draft,
+struct HeaderLine<'a> {
+    draft: &'a mut TemplateBuilder,
     column: usize,
     is_empty: bool,
 }
 
-impl<'a> Line<'a> {
-    fn new(draft: &'a mut Draft, name: &str) -> Self {
+impl<'a> HeaderLine<'a> {
+    fn new(draft: &'a mut TemplateBuilder, name: &str) -> Self {
         draft.push(name).push(":");
         Self {
             draft,

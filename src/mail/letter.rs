@@ -5,9 +5,9 @@ use std::io::Write;
 use chrono::Datelike;
 use chrono::Timelike;
 
-use super::draft::Draft;
-use super::draft::Hole;
+use super::draft::Placeholder;
 use super::draft::TOKEN_LENGTH;
+use super::draft::TemplateBuilder;
 use super::header;
 use super::mailbox::Mailbox;
 use super::quoted;
@@ -18,7 +18,7 @@ use crate::domain::letter::SINCE_LENGTH;
 use crate::domain::verp::VERP_LENGTH;
 
 /// What a mail's header says besides its subject and what [`Recipient`] adds.
-pub struct Headers {
+pub struct TemplateHeaders {
     /// Who it is from.
     pub from: Mailbox,
     /// Where answers go, when not there.
@@ -49,24 +49,24 @@ pub struct Recipient<'a> {
 }
 
 /// A mail ready to be filled: header and both bodies as they go out, with holes.
-pub struct Letter(Draft);
+pub struct MessageTemplate(TemplateBuilder);
 
 /// RFC 2045 6.7: `=_` cannot occur in a quoted-printable body, so one boundary is safe for any text.
 const BOUNDARY: &str = "=_verdicts";
 
-impl Letter {
+impl MessageTemplate {
     /// Encodes a mail: `multipart/alternative` (RFC 2046 5.1.4) with the text first and the HTML last, both in UTF-8 and
     /// quoted-printable. Not base64, which spam filters dislike and no person can read in a log; not 8bit, which a relay
     /// may rewrite and so break a DKIM signature.
-    pub fn new(mail: &Rendered, headers: &Headers) -> Self {
-        let mut draft = Draft::default();
+    pub fn new(mail: &Rendered, headers: &TemplateHeaders) -> Self {
+        let mut draft = TemplateBuilder::default();
         header::mailbox(&mut draft, "From", &headers.from);
-        draft.push("To: ").hole(Hole::To).push("\r\n");
+        draft.push("To: ").hole(Placeholder::To).push("\r\n");
         header::text(&mut draft, "Subject", &mail.subject);
-        draft.push("Date: ").hole(Hole::Date).push("\r\n");
+        draft.push("Date: ").hole(Placeholder::Date).push("\r\n");
         draft
             .push("Message-ID: <")
-            .hole(Hole::MessageId)
+            .hole(Placeholder::MessageId)
             .push(">\r\n");
         if let Some(reply_to) = &headers.reply_to {
             header::mailbox(&mut draft, "Reply-To", reply_to);
@@ -111,18 +111,18 @@ impl Letter {
             out.extend_from_slice(&self.0.bytes()[done..at]);
             done = at;
             match hole {
-                Hole::To => out.extend_from_slice(recipient.to.as_str().as_bytes()),
-                Hole::Date => write_date(out, recipient.date),
-                Hole::MessageId => out.extend(
+                Placeholder::To => out.extend_from_slice(recipient.to.as_str().as_bytes()),
+                Placeholder::Date => write_date(out, recipient.date),
+                Placeholder::MessageId => out.extend(
                     recipient
                         .message_id
                         .bytes()
                         .filter(|b| b.is_ascii_graphic() && !b"<>".contains(b)),
                 ),
-                Hole::Token => out.extend_from_slice(token),
-                Hole::Reader => out.extend_from_slice(reader),
-                Hole::Since => out.extend_from_slice(since),
-                Hole::Verp => out.extend_from_slice(verp),
+                Placeholder::Token => out.extend_from_slice(token),
+                Placeholder::Reader => out.extend_from_slice(reader),
+                Placeholder::Since => out.extend_from_slice(since),
+                Placeholder::Verp => out.extend_from_slice(verp),
             }
         }
         out.extend_from_slice(&self.0.bytes()[done..]);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::SINCE_HOLE;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::letter::VERP_HOLE;
 use crate::mail::TOKEN_LENGTH;
 
@@ -26,16 +26,16 @@ fn rendered(subject: &str, html: &str, text: &str) -> Rendered {
     }
 }
 
-fn headers(extra: Vec<(&'static str, String)>) -> Headers {
+fn headers(extra: Vec<(&'static str, String)>) -> TemplateHeaders {
     let from = Mailbox::parse("Ship or Skip <news@localhost>").expect("a sender");
-    Headers {
+    TemplateHeaders {
         from,
         reply_to: None,
         extra,
     }
 }
 
-fn filled(letter: &Letter) -> Vec<u8> {
+fn filled(letter: &MessageTemplate) -> Vec<u8> {
     let to = EmailAddress::parse("grüße@example.org").expect("an address");
     let date: Timestamp = "2026-11-24T09:00:00Z".parse().expect("a moment");
     let mut out = b"old".to_vec();
@@ -75,7 +75,7 @@ fn bodies(message: &Message<'_>) -> (String, String) {
 fn expected(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace('\r', "\n")
-        .replace(TOKEN_HOLE, TOKEN)
+        .replace(TOKEN_PLACEHOLDER, TOKEN)
         .replace(READER_HOLE, READER)
         .replace(SINCE_HOLE, SINCE)
         .replace(VERP_HOLE, VERP)
@@ -115,8 +115,8 @@ fn check_lines(mail: &[u8]) {
 
 #[test]
 fn a_whole_letter_byte_by_byte() {
-    let link = format!("<https://example.org/unsubscribe/{TOKEN_HOLE}>");
-    let headers = Headers {
+    let link = format!("<https://example.org/unsubscribe/{TOKEN_PLACEHOLDER}>");
+    let headers = TemplateHeaders {
         reply_to: Some(
             Mailbox::parse("Grüße aus der Redaktion <editors@localhost>").expect("a sender"),
         ),
@@ -126,12 +126,12 @@ fn a_whole_letter_byte_by_byte() {
         ])
     };
     let html = format!(
-        "<p class=\"x\">Grüße</p>\n<a href=\"https://example.org/u/{TOKEN_HOLE}\">leave</a>\n"
+        "<p class=\"x\">Grüße</p>\n<a href=\"https://example.org/u/{TOKEN_PLACEHOLDER}\">leave</a>\n"
     );
     let text = format!(
-        "Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_HOLE}?\n.\n{READER_HOLE}\n"
+        "Grüße \nFrom here: https://example.org/unsubscribe/{TOKEN_PLACEHOLDER}?\n.\n{READER_HOLE}\n"
     );
-    let letter = Letter::new(
+    let letter = MessageTemplate::new(
         &rendered("Ship or Skip: Käse für alle", &html, &text),
         &headers,
     );
@@ -191,11 +191,11 @@ fn the_room_kept_for_a_token_is_what_a_token_takes() {
 #[test]
 fn what_does_not_fit_its_hole_leaves_it_empty() {
     let to = EmailAddress::parse("ada@example.org").expect("an address");
-    let letter = Letter::new(
+    let letter = MessageTemplate::new(
         &rendered(
             "s",
             "",
-            &format!("<{TOKEN_HOLE}><{SINCE_HOLE}><{VERP_HOLE}>"),
+            &format!("<{TOKEN_PLACEHOLDER}><{SINCE_HOLE}><{VERP_HOLE}>"),
         ),
         &headers(vec![]),
     );
@@ -244,7 +244,7 @@ fn nasty() -> impl Strategy<Value = String> {
 /// The same with holes of one kind or another.
 fn with_holes() -> impl Strategy<Value = String> {
     let hole = prop_oneof![
-        Just(TOKEN_HOLE),
+        Just(TOKEN_PLACEHOLDER),
         Just(READER_HOLE),
         Just(SINCE_HOLE),
         Just(VERP_HOLE)
@@ -254,13 +254,13 @@ fn with_holes() -> impl Strategy<Value = String> {
 }
 
 fn without_holes(text: &str) -> String {
-    text.replace([TOKEN_HOLE, READER_HOLE, SINCE_HOLE, VERP_HOLE], "")
+    text.replace([TOKEN_PLACEHOLDER, READER_HOLE, SINCE_HOLE, VERP_HOLE], "")
 }
 
 proptest! {
     #[test]
     fn any_bodies_arrive_as_they_were_written(html in with_holes(), text in with_holes()) {
-        let mail = filled(&Letter::new(&rendered("s", &html, &text), &headers(vec![])));
+        let mail = filled(&MessageTemplate::new(&rendered("s", &html, &text), &headers(vec![])));
         check_lines(&mail);
         prop_assert_eq!(bodies(&parse(&mail)), (expected(&text), expected(&html)));
     }
@@ -271,8 +271,8 @@ proptest! {
         let words = |text: &str| text.split(|c: char| c == ' ' || c.is_control()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
         let clean: String = name.chars().filter(|c| !c.is_control() && !"<>\"".contains(*c)).collect();
         let sender = Mailbox::parse(&format!("{clean} <news@localhost>"));
-        let headers = Headers { from: sender.unwrap_or(headers(vec![]).from), ..headers(vec![("X-Name", name.clone())]) };
-        let mail = filled(&Letter::new(&rendered(&subject, "h", "t"), &headers));
+        let headers = TemplateHeaders { from: sender.unwrap_or(headers(vec![]).from), ..headers(vec![("X-Name", name.clone())]) };
+        let mail = filled(&MessageTemplate::new(&rendered(&subject, "h", "t"), &headers));
         check_lines(&mail);
         let message = parse(&mail);
         prop_assert_eq!(message.subject().unwrap_or_default(), words(&subject));
@@ -283,8 +283,8 @@ proptest! {
 
     #[test]
     fn a_link_in_a_header_stays_in_one_piece(path in "[a-zA-Z0-9/?=&%.-]{0,400}") {
-        let value = format!("<mailto:leave@example.org>, <https://example.org/{path}/{TOKEN_HOLE}>");
-        let mail = filled(&Letter::new(&rendered("s", "h", "t"), &headers(vec![("List-Unsubscribe", value.clone())])));
+        let value = format!("<mailto:leave@example.org>, <https://example.org/{path}/{TOKEN_PLACEHOLDER}>");
+        let mail = filled(&MessageTemplate::new(&rendered("s", "h", "t"), &headers(vec![("List-Unsubscribe", value.clone())])));
         check_lines(&mail);
         let link = format!("<https://example.org/{path}/{TOKEN}>");
         prop_assert!(String::from_utf8_lossy(&mail).contains(&link));

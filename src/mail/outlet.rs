@@ -19,7 +19,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 /// A line that its reader and its writer hold together. They take turns, so the lock is never waited for.
-pub(super) type Held<S> = Arc<Mutex<S>>;
+pub(super) type SharedStream<S> = Arc<Mutex<S>>;
 
 /// Pause between two looks at whether the lease is renewed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -29,13 +29,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Looked at before every write, so that a process that was stopped for longer than its lease says no word more when it
 /// wakes: what it had out is in others' hands then.
 #[derive(Debug, Clone)]
-pub struct Fence {
+pub struct WriteDeadline {
     base: Instant,
     /// Milliseconds after `base`.
     until: Arc<AtomicU64>,
 }
 
-impl Fence {
+impl WriteDeadline {
     /// One that is never over: for a mail that no lease stands behind.
     pub fn open() -> Self {
         Self {
@@ -73,15 +73,18 @@ impl Fence {
 }
 
 /// The writing half of a line.
-pub(super) struct Outlet {
-    line: Held<dyn AsyncWrite + Send + Unpin>,
-    fence: Fence,
+pub(super) struct SmtpWriter {
+    line: SharedStream<dyn AsyncWrite + Send + Unpin>,
+    fence: WriteDeadline,
     written: u64,
     was_cut: bool,
 }
 
-impl Outlet {
-    pub(super) fn new(line: Held<dyn AsyncWrite + Send + Unpin>, fence: Fence) -> Self {
+impl SmtpWriter {
+    pub(super) fn new(
+        line: SharedStream<dyn AsyncWrite + Send + Unpin>,
+        fence: WriteDeadline,
+    ) -> Self {
         Self {
             line,
             fence,

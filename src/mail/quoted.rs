@@ -1,14 +1,14 @@
 //! Bodies as quoted-printable (RFC 2045 6.7), with holes that stay whole.
 
-use super::draft::Draft;
-use super::draft::Hole;
+use super::draft::Placeholder;
+use super::draft::TemplateBuilder;
 use super::draft::width;
 
 /// A line may have 76 columns; the last is kept for the `=` of a soft line break.
 const ROOM: usize = 75;
 
 /// Writes a text, whatever its line ends are, with CRLF between its lines and none after the last.
-pub(super) fn printable(draft: &mut Draft, text: &str) {
+pub(super) fn printable(draft: &mut TemplateBuilder, text: &str) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
@@ -18,7 +18,7 @@ pub(super) fn printable(draft: &mut Draft, text: &str) {
     }
 }
 
-fn write_line(draft: &mut Draft, line: &str) {
+fn write_line(draft: &mut TemplateBuilder, line: &str) {
     let mut column = 0;
     for (at, c) in line.char_indices() {
         let rest = &line[at + c.len_utf8()..];
@@ -52,6 +52,6 @@ fn is_literal(c: char, ends_the_line: bool) -> bool {
         // Servers strip white space at the end of a line.
         ' ' | '\t' => !ends_the_line,
         '=' => false,
-        _ => Hole::of(c).is_some() || c.is_ascii_graphic(),
+        _ => Placeholder::of(c).is_some() || c.is_ascii_graphic(),
     }
 }

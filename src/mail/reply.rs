@@ -7,20 +7,20 @@ use crate::domain::refusal::Judgement;
 use crate::domain::refusal::Refusal;
 use crate::domain::refusal::judge;
 
-pub use crate::domain::refusal::Stage;
+pub use crate::domain::refusal::RefusalStage;
 
 /// Reads an answer. `text` is what follows the code, lines joined by a space; the outcome's words are both.
 ///
 /// Turns a reply into an outcome. What a refusal means is the judgement of [`crate::domain::refusal`]; here it becomes what the ledger
 /// does. Before a recipient was named all of it is about us, and the mail is kept for when we are mended. So is one that is too large for the
 /// server itself (RFC 3463 x.3.4), not for its recipient: somebody has to allow more or send less, and no reader fails for it.
-pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
+pub fn outcome_of(code: u16, text: &str, stage: RefusalStage) -> Outcome {
     let reply = format!("{code} {text}").trim_end().to_string();
-    let nobody_was_named = stage < Stage::Recipient;
+    let nobody_was_named = stage < RefusalStage::Recipient;
     match code {
-        200..=299 if stage == Stage::Text => return Outcome::Accepted { reply },
+        200..=299 if stage == RefusalStage::Text => return Outcome::Accepted { reply },
         // Not an answer to what was asked. After the final dot it may still have meant yes.
-        ..400 | 600.. if stage == Stage::Text => return Outcome::InDoubt { reply },
+        ..400 | 600.. if stage == RefusalStage::Text => return Outcome::InDoubt { reply },
         ..400 | 600.. => return Outcome::later_for_us(reply),
         _ => {}
     }
@@ -67,7 +67,7 @@ pub fn outcome_of(code: u16, text: &str, stage: Stage) -> Outcome {
 pub(super) fn is_throttle(code: u16, text: &str) -> bool {
     let reply = format!("{code} {text}");
     let judged = judge(Refusal {
-        stage: Some(Stage::Session),
+        stage: Some(RefusalStage::Session),
         text: &reply,
         field: None,
     });
@@ -114,11 +114,11 @@ fn subject(judged: &Judgement) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::Stage::*;
+    use super::RefusalStage::*;
     use super::*;
 
     /// `A`ccepted, `L`ater, `T`hrottled, `R`efused, `B`ad address, in `D`oubt; small letters: and it is about us.
-    fn short(code: u16, text: &str, stage: Stage) -> char {
+    fn short(code: u16, text: &str, stage: RefusalStage) -> char {
         match outcome_of(code, text, stage) {
             Outcome::Accepted { .. } => 'A',
             Outcome::Later { about_us, .. } => {

@@ -18,7 +18,7 @@ const ROUNDS_MAX: u32 = 1_000_000;
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mechanism {
+pub enum SaslMechanism {
     /// User and password, one after the other. For IMAP this is the command LOGIN.
     Login,
     /// User and password at once.
@@ -28,7 +28,7 @@ pub enum Mechanism {
     ScramSha256,
 }
 
-impl Mechanism {
+impl SaslMechanism {
     /// The name in AUTH and AUTHENTICATE.
     pub fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Mechanism {
 
 /// A login in progress.
 pub struct Exchange {
-    mechanism: Mechanism,
+    mechanism: SaslMechanism,
     login: Login,
     nonce: String,
     step: u8,
@@ -52,7 +52,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(mechanism: Mechanism, login: Login) -> Self {
+    pub fn new(mechanism: SaslMechanism, login: Login) -> Self {
         Self::with_nonce(
             mechanism,
             login,
@@ -60,7 +60,7 @@ impl Exchange {
         )
     }
 
-    fn with_nonce(mechanism: Mechanism, login: Login, nonce: String) -> Self {
+    fn with_nonce(mechanism: SaslMechanism, login: Login, nonce: String) -> Self {
         Self {
             mechanism,
             login,
@@ -76,28 +76,28 @@ impl Exchange {
         let (user, password) = (self.login.user.expose(), self.login.password.expose());
         // Their prompts differ from server to server, and so does their encoding: the order is what counts.
         match (self.mechanism, self.step) {
-            (Mechanism::Login, 1) => return Some(STANDARD.encode(user)),
-            (Mechanism::Login, 2) => return Some(STANDARD.encode(password)),
+            (SaslMechanism::Login, 1) => return Some(STANDARD.encode(user)),
+            (SaslMechanism::Login, 2) => return Some(STANDARD.encode(password)),
             _ => {}
         }
         let challenge = STANDARD.decode(challenge).ok()?;
         let answer = match (self.mechanism, self.step) {
-            (Mechanism::Plain, 1) => format!("\0{user}\0{password}"),
-            (Mechanism::CramMd5, 1) => format!(
+            (SaslMechanism::Plain, 1) => format!("\0{user}\0{password}"),
+            (SaslMechanism::CramMd5, 1) => format!(
                 "{user} {}",
                 hex(&mac::<Hmac<Md5>>(password.as_bytes(), &[&challenge])?)
             ),
-            (Mechanism::ScramSha1 | Mechanism::ScramSha256, 1) => {
+            (SaslMechanism::ScramSha1 | SaslMechanism::ScramSha256, 1) => {
                 format!("n,,{}", self.first_bare())
             }
-            (Mechanism::ScramSha1, 2) => {
+            (SaslMechanism::ScramSha1, 2) => {
                 self.prove::<Hmac<Sha1>, Sha1>(&String::from_utf8(challenge).ok()?)?
             }
-            (Mechanism::ScramSha256, 2) => {
+            (SaslMechanism::ScramSha256, 2) => {
                 self.prove::<Hmac<Sha256>, Sha256>(&String::from_utf8(challenge).ok()?)?
             }
             // Some servers send their proof as a challenge of its own.
-            (Mechanism::ScramSha1 | Mechanism::ScramSha256, 3) => {
+            (SaslMechanism::ScramSha1 | SaslMechanism::ScramSha256, 3) => {
                 let expected = self.expected.take()?;
                 (challenge == expected.as_bytes()).then(String::new)?
             }
@@ -198,14 +198,14 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_rfcs_come_out() {
-        let mut cram = Exchange::new(Mechanism::CramMd5, login("tim", "tanstaaftanstaaf"));
+        let mut cram = Exchange::new(SaslMechanism::CramMd5, login("tim", "tanstaaftanstaaf"));
         let challenge = STANDARD.encode("<1896.697170952@postoffice.reston.mci.net>");
         assert_eq!(
             plain(cram.answer(&challenge)),
             "tim b913a602c7eda7a495b4e6e7334d3890"
         );
 
-        let mut by_turns = Exchange::new(Mechanism::Login, login("tim", "secret"));
+        let mut by_turns = Exchange::new(SaslMechanism::Login, login("tim", "secret"));
         assert_eq!(plain(by_turns.answer("VXNlcm5hbWU6")), "tim");
         assert_eq!(
             (plain(by_turns.answer("no base64")), by_turns.answer("")),
@@ -213,7 +213,7 @@ mod tests {
         );
 
         let mut scram = Exchange::with_nonce(
-            Mechanism::ScramSha1,
+            SaslMechanism::ScramSha1,
             login("user", "pencil"),
             "fyko+d2lbbFgONRv9qkxdawL".into(),
         );
@@ -233,7 +233,7 @@ mod tests {
         );
 
         let mut scram = Exchange::with_nonce(
-            Mechanism::ScramSha256,
+            SaslMechanism::ScramSha256,
             login("user", "pencil"),
             "rOprNGfwEbeRWgbNEkqO".into(),
         );
@@ -255,7 +255,7 @@ mod tests {
             "x",
         ] {
             let mut scram = Exchange::with_nonce(
-                Mechanism::ScramSha256,
+                SaslMechanism::ScramSha256,
                 login("user", "pencil"),
                 "nonce".into(),
             );

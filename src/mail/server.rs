@@ -21,7 +21,7 @@ use crate::domain::secret::Secret;
 /// How long each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
 /// RFC 5321 4.5.3.2 asks for minutes: servers look into a mail before they answer its final dot.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub struct SmtpTimeouts {
     /// Resolving the server's name; TCP, for each of its addresses; the TLS handshake.
     pub connect: Duration,
     /// All of it until a mail can be sent: TCP, TLS, the banner, `EHLO`, `STARTTLS`, login.
@@ -37,7 +37,7 @@ pub struct Timeouts {
 
 /// How long a connection is used.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Mails on one connection; many servers allow a hundred or a few.
     pub mails: u32,
     /// A connection that had nothing to do for so long is given up: the server may have done so too.
@@ -48,13 +48,13 @@ pub struct Limits {
 
 /// One server and the terms on which it is used.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct SmtpServer {
     pub destination: Destination,
-    pub security: Security,
+    pub security: ConnectionSecurity,
     pub login: Option<Login>,
     pub hello: ClientId,
-    pub timeouts: Timeouts,
-    pub limits: Limits,
+    pub timeouts: SmtpTimeouts,
+    pub limits: ConnectionLimits,
     /// Shared by all its connections.
     pub ahead: Ahead,
     /// True once it held up its refusal of a recipient: from then on `DATA` waits for the answer to RCPT, and a connection with a refusal
@@ -64,7 +64,7 @@ pub(super) struct Server {
 
 /// What must be true of the line before a mail or a password goes over it.
 #[derive(Clone)]
-pub(super) enum Security {
+pub(super) enum ConnectionSecurity {
     /// Nothing: `tls=none`.
     Plain,
     /// TLS when it is offered, with whoever answers: `tls=opportunistic` (RFC 7435).
@@ -85,14 +85,14 @@ pub(super) struct Login {
 const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportunistic|required \
      or smtps://user:password@host:port, with &tls_ca=FILE for roots of your own";
 
-impl Server {
+impl SmtpServer {
     /// Reads `smtp://...` or `smtps://...`. The error is a sentence; no part of the text is shown in it, for
     /// an unescaped character in a password makes anything else look like the password's end.
     pub(super) fn parse(
         text: &str,
         hello: &str,
-        timeouts: Timeouts,
-        limits: Limits,
+        timeouts: SmtpTimeouts,
+        limits: ConnectionLimits,
     ) -> Result<Self, String> {
         let escape = format!(
             "{EXPECTED}; in user and password, characters such as / ? # @ : % must be written as %2F %3F %23 %40 %3A %25"
@@ -133,14 +133,16 @@ impl Server {
         };
         let verified = || tls::verified(extra_roots.as_deref().map(Path::new));
         let security = match (url.scheme(), wanted.as_deref()) {
-            ("smtps", None | Some("required")) => Security::Implicit(verified()?, name()?),
-            ("smtp", Some("none")) if extra_roots.is_none() => Security::Plain,
-            ("smtp", Some("required")) => Security::StartTls(verified()?, name()?),
+            ("smtps", None | Some("required")) => {
+                ConnectionSecurity::Implicit(verified()?, name()?)
+            }
+            ("smtp", Some("none")) if extra_roots.is_none() => ConnectionSecurity::Plain,
+            ("smtp", Some("required")) => ConnectionSecurity::StartTls(verified()?, name()?),
             ("smtp", None | Some("opportunistic")) if needs_trust => {
-                Security::StartTls(verified()?, name()?)
+                ConnectionSecurity::StartTls(verified()?, name()?)
             }
             ("smtp", None | Some("opportunistic")) => {
-                Security::Opportunistic(tls::unverified()?, name()?)
+                ConnectionSecurity::Opportunistic(tls::unverified()?, name()?)
             }
             _ => return Err(EXPECTED.into()),
         };
@@ -165,10 +167,10 @@ impl Server {
     /// What an operator may read of it. The user is left out: with some providers it is the secret.
     pub(super) fn describe(&self) -> String {
         let security = match self.security {
-            Security::Plain => "no TLS",
-            Security::Opportunistic(..) => "TLS if offered, unverified",
-            Security::StartTls(..) => "STARTTLS, verified",
-            Security::Implicit(..) => "TLS, verified",
+            ConnectionSecurity::Plain => "no TLS",
+            ConnectionSecurity::Opportunistic(..) => "TLS if offered, unverified",
+            ConnectionSecurity::StartTls(..) => "STARTTLS, verified",
+            ConnectionSecurity::Implicit(..) => "TLS, verified",
         };
         let login = if self.login.is_some() {
             "with login"
@@ -261,21 +263,21 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(5);
-    const TIMEOUTS: Timeouts = Timeouts {
+    const TIMEOUTS: SmtpTimeouts = SmtpTimeouts {
         connect: LIMIT,
         greeting: LIMIT,
         command: LIMIT,
         data: LIMIT,
         finish: LIMIT,
     };
-    const LIMITS: Limits = Limits {
+    const LIMITS: ConnectionLimits = ConnectionLimits {
         mails: 1000,
         idle: LIMIT,
         takes_ahead: true,
     };
 
-    fn parse(text: &str) -> Result<Server, String> {
-        Server::parse(text, "news.example.org", TIMEOUTS, LIMITS)
+    fn parse(text: &str) -> Result<SmtpServer, String> {
+        SmtpServer::parse(text, "news.example.org", TIMEOUTS, LIMITS)
     }
 
     #[test]
@@ -369,6 +371,6 @@ mod tests {
                 .err()
                 .is_some_and(|err| err.starts_with("tls_ca: /nowhere.pem"))
         );
-        assert!(Server::parse("smtp://host", "a b\r\n", TIMEOUTS, LIMITS).is_err());
+        assert!(SmtpServer::parse("smtp://host", "a b\r\n", TIMEOUTS, LIMITS).is_err());
     }
 }

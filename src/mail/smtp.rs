@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::ahead::Leave;
 use super::envelope::Envelope;
-use super::failure::Failure;
+use super::failure::SendFailure;
 use super::failure::good;
 use super::failure::later;
 use super::fault::ConnectFault;
@@ -26,10 +26,10 @@ use super::greeting;
 use super::greeting::Greeted;
 use super::greeting::Offers;
 use super::greeting::reply;
-use super::outlet::Fence;
-use super::outlet::Outlet;
-use super::reply::Stage;
-use super::server::Server;
+use super::outlet::SmtpWriter;
+use super::outlet::WriteDeadline;
+use super::reply::RefusalStage;
+use super::server::SmtpServer;
 use crate::domain::delivery::Outcome;
 
 /// Servers hang up on who stays long, and the mail that finds out would wait for its next attempt: a connection is given up
@@ -52,8 +52,8 @@ pub(crate) use answers::UNHEARD;
 /// A connection to a server that has greeted us and knows us.
 pub(super) struct SmtpConnection {
     smtp: AsyncSmtpConnection,
-    outlet: Outlet,
-    server: Server,
+    outlet: SmtpWriter,
+    server: SmtpServer,
     offers: Offers,
     opened: Instant,
     used: Instant,
@@ -77,7 +77,10 @@ pub(super) struct SmtpConnection {
 }
 
 impl SmtpConnection {
-    pub(super) async fn open(server: &Server, fence: Fence) -> Result<Self, ConnectFault> {
+    pub(super) async fn open(
+        server: &SmtpServer,
+        fence: WriteDeadline,
+    ) -> Result<Self, ConnectFault> {
         let Greeted {
             smtp,
             outlet,
@@ -108,18 +111,18 @@ impl SmtpConnection {
     pub(super) fn is_usable(&self) -> bool {
         self.in_step
             && (self.ahead.is_some()
-                || !self.is_worn() && self.used.elapsed() < self.server.limits.idle)
+                || !self.is_expired() && self.used.elapsed() < self.server.limits.idle)
     }
 
     /// Returns true once it has served its time or its number of mails, or had so many refused that the server slows down.
-    fn is_worn(&self) -> bool {
+    fn is_expired(&self) -> bool {
         self.refusals >= REFUSALS
             || self.mails >= self.server.limits.mails
             || self.opened.elapsed() >= LONGEST_LIFE
     }
 
     /// Whether the envelope of the next mail may go with the text of this one.
-    pub(super) fn goes_ahead(&self) -> bool {
+    pub(super) fn can_pipeline_next(&self) -> bool {
         self.asks_at_once()
             && self.server.limits.takes_ahead
             && self.server.ahead.may_go()
@@ -154,7 +157,7 @@ impl SmtpConnection {
     }
 
     /// Whether the last mail was not even looked at, for the server had enough of this connection.
-    pub(super) fn was_turned_away(&self) -> bool {
+    pub(super) fn rejected_before_mail(&self) -> bool {
         self.turned_away
     }
 
@@ -187,27 +190,35 @@ impl SmtpConnection {
         }
     }
 
-    async fn ask_in_turn(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Failure> {
+    async fn ask_in_turn(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), SendFailure> {
         self.commands.clear();
         self.push_mail(envelope, size);
-        self.ask_prepared(Stage::Sender).await?;
+        self.ask_prepared(RefusalStage::Sender).await?;
         self.commands.clear();
         self.push_rcpt(envelope);
-        self.ask_prepared(Stage::Recipient).await?;
-        self.ask(Stage::Data, b"DATA\r\n").await
+        self.ask_prepared(RefusalStage::Recipient).await?;
+        self.ask(RefusalStage::Data, b"DATA\r\n").await
     }
 
-    async fn ask_at_once(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Failure> {
+    async fn ask_at_once(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), SendFailure> {
         self.commands.clear();
         self.push_envelope(envelope, size);
         let commands = std::mem::take(&mut self.commands);
-        let said = self.say(Stage::Sender, &commands).await;
+        let said = self.say(RefusalStage::Sender, &commands).await;
         self.commands = commands;
         said?;
         self.answers(self.server.timeouts.command).await
     }
 
-    async fn ask_prepared(&mut self, stage: Stage) -> Result<(), Failure> {
+    async fn ask_prepared(&mut self, stage: RefusalStage) -> Result<(), SendFailure> {
         let commands = std::mem::take(&mut self.commands);
         let answer = self.ask(stage, &commands).await;
         self.commands = commands;
@@ -215,29 +226,33 @@ impl SmtpConnection {
     }
 
     /// One command, and the answer that lets us go on.
-    async fn ask(&mut self, stage: Stage, command: &[u8]) -> Result<(), Failure> {
+    async fn ask(&mut self, stage: RefusalStage, command: &[u8]) -> Result<(), SendFailure> {
         self.say(stage, command).await?;
         self.hear(stage).await
     }
 
-    async fn say(&mut self, stage: Stage, command: &[u8]) -> Result<(), Failure> {
+    async fn say(&mut self, stage: RefusalStage, command: &[u8]) -> Result<(), SendFailure> {
         let limit = self.server.timeouts.command;
         let why = match timeout(limit, self.outlet.write(&mut [IoSlice::new(command)])).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => format!("the connection broke: {error}"),
             Err(_) => format!("it took nothing within {limit:?}"),
         };
-        Err(Failure::broken(
+        Err(SendFailure::broken(
             later(format!("at {stage:?}: {why}")),
             stage,
         ))
     }
 
-    async fn hear(&mut self, stage: Stage) -> Result<(), Failure> {
+    async fn hear(&mut self, stage: RefusalStage) -> Result<(), SendFailure> {
         self.hear_within(stage, self.server.timeouts.command).await
     }
 
-    async fn hear_within(&mut self, stage: Stage, limit: Duration) -> Result<(), Failure> {
+    async fn hear_within(
+        &mut self,
+        stage: RefusalStage,
+        limit: Duration,
+    ) -> Result<(), SendFailure> {
         good(
             stage,
             reply(limit, timeout(limit, self.smtp.read_response()).await),

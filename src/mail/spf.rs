@@ -7,13 +7,13 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 
-use super::dns::Answer;
 use super::dns::Dns;
+use super::dns::DnsAnswer;
 use super::spf_macro::Macros;
 use super::spf_record::Directive;
-use super::spf_record::Mechanism;
 use super::spf_record::Qualifier;
 use super::spf_record::Record;
+use super::spf_record::SpfMechanism;
 use super::spf_record::is_spf;
 
 /// Terms that ask DNS, in one evaluation (RFC 7208 4.6.4).
@@ -46,9 +46,9 @@ pub(super) struct Judged {
 /// The one SPF record of a domain, as it stands in DNS.
 pub(super) async fn record_of(dns: &Dns, domain: &str) -> Result<String, Flaw> {
     let texts = match dns.texts(domain).await {
-        Answer::Found(texts) => texts,
-        Answer::Absent => return Err(Flaw::Missing(None)),
-        Answer::Unknown(why) => return Err(Flaw::Unknown(why)),
+        DnsAnswer::Found(texts) => texts,
+        DnsAnswer::Absent => return Err(Flaw::Missing(None)),
+        DnsAnswer::Unknown(why) => return Err(Flaw::Unknown(why)),
     };
     let (mut records, others): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| is_spf(text));
     match (records.pop(), records.len()) {
@@ -74,7 +74,7 @@ pub(super) async fn judge(dns: &Dns, client: IpAddr, domain: &str, sender: &str)
         sender: sender.into(),
         helo: domain.into(),
     };
-    let mut walk = Walk {
+    let mut walk = SpfWalk {
         dns,
         client,
         macros,
@@ -89,7 +89,7 @@ pub(super) async fn judge(dns: &Dns, client: IpAddr, domain: &str, sender: &str)
     }
 }
 
-struct Walk<'a> {
+struct SpfWalk<'a> {
     dns: &'a Dns,
     client: IpAddr,
     macros: Macros,
@@ -98,7 +98,7 @@ struct Walk<'a> {
     may_pass_others: bool,
 }
 
-impl Walk<'_> {
+impl SpfWalk<'_> {
     /// Boxed, since records include records; the depth is bounded by [`LOOKUPS_MAX`]. `counts` is true as long as a pass here is one for
     /// the whole record.
     fn record<'w>(
@@ -136,16 +136,16 @@ impl Walk<'_> {
     async fn matches(
         &mut self,
         own: &str,
-        mechanism: &Mechanism,
+        mechanism: &SpfMechanism,
         counts: bool,
     ) -> Result<bool, Flaw> {
         match mechanism {
-            Mechanism::All => Ok(true),
-            Mechanism::Network(net) => {
+            SpfMechanism::All => Ok(true),
+            SpfMechanism::Network(net) => {
                 self.may_pass_others |= counts;
                 Ok(net.contains(&self.client))
             }
-            Mechanism::Include(domain) => {
+            SpfMechanism::Include(domain) => {
                 self.count()?;
                 let (other, depends) = (self.macros.expand(domain, own), domain.contains('%'));
                 match self.record(other.clone(), counts).await {
@@ -155,7 +155,7 @@ impl Walk<'_> {
                     Err(flaw) => Err(led_to(flaw, &other)),
                 }
             }
-            Mechanism::Address(domain, prefixes) => {
+            SpfMechanism::Address(domain, prefixes) => {
                 let name = self.name(domain.as_deref(), own, counts)?;
                 let found = self.addresses(&name).await?;
                 self.may_pass_others |= counts && !found.is_empty();
@@ -163,7 +163,7 @@ impl Walk<'_> {
                     .iter()
                     .any(|address| prefixes.covers(*address, self.client)))
             }
-            Mechanism::Exchange(domain, prefixes) => {
+            SpfMechanism::Exchange(domain, prefixes) => {
                 let name = self.name(domain.as_deref(), own, counts)?;
                 let found = self.exchanges(&name).await?;
                 self.may_pass_others |= counts && !found.is_empty();
@@ -171,18 +171,18 @@ impl Walk<'_> {
                     .iter()
                     .any(|address| prefixes.covers(*address, self.client)))
             }
-            Mechanism::Exists(domain) => {
+            SpfMechanism::Exists(domain) => {
                 let name = self.name(Some(domain), own, counts)?;
                 // An A record is asked for, whatever the client's address is (RFC 7208 5.7).
                 let is_there = match self.dns.addresses_of_kind(&name, true).await {
-                    Answer::Found(_) => true,
-                    Answer::Absent => self.found_nothing().map(|()| false)?,
-                    Answer::Unknown(why) => return Err(Flaw::Unknown(why)),
+                    DnsAnswer::Found(_) => true,
+                    DnsAnswer::Absent => self.found_nothing().map(|()| false)?,
+                    DnsAnswer::Unknown(why) => return Err(Flaw::Unknown(why)),
                 };
                 self.may_pass_others |= counts && is_there;
                 Ok(is_there)
             }
-            Mechanism::Pointer => {
+            SpfMechanism::Pointer => {
                 self.count()?;
                 self.may_pass_others |= counts;
                 Ok(false)
@@ -218,22 +218,22 @@ impl Walk<'_> {
             .addresses_of_kind(name, self.client.is_ipv4())
             .await
         {
-            Answer::Found(found) => Ok(found),
-            Answer::Absent => self.found_nothing().map(|()| Vec::new()),
-            Answer::Unknown(why) => Err(Flaw::Unknown(why)),
+            DnsAnswer::Found(found) => Ok(found),
+            DnsAnswer::Absent => self.found_nothing().map(|()| Vec::new()),
+            DnsAnswer::Unknown(why) => Err(Flaw::Unknown(why)),
         }
     }
 
     async fn exchanges(&mut self, domain: &str) -> Result<Vec<IpAddr>, Flaw> {
         let names = match self.dns.exchanges(domain).await {
-            Answer::Found(names) if names.len() > EXCHANGES_MAX => {
+            DnsAnswer::Found(names) if names.len() > EXCHANGES_MAX => {
                 return Err(Flaw::Broken(format!(
                     "mx:{domain} leads to more than ten names (RFC 7208 4.6.4)"
                 )));
             }
-            Answer::Found(names) => names,
-            Answer::Absent => return self.found_nothing().map(|()| Vec::new()),
-            Answer::Unknown(why) => return Err(Flaw::Unknown(why)),
+            DnsAnswer::Found(names) => names,
+            DnsAnswer::Absent => return self.found_nothing().map(|()| Vec::new()),
+            DnsAnswer::Unknown(why) => return Err(Flaw::Unknown(why)),
         };
         let mut found = Vec::new();
         for name in names.iter().filter(|name| !name.is_empty()) {
@@ -242,9 +242,9 @@ impl Walk<'_> {
                 .addresses_of_kind(name, self.client.is_ipv4())
                 .await
             {
-                Answer::Found(addresses) => found.extend(addresses),
-                Answer::Absent => {}
-                Answer::Unknown(why) => return Err(Flaw::Unknown(why)),
+                DnsAnswer::Found(addresses) => found.extend(addresses),
+                DnsAnswer::Absent => {}
+                DnsAnswer::Unknown(why) => return Err(Flaw::Unknown(why)),
             }
         }
         Ok(found)

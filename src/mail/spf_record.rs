@@ -33,7 +33,7 @@ impl Prefixes {
 
 /// A mechanism. `None` as a domain is the record's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Mechanism {
+pub(super) enum SpfMechanism {
     /// `all`
     All,
     /// `ip4:`, `ip6:`
@@ -54,7 +54,7 @@ pub(super) enum Mechanism {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Directive {
     pub qualifier: Qualifier,
-    pub mechanism: Mechanism,
+    pub mechanism: SpfMechanism,
 }
 
 /// A record that follows the grammar.
@@ -98,7 +98,7 @@ impl Record {
                     return fault("exp stands twice");
                 }
                 Ok(Term::Matches(directive)) if !has_all => {
-                    has_all = directive.mechanism == Mechanism::All;
+                    has_all = directive.mechanism == SpfMechanism::All;
                     directives.push(directive);
                 }
                 Ok(Term::Matches(_) | Term::Explanation | Term::Quiet) => {}
@@ -140,25 +140,25 @@ impl Term {
         let (name, rest) = bare.split_at(end);
         let argument = rest.strip_prefix(':');
         let mechanism = match name.to_ascii_lowercase().as_str() {
-            "all" if rest.is_empty() => Mechanism::All,
+            "all" if rest.is_empty() => SpfMechanism::All,
             "all" => return Err("all takes nothing".into()),
-            "include" => Mechanism::Include(domain_spec(
+            "include" => SpfMechanism::Include(domain_spec(
                 argument.ok_or("include: and a domain are expected")?,
             )?),
-            "exists" => Mechanism::Exists(domain_spec(
+            "exists" => SpfMechanism::Exists(domain_spec(
                 argument.ok_or("exists: and a domain are expected")?,
             )?),
             "a" => domain_and_prefixes(rest)
-                .map(|(domain, prefixes)| Mechanism::Address(domain, prefixes))?,
+                .map(|(domain, prefixes)| SpfMechanism::Address(domain, prefixes))?,
             "mx" => domain_and_prefixes(rest)
-                .map(|(domain, prefixes)| Mechanism::Exchange(domain, prefixes))?,
+                .map(|(domain, prefixes)| SpfMechanism::Exchange(domain, prefixes))?,
             "ptr" => match (argument, rest.is_empty()) {
-                (Some(domain), _) => domain_spec(domain).map(|_| Mechanism::Pointer)?,
-                (None, true) => Mechanism::Pointer,
+                (Some(domain), _) => domain_spec(domain).map(|_| SpfMechanism::Pointer)?,
+                (None, true) => SpfMechanism::Pointer,
                 (None, false) => return Err("ptr takes a domain alone".into()),
             },
-            "ip4" => Mechanism::Network(network::<Ipv4Addr>(argument, 32)?),
-            "ip6" => Mechanism::Network(network::<Ipv6Addr>(argument, 128)?),
+            "ip4" => SpfMechanism::Network(network::<Ipv4Addr>(argument, 32)?),
+            "ip6" => SpfMechanism::Network(network::<Ipv6Addr>(argument, 128)?),
             _ => return Err("SPF has no such term".into()),
         };
         Ok(Self::Matches(Directive {
@@ -343,8 +343,8 @@ mod tests {
         };
         let record = read("v=spf1 a ~all mx redirect=other.example");
         let expected = [
-            term(Qualifier::Pass, Mechanism::Address(None, any)),
-            term(Qualifier::SoftFail, Mechanism::All),
+            term(Qualifier::Pass, SpfMechanism::Address(None, any)),
+            term(Qualifier::SoftFail, SpfMechanism::All),
         ];
         assert_eq!(
             (record.directives.as_slice(), record.redirect),
@@ -353,7 +353,7 @@ mod tests {
         let record = read("v=spf1 redirect=other.example -mx:m.example/24//64");
         let expected = [term(
             Qualifier::Fail,
-            Mechanism::Exchange(Some("m.example".into()), Prefixes { v4: 24, v6: 64 }),
+            SpfMechanism::Exchange(Some("m.example".into()), Prefixes { v4: 24, v6: 64 }),
         )];
         assert_eq!(
             (record.directives.as_slice(), record.redirect.as_deref()),

@@ -12,12 +12,12 @@ use mail_auth::common::verify::DomainKey;
 use self::relays::spf;
 use super::dkim::KeyRecord;
 use super::dmarc;
-use super::dmarc::Policy;
+use super::dmarc::DmarcPolicy;
+use super::dmarc::DmarcWalk;
 use super::dmarc::Rule;
-use super::dmarc::Walk;
 use super::dmarc_record::Reach;
-use super::dns::Answer;
 use super::dns::Dns;
+use super::dns::DnsAnswer;
 use super::dns::Source;
 
 pub use self::relays::is_of_this_network;
@@ -33,15 +33,15 @@ pub struct Told<T> {
 
 /// What DNS says of a sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct SenderAuthReport {
     /// Who may send for the return path's domain.
     pub spf: Told<Spf>,
     /// Each key, in the order of the settings.
-    pub dkim: Vec<(KeyRecord, Told<DkimStanding>)>,
+    pub dkim: Vec<(KeyRecord, Told<DkimReport>)>,
     /// What is to be done with mail that is not from the domain of `From`.
-    pub dmarc: Told<DmarcStanding>,
+    pub dmarc: Told<DmarcReport>,
     /// Whether bounces have somewhere to go.
-    pub bounces: Told<Bounces>,
+    pub bounces: Told<BounceRoute>,
 }
 
 /// SPF (RFC 7208).
@@ -85,7 +85,7 @@ pub struct Unnamed {
 
 /// A DKIM record against our key (RFC 6376 3.6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DkimStanding {
+pub enum DkimReport {
     /// It is ours.
     Ours,
     /// It is ours, and says that it is only being tried out (`t=y`).
@@ -104,7 +104,7 @@ pub enum DkimStanding {
 
 /// DMARC (RFC 9989, RFC 7489).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DmarcStanding {
+pub enum DmarcReport {
     /// A record.
     Found {
         /// The domain whose record it is: that of `From`, or the one that belongs to.
@@ -130,7 +130,7 @@ pub enum DmarcStanding {
 
 /// Where bounces go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Bounces {
+pub enum BounceRoute {
     /// The domain has mail servers.
     Somewhere,
     /// It has some, and others that no mail can reach, in words.
@@ -149,14 +149,14 @@ pub enum Bounces {
 
 /// Looks up how a sender stands: the domain of `From`, the return path, our keys, the hosts of our relays. `servers` are asked, or those
 /// of this machine, in their order from the one at `first` on. Takes four seconds at most, whatever they do.
-pub async fn standing(
+pub async fn check_sender_auth(
     from: &str,
     return_path: &str,
     keys: Vec<KeyRecord>,
     relays: &[String],
     servers: &[SocketAddr],
     first: usize,
-) -> Standing {
+) -> SenderAuthReport {
     // The public suffix list is compared byte by byte; names in DNS have no case (RFC 4343).
     let (from, return_path) = (from.to_ascii_lowercase(), return_path.to_ascii_lowercase());
     let (from, return_path) = (from.as_str(), return_path.as_str());
@@ -179,7 +179,7 @@ pub async fn standing(
     if let Some(why) = isolation {
         return unknown(&why, keys);
     }
-    Standing {
+    SenderAuthReport {
         spf: told(&for_spf, spf),
         dkim: keys.into_iter().zip(dkim).collect(),
         dmarc: told(&for_dmarc, dmarc),
@@ -187,7 +187,7 @@ pub async fn standing(
     }
 }
 
-async fn dkim_told(dns: Dns, key: &KeyRecord) -> Told<DkimStanding> {
+async fn dkim_told(dns: Dns, key: &KeyRecord) -> Told<DkimReport> {
     let found = dkim(&dns, key).await;
     told(&dns, found)
 }
@@ -199,32 +199,32 @@ fn told<T>(dns: &Dns, found: T) -> Told<T> {
     }
 }
 
-fn unknown(why: &str, keys: Vec<KeyRecord>) -> Standing {
-    fn said<T>(found: T) -> Told<T> {
+fn unknown(why: &str, keys: Vec<KeyRecord>) -> SenderAuthReport {
+    fn answered<T>(found: T) -> Told<T> {
         Told {
             found,
             source: Source::default(),
         }
     }
-    Standing {
-        spf: said(Spf::Unknown(why.into())),
+    SenderAuthReport {
+        spf: answered(Spf::Unknown(why.into())),
         dkim: keys
             .into_iter()
-            .map(|key| (key, said(DkimStanding::Unknown(why.into()))))
+            .map(|key| (key, answered(DkimReport::Unknown(why.into()))))
             .collect(),
-        dmarc: said(DmarcStanding::Unknown(why.into())),
-        bounces: said(Bounces::Unknown(why.into())),
+        dmarc: answered(DmarcReport::Unknown(why.into())),
+        bounces: answered(BounceRoute::Unknown(why.into())),
     }
 }
 
-async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
+async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimReport {
     let texts = match dns.texts(&key.name).await {
-        Answer::Found(texts) => texts,
-        Answer::Absent => return DkimStanding::Missing,
-        Answer::Unknown(why) => return DkimStanding::Unknown(why),
+        DnsAnswer::Found(texts) => texts,
+        DnsAnswer::Absent => return DkimReport::Missing,
+        DnsAnswer::Unknown(why) => return DkimReport::Unknown(why),
     };
     let [text] = &texts[..] else {
-        return DkimStanding::Broken(format!(
+        return DkimReport::Broken(format!(
             "there are {} records at {}, and only one may be",
             texts.len(),
             key.name
@@ -245,22 +245,22 @@ async fn dkim(dns: &Dns, key: &KeyRecord) -> DkimStanding {
     match tag(text, "p") {
         // RFC 6376 3.6.1: a record with another version, or with the version in another place, is passed over.
         _ if tag(text, "v").is_some_and(|version| version != "DKIM1" || !is_first("v")) => {
-            DkimStanding::Broken("its v= is not DKIM1 in these letters at the beginning, so that receivers pass it over".into())
+            DkimReport::Broken("its v= is not DKIM1 in these letters at the beginning, so that receivers pass it over".into())
         }
-        None => DkimStanding::Broken("it names no key (p=)".into()),
-        Some(public) if public.is_empty() => DkimStanding::Revoked,
-        Some(_) if !same("p") => DkimStanding::Others,
+        None => DkimReport::Broken("it names no key (p=)".into()),
+        Some(public) if public.is_empty() => DkimReport::Revoked,
+        Some(_) if !same("p") => DkimReport::Others,
         // RFC 6376 3.6.1: without k= it is RSA.
         Some(_) if tag(text, "k").unwrap_or_else(|| "rsa".into()) != tag(&key.value, "k").unwrap_or_default() => {
-            DkimStanding::Broken("it says another kind of key (k=)".into())
+            DkimReport::Broken("it says another kind of key (k=)".into())
         }
         Some(_) if tag(text, "h").is_some_and(|hashes| !hashes.split(':').any(|hash| hash == "sha256")) => {
-            DkimStanding::Broken("it does not take SHA-256 (h=)".into())
+            DkimReport::Broken("it does not take SHA-256 (h=)".into())
         }
-        Some(_) if tag(text, "s").is_some_and(|services| !serves_mail(services)) => DkimStanding::Broken("it is not for mail (s=)".into()),
-        Some(_) if DomainKey::parse(text.as_bytes()).is_err() => DkimStanding::Broken("it cannot be read".into()),
-        Some(_) if tag(text, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "y")) => DkimStanding::Testing,
-        Some(_) => DkimStanding::Ours,
+        Some(_) if tag(text, "s").is_some_and(|services| !serves_mail(services)) => DkimReport::Broken("it is not for mail (s=)".into()),
+        Some(_) if DomainKey::parse(text.as_bytes()).is_err() => DkimReport::Broken("it cannot be read".into()),
+        Some(_) if tag(text, "t").is_some_and(|flags| flags.split(':').any(|flag| flag == "y")) => DkimReport::Testing,
+        Some(_) => DkimReport::Ours,
     }
 }
 
@@ -275,17 +275,17 @@ fn tag(record: &str, name: &str) -> Option<String> {
         .map(|value| value.split_whitespace().collect())
 }
 
-async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -> DmarcStanding {
-    let walk = Walk::up(dns, from).await;
+async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -> DmarcReport {
+    let walk = DmarcWalk::up(dns, from).await;
     let (domain, record, rule) = match walk.policy() {
-        Policy::Found {
+        DmarcPolicy::Found {
             domain,
             record,
             rule,
         } => (domain, record, rule),
-        Policy::Missing => return DmarcStanding::Missing,
-        Policy::Broken(why) => return DmarcStanding::Broken(why),
-        Policy::Unknown(why) => return DmarcStanding::Unknown(why),
+        DmarcPolicy::Missing => return DmarcReport::Missing,
+        DmarcPolicy::Broken(why) => return DmarcReport::Broken(why),
+        DmarcPolicy::Unknown(why) => return DmarcReport::Unknown(why),
     };
     let reach = match domain == from {
         true => Reach::Own,
@@ -294,7 +294,7 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -
         false => Reach::Subdomain,
     };
     let Some(policy) = record.policy(reach) else {
-        return DmarcStanding::Broken(format!(
+        return DmarcReport::Broken(format!(
             "the one at _dmarc.{domain} asks for nothing that is known (p=) and names nobody to tell (rua=)"
         ));
     };
@@ -309,7 +309,7 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -
         .await;
     }
     let spf_aligned = is_aligned(dns, &walk, bounce_domain, record.is_strict("aspf")).await;
-    DmarcStanding::Found {
+    DmarcReport::Found {
         domain,
         rule,
         policy,
@@ -320,7 +320,7 @@ async fn dmarc(dns: &Dns, from: &str, bounce_domain: &str, keys: &[KeyRecord]) -
 }
 
 /// Returns whether another domain stands for that of `From`: the same organisation by the public suffix list or by the walk up the tree.
-async fn is_aligned(dns: &Dns, from: &Walk, other: &str, is_strict: bool) -> bool {
+async fn is_aligned(dns: &Dns, from: &DmarcWalk, other: &str, is_strict: bool) -> bool {
     if other == from.domain() {
         return true;
     }
@@ -328,31 +328,31 @@ async fn is_aligned(dns: &Dns, from: &Walk, other: &str, is_strict: bool) -> boo
         return false;
     }
     dmarc::organization_by_list(other) == dmarc::organization_by_list(from.domain())
-        || Walk::up(dns, other).await.organization() == from.organization()
+        || DmarcWalk::up(dns, other).await.organization() == from.organization()
 }
 
 async fn is_there(dns: &Dns, name: &str) -> bool {
     let (addresses, exchanges) = tokio::join!(dns.addresses(name), dns.exchanges(name));
-    addresses != Answer::Absent || exchanges != Answer::Absent
+    addresses != DnsAnswer::Absent || exchanges != DnsAnswer::Absent
 }
 
-async fn bounces(dns: &Dns, domain: &str) -> Bounces {
+async fn bounces(dns: &Dns, domain: &str) -> BounceRoute {
     match dns.exchanges(domain).await {
-        Answer::Found(servers) if servers.iter().all(String::is_empty) => Bounces::Refused,
-        Answer::Found(servers) => {
+        DnsAnswer::Found(servers) if servers.iter().all(String::is_empty) => BounceRoute::Refused,
+        DnsAnswer::Found(servers) => {
             let looked = join_all(servers.iter().map(|server| unreachable(dns, server))).await;
             let lost: Vec<String> = looked.iter().flatten().cloned().collect();
             match (lost.len(), lost.len() == servers.len()) {
-                (0, _) => Bounces::Somewhere,
-                (_, true) => Bounces::Unreachable(lost.join(", ")),
-                _ => Bounces::Partly(lost.join(", ")),
+                (0, _) => BounceRoute::Somewhere,
+                (_, true) => BounceRoute::Unreachable(lost.join(", ")),
+                _ => BounceRoute::Partly(lost.join(", ")),
             }
         }
-        Answer::Unknown(why) => Bounces::Unknown(why),
-        Answer::Absent => match dns.addresses(domain).await {
-            Answer::Found(_) => Bounces::Address,
-            Answer::Absent => Bounces::Nowhere,
-            Answer::Unknown(why) => Bounces::Unknown(why),
+        DnsAnswer::Unknown(why) => BounceRoute::Unknown(why),
+        DnsAnswer::Absent => match dns.addresses(domain).await {
+            DnsAnswer::Found(_) => BounceRoute::Address,
+            DnsAnswer::Absent => BounceRoute::Nowhere,
+            DnsAnswer::Unknown(why) => BounceRoute::Unknown(why),
         },
     }
 }
@@ -367,10 +367,10 @@ async fn unreachable(dns: &Dns, server: &str) -> Option<String> {
         return Some(format!("{server:?} is no mail server"));
     }
     match dns.addresses(server).await {
-        Answer::Absent => Some(format!("{server} has no address")),
-        Answer::Found(addresses) if addresses.iter().all(IpAddr::is_loopback) => {
+        DnsAnswer::Absent => Some(format!("{server} has no address")),
+        DnsAnswer::Found(addresses) if addresses.iter().all(IpAddr::is_loopback) => {
             Some(format!("{server} has only addresses of its own machine"))
         }
-        Answer::Found(_) | Answer::Unknown(_) => None,
+        DnsAnswer::Found(_) | DnsAnswer::Unknown(_) => None,
     }
 }

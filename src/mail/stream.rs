@@ -28,21 +28,21 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::fault::ConnectFault;
-use super::greeting::Progress;
-use super::greeting::Step;
-use super::outlet::Fence;
-use super::outlet::Held;
-use super::outlet::Outlet;
-use super::server::Security;
-use super::server::Server;
+use super::greeting::GreetingProgress;
+use super::greeting::GreetingStep;
+use super::outlet::SharedStream;
+use super::outlet::SmtpWriter;
+use super::outlet::WriteDeadline;
+use super::server::ConnectionSecurity;
+use super::server::SmtpServer;
 use super::utf8::Whole;
-use crate::dial::Limits;
+use crate::dial::AddressTimeouts;
 use crate::dial::Missed;
 use crate::dial::Unreached;
 use crate::dial::spoken_to;
 
 /// An address of the server that answers.
-pub(super) enum First {
+pub(super) enum SmtpAddress {
     /// It began its banner, which is still to be read.
     Spoke(Prompt),
     /// It speaks TLS, with a certificate that we trust.
@@ -51,15 +51,15 @@ pub(super) enum First {
 
 /// Reaches the server.
 pub(super) async fn reach(
-    server: &Server,
-    progress: &Progress,
-) -> Result<(First, SocketAddr), ConnectFault> {
+    server: &SmtpServer,
+    progress: &GreetingProgress,
+) -> Result<(SmtpAddress, SocketAddr), ConnectFault> {
     let timeouts = server.timeouts;
     let (step, first_step) = match server.security {
-        Security::Implicit(..) => (Step::Handshake, timeouts.connect),
-        _ => (Step::Banner, timeouts.command),
+        ConnectionSecurity::Implicit(..) => (GreetingStep::Handshake, timeouts.connect),
+        _ => (GreetingStep::Banner, timeouts.command),
     };
-    let limits = Limits {
+    let limits = AddressTimeouts {
         connect: timeouts.connect,
         first_step,
     };
@@ -75,7 +75,7 @@ pub(super) async fn reach(
 
 /// Chooses the fault to report. What a server says of itself weighs more than that another of its addresses is silent, and that more
 /// than one that refuses.
-fn fault_of(server: &Server, unreached: Unreached<ConnectFault>) -> ConnectFault {
+fn fault_of(server: &SmtpServer, unreached: Unreached<ConnectFault>) -> ConnectFault {
     let Unreached::Addresses(mut missed) = unreached else {
         return ConnectFault::unreachable(server, unreached);
     };
@@ -99,13 +99,13 @@ fn fault_of(server: &Server, unreached: Unreached<ConnectFault>) -> ConnectFault
 
 /// Tries each address by itself.
 pub(super) async fn survey(
-    server: &Server,
+    server: &SmtpServer,
     limit: Duration,
 ) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
     server
         .destination
         .survey(
-            Limits {
+            AddressTimeouts {
                 connect: limit,
                 first_step: limit,
             },
@@ -115,20 +115,20 @@ pub(super) async fn survey(
 }
 
 /// The first step of a server: it speaks, or shakes hands where TLS is there from the first byte.
-async fn answers(server: Server, tcp: TcpStream) -> Result<First, ConnectFault> {
+async fn answers(server: SmtpServer, tcp: TcpStream) -> Result<SmtpAddress, ConnectFault> {
     match &server.security {
-        Security::Implicit(tls, name) => Ok(First::Encrypted(Box::new(
+        ConnectionSecurity::Implicit(tls, name) => Ok(SmtpAddress::Encrypted(Box::new(
             shake_hands(&server, tls, name, Prompt(tcp)).await?,
         ))),
         _ => spoken_to(tcp)
             .await
-            .map(|tcp| First::Spoke(Prompt(tcp)))
+            .map(|tcp| SmtpAddress::Spoke(Prompt(tcp)))
             .map_err(|error| ConnectFault::broke_off(&server, error)),
     }
 }
 
 pub(super) async fn shake_hands(
-    server: &Server,
+    server: &SmtpServer,
     tls: &TlsConnector,
     name: &ServerName<'static>,
     tcp: Prompt,
@@ -217,8 +217,8 @@ impl AsyncWrite for Prompt {
 /// Banner and reply to EHLO as lettre gets them: both were read here, with more of them than it keeps.
 const GREETING: &[u8] = b"220 server\r\n250 server\r\n";
 
-/// A line on which lettre reads the replies; an [`Outlet`] writes.
-pub(super) struct Line<S> {
+/// A line on which lettre reads the replies; an [`SmtpWriter`] writes.
+pub(super) struct SmtpStream<S> {
     peer: SocketAddr,
     /// Still to be read, before anything from the server.
     greeting: &'static [u8],
@@ -227,16 +227,16 @@ pub(super) struct Line<S> {
     /// How much of a line without its end was read.
     unended: usize,
     text: Whole,
-    inner: Held<S>,
+    inner: SharedStream<S>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> SmtpStream<S> {
     /// A line to a server that has answered our EHLO.
     pub(super) fn boxed(
         peer: SocketAddr,
         inner: S,
-        fence: Fence,
-    ) -> (Box<dyn AsyncTokioStream>, Outlet) {
+        fence: WriteDeadline,
+    ) -> (Box<dyn AsyncTokioStream>, SmtpWriter) {
         let inner = Arc::new(Mutex::new(inner));
         let line = Self {
             peer,
@@ -246,30 +246,30 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
             text: Whole::default(),
             inner: inner.clone(),
         };
-        (Box::new(line), Outlet::new(inner, fence))
+        (Box::new(line), SmtpWriter::new(inner, fence))
     }
 }
 
-impl<S> Line<S> {
+impl<S> SmtpStream<S> {
     fn inner(&self) -> MutexGuard<'_, S> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> AsyncTokioStream for Line<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> AsyncTokioStream for SmtpStream<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
     }
 }
 
 /// lettre asks for it; the TLS state would print keys.
-impl<S> fmt::Debug for Line<S> {
+impl<S> fmt::Debug for SmtpStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Line({})", self.peer)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SmtpStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -308,7 +308,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 /// A mail's text as it goes over the line: each line's leading dot doubled. Without any, which is how our own mails are
 /// made, that is the text itself; else it is written into `room`.
-pub(super) fn stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn dot_stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>) -> &'a [u8] {
     let mut dots = memmem::find_iter(message, b"\r\n.")
         .map(|at| at + "\r\n".len())
         .peekable();
@@ -42,7 +42,7 @@ mod tests {
 
     fn sent(message: &str) -> String {
         let mut room = Vec::new();
-        let mut sent = stuffed(message.as_bytes(), &mut room).to_vec();
+        let mut sent = dot_stuffed(message.as_bytes(), &mut room).to_vec();
         sent.extend_from_slice(end_of(message.as_bytes()));
         String::from_utf8(sent).expect("UTF-8")
     }

@@ -14,12 +14,12 @@ use tokio::io::BufReader;
 use tokio::time::timeout;
 
 use super::fault::ConnectFault;
-use super::server::Server;
+use super::server::SmtpServer;
 use super::stream::LONGEST_LINE;
 use super::stream::no_smtp;
 
 /// A server's reply (RFC 5321 4.2.1).
-pub(super) struct Reply {
+pub(super) struct SmtpReply {
     pub code: u16,
     /// Its lines, without the code.
     pub lines: Vec<String>,
@@ -38,13 +38,13 @@ pub(super) struct Offers {
     pub mechanisms: Vec<String>,
 }
 
-pub(super) struct Talk<'s, S> {
-    server: &'s Server,
+pub(super) struct SmtpDialogue<'s, S> {
+    server: &'s SmtpServer,
     line: BufReader<S>,
 }
 
-impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
-    pub fn new(server: &'s Server, line: S) -> Self {
+impl<'s, S: AsyncRead + AsyncWrite + Unpin> SmtpDialogue<'s, S> {
+    pub fn new(server: &'s SmtpServer, line: S) -> Self {
         Self {
             server,
             line: BufReader::new(line),
@@ -63,7 +63,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
     }
 
     /// Says a command and reads the reply to it.
-    pub async fn ask(&mut self, command: &str) -> Result<Reply, ConnectFault> {
+    pub async fn ask(&mut self, command: &str) -> Result<SmtpReply, ConnectFault> {
         self.say(command).await?;
         self.read().await
     }
@@ -105,12 +105,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Talk<'s, S> {
         }
     }
 
-    async fn read(&mut self) -> Result<Reply, ConnectFault> {
+    async fn read(&mut self) -> Result<SmtpReply, ConnectFault> {
         within(self.server, read_reply(&mut self.line)).await
     }
 }
 
-impl Reply {
+impl SmtpReply {
     pub fn text(&self) -> String {
         self.lines.join(" ")
     }
@@ -152,7 +152,7 @@ impl Offers {
 
 /// One step: within its time, or not at all.
 async fn within<T>(
-    server: &Server,
+    server: &SmtpServer,
     step: impl Future<Output = io::Result<T>>,
 ) -> Result<T, ConnectFault> {
     let limit = server.timeouts.command;
@@ -165,7 +165,7 @@ async fn within<T>(
     }
 }
 
-async fn read_reply<S: AsyncRead + Unpin>(line: &mut BufReader<S>) -> io::Result<Reply> {
+async fn read_reply<S: AsyncRead + Unpin>(line: &mut BufReader<S>) -> io::Result<SmtpReply> {
     const LINES_MAX: usize = 100;
     let mut lines = Vec::new();
     while lines.len() < LINES_MAX {
@@ -180,7 +180,7 @@ async fn read_reply<S: AsyncRead + Unpin>(line: &mut BufReader<S>) -> io::Result
             Ok(code) if text.ends_with('\n') => {
                 lines.push(rest.get(1..).unwrap_or_default().trim_end().to_string());
                 if !rest.starts_with('-') {
-                    return Ok(Reply { code, lines });
+                    return Ok(SmtpReply { code, lines });
                 }
             }
             _ if text.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),

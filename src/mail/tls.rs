@@ -55,7 +55,7 @@ pub(super) fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, Strin
         Arc::new(ring::default_provider()),
     )
     .build();
-    let verifier = Arc::new(Named {
+    let verifier = Arc::new(PinnedVerifier {
         inner: verifier.map_err(|err| format!("TLS cannot be set up: {err}"))?,
         named,
     });
@@ -70,7 +70,7 @@ pub(super) fn verified(extra_roots: Option<&Path>) -> Result<TlsConnector, Strin
 /// TLS with whoever answers: for mail that would else go out in the clear (RFC 7435). An eavesdropper is kept out,
 /// a man in the middle is not; he could have struck out the offer of STARTTLS just as well.
 pub(super) fn unverified() -> Result<TlsConnector, String> {
-    let verifier = Arc::new(Anyone(
+    let verifier = Arc::new(AcceptAnyVerifier(
         ring::default_provider().signature_verification_algorithms,
     ));
     connector(|config| {
@@ -95,12 +95,12 @@ fn connector(finish: impl FnOnce(Builder) -> ClientConfig) -> Result<TlsConnecto
 /// Trusts the usual roots, and a server that has one of the named certificates itself though that is marked as an authority's
 /// (`CA:TRUE`), as `openssl req -x509` marks every certificate that it makes. webpki wants a server's own to be none.
 #[derive(Debug)]
-struct Named {
+struct PinnedVerifier {
     inner: Arc<WebPkiServerVerifier>,
     named: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Named {
+impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -180,9 +180,9 @@ fn has_no_name(fault: &rustls::Error) -> bool {
 
 /// Takes any certificate for any name, but wants its owner on the line: the handshake's signatures are checked.
 #[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
+struct AcceptAnyVerifier(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAnyVerifier {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -260,7 +260,7 @@ mod tests {
             Arc::new(ring::default_provider()),
         )
         .build();
-        let verifier = Named {
+        let verifier = PinnedVerifier {
             inner: inner.expect("a verifier"),
             named: vec![named.clone()],
         };

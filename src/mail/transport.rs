@@ -7,22 +7,22 @@ use std::time::Duration;
 use super::envelope::Envelope;
 use super::fault::ConnectFault;
 use super::maildir::Maildir;
-use super::outlet::Fence;
-use super::server::Limits;
-use super::server::Server;
-use super::server::Timeouts;
+use super::outlet::WriteDeadline;
+use super::server::ConnectionLimits;
+use super::server::SmtpServer;
+use super::server::SmtpTimeouts;
 use super::smtp::SmtpConnection;
 use super::stream;
 use crate::domain::delivery::Outcome;
 
 /// A server, or a folder that stands for one.
 #[derive(Clone)]
-pub struct Transport(Way);
+pub struct Transport(TransportKind);
 
 #[derive(Clone)]
-enum Way {
+enum TransportKind {
     Folder(Maildir),
-    Smtp(Box<Server>),
+    Smtp(Box<SmtpServer>),
 }
 
 impl Transport {
@@ -35,13 +35,15 @@ impl Transport {
     pub fn parse(
         url: &str,
         hello: &str,
-        timeouts: Timeouts,
-        limits: Limits,
+        timeouts: SmtpTimeouts,
+        limits: ConnectionLimits,
     ) -> Result<Self, InvalidTransport> {
         match url.split_once(':') {
-            Some(("mailbox", dir)) if !dir.is_empty() => Ok(Self(Way::Folder(Maildir::new(dir)))),
-            Some(("smtp" | "smtps", _)) => Server::parse(url, hello, timeouts, limits)
-                .map(|server| Self(Way::Smtp(Box::new(server))))
+            Some(("mailbox", dir)) if !dir.is_empty() => {
+                Ok(Self(TransportKind::Folder(Maildir::new(dir))))
+            }
+            Some(("smtp" | "smtps", _)) => SmtpServer::parse(url, hello, timeouts, limits)
+                .map(|server| Self(TransportKind::Smtp(Box::new(server))))
                 .map_err(InvalidTransport),
             _ => Err(InvalidTransport(
                 "expected mailbox:DIR, smtp://HOST or smtps://HOST".into(),
@@ -52,28 +54,28 @@ impl Transport {
     /// The folder, when it is one.
     pub fn mailbox(&self) -> Option<&Maildir> {
         match &self.0 {
-            Way::Folder(maildir) => Some(maildir),
-            Way::Smtp(_) => None,
+            TransportKind::Folder(maildir) => Some(maildir),
+            TransportKind::Smtp(_) => None,
         }
     }
 
     /// What an operator may read of it; no secret.
     pub fn describe(&self) -> String {
         match &self.0 {
-            Way::Folder(maildir) => format!("folder {}", maildir.path().display()),
-            Way::Smtp(server) => server.describe(),
+            TransportKind::Folder(maildir) => format!("folder {}", maildir.path().display()),
+            TransportKind::Smtp(server) => server.describe(),
         }
     }
 
     /// Returns whether it names a user and a password.
     pub fn has_login(&self) -> bool {
-        matches!(&self.0, Way::Smtp(server) if server.login.is_some())
+        matches!(&self.0, TransportKind::Smtp(server) if server.login.is_some())
     }
 
     /// The same way out, with at most so long until a connection is ready.
     pub fn within(&self, longest: Duration) -> Self {
         let mut hurried = self.clone();
-        if let Way::Smtp(server) = &mut hurried.0 {
+        if let TransportKind::Smtp(server) = &mut hurried.0 {
             server.timeouts.greeting = server.timeouts.greeting.min(longest);
         }
         hurried
@@ -89,16 +91,18 @@ impl Transport {
         limit: Duration,
     ) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
         match &self.0 {
-            Way::Folder(_) => Ok(Vec::new()),
-            Way::Smtp(server) => stream::survey(server, limit).await,
+            TransportKind::Folder(_) => Ok(Vec::new()),
+            TransportKind::Smtp(server) => stream::survey(server, limit).await,
         }
     }
 
     /// Opens a connection, within the time-outs of each step and of all together. Nothing is written to it once `fence` is over.
-    pub async fn connect(&self, fence: Fence) -> Result<Connection, ConnectFault> {
-        Ok(Connection(match &self.0 {
-            Way::Folder(maildir) => Line::Folder(maildir.clone()),
-            Way::Smtp(server) => Line::Smtp(Box::new(SmtpConnection::open(server, fence).await?)),
+    pub async fn connect(&self, fence: WriteDeadline) -> Result<OpenTransport, ConnectFault> {
+        Ok(OpenTransport(match &self.0 {
+            TransportKind::Folder(maildir) => OpenKind::Folder(maildir.clone()),
+            TransportKind::Smtp(server) => {
+                OpenKind::Smtp(Box::new(SmtpConnection::open(server, fence).await?))
+            }
         }))
     }
 }
@@ -111,45 +115,49 @@ impl fmt::Debug for Transport {
 }
 
 /// An open way out: one mail at a time.
-pub struct Connection(Line);
+pub struct OpenTransport(OpenKind);
 
-enum Line {
+enum OpenKind {
     Folder(Maildir),
     Smtp(Box<SmtpConnection>),
 }
 
-impl Connection {
+impl OpenTransport {
     /// Names sender and recipient of a mail of about `size` bytes, unless they went ahead, and gets leave to hand it over. The
     /// outcome says why there is none. A refusal leaves the connection usable; one that broke, timed out or was dropped
     /// half-way closes it.
-    pub async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
+    pub async fn send_envelope(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), Outcome> {
         match &mut self.0 {
-            Line::Smtp(smtp) => smtp.open_mail(envelope, size).await,
-            Line::Folder(_) => Ok(()),
+            OpenKind::Smtp(smtp) => smtp.send_envelope(envelope, size).await,
+            OpenKind::Folder(_) => Ok(()),
         }
     }
 
-    /// Sends the text of the mail that was opened but for its end, so that [`Connection::hand_over`] of the same text has little left
-    /// to do. Nothing is delivered by it; but then only [`Connection::give_up`] takes it back. A short text waits, as does one to a folder.
-    pub async fn begin_text(&mut self, message: &[u8]) -> Result<(), Outcome> {
+    /// Sends the text of the mail that was opened but for its end, so that [`OpenTransport::finish_mail`] of the same text has little left
+    /// to do. Nothing is delivered by it; but then only [`OpenTransport::give_up`] takes it back. A short text waits, as does one to a folder.
+    pub async fn send_body(&mut self, message: &[u8]) -> Result<(), Outcome> {
         match &mut self.0 {
-            Line::Smtp(smtp) => smtp.begin_text(message).await,
-            Line::Folder(_) => Ok(()),
+            OpenKind::Smtp(smtp) => smtp.send_body(message).await,
+            OpenKind::Folder(_) => Ok(()),
         }
     }
 
     /// Hands over the mail that was opened. `message` is RFC 5322 text with CRLF line ends, its bodies 7bit. With it goes the
-    /// envelope `ahead` of the mail that is to be opened next, where [`Connection::goes_ahead`] says so. The outcome's words
+    /// envelope `ahead` of the mail that is to be opened next, where [`OpenTransport::can_pipeline_next`] says so. The outcome's words
     /// are one line of at most 500 bytes, with the recipient's address masked.
-    pub async fn hand_over(
+    pub async fn finish_mail(
         &mut self,
         envelope: &Envelope<'_>,
         message: &[u8],
         ahead: Option<(&Envelope<'_>, usize)>,
     ) -> Outcome {
         match &mut self.0 {
-            Line::Smtp(smtp) => smtp.hand_over(envelope, message, ahead).await,
-            Line::Folder(maildir) => match maildir.write(envelope.file, message).await {
+            OpenKind::Smtp(smtp) => smtp.finish_mail(envelope, message, ahead).await,
+            OpenKind::Folder(maildir) => match maildir.write(envelope.file, message).await {
                 Ok(name) => Outcome::Accepted {
                     reply: format!("kept as {name}"),
                 },
@@ -166,8 +174,8 @@ impl Connection {
 
     /// One mail, all at once.
     pub async fn send(&mut self, envelope: &Envelope<'_>, message: &[u8]) -> Outcome {
-        match self.open_mail(envelope, message.len()).await {
-            Ok(()) => self.hand_over(envelope, message, None).await,
+        match self.send_envelope(envelope, message.len()).await {
+            Ok(()) => self.finish_mail(envelope, message, None).await,
             Err(outcome) => outcome,
         }
     }
@@ -175,41 +183,41 @@ impl Connection {
     /// Takes back leave to hand over a mail that was opened: the server forgets it when the line breaks (RFC 5321 4.1.1.4). `was_silent`: it
     /// did not answer.
     pub fn give_up(&mut self, was_silent: bool) {
-        if let Line::Smtp(smtp) = &mut self.0 {
+        if let OpenKind::Smtp(smtp) = &mut self.0 {
             smtp.give_up(was_silent);
         }
     }
 
     /// Takes leave of a server that has had enough of this connection, so that another one has room.
     pub async fn retire(&mut self) {
-        if let Line::Smtp(smtp) = &mut self.0 {
+        if let OpenKind::Smtp(smtp) = &mut self.0 {
             smtp.retire().await;
         }
     }
 
     /// Returns whether our lease was over when something of the last mail was to be written: that says nothing of the server.
     pub fn was_cut_by_lease(&self) -> bool {
-        matches!(&self.0, Line::Smtp(smtp) if smtp.was_cut_by_lease())
+        matches!(&self.0, OpenKind::Smtp(smtp) if smtp.was_cut_by_lease())
     }
 
     /// Says why a mail of so many bytes cannot go this way, if the server announced a smaller limit.
     pub fn refuses_size(&self, size: usize) -> Option<String> {
         match &self.0 {
-            Line::Folder(_) => None,
-            Line::Smtp(smtp) => smtp.refuses_size(size),
+            OpenKind::Folder(_) => None,
+            OpenKind::Smtp(smtp) => smtp.refuses_size(size),
         }
     }
 
     /// Whether the next envelope may go with a mail's text. It can be taken back only by giving the connection up.
-    pub fn goes_ahead(&self) -> bool {
-        matches!(&self.0, Line::Smtp(smtp) if smtp.goes_ahead())
+    pub fn can_pipeline_next(&self) -> bool {
+        matches!(&self.0, OpenKind::Smtp(smtp) if smtp.can_pipeline_next())
     }
 
     /// Returns whether it bears another mail after the one that is being sent.
     pub fn bears_another(&self) -> bool {
         match &self.0 {
-            Line::Folder(_) => true,
-            Line::Smtp(smtp) => smtp.bears_another(),
+            OpenKind::Folder(_) => true,
+            OpenKind::Smtp(smtp) => smtp.bears_another(),
         }
     }
 
@@ -217,20 +225,20 @@ impl Connection {
     /// its number of mails cannot: close it and open another.
     pub fn is_usable(&self) -> bool {
         match &self.0 {
-            Line::Folder(_) => true,
-            Line::Smtp(smtp) => smtp.is_usable(),
+            OpenKind::Folder(_) => true,
+            OpenKind::Smtp(smtp) => smtp.is_usable(),
         }
     }
 
     /// Returns true if the result of the last mail says nothing of that mail: the server had enough of this connection, which had served others, or did not
     /// hear its envelope in order. Over a new one the mail can go at once.
-    pub fn was_turned_away(&self) -> bool {
-        matches!(&self.0, Line::Smtp(smtp) if smtp.was_turned_away())
+    pub fn rejected_before_mail(&self) -> bool {
+        matches!(&self.0, OpenKind::Smtp(smtp) if smtp.rejected_before_mail())
     }
 
     /// Takes leave; waits for the answer for two seconds at most.
     pub async fn close(self) {
-        if let Line::Smtp(smtp) = self.0 {
+        if let OpenKind::Smtp(smtp) = self.0 {
             smtp.close().await;
         }
     }

@@ -3,16 +3,16 @@
 use super::Site;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Reviewer;
 use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::Votes;
-use crate::domain::digest::Content;
-use crate::domain::digest::Item;
+use crate::domain::digest::DigestContent;
+use crate::domain::digest::DigestItem;
 use crate::domain::pick_reason::PickReason;
 use crate::domain::slot::Slot;
 
@@ -46,7 +46,7 @@ fn review(reviewer: Reviewer, points: i64, verdict: Verdict, take: &str) -> Revi
     }
 }
 
-fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
+fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> RatedTool {
     let tool = Tool {
         slug: slug.parse().expect("a slug"),
         name: name.into(),
@@ -60,7 +60,7 @@ fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
         sample: false,
         reviews,
     };
-    Contender {
+    RatedTool {
         tool,
         votes: Votes {
             ships: 31,
@@ -70,7 +70,7 @@ fn tool(slug: &str, name: &str, reviews: Vec<Review>) -> Contender {
     }
 }
 
-fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
+fn versus(slug: &str, left: RatedTool, right: RatedTool) -> RatedComparison {
     let comparison = Comparison {
         slug: slug.parse().expect("a slug"),
         left: left.tool.slug.clone(),
@@ -78,7 +78,7 @@ fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
         published_at: now(),
         sample: false,
     };
-    Matchup {
+    RatedComparison {
         comparison,
         left,
         right,
@@ -86,7 +86,7 @@ fn versus(slug: &str, left: Contender, right: Contender) -> Matchup {
 }
 
 /// Every part filled in; the Founder wrote nothing about the right tool.
-pub fn matchup(number: usize) -> Matchup {
+pub fn matchup(number: usize) -> RatedComparison {
     let ship = "It runs in an hour. No keys, no limits, e.g. none at all. A third sentence that no mail shows.";
     let skip = "The numbers are the vendor's own. Wait for others.";
     let left = vec![
@@ -106,9 +106,9 @@ pub fn matchup(number: usize) -> Matchup {
 }
 
 /// Nothing but names.
-pub fn bare() -> Matchup {
+pub fn bare() -> RatedComparison {
     let empty = |slug: &str, name: &str| {
-        let Contender { tool, .. } = tool(slug, name, Vec::new());
+        let RatedTool { tool, .. } = tool(slug, name, Vec::new());
         let words = || String::new();
         let tool = Tool {
             category: words(),
@@ -119,7 +119,7 @@ pub fn bare() -> Matchup {
             url: None,
             ..tool
         };
-        Contender {
+        RatedTool {
             tool,
             votes: Votes::default(),
             visitors: Votes::default(),
@@ -133,7 +133,7 @@ pub fn bare() -> Matchup {
 }
 
 /// Hostile text in every field, ten thousand characters long, and a link that is a script.
-pub fn hostile(number: usize) -> Matchup {
+pub fn hostile(number: usize) -> RatedComparison {
     let evil = |slug: String| {
         let text = hostile_text();
         let all = Reviewer::ALL.iter().enumerate().map(|(i, reviewer)| {
@@ -144,7 +144,7 @@ pub fn hostile(number: usize) -> Matchup {
             };
             review(*reviewer, 20 * i as i64, verdict, &text)
         });
-        let Contender {
+        let RatedTool {
             tool,
             votes,
             visitors,
@@ -161,7 +161,7 @@ pub fn hostile(number: usize) -> Matchup {
             sample: true,
             ..tool
         };
-        Contender {
+        RatedTool {
             tool,
             votes,
             visitors,
@@ -174,24 +174,24 @@ pub fn hostile(number: usize) -> Matchup {
     )
 }
 
-pub fn content(matchups: impl IntoIterator<Item = Matchup>) -> Content {
+pub fn content(matchups: impl IntoIterator<Item = RatedComparison>) -> DigestContent {
     let reasons = vec![
         PickReason::NewThisWeek,
         PickReason::from_words("the panel is split 2 to 1 on it"),
     ];
-    let item = |matchup: Matchup| {
+    let item = |matchup: RatedComparison| {
         let reasons = if matchup.is_sample() {
             vec![PickReason::from_words(&hostile_text()); 9]
         } else {
             reasons.clone()
         };
-        Item {
+        DigestItem {
             matchup,
             score: 150.0,
             reasons,
         }
     };
-    Content {
+    DigestContent {
         slot: Slot::of(now(), &crate::domain::zone::Zone::utc()),
         items: matchups.into_iter().map(item).collect(),
         opening: Default::default(),

@@ -6,16 +6,16 @@ use super::email;
 use super::fixture;
 use super::text;
 use super::wellformed;
-use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Score;
 use crate::domain::catalogue::Votes;
-use crate::domain::digest::Content;
-use crate::domain::digest::Decided;
-use crate::domain::digest::DecidedTool;
+use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
-use crate::domain::reader::Choice;
-use crate::domain::reader::Turn;
+use crate::domain::digest::PreviousVotes;
+use crate::domain::digest::PreviousVotesTool;
+use crate::domain::reader::PreferenceGroup;
+use crate::domain::reader::VerdictChange;
 
 /// Texts that have broken templates before, among ordinary ones, some of them ten thousand characters long.
 fn words() -> impl Strategy<Value = String> {
@@ -38,7 +38,7 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 /// A comparison with such a text in every field, any reviews and any votes.
-fn matchup() -> impl Strategy<Value = Matchup> {
+fn matchup() -> impl Strategy<Value = RatedComparison> {
     let texts = prop::collection::vec(words(), 24);
     (
         texts,
@@ -85,11 +85,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_catalogue_makes_a_mail(matchups in prop::collection::vec(matchup(), 0..12), lines in prop::collection::vec(words(), 0..12), has_saved: bool) {
-        let told = |name: &String| DecidedTool { name: name.clone(), votes: Votes { ships: 9, skips: 1_000_000 }, panel: Panel::default() };
-        let turn = |name: &String| Turn { tool: "x".parse().expect("a slug"), name: name.clone(), before: "Skip".into(), after: "Ship".into() };
-        let decided = lines.split_first().map(|(first, rest)| Decided { tools: rest.iter().map(told).collect(), apart: Some(told(first)) });
-        let opening = Opening { turns: lines.iter().take(Choice::MOST_TURNS).map(turn).collect(), decided, has_saved };
-        let mail = email::digest(&fixture::site(), &Content { opening, ..fixture::content(matchups) }).expect("a digest").mail;
+        let told = |name: &String| PreviousVotesTool { name: name.clone(), votes: Votes { ships: 9, skips: 1_000_000 }, panel: Panel::default() };
+        let turn = |name: &String| VerdictChange { tool: "x".parse().expect("a slug"), name: name.clone(), before: "Skip".into(), after: "Ship".into() };
+        let decided = lines.split_first().map(|(first, rest)| PreviousVotes { tools: rest.iter().map(told).collect(), apart: Some(told(first)) });
+        let opening = Opening { turns: lines.iter().take(PreferenceGroup::MOST_TURNS).map(turn).collect(), decided, has_saved };
+        let mail = email::digest(&fixture::site(), &DigestContent { opening, ..fixture::content(matchups) }).expect("a digest").mail;
         wellformed::check(&mail.html);
         prop_assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{} and {}", mail.html.len(), mail.text.len());
         prop_assert!((1..=90).contains(&mail.subject.chars().count()) && !mail.subject.contains('\n'), "{:?}", mail.subject);

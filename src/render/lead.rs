@@ -1,12 +1,12 @@
 //! The comparison that a digest begins with, and its call to read it.
 
 use super::view::Badge;
-use super::view::Duel;
+use super::view::ComparisonView;
 use super::view::FirstMax as _;
-use super::view::Side;
+use super::view::ToolView;
 use super::view::sentence;
 use crate::domain::catalogue::Panel;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 
 /// First lines of a digest: how much there is, and where the panel is least of one mind.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Call {
 }
 
 impl Lead {
-    pub fn new(content: &Content, duels: &[Duel<'_>]) -> Self {
+    pub fn new(content: &DigestContent, duels: &[ComparisonView<'_>]) -> Self {
         let panels: Vec<Badge> = content
             .items
             .iter()
@@ -79,8 +79,8 @@ impl Lead {
 
 impl Call {
     /// The tool on which a panel is nearest to two halves; else the first pair whose panels say the opposite.
-    fn of(duels: &[Duel<'_>]) -> Option<Self> {
-        let split = |side: &Side<'_>| {
+    fn of(duels: &[ComparisonView<'_>]) -> Option<Self> {
+        let split = |side: &ToolView<'_>| {
             (1000 * side.panel.0.ships.min(side.panel.0.skips))
                 .checked_div(side.panel.0.total())
                 .unwrap_or(0)
@@ -106,9 +106,9 @@ impl Call {
                 point,
             });
         }
-        let opposite = |d: &&Duel<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
+        let opposite = |d: &&ComparisonView<'_>| matches!((d.sides[0].panel.0.verdict(), d.sides[1].panel.0.verdict()), (Some(a), Some(b)) if a != b);
         let [left, right] = &duels.iter().find(opposite)?.sides;
-        let label = |side: &Side<'_>| side.panel.0.label().to_lowercase();
+        let label = |side: &ToolView<'_>| side.panel.0.label().to_lowercase();
         let words = format!(
             "{} for {}, {} for {}.",
             label(left),

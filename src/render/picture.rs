@@ -23,10 +23,10 @@ use skrifa::instance::Size;
 use super::RenderError;
 use super::Site;
 use super::text::shorten;
-use super::view::Duel;
-use super::view::Limits;
-use super::view::Side;
-use crate::domain::catalogue::Matchup;
+use super::view::ComparisonView;
+use super::view::TextLimits;
+use super::view::ToolView;
+use crate::domain::catalogue::RatedComparison;
 
 /// Pixels.
 pub const WIDTH: u32 = 1200;
@@ -71,23 +71,23 @@ struct Drawing {
     site: String,
     site_width: u32,
     category: String,
-    question: Fitted,
+    question: FittedText,
     sides: [Half; 2],
 }
 
 /// One tool's half.
 struct Half {
     left: u32,
-    name: Fitted,
+    name: FittedText,
     kind: &'static str,
-    verdict: Fitted,
+    verdict: FittedText,
     count: String,
     /// Pixels of the bar that stands for the panel's ship share.
     share: u32,
 }
 
 /// A text in as many lines as it takes, at the size at which it fits.
-struct Fitted {
+struct FittedText {
     size: u16,
     lines: Vec<String>,
 }
@@ -96,13 +96,13 @@ struct Fitted {
 ///
 /// # Errors
 /// A template that fails.
-pub fn comparison(site: &Site, matchup: &Matchup) -> Result<Picture, RenderError> {
-    let duel = Duel::new(site, matchup, Limits::MAIL);
+pub fn comparison(site: &Site, matchup: &RatedComparison) -> Result<Picture, RenderError> {
+    let duel = ComparisonView::new(site, matchup, TextLimits::MAIL);
     let names = duel
         .sides
         .each_ref()
         .map(|side| drawable(&side.name).unwrap_or_else(|| words_of(side.slug.as_str())));
-    let mut question = Fitted::new(
+    let mut question = FittedText::new(
         &format!("{} or {}:", names[0], names[1]),
         WHOLE,
         2,
@@ -161,20 +161,20 @@ impl Picture {
 }
 
 impl Half {
-    fn new(left: u32, side: &Side<'_>, name: &str) -> Self {
+    fn new(left: u32, side: &ToolView<'_>, name: &str) -> Self {
         let panel = side.panel.0;
         Self {
             left,
-            name: Fitted::new(name, HALF, 1, &[34, 30, 26, 22]),
+            name: FittedText::new(name, HALF, 1, &[34, 30, 26, 22]),
             kind: side.panel.kind(),
-            verdict: Fitted::new(&panel.label().to_uppercase(), HALF, 1, &[60, 50, 40]),
+            verdict: FittedText::new(&panel.label().to_uppercase(), HALF, 1, &[60, 50, 40]),
             count: format!("Panel: {} ship / {} skip", panel.ships, panel.skips),
             share: HALF as u32 * panel.ship_percent() / 100,
         }
     }
 }
 
-impl Fitted {
+impl FittedText {
     /// At the first of `sizes` at which `text` takes at most `most` lines of `room` pixels; at the last one it is cut.
     fn new(text: &str, room: f32, most: usize, sizes: &[u16]) -> Self {
         let mut fitted = Self {

@@ -4,30 +4,30 @@ mod pages;
 use super::email;
 use super::fixture::*;
 use super::page;
+use super::page::CapturedRow;
 use super::page::DigestEntry;
-use super::page::MailRow;
 use super::page::MailView;
-use super::page::Refused;
+use super::page::RefusedField;
 use super::page::SignUpForm;
-use super::page::Visit;
+use super::page::VisitorView;
 use super::text;
-use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Verdict;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::reader::PanelPoint;
 use crate::domain::reader::Preferences;
+use crate::domain::reader::ReaderToolState;
 use crate::domain::reader::Saved;
-use crate::domain::reader::Standing;
 use pages::DATA;
 
 /// How the one script begins that pages may have.
 const OUR_SCRIPT: &str = "<script src=\"";
 
 /// Every page with this content on it, by name.
-fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
+fn pages_of(content: &DigestContent, words: &str) -> Vec<(&'static str, String)> {
     let (site, form) = (
         site(),
         SignUpForm {
@@ -35,7 +35,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
             problem: Some(words),
         },
     );
-    let matchups: Vec<Matchup> = content
+    let matchups: Vec<RatedComparison> = content
         .items
         .iter()
         .map(|item| item.matchup.clone())
@@ -47,7 +47,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         titles: vec![words.into()],
         sample: true,
     };
-    let row = MailRow {
+    let row = CapturedRow {
         name: words.into(),
         to: words.into(),
         subject: words.into(),
@@ -64,11 +64,11 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         text,
         has_html: true,
     };
-    let standing = Standing {
+    let standing = ReaderToolState {
         vote: Some(Verdict::Ship),
         saved: true,
     };
-    let visit = Visit {
+    let visit = VisitorView {
         is_reader: true,
         standings: vec![standing; 2],
         saved: vec![(first.left.tool.slug.clone(), words.into())],
@@ -87,7 +87,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         monthly: true,
         paused_until: Some(now() + chrono::TimeDelta::days(9)),
     };
-    let refused = Refused {
+    let refused = RefusedField {
         field: "email",
         typed: words,
         sentence: words,
@@ -173,7 +173,7 @@ fn pages_of(content: &Content, words: &str) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-fn page_of(name: &str, matchup: Matchup) -> String {
+fn page_of(name: &str, matchup: RatedComparison) -> String {
     let pages = pages_of(&content([matchup]), "token");
     pages
         .into_iter()
@@ -182,7 +182,7 @@ fn page_of(name: &str, matchup: Matchup) -> String {
         .1
 }
 
-fn digest_of(matchups: impl IntoIterator<Item = Matchup>) -> Rendered {
+fn digest_of(matchups: impl IntoIterator<Item = RatedComparison>) -> Rendered {
     email::digest(&site(), &content(matchups))
         .expect("a digest")
         .mail
@@ -233,7 +233,7 @@ fn hostile_content_is_escaped_in_every_page_and_mail() {
         );
     }
     assert!(
-        !mail.subject.contains(['\n', TOKEN_HOLE]) && mail.subject.chars().count() <= 90,
+        !mail.subject.contains(['\n', TOKEN_PLACEHOLDER]) && mail.subject.chars().count() <= 90,
         "{:?}",
         mail.subject
     );
@@ -242,18 +242,18 @@ fn hostile_content_is_escaped_in_every_page_and_mail() {
 #[test]
 fn the_hole_of_a_token_stands_in_its_links_and_nowhere_else() {
     let digest = digest_of([matchup(1), hostile(1)]);
-    let link = format!("https://verdicts.example/unsubscribe/{TOKEN_HOLE}");
+    let link = format!("https://verdicts.example/unsubscribe/{TOKEN_PLACEHOLDER}");
     assert!(
         digest.html.contains(&format!("href=\"{link}\""))
             && digest.text.contains(&format!("\n{link}\n"))
     );
     assert_eq!(
-        [&digest.html, &digest.text].map(|part| part.matches(TOKEN_HOLE).count()),
+        [&digest.html, &digest.text].map(|part| part.matches(TOKEN_PLACEHOLDER).count()),
         [1, 1]
     );
 
     let confirmation = email::confirmation(&site(), "3 days", false).expect("a mail");
-    let link = format!("https://verdicts.example/confirm/{TOKEN_HOLE}");
+    let link = format!("https://verdicts.example/confirm/{TOKEN_PLACEHOLDER}");
     assert_eq!(
         [&confirmation.html, &confirmation.text].map(|part| part.matches(&link).count()),
         [2, 1]
@@ -303,7 +303,7 @@ fn a_tool_of_which_nothing_is_known_is_shown_as_such() {
 
 #[test]
 fn what_is_invented_is_labelled_in_both_parts_and_on_every_page_that_shows_it() {
-    let sampled = |mut matchup: Matchup| {
+    let sampled = |mut matchup: RatedComparison| {
         matchup.left.tool.sample = true;
         matchup
     };

@@ -5,29 +5,29 @@ use super::date::Date;
 use super::text::clean;
 use super::text::sentences;
 use super::text::shorten;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Reviewer;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
 use crate::domain::catalogue::category_key;
-use crate::domain::digest::Item;
+use crate::domain::digest::DigestItem;
 
 /// Said where the catalogue holds nothing.
 const UNKNOWN: &str = "Not stated";
 
 /// How many characters may be shown of what.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct TextLimits {
     name: usize,
     line: usize,
     take: usize,
     reasons: usize,
 }
 
-impl Limits {
+impl TextLimits {
     /// A page has room for all of a catalogue.
     pub const PAGE: Self = Self {
         name: 300,
@@ -115,7 +115,7 @@ impl Badge {
 
 /// One tool.
 #[derive(Debug, Clone)]
-pub struct Side<'a> {
+pub struct ToolView<'a> {
     pub slug: &'a Slug,
     pub name: String,
     pub initial: String,
@@ -131,8 +131,8 @@ pub struct Side<'a> {
     pub sample: bool,
 }
 
-impl<'a> Side<'a> {
-    pub fn new(contender: &'a Contender, limits: Limits) -> Self {
+impl<'a> ToolView<'a> {
+    pub fn new(contender: &'a RatedTool, limits: TextLimits) -> Self {
         let tool = &contender.tool;
         let line = |text: &str| {
             Some(shorten(text, limits.line))
@@ -183,7 +183,7 @@ pub struct Opinion {
 }
 
 impl Opinion {
-    pub fn new(review: &Review, limits: Limits) -> Self {
+    pub fn new(review: &Review, limits: TextLimits) -> Self {
         Self {
             score: review.score.points(),
             verdict: review.verdict,
@@ -228,9 +228,9 @@ impl Quote {
 
 /// A comparison.
 #[derive(Debug, Clone)]
-pub struct Duel<'a> {
+pub struct ComparisonView<'a> {
     pub slug: &'a Slug,
-    pub sides: [Side<'a>; 2],
+    pub sides: [ToolView<'a>; 2],
     pub scorecard: Vec<ScoreRow>,
     /// One *ship* and one *skip*, where there are such.
     pub quotes: Vec<Quote>,
@@ -240,11 +240,11 @@ pub struct Duel<'a> {
     pub sample: bool,
 }
 
-impl<'a> Duel<'a> {
-    pub fn new(site: &Site, matchup: &'a Matchup, limits: Limits) -> Self {
+impl<'a> ComparisonView<'a> {
+    pub fn new(site: &Site, matchup: &'a RatedComparison, limits: TextLimits) -> Self {
         let sides = matchup
             .contenders()
-            .map(|contender| Side::new(contender, limits));
+            .map(|contender| ToolView::new(contender, limits));
         Self {
             slug: &matchup.comparison.slug,
             scorecard: scorecard(matchup, limits),
@@ -259,7 +259,7 @@ impl<'a> Duel<'a> {
         }
     }
 
-    pub fn picked(site: &Site, item: &'a Item, limits: Limits) -> Self {
+    pub fn picked(site: &Site, item: &'a DigestItem, limits: TextLimits) -> Self {
         let reasons = item
             .reasons
             .iter()
@@ -306,7 +306,7 @@ impl<'a> Duel<'a> {
     }
 }
 
-fn scorecard(matchup: &Matchup, limits: Limits) -> Vec<ScoreRow> {
+fn scorecard(matchup: &RatedComparison, limits: TextLimits) -> Vec<ScoreRow> {
     let row = |reviewer: &Reviewer| ScoreRow {
         reviewer: *reviewer,
         opinions: matchup.contenders().map(|c| {
@@ -320,10 +320,10 @@ fn scorecard(matchup: &Matchup, limits: Limits) -> Vec<ScoreRow> {
 
 /// The most decided take of that verdict: the highest score that ships, the lowest that skips.
 fn quote(
-    matchup: &Matchup,
-    sides: &[Side<'_>; 2],
+    matchup: &RatedComparison,
+    sides: &[ToolView<'_>; 2],
     verdict: Verdict,
-    limits: Limits,
+    limits: TextLimits,
 ) -> Option<Quote> {
     let takes = matchup
         .contenders()
@@ -342,7 +342,7 @@ fn quote(
             score: review.score.points(),
             reviewer: review.reviewer,
             tool: side.name.clone(),
-            text: sentences(&review.take, limits.take.min(Limits::MAIL.take)),
+            text: sentences(&review.take, limits.take.min(TextLimits::MAIL.take)),
         })
 }
 

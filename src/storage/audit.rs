@@ -1,9 +1,9 @@
 //! The ledger's promises, checked from its rows alone.
 
-use super::Reader;
+use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
-use super::counts::Counts;
+use super::counts::StateCounts;
 use super::counts::counted;
 use super::counts::kept;
 use super::ledger::Tally;
@@ -16,7 +16,7 @@ const CLOCKS_APART: i64 = 5_000;
 
 /// What the ledger says of one digest, and whether it holds together.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Audit {
+pub struct LedgerAudit {
     /// Which digest.
     pub slot: Slot,
     /// For how many people deliveries were made.
@@ -28,12 +28,12 @@ pub struct Audit {
     /// Promises that do not hold, in words: empty when all is well.
     pub faults: Vec<String>,
     /// Deliveries that were in doubt at some time: an extra copy can only be among them.
-    pub doubts: Vec<Doubt>,
+    pub doubts: Vec<UncertainDelivery>,
 }
 
 /// A delivery that was in doubt.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Doubt {
+pub struct UncertainDelivery {
     /// The number of its subscriber, which is for this process alone: whoever shows it shows a name in its place.
     #[serde(skip)]
     pub subscriber: i64,
@@ -48,7 +48,7 @@ pub struct Doubt {
 impl Storage {
     /// Checks the ledger of a published digest: all counts add up (that each recipient is in it once is the table's key), nobody was sent to who had left or
     /// was suppressed before. `None` if there is no such digest. Doubts are listed up to `most`.
-    pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<Audit>, StorageError> {
+    pub async fn audit(&self, slot: Slot, most: i64) -> Result<Option<LedgerAudit>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
         let row: Option<(String,)> =
             optional!(reader, "select state from digests where id = $1", slot.id())?;
@@ -141,15 +141,16 @@ impl Storage {
             slot.id(),
             most
         )?;
-        let doubts = doubts
-            .into_iter()
-            .map(|(subscriber, state, at, attempts)| Doubt {
-                subscriber,
-                state,
-                uncertain_at: from_millis(at),
-                attempts,
-            });
-        Ok(Some(Audit {
+        let doubts =
+            doubts
+                .into_iter()
+                .map(|(subscriber, state, at, attempts)| UncertainDelivery {
+                    subscriber,
+                    state,
+                    uncertain_at: from_millis(at),
+                    attempts,
+                });
+        Ok(Some(LedgerAudit {
             slot,
             recipients: recipients as u64,
             is_publishing: is_publishing.is_some(),
@@ -162,9 +163,9 @@ impl Storage {
 
 /// A digest's recipients, its rows, how they stand by counting, and by what is kept: in one statement, since it may be on its way.
 async fn sums(
-    reader: &mut Reader,
+    reader: &mut ReadConnection,
     digest: i64,
-) -> Result<(i64, i64, Counts, Counts), StorageError> {
+) -> Result<(i64, i64, StateCounts, StateCounts), StorageError> {
     let sums: Sums = one!(
         reader,
         concat!(
@@ -180,7 +181,7 @@ async fn sums(
         digest
     )?;
     // A free chunk counts what is out among what is queued.
-    let kept = Counts {
+    let kept = StateCounts {
         queued: sums.kept_open - sums.rows.sending,
         sending: sums.rows.sending,
         sent: sums.kept_sent,
@@ -196,7 +197,7 @@ struct Sums {
     recipients: i64,
     rows_in_it: i64,
     #[sqlx(flatten)]
-    rows: Counts,
+    rows: StateCounts,
     kept_open: i64,
     kept_sent: i64,
     kept_failed: i64,
@@ -204,8 +205,8 @@ struct Sums {
     kept_uncertain: i64,
 }
 
-fn in_words(counts: &Counts) -> String {
-    let Counts {
+fn in_words(counts: &StateCounts) -> String {
+    let StateCounts {
         queued,
         sending,
         sent,

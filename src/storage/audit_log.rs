@@ -3,7 +3,7 @@
 //! Rows are chained afterwards, by [`Storage::chain_audit`]: a place given in the change's transaction would make every writer wait
 //! for the one before it.
 
-use super::Reader;
+use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
@@ -12,8 +12,8 @@ use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
 use crate::domain::audit::AuditRow;
+use crate::domain::audit::ChainLink;
 use crate::domain::audit::FIRST_PREVIOUS;
-use crate::domain::audit::Link;
 use crate::domain::audit::SubjectKind;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
@@ -21,14 +21,14 @@ use crate::domain::token::Secrets;
 
 /// Author of a transaction's changes, and what names subscribers outside it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Author<'a> {
+pub(super) struct ChangeAuthor<'a> {
     actor: &'a Actor,
     names: Option<&'a Secrets>,
 }
 
 /// Subject of an action.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Subject<'a> {
+pub(super) enum ChangeSubject<'a> {
     Digest(Slot),
     /// By the number of their row; the log gets the opaque id.
     Subscriber(i64),
@@ -42,14 +42,14 @@ pub(super) enum Subject<'a> {
     Suppression(&'a str),
 }
 
-impl Author<'_> {
+impl ChangeAuthor<'_> {
     /// Writes the row of a change into the change's transaction; nothing for a reader, whose history has it. `detail` holds numbers and
     /// codes, never a text that a person wrote.
     pub(super) async fn note(
         self,
         tx: &mut Tx,
         what: AuditAction,
-        subject: Option<Subject<'_>>,
+        subject: Option<ChangeSubject<'_>>,
         detail: &serde_json::Value,
         now: Timestamp,
     ) -> Result<(), StorageError> {
@@ -75,21 +75,21 @@ impl Author<'_> {
         Ok(())
     }
 
-    fn named(self, subject: Subject<'_>) -> (SubjectKind, String) {
+    fn named(self, subject: ChangeSubject<'_>) -> (SubjectKind, String) {
         match subject {
-            Subject::Digest(slot) => (SubjectKind::Digest, slot.to_string()),
-            Subject::Subscriber(id) => {
+            ChangeSubject::Digest(slot) => (SubjectKind::Digest, slot.to_string()),
+            ChangeSubject::Subscriber(id) => {
                 let name = self.names.map(|names| names.subscriber_name(id));
                 (SubjectKind::Subscriber, name.unwrap_or_default())
             }
-            Subject::User(id) => {
+            ChangeSubject::User(id) => {
                 let name = self.names.map(|names| names.user_name(id));
                 (SubjectKind::User, name.unwrap_or_default())
             }
-            Subject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
-            Subject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
-            Subject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
-            Subject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),
+            ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
+            ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
+            ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
+            ChangeSubject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),
         }
     }
 }
@@ -109,7 +109,7 @@ pub struct AuditEntry {
     /// The row.
     pub row: AuditRow,
     /// Its place.
-    pub link: Option<Link>,
+    pub link: Option<ChainLink>,
 }
 
 /// Result of a check of the chain.
@@ -133,7 +133,7 @@ pub enum ChainFault {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct AuditLogRow {
     id: i64,
     at: i64,
     actor_kind: String,
@@ -148,9 +148,9 @@ struct Row {
     hash: Option<String>,
 }
 
-impl From<Row> for AuditEntry {
-    fn from(row: Row) -> Self {
-        let link = row.seq.map(|seq| Link {
+impl From<AuditLogRow> for AuditEntry {
+    fn from(row: AuditLogRow) -> Self {
+        let link = row.seq.map(|seq| ChainLink {
             seq,
             previous_hash: row.previous_hash.unwrap_or_default(),
             hash: row.hash.unwrap_or_default(),
@@ -185,8 +185,8 @@ const PAGE: i64 = 500;
 
 impl Storage {
     /// Author of changes that `actor` makes.
-    pub(super) fn author<'a>(&'a self, actor: &'a Actor) -> Author<'a> {
-        Author {
+    pub(super) fn author<'a>(&'a self, actor: &'a Actor) -> ChangeAuthor<'a> {
+        ChangeAuthor {
             actor,
             names: self.names.as_deref(),
         }
@@ -214,7 +214,7 @@ impl Storage {
     ) -> Result<Vec<AuditEntry>, StorageError> {
         let mut reader = self.read().await?;
         let what = filter.what.map(AuditAction::as_str);
-        let rows: Vec<Row> = match (filter.subject, what) {
+        let rows: Vec<AuditLogRow> = match (filter.subject, what) {
             (None, None) => all!(
                 reader,
                 entries!("order by at desc, id desc limit $1"),
@@ -269,7 +269,7 @@ impl Storage {
             tx,
             "update audit_head set seq = seq where id = 1 returning seq, hash"
         )?;
-        let rows: Vec<Row> = all!(
+        let rows: Vec<AuditLogRow> = all!(
             tx,
             entries!("where seq is null order by at, id limit $1"),
             count
@@ -321,13 +321,13 @@ impl Storage {
 }
 
 async fn first_fault(
-    reader: &mut Reader,
+    reader: &mut ReadConnection,
     head: i64,
     head_hash: &str,
 ) -> Result<Option<ChainFault>, StorageError> {
     let (mut seq, mut previous) = (0, FIRST_PREVIOUS.to_owned());
     while seq < head {
-        let rows: Vec<Row> = all!(
+        let rows: Vec<AuditLogRow> = all!(
             reader,
             entries!("where seq > $1 and seq <= $2 order by seq limit $3"),
             seq,

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::chunks::Chunk;
+use super::chunks::DeliveryBatch;
 use super::ledger::Job;
 use super::returns::release;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 
 impl Storage {
     /// Splits a batch of this sender: the mails to the readers in `kept` become batches of their own, which stay with it, and the rest goes
@@ -17,12 +17,12 @@ impl Storage {
     pub async fn split_batch(
         &self,
         sender: i64,
-        batch: ChunkKey,
+        batch: BatchKey,
         kept: &[i64],
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+        if !super::senders::holds_lease(&mut tx, sender).await? {
             return Ok(());
         }
         let found: Option<(i64,)> = optional!(
@@ -66,11 +66,11 @@ impl Storage {
     pub async fn give_back_unknown(
         &self,
         sender: i64,
-        known: &[ChunkKey],
+        known: &[BatchKey],
         now: Timestamp,
     ) -> Result<usize, StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+        if !super::senders::holds_lease(&mut tx, sender).await? {
             return Ok(0);
         }
         let known: HashSet<(i64, i64)> = known.iter().map(|key| (key.mailing, key.last)).collect();
@@ -87,7 +87,7 @@ impl Storage {
             release(
                 &mut tx,
                 sender,
-                ChunkKey {
+                BatchKey {
                     mailing: *mailing,
                     last: *last,
                 },
@@ -103,7 +103,7 @@ impl Storage {
     pub async fn reopen_batch(
         &self,
         sender: i64,
-        batch: ChunkKey,
+        batch: BatchKey,
         now: Timestamp,
     ) -> Result<Vec<Job>, StorageError> {
         let found: Option<(i64,)> = optional!(
@@ -116,7 +116,7 @@ impl Storage {
         let Some((first,)) = found else {
             return Ok(Vec::new());
         };
-        self.open_chunk(sender, Chunk { key: batch, first }, now)
+        self.open_chunk(sender, DeliveryBatch { key: batch, first }, now)
             .await
     }
 }
@@ -125,9 +125,9 @@ impl Storage {
 async fn cut_front(
     tx: &mut Tx,
     sender: i64,
-    batch: ChunkKey,
+    batch: BatchKey,
     last: i64,
-) -> Result<ChunkKey, StorageError> {
+) -> Result<BatchKey, StorageError> {
     execute!(
         tx,
         "insert into delivery_batches (mailing_id, first_id, last_id, class, due_at, sender_id, is_split, last_due_at)
@@ -144,7 +144,7 @@ async fn cut_front(
         batch.last,
         last + 1
     )?;
-    Ok(ChunkKey {
+    Ok(BatchKey {
         mailing: batch.mailing,
         last,
     })

@@ -25,10 +25,10 @@ use super::call_limits::CallLimits;
 
 /// The limits of all calls to one server, and when its connections were last found to lead nowhere.
 #[derive(Debug, Clone)]
-pub(super) struct ServerHealth(Arc<Shared>);
+pub(super) struct ServerHealth(Arc<SharedHealth>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedHealth {
     limits: CallLimits,
     began: Instant,
     /// Milliseconds since `began`; connections that are older are not used again.
@@ -43,7 +43,7 @@ impl ServerHealth {
     pub(super) fn new(limits: CallLimits) -> Self {
         let (invalidated, suspected, is_standby) =
             (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedHealth {
             limits,
             began: Instant::now(),
             invalidated,

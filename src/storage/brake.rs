@@ -7,7 +7,7 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Author;
+use super::audit_log::ChangeAuthor;
 use super::lots::Stopped;
 use super::lots::has_untried;
 use super::lots::hold_domains;
@@ -271,7 +271,7 @@ impl Member {
         &self,
         tx: &mut Tx,
         send: i64,
-        author: Author<'_>,
+        author: ChangeAuthor<'_>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let key = DeliveryKey {

@@ -13,8 +13,8 @@ use super::counts::reached;
 use super::digests::archived;
 use super::stored;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
@@ -42,7 +42,7 @@ impl Storage {
         after: Option<&Slug>,
         count: i64,
         now: Timestamp,
-    ) -> Result<Option<Vec<Matchup>>, StorageError> {
+    ) -> Result<Option<Vec<RatedComparison>>, StorageError> {
         let mut reader = self.read().await?;
         let place = match after {
             None => (i64::MAX, String::new()),
@@ -81,7 +81,7 @@ impl Storage {
         after: Option<&Slug>,
         count: i64,
         now: Timestamp,
-    ) -> Result<Vec<Contender>, StorageError> {
+    ) -> Result<Vec<RatedTool>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String,)> = all!(
             reader,
@@ -101,7 +101,7 @@ impl Storage {
         words: &[String],
         count: i64,
         now: Timestamp,
-    ) -> Result<Vec<Contender>, StorageError> {
+    ) -> Result<Vec<RatedTool>, StorageError> {
         let patterns: Vec<String> = (0..WORDS_MAX)
             .map(|at| words.get(at).map_or("%".into(), |word| pattern(word)))
             .collect();
@@ -128,7 +128,7 @@ impl Storage {
         tools: &[&Slug],
         count: usize,
         now: Timestamp,
-    ) -> Result<Vec<Matchup>, StorageError> {
+    ) -> Result<Vec<RatedComparison>, StorageError> {
         if tools.is_empty() {
             // PostgreSQL knows no empty list.
             return Ok(Vec::new());
@@ -248,7 +248,7 @@ fn pattern(word: &str) -> String {
 async fn in_order(
     conn: &mut impl Queryable,
     rows: Vec<(String,)>,
-) -> Result<Vec<Contender>, StorageError> {
+) -> Result<Vec<RatedTool>, StorageError> {
     let slugs: Vec<Slug> = stored(rows.iter().map(|(slug,)| slug.parse()).collect())?;
     let mut found = contenders(conn, &slugs.iter().collect::<Vec<_>>()).await?;
     Ok(slugs.iter().filter_map(|slug| found.remove(slug)).collect())

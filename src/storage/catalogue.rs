@@ -12,16 +12,16 @@ use super::StorageError;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Comparison;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
 use crate::domain::catalogue::Panel;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Review;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::catalogue::Votes;
 use crate::domain::from_millis;
 use crate::domain::pick::Candidate;
-use crate::domain::pick::Entrant;
+use crate::domain::pick::CandidateTool;
 use rows::CandidateRow;
 pub(super) use rows::ComparisonRow;
 use rows::ReviewRow;
@@ -105,12 +105,12 @@ impl Storage {
             })
             .collect();
         let votes = votes_from(votes);
-        let entrant = |tool: String, name, category| -> Result<Entrant, StorageError> {
+        let entrant = |tool: String, name, category| -> Result<CandidateTool, StorageError> {
             let (panel, votes) = (
                 panels.get(&tool).copied().unwrap_or_default(),
                 votes.get(&tool).copied().unwrap_or_default(),
             );
-            Ok(Entrant {
+            Ok(CandidateTool {
                 tool: tool.parse()?,
                 name,
                 category,
@@ -134,7 +134,7 @@ impl Storage {
         &self,
         slug: &Slug,
         now: Timestamp,
-    ) -> Result<Option<Matchup>, StorageError> {
+    ) -> Result<Option<RatedComparison>, StorageError> {
         Ok(self.matchups(std::slice::from_ref(slug), now).await?.pop())
     }
 
@@ -143,7 +143,7 @@ impl Storage {
         &self,
         slugs: &[Slug],
         now: Timestamp,
-    ) -> Result<Vec<Matchup>, StorageError> {
+    ) -> Result<Vec<RatedComparison>, StorageError> {
         let mut reader = self.read().await?;
         let mut found = Vec::with_capacity(slugs.len());
         for slug in slugs {
@@ -159,7 +159,11 @@ impl Storage {
     }
 
     /// The newest comparisons, newest first.
-    pub async fn latest(&self, count: i64, now: Timestamp) -> Result<Vec<Matchup>, StorageError> {
+    pub async fn latest(
+        &self,
+        count: i64,
+        now: Timestamp,
+    ) -> Result<Vec<RatedComparison>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<ComparisonRow> = all!(
             reader,
@@ -177,7 +181,7 @@ impl Storage {
         tool: &Slug,
         count: i64,
         now: Timestamp,
-    ) -> Result<Vec<Matchup>, StorageError> {
+    ) -> Result<Vec<RatedComparison>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<ComparisonRow> = all!(
             reader,
@@ -197,7 +201,7 @@ impl Storage {
         slug: &Slug,
         count: i64,
         now: Timestamp,
-    ) -> Result<Option<(Matchup, Vec<Matchup>)>, StorageError> {
+    ) -> Result<Option<(RatedComparison, Vec<RatedComparison>)>, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<ComparisonRow> = optional!(
             reader,
@@ -235,7 +239,7 @@ impl Storage {
         &self,
         slug: &Slug,
         now: Timestamp,
-    ) -> Result<Option<Contender>, StorageError> {
+    ) -> Result<Option<RatedTool>, StorageError> {
         let mut reader = self.read().await?;
         let found = contenders(&mut reader, &[slug]).await?.remove(slug);
         Ok(found.filter(|contender| contender.tool.published_at <= now))
@@ -251,7 +255,7 @@ pub(super) async fn assemble(
     conn: &mut impl Queryable,
     rows: Vec<ComparisonRow>,
     now: Timestamp,
-) -> Result<Vec<Matchup>, StorageError> {
+) -> Result<Vec<RatedComparison>, StorageError> {
     let comparisons: Vec<Comparison> = stored(rows.into_iter().map(comparison_from).collect())?;
     let slugs: Vec<&Slug> = comparisons
         .iter()
@@ -265,7 +269,7 @@ pub(super) async fn assemble(
             .cloned()
     };
     let matchup = |c: Comparison| {
-        Some(Matchup {
+        Some(RatedComparison {
             left: side(&c.left)?,
             right: side(&c.right)?,
             comparison: c,
@@ -277,14 +281,14 @@ pub(super) async fn assemble(
 pub(super) async fn contenders(
     conn: &mut impl Queryable,
     slugs: &[&Slug],
-) -> Result<HashMap<Slug, Contender>, StorageError> {
+) -> Result<HashMap<Slug, RatedTool>, StorageError> {
     let tools = tools_by_slug(conn, slugs).await?;
     let readers = votes_in(conn, "votes", slugs).await?;
     let visitors = votes_in(conn, "visitor_votes", slugs).await?;
     let of = |votes: &HashMap<String, Votes>, tool: &Tool| {
         votes.get(tool.slug.as_str()).copied().unwrap_or_default()
     };
-    let contender = |tool: Tool| Contender {
+    let contender = |tool: Tool| RatedTool {
         votes: of(&readers, &tool),
         visitors: of(&visitors, &tool),
         tool,

@@ -11,7 +11,7 @@ use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
 use crate::domain::from_millis;
 use crate::domain::reader::PanelPoint;
-use crate::domain::reader::Turn;
+use crate::domain::reader::VerdictChange;
 use crate::domain::reader::turns;
 
 #[derive(sqlx::FromRow)]
@@ -101,7 +101,7 @@ fn point_from(row: PointRow) -> PanelPoint {
 }
 
 /// A tool whose panel's verdict turned, with how it stood before the first turn and after each.
-pub(super) struct Turned {
+pub(super) struct VerdictChanged {
     /// Which tool.
     pub tool: Slug,
     name: String,
@@ -109,14 +109,14 @@ pub(super) struct Turned {
     labels: Vec<(i64, &'static str)>,
 }
 
-impl Turned {
+impl VerdictChanged {
     /// When the first of its turns was.
     pub fn first(&self) -> i64 {
         self.labels.get(1).map_or(i64::MAX, |(at, _)| *at)
     }
 
     /// What somebody who last heard at `since` has not heard; `None` when it stands as it stood then.
-    pub fn since(&self, since: i64) -> Option<Turn> {
+    pub fn since(&self, since: i64) -> Option<VerdictChange> {
         let before = self
             .labels
             .iter()
@@ -125,7 +125,7 @@ impl Turned {
             .or(self.labels.first())?
             .1;
         let after = self.labels.last()?.1;
-        (before != after).then(|| Turn {
+        (before != after).then(|| VerdictChange {
             tool: self.tool.clone(),
             name: self.name.clone(),
             before: before.into(),
@@ -142,7 +142,7 @@ pub(super) async fn turned_since(
     conn: &mut impl Queryable,
     since: Timestamp,
     now: Timestamp,
-) -> Result<Vec<Turned>, StorageError> {
+) -> Result<Vec<VerdictChanged>, StorageError> {
     let tools: Vec<(String, String)> = all!(
         conn,
         "select slug, name from tools where slug in (select tool from panel_history where at >= $1 and at <= $2) and published_at < $2
@@ -163,7 +163,7 @@ pub(super) async fn turned_since(
             labels.push((at.timestamp_millis(), after.label()));
         }
         if !labels.is_empty() {
-            turned.push(Turned { tool, name, labels });
+            turned.push(VerdictChanged { tool, name, labels });
         }
     }
     Ok(turned)

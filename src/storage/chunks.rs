@@ -8,7 +8,7 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::counts::Counts;
+use super::counts::StateCounts;
 use super::counts::counted;
 use super::counts::recount;
 use super::ledger::Job;
@@ -16,22 +16,22 @@ use super::ledger::jobs_of;
 use super::ledger::skip;
 use super::returns::release;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
-use crate::domain::delivery::InDoubt;
+use crate::domain::delivery::BatchKey;
+use crate::domain::delivery::UncertainPolicy;
 
 /// A stretch of a mailing's deliveries: readers `first..=key.last`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Chunk {
-    pub key: ChunkKey,
+pub(super) struct DeliveryBatch {
+    pub key: BatchKey,
     pub first: i64,
 }
 
 /// `mailing_id, first_id, last_id, is_split`
-pub(super) type Row = (i64, i64, i64, i64);
+pub(super) type BatchRow = (i64, i64, i64, i64);
 
 /// A chunk that may be claimed.
 #[derive(sqlx::FromRow)]
-struct Free {
+struct FreeBatch {
     first_id: i64,
     last_id: i64,
     is_split: i64,
@@ -83,7 +83,7 @@ macro_rules! claim_urgent {
 
 /// What a claim found.
 #[derive(Debug, Default)]
-pub struct Claimed {
+pub struct ClaimResult {
     /// What is due.
     pub jobs: Vec<Job>,
     /// Whether it stopped before it had seen all that is due.
@@ -98,19 +98,19 @@ impl Storage {
     pub async fn claim(
         &self,
         sender: i64,
-        ended: &[ChunkKey],
+        ended: &[BatchKey],
         only: Option<i64>,
         room: usize,
         now: Timestamp,
-    ) -> Result<Claimed, StorageError> {
+    ) -> Result<ClaimResult, StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
-            return Ok(Claimed::default());
+        if !super::senders::holds_lease(&mut tx, sender).await? {
+            return Ok(ClaimResult::default());
         }
         for key in ended {
             release(&mut tx, sender, *key, now).await?;
         }
-        let mut urgent: Vec<Row> = Vec::new();
+        let mut urgent: Vec<BatchRow> = Vec::new();
         if only.is_none() {
             let sql = if tx.is_postgres() {
                 claim_urgent!(" for update skip locked")
@@ -126,7 +126,10 @@ impl Storage {
         tx.commit().await?;
         let mut jobs = Vec::new();
         for row in urgent {
-            jobs.extend(self.open_chunk(sender, Chunk::from(row), now).await?);
+            jobs.extend(
+                self.open_chunk(sender, DeliveryBatch::from(row), now)
+                    .await?,
+            );
         }
         let digests: Vec<i64> = digests
             .into_iter()
@@ -134,18 +137,18 @@ impl Storage {
             .filter(|id| only.is_none_or(|only| only == *id))
             .collect();
         let (mut chunks, mut may_be_more) = (0..MOST_CHUNKS, false);
-        for wanted in [Wanted::Retries, Wanted::All] {
+        for wanted in [ClaimScope::Retries, ClaimScope::All] {
             let limit = match wanted {
-                Wanted::Retries => room.div_ceil(2),
+                ClaimScope::Retries => room.div_ceil(2),
                 // Chunks of retries come whole: however many those were, half of the room is left to the others.
-                Wanted::All => room.max(jobs.len() + room / 2),
+                ClaimScope::All => room.max(jobs.len() + room / 2),
             };
             for id in &digests {
                 loop {
                     let room = limit.saturating_sub(jobs.len());
                     if room == 0 || chunks.next().is_none() {
                         // The second pass meets all that the first one left.
-                        may_be_more |= wanted == Wanted::All;
+                        may_be_more |= wanted == ClaimScope::All;
                         break;
                     }
                     let Some(chunk) = self.claim_chunk(sender, *id, wanted, room, now).await?
@@ -156,7 +159,7 @@ impl Storage {
                 }
             }
         }
-        Ok(Claimed { jobs, may_be_more })
+        Ok(ClaimResult { jobs, may_be_more })
     }
 
     /// Takes the next chunk of a digest that is due, cut to `room` deliveries.
@@ -164,12 +167,12 @@ impl Storage {
         &self,
         sender: i64,
         digest: i64,
-        wanted: Wanted,
+        wanted: ClaimScope,
         room: usize,
         now: Timestamp,
-    ) -> Result<Option<Chunk>, StorageError> {
+    ) -> Result<Option<DeliveryBatch>, StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+        if !super::senders::holds_lease(&mut tx, sender).await? {
             return Ok(None);
         }
         let mut found = next_free(&mut tx, digest, wanted, now).await?;
@@ -178,8 +181,8 @@ impl Storage {
             found = next_free(&mut tx, digest, wanted, now).await?;
         }
         let Some(free) = found else { return Ok(None) };
-        let whole = Chunk {
-            key: ChunkKey {
+        let whole = DeliveryBatch {
+            key: BatchKey {
                 mailing: digest,
                 last: free.last_id,
             },
@@ -202,8 +205,8 @@ impl Storage {
                     sender
                 )?;
                 shorten(&mut tx, whole.key, last, &front).await?;
-                Chunk {
-                    key: ChunkKey {
+                DeliveryBatch {
+                    key: BatchKey {
                         mailing: digest,
                         last,
                     },
@@ -230,13 +233,13 @@ impl Storage {
     pub(super) async fn open_chunk(
         &self,
         sender: i64,
-        chunk: Chunk,
+        chunk: DeliveryBatch,
         now: Timestamp,
     ) -> Result<Vec<Job>, StorageError> {
         let (jobs, skipped) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !skipped.is_empty() {
             let mut tx = self.begin().await?;
-            if !super::senders::is_entered(&mut tx, sender).await? {
+            if !super::senders::holds_lease(&mut tx, sender).await? {
                 return Ok(Vec::new());
             }
             skip(&mut tx, &skipped, now).await?;
@@ -297,10 +300,10 @@ impl Storage {
     }
 }
 
-impl From<Row> for Chunk {
-    fn from((mailing, first, last, _): Row) -> Self {
+impl From<BatchRow> for DeliveryBatch {
+    fn from((mailing, first, last, _): BatchRow) -> Self {
         Self {
-            key: ChunkKey { mailing, last },
+            key: BatchKey { mailing, last },
             first,
         }
     }
@@ -308,7 +311,7 @@ impl From<Row> for Chunk {
 
 /// Chunks of a digest that a claim takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum ClaimScope {
     /// Those with retries that are due.
     Retries,
     /// Any with something that is due.
@@ -319,10 +322,10 @@ enum Wanted {
 async fn next_free(
     tx: &mut Tx,
     digest: i64,
-    wanted: Wanted,
+    wanted: ClaimScope,
     now: Timestamp,
-) -> Result<Option<Free>, StorageError> {
-    if wanted == Wanted::Retries {
+) -> Result<Option<FreeBatch>, StorageError> {
+    if wanted == ClaimScope::Retries {
         let sql = if tx.is_postgres() {
             next_retries!(" for update")
         } else {
@@ -341,10 +344,10 @@ async fn next_free(
 /// After whom to cut so that `room` deliveries lie before, and how those stand; `None`: there are no more than that.
 pub(super) async fn cut_of(
     tx: &mut Tx,
-    chunk: Chunk,
+    chunk: DeliveryBatch,
     room: i64,
-) -> Result<Option<(i64, Counts)>, StorageError> {
-    let front: Front = one!(
+) -> Result<Option<(i64, StateCounts)>, StorageError> {
+    let front: BatchFront = one!(
         tx,
         concat!(
             "select count(*) as rows_in_it, max(d.subscriber_id) as last_id, ",
@@ -367,9 +370,9 @@ pub(super) async fn cut_of(
 /// mail while SQLite's one writer waited.
 async fn fresh_cut_of(
     tx: &mut Tx,
-    chunk: Chunk,
+    chunk: DeliveryBatch,
     room: i64,
-) -> Result<Option<(i64, Counts)>, StorageError> {
+) -> Result<Option<(i64, StateCounts)>, StorageError> {
     let found: Option<(i64,)> = optional!(
         tx,
         "select subscriber_id from deliveries where mailing_id = $1 and subscriber_id between $2 and $3
@@ -379,9 +382,9 @@ async fn fresh_cut_of(
         chunk.key.last,
         room - 1
     )?;
-    let front = Counts {
+    let front = StateCounts {
         queued: room,
-        ..Counts::default()
+        ..StateCounts::default()
     };
     Ok(found
         .map(|(last,)| (last, front))
@@ -390,19 +393,19 @@ async fn fresh_cut_of(
 
 /// The first deliveries of a chunk.
 #[derive(sqlx::FromRow)]
-struct Front {
+struct BatchFront {
     rows_in_it: i64,
     last_id: Option<i64>,
     #[sqlx(flatten)]
-    counts: Counts,
+    counts: StateCounts,
 }
 
 /// Takes the front of a free chunk, up to the reader `last`, out of it.
 pub(super) async fn shorten(
     tx: &mut Tx,
-    key: ChunkKey,
+    key: BatchKey,
     last: i64,
-    front: &Counts,
+    front: &StateCounts,
 ) -> Result<(), StorageError> {
     execute!(
         tx,
@@ -427,7 +430,13 @@ pub(super) async fn queue_again(
     mailing: i64,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
-    super::senders::doubt(tx, (mailing, i64::MIN, i64::MAX), InDoubt::Resend, now).await?;
+    super::senders::doubt(
+        tx,
+        (mailing, i64::MIN, i64::MAX),
+        UncertainPolicy::Resend,
+        now,
+    )
+    .await?;
     let found: (i64, Option<i64>, Option<i64>, Option<i64>) = one!(
         tx,
         "select count(case when finished_at is null then 1 end), min(subscriber_id), max(subscriber_id), max(due_at)

@@ -12,13 +12,13 @@ use super::StorageError;
 use super::Tx;
 use super::ledger::Tally;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::SkipReason;
 use crate::domain::from_millis;
 
 /// Deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct Counts {
+pub(super) struct StateCounts {
     pub queued: i64,
     pub sending: i64,
     pub sent: i64,
@@ -27,7 +27,7 @@ pub(super) struct Counts {
     pub uncertain: i64,
 }
 
-/// The columns of [`Counts`], counted from the rows `d` of deliveries.
+/// The columns of [`StateCounts`], counted from the rows `d` of deliveries.
 macro_rules! counted {
     () => {
         "count(case when d.state = 'queued' then 1 end) as queued, count(case when d.state = 'sending' then 1 end) as sending,
@@ -37,7 +37,7 @@ macro_rules! counted {
     };
 }
 
-/// The columns of [`Counts`] of the digest $1 in one statement, and so of one moment: for the audit, which reads all of it anyway.
+/// The columns of [`StateCounts`] of the digest $1 in one statement, and so of one moment: for the audit, which reads all of it anyway.
 macro_rules! kept {
     () => {
         concat!(
@@ -73,7 +73,7 @@ pub(super) use counted;
 pub(super) use kept;
 pub(super) use reached;
 
-impl Counts {
+impl StateCounts {
     /// Deliveries that are in some final state.
     pub fn ended(&self) -> i64 {
         self.sent + self.failed + self.skipped + self.uncertain
@@ -154,9 +154,9 @@ impl Storage {
 pub(super) async fn counts_of(
     conn: &mut impl Queryable,
     mailing: i64,
-) -> Result<Counts, StorageError> {
+) -> Result<StateCounts, StorageError> {
     // Both in one statement: a chunk is either free or held.
-    let parts: Vec<Part> = all!(
+    let parts: Vec<BatchCountsRow> = all!(
         conn,
         "select cast(0 as bigint) as first_id, cast(-1 as bigint) as last_id, cast(coalesce(sum(queued), 0) as bigint) as queued,
            cast(coalesce(sum(sent), 0) as bigint) as sent, cast(coalesce(sum(failed), 0) as bigint) as failed,
@@ -170,11 +170,11 @@ pub(super) async fn counts_of(
          select first_id, last_id, 0, 0, 0, 0, 0 from delivery_batches where mailing_id = $1 and sender_id is not null",
         mailing
     )?;
-    let mut all = Counts::default();
+    let mut all = StateCounts::default();
     for part in parts {
         let counts = match part.first_id <= part.last_id {
             true => count_range(conn, mailing, part.first_id, part.last_id).await?,
-            false => Counts {
+            false => StateCounts {
                 queued: part.queued,
                 sending: 0,
                 sent: part.sent,
@@ -189,7 +189,7 @@ pub(super) async fn counts_of(
 }
 
 #[derive(sqlx::FromRow)]
-struct Part {
+struct BatchCountsRow {
     first_id: i64,
     last_id: i64,
     queued: i64,
@@ -205,7 +205,7 @@ pub(super) async fn count_range(
     mailing: i64,
     first: i64,
     last: i64,
-) -> Result<Counts, StorageError> {
+) -> Result<StateCounts, StorageError> {
     let sql = concat!(
         "select ",
         counted!(),
@@ -215,7 +215,11 @@ pub(super) async fn count_range(
 }
 
 /// Adds what stood in a chunk that came to its end. Not of transactional mails, which have no row.
-pub(super) async fn keep(tx: &mut Tx, mailing: i64, counts: &Counts) -> Result<(), StorageError> {
+pub(super) async fn keep(
+    tx: &mut Tx,
+    mailing: i64,
+    counts: &StateCounts,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "update digest_counts set sent = sent + $2, failed = failed + $3, skipped = skipped + $4, uncertain = uncertain + $5
@@ -232,8 +236,8 @@ pub(super) async fn keep(tx: &mut Tx, mailing: i64, counts: &Counts) -> Result<(
 /// Writes how the deliveries of a chunk stand.
 pub(super) async fn note_chunk(
     tx: &mut Tx,
-    key: ChunkKey,
-    counts: &Counts,
+    key: BatchKey,
+    counts: &StateCounts,
 ) -> Result<(), StorageError> {
     execute!(
         tx,
@@ -262,7 +266,7 @@ pub(super) async fn recount(
         "update digest_counts set sent = 0, failed = 0, skipped = 0, uncertain = 0 where mailing_id = $1",
         mailing
     )?;
-    note_chunk(tx, ChunkKey { mailing, last }, &counts).await
+    note_chunk(tx, BatchKey { mailing, last }, &counts).await
 }
 
 /// Why deliveries failed: how often, by mailing and reply. In their order, so that two who write at once do not wait for each

@@ -7,18 +7,18 @@ use serde_json::json;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::chunks::queue_again;
 use super::counts::counts_of;
 use super::counts::reached;
-use super::nudges::nudge;
+use super::nudges::notify;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
 use crate::domain::catalogue::Slug;
-use crate::domain::digest::Content;
 use crate::domain::digest::Digest;
+use crate::domain::digest::DigestContent;
 use crate::domain::digest::DigestState;
 use crate::domain::from_millis;
 use crate::domain::letter::Rendered;
@@ -77,7 +77,7 @@ impl Storage {
                 _ => AuditAction::DigestDrafted,
             };
             let detail = json!({ "state": state, "picks": picks.len() });
-            let subject = Some(Subject::Digest(slot));
+            let subject = Some(ChangeSubject::Digest(slot));
             let author = self.author(actor);
             author.note(&mut tx, what, subject, &detail, now).await?;
         }
@@ -219,10 +219,10 @@ impl Storage {
             return Ok(false);
         };
         if to == DigestState::Sending {
-            nudge(&mut tx).await?;
+            notify(&mut tx).await?;
         }
         let detail = json!({ "from": left });
-        let subject = Some(Subject::Digest(slot));
+        let subject = Some(ChangeSubject::Digest(slot));
         let author = self.author(actor);
         author
             .note(&mut tx, action_of(to), subject, &detail, now)
@@ -265,7 +265,7 @@ impl Storage {
                     .note(
                         &mut tx,
                         AuditAction::DigestFinished,
-                        slot.map(Subject::Digest),
+                        slot.map(ChangeSubject::Digest),
                         &detail,
                         now,
                     )
@@ -314,7 +314,7 @@ impl Storage {
     pub async fn frozen_content(
         &self,
         slot: Slot,
-    ) -> Result<Option<(Content, Timestamp)>, StorageError> {
+    ) -> Result<Option<(DigestContent, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(String, i64)> = optional!(
             reader,
@@ -328,7 +328,10 @@ impl Storage {
     }
 
     /// What the newest published digests say, newest first; not those that were cancelled before anybody got them.
-    pub async fn archive(&self, count: i64) -> Result<Vec<(Content, Timestamp)>, StorageError> {
+    pub async fn archive(
+        &self,
+        count: i64,
+    ) -> Result<Vec<(DigestContent, Timestamp)>, StorageError> {
         self.archive_before(None, count).await
     }
 
@@ -337,7 +340,7 @@ impl Storage {
         &self,
         slot: Option<Slot>,
         count: i64,
-    ) -> Result<Vec<(Content, Timestamp)>, StorageError> {
+    ) -> Result<Vec<(DigestContent, Timestamp)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
             reader,
@@ -401,6 +404,6 @@ fn digest_from(row: DigestRow) -> Result<Digest, StorageError> {
 
 fn content_from(
     (content, published_at): (String, i64),
-) -> Result<(Content, Timestamp), StorageError> {
+) -> Result<(DigestContent, Timestamp), StorageError> {
     Ok((serde_json::from_str(&content)?, from_millis(published_at)))
 }

@@ -2,7 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::counts::reached;
 use super::digests::write_picks;
 use crate::domain::Timestamp;
@@ -111,7 +111,7 @@ impl Storage {
             "subject": edits.subject.is_some(),
             "send_at": edits.send_at,
         });
-        let subject = Some(Subject::Digest(slot));
+        let subject = Some(ChangeSubject::Digest(slot));
         self.author(actor)
             .note(&mut tx, AuditAction::DigestEdited, subject, &detail, now)
             .await?;

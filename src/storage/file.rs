@@ -26,11 +26,11 @@ struct Identity {
 pub(super) struct DatabaseFile {
     path: PathBuf,
     log: PathBuf,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenFile>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct SeenFile {
     file: Identity,
     /// Made by the first write; as long as a connection is open SQLite keeps it.
     log: Option<Identity>,
@@ -43,11 +43,11 @@ const HEADER: u64 = 100;
 impl DatabaseFile {
     /// Takes the identity of a file that was just opened.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let (file, _) = look(path)?;
+        let (file, _) = file_facts(path)?;
         let log = beside(path, "-wal");
-        let seen = Seen {
+        let seen = SeenFile {
             file,
-            log: look(&log).ok().map(|(identity, _)| identity),
+            log: file_facts(&log).ok().map(|(identity, _)| identity),
         };
         Ok(Self {
             path: path.to_path_buf(),
@@ -65,7 +65,7 @@ impl DatabaseFile {
             ))
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match look(&self.path) {
+        match file_facts(&self.path) {
             Ok((identity, _)) if identity != seen.file => {
                 return Err(gone("was replaced", &self.path));
             }
@@ -73,7 +73,7 @@ impl DatabaseFile {
             Ok(_) => {}
             Err(_) => return Err(gone("was removed", &self.path)),
         }
-        match (seen.log, look(&self.log)) {
+        match (seen.log, file_facts(&self.log)) {
             (None, found) => seen.log = found.ok().map(|(identity, _)| identity),
             (Some(known), Ok((identity, _))) if identity == known => {}
             (Some(_), Ok(_)) => return Err(gone("was replaced", &self.log)),
@@ -113,7 +113,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 /// (multigrain timestamps), and each `fsync` of the log then has a journal to wait for: with the times, one look per commit made group
 /// commits a tenth slower (ext4, 10 connections).
 #[cfg(target_os = "linux")]
-fn look(path: &Path) -> io::Result<(Identity, u64)> {
+fn file_facts(path: &Path) -> io::Result<(Identity, u64)> {
     use rustix::fs;
     let data = fs::statx(
         fs::CWD,

@@ -2,7 +2,7 @@
 
 use super::Storage;
 use super::StorageError;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -14,7 +14,7 @@ use crate::domain::from_millis;
 
 /// Refusals with like words that one send met at one domain or by one relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct RefusalGroup {
     /// Of which send ([`super::refusals::send_of`]).
     pub send: i64,
     /// Tells whether they are one domain's or one relay's.
@@ -65,7 +65,7 @@ impl Storage {
         &self,
         send: Option<i64>,
         count: i64,
-    ) -> Result<Vec<Held>, StorageError> {
+    ) -> Result<Vec<RefusalGroup>, StorageError> {
         let mut reader = self.read().await?;
         let (first, last) = send.map_or((i64::MIN, i64::MAX), |send| (send, send));
         let by_domain: Vec<HeldRow> = all!(
@@ -104,7 +104,7 @@ impl Storage {
             last,
             count
         )?;
-        let held: Result<Vec<Held>, StorageError> = by_domain
+        let held: Result<Vec<RefusalGroup>, StorageError> = by_domain
             .into_iter()
             .chain(by_relay)
             .map(held_from)
@@ -196,8 +196,8 @@ impl Storage {
                 Decision::Dismissed => AuditAction::BouncesDismissed,
             };
             let subject = match held_by {
-                HeldBy::Domain => Subject::Domain(name),
-                HeldBy::Relay => Subject::Relay(name),
+                HeldBy::Domain => ChangeSubject::Domain(name),
+                HeldBy::Relay => ChangeSubject::Relay(name),
             };
             let detail = serde_json::json!({ "readers": readers });
             self.author(actor)
@@ -209,8 +209,8 @@ impl Storage {
     }
 }
 
-fn held_from(row: HeldRow) -> Result<Held, StorageError> {
-    Ok(Held {
+fn held_from(row: HeldRow) -> Result<RefusalGroup, StorageError> {
+    Ok(RefusalGroup {
         send: row.mailing_id,
         held_by: row.held_by.parse()?,
         name: row.name,

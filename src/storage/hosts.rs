@@ -19,7 +19,7 @@ use super::StorageError;
 use super::bounded::ServerHealth;
 use super::bounded::is_connection_lost;
 use super::server_pool::connect;
-use super::servers::Server;
+use super::servers::DatabaseServer;
 use super::servers::reachable;
 use crate::config::DatabaseHosts;
 use crate::dial::NEXT_ADDRESS;
@@ -31,14 +31,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Kind of server that listens at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum HostKind {
     /// PostgreSQL, with a session for each connection.
     Server,
     /// A pooler in transaction mode.
     Pooler,
 }
 
-impl Kind {
+impl HostKind {
     /// Statements for a new connection, of which the last tells whether it leads to a standby.
     pub(super) fn set_up(self) -> &'static str {
         match self {
@@ -56,17 +56,17 @@ impl Kind {
 
 /// The hosts, in the order of the address.
 #[derive(Debug, Clone)]
-pub(super) struct Hosts(Arc<Known>);
+pub(super) struct Hosts(Arc<KnownHost>);
 
-struct Known {
-    hosts: Vec<(PgConnectOptions, Option<Server>)>,
-    kind: Kind,
+struct KnownHost {
+    hosts: Vec<(PgConnectOptions, Option<DatabaseServer>)>,
+    kind: HostKind,
     /// True if a standby will do (`target_session_attrs=any`).
     takes_any: bool,
-    state: Mutex<State>,
+    state: Mutex<HostsState>,
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for KnownHost {
     /// Leaves out the options: sqlx 0.9 prints their password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Known")
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Known {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HostsState {
     /// The host that is used.
     current: usize,
     /// By the clock of [`ServerHealth`].
@@ -87,7 +87,7 @@ struct State {
 }
 
 /// Result of a search of all hosts.
-enum Found {
+enum HostSearch {
     Primary(usize),
     /// No primary, and a standby that answers what reads.
     Standby(usize),
@@ -98,7 +98,7 @@ impl Hosts {
     /// Reads an address; `set_up` adds to the options of each host.
     pub(super) async fn find(
         url: &str,
-        kind: Kind,
+        kind: HostKind,
         set_up: impl Fn(PgConnectOptions) -> PgConnectOptions,
     ) -> Result<Self, StorageError> {
         let listed = DatabaseHosts::parse(url).map_err(|_| StorageError::Address)?;
@@ -109,7 +109,7 @@ impl Hosts {
                 set_up(PgConnectOptions::from_str(url.expose())?.application_name("verdicts"));
             hosts.push(reachable(options, is_alone).await?);
         }
-        Ok(Self(Arc::new(Known {
+        Ok(Self(Arc::new(KnownHost {
             hosts,
             kind,
             takes_any: listed.takes_any,
@@ -117,12 +117,12 @@ impl Hosts {
         })))
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> HostKind {
         self.0.kind
     }
 
     /// Those that are reached by a name.
-    pub(super) fn servers(&self) -> Vec<Server> {
+    pub(super) fn servers(&self) -> Vec<DatabaseServer> {
         self.0
             .hosts
             .iter()
@@ -138,9 +138,9 @@ impl Hosts {
     pub(super) async fn primary(&self) -> sqlx::Result<PgConnectOptions> {
         let mut state = self.0.state.lock().await;
         if self.are_several() {
-            state.current = match self.look(state.current).await {
-                Found::Primary(host) | Found::Standby(host) => host,
-                Found::Nothing(missed) => return Err(self.in_words(missed)),
+            state.current = match self.find_primary(state.current).await {
+                HostSearch::Primary(host) | HostSearch::Standby(host) => host,
+                HostSearch::Nothing(missed) => return Err(self.in_words(missed)),
             };
         }
         Ok(self.0.hosts[state.current].0.clone())
@@ -165,23 +165,23 @@ impl Hosts {
             });
         }
         let looked_at = health.now();
-        let found = self.look(state.current).await;
+        let found = self.find_primary(state.current).await;
         state.last_look = Some(Instant::now());
         let host = match found {
-            Found::Primary(host) => {
+            HostSearch::Primary(host) => {
                 state.looked_at = looked_at;
                 host
             }
-            Found::Standby(host) => host,
+            HostSearch::Standby(host) => host,
             // It is there, and has no room for one more connection, say: those that are open may still be good.
-            Found::Nothing(missed)
+            HostSearch::Nothing(missed)
                 if missed
                     .iter()
                     .any(|(host, error)| *host == state.current && !is_connection_lost(error)) =>
             {
                 return Ok(());
             }
-            Found::Nothing(missed) => {
+            HostSearch::Nothing(missed) => {
                 let error = self.in_words(missed);
                 state.why = Some(error.to_string());
                 return Err(error);
@@ -201,7 +201,7 @@ impl Hosts {
     }
 
     /// Asks the hosts, `first` first and each a little later than the one before, until one is the primary.
-    async fn look(&self, first: usize) -> Found {
+    async fn find_primary(&self, first: usize) -> HostSearch {
         let mut asked = JoinSet::new();
         let others = (0..self.0.hosts.len()).filter(|host| *host != first);
         for (turn, host) in std::iter::once(first).chain(others).enumerate() {
@@ -224,14 +224,14 @@ impl Hosts {
         while let Some(answered) = asked.join_next().await {
             match answered {
                 Ok((host, Ok((_, is_standby)))) if !is_standby || self.0.takes_any => {
-                    return Found::Primary(host);
+                    return HostSearch::Primary(host);
                 }
                 Ok((host, Ok(_))) => standby = standby.or(Some(host)),
                 Ok((host, Err(error))) => missed.push((host, error)),
                 Err(_) => {}
             }
         }
-        standby.map_or(Found::Nothing(missed), Found::Standby)
+        standby.map_or(HostSearch::Nothing(missed), HostSearch::Standby)
     }
 
     /// Why no host can be used. What waiting does not mend (a wrong password, say) is the error itself.

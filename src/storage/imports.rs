@@ -21,7 +21,7 @@ use crate::domain::zone::ZoneName;
 
 /// Somebody who comes from a file.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct ImportRow {
     /// Who.
     pub email: EmailAddress,
     /// Describes what they want to be called.
@@ -40,7 +40,7 @@ pub struct Arrival {
 
 /// Describes what became of those who came from a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Arrived {
+pub struct ImportCounts {
     /// New on the list.
     pub added: u64,
     /// Known already, and left as they are.
@@ -59,24 +59,24 @@ impl Storage {
     pub async fn import_subscribers<E: Send>(
         &self,
         actor: &Actor,
-        arrivals: &mut (dyn Iterator<Item = Result<Arrival, E>> + Send),
+        arrivals: &mut (dyn Iterator<Item = Result<ImportRow, E>> + Send),
         consent: &str,
         key_name: &str,
         dry_run: bool,
         now: Timestamp,
-    ) -> Result<Result<Arrived, E>, StorageError> {
+    ) -> Result<Result<ImportCounts, E>, StorageError> {
         let mut tx = self.begin().await?;
         let left: Option<(i64,)> = optional!(tx, "select left_at from former_addresses limit 1")?;
-        let run = Run {
+        let run = ImportRun {
             consent,
             key_name,
             first_id: ids::fresh(now),
             anybody_moved: left.is_some(),
             now,
         };
-        let mut done = Arrived::default();
+        let mut done = ImportCounts::default();
         loop {
-            let chunk: Vec<Arrival> = match arrivals.take(CHUNK).collect() {
+            let chunk: Vec<ImportRow> = match arrivals.take(CHUNK).collect() {
                 Ok(chunk) => chunk,
                 Err(broken) => return Ok(Err(broken)),
             };
@@ -106,7 +106,7 @@ impl Storage {
 }
 
 /// Describes what all rows of one import share.
-struct Run<'a> {
+struct ImportRun<'a> {
     consent: &'a str,
     key_name: &'a str,
     /// A row with a greater id was made by this import.
@@ -118,14 +118,14 @@ struct Run<'a> {
 
 async fn take_in(
     tx: &mut Tx,
-    chunk: Vec<Arrival>,
-    run: &Run<'_>,
-    done: &mut Arrived,
+    chunk: Vec<ImportRow>,
+    run: &ImportRun<'_>,
+    done: &mut ImportCounts,
 ) -> Result<(), StorageError> {
     let now = run.now;
     let suppressed = suppressed_among(tx, &chunk).await?;
     let total = chunk.len() as u64;
-    let mut welcome: Vec<(i64, Arrival)> = chunk
+    let mut welcome: Vec<(i64, ImportRow)> = chunk
         .into_iter()
         .filter(|a| !a.hashes.iter().any(|h| suppressed.contains(h)))
         .map(|a| (ids::fresh(now), a))
@@ -143,7 +143,7 @@ async fn take_in(
     let added = insert_arrivals(tx, &welcome, now).await?;
     done.added += added.len() as u64;
     done.known += welcome.len() as u64 - added.len() as u64;
-    let (new, again): (Vec<&(i64, Arrival)>, Vec<_>) =
+    let (new, again): (Vec<&(i64, ImportRow)>, Vec<_>) =
         welcome.iter().partition(|(id, _)| added.contains(id));
     if !new.is_empty() {
         insert_consents(tx, &new, run.consent, now).await?;
@@ -152,7 +152,7 @@ async fn take_in(
             .iter()
             .any(|(_, arrival)| arrival.state == SubscriberState::Pending)
         {
-            super::nudges::nudge(tx).await?;
+            super::nudges::notify(tx).await?;
         }
     }
     for (id, arrival) in &new {
@@ -177,8 +177,8 @@ async fn take_in(
 
 async fn suppress_arrival(
     tx: &mut Tx,
-    arrival: &Arrival,
-    run: &Run<'_>,
+    arrival: &ImportRow,
+    run: &ImportRun<'_>,
 ) -> Result<(), StorageError> {
     let hash = arrival
         .hashes
@@ -190,7 +190,11 @@ async fn suppress_arrival(
 
 /// Ends somebody whom an earlier row of the same file took in: where a file names one address twice, the row that says that they
 /// left counts, in whatever order the two stand. Their confirmation mail, if one is queued, is dropped when it is claimed.
-async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), StorageError> {
+async fn end_again(
+    tx: &mut Tx,
+    arrival: &ImportRow,
+    run: &ImportRun<'_>,
+) -> Result<(), StorageError> {
     let ended: Option<(i64,)> = optional!(
         tx,
         "update subscribers set state = $2, state_at = $3, requested_at = null
@@ -213,7 +217,7 @@ async fn end_again(tx: &mut Tx, arrival: &Arrival, run: &Run<'_>) -> Result<(), 
 /// Those of the addresses that a reader left by a change of address.
 async fn left_among(
     tx: &mut Tx,
-    welcome: &[(i64, Arrival)],
+    welcome: &[(i64, ImportRow)],
 ) -> Result<HashSet<String>, StorageError> {
     let list = (1..=welcome.len())
         .map(|n| format!("${n}"))
@@ -230,7 +234,10 @@ async fn left_among(
     Ok(rows.into_iter().map(|(key,)| key).collect())
 }
 
-async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<String>, StorageError> {
+async fn suppressed_among(
+    tx: &mut Tx,
+    chunk: &[ImportRow],
+) -> Result<HashSet<String>, StorageError> {
     let hashes: Vec<&String> = chunk.iter().flat_map(|a| &a.hashes).collect();
     let mut found = HashSet::new();
     for part in hashes.chunks(CHUNK) {
@@ -254,7 +261,7 @@ async fn suppressed_among(tx: &mut Tx, chunk: &[Arrival]) -> Result<HashSet<Stri
 /// Writes the rows; answers the numbers of those that are new.
 async fn insert_arrivals(
     tx: &mut Tx,
-    arrivals: &[(i64, Arrival)],
+    arrivals: &[(i64, ImportRow)],
     now: Timestamp,
 ) -> Result<HashSet<i64>, StorageError> {
     let millis = now.timestamp_millis();
@@ -278,7 +285,7 @@ async fn insert_arrivals(
 
 async fn insert_consents(
     tx: &mut Tx,
-    new: &[&(i64, Arrival)],
+    new: &[&(i64, ImportRow)],
     consent: &str,
     now: Timestamp,
 ) -> Result<(), StorageError> {
@@ -299,7 +306,7 @@ async fn insert_consents(
 
 async fn insert_history(
     tx: &mut Tx,
-    new: &[&(i64, Arrival)],
+    new: &[&(i64, ImportRow)],
     now: Timestamp,
 ) -> Result<(), StorageError> {
     on!(tx, c, keeps => {
@@ -314,7 +321,7 @@ async fn insert_history(
     Ok(())
 }
 
-fn imported(arrival: &Arrival) -> HistoryEvent {
+fn imported(arrival: &ImportRow) -> HistoryEvent {
     HistoryEvent::Imported {
         state: arrival.state,
         source: arrival.source.clone(),

@@ -3,13 +3,13 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Author;
-use super::audit_log::Subject;
+use super::audit_log::ChangeAuthor;
+use super::audit_log::ChangeSubject;
 use super::lots::add_to_lots;
 use super::people::suppress;
 use super::refusals::Channel;
 use super::refusals::Effect;
-use super::refusals::Refusal;
+use super::refusals::StoredRefusal;
 use super::refusals::record;
 use super::subscribers::history;
 use super::unmatched;
@@ -21,8 +21,8 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::UnsubscribedBy;
-use crate::domain::inbound::Finding;
 use crate::domain::inbound::InboundChannel;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
 
@@ -41,15 +41,15 @@ pub struct About<'a> {
 
 /// A mail to be kept and acted on.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrived<'a> {
+pub struct InboundMail<'a> {
     /// By what it is known again.
     pub fingerprint: &'a str,
     /// The way that it came.
     pub channel: InboundChannel,
     /// What it means.
-    pub finding: &'a Finding,
+    pub finding: &'a RecipientReport,
     /// Whom it is about, if that is certain; what it leads to for them.
-    pub about: Option<(About<'a>, Action<'a>)>,
+    pub about: Option<(About<'a>, InboundAction<'a>)>,
     /// Copy for another look, where nothing proves whose it is.
     pub unmatched: Option<Unmatched<'a>>,
     /// True if it was here before, matched nothing, and does now: then it counts as new.
@@ -58,11 +58,11 @@ pub struct Arrived<'a> {
 
 /// Describes what is done about a mail that came back.
 #[derive(Debug, Clone, Copy)]
-pub enum Action<'a> {
+pub enum InboundAction<'a> {
     /// Nothing but the record of it.
     Nothing,
     /// It counts as a refusal.
-    Count(&'a Refusal),
+    Count(&'a StoredRefusal),
     /// The subscription ends at once, and for ever.
     Complain,
     /// The subscription ends as the reader wishes.
@@ -71,7 +71,7 @@ pub enum Action<'a> {
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum InboundResult {
     /// It was here before, and nothing was done.
     Before,
     /// It is kept, and led to nothing.
@@ -92,17 +92,17 @@ impl Storage {
     /// Keeps the mail and does what it leads to, or neither.
     pub async fn take_inbound(
         &self,
-        mail: &Arrived<'_>,
+        mail: &InboundMail<'_>,
         now: Timestamp,
-    ) -> Result<Taken, StorageError> {
+    ) -> Result<InboundResult, StorageError> {
         repeated!(self.take_inbound_once(mail, now))
     }
 
     async fn take_inbound_once(
         &self,
-        mail: &Arrived<'_>,
+        mail: &InboundMail<'_>,
         now: Timestamp,
-    ) -> Result<Taken, StorageError> {
+    ) -> Result<InboundResult, StorageError> {
         let mut tx = self.begin().await?;
         let about = mail.about.as_ref().map(|(about, _)| about);
         let mailing = match about {
@@ -113,7 +113,7 @@ impl Storage {
         };
         let finding = mail.finding;
         // What came back from an address that they have left says nothing of the one they have.
-        let is_refusal = matches!(mail.about, Some((_, Action::Count(_))));
+        let is_refusal = matches!(mail.about, Some((_, InboundAction::Count(_))));
         let is_stale = match (about, mailing) {
             (Some(about), Some(id)) if is_refusal => {
                 !went_to_this_address(&mut tx, about.subscriber, id).await?
@@ -144,14 +144,14 @@ impl Storage {
             mailing
         )?;
         if kept == 0 {
-            return Ok(Taken::Before);
+            return Ok(InboundResult::Before);
         }
         if let Some(unmatched) = &mail.unmatched {
             unmatched::keep(&mut tx, mail.fingerprint, mail.channel, unmatched, now).await?;
         }
         let actor = Actor::inbound(mail.channel.as_str());
         let taken = if is_stale {
-            Taken::Kept
+            InboundResult::Kept
         } else {
             act(&mut tx, mail, mailing, self.author(&actor), now).await?
         };
@@ -222,7 +222,7 @@ impl Storage {
 
     /// Takes a suppression back and notes why; a subscriber who was ended by it is `unsubscribed` from then on, and may be
     /// signed up again. Answers what the reason of the suppression was; `None` if there was none.
-    pub async fn lift(
+    pub async fn lift_suppression(
         &self,
         actor: &Actor,
         email_key: &str,
@@ -252,7 +252,7 @@ impl Storage {
                 note
             )?;
             let detail = serde_json::json!({ "reason": reason });
-            let subject = Some(Subject::Suppression(hash));
+            let subject = Some(ChangeSubject::Suppression(hash));
             self.author(actor)
                 .note(
                     &mut tx,
@@ -284,7 +284,7 @@ impl Storage {
             // What was refused before counts no more.
             super::refusals::forgive(&mut tx, id).await?;
             let detail = serde_json::json!({ "state": SubscriberState::Unsubscribed });
-            let subject = Some(Subject::Subscriber(id));
+            let subject = Some(ChangeSubject::Subscriber(id));
             self.author(actor)
                 .note(
                     &mut tx,
@@ -350,17 +350,17 @@ async fn newest_digest(tx: &mut Tx, subscriber: i64) -> Result<Option<i64>, Stor
 
 async fn act(
     tx: &mut Tx,
-    mail: &Arrived<'_>,
+    mail: &InboundMail<'_>,
     mailing: Option<i64>,
-    author: Author<'_>,
+    author: ChangeAuthor<'_>,
     now: Timestamp,
-) -> Result<Taken, StorageError> {
+) -> Result<InboundResult, StorageError> {
     let Some((about, action)) = &mail.about else {
-        return Ok(Taken::Kept);
+        return Ok(InboundResult::Kept);
     };
     let (state, event) = match action {
-        Action::Nothing => return Ok(Taken::Kept),
-        Action::Count(refusal) => {
+        InboundAction::Nothing => return Ok(InboundResult::Kept),
+        InboundAction::Count(refusal) => {
             let key = DeliveryKey {
                 mailing: mailing.unwrap_or_default(),
                 subscriber: about.subscriber,
@@ -369,18 +369,18 @@ async fn act(
             let effect = record(tx, key, refusal, Channel::Report, &mut added, author, now).await?;
             add_to_lots(tx, added, now).await?;
             return Ok(match effect {
-                Effect::Ended => Taken::Ended,
-                Effect::Waits => Taken::Waits,
-                Effect::Recorded | Effect::Nothing => Taken::Kept,
+                Effect::Ended => InboundResult::Ended,
+                Effect::Waits => InboundResult::Waits,
+                Effect::Recorded | Effect::Nothing => InboundResult::Kept,
             });
         }
-        Action::Complain => (
+        InboundAction::Complain => (
             SubscriberState::Complained,
             HistoryEvent::Complained {
                 reply: mail.finding.line.clone(),
             },
         ),
-        Action::Unsubscribe => (
+        InboundAction::Unsubscribe => (
             SubscriberState::Unsubscribed,
             HistoryEvent::Unsubscribed {
                 by: UnsubscribedBy::Mail,
@@ -399,7 +399,7 @@ async fn act(
         i64::from(is_complaint)
     )?;
     if ended == 0 {
-        return Ok(Taken::Kept);
+        return Ok(InboundResult::Kept);
     }
     history(tx, about.subscriber, now, &event).await?;
     let action = if is_complaint {
@@ -407,7 +407,7 @@ async fn act(
     } else {
         AuditAction::SubscriberUnsubscribed
     };
-    let subject = Some(Subject::Subscriber(about.subscriber));
+    let subject = Some(ChangeSubject::Subscriber(about.subscriber));
     let detail = serde_json::json!({ "slot": mailing.and_then(Slot::from_id) });
     author.note(tx, action, subject, &detail, now).await?;
     if is_complaint {
@@ -419,5 +419,5 @@ async fn act(
         )?;
         suppress(tx, about.hash, about.key_name, state.as_str(), now).await?;
     }
-    Ok(Taken::Ended)
+    Ok(InboundResult::Ended)
 }

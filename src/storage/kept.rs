@@ -13,9 +13,9 @@ use super::server_pool::ServerPool;
 
 /// Room for one connection of the pool.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<BoundedConnection>>>);
+pub(super) struct PinnedConnection(Arc<Mutex<Option<BoundedConnection>>>);
 
-impl Kept {
+impl PinnedConnection {
     /// The one that is kept, or another of the pool. It belongs to who takes it; dropped, it goes back to the pool.
     pub async fn take(&self, server: &ServerPool) -> sqlx::Result<BoundedConnection> {
         let kept = self.room().take();

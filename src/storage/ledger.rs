@@ -9,21 +9,21 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::Reader;
+use super::ReadConnection;
 use super::StorageError;
 use super::Tx;
-use super::chunks::Chunk;
+use super::chunks::DeliveryBatch;
 use super::counts::Skips;
 use super::counts::note_skips;
 use super::stored;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::SkipReason;
 use crate::domain::from_millis;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 use crate::domain::subscriber::SubscriberState;
 
@@ -33,7 +33,7 @@ pub struct Job {
     /// Which.
     pub key: DeliveryKey,
     /// In which chunk it was claimed.
-    pub chunk: ChunkKey,
+    pub chunk: BatchKey,
     /// What.
     pub kind: DeliveryKind,
     /// Attempts before this one.
@@ -181,9 +181,9 @@ pub(super) async fn skip(
         super::minutes::add(
             tx,
             mailing,
-            &Minute {
+            &MinuteStats {
                 skipped: times as u64,
-                ..Minute::numbered(minute_of(now))
+                ..MinuteStats::numbered(minute_of(now))
             },
         )
         .await?;
@@ -198,8 +198,8 @@ type Skipped = (DeliveryKey, DeliveryKind, SkipReason);
 /// chunk, so that no plan
 /// can walk through all subscribers.
 pub(super) async fn jobs_of(
-    reader: &mut Reader,
-    chunk: Chunk,
+    reader: &mut ReadConnection,
+    chunk: DeliveryBatch,
     now: Timestamp,
 ) -> Result<(Vec<Job>, Vec<Skipped>), StorageError> {
     let rows: Vec<JobRow> = all!(
@@ -234,7 +234,7 @@ pub(super) async fn jobs_of(
     Ok((jobs, skipped))
 }
 
-fn job_from(row: JobRow, kind: DeliveryKind, chunk: ChunkKey) -> Job {
+fn job_from(row: JobRow, kind: DeliveryKind, chunk: BatchKey) -> Job {
     Job {
         key: DeliveryKey {
             mailing: row.mailing_id,

@@ -13,9 +13,9 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::Storage;
 use super::StorageError;
-use super::carry_over::Connection;
+use super::carry_over::MigrationConnection;
 use super::carry_over::carry_over;
-use super::hosts::Kind;
+use super::hosts::HostKind;
 use super::server_pool::CONNECT_MAX;
 use super::server_pool::connect;
 
@@ -36,7 +36,7 @@ pub(super) async fn migrate(
     let options = options
         .clone()
         .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-    let (mut connection, _) = connect(&options, Kind::Server).await?;
+    let (mut connection, _) = connect(&options, HostKind::Server).await?;
     let session = tokio::time::timeout(CONNECT_MAX, number_of(&mut connection))
         .await
         .map_err(|_| silent())??;
@@ -49,7 +49,7 @@ pub(super) async fn migrate(
 /// Under the lock that sqlx takes for its own part, so that of several processes one carries the database over.
 async fn run(migrations: &Migrator, connection: &mut PgConnection) -> Result<(), StorageError> {
     connection.lock().await?;
-    let carried = carry_over(Connection::Postgres(connection)).await;
+    let carried = carry_over(MigrationConnection::Postgres(connection)).await;
     connection.unlock().await?;
     carried?;
     Ok(migrations.run(connection).await?)
@@ -63,7 +63,7 @@ async fn number_of(connection: &mut PgConnection) -> sqlx::Result<i32> {
 
 /// State of the session that migrates, as its server sees it.
 #[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
-struct Seen {
+struct MigratingSession {
     is_active: bool,
     changed_at: Option<i64>,
     /// Sessions that hold the lock that it waits for, or an empty text.
@@ -72,7 +72,8 @@ struct Seen {
 
 /// Ends with the error once the session `number` cannot come to its end any more.
 async fn watch(storage: &Storage, number: i32) -> StorageError {
-    let (mut failed, mut last, mut said): (u32, Option<Seen>, String) = (0, None, String::new());
+    let (mut failed, mut last, mut said): (u32, Option<MigratingSession>, String) =
+        (0, None, String::new());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let seen = match look(storage, number).await {
@@ -108,12 +109,13 @@ async fn watch(storage: &Storage, number: i32) -> StorageError {
     }
 }
 
-async fn look(storage: &Storage, number: i32) -> Result<Option<Seen>, StorageError> {
+async fn look(storage: &Storage, number: i32) -> Result<Option<MigratingSession>, StorageError> {
     let mut reader = storage.read().await?;
-    let super::Session::Postgres(bounded, keeps) = super::Queryable::session(&mut reader) else {
+    let super::StorageSession::Postgres(bounded, keeps) = super::Queryable::session(&mut reader)
+    else {
         return Ok(None);
     };
-    let seen: sqlx::Result<Option<Seen>> = call!(bounded, c => {
+    let seen: sqlx::Result<Option<MigratingSession>> = call!(bounded, c => {
         sqlx::query_as(
             "select coalesce(state = 'active', false) as is_active,
                cast(extract(epoch from state_change) * 1000 as bigint) as changed_at,

@@ -11,7 +11,7 @@ use super::ledger::Tally;
 use crate::domain::Timestamp;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 
 #[derive(sqlx::FromRow)]
@@ -29,7 +29,7 @@ impl Storage {
     /// processes never wait for each other in a circle.
     pub async fn add_minutes(
         &self,
-        minutes: &[(i64, Minute)],
+        minutes: &[(i64, MinuteStats)],
         totals: &[((MailClass, AttemptOutcome), u64)],
         now: Timestamp,
     ) -> Result<(), StorageError> {
@@ -82,20 +82,20 @@ impl Storage {
     }
 
     /// The minutes of a digest in which something became of its mails, oldest first: as many as a send lasts.
-    pub async fn minutes(&self, digest: i64) -> Result<Vec<Minute>, StorageError> {
+    pub async fn minutes(&self, digest: i64) -> Result<Vec<MinuteStats>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<MinuteRow> = all!(
             reader,
             "select minute, sent, failed, skipped, deferred, uncertain from digest_send_stats where mailing_id = $1 order by minute",
             digest
         )?;
-        let minute = |row: MinuteRow| Minute {
+        let minute = |row: MinuteRow| MinuteStats {
             sent: row.sent as u64,
             failed: row.failed as u64,
             skipped: row.skipped as u64,
             later: row.deferred as u64,
             uncertain: row.uncertain as u64,
-            ..Minute::numbered(row.minute)
+            ..MinuteStats::numbered(row.minute)
         };
         Ok(rows.into_iter().map(minute).collect())
     }
@@ -113,7 +113,11 @@ impl Storage {
 }
 
 /// Adds to a minute of a digest, in a transaction that may do more.
-pub(super) async fn add(tx: &mut Tx, digest: i64, minute: &Minute) -> Result<(), StorageError> {
+pub(super) async fn add(
+    tx: &mut Tx,
+    digest: i64,
+    minute: &MinuteStats,
+) -> Result<(), StorageError> {
     execute!(
         tx,
         "insert into digest_send_stats (mailing_id, minute, sent, failed, deferred, uncertain, skipped) values ($1, $2, $3, $4, $5, $6, $7)

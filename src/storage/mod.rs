@@ -9,15 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kept::Kept;
+use kept::PinnedConnection;
 use opening::Pooled;
 use server_pool::ServerPool;
 use session::Queryable;
-use session::Reader;
-use session::Session;
+use session::ReadConnection;
+use session::StorageSession;
 use session::Tx;
 use sqlx::SqlitePool;
-use writer::Writer;
+use writer::SharedWriter;
 
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -43,11 +43,11 @@ macro_rules! on {
         #[allow(unused_imports)]
         use $crate::storage::Queryable as _;
         match $conn.session() {
-            $crate::storage::Session::Sqlite($c) => {
+            $crate::storage::StorageSession::Sqlite($c) => {
                 let $keeps = true;
                 $body
             }
-            $crate::storage::Session::Postgres(bounded, $keeps) => call!(bounded, $c => $body),
+            $crate::storage::StorageSession::Postgres(bounded, $keeps) => call!(bounded, $c => $body),
         }
     }};
 }
@@ -174,7 +174,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub struct Storage {
     pools: Pools,
     /// The database servers that are reached by a name.
-    servers: Arc<[servers::Server]>,
+    servers: Arc<[servers::DatabaseServer]>,
     /// Secrets that name subscribers outside this process; `None` until they are known.
     names: Option<Arc<Secrets>>,
 }
@@ -194,11 +194,14 @@ pub struct SessionFacts {
 enum Pools {
     /// WAL lets many read beside one writer, so there is exactly one that writes: waiting in our own queue is fair and
     /// cheap, waiting in SQLite's busy handler is neither.
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite {
+        readers: SqlitePool,
+        writer: SharedWriter,
+    },
     Postgres {
         server: ServerPool,
         /// For steps.
-        kept: Kept,
+        kept: PinnedConnection,
     },
     /// Through a pooler that lends the server for one transaction at a time.
     Pooled(Pooled),
@@ -466,15 +469,15 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    async fn read(&self) -> Result<Reader, StorageError> {
+    async fn read(&self) -> Result<ReadConnection, StorageError> {
         Ok(match &self.pools {
             Pools::Sqlite { readers, writer } => {
                 writer.check_file()?;
-                Reader::Sqlite(readers.acquire().await?)
+                ReadConnection::Sqlite(readers.acquire().await?)
             }
-            Pools::Postgres { server, .. } => Reader::Postgres(server.acquire().await?),
+            Pools::Postgres { server, .. } => ReadConnection::Postgres(server.acquire().await?),
             // Outside a transaction each half of a query may meet another server connection. Nothing is written: it ends by rollback.
-            Pools::Pooled(pooled) => Reader::Pooled(pooled.begin().await?),
+            Pools::Pooled(pooled) => ReadConnection::Pooled(pooled.begin().await?),
         })
     }
 

@@ -20,11 +20,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// Hears the nudges of all processes, over a connection of its own.
-pub struct Nudges(PgListener);
+pub struct Notifications(PgListener);
 
 impl Storage {
     /// Listens from now on. `None` on SQLite, whose processes share no bell.
-    pub async fn listen(&self) -> Result<Option<Nudges>, StorageError> {
+    pub async fn listen(&self) -> Result<Option<Notifications>, StorageError> {
         let options = match &self.pools {
             Pools::Sqlite { .. } => return Ok(None),
             Pools::Postgres { server, .. } => server.options(),
@@ -42,11 +42,11 @@ impl Storage {
         tokio::time::timeout(LONGEST_WAIT, listener.listen(CHANNEL))
             .await
             .map_err(|_| silent())??;
-        Ok(Some(Nudges(listener)))
+        Ok(Some(Notifications(listener)))
     }
 }
 
-impl Nudges {
+impl Notifications {
     /// Waits for the next one. A connection that was lost and made anew counts as one: something may have been missed.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ fn silent() -> sqlx::Error {
 }
 
 /// Tells all processes, once the transaction is committed, that mail may be due.
-pub(super) async fn nudge(tx: &mut Tx) -> Result<(), StorageError> {
+pub(super) async fn notify(tx: &mut Tx) -> Result<(), StorageError> {
     if tx.is_postgres() {
         execute!(tx, "select pg_notify($1, '')", CHANNEL)?;
     }

@@ -18,13 +18,13 @@ use super::StorageError;
 use super::bounded::BoundedConnection;
 use super::bounded::ServerHealth;
 use super::call_limits::CallLimits;
+use super::hosts::HostKind;
 use super::hosts::Hosts;
-use super::hosts::Kind;
-use super::kept::Kept;
+use super::kept::PinnedConnection;
 use super::server_pool::ServerPool;
-use super::servers::Server;
+use super::servers::DatabaseServer;
 use super::writer::LONGEST_TURN;
-use super::writer::Writer;
+use super::writer::SharedWriter;
 
 /// The file of a SQLite address; `None` for one that lives in memory only.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
@@ -62,7 +62,7 @@ pub(super) async fn sqlite(
         .pragma("temp_store", "memory")
         // Rows that `optimize` looks at in each index: a bound on its time.
         .pragma("analysis_limit", "400");
-    let writer = Writer::open(options.clone()).await?;
+    let writer = SharedWriter::open(options.clone()).await?;
     let readers = SqlitePoolOptions::new()
         .test_before_acquire(false)
         .acquire_timeout(LONGEST_TURN)
@@ -80,7 +80,7 @@ pub(super) async fn postgres(
     connections: u32,
     durable: bool,
     call_max: Duration,
-) -> Result<(Pools, Vec<Server>), StorageError> {
+) -> Result<(Pools, Vec<DatabaseServer>), StorageError> {
     let limits = CallLimits::of(call_max);
     let set_up = |options: PgConnectOptions| {
         let options = options.options(limits.session());
@@ -91,13 +91,13 @@ pub(super) async fn postgres(
             options.options([("synchronous_commit", RELAXED)])
         }
     };
-    let hosts = Hosts::find(url, Kind::Server, set_up).await?;
+    let hosts = Hosts::find(url, HostKind::Server, set_up).await?;
     let servers = hosts.servers();
     let server = ServerPool::open(hosts, connections, ServerHealth::new(limits)).await?;
     Ok((
         Pools::Postgres {
             server,
-            kept: Kept::default(),
+            kept: PinnedConnection::default(),
         },
         servers,
     ))
@@ -129,14 +129,14 @@ pub(super) async fn pooled(
     connections: u32,
     durable: bool,
     call_max: Duration,
-) -> Result<(Pools, Vec<Server>), StorageError> {
+) -> Result<(Pools, Vec<DatabaseServer>), StorageError> {
     let limits = CallLimits::of(call_max);
     // A parameter that pgbouncer refuses unless told to pass it over; it is about floats, of which there are none.
-    let hosts = Hosts::find(url, Kind::Pooler, |options| {
+    let hosts = Hosts::find(url, HostKind::Pooler, |options| {
         options.extra_float_digits(None).statement_cache_capacity(0)
     })
     .await?;
-    let direct = Hosts::find(direct_url, Kind::Server, |options| {
+    let direct = Hosts::find(direct_url, HostKind::Server, |options| {
         options.options(limits.session())
     })
     .await?;

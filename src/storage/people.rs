@@ -3,7 +3,7 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -232,7 +232,7 @@ impl Storage {
                 suppress(&mut tx, &hash, key_name, "erased", now).await?;
             }
         }
-        let subject = Some(Subject::Subscriber(id));
+        let subject = Some(ChangeSubject::Subscriber(id));
         self.author(actor)
             .note(
                 &mut tx,

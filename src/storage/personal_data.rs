@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::Reader;
+use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
 use crate::domain::Timestamp;
@@ -195,7 +195,7 @@ pub struct SuppressionRemoved {
 }
 
 #[derive(sqlx::FromRow)]
-struct PersonRow {
+struct PersonDataRow {
     created_at: i64,
     state_at: i64,
     requested_at: Option<i64>,
@@ -206,7 +206,7 @@ struct PersonRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct MailRow {
+struct SentMailRow {
     mailing_id: i64,
     kind: String,
     email: Option<String>,
@@ -244,7 +244,7 @@ impl Storage {
         hashes: &[String],
     ) -> Result<Option<PersonalData>, StorageError> {
         let mut reader = self.read().await?;
-        let row: Option<PersonRow> = optional!(
+        let row: Option<PersonDataRow> = optional!(
             reader,
             "select created_at, state_at, requested_at, confirmation_at, reminded_at, link_sent_at, locale from subscribers where id = $1",
             subscriber
@@ -387,8 +387,11 @@ const DIGESTS_AT_ONCE: usize = 10;
 /// Lists the mails of a subscriber, oldest first: transactional mails by their index, and digests by the ledger's key, for an index
 /// over all of it would cost each publishing. The keys stand in the statement: joined with the table of digests, PostgreSQL without
 /// statistics reads the whole ledger, and asked for one by one each costs a round trip.
-async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, StorageError> {
-    let mut mails: Vec<MailRow> = all!(
+async fn mails_of(
+    reader: &mut ReadConnection,
+    subscriber: i64,
+) -> Result<Vec<SentMailRow>, StorageError> {
+    let mut mails: Vec<SentMailRow> = all!(
         reader,
         "select d.mailing_id, d.kind, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
            d.uncertain_at, d.finished_at, d.attempts, d.skip_reason, d.reply, d.relay
@@ -405,7 +408,7 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
     for block in digests.chunks(DIGESTS_AT_ONCE) {
         // No digest has the number 0.
         let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);
-        let found: Vec<MailRow> = all!(
+        let found: Vec<SentMailRow> = all!(
             reader,
             "select mailing_id, kind, cast(null as text) as email, variant, state, queued_at, due_at,
                first_at, started_at, uncertain_at, finished_at, attempts, skip_reason, reply, relay
@@ -428,7 +431,7 @@ async fn mails_of(reader: &mut Reader, subscriber: i64) -> Result<Vec<MailRow>, 
     Ok(mails)
 }
 
-fn mail(row: MailRow) -> SentMail {
+fn mail(row: SentMailRow) -> SentMail {
     SentMail {
         kind: row.kind,
         slot: Slot::from_id(row.mailing_id),

@@ -25,7 +25,7 @@ use crate::domain::reader::Preferences;
 
 /// What asking for another address led to. Whoever asks is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MoveAsked {
+pub enum EmailChangeRequested {
     /// A mail to the new address is queued.
     Queued,
     /// Somebody has that address here, or it never gets mail.
@@ -38,9 +38,9 @@ pub enum MoveAsked {
     TooMany(TimeDelta),
 }
 
-/// Describes what asking for the link to one's data led to. Whoever asks is told only of [`LinkAsked::TooMany`].
+/// Describes what asking for the link to one's data led to. Whoever asks is told only of [`LinkRequested::TooMany`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkAsked {
+pub enum LinkRequested {
     /// A mail with it is queued.
     Queued,
     /// There is no such reader, or they had enough such mails.
@@ -228,12 +228,12 @@ impl Storage {
         quiet_since: Timestamp,
         quotas: &MailQuotas,
         now: Timestamp,
-    ) -> Result<LinkAsked, StorageError> {
+    ) -> Result<LinkRequested, StorageError> {
         let mut tx = self.begin().await?;
         if let Err(wait) =
             quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await?
         {
-            return Ok(LinkAsked::TooMany(wait));
+            return Ok(LinkRequested::TooMany(wait));
         }
         // Takes the row's lock: two presses of one button go one by one.
         let known = execute!(
@@ -256,9 +256,9 @@ impl Storage {
         }
         tx.commit().await?;
         Ok(if sends && is_within {
-            LinkAsked::Queued
+            LinkRequested::Queued
         } else {
-            LinkAsked::NotQueued
+            LinkRequested::NotQueued
         })
     }
 
@@ -270,12 +270,12 @@ impl Storage {
         hashes: &[String],
         quotas: &MailQuotas,
         now: Timestamp,
-    ) -> Result<MoveAsked, StorageError> {
+    ) -> Result<EmailChangeRequested, StorageError> {
         let mut tx = self.begin().await?;
         if let Err(wait) =
             quotas::take(&mut tx, quotas.asker.iter().map(|quota| (quota, true)), now).await?
         {
-            return Ok(MoveAsked::TooMany(wait));
+            return Ok(EmailChangeRequested::TooMany(wait));
         }
         if execute!(
             tx,
@@ -283,7 +283,7 @@ impl Storage {
             subscriber
         )? == 0
         {
-            return Ok(MoveAsked::Over);
+            return Ok(EmailChangeRequested::Over);
         }
         let taken: Option<(i64,)> = optional!(
             tx,
@@ -301,9 +301,9 @@ impl Storage {
             // Committed all the same: the time that a commit takes must not tell who is known here.
             tx.commit().await?;
             return Ok(if is_free {
-                MoveAsked::MailboxLimit
+                EmailChangeRequested::MailboxLimit
             } else {
-                MoveAsked::Taken
+                EmailChangeRequested::Taken
             });
         }
         let id = ids::fresh(now);
@@ -333,7 +333,7 @@ impl Storage {
         )
         .await?;
         tx.commit().await?;
-        Ok(MoveAsked::Queued)
+        Ok(EmailChangeRequested::Queued)
     }
 
     /// Whether a change of address still waits.

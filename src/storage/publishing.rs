@@ -9,20 +9,20 @@ use sqlx::QueryBuilder;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::counts::Skips;
 use super::counts::note_skips;
 use super::digests::write_picks;
-use super::nudges::nudge;
+use super::nudges::notify;
 use super::stored;
 use super::variants::Variant;
-use super::variants::follow_choices;
-use super::variants::tell_turns;
+use super::variants::apply_verdict_alerts;
+use super::variants::assign_variants;
 use super::variants::write_variants;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::audit::AuditAction;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::due::DueTimes;
 use crate::domain::from_millis;
 use crate::domain::letter::Rendered;
@@ -33,7 +33,7 @@ use crate::domain::slot::Slot;
 #[derive(Debug, Clone, Copy)]
 pub struct Issue<'a> {
     /// Its comparisons, as they are now.
-    pub content: &'a Content,
+    pub content: &'a DigestContent,
     /// The mail to readers who chose nothing.
     pub rendered: &'a Rendered,
     /// The mails to readers who chose categories.
@@ -179,7 +179,7 @@ impl Storage {
         write_picks(&mut tx, content.slot, &picks.collect::<Vec<_>>()).await?;
         let detail =
             serde_json::json!({ "picks": content.items.len(), "variants": variants.len() });
-        let subject = Some(Subject::Digest(content.slot));
+        let subject = Some(ChangeSubject::Digest(content.slot));
         self.author(actor)
             .note(&mut tx, AuditAction::DigestPublished, subject, &detail, now)
             .await?;
@@ -228,7 +228,7 @@ impl Storage {
             )?;
         }
         let (recipients,): (i64,) = one!(tx, "select recipients from digests where id = $1", id)?;
-        nudge(&mut tx).await?;
+        notify(&mut tx).await?;
         tx.commit().await?;
         let slot = Slot::from_id(id)
             .ok_or_else(|| StorageError::Stored(format!("{id} is not a digest's id")))?;
@@ -283,8 +283,8 @@ async fn make_range(
         return Ok(0);
     }
     let mut skipped = 0;
-    if follow_choices(tx, id, range, from_millis(row.month_at), published).await? > 0 {
-        tell_turns(tx, id, range, published).await?;
+    if assign_variants(tx, id, range, from_millis(row.month_at), published).await? > 0 {
+        apply_verdict_alerts(tx, id, range, published).await?;
         let reasons: Vec<(String, i64)> = all!(
             tx,
             "select skip_reason, count(*) from deliveries where mailing_id = $1 and subscriber_id > $2 and subscriber_id <= $3
@@ -304,7 +304,7 @@ async fn make_range(
         )
         .await?;
     } else {
-        tell_turns(tx, id, range, published).await?;
+        apply_verdict_alerts(tx, id, range, published).await?;
     }
     execute!(
         tx,

@@ -7,8 +7,8 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Author;
-use super::audit_log::Subject;
+use super::audit_log::ChangeAuthor;
+use super::audit_log::ChangeSubject;
 use super::people::suppress;
 use super::stored;
 use super::subscribers::history_of_digest;
@@ -19,13 +19,13 @@ use crate::domain::brake::RefusalOutcome;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
-use crate::domain::inbound::Policy;
+use crate::domain::inbound::BouncePolicy;
 use crate::domain::limits::day_of;
 use crate::domain::slot::Slot;
 
 /// A refused mail of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct StoredRefusal {
     /// How much it weighs.
     pub class: RefusalClass,
     /// The reply.
@@ -39,7 +39,7 @@ pub struct Refusal {
     /// The name of that secret.
     pub key_name: String,
     /// The limits in force.
-    pub policy: Policy,
+    pub policy: BouncePolicy,
 }
 
 /// The way that a refusal came.
@@ -92,7 +92,7 @@ pub fn send_of(mailing: i64, now: Timestamp) -> i64 {
 
 /// A refusal as its reader may see it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Refused {
+pub struct RefusalForReader {
     /// When it came.
     pub at: Timestamp,
     /// `hard`, `recipient` or `passing`.
@@ -128,23 +128,27 @@ type RecentRow = (i64, String, Option<String>, Option<String>, Option<String>);
 
 impl Storage {
     /// The refusals of a reader's mails, oldest first.
-    pub async fn refusals_of(&self, subscriber: i64) -> Result<Vec<Refused>, StorageError> {
+    pub async fn refusals_of(
+        &self,
+        subscriber: i64,
+    ) -> Result<Vec<RefusalForReader>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<RefusalRow> = all!(
             reader,
             "select at, mailing_id, class, reply, pattern, domain, relay, outcome from refusals where subscriber_id = $1 order by at, mailing_id limit 5000",
             subscriber
         )?;
-        let refused = |(at, mailing, class, reply, words, domain, relay, verdict)| Refused {
-            at: from_millis(at),
-            class,
-            slot: Slot::from_id(mailing),
-            reply,
-            words,
-            domain,
-            relay,
-            verdict,
-        };
+        let refused =
+            |(at, mailing, class, reply, words, domain, relay, verdict)| RefusalForReader {
+                at: from_millis(at),
+                class,
+                slot: Slot::from_id(mailing),
+                reply,
+                words,
+                domain,
+                relay,
+                verdict,
+            };
         Ok(rows.into_iter().map(refused).collect())
     }
 }
@@ -154,13 +158,13 @@ impl Storage {
 pub(super) async fn record(
     tx: &mut Tx,
     key: DeliveryKey,
-    refusal: &Refusal,
+    refusal: &StoredRefusal,
     channel: Channel,
     added: &mut Vec<Added>,
-    author: Author<'_>,
+    author: ChangeAuthor<'_>,
     now: Timestamp,
 ) -> Result<Effect, StorageError> {
-    let Policy { hard, soft, brake } = refusal.policy;
+    let BouncePolicy { hard, soft, brake } = refusal.policy;
     let relay = relay_of(tx, key).await?;
     let key = DeliveryKey {
         mailing: send_of(key.mailing, now),
@@ -257,7 +261,7 @@ async fn relay_of(tx: &mut Tx, key: DeliveryKey) -> Result<String, StorageError>
 async fn insert(
     tx: &mut Tx,
     key: DeliveryKey,
-    refusal: &Refusal,
+    refusal: &StoredRefusal,
     relay: &str,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
@@ -300,7 +304,7 @@ async fn insert(
 
 /// Refusals in a row, the newest digest first.
 #[derive(Debug, Default)]
-struct Row {
+struct RefusalStreakRow {
     /// Hard ones.
     hard: u32,
     /// Hard ones and those about the recipient.
@@ -317,15 +321,19 @@ const AT_A_TIME: i64 = 3;
 
 /// A digest that arrived breaks the row, and so does one whose refusal was dismissed. One that is not final, was skipped or was refused
 /// for a passing reason says nothing about the mailbox.
-async fn row_of(tx: &mut Tx, key: DeliveryKey, policy: Policy) -> Result<Row, StorageError> {
+async fn row_of(
+    tx: &mut Tx,
+    key: DeliveryKey,
+    policy: BouncePolicy,
+) -> Result<RefusalStreakRow, StorageError> {
     if Slot::from_id(key.mailing).is_none() {
-        return Ok(Row {
+        return Ok(RefusalStreakRow {
             hard: 1,
             counted: 1,
             agrees: false,
         });
     }
-    let (mut row, mut is_hard, mut newest) = (Row::default(), true, None);
+    let (mut row, mut is_hard, mut newest) = (RefusalStreakRow::default(), true, None);
     let (mut before, mut left) = (
         i64::MAX,
         i64::from(policy.hard.max(policy.soft)) + LOOK_BACK,
@@ -393,8 +401,8 @@ async fn recipients(tx: &mut Tx, digest: i64) -> Result<i64, StorageError> {
 async fn end_now(
     tx: &mut Tx,
     key: DeliveryKey,
-    refusal: &Refusal,
-    author: Author<'_>,
+    refusal: &StoredRefusal,
+    author: ChangeAuthor<'_>,
     now: Timestamp,
 ) -> Result<Effect, StorageError> {
     let ended = end(
@@ -422,7 +430,7 @@ pub(super) async fn end(
     line: &str,
     (hash, key_name): (&str, &str),
     refused: Option<Timestamp>,
-    author: Author<'_>,
+    author: ChangeAuthor<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     let ended = execute!(
@@ -449,7 +457,7 @@ pub(super) async fn end(
         write(tx, key, now, &HistoryEvent::Bounced { reply }).await?;
         suppress(tx, hash, key_name, "bounced", now).await?;
         let detail = serde_json::json!({ "slot": Slot::from_id(key.mailing) });
-        let subject = Some(Subject::Subscriber(key.subscriber));
+        let subject = Some(ChangeSubject::Subscriber(key.subscriber));
         author
             .note(tx, AuditAction::SubscriberBounced, subject, &detail, now)
             .await?;

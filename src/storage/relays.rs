@@ -39,7 +39,7 @@ impl Storage {
 
     /// Takes up to `wanted` messages out of the `allowed` ones of a day; answers how many there were left to take. However
     /// many processes take at once, all together get no more than is allowed: the count is raised before anything goes out.
-    pub async fn take_from_day(
+    pub async fn reserve_quota(
         &self,
         relay: &str,
         day: i64,
@@ -64,7 +64,7 @@ impl Storage {
     }
 
     /// Gives back what was taken from a day and not begun.
-    pub async fn give_back_to_day(
+    pub async fn release_quota(
         &self,
         relay: &str,
         day: i64,

@@ -3,19 +3,19 @@
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::chunks::Chunk;
-use super::chunks::Row;
+use super::chunks::BatchRow;
+use super::chunks::DeliveryBatch;
 use super::chunks::cut_of;
 use super::chunks::shorten;
-use super::counts::Counts;
 use super::counts::Skips;
+use super::counts::StateCounts;
 use super::counts::count_range;
 use super::counts::counted;
 use super::counts::keep;
 use super::counts::note_chunk;
 use super::counts::note_skips;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::SkipReason;
 
 /// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
@@ -29,7 +29,7 @@ const PATIENCE: i64 = 1_000;
 pub(super) async fn release(
     tx: &mut Tx,
     sender: i64,
-    key: ChunkKey,
+    key: BatchKey,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     let found: Option<(i64,)> = optional!(
@@ -80,7 +80,7 @@ pub(super) async fn release(
 async fn left_in(
     tx: &mut Tx,
     sender: i64,
-    key: ChunkKey,
+    key: BatchKey,
     first: i64,
 ) -> Result<Left, StorageError> {
     let (rows, sent): (i64, i64) = one!(
@@ -93,9 +93,9 @@ async fn left_in(
     )?;
     if rows == sent {
         return Ok(Left {
-            counts: Counts {
+            counts: StateCounts {
                 sent,
-                ..Counts::default()
+                ..StateCounts::default()
             },
             ..Left::default()
         });
@@ -182,8 +182,8 @@ impl Storage {
         } else {
             first_free!("")
         };
-        let found: Option<Row> = optional!(tx, sql, digest)?;
-        let Some(chunk) = found.map(Chunk::from) else {
+        let found: Option<BatchRow> = optional!(tx, sql, digest)?;
+        let Some(chunk) = found.map(DeliveryBatch::from) else {
             return Ok(false);
         };
         let (key, cut) = (chunk.key, cut_of(&mut tx, chunk, ENDED_AT_ONCE).await?);
@@ -223,7 +223,7 @@ struct Left {
     /// Time when the last that is open is due.
     last_due: Option<i64>,
     #[sqlx(flatten)]
-    counts: Counts,
+    counts: StateCounts,
 }
 
 impl Left {
@@ -258,7 +258,7 @@ pub(super) async fn release_all(
     )?;
     let mut all_back = true;
     for (mailing, last) in rows {
-        all_back &= release(tx, sender, ChunkKey { mailing, last }, now).await?;
+        all_back &= release(tx, sender, BatchKey { mailing, last }, now).await?;
     }
     Ok(all_back)
 }

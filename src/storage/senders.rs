@@ -9,12 +9,12 @@ use super::Tx;
 use super::clock::clock;
 use super::ids;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
-use crate::domain::delivery::InDoubt;
+use crate::domain::delivery::BatchKey;
+use crate::domain::delivery::UncertainPolicy;
 
 impl Storage {
     /// Enters a new sender of the process named `process`, which may be silent for `lease`; answers its number.
-    pub async fn enter_sender(
+    pub async fn register_sender(
         &self,
         process: &str,
         lease: TimeDelta,
@@ -104,7 +104,7 @@ impl Storage {
     pub async fn recover(
         &self,
         dead: &[i64],
-        policy: InDoubt,
+        policy: UncertainPolicy,
         now: Timestamp,
     ) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
@@ -124,7 +124,7 @@ impl Storage {
         let mut doubted = 0;
         for (mailing, first, last, sender) in orphans {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
-            super::returns::release(&mut tx, sender, ChunkKey { mailing, last }, now).await?;
+            super::returns::release(&mut tx, sender, BatchKey { mailing, last }, now).await?;
         }
         tx.commit().await?;
         // What came back in the very moment in which its digest was cancelled: neither saw the other.
@@ -137,11 +137,11 @@ impl Storage {
 pub(super) async fn doubt(
     tx: &mut Tx,
     stretch: (i64, i64, i64),
-    policy: InDoubt,
+    policy: UncertainPolicy,
     now: Timestamp,
 ) -> Result<u64, StorageError> {
     let millis = now.timestamp_millis();
-    let held_since = (policy == InDoubt::Hold).then_some(millis);
+    let held_since = (policy == UncertainPolicy::Hold).then_some(millis);
     let (mailing, first, last) = stretch;
     Ok(execute!(
         tx,
@@ -160,7 +160,7 @@ pub(super) async fn doubt(
 
 /// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
 /// while it claims or finishes: first one, then the other, and the sweep of the second sees all. SQLite has one writer.
-pub(super) async fn is_entered(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
+pub(super) async fn holds_lease(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
     let sql = if tx.is_postgres() {
         "select id from senders where id = $1 for share"
     } else {

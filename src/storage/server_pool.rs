@@ -16,8 +16,8 @@ use super::StorageError;
 use super::bounded::BoundedConnection;
 use super::bounded::ServerHealth;
 use super::bounded::is_connection_lost;
+use super::hosts::HostKind;
 use super::hosts::Hosts;
-use super::hosts::Kind;
 
 /// Upper bound on the wait for a connection to PostgreSQL.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(15);
@@ -139,7 +139,7 @@ fn acquire_max(health: &ServerHealth) -> Duration {
 /// Connects to a server outside of a pool, within [`CONNECT_MAX`]; with true if it is a standby.
 pub(super) async fn connect(
     options: &PgConnectOptions,
-    kind: Kind,
+    kind: HostKind,
 ) -> sqlx::Result<(PgConnection, bool)> {
     bounded(async {
         let mut connection = PgConnection::connect_with(options).await?;
@@ -150,7 +150,7 @@ pub(super) async fn connect(
 }
 
 /// Sets a new session up; returns true if its server is a standby.
-async fn set_up(connection: &mut PgConnection, kind: Kind) -> sqlx::Result<bool> {
+async fn set_up(connection: &mut PgConnection, kind: HostKind) -> sqlx::Result<bool> {
     sqlx::raw_sql(kind.set_up())
         .fetch_one(connection)
         .await?

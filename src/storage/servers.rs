@@ -20,12 +20,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Storage;
 use super::StorageError;
+use crate::dial::AddressTimeouts;
 use crate::dial::Destination;
-use crate::dial::Limits;
 use crate::dial::spoken_to;
 
 /// For each address.
-const LIMITS: Limits = Limits {
+const LIMITS: AddressTimeouts = AddressTimeouts {
     connect: Duration::from_secs(10),
     first_step: Duration::from_secs(10),
 };
@@ -36,7 +36,7 @@ const FIRST_MESSAGE: usize = 10_000;
 
 /// A server that is reached by its name.
 #[derive(Debug, Clone)]
-pub(super) struct Server {
+pub(super) struct DatabaseServer {
     destination: Destination,
     /// The socket, as long as anybody uses it.
     _forwarder: Option<Arc<AbortOnDropHandle<()>>>,
@@ -49,7 +49,7 @@ pub(super) struct Server {
 pub(super) async fn reachable(
     options: PgConnectOptions,
     is_alone: bool,
-) -> Result<(PgConnectOptions, Option<Server>), StorageError> {
+) -> Result<(PgConnectOptions, Option<DatabaseServer>), StorageError> {
     let host = options.get_host().to_owned();
     let is_name = options.get_socket().is_none() && !host.starts_with('/');
     if !is_name {
@@ -64,7 +64,7 @@ pub(super) async fn reachable(
     if addresses.len() < 2 {
         return Ok((
             options,
-            Some(Server {
+            Some(DatabaseServer {
                 destination,
                 _forwarder: None,
             }),
@@ -81,7 +81,7 @@ pub(super) async fn reachable(
         {
             return Ok((
                 options.host(&good.ip().to_string()),
-                Some(Server {
+                Some(DatabaseServer {
                     destination,
                     _forwarder: None,
                 }),
@@ -119,7 +119,7 @@ pub(super) async fn reachable(
     });
     Ok((
         options,
-        Some(Server {
+        Some(DatabaseServer {
             destination,
             _forwarder: Some(Arc::new(AbortOnDropHandle::new(forwarder))),
         }),
@@ -156,11 +156,11 @@ impl Storage {
         &self,
         limit: Duration,
     ) -> Vec<(String, Vec<(SocketAddr, Option<String>)>)> {
-        let limits = Limits {
+        let limits = AddressTimeouts {
             connect: limit,
             first_step: limit,
         };
-        let look = async |server: &Server| {
+        let look = async |server: &DatabaseServer| {
             let addresses = server
                 .destination
                 .survey(limits, |tcp| answers(tcp, SSL_REQUEST.to_vec()))

@@ -4,7 +4,7 @@ use super::bounded::BoundedConnection;
 use super::writer::SqliteTx;
 
 /// A connection that reads.
-pub(super) enum Reader {
+pub(super) enum ReadConnection {
     Sqlite(sqlx::pool::PoolConnection<sqlx::Sqlite>),
     Postgres(BoundedConnection),
     /// Within a transaction, for outside one each half of a query may meet another server connection.
@@ -19,7 +19,7 @@ pub(super) enum Tx {
 }
 
 /// Connection that the query macros run on.
-pub(super) enum Session<'a> {
+pub(super) enum StorageSession<'a> {
     Sqlite(&'a mut sqlx::SqliteConnection),
     /// With true if a statement may stay prepared on it.
     Postgres(&'a mut BoundedConnection, bool),
@@ -27,34 +27,34 @@ pub(super) enum Session<'a> {
 
 /// A reader or a transaction, for the query macros.
 pub(super) trait Queryable {
-    fn session(&mut self) -> Session<'_>;
+    fn session(&mut self) -> StorageSession<'_>;
 
     fn is_postgres(&mut self) -> bool {
-        matches!(self.session(), Session::Postgres(..))
+        matches!(self.session(), StorageSession::Postgres(..))
     }
 }
 
-impl Queryable for Reader {
-    fn session(&mut self) -> Session<'_> {
+impl Queryable for ReadConnection {
+    fn session(&mut self) -> StorageSession<'_> {
         match self {
-            Self::Sqlite(connection) => Session::Sqlite(connection),
-            Self::Postgres(connection) => Session::Postgres(connection, true),
-            Self::Pooled(connection) => Session::Postgres(connection, false),
+            Self::Sqlite(connection) => StorageSession::Sqlite(connection),
+            Self::Postgres(connection) => StorageSession::Postgres(connection, true),
+            Self::Pooled(connection) => StorageSession::Postgres(connection, false),
         }
     }
 }
 
 impl Queryable for Tx {
-    fn session(&mut self) -> Session<'_> {
+    fn session(&mut self) -> StorageSession<'_> {
         match self {
-            Self::Sqlite(tx) => Session::Sqlite(tx.connection()),
-            Self::Postgres(connection) => Session::Postgres(connection, true),
-            Self::Pooled(connection) => Session::Postgres(connection, false),
+            Self::Sqlite(tx) => StorageSession::Sqlite(tx.connection()),
+            Self::Postgres(connection) => StorageSession::Postgres(connection, true),
+            Self::Pooled(connection) => StorageSession::Postgres(connection, false),
         }
     }
 }
 
-impl Reader {
+impl ReadConnection {
     /// Lets its statements last minutes, for a report that reads all rows of a digest or of the list.
     pub(super) async fn for_report(self) -> sqlx::Result<Self> {
         Ok(match self {

@@ -15,7 +15,7 @@ use crate::domain::user::Stage;
 
 /// A session as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct UserSession {
     /// SHA-256 of its token.
     pub token_sha256: String,
     /// Stage of its sign-in.
@@ -68,8 +68,8 @@ struct SessionRow {
 }
 
 impl SessionRow {
-    fn read(self) -> Result<Session, StorageError> {
-        Ok(Session {
+    fn read(self) -> Result<UserSession, StorageError> {
+        Ok(UserSession {
             token_sha256: self.token_sha256,
             stage: self.stage.parse()?,
             created_at: from_millis(self.created_at),
@@ -122,7 +122,7 @@ impl Storage {
         token_sha256: &str,
         idle_since: Timestamp,
         now: Timestamp,
-    ) -> Result<Option<(Session, Credentials)>, StorageError> {
+    ) -> Result<Option<(UserSession, Credentials)>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<SessionRow> = optional!(
             reader,
@@ -149,7 +149,7 @@ impl Storage {
         user: i64,
         idle_since: Timestamp,
         now: Timestamp,
-    ) -> Result<Vec<Session>, StorageError> {
+    ) -> Result<Vec<UserSession>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<SessionRow> = all!(
             reader,

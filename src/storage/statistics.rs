@@ -23,7 +23,7 @@ impl Storage {
 
     /// Has the database look at how much there is of a mailing that was just written. PostgreSQL: until its own round comes by, a
     /// minute later, it takes the ledger for as small as it was, and reads all that is left of a digest for each chunk of it.
-    pub async fn count_anew(&self, mailing: i64) {
+    pub async fn analyze_mailing(&self, mailing: i64) {
         let counted = if self.is_postgres() {
             self.analyze(mailing).await
         } else {

@@ -11,16 +11,16 @@ use super::Pools;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Author;
+use super::audit_log::ChangeAuthor;
 use super::bounded::BoundedConnection;
 use super::counts::Reasons;
 use super::counts::note_failures;
 use super::lots::add_to_lots;
 use super::refusals::Added;
 use super::refusals::Channel;
-use super::refusals::Refusal;
+use super::refusals::StoredRefusal;
 use super::refusals::record;
-use super::writer::Writer;
+use super::writer::SharedWriter;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::delivery::DeliveryKey;
@@ -28,18 +28,18 @@ use crate::domain::delivery::DeliveryState;
 
 /// A finished attempt.
 #[derive(Debug, Clone)]
-pub struct Done {
+pub struct Finished {
     /// Which.
     pub key: DeliveryKey,
     /// What becomes of it.
-    pub step: Step,
+    pub step: DeliveryUpdate,
     /// The server's words.
     pub reply: String,
 }
 
 /// An attempt that is about to begin.
 #[derive(Debug, Clone)]
-pub struct Next<'a> {
+pub struct Start<'a> {
     /// Which.
     pub key: DeliveryKey,
     /// By which relay.
@@ -48,7 +48,7 @@ pub struct Next<'a> {
 
 /// What becomes of a delivery after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum DeliveryUpdate {
     /// Delivered.
     Sent,
     /// Once more, at that moment.
@@ -56,12 +56,12 @@ pub enum Step {
     /// Final.
     Failed,
     /// Final, and refused: it counts for the reader by its class, and may end the subscription.
-    Refused(Box<Refusal>),
+    Refused(Box<StoredRefusal>),
     /// Taken or not, nobody knows: sent again at that moment, or held for a person. The second time it is held: nobody gets a third copy.
     Doubted(Option<Timestamp>),
 }
 
-impl Step {
+impl DeliveryUpdate {
     /// Returns whether the attempt was the last one, with a result that is known.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Sent | Self::Failed | Self::Refused(_))
@@ -90,16 +90,17 @@ impl Storage {
     pub async fn step(
         &self,
         sender: i64,
-        done: &[Done],
-        next: &[Next<'_>],
+        done: &[Finished],
+        next: &[Start<'_>],
         now: Timestamp,
     ) -> Result<Option<Vec<bool>>, StorageError> {
-        let (sent, other): (Vec<&Done>, Vec<&Done>) =
-            done.iter().partition(|done| done.step == Step::Sent);
+        let (sent, other): (Vec<&Finished>, Vec<&Finished>) = done
+            .iter()
+            .partition(|done| done.step == DeliveryUpdate::Sent);
         if !other.is_empty() && !self.finish_others(sender, &other, now).await? {
             return Ok(None);
         }
-        let trip = Trip {
+        let trip = UpdateBatch {
             sender,
             sent: &sent,
             next,
@@ -133,11 +134,11 @@ impl Storage {
     async fn begun(
         &self,
         sender: i64,
-        next: &[Next<'_>],
+        next: &[Start<'_>],
         now: Timestamp,
     ) -> Result<Option<Vec<bool>>, StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+        if !super::senders::holds_lease(&mut tx, sender).await? {
             return Ok(None);
         }
         let mut begun = Vec::with_capacity(next.len());
@@ -161,11 +162,11 @@ impl Storage {
     async fn finish_others(
         &self,
         sender: i64,
-        done: &[&Done],
+        done: &[&Finished],
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        if !super::senders::is_entered(&mut tx, sender).await? {
+        if !super::senders::holds_lease(&mut tx, sender).await? {
             return Ok(false);
         }
         let (mut reasons, mut added) = (Reasons::new(), Vec::new());
@@ -173,7 +174,12 @@ impl Storage {
         let author = self.author(&system);
         for done in done {
             let written = finish(&mut tx, sender, done, &mut added, author, now).await?;
-            if written && matches!(done.step, Step::Failed | Step::Refused(_)) {
+            if written
+                && matches!(
+                    done.step,
+                    DeliveryUpdate::Failed | DeliveryUpdate::Refused(_)
+                )
+            {
                 *reasons
                     .entry((done.key.mailing, done.reply.clone()))
                     .or_default() += 1;
@@ -187,10 +193,10 @@ impl Storage {
 }
 
 /// One trip to the database: what was sent, what goes out next.
-struct Trip<'a> {
+struct UpdateBatch<'a> {
     sender: i64,
-    sent: &'a [&'a Done],
-    next: &'a [Next<'a>],
+    sent: &'a [&'a Finished],
+    next: &'a [Start<'a>],
     now: i64,
 }
 
@@ -216,8 +222,8 @@ macro_rules! run {
         }
         for _ in trip.rows()..padded(trip.rows()) {
             query = query
-                .bind(NOBODY.mailing)
-                .bind(NOBODY.subscriber)
+                .bind(PADDING_KEY.mailing)
+                .bind(PADDING_KEY.subscriber)
                 .bind(0)
                 .bind("");
         }
@@ -230,13 +236,13 @@ macro_rules! run {
     }};
 }
 
-impl Trip<'_> {
+impl UpdateBatch<'_> {
     fn rows(&self) -> usize {
         self.sent.len() + self.next.len()
     }
 
     /// One statement, and so a transaction of its own, which takes SQLite's lock as `begin immediate` does.
-    async fn on_sqlite(&self, writer: &Writer) -> sqlx::Result<u64> {
+    async fn on_sqlite(&self, writer: &SharedWriter) -> sqlx::Result<u64> {
         let mut turn = writer.statement().await?;
         run!(self, Dialect::Sqlite, turn.connection(), true)
     }
@@ -259,7 +265,7 @@ enum Dialect {
 }
 
 /// A row that meets no delivery.
-const NOBODY: DeliveryKey = DeliveryKey {
+const PADDING_KEY: DeliveryKey = DeliveryKey {
     mailing: -1,
     subscriber: -1,
 };
@@ -348,28 +354,32 @@ fn padded(count: usize) -> usize {
 async fn finish(
     tx: &mut Tx,
     sender: i64,
-    done: &Done,
+    done: &Finished,
     added: &mut Vec<Added>,
-    author: Author<'_>,
+    author: ChangeAuthor<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
     let millis = now.timestamp_millis();
     let (state, due_at, finished_at, uncertain_at) = match &done.step {
-        Step::Sent => (DeliveryState::Sent, None, Some(millis), None),
-        Step::Again(at) => (
+        DeliveryUpdate::Sent => (DeliveryState::Sent, None, Some(millis), None),
+        DeliveryUpdate::Again(at) => (
             DeliveryState::Queued,
             Some(at.timestamp_millis()),
             None,
             None,
         ),
-        Step::Failed | Step::Refused(_) => (DeliveryState::Failed, None, Some(millis), None),
-        Step::Doubted(Some(at)) => (
+        DeliveryUpdate::Failed | DeliveryUpdate::Refused(_) => {
+            (DeliveryState::Failed, None, Some(millis), None)
+        }
+        DeliveryUpdate::Doubted(Some(at)) => (
             DeliveryState::Uncertain,
             Some(at.timestamp_millis()),
             None,
             Some(millis),
         ),
-        Step::Doubted(None) => (DeliveryState::Uncertain, None, Some(millis), Some(millis)),
+        DeliveryUpdate::Doubted(None) => {
+            (DeliveryState::Uncertain, None, Some(millis), Some(millis))
+        }
     };
     let written = execute!(
         tx,
@@ -389,7 +399,7 @@ async fn finish(
         due_at.map_or(0, |due| (due - millis).max(0)),
         millis
     )?;
-    if let (1, Step::Refused(refusal)) = (written, &done.step) {
+    if let (1, DeliveryUpdate::Refused(refusal)) = (written, &done.step) {
         record(tx, done.key, refusal, Channel::Dialogue, added, author, now).await?;
     }
     Ok(written > 0)

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::catalogue::ComparisonRow;
 use super::catalogue::comparison_from;
 use super::catalogue::tools_by_slug;
@@ -21,7 +21,7 @@ use crate::domain::catalogue::category_key;
 
 /// What an import did with things of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+pub struct ImportedCounts {
     /// New here.
     pub added: u64,
     /// Known, and different now.
@@ -56,11 +56,11 @@ pub struct Difference {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Imported {
     /// Tools.
-    pub tools: Counts,
+    pub tools: ImportedCounts,
     /// Their reviews.
-    pub reviews: Counts,
+    pub reviews: ImportedCounts,
     /// Comparisons.
-    pub comparisons: Counts,
+    pub comparisons: ImportedCounts,
     /// All but the unchanged, by name.
     pub differences: Vec<Difference>,
 }
@@ -187,7 +187,7 @@ impl Storage {
         if done.differences.is_empty() {
             return Ok(None);
         }
-        let subject = Some(Subject::Catalogue(slug.as_str()));
+        let subject = Some(ChangeSubject::Catalogue(slug.as_str()));
         let detail = done.counted();
         self.author(actor)
             .note(

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::ids;
 use super::quotas;
 use super::quotas::MailQuotas;
@@ -77,7 +77,7 @@ pub enum Confirmed {
 }
 
 #[derive(sqlx::FromRow)]
-struct StandingRow {
+struct SignUpRow {
     id: i64,
     state: String,
     requested_at: Option<i64>,
@@ -190,7 +190,7 @@ impl Storage {
             },
         )
         .await?;
-        let subject = Some(Subject::Subscriber(row.id));
+        let subject = Some(ChangeSubject::Subscriber(row.id));
         let detail = serde_json::json!({ "mail": !asked_recently });
         self.author(actor)
             .note(&mut tx, AuditAction::SubscriberAdded, subject, &detail, now)
@@ -326,7 +326,7 @@ async fn find_or_make(
     email: &EmailAddress,
     name: Option<&str>,
     now: Timestamp,
-) -> Result<StandingRow, StorageError> {
+) -> Result<SignUpRow, StorageError> {
     execute!(
         tx,
         "insert into subscribers (id, email, email_key, name, state, state_at, created_at) values ($1, $2, $3, $4, 'pending', $5, $5)

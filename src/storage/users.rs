@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::audit_log::Subject;
+use super::audit_log::ChangeSubject;
 use super::ids::fresh;
 use super::stored;
 use crate::domain::Timestamp;
@@ -42,7 +42,7 @@ pub struct NewUser<'a> {
 
 /// Result of a change of a role or of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changed {
+pub enum UserChanged {
     /// Done, or so already.
     Done,
     /// Nobody would be left who can sign in as owner.
@@ -212,7 +212,7 @@ impl Storage {
         user: i64,
         role: Role,
         now: Timestamp,
-    ) -> Result<Changed, StorageError> {
+    ) -> Result<UserChanged, StorageError> {
         let mut tx = self.begin().await?;
         let had_owner = lock_owners(&mut tx).await?;
         execute!(
@@ -222,12 +222,12 @@ impl Storage {
             role.as_str()
         )?;
         if had_owner && !has_owner(&mut tx).await? {
-            return Ok(Changed::LastOwner);
+            return Ok(UserChanged::LastOwner);
         }
         let what = (user, AuditAction::UserRoleChanged);
         self.note_user(&mut tx, actor, what, role, now).await?;
         tx.commit().await?;
-        Ok(Changed::Done)
+        Ok(UserChanged::Done)
     }
 
     /// Shuts a user out, or lets them in again; the last owner stays.
@@ -237,7 +237,7 @@ impl Storage {
         user: i64,
         at: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<Changed, StorageError> {
+    ) -> Result<UserChanged, StorageError> {
         let mut tx = self.begin().await?;
         let had_owner = lock_owners(&mut tx).await?;
         execute!(
@@ -247,7 +247,7 @@ impl Storage {
             at.map(|at| at.timestamp_millis())
         )?;
         if had_owner && !has_owner(&mut tx).await? {
-            return Ok(Changed::LastOwner);
+            return Ok(UserChanged::LastOwner);
         }
         if at.is_some() {
             execute!(tx, "delete from sessions where user_id = $1", user)?;
@@ -261,7 +261,7 @@ impl Storage {
         self.note_user(&mut tx, actor, (user, what), None, now)
             .await?;
         tx.commit().await?;
-        Ok(Changed::Done)
+        Ok(UserChanged::Done)
     }
 
     /// Sets a user's password, or takes it away, and ends all their sessions and links.
@@ -313,7 +313,7 @@ impl Storage {
         };
         let author = self.author(actor);
         author
-            .note(tx, what, Some(Subject::User(user)), &detail, now)
+            .note(tx, what, Some(ChangeSubject::User(user)), &detail, now)
             .await
     }
 

@@ -8,26 +8,26 @@ use super::Queryable;
 use super::Storage;
 use super::StorageError;
 use super::Tx;
-use super::changes::Turned;
+use super::changes::VerdictChanged;
 use super::changes::turned_since;
 use super::publishing::Readers;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::from_millis;
 use crate::domain::letter::Rendered;
-use crate::domain::reader::Choice;
-use crate::domain::reader::Turn;
+use crate::domain::reader::PreferenceGroup;
+use crate::domain::reader::VerdictChange;
 use crate::domain::slot::Slot;
 
 /// A digest as readers of one choice get it.
 #[derive(Debug, Clone)]
 pub struct Variant {
     /// Whose it is.
-    pub choice: Choice,
+    pub choice: PreferenceGroup,
     /// What it says; `None`: there is nothing new in it, and they get no mail.
-    pub mail: Option<(Content, Rendered)>,
+    pub mail: Option<(DigestContent, Rendered)>,
 }
 
 /// Rows read at once where everybody who cares about a change is looked at.
@@ -37,7 +37,11 @@ const TOLD_WITHIN: chrono::TimeDelta = chrono::TimeDelta::days(200);
 
 impl Storage {
     /// The distinct choices of the readers that a digest of `slot` would go to, without the one that is everybody's.
-    pub async fn choices(&self, slot: Slot, now: Timestamp) -> Result<Vec<Choice>, StorageError> {
+    pub async fn choices(
+        &self,
+        slot: Slot,
+        now: Timestamp,
+    ) -> Result<Vec<PreferenceGroup>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64, i64)> = all!(
             reader,
@@ -51,19 +55,19 @@ impl Storage {
         let plain = rows
             .into_iter()
             .map(|(categories, monthly, saved)| choice(&categories, monthly, saved, Vec::new()));
-        let mut choices: BTreeSet<Choice> = stored(plain.collect())?;
+        let mut choices: BTreeSet<PreferenceGroup> = stored(plain.collect())?;
         let turned = turned_since(&mut reader, now - TOLD_WITHIN, now).await?;
         let mut range = Readers {
             after: 0,
             until: i64::MAX,
         };
         while let Some((page, last)) =
-            who_cares(&mut reader, &turned, slot.id(), range, now).await?
+            subscribers_to_alert(&mut reader, &turned, slot.id(), range, now).await?
         {
             choices.extend(page.into_iter().map(|(_, choice)| choice));
             range.after = last;
         }
-        choices.remove(&Choice::default());
+        choices.remove(&PreferenceGroup::default());
         Ok(choices.into_iter().collect())
     }
 
@@ -90,7 +94,7 @@ impl Storage {
                 id
             )?;
             for (categories, content) in rows {
-                let content: Content = stored(serde_json::from_str(&content))?;
+                let content: DigestContent = stored(serde_json::from_str(&content))?;
                 carried.entry(categories).or_default().extend(
                     content
                         .items
@@ -165,7 +169,7 @@ pub(super) async fn write_variants(
 /// Gives each delivery of a range of a digest the variant of its reader's choice; answers how many readers chose anything. Whoever
 /// gets no mail keeps the row, final from now on, and it says why. `month` is when the month began: a monthly reader who got a
 /// digest since then waits for the next.
-pub(super) async fn follow_choices(
+pub(super) async fn assign_variants(
     tx: &mut Tx,
     digest: i64,
     range: Readers,
@@ -204,7 +208,7 @@ pub(super) async fn follow_choices(
 }
 
 /// Gives those of a range who care about a verdict that turned the variant that tells them.
-pub(super) async fn tell_turns(
+pub(super) async fn apply_verdict_alerts(
     tx: &mut Tx,
     digest: i64,
     range: Readers,
@@ -226,7 +230,7 @@ pub(super) async fn tell_turns(
         .collect();
     let turned = turned_since(tx, now - TOLD_WITHIN, now).await?;
     let mut left = range;
-    while let Some((page, last)) = who_cares(tx, &turned, digest, left, now).await? {
+    while let Some((page, last)) = subscribers_to_alert(tx, &turned, digest, left, now).await? {
         for (subscriber, choice) in page {
             let Some(number) =
                 numbers.get(&(choice.key(), choice.monthly, choice.saved, changes(&choice)))
@@ -259,17 +263,21 @@ struct CareRow {
 
 /// The next readers of a range who voted on or saved a tool whose verdict turned since, with their choice; and the last one looked
 /// at. A turn from before they acted, or before their last digest, is no news to them.
-async fn who_cares(
+async fn subscribers_to_alert(
     conn: &mut impl Queryable,
-    turned: &[Turned],
+    turned: &[VerdictChanged],
     digest: i64,
     range: Readers,
     now: Timestamp,
-) -> Result<Option<(Vec<(i64, Choice)>, i64)>, StorageError> {
+) -> Result<Option<(Vec<(i64, PreferenceGroup)>, i64)>, StorageError> {
     if turned.is_empty() || range.after >= range.until {
         return Ok(None);
     }
-    let oldest = turned.iter().map(Turned::first).min().unwrap_or_default();
+    let oldest = turned
+        .iter()
+        .map(VerdictChanged::first)
+        .min()
+        .unwrap_or_default();
     // Their last digest: newest first, each looked up by its key, and the first one found is it.
     let mut rows: Vec<CareRow> = all!(
         conn,
@@ -306,7 +314,7 @@ async fn who_cares(
         rows.retain(|row| row.subscriber_id != last);
         last = rows.last().map_or(last, |row| row.subscriber_id);
     }
-    let mut page: Vec<(i64, Choice)> = Vec::new();
+    let mut page: Vec<(i64, PreferenceGroup)> = Vec::new();
     for readers in rows.chunk_by(|one, next| one.subscriber_id == next.subscriber_id) {
         let news = |row: &CareRow| {
             let since = row.acted_at.max(row.last_at.unwrap_or(i64::MIN));
@@ -315,10 +323,10 @@ async fn who_cares(
                 .find(|turned| turned.tool.as_str() == row.tool)
                 .and_then(|turned| turned.since(since))
         };
-        let turns: Vec<Turn> = readers
+        let turns: Vec<VerdictChange> = readers
             .iter()
             .filter_map(news)
-            .take(Choice::MOST_TURNS)
+            .take(PreferenceGroup::MOST_TURNS)
             .collect();
         if !turns.is_empty() {
             let row = &readers[0];
@@ -335,10 +343,10 @@ fn choice(
     categories: &str,
     monthly: i64,
     saved: i64,
-    turns: Vec<Turn>,
-) -> Result<Choice, StorageError> {
+    turns: Vec<VerdictChange>,
+) -> Result<PreferenceGroup, StorageError> {
     let categories = serde_json::from_str(categories)?;
-    Ok(Choice {
+    Ok(PreferenceGroup {
         categories,
         monthly: monthly != 0,
         saved: saved != 0,
@@ -346,6 +354,6 @@ fn choice(
     })
 }
 
-fn changes(choice: &Choice) -> String {
+fn changes(choice: &PreferenceGroup) -> String {
     serde_json::to_string(&choice.turns).unwrap_or_default()
 }

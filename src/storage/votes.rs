@@ -6,11 +6,11 @@ use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
-use crate::domain::reader::Standing;
+use crate::domain::reader::ReaderToolState;
 
 /// A visitor who votes; both texts are keyed hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visitor {
+pub struct Voter {
     /// Of their cookie.
     pub cookie: String,
     /// Of the network that they come from.
@@ -71,7 +71,7 @@ impl Storage {
     pub async fn vote_as_visitor(
         &self,
         tool: &Slug,
-        visitor: &Visitor,
+        visitor: &Voter,
         verdict: Verdict,
         most: u32,
         now: Timestamp,
@@ -115,9 +115,9 @@ impl Storage {
         tools: &[&Slug],
         subscriber: Option<i64>,
         visitor: Option<&str>,
-    ) -> Result<Vec<Standing>, StorageError> {
+    ) -> Result<Vec<ReaderToolState>, StorageError> {
         if subscriber.is_none() && visitor.is_none() {
-            return Ok(vec![Standing::default(); tools.len()]);
+            return Ok(vec![ReaderToolState::default(); tools.len()]);
         }
         let mut reader = self.read().await?;
         let mut standings = Vec::with_capacity(tools.len());
@@ -137,7 +137,7 @@ impl Storage {
                     visitor.unwrap_or_default()
                 )?,
             };
-            standings.push(Standing {
+            standings.push(ReaderToolState {
                 vote: stored(row.0.map(|verdict| verdict.parse()).transpose())?,
                 saved: row.1.is_some(),
             });

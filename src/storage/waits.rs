@@ -8,7 +8,7 @@ use super::clock::clock;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::slot::Slot;
 use crate::domain::waiting::DueMail;
 use crate::domain::waiting::Wait;
@@ -121,7 +121,7 @@ impl Storage {
             let any = self.progress_at(MailClass::Digest).await?;
             let progress_at = any
                 .zip(minute)
-                .map(|(any, minute)| any.min(Minute::numbered(minute + 1).at));
+                .map(|(any, minute)| any.min(MinuteStats::numbered(minute + 1).at));
             found.push(DueMail {
                 class: MailClass::Digest,
                 since,

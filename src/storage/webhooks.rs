@@ -10,7 +10,7 @@ use crate::domain::webhook::WebhookKind;
 
 /// A request to be kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct StoredRequest<'a> {
     /// Who sent it.
     pub provider: Provider,
     /// By what it is known when it is sent again.
@@ -25,7 +25,7 @@ pub struct Request<'a> {
 
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum InsertResult {
     /// It is kept, and waits to be acted on.
     Now,
     /// It was here before.
@@ -53,9 +53,9 @@ impl Storage {
     /// Keeps a request, once.
     pub async fn keep_webhook(
         &self,
-        request: Request<'_>,
+        request: StoredRequest<'_>,
         now: Timestamp,
-    ) -> Result<Kept, StorageError> {
+    ) -> Result<InsertResult, StorageError> {
         let mut tx = self.begin().await?;
         let kept = execute!(
             tx,
@@ -70,7 +70,7 @@ impl Storage {
         )?;
         if kept > 0 {
             tx.commit().await?;
-            return Ok(Kept::Now);
+            return Ok(InsertResult::Now);
         }
         let known: Option<(String,)> = optional!(
             tx,
@@ -79,9 +79,9 @@ impl Storage {
             request.id
         )?;
         Ok(if known.is_some_and(|(digest,)| digest == request.digest) {
-            Kept::Before
+            InsertResult::Before
         } else {
-            Kept::Taken
+            InsertResult::Taken
         })
     }
 

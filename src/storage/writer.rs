@@ -22,21 +22,21 @@ pub(super) const LONGEST_TURN: Duration = crate::config::relations::SQLITE_TURN_
 
 /// The writer, shared by all who write in this process.
 #[derive(Debug, Clone)]
-pub(super) struct Writer {
+pub(super) struct SharedWriter {
     options: Arc<SqliteConnectOptions>,
-    turn: Arc<Mutex<Held>>,
+    turn: Arc<Mutex<HeldConnection>>,
     file: Arc<DatabaseFile>,
 }
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldConnection {
     connection: SqliteConnection,
     /// Whether a text that was begun may have left a transaction open.
     is_unsure: bool,
     is_closed: bool,
 }
 
-impl Writer {
+impl SharedWriter {
     pub(super) async fn open(options: SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = SqliteConnection::connect_with(&options).await?;
         let file = Arc::new(DatabaseFile::of(options.get_filename())?);
@@ -44,7 +44,7 @@ impl Writer {
         let options = Arc::new(options.create_if_missing(false));
         Ok(Self {
             options,
-            turn: Arc::new(Mutex::new(Held {
+            turn: Arc::new(Mutex::new(HeldConnection {
                 connection,
                 is_unsure: false,
                 is_closed: false,
@@ -105,7 +105,10 @@ impl Writer {
     /// a whole, and finds all done when it looks again.
     pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), StorageError> {
         let mut turn = self.turn().await?;
-        carry_over(super::carry_over::Connection::Sqlite(&mut turn.connection)).await?;
+        carry_over(super::carry_over::MigrationConnection::Sqlite(
+            &mut turn.connection,
+        ))
+        .await?;
         let mut tries = 0;
         loop {
             match migrations.run(&mut turn.connection).await {
@@ -121,7 +124,7 @@ impl Writer {
         self.turn.lock().await.is_closed = true;
     }
 
-    async fn turn(&self) -> sqlx::Result<OwnedMutexGuard<Held>> {
+    async fn turn(&self) -> sqlx::Result<OwnedMutexGuard<HeldConnection>> {
         let waited = tokio::time::timeout(LONGEST_TURN, self.turn.clone().lock_owned()).await;
         let mut turn = waited.map_err(|_| sqlx::Error::PoolTimedOut)?;
         if turn.is_closed {
@@ -135,7 +138,7 @@ impl Writer {
     }
 
     /// Ends what the last turn left open, if anything. A connection that cannot even say whether there was gives way to a new one.
-    async fn roll_back(&self, turn: &mut Held) -> sqlx::Result<()> {
+    async fn roll_back(&self, turn: &mut HeldConnection) -> sqlx::Result<()> {
         match sqlx::query("rollback").execute(&mut turn.connection).await {
             Ok(_) => {}
             Err(sqlx::Error::Database(error))
@@ -157,8 +160,8 @@ impl Writer {
 /// A turn with an open transaction; dropped without [`SqliteTx::commit`], it is rolled back.
 #[derive(Debug)]
 pub(super) struct SqliteTx {
-    turn: OwnedMutexGuard<Held>,
-    writer: Writer,
+    turn: OwnedMutexGuard<HeldConnection>,
+    writer: SharedWriter,
 }
 
 impl SqliteTx {
@@ -185,7 +188,7 @@ impl Drop for SqliteTx {
 }
 
 /// A turn for one statement outside any transaction.
-pub(super) struct Statement(OwnedMutexGuard<Held>);
+pub(super) struct Statement(OwnedMutexGuard<HeldConnection>);
 
 impl Statement {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {

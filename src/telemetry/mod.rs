@@ -25,7 +25,7 @@ pub fn log_to_stderr(level: &str) {
 }
 
 /// The process's figures, in Prometheus' text format. One per process: the first call installs the recorder.
-pub fn figures() -> &'static PrometheusHandle {
+pub fn metrics_handle() -> &'static PrometheusHandle {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
     HANDLE.get_or_init(|| {
         let recorder = PrometheusBuilder::new().build_recorder();

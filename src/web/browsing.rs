@@ -17,7 +17,7 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::category_key;
 use crate::render::page;
-use crate::render::page::Shown;
+use crate::render::page::ListPart;
 use crate::storage::browsing::WORDS_MAX;
 
 /// Comparisons on a page of their list.
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Web> {
 
 /// Part of a list: of one category, after an entry.
 #[derive(Debug, Deserialize)]
-struct Part {
+struct ListQuery {
     #[serde(default)]
     category: String,
     #[serde(default)]
@@ -50,14 +50,14 @@ struct Part {
 }
 
 /// A part of a list whose names exist.
-struct Wanted {
+struct ListScope {
     categories: Vec<String>,
     category: Option<String>,
     after: Option<Slug>,
 }
 
-impl Wanted {
-    async fn of(web: &Web, part: &Part) -> Result<Self, Problem> {
+impl ListScope {
+    async fn of(web: &Web, part: &ListQuery) -> Result<Self, Problem> {
         let categories = web.app.storage.categories(web.app.now()).await?;
         let category = match part.category.as_str() {
             "" => None,
@@ -80,8 +80,8 @@ impl Wanted {
         })
     }
 
-    fn shown<'a>(&'a self, next: Option<&'a Slug>) -> Shown<'a> {
-        Shown {
+    fn shown<'a>(&'a self, next: Option<&'a Slug>) -> ListPart<'a> {
+        ListPart {
             categories: &self.categories,
             category: self.category.as_deref(),
             is_later: self.after.is_some(),
@@ -90,8 +90,8 @@ impl Wanted {
     }
 }
 
-async fn comparisons(State(web): State<Web>, Query(part): Query<Part>) -> Page {
-    let wanted = Wanted::of(&web, &part).await?;
+async fn comparisons(State(web): State<Web>, Query(part): Query<ListQuery>) -> Page {
+    let wanted = ListScope::of(&web, &part).await?;
     // One more than are shown says whether there is another page.
     let count = COMPARISONS as i64 + 1;
     let found = web
@@ -112,8 +112,8 @@ async fn comparisons(State(web): State<Web>, Query(part): Query<Part>) -> Page {
     Ok(Html(page::comparisons(&web.app.site, &found, shown)?))
 }
 
-async fn tools(State(web): State<Web>, Query(part): Query<Part>) -> Page {
-    let wanted = Wanted::of(&web, &part).await?;
+async fn tools(State(web): State<Web>, Query(part): Query<ListQuery>) -> Page {
+    let wanted = ListScope::of(&web, &part).await?;
     let count = TOOLS as i64 + 1;
     let mut found = web
         .app
@@ -133,12 +133,12 @@ async fn tools(State(web): State<Web>, Query(part): Query<Part>) -> Page {
 }
 
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct SearchQuery {
     #[serde(default)]
     q: String,
 }
 
-async fn search(State(web): State<Web>, Query(asked): Query<Asked>) -> Page {
+async fn search(State(web): State<Web>, Query(asked): Query<SearchQuery>) -> Page {
     let asked: String = asked.q.chars().take(ASKED_MAX).collect();
     let asked = asked.trim();
     let words: Vec<String> = asked

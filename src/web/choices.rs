@@ -28,12 +28,12 @@ use super::cookies::Holder;
 use super::cookies::OwnPage;
 use super::guard::MayChoose;
 use super::guard::Segment;
-use crate::domain::catalogue::Contender;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
-use crate::domain::reader::Standing;
+use crate::domain::reader::ReaderToolState;
 use crate::render::page;
-use crate::render::page::Visit;
+use crate::render::page::VisitorView;
 use crate::storage::votes::Voted;
 
 /// Saved tools that a comparison's page names.
@@ -58,9 +58,9 @@ pub(super) fn private_routes() -> Router<Web> {
 }
 
 /// A form's fields; anything else is a sentence, not a stack of terms.
-pub(super) struct Fields<T>(pub T);
+pub(super) struct FormFields<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Web> for Fields<T> {
+impl<T: DeserializeOwned> FromRequest<Web> for FormFields<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, web: &Web) -> Result<Self, Problem> {
@@ -104,7 +104,11 @@ async fn to_tool(Segment(slug): Segment) -> Result<Redirect, Problem> {
 }
 
 /// Who looks at a page, and what they did with the tools on it.
-pub(super) async fn visit(web: &Web, holder: &Holder, tools: &[&Slug]) -> Result<Visit, Problem> {
+pub(super) async fn visit(
+    web: &Web,
+    holder: &Holder,
+    tools: &[&Slug],
+) -> Result<VisitorView, Problem> {
     let reader = holder.reader.as_ref().map(|(id, _)| *id);
     let visitor = holder
         .visitor
@@ -119,7 +123,7 @@ pub(super) async fn visit(web: &Web, holder: &Holder, tools: &[&Slug]) -> Result
         Some(reader) => web.app.storage.saved_names(reader, NAMED as i64).await?,
         None => Vec::new(),
     };
-    Ok(Visit {
+    Ok(VisitorView {
         is_reader: reader.is_some(),
         standings,
         saved,
@@ -133,7 +137,7 @@ async fn vote_on_page(
     holder: Holder,
     Segment(slug): Segment,
     headers: HeaderMap,
-    Fields(fields): Fields<VoteFields>,
+    FormFields(fields): FormFields<VoteFields>,
 ) -> Result<Response, Problem> {
     let slug: Slug = slug.parse().map_err(|_| Problem::not_found())?;
     let mut jar = CookieJar::new();
@@ -190,7 +194,7 @@ async fn save_on_page(
     holder: Holder,
     Segment(slug): Segment,
     headers: HeaderMap,
-    Fields(fields): Fields<SaveFields>,
+    FormFields(fields): FormFields<SaveFields>,
 ) -> Result<Response, Problem> {
     let slug: Slug = slug.parse().map_err(|_| Problem::not_found())?;
     let Some((reader, _)) = holder.reader else {
@@ -257,7 +261,11 @@ fn safe(back: &str, slug: &Slug) -> String {
 }
 
 /// What is at a link of a digest: whose it is, and the tool with what they did with it.
-async fn behind(web: &Web, tool: &str, token: &str) -> Result<(i64, Contender, Standing), Problem> {
+async fn behind(
+    web: &Web,
+    tool: &str,
+    token: &str,
+) -> Result<(i64, RatedTool, ReaderToolState), Problem> {
     let reader = web.app.reader_of(token).ok_or_else(Problem::bad_link)?;
     let slug: Slug = tool.parse().map_err(|_| Problem::bad_link())?;
     let contender = web
@@ -343,7 +351,11 @@ fn over(web: &Web) -> Result<(StatusCode, Html<String>), Problem> {
     let sentence = "It does not count: the subscription that this link belongs to is over, or its list of saved tools is full.";
     Ok((
         StatusCode::GONE,
-        Html(page::said(&web.app.site, "This link is over", &[sentence])?),
+        Html(page::notice_page(
+            &web.app.site,
+            "This link is over",
+            &[sentence],
+        )?),
     ))
 }
 
@@ -358,7 +370,7 @@ async fn saved(State(web): State<Web>, Segment(token): Segment) -> Page {
 async fn forget(
     State(web): State<Web>,
     Segment(token): Segment,
-    Fields(fields): Fields<ForgetFields>,
+    FormFields(fields): FormFields<ForgetFields>,
 ) -> Result<Redirect, Problem> {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     web.app.forget_tool(reader, &fields.remove).await?;
@@ -371,7 +383,12 @@ async fn my_saved(State(web): State<Web>, holder: Holder) -> Result<Response, Pr
         Some((_, token)) => Redirect::to(&format!("/saved/{token}")).into_response(),
         None => {
             let sentence = "Your saved tools are behind the links of your digest: open one of them in this browser.";
-            Html(page::said(&web.app.site, "Saved for later", &[sentence])?).into_response()
+            Html(page::notice_page(
+                &web.app.site,
+                "Saved for later",
+                &[sentence],
+            )?)
+            .into_response()
         }
     };
     Ok(answer)

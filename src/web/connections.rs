@@ -30,7 +30,7 @@ use tokio::time::Sleep;
 use super::Web;
 use super::answer::Problem;
 use super::guard::Client;
-use crate::app::connections::Seat;
+use crate::app::connections::ConnectionPermit;
 use crate::domain::network::household;
 use crate::domain::places::Phase;
 use crate::domain::places::PlaceLimits;
@@ -54,7 +54,7 @@ const STALL: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// The seat of one connection, shared by its stream and its requests.
-pub type SharedSeat = Arc<Seat<IpAddr>>;
+pub type SharedSeat = Arc<ConnectionPermit<IpAddr>>;
 
 /// Returns whose share a connection counts toward; `None` for a trusted proxy.
 pub fn holder(peer: SocketAddr, web_trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {

@@ -55,7 +55,7 @@ pub(super) fn permissions(origins: &[String]) -> CorsLayer {
 
 /// Whose page a sign-up comes from, as far as the browser says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FormOrigin {
     /// Ours, or no page at all.
     Own,
     /// A site that is listed: its origin.
@@ -64,7 +64,7 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl FormOrigin {
     /// For the record of consent: `how` somebody signed up, and on which other site.
     pub fn source(&self, how: &str) -> String {
         match self {
@@ -74,7 +74,7 @@ impl Standing {
     }
 }
 
-impl FromRequestParts<Web> for Standing {
+impl FromRequestParts<Web> for FormOrigin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {

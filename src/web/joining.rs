@@ -21,7 +21,7 @@ use super::answer::Page;
 use super::answer::Problem;
 use super::answer::wants_json;
 use super::embedding;
-use super::embedding::Standing;
+use super::embedding::FormOrigin;
 use super::guard::MayAsk;
 use super::guard::Segment;
 use super::pages::front_with;
@@ -50,13 +50,13 @@ pub(super) fn routes(origins: &[String]) -> Router<Web> {
 
 /// Those behind a token.
 pub(super) fn private_routes() -> Router<Web> {
-    Router::new().route("/confirm/{token}", get(look).post(confirm))
+    Router::new().route("/confirm/{token}", get(show_confirmation).post(confirm))
 }
 
 /// What somebody typed, or a program sent. `website` is a field that people do not see: what fills it in is no person.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "an object")]
-struct Asked {
+struct SignUpRequest {
     email: String,
     name: String,
     timezone: String,
@@ -71,14 +71,14 @@ async fn to_form() -> Redirect {
 async fn subscribe(
     State(web): State<Web>,
     MayAsk(client): MayAsk,
-    standing: Standing,
+    standing: FormOrigin,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let json = wants_json(&headers);
     let body = body.map_err(|rejection| too_large(&rejection))?;
     let asked = read(&headers, &body)?;
-    if standing == Standing::Unknown {
+    if standing == FormOrigin::Unknown {
         let sentence = "The form that you used stands on a site that we do not know. Sign up with this one instead.";
         return if json {
             Err(Problem::new(
@@ -168,7 +168,7 @@ fn check_your_inbox(json: bool) -> Response {
     }
 }
 
-fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
+fn read(headers: &HeaderMap, body: &[u8]) -> Result<SignUpRequest, Problem> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .map_or("", |value| value.to_str().unwrap_or("not readable"));
@@ -184,7 +184,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Not understood", sentence)
         }),
         "" | "application/x-www-form-urlencoded" => {
-            let mut asked = Asked::default();
+            let mut asked = SignUpRequest::default();
             for (key, value) in url::form_urlencoded::parse(body) {
                 match &*key {
                     "email" => asked.email = value.into_owned(),
@@ -201,7 +201,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Problem> {
 }
 
 /// Reads an object, and nothing but an object: serde fills a struct from an array too, by position.
-fn read_object(body: &[u8]) -> serde_json::Result<Asked> {
+fn read_object(body: &[u8]) -> serde_json::Result<SignUpRequest> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(serde::de::Error::custom(
             "a list where an object is expected",
@@ -235,7 +235,10 @@ async fn check_inbox(State(web): State<Web>) -> Page {
 }
 
 /// Shows the button and changes nothing: scanners follow links.
-async fn look(State(web): State<Web>, Segment(token): Segment) -> Result<Response, Problem> {
+async fn show_confirmation(
+    State(web): State<Web>,
+    Segment(token): Segment,
+) -> Result<Response, Problem> {
     answer(
         &web,
         web.app.look_at_confirm_link(&token),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
-use super::choices::Fields;
+use super::choices::FormFields;
 use super::guard::MayChoose;
 use super::guard::Segment;
 use crate::domain::reader::UnsubscribeReason;
@@ -19,12 +19,12 @@ use crate::render::page;
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
-        .route("/unsubscribe/{token}", get(look).post(leave))
+        .route("/unsubscribe/{token}", get(show_unsubscribe).post(leave))
         .route("/unsubscribe/{token}/reason", post(reason).get(to_link))
 }
 
 /// Shows the button and changes nothing: scanners follow links.
-async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn show_unsubscribe(State(web): State<Web>, Segment(token): Segment) -> Page {
     let subscriber = web.app.subscriber_of_unsubscribe_link(&token);
     let subscriber = subscriber.ok_or_else(Problem::bad_link)?;
     // Both links stand in the same digest, so this one tells nothing that its bearer does not have.
@@ -42,7 +42,7 @@ async fn leave(State(web): State<Web>, Segment(token): Segment) -> Page {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct ReasonForm {
     reason: String,
 }
 
@@ -51,7 +51,7 @@ async fn reason(
     State(web): State<Web>,
     _: MayChoose,
     Segment(token): Segment,
-    Fields(answer): Fields<Answer>,
+    FormFields(answer): FormFields<ReasonForm>,
 ) -> Page {
     if web.app.subscriber_of_unsubscribe_link(&token).is_none() {
         return Err(Problem::bad_link());
@@ -65,7 +65,7 @@ async fn reason(
     };
     web.app.give_unsubscribe_reason(&token, reason).await?;
     let thanks = "Thank you. You are unsubscribed, and no other mail comes of this.";
-    Ok(Html(page::said(&web.app.site, "Noted", &[thanks])?))
+    Ok(Html(page::notice_page(&web.app.site, "Noted", &[thanks])?))
 }
 
 /// The address of the answer stays in the address bar, and is asked for again by a reload or a bookmark.

@@ -15,7 +15,7 @@ use super::guard::LocalMailbox;
 use super::guard::Segment;
 use crate::mail::Stored;
 use crate::render::page;
-use crate::render::page::MailRow;
+use crate::render::page::CapturedRow;
 use crate::render::page::MailView;
 
 /// Mails shown, newest first.
@@ -37,7 +37,7 @@ async fn list(State(web): State<Web>, _: LocalMailbox) -> Page {
     let Some(mailbox) = web.app.mailbox() else {
         return Err(Problem::not_found());
     };
-    let rows: Vec<MailRow> = mailbox
+    let rows: Vec<CapturedRow> = mailbox
         .list(SHOWN)
         .await
         .map_err(unreadable)?
@@ -92,8 +92,8 @@ fn unreadable(error: std::io::Error) -> Problem {
     crate::app::Failure::internal(format!("the folder of mails cannot be read: {error}")).into()
 }
 
-fn row(mail: &Stored) -> MailRow {
-    MailRow {
+fn row(mail: &Stored) -> CapturedRow {
+    CapturedRow {
         name: mail.name.clone(),
         to: mail.to.clone(),
         subject: mail.subject.clone(),

@@ -59,8 +59,8 @@ use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::connections::ConnectionPermit;
 use crate::app::connections::Connections;
-use crate::app::connections::Seat;
 use crate::config::relations;
 use crate::domain::places::Phase;
 use connections::Timed;
@@ -140,7 +140,7 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(LONGEST_HEADER)
         .keep_alive(true);
-    let door = Door {
+    let door = ServerContext {
         service: router(app.clone(), pages).into_make_service_with_connect_info(),
         http,
     };
@@ -158,7 +158,7 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let holder = connections::holder(peer, |address| is_trusted(&app, address));
-        let visit = Visit {
+        let visit = HttpConnection {
             stream,
             peer,
             watcher: open.watcher(),
@@ -192,22 +192,22 @@ pub async fn serve(
 
 /// Describes what all connections have in common.
 #[derive(Clone)]
-struct Door {
+struct ServerContext {
     service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
     http: auto::Builder<TokioExecutor>,
 }
 
 /// One connection.
-struct Visit {
+struct HttpConnection {
     stream: TcpStream,
     peer: SocketAddr,
     watcher: Watcher,
-    door: Door,
+    door: ServerContext,
 }
 
-impl Visit {
+impl HttpConnection {
     /// Answers its requests until either side ends it, or somebody else is given its place.
-    async fn converse(mut self, seat: Seat<IpAddr>) {
+    async fn converse(mut self, seat: ConnectionPermit<IpAddr>) {
         let seat = Arc::new(seat);
         let Ok(handler) = self.door.service.call(self.peer).await;
         let at_work = seat.clone();

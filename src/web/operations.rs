@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
-        .route("/metrics", get(figures))
+        .route("/metrics", get(show_metrics))
 }
 
 /// The process is up.
@@ -53,7 +53,7 @@ async fn ready(State(web): State<Web>) -> Response {
             state
         }
         None => {
-            let state = look(&web).await;
+            let state = readiness(&web).await;
             *last = Some((tokio::time::Instant::now(), state.clone()));
             state
         }
@@ -73,7 +73,7 @@ async fn ready(State(web): State<Web>) -> Response {
     }
 }
 
-async fn look(web: &Web) -> Result<serde_json::Value, String> {
+async fn readiness(web: &Web) -> Result<serde_json::Value, String> {
     let began = tokio::time::Instant::now();
     let in_time = |at_most: Duration| {
         (began + at_most).saturating_duration_since(tokio::time::Instant::now())
@@ -135,8 +135,8 @@ async fn how_it_goes(web: &Web) -> serde_json::Value {
 }
 
 /// Prometheus' text format. Deliveries are read from the database at each scrape, for a command sends too, in a process of its own.
-async fn figures(_: Operator, State(web): State<Web>) -> impl IntoResponse {
-    let figures = telemetry::figures();
+async fn show_metrics(_: Operator, State(web): State<Web>) -> impl IntoResponse {
+    let figures = telemetry::metrics_handle();
     match tokio::time::timeout(READ_MAX, web.app.measure_deliveries()).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::warn!(

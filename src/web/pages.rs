@@ -16,7 +16,7 @@ use super::cookies::Holder;
 use super::guard::Segment;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::slot::Slot;
 use crate::render::page;
 use crate::render::page::DigestEntry;
@@ -156,7 +156,7 @@ async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
         Some((_, published_at)) => *published_at,
         None => web.app.storage.created_at().await?,
     };
-    let entries: Vec<(DigestEntry, Content)> = archive
+    let entries: Vec<(DigestEntry, DigestContent)> = archive
         .into_iter()
         .map(|(content, at)| (entry(&content, at), content))
         .collect();
@@ -167,7 +167,7 @@ async fn feed(State(web): State<Web>) -> Result<impl IntoResponse, Problem> {
     ))
 }
 
-fn entry(content: &Content, published_at: Timestamp) -> DigestEntry {
+fn entry(content: &DigestContent, published_at: Timestamp) -> DigestEntry {
     DigestEntry {
         slot: content.slot,
         published_at,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::Web;
 use super::answer::Page;
 use super::answer::Problem;
-use super::choices::Fields;
+use super::choices::FormFields;
 use super::guard::MayAsk;
 use super::guard::MayChoose;
 use super::guard::Segment;
@@ -31,7 +31,7 @@ use crate::render::page;
 /// All of them are behind a token.
 pub(super) fn routes() -> Router<Web> {
     Router::new()
-        .route("/preferences/{token}", get(look).post(set))
+        .route("/preferences/{token}", get(show_preferences).post(set))
         .route(
             "/preferences/{token}/link",
             post(send_link).get(to_preferences),
@@ -44,7 +44,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/move/{token}", get(look_at_move).post(complete_move))
 }
 
-async fn look(State(web): State<Web>, Segment(token): Segment) -> Page {
+async fn show_preferences(State(web): State<Web>, Segment(token): Segment) -> Page {
     show(&web, &token, "").await
 }
 
@@ -123,7 +123,11 @@ async fn set(
         let sentence = "The subscription that this link belongs to is over, so there is nothing to choose. Sign up again whenever you like.";
         return Ok((
             StatusCode::GONE,
-            Html(page::said(&web.app.site, "This link is over", &[sentence])?),
+            Html(page::notice_page(
+                &web.app.site,
+                "This link is over",
+                &[sentence],
+            )?),
         )
             .into_response());
     }
@@ -154,7 +158,7 @@ async fn send_link(
         "If it has not come within a day, it was not sent: ask again.",
         "Only there can your data be seen, changed or erased: whoever a digest is forwarded to cannot.",
     ];
-    Ok(Html(page::said(
+    Ok(Html(page::notice_page(
         &web.app.site,
         "Look in your inbox",
         &sentences,
@@ -200,12 +204,12 @@ struct NameFields {
 async fn name(
     State(web): State<Web>,
     Segment(token): Segment,
-    Fields(fields): Fields<NameFields>,
+    FormFields(fields): FormFields<NameFields>,
 ) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
     let name = fields.name.trim();
     if !name.is_empty() && !is_name(name) {
-        let refused = page::Refused {
+        let refused = page::RefusedField {
             field: "name",
             typed: &fields.name,
             sentence: "A name is one line of at most 100 characters.",
@@ -228,7 +232,7 @@ async fn name(
     } else {
         "That is what we call you from now on."
     };
-    Ok(Html(page::said(&web.app.site, "Saved", &[sentence])?).into_response())
+    Ok(Html(page::notice_page(&web.app.site, "Saved", &[sentence])?).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -240,14 +244,14 @@ async fn address(
     State(web): State<Web>,
     MayAsk(client): MayAsk,
     Segment(token): Segment,
-    Fields(fields): Fields<AddressFields>,
+    FormFields(fields): FormFields<AddressFields>,
 ) -> Result<Response, Problem> {
     let reader = reader_of(&web, &token).await?;
     let email = match EmailAddress::parse_new(fields.email.trim()) {
         Ok(email) => email,
         Err(error) => {
             let sentence = error.to_string();
-            let refused = page::Refused {
+            let refused = page::RefusedField {
                 field: "email",
                 typed: &fields.email,
                 sentence: &sentence,
@@ -270,7 +274,7 @@ async fn address(
         ),
         "If it has not come within a week, it was not sent: ask again.",
     ];
-    Ok(Html(page::said(
+    Ok(Html(page::notice_page(
         &web.app.site,
         "Look in the new inbox",
         &sentences,
@@ -320,7 +324,7 @@ async fn erase(State(web): State<Web>, Segment(token): Segment, body: String) ->
         "Nothing of you is left here but a keyed hash of your address, so that no list brings you back.",
         "Goodbye.",
     ];
-    Ok(Html(page::said(
+    Ok(Html(page::notice_page(
         &web.app.site,
         "You are forgotten",
         &sentences,
@@ -342,7 +346,7 @@ async fn complete_move(State(web): State<Web>, Segment(token): Segment) -> Page 
     match web.app.move_link(&token) {
         ShortLink::Good(id) if web.app.complete_move(id).await? => {
             let sentence = "Your digests come to this address from now on. The old one was told.";
-            Ok(Html(page::said(
+            Ok(Html(page::notice_page(
                 &web.app.site,
                 "This is your address now",
                 &[sentence],

@@ -96,5 +96,9 @@ async fn show(State(web): State<Web>, Segment(name): Segment) -> Page {
     let (status, code, meaning) = known.ok_or_else(Problem::not_found)?;
     let heading = format!("Problem: {code}");
     let sentence = format!("Status {}. {meaning}", status.as_u16());
-    Ok(Html(page::said(&web.app.site, &heading, &[&sentence])?))
+    Ok(Html(page::notice_page(
+        &web.app.site,
+        &heading,
+        &[&sentence],
+    )?))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use verdicts::config::Settings;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::by_mail::open_door;
 use crate::inbound::a_week_later;
@@ -109,42 +109,42 @@ on_both! {
     async fn an_answer_by_somebody_else_ends_nobody_and_the_reader_gets_the_link(place) {
         let house = house(place).await;
         let leave = answer(&house, READER, "bob@else.example", "", "Unsubscribe");
-        assert_eq!(take(&house, &leave).await, Taken::LinkSent);
+        assert_eq!(take(&house, &leave).await, InboundResult::LinkSent);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
         assert_eq!((links(&house, READER).await, house.mails_to("bob@else.example").len()), (1, 0));
         let record = house.record_of(READER).await;
         assert!(record.contains("another address answered a mail of theirs") && !record.contains("bob"), "{record}");
         // Once a day, whatever is written; the link does what it says.
         let again = answer(&house, READER, "eve@else.example", "", "Please unsubscribe me");
-        assert_eq!((take(&house, &again).await, links(&house, READER).await), (Taken::Kept, 1));
+        assert_eq!((take(&house, &again).await, links(&house, READER).await), (InboundResult::Kept, 1));
         house.wait(TimeDelta::hours(25));
         let later = answer(&house, READER, "eve@else.example", "", "Take me off this list");
-        assert_eq!((take(&house, &later).await, links(&house, READER).await), (Taken::LinkSent, 2));
+        assert_eq!((take(&house, &later).await, links(&house, READER).await), (InboundResult::LinkSent, 2));
         house.post(&crate::journey::link(&newest(&house, READER), "/unsubscribe/")).await;
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));
         let after = answer(&house, READER, "eve@else.example", "X: y\n", "Unsubscribe");
         house.wait(TimeDelta::hours(25));
-        assert_eq!(take(&house, &after).await, Taken::Kept, "who has left gets nothing");
+        assert_eq!(take(&house, &after).await, InboundResult::Kept, "who has left gets nothing");
     }
 
     async fn a_return_path_alone_ends_nobody_either(place) {
         let house = house(place).await;
         let path = return_path(&house, READER);
         let mail = format!("Return-Path: <bob@else.example>\nFrom: bob@else.example\nTo: {path}\nSubject: Re: x\nIn-Reply-To: <x@y.example>\n\nunsubscribe\n");
-        assert_eq!(take(&house, &mail).await, Taken::LinkSent);
+        assert_eq!(take(&house, &mail).await, InboundResult::LinkSent);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
     }
 
     async fn the_readers_own_address_or_the_token_in_ones_own_hand_acts_at_once(place) {
         let house = house(place).await;
         let own = answer(&house, READER, "Reader0@Example.ORG", "", "Unsubscribe");
-        assert_eq!((take(&house, &own).await, house.state_of(READER).await), (Taken::Ended, Some(SubscriberState::Unsubscribed)));
+        assert_eq!((take(&house, &own).await, house.state_of(READER).await), (InboundResult::Ended, Some(SubscriberState::Unsubscribed)));
         let link = crate::journey::link(&newest(&house, OTHER), "/unsubscribe/");
         let token = link.rsplit('/').next().expect("a token");
         let quoted = answer(&house, OTHER, "bob@else.example", "", &format!("Unsubscribe\n\n> {link}"));
-        assert_eq!(take(&house, &quoted).await, Taken::LinkSent, "a quoted link is in the hand of whoever got the digest");
+        assert_eq!(take(&house, &quoted).await, InboundResult::LinkSent, "a quoted link is in the hand of whoever got the digest");
         let subject = format!("From: bob@else.example\nTo: news@verdicts.example\nSubject: unsubscribe {token}\n\nunsubscribe\n");
-        assert_eq!((take(&house, &subject).await, house.state_of(OTHER).await), (Taken::Ended, Some(SubscriberState::Unsubscribed)));
+        assert_eq!((take(&house, &subject).await, house.state_of(OTHER).await), (InboundResult::Ended, Some(SubscriberState::Unsubscribed)));
     }
 
     async fn another_address_at_the_readers_domain_acts_where_a_trusted_server_says_that_the_domain_is_real(place) {
@@ -153,13 +153,13 @@ on_both! {
         a_week_later(&house, 1).await;
         let results = |receiver: &str, result: &str| format!("Authentication-Results: {receiver}; dmarc={result}\n");
         let by = async |reader: &str, author: &str, more: &str| take(&house, &answer(&house, reader, author, more, "Unsubscribe")).await;
-        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.other.example", "pass")).await, Taken::LinkSent, "of a server that is not trusted");
-        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "fail")).await, Taken::Kept);
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.other.example", "pass")).await, InboundResult::LinkSent, "of a server that is not trusted");
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "fail")).await, InboundResult::Kept);
         let forged = format!("{}{}", results("mx.verdicts.example", "fail"), results("mx.verdicts.example", "pass"));
-        assert_eq!(by("ada@potters.example", "ada@potters.example", &forged).await, Taken::Kept, "the newest one counts");
-        assert_eq!(by("ann@gmail.com", "bob@gmail.com", &results("mx.verdicts.example", "pass")).await, Taken::LinkSent, "anybody gets a mailbox there");
+        assert_eq!(by("ada@potters.example", "ada@potters.example", &forged).await, InboundResult::Kept, "the newest one counts");
+        assert_eq!(by("ann@gmail.com", "bob@gmail.com", &results("mx.verdicts.example", "pass")).await, InboundResult::LinkSent, "anybody gets a mailbox there");
         assert_eq!(house.state_of("ada@potters.example").await, Some(SubscriberState::Active));
-        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "pass")).await, Taken::Ended);
+        assert_eq!(by("ada@potters.example", "shop@potters.example", &results("mx.verdicts.example", "pass")).await, InboundResult::Ended);
         assert_eq!(house.state_of("ann@gmail.com").await, Some(SubscriberState::Active));
     }
 
@@ -177,14 +177,14 @@ on_both! {
             let reader = format!("leaver{n}@example.org");
             let address = leaving_address(&house, &reader);
             let mail = shape.replace("{r}", &reader).replace("{a}", &address).replace("{A}", &address.to_uppercase());
-            assert_eq!(take(&house, &mail).await, Taken::Ended, "{mail}");
+            assert_eq!(take(&house, &mail).await, InboundResult::Ended, "{mail}");
             assert_eq!(house.state_of(&reader).await, Some(SubscriberState::Unsubscribed), "{mail}");
         }
         let forged = leaving_address(&house, READER).replacen("bounces+", "bounces+b", 1);
-        assert_eq!(take(&house, &format!("From: {READER}\nTo: {forged}\n\n")).await, Taken::Kept);
+        assert_eq!(take(&house, &format!("From: {READER}\nTo: {forged}\n\n")).await, InboundResult::Kept);
         // Bounces and vacation notices go to another address, the return path, and are what they are there.
         let away = format!("Return-Path: <>\nFrom: {READER}\nTo: {}\nAuto-Submitted: auto-replied\nSubject: unsubscribe\n\nAway", return_path(&house, READER));
-        assert_eq!(take(&house, &away).await, Taken::Kept);
+        assert_eq!(take(&house, &away).await, InboundResult::Kept);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
     }
 
@@ -193,22 +193,22 @@ on_both! {
         house.page("/metrics").await;
         let unclear = ["How do I unsubscribe?", "Please don't unsubscribe me, I was on holiday.", "I keep pressing unsubscribe and nothing happens"];
         for (n, words) in unclear.iter().enumerate() {
-            let expected = if n == 0 { Taken::LinkSent } else { Taken::Kept };
+            let expected = if n == 0 { InboundResult::LinkSent } else { InboundResult::Kept };
             assert_eq!(take(&house, &answer(&house, READER, READER, "", words)).await, expected, "{words}");
         }
         assert_eq!((links(&house, READER).await, house.state_of(READER).await), (1, Some(SubscriberState::Active)));
         assert!(house.record_of(READER).await.contains("speaks of leaving and was not acted on: the link to leave was sent"));
         // A mail of its own, which answers none of ours: anybody could have made it up, but for what the server says.
         let fresh = |from: &str, result: &str| format!("Authentication-Results: mx.verdicts.example; dmarc={result}\nFrom: {from}\nTo: news@verdicts.example\nSubject: Question\n\nHow can I unsubscribe from this?\n{result}\n");
-        assert_eq!(take(&house, &fresh(OTHER, "none")).await, Taken::Kept);
-        assert_eq!(take(&house, &fresh(OTHER, "pass")).await, Taken::LinkSent);
-        assert_eq!(take(&house, &fresh("stranger@else.example", "pass")).await, Taken::Kept);
+        assert_eq!(take(&house, &fresh(OTHER, "none")).await, InboundResult::Kept);
+        assert_eq!(take(&house, &fresh(OTHER, "pass")).await, InboundResult::LinkSent);
+        assert_eq!(take(&house, &fresh("stranger@else.example", "pass")).await, InboundResult::Kept);
         assert_eq!((links(&house, OTHER).await, house.mails_to("stranger@else.example").len()), (1, 0));
         house.wait(TimeDelta::hours(25));
         for more in ["Auto-Submitted: auto-replied\n", "Precedence: bulk\n", "List-Id: <a.b>\n", "X-Auto-Response-Suppress: All\n"] {
-            assert_eq!(take(&house, &answer(&house, READER, READER, more, "How do I unsubscribe from this?")).await, Taken::Kept, "{more}");
+            assert_eq!(take(&house, &answer(&house, READER, READER, more, "How do I unsubscribe from this?")).await, InboundResult::Kept, "{more}");
         }
-        assert_eq!(take(&house, &answer(&house, READER, READER, "", "Lovely issue, thank you")).await, Taken::Kept, "it speaks of nothing like that");
+        assert_eq!(take(&house, &answer(&house, READER, READER, "", "Lovely issue, thank you")).await, InboundResult::Kept, "it speaks of nothing like that");
         assert_eq!(links(&house, READER).await, 1);
         let metrics = house.page("/metrics").await;
         let counted = metrics.lines().find_map(|line| line.strip_prefix("verdicts_inbound_links_total{link=\"leave\"} "));
@@ -222,16 +222,16 @@ on_both! {
         let asked = newest(&house, "new@reader.example");
         let (to, subject) = (header(&asked, "Reply-To"), header(&asked, "Subject"));
         let mail = |from: &str, words: &str| format!("Return-Path: <{from}>\nFrom: {from}\nTo: {to}\nSubject: Re: {subject}\nIn-Reply-To: <x@y.example>\nMessage-ID: <{}@r.example>\n\n{words}\n", words.len());
-        assert_eq!(take(&house, &mail("new@reader.example", "Ja,\ndas war ich nicht.")).await, Taken::Kept, "it says no");
-        assert_eq!(take(&house, &mail("new@reader.example", "ok")).await, Taken::LinkSent);
-        assert_eq!(take(&house, &mail("new@reader.example", "Okay, thank you for the mail")).await, Taken::Kept);
+        assert_eq!(take(&house, &mail("new@reader.example", "Ja,\ndas war ich nicht.")).await, InboundResult::Kept, "it says no");
+        assert_eq!(take(&house, &mail("new@reader.example", "ok")).await, InboundResult::LinkSent);
+        assert_eq!(take(&house, &mail("new@reader.example", "Okay, thank you for the mail")).await, InboundResult::Kept);
         house.deliver_confirmations().await;
         assert_eq!(house.mails_to("new@reader.example").len(), 2);
         assert_eq!(house.state_of("new@reader.example").await, Some(SubscriberState::Pending));
         assert!(house.record_of("new@reader.example").await.contains("was not a plain yes: the link was sent again"));
         let robot = mail("new@reader.example", "OK, ticket #12 was opened").replace("Return-Path", "X-Path");
         house.wait(TimeDelta::hours(25));
-        assert_eq!(take(&house, &robot).await, Taken::Kept);
+        assert_eq!(take(&house, &robot).await, InboundResult::Kept);
         house.post(&crate::journey::link(&newest(&house, "new@reader.example"), "/confirm/")).await;
         assert_eq!(house.state_of("new@reader.example").await, Some(SubscriberState::Active));
     }
@@ -248,7 +248,7 @@ on_both! {
             let raw = String::from_utf8(form.raw.clone()).expect("text");
             let mail: String = raw.lines().map(|line| if line.starts_with("To: ") { format!("To: {to}\n") } else { format!("{line}\n") }).collect();
             let mail = mail.replace("Please confirm: The Weekly Kiln", "Please confirm: Weekly AI Tool Verdicts");
-            assert_eq!(take(&house, &mail).await, Taken::Confirmed, "{}", form.file);
+            assert_eq!(take(&house, &mail).await, InboundResult::Confirmed, "{}", form.file);
             assert_eq!(house.state_of(&reader).await, Some(SubscriberState::Active));
         }
     }
@@ -258,6 +258,6 @@ on_both! {
         let link = crate::journey::link(&newest(&house, READER), "/unsubscribe/");
         let others: String = (0..900).map(|n| format!("> https://verdicts.example/vote/{n:039}\n")).collect();
         let mail = format!("From: {READER}\nTo: news@verdicts.example\nSubject: Re: digest\n\nPlease unsubscribe me\n\n{others}> {link}\n");
-        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
     }
 }

@@ -10,7 +10,7 @@ use verdicts::domain::brake::Decision;
 use verdicts::domain::brake::HeldBy;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::inbound::a_week_later;
 use crate::inbound::report;
@@ -195,7 +195,7 @@ on_both! {
         let house = house_with_mailbox(place, 12, |_| {}).await;
         for n in 0..12 {
             let reader = format!("r{n}@big.example");
-            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, Taken::Waits, "{reader}");
+            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, InboundResult::Waits, "{reader}");
         }
         assert_eq!((bounced(&house).await, held(&house).await), (0, vec![]));
         tick_later(&house, TimeDelta::minutes(61)).await;
@@ -211,7 +211,7 @@ on_both! {
         let house = house_with_mailbox(place, 40, |_| {}).await;
         for n in 0..3 {
             let reader = format!("r{n}@big.example");
-            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, Taken::Waits);
+            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, InboundResult::Waits);
         }
         tick_later(&house, TimeDelta::minutes(61)).await;
         assert_eq!((bounced(&house).await, held(&house).await), (3, vec![]));
@@ -325,7 +325,7 @@ on_both! {
         let house = house_with_mailbox(place, 12, |settings| settings.bounces.brake_count = 0).await;
         for n in 0..12 {
             let reader = format!("r{n}@big.example");
-            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, Taken::Ended);
+            assert_eq!(take(&house, &report(&return_path(&house, &reader), &reader, GONE)).await, InboundResult::Ended);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use chrono::TimeDelta;
 use verdicts::config::Settings;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::inbound::header;
 use crate::inbound::lmtp::hand_over_from;
@@ -32,7 +32,7 @@ async fn house(place: Place) -> House {
 
 /// Opens the door for the mail server.
 pub async fn open_door(house: &House) -> SocketAddr {
-    let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660)
+    let door = verdicts::inbox::OpenListener::open("127.0.0.1:0", 0o660)
         .await
         .expect("a door");
     let address = door.address().expect("a port");
@@ -50,7 +50,7 @@ fn mail(from: &str, to: &str, more: &str, text: &str) -> String {
     )
 }
 
-async fn take(house: &House, mail: &str) -> Taken {
+async fn take(house: &House, mail: &str) -> InboundResult {
     house
         .app
         .take_inbound(
@@ -106,11 +106,11 @@ on_both! {
 
     async fn the_subject_subscribe_does_the_same_at_any_of_our_addresses(place) {
         let house = house(place).await;
-        assert_eq!(take(&house, &mail(ADA, "news@verdicts.example", "Subject: Subscribe", "")).await, Taken::Asked);
+        assert_eq!(take(&house, &mail(ADA, "news@verdicts.example", "Subject: Subscribe", "")).await, InboundResult::Asked);
         house.deliver_confirmations().await;
         // The link in the mail, quoted by who says yes, is as good as the address that it was answered to.
         let yes = mail("ada@work.example", "news@verdicts.example", "Subject: Re: confirm", &format!("yes, please\n\nOn Tuesday you wrote:\n{}", quoted(&house, ADA)));
-        assert_eq!(take(&house, &yes).await, Taken::Confirmed);
+        assert_eq!(take(&house, &yes).await, InboundResult::Confirmed);
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Active));
         assert_eq!(house.state_of("ada@work.example").await, None);
     }
@@ -121,12 +121,12 @@ on_both! {
         let asks = |who: &str, id: u32| mail(who, PLACE, &format!("Subject: subscribe\nMessage-ID: <{id}@reader.example>"), "");
         for round in 0..3 {
             for who in [ADA, "in@reader.example", "gone@reader.example"] {
-                assert_eq!(take(&house, &asks(who, round)).await, Taken::Asked, "{who}");
+                assert_eq!(take(&house, &asks(who, round)).await, InboundResult::Asked, "{who}");
             }
         }
         // The same mail once more, a day later.
         house.wait(TimeDelta::days(1));
-        assert_eq!(take(&house, &asks(ADA, 0)).await, Taken::Before);
+        assert_eq!(take(&house, &asks(ADA, 0)).await, InboundResult::Before);
         house.deliver_confirmations().await;
         let mails = [ADA, "in@reader.example", "gone@reader.example"].map(|who| house.mails_to(who).len());
         assert_eq!(mails, [1, 1, 0]);
@@ -142,13 +142,13 @@ on_both! {
         let (_, own) = own.split_once("<mailto:").expect("an address");
         let own = own.split('?').next().expect("an address");
         for from in ["mailer-daemon@reader.example", "no-reply@reader.example", "news@verdicts.example", PLACE, own, "not an address", ""] {
-            assert_eq!(take(&house, &mail(from, PLACE, "Subject: subscribe", "")).await, Taken::Kept, "{from}");
+            assert_eq!(take(&house, &mail(from, PLACE, "Subject: subscribe", "")).await, InboundResult::Kept, "{from}");
         }
         for field in [
             "Auto-Submitted: auto-replied", "Auto-Submitted: auto-generated", "Precedence: bulk", "Precedence: list", "Precedence: junk", "List-Id: <a.b.example>",
             "List-Unsubscribe: <https://a.example>", "X-Auto-Response-Suppress: All", "X-Autoreply: yes", "Return-Path: <>",
         ] {
-            assert_eq!(take(&house, &mail(ADA, PLACE, &format!("{field}\nSubject: subscribe"), field)).await, Taken::Kept, "{field}");
+            assert_eq!(take(&house, &mail(ADA, PLACE, &format!("{field}\nSubject: subscribe"), field)).await, InboundResult::Kept, "{field}");
         }
         assert_eq!((house.known_people().await, house.waiting_confirmations().await), (before, 0));
     }
@@ -174,16 +174,16 @@ on_both! {
             mail(ADA, &to.replace('+', "+a"), "Subject: Re: Please confirm", "yes"),
         ];
         for mail in refused {
-            assert_eq!(take(&house, &mail).await, Taken::Kept, "{mail}");
+            assert_eq!(take(&house, &mail).await, InboundResult::Kept, "{mail}");
             assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{mail}");
         }
         // The Message-ID is not enough to confirm; whoever gets the mail gets the link again.
         let beside = mail(ADA, "news@verdicts.example", &format!("Subject: Re: Please confirm\nIn-Reply-To: {message_id}"), "yes");
-        assert_eq!(take(&house, &beside).await, Taken::LinkSent);
+        assert_eq!(take(&house, &beside).await, InboundResult::LinkSent);
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
         // Too late, it confirms nothing either; in time it would.
         house.wait(TimeDelta::hours(73));
-        assert_eq!(take(&house, &answer("Subject: Re: Please confirm", "Yes, please")).await, Taken::Kept);
+        assert_eq!(take(&house, &answer("Subject: Re: Please confirm", "Yes, please")).await, InboundResult::Kept);
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending));
     }
 
@@ -226,7 +226,7 @@ on_both! {
             assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Pending), "{robot}");
         }
         let person = mail(ADA, &to, &format!("Subject: AW: {asked}\n{answers}"), &format!("Ja, gerne!\n\nViele Grüße\nAda\n\nAm Dienstag schrieb Ship or Skip:\n{quoted}"));
-        assert_eq!(take(&house, &person).await, Taken::Confirmed);
+        assert_eq!(take(&house, &person).await, InboundResult::Confirmed);
     }
 
     async fn who_answers_that_they_want_to_leave_is_not_asked_again(place) {
@@ -234,8 +234,8 @@ on_both! {
         take(&house, &mail(ADA, PLACE, "Subject: subscribe", "")).await;
         house.deliver_confirmations().await;
         let to = reply_to(&house, ADA);
-        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "unsubscribe")).await, Taken::Ended);
-        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "yes")).await, Taken::Kept);
+        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "unsubscribe")).await, InboundResult::Ended);
+        assert_eq!(take(&house, &mail(ADA, &to, "Subject: Re: Please confirm", "yes")).await, InboundResult::Kept);
         assert_eq!(house.state_of(ADA).await, Some(SubscriberState::Unsubscribed));
     }
 

@@ -46,7 +46,7 @@ on_both! {
         house.send_digest().await;
         house.wait(TimeDelta::hours(1));
         let (storage, now) = (&house.app.storage, house.app.now());
-        let enter = async |name| storage.enter_sender(name, TimeDelta::hours(1), now).await.expect("entered");
+        let enter = async |name| storage.register_sender(name, TimeDelta::hours(1), now).await.expect("entered");
         let (one, other) = (enter("one").await, enter("other").await);
         let claim = async |sender, room| storage.claim(sender, &[], None, room, now).await.expect("claimed").jobs;
         let lost = claim(one, 100).await;
@@ -92,7 +92,7 @@ on_both! {
         )
         .await;
         assert_eq!(house.app.status(house.slot()).await.expect("a status").tally.queued, 5);
-        house.app.storage.recover(&[], verdicts::domain::delivery::InDoubt::Resend, house.app.now()).await.expect("looked");
+        house.app.storage.recover(&[], verdicts::domain::delivery::UncertainPolicy::Resend, house.app.now()).await.expect("looked");
         let tally = house.app.status(house.slot()).await.expect("a status").tally;
         assert_eq!((tally.queued, tally.skipped, faults(&house).await), (0, 5, Vec::new()));
     }

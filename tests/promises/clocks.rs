@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::digest::DigestState;
 
 use crate::support::House;
@@ -39,7 +39,7 @@ on_both! {
         sink.stall();
         // Mails are out now, and the other machine looks for senders that are dead.
         let second = deliver(&other);
-        let doubted = other.app.storage.recover(&[], InDoubt::Resend, other.app.now()).await.expect("looked");
+        let doubted = other.app.storage.recover(&[], UncertainPolicy::Resend, other.app.now()).await.expect("looked");
         sink.go_on();
         until("the end", async || house.app.status(slot).await.expect("a status").digest.state == DigestState::Sent).await;
         stop.cancel();

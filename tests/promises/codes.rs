@@ -16,9 +16,9 @@ use verdicts::domain::delivery::MailClass;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::history::HistoryEvent;
+use verdicts::domain::inbound::Classification;
 use verdicts::domain::inbound::InboundChannel;
 use verdicts::domain::inbound::MailboxStep;
-use verdicts::domain::inbound::Meaning;
 use verdicts::domain::inbound::Reason;
 use verdicts::domain::inbound::SoftClass;
 use verdicts::domain::pick_reason::PickReason;
@@ -61,7 +61,7 @@ const CODES: [Code; 35] = [
     ("digests", "state", is::<DigestState>),
     ("history", "code || chr(9) || parameters", is_event),
     ("inbound_mails", "channel", is::<InboundChannel>),
-    ("inbound_mails", "class", is::<Meaning>),
+    ("inbound_mails", "class", is::<Classification>),
     ("inbound_mails", "reason", is::<Reason>),
     ("inbound_mails", "soft_class", is::<SoftClass>),
     ("inbound_unmatched", "channel", is::<InboundChannel>),

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::inbound::READER;
 use crate::inbound::a_week_later;
@@ -111,13 +111,13 @@ on_both! {
         for week in 0..4 {
             let path = return_path(&house, READER);
             for n in 0..3 {
-                assert_eq!(take(&house, &soft(&path, n)).await, Taken::Kept, "week {week}");
+                assert_eq!(take(&house, &soft(&path, n)).await, InboundResult::Kept, "week {week}");
             }
             tell_signed(&house, &format!("event {week}"), "soft", READER, FULL).await;
             assert_eq!(state(&house).await, SubscriberState::Active, "week {week}");
             a_week_later(&house, week).await;
         }
-        assert_eq!(take(&house, &soft(&return_path(&house, READER), 0)).await, Taken::Ended);
+        assert_eq!(take(&house, &soft(&return_path(&house, READER), 0)).await, InboundResult::Ended);
     }
 
     async fn ten_weeks_of_rate_refusals_end_nobody(place) {
@@ -136,7 +136,7 @@ on_both! {
     async fn ten_weeks_of_reports_about_a_rate_end_nobody(place) {
         let house = house_with_mailbox(place).await;
         for week in 0..10 {
-            assert_eq!(take(&house, &report(&return_path(&house, READER), READER, RATE)).await, Taken::Kept);
+            assert_eq!(take(&house, &report(&return_path(&house, READER), READER, RATE)).await, InboundResult::Kept);
             tell_signed(&house, &format!("event {week}"), "soft", READER, "421 4.7.0 too many messages").await;
             assert_eq!(state(&house).await, SubscriberState::Active, "week {week}");
             a_week_later(&house, week).await;
@@ -178,7 +178,7 @@ on_both! {
         move_to(&house, READER, "ada@new.example").await;
         house.wait(TimeDelta::hours(2));
         a_week_later(&house, 9).await;
-        assert_eq!(take(&house, &report(&return_path(&house, "ada@new.example"), "ada@new.example", FULL)).await, Taken::Kept);
+        assert_eq!(take(&house, &report(&return_path(&house, "ada@new.example"), "ada@new.example", FULL)).await, InboundResult::Kept);
         let record = house.record_of("ada@new.example").await;
         assert!(record.contains("refused, 1 of 5 in a row"), "{record}");
     }

@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::Ending;
-use verdicts::app::deliver::Progress;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::deliver::SendProgress;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
-use verdicts::config::Pause;
+use verdicts::config::PauseSettings;
 use verdicts::domain::actor::Actor;
-use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::delivery::SkipReason;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::ledger::Tally;
-use verdicts::storage::steps::Next;
+use verdicts::storage::steps::Start;
 
 use crate::journey::link;
 use crate::support::Behaviour;
@@ -56,7 +56,7 @@ pub fn tally(sent: &Sent) -> Tally {
     }
 }
 
-fn ending(sent: &Sent) -> Ending {
+fn ending(sent: &Sent) -> SendEnding {
     match sent {
         Sent::Delivered(_, ending) => ending.clone(),
         Sent::Not(_, words) => panic!("nothing was sent: {words}"),
@@ -82,7 +82,7 @@ on_both! {
         let house = house_of(3, place, &sink).await;
 
         let first = house.send_digest().await;
-        assert_eq!((tally(&first).sent, tally(&first).queued, ending(&first)), (2, 1, Ending::Waits));
+        assert_eq!((tally(&first).sent, tally(&first).queued, ending(&first)), (2, 1, SendEnding::Waits));
         let again = house.send_digest().await;
         assert_eq!((tally(&again).queued, sink.mails()), (1, 2), "not before its time");
         house.wait(TimeDelta::minutes(7));
@@ -91,7 +91,7 @@ on_both! {
         assert_eq!(tally(&house.send_digest().await).queued, 1, "the wait has doubled");
         house.wait(TimeDelta::minutes(7));
         let last = house.send_digest().await;
-        assert_eq!((tally(&last).sent, ending(&last)), (3, Ending::Final));
+        assert_eq!((tally(&last).sent, ending(&last)), (3, SendEnding::Final));
         assert_eq!(sink.received_by("r1@example.org").len(), 1);
     }
 
@@ -101,7 +101,7 @@ on_both! {
         // Only the waits between tries count, so that it takes about a dozen of them, whatever the calendar says.
         let order = SendOrder { slot: Some(house.slot()), other_week: true, preflight: Preflight::Heeded };
         for _ in 0..30 {
-            house.app.send_digest(&Actor::cli(), order, &CancellationToken::new(), &Arc::new(Progress::default()), |_| {}).await.expect("sent");
+            house.app.send_digest(&Actor::cli(), order, &CancellationToken::new(), &Arc::new(SendProgress::default()), |_| {}).await.expect("sent");
             house.wait(TimeDelta::hours(13));
         }
         let status = house.app.status("2026-W48".parse().expect("a slot")).await.expect("a status");
@@ -114,7 +114,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().reply_to("r1", "550 5.1.1 <r1@example.org> no such user")).await;
         let house = house_of(3, place, &sink).await;
         let sent = house.send_digest().await;
-        assert_eq!((tally(&sent).sent, tally(&sent).failed, ending(&sent)), (2, 1, Ending::Final));
+        assert_eq!((tally(&sent).sent, tally(&sent).failed, ending(&sent)), (2, 1, SendEnding::Final));
         assert_eq!(house.state_of("r1@example.org").await, Some(SubscriberState::Bounced));
         assert_eq!(house.state_of("r0@example.org").await, Some(SubscriberState::Active));
         let status = house.app.status(house.slot()).await.expect("a status");
@@ -143,7 +143,7 @@ on_both! {
         assert_eq!((tally(&first).sent, tally(&first).uncertain), (3, 1));
         house.wait(TimeDelta::minutes(7));
         let last = house.send_digest().await;
-        assert_eq!((tally(&last).sent, ending(&last)), (4, Ending::Final));
+        assert_eq!((tally(&last).sent, ending(&last)), (4, SendEnding::Final));
         let ids = message_ids(&sink, "r0@example.org");
         assert!(ids.len() == 2 && ids[0] == ids[1], "the extra copy is known as one: {ids:?}");
         let audit = house.app.storage.audit(house.slot(), 10).await.expect("an audit").expect("of a digest");
@@ -155,12 +155,12 @@ on_both! {
         let url = sink.url();
         let house = House::open_with(place, |settings| {
             settings.mail.transport = url.into();
-            settings.mail.in_doubt = InDoubt::Hold;
+            settings.mail.in_doubt = UncertainPolicy::Hold;
         }).await;
         house.stock_small().await;
         house.enlist("r", 2).await;
         let sent = house.send_digest().await;
-        assert_eq!((tally(&sent).sent, tally(&sent).uncertain, ending(&sent)), (1, 1, Ending::Final));
+        assert_eq!((tally(&sent).sent, tally(&sent).uncertain, ending(&sent)), (1, 1, SendEnding::Final));
         house.wait(TimeDelta::days(2));
         house.send_digest().await;
         assert_eq!(sink.mails(), 2, "one each, however long one waits");
@@ -187,7 +187,7 @@ on_both! {
         house.deliver_while("some looks of the sender", async || { tokio::time::sleep(Duration::from_millis(300)).await; true }).await;
         assert_eq!(sink.mails(), paused_at, "paused is paused");
         house.app.resume_digest(&Actor::cli(), slot, Preflight::Heeded).await.expect("resumed");
-        assert_eq!(ending(&house.send_digest().await), Ending::Final);
+        assert_eq!(ending(&house.send_digest().await), SendEnding::Final);
         assert_eq!(sink.mails(), 300);
     }
 
@@ -196,7 +196,7 @@ on_both! {
         down.stop().await;
         let port = down.port();
         let pause = Duration::from_millis(300);
-        let house = House::stocked(place, &down, |settings| settings.mail.pause = Pause { first: pause, max: pause }).await;
+        let house = House::stocked(place, &down, |settings| settings.mail.pause = PauseSettings { first: pause, max: pause }).await;
         house.enlist("r", 3).await;
         house.send_digest().await;
         let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
@@ -247,12 +247,12 @@ on_both! {
         let storage = &house.app.storage;
         house.wait(TimeDelta::minutes(7));
         let now = house.app.now();
-        let sender = storage.enter_sender("elsewhere", TimeDelta::seconds(60), now).await.expect("entered");
+        let sender = storage.register_sender("elsewhere", TimeDelta::seconds(60), now).await.expect("entered");
         let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed").jobs[0].key;
-        assert_eq!(storage.step(sender, &[], &[Next { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
+        assert_eq!(storage.step(sender, &[], &[Start { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(&Actor::cli(), slot).await.expect("cancelled");
-        let again = verdicts::storage::steps::Step::Again(now);
-        let done = verdicts::storage::steps::Done { key, step: again, reply: "451".into() };
+        let again = verdicts::storage::steps::DeliveryUpdate::Again(now);
+        let done = verdicts::storage::steps::Finished { key, step: again, reply: "451".into() };
         storage.step(sender, &[done], &[], now).await.expect("written");
         storage.leave_sender(sender, now).await.expect("left");
         let tally = house.app.status(slot).await.expect("a status").tally;
@@ -266,15 +266,15 @@ on_both! {
         house.app.tick().await.expect("picked and published");
         let storage = &house.app.storage;
         let now = house.app.now();
-        let slow = storage.enter_sender("elsewhere", TimeDelta::milliseconds(1), now).await.expect("entered");
+        let slow = storage.register_sender("elsewhere", TimeDelta::milliseconds(1), now).await.expect("entered");
         let jobs = storage.claim(slow, &[], None, 10, now).await.expect("claimed").jobs;
-        let next: Vec<_> = jobs.iter().map(|job| Next { key: job.key, relay: "default" }).collect();
+        let next: Vec<_> = jobs.iter().map(|job| Start { key: job.key, relay: "default" }).collect();
         assert_eq!(storage.step(slow, &[], &next[..1], now).await.expect("begun"), Some(vec![true]));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         let later = house.app.now();
-        assert_eq!(storage.recover(&[], InDoubt::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
+        assert_eq!(storage.recover(&[], UncertainPolicy::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
         assert!(!storage.renew_sender(slow, TimeDelta::seconds(60), None, later).await.expect("answered"), "it must stop");
-        let done = verdicts::storage::steps::Done { key: next[0].key, step: verdicts::storage::steps::Step::Failed, reply: "late".into() };
+        let done = verdicts::storage::steps::Finished { key: next[0].key, step: verdicts::storage::steps::DeliveryUpdate::Failed, reply: "late".into() };
         assert_eq!(storage.step(slow, &[done], &next[1..], later).await.expect("answered"), None, "nothing more may go out");
         house.wait(TimeDelta::minutes(2));
         assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use mail_parser::MessageParser;
 use std::collections::HashSet;
 use verdicts::app::Clock;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
 use verdicts::config::Approval;
 use verdicts::domain::Timestamp;
@@ -51,7 +51,7 @@ on_both! {
         let house = House::open_to(place, &sink).await;
         house.stock(&small(12, house.app.now())).await;
         house.enlist("reader", 2).await;
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         for moment in ["2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z", "2026-11-29T23:00:00Z"] {
             tick_at(&house, moment).await;
             let (state, words) = not_sent(house.send_digest().await);
@@ -59,7 +59,7 @@ on_both! {
         }
         assert_eq!((sink.mails(), house.app.storage.digests().await.expect("digests").len()), (2, 1));
         tick_at(&house, "2026-11-30T00:01:00Z").await;
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)), "the next week has its own");
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)), "the next week has its own");
         assert_eq!(sink.mails(), 4);
     }
 
@@ -76,7 +76,7 @@ on_both! {
         house.stock(&small(5, start()).replace("Tool t", "Renamed t").replace("score = 80", "score = 13")).await;
         house.enlist("latecomer", 1).await;
         assert!(house.page("/tools/t0-l").await.contains("Renamed t0 l"), "the catalogue did change");
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         let mut mails = sink.received();
         mails.sort_by(|a, b| a.to.cmp(&b.to));
         assert_eq!(mails.iter().map(|mail| mail.to.as_str()).collect::<Vec<_>>(), ["reader0@example.org", "reader1@example.org"]);
@@ -171,7 +171,7 @@ on_both! {
         }
         assert_eq!(house.get("/digests/2026-W48").await.status(), 404);
         house.enlist("reader", 1).await;
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         assert_eq!(sink.received_by("reader0@example.org").len(), 1);
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use std::time::Instant;
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::digests::DigestStatus;
 use verdicts::app::digests::Sent;
-use verdicts::app::digests::Status;
-use verdicts::config::ListedRelay;
-use verdicts::config::Pause;
+use verdicts::config::ListedRelaySettings;
+use verdicts::config::PauseSettings;
 use verdicts::config::Settings;
 use verdicts::storage::ledger::Tally;
 
@@ -26,7 +26,7 @@ use crate::support::on_both;
 use crate::support::this_week;
 
 /// Pauses that a test can wait for.
-const SHORT: Pause = Pause {
+const SHORT: PauseSettings = PauseSettings {
     first: Duration::from_millis(50),
     max: Duration::from_millis(200),
 };
@@ -37,7 +37,7 @@ async fn send_over(
     readers: usize,
     place: Place,
     adapt: impl FnOnce(&mut Settings),
-) -> (House, Status, Ending) {
+) -> (House, DigestStatus, SendEnding) {
     let house = House::open_with(place, |settings| {
         settings.mail.transport = url.into();
         adapt(settings);
@@ -62,7 +62,7 @@ async fn all_is_sent(
     assert_eq!(
         (ending, status.tally),
         (
-            Ending::Final,
+            SendEnding::Final,
             Tally {
                 sent: readers as u64,
                 ..Tally::default()
@@ -123,8 +123,8 @@ fn named(sink: &SmtpSink, place: &Place) -> String {
     path.display().to_string()
 }
 
-fn listed(name: &str, sink: &SmtpSink) -> ListedRelay {
-    ListedRelay {
+fn listed(name: &str, sink: &SmtpSink) -> ListedRelaySettings {
+    ListedRelaySettings {
         name: name.into(),
         transport: sink.url().into(),
         weight: 1,
@@ -168,7 +168,7 @@ on_both! {
     async fn a_wrong_password_is_tried_by_one_connection(place) {
         let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right")).await;
         let (_house, status, ending) = send_over(&sink.url_as("news", "wr0ng-secret"), 50, place, |_| {}).await;
-        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("535") && !words.contains("wr0ng")), "{ending:?}");
+        assert!(matches!(&ending, SendEnding::Trouble(words) if words.contains("535") && !words.contains("wr0ng")), "{ending:?}");
         assert_eq!(status.tally, Tally { queued: 50, ..Tally::default() });
         assert_eq!(count(&sink, "AUTH"), 1, "ten at once lock the account");
     }
@@ -189,7 +189,7 @@ on_both! {
     async fn mechanisms_that_are_not_known_are_named_and_nobody_is_failed(place) {
         let sink = SmtpSink::start(Script::accept_all().requires_login("news", "right").mechanisms("GSSAPI XOAUTH2")).await;
         let (_house, status, ending) = send_over(&sink.url_as("news", "right"), 5, place, |_| {}).await;
-        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("GSSAPI, XOAUTH2") && words.contains("tls=required")), "{ending:?}");
+        assert!(matches!(&ending, SendEnding::Trouble(words) if words.contains("GSSAPI, XOAUTH2") && words.contains("tls=required")), "{ending:?}");
         assert_eq!(status.tally, Tally { queued: 5, ..Tally::default() });
     }
 
@@ -197,10 +197,10 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().implicit_tls().with_authority()).await;
         let (url, ca, again) = (sink.url(), named(&sink, &place), place.again());
         let (house, _, ending) = send_over(&url, 5, place, |_| {}).await;
-        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("certificate")), "not named, not trusted: {ending:?}");
+        assert!(matches!(&ending, SendEnding::Trouble(words) if words.contains("certificate")), "not named, not trusted: {ending:?}");
         let house_again = House::open_with(again, |settings| settings.mail.transport = format!("{url}?tls_ca={ca}").into()).await;
         house_again.wait(TimeDelta::minutes(1));
-        assert!(matches!(house_again.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house_again.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         assert_eq!(sink.mails(), 5);
         drop(house);
     }
@@ -208,7 +208,7 @@ on_both! {
     async fn a_relay_that_takes_no_mail_as_large_is_named_before_the_first_and_fails_nobody(place) {
         let sink = SmtpSink::start(Script::accept_all().size(2_000)).await;
         let (house, status, ending) = send_over(&sink.url(), 40, place, |_| {}).await;
-        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("at most 2000 bytes (SIZE)")), "{ending:?}");
+        assert!(matches!(&ending, SendEnding::Trouble(words) if words.contains("at most 2000 bytes (SIZE)")), "{ending:?}");
         assert_eq!((status.tally, sink.mails(), count(&sink, "MAIL")), (Tally { queued: 40, ..Tally::default() }, 0, 0));
         let waits = house.app.storage.next_due(house.slot().id()).await.expect("a time");
         assert!(waits.is_some_and(|due| due <= house.app.now()), "no attempt is used up: {waits:?}");
@@ -224,7 +224,7 @@ on_both! {
     async fn a_size_that_was_not_announced_fails_nobody_either(place) {
         let sink = SmtpSink::start(Script::accept_all().extensions(&["PIPELINING"]).after_body("*", "552 5.3.4 Message too big for system")).await;
         let (_house, status, ending) = send_over(&sink.url(), 40, place, |_| {}).await;
-        assert!(matches!(&ending, Ending::Trouble(words) if words.contains("5.3.4")), "{ending:?}");
+        assert!(matches!(&ending, SendEnding::Trouble(words) if words.contains("5.3.4")), "{ending:?}");
         assert_eq!((status.tally.queued, status.tally.failed), (40, 0));
     }
 
@@ -234,13 +234,13 @@ on_both! {
         let (house, status, ending) = send_over(&sink.url(), 40, place, |settings| {
             settings.mail.connections = 1;
             // Longer than the command takes to see it.
-            settings.mail.pause = Pause { first: Duration::from_millis(400), max: Duration::from_millis(400) };
+            settings.mail.pause = PauseSettings { first: Duration::from_millis(400), max: Duration::from_millis(400) };
         })
         .await;
-        assert_eq!((ending, status.tally.sent + status.tally.queued), (Ending::Waits, 40), "{:?}", status.tally);
+        assert_eq!((ending, status.tally.sent + status.tally.queued), (SendEnding::Waits, 40), "{:?}", status.tally);
         assert!((1..=3).contains(&status.tally.queued), "only who was refused is put off: {:?}", status.tally);
         house.wait(TimeDelta::minutes(7));
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         assert_eq!(sink.mails(), 40);
     }
 

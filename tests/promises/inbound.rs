@@ -6,11 +6,11 @@ pub mod lmtp;
 use chrono::TimeDelta;
 use verdicts::config::Settings;
 use verdicts::domain::actor::Actor;
-use verdicts::domain::inbound::Meaning;
+use verdicts::domain::inbound::Classification;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::token::Secrets;
 use verdicts::domain::verp::ReturnPath;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::support::House;
 use crate::support::Place;
@@ -122,7 +122,7 @@ pub fn report(to: &str, reader: &str, said: &str) -> String {
     )
 }
 
-pub async fn take(house: &House, mail: &str) -> Taken {
+pub async fn take(house: &House, mail: &str) -> InboundResult {
     house
         .app
         .take_inbound(
@@ -158,13 +158,13 @@ on_both! {
     async fn a_hard_bounce_ends_a_subscription_once(place) {
         let house = house_with_a_reader(place).await;
         let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
         let record = house.record_of(READER).await;
         assert!(record.contains("state: Bounced") && record.contains("550 5.1.1 no such user"), "{record}");
         assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
         house.wait(TimeDelta::minutes(1));
         let again = format!("Received: by another.example\nDelivered-To: list@example.org\n{mail}");
-        assert_eq!((take(&house, &mail).await, take(&house, &again).await), (Taken::Before, Taken::Before));
+        assert_eq!((take(&house, &mail).await, take(&house, &again).await), (InboundResult::Before, InboundResult::Before));
         assert_eq!(house.record_of(READER).await, record);
         let back = house.app.storage.is_suppressed(&[]).await.expect("an answer");
         assert!(!back);
@@ -181,10 +181,10 @@ on_both! {
             report("bounces@verdicts.example", reader, "550 5.1.1 no such user").replace("--b--\n", &end)
         };
         let asked = newest_to(&house, "mistyped@example.org");
-        assert_eq!(take(&house, &returned(&asked, "mistyped@example.org")).await, Taken::Kept);
+        assert_eq!(take(&house, &returned(&asked, "mistyped@example.org")).await, InboundResult::Kept);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
         let digest = house.mails_to("reader1@example.org").pop().expect("a digest");
-        assert_eq!(take(&house, &returned(&digest, "reader1@example.org")).await, Taken::Ended, "a report of this form is heard");
+        assert_eq!(take(&house, &returned(&digest, "reader1@example.org")).await, InboundResult::Ended, "a report of this form is heard");
     }
 
     async fn what_comes_back_late_from_an_address_that_somebody_left_ends_nothing(place) {
@@ -197,17 +197,17 @@ on_both! {
             old.push(return_path(&house, READER));
         }
         for path in &old[..4] {
-            assert_eq!(take(&house, &full(path, READER)).await, Taken::Kept);
+            assert_eq!(take(&house, &full(path, READER)).await, InboundResult::Kept);
         }
         move_to(&house, READER, "ada@new.example").await;
         house.wait(TimeDelta::hours(2));
-        assert_eq!(take(&house, &report(&old[4], READER, "550 5.1.1 no such user")).await, Taken::Kept, "the old one is gone");
-        assert_eq!(take(&house, &full(&old[4], READER)).await, Taken::Kept);
+        assert_eq!(take(&house, &report(&old[4], READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "the old one is gone");
+        assert_eq!(take(&house, &full(&old[4], READER)).await, InboundResult::Kept);
         a_week_later(&house, 4).await;
-        assert_eq!(take(&house, &full(&return_path(&house, "ada@new.example"), "ada@new.example")).await, Taken::Kept, "the first of the new one");
+        assert_eq!(take(&house, &full(&return_path(&house, "ada@new.example"), "ada@new.example")).await, InboundResult::Kept, "the first of the new one");
         assert_eq!(house.state_of("ada@new.example").await, Some(SubscriberState::Active));
         let leave = format!("From: x@else.example\nTo: <{leaving}>\nSubject: unsubscribe\n\n");
-        assert_eq!(take(&house, &leave).await, Taken::Ended, "whoever wishes to leave may, by any mail that they got");
+        assert_eq!(take(&house, &leave).await, InboundResult::Ended, "whoever wishes to leave may, by any mail that they got");
     }
 
     async fn a_new_address_that_ceases_to_exist_ends_the_subscription(place) {
@@ -215,7 +215,7 @@ on_both! {
         move_to(&house, READER, "ada@new.example").await;
         a_week_later(&house, 0).await;
         let mail = report(&return_path(&house, "ada@new.example"), "ada@new.example", "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
     }
 
     async fn a_forged_report_changes_nobody(place) {
@@ -225,10 +225,10 @@ on_both! {
         let forged = format!("{head}{}{}", if tail.starts_with('a') { 'b' } else { 'a' }, &tail[1..]);
         let before = house.record_of(READER).await;
         for to in ["bounces@verdicts.example", &forged, READER] {
-            assert_eq!(take(&house, &report(to, READER, "550 5.1.1 no such user")).await, Taken::Kept, "{to}");
+            assert_eq!(take(&house, &report(to, READER, "550 5.1.1 no such user")).await, InboundResult::Kept, "{to}");
         }
         let id = "In-Reply-To: <202648.4711@verdicts.example>\n";
-        assert_eq!(take(&house, &format!("{id}{}", report("x@verdicts.example", READER, "550 5.1.1 none"))).await, Taken::Kept);
+        assert_eq!(take(&house, &format!("{id}{}", report("x@verdicts.example", READER, "550 5.1.1 none"))).await, InboundResult::Kept);
         assert_eq!(house.record_of(READER).await, before);
     }
 
@@ -237,11 +237,11 @@ on_both! {
         // As a pipe does that was not given the settings of the service.
         let pipe = House::open_with(house.place.again(), |settings| settings.mail.return_path = None).await;
         let mail = report(&return_path(&house, READER), READER, "550 5.1.1 no such user");
-        assert_eq!((take(&pipe, &mail).await, take(&pipe, &mail).await), (Taken::Kept, Taken::Before));
+        assert_eq!((take(&pipe, &mail).await, take(&pipe, &mail).await), (InboundResult::Kept, InboundResult::Before));
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
         house.app.tick().await.expect("a tick");
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced), "the service looks at it with its own settings");
-        assert_eq!((take(&house, &mail).await, house.app.match_again(100).await.expect("a look")), (Taken::Before, 0));
+        assert_eq!((take(&house, &mail).await, house.app.match_again(100).await.expect("a look")), (InboundResult::Before, 0));
 
         let newer = House::open_with(house.place.again(), |settings| {
             settings.mail.return_path = Some("bounces+{verp}@verdicts.example".into());
@@ -252,8 +252,8 @@ on_both! {
         newer.stock(&catalogue::comparison("later", "Design", newer.app.now() - TimeDelta::hours(1))).await;
         newer.send_digest().await;
         let mail = report(&return_path(&newer, "reader1@example.org"), "reader1@example.org", "550 5.1.1 no such user");
-        assert_eq!(take(&house, &mail).await, Taken::Kept, "signed with a secret that this process does not know");
-        assert_eq!(take(&newer, &mail).await, Taken::Ended, "handed over again");
+        assert_eq!(take(&house, &mail).await, InboundResult::Kept, "signed with a secret that this process does not know");
+        assert_eq!(take(&newer, &mail).await, InboundResult::Ended, "handed over again");
         let unmatched = format!("{} a", report("bounces@verdicts.example", READER, "550 5.1.1 no such user"));
         take(&newer, &unmatched).await;
         let doctor = newer.app.examine().await;
@@ -276,7 +276,7 @@ on_both! {
         let id = header(&newest_to(&house, READER), "Message-ID");
         let mail = report("bounces@verdicts.example", READER, "550 5.1.1 no such user");
         let mail = mail.replace("\n--b--", &format!("\n--b\nContent-Type: text/rfc822-headers\n\nFrom: news@verdicts.example\nMessage-ID: {id}\n\n--b--"));
-        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Bounced));
     }
 
@@ -284,7 +284,7 @@ on_both! {
         let house = house_with_a_reader(place).await;
         let path = return_path(&house, READER);
         for said in ["552 5.2.2 mailbox full", "550 5.7.1 spam", "550 5.2.1 receiving mail at a rate that", "554 5.7.1 relaying denied", "550 no"] {
-            assert_eq!(take(&house, &report(&path, READER, said)).await, Taken::Kept, "{said}");
+            assert_eq!(take(&house, &report(&path, READER, said)).await, InboundResult::Kept, "{said}");
         }
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active));
     }
@@ -299,7 +299,7 @@ on_both! {
             if week != 2 {
                 let taken = take(&house, &full(&path)).await;
                 let again = take(&house, &full(&path).replace("Subject: ", "Subject: again: ")).await;
-                assert_eq!((taken, again), if week == 7 { (Taken::Ended, Taken::Kept) } else { (Taken::Kept, Taken::Kept) }, "week {week}");
+                assert_eq!((taken, again), if week == 7 { (InboundResult::Ended, InboundResult::Kept) } else { (InboundResult::Kept, InboundResult::Kept) }, "week {week}");
             }
             if week < 7 {
                 a_week_later(&house, week).await;
@@ -318,18 +318,18 @@ on_both! {
              From: news@verdicts.example\nList-Unsubscribe: <{link}>\n\nhello\n--b--\n"
         );
         let (returned, taken) = house.app.take_inbound(mail.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken");
-        assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Meaning::Complaint)]);
-        assert_eq!((taken, house.state_of(READER).await), (Taken::Ended, Some(SubscriberState::Complained)));
+        assert_eq!(returned.lines().collect::<Vec<_>>(), [(READER, Classification::Complaint)]);
+        assert_eq!((taken, house.state_of(READER).await), (InboundResult::Ended, Some(SubscriberState::Complained)));
     }
 
     async fn a_mail_to_the_address_of_list_unsubscribe_unsubscribes(place) {
         let house = house_with_a_reader(place).await;
         let path = leaving_address(&house, READER);
         let mail = format!("From: somebody@else.example\nTo: <{path}>\nSubject: unsubscribe\n\n");
-        assert_eq!(take(&house, &mail).await, Taken::Ended);
+        assert_eq!(take(&house, &mail).await, InboundResult::Ended);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Unsubscribed));
         let away = format!("From: {READER}\nTo: <{}>\nSubject: Automatic reply\nAuto-Submitted: auto-replied\n\nAway.\n", return_path(&house, "reader1@example.org"));
-        assert_eq!(take(&house, &away).await, Taken::Kept);
+        assert_eq!(take(&house, &away).await, InboundResult::Kept);
         assert_eq!(house.state_of("reader1@example.org").await, Some(SubscriberState::Active));
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reqwest::StatusCode;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
-use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::subscriber::SubscriberState;
 
 use crate::journey::link;
@@ -148,7 +148,7 @@ on_both! {
         let url = sink.url();
         let house = House::open_with(place, |settings| {
             settings.mail.transport = url.into();
-            settings.mail.in_doubt = InDoubt::Resend;
+            settings.mail.in_doubt = UncertainPolicy::Resend;
             // Over before the first attempt is.
             settings.mail.retry.first = Duration::from_millis(200);
             settings.mail.retry.max_age = Duration::from_millis(1);
@@ -158,7 +158,7 @@ on_both! {
         house.enlist("r", 3).await;
         let mut sent = house.send_digest().await;
         for _ in 0..20 {
-            if matches!(&sent, Sent::Delivered(_, Ending::Final)) {
+            if matches!(&sent, Sent::Delivered(_, SendEnding::Final)) {
                 break;
             }
             house.wait(TimeDelta::seconds(1));

@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::Ending;
-use verdicts::app::deliver::Progress;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::deliver::SendProgress;
 use verdicts::app::digests::Sent;
 use verdicts::app::missed::MissedDigest;
 use verdicts::app::preflight::Preflight;
@@ -69,7 +69,7 @@ async fn obey(house: &House, command: &str) -> Sent {
             &Actor::cli(),
             order,
             &CancellationToken::new(),
-            &Arc::new(Progress::default()),
+            &Arc::new(SendProgress::default()),
             |_| {},
         )
         .await
@@ -103,7 +103,7 @@ on_both! {
         house.set_clock("2026-11-30T10:00:00Z");
         let command = command(&house).await;
         assert_eq!(command, "verdicts digest send 2026-W48 --other-week");
-        assert!(matches!(obey(&house, &command).await, Sent::Delivered(status, Ending::Final) if status.tally.sent == 3));
+        assert!(matches!(obey(&house, &command).await, Sent::Delivered(status, SendEnding::Final) if status.tally.sent == 3));
         assert!(missed(&house).await.is_empty());
     }
 
@@ -118,7 +118,7 @@ on_both! {
         house.set_clock("2026-11-30T10:00:00Z");
         let command = command(&house).await;
         assert_eq!(command, "verdicts digest send 2026-W48 --other-week");
-        assert!(matches!(obey(&house, &command).await, Sent::Delivered(status, Ending::Final) if status.tally.sent == 3));
+        assert!(matches!(obey(&house, &command).await, Sent::Delivered(status, SendEnding::Final) if status.tally.sent == 3));
         assert!(missed(&house).await.is_empty());
     }
 

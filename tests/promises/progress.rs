@@ -9,7 +9,7 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::catalogue::small;
 use crate::support::on_both;
-use verdicts::domain::progress::Minute;
+use verdicts::domain::progress::MinuteStats;
 
 /// A program whose relay is `sink`, with `count` readers (`r0@example.org`, ...) and something to send.
 fn program_of(count: usize, place: &Place, sink: &SmtpSink) -> Program {
@@ -48,10 +48,10 @@ on_both! {
         house.enlist("r", 30).await;
         house.send_digest().await;
         let minutes = house.app.storage.minutes(house.slot().id()).await.expect("minutes");
-        let mut sum = Minute::default();
+        let mut sum = MinuteStats::default();
         minutes.iter().for_each(|minute| sum.add(minute));
         assert_eq!((sum.sent, sum.failed, sum.later, sum.uncertain), (28, 1, 1, 0), "{minutes:?}");
-        let more = Minute { sent: 5, failed: 0, later: 0, ..minutes[0] };
+        let more = MinuteStats { sent: 5, failed: 0, later: 0, ..minutes[0] };
         other.app.storage.add_minutes(&[(house.slot().id(), more)], &[], other.app.now()).await.expect("added");
         assert_eq!(house.app.storage.minutes(house.slot().id()).await.expect("minutes")[0].sent, minutes[0].sent + 5);
         assert_eq!(house.app.storage.ended_by_minutes(house.slot().id()).await.expect("a sum"), 34);

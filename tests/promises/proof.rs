@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use crate::by_mail::open_door;
 use crate::inbound::READER;
@@ -142,7 +142,7 @@ on_both! {
         let news: Vec<_> = after.iter().filter(|row| !before.contains(row)).collect();
         assert!(after == before, "{news:?}");
         let own = format!("From: {READER}\nTo: {}\nSubject: unsubscribe\n\n", forger.return_path);
-        assert_eq!(house.app.take_inbound(own.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1, Taken::Ended, "what is one's own still acts");
+        assert_eq!(house.app.take_inbound(own.as_bytes(), verdicts::domain::inbound::InboundChannel::Command).await.expect("taken").1, InboundResult::Ended, "what is one's own still acts");
     }
 
     async fn forged_ids_in_a_providers_events_change_nobody(place) {
@@ -201,18 +201,18 @@ on_both! {
         let id = reader.message_id();
         let returned = report("bounces@verdicts.example", READER, "550 5.1.1 no such user").replace("--b--", &format!("--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{id}>\n\n--b--"));
         let before = kept(&house).await;
-        assert_eq!(take(returned.clone()).await, Taken::Kept);
-        assert_eq!(take(format!("In-Reply-To: <{id}>\nFrom: {READER}\nTo: news@verdicts.example\nSubject: unsubscribe\n\nunsubscribe\n")).await, Taken::Kept);
+        assert_eq!(take(returned.clone()).await, InboundResult::Kept);
+        assert_eq!(take(format!("In-Reply-To: <{id}>\nFrom: {READER}\nTo: news@verdicts.example\nSubject: unsubscribe\n\nunsubscribe\n")).await, InboundResult::Kept);
         assert_eq!(kept(&house).await, before);
-        assert_eq!(take(returned).await, Taken::Before, "it is known when it comes again");
+        assert_eq!(take(returned).await, InboundResult::Before, "it is known when it comes again");
 
-        assert_eq!(take(report(&reader.return_path(reader.subscriber), READER, "550 5.1.1 no such user")).await, Taken::Ended);
+        assert_eq!(take(report(&reader.return_path(reader.subscriber), READER, "550 5.1.1 no such user")).await, InboundResult::Ended);
         let second = old("reader1@example.org");
         let leave = format!("From: x@else.example\nTo: <{}>\nSubject: unsubscribe\n\n", second.return_path(second.subscriber));
-        assert_eq!(take(leave).await, Taken::Ended);
+        assert_eq!(take(leave).await, InboundResult::Ended);
         let third = old("more0@example.org");
         let leave = format!("From: more0@example.org\nTo: leave@verdicts.example\nSubject: unsubscribe {}\n\nunsubscribe\n", third.token(2, third.subscriber));
-        assert_eq!(take(leave).await, Taken::Ended, "by the token in its subject");
+        assert_eq!(take(leave).await, InboundResult::Ended, "by the token in its subject");
 
         let (fourth, fifth) = (old("more1@example.org"), old("more2@example.org"));
         assert_eq!(house.post(&format!("/unsubscribe/{}", fourth.token(2, fourth.subscriber))).await.status(), 200);

@@ -118,7 +118,7 @@ on_both! {
         freeze(&house).await;
         // A process that only sends: the rest is held up elsewhere.
         let (now, storage) = (house.app.now(), &house.app.storage);
-        let sender = storage.enter_sender("a test", chrono::TimeDelta::hours(1), now).await.expect("entered");
+        let sender = storage.register_sender("a test", chrono::TimeDelta::hours(1), now).await.expect("entered");
         let claimed = storage.claim(sender, &[], None, 100, now).await.expect("claimed").jobs;
         assert_eq!((claimed.len(), audited(&house).await), (10, (10, true, Vec::new())));
         storage.leave_sender(sender, now).await.expect("left");

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use serde_json::json;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::digests::DigestStatus;
 use verdicts::app::digests::Sent;
-use verdicts::app::digests::Status;
 use verdicts::config::Settings;
 
 use crate::support::Behaviour;
@@ -17,7 +17,7 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
 
-async fn send(house: &House) -> (Status, Ending) {
+async fn send(house: &House) -> (DigestStatus, SendEnding) {
     match house.send_digest().await {
         Sent::Delivered(status, ending) => (status, ending),
         Sent::Not(_, words) => panic!("nothing was sent: {words}"),
@@ -50,10 +50,10 @@ on_both! {
         house.enlist("r", 20).await;
         let (status, ending) = send(&house).await;
         assert_eq!((status.tally.sent, status.tally.queued, status.tally.failed), (15, 5, 0), "{:?}", status.failures);
-        assert_eq!(ending, Ending::Waits);
+        assert_eq!(ending, SendEnding::Waits);
         house.wait(TimeDelta::minutes(10));
         let (status, ending) = send(&house).await;
-        assert_eq!((status.tally.sent, ending, sink.mails()), (20, Ending::Final, 20));
+        assert_eq!((status.tally.sent, ending, sink.mails()), (20, SendEnding::Final, 20));
     }
 
     async fn a_relay_that_throttles_everybody_gets_fewer_connections_and_rests_and_then_all_mail(place) {
@@ -83,7 +83,7 @@ on_both! {
         house.enlist_all(&format!("email\n{spared}")).await;
         house.enlist("r", 60).await;
         let (status, ending) = send(&house).await;
-        assert_eq!((status.tally.sent, ending), (80, Ending::Final));
+        assert_eq!((status.tally.sent, ending), (80, SendEnding::Final));
         let mails = sink.received();
         let one_entry: Vec<Received> = mails.iter().filter(|mail| !mail.to.ends_with("example.org")).cloned().collect();
         // The server answers a mail only after the delay, so the next one to that entry cannot have come sooner.
@@ -123,8 +123,8 @@ on_both! {
         house.enlist("r", 10).await;
         let (status, ending) = send(&house).await;
         assert_eq!((status.tally.sent, status.tally.queued, sink.mails()), (7, 3, 7));
-        assert!(matches!(&ending, Ending::Trouble(why) if why.contains("the day's allowance is spent")), "{ending:?}");
-        assert!(matches!(send(&other).await.1, Ending::Trouble(_)) && sink.mails() == 7, "another process has no day of its own");
+        assert!(matches!(&ending, SendEnding::Trouble(why) if why.contains("the day's allowance is spent")), "{ending:?}");
+        assert!(matches!(send(&other).await.1, SendEnding::Trouble(_)) && sink.mails() == 7, "another process has no day of its own");
         other.wait(TimeDelta::days(1));
         assert_eq!((send(&other).await.0.tally.sent, sink.mails()), (10, 10));
     }
@@ -137,7 +137,7 @@ on_both! {
         house.enlist("r", 5).await;
         let today = verdicts::domain::limits::day_of(house.app.now());
         let used = async || house.app.storage.relay_use("default", today).await.expect("a number").begun;
-        assert_eq!((send(&house).await.1, used().await), (Ending::Final, 5), "a send that has ended");
+        assert_eq!((send(&house).await.1, used().await), (SendEnding::Final, 5), "a send that has ended");
         house.sign_up("ada@example.org").await;
         house.deliver_while("a run that ends for want of mail", async || sink.mails() == 6 && used().await == 6).await;
         house.sign_up("bob@example.org").await;

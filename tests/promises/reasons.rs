@@ -6,15 +6,15 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::Ending;
-use verdicts::app::deliver::Progress;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::deliver::SendProgress;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
 use verdicts::domain::actor::Actor;
-use verdicts::domain::delivery::InDoubt;
 use verdicts::domain::delivery::MailClass;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::waiting::WaitReason;
 use verdicts::storage::waits::Deliverer;
@@ -158,7 +158,7 @@ on_both! {
         let token = stop.clone();
         let sending = tokio::spawn(async move {
             let order = SendOrder { slot: None, other_week: false, preflight: Preflight::Heeded };
-            app.send_digest(&Actor::cli(), order, &token, &Arc::new(Progress::default()), |_| {}).await.expect("sent")
+            app.send_digest(&Actor::cli(), order, &token, &Arc::new(SendProgress::default()), |_| {}).await.expect("sent")
         });
         until("all mails are at their final dot", async || {
             house.app.storage.tally(house.slot().id()).await.is_ok_and(|tally| tally.sending == 5)
@@ -173,7 +173,7 @@ on_both! {
         assert_eq!(said().await, Some(vec![WaitReason::RelaySilent]), "another process would send it");
         stop.cancel();
         sink.release();
-        assert!(matches!(sending.await.expect("ended"), Sent::Delivered(_, Ending::Stopped | Ending::Final)));
+        assert!(matches!(sending.await.expect("ended"), Sent::Delivered(_, SendEnding::Stopped | SendEnding::Final)));
     }
 
     async fn a_database_that_takes_no_writes_is_named(place) {
@@ -237,10 +237,10 @@ on_both! {
     async fn what_the_brake_or_a_doubt_holds_is_over_and_nothing_waits(place) {
         let script = Script::accept_all().reply_to("*", "550 5.1.1 user unknown").after_body("d0", Behaviour::close());
         let sink = SmtpSink::start(script.reply_to("d0", "250 2.1.5 fine")).await;
-        let house = house_to(&sink, 30, place, |settings| settings.mail.in_doubt = InDoubt::Hold).await;
+        let house = house_to(&sink, 30, place, |settings| settings.mail.in_doubt = UncertainPolicy::Hold).await;
         house.enlist("d", 1).await;
         let Sent::Delivered(status, ending) = house.send_digest().await else { panic!("it was sent") };
-        assert_eq!((ending, status.digest.state, status.tally.uncertain), (Ending::Final, DigestState::Sent, 1));
+        assert_eq!((ending, status.digest.state, status.tally.uncertain), (SendEnding::Final, DigestState::Sent, 1));
         assert!(!house.app.status(house.slot()).await.expect("a status").held.is_empty(), "the brake holds them");
         house.wait(TimeDelta::minutes(2));
         assert_eq!((stall(&house).await, readyz(&house).await), (None, json!({ "status": "ready" })));

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 use verdicts::domain::delivery::Outcome;
-use verdicts::domain::inbound::Finding;
-use verdicts::domain::inbound::Meaning;
+use verdicts::domain::inbound::Classification;
+use verdicts::domain::inbound::RecipientReport;
 use verdicts::domain::inbound::SoftClass;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::webhook::Provider;
-use verdicts::mail::Stage;
+use verdicts::mail::RefusalStage;
 use verdicts::mail::events;
 use verdicts::mail::inbound::read;
 use verdicts::mail::outcome_of;
@@ -88,15 +88,15 @@ fn cases() -> Vec<Case> {
     rows.map(case).collect()
 }
 
-fn class(meaning: Meaning, class: Option<SoftClass>) -> String {
-    if meaning == Meaning::Soft {
+fn class(meaning: Classification, class: Option<SoftClass>) -> String {
+    if meaning == Classification::Soft {
         class.map_or("none", SoftClass::as_str).into()
     } else {
         meaning.to_string()
     }
 }
 
-fn of_finding(finding: &Finding) -> String {
+fn of_finding(finding: &RecipientReport) -> String {
     class(finding.meaning, finding.class)
 }
 
@@ -144,10 +144,10 @@ fn a_text_is_judged_alike_at_three_doors() {
         );
         check("report", of_finding(&read(raw.as_bytes()).findings[0]));
         let at = match stage.as_str() {
-            "session" => Stage::Session,
-            "mail" => Stage::Sender,
-            "dot" => Stage::Text,
-            _ => Stage::Recipient,
+            "session" => RefusalStage::Session,
+            "mail" => RefusalStage::Sender,
+            "dot" => RefusalStage::Text,
+            _ => RefusalStage::Recipient,
         };
         if let Some((code, rest)) = text.split_at_checked(3).filter(|_| stage != "any")
             && let Ok(code @ 400..=599) = code.parse::<u16>()

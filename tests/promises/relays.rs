@@ -80,23 +80,23 @@ on_both! {
         let house = House::open(place).await;
         let takes = (0..40).map(|n| {
             let storage = if n % 2 == 0 { house.app.storage.clone() } else { other.app.storage.clone() };
-            tokio::spawn(async move { storage.take_from_day("first", 5, 30, 1_000).await.expect("an answer") })
+            tokio::spawn(async move { storage.reserve_quota("first", 5, 30, 1_000).await.expect("an answer") })
         });
         let mut taken = 0;
         for take in takes.collect::<Vec<_>>() {
             taken += take.await.expect("ended in order");
         }
-        assert_eq!((taken, house.app.storage.take_from_day("first", 5, 1, 1_000).await.expect("an answer")), (1_000, 0));
-        house.app.storage.give_back_to_day("first", 5, 12).await.expect("given back");
-        assert_eq!(other.app.storage.take_from_day("first", 5, 30, 1_000).await.expect("an answer"), 12);
+        assert_eq!((taken, house.app.storage.reserve_quota("first", 5, 1, 1_000).await.expect("an answer")), (1_000, 0));
+        house.app.storage.release_quota("first", 5, 12).await.expect("given back");
+        assert_eq!(other.app.storage.reserve_quota("first", 5, 30, 1_000).await.expect("an answer"), 12);
         assert_eq!(house.app.storage.relay_use("first", 5).await.expect("read").begun, 1_000);
     }
 
     async fn a_relay_that_was_given_everything_back_was_not_used_yet(place) {
         let house = House::open(place).await;
         let storage = &house.app.storage;
-        assert_eq!(storage.take_from_day("first", 9, 5, 10).await.expect("an answer"), 5);
-        storage.give_back_to_day("first", 9, 99).await.expect("given back");
+        assert_eq!(storage.reserve_quota("first", 9, 5, 10).await.expect("an answer"), 5);
+        storage.release_quota("first", 9, 99).await.expect("given back");
         assert_eq!(storage.relay_use("first", 9).await.expect("read"), RelayUse { first_day: None, begun: 0 });
     }
 

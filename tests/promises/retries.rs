@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::Ending;
-use verdicts::app::deliver::Progress;
+use verdicts::app::deliver::SendEnding;
+use verdicts::app::deliver::SendProgress;
+use verdicts::app::digests::DigestStatus;
 use verdicts::app::digests::Sent;
-use verdicts::app::digests::Status;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
 use verdicts::config::Settings;
@@ -24,7 +24,7 @@ use crate::support::on_both;
 const GREYLISTED: &str = "450 4.2.0 Recipient address rejected: Greylisted, try again later";
 
 /// Goes on with that digest, whatever week it is.
-async fn send(house: &House, slot: Slot) -> (Status, Ending) {
+async fn send(house: &House, slot: Slot) -> (DigestStatus, SendEnding) {
     let order = SendOrder {
         slot: Some(slot),
         other_week: true,
@@ -36,7 +36,7 @@ async fn send(house: &House, slot: Slot) -> (Status, Ending) {
             &Actor::cli(),
             order,
             &CancellationToken::new(),
-            &Arc::new(Progress::default()),
+            &Arc::new(SendProgress::default()),
             |_| {},
         )
         .await
@@ -93,13 +93,13 @@ on_both! {
         let slot = house.slot();
         for day in 0..6 {
             let (status, ending) = send(&house, slot).await;
-            assert!(matches!(ending, Ending::Trouble(_)), "day {day}: the day's allowance is spent, {ending:?}");
+            assert!(matches!(ending, SendEnding::Trouble(_)), "day {day}: the day's allowance is spent, {ending:?}");
             assert_eq!(status.tally.failed, 0, "day {day}: {:?}", status.failures);
             assert!(tries(&sink, 10).iter().all(|tries| *tries == day + 1), "day {day}: {:?} {ending:?} {:?}", tries(&sink, 10), status.tally);
             house.wait(TimeDelta::days(1));
         }
         let before = sink.mails();
-        while send(&house, slot).await.1 != Ending::Final {
+        while send(&house, slot).await.1 != SendEnding::Final {
             house.wait(TimeDelta::days(1));
         }
         let status = house.app.status(slot).await.expect("a status");
@@ -118,10 +118,10 @@ on_both! {
         .await;
         let slot = house.slot();
         let (status, ending) = send(&house, slot).await;
-        assert!(matches!(ending, Ending::Trouble(_)) && status.tally.sent == 20, "200 are refused for now, and the day is spent: {ending:?}");
+        assert!(matches!(ending, SendEnding::Trouble(_)) && status.tally.sent == 20, "200 are refused for now, and the day is spent: {ending:?}");
         house.wait(TimeDelta::days(1));
         let (storage, now) = (&house.app.storage, house.app.now());
-        let sender = storage.enter_sender("a test", TimeDelta::hours(1), now).await.expect("entered");
+        let sender = storage.register_sender("a test", TimeDelta::hours(1), now).await.expect("entered");
         let claimed = storage.claim(sender, &[], None, 40, now).await.expect("claimed").jobs;
         let retries = claimed.iter().filter(|job| job.attempts > 0).count();
         assert!(retries >= 20 && claimed.len() - retries >= 20, "{retries} of {}", claimed.len());
@@ -133,25 +133,25 @@ on_both! {
         let sink = greylists(3, 2).await;
         let house = house_of(8, place, &sink, |_| {}).await;
         let slot = house.slot();
-        assert_eq!(send(&house, slot).await.1, Ending::Waits);
+        assert_eq!(send(&house, slot).await.1, SendEnding::Waits);
         house.app.pause_digest(&Actor::cli(), slot).await.expect("paused");
         house.wait(TimeDelta::days(30));
         house.app.resume_digest(&Actor::cli(), slot, Preflight::Forced).await.expect("resumed");
-        assert_eq!(send(&house, slot).await.1, Ending::Waits, "refused once more, and not given up");
+        assert_eq!(send(&house, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
         house.wait(TimeDelta::hours(1));
         let (status, ending) = send(&house, slot).await;
-        assert_eq!((status.tally.sent, status.tally.failed, ending), (8, 0, Ending::Final));
+        assert_eq!((status.tally.sent, status.tally.failed, ending), (8, 0, SendEnding::Final));
     }
 
     async fn a_process_that_was_down_for_weeks_gives_up_nobody(place) {
         let sink = greylists(3, 2).await;
         let house = house_of(8, place.again(), &sink, |_| {}).await;
         let slot = house.slot();
-        assert_eq!(send(&house, slot).await.1, Ending::Waits);
+        assert_eq!(send(&house, slot).await.1, SendEnding::Waits);
         drop(house);
         let url = sink.url();
         let house = House::open_at(place, "2026-12-20T09:00:00Z", |settings| settings.mail.transport = url.into()).await;
-        assert_eq!(send(&house, slot).await.1, Ending::Waits, "refused once more, and not given up");
+        assert_eq!(send(&house, slot).await.1, SendEnding::Waits, "refused once more, and not given up");
         house.wait(TimeDelta::hours(1));
         assert_eq!(send(&house, slot).await.0.tally.sent, 8);
     }
@@ -161,7 +161,7 @@ on_both! {
         let house = house_of(2, place, &sink, |_| {}).await;
         let slot = house.slot();
         let mut rounds = 0;
-        while send(&house, slot).await.1 == Ending::Waits {
+        while send(&house, slot).await.1 == SendEnding::Waits {
             rounds += 1;
             assert!(rounds < 40, "it never ends");
             house.wait(TimeDelta::days(1));

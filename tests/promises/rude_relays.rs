@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
-use verdicts::config::Pause;
+use verdicts::config::PauseSettings;
 use verdicts::config::Settings;
-use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::storage::ledger::Tally;
 
 use crate::delivery::tally;
@@ -217,12 +217,12 @@ on_both! {
         for manner in [Manner::StoresAndHangsUp, Manner::AnswersOneInFour] {
             let relay = RudeRelay::start(manner).await;
             let house = house_at(&relay, 100, place.another(), |settings| {
-                settings.mail.in_doubt = InDoubt::Resend;
+                settings.mail.in_doubt = UncertainPolicy::Resend;
                 settings.mail.retry.first = Duration::from_millis(200);
-                settings.mail.pause = Pause { first: PAUSE, max: PAUSE };
+                settings.mail.pause = PauseSettings { first: PAUSE, max: PAUSE };
             }).await;
             let sent = house.send_digest().await;
-            assert!(matches!(&sent, Sent::Delivered(_, Ending::Trouble(_))), "{manner:?}: {sent:?}");
+            assert!(matches!(&sent, Sent::Delivered(_, SendEnding::Trouble(_))), "{manner:?}: {sent:?}");
             assert!(relay.taken().len() < 60, "{manner:?}: a run of doubts stops it: {}", relay.taken().len());
             for _ in 0..3 {
                 tokio::time::sleep(PAUSE * 10).await;

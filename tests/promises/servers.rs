@@ -4,11 +4,11 @@
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use sqlx::Connection;
-use verdicts::domain::delivery::InDoubt;
+use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::steps::Done;
-use verdicts::storage::steps::Next;
-use verdicts::storage::steps::Step;
+use verdicts::storage::steps::DeliveryUpdate;
+use verdicts::storage::steps::Finished;
+use verdicts::storage::steps::Start;
 
 use crate::support::House;
 use crate::support::Place;
@@ -184,7 +184,7 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
     house.wait(chrono::TimeDelta::hours(1));
     let (storage, now) = (&house.app.storage, house.app.now());
     let sender = storage
-        .enter_sender("a process", chrono::TimeDelta::hours(1), now)
+        .register_sender("a process", chrono::TimeDelta::hours(1), now)
         .await
         .expect("entered");
     let jobs = storage
@@ -193,9 +193,9 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
         .expect("claimed")
         .jobs;
     assert_eq!(jobs.len(), 5);
-    let next: Vec<Next<'_>> = jobs
+    let next: Vec<Start<'_>> = jobs
         .iter()
-        .map(|job| Next {
+        .map(|job| Start {
             key: job.key,
             relay: "default",
         })
@@ -204,11 +204,11 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
         storage.step(sender, &[], &next, now).await.expect("begun"),
         Some(vec![true; 5])
     );
-    let sent: Vec<Done> = jobs
+    let sent: Vec<Finished> = jobs
         .iter()
-        .map(|job| Done {
+        .map(|job| Finished {
             key: job.key,
-            step: Step::Sent,
+            step: DeliveryUpdate::Sent,
             reply: "250 ok".into(),
         })
         .collect();
@@ -239,7 +239,7 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
     };
     let dead = [sender];
     let (recovered, (), ()) = futures_util::join!(
-        storage.recover(&dead, InDoubt::Resend, now),
+        storage.recover(&dead, UncertainPolicy::Resend, now),
         leaving,
         meeting
     );

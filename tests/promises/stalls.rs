@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::json;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
-use verdicts::app::finding::Finding;
+use verdicts::app::finding::CheckResult;
 use verdicts::config::Settings;
 use verdicts::domain::Timestamp;
 use verdicts::domain::waiting::Stall;
@@ -68,7 +68,7 @@ pub async fn readyz(house: &House) -> Value {
     answer.json().await.expect("JSON")
 }
 
-pub async fn finding(house: &House, what: &str) -> Finding {
+pub async fn finding(house: &House, what: &str) -> CheckResult {
     house
         .app
         .examine()
@@ -146,7 +146,7 @@ on_both! {
     async fn a_spent_day_is_named_until_midnight_and_the_time_left_tells_of_days(place) {
         let sink = SmtpSink::start(Script::accept_all()).await;
         let house = house_to(&sink, 50, place, |settings| settings.mail.per_day = 10).await;
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Trouble(_))));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Trouble(_))));
         let midnight = midnight_after(house.app.now());
         house.wait(TimeDelta::seconds(61));
         house.deliver_while("what is waited for", async || stall(&house).await.is_some_and(|stall| reasons(&stall) == [WaitReason::DaySpent])).await;

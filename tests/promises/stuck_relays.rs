@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
-use verdicts::app::deliver::Ending;
-use verdicts::app::deliver::Stage;
+use verdicts::app::deliver::MailStage;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
-use verdicts::config::Pause;
+use verdicts::config::PauseSettings;
 use verdicts::config::Settings;
 
 use crate::support::Behaviour;
@@ -38,7 +38,7 @@ async fn house_to(
     let house = House::open_with(place, |settings| {
         settings.mail.relays = serde_json::from_value(json!(listed)).expect("relays");
         settings.mail.connections = 4;
-        settings.mail.pause = Pause {
+        settings.mail.pause = PauseSettings {
             first: Duration::from_secs(1),
             max: Duration::from_secs(10),
         };
@@ -96,7 +96,7 @@ fn copies(sinks: &[&SmtpSink]) -> HashMap<String, usize> {
     })
 }
 
-fn final_of(sent: &Sent) -> (u64, Ending) {
+fn final_of(sent: &Sent) -> (u64, SendEnding) {
     match sent {
         Sent::Delivered(status, ending) => (status.tally.sent, ending.clone()),
         Sent::Not(_, words) => panic!("nothing was sent: {words}"),
@@ -138,7 +138,7 @@ on_both! {
     async fn steps_of_a_greeting_that_are_long_together_cost_no_connection(place) {
         let sink = SmtpSink::start(Script::accept_all().hello_delay(Duration::from_millis(1_200))).await;
         let house = house_to(&[&sink], 40, place, |_| {}).await;
-        assert_eq!(final_of(&house.send_digest().await), (40, Ending::Final));
+        assert_eq!(final_of(&house.send_digest().await), (40, SendEnding::Final));
         assert_eq!((sink.mails(), sink.connections()), (40, 4), "none was given up on its way");
     }
 
@@ -148,7 +148,7 @@ on_both! {
         let script = Script::accept_all().hello_delay(Duration::from_millis(600)).delay(Duration::from_millis(30));
         let slow = SmtpSink::start(script).await;
         let house = house_to(&[&slow, &down], 400, place, |_| {}).await;
-        assert_eq!(final_of(&house.send_digest().await), (400, Ending::Final));
+        assert_eq!(final_of(&house.send_digest().await), (400, SendEnding::Final));
         assert_eq!((slow.mails(), slow.connections()), (400, 4), "each connection lived as long as there was mail");
     }
 
@@ -177,7 +177,7 @@ on_both! {
         let good = SmtpSink::start(Script::accept_all()).await;
         let silent = SmtpSink::start(Script::accept_all().at_mail_from(Behaviour::hang())).await;
         let house = house_to(&[&good, &silent], 60, place, |_| {}).await;
-        assert_eq!(final_of(&house.send_digest().await), (60, Ending::Final), "long before the silent one's time is over");
+        assert_eq!(final_of(&house.send_digest().await), (60, SendEnding::Final), "long before the silent one's time is over");
         assert!((good.mails(), silent.mails()) == (60, 0) && copies(&[&good]).len() == 60);
     }
 
@@ -192,7 +192,7 @@ on_both! {
             let now = tally(&house).await;
             if !is_released && (now.sent, now.sending, now.queued) == (299, 1, 0) {
                 let oldest = house.app.sending.get().and_then(|snapshot| snapshot.oldest.clone());
-                assert!(oldest.is_some_and(|mail| mail.stage == Stage::FinalDot && mail.relay == "a"), "it is shown");
+                assert!(oldest.is_some_and(|mail| mail.stage == MailStage::FinalDot && mail.relay == "a"), "it is shown");
                 sink.release();
                 is_released = true;
             }
@@ -222,7 +222,7 @@ on_both! {
         let fast = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(4))).await;
         let slow = SmtpSink::start(Script::accept_all().delay(Duration::from_millis(500))).await;
         let house = house_to(&[&fast, &slow], 600, place, |settings| settings.mail.relays[1].connections = Some(1)).await;
-        assert_eq!(final_of(&house.send_digest().await), (600, Ending::Final));
+        assert_eq!(final_of(&house.send_digest().await), (600, SendEnding::Final));
         assert!(fast.mails() > 10 * slow.mails(), "{} by the fast one, {} by the slow one", fast.mails(), slow.mails());
     }
 
@@ -234,7 +234,7 @@ on_both! {
         let many: String = (0..1_200).map(|n| format!("s{n}@d{n}.example\n")).collect();
         let one: String = (0..1_300).map(|n| format!("t{n}@one.example\n")).collect();
         house.enlist_all(&format!("email\n{one}{many}")).await;
-        assert_eq!(final_of(&house.send_digest().await), (2_500, Ending::Final), "no server refused anything");
+        assert_eq!(final_of(&house.send_digest().await), (2_500, SendEnding::Final), "no server refused anything");
         assert!(attempts(&house.place).await.iter().all(|(_, attempts)| *attempts == 1));
         let order: Vec<String> = sink.received().into_iter().map(|mail| mail.to).collect();
         let last_of_many = order.iter().rposition(|to| !to.ends_with("@one.example")).expect("there");

@@ -3,11 +3,11 @@
 use super::Columns;
 use super::cells::Cells;
 use super::dates::date;
-use super::judgement::Said;
+use super::judgement::CellMeaning;
 use super::judgement::judge;
 use super::judgement::not_understood;
 use super::judgement::worse;
-use super::names::Standing;
+use super::names::StateEncoding;
 use super::services::Service;
 use super::words::is_farewell;
 use crate::domain::Timestamp;
@@ -33,7 +33,7 @@ impl Columns {
         for (at, _) in self
             .standing
             .iter()
-            .filter(|(_, s)| matches!(s, Standing::Subscribed | Standing::Confirmed))
+            .filter(|(_, s)| matches!(s, StateEncoding::Subscribed | StateEncoding::Confirmed))
         {
             if let Some(date) = cells.text(*at)?.and_then(|text| date(&text)) {
                 return Ok(Some(date));
@@ -52,7 +52,7 @@ impl Columns {
         let (mut unsaid, mut is_wanted) = (None, false);
         for (at, standing) in &self.standing {
             let Some(text) = cells.text(*at)? else {
-                if *standing == Standing::Subscribed {
+                if *standing == StateEncoding::Subscribed {
                     unsaid = unsaid.or(Some(*at));
                 }
                 continue;
@@ -60,13 +60,15 @@ impl Columns {
             let said = judge(&text, *standing, |text| self.is_unconfirmed(text))
                 .ok_or_else(|| not_understood(&self.header[*at], &text, *standing))?;
             match said {
-                Said::State(state) => {
+                CellMeaning::State(state) => {
                     is_wanted |= state == SubscriberState::Active;
                     worst = Some(worse(worst, state));
                 }
-                Said::Stays => is_wanted = true,
-                Said::Nothing if *standing == Standing::Subscribed => unsaid = unsaid.or(Some(*at)),
-                Said::Nothing => {}
+                CellMeaning::Stays => is_wanted = true,
+                CellMeaning::Nothing if *standing == StateEncoding::Subscribed => {
+                    unsaid = unsaid.or(Some(*at))
+                }
+                CellMeaning::Nothing => {}
             }
         }
         match unsaid {

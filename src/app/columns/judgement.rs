@@ -1,12 +1,12 @@
 //! Describes what a cell says of somebody, by the kind of its column and its word.
 
-use super::names::Standing;
+use super::names::StateEncoding;
 use super::words::Word;
 use super::words::word;
 use crate::domain::subscriber::SubscriberState;
 
 /// Describes what a cell says of somebody.
-pub(super) enum Said {
+pub(super) enum CellMeaning {
     State(SubscriberState),
     /// That they did not leave, bounce or complain.
     Stays,
@@ -37,14 +37,16 @@ fn is_complaint(text: &str) -> bool {
 /// Returns what a cell says; `None` where it is not understood. `is_unconfirmed`: a service's own word for somebody who has not confirmed.
 pub(super) fn judge(
     text: &str,
-    standing: Standing,
+    standing: StateEncoding,
     is_unconfirmed: impl Fn(&str) -> bool,
-) -> Option<Said> {
-    if let Standing::Reason(kind) = standing {
+) -> Option<CellMeaning> {
+    if let StateEncoding::Reason(kind) = standing {
         return Some(match word(text) {
-            Some(Word::Nothing | Word::No) => Said::Nothing,
-            Some(Word::State(SubscriberState::Active | SubscriberState::Pending)) => Said::Stays,
-            _ => Said::State(if is_complaint(text) {
+            Some(Word::Nothing | Word::No) => CellMeaning::Nothing,
+            Some(Word::State(SubscriberState::Active | SubscriberState::Pending)) => {
+                CellMeaning::Stays
+            }
+            _ => CellMeaning::State(if is_complaint(text) {
                 SubscriberState::Complained
             } else {
                 kind
@@ -52,7 +54,7 @@ pub(super) fn judge(
         });
     }
     let word = word(text);
-    if standing == Standing::Mailbox {
+    if standing == StateEncoding::Mailbox {
         let bad = word.filter(|word| {
             matches!(
                 word,
@@ -60,36 +62,37 @@ pub(super) fn judge(
             )
         });
         return Some(if let Some(Word::State(state)) = bad {
-            Said::State(state)
+            CellMeaning::State(state)
         } else {
-            Said::Nothing
+            CellMeaning::Nothing
         });
     }
     Some(match (standing, word?) {
-        (_, Word::Nothing) => Said::Nothing,
-        (Standing::Left(_), Word::State(SubscriberState::Active | SubscriberState::Pending)) => {
-            Said::Stays
-        }
+        (_, Word::Nothing) => CellMeaning::Nothing,
+        (
+            StateEncoding::Left(_),
+            Word::State(SubscriberState::Active | SubscriberState::Pending),
+        ) => CellMeaning::Stays,
         (_, Word::State(SubscriberState::Unsubscribed)) if is_unconfirmed(text) => {
-            Said::State(SubscriberState::Pending)
+            CellMeaning::State(SubscriberState::Pending)
         }
-        (_, Word::State(state)) => Said::State(state),
-        (Standing::Left(kind), Word::Yes | Word::Date) => Said::State(kind),
-        (Standing::Left(_), Word::No) => Said::Stays,
-        (Standing::Subscribed | Standing::Confirmed, Word::Yes | Word::Date) => {
-            Said::State(SubscriberState::Active)
+        (_, Word::State(state)) => CellMeaning::State(state),
+        (StateEncoding::Left(kind), Word::Yes | Word::Date) => CellMeaning::State(kind),
+        (StateEncoding::Left(_), Word::No) => CellMeaning::Stays,
+        (StateEncoding::Subscribed | StateEncoding::Confirmed, Word::Yes | Word::Date) => {
+            CellMeaning::State(SubscriberState::Active)
         }
-        (Standing::Subscribed, Word::No) => Said::State(SubscriberState::Unsubscribed),
-        (Standing::Confirmed, Word::No) => Said::State(SubscriberState::Pending),
+        (StateEncoding::Subscribed, Word::No) => CellMeaning::State(SubscriberState::Unsubscribed),
+        (StateEncoding::Confirmed, Word::No) => CellMeaning::State(SubscriberState::Pending),
         _ => return None,
     })
 }
 
 /// Why a cell of that column is refused.
-pub(super) fn not_understood(column: &str, text: &str, standing: Standing) -> String {
+pub(super) fn not_understood(column: &str, text: &str, standing: StateEncoding) -> String {
     let expected = match standing {
-        Standing::State => "one of pending, active, unsubscribed, bounced, complained",
-        Standing::Left(_) => "a date, yes or no",
+        StateEncoding::State => "one of pending, active, unsubscribed, bounced, complained",
+        StateEncoding::Left(_) => "a date, yes or no",
         _ => "yes or no",
     };
     format!(

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::names::Role;
-use super::names::Standing;
+use super::names::ColumnRole;
+use super::names::StateEncoding;
 use super::words::squeezed;
 use crate::domain::subscriber::SubscriberState;
 
@@ -11,26 +11,29 @@ use crate::domain::subscriber::SubscriberState;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     field: String,
-    pub(super) role: Role,
+    pub(super) role: ColumnRole,
     column: String,
 }
 
 /// The fields that a column can be mapped to.
-const FIELDS: [(&str, Role); 9] = [
-    ("email", Role::Email),
-    ("name", Role::Name),
-    ("state", Role::Standing(Standing::State)),
+const FIELDS: [(&str, ColumnRole); 9] = [
+    ("email", ColumnRole::Email),
+    ("name", ColumnRole::Name),
+    ("state", ColumnRole::Standing(StateEncoding::State)),
     (
         "left",
-        Role::Standing(Standing::Left(SubscriberState::Unsubscribed)),
+        ColumnRole::Standing(StateEncoding::Left(SubscriberState::Unsubscribed)),
     ),
-    ("subscribed", Role::Standing(Standing::Subscribed)),
-    ("confirmed_at", Role::ConfirmedAt),
-    ("source", Role::Source),
-    ("timezone", Role::Timezone),
+    (
+        "subscribed",
+        ColumnRole::Standing(StateEncoding::Subscribed),
+    ),
+    ("confirmed_at", ColumnRole::ConfirmedAt),
+    ("source", ColumnRole::Source),
+    ("timezone", ColumnRole::Timezone),
     (
         "bounced",
-        Role::Standing(Standing::Left(SubscriberState::Bounced)),
+        ColumnRole::Standing(StateEncoding::Left(SubscriberState::Bounced)),
     ),
 ];
 
@@ -72,8 +75,11 @@ pub struct Mapping {
 
 impl Mapping {
     /// Returns what each named column holds: its place in the header, and `None` for one that is not to be read.
-    pub(super) fn resolve(&self, header: &[String]) -> Result<Vec<(usize, Option<Role>)>, String> {
-        let mut found: Vec<(usize, Option<Role>)> = Vec::new();
+    pub(super) fn resolve(
+        &self,
+        header: &[String],
+    ) -> Result<Vec<(usize, Option<ColumnRole>)>, String> {
+        let mut found: Vec<(usize, Option<ColumnRole>)> = Vec::new();
         let assigned = self.assigned.iter().map(|a| {
             (
                 a.column.as_str(),
@@ -89,7 +95,12 @@ impl Mapping {
             let at = place_of(name, header).map_err(|fault| format!("{option}: {fault}"))?;
             let is_single = matches!(
                 role,
-                Some(Role::Email | Role::ConfirmedAt | Role::Source | Role::Timezone)
+                Some(
+                    ColumnRole::Email
+                        | ColumnRole::ConfirmedAt
+                        | ColumnRole::Source
+                        | ColumnRole::Timezone
+                )
             );
             if found.iter().any(|(known, _)| *known == at) {
                 return Err(format!(

@@ -29,8 +29,8 @@ pub use cells::Decode;
 pub use mapping::Assignment;
 pub use mapping::Mapping;
 use mapping::listed;
-use names::Role;
-use names::Standing;
+use names::ColumnRole;
+use names::StateEncoding;
 use names::role;
 use names::speaks_of_leaving;
 use services::Service;
@@ -42,7 +42,7 @@ pub const REFUSED_COLUMNS: [&str; 2] = ["refused_line", "refused_reason"];
 
 /// A row that could be read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct ParsedRow {
     /// The address.
     pub email: EmailAddress,
     /// Describes what they want to be called.
@@ -73,7 +73,7 @@ pub struct Columns {
     is_strict: bool,
     source: Option<usize>,
     timezone: Option<usize>,
-    standing: Vec<(usize, Standing)>,
+    standing: Vec<(usize, StateEncoding)>,
     /// Mailchimp's files of those who left have a column that all of them fill.
     all_are: Option<SubscriberState>,
     /// Columns that nothing is read from; `true`: the operator said so.
@@ -95,16 +95,17 @@ impl Columns {
             .collect();
         let service = recognise(&names, &header);
         let said = mapping.resolve(&header)?;
-        let mut roles: Vec<Option<(Role, usize)>> = names
+        let mut roles: Vec<Option<(ColumnRole, usize)>> = names
             .iter()
             .map(|name| by_name(name, &names, service))
             .collect();
         for (at, role) in &said {
             // What the operator maps stands alone: no other column is guessed to be the same.
-            if let Some(role) = role.filter(|role| !matches!(role, Role::Standing(_))) {
-                let is_same = |known: Role| {
+            if let Some(role) = role.filter(|role| !matches!(role, ColumnRole::Standing(_))) {
+                let is_same = |known: ColumnRole| {
                     known == role
-                        || (role == Role::Name && matches!(known, Role::FirstName | Role::LastName))
+                        || (role == ColumnRole::Name
+                            && matches!(known, ColumnRole::FirstName | ColumnRole::LastName))
                 };
                 roles
                     .iter_mut()
@@ -116,7 +117,7 @@ impl Columns {
         for (at, role) in &said {
             roles[*at] = role.map(|role| (role, 0));
         }
-        let all = |wanted: Role| {
+        let all = |wanted: ColumnRole| {
             let mut found: Vec<(usize, usize)> = roles
                 .iter()
                 .enumerate()
@@ -128,13 +129,13 @@ impl Columns {
             found.sort_unstable();
             found.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
         };
-        let first = |wanted: Role| all(wanted).first().copied();
-        let Some(email) = first(Role::Email) else {
+        let first = |wanted: ColumnRole| all(wanted).first().copied();
+        let Some(email) = first(ColumnRole::Email) else {
             return Err(no_address(&header));
         };
-        let is_mapped = |wanted: Role| said.iter().any(|(_, role)| *role == Some(wanted));
-        let name = all(Role::Name);
-        let confirmed_at = all(Role::ConfirmedAt);
+        let is_mapped = |wanted: ColumnRole| said.iter().any(|(_, role)| *role == Some(wanted));
+        let name = all(ColumnRole::Name);
+        let confirmed_at = all(ColumnRole::ConfirmedAt);
         let is_strict = confirmed_at
             .first()
             .is_some_and(|at| names[*at] == "confirmedat")
@@ -142,24 +143,24 @@ impl Columns {
         let mut columns = Self {
             service,
             email,
-            name: if is_mapped(Role::Name) {
+            name: if is_mapped(ColumnRole::Name) {
                 name
             } else {
                 name.into_iter().take(1).collect()
             },
-            parts: [Role::FirstName, Role::LastName]
+            parts: [ColumnRole::FirstName, ColumnRole::LastName]
                 .into_iter()
                 .filter_map(first)
                 .collect(),
             confirmed_at: confirmed_at.into_iter().take(4).collect(),
-            is_strict: is_strict || is_mapped(Role::ConfirmedAt),
-            source: first(Role::Source),
-            timezone: first(Role::Timezone),
+            is_strict: is_strict || is_mapped(ColumnRole::ConfirmedAt),
+            source: first(ColumnRole::Source),
+            timezone: first(ColumnRole::Timezone),
             standing: roles
                 .iter()
                 .enumerate()
                 .filter_map(|(at, r)| {
-                    if let Some((Role::Standing(s), _)) = r {
+                    if let Some((ColumnRole::Standing(s), _)) = r {
                         Some((at, *s))
                     } else {
                         None
@@ -184,7 +185,7 @@ impl Columns {
     }
 
     /// The state of everybody in a file that has only those who left, or only those whose mail came back.
-    fn file_of(&self, said: &[(usize, Option<Role>)]) -> Option<SubscriberState> {
+    fn file_of(&self, said: &[(usize, Option<ColumnRole>)]) -> Option<SubscriberState> {
         let has = |name: &str| {
             let at = self
                 .header
@@ -244,7 +245,7 @@ impl Columns {
     ///
     /// # Errors
     /// A sentence: what was expected instead.
-    pub fn row(&self, record: &ByteRecord, decode: &mut Decode) -> Result<Row, String> {
+    pub fn row(&self, record: &ByteRecord, decode: &mut Decode) -> Result<ParsedRow, String> {
         self.check_length(record)?;
         let mut cells = Cells { record, decode };
         // What our own export made of a text that a spreadsheet would compute.
@@ -273,7 +274,7 @@ impl Columns {
         }
         let state = self.state(&mut cells)?;
         self.check_silent(&mut cells)?;
-        Ok(Row {
+        Ok(ParsedRow {
             email,
             name,
             confirmed_at: self.confirmed(&mut cells)?,
@@ -336,16 +337,16 @@ impl Columns {
                 .find(|(known, _)| *known == at)
                 .map(|(_, standing)| *standing);
             match standing {
-                Some(Standing::State) => "state",
+                Some(StateEncoding::State) => "state",
                 Some(
-                    Standing::Left(SubscriberState::Bounced)
-                    | Standing::Reason(SubscriberState::Bounced)
-                    | Standing::Mailbox,
+                    StateEncoding::Left(SubscriberState::Bounced)
+                    | StateEncoding::Reason(SubscriberState::Bounced)
+                    | StateEncoding::Mailbox,
                 ) => "bounced",
-                Some(Standing::Left(SubscriberState::Complained)) => "complained",
-                Some(Standing::Left(_) | Standing::Reason(_)) => "left",
-                Some(Standing::Subscribed) => "subscribed",
-                Some(Standing::Confirmed) => "confirmed",
+                Some(StateEncoding::Left(SubscriberState::Complained)) => "complained",
+                Some(StateEncoding::Left(_) | StateEncoding::Reason(_)) => "left",
+                Some(StateEncoding::Subscribed) => "subscribed",
+                Some(StateEncoding::Confirmed) => "confirmed",
                 None if at == self.email => "email",
                 None if self.confirmed_at.contains(&at) => "confirmed_at",
                 None if self.source == Some(at) => "source",
@@ -366,7 +367,7 @@ impl Columns {
 }
 
 /// Returns what a column holds by its name; the geography of an address is no state of a subscription.
-fn by_name(name: &str, names: &[String], service: Option<&Service>) -> Option<(Role, usize)> {
+fn by_name(name: &str, names: &[String], service: Option<&Service>) -> Option<(ColumnRole, usize)> {
     let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
     match name {
         "state" | "estado" | "stato"
@@ -387,7 +388,7 @@ fn by_name(name: &str, names: &[String], service: Option<&Service>) -> Option<(R
             None
         }
         "type" if service.is_some_and(|service| service.name == "buttondown") => {
-            Some((Role::Standing(Standing::State), 0))
+            Some((ColumnRole::Standing(StateEncoding::State), 0))
         }
         _ => role(name),
     }

@@ -11,7 +11,7 @@ use crate::domain::subscriber::SubscriberState;
 
 /// Describes what a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum ColumnRole {
     Email,
     Name,
     FirstName,
@@ -19,12 +19,12 @@ pub enum Role {
     ConfirmedAt,
     Source,
     Timezone,
-    Standing(Standing),
+    Standing(StateEncoding),
 }
 
 /// How the cells of a column say where somebody stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StateEncoding {
     /// A word like "unsubscribed".
     State,
     /// A date, `1`, `true` or `yes` for those who left in that way.
@@ -43,9 +43,9 @@ use SubscriberState::Bounced;
 use SubscriberState::Complained;
 use SubscriberState::Unsubscribed;
 
-const NAMES: &[(Role, &str)] = &[
+const NAMES: &[(ColumnRole, &str)] = &[
     (
-        Role::Email,
+        ColumnRole::Email,
         "email, email address, e-mail, e-mail address, subscriber email, subscriber, contact email, primary email, user email, email 1, \
          email id, e-mail-adresse, emailadresse, mailadresse, adresse e-mail, adresse email, adresse mail, courriel, adresse courriel, \
          correo electrónico, correo, dirección de correo electrónico, dirección de correo, email do contato, endereço de email, \
@@ -54,19 +54,19 @@ const NAMES: &[(Role, &str)] = &[
          электронная почта, эл. почта, почта, メールアドレス, 电子邮件, 电子邮件地址, 邮箱, 邮箱地址, 電子郵件, 이메일, 이메일 주소",
     ),
     (
-        Role::Name,
+        ColumnRole::Name,
         "name, full name, display name, subscriber name, contact name, vollständiger name, nom complet, nombre completo, nome completo, nome e cognome, volledige naam, naam, imię i nazwisko, имя",
     ),
     (
-        Role::FirstName,
+        ColumnRole::FirstName,
         "first name, first, fname, given name, forename, vorname, prénom, nombre, nome, voornaam, imię, förnamn, fornavn, jméno, etunimi, 名",
     ),
     (
-        Role::LastName,
+        ColumnRole::LastName,
         "last name, last, lname, surname, family name, nachname, familienname, nom, nom de famille, apellido, apellidos, sobrenome, cognome, achternaam, nazwisko, efternamn, etternavn, příjmení, фамилия, 姓",
     ),
     (
-        Role::ConfirmedAt,
+        ColumnRole::ConfirmedAt,
         "confirmed at, confirm time, confirmed on, confirmation date, confirmation time, confirmed date, date confirmed, confirmed opt-in date, \
          doi date, doi time, double optin date, double opt-in date, double opt-in at, double opt-in time, optin confirmed at, bestätigt am, \
          bestätigungsdatum, date de confirmation, fecha de confirmación, data de confirmação, data di conferma, \
@@ -85,15 +85,15 @@ const NAMES: &[(Role, &str)] = &[
          data dodania, дата создания, 创建时间",
     ),
     (
-        Role::Source,
+        ColumnRole::Source,
         "source, signup source, sign-up source, opt-in source, subscription source, subscribe source, consent source, acquisition source, quelle, origine, origen",
     ),
     (
-        Role::Timezone,
+        ColumnRole::Timezone,
         "timezone, time zone, timezone name, zeitzone, fuseau horaire, zona horaria, fuso horário, fuso orario, tijdzone",
     ),
     (
-        Role::Standing(Standing::State),
+        ColumnRole::Standing(StateEncoding::State),
         "state, status, subscription status, subscriber status, subscription state, subscriber state, subscriber type, member status, contact status, \
          email status, e-mail status, email subscription status, email state, list status, global status, mailing status, newsletter status, marketing status, \
          email marketing status, email marketing state, email permission status, permission status, marketing contact status, email subscriber status, \
@@ -101,7 +101,7 @@ const NAMES: &[(Role, &str)] = &[
          status da assinatura, stato, stato iscrizione, statusmelding, статус, 状态, 订阅状态, 状態, 상태",
     ),
     (
-        Role::Standing(Standing::Left(Unsubscribed)),
+        ColumnRole::Standing(StateEncoding::Left(Unsubscribed)),
         "unsub time, unsubscribed at, unsubscribed on, unsubscribed, unsubscribe, is unsubscribed, has unsubscribed, unsubscribed date, unsubscribe date, \
          unsubscribe time, unsubscribed time, unsubscription date, unsubscription time, date unsubscribed, date of unsubscription, time unsubscribed, unsub date, unsub, unsubbed, unsubscribed from all, \
          unsubscribed from all email, unsubscribed from all emails, unsubscribed from emails, unsubscribed from email, email unsubscribed, globally unsubscribed, global unsubscribe, \
@@ -121,18 +121,18 @@ const NAMES: &[(Role, &str)] = &[
          afmeldt, odhlášen, datum odhlášení, отписан, отписался, дата отписки, отписка, 退订, 退订时间, 退订日期, 解除日, 配信停止, 配信停止日, 退会日, 수신거부",
     ),
     (
-        Role::Standing(Standing::Left(Bounced)),
+        ColumnRole::Standing(StateEncoding::Left(Bounced)),
         "bounced, is bounced, has bounced, bounced at, bounced on, bounce date, bounce time, date bounced, hard bounced, hard bounce, hard bounced at, hard bounce date, email bounced, \
          email hard bounced, bounced email, clean time, cleaned, cleaned at, undeliverable, undeliverable at, undeliverability date, invalid email, invalid email address, \
          is invalid, unreachable, unzustellbar, rebotado, rebote, rimbalzato, недоставлен",
     ),
     (
-        Role::Standing(Standing::Left(Complained)),
+        ColumnRole::Standing(StateEncoding::Left(Complained)),
         "complained, has complained, complained at, complained on, complaint, complaint date, complaint time, date complained, spam complaint, is spam complaining, spam complaining, marked as spam, \
          marked spam, marked as spam at, marked spam at, reported spam, reported as spam, spam report, spam reported, spam reported at, abuse, abuse report, beschwerde, plainte, queja",
     ),
     (
-        Role::Standing(Standing::Subscribed),
+        ColumnRole::Standing(StateEncoding::Subscribed),
         "subscribed, is subscribed, subscribed to emails, subscribed to email, subscribed to newsletter, newsletter, newsletter subscription, newsletter subscribed, email subscribed, email subscription, receives newsletter, \
          receive newsletter, receive emails, receives emails, wants email, accepts email marketing, accepts marketing, accepts marketing emails, accepts email, accepts newsletter, accept marketing, \
          accepts emails, email marketing, email marketing consent, email consent, marketing consent, consent, consent given, has consent, gdpr consent, eu consent, consent status, \
@@ -142,26 +142,26 @@ const NAMES: &[(Role, &str)] = &[
          iscritto, consenso, consenso marketing, ingeschreven, toestemming, zgoda, zapisany, подписан, согласие, 已订阅, 購読中",
     ),
     (
-        Role::Standing(Standing::Confirmed),
+        ColumnRole::Standing(StateEncoding::Confirmed),
         "confirmed, activated, is activated, is confirmed, email confirmed, email verified, verified, is verified, double opt-in, double optin, doi, optin confirmed, opt-in confirmed, bestätigt, confirmé, confirmado, confermato",
     ),
     (
-        Role::Standing(Standing::Reason(Unsubscribed)),
+        ColumnRole::Standing(StateEncoding::Reason(Unsubscribed)),
         "unsub reason, unsubscribe reason, unsubscribed reason, unsubscription reason, reason for unsubscribing, unsubscribe source, unsubscribed source, unsubscribe method, unsubscribed via, opt-out reason, opt out source, \
          opted out reason, confirmed opt-out reason, confirmed opt-out source, opt-out source, email opt-out reason, stop status, suppression reason, email suppressions, suppressions, suppression, email suppression reason, blacklist reason, \
          block reason, blocked reason, abmeldegrund, motif de désinscription, motif désinscription, motivo de baja, motivo baja, reden uitschrijving",
     ),
     (
-        Role::Standing(Standing::Reason(Bounced)),
+        ColumnRole::Standing(StateEncoding::Reason(Bounced)),
         "bounce reason, bounced reason, hard bounce reason, email hard bounce reason, email hard bounce reason enum, undeliverability reason",
     ),
     (
-        Role::Standing(Standing::Mailbox),
+        ColumnRole::Standing(StateEncoding::Mailbox),
         "email deliverability status, deliverability status, deliverability, email validity, email validation status, email deliverability",
     ),
 ];
 
-static DICTIONARY: LazyLock<HashMap<String, (Role, usize)>> = LazyLock::new(|| {
+static DICTIONARY: LazyLock<HashMap<String, (ColumnRole, usize)>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     for (role, texts) in NAMES {
         for (rank, text) in texts.split(',').enumerate() {
@@ -174,7 +174,7 @@ static DICTIONARY: LazyLock<HashMap<String, (Role, usize)>> = LazyLock::new(|| {
 });
 
 /// Returns what a column with that squeezed name holds, and how good a name it is: the lower the better.
-pub fn role(name: &str) -> Option<(Role, usize)> {
+pub fn role(name: &str) -> Option<(ColumnRole, usize)> {
     if let Some(known) = DICTIONARY.get(name) {
         return Some(*known);
     }
@@ -187,7 +187,10 @@ pub fn role(name: &str) -> Option<(Role, usize)> {
     ]
     .iter()
     .any(|start| name.starts_with(start));
-    by_kind.then_some((Role::Standing(Standing::Left(Unsubscribed)), usize::MAX))
+    by_kind.then_some((
+        ColumnRole::Standing(StateEncoding::Left(Unsubscribed)),
+        usize::MAX,
+    ))
 }
 
 /// Parts of words that speak of leaving, of mail that came back or of consent. Where a column has one and is not read, the file is
@@ -294,7 +297,7 @@ mod tests {
         ] {
             assert_eq!(
                 role(&squeezed(name)).map(|(role, _)| role),
-                Some(Role::Standing(Standing::Left(Unsubscribed))),
+                Some(ColumnRole::Standing(StateEncoding::Left(Unsubscribed))),
                 "{name}"
             );
         }

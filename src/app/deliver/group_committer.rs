@@ -10,36 +10,36 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Progress;
+use super::SendProgress;
 use super::dispatcher::CommitGroup;
 use super::lease::CommitWatch;
 use super::lease::Lease;
 use crate::app::App;
 use crate::domain::Timestamp;
-use crate::storage::steps::Done;
-use crate::storage::steps::Next;
-use crate::storage::steps::Step;
+use crate::storage::steps::DeliveryUpdate;
+use crate::storage::steps::Finished;
+use crate::storage::steps::Start;
 
 /// Writes groups for one sender.
 pub struct GroupCommitter {
-    writer: Arc<Writer>,
+    writer: Arc<GroupWriter>,
     /// One at the most.
     under_way: JoinSet<(CommitGroup, Vec<bool>)>,
 }
 
-struct Writer {
+struct GroupWriter {
     app: Arc<App>,
     sender: i64,
     lost: CancellationToken,
     commits: Arc<CommitWatch>,
-    progress: Arc<Progress>,
+    progress: Arc<SendProgress>,
 }
 
 impl GroupCommitter {
-    pub fn new(app: Arc<App>, lease: &Lease, progress: Arc<Progress>) -> Self {
+    pub fn new(app: Arc<App>, lease: &Lease, progress: Arc<SendProgress>) -> Self {
         let (sender, lost, commits) = (lease.sender, lease.lost.clone(), lease.commits.clone());
         Self {
-            writer: Arc::new(Writer {
+            writer: Arc::new(GroupWriter {
                 app,
                 sender,
                 lost,
@@ -79,17 +79,17 @@ impl GroupCommitter {
     }
 }
 
-impl Writer {
+impl GroupWriter {
     /// Commits, and waits as long as it takes: a result that is not written would become a second copy. Only a lost lease
     /// ends the waiting, for then others have marked these messages as in doubt already.
     async fn write(&self, group: &CommitGroup) -> Vec<bool> {
         let mut pause = Duration::from_millis(50);
         let now = self.app.now();
         let relays = &self.app.relays;
-        let next: Vec<Next<'_>> = group
+        let next: Vec<Start<'_>> = group
             .begins
             .iter()
-            .map(|begin| Next {
+            .map(|begin| Start {
                 key: begin.key,
                 relay: &relays[begin.relay].name,
             })
@@ -121,18 +121,18 @@ impl Writer {
         }
     }
 
-    fn count(&self, done: &Done, now: Timestamp) {
+    fn count(&self, done: &Finished, now: Timestamp) {
         self.app.minutes.count(done.key.mailing, &done.step, now);
         let counter = match &done.step {
-            Step::Sent => &self.progress.sent,
-            Step::Again(_) => &self.progress.later,
-            Step::Failed => &self.progress.failed,
-            Step::Refused(refusal) => {
+            DeliveryUpdate::Sent => &self.progress.sent,
+            DeliveryUpdate::Again(_) => &self.progress.later,
+            DeliveryUpdate::Failed => &self.progress.failed,
+            DeliveryUpdate::Refused(refusal) => {
                 metrics::counter!("verdicts_refusals_total", "class" => refusal.class.as_str())
                     .increment(1);
                 &self.progress.failed
             }
-            Step::Doubted(_) => &self.progress.doubted,
+            DeliveryUpdate::Doubted(_) => &self.progress.doubted,
         };
         counter.fetch_add(1, Relaxed);
     }

@@ -34,10 +34,10 @@ impl App {
             return Ok(());
         };
         // What came before may have gone unheard.
-        self.ring();
+        self.wake_senders();
         loop {
             nudges.next().await?;
-            self.ring();
+            self.wake_senders();
         }
     }
 }

@@ -14,7 +14,7 @@ use super::process;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::delta;
-use crate::mail::Fence;
+use crate::mail::WriteDeadline;
 
 /// An entered sender. Drop it without [`Lease::leave`] and the lease runs out by itself.
 pub struct Lease {
@@ -23,7 +23,7 @@ pub struct Lease {
     /// Cancelled when the lease is lost: nothing more may be sent.
     pub lost: CancellationToken,
     /// Over when the lease is: nothing is written to a server any more, whoever has not heard of it yet.
-    pub fence: Fence,
+    pub fence: WriteDeadline,
     /// Told by whoever writes results.
     pub commits: Arc<CommitWatch>,
     heart: JoinHandle<()>,
@@ -35,12 +35,12 @@ impl Lease {
         let (now, asked) = (app.now(), Instant::now());
         let sender = app
             .storage
-            .enter_sender(&process::name(), delta(app.settings.mail.lease), now)
+            .register_sender(&process::name(), delta(app.settings.mail.lease), now)
             .await?;
         let lost = CancellationToken::new();
-        let fence = Fence::until(asked + reach(app));
+        let fence = WriteDeadline::until(asked + reach(app));
         let commits = Arc::new(CommitWatch::default());
-        let heart = tokio::spawn(beat(
+        let heart = tokio::spawn(renew_loop(
             app.clone(),
             sender,
             lost.clone(),
@@ -107,11 +107,11 @@ const AGAIN_MAX: Duration = Duration::from_secs(1);
 /// Renews the lease three times in its length, while results can be written: a sender whose commits hang while its lease is renewed over
 /// another connection would keep its work from those who can reach the database. Once it could not be renewed for its whole length it
 /// is lost, whatever the database may say later: a process that slept must not go on as if nothing were.
-async fn beat(
+async fn renew_loop(
     app: Arc<App>,
     sender: i64,
     lost: CancellationToken,
-    fence: Fence,
+    fence: WriteDeadline,
     commits: Arc<CommitWatch>,
 ) {
     let length = app.settings.mail.lease;

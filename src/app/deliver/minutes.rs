@@ -15,42 +15,42 @@ use crate::domain::Timestamp;
 use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
-use crate::domain::progress::Minute;
+use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 use crate::domain::slot::Slot;
-use crate::storage::steps::Step;
+use crate::storage::steps::DeliveryUpdate;
 
 /// A killed process loses the figures of so long at most; the ledger loses nothing.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
 /// Describes what is not written yet.
 #[derive(Debug, Default)]
-pub struct Minutes(Mutex<Unwritten>);
+pub struct SendStats(Mutex<UnwrittenStats>);
 
 #[derive(Debug, Default)]
-struct Unwritten {
+struct UnwrittenStats {
     /// By digest and minute.
-    minutes: BTreeMap<(i64, i64), Minute>,
+    minutes: BTreeMap<(i64, i64), MinuteStats>,
     /// By kind of mail and outcome.
     totals: BTreeMap<(MailClass, AttemptOutcome), u64>,
 }
 
-impl Minutes {
+impl SendStats {
     /// Counts what became of a mail. Transactional mails have no minutes: nobody draws them.
-    pub fn count(&self, mailing: i64, step: &Step, now: Timestamp) {
+    pub fn count(&self, mailing: i64, step: &DeliveryUpdate, now: Timestamp) {
         let class = if Slot::from_id(mailing).is_some() {
             MailClass::Digest
         } else {
             MailClass::Transactional
         };
         let outcome = match step {
-            Step::Sent => AttemptOutcome::Sent,
-            Step::Again(_) => AttemptOutcome::Later,
-            Step::Refused(refusal) if refusal.class == RefusalClass::Hard => {
+            DeliveryUpdate::Sent => AttemptOutcome::Sent,
+            DeliveryUpdate::Again(_) => AttemptOutcome::Later,
+            DeliveryUpdate::Refused(refusal) if refusal.class == RefusalClass::Hard => {
                 AttemptOutcome::Bounced
             }
-            Step::Failed | Step::Refused(_) => AttemptOutcome::Failed,
-            Step::Doubted(_) => AttemptOutcome::Uncertain,
+            DeliveryUpdate::Failed | DeliveryUpdate::Refused(_) => AttemptOutcome::Failed,
+            DeliveryUpdate::Doubted(_) => AttemptOutcome::Uncertain,
         };
         let number = minute_of(now);
         let mut open = self.open();
@@ -61,21 +61,21 @@ impl Minutes {
         let minute = open
             .minutes
             .entry((mailing, number))
-            .or_insert_with(|| Minute::numbered(number));
+            .or_insert_with(|| MinuteStats::numbered(number));
         *match step {
-            Step::Sent => &mut minute.sent,
-            Step::Failed | Step::Refused(_) => &mut minute.failed,
-            Step::Again(_) => &mut minute.later,
-            Step::Doubted(_) => &mut minute.uncertain,
+            DeliveryUpdate::Sent => &mut minute.sent,
+            DeliveryUpdate::Failed | DeliveryUpdate::Refused(_) => &mut minute.failed,
+            DeliveryUpdate::Again(_) => &mut minute.later,
+            DeliveryUpdate::Doubted(_) => &mut minute.uncertain,
         } += 1;
     }
 
     async fn write(&self, app: &App) {
-        let Unwritten { minutes, totals } = std::mem::take(&mut *self.open());
+        let UnwrittenStats { minutes, totals } = std::mem::take(&mut *self.open());
         if totals.is_empty() {
             return;
         }
-        let rows: Vec<(i64, Minute)> = minutes
+        let rows: Vec<(i64, MinuteStats)> = minutes
             .iter()
             .map(|((digest, _), minute)| (*digest, *minute))
             .collect();
@@ -86,7 +86,7 @@ impl Minutes {
             for ((digest, number), minute) in minutes {
                 open.minutes
                     .entry((digest, number))
-                    .or_insert_with(|| Minute::numbered(number))
+                    .or_insert_with(|| MinuteStats::numbered(number))
                     .add(&minute);
             }
             for (pair, count) in totals {
@@ -95,18 +95,18 @@ impl Minutes {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, Unwritten> {
+    fn open(&self) -> MutexGuard<'_, UnwrittenStats> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Writes the minutes while a send run lasts, beside it: no mail waits for a figure.
-pub struct Writing {
+pub struct StatsWrite {
     ended: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Writing {
+impl StatsWrite {
     pub fn start(app: Arc<App>) -> Self {
         let ended = CancellationToken::new();
         let over = ended.clone();

@@ -28,17 +28,17 @@ mod test_jobs;
 mod thread;
 mod worker;
 
-pub use minutes::Minutes;
+pub use minutes::SendStats;
 pub(crate) use process::name as process_name;
 pub use sends::Sends;
 pub(crate) use sends::domain_of;
 pub use signing::Signing;
+pub use status::MailStage;
 pub use status::OpenMail;
 pub use status::RelaySnapshot;
 pub use status::RelayState;
 pub use status::SendSnapshot;
 pub use status::SendStatus;
-pub use status::Stage;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -64,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// Counts of what this process did, for progress bars.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct SendProgress {
     /// Taken by the relay.
     pub sent: AtomicU64,
     /// Final, and not delivered.
@@ -77,7 +77,7 @@ pub struct Progress {
 
 /// How delivering a digest ended for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum SendEnding {
     /// Every delivery is final.
     Final,
     /// What is left waits for a later retry.
@@ -93,7 +93,7 @@ pub enum Ending {
 impl App {
     /// Delivers whatever becomes due, until told to stop; then finishes what is out.
     pub async fn deliver_until(self: &Arc<Self>, stop: &CancellationToken) {
-        let mut sender = Sender::new(self.clone(), None, Arc::new(Progress::default()));
+        let mut sender = Sender::new(self.clone(), None, Arc::new(SendProgress::default()));
         let app = self.clone();
         let _hearing = AbortOnDropHandle::new(tokio::spawn(async move { app.hear().await }));
         let _publishing = self.publish_beside(stop);
@@ -126,8 +126,8 @@ impl App {
         self: &Arc<Self>,
         slot: Slot,
         stop: &CancellationToken,
-        progress: &Arc<Progress>,
-    ) -> Result<Ending, Failure> {
+        progress: &Arc<SendProgress>,
+    ) -> Result<SendEnding, Failure> {
         let (_publishing, saying) = (
             self.publish_beside(stop),
             self.say_that_it_sends(Some(slot)),
@@ -139,13 +139,13 @@ impl App {
         drop(saying);
         self.say_no_more().await;
         let ending = delivered.and_then(|ending| ended.map(|()| ending))?;
-        if ending == Ending::Stopped {
+        if ending == SendEnding::Stopped {
             return Ok(ending);
         }
         self.publishing_ended().await;
         // What came back at the end may have been the last.
         let ending = self.ending(slot).await?.unwrap_or(ending);
-        if ending == Ending::Waits {
+        if ending == SendEnding::Waits {
             self.storage
                 .judge_if_all_tried(slot.id(), self.now())
                 .await?;
@@ -159,13 +159,13 @@ impl App {
         sender: &mut Sender,
         slot: Slot,
         stop: &CancellationToken,
-        progress: &Progress,
-    ) -> Result<Ending, Failure> {
+        progress: &SendProgress,
+    ) -> Result<SendEnding, Failure> {
         let mut last_sent = (0, Instant::now());
         loop {
             let looked = tokio::select! {
                 looked = sender.look() => looked,
-                () = stopped_for(stop, LAST_LOOK) => return Ok(Ending::Stopped),
+                () = stopped_for(stop, LAST_LOOK) => return Ok(SendEnding::Stopped),
             };
             match looked {
                 // A run that is at work waits for the database by itself.
@@ -176,13 +176,13 @@ impl App {
             }
             if sender.is_idle()
                 && let Some(ending) = self.ending(slot).await?
-                && !(matches!(ending, Ending::Trouble(_))
+                && !(matches!(ending, SendEnding::Trouble(_))
                     && self.has_patience(progress, &mut last_sent))
             {
                 return Ok(ending);
             }
             tokio::select! {
-                () = stop.cancelled() => return Ok(Ending::Stopped),
+                () = stop.cancelled() => return Ok(SendEnding::Stopped),
                 () = sender.gone_idle() => {}
                 // What is left is in the hands of another process; or just became due.
                 () = tokio::time::sleep(LOOK) => {}
@@ -192,7 +192,7 @@ impl App {
 
     /// Returns whether a pause is waited for rather than reported: the relay itself says that it is for now (a limit per minute, too many
     /// logins, a queue that is full), and took a mail, or was first tried, within [`PATIENCE`].
-    fn has_patience(&self, progress: &Progress, last_sent: &mut (u64, Instant)) -> bool {
+    fn has_patience(&self, progress: &SendProgress, last_sent: &mut (u64, Instant)) -> bool {
         let sent = progress.sent.load(Relaxed);
         if sent > last_sent.0 {
             *last_sent = (sent, Instant::now());
@@ -207,23 +207,23 @@ impl App {
         AbortOnDropHandle::new(tokio::spawn(async move { app.publish_until(&stop).await }))
     }
 
-    async fn ending(&self, slot: Slot) -> Result<Option<Ending>, Failure> {
+    async fn ending(&self, slot: Slot) -> Result<Option<SendEnding>, Failure> {
         use crate::domain::digest::DigestState;
         let Some(digest) = self.storage.digest(slot).await? else {
-            return Ok(Some(Ending::Final));
+            return Ok(Some(SendEnding::Final));
         };
         if digest.state != DigestState::Sending {
             return Ok(Some(if digest.state == DigestState::Sent {
-                Ending::Final
+                SendEnding::Final
             } else {
-                Ending::Halted
+                SendEnding::Halted
             }));
         }
         if self.storage.is_publishing(Some(slot.id())).await? {
             return Ok(None);
         }
         if let Some(trouble) = self.blocked() {
-            return Ok(Some(Ending::Trouble(trouble)));
+            return Ok(Some(SendEnding::Trouble(trouble)));
         }
         let all_later = !self.storage.is_held(slot.id()).await?
             && self
@@ -231,7 +231,7 @@ impl App {
                 .next_due(slot.id())
                 .await?
                 .is_some_and(|due| due > self.now());
-        Ok(all_later.then_some(Ending::Waits))
+        Ok(all_later.then_some(SendEnding::Waits))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::app::letters::Ready;
+use crate::app::letters::CachedTemplate;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::Outcome;
 use crate::domain::inbound::SoftClass;
@@ -12,7 +12,7 @@ use crate::mail::Recipient;
 use crate::storage::ledger::Job;
 
 /// A claimed delivery, addressed: all that its envelope needs is known.
-pub struct Outgoing {
+pub struct PreparedMessage {
     pub job: Arc<Job>,
     /// Or why no mail can be made of it.
     address: Result<Address, Outcome>,
@@ -26,12 +26,12 @@ struct Address {
     message_id: String,
     /// The mail's name in a folder.
     file: String,
-    ready: Arc<Ready>,
+    ready: Arc<CachedTemplate>,
     /// As long as its text may be, in bytes.
     longest: usize,
 }
 
-impl Outgoing {
+impl PreparedMessage {
     pub async fn address(app: &App, job: Arc<Job>) -> Self {
         Self {
             address: address(app, &job).await,

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use window::PrefetchWindow;
 
 /// Upper bound on how long a new transactional mail waits behind digest mail that is already claimed.
@@ -36,13 +36,13 @@ const LAST_COMMIT: Duration = Duration::from_secs(25);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimRequest {
     /// Batches to give back.
-    pub ended: Vec<ChunkKey>,
+    pub ended: Vec<BatchKey>,
     /// Batches to split: all of it goes back but these readers' mails.
-    pub split: Vec<(ChunkKey, Vec<i64>)>,
+    pub split: Vec<(BatchKey, Vec<i64>)>,
     /// Batches to read again.
-    pub reopened: Vec<ChunkKey>,
+    pub reopened: Vec<BatchKey>,
     /// After a claim that failed: all batches of this run. What its sender has beyond them in the ledger goes back.
-    pub known: Option<Vec<ChunkKey>>,
+    pub known: Option<Vec<BatchKey>>,
     /// Digest mails to claim; transactional mail is claimed whatever it is.
     pub room: usize,
 }
@@ -72,12 +72,12 @@ struct Batch {
 pub struct Prefetcher {
     window: PrefetchWindow,
     poll: Duration,
-    batches: HashMap<ChunkKey, Batch>,
-    ended: Vec<ChunkKey>,
-    split: Vec<(ChunkKey, Vec<i64>)>,
+    batches: HashMap<BatchKey, Batch>,
+    ended: Vec<BatchKey>,
+    split: Vec<(BatchKey, Vec<i64>)>,
     parked: usize,
     /// Parked batches of which nothing is left in memory.
-    dormant: Vec<ChunkKey>,
+    dormant: Vec<BatchKey>,
     under_way: Option<ClaimRequest>,
     asked_at: Option<Instant>,
     /// Time when the last claim failed, if it did.
@@ -183,7 +183,7 @@ impl Prefetcher {
     }
 
     /// The claim under way is over. `mails`: the batch of each mail that came; `None`: it failed.
-    pub fn arrived(&mut self, mails: Option<&[ChunkKey]>, may_be_more: bool, now: Instant) {
+    pub fn arrived(&mut self, mails: Option<&[BatchKey]>, may_be_more: bool, now: Instant) {
         let Some(request) = self.under_way.take() else {
             return;
         };
@@ -218,11 +218,11 @@ impl Prefetcher {
     }
 
     /// A mail of that batch came to an end here: it is written down what became of it, or it will not be begun.
-    pub fn has_ended(&mut self, batch: ChunkKey) {
+    pub fn has_ended(&mut self, batch: BatchKey) {
         self.have_ended(batch, 1);
     }
 
-    fn have_ended(&mut self, key: ChunkKey, count: usize) {
+    fn have_ended(&mut self, key: BatchKey, count: usize) {
         let Some(batch) = self.batches.get_mut(&key) else {
             return;
         };
@@ -230,7 +230,7 @@ impl Prefetcher {
         self.close_if_ended(key);
     }
 
-    fn close_if_ended(&mut self, key: ChunkKey) {
+    fn close_if_ended(&mut self, key: BatchKey) {
         let Some(batch) = self.batches.get(&key).filter(|batch| batch.open == 0) else {
             return;
         };
@@ -245,7 +245,7 @@ impl Prefetcher {
     }
 
     /// Mails of that batch were put out of memory; it is read again later.
-    pub fn park(&mut self, key: ChunkKey, count: usize) {
+    pub fn park(&mut self, key: BatchKey, count: usize) {
         let Some(batch) = self.batches.get_mut(&key) else {
             return;
         };
@@ -257,7 +257,7 @@ impl Prefetcher {
 
     /// Splits a batch if all its open mails are those of `kept`, and there were others: they become batches of their own, whose names
     /// are told, and the rest goes back.
-    pub fn split(&mut self, key: ChunkKey, kept: Vec<i64>) -> bool {
+    pub fn split(&mut self, key: BatchKey, kept: Vec<i64>) -> bool {
         let Some(batch) = self.batches.get(&key).filter(|batch| !batch.is_parked) else {
             return false;
         };
@@ -267,7 +267,7 @@ impl Prefetcher {
         self.batches.remove(&key);
         for last in &kept {
             self.batches.insert(
-                ChunkKey {
+                BatchKey {
                     mailing: key.mailing,
                     last: *last,
                 },

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::delivery::MailClass;
@@ -289,7 +289,7 @@ impl Queue {
     }
 
     /// Takes out the waiting mails of a batch that a domain limit holds.
-    pub fn remove_held_of(&mut self, batch: ChunkKey, now: Instant) -> usize {
+    pub fn remove_held_of(&mut self, batch: BatchKey, now: Instant) -> usize {
         self.remove(|job| job.chunk == batch, false, now).len()
     }
 

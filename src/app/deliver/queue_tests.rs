@@ -116,7 +116,7 @@ fn what_a_domain_holds_of_a_batch_can_be_taken_out() {
     assert_eq!(popped(&mut queue, now), [0]);
     assert_eq!(
         queue.remove_held_of(
-            ChunkKey {
+            BatchKey {
                 mailing: 7,
                 last: 1_000
             },

@@ -27,27 +27,27 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Progress;
-use super::dispatcher::Command;
+use super::SendProgress;
 use super::dispatcher::CommitGroup;
 use super::dispatcher::DRAIN;
 use super::dispatcher::Dispatcher;
+use super::dispatcher::DispatcherCommand;
+use super::dispatcher::DispatcherEvent;
 use super::dispatcher::DispatcherSettings;
-use super::dispatcher::Event;
 use super::dispatcher::Now;
 use super::dispatcher::RelayTerms;
-use super::dispatcher::Reply;
 use super::dispatcher::WorkerEnd;
 use super::dispatcher::WorkerId;
+use super::dispatcher::WorkerReply;
 use super::group_committer::GroupCommitter;
 use super::group_sizer::CommitGroupSizer;
 use super::lease::Lease;
-use super::status::Stage;
+use super::status::MailStage;
 use super::worker::StageCell;
-use super::worker::WorkerRequest;
+use super::worker::WorkerMessage;
 use crate::app::App;
 use crate::domain::delivery::MailClass;
-use crate::mail::Fence;
+use crate::mail::WriteDeadline;
 use crate::storage::ledger::Job;
 
 /// Number of workers from which they are many: with 10, groups of half of them were better by a tenth, with 20 groups of all.
@@ -68,14 +68,14 @@ pub struct RunControl {
     pub is_idle: watch::Sender<bool>,
 }
 
-type Claimed = Option<(Vec<Job>, bool)>;
+type ClaimOutcome = Option<(Vec<Job>, bool)>;
 type Reserved = (usize, MailClass, i64, Result<Option<u64>, ()>);
 
 pub struct SendRun {
     app: Arc<App>,
     sender: i64,
     lost: CancellationToken,
-    fence: Fence,
+    fence: WriteDeadline,
     only: Option<i64>,
     control: Arc<RunControl>,
     dispatcher: Dispatcher,
@@ -83,20 +83,20 @@ pub struct SendRun {
     /// Groups that wait for the one under way.
     pending: VecDeque<CommitGroup>,
     /// One at the most.
-    claims: JoinSet<Claimed>,
+    claims: JoinSet<ClaimOutcome>,
     reservations: JoinSet<Option<Reserved>>,
     workers: JoinSet<WorkerEnd>,
-    seats: HashMap<WorkerId, Seat>,
+    seats: HashMap<WorkerId, WorkerHandle>,
     ids: HashMap<Id, WorkerId>,
-    requests: mpsc::Sender<WorkerRequest>,
-    commands: Vec<Command>,
+    requests: mpsc::Sender<WorkerMessage>,
+    commands: Vec<DispatcherCommand>,
     published_at: Option<Instant>,
     stopped_at: Option<Instant>,
 }
 
 /// A worker, as its run holds it.
-struct Seat {
-    reply: Option<oneshot::Sender<Reply>>,
+struct WorkerHandle {
+    reply: Option<oneshot::Sender<WorkerReply>>,
     abandon: CancellationToken,
     stage: Arc<StageCell>,
     task: AbortHandle,
@@ -109,8 +109,8 @@ impl SendRun {
         lease: &Lease,
         only: Option<i64>,
         control: Arc<RunControl>,
-        progress: Arc<Progress>,
-    ) -> (Self, CommitGroupSizer<WorkerRequest>) {
+        progress: Arc<SendProgress>,
+    ) -> (Self, CommitGroupSizer<WorkerMessage>) {
         let mail = &app.settings.mail;
         let settings = DispatcherSettings {
             idle: mail.idle,
@@ -155,9 +155,9 @@ impl SendRun {
     }
 
     /// Sends until there is nothing to do, it is told to end, or the lease is lost.
-    pub async fn work(mut self, mut sizer: CommitGroupSizer<WorkerRequest>) {
+    pub async fn work(mut self, mut sizer: CommitGroupSizer<WorkerMessage>) {
         let mut gathered = Vec::new();
-        self.handle(Event::Wake);
+        self.handle(DispatcherEvent::Wake);
         while !self.lost.is_cancelled() && !self.is_done() {
             let enough = self.worth_a_commit();
             let is_free = self.committer.is_free() && self.pending.is_empty();
@@ -165,19 +165,19 @@ impl SendRun {
             let control = self.control.clone();
             let event = tokio::select! {
                 _ = sizer.next(&mut gathered, enough), if is_free => self.seated(&mut gathered),
-                Some((group, may_go)) = self.committer.written() => Event::Committed(group, may_go),
+                Some((group, may_go)) = self.committer.written() => DispatcherEvent::Committed(group, may_go),
                 Some(claimed) = self.claims.join_next() => claimed_event(claimed),
                 Some(reserved) = self.reservations.join_next() => reserved_event(reserved),
                 Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
                 () = self.lost.cancelled() => break,
                 () = control.stop.cancelled(), if self.stopped_at.is_none() => {
                     self.stopped_at = Some(Instant::now());
-                    Event::Stop
+                    DispatcherEvent::Stop
                 }
-                () = control.wake.notified() => Event::Wake,
-                () = tokio::time::sleep_until(next) => Event::Tick,
+                () = control.wake.notified() => DispatcherEvent::Wake,
+                () = tokio::time::sleep_until(next) => DispatcherEvent::Tick,
             };
-            if matches!(event, Event::Committed(..)) {
+            if matches!(event, DispatcherEvent::Committed(..)) {
                 self.commit_next();
             }
             self.handle(event);
@@ -206,7 +206,7 @@ impl SendRun {
                 .is_some_and(|at| at.elapsed() > DRAIN + LAST_COMMITS)
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: DispatcherEvent) {
         let now = now(&self.app);
         let mut commands = std::mem::take(&mut self.commands);
         self.dispatcher.handle(event, now, &mut commands);
@@ -214,7 +214,9 @@ impl SendRun {
         for command in commands.drain(..) {
             is_news |= matches!(
                 command,
-                Command::Changed { .. } | Command::SlowedDown { .. } | Command::Reserve { .. }
+                DispatcherCommand::Changed { .. }
+                    | DispatcherCommand::SlowedDown { .. }
+                    | DispatcherCommand::Reserve { .. }
             );
             self.carry_out(command);
         }
@@ -234,17 +236,17 @@ impl SendRun {
     }
 
     /// Keeps where each reply goes; the rest is the dispatcher's.
-    fn seated(&mut self, gathered: &mut Vec<WorkerRequest>) -> Event {
-        let requests = gathered.drain(..).map(|WorkerRequest { request, reply }| {
+    fn seated(&mut self, gathered: &mut Vec<WorkerMessage>) -> DispatcherEvent {
+        let requests = gathered.drain(..).map(|WorkerMessage { request, reply }| {
             if let Some(seat) = self.seats.get_mut(&request.worker) {
                 seat.reply = Some(reply);
             }
             request
         });
-        Event::Requests(requests.collect())
+        DispatcherEvent::Requests(requests.collect())
     }
 
-    fn ended(&mut self, ended: Result<(Id, WorkerEnd), JoinError>) -> Event {
+    fn ended(&mut self, ended: Result<(Id, WorkerEnd), JoinError>) -> DispatcherEvent {
         let (task, end) = match ended {
             Ok((task, end)) => (task, end),
             Err(error) => {
@@ -255,10 +257,10 @@ impl SendRun {
             }
         };
         let Some(id) = self.ids.remove(&task) else {
-            return Event::Tick;
+            return DispatcherEvent::Tick;
         };
         self.seats.remove(&id);
-        Event::Ended(id, end)
+        DispatcherEvent::Ended(id, end)
     }
 
     fn publish(&mut self, now: Now) {
@@ -269,7 +271,7 @@ impl SendRun {
         let stage_of = |id| {
             self.seats
                 .get(&id)
-                .map_or(Stage::Waiting, |seat: &Seat| seat.stage.get())
+                .map_or(MailStage::Waiting, |seat: &WorkerHandle| seat.stage.get())
         };
         self.app
             .sending
@@ -295,7 +297,7 @@ impl SendRun {
     async fn give_back_days(&mut self) {
         let mut commands = Vec::new();
         self.dispatcher
-            .handle(Event::Stop, now(&self.app), &mut commands);
+            .handle(DispatcherEvent::Stop, now(&self.app), &mut commands);
         while let Some(reserved) = self.reservations.join_next().await {
             self.dispatcher
                 .handle(reserved_event(reserved), now(&self.app), &mut commands);
@@ -304,7 +306,7 @@ impl SendRun {
             .give_back_days(now(&self.app), &mut commands);
         commands
             .into_iter()
-            .filter(|command| matches!(command, Command::Release { .. }))
+            .filter(|command| matches!(command, DispatcherCommand::Release { .. }))
             .for_each(|command| self.carry_out(command));
         while self.reservations.join_next().await.is_some() {}
     }
@@ -317,28 +319,28 @@ fn now(app: &App) -> Now {
     }
 }
 
-fn claimed_event(claimed: Result<Claimed, JoinError>) -> Event {
+fn claimed_event(claimed: Result<ClaimOutcome, JoinError>) -> DispatcherEvent {
     // One that broke down found nothing; what it may have claimed goes back with the lease.
     match claimed.ok().flatten() {
-        Some((jobs, may_be_more)) => Event::Claimed {
+        Some((jobs, may_be_more)) => DispatcherEvent::Claimed {
             jobs: Some(jobs),
             may_be_more,
         },
-        None => Event::Claimed {
+        None => DispatcherEvent::Claimed {
             jobs: None,
             may_be_more: false,
         },
     }
 }
 
-fn reserved_event(reserved: Result<Option<Reserved>, JoinError>) -> Event {
+fn reserved_event(reserved: Result<Option<Reserved>, JoinError>) -> DispatcherEvent {
     match reserved {
-        Ok(Some((relay, class, day, taken))) => Event::Reserved {
+        Ok(Some((relay, class, day, taken))) => DispatcherEvent::Reserved {
             relay,
             class,
             day,
             taken,
         },
-        _ => Event::Tick,
+        _ => DispatcherEvent::Tick,
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Progress;
+use super::SendProgress;
 use super::lease::Lease;
 use super::minutes;
 use super::process;
@@ -28,19 +28,19 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 pub struct Sender {
     app: Arc<App>,
     only: Option<Slot>,
-    progress: Arc<Progress>,
-    run: Option<Run>,
+    progress: Arc<SendProgress>,
+    run: Option<SenderRun>,
     looked_at: Option<Instant>,
 }
 
-struct Run {
+struct SenderRun {
     control: Arc<RunControl>,
     task: AbortOnDropHandle<Result<(), Failure>>,
 }
 
 impl Sender {
     /// One that sends what is due; with `only`, of that digest.
-    pub fn new(app: Arc<App>, only: Option<Slot>, progress: Arc<Progress>) -> Self {
+    pub fn new(app: Arc<App>, only: Option<Slot>, progress: Arc<SendProgress>) -> Self {
         Self {
             app,
             only,
@@ -80,7 +80,7 @@ impl Sender {
         Ok(())
     }
 
-    fn begin(&self) -> Run {
+    fn begin(&self) -> SenderRun {
         let control = Arc::new(RunControl {
             stop: CancellationToken::new(),
             wake: Notify::new(),
@@ -92,7 +92,7 @@ impl Sender {
             control.clone(),
             self.progress.clone(),
         );
-        Run {
+        SenderRun {
             task: AbortOnDropHandle::new(tokio::spawn(work)),
             control,
         }
@@ -149,11 +149,11 @@ async fn send(
     app: Arc<App>,
     only: Option<i64>,
     control: Arc<RunControl>,
-    progress: Arc<Progress>,
+    progress: Arc<SendProgress>,
 ) -> Result<(), Failure> {
     let lease = Lease::enter(&app).await?;
     let (run, sizer) = SendRun::new(app.clone(), &lease, only, control, progress);
-    let minutes = minutes::Writing::start(app.clone());
+    let minutes = minutes::StatsWrite::start(app.clone());
     let sent = if app.storage.is_postgres() {
         // Its connections belong to the runtime that opened them, and outlive a run.
         run.work(sizer).await;

@@ -27,33 +27,33 @@ const BATCH: usize = 500;
 
 /// Counts of this process.
 #[derive(Debug, Default)]
-pub struct Sends(Mutex<State>);
+pub struct Sends(Mutex<SendsState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct SendsState {
     sends: HashMap<i64, OneSend>,
     written_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct OneSend {
-    relays: HashMap<String, Relay>,
+    relays: HashMap<String, RelaySends>,
     noted_at: Instant,
 }
 
 #[derive(Debug, Default)]
-struct Relay {
-    all: Count,
-    domains: HashMap<String, Count>,
+struct RelaySends {
+    all: SendCount,
+    domains: HashMap<String, SendCount>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Count {
+struct SendCount {
     mails: u32,
     written: u32,
 }
 
-impl Count {
+impl SendCount {
     /// Marks all as written; answers how many were not.
     fn take(&mut self) -> i64 {
         let fresh = self.mails - self.written;
@@ -77,7 +77,7 @@ impl Sends {
             });
         send.noted_at = noted_at;
         if !send.relays.contains_key(relay) {
-            send.relays.insert(relay.to_owned(), Relay::default());
+            send.relays.insert(relay.to_owned(), RelaySends::default());
         }
         let Some(relay) = send.relays.get_mut(relay) else {
             return;
@@ -88,7 +88,7 @@ impl Sends {
         } else if relay.domains.len() < DOMAINS_MAX {
             relay.domains.insert(
                 domain,
-                Count {
+                SendCount {
                     mails: 1,
                     written: 0,
                 },
@@ -146,7 +146,7 @@ impl Sends {
         rows
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SendsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

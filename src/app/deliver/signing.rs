@@ -17,10 +17,10 @@ use crate::mail::Signers;
 pub struct Signing {
     signers: Signers,
     /// Without keys there are no threads.
-    work: Option<mpsc::Sender<Task>>,
+    work: Option<mpsc::Sender<SigningTask>>,
 }
 
-struct Task {
+struct SigningTask {
     text: Vec<u8>,
     now: Timestamp,
     answer: oneshot::Sender<Vec<u8>>,
@@ -58,17 +58,17 @@ impl Signing {
     pub async fn seal(&self, text: Vec<u8>, now: Timestamp) -> Vec<u8> {
         let Some(work) = &self.work else { return text };
         let (answer, sealed) = oneshot::channel();
-        let _ = work.send(Task { text, now, answer });
+        let _ = work.send(SigningTask { text, now, answer });
         // The threads live as long as their sender: an answer can only be missing where one panicked, and then the mail, which
         // has nothing in it, is refused.
         sealed.await.unwrap_or_default()
     }
 }
 
-fn sign_all(signers: &Signers, tasks: &Mutex<mpsc::Receiver<Task>>) {
+fn sign_all(signers: &Signers, tasks: &Mutex<mpsc::Receiver<SigningTask>>) {
     loop {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Task {
+        let Ok(SigningTask {
             mut text,
             now,
             answer,

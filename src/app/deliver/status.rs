@@ -79,14 +79,14 @@ pub struct OpenMail {
     /// Relay that has it.
     pub relay: String,
     /// How far it has come.
-    pub stage: Stage,
+    pub stage: MailStage,
     /// Time since which it is out.
     pub since: Timestamp,
 }
 
 /// How far a worker's mail has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum MailStage {
     /// The connection is being made.
     Connecting,
     /// Nothing is out.
@@ -97,9 +97,9 @@ pub enum Stage {
     FinalDot,
 }
 
-impl Stage {
+impl MailStage {
     /// For people: what is waited for.
-    pub fn words(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
             Self::Connecting => "a connection",
             Self::Waiting => "a mail",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::from_millis;
@@ -14,7 +14,7 @@ pub fn digest_to(subscriber: i64, domain: &str, attempts: u32) -> Arc<Job> {
         mailing: 7,
         subscriber,
     };
-    let chunk = ChunkKey {
+    let chunk = BatchKey {
         mailing: 7,
         last: (subscriber / 1_000 + 1) * 1_000,
     };
@@ -35,7 +35,7 @@ pub fn transactional(mailing: i64) -> Arc<Job> {
     };
     Arc::new(job_of(
         key,
-        ChunkKey {
+        BatchKey {
             mailing,
             last: mailing,
         },
@@ -48,7 +48,7 @@ pub fn transactional(mailing: i64) -> Arc<Job> {
 /// Any mail.
 pub fn job_of(
     key: DeliveryKey,
-    chunk: ChunkKey,
+    chunk: BatchKey,
     kind: DeliveryKind,
     attempts: u32,
     email: &str,

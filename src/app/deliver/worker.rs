@@ -1,6 +1,6 @@
 //! A worker: one connection's life, one mail after the other.
 //!
-//! | state | [`Stage`] | until |
+//! | state | [`MailStage`] | until |
 //! | --- | --- | --- |
 //! | connecting | `Connecting` | its greeting is through, as long as the transport's limits allow; it has no mail yet. No connection: it ends, and says why |
 //! | asking | `Waiting` | the dispatcher has a mail for it, which it writes and signs; none: it says QUIT and ends |
@@ -28,20 +28,20 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::MailResult;
-use super::dispatcher::Reply;
-use super::dispatcher::Request;
 use super::dispatcher::Unconnected;
 use super::dispatcher::WorkerEnd;
 use super::dispatcher::WorkerId;
-use super::outgoing::Outgoing;
+use super::dispatcher::WorkerReply;
+use super::dispatcher::WorkerRequest;
+use super::outgoing::PreparedMessage;
 use super::queue::class_of;
-use super::status::Stage;
+use super::status::MailStage;
 use crate::app::App;
 use crate::app::delta;
 use crate::app::relay::Relay;
 use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::Outcome;
-use crate::domain::delivery::Retry;
+use crate::domain::delivery::RetryPolicy;
 use crate::domain::next_state::Attempt;
 use crate::domain::next_state::DeliveryPolicy;
 use crate::domain::next_state::EndedBy;
@@ -49,17 +49,17 @@ use crate::domain::next_state::NextState;
 use crate::domain::next_state::next_state;
 use crate::domain::next_state::verdict_of;
 use crate::domain::next_state::words_of;
-use crate::mail::Connection;
-use crate::mail::Fence;
+use crate::mail::OpenTransport;
 use crate::mail::UNHEARD;
+use crate::mail::WriteDeadline;
 use crate::storage::ledger::Job;
-use crate::storage::steps::Done;
-use crate::storage::steps::Step;
+use crate::storage::steps::DeliveryUpdate;
+use crate::storage::steps::Finished;
 
 /// A request, and where the reply goes once all of it is committed.
-pub struct WorkerRequest {
-    pub request: Request,
-    pub reply: oneshot::Sender<Reply>,
+pub struct WorkerMessage {
+    pub request: WorkerRequest,
+    pub reply: oneshot::Sender<WorkerReply>,
 }
 
 /// What a worker works with.
@@ -68,9 +68,9 @@ pub struct Worker {
     pub id: WorkerId,
     /// Over which relay it sends.
     pub relay: Arc<Relay>,
-    pub requests: mpsc::Sender<WorkerRequest>,
+    pub requests: mpsc::Sender<WorkerMessage>,
     /// Of the run's lease.
-    pub fence: Fence,
+    pub fence: WriteDeadline,
     /// Cancelled when a mail that has no final dot is to be taken back.
     pub abandon: CancellationToken,
     /// How far its mail has come, for others to look at.
@@ -82,18 +82,18 @@ pub struct Worker {
 pub struct StageCell(AtomicU8);
 
 impl StageCell {
-    const STAGES: [Stage; 4] = [
-        Stage::Connecting,
-        Stage::Waiting,
-        Stage::Envelope,
-        Stage::FinalDot,
+    const STAGES: [MailStage; 4] = [
+        MailStage::Connecting,
+        MailStage::Waiting,
+        MailStage::Envelope,
+        MailStage::FinalDot,
     ];
 
-    pub fn get(&self) -> Stage {
+    pub fn get(&self) -> MailStage {
         Self::STAGES[usize::from(self.0.load(Relaxed)) % Self::STAGES.len()]
     }
 
-    fn set(&self, stage: Stage) {
+    fn set(&self, stage: MailStage) {
         let place = Self::STAGES
             .iter()
             .position(|known| *known == stage)
@@ -121,11 +121,11 @@ impl Worker {
             Err(end) => return end,
         };
         let mut result = None;
-        let mut at_hand: Option<Outgoing> = None;
+        let mut at_hand: Option<PreparedMessage> = None;
         let mut end = WorkerEnd::Closed;
         let (mut text, mut room) = (Vec::new(), Vec::new());
         loop {
-            self.stage.set(Stage::Waiting);
+            self.stage.set(MailStage::Waiting);
             let mail = match at_hand.take() {
                 Some(mail) => mail,
                 None => {
@@ -151,7 +151,7 @@ impl Worker {
                 };
                 break;
             }
-            self.stage.set(Stage::Envelope);
+            self.stage.set(MailStage::Envelope);
             let asked = self.ask(result.take(), true, connection.bears_another());
             let (reply, opened) = tokio::join!(asked, self.open(&mut connection, &mail, &text));
             let may_go = reply.as_ref().is_some_and(|reply| reply.may_go);
@@ -190,26 +190,31 @@ impl Worker {
     }
 
     /// Tells the dispatcher what became of a mail, and what is to come. `None`: it is not there any more.
-    async fn ask(&self, result: Option<MailResult>, begins: bool, wants: bool) -> Option<Reply> {
+    async fn ask(
+        &self,
+        result: Option<MailResult>,
+        begins: bool,
+        wants: bool,
+    ) -> Option<WorkerReply> {
         let (reply, replied) = oneshot::channel();
-        let request = Request {
+        let request = WorkerRequest {
             worker: self.id,
             result,
             begins,
             wants,
         };
         self.requests
-            .send(WorkerRequest { request, reply })
+            .send(WorkerMessage { request, reply })
             .await
             .ok()?;
         replied.await.ok()
     }
 
-    async fn addressed(&self, reply: Option<Reply>) -> Option<Outgoing> {
-        Some(Outgoing::address(&self.app, reply?.next?).await)
+    async fn addressed(&self, reply: Option<WorkerReply>) -> Option<PreparedMessage> {
+        Some(PreparedMessage::address(&self.app, reply?.next?).await)
     }
 
-    async fn connect(&self) -> Result<Connection, WorkerEnd> {
+    async fn connect(&self) -> Result<OpenTransport, WorkerEnd> {
         self.relay
             .transport
             .connect(self.fence.clone())
@@ -228,8 +233,8 @@ impl Worker {
     /// the end. It can be taken back all that time.
     async fn open(
         &self,
-        connection: &mut Connection,
-        mail: &Outgoing,
+        connection: &mut OpenTransport,
+        mail: &PreparedMessage,
         text: &[u8],
     ) -> Result<(), Outcome> {
         tokio::select! {
@@ -245,40 +250,40 @@ impl Worker {
 
     async fn open_for_long(
         &self,
-        connection: &mut Connection,
-        mail: &Outgoing,
+        connection: &mut OpenTransport,
+        mail: &PreparedMessage,
         text: &[u8],
     ) -> Result<(), Outcome> {
         let (envelope, size) = mail.envelope()?;
-        let mut opened = connection.open_mail(&envelope, size).await;
-        if connection.was_turned_away() {
+        let mut opened = connection.send_envelope(&envelope, size).await;
+        if connection.rejected_before_mail() {
             connection.retire().await;
             if let Ok(fresh) = self.connect().await {
                 *connection = fresh;
-                opened = connection.open_mail(&envelope, size).await;
+                opened = connection.send_envelope(&envelope, size).await;
             }
         }
         opened?;
-        connection.begin_text(text).await
+        connection.send_body(text).await
     }
 
     async fn finish(
         &self,
-        connection: &mut Connection,
-        mail: &Outgoing,
+        connection: &mut OpenTransport,
+        mail: &PreparedMessage,
         text: &[u8],
-        next: Option<&Outgoing>,
+        next: Option<&PreparedMessage>,
     ) -> Outcome {
         let (envelope, _) = match mail.envelope() {
             Ok(envelope) => envelope,
             Err(outcome) => return outcome,
         };
-        self.stage.set(Stage::FinalDot);
-        let ahead =
-            next.filter(|next| connection.goes_ahead() && too_large(connection, next).is_none());
+        self.stage.set(MailStage::FinalDot);
+        let ahead = next
+            .filter(|next| connection.can_pipeline_next() && too_large(connection, next).is_none());
         let ahead = ahead.and_then(|next| next.envelope().ok());
         connection
-            .hand_over(
+            .finish_mail(
                 &envelope,
                 text,
                 ahead.as_ref().map(|(envelope, size)| (envelope, *size)),
@@ -295,7 +300,7 @@ impl Worker {
             EndedBy::Server
         };
         let verdict = verdict_of(&outcome, ended_by);
-        let done = conclude(&self.app, job, &outcome, ended_by);
+        let done = classify_outcome(&self.app, job, &outcome, ended_by);
         if done.step.is_final() {
             self.app.sends.note(job, &self.relay.name, self.app.now());
         }
@@ -304,26 +309,26 @@ impl Worker {
 }
 
 /// Says why a mail cannot go over a connection, if it is larger than the server takes.
-fn too_large(connection: &Connection, mail: &Outgoing) -> Option<String> {
+fn too_large(connection: &OpenTransport, mail: &PreparedMessage) -> Option<String> {
     let (_, size) = mail.envelope().ok()?;
     connection.refuses_size(size)
 }
 
 /// Makes the result of a mail whose worker is gone: it had begun, and either its final dot may be out or surely is not.
-pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Done {
+pub fn settled(app: &App, job: &Job, is_in_doubt: bool) -> Finished {
     if is_in_doubt {
         let reply = "in doubt: the connection was cut before the server answered".into();
-        return conclude(app, job, &Outcome::InDoubt { reply }, EndedBy::Server);
+        return classify_outcome(app, job, &Outcome::InDoubt { reply }, EndedBy::Server);
     }
     let outcome = Outcome::later_for_us("not sent: the connection was cut before the mail began");
-    conclude(app, job, &outcome, EndedBy::Withdrawal)
+    classify_outcome(app, job, &outcome, EndedBy::Withdrawal)
 }
 
 /// Asks the delivery policy what an outcome does to the delivery.
-fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done {
+fn classify_outcome(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Finished {
     let mail = &app.settings.mail;
     let policy = DeliveryPolicy {
-        retry: Retry {
+        retry: RetryPolicy {
             first: delta(mail.retry.first),
             max_age: delta(mail.retry.max_age),
         },
@@ -338,13 +343,13 @@ fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done 
     let next = next_state(outcome, ended_by, &attempt, &policy);
     let reply = words_of(outcome, next, &attempt, policy.in_doubt);
     let step = match next {
-        NextState::Sent => Step::Sent,
-        NextState::Queued(due) => Step::Again(due),
+        NextState::Sent => DeliveryUpdate::Sent,
+        NextState::Queued(due) => DeliveryUpdate::Again(due),
         NextState::Refused(class) => app.refused(job, class, outcome.reply()),
-        NextState::Uncertain(due) => Step::Doubted(due),
+        NextState::Uncertain(due) => DeliveryUpdate::Doubted(due),
     };
     // A mail that comes again at once was not refused by anybody.
-    if step != Step::Sent && step != Step::Again(attempt.ended_at) {
+    if step != DeliveryUpdate::Sent && step != DeliveryUpdate::Again(attempt.ended_at) {
         let (mailing, subscriber) = (
             app.mailing_name(job.key.mailing),
             app.subscriber_name(job.key.subscriber),
@@ -357,7 +362,7 @@ fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done 
             "not delivered"
         );
     }
-    Done {
+    Finished {
         key: job.key,
         step,
         reply,
@@ -366,13 +371,13 @@ fn conclude(app: &App, job: &Job, outcome: &Outcome, ended_by: EndedBy) -> Done 
 
 impl App {
     /// A refused mail, as it counts for its reader.
-    fn refused(&self, job: &Job, class: RefusalClass, reply: &str) -> Step {
+    fn refused(&self, job: &Job, class: RefusalClass, reply: &str) -> DeliveryUpdate {
         if !job.kind.counts_for_subscriber() {
-            return Step::Failed;
+            return DeliveryUpdate::Failed;
         }
         match self.refusal_of(&job.email, class, reply) {
-            Some(refusal) => Step::Refused(Box::new(refusal)),
-            None => Step::Failed,
+            Some(refusal) => DeliveryUpdate::Refused(Box::new(refusal)),
+            None => DeliveryUpdate::Failed,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::to_millis;
 /// One line of 1 to `MAX` characters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Line<const MAX: usize>(pub String);
+pub struct SingleLine<const MAX: usize>(pub String);
 
 /// A line that may be missing.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ fn not_empty(text: String) -> Result<String, String> {
     }
 }
 
-impl<const MAX: usize> TryFrom<String> for Line<MAX> {
+impl<const MAX: usize> TryFrom<String> for SingleLine<MAX> {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         checked(&text, MAX, false).and_then(not_empty).map(Self)
@@ -88,8 +88,8 @@ impl TryFrom<String> for WebAddress {
     }
 }
 
-impl<const MAX: usize> From<Line<MAX>> for String {
-    fn from(line: Line<MAX>) -> Self {
+impl<const MAX: usize> From<SingleLine<MAX>> for String {
+    fn from(line: SingleLine<MAX>) -> Self {
         line.0
     }
 }
@@ -114,9 +114,9 @@ impl From<WebAddress> for String {
 
 /// RFC 3339 with an offset, as TOML's own date or as a text, cut to milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment(pub Timestamp);
+pub struct DocumentTime(pub Timestamp);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for DocumentTime {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "expected a moment like 2026-11-16T09:00:00Z")]
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for DocumentTime {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }

@@ -1,6 +1,6 @@
 //! Adding users, and what an owner or the command line does with them.
 
-use super::links::Link;
+use super::links::UserLink;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::actor::Actor;
@@ -9,8 +9,8 @@ use crate::domain::user::ChallengeKind;
 use crate::domain::user::Role;
 use crate::domain::user::User;
 use crate::domain::user::parse_name;
-use crate::storage::users::Changed;
 use crate::storage::users::NewUser;
+use crate::storage::users::UserChanged;
 
 /// A change that an owner makes to somebody's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl App {
         name: Option<&str>,
         role: Role,
         password: Option<&str>,
-    ) -> Result<Option<Link>, Failure> {
+    ) -> Result<Option<UserLink>, Failure> {
         let name = match name {
             Some(name) => {
                 parse_name(name).map_err(|words| Failure::invalid_field("name", words))?
@@ -148,16 +148,16 @@ impl App {
             AccountChange::Enable => self.storage.disable_user(actor, user.id, None, now).await?,
             AccountChange::SignOut => {
                 self.storage.sign_out(actor, user.id, now).await?;
-                Changed::Done
+                UserChanged::Done
             }
             AccountChange::ResetSecondFactor => {
                 self.storage
                     .reset_second_factor(actor, user.id, now)
                     .await?;
-                Changed::Done
+                UserChanged::Done
             }
         };
-        if changed == Changed::LastOwner {
+        if changed == UserChanged::LastOwner {
             return Err(Failure::conflict(format!(
                 "{} is the last owner: make somebody else an owner first.",
                 user.email.as_str()
@@ -189,7 +189,7 @@ impl App {
     }
 
     /// Takes somebody's password away, ends all their sessions, and makes a link by which they choose another.
-    pub async fn reset_password(&self, actor: &Actor, user: &User) -> Result<Link, Failure> {
+    pub async fn reset_password(&self, actor: &Actor, user: &User) -> Result<UserLink, Failure> {
         self.storage
             .set_password(actor, user.id, None, self.now())
             .await?;

@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 
-use super::signing_in::Begun;
-use super::signing_in::Visitor;
+use super::signing_in::PendingSignIn;
+use super::signing_in::SignInClient;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::Timestamp;
@@ -19,7 +19,7 @@ use crate::storage::users::NewUser;
 
 /// A link that was just made: it is shown once.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct UserLink {
     /// The whole address.
     pub url: String,
     /// Time at which it expires.
@@ -27,7 +27,7 @@ pub struct Link {
 }
 
 /// Shows nothing of the link, for debug output ends up in logs.
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for UserLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Link")
     }
@@ -46,9 +46,9 @@ pub struct FirstOwner<'a> {
 
 /// Result of following a link.
 #[derive(Debug)]
-pub enum Followed {
+pub enum FollowedLink {
     /// Signed in, as far as a password goes.
-    In(Begun),
+    In(PendingSignIn),
     /// The input is refused, for the reason in words.
     Refused(String),
     /// The link is over, was used, or is none of ours.
@@ -64,7 +64,7 @@ const fn life(kind: ChallengeKind) -> TimeDelta {
 
 impl App {
     /// Makes a link that makes the first owner; `None` where there is a user already, or no desk.
-    pub async fn setup_link(&self) -> Result<Option<Link>, Failure> {
+    pub async fn setup_link(&self) -> Result<Option<UserLink>, Failure> {
         if !self.settings.desk.enabled || self.storage.has_users().await? {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl App {
         &self,
         kind: ChallengeKind,
         user: Option<i64>,
-    ) -> Result<Link, Failure> {
+    ) -> Result<UserLink, Failure> {
         let (token, expires_at) = (secret::token(), self.now() + life(kind));
         self.storage
             .make_challenge(&secret::sha256(&token), kind, user, expires_at)
@@ -84,7 +84,7 @@ impl App {
             ChallengeKind::Setup => "setup",
             ChallengeKind::Invite | ChallengeKind::Reset => "password",
         };
-        Ok(Link {
+        Ok(UserLink {
             url: format!("{}/desk/{place}/{token}", self.settings.desk_url()),
             expires_at,
         })
@@ -105,22 +105,22 @@ impl App {
         &self,
         token: &str,
         asked: FirstOwner<'_>,
-        visitor: &Visitor<'_>,
-    ) -> Result<Followed, Failure> {
+        visitor: &SignInClient<'_>,
+    ) -> Result<FollowedLink, Failure> {
         if !self.is_setup_link(token).await? {
-            return Ok(Followed::Over);
+            return Ok(FollowedLink::Over);
         }
         let email = match EmailAddress::parse_new(asked.email.trim()) {
             Ok(email) => email,
-            Err(error) => return Ok(Followed::Refused(error.to_string())),
+            Err(error) => return Ok(FollowedLink::Refused(error.to_string())),
         };
         let name = match parse_name(asked.name) {
             Ok(name) => name,
-            Err(words) => return Ok(Followed::Refused(words)),
+            Err(words) => return Ok(FollowedLink::Refused(words)),
         };
         let password = match self.chosen_password(asked.password, &email, &name).await? {
             Ok(password) => password,
-            Err(words) => return Ok(Followed::Refused(words)),
+            Err(words) => return Ok(FollowedLink::Refused(words)),
         };
         let new = NewUser {
             email: &email,
@@ -133,7 +133,7 @@ impl App {
             .add_first_user(&new, &secret::sha256(token), self.now())
             .await?;
         let Some(id) = added else {
-            return Ok(Followed::Over);
+            return Ok(FollowedLink::Over);
         };
         tracing::info!(
             user = email.masked(),
@@ -160,17 +160,17 @@ impl App {
         &self,
         token: &str,
         password: &str,
-        visitor: &Visitor<'_>,
-    ) -> Result<Followed, Failure> {
+        visitor: &SignInClient<'_>,
+    ) -> Result<FollowedLink, Failure> {
         let Some(user) = self.user_of_link(token).await? else {
-            return Ok(Followed::Over);
+            return Ok(FollowedLink::Over);
         };
         let hash = match self
             .chosen_password(password, &user.email, &user.name)
             .await?
         {
             Ok(hash) => hash,
-            Err(words) => return Ok(Followed::Refused(words)),
+            Err(words) => return Ok(FollowedLink::Refused(words)),
         };
         let themselves = Actor::user(self.user_name(user.id), Some(network_of(visitor.client)));
         let is_set = self
@@ -184,17 +184,21 @@ impl App {
             )
             .await?;
         if !is_set {
-            return Ok(Followed::Over);
+            return Ok(FollowedLink::Over);
         }
         tracing::info!(user = user.email.masked(), "password set by a link");
         self.begin_for(user.id, visitor).await
     }
 
-    async fn begin_for(&self, id: i64, visitor: &Visitor<'_>) -> Result<Followed, Failure> {
+    async fn begin_for(
+        &self,
+        id: i64,
+        visitor: &SignInClient<'_>,
+    ) -> Result<FollowedLink, Failure> {
         let Some(found) = self.storage.user(id).await? else {
-            return Ok(Followed::Over);
+            return Ok(FollowedLink::Over);
         };
-        Ok(Followed::In(
+        Ok(FollowedLink::In(
             self.begin_session(&found.user, None, None, visitor).await?,
         ))
     }

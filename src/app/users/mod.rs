@@ -17,7 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::Role;
 use crate::identity::password::HashError;
-use crate::identity::password::Typed;
+use crate::identity::password::TypedPassword;
 
 /// A session that nobody uses ends after this time,
 pub const IDLE: TimeDelta = TimeDelta::days(14);
@@ -77,7 +77,7 @@ impl App {
     ) -> Result<Result<String, String>, Failure> {
         let (site, host) = (&self.settings.site, self.settings.host());
         let about = [email.as_str(), name, &site.name, &site.newsletter, host];
-        match Typed::choose(text, &about) {
+        match TypedPassword::choose(text, &about) {
             Ok(password) => Ok(Ok(self.passwords.hash(&password).await?)),
             Err(words) => Ok(Err(words)),
         }

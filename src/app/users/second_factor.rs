@@ -1,10 +1,10 @@
 //! Codes of an authenticator app, and the recovery codes that stand in for it.
 
-use super::signing_in::Begun;
+use super::signing_in::PendingSignIn;
 use super::signing_in::SignIn;
+use super::signing_in::SignInAttempt;
+use super::signing_in::SignInClient;
 use super::signing_in::SignedIn;
-use super::signing_in::Tried;
-use super::signing_in::Visitor;
 use crate::app::App;
 use crate::app::Failure;
 use crate::domain::user::Stage;
@@ -13,7 +13,7 @@ use crate::identity::secret;
 use crate::identity::totp::TotpKey;
 
 /// A second factor that is offered and not set up yet.
-pub struct Offer {
+pub struct TotpOffer {
     /// Seed from which its key is drawn; worth nothing without `site.secret`.
     pub seed: String,
     /// The picture for the app; none where the site's name is too long for one.
@@ -23,9 +23,9 @@ pub struct Offer {
 }
 
 /// Result of setting up a second factor.
-pub enum Enrolled {
+pub enum TotpEnrolled {
     /// It is set up; these recovery codes are shown once.
-    Done(Begun, Vec<String>),
+    Done(PendingSignIn, Vec<String>),
     /// The code is not that of the picture.
     Wrong,
     /// There were too many attempts: how long to wait.
@@ -34,7 +34,11 @@ pub enum Enrolled {
 
 impl App {
     /// Offers a second factor: the same as before where `seed` is that of an offer, else a fresh one. Nothing is kept.
-    pub fn offer_second_factor(&self, user: &User, seed: Option<&str>) -> Result<Offer, Failure> {
+    pub fn offer_second_factor(
+        &self,
+        user: &User,
+        seed: Option<&str>,
+    ) -> Result<TotpOffer, Failure> {
         let seed = match seed.filter(|seed| is_seed(seed)) {
             Some(seed) => seed.to_owned(),
             None => secret::token(),
@@ -43,7 +47,7 @@ impl App {
         let key = keys
             .first()
             .ok_or_else(|| Failure::internal("There is no secret to draw a key from."))?;
-        Ok(Offer {
+        Ok(TotpOffer {
             qr: key.qr_svg(&self.site.name, user.email.as_str()),
             key: key.in_groups(),
             seed,
@@ -61,11 +65,14 @@ impl App {
         &self,
         who: &SignedIn,
         (seed, code): (&str, &str),
-        visitor: &Visitor<'_>,
-    ) -> Result<Enrolled, Failure> {
+        visitor: &SignInClient<'_>,
+    ) -> Result<TotpEnrolled, Failure> {
         let account = who.user.email.key();
-        if let Some(wait) = self.count_attempt(Tried::Code, &account, visitor).await? {
-            return Ok(Enrolled::TooMany(wait));
+        if let Some(wait) = self
+            .count_attempt(SignInAttempt::Code, &account, visitor)
+            .await?
+        {
+            return Ok(TotpEnrolled::TooMany(wait));
         }
         let keys = self.totp_keys(&who.user, seed);
         // Only the newest secret: its picture was shown.
@@ -74,7 +81,7 @@ impl App {
             .filter(|_| is_seed(seed))
             .and_then(|key| key.step_of(code, self.now()));
         let Some(step) = step else {
-            return Ok(Enrolled::Wrong);
+            return Ok(TotpEnrolled::Wrong);
         };
         let codes = secret::recovery_codes();
         self.storage
@@ -89,12 +96,12 @@ impl App {
         self.storage
             .end_sessions(who.user.id, Some(&who.session.token_sha256))
             .await?;
-        self.forgive_attempts(Tried::Code, &account).await?;
+        self.forgive_attempts(SignInAttempt::Code, &account).await?;
         tracing::info!(user = who.user.email.masked(), "second factor set up");
         let begun = self
             .begin_session(&who.user, Some(Stage::Full), Some(&who.session), visitor)
             .await?;
-        Ok(Enrolled::Done(begun, codes))
+        Ok(TotpEnrolled::Done(begun, codes))
     }
 
     /// Checks the code after a password: of the app, or a recovery code.
@@ -102,17 +109,20 @@ impl App {
         &self,
         who: &SignedIn,
         typed: &str,
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<SignIn, Failure> {
         let account = who.user.email.key();
-        if let Some(wait) = self.count_attempt(Tried::Code, &account, visitor).await? {
+        if let Some(wait) = self
+            .count_attempt(SignInAttempt::Code, &account, visitor)
+            .await?
+        {
             return Ok(SignIn::TooMany(wait));
         }
         if !self.takes_code(who, typed).await? {
             tracing::info!(user = who.user.email.masked(), "a code was refused");
             return Ok(SignIn::Wrong);
         }
-        self.forgive_attempts(Tried::Code, &account).await?;
+        self.forgive_attempts(SignInAttempt::Code, &account).await?;
         let begun = self
             .begin_session(&who.user, Some(Stage::Full), Some(&who.session), visitor)
             .await?;

@@ -16,10 +16,10 @@ use crate::domain::subscriber::network_of;
 use crate::domain::user::Stage;
 use crate::domain::user::User;
 use crate::identity::password::Checked;
-use crate::identity::password::Typed;
+use crate::identity::password::TypedPassword;
 use crate::identity::secret;
 use crate::storage::sessions::NewSession;
-use crate::storage::sessions::Session;
+use crate::storage::sessions::UserSession;
 use crate::storage::users::Credentials;
 
 /// Longest name of a program that is kept, in characters.
@@ -34,7 +34,7 @@ const PER_ACCOUNT: (i64, i64) = (20, 60_000);
 
 /// Client that sends a request before anybody is signed in.
 #[derive(Debug, Clone, Copy)]
-pub struct Visitor<'a> {
+pub struct SignInClient<'a> {
     /// Their address.
     pub client: IpAddr,
     /// Their program, as that calls itself.
@@ -42,7 +42,7 @@ pub struct Visitor<'a> {
 }
 
 /// A session that has just begun.
-pub struct Begun {
+pub struct PendingSignIn {
     /// Its token, which only the browser keeps.
     pub token: String,
     /// Stage of the sign-in.
@@ -50,7 +50,7 @@ pub struct Begun {
 }
 
 /// Shows nothing of the token, for debug output ends up in logs.
-impl std::fmt::Debug for Begun {
+impl std::fmt::Debug for PendingSignIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Begun({})", self.stage)
     }
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Begun {
 #[derive(Debug)]
 pub enum SignIn {
     /// It was right.
-    In(Begun),
+    In(PendingSignIn),
     /// Address, password or code is wrong; which, is not said.
     Wrong,
     /// There were too many attempts: how long to wait.
@@ -73,14 +73,14 @@ pub struct SignedIn {
     /// The user.
     pub user: User,
     /// The session.
-    pub session: Session,
+    pub session: UserSession,
     /// The credentials, for what asks for them again.
     pub(in crate::app) credentials: Credentials,
 }
 
 /// Kind of proof that is tried; each is counted by itself.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Tried {
+pub(super) enum SignInAttempt {
     Password,
     Code,
 }
@@ -91,13 +91,13 @@ impl App {
         &self,
         email: &str,
         password: &str,
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<SignIn, Failure> {
         let email = EmailAddress::parse(email.trim()).ok();
         // What is no address is counted as one too.
         let account = email.as_ref().map(EmailAddress::key).unwrap_or_default();
         if let Some(wait) = self
-            .count_attempt(Tried::Password, &account, visitor)
+            .count_attempt(SignInAttempt::Password, &account, visitor)
             .await?
         {
             return Ok(SignIn::TooMany(wait));
@@ -106,7 +106,7 @@ impl App {
             Some(email) => self.storage.user_by_email(email).await?,
             None => None,
         };
-        let typed = Typed::new(password);
+        let typed = TypedPassword::new(password);
         // Somebody who may not sign in is nobody, and takes as long.
         let found = found.filter(|found| found.user.disabled_at.is_none());
         let kept = found.as_ref().and_then(|found| found.password.clone());
@@ -124,7 +124,8 @@ impl App {
                 .rehash_password(found.user.id, &old, &fresh)
                 .await?;
         }
-        self.forgive_attempts(Tried::Password, &account).await?;
+        self.forgive_attempts(SignInAttempt::Password, &account)
+            .await?;
         Ok(SignIn::In(
             self.begin_session(&found.user, None, None, visitor).await?,
         ))
@@ -135,9 +136,9 @@ impl App {
         &self,
         user: &User,
         stage: Option<Stage>,
-        instead: Option<&Session>,
-        visitor: &Visitor<'_>,
-    ) -> Result<Begun, Failure> {
+        instead: Option<&UserSession>,
+        visitor: &SignInClient<'_>,
+    ) -> Result<PendingSignIn, Failure> {
         let by_password = match user.has_second_factor {
             true => Stage::Code,
             false if self.demands_second_factor(user.role) => Stage::Enrol,
@@ -166,7 +167,7 @@ impl App {
         let instead = instead.map(|session| session.token_sha256.as_str());
         self.storage.begin_session(&new, instead, now).await?;
         tracing::info!(user = user.email.masked(), %stage, "signed in to the desk");
-        Ok(Begun { token, stage })
+        Ok(PendingSignIn { token, stage })
     }
 
     /// Whose session a token is of.
@@ -198,7 +199,7 @@ impl App {
         &self,
         who: &SignedIn,
         password: &str,
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<SignIn, Failure> {
         if let Some(refused) = self.check_again(who, password, visitor).await? {
             return Ok(refused);
@@ -214,7 +215,7 @@ impl App {
         &self,
         who: &SignedIn,
         (old, new): (&str, &str),
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<Result<SignIn, String>, Failure> {
         if let Some(refused) = self.check_again(who, old, visitor).await? {
             return Ok(Ok(refused));
@@ -240,11 +241,11 @@ impl App {
         &self,
         who: &SignedIn,
         password: &str,
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<Option<SignIn>, Failure> {
         let account = who.user.email.key();
         if let Some(wait) = self
-            .count_attempt(Tried::Password, &account, visitor)
+            .count_attempt(SignInAttempt::Password, &account, visitor)
             .await?
         {
             return Ok(Some(SignIn::TooMany(wait)));
@@ -252,12 +253,13 @@ impl App {
         let kept = who.credentials.password.clone();
         let checked = self
             .passwords
-            .check(Typed::new(password).as_ref(), kept)
+            .check(TypedPassword::new(password).as_ref(), kept)
             .await?;
         if checked == Checked::Wrong {
             return Ok(Some(SignIn::Wrong));
         }
-        self.forgive_attempts(Tried::Password, &account).await?;
+        self.forgive_attempts(SignInAttempt::Password, &account)
+            .await?;
         Ok(None)
     }
 
@@ -265,9 +267,9 @@ impl App {
     /// database, before anything is checked: several processes, and attempts at the same time, count together.
     pub(super) async fn count_attempt(
         &self,
-        tried: Tried,
+        tried: SignInAttempt,
         account: &str,
-        visitor: &Visitor<'_>,
+        visitor: &SignInClient<'_>,
     ) -> Result<Option<TimeDelta>, Failure> {
         let network = self
             .secrets
@@ -292,7 +294,7 @@ impl App {
     /// An account whose owner came in has all of its attempts again.
     pub(super) async fn forgive_attempts(
         &self,
-        tried: Tried,
+        tried: SignInAttempt,
         account: &str,
     ) -> Result<(), Failure> {
         Ok(self
@@ -301,10 +303,10 @@ impl App {
             .await?)
     }
 
-    fn account_key(&self, tried: Tried, account: &str) -> String {
+    fn account_key(&self, tried: SignInAttempt, account: &str) -> String {
         let what = match tried {
-            Tried::Password => "sign-in to",
-            Tried::Code => "code for",
+            SignInAttempt::Password => "sign-in to",
+            SignInAttempt::Code => "code for",
         };
         self.secrets.count_hash(what, account)
     }

@@ -9,7 +9,7 @@ use crate::domain::slot::Slot;
 
 /// Warnings about standstill and clock that were given, so that each is given once.
 #[derive(Debug, Default)]
-pub struct Said(Mutex<Spoken>);
+pub struct StallNotices(Mutex<Spoken>);
 
 #[derive(Debug, Default)]
 pub(super) struct Spoken {
@@ -33,7 +33,7 @@ pub(super) enum StallNews {
 /// Looks after which a stall is said: a process that has just started may find mail that waited for it.
 const LOOKS: u32 = 2;
 
-impl Said {
+impl StallNotices {
     pub(super) fn note_stall(&self, of: usize, is_stalled: bool) -> StallNews {
         let stalled = &mut self.open().stalled[of];
         let before = *stalled;

@@ -14,16 +14,16 @@ pub use text::plain;
 pub use text::reply_code;
 
 use self::rules::Cause;
-use self::text::Said;
+use self::text::NormalizedText;
 use self::text::innermost;
 use self::text::stage_in;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::EnhancedStatus;
 use crate::domain::inbound::Reason;
-use crate::domain::inbound::Status;
 
 /// The command that a reply answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum RefusalStage {
     /// Everything before a mail: greeting, EHLO, login.
     Session,
     /// `MAIL FROM`: our return path, and the size.
@@ -40,11 +40,11 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal<'t> {
     /// The stage, if the door knows it; else it is looked for in the text.
-    pub stage: Option<Stage>,
+    pub stage: Option<RefusalStage>,
     /// The reply with its codes, and with what other servers put around it.
     pub text: &'t str,
     /// The status that stands beside the text, in a field of its own: a relay may have made it up.
-    pub field: Option<Status>,
+    pub field: Option<EnhancedStatus>,
 }
 
 /// Describes what a judgement rests on.
@@ -64,18 +64,18 @@ pub struct Judgement {
     /// Why; it decides hard or soft, and the class of soft.
     pub reason: Reason,
     /// The enhanced status code, the server's own first.
-    pub status: Option<Status>,
+    pub status: Option<EnhancedStatus>,
     /// Describes what that rests on.
     pub basis: Basis,
 }
 
 impl Judgement {
     /// Hard or soft.
-    pub fn meaning(&self) -> Meaning {
+    pub fn meaning(&self) -> Classification {
         if self.reason.is_hard() {
-            Meaning::Hard
+            Classification::Hard
         } else {
-            Meaning::Soft
+            Classification::Soft
         }
     }
 }
@@ -91,8 +91,8 @@ pub fn judge(refusal: Refusal<'_>) -> Judgement {
     judged
 }
 
-fn judge_reply(text: &str, refusal: Refusal<'_>, stage: Option<Stage>) -> Judgement {
-    let said = Said::read(text);
+fn judge_reply(text: &str, refusal: Refusal<'_>, stage: Option<RefusalStage>) -> Judgement {
+    let said = NormalizedText::read(text);
     let status = said.status.or(refusal.field);
     let (reason, basis) = match by_words(&said, status) {
         Some(reason) => (reason, Basis::Words),
@@ -109,7 +109,7 @@ fn judge_reply(text: &str, refusal: Refusal<'_>, stage: Option<Stage>) -> Judgem
     };
     match stage {
         // Nobody was named yet: whatever it says, it says of us.
-        Some(Stage::Session | Stage::Sender) => Judgement {
+        Some(RefusalStage::Session | RefusalStage::Sender) => Judgement {
             reason: before_a_recipient(reason),
             basis: Basis::Words,
             ..judged
@@ -132,7 +132,7 @@ fn before_a_recipient(reason: Reason) -> Reason {
 }
 
 /// Words that outrank every code and every word about a missing mailbox.
-fn by_words(said: &Said, status: Option<Status>) -> Option<Reason> {
+fn by_words(said: &NormalizedText, status: Option<EnhancedStatus>) -> Option<Reason> {
     // Microsoft's directory-based edge blocking: the recipient is not in the directory
     // (learn.microsoft.com/exchange/mail-flow-best-practices/use-directory-based-edge-blocking).
     if is(status, 4, &[1])
@@ -169,7 +169,7 @@ fn by_words(said: &Said, status: Option<Status>) -> Option<Reason> {
 }
 
 /// A reply that is to be tried again, in whatever words. A status field counts only where no reply code stands in the text.
-fn is_temporary(said: &Said, refusal: Refusal<'_>) -> bool {
+fn is_temporary(said: &NormalizedText, refusal: Refusal<'_>) -> bool {
     let by_field = || refusal.field.is_some_and(|status| status.class == 4);
     [reply_code(refusal.text), said.code]
         .into_iter()
@@ -184,7 +184,7 @@ fn is_temporary(said: &Said, refusal: Refusal<'_>) -> bool {
 }
 
 /// Why a mail did not arrive for now.
-fn passing(said: &Said) -> Reason {
+fn passing(said: &NormalizedText) -> Reason {
     let order = [
         (Cause::Expired, Reason::Expired),
         (Cause::Network, Reason::Network),
@@ -199,7 +199,7 @@ fn passing(said: &Said) -> Reason {
 }
 
 /// Words that say that the mailbox or its domain is gone.
-fn by_recipient_words(said: &Said, status: Option<Status>) -> Option<Reason> {
+fn by_recipient_words(said: &NormalizedText, status: Option<EnhancedStatus>) -> Option<Reason> {
     let has = |cause| said.causes.has(cause);
     match () {
         () if has(Cause::NoHost) && has(Cause::TryAgain) => Some(Reason::Network),
@@ -216,7 +216,7 @@ fn by_recipient_words(said: &Said, status: Option<Status>) -> Option<Reason> {
 }
 
 /// Words that tell something only where nothing clearer is said.
-fn by_weak_words(said: &Said) -> Option<Reason> {
+fn by_weak_words(said: &NormalizedText) -> Option<Reason> {
     let has = |cause| said.causes.has(cause);
     match () {
         () if has(Cause::Link) || has(Cause::Filter) => Some(Reason::Blocked),
@@ -227,11 +227,15 @@ fn by_weak_words(said: &Said) -> Option<Reason> {
 }
 
 /// Returns what is left to the codes: they end a reader only where hardly a word stands beside them.
-fn by_code(said: &Said, status: Option<Status>, stage: Option<Stage>) -> (Reason, Basis) {
+fn by_code(
+    said: &NormalizedText,
+    status: Option<EnhancedStatus>,
+    stage: Option<RefusalStage>,
+) -> (Reason, Basis) {
     let bare = said.is_bare();
     let hint = said.causes.has(Cause::PolicyHint);
     let stock = said.causes.has(Cause::Stock);
-    let before_text = !matches!(stage, Some(Stage::Text));
+    let before_text = !matches!(stage, Some(RefusalStage::Text));
     match status.map(|status| (status.subject, status.detail)) {
         Some((7 | 6, _)) => (Reason::Policy, Basis::Code),
         Some((1, 1 | 6)) if bare || stock => (Reason::NoMailbox, Basis::Code),
@@ -258,7 +262,7 @@ fn by_code(said: &Said, status: Option<Status>, stage: Option<Stage>) -> (Reason
     }
 }
 
-fn is(status: Option<Status>, subject: u16, details: &[u16]) -> bool {
+fn is(status: Option<EnhancedStatus>, subject: u16, details: &[u16]) -> bool {
     status.is_some_and(|status| {
         status.class == 5 && status.subject == subject && details.contains(&status.detail)
     })

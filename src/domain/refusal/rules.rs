@@ -114,7 +114,7 @@ struct Rest {
 }
 
 /// All phrases.
-struct Rules {
+struct RefusalRules {
     finder: AhoCorasick,
     /// For each pattern of the finder, the phrases that begin with it.
     phrases: Vec<Vec<Rest>>,
@@ -122,9 +122,9 @@ struct Rules {
     noise: Vec<String>,
 }
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::read(&TABLES));
+static RULES: LazyLock<RefusalRules> = LazyLock::new(|| RefusalRules::read(&TABLES));
 
-impl Rules {
+impl RefusalRules {
     fn read(tables: &[&str]) -> Self {
         let mut heads: HashMap<String, Vec<Rest>> = HashMap::new();
         let (mut links, mut noise) = (Vec::new(), Vec::new());

@@ -55,7 +55,7 @@ fn before_a_recipient_is_named_a_refusal_is_about_us() {
         "556 5.1.10 null MX",
         "550",
     ] {
-        for stage in [Stage::Session, Stage::Sender] {
+        for stage in [RefusalStage::Session, RefusalStage::Sender] {
             let judged = judge(Refusal {
                 stage: Some(stage),
                 text,
@@ -63,7 +63,7 @@ fn before_a_recipient_is_named_a_refusal_is_about_us() {
             });
             assert_eq!(
                 (judged.meaning(), judged.reason),
-                (Meaning::Soft, Reason::Sender),
+                (Classification::Soft, Reason::Sender),
                 "{text}"
             );
         }
@@ -76,7 +76,7 @@ fn a_relays_own_status_counts_for_less_than_the_words_beside_it() {
         judge(Refusal {
             stage: None,
             text,
-            field: Status::parse(field),
+            field: EnhancedStatus::parse(field),
         })
         .meaning()
     };
@@ -87,16 +87,16 @@ fn a_relays_own_status_counts_for_less_than_the_words_beside_it() {
         "temporary trouble",
         "connection refused",
     ] {
-        assert_eq!(judged(comment, "5.1.2"), Meaning::Soft, "{comment}");
+        assert_eq!(judged(comment, "5.1.2"), Classification::Soft, "{comment}");
     }
-    assert_eq!(judged("550 No Such Domain", "5.1.2"), Meaning::Hard);
-    assert_eq!(judged("", "5.1.1"), Meaning::Hard);
+    assert_eq!(judged("550 No Such Domain", "5.1.2"), Classification::Hard);
+    assert_eq!(judged("", "5.1.1"), Classification::Hard);
     assert_eq!(
         judged(
             "Our list of senders: 192.0.2.10 is not on it, write to us",
             "5.1.1"
         ),
-        Meaning::Soft
+        Classification::Soft
     );
 }
 

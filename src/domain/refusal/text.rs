@@ -2,18 +2,18 @@
 
 use std::net::IpAddr;
 
-use super::Stage;
+use super::RefusalStage;
 use super::rules::Causes;
 use super::rules::floor;
 use super::rules::without_noise;
-use crate::domain::inbound::Status;
+use crate::domain::inbound::EnhancedStatus;
 
 /// Bytes of a text that are looked at.
 const LONGEST: usize = 8 << 10;
 
 /// A text, taken apart.
 #[derive(Debug)]
-pub struct Said {
+pub struct NormalizedText {
     /// The words, without names, in [`plain`] form.
     pub words: String,
     /// Describes what they and the links speak of.
@@ -21,12 +21,12 @@ pub struct Said {
     /// The reply code.
     pub code: Option<u16>,
     /// The enhanced status code, unless it tells of success.
-    pub status: Option<Status>,
+    pub status: Option<EnhancedStatus>,
     /// True if an IP address or a link stands in it.
     pub names_a_place: bool,
 }
 
-impl Said {
+impl NormalizedText {
     /// Takes a text apart.
     pub fn read(text: &str) -> Self {
         let text = &text[..floor(text, LONGEST)];
@@ -93,28 +93,28 @@ pub fn innermost(text: &str) -> &str {
 }
 
 /// The stage that a report names: `(in reply to MAIL FROM command)`, `after RCPT TO:<...>`, `>>> DATA`.
-pub fn stage_in(text: &str) -> Option<Stage> {
-    const SAID: [(&str, Stage); 20] = [
-        ("in reply to mail from", Stage::Sender),
-        ("in response to mail from", Stage::Sender),
-        ("after mail from", Stage::Sender),
-        ("after pipelined mail from", Stage::Sender),
-        ("during mail from", Stage::Sender),
-        ("at mail from", Stage::Sender),
-        ("initial server greeting", Stage::Session),
-        ("after initial connection", Stage::Session),
-        ("in reply to helo", Stage::Session),
-        ("in reply to ehlo", Stage::Session),
-        ("after helo", Stage::Session),
-        ("after ehlo", Stage::Session),
-        ("refused to talk to me", Stage::Session),
-        ("in reply to rcpt to", Stage::Recipient),
-        ("in response to rcpt to", Stage::Recipient),
-        ("after rcpt to", Stage::Recipient),
-        ("after pipelined rcpt to", Stage::Recipient),
-        ("in reply to end of data", Stage::Text),
-        ("after end of data", Stage::Text),
-        ("in reply to data", Stage::Data),
+pub fn stage_in(text: &str) -> Option<RefusalStage> {
+    const SAID: [(&str, RefusalStage); 20] = [
+        ("in reply to mail from", RefusalStage::Sender),
+        ("in response to mail from", RefusalStage::Sender),
+        ("after mail from", RefusalStage::Sender),
+        ("after pipelined mail from", RefusalStage::Sender),
+        ("during mail from", RefusalStage::Sender),
+        ("at mail from", RefusalStage::Sender),
+        ("initial server greeting", RefusalStage::Session),
+        ("after initial connection", RefusalStage::Session),
+        ("in reply to helo", RefusalStage::Session),
+        ("in reply to ehlo", RefusalStage::Session),
+        ("after helo", RefusalStage::Session),
+        ("after ehlo", RefusalStage::Session),
+        ("refused to talk to me", RefusalStage::Session),
+        ("in reply to rcpt to", RefusalStage::Recipient),
+        ("in response to rcpt to", RefusalStage::Recipient),
+        ("after rcpt to", RefusalStage::Recipient),
+        ("after pipelined rcpt to", RefusalStage::Recipient),
+        ("in reply to end of data", RefusalStage::Text),
+        ("after end of data", RefusalStage::Text),
+        ("in reply to data", RefusalStage::Data),
     ];
     let text = plain(&text[..floor(text, LONGEST)]);
     SAID.iter()
@@ -186,8 +186,8 @@ fn without_codes(words: &str) -> String {
                 || rest == "-"
                 || rest
                     .strip_prefix(['-', ':'])
-                    .is_some_and(|rest| Status::parse(rest).is_some())))
-            || Status::parse(word.trim_start_matches('#')).is_some()
+                    .is_some_and(|rest| EnhancedStatus::parse(rest).is_some())))
+            || EnhancedStatus::parse(word.trim_start_matches('#')).is_some()
     };
     words
         .split_whitespace()
@@ -216,7 +216,7 @@ fn code_places(words: &str) -> impl Iterator<Item = (usize, u16)> {
 }
 
 /// The enhanced status code in the words: the one behind a reply code, or behind a `#`, or the first.
-pub fn enhanced(words: &str) -> Option<Status> {
+pub fn enhanced(words: &str) -> Option<EnhancedStatus> {
     let mut first = None;
     for (at, _) in digits_at(words) {
         let before = words[..at].chars().next_back();
@@ -228,7 +228,7 @@ pub fn enhanced(words: &str) -> Option<Status> {
         let after = words[at + length..].chars().next();
         let stands = before.is_none_or(|c| c.is_whitespace() || ";:(\"'<#-[,=".contains(c))
             && after.is_none_or(|c| !c.is_alphanumeric());
-        let Some(status) = Status::parse(text).filter(|_| stands) else {
+        let Some(status) = EnhancedStatus::parse(text).filter(|_| stands) else {
             continue;
         };
         let head = words[..at].trim_end_matches([' ', '-', ':', '\'']);
@@ -337,11 +337,11 @@ mod tests {
     fn the_stage_is_read_from_the_words() {
         assert_eq!(
             stage_in("said: 550 no (in reply to MAIL FROM command)"),
-            Some(Stage::Sender)
+            Some(RefusalStage::Sender)
         );
         assert_eq!(
             stage_in("SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 no"),
-            Some(Stage::Recipient)
+            Some(RefusalStage::Recipient)
         );
         assert_eq!(stage_in("550 no such user"), None);
     }

@@ -10,23 +10,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Posted;
-use super::Refused;
+use super::Untrusted;
 use super::signature::check_age;
 use super::signature::is_signed;
 use super::signature::seconds;
 use super::text;
-use super::verdict::Class;
+use super::verdict::AddressVerdict;
 use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
 use super::verdict::message_id;
 use crate::domain::Timestamp;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::Event;
+use crate::domain::webhook::WebhookEvent;
 
 /// It tries again for eight hours.
 const BACK: TimeDelta = TimeDelta::hours(9);
@@ -44,7 +44,7 @@ struct Signature {
 }
 
 /// `keys`: signing keys.
-pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Untrusted> {
     let Body {
         signature:
             Signature {
@@ -52,10 +52,10 @@ pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<S
                 token,
                 signature,
             },
-    } = serde_json::from_slice(posted.body).map_err(|_| Refused::Unsigned)?;
+    } = serde_json::from_slice(posted.body).map_err(|_| Untrusted::Unsigned)?;
     let signature = HEXLOWER_PERMISSIVE
         .decode(signature.as_bytes())
-        .map_err(|_| Refused::Forged)?;
+        .map_err(|_| Untrusted::Forged)?;
     let parts = [timestamp.as_bytes(), token.as_bytes()];
     // Fifty characters of the hexadecimal alphabet. Without a length, digits could move from the one to the other.
     if token.len() != 50
@@ -65,14 +65,14 @@ pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<S
             &signature,
         )
     {
-        return Err(Refused::Forged);
+        return Err(Untrusted::Forged);
     }
-    check_age(seconds(&timestamp).ok_or(Refused::Forged)?, BACK, now)?;
+    check_age(seconds(&timestamp).ok_or(Untrusted::Forged)?, BACK, now)?;
     Ok(token)
 }
 
 /// One event in `event-data` (documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure).
-pub fn read(value: &Value) -> Vec<Event> {
+pub fn read(value: &Value) -> Vec<WebhookEvent> {
     let Some(value) = value.pointer("/event-data") else {
         return Vec::new();
     };
@@ -81,20 +81,20 @@ pub fn read(value: &Value) -> Vec<Event> {
     let finding = match (of("/event"), of("/severity"), reason) {
         // Mailgun did not try: the reader had complained, or left by Mailgun's link.
         ("failed", "permanent", "suppress-complaint") => {
-            did("mailgun", address, Meaning::Complaint, reason)
+            did("mailgun", address, Classification::Complaint, reason)
         }
         ("failed", "permanent", "suppress-unsubscribe") => {
-            did("mailgun", address, Meaning::Unsubscribe, reason)
+            did("mailgun", address, Classification::Unsubscribe, reason)
         }
         // A temporary failure is a delay: Mailgun tries again, and says how it ended.
         ("failed", "permanent", _) => {
             let class = match reason {
                 // It bounced before, for whatever reason; the receiving server was not asked now.
-                "suppress-bounce" => Class::Passing(Reason::Other),
+                "suppress-bounce" => AddressVerdict::Passing(Reason::Other),
                 // Tried for too long.
-                "old" => Class::Passing(Reason::Expired),
-                "espblock" => Class::Passing(Reason::Blocked),
-                _ => Class::Permanent,
+                "old" => AddressVerdict::Passing(Reason::Expired),
+                "espblock" => AddressVerdict::Passing(Reason::Blocked),
+                _ => AddressVerdict::Permanent,
             };
             let status = of("/delivery-status/enhanced-code");
             let words = match (
@@ -117,18 +117,23 @@ pub fn read(value: &Value) -> Vec<Event> {
             };
             failed(&format!("mailgun {reason}"), address, class, &words, status)
         }
-        ("complained", ..) => did("mailgun", address, Meaning::Complaint, "complained"),
-        ("unsubscribed", ..) => did("mailgun", address, Meaning::Unsubscribe, "unsubscribed"),
+        ("complained", ..) => did("mailgun", address, Classification::Complaint, "complained"),
+        ("unsubscribed", ..) => did(
+            "mailgun",
+            address,
+            Classification::Unsubscribe,
+            "unsubscribed",
+        ),
         _ => return Vec::new(),
     };
     let (id, sender) = (of("/message/headers/message-id"), of("/envelope/sender"));
-    let clues = Clues {
+    let clues = CorrelationIds {
         message_ids: message_id(id).into_iter().collect(),
         addressed: Some(sender.to_owned())
             .filter(|sender| !sender.is_empty())
             .into_iter()
             .collect(),
-        ..Clues::default()
+        ..CorrelationIds::default()
     };
     vec![event(
         of("/id"),

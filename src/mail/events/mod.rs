@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::Event;
 use crate::domain::webhook::Provider;
+use crate::domain::webhook::WebhookEvent;
 
 pub use signature::hex_digest;
 
@@ -38,18 +38,18 @@ pub struct Posted<'a> {
 
 impl<'a> Posted<'a> {
     /// The value of a header that is there once; of one that is there twice nobody knows which is meant.
-    fn header(&self, name: &str) -> Result<&'a str, Refused> {
+    fn header(&self, name: &str) -> Result<&'a str, Untrusted> {
         let mut found = self.headers.iter().filter(|(known, _)| *known == name);
         match (found.next(), found.next()) {
             (Some((_, value)), None) => Ok(value),
-            _ => Err(Refused::Unsigned),
+            _ => Err(Untrusted::Unsigned),
         }
     }
 }
 
 /// Why a request is not believed. Whoever sent it is told no more than that it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum Untrusted {
     /// Nothing in it proves anything.
     #[error("it carries no signature")]
     Unsigned,
@@ -71,9 +71,9 @@ pub fn identify(
     keys: &[Secret],
     posted: Posted<'_>,
     now: Timestamp,
-) -> Result<String, Refused> {
+) -> Result<String, Untrusted> {
     match provider {
-        Provider::Ses => Err(Refused::Unsigned),
+        Provider::Ses => Err(Untrusted::Unsigned),
         Provider::Postmark => postmark::identify(keys, posted),
         Provider::SendGrid => sendgrid::identify(keys, posted, now),
         Provider::Mailgun => mailgun::identify(keys, posted, now),
@@ -84,7 +84,7 @@ pub fn identify(
 
 /// What it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
 /// the provider's form. `body` is what was proven; of SES the message within the envelope.
-pub fn read(provider: Provider, body: &str) -> Vec<Event> {
+pub fn read(provider: Provider, body: &str) -> Vec<WebhookEvent> {
     let Ok(value) = serde_json::from_str::<Value>(body) else {
         return Vec::new();
     };

@@ -10,44 +10,46 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::Posted;
-use super::Refused;
+use super::Untrusted;
 use super::hex_digest;
 use super::signature::is_same;
 use super::text;
-use super::verdict::Class;
+use super::verdict::AddressVerdict;
 use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::Event;
+use crate::domain::webhook::WebhookEvent;
 use crate::mail::inbound;
 
 /// `keys`: each `user:password` as it stands in the webhook's address.
-pub fn identify(keys: &[Secret], posted: Posted<'_>) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>) -> Result<String, Untrusted> {
     let (scheme, given) = posted
         .header("authorization")?
         .split_once(' ')
-        .ok_or(Refused::Unsigned)?;
+        .ok_or(Untrusted::Unsigned)?;
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Refused::Unsigned);
+        return Err(Untrusted::Unsigned);
     }
-    let given = STANDARD.decode(given.trim()).map_err(|_| Refused::Forged)?;
+    let given = STANDARD
+        .decode(given.trim())
+        .map_err(|_| Untrusted::Forged)?;
     let known = keys.iter().fold(false, |known, key| {
         known | is_same(&given, key.expose().as_bytes())
     });
     if known {
         Ok(hex_digest(&[posted.body]))
     } else {
-        Err(Refused::Forged)
+        Err(Untrusted::Forged)
     }
 }
 
 /// `RecordType` `Bounce`, `SpamComplaint`, `SubscriptionChange`.
-pub fn read(value: &Value) -> Vec<Event> {
+pub fn read(value: &Value) -> Vec<WebhookEvent> {
     let of = |place| text(value, place);
     let (address, kind) = (of("/Email"), of("/Type"));
     let words = match of("/Details") {
@@ -61,13 +63,18 @@ pub fn read(value: &Value) -> Vec<Event> {
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
         ) {
-            Some(Said::Failed(class)) => {
+            Some(PostmarkType::Failed(class)) => {
                 failed(&format!("postmark {kind}"), address, class, words, "")
             }
-            Some(Said::Did(meaning)) => did("postmark", address, meaning, kind),
+            Some(PostmarkType::Did(meaning)) => did("postmark", address, meaning, kind),
             None => return Vec::new(),
         },
-        "SpamComplaint" => did("postmark", address, Meaning::Complaint, "SpamComplaint"),
+        "SpamComplaint" => did(
+            "postmark",
+            address,
+            Classification::Complaint,
+            "SpamComplaint",
+        ),
         // A bounce and a complaint change it too, and are told by themselves; what was changed by hand is no reader's wish.
         "SubscriptionChange"
             if value.pointer("/SuppressSending") == Some(&Value::Bool(true))
@@ -77,7 +84,7 @@ pub fn read(value: &Value) -> Vec<Event> {
                 "ManualSuppression" => did(
                     "postmark",
                     of("/Recipient"),
-                    Meaning::Unsubscribe,
+                    Classification::Unsubscribe,
                     "ManualSuppression by the recipient",
                 ),
                 _ => return Vec::new(),
@@ -96,33 +103,33 @@ pub fn read(value: &Value) -> Vec<Event> {
     };
     // The mail that came back, where the webhook is set to include it, with all that it carries of ours.
     let clues = match of("/Content") {
-        "" => Clues::default(),
+        "" => CorrelationIds::default(),
         content => inbound::read(content.as_bytes()).clues,
     };
     vec![event(&id, value, finding, clues, domains([of("/From")]))]
 }
 
-enum Said {
-    Failed(Class),
-    Did(Meaning),
+enum PostmarkType {
+    Failed(AddressVerdict),
+    Did(Classification),
 }
 
 /// By `TypeCode` (postmarkapp.com/developer/api/bounce-api#bounce-types); automatic answers and the like are none.
-fn bounce(code: u64) -> Option<Said> {
+fn bounce(code: u64) -> Option<PostmarkType> {
     Some(match code {
         // HardBounce: told apart from Blocked, SpamNotification and DnsError below, "unknown user" only an example of it.
-        1 => Said::Failed(Class::Permanent),
+        1 => PostmarkType::Failed(AddressVerdict::Permanent),
         // BadEmailAddress.
-        100_000 => Said::Failed(Class::NoMailbox),
+        100_000 => PostmarkType::Failed(AddressVerdict::NoMailbox),
         // Transient (a delay that goes on), DnsError, Unknown, SoftBounce, Undeliverable.
-        2 | 2_048 | 4_096 | 100_003 => Said::Failed(Class::Passing(Reason::Other)),
-        256 => Said::Failed(Class::Passing(Reason::Network)),
+        2 | 2_048 | 4_096 | 100_003 => PostmarkType::Failed(AddressVerdict::Passing(Reason::Other)),
+        256 => PostmarkType::Failed(AddressVerdict::Passing(Reason::Network)),
         // SpamNotification, VirusNotification, DMARCPolicy: what was refused is the mail.
-        512 | 8_192 | 100_009 => Said::Failed(Class::Passing(Reason::Policy)),
+        512 | 8_192 | 100_009 => PostmarkType::Failed(AddressVerdict::Passing(Reason::Policy)),
         // Blocked: what was refused is us.
-        100_006 => Said::Failed(Class::Passing(Reason::Blocked)),
-        16 => Said::Did(Meaning::Unsubscribe),
-        100_001 => Said::Did(Meaning::Complaint),
+        100_006 => PostmarkType::Failed(AddressVerdict::Passing(Reason::Blocked)),
+        16 => PostmarkType::Did(Classification::Unsubscribe),
+        100_001 => PostmarkType::Did(Classification::Complaint),
         // Subscribe, AutoResponder, AddressChange, OpenRelayTest, ChallengeVerification, ManuallyDeactivated, Unconfirmed,
         // SMTPApiError, InboundError, TemplateRenderingFailed: a machine's answer, or something between Postmark and us.
         _ => return None,

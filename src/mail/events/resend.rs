@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::Posted;
-use super::Refused;
+use super::Untrusted;
 use super::list;
 use super::ses::bounce_class;
 use super::signature::check_age;
@@ -21,11 +21,11 @@ use super::verdict::failed;
 use super::verdict::is_telling;
 use super::verdict::message_id;
 use crate::domain::Timestamp;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::refusal::reply_code;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::Event;
+use crate::domain::webhook::WebhookEvent;
 
 /// Each attempt is signed anew, so that the five minutes of Svix's own libraries are enough.
 const BACK: TimeDelta = TimeDelta::minutes(5);
@@ -33,7 +33,7 @@ const BACK: TimeDelta = TimeDelta::minutes(5);
 const SIGNATURES: usize = 10;
 
 /// `keys`: signing secrets, `whsec_` and base64.
-pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Untrusted> {
     let (id, signed_at) = (posted.header("svix-id")?, posted.header("svix-timestamp")?);
     let signatures = posted.header("svix-signature")?;
     let keys: Vec<Vec<u8>> = keys.iter().filter_map(|key| secret(key.expose())).collect();
@@ -46,9 +46,9 @@ pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<S
     if id.contains('.')
         || !given.any(|signature| is_signed(keys.iter().map(Vec::as_slice), &parts, &signature))
     {
-        return Err(Refused::Forged);
+        return Err(Untrusted::Forged);
     }
-    check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
+    check_age(seconds(signed_at).ok_or(Untrusted::Forged)?, BACK, now)?;
     Ok(id.to_owned())
 }
 
@@ -60,7 +60,7 @@ fn secret(key: &str) -> Option<Vec<u8>> {
 }
 
 /// One event (resend.com/docs/webhooks/event-types). Resend sends by way of SES, and its bounces are classed as there.
-pub fn read(value: &Value) -> Vec<Event> {
+pub fn read(value: &Value) -> Vec<WebhookEvent> {
     let of = |place| text(value, place);
     let kind = of("/type");
     let [address] = list(value, "/data/to") else {
@@ -78,10 +78,10 @@ pub fn read(value: &Value) -> Vec<Event> {
                     &words(value),
                     "",
                 ),
-                None => did("resend", address, Meaning::Unsubscribe, sub_class),
+                None => did("resend", address, Classification::Unsubscribe, sub_class),
             }
         }
-        "email.complained" => did("resend", address, Meaning::Complaint, kind),
+        "email.complained" => did("resend", address, Classification::Complaint, kind),
         // Sent, delivered, delayed, opened, clicked; failed and suppressed, which are between Resend and us.
         _ => return Vec::new(),
     };
@@ -96,9 +96,9 @@ pub fn read(value: &Value) -> Vec<Event> {
         .map(|header| text(header, "/value"))
         .chain([of("/data/message_id")])
         .filter_map(message_id);
-    let clues = Clues {
+    let clues = CorrelationIds {
         message_ids: ids.collect(),
-        ..Clues::default()
+        ..CorrelationIds::default()
     };
     vec![event(
         &id,

@@ -5,26 +5,26 @@ use serde_json::Value;
 
 use super::list;
 use super::text;
-use super::verdict::Class;
+use super::verdict::AddressVerdict;
 use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
 use super::verdict::message_id;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
-use crate::domain::webhook::Event;
+use crate::domain::inbound::RecipientReport;
+use crate::domain::webhook::WebhookEvent;
 
 /// Bounces, complaints, and those who leave by the link of SES's own lists.
-pub fn read(value: &Value) -> Vec<Event> {
+pub fn read(value: &Value) -> Vec<WebhookEvent> {
     let of = |place| text(value, place);
     let kind = match of("/notificationType") {
         "" => of("/eventType"),
         kind => kind,
     };
-    let findings: Vec<Finding> = match kind {
+    let findings: Vec<RecipientReport> = match kind {
         "Bounce" => list(value, "/bounce/bouncedRecipients")
             .iter()
             .map(|to| bounced(value, to))
@@ -41,7 +41,7 @@ pub fn read(value: &Value) -> Vec<Event> {
             vec![did(
                 "ses",
                 to.as_str().unwrap_or_default(),
-                Meaning::Unsubscribe,
+                Classification::Unsubscribe,
                 "unsubscribeAll",
             )]
         }
@@ -56,7 +56,7 @@ pub fn read(value: &Value) -> Vec<Event> {
     .into_iter()
     .find(|id| !id.is_empty());
     let (clues, from) = (clues(value), domains([of("/mail/source")]));
-    let event = |finding: Finding| {
+    let event = |finding: RecipientReport| {
         let address = finding.address.clone().unwrap_or_default();
         event(
             &format!("{kind} {} {address}", id.unwrap_or_default()),
@@ -69,7 +69,7 @@ pub fn read(value: &Value) -> Vec<Event> {
     findings.into_iter().map(event).collect()
 }
 
-fn bounced(value: &Value, to: &Value) -> Finding {
+fn bounced(value: &Value, to: &Value) -> RecipientReport {
     let (class, sub_class) = (
         text(value, "/bounce/bounceType"),
         text(value, "/bounce/bounceSubType"),
@@ -86,27 +86,29 @@ fn bounced(value: &Value, to: &Value) -> Finding {
                 text(to, "/status"),
             )
         }
-        None => did("ses", address, Meaning::Unsubscribe, sub_class),
+        None => did("ses", address, Classification::Unsubscribe, sub_class),
     }
 }
 
 /// By the table of types in SES's documentation; `None`: the reader had left by SES's own link.
-pub fn bounce_class(class: &str, sub_class: &str) -> Option<Class> {
+pub fn bounce_class(class: &str, sub_class: &str) -> Option<AddressVerdict> {
     Some(match (class, sub_class) {
         (_, "UnsubscribedRecipient") => return None,
-        ("Permanent", "NoEmail") => Class::NoMailbox,
+        ("Permanent", "NoEmail") => AddressVerdict::NoMailbox,
         // SES did not try, for the address had bounced, with us or with another of its customers, or was put on the list by
         // hand. What the receiving server would say now is not known.
-        ("Permanent", "Suppressed" | "OnAccountSuppressionList") => Class::Passing(Reason::Other),
-        ("Permanent", _) => Class::Permanent,
-        (_, "MailboxFull") => Class::Passing(Reason::Full),
-        (_, "MessageTooLarge") => Class::Passing(Reason::TooBig),
-        (_, "ContentRejected" | "AttachmentRejected") => Class::Passing(Reason::Policy),
-        _ => Class::Passing(Reason::Other),
+        ("Permanent", "Suppressed" | "OnAccountSuppressionList") => {
+            AddressVerdict::Passing(Reason::Other)
+        }
+        ("Permanent", _) => AddressVerdict::Permanent,
+        (_, "MailboxFull") => AddressVerdict::Passing(Reason::Full),
+        (_, "MessageTooLarge") => AddressVerdict::Passing(Reason::TooBig),
+        (_, "ContentRejected" | "AttachmentRejected") => AddressVerdict::Passing(Reason::Policy),
+        _ => AddressVerdict::Passing(Reason::Other),
     })
 }
 
-fn complained(value: &Value) -> Vec<Finding> {
+fn complained(value: &Value) -> Vec<RecipientReport> {
     let kind = text(value, "/complaint/complaintFeedbackType");
     // "This is not spam", and reports on forged mail, are no complaints of a reader.
     if matches!(kind, "not-spam" | "auth-failure") {
@@ -124,14 +126,14 @@ fn complained(value: &Value) -> Vec<Finding> {
     vec![did(
         "ses",
         text(only, "/emailAddress"),
-        Meaning::Complaint,
+        Classification::Complaint,
         words.trim_end(),
     )]
 }
 
 /// The envelope's sender, and the headers of the mail where SES is set to include them. It gives the mail a Message-ID of its
 /// own on the way out; ours stands there as it was.
-fn clues(value: &Value) -> Clues {
+fn clues(value: &Value) -> CorrelationIds {
     let header = |name: &'static str| {
         let of_name = move |header: &&Value| text(header, "/name").eq_ignore_ascii_case(name);
         list(value, "/mail/headers")
@@ -143,9 +145,9 @@ fn clues(value: &Value) -> Clues {
         .chain([text(value, "/mail/commonHeaders/messageId")])
         .filter_map(message_id);
     let source = Some(text(value, "/mail/source")).filter(|source| !source.is_empty());
-    Clues {
+    CorrelationIds {
         addressed: source.map(String::from).into_iter().collect(),
         message_ids: ids.take(10).collect(),
-        ..Clues::default()
+        ..CorrelationIds::default()
     }
 }

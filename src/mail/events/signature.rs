@@ -8,7 +8,7 @@ use hmac::Mac;
 use sha2::Digest;
 use sha2::Sha256;
 
-use super::Refused;
+use super::Untrusted;
 use crate::domain::Timestamp;
 
 /// How far a provider's clock may run ahead of ours.
@@ -35,10 +35,10 @@ pub fn is_same(given: &[u8], secret: &[u8]) -> bool {
 }
 
 /// Refuses what was signed more than `back` ago, or in the future.
-pub fn check_age(signed_at: Timestamp, back: TimeDelta, now: Timestamp) -> Result<(), Refused> {
+pub fn check_age(signed_at: Timestamp, back: TimeDelta, now: Timestamp) -> Result<(), Untrusted> {
     let age = now - signed_at;
     if age > back || age < -AHEAD {
-        Err(Refused::Stale)
+        Err(Untrusted::Stale)
     } else {
         Ok(())
     }

@@ -14,48 +14,48 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::Value;
 
 use super::Posted;
-use super::Refused;
+use super::Untrusted;
 use super::hex_digest;
 use super::signature::check_age;
 use super::signature::is_signed;
 use super::signature::seconds;
 use super::text;
-use super::verdict::Class;
+use super::verdict::AddressVerdict;
 use super::verdict::did;
 use super::verdict::domains;
 use super::verdict::event;
 use super::verdict::failed;
 use super::verdict::message_id;
 use crate::domain::Timestamp;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::inbound::Reason;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::Event;
+use crate::domain::webhook::WebhookEvent;
 
 const BACK: TimeDelta = TimeDelta::minutes(5);
 
 /// `keys`: secrets.
-pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Refused> {
+pub fn identify(keys: &[Secret], posted: Posted<'_>, now: Timestamp) -> Result<String, Untrusted> {
     let signed_at = posted.header("x-verdicts-timestamp")?;
     let signature = posted.header("x-verdicts-signature")?;
     let signature = HEXLOWER_PERMISSIVE
         .decode(signature.as_bytes())
-        .map_err(|_| Refused::Forged)?;
+        .map_err(|_| Untrusted::Forged)?;
     if !is_signed(
         keys.iter().map(|key| key.expose().as_bytes()),
         &[signed_at.as_bytes(), b".", posted.body],
         &signature,
     ) {
-        return Err(Refused::Forged);
+        return Err(Untrusted::Forged);
     }
-    check_age(seconds(signed_at).ok_or(Refused::Forged)?, BACK, now)?;
+    check_age(seconds(signed_at).ok_or(Untrusted::Forged)?, BACK, now)?;
     Ok(hex_digest(&[signed_at.as_bytes(), b".", posted.body]))
 }
 
 /// One event, or a list of them: `type` is `bounce` (the `diagnostic` decides what kind of; without one it is hard), `soft`,
 /// `complaint` or `unsubscribe`. `message_id` and `sender` (the envelope's) say which mail it was.
-pub fn read(value: &Value) -> Vec<Event> {
+pub fn read(value: &Value) -> Vec<WebhookEvent> {
     let one = std::slice::from_ref(value);
     value
         .as_array()
@@ -65,36 +65,36 @@ pub fn read(value: &Value) -> Vec<Event> {
         .collect()
 }
 
-fn read_one(value: &Value) -> Option<Event> {
+fn read_one(value: &Value) -> Option<WebhookEvent> {
     let of = |place| text(value, place);
     let (kind, address) = (of("/type"), of("/email"));
     let finding = match kind {
         "bounce" => failed(
             "webhook",
             address,
-            Class::Permanent,
+            AddressVerdict::Permanent,
             of("/diagnostic"),
             of("/status"),
         ),
         "soft" => failed(
             "webhook",
             address,
-            Class::Passing(Reason::Other),
+            AddressVerdict::Passing(Reason::Other),
             of("/diagnostic"),
             of("/status"),
         ),
-        "complaint" => did("webhook", address, Meaning::Complaint, kind),
-        "unsubscribe" => did("webhook", address, Meaning::Unsubscribe, kind),
+        "complaint" => did("webhook", address, Classification::Complaint, kind),
+        "unsubscribe" => did("webhook", address, Classification::Unsubscribe, kind),
         _ => return None,
     };
     let (id, sender) = (of("/message_id"), of("/sender"));
-    let clues = Clues {
+    let clues = CorrelationIds {
         message_ids: message_id(id).into_iter().collect(),
         addressed: Some(sender.to_owned())
             .filter(|sender| !sender.is_empty())
             .into_iter()
             .collect(),
-        ..Clues::default()
+        ..CorrelationIds::default()
     };
     Some(event(of("/id"), value, finding, clues, domains([sender])))
 }

@@ -17,7 +17,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 use url::Url;
 
-use super::Refused;
+use super::Untrusted;
 use super::signature::check_age;
 use crate::domain::Timestamp;
 
@@ -27,7 +27,7 @@ const BACK: TimeDelta = TimeDelta::minutes(65);
 /// An envelope, unopened.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Envelope {
+pub struct SnsEnvelope {
     r#type: String,
     message_id: String,
     topic_arn: String,
@@ -45,7 +45,7 @@ pub struct Envelope {
 
 /// What lies in an envelope that is genuine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum SnsMessage {
     /// A message of the topic.
     Message(String),
     /// Amazon asks whether we want the topic's messages; asking that address says yes.
@@ -54,7 +54,7 @@ pub enum Content {
     Farewell,
 }
 
-impl Envelope {
+impl SnsEnvelope {
     /// Reads an envelope; `None` if it is none, which is also what a topic set to raw delivery sends: that is not signed.
     pub fn parse(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
@@ -66,9 +66,9 @@ impl Envelope {
     }
 
     /// Where its certificate is, if it is of one of the topics.
-    pub fn certificate(&self, topics: &[String]) -> Result<Url, Refused> {
+    pub fn certificate(&self, topics: &[String]) -> Result<Url, Untrusted> {
         if !topics.contains(&self.topic_arn) {
-            return Err(Refused::Elsewhere);
+            return Err(Untrusted::Elsewhere);
         }
         let url = self.amazons(&self.signing_cert_url)?;
         let name = url
@@ -80,38 +80,38 @@ impl Envelope {
         if name.is_some_and(plain) && url.query().is_none() {
             Ok(url)
         } else {
-            Err(Refused::Elsewhere)
+            Err(Untrusted::Elsewhere)
         }
     }
 
     /// Opens it with the certificate, in PEM, that lay there.
-    pub fn open(self, certificate: &[u8], now: Timestamp) -> Result<Content, Refused> {
-        let der = CertificateDer::from_pem_slice(certificate).map_err(|_| Refused::Forged)?;
-        let owner = webpki::EndEntityCert::try_from(&der).map_err(|_| Refused::Forged)?;
+    pub fn open(self, certificate: &[u8], now: Timestamp) -> Result<SnsMessage, Untrusted> {
+        let der = CertificateDer::from_pem_slice(certificate).map_err(|_| Untrusted::Forged)?;
+        let owner = webpki::EndEntityCert::try_from(&der).map_err(|_| Untrusted::Forged)?;
         let algorithm: &RsaParameters = match self.signature_version.as_str() {
             "1" => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
             "2" => &RSA_PKCS1_2048_8192_SHA256,
-            _ => return Err(Refused::Forged),
+            _ => return Err(Untrusted::Forged),
         };
         let signature = STANDARD
             .decode(&self.signature)
-            .map_err(|_| Refused::Forged)?;
+            .map_err(|_| Untrusted::Forged)?;
         let key = UnparsedPublicKey::new(algorithm, owner.subject_public_key_info());
         key.verify(self.signed_text()?.as_bytes(), &signature)
-            .map_err(|_| Refused::Forged)?;
+            .map_err(|_| Untrusted::Forged)?;
         let signed_at = Timestamp::from(
-            chrono::DateTime::parse_from_rfc3339(&self.timestamp).map_err(|_| Refused::Forged)?,
+            chrono::DateTime::parse_from_rfc3339(&self.timestamp).map_err(|_| Untrusted::Forged)?,
         );
         check_age(signed_at, BACK, now)?;
         match self.r#type.as_str() {
-            "SubscriptionConfirmation" => self.invitation().map(Content::Invitation),
-            "UnsubscribeConfirmation" => Ok(Content::Farewell),
-            _ => Ok(Content::Message(self.message)),
+            "SubscriptionConfirmation" => self.invitation().map(SnsMessage::Invitation),
+            "UnsubscribeConfirmation" => Ok(SnsMessage::Farewell),
+            _ => Ok(SnsMessage::Message(self.message)),
         }
     }
 
     /// Names and values, each on a line, in the order of the alphabet.
-    fn signed_text(&self) -> Result<String, Refused> {
+    fn signed_text(&self) -> Result<String, Untrusted> {
         let mut fields = vec![("Message", &self.message), ("MessageId", &self.message_id)];
         match self.r#type.as_str() {
             "Notification" => {
@@ -120,14 +120,14 @@ impl Envelope {
             "SubscriptionConfirmation" | "UnsubscribeConfirmation" => {
                 fields.push((
                     "SubscribeURL",
-                    self.subscribe_url.as_ref().ok_or(Refused::Unsigned)?,
+                    self.subscribe_url.as_ref().ok_or(Untrusted::Unsigned)?,
                 ));
             }
-            _ => return Err(Refused::Unsigned),
+            _ => return Err(Untrusted::Unsigned),
         }
         fields.push(("Timestamp", &self.timestamp));
         if self.r#type != "Notification" {
-            fields.push(("Token", self.token.as_ref().ok_or(Refused::Unsigned)?));
+            fields.push(("Token", self.token.as_ref().ok_or(Untrusted::Unsigned)?));
         }
         fields.extend([("TopicArn", &self.topic_arn), ("Type", &self.r#type)]);
         Ok(fields
@@ -137,7 +137,7 @@ impl Envelope {
     }
 
     /// The address that says yes: that of this topic, and to nothing else.
-    fn invitation(&self) -> Result<Url, Refused> {
+    fn invitation(&self) -> Result<Url, Untrusted> {
         let url = self.amazons(self.subscribe_url.as_deref().unwrap_or_default())?;
         let has = |name: &str, value: &str| {
             url.query_pairs()
@@ -149,14 +149,14 @@ impl Envelope {
         if for_us {
             Ok(url)
         } else {
-            Err(Refused::Elsewhere)
+            Err(Untrusted::Elsewhere)
         }
     }
 
     /// An address at the topic's own `sns.<region>.amazonaws.com`, by https.
-    fn amazons(&self, text: &str) -> Result<Url, Refused> {
-        let host = host_of(&self.topic_arn).ok_or(Refused::Elsewhere)?;
-        let url = Url::parse(text).map_err(|_| Refused::Elsewhere)?;
+    fn amazons(&self, text: &str) -> Result<Url, Untrusted> {
+        let host = host_of(&self.topic_arn).ok_or(Untrusted::Elsewhere)?;
+        let url = Url::parse(text).map_err(|_| Untrusted::Elsewhere)?;
         let plain = url.scheme() == "https"
             && url.port().is_none()
             && url.username().is_empty()
@@ -164,7 +164,7 @@ impl Envelope {
         if plain && url.host_str() == Some(host.as_str()) {
             Ok(url)
         } else {
-            Err(Refused::Elsewhere)
+            Err(Untrusted::Elsewhere)
         }
     }
 }

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::signature::hex_digest;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
+use crate::domain::inbound::EnhancedStatus;
 use crate::domain::inbound::Reason;
-use crate::domain::inbound::Status;
-use crate::domain::webhook::Event;
+use crate::domain::inbound::RecipientReport;
+use crate::domain::webhook::WebhookEvent;
 use crate::mail::inbound::addresses;
 use crate::mail::inbound::diagnosis::Diagnosis;
 use crate::mail::inbound::diagnosis::diagnose;
@@ -16,7 +16,7 @@ use crate::mail::inbound::short;
 
 /// How sure the provider is that mail to the address never arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum AddressVerdict {
     /// It tells "no such mailbox" from every other refusal, and this is one: hard, unless the server's words say otherwise.
     NoMailbox,
     /// A refusal for good, whatever for: the server's words decide, as at every other door. Where there are none, it is hard.
@@ -26,26 +26,34 @@ pub enum Class {
 }
 
 /// A failure: the receiving server's words and the provider's class of them, weighed.
-pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: &str) -> Finding {
-    let said = diagnose(words, Status::parse(status));
+pub fn failed(
+    provider: &str,
+    address: &str,
+    class: AddressVerdict,
+    words: &str,
+    status: &str,
+) -> RecipientReport {
+    let said = diagnose(words, EnhancedStatus::parse(status));
     let hard = Diagnosis {
-        meaning: Meaning::Hard,
+        meaning: Classification::Hard,
         reason: Reason::NoMailbox,
         ..said
     };
     let soft = |reason| Diagnosis {
-        meaning: Meaning::Soft,
+        meaning: Classification::Soft,
         reason,
         ..said
     };
     let found = match class {
-        Class::NoMailbox if said.says_nothing() => hard,
-        Class::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
-        Class::NoMailbox | Class::Permanent => said,
-        Class::Passing(reason) if said.says_nothing() || said.meaning == Meaning::Hard => {
+        AddressVerdict::NoMailbox if said.says_nothing() => hard,
+        AddressVerdict::Permanent if words.trim().is_empty() && said.says_nothing() => hard,
+        AddressVerdict::NoMailbox | AddressVerdict::Permanent => said,
+        AddressVerdict::Passing(reason)
+            if said.says_nothing() || said.meaning == Classification::Hard =>
+        {
             soft(reason)
         }
-        Class::Passing(_) => said,
+        AddressVerdict::Passing(_) => said,
     };
     let line = format!("{provider}: {words}");
     let Diagnosis {
@@ -54,7 +62,7 @@ pub fn failed(provider: &str, address: &str, class: Class, words: &str, status: 
         status,
         ..
     } = found;
-    Finding {
+    RecipientReport {
         address: address_of(address),
         meaning,
         class: found.class(),
@@ -70,9 +78,9 @@ pub fn is_telling(words: &str) -> bool {
 }
 
 /// What the reader did: a complaint, or leaving by the provider's own link.
-pub fn did(provider: &str, address: &str, meaning: Meaning, words: &str) -> Finding {
+pub fn did(provider: &str, address: &str, meaning: Classification, words: &str) -> RecipientReport {
     let line = short(&format!("{provider}: {words}"));
-    Finding {
+    RecipientReport {
         address: address_of(address),
         meaning,
         class: None,
@@ -91,15 +99,15 @@ fn address_of(text: &str) -> Option<String> {
 pub fn event(
     id: &str,
     said: &Value,
-    finding: Finding,
-    clues: Clues,
+    finding: RecipientReport,
+    clues: CorrelationIds,
     domains: Vec<String>,
-) -> Event {
+) -> WebhookEvent {
     let id = match id {
         "" => hex_digest(&[said.to_string().as_bytes()]),
         id => id.to_owned(),
     };
-    Event {
+    WebhookEvent {
         id,
         finding,
         clues,

@@ -1,7 +1,7 @@
 //! Choice of the way to log in to an IMAP server.
 
 use super::wire::quoted;
-use crate::mail::sasl::Mechanism;
+use crate::mail::sasl::SaslMechanism;
 use crate::mail::server::Login;
 
 /// Picks one of those that a server offers. LOGIN comes first, since accounts exist whose stored password fits no challenge though the
@@ -9,7 +9,7 @@ use crate::mail::server::Login;
 ///
 /// # Errors
 /// The names of what is offered, where this program knows none of it.
-pub(super) fn pick(capabilities: &[String], login: &Login) -> Result<Mechanism, String> {
+pub(super) fn pick(capabilities: &[String], login: &Login) -> Result<SaslMechanism, String> {
     let has = |name: &str| capabilities.iter().any(|capability| capability == name);
     let offered: Vec<&str> = capabilities
         .iter()
@@ -23,13 +23,13 @@ pub(super) fn pick(capabilities: &[String], login: &Login) -> Result<Mechanism, 
         .iter()
         .all(|text| quoted(text.expose()).is_some());
     if by_password && !has("LOGINDISABLED") && is_plain_text {
-        return Ok(Mechanism::Login);
+        return Ok(SaslMechanism::Login);
     }
     let known = [
-        Mechanism::Plain,
-        Mechanism::ScramSha256,
-        Mechanism::ScramSha1,
-        Mechanism::CramMd5,
+        SaslMechanism::Plain,
+        SaslMechanism::ScramSha256,
+        SaslMechanism::ScramSha1,
+        SaslMechanism::CramMd5,
     ];
     let found = known
         .into_iter()
@@ -58,7 +58,7 @@ mod tests {
                     password: password.into(),
                 },
             )
-            .map(Mechanism::name)
+            .map(SaslMechanism::name)
         };
         assert_eq!(pick(&[], "p"), Ok("LOGIN"));
         assert_eq!(

@@ -27,7 +27,7 @@ use super::server::percent_decoded;
 use super::tls;
 use crate::dial::Destination;
 pub use session::Fetched;
-pub use session::Session;
+pub use session::ImapSession;
 
 /// How long a step may take; fetching a mail, ten times as long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,14 +50,14 @@ pub enum After {
 #[derive(Clone)]
 pub struct Account {
     destination: Destination,
-    security: Security,
+    security: ImapSecurity,
     login: Login,
     folder: String,
     after: After,
 }
 
 #[derive(Clone)]
-enum Security {
+enum ImapSecurity {
     Plain,
     StartTls(TlsConnector, ServerName<'static>),
     Implicit(TlsConnector, ServerName<'static>),
@@ -87,10 +87,14 @@ impl Account {
         let name = || ServerName::try_from(host.clone()).map_err(|_| escape.clone());
         let verified = || tls::verified(extra_roots.as_deref().map(Path::new));
         let (security, usual_port) = match (url.scheme(), wanted.as_deref()) {
-            ("imaps", None | Some("required")) => (Security::Implicit(verified()?, name()?), 993),
-            ("imap", None | Some("required")) => (Security::StartTls(verified()?, name()?), 143),
+            ("imaps", None | Some("required")) => {
+                (ImapSecurity::Implicit(verified()?, name()?), 993)
+            }
+            ("imap", None | Some("required")) => {
+                (ImapSecurity::StartTls(verified()?, name()?), 143)
+            }
             ("imap", Some("none")) if is_loopback && extra_roots.is_none() => {
-                (Security::Plain, 143)
+                (ImapSecurity::Plain, 143)
             }
             _ => return Err(escape),
         };
@@ -121,9 +125,9 @@ impl Account {
     /// Describes it for the operator, without secrets.
     pub fn describe(&self) -> String {
         let security = match self.security {
-            Security::Plain => "no TLS",
-            Security::StartTls(..) => "STARTTLS, verified",
-            Security::Implicit(..) => "TLS, verified",
+            ImapSecurity::Plain => "no TLS",
+            ImapSecurity::StartTls(..) => "STARTTLS, verified",
+            ImapSecurity::Implicit(..) => "TLS, verified",
         };
         format!(
             "{} at {} ({security})",
@@ -160,13 +164,13 @@ fn is_folder(name: &str) -> bool {
 /// Why a step failed, as a sentence's end. Holds no password, and nothing that the server said: it may echo one.
 #[derive(Debug, thiserror::Error)]
 #[error("{step} failed: {why}")]
-pub struct Fault {
+pub struct ImapFault {
     step: &'static str,
     why: String,
     is_refusal: bool,
 }
 
-impl Fault {
+impl ImapFault {
     /// The server said no; the connection goes on.
     fn refused(step: &'static str, why: impl Into<String>) -> Self {
         Self {

@@ -11,21 +11,21 @@ use tokio_rustls::client::TlsStream;
 
 use super::Account;
 use super::After;
-use super::Fault;
+use super::ImapFault;
+use super::ImapSecurity;
 use super::PATIENCE;
-use super::Security;
 use super::login;
 use super::response::Tagged;
-use super::session::Session;
+use super::session::ImapSession;
 use super::wire::BYTES;
-use super::wire::Line;
+use super::wire::ImapStream;
 use super::wire::Wire;
 use super::wire::quoted;
 use super::wire::within;
-use crate::dial::Limits;
+use crate::dial::AddressTimeouts;
 use crate::dial::spoken_to;
 use crate::mail::sasl::Exchange;
-use crate::mail::sasl::Mechanism;
+use crate::mail::sasl::SaslMechanism;
 use folder::Namespace;
 use folder::code;
 use folder::find;
@@ -35,7 +35,7 @@ use folder::namespace;
 use folder::target;
 
 /// For each address of the server.
-const LIMITS: Limits = Limits {
+const LIMITS: AddressTimeouts = AddressTimeouts {
     connect: PATIENCE,
     first_step: PATIENCE,
 };
@@ -49,7 +49,7 @@ impl Account {
         &self,
         limit: Duration,
     ) -> Result<Vec<(SocketAddr, Option<String>)>, String> {
-        let limits = Limits {
+        let limits = AddressTimeouts {
             connect: limit,
             first_step: limit,
         };
@@ -59,13 +59,13 @@ impl Account {
     }
 
     /// Logs in and opens the folder.
-    pub async fn open(&self) -> Result<Session, Fault> {
+    pub async fn open(&self) -> Result<ImapSession, ImapFault> {
         let reached = self
             .destination
             .reach(LIMITS, |tcp| answers(self.security.clone(), tcp))
             .await;
         let (first, address) =
-            reached.map_err(|unreached| Fault::broken("reaching it", unreached.to_string()))?;
+            reached.map_err(|unreached| ImapFault::broken("reaching it", unreached.to_string()))?;
         let opened = self.open_over(first).await;
         // A refusal is an answer, and that of an address that works.
         if opened.as_ref().is_err_and(|fault| !fault.is_refusal()) {
@@ -74,10 +74,10 @@ impl Account {
         opened
     }
 
-    async fn open_over(&self, first: First) -> Result<Session, Fault> {
-        let line: Box<dyn Line> = match (first, &self.security) {
-            (First::Encrypted(tls), _) => tls,
-            (First::Spoke(tcp), Security::StartTls(tls, name)) => {
+    async fn open_over(&self, first: ImapAddress) -> Result<ImapSession, ImapFault> {
+        let line: Box<dyn ImapStream> = match (first, &self.security) {
+            (ImapAddress::Encrypted(tls), _) => tls,
+            (ImapAddress::Spoke(tcp), ImapSecurity::StartTls(tls, name)) => {
                 let mut wire = Wire::new(Box::new(tcp));
                 wire.greeting(PATIENCE).await?;
                 wire.command(PATIENCE, "STARTTLS", "STARTTLS").await?;
@@ -91,11 +91,11 @@ impl Account {
                     .await?,
                 )
             }
-            (First::Spoke(tcp), _) => Box::new(tcp),
+            (ImapAddress::Spoke(tcp), _) => Box::new(tcp),
         };
         let mut wire = Wire::new(line);
         let is_known =
-            !matches!(self.security, Security::StartTls(..)) && wire.greeting(PATIENCE).await?;
+            !matches!(self.security, ImapSecurity::StartTls(..)) && wire.greeting(PATIENCE).await?;
         if !is_known {
             let offers = capabilities(&mut wire).await?;
             self.log_in(&mut wire, &offers).await?;
@@ -104,13 +104,14 @@ impl Account {
         self.select(wire, can).await
     }
 
-    async fn log_in(&self, wire: &mut Wire, offers: &[String]) -> Result<(), Fault> {
+    async fn log_in(&self, wire: &mut Wire, offers: &[String]) -> Result<(), ImapFault> {
         let step = "the login";
-        let mechanism = login::pick(offers, &self.login).map_err(|why| Fault::broken(step, why))?;
-        if mechanism == Mechanism::Login {
+        let mechanism =
+            login::pick(offers, &self.login).map_err(|why| ImapFault::broken(step, why))?;
+        if mechanism == SaslMechanism::Login {
             let word = |text: &str| {
                 quoted(text).ok_or_else(|| {
-                    Fault::broken(
+                    ImapFault::broken(
                         step,
                         "user or password has a character that LOGIN cannot carry",
                     )
@@ -140,12 +141,12 @@ impl Account {
         };
         match within(PATIENCE, step, work).await? {
             Tagged::Done(_) => Ok(()),
-            Tagged::Refused(why) => Err(Fault::refused(step, why)),
+            Tagged::Refused(why) => Err(ImapFault::refused(step, why)),
         }
     }
 
     /// Opens the folder, and sees what the server allows there.
-    async fn select(&self, mut wire: Wire, can: Vec<String>) -> Result<Session, Fault> {
+    async fn select(&self, mut wire: Wire, can: Vec<String>) -> Result<ImapSession, ImapFault> {
         let has = |name: &str| can.iter().any(|capability| capability == name);
         let namespace = if has("NAMESPACE") {
             namespace(&mut wire).await?
@@ -187,7 +188,7 @@ impl Account {
         if is_read_only || lacks(&['s']) || !keeps("\\SEEN") {
             let why = "it can be read and not marked, so each mail would be fetched again and again; give this user the right to mark \
                        mails as read (s in RFC 4314), or name a folder of its own";
-            return Err(Fault::refused(SELECT, why));
+            return Err(ImapFault::refused(SELECT, why));
         }
         let leaves = after != After::Seen;
         if leaves && (lacks(&['t', 'd']) || lacks(&['e', 'd']) || !keeps("\\DELETED")) {
@@ -213,7 +214,7 @@ impl Account {
             ));
             after = After::Seen;
         }
-        Ok(Session::new(wire, can, folder, after, validity, limits))
+        Ok(ImapSession::new(wire, can, folder, after, validity, limits))
     }
 }
 
@@ -229,7 +230,7 @@ pub(super) struct Selected {
 }
 
 /// Opens a folder by the name that the server has for it; once more, to see what came meanwhile.
-pub(super) async fn selected(wire: &mut Wire, folder: &str) -> Result<Selected, Fault> {
+pub(super) async fn selected(wire: &mut Wire, folder: &str) -> Result<Selected, ImapFault> {
     let opened = wire
         .command(
             PATIENCE,
@@ -258,7 +259,7 @@ pub(super) async fn selected(wire: &mut Wire, folder: &str) -> Result<Selected, 
 }
 
 /// An address of the server that answers.
-enum First {
+enum ImapAddress {
     /// It began its greeting, which is still to be read.
     Spoke(TcpStream),
     /// It speaks TLS, with a certificate that we trust.
@@ -266,25 +267,25 @@ enum First {
 }
 
 /// The first step of a server: it speaks, or shakes hands where TLS is there from the first byte.
-async fn answers(security: Security, tcp: TcpStream) -> Result<First, Fault> {
+async fn answers(security: ImapSecurity, tcp: TcpStream) -> Result<ImapAddress, ImapFault> {
     // A command is one small packet, which waits for no other.
     tcp.set_nodelay(true)
-        .map_err(|error| Fault::broken("reaching it", error.kind().to_string()))?;
+        .map_err(|error| ImapFault::broken("reaching it", error.kind().to_string()))?;
     match security {
-        Security::Implicit(tls, name) => {
+        ImapSecurity::Implicit(tls, name) => {
             let connected = tls.connect(name, tcp).await;
             connected
-                .map(|tls| First::Encrypted(Box::new(tls)))
-                .map_err(|error| Fault::broken("its TLS handshake", error.to_string()))
+                .map(|tls| ImapAddress::Encrypted(Box::new(tls)))
+                .map_err(|error| ImapFault::broken("its TLS handshake", error.to_string()))
         }
         _ => spoken_to(tcp)
             .await
-            .map(First::Spoke)
-            .map_err(|error| Fault::broken("its greeting", error.to_string())),
+            .map(ImapAddress::Spoke)
+            .map_err(|error| ImapFault::broken("its greeting", error.to_string())),
     }
 }
 
-async fn capabilities(wire: &mut Wire) -> Result<Vec<String>, Fault> {
+async fn capabilities(wire: &mut Wire) -> Result<Vec<String>, ImapFault> {
     let answer = wire.command(PATIENCE, "CAPABILITY", "CAPABILITY").await?;
     let words = answer
         .responses

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Fault;
+use super::ImapFault;
 
 /// A response with its literals taken out (RFC 3501, 4.3); of each, `{n}` is left in the text.
 #[derive(Default, Clone)]
@@ -47,17 +47,17 @@ impl Response {
 /// The last answer to a command.
 pub enum Tagged {
     /// It was done.
-    Done(Answer),
+    Done(CommandResponse),
     /// It was not, in words of ours.
     Refused(String),
 }
 
 impl Tagged {
     /// A refusal as a fault.
-    pub fn into_result(self, step: &'static str) -> Result<Answer, Fault> {
+    pub fn into_result(self, step: &'static str) -> Result<CommandResponse, ImapFault> {
         match self {
             Self::Done(answer) => Ok(answer),
-            Self::Refused(why) => Err(Fault::refused(step, why)),
+            Self::Refused(why) => Err(ImapFault::refused(step, why)),
         }
     }
 }
@@ -141,7 +141,7 @@ fn is_words(line: &[u8]) -> bool {
 }
 
 /// The answer to a command.
-pub struct Answer {
+pub struct CommandResponse {
     /// The responses before the last.
     pub responses: Vec<Response>,
     /// The last line's words, of which only response codes are ever shown.

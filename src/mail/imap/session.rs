@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::After;
-use super::Fault;
+use super::ImapFault;
 use super::PATIENCE;
 use super::opening::selected;
 use super::response::Response;
@@ -27,7 +27,7 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(9 * 60);
 const OTHERS_MAX: usize = 1_000;
 
 /// An open folder.
-pub struct Session {
+pub struct ImapSession {
     wire: Wire,
     can: Vec<String>,
     /// The folder's name at the server.
@@ -54,7 +54,7 @@ pub enum Fetched {
     Nothing,
 }
 
-impl Session {
+impl ImapSession {
     pub(super) fn new(
         wire: Wire,
         can: Vec<String>,
@@ -86,12 +86,12 @@ impl Session {
 
     /// The mails that nobody has read, by their UIDs, oldest first. Their sizes are not asked for: a server that cannot open one of them
     /// (Dovecot) hangs up on a question about all.
-    pub async fn unread(&mut self) -> Result<Vec<u32>, Fault> {
+    pub async fn unread(&mut self) -> Result<Vec<u32>, ImapFault> {
         self.wire.has_news = false;
         self.search("UNSEEN UNDELETED").await
     }
 
-    async fn search(&mut self, what: &str) -> Result<Vec<u32>, Fault> {
+    async fn search(&mut self, what: &str) -> Result<Vec<u32>, ImapFault> {
         let answer = self
             .wire
             .command_within(PATIENCE, "SEARCH", &format!("UID SEARCH {what}"), SEARCH)
@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// The mail as it came, and of one that is larger the first `max` bytes. It stays unread.
-    pub async fn fetch(&mut self, uid: u32, max: usize) -> Result<Fetched, Fault> {
+    pub async fn fetch(&mut self, uid: u32, max: usize) -> Result<Fetched, ImapFault> {
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<0.{max}>)");
         let answer = self
             .wire
@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// Marks a mail as done, by the setting. Read comes first: whatever is refused after that, it is not fetched again.
-    pub async fn finish(&mut self, uid: u32) -> Result<(), Fault> {
+    pub async fn finish(&mut self, uid: u32) -> Result<(), ImapFault> {
         self.flag(&[uid], "+FLAGS.SILENT (\\Seen)").await?;
         match self.after.clone() {
             After::Seen => Ok(()),
@@ -158,7 +158,7 @@ impl Session {
         }
     }
 
-    async fn delete(&mut self, uid: u32) -> Result<(), Fault> {
+    async fn delete(&mut self, uid: u32) -> Result<(), ImapFault> {
         self.flag(&[uid], "+FLAGS.SILENT (\\Seen \\Deleted)")
             .await?;
         if self.can("UIDPLUS") {
@@ -174,7 +174,7 @@ impl Session {
 
     /// Takes out what is marked as deleted by us, where the server cannot take out one mail alone (RFC 4315, UIDPLUS): what others have
     /// marked is unmarked for the moment.
-    pub async fn sweep(&mut self) -> Result<(), Fault> {
+    pub async fn sweep(&mut self) -> Result<(), ImapFault> {
         if self.deleted.is_empty() {
             return Ok(());
         }
@@ -202,7 +202,7 @@ impl Session {
         expunged
     }
 
-    async fn flag(&mut self, uids: &[u32], how: &str) -> Result<(), Fault> {
+    async fn flag(&mut self, uids: &[u32], how: &str) -> Result<(), ImapFault> {
         self.wire
             .command(PATIENCE, "STORE", &format!("UID STORE {} {how}", set(uids)))
             .await
@@ -216,7 +216,7 @@ impl Session {
         mut self,
         every: Duration,
         stop: impl Future<Output = ()>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ImapFault> {
         tokio::pin!(stop);
         // RFC 2177 wants IDLE asked for anew within 29 minutes, and routers forget a silent line sooner.
         let every = every.min(LOOK_EVERY_MAX);
@@ -238,7 +238,7 @@ impl Session {
                         return Err(within(PATIENCE, "IDLE", async { Err::<(), _>(error) })
                             .await
                             .err()
-                            .unwrap_or_else(|| Fault::broken("IDLE", "")));
+                            .unwrap_or_else(|| ImapFault::broken("IDLE", "")));
                     }
                     let end = async {
                         self.wire.say("DONE").await?;

@@ -13,8 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
 use tokio::time::timeout;
 
-use super::Fault;
-use super::response::Answer;
+use super::ImapFault;
+use super::response::CommandResponse;
 use super::response::OWN_WORDS;
 use super::response::Response;
 use super::response::Tagged;
@@ -30,12 +30,12 @@ pub const BYTES: usize = 256 << 10;
 const LINES: usize = 5_000;
 
 /// A connection, with or without TLS.
-pub trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
+pub trait ImapStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ImapStream for T {}
 
 /// One connection to an IMAP server.
 pub struct Wire {
-    stream: BufReader<Box<dyn Line>>,
+    stream: BufReader<Box<dyn ImapStream>>,
     tag: u32,
     /// Of a line that is not whole yet: a read may be given up half-way.
     partial: Vec<u8>,
@@ -47,7 +47,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(line: Box<dyn Line>) -> Self {
+    pub fn new(line: Box<dyn ImapStream>) -> Self {
         Self {
             stream: BufReader::new(line),
             tag: 0,
@@ -59,12 +59,12 @@ impl Wire {
     }
 
     /// The connection itself. What the server had said on it beyond the last answer is dropped.
-    pub fn into_inner(self) -> Box<dyn Line> {
+    pub fn into_inner(self) -> Box<dyn ImapStream> {
         self.stream.into_inner()
     }
 
     /// Reads the greeting; true if it says that the login is done already (PREAUTH).
-    pub async fn greeting(&mut self, limit: Duration) -> Result<bool, Fault> {
+    pub async fn greeting(&mut self, limit: Duration) -> Result<bool, ImapFault> {
         let step = "its greeting";
         let response = within(limit, step, self.response()).await?;
         let text = String::from_utf8_lossy(&response.text).to_ascii_uppercase();
@@ -73,7 +73,7 @@ impl Wire {
         } else if text.starts_with("* PREAUTH") {
             Ok(true)
         } else {
-            Err(Fault::broken(
+            Err(ImapFault::broken(
                 step,
                 if text.starts_with("* BYE") {
                     "it closed the connection"
@@ -93,7 +93,7 @@ impl Wire {
         limit: Duration,
         step: &'static str,
         command: &str,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<CommandResponse, ImapFault> {
         self.command_within(limit, step, command, BYTES).await
     }
 
@@ -104,7 +104,7 @@ impl Wire {
         step: &'static str,
         command: &str,
         bytes: usize,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<CommandResponse, ImapFault> {
         let work = async {
             let tag = self.send(command, bytes).await?;
             self.answer(&tag).await
@@ -147,7 +147,7 @@ impl Wire {
                 return Err(unreadable());
             };
             return match status.as_str() {
-                "OK" => Ok(Tagged::Done(Answer { responses, words })),
+                "OK" => Ok(Tagged::Done(CommandResponse { responses, words })),
                 "NO" | "BAD" => Ok(Tagged::Refused(format!(
                     "the server answered {status}{}",
                     code_in(&words)
@@ -170,7 +170,7 @@ impl Wire {
                 .and_then(|rest| rest.strip_prefix(' '))
                 .map(split_status)
             {
-                let answer = Answer {
+                let answer = CommandResponse {
                     responses: Vec::new(),
                     words,
                 };
@@ -255,11 +255,11 @@ pub async fn within<T>(
     limit: Duration,
     step: &'static str,
     work: impl Future<Output = io::Result<T>>,
-) -> Result<T, Fault> {
+) -> Result<T, ImapFault> {
     match timeout(limit, work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(Fault::broken(step, "the connection was lost"))
+            Err(ImapFault::broken(step, "the connection was lost"))
         }
         // Of this module's own making, or a kind: neither quotes the server.
         Ok(Err(error)) if error.kind() == io::ErrorKind::Other => {
@@ -267,13 +267,16 @@ pub async fn within<T>(
                 .get_ref()
                 .map(ToString::to_string)
                 .filter(|words| OWN_WORDS.contains(&words.as_str()));
-            Err(Fault::broken(
+            Err(ImapFault::broken(
                 step,
                 own.unwrap_or_else(|| UNREADABLE.into()),
             ))
         }
-        Ok(Err(error)) => Err(Fault::broken(step, error.kind().to_string())),
-        Err(_) => Err(Fault::broken(step, format!("no answer within {limit:?}"))),
+        Ok(Err(error)) => Err(ImapFault::broken(step, error.kind().to_string())),
+        Err(_) => Err(ImapFault::broken(
+            step,
+            format!("no answer within {limit:?}"),
+        )),
     }
 }
 
@@ -290,7 +293,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(5);
 
     /// Runs a command against a server that says that.
-    async fn answered(said: &[u8]) -> Result<Answer, Fault> {
+    async fn answered(said: &[u8]) -> Result<CommandResponse, ImapFault> {
         let (ours, mut theirs) = tokio::io::duplex(64 << 10);
         let said = said.to_vec();
         tokio::spawn(async move {

@@ -2,13 +2,13 @@
 
 /// An address in a text, and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct FoundAddress<'a> {
     pub at: usize,
     pub address: &'a str,
 }
 
 /// Every address in a text, in order.
-pub fn find(text: &str) -> Vec<Found<'_>> {
+pub fn find(text: &str) -> Vec<FoundAddress<'_>> {
     memchr::memchr_iter(b'@', text.as_bytes())
         .filter_map(|at| around(text, at))
         .collect()
@@ -20,7 +20,7 @@ pub fn first(text: &str) -> Option<&str> {
 }
 
 /// The address around the `@` at that place.
-fn around(text: &str, at: usize) -> Option<Found<'_>> {
+fn around(text: &str, at: usize) -> Option<FoundAddress<'_>> {
     const LONGEST: usize = 320;
     let before = &text[..at];
     let local = match before
@@ -81,7 +81,7 @@ fn around(text: &str, at: usize) -> Option<Found<'_>> {
         && name.chars().any(char::is_alphabetic);
     good.then(|| {
         let start = at - local.len();
-        Found {
+        FoundAddress {
             at: start,
             address: &text[start..at + 1 + domain.len()],
         }

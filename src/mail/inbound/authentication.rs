@@ -1,14 +1,14 @@
 //! Findings of servers on the way about a mail's author (RFC 8601), unchecked: whoever acts looks at who says so.
 
 use super::addresses;
-use super::headers::Headers;
+use super::headers::HeaderFields;
 use crate::domain::inbound::Authenticated;
 
 /// Fields that are looked at.
 const FIELDS: usize = 10;
 
 /// The results for DMARC (RFC 9989) of each server that reports some, the newest first: servers put their fields on top.
-pub fn passes(head: &Headers) -> Vec<Authenticated> {
+pub fn passes(head: &HeaderFields) -> Vec<Authenticated> {
     let author = head
         .get("from")
         .and_then(addresses::first)
@@ -77,8 +77,10 @@ mod tests {
     #[test]
     fn a_result_is_of_the_server_that_reports_it_and_of_the_author_that_people_see() {
         let of = |fields: &str| {
-            let head =
-                Headers::read(format!("From: Ada <ada@reader.example>\n{fields}\n\n").as_bytes()).0;
+            let head = HeaderFields::read(
+                format!("From: Ada <ada@reader.example>\n{fields}\n\n").as_bytes(),
+            )
+            .0;
             passes(&head)
                 .into_iter()
                 .map(|found| (found.receiver, found.passed))

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use super::addresses;
 use super::authentication;
-use super::headers::Headers;
+use super::headers::HeaderFields;
 use super::manner;
-use super::mime::Parts;
-use super::prose::Prose;
+use super::mime::MimeParts;
+use super::prose::FreeText;
 use super::report;
-use crate::domain::inbound::Clues;
+use crate::domain::inbound::CorrelationIds;
 use crate::domain::token::TOKEN_LENGTH;
 
 /// Of each kind that are kept.
@@ -18,11 +18,16 @@ const MANY: usize = 30;
 const TOKENS: usize = 1_000;
 
 /// Gathers the clues of a mail; `own` are its author's own lines.
-pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -> Clues {
-    let mut clues = Clues {
+pub fn of(
+    mail: &MimeParts,
+    prose: &FreeText,
+    own: &[String],
+    author: Option<String>,
+) -> CorrelationIds {
+    let mut clues = CorrelationIds {
         author,
         subject: super::short(mail.headers.get("subject").unwrap_or_default()),
-        ..Clues::default()
+        ..CorrelationIds::default()
     };
     clues.addressed = manner::addressed(&mail.headers);
     let sent_from = prose.originals.iter().flat_map(|head| {
@@ -34,7 +39,7 @@ pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -
         .parts
         .iter()
         .filter(|part| part.kind == "message/feedback-report")
-        .map(|part| Headers::read(part.text.trim_start().as_bytes()).0);
+        .map(|part| HeaderFields::read(part.text.trim_start().as_bytes()).0);
     let reported: Vec<String> = reported
         .flat_map(|fields| {
             fields
@@ -51,7 +56,7 @@ pub fn of(mail: &Parts, prose: &Prose, own: &[String], author: Option<String>) -
     clues.addressed.extend(report::sender(mail));
     clues.addressed.truncate(2 * MANY);
 
-    let ids = |head: &Headers, names: &[&str]| {
+    let ids = |head: &HeaderFields, names: &[&str]| {
         names
             .iter()
             .flat_map(|name| head.all(name))

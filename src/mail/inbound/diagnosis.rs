@@ -1,9 +1,9 @@
 //! A refusal in a report, judged as at every door ([`crate::domain::refusal`]).
 
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::EnhancedStatus;
 use crate::domain::inbound::Reason;
 use crate::domain::inbound::SoftClass;
-use crate::domain::inbound::Status;
 use crate::domain::refusal::Basis;
 use crate::domain::refusal::Refusal;
 use crate::domain::refusal::judge;
@@ -14,11 +14,11 @@ pub use crate::domain::refusal::reply_code;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Diagnosis {
     /// Hard or soft.
-    pub meaning: Meaning,
+    pub meaning: Classification,
     /// Why.
     pub reason: Reason,
     /// The enhanced status code.
-    pub status: Option<Status>,
+    pub status: Option<EnhancedStatus>,
     /// Evidence for the diagnosis.
     pub basis: Basis,
 }
@@ -26,7 +26,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// The class of a soft failure.
     pub fn class(&self) -> Option<SoftClass> {
-        (self.meaning == Meaning::Soft).then(|| self.reason.soft_class())
+        (self.meaning == Classification::Soft).then(|| self.reason.soft_class())
     }
 
     /// True if nothing was learnt, so that other words about the same address are worth a look.
@@ -36,7 +36,7 @@ impl Diagnosis {
 }
 
 /// Reads a refusal. `field` is the status that stands beside it in a report.
-pub fn diagnose(words: &str, field: Option<Status>) -> Diagnosis {
+pub fn diagnose(words: &str, field: Option<EnhancedStatus>) -> Diagnosis {
     let judged = judge(Refusal {
         stage: None,
         text: words,

@@ -1,14 +1,14 @@
 //! Complaints: feedback reports (RFC 5965), and the older forms that some providers keep to.
 
 use super::addresses;
-use super::headers::Headers;
-use super::mime::Parts;
+use super::headers::HeaderFields;
+use super::mime::MimeParts;
 use super::short;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::RecipientReport;
 
 /// The findings of a feedback report; `None` if the mail is none. `author_to` are the recipients of the mail complained of.
-pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
+pub fn findings(mail: &MimeParts, author_to: &[String]) -> Option<Vec<RecipientReport>> {
     let report = mail
         .parts
         .iter()
@@ -24,13 +24,13 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
         .map(|part| part.text.as_str())
         .or_else(|| as_text().map(|part| from_field(&part.text)))
     {
-        Some(text) => Headers::read(text.trim_start().as_bytes()).0,
-        None if mail.kind.ends_with("feedback-report") => Headers::default(),
+        Some(text) => HeaderFields::read(text.trim_start().as_bytes()).0,
+        None if mail.kind.ends_with("feedback-report") => HeaderFields::default(),
         None => {
             return is_older_form(mail).then(|| {
                 about_each(
-                    &recipients(&Headers::default(), mail, author_to),
-                    Meaning::Complaint,
+                    &recipients(&HeaderFields::default(), mail, author_to),
+                    Classification::Complaint,
                     "complaint",
                 )
             });
@@ -43,16 +43,16 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
     if kind.starts_with("opt-out") || kind.starts_with("unsubscribe") {
         return Some(about_each(
             &to,
-            Meaning::Unsubscribe,
+            Classification::Unsubscribe,
             &format!("Feedback-Type: {kind}"),
         ));
     }
     // Reports on forged mail (RFC 6591), and "this is not spam", are no complaints of a reader.
     if matches!(kind, "auth-failure" | "not-spam" | "dmarc" | "dkim") {
         let line = short(&format!("Feedback-Type: {kind}"));
-        return Some(vec![Finding {
+        return Some(vec![RecipientReport {
             address: to.into_iter().next(),
-            meaning: Meaning::None,
+            meaning: Classification::None,
             class: None,
             reason: None,
             status: None,
@@ -61,7 +61,7 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
     }
     Some(about_each(
         &to,
-        Meaning::Complaint,
+        Classification::Complaint,
         &format!(
             "Feedback-Type: {}",
             if kind.is_empty() { "abuse" } else { kind }
@@ -70,8 +70,8 @@ pub fn findings(mail: &Parts, author_to: &[String]) -> Option<Vec<Finding>> {
 }
 
 /// One finding of that meaning for each recipient; one without an address where none is known.
-fn about_each(to: &[String], meaning: Meaning, line: &str) -> Vec<Finding> {
-    let finding = |address| Finding {
+fn about_each(to: &[String], meaning: Classification, line: &str) -> Vec<RecipientReport> {
+    let finding = |address| RecipientReport {
         address,
         meaning,
         class: None,
@@ -89,7 +89,7 @@ fn about_each(to: &[String], meaning: Meaning, line: &str) -> Vec<Finding> {
 }
 
 /// Recipients of the mail complained of: as the report says, as the provider's own field says, or as it was addressed.
-fn recipients(fields: &Headers, mail: &Parts, author_to: &[String]) -> Vec<String> {
+fn recipients(fields: &HeaderFields, mail: &MimeParts, author_to: &[String]) -> Vec<String> {
     let names = [
         "original-rcpt-to",
         "original-recipient",
@@ -108,8 +108,8 @@ fn recipients(fields: &Headers, mail: &Parts, author_to: &[String]) -> Vec<Strin
             .parts
             .iter()
             .filter(|part| part.enclosed)
-            .map(|part| Headers::read(part.text.as_bytes()).0);
-        let own = |head: &Headers| {
+            .map(|part| HeaderFields::read(part.text.as_bytes()).0);
+        let own = |head: &HeaderFields| {
             let value = head
                 .get("x-hmxmroriginalrecipient")
                 .or_else(|| head.get("x-rcpt-to"))
@@ -148,7 +148,7 @@ fn is_blanked(address: &str) -> bool {
 }
 
 /// Hotmail's and AOL's programmes before RFC 5965: the mail itself, sent on by an address that does nothing else.
-fn is_older_form(mail: &Parts) -> bool {
+fn is_older_form(mail: &MimeParts) -> bool {
     let (from, subject) = (mail.headers.lower("from"), mail.headers.lower("subject"));
     let encloses = mail.parts.iter().any(|part| part.kind == "message/rfc822");
     let from_a_loop = [

@@ -14,9 +14,9 @@ const FIELDS: usize = 400;
 
 /// The fields of a header, decoded (RFC 2047), names in lower case.
 #[derive(Debug, Clone, Default)]
-pub struct Headers(Vec<(String, String)>);
+pub struct HeaderFields(Vec<(String, String)>);
 
-impl Headers {
+impl HeaderFields {
     /// The first field of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()

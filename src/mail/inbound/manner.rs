@@ -1,14 +1,14 @@
 //! The kind of author: a mail system, a machine for a person, a list, or a person.
 
 use super::addresses;
-use super::answer::Subject;
-use super::headers::Headers;
-use super::mime::Parts;
+use super::answer::AnswerSubject;
+use super::headers::HeaderFields;
+use super::mime::MimeParts;
 use super::phrases;
 use super::phrases::plain;
 
 /// Marks of a mail's own header that tell its author's kind.
-pub struct Manner {
+pub struct SenderClassification {
     /// A mail system, by its name or its address.
     pub daemon: bool,
     /// Its return path is empty (RFC 5321, 4.5.5).
@@ -35,11 +35,11 @@ pub struct Manner {
     pub own_subject: String,
 }
 
-impl Manner {
-    pub fn of(mail: &Parts) -> Self {
+impl SenderClassification {
+    pub fn of(mail: &MimeParts) -> Self {
         let head = &mail.headers;
         let subject = plain(head.get("subject").unwrap_or_default());
-        let marks = Subject::of(head.get("subject").unwrap_or_default());
+        let marks = AnswerSubject::of(head.get("subject").unwrap_or_default());
         let from = head.get("from").unwrap_or_default();
         let author = addresses::first(from).map(String::from);
         let local = author
@@ -201,21 +201,24 @@ const NOTED: &[&str] = &[
 const WRITTEN: &[&str] = &["to", "cc", "resent-to", "apparently-to"];
 
 /// Addresses that a mail was sent to, as far as its header says.
-pub fn addressed(head: &Headers) -> Vec<String> {
+pub fn addressed(head: &HeaderFields) -> Vec<String> {
     in_fields(head, NOTED.iter().chain(WRITTEN))
 }
 
 /// Those that its author wrote.
-pub fn written_to(head: &Headers) -> Vec<String> {
+pub fn written_to(head: &HeaderFields) -> Vec<String> {
     in_fields(head, WRITTEN.iter())
 }
 
 /// Those that servers on the way noted. DragonFly Mail Agent notes the failed recipient in its report's `X-Original-To`.
-pub fn noted(head: &Headers) -> Vec<String> {
+pub fn noted(head: &HeaderFields) -> Vec<String> {
     in_fields(head, NOTED.iter())
 }
 
-fn in_fields<'a>(head: &Headers, names: impl Iterator<Item = &'a &'static str>) -> Vec<String> {
+fn in_fields<'a>(
+    head: &HeaderFields,
+    names: impl Iterator<Item = &'a &'static str>,
+) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for address in names
         .flat_map(|name| head.all(name))

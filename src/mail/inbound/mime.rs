@@ -15,7 +15,7 @@ use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use memchr::memchr;
 use memchr::memmem;
 
-use super::headers::Headers;
+use super::headers::HeaderFields;
 
 /// Parts within parts.
 const DEPTH: usize = 12;
@@ -27,8 +27,8 @@ const ALL_TEXT: usize = 1 << 20;
 
 /// One part of a mail that is no container of others.
 #[derive(Debug, Default)]
-pub struct Part {
-    pub headers: Headers,
+pub struct MimePart {
+    pub headers: HeaderFields,
     /// Its type, like `text/plain`, in lower case.
     pub kind: String,
     /// Its text; empty for what is none. Of a mail that is enclosed, its header.
@@ -41,14 +41,14 @@ pub struct Part {
 
 /// A mail taken apart.
 #[derive(Debug, Default)]
-pub struct Parts {
-    pub headers: Headers,
+pub struct MimeParts {
+    pub headers: HeaderFields,
     /// The type of the whole, with the parameter `report-type`: `multipart/report; delivery-status`.
     pub kind: String,
-    pub parts: Vec<Part>,
+    pub parts: Vec<MimePart>,
 }
 
-impl Part {
+impl MimePart {
     /// Returns true for a file beside the mail, which its author did not write as text (RFC 2183).
     pub fn is_attached(&self) -> bool {
         self.headers
@@ -59,15 +59,15 @@ impl Part {
 
 /// A `Content-Type`, taken apart.
 #[derive(Default)]
-struct Kind {
+struct ContentType {
     name: String,
     boundary: Option<String>,
     charset: Option<String>,
     report: Option<String>,
 }
 
-impl Kind {
-    fn of(headers: &Headers, default: &str) -> Self {
+impl ContentType {
+    fn of(headers: &HeaderFields, default: &str) -> Self {
         let Some(value) = headers.get("content-type") else {
             return Self {
                 name: default.into(),
@@ -107,7 +107,7 @@ impl Kind {
 }
 
 /// A stretch of the mail that is still to be looked at.
-struct Task<'a> {
+struct PendingRange<'a> {
     bytes: Cow<'a, [u8]>,
     depth: usize,
     enclosed: bool,
@@ -115,16 +115,16 @@ struct Task<'a> {
 }
 
 /// Takes a mail apart, in the order in which it is read. Lines may end in CR, LF or CRLF.
-pub fn take_apart(raw: &[u8]) -> Parts {
+pub fn take_apart(raw: &[u8]) -> MimeParts {
     let whole = with_plain_lines(raw);
     let whole = whole.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&whole);
     let start = whole
         .iter()
         .position(|b| !b.is_ascii_whitespace())
         .unwrap_or(whole.len());
-    let mut found = Parts::default();
+    let mut found = MimeParts::default();
     let (mut left, mut left_html) = (ALL_TEXT, ALL_TEXT);
-    let mut tasks = vec![Task {
+    let mut tasks = vec![PendingRange {
         bytes: Cow::Borrowed(&whole[start..]),
         depth: 0,
         enclosed: false,
@@ -134,8 +134,8 @@ pub fn take_apart(raw: &[u8]) -> Parts {
         if found.parts.len() >= PARTS {
             break;
         }
-        let (headers, body_at) = Headers::read(&task.bytes);
-        let kind = Kind::of(&headers, task.default_kind);
+        let (headers, body_at) = HeaderFields::read(&task.bytes);
+        let kind = ContentType::of(&headers, task.default_kind);
         if task.depth == 0 {
             found.headers = headers.clone();
             found.kind = kind.report.as_ref().map_or(kind.name.clone(), |report| {
@@ -153,7 +153,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             };
             let ranges = between(&task.bytes[body_at..], boundary.as_bytes(), PARTS);
             if !ranges.is_empty() {
-                let inner = |range: std::ops::Range<usize>| Task {
+                let inner = |range: std::ops::Range<usize>| PendingRange {
                     bytes: sub(&task.bytes, body_at + range.start..body_at + range.end),
                     depth: task.depth + 1,
                     enclosed: task.enclosed,
@@ -169,31 +169,31 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             && !task.enclosed
             && kind.name.starts_with("text/")
             && headers.is_of_mail();
-        let part = Part {
+        let part = MimePart {
             kind: kind.name.clone(),
             enclosed: task.enclosed || is_mail,
             headers,
-            ..Part::default()
+            ..MimePart::default()
         };
         match kind.name.as_str() {
             _ if is_mail => {
                 let head = String::from_utf8_lossy(&task.bytes[..body_at.min(TEXT)]).into_owned();
-                found.parts.push(Part {
+                found.parts.push(MimePart {
                     text: cut(head, &mut left),
                     ..part
                 });
             }
             "message/rfc822" | "message/global" if task.depth < DEPTH => {
                 let inner = transfer_decoded(&part.headers, body, usize::MAX);
-                let head = &inner[..Headers::read(&inner).1.min(TEXT)];
+                let head = &inner[..HeaderFields::read(&inner).1.min(TEXT)];
                 let text = cut(String::from_utf8_lossy(head).into_owned(), &mut left);
-                let task = Task {
+                let task = PendingRange {
                     bytes: Cow::Owned(inner.into_owned()),
                     depth: task.depth + 1,
                     enclosed: true,
                     default_kind: "text/plain",
                 };
-                found.parts.push(Part {
+                found.parts.push(MimePart {
                     text,
                     enclosed: true,
                     ..part
@@ -202,7 +202,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             }
             "text/rfc822-headers" | "message/rfc822-headers" | "message/global-headers" => {
                 let text = text_of(&part.headers, &kind, body);
-                found.parts.push(Part {
+                found.parts.push(MimePart {
                     text: cut(text, &mut left),
                     enclosed: true,
                     ..part
@@ -211,7 +211,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
             "text/html" => {
                 let html = text_of(&part.headers, &kind, body);
                 let text = html_to_text(&html);
-                found.parts.push(Part {
+                found.parts.push(MimePart {
                     text: cut(text, &mut left),
                     html: Some(cut(html, &mut left_html)),
                     ..part
@@ -222,7 +222,7 @@ pub fn take_apart(raw: &[u8]) -> Parts {
                 || name.starts_with("multipart/") =>
             {
                 let text = text_of(&part.headers, &kind, body);
-                found.parts.push(Part {
+                found.parts.push(MimePart {
                     text: cut(text, &mut left),
                     ..part
                 });
@@ -295,7 +295,7 @@ fn between(body: &[u8], boundary: &[u8], most: usize) -> Vec<std::ops::Range<usi
     ranges
 }
 
-fn transfer_decoded<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Cow<'a, [u8]> {
+fn transfer_decoded<'a>(headers: &HeaderFields, body: &'a [u8], most: usize) -> Cow<'a, [u8]> {
     let body = &body[..body.len().min(most)];
     let decoded = match headers.lower("content-transfer-encoding").trim() {
         "base64" => {
@@ -324,7 +324,7 @@ fn transfer_decoded<'a>(headers: &Headers, body: &'a [u8], most: usize) -> Cow<'
     decoded.map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
-fn text_of(headers: &Headers, kind: &Kind, body: &[u8]) -> String {
+fn text_of(headers: &HeaderFields, kind: &ContentType, body: &[u8]) -> String {
     let bytes = transfer_decoded(headers, body, TEXT);
     let charset = kind
         .charset

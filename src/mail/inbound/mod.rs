@@ -30,25 +30,25 @@ mod who;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Reading;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::ParsedReport;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::inbound::severity;
-use manner::Manner;
-use mime::Parts;
-use notice::Notice;
-use prose::Prose;
-use request::Request;
+use manner::SenderClassification;
+use mime::MimeParts;
+use notice::TextReport;
+use prose::FreeText;
+use request::AuthorRequest;
 pub use request::answered_subject;
 pub use substitute::is_substitute;
 
 /// Reads a mail as it came (RFC 5322): from a byte to `inbound.size_max_mb`, which each door holds it to, lines ended by CR, LF or both,
 /// however broken.
-pub fn read(raw: &[u8]) -> Reading {
+pub fn read(raw: &[u8]) -> ParsedReport {
     let mail = mime::take_apart(raw);
-    let manner = Manner::of(&mail);
-    let prose = Prose::of(&mail);
-    let request = Request::of(&mail, &manner);
+    let manner = SenderClassification::of(&mail);
+    let prose = FreeText::of(&mail);
+    let request = AuthorRequest::of(&mail, &manner);
     let mut clues = clues::of(&mail, &prose, &request.own.lines, manner.author.clone());
     let notice = sns::notice(&mail);
     let findings = match &notice {
@@ -57,9 +57,9 @@ pub fn read(raw: &[u8]) -> Reading {
             sns::findings(notice)
         }
         None if substitute::is_note(&mail) => {
-            vec![Finding {
+            vec![RecipientReport {
                 address: None,
-                meaning: Meaning::None,
+                meaning: Classification::None,
                 class: None,
                 reason: None,
                 status: None,
@@ -69,8 +69,8 @@ pub fn read(raw: &[u8]) -> Reading {
         None => findings(&mail, &manner, &prose, &request),
     };
     let fingerprint = fingerprint(&mail, &findings);
-    let in_words = notice.is_none() && request.meaning() == Some(Meaning::Unsubscribe);
-    Reading {
+    let in_words = notice.is_none() && request.meaning() == Some(Classification::Unsubscribe);
+    ParsedReport {
         findings,
         clues,
         answerable: manner.is_answerable(),
@@ -83,7 +83,7 @@ pub fn read(raw: &[u8]) -> Reading {
 }
 
 /// Made of what its author wrote, not of what servers add on the way.
-fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
+fn fingerprint(mail: &MimeParts, findings: &[RecipientReport]) -> String {
     let mut hash = Sha256::new();
     for name in ["message-id", "date", "from", "to", "subject"] {
         hash.update(mail.headers.get(name).unwrap_or_default());
@@ -104,7 +104,12 @@ fn fingerprint(mail: &Parts, findings: &[Finding]) -> String {
         .collect()
 }
 
-fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> Vec<Finding> {
+fn findings(
+    mail: &MimeParts,
+    manner: &SenderClassification,
+    prose: &FreeText,
+    request: &AuthorRequest,
+) -> Vec<RecipientReport> {
     let (own, failed) = (
         own::addresses(mail, prose, manner),
         own::failed_recipients(&mail.headers),
@@ -127,10 +132,10 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> 
             && phrases::is_challenge(begin)
             && reported
                 .iter()
-                .all(|finding| finding.meaning == Meaning::Soft);
+                .all(|finding| finding.meaning == Classification::Soft);
         if let ([only], true) = (reported.as_slice(), asks) {
-            return vec![Finding {
-                meaning: Meaning::Auto,
+            return vec![RecipientReport {
+                meaning: Classification::Auto,
                 class: None,
                 reason: None,
                 ..only.clone()
@@ -146,7 +151,7 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> 
         .clone()
         .filter(|_| !manner.daemon && !manner.list_program);
     let one = |meaning| {
-        vec![Finding {
+        vec![RecipientReport {
             address: author.clone(),
             meaning,
             class: None,
@@ -156,9 +161,9 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> 
         }]
     };
     if request.is_by_program() {
-        return one(Meaning::Unsubscribe);
+        return one(Classification::Unsubscribe);
     }
-    let notice = Notice {
+    let notice = TextReport {
         mail,
         manner,
         prose,
@@ -186,18 +191,18 @@ fn findings(mail: &Parts, manner: &Manner, prose: &Prose, request: &Request) -> 
         || manner.generated
         || phrases::is_auto_notice(begin)
     {
-        return one(Meaning::Auto);
+        return one(Classification::Auto);
     }
-    one(request.meaning().unwrap_or(Meaning::None))
+    one(request.meaning().unwrap_or(Classification::None))
 }
 
 /// A report that blanks its recipient may name it elsewhere; where only one is missing, the mail's own recipient is it.
 fn named(
-    mut reported: Vec<Finding>,
-    prose: &Prose,
+    mut reported: Vec<RecipientReport>,
+    prose: &FreeText,
     own: &[String],
     failed: &[String],
-) -> Vec<Finding> {
+) -> Vec<RecipientReport> {
     if let [only] = reported.as_mut_slice()
         && only.address.is_none()
     {
@@ -207,7 +212,7 @@ fn named(
         }
     }
     // The same recipient several times is an alias with as many targets: gone only if each of them is, and reached if one is.
-    let mut kept: Vec<Finding> = Vec::new();
+    let mut kept: Vec<RecipientReport> = Vec::new();
     for finding in reported {
         let known = kept
             .iter_mut()

@@ -3,21 +3,21 @@
 use super::diagnosis::diagnose;
 use super::diagnosis::reply_code;
 use super::head_of;
-use super::manner::Manner;
-use super::mime::Parts;
+use super::manner::SenderClassification;
+use super::mime::MimeParts;
 use super::phrases;
 use super::prose;
-use super::prose::Prose;
+use super::prose::FreeText;
 use super::short;
-use super::who::Named;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use super::who::FailedRecipients;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::RecipientReport;
 
 /// A mail that may be a report in sentences.
-pub struct Notice<'a> {
-    pub mail: &'a Parts,
-    pub manner: &'a Manner,
-    pub prose: &'a Prose,
+pub struct TextReport<'a> {
+    pub mail: &'a MimeParts,
+    pub manner: &'a SenderClassification,
+    pub prose: &'a FreeText,
     /// Addresses of ours and of the reporting system.
     pub own: &'a [String],
     /// Recipients that a field of the header names as failed.
@@ -26,9 +26,9 @@ pub struct Notice<'a> {
     pub said: &'a str,
 }
 
-impl Notice<'_> {
+impl TextReport<'_> {
     /// The findings; `None` if the mail is no report, or one of a system that does not name itself and nobody else.
-    pub fn findings(&self) -> Option<Vec<Finding>> {
+    pub fn findings(&self) -> Option<Vec<RecipientReport>> {
         if !self.is_report() || self.is_for_a_person() || self.is_away() {
             return None;
         }
@@ -59,7 +59,7 @@ impl Notice<'_> {
         let says_who = || self.manner.daemon && self.manner.author.is_none();
         phrases::is_failure_notice(self.said)
             || reply_code(&self.prose.text).is_some()
-            || (says_who() && diagnose(self.said, None).meaning == Meaning::Hard)
+            || (says_who() && diagnose(self.said, None).meaning == Classification::Hard)
     }
 
     fn is_of_a_system(&self) -> bool {
@@ -73,7 +73,7 @@ impl Notice<'_> {
     }
 
     fn names_for_certain(&self) -> bool {
-        Named::in_text(&self.prose.text, self.own).is_certain()
+        FailedRecipients::in_text(&self.prose.text, self.own).is_certain()
     }
 
     /// Returns whether a machine answers for a person: it says so (RFC 3834, section 5). A vacation's return path is always empty, so that it
@@ -110,19 +110,19 @@ impl Notice<'_> {
     }
 
     /// Returns the meaning of a report that names nobody: the clues may tell for whom.
-    fn of_nobody(&self, late: bool) -> Finding {
+    fn of_nobody(&self, late: bool) -> RecipientReport {
         let line = short(&self.prose.text);
         let said = diagnose(&self.prose.about(None, &[]), None);
         match late {
-            true => Finding {
+            true => RecipientReport {
                 address: None,
-                meaning: Meaning::None,
+                meaning: Classification::None,
                 class: None,
                 reason: None,
                 status: said.status,
                 line,
             },
-            false => Finding {
+            false => RecipientReport {
                 address: None,
                 meaning: said.meaning,
                 class: said.class(),

@@ -1,6 +1,6 @@
 //! The mail that a report gives back as part of its text.
 
-use super::headers::Headers;
+use super::headers::HeaderFields;
 use super::prose::LINES;
 use super::prose::LONGEST_LINE;
 use super::prose::floor;
@@ -106,7 +106,7 @@ const BEGINS: &[&str] = &[
 ];
 
 /// The first header within a text that was given back as text, quoted or not.
-pub fn head_in(text: &str) -> Option<Headers> {
+pub fn head_in(text: &str) -> Option<HeaderFields> {
     let mut at = 0;
     for line in text.split_inclusive('\n').take(60) {
         let plain = unquoted(line);
@@ -115,9 +115,9 @@ pub fn head_in(text: &str) -> Option<Headers> {
         });
         if named && !plain.to_ascii_lowercase().starts_with("http") {
             let head = match plain.len() == line.len() {
-                true => Headers::read(&text.as_bytes()[at..]).0,
+                true => HeaderFields::read(&text.as_bytes()[at..]).0,
                 false => {
-                    Headers::read(
+                    HeaderFields::read(
                         text[at..]
                             .lines()
                             .take(LINES)

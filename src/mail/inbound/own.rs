@@ -2,15 +2,15 @@
 
 use super::addresses::find;
 use super::addresses::same;
-use super::headers::Headers;
+use super::headers::HeaderFields;
 use super::manner;
-use super::manner::Manner;
-use super::mime::Parts;
-use super::prose::Prose;
+use super::manner::SenderClassification;
+use super::mime::MimeParts;
+use super::prose::FreeText;
 use super::report;
 
 /// `X-Failed-Recipients`, as Exim and Gmail write it.
-pub fn failed_recipients(head: &Headers) -> Vec<String> {
+pub fn failed_recipients(head: &HeaderFields) -> Vec<String> {
     head.all("x-failed-recipients")
         .flat_map(find)
         .map(|found| found.address.to_owned())
@@ -19,7 +19,7 @@ pub fn failed_recipients(head: &Headers) -> Vec<String> {
 }
 
 /// Addresses that name us or the reporting system, in the mail's own header and in those it gives back.
-pub fn addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
+pub fn addresses(mail: &MimeParts, prose: &FreeText, manner: &SenderClassification) -> Vec<String> {
     let mut own = manner::written_to(&mail.headers);
     // An address that a server noted on a report is ours, unless the report is about it: the mail had gone there, or the text names it
     // and it is at another host than we are.
@@ -46,7 +46,7 @@ pub fn addresses(mail: &Parts, prose: &Prose, manner: &Manner) -> Vec<String> {
     own.extend(noted);
     own.extend(manner.author.clone());
     own.extend(report::sender(mail));
-    let of = |head: &Headers, names: &[&str]| {
+    let of = |head: &HeaderFields, names: &[&str]| {
         names
             .iter()
             .flat_map(|name| head.all(name))

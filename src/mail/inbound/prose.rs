@@ -7,16 +7,16 @@ use super::addresses::same;
 use super::diagnosis::Diagnosis;
 use super::diagnosis::diagnose;
 use super::diagnosis::reply_code;
-use super::headers::Headers;
-use super::mime::Parts;
+use super::headers::HeaderFields;
+use super::mime::MimeParts;
 use super::originals::head_in;
 use super::originals::original_in;
 use super::short;
 use super::who;
-use super::who::Named;
+use super::who::FailedRecipients;
 use super::who::begins_with_address;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::inbound::severity;
 
 /// Recipients that are read from one text, and lines that belong to each.
@@ -29,16 +29,16 @@ pub const LINES: usize = 2_000;
 pub const LONGEST_LINE: usize = 2_000;
 
 /// The human part of a mail, and the headers of the mails that it gives back.
-pub struct Prose {
+pub struct FreeText {
     pub text: String,
-    pub originals: Vec<Headers>,
+    pub originals: Vec<HeaderFields>,
     /// The host at which the mail's author is.
     reporter: Option<String>,
 }
 
-impl Prose {
+impl FreeText {
     /// Separates what is said from what is given back.
-    pub fn of(mail: &Parts) -> Self {
+    pub fn of(mail: &MimeParts) -> Self {
         let own = |kind: &'static str| {
             mail.parts
                 .iter()
@@ -63,8 +63,8 @@ impl Prose {
         let heads = mail.parts.iter().filter(|part| {
             part.enclosed && !part.text.is_empty() && !part.kind.ends_with("delivery-status")
         });
-        let mut originals: Vec<Headers> = heads
-            .map(|part| Headers::read(part.text.trim_start().as_bytes()).0)
+        let mut originals: Vec<HeaderFields> = heads
+            .map(|part| HeaderFields::read(part.text.trim_start().as_bytes()).0)
             .filter(|head| head.has("from") || head.has("to") || head.has("message-id"))
             .collect();
         let text = match original_in(&whole) {
@@ -230,7 +230,7 @@ impl Prose {
 
     /// Recipients that were not reached, and why. `own` are the addresses that belong to us or to the reporting system, `failed` those that a
     /// header field names as failed.
-    pub fn failures(&self, own: &[String], failed: &[String]) -> Vec<Finding> {
+    pub fn failures(&self, own: &[String], failed: &[String]) -> Vec<RecipientReport> {
         let original = self.original_recipients(own);
         let noted = self.passed_on_to(own);
         let original = if original.is_empty() {
@@ -241,7 +241,7 @@ impl Prose {
         let gone_to: Vec<String> = original.iter().chain(&noted).cloned().collect();
         let mut addresses = failed.to_vec();
         if addresses.is_empty() {
-            let named = Named::in_text(&self.text, own);
+            let named = FailedRecipients::in_text(&self.text, own);
             let bare = if named.is_certain() {
                 Vec::new()
             } else {
@@ -255,7 +255,7 @@ impl Prose {
         }
         if addresses.is_empty() {
             // Somebody who writes to themselves is both.
-            let named = Named::in_text(&self.text, &[]);
+            let named = FailedRecipients::in_text(&self.text, &[]);
             addresses = if named.is_certain() {
                 named.not_reached(&gone_to, &original)
             } else {
@@ -289,7 +289,7 @@ impl Prose {
                 ..
             } = diagnosis;
             let line = telling_line(&words).unwrap_or(&words);
-            Finding {
+            RecipientReport {
                 address: Some(address.clone()),
                 meaning,
                 class: diagnosis.class(),
@@ -407,11 +407,11 @@ fn telling_line(words: &str) -> Option<&str> {
 }
 
 /// A notice that a mail is late: whom it was for.
-pub fn late(prose: &Prose, own: &[String], failed: &[String]) -> Vec<Finding> {
+pub fn late(prose: &FreeText, own: &[String], failed: &[String]) -> Vec<RecipientReport> {
     let findings = prose.failures(own, failed).into_iter();
     findings
-        .map(|finding| Finding {
-            meaning: Meaning::None,
+        .map(|finding| RecipientReport {
+            meaning: Classification::None,
             class: None,
             reason: None,
             ..finding

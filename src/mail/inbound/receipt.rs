@@ -1,15 +1,15 @@
 //! Receipts (RFC 8098): a machine says that a mail was shown or deleted, or refuses it for its reader (RFC 5429).
 
 use super::addresses;
-use super::headers::Headers;
-use super::manner::Manner;
-use super::mime::Parts;
+use super::headers::HeaderFields;
+use super::manner::SenderClassification;
+use super::mime::MimeParts;
 use super::phrases;
-use super::prose::Prose;
+use super::prose::FreeText;
 use super::short;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
 use crate::domain::inbound::Reason;
+use crate::domain::inbound::RecipientReport;
 use crate::domain::inbound::SoftClass;
 
 /// Words with which a filter that works for a reader says that it refused a mail.
@@ -29,12 +29,16 @@ const REFUSALS: &[&str] = &[
 ];
 
 /// The finding of the receipt in a mail, `None` if it has none: a refusal is soft and the reader's own, whatever words they chose for it.
-pub fn finding(mail: &Parts, manner: &Manner, prose: &Prose) -> Option<Finding> {
+pub fn finding(
+    mail: &MimeParts,
+    manner: &SenderClassification,
+    prose: &FreeText,
+) -> Option<RecipientReport> {
     let receipt = mail
         .parts
         .iter()
         .find(|part| !part.enclosed && part.kind == "message/disposition-notification")?;
-    let fields = Headers::read(receipt.text.trim_start().as_bytes()).0;
+    let fields = HeaderFields::read(receipt.text.trim_start().as_bytes()).0;
     let named = ["original-recipient", "final-recipient"]
         .iter()
         .flat_map(|name| fields.all(name))
@@ -45,9 +49,9 @@ pub fn finding(mail: &Parts, manner: &Manner, prose: &Prose) -> Option<Finding> 
         } else {
             manner.author.clone()
         };
-        return Some(Finding {
+        return Some(RecipientReport {
             address,
-            meaning: Meaning::Auto,
+            meaning: Classification::Auto,
             class: None,
             reason: None,
             status: None,
@@ -56,9 +60,9 @@ pub fn finding(mail: &Parts, manner: &Manner, prose: &Prose) -> Option<Finding> 
     }
     let address = named.or_else(|| prose.original_recipients(&[]).into_iter().next());
     let (class, reason) = (Some(SoftClass::Recipient), Some(Reason::Unwanted));
-    Some(Finding {
+    Some(RecipientReport {
         address,
-        meaning: Meaning::Soft,
+        meaning: Classification::Soft,
         class,
         reason,
         status: None,
@@ -67,7 +71,12 @@ pub fn finding(mail: &Parts, manner: &Manner, prose: &Prose) -> Option<Finding> 
 }
 
 /// A mail program says `deleted` too, of a mail that was never opened; but only where a receipt was asked for, and we ask for none.
-fn is_refusal(fields: &Headers, mail: &Parts, manner: &Manner, prose: &Prose) -> bool {
+fn is_refusal(
+    fields: &HeaderFields,
+    mail: &MimeParts,
+    manner: &SenderClassification,
+    prose: &FreeText,
+) -> bool {
     let disposition = fields.lower("disposition");
     let (mode, kind) = disposition
         .split_once(';')

@@ -4,18 +4,18 @@ use super::addresses::is_well_formed;
 use super::addresses::of_field;
 use super::diagnosis::Diagnosis;
 use super::diagnosis::diagnose;
-use super::mime::Parts;
-use super::prose::Prose;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
-use crate::domain::inbound::Status;
+use super::mime::MimeParts;
+use super::prose::FreeText;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::EnhancedStatus;
+use crate::domain::inbound::RecipientReport;
 
 /// Recipients of one report that are read.
 const RECIPIENTS: usize = 500;
 
 /// Part of a report about one recipient.
 #[derive(Debug, Default)]
-struct Group {
+struct FieldGroup {
     original: String,
     last: String,
     actual: String,
@@ -25,7 +25,7 @@ struct Group {
 }
 
 /// The findings of the reports in a mail; empty if it has none that names a recipient or says what became of one.
-pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
+pub fn findings(mail: &MimeParts, prose: &FreeText) -> Vec<RecipientReport> {
     let is_report = |kind: &str| {
         matches!(
             kind,
@@ -55,7 +55,7 @@ pub fn findings(mail: &Parts, prose: &Prose) -> Vec<Finding> {
 }
 
 /// The sender's address as the reporting server knew it.
-pub fn sender(mail: &Parts) -> Option<String> {
+pub fn sender(mail: &MimeParts) -> Option<String> {
     let fields = mail
         .parts
         .iter()
@@ -67,11 +67,11 @@ pub fn sender(mail: &Parts) -> Option<String> {
         .and_then(|(_, value)| of_field(value))
 }
 
-fn groups(text: &str) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut group = Group::default();
+fn groups(text: &str) -> Vec<FieldGroup> {
+    let mut groups: Vec<FieldGroup> = Vec::new();
+    let mut group = FieldGroup::default();
     let mut field = String::new();
-    let mut close = |group: &mut Group| {
+    let mut close = |group: &mut FieldGroup| {
         let group = std::mem::take(group);
         if !group.last.is_empty() || !group.original.is_empty() || !group.action.is_empty() {
             groups.push(group);
@@ -113,7 +113,7 @@ fn groups(text: &str) -> Vec<Group> {
     groups
 }
 
-impl Group {
+impl FieldGroup {
     fn field(&mut self, name: &str) -> Option<&mut String> {
         match name {
             "original-recipient" => Some(&mut self.original),
@@ -131,7 +131,7 @@ impl Group {
 
 /// The address that we wrote to: what it was forwarded to is nobody on the list. Some servers take the quotes off in one of the fields
 /// and not in the other.
-fn address_of(group: &Group) -> Option<String> {
+fn address_of(group: &FieldGroup) -> Option<String> {
     let fields = || {
         [&group.original, &group.last, &group.actual]
             .into_iter()
@@ -142,14 +142,14 @@ fn address_of(group: &Group) -> Option<String> {
         .or_else(|| fields().next())
 }
 
-fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
+fn finding(group: &FieldGroup, prose: &FreeText) -> Option<RecipientReport> {
     let address = address_of(group);
     let (code, comment) = group
         .status
         .trim()
         .split_once([' ', '\t', '(', '\n'])
         .unwrap_or((group.status.trim(), ""));
-    let status = Status::parse(code);
+    let status = EnhancedStatus::parse(code);
     let action = group.action.trim().to_ascii_lowercase();
     let is = |word: &str| action.starts_with(word);
     let succeeded = is("deliver")
@@ -159,9 +159,9 @@ fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
     let words = format!("{} {comment}", group.words).trim().to_owned();
     if succeeded || is("delayed") {
         let line = format!("{action} {words}");
-        return Some(Finding {
+        return Some(RecipientReport {
             address,
-            meaning: Meaning::None,
+            meaning: Classification::None,
             class: None,
             reason: None,
             status,
@@ -197,7 +197,7 @@ fn finding(group: &Group, prose: &Prose) -> Option<Finding> {
         status,
         ..
     } = diagnosis;
-    Some(Finding {
+    Some(RecipientReport {
         address,
         meaning,
         class: diagnosis.class(),

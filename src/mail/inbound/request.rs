@@ -2,20 +2,20 @@
 //! secrets are: see `app::inbound`.
 
 use super::answer;
-use super::answer::Author;
+use super::answer::AnswerAuthor;
+use super::answer::AnswerMeaning;
+use super::answer::AnswerSubject;
 use super::answer::OwnText;
-use super::answer::Said;
-use super::answer::Subject;
-use super::manner::Manner;
-use super::mime::Parts;
+use super::manner::SenderClassification;
+use super::mime::MimeParts;
 use super::phrases::plain;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
 
 /// Request of a mail's author.
-pub struct Request {
+pub struct AuthorRequest {
     /// The author's own text.
     pub own: OwnText,
-    said: Said,
+    said: AnswerMeaning,
     /// Answers a mail, by its subject and by a field or a quotation.
     is_answer: bool,
     /// A person's, as far as its header says.
@@ -24,16 +24,16 @@ pub struct Request {
     by_program: bool,
 }
 
-impl Request {
+impl AuthorRequest {
     /// Hears what a mail's author says.
-    pub fn of(mail: &Parts, manner: &Manner) -> Self {
+    pub fn of(mail: &MimeParts, manner: &SenderClassification) -> Self {
         let own = answer::own_text(mail);
-        let subject = Subject::of(mail.headers.get("subject").unwrap_or_default());
+        let subject = AnswerSubject::of(mail.headers.get("subject").unwrap_or_default());
         let names = answer::Names::of(mail.headers.get("from").unwrap_or_default());
         let said = answer::judge(
             &own,
             &subject,
-            &Author {
+            &AnswerAuthor {
                 names: &names,
                 address: manner.author.as_deref(),
             },
@@ -49,7 +49,7 @@ impl Request {
             && answer::judge(
                 &OwnText::default(),
                 &subject,
-                &Author {
+                &AnswerAuthor {
                     names: &names,
                     address: None,
                 },
@@ -65,12 +65,12 @@ impl Request {
     }
 
     /// Returns the request in its words: of a person's mail, or of a mail program that leaves for its reader.
-    pub fn meaning(&self) -> Option<Meaning> {
+    pub fn meaning(&self) -> Option<Classification> {
         match () {
-            () if self.by_program => Some(Meaning::Unsubscribe),
+            () if self.by_program => Some(Classification::Unsubscribe),
             () if !self.is_personal => None,
-            () if self.said.leaves => Some(Meaning::Unsubscribe),
-            () if self.said.joins => Some(Meaning::Subscribe),
+            () if self.said.leaves => Some(Classification::Unsubscribe),
+            () if self.said.joins => Some(Classification::Subscribe),
             () => None,
         }
     }
@@ -98,7 +98,7 @@ impl Request {
 
 /// The subject of the mail that is answered by one with this subject; `None` if it is no answer.
 pub fn answered_subject(subject: &str) -> Option<String> {
-    let subject = Subject::of(subject);
+    let subject = AnswerSubject::of(subject);
     (subject.answers && !subject.passes_on && !subject.rest.is_empty())
         .then(|| plain(&subject.rest))
 }

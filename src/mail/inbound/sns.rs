@@ -4,19 +4,19 @@
 use serde_json::Value;
 
 use super::diagnosis::diagnose;
-use super::mime::Parts;
+use super::mime::MimeParts;
 use super::short;
-use crate::domain::inbound::Clues;
-use crate::domain::inbound::Finding;
-use crate::domain::inbound::Meaning;
+use crate::domain::inbound::Classification;
+use crate::domain::inbound::CorrelationIds;
+use crate::domain::inbound::EnhancedStatus;
 use crate::domain::inbound::Reason;
-use crate::domain::inbound::Status;
+use crate::domain::inbound::RecipientReport;
 
 /// Recipients of one notice that are read.
 const RECIPIENTS: usize = 50;
 
 /// The notice in a mail; `None` if it has none. The topic may send it bare, or as the `Message` of SNS's own envelope.
-pub fn notice(mail: &Parts) -> Option<Value> {
+pub fn notice(mail: &MimeParts) -> Option<Value> {
     let part = mail
         .parts
         .iter()
@@ -37,7 +37,7 @@ pub fn notice(mail: &Parts) -> Option<Value> {
 }
 
 /// The findings of a notice: none of what it says of mails that were sent, delivered or opened.
-pub fn findings(notice: &Value) -> Vec<Finding> {
+pub fn findings(notice: &Value) -> Vec<RecipientReport> {
     let to = |list: &str| {
         notice
             .pointer(list)
@@ -45,7 +45,7 @@ pub fn findings(notice: &Value) -> Vec<Finding> {
             .cloned()
             .unwrap_or_default()
     };
-    let found: Vec<Finding> = match kind_of(notice) {
+    let found: Vec<RecipientReport> = match kind_of(notice) {
         "Bounce" => to("/bounce/bouncedRecipients")
             .iter()
             .take(RECIPIENTS)
@@ -59,7 +59,7 @@ pub fn findings(notice: &Value) -> Vec<Finding> {
                     "not-spam" | "auth-failure"
                 ) =>
             {
-                vec![finding(only, Meaning::Complaint, "SES: Complaint")]
+                vec![finding(only, Classification::Complaint, "SES: Complaint")]
             }
             _ => Vec::new(),
         },
@@ -68,7 +68,7 @@ pub fn findings(notice: &Value) -> Vec<Finding> {
     if found.is_empty() {
         vec![finding(
             &Value::Null,
-            Meaning::None,
+            Classification::None,
             &format!("SES: {}", kind_of(notice)),
         )]
     } else {
@@ -77,7 +77,7 @@ pub fn findings(notice: &Value) -> Vec<Finding> {
 }
 
 /// Adds what the notice tells of the mail that it is about: its envelope's sender, and its Message-ID where SES includes headers.
-pub fn add_clues(notice: &Value, clues: &mut Clues) {
+pub fn add_clues(notice: &Value, clues: &mut CorrelationIds) {
     let source = text(notice, "/mail/source");
     clues
         .addressed
@@ -100,54 +100,54 @@ pub fn add_clues(notice: &Value, clues: &mut Clues) {
     clues.message_ids.extend(ids.take(10).map(String::from));
 }
 
-fn bounced(notice: &Value, to: &Value) -> Finding {
+fn bounced(notice: &Value, to: &Value) -> RecipientReport {
     let (kind, sub_kind) = (
         text(notice, "/bounce/bounceType"),
         text(notice, "/bounce/bounceSubType"),
     );
     let said = text(to, "/diagnosticCode");
-    let diagnosis = diagnose(said, Status::parse(text(to, "/status")));
+    let diagnosis = diagnose(said, EnhancedStatus::parse(text(to, "/status")));
     let line = if said.is_empty() {
         format!("SES: {kind} {sub_kind}")
     } else {
         said.to_owned()
     };
-    let soft = |reason: Reason| Finding {
+    let soft = |reason: Reason| RecipientReport {
         class: Some(reason.soft_class()),
         reason: Some(reason),
-        ..finding(to, Meaning::Soft, &line)
+        ..finding(to, Classification::Soft, &line)
     };
     match (kind, sub_kind) {
-        (_, "UnsubscribedRecipient") => finding(to, Meaning::Unsubscribe, &line),
+        (_, "UnsubscribedRecipient") => finding(to, Classification::Unsubscribe, &line),
         // SES did not try: it remembers an older bounce, perhaps of another customer's mail.
         (_, "Suppressed" | "OnAccountSuppressionList") => soft(Reason::Other),
         ("Permanent", "NoEmail") | ("Permanent", "General" | "")
             if said.is_empty() || sub_kind == "NoEmail" =>
         {
-            Finding {
+            RecipientReport {
                 reason: Some(Reason::NoMailbox),
                 status: diagnosis.status,
-                ..finding(to, Meaning::Hard, &line)
+                ..finding(to, Classification::Hard, &line)
             }
         }
         (_, "MailboxFull") => soft(Reason::Full),
         ("Permanent", _) => {
             let (class, reason) = (diagnosis.class(), Some(diagnosis.reason));
-            Finding {
+            RecipientReport {
                 class,
                 reason,
                 status: diagnosis.status,
                 ..finding(to, diagnosis.meaning, &line)
             }
         }
-        _ if diagnosis.meaning == Meaning::Soft => soft(diagnosis.reason),
+        _ if diagnosis.meaning == Classification::Soft => soft(diagnosis.reason),
         _ => soft(Reason::Other),
     }
 }
 
-fn finding(to: &Value, meaning: Meaning, line: &str) -> Finding {
+fn finding(to: &Value, meaning: Classification, line: &str) -> RecipientReport {
     let address = super::addresses::of_field(text(to, "/emailAddress"));
-    Finding {
+    RecipientReport {
         address,
         meaning,
         class: None,

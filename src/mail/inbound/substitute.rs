@@ -2,7 +2,7 @@
 //! nobody's bounce, and the mail itself may be there again later.
 
 use super::mime;
-use super::mime::Parts;
+use super::mime::MimeParts;
 
 /// Subject and a piece of the text of each, in small letters: both must be there.
 const NOTES: [(&str, &str); 3] = [
@@ -30,7 +30,7 @@ pub fn is_substitute(raw: &[u8]) -> bool {
 }
 
 /// The same of a mail that was taken apart.
-pub(super) fn is_note(mail: &Parts) -> bool {
+pub(super) fn is_note(mail: &MimeParts) -> bool {
     let subject = mail
         .headers
         .get("subject")

@@ -2,7 +2,7 @@
 //! that speaks of failure.
 
 use super::addresses;
-use super::addresses::Found;
+use super::addresses::FoundAddress;
 use super::addresses::same;
 use super::diagnosis::reply_code;
 use super::phrases;
@@ -17,9 +17,9 @@ const IN_A_LINE: usize = 20;
 const CERTAIN: u8 = 3;
 
 /// The addresses that a text names, each with how sure it is that it was not reached (see [`weight_of`]).
-pub struct Named(Vec<(String, u8)>);
+pub struct FailedRecipients(Vec<(String, u8)>);
 
-impl Named {
+impl FailedRecipients {
     /// All in a text, less `own` addresses and those of whoever keeps the system.
     pub fn in_text(text: &str, own: &[String]) -> Self {
         let mut named: Vec<(String, u8)> = Vec::new();
@@ -146,7 +146,7 @@ const NO_RECIPIENT: &[&str] = &[
 
 /// How sure it is that an address in a line is one that was not reached: 3 it begins the line, 2 the line speaks of failure, 1
 /// neither, 0 the line tells whom to ask for help.
-fn weight_of(line: &str, lower: &str, found: Found<'_>) -> u8 {
+fn weight_of(line: &str, lower: &str, found: FoundAddress<'_>) -> u8 {
     let before = line[..found.at]
         .trim_matches(|c: char| {
             c.is_whitespace() || "<>\"'([*-•·:;=>{|\u{3000}「＜【〈".contains(c)

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::SmtpConnection;
 use crate::mail::ahead::Leave;
 use crate::mail::envelope::Envelope;
-use crate::mail::failure::Failure;
+use crate::mail::failure::SendFailure;
 use crate::mail::failure::later;
-use crate::mail::reply::Stage;
+use crate::mail::reply::RefusalStage;
 
 /// A server that answers the dot and then nothing of what went with it has thrown that away: courier-mta and chasquid 1.11 do. The first
 /// time little is waited for, afterwards longer: a server holds its answer to MAIL back while it looks at RCPT.
@@ -23,7 +23,7 @@ impl SmtpConnection {
         &mut self,
         envelope: &Envelope<'_>,
         size: usize,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), SendFailure> {
         let limit = if self.ahead.as_ref().is_some_and(Leave::is_trial) {
             TRIAL
         } else {
@@ -42,7 +42,8 @@ impl SmtpConnection {
         let is_unheard = failure.is_out_of_order() || failure.is_broken() && failure.is_of_sender();
         match (is_unheard, self.was_refused) {
             (true, true)
-                if failure.is_in_step() && self.ask(Stage::Session, b"RSET\r\n").await.is_ok() =>
+                if failure.is_in_step()
+                    && self.ask(RefusalStage::Session, b"RSET\r\n").await.is_ok() =>
             {
                 self.ask_at_once(envelope, size).await
             }
@@ -51,7 +52,7 @@ impl SmtpConnection {
                     leave.not_borne();
                 }
                 self.turned_away = true;
-                Err(Failure::broken(later(UNHEARD), Stage::Data))
+                Err(SendFailure::broken(later(UNHEARD), RefusalStage::Data))
             }
             (false, was_refused) => {
                 if !was_refused && !failure.is_of_sender() && !failure.is_broken() {
@@ -67,22 +68,22 @@ impl SmtpConnection {
     ///
     /// Where DATA was granted to a sender whose only recipient was refused, an empty text takes it back (RFC 2920 3.1). Never where MAIL
     /// was refused: then it is another mail's envelope that the server still has, and the empty text would go to its reader.
-    pub(super) async fn answers(&mut self, first_within: Duration) -> Result<(), Failure> {
+    pub(super) async fn answers(&mut self, first_within: Duration) -> Result<(), SendFailure> {
         let limit = self.server.timeouts.command;
-        let mut first: Option<Failure> = None;
+        let mut first: Option<SendFailure> = None;
         let (mut granted, mut is_taken) = (false, false);
         for (stage, limit) in [
-            (Stage::Sender, first_within.min(limit)),
-            (Stage::Recipient, limit),
-            (Stage::Data, limit),
+            (RefusalStage::Sender, first_within.min(limit)),
+            (RefusalStage::Recipient, limit),
+            (RefusalStage::Data, limit),
         ] {
             match self.hear_within(stage, limit).await {
                 Ok(()) => {
-                    granted |= stage == Stage::Data;
-                    is_taken |= stage == Stage::Recipient;
+                    granted |= stage == RefusalStage::Data;
+                    is_taken |= stage == RefusalStage::Recipient;
                 }
-                Err(broken @ Failure::Broken { .. }) => {
-                    return Err(first.map_or(broken, Failure::out_of_step));
+                Err(broken @ SendFailure::Broken { .. }) => {
+                    return Err(first.map_or(broken, SendFailure::out_of_step));
                 }
                 Err(refusal) => first = first.or(Some(refusal)),
             }
@@ -92,7 +93,7 @@ impl SmtpConnection {
         if must_hang_up
             || granted
                 && self
-                    .ask(Stage::Session, b".\r\n")
+                    .ask(RefusalStage::Session, b".\r\n")
                     .await
                     .is_err_and(|failure| failure.is_broken())
         {

@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 use super::super::envelope::Envelope;
-use super::super::failure::Failure;
+use super::super::failure::SendFailure;
 use super::super::failure::later;
 use super::super::greeting::reply;
-use super::super::outlet::Outlet;
-use super::super::reply::Stage;
+use super::super::outlet::SmtpWriter;
+use super::super::reply::RefusalStage;
 use super::super::reply::outcome_of;
+use super::super::stuffing::dot_stuffed;
 use super::super::stuffing::end_of;
-use super::super::stuffing::stuffed;
 use super::HELD_UP;
 use super::REFUSALS;
 use super::SHORT;
@@ -28,7 +28,11 @@ use crate::domain::inbound::SoftClass;
 impl SmtpConnection {
     /// Says whom a mail of so many bytes is from and to, unless that went ahead, and gets leave to send its text. The outcome
     /// says why there is none.
-    pub async fn open_mail(&mut self, envelope: &Envelope<'_>, size: usize) -> Result<(), Outcome> {
+    pub async fn send_envelope(
+        &mut self,
+        envelope: &Envelope<'_>,
+        size: usize,
+    ) -> Result<(), Outcome> {
         self.text_is_out = false;
         self.turned_away = false;
         if let Some(refused) = self.refuse(envelope) {
@@ -40,7 +44,7 @@ impl SmtpConnection {
         let asked = Instant::now();
         let keeps_envelope = self.ahead.is_none() && std::mem::take(&mut self.was_refused);
         let reset = if keeps_envelope {
-            self.ask(Stage::Sender, b"RSET\r\n").await
+            self.ask(RefusalStage::Sender, b"RSET\r\n").await
         } else {
             Ok(())
         };
@@ -52,47 +56,48 @@ impl SmtpConnection {
         };
         let Err(failure) = opened else {
             self.uses += 1;
-            self.settle(true);
+            self.mark_sync(true);
             return Ok(());
         };
         self.turned_away |= self.uses > 0 && failure.is_farewell()
             || self.mails == 0 && failure.asks_to_come_back();
         self.uses += u32::from(!failure.is_of_sender());
         let (outcome, in_step) = match failure {
-            Failure::Answer {
+            SendFailure::Answer {
                 code,
                 text,
                 stage,
                 in_step,
             } => {
-                self.refusals += u32::from(stage == Stage::Recipient);
+                self.refusals += u32::from(stage == RefusalStage::Recipient);
                 // 421 (RFC 5321 3.8): the server is about to hang up.
-                if stage == Stage::Recipient
+                if stage == RefusalStage::Recipient
                     && asked.elapsed() >= HELD_UP.max(self.server.timeouts.command / 100)
                 {
                     self.server.holds_up.store(true, Relaxed);
                     self.refusals = REFUSALS;
                 }
-                let in_step =
-                    in_step && code != 421 && self.ask(Stage::Session, b"RSET\r\n").await.is_ok();
+                let in_step = in_step
+                    && code != 421
+                    && self.ask(RefusalStage::Session, b"RSET\r\n").await.is_ok();
                 (outcome_of(code, &text, stage), in_step)
             }
-            Failure::Broken { outcome, .. } => (outcome, false),
+            SendFailure::Broken { outcome, .. } => (outcome, false),
         };
-        self.settle(in_step);
+        self.mark_sync(in_step);
         Err(tidied(outcome, envelope))
     }
 
     /// Sends the text of the mail that was opened, but for what ends it, unless it is short: the server has most of the work behind
     /// it when the mail may go. From here on it can be taken back only by giving the connection up.
-    pub async fn begin_text(&mut self, message: &[u8]) -> Result<(), Outcome> {
+    pub async fn send_body(&mut self, message: &[u8]) -> Result<(), Outcome> {
         if message.len() < SHORT {
             return Ok(());
         }
         if !std::mem::take(&mut self.in_step) {
             return Err(later("the connection is closed"));
         }
-        let text = stuffed(message, &mut self.stuffing);
+        let text = dot_stuffed(message, &mut self.stuffing);
         if let Some(why) = written(
             &mut self.outlet,
             &mut [IoSlice::new(text)],
@@ -103,13 +108,13 @@ impl SmtpConnection {
             return Err(later(format!("before the final dot: {why}")));
         }
         self.text_is_out = true;
-        self.settle(true);
+        self.mark_sync(true);
         Ok(())
     }
 
     /// Sends the text of the mail that was opened, as far as it is not out, its final dot, and the envelope `ahead` of the next
     /// mail, in one write. Until the dot is on its way nothing was taken, afterwards only an answer tells.
-    pub async fn hand_over(
+    pub async fn finish_mail(
         &mut self,
         envelope: &Envelope<'_>,
         message: &[u8],
@@ -130,10 +135,10 @@ impl SmtpConnection {
         let (outcome, in_step) = match answer {
             Ok((code @ 200..=299, text)) => {
                 self.refusals = 0;
-                (outcome_of(code, &text, Stage::Text), true)
+                (outcome_of(code, &text, RefusalStage::Text), true)
             }
-            Ok((code @ 400.., text)) => (outcome_of(code, &text, Stage::Text), code != 421),
-            Ok((code, text)) => (outcome_of(code, &text, Stage::Text), false),
+            Ok((code @ 400.., text)) => (outcome_of(code, &text, RefusalStage::Text), code != 421),
+            Ok((code, text)) => (outcome_of(code, &text, RefusalStage::Text), false),
             Err(why) if dot_is_out => (
                 Outcome::InDoubt {
                     reply: format!("after the final dot: {why}"),
@@ -148,7 +153,7 @@ impl SmtpConnection {
             (Some((_, leave)), _) if in_step => self.ahead = Some(leave),
             _ => {}
         }
-        self.settle(in_step);
+        self.mark_sync(in_step);
         tidied(outcome, envelope)
     }
 
@@ -157,7 +162,7 @@ impl SmtpConnection {
         let text = if std::mem::take(&mut self.text_is_out) {
             b""
         } else {
-            stuffed(message, &mut self.stuffing)
+            dot_stuffed(message, &mut self.stuffing)
         };
         let end = end_of(message);
         let dot = self.outlet.written() + (text.len() + end.len()) as u64;
@@ -182,7 +187,7 @@ impl SmtpConnection {
         }
     }
 
-    fn settle(&mut self, in_step: bool) {
+    fn mark_sync(&mut self, in_step: bool) {
         self.in_step = in_step;
         self.used = Instant::now();
     }
@@ -240,7 +245,7 @@ impl SmtpConnection {
 
 /// Writes within that time; why it could not.
 async fn written(
-    outlet: &mut Outlet,
+    outlet: &mut SmtpWriter,
     parts: &mut [IoSlice<'_>],
     limit: Duration,
 ) -> Option<String> {

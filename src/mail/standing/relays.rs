@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use super::Spf;
 use super::Unnamed;
-use crate::mail::dns::Answer;
 use crate::mail::dns::Dns;
+use crate::mail::dns::DnsAnswer;
 use crate::mail::spf;
 use crate::mail::spf::Flaw;
 use crate::mail::spf_record::Qualifier;
@@ -88,9 +88,9 @@ async fn sort_relays(dns: &Dns, domain: &str, return_path: &str, relays: &[Strin
         let addresses = match host.parse() {
             Ok(address) => vec![address],
             Err(_) => match dns.addresses(host).await {
-                Answer::Found(addresses) => addresses,
-                Answer::Absent => continue,
-                Answer::Unknown(why) => {
+                DnsAnswer::Found(addresses) => addresses,
+                DnsAnswer::Absent => continue,
+                DnsAnswer::Unknown(why) => {
                     found.unknown = Some(why);
                     continue;
                 }

@@ -22,7 +22,7 @@ const MAIL: &[u8] = b"Subject: hello\r\n\r\n.\r\n..dots\r\nend\r\n";
 use Act::*;
 
 fn transport(url: &str, limit: Duration) -> Transport {
-    let timeouts = Timeouts {
+    let timeouts = SmtpTimeouts {
         connect: limit,
         greeting: LONG,
         command: limit,
@@ -33,7 +33,7 @@ fn transport(url: &str, limit: Duration) -> Transport {
         url,
         "news.example.org",
         timeouts,
-        Limits {
+        ConnectionLimits {
             mails: 1000,
             idle: LONG,
             takes_ahead: true,
@@ -42,22 +42,22 @@ fn transport(url: &str, limit: Duration) -> Transport {
     .expect("a transport")
 }
 
-async fn connected(url: &str) -> Connection {
+async fn connected(url: &str) -> OpenTransport {
     transport(url, LONG)
-        .connect(Fence::open())
+        .connect(WriteDeadline::open())
         .await
         .unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 async fn fault(url: &str, limit: Duration) -> ConnectFault {
     transport(url, limit)
-        .connect(Fence::open())
+        .connect(WriteDeadline::open())
         .await
         .err()
         .expect("no connection")
 }
 
-async fn send(connection: &mut Connection, to: &str) -> Outcome {
+async fn send(connection: &mut OpenTransport, to: &str) -> Outcome {
     let to = EmailAddress::parse(to).expect("an address");
     connection
         .send(
@@ -75,7 +75,7 @@ async fn send(connection: &mut Connection, to: &str) -> Outcome {
 async fn a_mail_that_the_end_of_our_lease_cut_off_is_told_from_one_that_the_server_failed() {
     let sink = Sink::open(polite, false).await;
     let url = format!("smtp://{}?tls=none", sink.address);
-    let fence = Fence::open();
+    let fence = WriteDeadline::open();
     let mut connection = transport(&url, LONG)
         .connect(fence.clone())
         .await
@@ -87,12 +87,12 @@ async fn a_mail_that_the_end_of_our_lease_cut_off_is_told_from_one_that_the_serv
         file: "f",
     };
     connection
-        .open_mail(&envelope, MAIL.len())
+        .send_envelope(&envelope, MAIL.len())
         .await
         .expect("leave");
     assert!(!connection.was_cut_by_lease());
     fence.move_to(tokio::time::Instant::now() - LONG);
-    let outcome = connection.hand_over(&envelope, MAIL, None).await;
+    let outcome = connection.finish_mail(&envelope, MAIL, None).await;
     assert!(
         connection.was_cut_by_lease() && matches!(outcome, Outcome::Later { about_us: true, .. }),
         "{outcome:?}"
@@ -109,7 +109,7 @@ async fn a_mail_that_the_end_of_our_lease_cut_off_is_told_from_one_that_the_serv
     )
     .await;
     let mut connection = broken.connect("?tls=none").await;
-    let outcome = connection.open_mail(&envelope, MAIL.len()).await;
+    let outcome = connection.send_envelope(&envelope, MAIL.len()).await;
     assert!(
         outcome.is_err() && !connection.was_cut_by_lease(),
         "{outcome:?}"
@@ -277,7 +277,7 @@ async fn silence_is_later_before_the_final_dot_and_in_doubt_after_it() {
         let sink = Sink::open(manners, false).await;
         let transport = transport(&format!("smtp://{}?tls=none", sink.address), SHORT);
         let mut connection = transport
-            .connect(Fence::open())
+            .connect(WriteDeadline::open())
             .await
             .unwrap_or_else(|fault| panic!("{fault}"));
         let outcome = send(&mut connection, "ada@example.org").await;
@@ -315,25 +315,25 @@ async fn a_text_that_goes_before_its_end_is_taken_with_it_and_not_without() {
         let taken = || sink.heard().iter().filter(|heard| **heard == kept).count();
         for times in 1..=2 {
             connection
-                .open_mail(&envelope, text.len())
+                .send_envelope(&envelope, text.len())
                 .await
                 .expect("leave to send");
-            connection.begin_text(text).await.expect("sent ahead");
+            connection.send_body(text).await.expect("sent ahead");
             assert!(matches!(
-                connection.hand_over(&envelope, text, None).await,
+                connection.finish_mail(&envelope, text, None).await,
                 Outcome::Accepted { .. }
             ));
             assert_eq!(taken(), times);
         }
         connection
-            .open_mail(&envelope, text.len())
+            .send_envelope(&envelope, text.len())
             .await
             .expect("leave to send");
-        connection.begin_text(text).await.expect("sent ahead");
+        connection.send_body(text).await.expect("sent ahead");
         connection.give_up(false);
         assert!(!connection.is_usable());
         assert!(matches!(
-            connection.hand_over(&envelope, text, None).await,
+            connection.finish_mail(&envelope, text, None).await,
             Outcome::Later { .. }
         ));
         connection.close().await;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::DeskFrame;
 use crate::domain::user::User;
 use crate::render::RenderError;
 
@@ -38,20 +38,20 @@ pub struct AccountView<'a> {
 
 #[derive(Template)]
 #[template(path = "desk/account.html", whitespace = "minimize")]
-struct AccountPage<'a> {
-    frame: Frame<'a>,
+struct DeskAccountPage<'a> {
+    frame: DeskFrame<'a>,
     view: AccountView<'a>,
 }
 
 /// The page of one's own account.
-pub fn account(frame: Frame<'_>, view: AccountView<'_>) -> Result<String, RenderError> {
-    Ok(AccountPage { frame, view }.render()?)
+pub fn account(frame: DeskFrame<'_>, view: AccountView<'_>) -> Result<String, RenderError> {
+    Ok(DeskAccountPage { frame, view }.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "desk/second_factor.html", whitespace = "minimize")]
 struct SecondFactorPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     /// A picture that this service drew.
     qr: Option<String>,
     key: &'a str,
@@ -62,7 +62,7 @@ struct SecondFactorPage<'a> {
 
 /// Setting up a second factor. `qr`: the picture as an `svg` element.
 pub fn second_factor(
-    frame: Frame<'_>,
+    frame: DeskFrame<'_>,
     (qr, key, seed): (Option<String>, &str, &str),
     is_demanded: bool,
     problem: Option<&str>,
@@ -81,11 +81,11 @@ pub fn second_factor(
 #[derive(Template)]
 #[template(path = "desk/recovery_codes.html", whitespace = "minimize")]
 struct RecoveryPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     codes: &'a [String],
 }
 
 /// Recovery codes, which are shown once.
-pub fn recovery_codes(frame: Frame<'_>, codes: &[String]) -> Result<String, RenderError> {
+pub fn recovery_codes(frame: DeskFrame<'_>, codes: &[String]) -> Result<String, RenderError> {
     Ok(RecoveryPage { frame, codes }.render()?)
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::DeskFrame;
 use crate::render::RenderError;
 
 /// Value with which a browser may fill in a field (HTML, autofill field names).
@@ -47,7 +47,7 @@ impl Autocomplete {
 }
 
 /// A field.
-pub struct Field<'a> {
+pub struct FormField<'a> {
     /// Its name.
     pub name: &'static str,
     /// Its words.
@@ -61,7 +61,7 @@ pub struct Field<'a> {
 }
 
 /// A form.
-pub struct Form<'a> {
+pub struct GateForm<'a> {
     /// Its heading.
     pub heading: String,
     /// Label.
@@ -71,7 +71,7 @@ pub struct Form<'a> {
     /// Fields that nobody sees.
     pub hidden: Vec<(&'static str, String)>,
     /// Fields.
-    pub fields: Vec<Field<'a>>,
+    pub fields: Vec<FormField<'a>>,
     /// The words of its button.
     pub button: String,
     /// True if the button does what cannot be undone.
@@ -85,11 +85,11 @@ pub struct Form<'a> {
 #[derive(Template)]
 #[template(path = "desk/form.html", whitespace = "minimize")]
 struct FormPage<'a> {
-    frame: Frame<'a>,
-    form: Form<'a>,
+    frame: DeskFrame<'a>,
+    form: GateForm<'a>,
 }
 
 /// A page with one form.
-pub fn form(frame: Frame<'_>, form: Form<'_>) -> Result<String, RenderError> {
+pub fn form(frame: DeskFrame<'_>, form: GateForm<'_>) -> Result<String, RenderError> {
     Ok(FormPage { frame, form }.render()?)
 }

@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 use super::Site;
 use super::page::Asset;
 use super::text::clean;
+use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
-use crate::domain::user::Level;
 use crate::domain::user::User;
 
 pub use account::AccountView;
@@ -21,14 +21,14 @@ pub use account::account;
 pub use account::recovery_codes;
 pub use account::second_factor;
 pub use gate::Autocomplete;
-pub use gate::Field;
-pub use gate::Form;
+pub use gate::FormField;
+pub use gate::GateForm;
 pub use gate::form;
 pub use users::UserView;
 pub use users::link;
 pub use users::users;
 pub use week::ActionView;
-pub use week::DigestRow;
+pub use week::DigestRowView;
 pub use week::EditView;
 pub use week::PartView;
 pub use week::PickView;
@@ -67,25 +67,25 @@ pub fn grouped(count: u64) -> String {
 }
 
 /// A part of the desk that the navigation leads to.
-struct Place {
+struct DeskPlace {
     path: &'static str,
     words: &'static str,
     area: Area,
 }
 
 /// The parts of the desk, in the order in which a week uses them.
-const PLACES: [Place; 3] = [
-    Place {
+const PLACES: [DeskPlace; 3] = [
+    DeskPlace {
         path: "/desk",
         words: "This week",
         area: Area::Results,
     },
-    Place {
+    DeskPlace {
         path: "/desk/digests",
         words: "Digests",
         area: Area::Results,
     },
-    Place {
+    DeskPlace {
         path: "/desk/users",
         words: "Users",
         area: Area::Settings,
@@ -100,7 +100,7 @@ struct NavLink {
 }
 
 /// Frame of every page.
-pub struct Frame<'a> {
+pub struct DeskFrame<'a> {
     site: &'a Site,
     style: &'static str,
     title: String,
@@ -109,7 +109,7 @@ pub struct Frame<'a> {
     nav: Vec<NavLink>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> DeskFrame<'a> {
     /// A page before anybody is signed in.
     pub fn gate(site: &'a Site, title: &str) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl<'a> Frame<'a> {
     ) -> Self {
         let nav = PLACES
             .iter()
-            .filter(|place| user.role.may(place.area, Level::Read))
+            .filter(|place| user.role.may(place.area, AccessLevel::Read))
             .map(|place| NavLink {
                 path: place.path,
                 words: place.words,

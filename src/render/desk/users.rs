@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::DeskFrame;
 use crate::domain::user::Role;
 use crate::domain::user::User;
 use crate::render::RenderError;
@@ -32,7 +32,7 @@ impl UserView<'_> {
 
 /// A new user as it was typed.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Typed<'a> {
+pub struct TypedUser<'a> {
     /// Address.
     pub email: &'a str,
     /// Name.
@@ -42,16 +42,16 @@ pub struct Typed<'a> {
 #[derive(Template)]
 #[template(path = "desk/users.html", whitespace = "minimize")]
 struct UsersPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     users: Vec<UserView<'a>>,
-    typed: Typed<'a>,
+    typed: TypedUser<'a>,
     problem: Option<&'a str>,
     roles: &'static [Role],
 }
 
 /// All users, and the form that adds one. `typed`: address and name, kept where they were refused.
 pub fn users<'a>(
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     users: Vec<UserView<'a>>,
     (email, name): (&'a str, &'a str),
     problem: Option<&'a str>,
@@ -59,7 +59,7 @@ pub fn users<'a>(
     Ok(UsersPage {
         frame,
         users,
-        typed: Typed { email, name },
+        typed: TypedUser { email, name },
         problem,
         roles: Role::ALL,
     }
@@ -69,14 +69,19 @@ pub fn users<'a>(
 #[derive(Template)]
 #[template(path = "desk/link.html", whitespace = "minimize")]
 struct LinkPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     whose: &'a str,
     url: &'a str,
     until: &'a str,
 }
 
 /// A link that is shown once, to be handed to its user.
-pub fn link(frame: Frame<'_>, whose: &str, url: &str, until: &str) -> Result<String, RenderError> {
+pub fn link(
+    frame: DeskFrame<'_>,
+    whose: &str,
+    url: &str,
+    until: &str,
+) -> Result<String, RenderError> {
     Ok(LinkPage {
         frame,
         whose,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::DeskFrame;
 use crate::render::RenderError;
 
 /// A comparison of a digest, in words.
@@ -110,12 +110,12 @@ pub struct WeekView {
 #[derive(Template)]
 #[template(path = "desk/week.html", whitespace = "minimize")]
 struct WeekPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     view: WeekView,
 }
 
 /// A week's page.
-pub fn week(frame: Frame<'_>, view: WeekView) -> Result<String, RenderError> {
+pub fn week(frame: DeskFrame<'_>, view: WeekView) -> Result<String, RenderError> {
     Ok(WeekPage { frame, view }.render()?)
 }
 
@@ -146,7 +146,7 @@ impl Show {
         }
     }
 
-    fn words(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Light => "Light",
             Self::Dark => "Dark",
@@ -175,12 +175,12 @@ pub struct PreviewView<'a> {
 #[derive(Template)]
 #[template(path = "desk/preview.html", whitespace = "minimize")]
 struct PreviewPage<'a> {
-    frame: Frame<'a>,
+    frame: DeskFrame<'a>,
     view: PreviewView<'a>,
 }
 
 /// The page around a mail.
-pub fn preview(frame: Frame<'_>, view: PreviewView<'_>) -> Result<String, RenderError> {
+pub fn preview(frame: DeskFrame<'_>, view: PreviewView<'_>) -> Result<String, RenderError> {
     Ok(PreviewPage { frame, view }.render()?)
 }
 
@@ -210,7 +210,7 @@ pub fn in_scheme(html: &str, is_dark: bool) -> String {
 }
 
 /// A digest in the list.
-pub struct DigestRow {
+pub struct DigestRowView {
     /// The week.
     pub slot: String,
     /// The state, in one word,
@@ -229,9 +229,9 @@ pub struct DigestRow {
 
 #[derive(Template)]
 #[template(path = "desk/digests.html", whitespace = "minimize")]
-struct DigestsPage<'a> {
-    frame: Frame<'a>,
-    rows: Vec<DigestRow>,
+struct DeskDigestsPage<'a> {
+    frame: DeskFrame<'a>,
+    rows: Vec<DigestRowView>,
     missed: Vec<String>,
     older: Option<String>,
     is_first: bool,
@@ -240,13 +240,13 @@ struct DigestsPage<'a> {
 /// A page of the digests, newest first. `missed`: those that should be there and are not, in words; `older`: the last week on this page, if
 /// there are more before it.
 pub fn digests(
-    frame: Frame<'_>,
-    rows: Vec<DigestRow>,
+    frame: DeskFrame<'_>,
+    rows: Vec<DigestRowView>,
     missed: Vec<String>,
     older: Option<String>,
     is_first: bool,
 ) -> Result<String, RenderError> {
-    Ok(DigestsPage {
+    Ok(DeskDigestsPage {
         frame,
         rows,
         missed,

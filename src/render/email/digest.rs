@@ -2,20 +2,20 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::MailFrame;
 use super::SUBJECT;
 use super::plain;
 use super::plain::TextItem;
 use super::plain::paragraph;
 use super::plain::tidy;
 use crate::domain::catalogue::Votes;
-use crate::domain::digest::Content;
-use crate::domain::digest::DecidedTool;
+use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
+use crate::domain::digest::PreviousVotesTool;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_HOLE;
-use crate::domain::reader::Turn;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
+use crate::domain::reader::VerdictChange;
 use crate::domain::subject::Marks;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -24,8 +24,8 @@ use crate::render::lead::Lead;
 use crate::render::text::clean;
 use crate::render::text::shorten;
 use crate::render::view::Badge;
-use crate::render::view::Duel;
-use crate::render::view::Limits;
+use crate::render::view::ComparisonView;
+use crate::render::view::TextLimits;
 
 /// Gmail shows 102 KB of a mail and no more; what a server adds on the way counts too.
 const MOST: usize = 80_000;
@@ -37,7 +37,7 @@ const SAMPLE: &str = "Sample: the tools in this digest are invented.";
 
 /// A digest, and what was done to it so that no server clips it.
 #[derive(Debug)]
-pub struct Fitted {
+pub struct FittedDigest {
     /// The mail, with holes where what is a reader's own goes.
     pub mail: Rendered,
     /// Whether takes had to be cut shorter than they usually are.
@@ -49,10 +49,10 @@ pub struct Fitted {
 #[derive(Template)]
 #[template(path = "email/digest.html", whitespace = "minimize")]
 struct DigestHtml<'a> {
-    frame: &'a Frame<'a>,
+    frame: &'a MailFrame<'a>,
     lead: &'a Lead,
-    duels: &'a [Duel<'a>],
-    brief: &'a [Duel<'a>],
+    duels: &'a [ComparisonView<'a>],
+    brief: &'a [ComparisonView<'a>],
     sample: bool,
     sample_words: &'static str,
     why: &'a str,
@@ -66,7 +66,7 @@ struct DigestHtml<'a> {
 #[derive(Template)]
 #[template(path = "email/digest.txt", whitespace = "preserve")]
 struct DigestText<'a> {
-    frame: &'a Frame<'a>,
+    frame: &'a MailFrame<'a>,
     subtitle: String,
     lead: String,
     call: String,
@@ -87,17 +87,17 @@ struct DigestText<'a> {
 }
 
 /// The weekly digest. Where it would be clipped, takes are cut shorter first, then comparisons become links.
-pub fn digest(site: &Site, content: &Content) -> Result<Fitted, RenderError> {
+pub fn digest(site: &Site, content: &DigestContent) -> Result<FittedDigest, RenderError> {
     let all = FULL.min(content.items.len());
-    let usual = (Limits::MAIL, all);
-    let shorter = [Limits::TIGHT, Limits::TIGHTEST].map(|limits| (limits, all));
-    let fewer = (0..all).rev().map(|full| (Limits::TIGHTEST, full));
+    let usual = (TextLimits::MAIL, all);
+    let shorter = [TextLimits::TIGHT, TextLimits::TIGHTEST].map(|limits| (limits, all));
+    let fewer = (0..all).rev().map(|full| (TextLimits::TIGHTEST, full));
     let mut fitted = within(site, content, usual)?;
     for attempt in shorter.into_iter().chain(fewer) {
         if fitted.mail.html.len() <= MOST {
             break;
         }
-        fitted = Fitted {
+        fitted = FittedDigest {
             is_shortened: true,
             ..within(site, content, attempt)?
         };
@@ -107,29 +107,30 @@ pub fn digest(site: &Site, content: &Content) -> Result<Fitted, RenderError> {
 
 fn within(
     site: &Site,
-    content: &Content,
-    (limits, full): (Limits, usize),
-) -> Result<Fitted, RenderError> {
-    let all: Vec<Duel<'_>> = content
+    content: &DigestContent,
+    (limits, full): (TextLimits, usize),
+) -> Result<FittedDigest, RenderError> {
+    let all: Vec<ComparisonView<'_>> = content
         .items
         .iter()
         .take(FULL + BRIEF)
-        .map(|item| Duel::picked(site, item, limits))
+        .map(|item| ComparisonView::picked(site, item, limits))
         .collect();
     let (duels, brief) = all.split_at(all.len().min(full));
     let lead = Lead::new(content, &all);
     let subject = subject(site, content, &all);
     let monday = Date::monday(site, content.slot);
-    let mut frame = Frame::new(site, &subject, &site.newsletter, &preheader(&lead));
+    let mut frame = MailFrame::new(site, &subject, &site.newsletter, &preheader(&lead));
     frame.week = Some(monday.clone());
     let why = super::why(site);
-    let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_HOLE}"));
+    let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"));
     let saved = site.link(&format!("/saved/{READER_HOLE}"));
     let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
     let opening = OpeningView::new(&content.opening, limits);
     let online = site.link(&format!("/digests/{}", content.slot));
     let sample = content.is_sample();
-    let item = |(i, duel): (usize, &Duel<'_>)| TextItem::new(&frame, i, duels.len(), duel);
+    let item =
+        |(i, duel): (usize, &ComparisonView<'_>)| TextItem::new(&frame, i, duels.len(), duel);
     let text = DigestText {
         frame: &frame,
         subtitle: paragraph(&format!("{}, week of {}", clean(&site.name), monday.words)),
@@ -181,7 +182,7 @@ fn within(
         text,
         subject,
     };
-    Ok(Fitted {
+    Ok(FittedDigest {
         mail,
         is_shortened: false,
         moved: content.items.len() - duels.len(),
@@ -190,7 +191,7 @@ fn within(
 
 /// Names what is inside, by the pattern of `mail.subject`: the first form that fits of the whole names, then of names cut
 /// shorter.
-fn subject(site: &Site, content: &Content, duels: &[Duel<'_>]) -> String {
+fn subject(site: &Site, content: &DigestContent, duels: &[ComparisonView<'_>]) -> String {
     let week = content.slot.to_string();
     let plain = || shorten(&format!("{}, {week}", site.newsletter), SUBJECT);
     let Some(first) = duels.first() else {
@@ -260,20 +261,20 @@ struct OpeningView {
 }
 
 impl OpeningView {
-    fn new(opening: &Opening, limits: Limits) -> Self {
-        let turn = |turn: &Turn| (limits.shorten_name(&turn.name), turn.words());
+    fn new(opening: &Opening, limits: TextLimits) -> Self {
+        let turn = |turn: &VerdictChange| (limits.shorten_name(&turn.name), turn.describe());
         let readers = |votes: Votes| match votes.ship_percent() {
             Some(percent) => format!("{percent} % of {} ship", votes.total()),
             None => format!("{} ship, {} skip", votes.ships, votes.skips),
         };
-        let row = |tool: &DecidedTool| {
+        let row = |tool: &PreviousVotesTool| {
             [
                 limits.shorten_name(&tool.name),
                 readers(tool.votes),
                 Badge(tool.panel).text(),
             ]
         };
-        let apart = |tool: &DecidedTool| {
+        let apart = |tool: &PreviousVotesTool| {
             let (name, panel, readers) = (
                 limits.shorten_name(&tool.name),
                 tool.panel.ship_percent(),

@@ -15,7 +15,7 @@ use super::text::shorten;
 use crate::domain::catalogue::Slug;
 use crate::domain::letter::READER_HOLE;
 use crate::domain::letter::SINCE_HOLE;
-pub use digest::Fitted;
+pub use digest::FittedDigest;
 pub use digest::digest;
 pub use notice::already;
 pub use notice::confirmation;
@@ -36,7 +36,7 @@ const PREHEADER: usize = 90;
 const SEEN: usize = 150;
 
 /// What stands around every mail.
-struct Frame<'a> {
+struct MailFrame<'a> {
     site: &'a Site,
     title: String,
     heading: String,
@@ -45,7 +45,7 @@ struct Frame<'a> {
     week: Option<Date>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> MailFrame<'a> {
     fn new(site: &'a Site, title: &str, heading: &str, preheader: &str) -> Self {
         let postal_address = site
             .postal_address

@@ -2,20 +2,20 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::MailFrame;
 use super::SUBJECT;
 use super::plain::paragraph;
 use super::plain::tidy;
 use crate::domain::letter::Rendered;
 use crate::domain::letter::SINCE_HOLE;
-use crate::domain::letter::TOKEN_HOLE;
+use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;
 use crate::render::text::shorten;
 
 /// What one says.
-pub(super) struct Words<'a> {
+pub(super) struct NoticeWords<'a> {
     pub subject: &'a str,
     pub heading: &'a str,
     pub preheader: &'a str,
@@ -32,24 +32,24 @@ pub(super) struct Words<'a> {
 #[derive(Template)]
 #[template(path = "email/notice.html", whitespace = "minimize")]
 struct NoticeHtml<'a> {
-    frame: &'a Frame<'a>,
-    words: &'a Words<'a>,
+    frame: &'a MailFrame<'a>,
+    words: &'a NoticeWords<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "email/notice.txt", whitespace = "preserve")]
 struct NoticeText<'a> {
-    frame: &'a Frame<'a>,
+    frame: &'a MailFrame<'a>,
     paragraphs: Vec<String>,
-    words: &'a Words<'a>,
+    words: &'a NoticeWords<'a>,
     footer: String,
     postal_address: String,
 }
 
-impl Words<'_> {
+impl NoticeWords<'_> {
     pub(super) fn render(&self, site: &Site) -> Result<Rendered, RenderError> {
         let subject = shorten(self.subject, SUBJECT);
-        let frame = Frame::new(site, &subject, self.heading, self.preheader);
+        let frame = MailFrame::new(site, &subject, self.heading, self.preheader);
         let text = NoticeText {
             frame: &frame,
             paragraphs: self.paragraphs.iter().map(|text| paragraph(text)).collect(),
@@ -94,14 +94,14 @@ pub fn confirmation(
         "{or_answer}If it wasn't you, do nothing: your address is forgotten after {}, and you hear no more from us.",
         clean(confirm_within)
     );
-    Words {
+    NoticeWords {
         subject: &confirmation_subject(site),
         heading: "Confirm your subscription",
         preheader: &format!("One press, and {newsletter} comes to you about once a week."),
         paragraphs: &[request],
         button: Some((
             "Confirm my subscription",
-            &site.link(&format!("/confirm/{TOKEN_HOLE}")),
+            &site.link(&format!("/confirm/{TOKEN_PLACEHOLDER}")),
         )),
         footer: &otherwise,
         unsubscribe: None,
@@ -116,14 +116,14 @@ pub fn welcome(site: &Site) -> Result<Rendered, RenderError> {
         "Your address is confirmed. {newsletter} from {name} comes to you from now on, about once a week."
     );
     let meanwhile = "The digests so far can be read online:".to_owned();
-    Words {
+    NoticeWords {
         subject: &format!("You are in: {newsletter}"),
         heading: "You are in",
         preheader: &format!("Your address is confirmed, and the next {newsletter} comes to you."),
         paragraphs: &[done, meanwhile],
         button: Some(("See the digests so far", &site.link("/digests"))),
         footer: &super::why(site),
-        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_HOLE}"))),
+        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"))),
     }
     .render(site)
 }
@@ -137,14 +137,14 @@ pub fn already(site: &Site) -> Result<Rendered, RenderError> {
         "There is nothing to do: it is on the list since {SINCE_HOLE}. If our mails do not arrive, look among the spam."
     );
     let meanwhile = "The digests so far can be read online:".to_owned();
-    Words {
+    NoticeWords {
         subject: &format!("You get it already: {newsletter}"),
         heading: "You are on the list already",
         preheader: &format!("There is nothing to do: the next {newsletter} comes to you."),
         paragraphs: &[request, nothing, meanwhile],
         button: Some(("See the digests so far", &site.link("/digests"))),
         footer: "If it wasn't you, do nothing: nothing has changed.",
-        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_HOLE}"))),
+        unsubscribe: Some(&site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"))),
     }
     .render(site)
 }

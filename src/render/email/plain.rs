@@ -1,11 +1,11 @@
 //! The digest's text, written to be read: lines of 78 columns, a table in plain characters, links on lines of their own.
 
-use super::Frame;
+use super::MailFrame;
 use crate::render::text::columns;
 use crate::render::text::wrap;
-use crate::render::view::Duel;
+use crate::render::view::ComparisonView;
 use crate::render::view::Quote;
-use crate::render::view::Side;
+use crate::render::view::ToolView;
 
 /// Text mails are read in windows of 80 columns.
 const WIDTH: usize = 78;
@@ -23,7 +23,12 @@ pub(super) struct TextItem {
 }
 
 impl TextItem {
-    pub(super) fn new(frame: &Frame<'_>, index: usize, total: usize, duel: &Duel<'_>) -> Self {
+    pub(super) fn new(
+        frame: &MailFrame<'_>,
+        index: usize,
+        total: usize,
+        duel: &ComparisonView<'_>,
+    ) -> Self {
         let title = duel.title().to_uppercase();
         Self {
             heading: paragraph(&format!("{}. {title}", index + 1)),
@@ -41,7 +46,7 @@ impl TextItem {
     }
 }
 
-fn choices(frame: &Frame<'_>, side: &Side<'_>) -> (String, String, String, String) {
+fn choices(frame: &MailFrame<'_>, side: &ToolView<'_>) -> (String, String, String, String) {
     let words = paragraph(&format!("{}: ship, skip, or save it for later", side.name));
     (
         words,
@@ -68,7 +73,7 @@ fn quotation(quote: &Quote) -> String {
 }
 
 /// The table of a comparison in plain characters: 14 columns for the row's head and 30 for each tool, two between.
-fn table(duel: &Duel<'_>) -> String {
+fn table(duel: &ComparisonView<'_>) -> String {
     let sides = |cell: &dyn Fn(usize) -> String| [cell(0), cell(1)];
     let mut rows = vec![
         ("".to_owned(), sides(&|i| duel.sides[i].name.clone())),

@@ -3,19 +3,19 @@
 use askama::Template;
 
 use super::FormView;
-use super::Frame;
+use super::PageFrame;
 use super::SignUpForm;
 use super::rfc3339;
 use crate::domain::Timestamp;
-use crate::domain::digest::Content;
+use crate::domain::digest::DigestContent;
 use crate::domain::slot::Slot;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
 use crate::render::lead::Lead;
 use crate::render::text::clean;
-use crate::render::view::Duel;
-use crate::render::view::Limits;
+use crate::render::view::ComparisonView;
+use crate::render::view::TextLimits;
 
 /// A digest in a list.
 #[derive(Debug, Clone)]
@@ -55,8 +55,8 @@ impl<'a> EntryView<'a> {
 
 #[derive(Template)]
 #[template(path = "web/digests.html", whitespace = "minimize")]
-struct Digests<'a> {
-    frame: Frame<'a>,
+struct DigestsPage<'a> {
+    frame: PageFrame<'a>,
     entries: Vec<EntryView<'a>>,
     older: Option<Slot>,
 }
@@ -67,13 +67,13 @@ pub fn digests(
     entries: &[DigestEntry],
     older: Option<Slot>,
 ) -> Result<String, RenderError> {
-    let frame = Frame::public(
+    let frame = PageFrame::public(
         site,
         "/digests",
         format!("Past digests of {}", site.newsletter),
         "Every digest that was sent, to read online.",
     );
-    Ok(Digests {
+    Ok(DigestsPage {
         frame,
         entries: entries
             .iter()
@@ -87,11 +87,11 @@ pub fn digests(
 #[derive(Template)]
 #[template(path = "web/digest.html", whitespace = "minimize")]
 struct DigestPage<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     monday: Date,
     published: Date,
     lead: Lead,
-    duels: Vec<Duel<'a>>,
+    duels: Vec<ComparisonView<'a>>,
     sample: bool,
     earlier: Option<Slot>,
     later: Option<Slot>,
@@ -101,15 +101,15 @@ struct DigestPage<'a> {
 /// A past digest as a web page, with links to the digests before and after it.
 pub fn digest(
     site: &Site,
-    content: &Content,
+    content: &DigestContent,
     published_at: Timestamp,
     (earlier, later): (Option<Slot>, Option<Slot>),
     form: &SignUpForm<'_>,
 ) -> Result<String, RenderError> {
-    let duels: Vec<Duel<'_>> = content
+    let duels: Vec<ComparisonView<'_>> = content
         .items
         .iter()
-        .map(|item| Duel::picked(site, item, Limits::PAGE))
+        .map(|item| ComparisonView::picked(site, item, TextLimits::PAGE))
         .collect();
     let lead = Lead::new(content, &duels);
     let monday = Date::monday(site, content.slot);
@@ -119,9 +119,9 @@ pub fn digest(
         format!("{} {}", lead.count, lead.contest),
     );
     let page = DigestPage {
-        frame: Frame {
+        frame: PageFrame {
             published: Some(rfc3339(published_at)),
-            ..Frame::public(site, &path, title, &description)
+            ..PageFrame::public(site, &path, title, &description)
         },
         monday,
         published: Date::new(site, published_at),
@@ -156,14 +156,14 @@ struct FeedEntry {
 struct FeedEntryHtml<'a> {
     site: &'a Site,
     lead: Lead,
-    duels: Vec<Duel<'a>>,
+    duels: Vec<ComparisonView<'a>>,
     sample: bool,
 }
 
 /// The past digests as an Atom feed (RFC 4287).
 pub fn feed(
     site: &Site,
-    entries: &[(DigestEntry, Content)],
+    entries: &[(DigestEntry, DigestContent)],
     updated: Timestamp,
 ) -> Result<String, RenderError> {
     let entries: Result<Vec<FeedEntry>, RenderError> = entries
@@ -182,12 +182,12 @@ pub fn feed(
 fn feed_entry(
     site: &Site,
     entry: &DigestEntry,
-    content: &Content,
+    content: &DigestContent,
 ) -> Result<FeedEntry, RenderError> {
-    let duels: Vec<Duel<'_>> = content
+    let duels: Vec<ComparisonView<'_>> = content
         .items
         .iter()
-        .map(|item| Duel::picked(site, item, Limits::MAIL))
+        .map(|item| ComparisonView::picked(site, item, TextLimits::MAIL))
         .collect();
     let html = FeedEntryHtml {
         site,

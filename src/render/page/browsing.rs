@@ -2,23 +2,23 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::PageFrame;
 use super::duels;
 use super::rfc3339;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::category_key;
 use crate::render::RenderError;
 use crate::render::Site;
-use crate::render::view::Duel;
-use crate::render::view::Limits;
-use crate::render::view::Side;
+use crate::render::view::ComparisonView;
+use crate::render::view::TextLimits;
+use crate::render::view::ToolView;
 
 /// Which part of a list is shown.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct ListPart<'a> {
     /// Every category of the catalogue.
     pub categories: &'a [String],
     /// The one that the list is limited to.
@@ -29,7 +29,7 @@ pub struct Shown<'a> {
     pub next: Option<&'a Slug>,
 }
 
-impl Shown<'_> {
+impl ListPart<'_> {
     /// `?category=..&after=..`, or nothing for the first page of everything.
     fn query(category: Option<&str>, after: Option<&Slug>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -67,16 +67,22 @@ impl Shown<'_> {
         std::iter::once(all).chain(each).collect()
     }
 
-    fn frame<'s>(&self, site: &'s Site, path: &str, title: &str, description: &str) -> Frame<'s> {
+    fn frame<'s>(
+        &self,
+        site: &'s Site,
+        path: &str,
+        title: &str,
+        description: &str,
+    ) -> PageFrame<'s> {
         let title = match self.category {
             Some(category) => format!("{title}: {category}"),
             None => title.to_owned(),
         };
         if self.is_later {
-            Frame::private(site, title, description)
+            PageFrame::private(site, title, description)
         } else {
             let address = format!("{path}{}", Self::query(self.category, None));
-            Frame::public(site, &address, title, description)
+            PageFrame::public(site, &address, title, description)
         }
     }
 }
@@ -90,23 +96,23 @@ struct CategoryLink<'a> {
 
 #[derive(Template)]
 #[template(path = "web/comparisons.html", whitespace = "minimize")]
-struct Comparisons<'a> {
-    frame: Frame<'a>,
+struct ComparisonsPage<'a> {
+    frame: PageFrame<'a>,
     category: Option<&'a str>,
     categories: Vec<CategoryLink<'a>>,
-    duels: Vec<Duel<'a>>,
+    duels: Vec<ComparisonView<'a>>,
     next: Option<String>,
 }
 
 /// A page of all comparisons, or of one category's.
 pub fn comparisons(
     site: &Site,
-    matchups: &[Matchup],
-    shown: Shown<'_>,
+    matchups: &[RatedComparison],
+    shown: ListPart<'_>,
 ) -> Result<String, RenderError> {
     let path = "/comparisons";
     let description = "Every comparison of two AI tools, with the panel's verdicts.";
-    Ok(Comparisons {
+    Ok(ComparisonsPage {
         frame: shown.frame(site, path, "Comparisons", description),
         category: shown.category,
         categories: shown.links(),
@@ -118,19 +124,19 @@ pub fn comparisons(
 
 #[derive(Template)]
 #[template(path = "web/tools.html", whitespace = "minimize")]
-struct Tools<'a> {
-    frame: Frame<'a>,
+struct ToolsPage<'a> {
+    frame: PageFrame<'a>,
     category: Option<&'a str>,
     categories: Vec<CategoryLink<'a>>,
-    tools: Vec<Side<'a>>,
+    tools: Vec<ToolView<'a>>,
     next: Option<String>,
 }
 
 /// A page of all tools, or of one category's.
-pub fn tools(site: &Site, tools: &[Contender], shown: Shown<'_>) -> Result<String, RenderError> {
+pub fn tools(site: &Site, tools: &[RatedTool], shown: ListPart<'_>) -> Result<String, RenderError> {
     let path = "/tools";
     let description = "Every AI tool that the panel gave a verdict on.";
-    Ok(Tools {
+    Ok(ToolsPage {
         frame: shown.frame(site, path, "Tools", description),
         category: shown.category,
         categories: shown.links(),
@@ -140,33 +146,33 @@ pub fn tools(site: &Site, tools: &[Contender], shown: Shown<'_>) -> Result<Strin
     .render()?)
 }
 
-fn sides(tools: &[Contender]) -> Vec<Side<'_>> {
+fn sides(tools: &[RatedTool]) -> Vec<ToolView<'_>> {
     tools
         .iter()
-        .map(|tool| Side::new(tool, Limits::PAGE))
+        .map(|tool| ToolView::new(tool, TextLimits::PAGE))
         .collect()
 }
 
 #[derive(Template)]
 #[template(path = "web/search.html", whitespace = "minimize")]
-struct Search<'a> {
-    frame: Frame<'a>,
+struct SearchPage<'a> {
+    frame: PageFrame<'a>,
     asked: &'a str,
-    tools: Vec<Side<'a>>,
+    tools: Vec<ToolView<'a>>,
     more: bool,
-    duels: Vec<Duel<'a>>,
+    duels: Vec<ComparisonView<'a>>,
 }
 
 /// Results of a search for `asked`; `more`: there are more tools than are shown.
 pub fn search(
     site: &Site,
     asked: &str,
-    tools: &[Contender],
+    tools: &[RatedTool],
     more: bool,
-    matchups: &[Matchup],
+    matchups: &[RatedComparison],
 ) -> Result<String, RenderError> {
-    Ok(Search {
-        frame: Frame::private(site, "Search".into(), "Search for a tool."),
+    Ok(SearchPage {
+        frame: PageFrame::private(site, "Search".into(), "Search for a tool."),
         asked,
         tools: sides(tools),
         more,

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::PageFrame;
 use crate::domain::Timestamp;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -10,7 +10,7 @@ use crate::render::text::shorten;
 
 /// A captured mail in a list.
 #[derive(Debug, Clone)]
-pub struct MailRow {
+pub struct CapturedRow {
     /// Its file's name, which is its address below `/mailbox/`.
     pub name: String,
     /// Whom it is for.
@@ -27,7 +27,7 @@ pub struct MailRow {
 #[derive(Debug, Clone)]
 pub struct MailView {
     /// What the list says of it.
-    pub row: MailRow,
+    pub row: CapturedRow,
     /// Whom it is from.
     pub from: String,
     /// All its headers, as they stand.
@@ -48,7 +48,7 @@ struct RowView<'a> {
 }
 
 impl<'a> RowView<'a> {
-    fn new(site: &Site, row: &'a MailRow) -> Self {
+    fn new(site: &Site, row: &'a CapturedRow) -> Self {
         let date = row.date.map(|date| {
             date.with_timezone(&site.timezone)
                 .format("%Y-%m-%d %H:%M %Z")
@@ -68,19 +68,19 @@ impl<'a> RowView<'a> {
 
 #[derive(Template)]
 #[template(path = "web/mailbox.html", whitespace = "minimize")]
-struct Mailbox<'a> {
-    frame: Frame<'a>,
+struct MailboxPage<'a> {
+    frame: PageFrame<'a>,
     rows: Vec<RowView<'a>>,
 }
 
 /// The captured mails, as a list.
-pub fn mailbox(site: &Site, rows: &[MailRow]) -> Result<String, RenderError> {
-    let frame = Frame::private(
+pub fn mailbox(site: &Site, rows: &[CapturedRow]) -> Result<String, RenderError> {
+    let frame = PageFrame::private(
         site,
         "Mailbox".into(),
         "Mail that was captured instead of sent.",
     );
-    Ok(Mailbox {
+    Ok(MailboxPage {
         frame,
         rows: rows.iter().map(|row| RowView::new(site, row)).collect(),
     }
@@ -96,7 +96,7 @@ struct Piece<'a> {
 #[derive(Template)]
 #[template(path = "web/mailbox_mail.html", whitespace = "minimize")]
 struct MailboxMail<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     row: RowView<'a>,
     from: String,
     headers: &'a str,
@@ -108,7 +108,7 @@ struct MailboxMail<'a> {
 pub fn mailbox_mail(site: &Site, mail: &MailView) -> Result<String, RenderError> {
     let row = RowView::new(site, &mail.row);
     let page = MailboxMail {
-        frame: Frame::private(
+        frame: PageFrame::private(
             site,
             row.subject.clone(),
             "A mail that was captured instead of sent.",

@@ -2,37 +2,37 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::PageFrame;
 use super::notice::Button;
-use super::notice::Notice;
-use crate::domain::catalogue::Contender;
+use super::notice::NoticePage;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Verdict;
+use crate::domain::reader::ReaderToolState;
 use crate::domain::reader::Saved;
-use crate::domain::reader::Standing;
 use crate::domain::reader::turns;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
-use crate::render::view::Limits;
-use crate::render::view::Side;
+use crate::render::view::TextLimits;
+use crate::render::view::ToolView;
 
 /// Whoever looks at a page, and what they did so far.
 #[derive(Debug, Clone, Default)]
-pub struct Visit {
+pub struct VisitorView {
     /// Whether they came with a reader's cookie.
     pub is_reader: bool,
     /// What they did with each tool of the page, in the page's order.
-    pub standings: Vec<Standing>,
+    pub standings: Vec<ReaderToolState>,
     /// What they saved last: slug and name.
     pub saved: Vec<(Slug, String)>,
 }
 
-impl Visit {
+impl VisitorView {
     pub(super) fn choices<'a>(
         &self,
         index: usize,
-        contender: &'a Contender,
+        contender: &'a RatedTool,
         back: &str,
     ) -> Choices<'a> {
         let standing = self.standings.get(index).copied().unwrap_or_default();
@@ -52,8 +52,8 @@ pub(super) struct Choices<'a> {
 }
 
 impl<'a> Choices<'a> {
-    pub fn new(contender: &'a Contender, standing: Standing, back: &str) -> Self {
-        let side = Side::new(contender, Limits::PAGE);
+    pub fn new(contender: &'a RatedTool, standing: ReaderToolState, back: &str) -> Self {
+        let side = ToolView::new(contender, TextLimits::PAGE);
         Self {
             slug: side.slug,
             name: side.name,
@@ -72,12 +72,12 @@ impl<'a> Choices<'a> {
 /// Behind a vote's link in a mail: what was chosen, and one button that counts it.
 pub fn vote(
     site: &Site,
-    contender: &Contender,
+    contender: &RatedTool,
     verdict: Verdict,
-    standing: Standing,
+    standing: ReaderToolState,
     token: &str,
 ) -> Result<String, RenderError> {
-    let side = Side::new(contender, Limits::PAGE);
+    let side = ToolView::new(contender, TextLimits::PAGE);
     let heading = format!("{} {}?", title(verdict), side.name);
     let now = match standing.vote {
         None => "You have not voted on it yet.".into(),
@@ -90,10 +90,10 @@ pub fn vote(
         token,
         label: format!("Count my vote: {verdict}"),
     };
-    Ok(Notice {
+    Ok(NoticePage {
         button: Some(button),
         link: None,
-        ..Notice::new(site, &heading, &[&panel, &now])
+        ..NoticePage::new(site, &heading, &[&panel, &now])
     }
     .render()?)
 }
@@ -101,11 +101,11 @@ pub fn vote(
 /// Behind the link that saves a tool: one button.
 pub fn save(
     site: &Site,
-    contender: &Contender,
-    standing: Standing,
+    contender: &RatedTool,
+    standing: ReaderToolState,
     token: &str,
 ) -> Result<String, RenderError> {
-    let side = Side::new(contender, Limits::PAGE);
+    let side = ToolView::new(contender, TextLimits::PAGE);
     let heading = format!("Save {} for later?", side.name);
     let sentence = match standing.saved {
         true => "It is among your saved tools already.",
@@ -118,10 +118,10 @@ pub fn save(
         token,
         label: "Save for later".into(),
     };
-    Ok(Notice {
+    Ok(NoticePage {
         button: Some(button),
         link: None,
-        ..Notice::new(site, &heading, &[sentence])
+        ..NoticePage::new(site, &heading, &[sentence])
     }
     .render()?)
 }
@@ -135,8 +135,8 @@ fn title(verdict: Verdict) -> &'static str {
 
 #[derive(Template)]
 #[template(path = "web/chosen.html", whitespace = "minimize")]
-struct Chosen<'a> {
-    frame: Frame<'a>,
+struct ChosenPage<'a> {
+    frame: PageFrame<'a>,
     heading: String,
     sentence: String,
     choices: Choices<'a>,
@@ -146,8 +146,8 @@ struct Chosen<'a> {
 /// After a vote by a mail's link: what counts now, and what else one can do with the tool.
 pub fn voted(
     site: &Site,
-    contender: &Contender,
-    standing: Standing,
+    contender: &RatedTool,
+    standing: ReaderToolState,
     token: &str,
 ) -> Result<String, RenderError> {
     let sentence = "You can change it whenever you like: here, on the site, or from any digest.";
@@ -164,8 +164,8 @@ pub fn voted(
 /// After saving by a mail's link.
 pub fn saved(
     site: &Site,
-    contender: &Contender,
-    standing: Standing,
+    contender: &RatedTool,
+    standing: ReaderToolState,
     token: &str,
 ) -> Result<String, RenderError> {
     chosen(
@@ -180,8 +180,8 @@ pub fn saved(
 
 fn chosen<'a>(
     site: &'a Site,
-    contender: &'a Contender,
-    standing: Standing,
+    contender: &'a RatedTool,
+    standing: ReaderToolState,
     token: &'a str,
     heading: &str,
     sentence: &str,
@@ -191,8 +191,8 @@ fn chosen<'a>(
         standing,
         &format!("/tools/{}", contender.tool.slug),
     );
-    let frame = Frame::private(site, heading.to_owned(), sentence);
-    Ok(Chosen {
+    let frame = PageFrame::private(site, heading.to_owned(), sentence);
+    Ok(ChosenPage {
         frame,
         heading: heading.into(),
         sentence: sentence.into(),
@@ -205,13 +205,13 @@ fn chosen<'a>(
 #[derive(Template)]
 #[template(path = "web/saved.html", whitespace = "minimize")]
 struct SavedPage<'a> {
-    frame: Frame<'a>,
-    rows: Vec<SavedRow<'a>>,
+    frame: PageFrame<'a>,
+    rows: Vec<SavedView<'a>>,
     token: &'a str,
 }
 
-struct SavedRow<'a> {
-    side: Side<'a>,
+struct SavedView<'a> {
+    side: ToolView<'a>,
     at: Date,
     /// What changed since, newest first.
     news: Vec<String>,
@@ -219,12 +219,12 @@ struct SavedRow<'a> {
 
 /// What a reader saved: each tool's verdict now, and what changed since it was saved.
 pub fn saved_tools(site: &Site, saved: &[Saved], token: &str) -> Result<String, RenderError> {
-    let rows = saved.iter().map(|saved| SavedRow {
-        side: Side::new(&saved.contender, Limits::PAGE),
+    let rows = saved.iter().map(|saved| SavedView {
+        side: ToolView::new(&saved.contender, TextLimits::PAGE),
         at: Date::new(site, saved.at),
         news: news(site, saved),
     });
-    let frame = Frame::private(
+    let frame = PageFrame::private(
         site,
         "Saved for later".into(),
         "The tools that you saved, and what became of them.",

@@ -5,35 +5,35 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Review;
 use crate::render::Site;
 use crate::render::text::clean;
 use crate::render::text::shorten;
-use crate::render::view::Limits;
-use crate::render::view::Side;
+use crate::render::view::TextLimits;
+use crate::render::view::ToolView;
 
 /// Of one text, in characters: more than any engine shows.
 const LONGEST: usize = 5_000;
 
 /// One tool, as its page has it.
-pub(super) fn of_tool(site: &Site, contender: &Contender) -> String {
+pub(super) fn of_tool(site: &Site, contender: &RatedTool) -> String {
     let mut data = tool(site, contender);
     data["@context"] = "https://schema.org".into();
     in_html(&data)
 }
 
 /// Both tools of a comparison.
-pub(super) fn of_comparison(site: &Site, matchup: &Matchup) -> String {
+pub(super) fn of_comparison(site: &Site, matchup: &RatedComparison) -> String {
     in_html(
         &json!({ "@context": "https://schema.org", "@graph": matchup.contenders().map(|side| tool(site, side)) }),
     )
 }
 
 /// <https://schema.org/SoftwareApplication>, known by its page's address wherever it stands.
-fn tool(site: &Site, contender: &Contender) -> Value {
-    let (tool, side) = (&contender.tool, Side::new(contender, Limits::PAGE));
+fn tool(site: &Site, contender: &RatedTool) -> Value {
+    let (tool, side) = (&contender.tool, ToolView::new(contender, TextLimits::PAGE));
     let address = site.link(&format!("/tools/{}", tool.slug));
     let mut data = json!({
         "@type": "SoftwareApplication",
@@ -59,7 +59,7 @@ fn tool(site: &Site, contender: &Contender) -> Value {
 }
 
 /// <https://schema.org/Review>. The panel's score is the rating; its verdict explains it.
-fn review(site: &Site, contender: &Contender, review: &Review) -> Value {
+fn review(site: &Site, contender: &RatedTool, review: &Review) -> Value {
     json!({
         "@type": "Review",
         "author": { "@type": "Person", "name": review.reviewer },

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::PageFrame;
 use super::consent_sentence;
 use crate::render::RenderError;
 use crate::render::Site;
@@ -10,7 +10,7 @@ use crate::render::Site;
 #[derive(Template)]
 #[template(path = "web/embed.html", whitespace = "minimize")]
 struct Embed<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     /// Whether any site is listed.
     is_open: bool,
     form: String,
@@ -20,7 +20,7 @@ struct Embed<'a> {
 /// The form as it goes into another site's page: nothing of ours around it, so it looks as that page does.
 #[derive(Template)]
 #[template(path = "web/embed_form.html", whitespace = "preserve")]
-struct Form<'a> {
+struct EmbeddedForm<'a> {
     site: &'a Site,
     consent: String,
 }
@@ -36,14 +36,14 @@ struct Script<'a> {
 pub fn embed(site: &Site, is_open: bool) -> Result<String, RenderError> {
     let description = "A form for your own pages: whoever fills it in gets a mail with a link, and nothing else until they press it.";
     let page = Embed {
-        frame: Frame::public(
+        frame: PageFrame::public(
             site,
             "/embed",
             "The sign-up form for your site".into(),
             description,
         ),
         is_open,
-        form: Form {
+        form: EmbeddedForm {
             site,
             consent: consent_sentence(site),
         }

@@ -23,30 +23,30 @@ use super::Site;
 use super::date::Date;
 use super::text::clean;
 use super::text::shorten;
-use super::view::Duel;
-use super::view::Limits;
+use super::view::ComparisonView;
 use super::view::Opinion;
-use super::view::Side;
+use super::view::TextLimits;
+use super::view::ToolView;
 use crate::domain::Timestamp;
-use crate::domain::catalogue::Contender;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
+use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Reviewer;
 use crate::domain::reader::PanelPoint;
 pub use archive::DigestEntry;
 pub use archive::digest;
 pub use archive::digests;
 pub use archive::feed;
-pub use browsing::Shown;
+pub use browsing::ListPart;
 pub use browsing::comparisons;
 pub use browsing::search;
 pub use browsing::site_map;
 pub use browsing::tools;
-pub use captured::MailRow;
+pub use captured::CapturedRow;
 pub use captured::MailView;
 pub use captured::mailbox;
 pub use captured::mailbox_mail;
 use choices::Choices;
-pub use choices::Visit;
+pub use choices::VisitorView;
 pub use choices::save;
 pub use choices::saved;
 pub use choices::saved_tools;
@@ -60,10 +60,10 @@ pub use notice::confirm;
 pub use notice::confirmed;
 pub use notice::goodbye;
 pub use notice::link_expired;
+pub use notice::notice_page;
 pub use notice::problem;
-pub use notice::said;
 pub use notice::unsubscribe;
-pub use preferences::Refused;
+pub use preferences::RefusedField;
 pub use preferences::account;
 pub use preferences::confirm_erasure;
 pub use preferences::confirm_move;
@@ -135,7 +135,7 @@ pub fn consent_sentence(site: &Site) -> String {
 }
 
 /// What stands around every page.
-struct Frame<'a> {
+struct PageFrame<'a> {
     site: &'a Site,
     style: &'static str,
     script: &'static str,
@@ -146,19 +146,19 @@ struct Frame<'a> {
     /// Since when it stands, for what is an article.
     published: Option<String>,
     /// What other sites show beside a link to it.
-    picture: Option<Picture>,
+    picture: Option<PagePicture>,
     /// What search engines read of it: JSON that can stand in a script element.
     data: Option<String>,
 }
 
 /// A picture of a page.
-struct Picture {
+struct PagePicture {
     url: String,
     /// For whoever does not see it.
     words: String,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> PageFrame<'a> {
     fn public(site: &'a Site, path: &str, title: String, description: &str) -> Self {
         Self {
             canonical: Some(site.link(path)),
@@ -207,28 +207,28 @@ impl<'a> FormView<'a> {
 
 #[derive(Template)]
 #[template(path = "web/front.html", whitespace = "minimize")]
-struct Front<'a> {
-    frame: Frame<'a>,
+struct FrontPage<'a> {
+    frame: PageFrame<'a>,
     sign_up: FormView<'a>,
-    latest: Vec<Duel<'a>>,
+    latest: Vec<ComparisonView<'a>>,
     sample: bool,
 }
 
 /// The site's front: what it is, the sign-up form, the latest comparisons.
 pub fn front(
     site: &Site,
-    latest: &[Matchup],
+    latest: &[RatedComparison],
     form: &SignUpForm<'_>,
 ) -> Result<String, RenderError> {
     let description = "New AI tools ship daily. A panel of five reviewers puts them side by side and says which one to ship.";
-    let frame = Frame::public(
+    let frame = PageFrame::public(
         site,
         "/",
         format!("{}: {}", site.name, site.newsletter),
         description,
     );
-    let sample = latest.iter().any(Matchup::is_sample);
-    Ok(Front {
+    let sample = latest.iter().any(RatedComparison::is_sample);
+    Ok(FrontPage {
         frame,
         sign_up: FormView::new(site, form),
         latest: duels(site, latest),
@@ -237,33 +237,33 @@ pub fn front(
     .render()?)
 }
 
-fn duels<'a>(site: &Site, matchups: &'a [Matchup]) -> Vec<Duel<'a>> {
+fn duels<'a>(site: &Site, matchups: &'a [RatedComparison]) -> Vec<ComparisonView<'a>> {
     matchups
         .iter()
-        .map(|matchup| Duel::new(site, matchup, Limits::PAGE))
+        .map(|matchup| ComparisonView::new(site, matchup, TextLimits::PAGE))
         .collect()
 }
 
 #[derive(Template)]
 #[template(path = "web/comparison.html", whitespace = "minimize")]
-struct Comparison<'a> {
-    frame: Frame<'a>,
-    duel: Duel<'a>,
+struct ComparisonPage<'a> {
+    frame: PageFrame<'a>,
+    duel: ComparisonView<'a>,
     choices: [Choices<'a>; 2],
-    visit: &'a Visit,
-    related: Vec<Duel<'a>>,
+    visit: &'a VisitorView,
+    related: Vec<ComparisonView<'a>>,
     sign_up: FormView<'a>,
 }
 
 /// One comparison, with everything that is known of both tools.
 pub fn comparison(
     site: &Site,
-    matchup: &Matchup,
-    related: &[Matchup],
-    visit: &Visit,
+    matchup: &RatedComparison,
+    related: &[RatedComparison],
+    visit: &VisitorView,
     form: &SignUpForm<'_>,
 ) -> Result<String, RenderError> {
-    let duel = Duel::new(site, matchup, Limits::PAGE);
+    let duel = ComparisonView::new(site, matchup, TextLimits::PAGE);
     let [left, right] = &duel.sides;
     let title = format!(
         "{} or {}: which one should you ship?",
@@ -284,20 +284,20 @@ pub fn comparison(
         right.name,
         right.panel.count()
     );
-    let frame = Frame {
+    let frame = PageFrame {
         published: Some(rfc3339(matchup.comparison.published_at)),
-        picture: Some(Picture {
+        picture: Some(PagePicture {
             url: site.link(&format!("{path}/picture.png")),
             words: shorten(&words, 400),
         }),
         data: Some(data::of_comparison(site, matchup)),
-        ..Frame::public(site, &path, title, &description)
+        ..PageFrame::public(site, &path, title, &description)
     };
     let choices = [
         visit.choices(0, &matchup.left, &path),
         visit.choices(1, &matchup.right, &path),
     ];
-    Ok(Comparison {
+    Ok(ComparisonPage {
         frame,
         choices,
         visit,
@@ -311,12 +311,12 @@ pub fn comparison(
 #[derive(Template)]
 #[template(path = "web/tool.html", whitespace = "minimize")]
 struct ToolPage<'a> {
-    frame: Frame<'a>,
-    side: Side<'a>,
+    frame: PageFrame<'a>,
+    side: ToolView<'a>,
     choices: Choices<'a>,
     history: Option<HistoryView>,
     reviews: Vec<(Reviewer, Option<Opinion>)>,
-    comparisons: Vec<Duel<'a>>,
+    comparisons: Vec<ComparisonView<'a>>,
     first_verdict: Date,
     sign_up: FormView<'a>,
 }
@@ -324,30 +324,30 @@ struct ToolPage<'a> {
 /// One tool: its reviews, its score over time until `now` and its comparisons.
 pub fn tool(
     site: &Site,
-    contender: &Contender,
+    contender: &RatedTool,
     history: &[PanelPoint],
-    comparisons: &[Matchup],
-    visit: &Visit,
+    comparisons: &[RatedComparison],
+    visit: &VisitorView,
     form: &SignUpForm<'_>,
     now: Timestamp,
 ) -> Result<String, RenderError> {
-    let side = Side::new(contender, Limits::PAGE);
+    let side = ToolView::new(contender, TextLimits::PAGE);
     let review = |reviewer: &Reviewer| {
         (
             *reviewer,
             contender
                 .tool
                 .review_by(*reviewer)
-                .map(|review| Opinion::new(review, Limits::PAGE)),
+                .map(|review| Opinion::new(review, TextLimits::PAGE)),
         )
     };
     let description = format!("{}: {}", side.panel.count(), side.best_for);
     let path = format!("/tools/{}", side.slug);
     let title = format!("{}: ship or skip?", side.name);
     let page = ToolPage {
-        frame: Frame {
+        frame: PageFrame {
             data: Some(data::of_tool(site, contender)),
-            ..Frame::public(site, &path, title, &description)
+            ..PageFrame::public(site, &path, title, &description)
         },
         choices: visit.choices(0, contender, &path),
         history: HistoryView::new(site, history, now),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use askama::Template;
 
 use super::FormView;
-use super::Frame;
+use super::PageFrame;
 use super::SignUpForm;
 use crate::domain::reader::UnsubscribeReason;
 use crate::render::RenderError;
@@ -15,8 +15,8 @@ use crate::render::text::clean;
 /// A page that says something and offers at most one thing to do.
 #[derive(Template)]
 #[template(path = "web/notice.html", whitespace = "minimize")]
-pub(super) struct Notice<'a> {
-    pub(super) frame: Frame<'a>,
+pub(super) struct NoticePage<'a> {
+    pub(super) frame: PageFrame<'a>,
     pub(super) heading: &'a str,
     pub(super) sentences: Vec<String>,
     pub(super) button: Option<Button<'a>>,
@@ -32,9 +32,9 @@ pub(super) struct Button<'a> {
     pub(super) label: String,
 }
 
-impl<'a> Notice<'a> {
+impl<'a> NoticePage<'a> {
     pub(super) fn new(site: &'a Site, heading: &'a str, sentences: &[&str]) -> Self {
-        let frame = Frame::private(
+        let frame = PageFrame::private(
             site,
             heading.to_owned(),
             sentences.first().copied().unwrap_or_default(),
@@ -60,7 +60,7 @@ pub fn check_inbox(site: &Site, quiet: &str, later: Option<&str>) -> Result<Stri
     let again = format!(
         "Nothing there? Look in the spam folder. An address gets one such mail in {quiet}: sign up once more after that, not before."
     );
-    Ok(Notice::new(site, "Look in your inbox", &[&asked, &again]).render()?)
+    Ok(NoticePage::new(site, "Look in your inbox", &[&asked, &again]).render()?)
 }
 
 /// Says of a message that it comes: `is on its way to it`, or `will be sent to it` at the time that `later` says.
@@ -82,10 +82,10 @@ pub fn confirm(site: &Site, token: &str) -> Result<String, RenderError> {
         token,
         label: "Confirm my subscription".into(),
     });
-    Ok(Notice {
+    Ok(NoticePage {
         button,
         link: None,
-        ..Notice::new(site, "Almost there", &[&sentence])
+        ..NoticePage::new(site, "Almost there", &[&sentence])
     }
     .render()?)
 }
@@ -96,12 +96,12 @@ pub fn confirmed(site: &Site) -> Result<String, RenderError> {
         "Your subscription to {} is confirmed. The next digest comes to your inbox.",
         site.newsletter
     );
-    let notice = Notice::new(
+    let notice = NoticePage::new(
         site,
         "You are in",
         &[&sentence, "Until then, the past ones are here to read."],
     );
-    Ok(Notice {
+    Ok(NoticePage {
         link: Some(("/digests".into(), "To the past digests")),
         ..notice
     }
@@ -111,8 +111,8 @@ pub fn confirmed(site: &Site) -> Result<String, RenderError> {
 /// Behind the link of a confirmation mail that is too old: a form to get a new one.
 pub fn link_expired(site: &Site, form: &SignUpForm<'_>) -> Result<String, RenderError> {
     let sentence = "A confirmation link is good for a limited time only, and this one's is over. Enter your address to get a new one.";
-    let notice = Notice::new(site, "This link has expired", &[sentence]);
-    Ok(Notice {
+    let notice = NoticePage::new(site, "This link has expired", &[sentence]);
+    Ok(NoticePage {
         sign_up: Some(FormView::new(site, form)),
         ..notice
     }
@@ -131,13 +131,13 @@ pub fn unsubscribe(site: &Site, token: &str, preferences: String) -> Result<Stri
         token,
         label: "Unsubscribe".into(),
     });
-    Ok(Notice {
+    Ok(NoticePage {
         button,
         link: Some((
             preferences.into(),
             "Pause it, or get it once a month instead",
         )),
-        ..Notice::new(site, "Unsubscribe?", &[&sentence])
+        ..NoticePage::new(site, "Unsubscribe?", &[&sentence])
     }
     .render()?)
 }
@@ -145,7 +145,7 @@ pub fn unsubscribe(site: &Site, token: &str, preferences: String) -> Result<Stri
 #[derive(Template)]
 #[template(path = "web/goodbye.html", whitespace = "minimize")]
 struct Goodbye<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     newsletter: String,
     token: &'a str,
     reasons: [UnsubscribeReason; 4],
@@ -155,7 +155,7 @@ struct Goodbye<'a> {
 pub fn goodbye(site: &Site, token: &str) -> Result<String, RenderError> {
     let title = "You are unsubscribed";
     Ok(Goodbye {
-        frame: Frame::private(site, title.into(), title),
+        frame: PageFrame::private(site, title.into(), title),
         newsletter: clean(&site.newsletter),
         token,
         reasons: UnsubscribeReason::ALL,
@@ -164,11 +164,11 @@ pub fn goodbye(site: &Site, token: &str) -> Result<String, RenderError> {
 }
 
 /// Any other page that says something.
-pub fn said(site: &Site, heading: &str, sentences: &[&str]) -> Result<String, RenderError> {
-    Ok(Notice::new(site, heading, sentences).render()?)
+pub fn notice_page(site: &Site, heading: &str, sentences: &[&str]) -> Result<String, RenderError> {
+    Ok(NoticePage::new(site, heading, sentences).render()?)
 }
 
 /// Every page that says what went wrong.
 pub fn problem(site: &Site, title: &str, sentence: &str) -> Result<String, RenderError> {
-    Ok(Notice::new(site, title, &[sentence]).render()?)
+    Ok(NoticePage::new(site, title, &[sentence]).render()?)
 }

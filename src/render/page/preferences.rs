@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::PageFrame;
 use super::notice::Button;
-use super::notice::Notice;
+use super::notice::NoticePage;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::category_key;
 use crate::domain::reader::Preferences;
@@ -14,7 +14,7 @@ use crate::render::date::Date;
 
 /// A field of the account page that was refused: it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy)]
-pub struct Refused<'a> {
+pub struct RefusedField<'a> {
     /// `name` or `email`.
     pub field: &'static str,
     /// What was typed.
@@ -26,7 +26,7 @@ pub struct Refused<'a> {
 #[derive(Template)]
 #[template(path = "web/preferences.html", whitespace = "minimize")]
 struct PreferencesPage<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     /// Each category, and whether it is followed.
     categories: Vec<(&'a str, bool)>,
     monthly: bool,
@@ -47,7 +47,7 @@ pub fn preferences(
     token: &str,
     unsubscribe: &str,
 ) -> Result<String, RenderError> {
-    let frame = Frame::private(
+    let frame = PageFrame::private(
         site,
         "Your preferences".into(),
         "What comes to your inbox, and how often.",
@@ -81,8 +81,8 @@ pub fn preferences(
 #[derive(Template)]
 #[template(path = "web/account.html", whitespace = "minimize")]
 struct AccountPage<'a> {
-    frame: Frame<'a>,
-    refused: Option<Refused<'a>>,
+    frame: PageFrame<'a>,
+    refused: Option<RefusedField<'a>>,
     token: &'a str,
 }
 
@@ -104,10 +104,10 @@ impl AccountPage<'_> {
 pub fn account(
     site: &Site,
     token: &str,
-    refused: Option<Refused<'_>>,
+    refused: Option<RefusedField<'_>>,
 ) -> Result<String, RenderError> {
     Ok(AccountPage {
-        frame: Frame::private(
+        frame: PageFrame::private(
             site,
             "Your data".into(),
             "See, change or erase what is known of you.",
@@ -121,13 +121,13 @@ pub fn account(
 #[derive(Template)]
 #[template(path = "web/erase.html", whitespace = "minimize")]
 struct ErasePage<'a> {
-    frame: Frame<'a>,
+    frame: PageFrame<'a>,
     token: &'a str,
 }
 
 /// The second step of an erasure: what goes, and the button that does it.
 pub fn confirm_erasure(site: &Site, token: &str) -> Result<String, RenderError> {
-    let frame = Frame::private(
+    let frame = PageFrame::private(
         site,
         "Erase everything?".into(),
         "Your subscription, votes, saved tools and history go at once.",
@@ -146,10 +146,10 @@ pub fn confirm_move(site: &Site, token: &str) -> Result<String, RenderError> {
         token,
         label: "Use this address".into(),
     };
-    Ok(Notice {
+    Ok(NoticePage {
         button: Some(button),
         link: None,
-        ..Notice::new(site, "Your new address?", &[&sentence])
+        ..NoticePage::new(site, "Your new address?", &[&sentence])
     }
     .render()?)
 }

@@ -6,7 +6,7 @@ use super::super::text;
 use super::digest_of;
 use super::links_of_html;
 use super::unescaped;
-use crate::domain::catalogue::Matchup;
+use crate::domain::catalogue::RatedComparison;
 
 fn links_of_text(text: &str) -> Vec<&str> {
     text.split_whitespace()
@@ -99,7 +99,7 @@ fn a_digest_quotes_the_most_decided_ship_and_skip_in_whole_sentences() {
 
 #[test]
 fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
-    let subject = |matchups: Vec<Matchup>| digest_of(matchups).subject;
+    let subject = |matchups: Vec<RatedComparison>| digest_of(matchups).subject;
     assert_eq!(
         subject((1..=5).map(matchup).collect()),
         "Llama 1 or Mistral Small 3.1? And 4 more verdicts"
@@ -119,7 +119,7 @@ fn a_subject_names_what_is_inside_and_gets_shorter_with_long_names() {
 
 #[test]
 fn a_setting_says_how_a_subject_is_made() {
-    let subject = |pattern: &str, matchups: Vec<Matchup>| {
+    let subject = |pattern: &str, matchups: Vec<RatedComparison>| {
         let site = crate::render::Site {
             subject: pattern.parse().expect("a pattern"),
             ..site()

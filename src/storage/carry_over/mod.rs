@@ -70,7 +70,7 @@ const OLD_TABLES: [&str; 41] = [
 ];
 
 /// The connection that migrates.
-pub(super) enum Connection<'a> {
+pub(super) enum MigrationConnection<'a> {
     Sqlite(&'a mut SqliteConnection),
     Postgres(&'a mut PgConnection),
 }
@@ -79,7 +79,9 @@ pub(super) enum Connection<'a> {
 ///
 /// # Errors
 /// When its state is none that a release or a commit before the baseline left, or the database fails. Then nothing is changed.
-pub(super) async fn carry_over(mut connection: Connection<'_>) -> Result<(), StorageError> {
+pub(super) async fn carry_over(
+    mut connection: MigrationConnection<'_>,
+) -> Result<(), StorageError> {
     connection.run(connection.begin()).await?;
     let carried = carry_over_within(&mut connection).await;
     connection
@@ -92,7 +94,7 @@ pub(super) async fn carry_over(mut connection: Connection<'_>) -> Result<(), Sto
     carried
 }
 
-async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), StorageError> {
+async fn carry_over_within(connection: &mut MigrationConnection<'_>) -> Result<(), StorageError> {
     let applied = connection.applied().await?;
     // Those that were written beside the baseline make new tables and nothing else: these are made anew, for they may refer to others.
     let later = MIGRATIONS.iter().skip(1);
@@ -121,8 +123,8 @@ async fn carry_over_within(connection: &mut Connection<'_>) -> Result<(), Storag
     words::copy_picks(connection).await?;
     connection
         .run(match connection {
-            Connection::Sqlite(_) => include_str!("deliveries_sqlite.sql"),
-            Connection::Postgres(_) => include_str!("deliveries_postgres.sql"),
+            MigrationConnection::Sqlite(_) => include_str!("deliveries_sqlite.sql"),
+            MigrationConnection::Postgres(_) => include_str!("deliveries_postgres.sql"),
         })
         .await?;
     connection.run(include_str!("reasons.sql")).await?;
@@ -199,7 +201,7 @@ fn baseline() -> &'static Migration {
     &MIGRATIONS.migrations[0]
 }
 
-impl Connection<'_> {
+impl MigrationConnection<'_> {
     /// `immediate`: of two processes on one SQLite file the second waits here, and finds all done.
     fn begin(&self) -> &'static str {
         match self {

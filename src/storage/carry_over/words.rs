@@ -2,7 +2,7 @@
 
 use sqlx::QueryBuilder;
 
-use super::Connection;
+use super::MigrationConnection;
 use crate::domain::history::HistoryEvent;
 use crate::domain::pick_reason::PickReason;
 use crate::storage::StorageError;
@@ -15,11 +15,11 @@ const PAGE: i64 = 1_000;
 macro_rules! on_either {
     ($connection:expr, $c:ident => $body:expr) => {
         match $connection {
-            Connection::Sqlite($c) => {
+            MigrationConnection::Sqlite($c) => {
                 let $c = &mut **$c;
                 $body
             }
-            Connection::Postgres($c) => {
+            MigrationConnection::Postgres($c) => {
                 let $c = &mut **$c;
                 $body
             }
@@ -28,7 +28,9 @@ macro_rules! on_either {
 }
 
 /// Copies the history, a page of its key at a time.
-pub(super) async fn copy_history(connection: &mut Connection<'_>) -> Result<(), StorageError> {
+pub(super) async fn copy_history(
+    connection: &mut MigrationConnection<'_>,
+) -> Result<(), StorageError> {
     let mut last = (i64::MIN, i64::MIN, String::new());
     loop {
         let page: Vec<(i64, i64, String)> = on_either!(connection, c => {
@@ -59,7 +61,9 @@ pub(super) async fn copy_history(connection: &mut Connection<'_>) -> Result<(), 
 }
 
 /// Copies the picks: some for each week.
-pub(super) async fn copy_picks(connection: &mut Connection<'_>) -> Result<(), StorageError> {
+pub(super) async fn copy_picks(
+    connection: &mut MigrationConnection<'_>,
+) -> Result<(), StorageError> {
     let picks: Vec<(i64, i64, String, i64, String)> = on_either!(connection, c => {
         sqlx::query_as::<_, (i64, i64, String, i64, String)>(
             "select digest_id, position, comparison, score_thousandths, reasons from old_picks",

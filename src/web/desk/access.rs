@@ -24,10 +24,10 @@ use super::super::Web;
 use super::super::answer::Problem;
 use super::super::guard::Client;
 use super::answers;
+use crate::app::users::signing_in::SignInClient;
 use crate::app::users::signing_in::SignedIn;
-use crate::app::users::signing_in::Visitor;
+use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
-use crate::domain::user::Level;
 use crate::domain::user::Stage;
 
 /// Demand of a route on its caller.
@@ -46,14 +46,14 @@ pub enum Demand {
         /// Which part of the desk.
         area: Area,
         /// Level in that area.
-        level: Level,
+        level: AccessLevel,
         /// True if the password must have been given in the last minutes.
         is_recent: bool,
     },
 }
 
 impl Demand {
-    pub(super) const fn level(area: Area, level: Level) -> Self {
+    pub(super) const fn level(area: Area, level: AccessLevel) -> Self {
         Self::Level {
             area,
             level,
@@ -61,7 +61,7 @@ impl Demand {
         }
     }
 
-    pub(super) const fn recent(area: Area, level: Level) -> Self {
+    pub(super) const fn recent(area: Area, level: AccessLevel) -> Self {
         Self::Level {
             area,
             level,
@@ -297,12 +297,12 @@ impl FromRequestParts<Web> for Perhaps {
 }
 
 /// Where a request comes from, and by which program.
-pub struct Caller {
+pub struct RequestOrigin {
     client: std::net::IpAddr,
     agent: String,
 }
 
-impl FromRequestParts<Web> for Caller {
+impl FromRequestParts<Web> for RequestOrigin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
@@ -314,10 +314,10 @@ impl FromRequestParts<Web> for Caller {
     }
 }
 
-impl Caller {
+impl RequestOrigin {
     /// As the use cases take it.
-    pub fn visitor(&self) -> Visitor<'_> {
-        Visitor {
+    pub fn visitor(&self) -> SignInClient<'_> {
+        SignInClient {
             client: self.client,
             agent: &self.agent,
         }

@@ -11,19 +11,19 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::choices::Fields;
+use super::super::choices::FormFields;
 use super::access;
-use super::access::Caller;
 use super::access::Me;
+use super::access::RequestOrigin;
 use super::answers;
 use crate::app::users::IDLE;
-use crate::app::users::second_factor::Enrolled;
+use crate::app::users::second_factor::TotpEnrolled;
 use crate::app::users::signing_in::SignIn;
 use crate::app::users::signing_in::SignedIn;
 use crate::render::desk;
 use crate::render::desk::AccountView;
 use crate::render::desk::SessionView;
-use crate::storage::sessions::Session;
+use crate::storage::sessions::UserSession;
 
 /// Characters of a session's hash that name it in a form.
 const NAME: usize = 16;
@@ -37,7 +37,7 @@ pub(super) struct NewPassword {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Proof {
+pub(super) struct CurrentPassword {
     seed: String,
     code: String,
 }
@@ -71,13 +71,13 @@ async fn page(web: &Web, who: &SignedIn, problem: Option<String>) -> Result<Stri
     )?)
 }
 
-fn session_view(web: &Web, who: &SignedIn, session: &Session) -> SessionView {
+fn session_view(web: &Web, who: &SignedIn, session: &UserSession) -> SessionView {
     SessionView {
         name: session.token_sha256[..NAME].to_owned(),
         agent: session.agent.clone(),
         network: session.network.clone(),
-        since: answers::moment(web, session.created_at),
-        seen: answers::moment(web, session.seen_at),
+        since: answers::format_time(web, session.created_at),
+        seen: answers::format_time(web, session.seen_at),
         is_this: session.token_sha256 == who.session.token_sha256,
     }
 }
@@ -85,8 +85,8 @@ fn session_view(web: &Web, who: &SignedIn, session: &Session) -> SessionView {
 pub(super) async fn change_password(
     State(web): State<Web>,
     Me(who): Me,
-    caller: Caller,
-    Fields(asked): Fields<NewPassword>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<NewPassword>,
 ) -> Result<Response, Problem> {
     let changed = web
         .app
@@ -131,8 +131,8 @@ fn second_factor_page(
 pub(super) async fn set_up_second_factor(
     State(web): State<Web>,
     Me(who): Me,
-    caller: Caller,
-    Fields(asked): Fields<Proof>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<CurrentPassword>,
 ) -> Result<Response, Problem> {
     if who.user.has_second_factor && !web.app.is_recent(&who) {
         return Err(Problem::new(
@@ -146,12 +146,12 @@ pub(super) async fn set_up_second_factor(
         .set_up_second_factor(&who, (&asked.seed, &asked.code), &caller.visitor())
         .await?
     {
-        Enrolled::Done(begun, codes) => {
+        TotpEnrolled::Done(begun, codes) => {
             let page = codes_page(&web, &who, &codes)?;
             Ok((access::cookie(&web, begun.token), Html(page)).into_response())
         }
-        Enrolled::TooMany(wait) => Err(answers::too_many(wait)),
-        Enrolled::Wrong => {
+        TotpEnrolled::TooMany(wait) => Err(answers::too_many(wait)),
+        TotpEnrolled::Wrong => {
             let problem = "That is not the code of this picture. Scan it again, and check that your phone's clock is right.";
             Ok(answers::refused(second_factor_page(
                 &web,
@@ -200,7 +200,7 @@ pub(super) async fn remove_second_factor(
 pub(super) async fn end_sessions(
     State(web): State<Web>,
     Me(who): Me,
-    Fields(asked): Fields<End>,
+    FormFields(asked): FormFields<End>,
 ) -> Result<Response, Problem> {
     let (id, now) = (who.user.id, web.app.now());
     if asked.session == "others" {

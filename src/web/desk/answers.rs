@@ -16,11 +16,11 @@ use super::super::Web;
 use super::super::answer::Problem;
 use super::access;
 use crate::app::users::ABSOLUTE;
-use crate::app::users::signing_in::Begun;
+use crate::app::users::signing_in::PendingSignIn;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::Timestamp;
 use crate::domain::user::Stage;
-use crate::render::desk::Frame;
+use crate::render::desk::DeskFrame;
 
 /// Longest address of a page that somebody is led back to.
 const PLACE_MAX: usize = 500;
@@ -47,12 +47,12 @@ pub fn cookie(web: &Web, name: &'static str, value: String) -> CookieJar {
 }
 
 /// Frame of a page of somebody who is signed in.
-pub fn frame<'a>(web: &'a Web, who: &'a SignedIn, title: &str, here: &str) -> Frame<'a> {
+pub fn frame<'a>(web: &'a Web, who: &'a SignedIn, title: &str, here: &str) -> DeskFrame<'a> {
     // Whoever is half-way in has no pages to go to.
     if who.session.stage != Stage::Full {
-        return Frame::gate(&web.app.site, title);
+        return DeskFrame::gate(&web.app.site, title);
     }
-    Frame::of(
+    DeskFrame::of(
         &web.app.site,
         title,
         &who.user,
@@ -71,7 +71,7 @@ pub async fn done(web: &Web, who: &SignedIn, said: &str, to: &str) -> Result<Res
 }
 
 /// After a sign-in has come further: its cookie, and on to the next page.
-pub fn signed_in(web: &Web, begun: Begun, next: Option<&str>) -> Response {
+pub fn signed_in(web: &Web, begun: PendingSignIn, next: Option<&str>) -> Response {
     let place = match begun.stage {
         Stage::Full => next
             .filter(|next| is_place(next))
@@ -130,7 +130,7 @@ pub fn next_of(query: Option<&str>) -> Option<String> {
 }
 
 /// A moment as people read it: "24 November 2026, 08:30".
-pub fn moment(web: &Web, moment: Timestamp) -> String {
+pub fn format_time(web: &Web, moment: Timestamp) -> String {
     let local = moment.with_timezone(&web.app.site.timezone);
     format!("{}, {}", web.app.site.day(moment), local.format("%H:%M"))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::Web;
 use super::super::answer::Problem;
-use super::super::choices::Fields;
+use super::super::choices::FormFields;
 use super::super::guard::Segment;
 use super::access::Me;
 use super::answers;
@@ -22,7 +22,7 @@ use crate::domain::digest::DigestState;
 /// One change, as a button sends it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct EditForm {
     /// The comparisons that the page showed.
     seen: String,
     up: Option<Slug>,
@@ -36,7 +36,7 @@ pub(super) async fn edit(
     State(web): State<Web>,
     Me(who): Me,
     Segment(slot): Segment,
-    Fields(asked): Fields<Asked>,
+    FormFields(asked): FormFields<EditForm>,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let back = format!("{DIGESTS}/{slot}");
@@ -81,7 +81,7 @@ pub(super) async fn edit(
 }
 
 /// Returns the order that a button makes of these comparisons; none where it changes nothing.
-fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)> {
+fn changes(asked: EditForm, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)> {
     let mut swap = |slug: Slug, is_up: bool| {
         let at = slugs.iter().position(|other| *other == slug)?;
         let with = if is_up { at.checked_sub(1)? } else { at + 1 };
@@ -96,11 +96,11 @@ fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)
         Some((changes, "The order is changed."))
     };
     match asked {
-        Asked { up: Some(slug), .. } => swap(slug, true),
-        Asked {
+        EditForm { up: Some(slug), .. } => swap(slug, true),
+        EditForm {
             down: Some(slug), ..
         } => swap(slug, false),
-        Asked {
+        EditForm {
             leave_out: Some(slug),
             ..
         } => {
@@ -110,7 +110,7 @@ fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)
             };
             Some((changes, "It is left out."))
         }
-        Asked {
+        EditForm {
             add: Some(slug), ..
         } => {
             let changes = Changes {
@@ -119,7 +119,7 @@ fn changes(asked: Asked, mut slugs: Vec<Slug>) -> Option<(Changes, &'static str)
             };
             Some((changes, "It is added at the end."))
         }
-        Asked {
+        EditForm {
             subject: Some(subject),
             ..
         } => {

@@ -9,18 +9,18 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::choices::Fields;
+use super::super::choices::FormFields;
 use super::super::guard::Segment;
-use super::access::Caller;
+use super::access::RequestOrigin;
 use super::answers;
 use crate::app::users::links::FirstOwner;
-use crate::app::users::links::Followed;
+use crate::app::users::links::FollowedLink;
 use crate::domain::user::User;
 use crate::render::desk;
 use crate::render::desk::Autocomplete;
-use crate::render::desk::Field;
-use crate::render::desk::Form;
-use crate::render::desk::Frame;
+use crate::render::desk::DeskFrame;
+use crate::render::desk::FormField;
+use crate::render::desk::GateForm;
 
 const PASSWORD_HINT: &str =
     "At least 12 characters. Four or five words that do not belong together are easy to remember.";
@@ -35,7 +35,7 @@ pub(super) struct Owner {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Chosen {
+pub(super) struct ChosenPassword {
     password: String,
 }
 
@@ -56,8 +56,8 @@ pub(super) async fn look(State(web): State<Web>, Segment(token): Segment) -> Pag
 pub(super) async fn set_up(
     State(web): State<Web>,
     Segment(token): Segment,
-    caller: Caller,
-    Fields(asked): Fields<Owner>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<Owner>,
 ) -> Result<Response, Problem> {
     let owner = FirstOwner {
         email: &asked.email,
@@ -65,14 +65,14 @@ pub(super) async fn set_up(
         password: &asked.password,
     };
     match web.app.set_up(&token, owner, &caller.visitor()).await? {
-        Followed::In(begun) => Ok(answers::signed_in(&web, begun, None)),
-        Followed::Refused(words) => Ok(answers::refused(setup_page(
+        FollowedLink::In(begun) => Ok(answers::signed_in(&web, begun, None)),
+        FollowedLink::Refused(words) => Ok(answers::refused(setup_page(
             &web,
             &token,
             &asked,
             Some(words),
         )?)),
-        Followed::Over => Err(over()),
+        FollowedLink::Over => Err(over()),
     }
 }
 
@@ -82,7 +82,7 @@ fn setup_page(
     typed: &Owner,
     problem: Option<String>,
 ) -> Result<String, Problem> {
-    let form = Form {
+    let form = GateForm {
         heading: "Set up the desk".into(),
         sentences: vec![format!(
             "You become the first owner of {}. Nobody else can use this link once you have.",
@@ -91,21 +91,21 @@ fn setup_page(
         action: format!("/desk/setup/{token}"),
         hidden: Vec::new(),
         fields: vec![
-            Field {
+            FormField {
                 name: "email",
                 label: "Your email address",
                 fills: Autocomplete::Username,
                 value: &typed.email,
                 hint: Some("You sign in with it. No mail is sent."),
             },
-            Field {
+            FormField {
                 name: "name",
                 label: "Your name",
                 fills: Autocomplete::Name,
                 value: &typed.name,
                 hint: None,
             },
-            Field {
+            FormField {
                 name: "password",
                 label: "Choose a password",
                 fills: Autocomplete::NewPassword,
@@ -119,7 +119,7 @@ fn setup_page(
         link: None,
     };
     Ok(desk::form(
-        Frame::gate(&web.app.site, "Set up the desk"),
+        DeskFrame::gate(&web.app.site, "Set up the desk"),
         form,
     )?)
 }
@@ -132,8 +132,8 @@ pub(super) async fn look_at_password(State(web): State<Web>, Segment(token): Seg
 pub(super) async fn set_password(
     State(web): State<Web>,
     Segment(token): Segment,
-    caller: Caller,
-    Fields(asked): Fields<Chosen>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<ChosenPassword>,
 ) -> Result<Response, Problem> {
     let user = web.app.user_of_link(&token).await?.ok_or_else(over)?;
     match web
@@ -141,14 +141,14 @@ pub(super) async fn set_password(
         .set_password_by_link(&token, &asked.password, &caller.visitor())
         .await?
     {
-        Followed::In(begun) => Ok(answers::signed_in(&web, begun, None)),
-        Followed::Refused(words) => Ok(answers::refused(password_page(
+        FollowedLink::In(begun) => Ok(answers::signed_in(&web, begun, None)),
+        FollowedLink::Refused(words) => Ok(answers::refused(password_page(
             &web,
             &token,
             &user,
             Some(words),
         )?)),
-        Followed::Over => Err(over()),
+        FollowedLink::Over => Err(over()),
     }
 }
 
@@ -158,7 +158,7 @@ fn password_page(
     user: &User,
     problem: Option<String>,
 ) -> Result<String, Problem> {
-    let form = Form {
+    let form = GateForm {
         heading: "Choose a password".into(),
         sentences: vec![format!(
             "For {}, who signs in to the desk of {} as {}.",
@@ -168,7 +168,7 @@ fn password_page(
         )],
         action: format!("/desk/password/{token}"),
         hidden: vec![("email", user.email.as_str().to_owned())],
-        fields: vec![Field {
+        fields: vec![FormField {
             name: "password",
             label: "Password",
             fills: Autocomplete::NewPassword,
@@ -181,7 +181,7 @@ fn password_page(
         link: None,
     };
     Ok(desk::form(
-        Frame::gate(&web.app.site, "Choose a password"),
+        DeskFrame::gate(&web.app.site, "Choose a password"),
         form,
     )?)
 }

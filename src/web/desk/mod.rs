@@ -29,8 +29,8 @@ use tower_http::csrf::ProtectionError;
 use super::Web;
 use super::answer::Problem;
 use super::pages::immutable;
+use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
-use crate::domain::user::Level;
 use crate::render::desk;
 use access::Route;
 
@@ -38,8 +38,8 @@ pub use access::Demand;
 
 /// Every route of the desk, with what it demands: the one table, from which the router and the test of all roles are made.
 fn table() -> Vec<Route> {
-    use Level::Read;
-    use Level::Write;
+    use AccessLevel::Read;
+    use AccessLevel::Write;
     let own = Demand::level(Area::Own, Write);
     let recent_own = Demand::recent(Area::Own, Write);
     let results = Demand::level(Area::Results, Read);

@@ -11,20 +11,20 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::choices::Fields;
+use super::super::choices::FormFields;
 use super::access;
-use super::access::Caller;
 use super::access::Me;
 use super::access::Perhaps;
+use super::access::RequestOrigin;
 use super::answers;
 use crate::app::users::signing_in::SignIn;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::user::Stage;
 use crate::render::desk;
 use crate::render::desk::Autocomplete;
-use crate::render::desk::Field;
-use crate::render::desk::Form;
-use crate::render::desk::Frame;
+use crate::render::desk::DeskFrame;
+use crate::render::desk::FormField;
+use crate::render::desk::GateForm;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -56,8 +56,8 @@ pub(super) async fn look(
 
 pub(super) async fn sign_in(
     State(web): State<Web>,
-    caller: Caller,
-    Fields(asked): Fields<Password>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<Password>,
 ) -> Result<Response, Problem> {
     let done = web
         .app
@@ -84,20 +84,20 @@ fn sign_in_page(
     next: &str,
     problem: Option<&str>,
 ) -> Result<String, Problem> {
-    let form = Form {
+    let form = GateForm {
         heading: "Sign in".into(),
         sentences: Vec::new(),
         action: "/desk/sign-in".into(),
         hidden: vec![("next", next.to_owned())],
         fields: vec![
-            Field {
+            FormField {
                 name: "email",
                 label: "Email address",
                 fills: Autocomplete::Username,
                 value: email,
                 hint: None,
             },
-            Field {
+            FormField {
                 name: "password",
                 label: "Password",
                 fills: Autocomplete::Password,
@@ -112,7 +112,7 @@ fn sign_in_page(
         problem: problem.map(String::from),
         link: None,
     };
-    Ok(desk::form(Frame::gate(&web.app.site, "Sign in"), form)?)
+    Ok(desk::form(DeskFrame::gate(&web.app.site, "Sign in"), form)?)
 }
 
 pub(super) async fn look_at_code(State(web): State<Web>, RawQuery(query): RawQuery) -> Page {
@@ -123,8 +123,8 @@ pub(super) async fn look_at_code(State(web): State<Web>, RawQuery(query): RawQue
 pub(super) async fn enter_code(
     State(web): State<Web>,
     Me(who): Me,
-    caller: Caller,
-    Fields(asked): Fields<Code>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<Code>,
 ) -> Result<Response, Problem> {
     match web
         .app
@@ -145,14 +145,14 @@ pub(super) async fn enter_code(
 }
 
 fn code_page(web: &Web, next: &str, problem: Option<&str>) -> Result<String, Problem> {
-    let form = Form {
+    let form = GateForm {
         heading: "Your code".into(),
         sentences: vec![
             "The password is right. Now the code that your authenticator app shows.".into(),
         ],
         action: "/desk/sign-in/code".into(),
         hidden: vec![("next", next.to_owned())],
-        fields: vec![Field {
+        fields: vec![FormField {
             name: "code",
             label: "Code",
             fills: Autocomplete::Code,
@@ -164,7 +164,10 @@ fn code_page(web: &Web, next: &str, problem: Option<&str>) -> Result<String, Pro
         problem: problem.map(String::from),
         link: Some(("/desk/sign-in".into(), "As somebody else")),
     };
-    Ok(desk::form(Frame::gate(&web.app.site, "Your code"), form)?)
+    Ok(desk::form(
+        DeskFrame::gate(&web.app.site, "Your code"),
+        form,
+    )?)
 }
 
 pub(super) async fn sign_out(
@@ -193,8 +196,8 @@ pub(super) async fn look_at_confirm(
 pub(super) async fn confirm(
     State(web): State<Web>,
     Me(who): Me,
-    caller: Caller,
-    Fields(asked): Fields<Password>,
+    caller: RequestOrigin,
+    FormFields(asked): FormFields<Password>,
 ) -> Result<Response, Problem> {
     let done = web
         .app
@@ -218,7 +221,7 @@ fn confirm_page(
     next: &str,
     problem: Option<&str>,
 ) -> Result<String, Problem> {
-    let form = Form {
+    let form = GateForm {
         heading: "Is it still you?".into(),
         sentences: vec![
             "What you asked for needs a sign-in of the last ten minutes. Give your password again, then press the button once more.".into(),
@@ -228,7 +231,7 @@ fn confirm_page(
             ("next", next.to_owned()),
             ("email", who.user.email.as_str().to_owned()),
         ],
-        fields: vec![Field {
+        fields: vec![FormField {
             name: "password",
             label: "Password",
             fills: Autocomplete::Password,

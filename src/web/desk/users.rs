@@ -12,24 +12,24 @@ use serde::Deserialize;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
-use super::super::choices::Fields;
+use super::super::choices::FormFields;
 use super::super::guard::Segment;
 use super::access::Me;
 use super::answers;
 use crate::app::users::accounts::AccountChange;
-use crate::app::users::links::Link;
+use crate::app::users::links::UserLink;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::Role;
 use crate::domain::user::User;
 use crate::render::desk;
-use crate::render::desk::Form;
+use crate::render::desk::GateForm;
 use crate::render::desk::UserView;
 
 const HERE: &str = "/desk/users";
 
 #[derive(Debug, Deserialize)]
-pub(super) struct NewUser {
+pub(super) struct NewUserForm {
     email: String,
     name: String,
     role: Role,
@@ -65,7 +65,7 @@ fn view<'a>(web: &Web, who: &SignedIn, user: &'a User) -> UserView<'a> {
         name: web.app.user_name(user.id),
         seen: user
             .seen_at
-            .map_or_else(|| "never".into(), |at| answers::moment(web, at)),
+            .map_or_else(|| "never".into(), |at| answers::format_time(web, at)),
         is_me: user.id == who.user.id,
         user,
     }
@@ -74,7 +74,7 @@ fn view<'a>(web: &Web, who: &SignedIn, user: &'a User) -> UserView<'a> {
 pub(super) async fn add(
     State(web): State<Web>,
     Me(who): Me,
-    Fields(asked): Fields<NewUser>,
+    FormFields(asked): FormFields<NewUserForm>,
 ) -> Result<Response, Problem> {
     let typed = (asked.email.as_str(), asked.name.as_str());
     let refused = async |words: &str| -> Result<Response, Problem> {
@@ -105,8 +105,8 @@ pub(super) async fn add(
 }
 
 /// The link is shown once, so that it is kept nowhere for a page after this one.
-fn link_page(web: &Web, who: &SignedIn, whose: &str, link: &Link) -> Result<Response, Problem> {
-    let until = answers::moment(web, link.expires_at);
+fn link_page(web: &Web, who: &SignedIn, whose: &str, link: &UserLink) -> Result<Response, Problem> {
+    let until = answers::format_time(web, link.expires_at);
     let frame = answers::frame(web, who, "A link for a user", HERE);
     Ok(Html(desk::link(frame, whose, &link.url, &until)?).into_response())
 }
@@ -123,7 +123,7 @@ pub(super) async fn set_role(
     State(web): State<Web>,
     Me(who): Me,
     Segment(name): Segment,
-    Fields(asked): Fields<NewRole>,
+    FormFields(asked): FormFields<NewRole>,
 ) -> Result<Response, Problem> {
     let user = named(&web, &name).await?;
     apply(
@@ -137,7 +137,7 @@ pub(super) async fn set_role(
 }
 
 /// A change that is asked about before it is done.
-struct Asked {
+struct UserQuestion {
     change: Option<AccountChange>,
     question: &'static str,
     warning: &'static str,
@@ -145,7 +145,7 @@ struct Asked {
     done: &'static str,
 }
 
-fn asked(change: &str) -> Result<Asked, Problem> {
+fn asked(change: &str) -> Result<UserQuestion, Problem> {
     let (change, question, warning, button, done) = match change {
         "disable" => (
             Some(AccountChange::Disable),
@@ -184,7 +184,7 @@ fn asked(change: &str) -> Result<Asked, Problem> {
         ),
         _ => return Err(Problem::not_found()),
     };
-    Ok(Asked {
+    Ok(UserQuestion {
         change,
         question,
         warning,
@@ -194,9 +194,9 @@ fn asked(change: &str) -> Result<Asked, Problem> {
 }
 
 /// The two open parts of the path.
-pub(super) struct Named(String, String);
+pub(super) struct UserPath(String, String);
 
-impl FromRequestParts<Web> for Named {
+impl FromRequestParts<Web> for UserPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
@@ -209,11 +209,11 @@ impl FromRequestParts<Web> for Named {
 pub(super) async fn look_at_change(
     State(web): State<Web>,
     Me(who): Me,
-    Named(name, change): Named,
+    UserPath(name, change): UserPath,
 ) -> Page {
     let (asked, user) = (asked(&change)?, named(&web, &name).await?);
     let heading = format!("{} {}?", asked.question, user.name);
-    let form = Form {
+    let form = GateForm {
         heading: heading.clone(),
         sentences: vec![
             format!("{} signs in as {}.", user.name, user.email.as_str()),
@@ -236,7 +236,7 @@ pub(super) async fn look_at_change(
 pub(super) async fn change(
     State(web): State<Web>,
     Me(who): Me,
-    Named(name, change): Named,
+    UserPath(name, change): UserPath,
 ) -> Result<Response, Problem> {
     let (asked, user) = (asked(&change)?, named(&web, &name).await?);
     match asked.change {

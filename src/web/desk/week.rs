@@ -25,8 +25,8 @@ use crate::app::users::signing_in::SignedIn;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
 use crate::render::desk;
-use crate::render::desk::DigestRow;
-use crate::render::desk::Form;
+use crate::render::desk::DigestRowView;
+use crate::render::desk::GateForm;
 use crate::render::desk::PreviewView;
 use crate::render::desk::Show;
 
@@ -98,11 +98,11 @@ pub(super) async fn list(State(web): State<Web>, Me(who): Me, RawQuery(query): R
             Some(_) => desk::grouped(count),
             None => String::new(),
         };
-        rows.push(DigestRow {
+        rows.push(DigestRowView {
             slot: digest.slot.to_string(),
             state: digest.state.as_str(),
             mood: week_view::mood(digest.state),
-            when: answers::moment(&web, digest.published_at.unwrap_or(digest.send_at)),
+            when: answers::format_time(&web, digest.published_at.unwrap_or(digest.send_at)),
             recipients: count(digest.recipients.unsigned_abs()),
             sent: count(tally.sent),
             failed: count(tally.failed + tally.uncertain),
@@ -189,9 +189,9 @@ pub(super) async fn preview(
 }
 
 /// The two open parts of the path.
-pub(super) struct Named(String, String);
+pub(super) struct SlotPath(String, String);
 
-impl FromRequestParts<Web> for Named {
+impl FromRequestParts<Web> for SlotPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
@@ -204,7 +204,7 @@ impl FromRequestParts<Web> for Named {
 /// The mail's own HTML, for the frame of its preview: as in a mail program nothing in it runs.
 pub(super) async fn mail(
     State(web): State<Web>,
-    Named(slot, scheme): Named,
+    SlotPath(slot, scheme): SlotPath,
 ) -> Result<Response, Problem> {
     let slot = known(&web, &slot).await?;
     let is_dark = match scheme.as_str() {
@@ -225,7 +225,7 @@ pub(super) async fn mail(
 
 /// Action on a digest: its address, and the state that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum DigestAction {
     Approve,
     Send,
     Withdraw,
@@ -234,7 +234,7 @@ pub(super) enum Action {
     Cancel,
 }
 
-impl Action {
+impl DigestAction {
     const ALL: [(&'static str, Self); 6] = [
         ("approve", Self::Approve),
         ("send", Self::Send),
@@ -272,9 +272,9 @@ impl Action {
 pub(super) async fn ask(
     State(web): State<Web>,
     Me(who): Me,
-    Named(slot, action): Named,
+    SlotPath(slot, action): SlotPath,
 ) -> Result<Response, Problem> {
-    let (slot, action_of) = (known(&web, &slot).await?, Action::of(&action)?);
+    let (slot, action_of) = (known(&web, &slot).await?, DigestAction::of(&action)?);
     let week = web.app.look_at_week(slot).await?;
     let back = format!("{DIGESTS}/{slot}");
     let state = week.status.as_ref().map(|status| status.digest.state);
@@ -286,14 +286,14 @@ pub(super) async fn ask(
         return answers::done(&web, &who, &said, &back).await;
     }
     let question = week_view::question(&web, action_of, &week);
-    let form = Form {
+    let form = GateForm {
         heading: question.heading.clone(),
         sentences: question.sentences,
         action: format!("{back}/{action}"),
         hidden: Vec::new(),
         fields: Vec::new(),
         button: question.button,
-        is_grave: action_of == Action::Cancel,
+        is_grave: action_of == DigestAction::Cancel,
         problem: None,
         link: Some((back, "No, go back")),
     };
@@ -304,37 +304,37 @@ pub(super) async fn ask(
 pub(super) async fn act(
     State(web): State<Web>,
     Me(who): Me,
-    Named(slot, action): Named,
+    SlotPath(slot, action): SlotPath,
 ) -> Result<Response, Problem> {
-    let (slot, action) = (known(&web, &slot).await?, Action::of(&action)?);
+    let (slot, action) = (known(&web, &slot).await?, DigestAction::of(&action)?);
     let app = &web.app;
     let actor = &app.actor_of(&who);
     let done = match action {
-        Action::Approve => app.approve_digest(actor, slot).await.map(|status| {
+        DigestAction::Approve => app.approve_digest(actor, slot).await.map(|status| {
             format!(
                 "Approved: {slot} goes out {}.",
-                answers::moment(&web, status.digest.send_at)
+                answers::format_time(&web, status.digest.send_at)
             )
         }),
-        Action::Send => app.send_soon(actor, slot).await.map(|at| {
+        DigestAction::Send => app.send_soon(actor, slot).await.map(|at| {
             format!(
                 "{slot} goes out {}. Until then you can stop it.",
-                answers::moment(&web, at)
+                answers::format_time(&web, at)
             )
         }),
-        Action::Withdraw => app
+        DigestAction::Withdraw => app
             .withdraw_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is a draft again: nothing of it goes out.")),
-        Action::Pause => app
+        DigestAction::Pause => app
             .pause_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is paused.")),
-        Action::Resume => app
+        DigestAction::Resume => app
             .resume_digest(actor, slot, Preflight::Heeded)
             .await
             .map(|_| format!("{slot} goes on.")),
-        Action::Cancel => app
+        DigestAction::Cancel => app
             .cancel_digest(actor, slot)
             .await
             .map(|_| format!("{slot} is cancelled.")),

@@ -4,16 +4,16 @@ use chrono::TimeDelta;
 
 use super::super::Web;
 use super::answers;
-use super::week::Action;
-use crate::app::digests::Status;
+use super::week::DigestAction;
+use crate::app::digests::DigestStatus;
 use crate::app::week::Week;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
+use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
-use crate::domain::user::Level;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
 use crate::render::desk::EditView;
@@ -33,7 +33,7 @@ pub struct Question {
 /// A week's page for that user.
 pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
     let state = week.status.as_ref().map(|status| status.digest.state);
-    let may_send = user.role.may(Area::Send, Level::Write);
+    let may_send = user.role.may(Area::Send, AccessLevel::Write);
     let troubles = match &week.status {
         Some(status) => troubles(web, status),
         None => Vec::new(),
@@ -53,7 +53,7 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
         may_draft: state.is_none()
             && week.is_present
             && !week.edition.content.items.is_empty()
-            && user.role.may(Area::Draft, Level::Write),
+            && user.role.may(Area::Draft, AccessLevel::Write),
         subject: week.subject.clone(),
         sender: web.app.sender_name(),
         picks: week
@@ -89,7 +89,7 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
 /// Form for changes of a draft or an approved digest, for users who may make them.
 fn edit(web: &Web, user: &User, week: &Week) -> Option<EditView> {
     let is_open = week.status.is_some() && week.edition.is_open();
-    (is_open && user.role.may(Area::Draft, Level::Write)).then(|| EditView {
+    (is_open && user.role.may(Area::Draft, AccessLevel::Write)).then(|| EditView {
         seen: seen(&week.edition.picks()),
         subject: week.subject_pattern.clone().unwrap_or_default(),
         usual: web.app.settings.mail.subject.clone(),
@@ -127,20 +127,22 @@ fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
     let must_approve =
         state == DigestState::Draft && web.app.settings.schedule.approval == Approval::Required;
     let all = [
-        (Action::Approve, "approve", "Approve", "first"),
-        (Action::Resume, "resume", "Go on sending", "first"),
-        (Action::Pause, "pause", "Pause", "first"),
+        (DigestAction::Approve, "approve", "Approve", "first"),
+        (DigestAction::Resume, "resume", "Go on sending", "first"),
+        (DigestAction::Pause, "pause", "Pause", "first"),
         (
-            Action::Withdraw,
+            DigestAction::Withdraw,
             "withdraw",
             "Stop: make it a draft again",
             "first",
         ),
-        (Action::Send, "send", "Send now", "plain"),
-        (Action::Cancel, "cancel", "Cancel it", "grave"),
+        (DigestAction::Send, "send", "Send now", "plain"),
+        (DigestAction::Cancel, "cancel", "Cancel it", "grave"),
     ];
     all.into_iter()
-        .filter(|(action, ..)| action.fits(state) && !(must_approve && *action == Action::Send))
+        .filter(|(action, ..)| {
+            action.fits(state) && !(must_approve && *action == DigestAction::Send)
+        })
         .map(|(_, path, words, look)| ActionView {
             path: format!("/desk/digests/{slot}/{path}"),
             words,
@@ -157,7 +159,7 @@ fn headline(web: &Web, week: &Week) -> String {
         .map_or_else(String::new, |count| format!(" to {}", people(count)));
     let goes_out = |at: Timestamp| {
         if at > now {
-            format!("{} ({})", answers::moment(web, at), in_words(at - now))
+            format!("{} ({})", answers::format_time(web, at), in_words(at - now))
         } else {
             "as soon as the schedule looks".into()
         }
@@ -193,7 +195,7 @@ fn headline(web: &Web, week: &Week) -> String {
         ),
         DigestState::Sent => format!(
             "Went out {} to {}.",
-            answers::moment(web, digest.published_at.unwrap_or(digest.send_at)),
+            answers::format_time(web, digest.published_at.unwrap_or(digest.send_at)),
             people(digest.recipients.unsigned_abs())
         ),
         DigestState::Skipped => {
@@ -209,7 +211,7 @@ fn headline(web: &Web, week: &Week) -> String {
     }
 }
 
-fn troubles(web: &Web, status: &Status) -> Vec<String> {
+fn troubles(web: &Web, status: &DigestStatus) -> Vec<String> {
     let mut troubles = status.troubles.clone();
     troubles.extend(
         status
@@ -279,7 +281,7 @@ fn pick_view(title: String, pick: &Pick, why: Option<&str>) -> PickView {
 }
 
 /// The sum of a digest's recipients: each is in one part.
-fn sum(status: &Status) -> SumView {
+fn sum(status: &DigestStatus) -> SumView {
     let tally = &status.tally;
     let parts = [
         ("queued", "wait for their turn", tally.queued),
@@ -337,7 +339,7 @@ fn sum(status: &Status) -> SumView {
 }
 
 /// The question before an action, with how many people it is about.
-pub fn question(web: &Web, action: Action, week: &Week) -> Question {
+pub fn question(web: &Web, action: DigestAction, week: &Week) -> Question {
     let slot = week.slot;
     let readers = people(week.readers.unwrap_or_default());
     let (open, sent) = match &week.status {
@@ -346,17 +348,17 @@ pub fn question(web: &Web, action: Action, week: &Week) -> Question {
     };
     let is_published = week.readers.is_none();
     let at = week.send_at.filter(|at| *at > web.app.now());
-    let when = at.map_or_else(|| "at once".into(), |at| answers::moment(web, at));
+    let when = at.map_or_else(|| "at once".into(), |at| answers::format_time(web, at));
     let undo = web.app.settings.desk.undo;
     let (heading, sentences, button) = match action {
-        Action::Approve => (
+        DigestAction::Approve => (
             format!("Approve {slot}?"),
             vec![format!(
                 "It goes out {when} to {readers}. Until then you can make it a draft again."
             )],
             "Approve it".into(),
         ),
-        Action::Send => (
+        DigestAction::Send => (
             format!("Send {slot} to {readers}?"),
             vec![
                 format!("{readers} get it."),
@@ -371,33 +373,33 @@ pub fn question(web: &Web, action: Action, week: &Week) -> Question {
             ],
             format!("Send it to {readers}"),
         ),
-        Action::Withdraw => (
+        DigestAction::Withdraw => (
             format!("Stop {slot}?"),
             vec![format!(
                 "It becomes a draft again, and {readers} do not get it before somebody approves it."
             )],
             "Stop it".into(),
         ),
-        Action::Pause => (
+        DigestAction::Pause => (
             format!("Pause {slot}?"),
             vec![format!(
                 "{sent} have it. {open} get it only once it goes on. Mails that are in a connection now still arrive."
             )],
             "Pause it".into(),
         ),
-        Action::Resume => (
+        DigestAction::Resume => (
             format!("Go on with {slot}?"),
             vec![format!("{open} get it now.")],
             format!("Send it to {open}"),
         ),
-        Action::Cancel if is_published => (
+        DigestAction::Cancel if is_published => (
             format!("Cancel the rest of {slot}?"),
             vec![format!(
                 "{sent} have it. {open} never get it. This cannot be taken back."
             )],
             format!("Cancel it for {open}"),
         ),
-        Action::Cancel => (
+        DigestAction::Cancel => (
             format!("Cancel {slot}?"),
             vec![format!(
                 "{readers} get no digest this week. This cannot be taken back."

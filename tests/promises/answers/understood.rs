@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
-use verdicts::domain::inbound::Meaning;
+use verdicts::domain::inbound::Classification;
 use verdicts::mail::inbound::answered_subject;
 use verdicts::mail::inbound::read;
 
@@ -52,7 +52,7 @@ pub(super) fn understood(raw: &[u8]) -> &'static str {
     let asked = answered_subject(&reading.clues.subject)
         .is_some_and(|subject| subject.starts_with("please confirm"));
     match reading.findings.first().map(|finding| finding.meaning) {
-        Some(Meaning::Unsubscribe) => "leave",
+        Some(Classification::Unsubscribe) => "leave",
         _ if reading.agrees && reading.answerable && asked => "yes",
         _ => "no",
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::Ending;
-use verdicts::config::Pause;
+use verdicts::app::deliver::SendEnding;
+use verdicts::config::PauseSettings;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::ledger::Tally;
 
@@ -26,7 +26,7 @@ on_both! {
         let house = House::stocked(place, &sink, |settings| settings.mail.connections = 1).await;
         house.enlist("r", 5).await;
         let sent = house.send_digest().await;
-        assert_eq!((tally(&sent).sent, ending(&sent), sink.connections()), (5, Ending::Final, 2));
+        assert_eq!((tally(&sent).sent, ending(&sent), sink.connections()), (5, SendEnding::Final, 2));
         assert_eq!(sink.mails(), 5);
     }
 
@@ -34,7 +34,7 @@ on_both! {
         let sink = SmtpSink::start(Script::accept_all().reply_to("*", Behaviour::reply("421 4.7.0 too many").times(1))).await;
         let house = House::stocked(place, &sink, |settings| {
             settings.mail.connections = 1;
-            settings.mail.pause = Pause { first: Duration::from_millis(50), max: Duration::from_millis(50) };
+            settings.mail.pause = PauseSettings { first: Duration::from_millis(50), max: Duration::from_millis(50) };
         }).await;
         house.enlist("r", 5).await;
         let first = house.send_digest().await;
@@ -52,7 +52,7 @@ on_both! {
         house.stock_small().await;
         house.enlist("r", 20).await;
         let sent = house.send_digest().await;
-        let Ending::Trouble(words) = ending(&sent) else { panic!("{sent:?}") };
+        let SendEnding::Trouble(words) = ending(&sent) else { panic!("{sent:?}") };
         assert!(words.contains("535") && !words.contains("wr0ng-secret"), "{words}");
         assert_eq!((tally(&sent).queued, tally(&sent).failed), (20, 0));
         let house = House::open_with(reopened, |settings| settings.mail.transport = right.into()).await;
@@ -66,7 +66,7 @@ on_both! {
         sink.stop().await;
         let house = house_of(20, place, &sink).await;
         let sent = house.send_digest().await;
-        assert!(matches!(ending(&sent), Ending::Trouble(words) if words.contains("127.0.0.1")), "{sent:?}");
+        assert!(matches!(ending(&sent), SendEnding::Trouble(words) if words.contains("127.0.0.1")), "{sent:?}");
         assert_eq!(tally(&sent), Tally { queued: 20, ..Tally::default() });
     }
 
@@ -86,7 +86,7 @@ on_both! {
         house.send_digest().await;
         house.wait(TimeDelta::minutes(7));
         let last = house.send_digest().await;
-        assert_eq!((tally(&last).sent, ending(&last)), (4, Ending::Final));
+        assert_eq!((tally(&last).sent, ending(&last)), (4, SendEnding::Final));
         assert_eq!(sink.received_by("r0@example.org").len(), 1);
     }
 }
@@ -171,7 +171,7 @@ async fn a_relay_that_refuses_us_costs_no_reader_their_mail() {
     let house = house_of(60, Place::sqlite(), &sink).await;
     let sent = house.send_digest().await;
     assert!(
-        matches!(ending(&sent), Ending::Trouble(words) if words.contains("554")),
+        matches!(ending(&sent), SendEnding::Trouble(words) if words.contains("554")),
         "{sent:?}"
     );
     assert_eq!((tally(&sent).failed, tally(&sent).queued), (0, 60));
@@ -183,7 +183,7 @@ async fn a_certificate_that_nobody_vouches_for_stops_sending_and_says_so() {
     let house = house_of(3, Place::sqlite(), &sink).await;
     let sent = house.send_digest().await;
     assert!(
-        matches!(ending(&sent), Ending::Trouble(words) if words.contains("certificate")),
+        matches!(ending(&sent), SendEnding::Trouble(words) if words.contains("certificate")),
         "{sent:?}"
     );
     assert_eq!((tally(&sent).queued, sink.mails()), (3, 0));

@@ -34,7 +34,7 @@ pub(super) fn corpus() -> Vec<(String, Vec<u8>, Vec<Row>)> {
 
 pub(super) fn rows(raw: &[u8]) -> Vec<Row> {
     let text = |text: Option<String>| text.unwrap_or_default();
-    let row = |finding: verdicts::domain::inbound::Finding| {
+    let row = |finding: verdicts::domain::inbound::RecipientReport| {
         let address = finding.address.unwrap_or_else(|| "-".into());
         let status = finding.status.map(|status| status.to_string());
         [

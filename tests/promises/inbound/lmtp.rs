@@ -1,7 +1,7 @@
 //! Returned mail handed over by LMTP.
 
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::inbound::Taken;
+use verdicts::storage::inbound::InboundResult;
 
 use super::READER;
 use super::corpus::corpus;
@@ -84,7 +84,7 @@ pub async fn hand_over_from(
 on_both! {
     async fn a_report_handed_over_by_lmtp_is_acknowledged_once_it_is_acted_on(place) {
         let house = house_with_a_reader(place).await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+        let door = verdicts::inbox::OpenListener::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         let serving = tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         let path = return_path(&house, READER);
@@ -124,7 +124,7 @@ on_both! {
         let list: String = mails.iter().map(|(_, reader, ..)| format!("{reader},active\n")).collect();
         house.enlist_all(&format!("email,state\n{list}")).await;
         house.send_digest().await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+        let door = verdicts::inbox::OpenListener::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         for (name, reader, meaning, mail) in &mails {
@@ -150,7 +150,7 @@ on_both! {
             let (_, raw, _) = corpus().into_iter().find(|(known, ..)| known == name).expect("a mail");
             let mail = String::from_utf8(raw).expect("text").replace("news-return@ship.example", &return_path(&house, READER));
             let mail = mail.replace("team@reader.example", READER);
-            assert_eq!(take(&house, &mail).await, Taken::Kept, "{name}");
+            assert_eq!(take(&house, &mail).await, InboundResult::Kept, "{name}");
             assert_eq!(house.state_of(READER).await, Some(SubscriberState::Active), "{name}");
         }
     }
@@ -163,14 +163,14 @@ on_both! {
              {{\"notificationType\": \"Complaint\", \"complaint\": {{\"complainedRecipients\": [{{\"emailAddress\": \"{READER}\"}}]}}, \
              \"mail\": {{\"source\": \"{source}\", \"messageId\": \"1\"}}}}\n\n--\nto unsubscribe: https://sns.example/x\n"
         );
-        assert_eq!(take(&house, &notice("bounces@verdicts.example")).await, Taken::Kept, "no proof");
-        assert_eq!(take(&house, &notice(&path)).await, Taken::Ended);
+        assert_eq!(take(&house, &notice("bounces@verdicts.example")).await, InboundResult::Kept, "no proof");
+        assert_eq!(take(&house, &notice(&path)).await, InboundResult::Ended);
         assert_eq!(house.state_of(READER).await, Some(SubscriberState::Complained));
     }
 
     async fn of_a_large_mail_by_lmtp_and_by_pipe_the_beginning_is_read(place) {
         let house = house_with_a_reader_and(place, |settings| settings.inbound.size_max_mb = 1).await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+        let door = verdicts::inbox::OpenListener::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         let large = |reader: &str| format!("{}{}", report(&return_path(&house, reader), reader, "550 5.1.1 no such user"), "An attachment.\n".repeat(100_000));
@@ -187,7 +187,7 @@ on_both! {
 
     async fn a_mail_is_not_acknowledged_while_the_database_cannot_keep_it(place) {
         let house = house_with_a_reader(place).await;
-        let door = verdicts::inbox::Door::open("127.0.0.1:0", 0o660).await.expect("a door");
+        let door = verdicts::inbox::OpenListener::open("127.0.0.1:0", 0o660).await.expect("a door");
         let address = door.address().expect("a port");
         tokio::spawn(verdicts::inbox::serve(house.app.clone(), door, house.stop.clone()));
         let path = return_path(&house, READER);

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use mail_parser::MessageParser;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::config::Approval;
@@ -90,7 +90,7 @@ on_both! {
         assert!(words.contains("not approved") && !words.contains("digest draft"), "{words}");
         assert_eq!(house.app.status(house.slot()).await.expect("a digest").digest.state, DigestState::Draft);
         house.app.approve_digest(&Actor::cli(), house.slot()).await.expect("approved");
-        assert!(matches!(house.send_digest().await, Sent::Delivered(_, Ending::Final)));
+        assert!(matches!(house.send_digest().await, Sent::Delivered(_, SendEnding::Final)));
         assert_eq!(sink.mails(), 2);
     }
 

@@ -1,7 +1,7 @@
 //! The week that is sent, whatever the clock of the machine says.
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::Ending;
+use verdicts::app::deliver::SendEnding;
 use verdicts::app::digests::Sent;
 use verdicts::app::preflight::Preflight;
 use verdicts::app::sending::SendOrder;
@@ -33,7 +33,7 @@ on_both! {
         assert_eq!((sink.mails(), house.app.storage.digests().await.expect("digests").len()), (0, 0));
         let (stop, progress) = (Default::default(), Default::default());
         let sent = house.app.send_digest(&Actor::cli(), order(Some("2026-W49"), true), &stop, &progress, |_| {}).await.expect("sent");
-        assert!(matches!(sent, Sent::Delivered(status, Ending::Final) if status.digest.slot.to_string() == "2026-W49"));
+        assert!(matches!(sent, Sent::Delivered(status, SendEnding::Final) if status.digest.slot.to_string() == "2026-W49"));
     }
 
     async fn a_clock_set_back_sends_no_week_from_before_one_that_was_sent(place) {
@@ -72,7 +72,7 @@ on_both! {
         assert!(words.contains("comes before 2026-W50") && words.contains("digest send 2026-W48 --force"), "{words}");
         let (stop, progress) = (Default::default(), Default::default());
         let forced = SendOrder { preflight: Preflight::Forced, ..order(None, false) };
-        assert!(matches!(house.app.send_digest(&Actor::cli(), forced, &stop, &progress, |_| {}).await, Ok(Sent::Delivered(_, Ending::Final))));
+        assert!(matches!(house.app.send_digest(&Actor::cli(), forced, &stop, &progress, |_| {}).await, Ok(Sent::Delivered(_, SendEnding::Final))));
         assert_eq!(sink.mails(), 4);
         for moment in ["2026-12-01T08:00:00Z", "2026-12-01T09:00:00Z"] {
             tick_at(&house, moment).await;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use verdicts::app::App;
 use verdicts::app::Clock;
 use verdicts::app::Fetch;
-use verdicts::app::deliver::Progress;
+use verdicts::app::deliver::SendProgress;
 use verdicts::app::digests::Sent;
 use verdicts::app::document::Catalogue;
 use verdicts::app::document::Format;
@@ -260,7 +260,7 @@ impl House {
 
     /// `digest send` now.
     pub async fn send_digest(&self) -> Sent {
-        let (stop, progress) = (CancellationToken::new(), Arc::new(Progress::default()));
+        let (stop, progress) = (CancellationToken::new(), Arc::new(SendProgress::default()));
         let order = SendOrder {
             slot: None,
             other_week: false,

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::At;
-use super::Command;
 use super::Dispatcher;
+use super::DispatcherCommand;
 use super::Holding;
 use super::Now;
-use super::Worker;
+use super::WorkerEntry;
 use super::WorkerId;
-use super::pace::Pace;
-use super::relays::RelayState;
+use super::WorkerPosition;
+use super::pace::RateLimiter;
+use super::relays::RelayEntry;
 use crate::app::breaker::Permit;
 use crate::app::deliver::balancer::Capacity;
 use crate::app::deliver::prefetcher::Claims;
@@ -30,7 +30,7 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(20);
 /// A relay that took a mail within this time is known to work.
 const PROVEN: Duration = Duration::from_secs(60);
 /// A relay that took a mail within this time has a connection free soon.
-const SOON: Duration = Duration::from_secs(1);
+const PIPELINE_MARGIN: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Does all that can be done now.
@@ -65,7 +65,7 @@ impl Dispatcher {
             self.prefetcher
                 .next(self.queue.ready(), self.queue.held(), claims, now.instant)
         {
-            self.commands.push(Command::Claim(request));
+            self.commands.push(DispatcherCommand::Claim(request));
         }
         if self.queue.len() > 0 || !self.workers.is_empty() {
             self.active_at = now.instant;
@@ -105,13 +105,13 @@ impl Dispatcher {
         };
         let relay = &self.relays[worker.relay];
         !worker.wants
-            || worker.pace.is_worn()
+            || worker.pace.is_expired()
             || relay.live > relay.memory.limit.connections() && !worker.is_probe
             || !self.may_send(id, now)
     }
 
     /// Returns whether a worker that has a mail out is given the next one ahead of its result.
-    pub(super) fn goes_ahead(&self, id: WorkerId, now: Instant) -> bool {
+    pub(super) fn may_pipeline_next(&self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else {
             return false;
         };
@@ -158,12 +158,12 @@ impl Dispatcher {
     /// A person waits for a transactional mail: a relay that has not shown that it works leaves it to one that has, and takes one soon.
     fn leaves_urgent(&self, relay: usize, now: Instant, today: i64) -> bool {
         let took_within =
-            |relay: &RelayState, time: Duration| relay.good_at.is_some_and(|at| now - at < time);
-        let takes_soon = |relay: &RelayState| {
+            |relay: &RelayEntry, time: Duration| relay.good_at.is_some_and(|at| now - at < time);
+        let takes_soon = |relay: &RelayEntry| {
             took_within(relay, PROVEN)
                 && relay.permit(now) == Permit::All
                 && relay.takes(MailClass::Transactional, now, today)
-                && (!relay.waiting.is_empty() || took_within(relay, SOON))
+                && (!relay.waiting.is_empty() || took_within(relay, PIPELINE_MARGIN))
         };
         !took_within(&self.relays[relay], PROVEN) && self.relays.iter().any(takes_soon)
     }
@@ -207,7 +207,7 @@ impl Dispatcher {
                 Some((id, job)) => {
                     self.relays[relay].waiting.pop_back();
                     if let Some(worker) = self.workers.get_mut(&id) {
-                        worker.at = At::Handed;
+                        worker.at = WorkerPosition::Handed;
                         worker.since = now.instant;
                     }
                     self.reply(id, false, Some(job));
@@ -240,7 +240,7 @@ impl Dispatcher {
                 .map(|(class, _)| class)
             {
                 if relay.reserves(class, now, today) {
-                    self.commands.push(Command::Reserve {
+                    self.commands.push(DispatcherCommand::Reserve {
                         relay: at,
                         class,
                         day: today,
@@ -258,7 +258,7 @@ impl Dispatcher {
             .filter(|(_, relay)| relay.terms.is_limited_by_day)
         {
             while let Some((day, count)) = relay.unused(all, today) {
-                self.commands.push(Command::Release {
+                self.commands.push(DispatcherCommand::Release {
                     relay: at,
                     day,
                     count,
@@ -321,17 +321,19 @@ impl Dispatcher {
 
     /// Counts connections that are being made since less than `patience`.
     fn connecting(&self, relay: usize, patience: Duration, now: Instant) -> usize {
-        let counts = |worker: &&Worker| {
-            worker.relay == relay && worker.at == At::Connecting && now - worker.since < patience
+        let counts = |worker: &&WorkerEntry| {
+            worker.relay == relay
+                && worker.at == WorkerPosition::Connecting
+                && now - worker.since < patience
         };
         self.workers.values().filter(counts).count()
     }
 
     fn start_worker(&mut self, relay: usize, is_probe: bool, now: Instant) {
         self.last_worker += 1;
-        let worker = Worker {
+        let worker = WorkerEntry {
             relay,
-            at: At::Connecting,
+            at: WorkerPosition::Connecting,
             since: now,
             wants: true,
             begins: false,
@@ -339,7 +341,7 @@ impl Dispatcher {
             ahead: None,
             is_probe,
             is_slow: false,
-            pace: Pace::default(),
+            pace: RateLimiter::default(),
             is_abandoned: false,
         };
         self.workers.insert(self.last_worker, worker);
@@ -348,6 +350,7 @@ impl Dispatcher {
         if is_probe {
             state.memory.breaker.probe_started();
         }
-        self.commands.push(Command::Start(self.last_worker, relay));
+        self.commands
+            .push(DispatcherCommand::Start(self.last_worker, relay));
     }
 }

@@ -2,15 +2,15 @@
 
 use tokio::time::Instant;
 
-use super::At;
 use super::Dispatcher;
 use super::Holding;
-use super::protocol::Command;
+use super::WorkerPosition;
+use super::protocol::DispatcherCommand;
 use super::protocol::Now;
 use super::protocol::Unconnected;
 use super::protocol::WorkerEnd;
 use super::protocol::WorkerId;
-use crate::app::breaker::Fault;
+use crate::app::breaker::BreakerCause;
 use crate::app::deliver::queue::class_of;
 use crate::domain::limits::day_of;
 
@@ -26,7 +26,7 @@ impl Dispatcher {
         if let Some(held) = worker.ahead {
             match worker.at {
                 // Its mark may be written: not one dot of it is out, but it is not known here.
-                At::Requesting => {
+                WorkerPosition::Requesting => {
                     self.relays[relay].record_unused(class_of(&held.job), day_of(now.wall));
                     self.settle(held, false, now.instant);
                 }
@@ -48,7 +48,7 @@ impl Dispatcher {
                 if let Some(change) =
                     self.relays[relay].refused_size(class, trouble.clone(), now.instant)
                 {
-                    self.commands.push(Command::Changed {
+                    self.commands.push(DispatcherCommand::Changed {
                         relay,
                         change,
                         trouble,
@@ -65,7 +65,7 @@ impl Dispatcher {
     /// Leaves a mail that no worker has any more to the ledger. Its domain's place is free again: one that is kept would be kept for good.
     pub(super) fn settle(&mut self, held: Holding, is_in_doubt: bool, now: Instant) {
         self.queue.is_back(held.job.key, now);
-        self.commands.push(Command::Settle {
+        self.commands.push(DispatcherCommand::Settle {
             job: held.job,
             batch: held.batch,
             is_in_doubt,
@@ -103,9 +103,9 @@ impl Dispatcher {
         };
         if change.is_none() && (!is_throttle || is_last) {
             let fault = if *is_ours || is_last {
-                Fault::NoWay
+                BreakerCause::NoWay
             } else {
-                Fault::NoConnection
+                BreakerCause::NoConnection
             };
             change = self.relays[relay].failed(fault, trouble, *is_for_now, is_probe, now.instant);
         }

@@ -44,30 +44,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::pace::Pace;
+use self::pace::RateLimiter;
 pub use self::protocol::Begin;
-pub use self::protocol::Command;
 pub use self::protocol::CommitGroup;
+pub use self::protocol::DispatcherCommand;
+pub use self::protocol::DispatcherEvent;
 pub use self::protocol::DispatcherSettings;
-pub use self::protocol::Event;
 pub use self::protocol::MailResult;
 pub use self::protocol::Now;
-pub use self::protocol::Reply;
-pub use self::protocol::Request;
 pub use self::protocol::Unconnected;
 pub use self::protocol::WorkerEnd;
 pub use self::protocol::WorkerId;
-use self::relays::RelayState;
+pub use self::protocol::WorkerReply;
+pub use self::protocol::WorkerRequest;
+use self::relays::RelayEntry;
 pub use self::relays::RelayTerms;
 use super::balancer::RelayBalancer;
 use super::prefetcher::HELD_MAX;
 use super::prefetcher::Prefetcher;
 use super::queue::Queue;
 use super::queue::class_of;
-use crate::app::breaker::Change;
+use crate::app::breaker::BreakerChange;
 use crate::app::relay::RelayMemory;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::limits::day_of;
 use crate::domain::next_state::Verdict;
@@ -90,11 +90,11 @@ const REFUSED_MAX: u32 = 5;
 #[derive(Debug, Clone)]
 struct Holding {
     job: Arc<Job>,
-    batch: ChunkKey,
+    batch: BatchKey,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum WorkerPosition {
     Connecting,
     Requesting,
     Waiting,
@@ -104,9 +104,9 @@ enum At {
 }
 
 #[derive(Debug)]
-struct Worker {
+struct WorkerEntry {
     relay: usize,
-    at: At,
+    at: WorkerPosition,
     since: Instant,
     wants: bool,
     /// True if its request is to begin the mail at hand.
@@ -117,20 +117,20 @@ struct Worker {
     /// True if its last mail took long.
     is_slow: bool,
     /// Pace of its connection.
-    pace: Pace,
+    pace: RateLimiter,
     is_abandoned: bool,
 }
 
 /// See the head of this file.
 pub struct Dispatcher {
     settings: DispatcherSettings,
-    relays: Vec<RelayState>,
+    relays: Vec<RelayEntry>,
     balancer: RelayBalancer,
     queue: Queue,
     prefetcher: Prefetcher,
-    workers: HashMap<WorkerId, Worker>,
+    workers: HashMap<WorkerId, WorkerEntry>,
     last_worker: WorkerId,
-    commands: Vec<Command>,
+    commands: Vec<DispatcherCommand>,
     stopping: Option<Instant>,
     /// Start of the commit under way, and the duration of the last one.
     committing: Option<Instant>,
@@ -156,7 +156,7 @@ impl Dispatcher {
             balancer: RelayBalancer::new(relays.iter().map(|(terms, _)| terms.weight)),
             relays: relays
                 .into_iter()
-                .map(|(terms, memory)| RelayState::new(terms, memory, now.instant))
+                .map(|(terms, memory)| RelayEntry::new(terms, memory, now.instant))
                 .collect(),
             queue: Queue::new(settings.domains.clone()),
             prefetcher: Prefetcher::new(connections, settings.poll),
@@ -176,30 +176,37 @@ impl Dispatcher {
     }
 
     /// Takes an event in; what is to be done is added to `commands`.
-    pub fn handle(&mut self, event: Event, now: Now, commands: &mut Vec<Command>) {
+    pub fn handle(
+        &mut self,
+        event: DispatcherEvent,
+        now: Now,
+        commands: &mut Vec<DispatcherCommand>,
+    ) {
         match event {
-            Event::Requests(requests) => self.take_requests(requests, now),
-            Event::Committed(group, may_go) => {
+            DispatcherEvent::Requests(requests) => self.take_requests(requests, now),
+            DispatcherEvent::Committed(group, may_go) => {
                 self.committed(now.instant);
                 self.answer(group, &may_go, now);
             }
-            Event::Claimed { jobs, may_be_more } => self.take_in(jobs, may_be_more, now.instant),
-            Event::Ended(worker, end) => self.worker_ended(worker, end, now),
-            Event::Reserved {
+            DispatcherEvent::Claimed { jobs, may_be_more } => {
+                self.take_in(jobs, may_be_more, now.instant)
+            }
+            DispatcherEvent::Ended(worker, end) => self.worker_ended(worker, end, now),
+            DispatcherEvent::Reserved {
                 relay,
                 class,
                 day,
                 taken,
             } => self.relays[relay].reserved(class, day, taken, now.instant),
-            Event::Wake => self.prefetcher.wake(),
-            Event::Tick => {}
-            Event::Stop => self.stop(now.instant),
+            DispatcherEvent::Wake => self.prefetcher.wake(),
+            DispatcherEvent::Tick => {}
+            DispatcherEvent::Stop => self.stop(now.instant),
         }
         self.dispatch(now);
         commands.append(&mut self.commands);
     }
 
-    fn take_requests(&mut self, requests: Vec<Request>, now: Now) {
+    fn take_requests(&mut self, requests: Vec<WorkerRequest>, now: Now) {
         let mut group = CommitGroup::default();
         for request in requests {
             let id = request.worker;
@@ -207,7 +214,7 @@ impl Dispatcher {
                 continue;
             };
             let relay = worker.relay;
-            if worker.at == At::Connecting {
+            if worker.at == WorkerPosition::Connecting {
                 let change = self.relays[relay].connected(now.instant);
                 self.changed(relay, change);
             }
@@ -229,7 +236,7 @@ impl Dispatcher {
             let Some(worker) = self.workers.get_mut(&id) else {
                 continue;
             };
-            worker.at = At::Requesting;
+            worker.at = WorkerPosition::Requesting;
             worker.wants = request.wants;
             worker.begins = request.begins;
             let mut fits = None;
@@ -248,14 +255,14 @@ impl Dispatcher {
             true => self.answer(group, &[], now),
             false => {
                 self.committing = Some(now.instant);
-                self.commands.push(Command::Commit(group));
+                self.commands.push(DispatcherCommand::Commit(group));
             }
         }
     }
 
-    fn changed(&mut self, relay: usize, change: Option<Change>) {
+    fn changed(&mut self, relay: usize, change: Option<BreakerChange>) {
         if let Some(change) = change {
-            if matches!(change, Change::Opened(_)) {
+            if matches!(change, BreakerChange::Opened(_)) {
                 let waiting: Vec<WorkerId> = self.relays[relay].waiting.drain(..).collect();
                 waiting.into_iter().for_each(|id| self.leave(id));
             }
@@ -265,7 +272,7 @@ impl Dispatcher {
                 .trouble()
                 .unwrap_or_default()
                 .to_owned();
-            self.commands.push(Command::Changed {
+            self.commands.push(DispatcherCommand::Changed {
                 relay,
                 change,
                 trouble,
@@ -303,10 +310,10 @@ impl Dispatcher {
             match (begun, held) {
                 (Some(true), held) => {
                     worker.begun = held;
-                    worker.at = At::Sending;
+                    worker.at = WorkerPosition::Sending;
                     worker.is_abandoned = false;
                     self.refused.1 = 0;
-                    let next = if self.goes_ahead(id, now.instant) {
+                    let next = if self.may_pipeline_next(id, now.instant) {
                         self.hand_out(id, now)
                     } else {
                         None
@@ -358,26 +365,26 @@ impl Dispatcher {
 
     fn reply(&mut self, id: WorkerId, may_go: bool, next: Option<Arc<Job>>) {
         self.commands
-            .push(Command::Reply(id, Reply { may_go, next }));
+            .push(DispatcherCommand::Reply(id, WorkerReply { may_go, next }));
     }
 
     /// The worker is to close its connection.
     fn leave(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.at = At::Leaving;
+            worker.at = WorkerPosition::Leaving;
             self.reply(id, false, None);
         }
     }
 
     fn wait(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.at = At::Waiting;
+            worker.at = WorkerPosition::Waiting;
             self.relays[worker.relay].waiting.push_back(id);
         }
     }
 
     fn take_in(&mut self, jobs: Option<Vec<Job>>, may_be_more: bool, now: Instant) {
-        let batches: Option<Vec<ChunkKey>> = jobs
+        let batches: Option<Vec<BatchKey>> = jobs
             .as_ref()
             .map(|jobs| jobs.iter().map(|job| job.chunk).collect());
         self.prefetcher

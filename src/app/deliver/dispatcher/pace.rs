@@ -11,20 +11,20 @@ const FAR: u32 = 16;
 const EIGHTH: u32 = 8;
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     mails: u32,
     mean: Duration,
     is_worn: bool,
 }
 
-impl Pace {
+impl RateLimiter {
     /// Returns the mean time of its mails, once there are enough of them.
     pub fn mean(&self) -> Option<Duration> {
         (self.mails >= ENOUGH).then_some(self.mean)
     }
 
     /// Returns whether its connection is to be closed.
-    pub fn is_worn(&self) -> bool {
+    pub fn is_expired(&self) -> bool {
         self.is_worn
     }
 
@@ -50,8 +50,8 @@ mod tests {
 
     const LEAST: Duration = Duration::from_secs(2);
 
-    fn after(mails: u32, each: u64) -> Pace {
-        let mut pace = Pace::default();
+    fn after(mails: u32, each: u64) -> RateLimiter {
+        let mut pace = RateLimiter::default();
         (0..mails).for_each(|_| pace.record(Duration::from_millis(each), LEAST, None));
         pace
     }
@@ -59,9 +59,9 @@ mod tests {
     #[test]
     fn one_that_falls_far_behind_itself_and_its_neighbours_is_worn() {
         let slow = Duration::from_secs(60);
-        let worn = |mut pace: Pace, took: Duration, fastest: Option<u64>| {
+        let worn = |mut pace: RateLimiter, took: Duration, fastest: Option<u64>| {
             pace.record(took, LEAST, fastest.map(Duration::from_millis));
-            pace.is_worn()
+            pace.is_expired()
         };
         assert!(worn(after(50, 10), slow, None), "by itself");
         assert!(

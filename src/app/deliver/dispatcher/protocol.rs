@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::app::breaker::Change;
+use crate::app::breaker::BreakerChange;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::domain::Timestamp;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::MailClass;
 use crate::domain::limits::DomainLimits;
 use crate::domain::next_state::Verdict;
 use crate::storage::ledger::Job;
-use crate::storage::steps::Done;
+use crate::storage::steps::Finished;
 
 /// A worker's number; none is used twice in a run.
 pub type WorkerId = u64;
@@ -28,9 +28,9 @@ pub struct Now {
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Event {
+pub enum DispatcherEvent {
     /// Workers bring results and want mails.
-    Requests(Vec<Request>),
+    Requests(Vec<WorkerRequest>),
     /// A group is written; for each of its mails to begin, whether it may go.
     Committed(CommitGroup, Vec<bool>),
     /// A claim is over; `None`: it failed.
@@ -57,7 +57,7 @@ pub enum Event {
 
 /// A worker's result and its wish for more, in one.
 #[derive(Debug)]
-pub struct Request {
+pub struct WorkerRequest {
     pub worker: WorkerId,
     /// Result of the mail that it had begun.
     pub result: Option<MailResult>,
@@ -70,7 +70,7 @@ pub struct Request {
 /// Result of a mail, for the ledger and for its relay.
 #[derive(Debug)]
 pub struct MailResult {
-    pub done: Done,
+    pub done: Finished,
     pub verdict: Verdict,
 }
 
@@ -105,9 +105,9 @@ pub struct Unconnected {
 pub struct CommitGroup {
     /// Workers that wait for it.
     pub workers: Vec<WorkerId>,
-    pub done: Vec<Done>,
+    pub done: Vec<Finished>,
     /// The batch of each result.
-    pub batches: Vec<ChunkKey>,
+    pub batches: Vec<BatchKey>,
     pub begins: Vec<Begin>,
 }
 
@@ -121,7 +121,7 @@ pub struct Begin {
 
 /// The dispatcher's reply to a worker. Without a mail begun or at hand it closes its connection.
 #[derive(Debug)]
-pub struct Reply {
+pub struct WorkerReply {
     /// The mail that it wanted to begin is marked as being sent; nobody else will send it.
     pub may_go: bool,
     /// The one after that: claimed, not begun.
@@ -130,9 +130,9 @@ pub struct Reply {
 
 /// Work for the send run.
 #[derive(Debug)]
-pub enum Command {
+pub enum DispatcherCommand {
     Start(WorkerId, usize),
-    Reply(WorkerId, Reply),
+    Reply(WorkerId, WorkerReply),
     Commit(CommitGroup),
     Claim(ClaimRequest),
     Reserve {
@@ -152,13 +152,13 @@ pub enum Command {
     /// A worker that had begun this mail is gone: it is in doubt, or (`false`) surely not sent.
     Settle {
         job: Arc<Job>,
-        batch: ChunkKey,
+        batch: BatchKey,
         is_in_doubt: bool,
     },
     /// A relay's breaker has changed.
     Changed {
         relay: usize,
-        change: Change,
+        change: BreakerChange,
         trouble: String,
     },
     /// A relay bears fewer connections now.

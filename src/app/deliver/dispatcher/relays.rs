@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::WorkerId;
-use crate::app::breaker::Change;
-use crate::app::breaker::Fault;
+use crate::app::breaker::BreakerCause;
+use crate::app::breaker::BreakerChange;
 use crate::app::breaker::Permit;
 use crate::app::relay::RelayMemory;
 use crate::app::relay::TooLarge;
@@ -45,7 +45,7 @@ pub struct RelayTerms {
     pub has_login: bool,
 }
 
-pub(super) struct RelayState {
+pub(super) struct RelayEntry {
     pub terms: RelayTerms,
     pub memory: RelayMemory,
     /// Workers that have a connection and no mail; who came last is next, so that the others' time runs out.
@@ -74,7 +74,7 @@ struct Budget {
     is_unlimited: bool,
 }
 
-impl RelayState {
+impl RelayEntry {
     pub fn new(terms: RelayTerms, memory: RelayMemory, now: Instant) -> Self {
         Self {
             terms,
@@ -111,7 +111,7 @@ impl RelayState {
         class: MailClass,
         trouble: String,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         let pause = self.memory.breaker.longest_pause();
         let known = self.memory.too_large[class_index(class)].replace(TooLarge {
             until: now + pause,
@@ -120,16 +120,16 @@ impl RelayState {
         // Of several connections that find it at once, the first is news.
         known
             .is_none_or(|known| known.until <= now)
-            .then_some(Change::Opened(pause))
+            .then_some(BreakerChange::Opened(pause))
     }
 
     /// A mail is not larger than it takes.
-    pub fn took_size(&mut self, class: MailClass, now: Instant) -> Option<Change> {
+    pub fn took_size(&mut self, class: MailClass, now: Instant) -> Option<BreakerChange> {
         let known = self.memory.too_large[class_index(class)].take_if(|known| known.until <= now);
-        known.map(|_| Change::Closed)
+        known.map(|_| BreakerChange::Closed)
     }
 
-    pub fn connected(&mut self, now: Instant) -> Option<Change> {
+    pub fn connected(&mut self, now: Instant) -> Option<BreakerChange> {
         self.connect_at = now;
         self.is_logged_in = true;
         self.memory.breaker.connected()
@@ -143,12 +143,12 @@ impl RelayState {
     /// A failure that is not about a recipient. `is_for_now`: the relay itself says so.
     pub fn failed(
         &mut self,
-        fault: Fault,
+        fault: BreakerCause,
         trouble: &str,
         is_for_now: bool,
         is_probe: bool,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         let change = self.memory.breaker.failed(fault, trouble, is_probe, now);
         if change.is_some() {
             self.memory.asks_for_patience = is_for_now;

@@ -1,15 +1,15 @@
 //! Results of mails, and what they tell of the relay and the connection.
 
 use super::AHEAD_BELOW;
-use super::Change;
-use super::Command;
+use super::BreakerChange;
 use super::Dispatcher;
+use super::DispatcherCommand;
 use super::Holding;
 use super::Now;
 use super::SLOW_AFTER;
 use super::Verdict;
 use super::WorkerId;
-use crate::app::breaker::Fault;
+use crate::app::breaker::BreakerCause;
 use crate::app::breaker::Permit;
 
 impl Dispatcher {
@@ -60,11 +60,15 @@ impl Dispatcher {
                 state.memory.breaker.succeeded(is_probe)
             }
             Verdict::AboutRecipient => state.memory.breaker.succeeded(is_probe),
-            Verdict::AboutUs { reply, is_for_now } => {
-                state.failed(Fault::Mail, &reply, is_for_now, is_probe, now.instant)
-            }
+            Verdict::AboutUs { reply, is_for_now } => state.failed(
+                BreakerCause::Mail,
+                &reply,
+                is_for_now,
+                is_probe,
+                now.instant,
+            ),
             Verdict::InDoubt(trouble) => {
-                state.failed(Fault::Doubt, &trouble, false, is_probe, now.instant)
+                state.failed(BreakerCause::Doubt, &trouble, false, is_probe, now.instant)
             }
             Verdict::Throttled(reply) => self.slow_down(relay, reply, is_probe, now),
             Verdict::LeaseOver => {
@@ -82,7 +86,7 @@ impl Dispatcher {
         reply: String,
         is_probe: bool,
         now: Now,
-    ) -> Option<Change> {
+    ) -> Option<BreakerChange> {
         let state = &mut self.relays[relay];
         let before = state.memory.limit.connections();
         if !state.memory.limit.on_throttled(now.wall) && !is_probe {
@@ -90,11 +94,11 @@ impl Dispatcher {
         }
         let connections = state.memory.limit.connections();
         let change = if before == 1 || is_probe {
-            state.failed(Fault::Rest, &reply, true, is_probe, now.instant)
+            state.failed(BreakerCause::Rest, &reply, true, is_probe, now.instant)
         } else {
             None
         };
-        self.commands.push(Command::SlowedDown {
+        self.commands.push(DispatcherCommand::SlowedDown {
             relay,
             connections,
             reply,

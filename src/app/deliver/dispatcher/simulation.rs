@@ -37,14 +37,14 @@ use tokio::time::Instant;
 use self::far_end::SimRelay;
 use self::far_end::SimWorker;
 use self::far_end::Trouble;
-use self::ledger::Mail;
-use self::ledger::Row;
-use self::rules::Rules;
+use self::ledger::SimMail;
+use self::ledger::SimRow;
+use self::rules::PromiseRules;
 use self::worlds::FEW_READERS;
 use self::worlds::READERS;
 use super::*;
 use crate::app::deliver::prefetcher::ClaimRequest;
-use crate::app::deliver::status::Stage;
+use crate::app::deliver::status::MailStage;
 use crate::app::deliver::test_jobs::job_of;
 use crate::config::Settings;
 use crate::config::relations::tests::allowed_settings;
@@ -53,8 +53,8 @@ use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
 use crate::domain::limits::DomainLimit;
 use crate::domain::limits::DomainLimits;
-use crate::storage::steps::Done;
-use crate::storage::steps::Step;
+use crate::storage::steps::DeliveryUpdate;
+use crate::storage::steps::Finished;
 
 const DIGEST: i64 = 7;
 const SIGN_UPS: i64 = 12;
@@ -62,9 +62,9 @@ const SIGN_UPS: i64 = 12;
 const SIGN_UPS_FROM: i64 = 1_000;
 
 #[derive(Debug)]
-enum Happening {
+enum SimEvent {
     /// A connection is through its greeting, or (`Err`) will never be.
-    Greeted(WorkerId, Result<(), Refusal>),
+    Greeted(WorkerId, Result<(), ConnectionRefusal>),
     Prepared(WorkerId),
     Answered(WorkerId, Verdict),
     /// Its task is gone, whatever it was at.
@@ -78,9 +78,9 @@ enum Happening {
     Tick,
 }
 
-/// Refusal of a connection: for there are too many, or for a fault of ours.
+/// ConnectionRefusal of a connection: for there are too many, or for a fault of ours.
 #[derive(Debug, Clone, Copy)]
-struct Refusal {
+struct ConnectionRefusal {
     is_throttle: bool,
     is_ours: bool,
 }
@@ -94,14 +94,14 @@ struct World {
     terms: Vec<RelayTerms>,
     dispatcher: Dispatcher,
     relays: Vec<SimRelay>,
-    rows: BTreeMap<(i64, i64), Row>,
+    rows: BTreeMap<(i64, i64), SimRow>,
     workers: HashMap<WorkerId, SimWorker>,
     future: BinaryHeap<Reverse<(Duration, u64)>>,
-    happenings: HashMap<u64, Happening>,
+    happenings: HashMap<u64, SimEvent>,
     last: u64,
     next_tick: Duration,
     /// Requests that came while a group was being written, and groups that wait for it: as in a send run.
-    requests: Vec<Request>,
+    requests: Vec<WorkerRequest>,
     pending: VecDeque<CommitGroup>,
     is_writing: bool,
     /// Mails that are not final.
@@ -111,9 +111,9 @@ struct World {
     /// From then on no relay has a trouble; `None`: the first one never has any.
     calm_at: Option<Duration>,
     stopped_at: Option<Duration>,
-    rules: Rules,
+    rules: PromiseRules,
     /// Changes of relays that were to be logged.
-    changes: Vec<Change>,
+    changes: Vec<BreakerChange>,
 }
 
 impl World {
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    fn later(&mut self, after: Duration, what: Happening) {
+    fn later(&mut self, after: Duration, what: SimEvent) {
         self.last += 1;
         self.future.push(Reverse((self.at + after, self.last)));
         self.happenings.insert(self.last, what);
@@ -138,7 +138,7 @@ impl World {
             self.at,
             otherwise(),
             self.relays,
-            self.dispatcher.snapshot(self.now(), |_| Stage::Waiting)
+            self.dispatcher.snapshot(self.now(), |_| MailStage::Waiting)
         );
     }
 
@@ -150,7 +150,7 @@ impl World {
 
     /// Lets happen what happens before that time, or until all is final.
     fn run_until(&mut self, end: Duration) {
-        self.handle(Event::Wake);
+        self.handle(DispatcherEvent::Wake);
         while self.left > 0 && self.future.peek().is_some_and(|Reverse((at, _))| *at < end) {
             let Some(Reverse((at, number))) = self.future.pop() else {
                 return;
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: DispatcherEvent) {
         self.note_event(&event);
         let mut commands = Vec::new();
         self.dispatcher.handle(event, self.now(), &mut commands);
@@ -175,49 +175,51 @@ impl World {
         let next = self.dispatcher.next_moment(self.now().instant) - self.start.instant;
         if next < self.next_tick || self.next_tick <= self.at {
             self.next_tick = next;
-            self.later(next - self.at, Happening::Tick);
+            self.later(next - self.at, SimEvent::Tick);
         }
         self.begin_again_if_ended();
     }
 
-    fn carry_out(&mut self, command: Command) {
+    fn carry_out(&mut self, command: DispatcherCommand) {
         self.check_command(&command);
         match command {
-            Command::Start(id, relay) => self.connect(id, relay),
-            Command::Reply(id, reply) => self.reply(id, reply),
-            Command::Commit(group) => self.commit(group),
-            Command::Claim(request) => {
+            DispatcherCommand::Start(id, relay) => self.connect(id, relay),
+            DispatcherCommand::Reply(id, reply) => self.reply(id, reply),
+            DispatcherCommand::Commit(group) => self.commit(group),
+            DispatcherCommand::Claim(request) => {
                 let took = Duration::from_millis(self.random.random_range(1..20));
-                self.later(took, Happening::Claimed(request));
+                self.later(took, SimEvent::Claimed(request));
             }
-            Command::Reserve { relay, class, day } => self.later(
+            DispatcherCommand::Reserve { relay, class, day } => self.later(
                 Duration::from_millis(2),
-                Happening::Reserved(relay, class, day),
+                SimEvent::Reserved(relay, class, day),
             ),
-            Command::Release { relay, day, count } => self.relays[relay].release(day, count),
-            Command::Abandon(id) => self.abandon(id),
-            Command::Abort(id) => self.later(Duration::ZERO, Happening::Broken(id)),
-            Command::Settle {
+            DispatcherCommand::Release { relay, day, count } => {
+                self.relays[relay].release(day, count)
+            }
+            DispatcherCommand::Abandon(id) => self.abandon(id),
+            DispatcherCommand::Abort(id) => self.later(Duration::ZERO, SimEvent::Broken(id)),
+            DispatcherCommand::Settle {
                 job,
                 batch,
                 is_in_doubt,
             } => self.settle(&job, batch, is_in_doubt),
-            Command::Changed { change, .. } => self.changes.push(change),
-            Command::SlowedDown { .. } => {}
+            DispatcherCommand::Changed { change, .. } => self.changes.push(change),
+            DispatcherCommand::SlowedDown { .. } => {}
         }
     }
 
-    fn happens(&mut self, what: Happening) {
+    fn happens(&mut self, what: SimEvent) {
         match what {
-            Happening::Greeted(id, Ok(())) => self.request(Request {
+            SimEvent::Greeted(id, Ok(())) => self.request(WorkerRequest {
                 worker: id,
                 result: None,
                 begins: false,
                 wants: true,
             }),
-            Happening::Greeted(
+            SimEvent::Greeted(
                 id,
-                Err(Refusal {
+                Err(ConnectionRefusal {
                     is_throttle,
                     is_ours,
                 }),
@@ -229,21 +231,24 @@ impl World {
                         is_ours,
                         is_for_now: is_throttle,
                     };
-                    self.handle(Event::Ended(id, WorkerEnd::Unconnected(unconnected)));
+                    self.handle(DispatcherEvent::Ended(
+                        id,
+                        WorkerEnd::Unconnected(unconnected),
+                    ));
                 }
             }
-            Happening::Prepared(id) if self.is_too_large(id) => {
+            SimEvent::Prepared(id) if self.is_too_large(id) => {
                 self.workers.remove(&id);
                 let end = WorkerEnd::TooLarge {
                     class: MailClass::Digest,
                     trouble: "SIZE".into(),
                 };
-                self.handle(Event::Ended(id, end));
+                self.handle(DispatcherEvent::Ended(id, end));
             }
-            Happening::Prepared(id) => {
+            SimEvent::Prepared(id) => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.asks_to_begin = true;
-                    self.request(Request {
+                    self.request(WorkerRequest {
                         worker: id,
                         result: None,
                         begins: true,
@@ -251,35 +256,35 @@ impl World {
                     });
                 }
             }
-            Happening::Answered(id, verdict) => {
+            SimEvent::Answered(id, verdict) => {
                 let after = Duration::from_millis(self.random.random_range(100..30_000));
                 self.answered(id, verdict, after);
             }
-            Happening::Broken(id) => self.break_off(id),
-            Happening::Gone(id) => {
+            SimEvent::Broken(id) => self.break_off(id),
+            SimEvent::Gone(id) => {
                 if self.workers.remove(&id).is_some() {
-                    self.handle(Event::Ended(id, WorkerEnd::Closed));
+                    self.handle(DispatcherEvent::Ended(id, WorkerEnd::Closed));
                 }
             }
-            Happening::Written(group) => self.written(group),
-            Happening::Claimed(request) => self.claim(request),
-            Happening::Reserved(relay, class, day) => self.reserve(relay, class, day),
-            Happening::SignUp(mailing) => {
+            SimEvent::Written(group) => self.written(group),
+            SimEvent::Claimed(request) => self.claim(request),
+            SimEvent::Reserved(relay, class, day) => self.reserve(relay, class, day),
+            SimEvent::SignUp(mailing) => {
                 self.rows
-                    .insert((mailing, mailing), Row::new(self.at, 0, 0));
-                self.handle(Event::Wake);
+                    .insert((mailing, mailing), SimRow::new(self.at, 0, 0));
+                self.handle(DispatcherEvent::Wake);
             }
-            Happening::Stop => {
+            SimEvent::Stop => {
                 // A second one changes nothing.
                 self.stopped_at = self.stopped_at.or(Some(self.at));
-                self.handle(Event::Stop);
+                self.handle(DispatcherEvent::Stop);
             }
-            Happening::Tick => self.handle(Event::Tick),
+            SimEvent::Tick => self.handle(DispatcherEvent::Tick),
         }
     }
 
     /// A request waits for the group that is being written.
-    fn request(&mut self, request: Request) {
+    fn request(&mut self, request: WorkerRequest) {
         self.requests.push(request);
         self.take_requests();
     }
@@ -287,7 +292,7 @@ impl World {
     fn take_requests(&mut self) {
         if !self.is_writing && self.pending.is_empty() && !self.requests.is_empty() {
             let requests = std::mem::take(&mut self.requests);
-            self.handle(Event::Requests(requests));
+            self.handle(DispatcherEvent::Requests(requests));
         }
     }
 
@@ -306,7 +311,7 @@ impl World {
             } else {
                 self.random.random_range(1..5)
             };
-            self.later(Duration::from_millis(took), Happening::Written(group));
+            self.later(Duration::from_millis(took), SimEvent::Written(group));
         }
     }
 
@@ -314,7 +319,7 @@ impl World {
         let may_go = self.write(&group);
         self.is_writing = false;
         self.commit_next();
-        self.handle(Event::Committed(group, may_go));
+        self.handle(DispatcherEvent::Committed(group, may_go));
         self.take_requests();
     }
 
@@ -336,7 +341,7 @@ impl World {
         self.dispatcher.last_worker = self.rules.last_worker;
         self.stopped_at = None;
         self.rules.begins_again(self.at);
-        self.handle(Event::Wake);
+        self.handle(DispatcherEvent::Wake);
     }
 }
 

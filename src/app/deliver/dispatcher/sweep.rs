@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::At;
-use super::Command;
 use super::DRAIN;
 use super::Dispatcher;
+use super::DispatcherCommand;
 use super::Holding;
 use super::Now;
 use super::SLOW_AFTER;
 use super::SLOW_COMMIT;
 use super::STOP_GRACE;
 use super::WorkerId;
+use super::WorkerPosition;
 use crate::app::breaker::Permit;
 use crate::app::deliver::queue::class_of;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::MailClass;
 use crate::domain::limits::day_of;
 
@@ -75,11 +75,9 @@ impl Dispatcher {
     /// The mail at hand behind one that takes long is given to others; when its turn comes its worker is told that it may not go.
     fn recall_handed_ahead(&mut self, now: Now) {
         let mut recalled = Vec::new();
-        for worker in self
-            .workers
-            .values_mut()
-            .filter(|worker| worker.at == At::Sending && now.instant - worker.since >= SLOW_AFTER)
-        {
+        for worker in self.workers.values_mut().filter(|worker| {
+            worker.at == WorkerPosition::Sending && now.instant - worker.since >= SLOW_AFTER
+        }) {
             worker.is_slow = true;
             recalled.extend(worker.ahead.take().map(|held| (worker.relay, held)));
         }
@@ -90,12 +88,10 @@ impl Dispatcher {
 
     /// Mails that take long are made batches of their own, so that the rest of theirs goes back.
     fn split_batches(&mut self, now: Instant) {
-        let mut slow: HashMap<ChunkKey, Vec<i64>> = HashMap::new();
-        for worker in self
-            .workers
-            .values()
-            .filter(|worker| worker.at == At::Sending && now - worker.since >= SLOW_AFTER)
-        {
+        let mut slow: HashMap<BatchKey, Vec<i64>> = HashMap::new();
+        for worker in self.workers.values().filter(|worker| {
+            worker.at == WorkerPosition::Sending && now - worker.since >= SLOW_AFTER
+        }) {
             if let Some(held) = &worker.begun {
                 slow.entry(held.batch)
                     .or_default()
@@ -126,7 +122,7 @@ impl Dispatcher {
             let Some(held) = worker
                 .begun
                 .as_ref()
-                .filter(|_| worker.at == At::Sending && !worker.is_abandoned)
+                .filter(|_| worker.at == WorkerPosition::Sending && !worker.is_abandoned)
             else {
                 continue;
             };
@@ -154,7 +150,7 @@ impl Dispatcher {
             if let Some(held) = &worker.begun {
                 self.taken_back.insert(held.job.key);
             }
-            self.commands.push(Command::Abandon(id));
+            self.commands.push(DispatcherCommand::Abandon(id));
         }
     }
 
@@ -187,15 +183,16 @@ impl Dispatcher {
         let connecting = self
             .workers
             .iter()
-            .filter(|(_, worker)| worker.at == At::Connecting)
+            .filter(|(_, worker)| worker.at == WorkerPosition::Connecting)
             .map(|(id, _)| *id);
-        self.commands.extend(connecting.map(Command::Abort));
+        self.commands
+            .extend(connecting.map(DispatcherCommand::Abort));
     }
 
     fn end_sending(&mut self, since_stop: Duration) {
         if since_stop >= DRAIN {
             self.commands
-                .extend(self.workers.keys().map(|id| Command::Abort(*id)));
+                .extend(self.workers.keys().map(|id| DispatcherCommand::Abort(*id)));
         } else if since_stop >= STOP_GRACE {
             for (id, worker) in self
                 .workers
@@ -203,13 +200,13 @@ impl Dispatcher {
                 .filter(|(_, worker)| !worker.is_abandoned)
             {
                 worker.is_abandoned = true;
-                self.commands.push(Command::Abandon(*id));
+                self.commands.push(DispatcherCommand::Abandon(*id));
             }
         }
     }
 
     /// The run is over: what was reserved of the relays' days and not used goes back.
-    pub fn give_back_days(&mut self, now: Now, commands: &mut Vec<Command>) {
+    pub fn give_back_days(&mut self, now: Now, commands: &mut Vec<DispatcherCommand>) {
         self.return_unused(true, day_of(now.wall));
         commands.append(&mut self.commands);
     }

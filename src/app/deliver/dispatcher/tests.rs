@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::app::deliver::test_jobs::digest_to;
-use crate::config::Pause;
+use crate::config::PauseSettings;
 use crate::domain::from_millis;
 use crate::domain::limits::DomainLimit;
 use crate::domain::limits::DomainLimits;
@@ -37,28 +37,28 @@ impl Bench {
             instant: Instant::now(),
             wall: from_millis(0),
         };
-        let relays = vec![(terms, RelayMemory::new(1, Pause::default()))];
+        let relays = vec![(terms, RelayMemory::new(1, PauseSettings::default()))];
         let mut bench = Self {
             dispatcher: Dispatcher::new(settings, relays, now),
             now,
         };
-        bench.does(Event::Wake);
+        bench.does(DispatcherEvent::Wake);
         let jobs = (1..=2).map(|reader| (*digest_to(reader, "one.example", 0)).clone());
-        bench.does(Event::Claimed {
+        bench.does(DispatcherEvent::Claimed {
             jobs: Some(jobs.collect()),
             may_be_more: false,
         });
         bench
     }
 
-    fn does(&mut self, event: Event) -> Vec<Command> {
+    fn does(&mut self, event: DispatcherEvent) -> Vec<DispatcherCommand> {
         let mut commands = Vec::new();
         self.dispatcher.handle(event, self.now, &mut commands);
         commands
     }
 
-    fn request(&mut self, worker: WorkerId, begins: bool) -> Vec<Command> {
-        self.does(Event::Requests(vec![Request {
+    fn request(&mut self, worker: WorkerId, begins: bool) -> Vec<DispatcherCommand> {
+        self.does(DispatcherEvent::Requests(vec![WorkerRequest {
             worker,
             result: None,
             begins,
@@ -71,15 +71,15 @@ impl Bench {
         self.request(worker, false)
             .into_iter()
             .find_map(|command| match command {
-                Command::Reply(id, reply) if id == worker => reply.next,
+                DispatcherCommand::Reply(id, reply) if id == worker => reply.next,
                 _ => None,
             })
             .map(|job| job.key.subscriber)
     }
 
-    fn started(commands: &[Command]) -> Option<WorkerId> {
+    fn started(commands: &[DispatcherCommand]) -> Option<WorkerId> {
         commands.iter().find_map(|command| match command {
-            Command::Start(id, _) => Some(*id),
+            DispatcherCommand::Start(id, _) => Some(*id),
             _ => None,
         })
     }
@@ -97,15 +97,15 @@ fn the_place_of_a_domain_is_free_when_the_connection_that_had_it_is_gone() {
                     .request(1, true)
                     .into_iter()
                     .find_map(|command| match command {
-                        Command::Commit(group) => Some(group),
+                        DispatcherCommand::Commit(group) => Some(group),
                         _ => None,
                     })
                     .expect("a group to commit");
                 if is_written {
-                    bench.does(Event::Committed(group, vec![true]));
+                    bench.does(DispatcherEvent::Committed(group, vec![true]));
                 }
             }
-            let commands = bench.does(Event::Ended(1, WorkerEnd::Aborted));
+            let commands = bench.does(DispatcherEvent::Ended(1, WorkerEnd::Aborted));
             let next = Bench::started(&commands).expect("another connection");
             let expected = if begins { 2 } else { 1 };
             assert_eq!(
@@ -126,15 +126,18 @@ fn the_place_of_a_domain_is_free_when_a_mail_ends_without_a_result() {
         .request(1, true)
         .into_iter()
         .find_map(|command| match command {
-            Command::Commit(group) => Some(group),
+            DispatcherCommand::Commit(group) => Some(group),
             _ => None,
         });
-    bench.does(Event::Committed(group.expect("a group"), vec![true]));
+    bench.does(DispatcherEvent::Committed(
+        group.expect("a group"),
+        vec![true],
+    ));
     let commands = bench.request(1, false);
-    let is_in_doubt = |command: &Command| {
+    let is_in_doubt = |command: &DispatcherCommand| {
         matches!(
             command,
-            Command::Settle {
+            DispatcherCommand::Settle {
                 is_in_doubt: true,
                 ..
             }
@@ -142,7 +145,7 @@ fn the_place_of_a_domain_is_free_when_a_mail_ends_without_a_result() {
     };
     assert!(commands.iter().any(is_in_doubt), "{commands:?}");
     let handed = commands.iter().find_map(|command| match command {
-        Command::Reply(1, reply) => reply.next.as_ref().map(|job| job.key.subscriber),
+        DispatcherCommand::Reply(1, reply) => reply.next.as_ref().map(|job| job.key.subscriber),
         _ => None,
     });
     assert_eq!(handed, Some(2));
@@ -161,7 +164,7 @@ fn a_place_of_the_day_that_comes_back_is_not_lost_to_a_reservation() {
         has_login: false,
     };
     let class = crate::domain::delivery::MailClass::Digest;
-    let mut relay = RelayState::new(terms, RelayMemory::new(1, Pause::default()), now);
+    let mut relay = RelayEntry::new(terms, RelayMemory::new(1, PauseSettings::default()), now);
     assert!(relay.reserves(class, now, 5));
     relay.reserved(class, 5, Ok(Some(1)), now);
     relay.record_handed(class, now);

@@ -5,17 +5,17 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use super::At;
 use super::Dispatcher;
 use super::Now;
 use super::WorkerId;
-use super::relays::RelayState as Relay;
+use super::WorkerPosition;
+use super::relays::RelayEntry as Relay;
 use crate::app::breaker::Permit;
+use crate::app::deliver::status::MailStage;
 use crate::app::deliver::status::OpenMail;
 use crate::app::deliver::status::RelaySnapshot;
 use crate::app::deliver::status::RelayState;
 use crate::app::deliver::status::SendSnapshot;
-use crate::app::deliver::status::Stage;
 use crate::app::relay::RelayMemory;
 use crate::domain::Timestamp;
 use crate::domain::delivery::MailClass;
@@ -33,7 +33,7 @@ impl Dispatcher {
     pub fn busy(&self) -> usize {
         self.workers
             .values()
-            .filter(|worker| matches!(worker.at, At::Handed | At::Sending))
+            .filter(|worker| matches!(worker.at, WorkerPosition::Handed | WorkerPosition::Sending))
             .count()
     }
 
@@ -51,7 +51,9 @@ impl Dispatcher {
         self.queue.len() == 0
             && self.prefetcher.is_idle(may_claim)
             && self.workers.values().all(|worker| {
-                worker.begun.is_none() && worker.ahead.is_none() && worker.at != At::Requesting
+                worker.begun.is_none()
+                    && worker.ahead.is_none()
+                    && worker.at != WorkerPosition::Requesting
             })
     }
 
@@ -91,11 +93,11 @@ impl Dispatcher {
     }
 
     /// The moment, for others to look at. `stage_of` tells how far a worker's mail has come.
-    pub fn snapshot(&self, now: Now, stage_of: impl Fn(WorkerId) -> Stage) -> SendSnapshot {
+    pub fn snapshot(&self, now: Now, stage_of: impl Fn(WorkerId) -> MailStage) -> SendSnapshot {
         let sending = self
             .workers
             .iter()
-            .filter(|(_, worker)| worker.at == At::Sending);
+            .filter(|(_, worker)| worker.at == WorkerPosition::Sending);
         let oldest = sending
             .min_by_key(|(_, worker)| worker.since)
             .map(|(id, worker)| OpenMail {
@@ -120,14 +122,16 @@ impl Dispatcher {
         let relay = &self.relays[at];
         let of_relay = || self.workers.values().filter(|worker| worker.relay == at);
         let connecting = of_relay()
-            .filter(|worker| worker.at == At::Connecting)
+            .filter(|worker| worker.at == WorkerPosition::Connecting)
             .count();
-        let sending = of_relay().filter(|worker| worker.at == At::Sending).count();
+        let sending = of_relay()
+            .filter(|worker| worker.at == WorkerPosition::Sending)
+            .count();
         let is_silent = sending > 0
             && relay.waiting.is_empty()
             && of_relay().all(|worker| {
-                worker.at == At::Connecting
-                    || worker.at == At::Sending && now.instant - worker.since >= SILENT
+                worker.at == WorkerPosition::Connecting
+                    || worker.at == WorkerPosition::Sending && now.instant - worker.since >= SILENT
             });
         let too_large = relay.memory.too_large(MailClass::Digest, now.instant);
         let is_spent = !relay.is_able(MailClass::Digest, now.instant, day_of(now.wall));

@@ -1,7 +1,7 @@
 use super::*;
 
-fn batch(last: i64) -> ChunkKey {
-    ChunkKey { mailing: 7, last }
+fn batch(last: i64) -> BatchKey {
+    BatchKey { mailing: 7, last }
 }
 
 #[test]

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Claimed;
-use super::Seat;
+use super::ClaimOutcome;
 use super::SendRun;
+use super::WorkerHandle;
 use crate::app::App;
-use crate::app::breaker::Change;
-use crate::app::deliver::dispatcher::Command;
+use crate::app::breaker::BreakerChange;
 use crate::app::deliver::dispatcher::CommitGroup;
+use crate::app::deliver::dispatcher::DispatcherCommand;
 use crate::app::deliver::dispatcher::WorkerId;
 use crate::app::deliver::prefetcher::ClaimRequest;
 use crate::app::deliver::worker::StageCell;
 use crate::app::deliver::worker::Worker;
 use crate::app::deliver::worker::settled;
 use crate::app::relay::RelayMemory;
-use crate::domain::delivery::ChunkKey;
+use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::MailClass;
 use crate::storage::StorageError;
 use crate::storage::ledger::Job;
@@ -28,49 +28,49 @@ const DIGESTS_RESERVED: u64 = 50;
 const TRANSACTIONAL_RESERVED: u64 = 5;
 
 impl SendRun {
-    pub(super) fn carry_out(&mut self, command: Command) {
+    pub(super) fn carry_out(&mut self, command: DispatcherCommand) {
         match command {
-            Command::Start(id, relay) => self.start(id, relay),
-            Command::Reply(id, reply) => {
+            DispatcherCommand::Start(id, relay) => self.start(id, relay),
+            DispatcherCommand::Reply(id, reply) => {
                 if let Some(waiting) = self.seats.get_mut(&id).and_then(|seat| seat.reply.take()) {
                     let _ = waiting.send(reply);
                 }
             }
-            Command::Commit(group) => self.commit(group),
-            Command::Claim(request) => {
+            DispatcherCommand::Commit(group) => self.commit(group),
+            DispatcherCommand::Claim(request) => {
                 let (app, sender, only) = (self.app.clone(), self.sender, self.only);
                 self.claims
                     .spawn(async move { claim(&app, sender, only, request).await });
             }
-            Command::Reserve { relay, class, day } => self.reserve(relay, class, day),
-            Command::Release { relay, day, count } => {
+            DispatcherCommand::Reserve { relay, class, day } => self.reserve(relay, class, day),
+            DispatcherCommand::Release { relay, day, count } => {
                 let (app, relay) = (self.app.clone(), self.app.relays[relay].clone());
                 self.reservations.spawn(async move {
                     app.release_quota(&relay, day, count).await;
                     None
                 });
             }
-            Command::Abandon(id) => {
+            DispatcherCommand::Abandon(id) => {
                 if let Some(seat) = self.seats.get(&id) {
                     seat.abandon.cancel();
                 }
             }
-            Command::Abort(id) => {
+            DispatcherCommand::Abort(id) => {
                 if let Some(seat) = self.seats.get(&id) {
                     seat.task.abort();
                 }
             }
-            Command::Settle {
+            DispatcherCommand::Settle {
                 job,
                 batch,
                 is_in_doubt,
             } => self.settle(&job, batch, is_in_doubt),
-            Command::Changed {
+            DispatcherCommand::Changed {
                 relay,
                 change,
                 trouble,
             } => self.say(relay, change, &trouble),
-            Command::SlowedDown {
+            DispatcherCommand::SlowedDown {
                 relay,
                 connections,
                 reply,
@@ -100,7 +100,7 @@ impl SendRun {
         self.ids.insert(task.id(), id);
         self.seats.insert(
             id,
-            Seat {
+            WorkerHandle {
                 reply: None,
                 abandon,
                 stage,
@@ -122,7 +122,7 @@ impl SendRun {
         }
     }
 
-    fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
+    fn settle(&mut self, job: &Job, batch: BatchKey, is_in_doubt: bool) {
         if is_in_doubt {
             tracing::warn!(
                 mailing = self.app.mailing_name(job.key.mailing),
@@ -159,7 +159,7 @@ impl SendRun {
         });
     }
 
-    fn say(&self, relay: usize, change: Change, trouble: &str) {
+    fn say(&self, relay: usize, change: BreakerChange, trouble: &str) {
         let name = &self.app.relays[relay].name;
         let is_asked = self
             .dispatcher
@@ -167,7 +167,7 @@ impl SendRun {
             .nth(relay)
             .is_some_and(RelayMemory::is_asked_for_patience);
         match change {
-            Change::Opened(pause) if is_asked => {
+            BreakerChange::Opened(pause) if is_asked => {
                 let pause_s = pause.as_secs_f64();
                 tracing::info!(
                     relay = name,
@@ -176,7 +176,7 @@ impl SendRun {
                     "sending waits: the relay says that it takes no mail for now"
                 );
             }
-            Change::Opened(pause) => {
+            BreakerChange::Opened(pause) => {
                 let pause_s = pause.as_secs_f64();
                 tracing::warn!(
                     relay = name,
@@ -185,7 +185,7 @@ impl SendRun {
                     "sending is paused: this is about the relay or our settings"
                 );
             }
-            Change::Closed => {
+            BreakerChange::Closed => {
                 tracing::info!(relay = name, "sending goes on: the relay takes mail again")
             }
         }
@@ -198,7 +198,7 @@ impl SendRun {
 }
 
 /// Holds batches against the ledger, splits, reads again, gives back and claims, in this order: what fails before the claim has taken nothing.
-async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> Claimed {
+async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest) -> ClaimOutcome {
     let work = async {
         let (now, mut jobs) = (app.now(), Vec::new());
         if let Some(known) = &request.known {

@@ -42,7 +42,7 @@ fn sendgrids_own_example_is_genuine() {
     assert_eq!(check(&headers, body, 1_600_112_502), Ok(()));
     assert_eq!(
         check(&headers, body.trim_end(), 1_600_112_502),
-        Err(Refused::Forged)
+        Err(Untrusted::Forged)
     );
     assert_eq!(
         check(
@@ -50,19 +50,19 @@ fn sendgrids_own_example_is_genuine() {
             body,
             1_600_112_502
         ),
-        Err(Refused::Forged)
+        Err(Untrusted::Forged)
     );
     assert_eq!(
         check(&headers, body, 1_600_112_502 + 2 * 86_400),
-        Err(Refused::Stale)
+        Err(Untrusted::Stale)
     );
     assert_eq!(
         check(&headers[..1], body, 1_600_112_502),
-        Err(Refused::Unsigned)
+        Err(Untrusted::Unsigned)
     );
     assert_eq!(
         check(&[headers[0], headers[0], headers[1]], body, 1_600_112_502),
-        Err(Refused::Unsigned)
+        Err(Untrusted::Unsigned)
     );
     let event = &read(Provider::SendGrid, body)[0];
     assert_eq!(
@@ -117,16 +117,22 @@ fn svixs_own_example_is_genuine() {
     ] {
         assert_eq!(
             check(wrong, body, 1_614_265_330),
-            Err(Refused::Forged),
+            Err(Untrusted::Forged),
             "{wrong}"
         );
     }
     assert_eq!(
         check(right, r#"{"test": 2432232315}"#, 1_614_265_330),
-        Err(Refused::Forged)
+        Err(Untrusted::Forged)
     );
-    assert_eq!(check(right, body, 1_614_265_330 + 301), Err(Refused::Stale));
-    assert_eq!(check(right, body, 1_614_265_330 - 301), Err(Refused::Stale));
+    assert_eq!(
+        check(right, body, 1_614_265_330 + 301),
+        Err(Untrusted::Stale)
+    );
+    assert_eq!(
+        check(right, body, 1_614_265_330 - 301),
+        Err(Untrusted::Stale)
+    );
 }
 
 #[test]
@@ -160,12 +166,12 @@ fn an_envelope_of_the_older_version_is_genuine_too() {
     );
     let now: Timestamp = "2026-11-24T07:31:00Z".parse().expect("a moment");
     let open = |body: &str, now| {
-        sns::Envelope::parse(body.as_bytes())
+        sns::SnsEnvelope::parse(body.as_bytes())
             .expect("an envelope")
             .open(certificate, now)
     };
     assert!(
-        matches!(open(body, now), Ok(sns::Content::Message(message)) if message.contains("\"Bounce\",\n"))
+        matches!(open(body, now), Ok(sns::SnsMessage::Message(message)) if message.contains("\"Bounce\",\n"))
     );
     for (from, to) in [
         ("Bounce", "Bounced"),
@@ -181,13 +187,13 @@ fn an_envelope_of_the_older_version_is_genuine_too() {
     }
     assert_eq!(
         open(body, now + chrono::TimeDelta::minutes(70)),
-        Err(Refused::Stale)
+        Err(Untrusted::Stale)
     );
     assert_eq!(
-        sns::Envelope::parse(body.as_bytes())
+        sns::SnsEnvelope::parse(body.as_bytes())
             .expect("an envelope")
             .open(b"no certificate", now),
-        Err(Refused::Forged)
+        Err(Untrusted::Forged)
     );
 }
 
@@ -279,7 +285,7 @@ proptest! {
         let body = json!({ "Type": kind, "MessageId": texts[0], "TopicArn": topic, "Message": texts[1], "Timestamp": texts[2],
             "SignatureVersion": version, "Signature": STANDARD.encode(&texts[3]), "SigningCertURL": url, "SubscribeURL": texts[4],
             "Token": texts[5] });
-        let envelope = sns::Envelope::parse(body.to_string().as_bytes()).expect("an envelope");
+        let envelope = sns::SnsEnvelope::parse(body.to_string().as_bytes()).expect("an envelope");
         if let Ok(url) = envelope.certificate(std::slice::from_ref(&topic)) {
             prop_assert_eq!((url.scheme(), url.host_str(), url.port()), ("https", Some("sns.eu-west-1.amazonaws.com"), None));
             prop_assert!(url.username().is_empty() && url.path().starts_with("/SimpleNotificationService-"));
@@ -299,7 +305,7 @@ proptest! {
             let posted = Posted { headers: &headers, body: &body };
             prop_assert!(identify(*provider, &keys, posted, at(1_764_000_000)).is_err());
         }
-        if let Some(envelope) = sns::Envelope::parse(&body) {
+        if let Some(envelope) = sns::SnsEnvelope::parse(&body) {
             prop_assert!(envelope.certificate(&topics).is_err());
         }
     }

@@ -1,6 +1,6 @@
 //! The folder to read: the server's namespace (RFC 2342), the folder's rights (RFC 4314), and its quota.
 
-use super::super::Fault;
+use super::super::ImapFault;
 use super::super::PATIENCE;
 use super::super::response::string;
 use super::super::wire::Wire;
@@ -14,7 +14,7 @@ pub(super) struct Namespace {
 }
 
 /// `* NAMESPACE (("INBOX." ".")) NIL NIL`: the first of the personal ones.
-pub(super) async fn namespace(wire: &mut Wire) -> Result<Namespace, Fault> {
+pub(super) async fn namespace(wire: &mut Wire) -> Result<Namespace, ImapFault> {
     let answer = match wire.command(PATIENCE, "NAMESPACE", "NAMESPACE").await {
         Ok(answer) => answer,
         Err(fault) if fault.is_refusal() => return Ok(Namespace::default()),
@@ -68,7 +68,7 @@ pub(super) async fn find(
     wire: &mut Wire,
     name: &str,
     namespace: &Namespace,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, ImapFault> {
     if name.eq_ignore_ascii_case("INBOX") {
         return Ok(Some("INBOX".into()));
     }
@@ -109,7 +109,7 @@ pub(super) async fn target(
     wire: &mut Wire,
     name: &str,
     namespace: &Namespace,
-) -> Result<Result<String, String>, Fault> {
+) -> Result<Result<String, String>, ImapFault> {
     if let Some(found) = find(wire, name, namespace).await? {
         return Ok(Ok(found));
     }
@@ -136,7 +136,7 @@ pub(super) async fn target(
 }
 
 /// `* MYRIGHTS INBOX lrswipkxte` (RFC 4314); `None` where the server does not say.
-pub(super) async fn my_rights(wire: &mut Wire, folder: &str) -> Result<Option<String>, Fault> {
+pub(super) async fn my_rights(wire: &mut Wire, folder: &str) -> Result<Option<String>, ImapFault> {
     let answer = match wire
         .command(
             PATIENCE,
@@ -161,7 +161,7 @@ pub(super) async fn my_rights(wire: &mut Wire, folder: &str) -> Result<Option<St
 }
 
 /// `* QUOTA "" (STORAGE 10 512)` (RFC 9208): whether a limit that applies to a folder is reached.
-pub(super) async fn is_full(wire: &mut Wire, folder: &str) -> Result<bool, Fault> {
+pub(super) async fn is_full(wire: &mut Wire, folder: &str) -> Result<bool, ImapFault> {
     let answer = match wire
         .command(
             PATIENCE,

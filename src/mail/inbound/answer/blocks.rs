@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::fold::fold;
 use super::forms::FORMS;
-use super::forms::Field;
-use super::line::Line;
+use super::forms::QuoteField;
 use super::line::Mark;
+use super::line::TextLine;
 use super::line::is_of_rule;
 use super::line::is_rule;
 
@@ -22,7 +22,7 @@ const DATED: usize = 7;
 const UNMARKED_MAX: usize = 500;
 
 /// Marks quotations by the forms of `forms.tsv`. What follows such a line is quoted up to the end, or where it is marked with `>`, as far as that goes.
-pub fn mark_quotations(lines: &mut [Line]) {
+pub fn mark_quotations(lines: &mut [TextLine]) {
     let mut at = 0;
     let mut unmarked = 0;
     while at < lines.len() {
@@ -64,21 +64,21 @@ pub fn mark_quotations(lines: &mut [Line]) {
 }
 
 /// The next line that says something.
-fn next_at(lines: &[Line], at: usize) -> usize {
+fn next_at(lines: &[TextLine], at: usize) -> usize {
     (at..lines.len())
         .find(|at| !lines[*at].text.is_empty() && !is_rule(&lines[*at].text))
         .unwrap_or(lines.len())
 }
 
 /// A block of From, Sent, To, Subject that begins at a line: at least three fields, of the sender and of the rest.
-fn fields(lines: &[Line], at: usize) -> Option<Range<usize>> {
-    let mut found: HashSet<Field> = HashSet::new();
+fn fields(lines: &[TextLine], at: usize) -> Option<Range<usize>> {
+    let mut found: HashSet<QuoteField> = HashSet::new();
     let mut end = at;
     // Some programs set no colon: then each line is a field, and one names an address.
     let (mut colons, mut gap, mut is_addressed) = (0, 0, false);
     for (place, line) in lines.iter().enumerate().skip(at).take(BLOCK) {
         let label = label_of(&line.text);
-        let known: Vec<Field> = label
+        let known: Vec<QuoteField> = label
             .iter()
             .flat_map(|(label, _)| FORMS.fields(label))
             .collect();
@@ -102,8 +102,8 @@ fn fields(lines: &[Line], at: usize) -> Option<Range<usize>> {
     }
     let has = |field| found.contains(&field);
     let whole = found.len() >= 3
-        && (has(Field::From) || has(Field::Sent))
-        && (has(Field::Subject) || has(Field::To));
+        && (has(QuoteField::From) || has(QuoteField::Sent))
+        && (has(QuoteField::Subject) || has(QuoteField::To));
     (whole && (colons >= 3 || is_addressed && end - at >= 3)).then_some(at..end)
 }
 
@@ -123,7 +123,7 @@ fn label_of(line: &str) -> Option<(String, bool)> {
 }
 
 /// `-----Original Message-----`, `Begin forwarded message:`.
-fn separator(lines: &[Line], at: usize) -> Option<Range<usize>> {
+fn separator(lines: &[TextLine], at: usize) -> Option<Range<usize>> {
     let text = lines[at].text.as_str();
     if text.len() > LONGEST || !text.starts_with(is_of_rule) && !text.ends_with([':', '：']) {
         return None;
@@ -135,7 +135,7 @@ fn separator(lines: &[Line], at: usize) -> Option<Range<usize>> {
 }
 
 /// The line `On 24 May, Ada wrote:`, on up to four lines.
-fn attribution(lines: &[Line], at: usize) -> Option<Range<usize>> {
+fn attribution(lines: &[TextLine], at: usize) -> Option<Range<usize>> {
     let mut whole = String::new();
     for end in at..lines.len().min(at + ATTRIBUTION) {
         let line = &lines[end];

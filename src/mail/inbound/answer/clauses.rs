@@ -19,7 +19,7 @@ const SHORT: usize = 3;
 
 /// The sign or word between a clause and the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
+enum Connector {
     Comma,
     And,
     But,
@@ -30,8 +30,8 @@ enum Link {
 }
 
 /// A clause: the sign or word before it, the places at which it begins without and with that word, and its end.
-struct Part {
-    link: Link,
+struct Clause {
+    link: Connector,
     start: usize,
     start_with_link: usize,
     end: usize,
@@ -40,7 +40,7 @@ struct Part {
 /// A sentence taken apart.
 pub struct Clauses {
     words: String,
-    parts: Vec<Part>,
+    parts: Vec<Clause>,
 }
 
 impl Clauses {
@@ -72,8 +72,8 @@ impl Clauses {
         self.words.push_str(piece);
         let (mut at, mut part) = (
             0,
-            Part {
-                link: Link::Comma,
+            Clause {
+                link: Connector::Comma,
                 start: offset,
                 start_with_link: offset,
                 end: offset,
@@ -91,10 +91,10 @@ impl Clauses {
             let here = offset + at;
             at += length;
             let is_apart = !piece[part.start - offset..here - offset].trim().is_empty();
-            if link == Link::None {
+            if link == Connector::None {
                 if is_apart {
-                    self.parts.push(Part { end: here, ..part });
-                    part = Part {
+                    self.parts.push(Clause { end: here, ..part });
+                    part = Clause {
                         link,
                         start: here,
                         start_with_link: here,
@@ -113,8 +113,8 @@ impl Clauses {
                 part.start = offset + at;
                 continue;
             }
-            self.parts.push(Part { end: here, ..part });
-            part = Part {
+            self.parts.push(Clause { end: here, ..part });
+            part = Clause {
                 link,
                 start: offset + at,
                 start_with_link: here,
@@ -122,7 +122,7 @@ impl Clauses {
             };
         }
         if offset + piece.len() > part.start_with_link {
-            self.parts.push(Part {
+            self.parts.push(Clause {
                 end: offset + piece.len(),
                 ..part
             });
@@ -136,8 +136,8 @@ impl Clauses {
         leaves: impl Fn(&str) -> bool,
         lets: impl Fn(&str) -> Option<bool>,
     ) -> bool {
-        let own = |part: &Part| self.words[part.start..part.end].trim();
-        let whole = |part: &Part| self.words[part.start_with_link..part.end].trim();
+        let own = |part: &Clause| self.words[part.start..part.end].trim();
+        let whole = |part: &Clause| self.words[part.start_with_link..part.end].trim();
         let known: Vec<Option<bool>> = self
             .parts
             .iter()
@@ -151,7 +151,8 @@ impl Clauses {
             .collect();
         let stands_behind = |at: usize| {
             let part = &self.parts[at];
-            known[at].unwrap_or_else(|| stands[at] && part.link != Link::But && !goes_on(own(part)))
+            known[at]
+                .unwrap_or_else(|| stands[at] && part.link != Connector::But && !goes_on(own(part)))
         };
         let count = self.parts.len();
         let firsts = (0..count).take_while(|first| *first == 0 || stands[*first - 1]);
@@ -170,7 +171,7 @@ impl Clauses {
             let (run, end) = (&self.parts[first], self.parts[last].end);
             // "Tools that read my mail and remove me from lists": behind "and", only what says that it is a wish.
             let text = &self.words[run.start_with_link..end];
-            let joins = run.link == Link::And
+            let joins = run.link == Connector::And
                 && !WORDS.wishes.stand_in(text)
                 && !WORDS.polite.stand_in(text);
             if joins && known[..first].iter().any(|known| *known != Some(true)) {
@@ -182,12 +183,12 @@ impl Clauses {
     }
 }
 
-fn link_at(rest: &str) -> Option<(Link, usize)> {
+fn link_at(rest: &str) -> Option<(Connector, usize)> {
     let lists = [
-        (&WORDS.ands, Link::And),
-        (&WORDS.buts, Link::But),
-        (&WORDS.becauses, Link::Because),
-        (&WORDS.begins, Link::None),
+        (&WORDS.ands, Connector::And),
+        (&WORDS.buts, Connector::But),
+        (&WORDS.becauses, Connector::Because),
+        (&WORDS.begins, Connector::None),
     ];
     lists
         .iter()

@@ -12,7 +12,7 @@ use super::phrases::Phrases;
 
 /// A field of the block above a quoted mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Field {
+pub enum QuoteField {
     From,
     Sent,
     To,
@@ -26,7 +26,7 @@ const PARTS: usize = 3;
 /// The forms in which programs quote, sign and announce, by kind.
 pub struct Forms {
     /// Each label with the fields that it stands for: `de` is From in French and not in others.
-    labels: HashMap<String, HashSet<Field>>,
+    labels: HashMap<String, HashSet<QuoteField>>,
     separators: HashSet<String>,
     pub attributions: Vec<Glob>,
     pub sent_from: Vec<Glob>,
@@ -41,7 +41,7 @@ pub struct Forms {
 }
 
 /// Phrases of people, by kind.
-pub struct Words {
+pub struct PhraseLists {
     pub leave: Patterns,
     pub leave_self: Patterns,
     pub leave_word: Patterns,
@@ -110,13 +110,13 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let table = Table::read(include_str!("forms.tsv"), 3);
     let globs = |kind: &str| table.of(kind).map(Glob::new).collect::<Vec<_>>();
     let folded = |kind: &str| longest_first(table.of(kind).map(fold).collect());
-    let mut labels: HashMap<String, HashSet<Field>> = HashMap::new();
+    let mut labels: HashMap<String, HashSet<QuoteField>> = HashMap::new();
     let fields = [
-        ("from", Field::From),
-        ("sent", Field::Sent),
-        ("to", Field::To),
-        ("cc", Field::Cc),
-        ("subject", Field::Subject),
+        ("from", QuoteField::From),
+        ("sent", QuoteField::Sent),
+        ("to", QuoteField::To),
+        ("cc", QuoteField::Cc),
+        ("subject", QuoteField::Subject),
     ];
     for (name, field) in fields {
         for label in table.of(&format!("label-{name}")) {
@@ -140,7 +140,7 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
 });
 
 /// The words.
-pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
+pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
     let table = Table::read(include_str!("words.tsv"), 2);
     let patterns = |kind: &str| Patterns::read(&table.patterns(kind));
     let list = |kind: &str| {
@@ -150,7 +150,7 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
             .collect::<Vec<_>>()
     };
     let phrases = |kind: &str| Phrases::read(phrases_of(table.of(kind)));
-    Words {
+    PhraseLists {
         leave: patterns("leave"),
         leave_self: patterns("leave-self"),
         leave_word: patterns("leave-word"),
@@ -208,7 +208,7 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
 
 impl Forms {
     /// The fields that a label stands for.
-    pub fn fields(&self, label: &str) -> impl Iterator<Item = Field> + '_ {
+    pub fn fields(&self, label: &str) -> impl Iterator<Item = QuoteField> + '_ {
         self.labels.get(label).into_iter().flatten().copied()
     }
 
@@ -219,11 +219,11 @@ impl Forms {
 }
 
 /// Rows of a table by their kind, in order.
-struct Table(HashMap<&'static str, Vec<Row>>);
+struct Table(HashMap<&'static str, Vec<FormRow>>);
 
 /// A row: its language, and its pattern.
 #[derive(Clone, Copy)]
-struct Row {
+struct FormRow {
     language: &'static str,
     pattern: &'static str,
 }
@@ -231,7 +231,7 @@ struct Row {
 impl Table {
     /// Reads rows whose first column is the kind, whose language stands before the pattern, and whose pattern is the column of that number.
     fn read(text: &'static str, column: usize) -> Self {
-        let mut rows: HashMap<&'static str, Vec<Row>> = HashMap::new();
+        let mut rows: HashMap<&'static str, Vec<FormRow>> = HashMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let fields: Vec<&str> = line.split('\t').collect();
             if let (Some(kind), Some(language), Some(pattern)) =
@@ -239,7 +239,7 @@ impl Table {
             {
                 rows.entry(kind)
                     .or_default()
-                    .push(Row { language, pattern });
+                    .push(FormRow { language, pattern });
             }
         }
         Self(rows)
@@ -417,7 +417,8 @@ mod tests {
         );
         assert!(WORDS.affirms.len() >= 10 && WORDS.asks.len() >= 10);
         assert!(
-            FORMS.fields("gesendet").eq([Field::Sent]) && FORMS.is_separator("message d'origine")
+            FORMS.fields("gesendet").eq([QuoteField::Sent])
+                && FORMS.is_separator("message d'origine")
         );
     }
 }

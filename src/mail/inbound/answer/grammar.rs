@@ -15,15 +15,15 @@ const THINGS: usize = 24;
 
 /// A part of a pattern.
 #[derive(Debug)]
-enum Part {
+enum PatternPart {
     Words(String),
-    OneOf(Vec<Vec<Part>>),
+    OneOf(Vec<Vec<PatternPart>>),
     Things,
 }
 
 /// A pattern, read.
 #[derive(Debug)]
-struct Pattern(Vec<Part>);
+struct Pattern(Vec<PatternPart>);
 
 impl Pattern {
     /// Reads a pattern: `(a|b)`, `[a|b]`, `{thing}`, words.
@@ -100,23 +100,23 @@ impl Patterns {
 }
 
 /// Words of which a sentence needs one for a sequence: of the part with the fewest choices.
-fn needed(parts: &[Part]) -> Option<Vec<&str>> {
+fn needed(parts: &[PatternPart]) -> Option<Vec<&str>> {
     parts.iter().filter_map(needed_by).min_by_key(Vec::len)
 }
 
-fn needed_by(part: &Part) -> Option<Vec<&str>> {
+fn needed_by(part: &PatternPart) -> Option<Vec<&str>> {
     match part {
-        Part::Words(literal) => Some(vec![literal]),
-        Part::OneOf(choices) => choices
+        PatternPart::Words(literal) => Some(vec![literal]),
+        PatternPart::OneOf(choices) => choices
             .iter()
             .map(|choice| needed(choice))
             .collect::<Option<Vec<_>>>()
             .map(|all| all.concat()),
-        Part::Things => None,
+        PatternPart::Things => None,
     }
 }
 
-fn sequence(rest: &mut &str) -> Vec<Part> {
+fn sequence(rest: &mut &str) -> Vec<PatternPart> {
     let mut parts = Vec::new();
     loop {
         let end = rest
@@ -124,7 +124,7 @@ fn sequence(rest: &mut &str) -> Vec<Part> {
             .unwrap_or(rest.len());
         let literal = words(&rest[..end]);
         if !literal.is_empty() {
-            parts.push(Part::Words(literal));
+            parts.push(PatternPart::Words(literal));
         }
         *rest = &rest[end..];
         let Some(mark) = rest.chars().next().filter(|c| matches!(c, '(' | '[' | '{')) else {
@@ -133,7 +133,7 @@ fn sequence(rest: &mut &str) -> Vec<Part> {
         *rest = &rest[1..];
         if mark == '{' {
             *rest = rest.split_once('}').map_or("", |(_, behind)| behind);
-            parts.push(Part::Things);
+            parts.push(PatternPart::Things);
             continue;
         }
         let mut choices = vec![sequence(rest)];
@@ -150,27 +150,27 @@ fn sequence(rest: &mut &str) -> Vec<Part> {
         if is_optional {
             choices.push(Vec::new());
         }
-        parts.push(Part::OneOf(choices));
+        parts.push(PatternPart::OneOf(choices));
     }
 }
 
 /// The places to which a sequence leads from any of those.
-fn follow(parts: &[Part], sentence: &str, from: Vec<usize>, things: &Phrases) -> Vec<usize> {
+fn follow(parts: &[PatternPart], sentence: &str, from: Vec<usize>, things: &Phrases) -> Vec<usize> {
     let mut places = from;
     for part in parts {
         if places.is_empty() {
             break;
         }
         places = match part {
-            Part::Words(literal) => places
+            PatternPart::Words(literal) => places
                 .iter()
                 .filter_map(|at| behind(sentence, *at, literal))
                 .collect(),
-            Part::OneOf(choices) => choices
+            PatternPart::OneOf(choices) => choices
                 .iter()
                 .flat_map(|choice| follow(choice, sentence, places.clone(), things))
                 .collect(),
-            Part::Things => behind_things(sentence, places, things),
+            PatternPart::Things => behind_things(sentence, places, things),
         };
         places.sort_unstable();
         places.dedup();

@@ -15,8 +15,8 @@ use html5gum::emitters::callback::CallbackEvent;
 
 use super::line::LINE_MAX;
 use super::line::LINES_MAX;
-use super::line::Line;
 use super::line::Mark;
+use super::line::TextLine;
 use tag::Attribute;
 use tag::CLASSES;
 use tag::NAME;
@@ -87,8 +87,8 @@ const UNSEEN: &[&str] = &[
 ];
 
 /// The lines of a text in HTML.
-pub fn lines_of(html: &str) -> Vec<Line> {
-    let mut reader = Reader::default();
+pub fn lines_of(html: &str) -> Vec<TextLine> {
+    let mut reader = HtmlReader::default();
     let mut emitter = CallbackEmitter::new(
         |event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
             reader.take(&event);
@@ -102,8 +102,8 @@ pub fn lines_of(html: &str) -> Vec<Line> {
 }
 
 #[derive(Default)]
-struct Reader {
-    lines: Vec<Line>,
+struct HtmlReader {
+    lines: Vec<TextLine>,
     text: String,
     /// Visible characters of the line, and those of them that are a link to the web.
     seen: usize,
@@ -118,7 +118,7 @@ struct Reader {
     classes: usize,
 }
 
-impl Reader {
+impl HtmlReader {
     fn take(&mut self, event: &CallbackEvent<'_>) {
         match event {
             CallbackEvent::OpenStartTag { name } => {
@@ -242,7 +242,7 @@ impl Reader {
             _ if seen > 0 && linked == seen => Mark::Link,
             _ => Mark::Own,
         };
-        self.lines.push(Line {
+        self.lines.push(TextLine {
             text: text.trim().to_owned(),
             paragraph: self.paragraph,
             mark,

@@ -18,7 +18,7 @@ use super::own_text::OwnText;
 use super::own_text::is_against;
 use super::own_text::is_closing;
 use super::spelling::spelt;
-use super::subject::Subject;
+use super::subject::AnswerSubject;
 use courtesy::is_greeting;
 use courtesy::less_polite;
 use courtesy::less_signed;
@@ -35,7 +35,7 @@ pub const SHORT: usize = 16;
 
 /// Meaning of an answer. At most one of the first three holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct AnswerMeaning {
     /// It says that its author leaves, and nothing that takes it back.
     pub leaves: bool,
     /// It says yes, and nothing else.
@@ -49,14 +49,14 @@ pub struct Said {
 }
 
 /// The author whose answer is judged.
-pub struct Author<'a> {
+pub struct AnswerAuthor<'a> {
     pub names: &'a Names,
     pub address: Option<&'a str>,
 }
 
 /// Classes of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+enum SentenceClass {
     /// Polite words, a greeting, the author's name: says nothing.
     Nothing,
     Leave,
@@ -75,15 +75,17 @@ enum Class {
 }
 
 /// Judges an answer by its author's own lines, and by its subject where they say nothing.
-pub fn judge(own: &OwnText, subject: &Subject, author: &Author<'_>) -> Said {
+pub fn judge(own: &OwnText, subject: &AnswerSubject, author: &AnswerAuthor<'_>) -> AnswerMeaning {
     let lines = &own.lines;
     let sentences = sentences(lines, author);
     let subject_class = if subject.passes_on {
-        Class::Other
+        SentenceClass::Other
     } else {
         class_of(&subject.rest, author)
     };
-    let is_empty = sentences.iter().all(|(class, _)| *class == Class::Nothing);
+    let is_empty = sentences
+        .iter()
+        .all(|(class, _)| *class == SentenceClass::Nothing);
     let whole = words(&lines.join(" "));
     // The subject of an answer is what we wrote.
     let subject_words = if subject.answers || subject.passes_on {
@@ -94,20 +96,25 @@ pub fn judge(own: &OwnText, subject: &Subject, author: &Author<'_>) -> Said {
     let leaves = match is_empty {
         true => matches!(
             subject_class,
-            Class::Leave | Class::LeaveSelf | Class::LeaveWord
+            SentenceClass::Leave | SentenceClass::LeaveSelf | SentenceClass::LeaveWord
         ),
         false => {
-            leaves(&sentences) || is_one_sentence(lines, author, &[Class::Leave, Class::LeaveSelf])
+            leaves(&sentences)
+                || is_one_sentence(
+                    lines,
+                    author,
+                    &[SentenceClass::Leave, SentenceClass::LeaveSelf],
+                )
         }
     };
     let agrees = !leaves && says_yes(&sentences, lines, author) && !is_of_machine(own);
     let joins = !leaves
         && !agrees
-        && (subject_class == Class::Join && !subject.answers || joins(&sentences));
+        && (subject_class == SentenceClass::Join && !subject.answers || joins(&sentences));
     let has = |list: &[String], text: &str| list.iter().any(|part| text.contains(part.as_str()));
     let is_short = whole.split(' ').count() <= SHORT
         && !lines.iter().any(|line| line.contains(['?', '？', '؟']));
-    Said {
+    AnswerMeaning {
         leaves,
         agrees,
         joins,
@@ -120,17 +127,17 @@ pub fn judge(own: &OwnText, subject: &Subject, author: &Author<'_>) -> Said {
 }
 
 /// Sentences with their class, at most [`SENTENCES`] and one more that stands for the rest.
-fn sentences(lines: &[String], author: &Author<'_>) -> Vec<(Class, String)> {
+fn sentences(lines: &[String], author: &AnswerAuthor<'_>) -> Vec<(SentenceClass, String)> {
     let mut all = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         let greets = number == 0 && is_greeting(line);
         for sentence in parts_of(line) {
             if all.len() >= SENTENCES {
-                all.push((Class::Blocking, String::new()));
+                all.push((SentenceClass::Blocking, String::new()));
                 return all;
             }
             let class = if greets {
-                Class::Nothing
+                SentenceClass::Nothing
             } else {
                 class_of(sentence, author)
             };
@@ -166,7 +173,7 @@ fn parts_of(line: &str) -> Vec<&str> {
     parts
 }
 
-fn class_of(sentence: &str, author: &Author<'_>) -> Class {
+fn class_of(sentence: &str, author: &AnswerAuthor<'_>) -> SentenceClass {
     let asks = sentence.contains(['?', '？', '؟']);
     let is_question = asks && !requests(&words(sentence));
     let lower = sentence.to_lowercase();
@@ -186,7 +193,7 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
         || lower.contains("www.")
         || sentence.len() > 2 * LONGEST
     {
-        return Class::Blocking;
+        return SentenceClass::Blocking;
     }
     let text = spelt(&words(&sentence));
     let bare = less_polite(&text, author.names);
@@ -194,7 +201,7 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
         .iter()
         .any(|way| is_one_of(&WORDS.not_yes, way))
     {
-        return Class::Blocking;
+        return SentenceClass::Blocking;
     }
     let unsigned = less_polite(&words(&less_signed(&sentence)), author.names);
     let mut ways = vec![
@@ -206,62 +213,66 @@ fn class_of(sentence: &str, author: &Author<'_>) -> Class {
     ways.dedup();
     let class = ways.iter().find_map(|way| class_of_words(way));
     let class = class
-        .or_else(|| affirms(&bare).then_some(Class::Yes))
+        .or_else(|| affirms(&bare).then_some(SentenceClass::Yes))
         .or_else(|| {
             ways.iter()
                 .any(|way| is_request(way))
-                .then_some(Class::Leave)
+                .then_some(SentenceClass::Leave)
         })
         .or_else(|| class_of_clauses(&sentence, author.names))
-        .or_else(|| leaves_in_clause(&sentence, author.names).then_some(Class::LeaveSelf));
+        .or_else(|| leaves_in_clause(&sentence, author.names).then_some(SentenceClass::LeaveSelf));
     match class {
-        Some(Class::Reason) if bare.is_empty() => return Class::Nothing,
+        Some(SentenceClass::Reason) if bare.is_empty() => return SentenceClass::Nothing,
         // Who asks politely, or says "me", asks for themselves.
-        Some(Class::Leave) if is_about_oneself(&text) => return Class::LeaveSelf,
+        Some(SentenceClass::Leave) if is_about_oneself(&text) => return SentenceClass::LeaveSelf,
         Some(class)
-            if asks && !matches!(class, Class::Leave | Class::LeaveSelf | Class::Reason) =>
+            if asks
+                && !matches!(
+                    class,
+                    SentenceClass::Leave | SentenceClass::LeaveSelf | SentenceClass::Reason
+                ) =>
         {
-            return Class::Blocking;
+            return SentenceClass::Blocking;
         }
-        None if asks => return Class::Blocking,
+        None if asks => return SentenceClass::Blocking,
         _ => {}
     }
     class.unwrap_or_else(|| match () {
-        () if bare.is_empty() || is_closing(&sentence) => Class::Nothing,
-        () if is_affirming(&bare) => Class::Affirms,
-        () if may_be_name(&sentence, &text) => Class::Name,
-        () => Class::Other,
+        () if bare.is_empty() || is_closing(&sentence) => SentenceClass::Nothing,
+        () if is_affirming(&bare) => SentenceClass::Affirms,
+        () if may_be_name(&sentence, &text) => SentenceClass::Name,
+        () => SentenceClass::Other,
     })
 }
 
 /// The class of a sentence that says the same, or gives a reason, in parts between commas.
-fn class_of_clauses(sentence: &str, names: &Names) -> Option<Class> {
+fn class_of_clauses(sentence: &str, names: &Names) -> Option<SentenceClass> {
     // "Unsubscribe - no interest": a dash between spaces is one between clauses.
     let sentence = sentence.replace(" - ", ",");
     let clauses = sentence
         .split([',', ';', ':', '、', '，', '،', '–', '—'])
         .map(|text| spelt(&words(text)))
         .filter(|text| !text.is_empty());
-    let mut whole = Class::Nothing;
+    let mut whole = SentenceClass::Nothing;
     for clause in clauses {
         let bare = less_polite(&clause, names);
         let class = class_of_words(&clause)
             .or_else(|| class_of_words(&bare))
-            .or_else(|| affirms(&bare).then_some(Class::Yes))
-            .or_else(|| is_request(&bare).then_some(Class::Leave));
-        let class = class.or_else(|| bare.is_empty().then_some(Class::Nothing))?;
+            .or_else(|| affirms(&bare).then_some(SentenceClass::Yes))
+            .or_else(|| is_request(&bare).then_some(SentenceClass::Leave));
+        let class = class.or_else(|| bare.is_empty().then_some(SentenceClass::Nothing))?;
         whole = match (whole, class) {
-            (known, Class::Nothing) => known,
-            (Class::Nothing, new) => new,
+            (known, SentenceClass::Nothing) => known,
+            (SentenceClass::Nothing, new) => new,
             (known, new) if known == new => known,
             (
-                Class::Reason | Class::Leave | Class::LeaveSelf,
-                Class::Reason | Class::Leave | Class::LeaveSelf,
-            ) => Class::Leave,
+                SentenceClass::Reason | SentenceClass::Leave | SentenceClass::LeaveSelf,
+                SentenceClass::Reason | SentenceClass::Leave | SentenceClass::LeaveSelf,
+            ) => SentenceClass::Leave,
             _ => return None,
         };
     }
-    (whole != Class::Nothing && whole != Class::LeaveWord).then_some(whole)
+    (whole != SentenceClass::Nothing && whole != SentenceClass::LeaveWord).then_some(whole)
 }
 
 /// Returns whether a request is polite, or speaks of who asks: a title or a headline does neither.
@@ -277,34 +288,36 @@ fn leaves_in_clause(sentence: &str, names: &Names) -> bool {
         let bare = less_polite(text, names);
         let class = class_of_words(text)
             .or_else(|| class_of_words(&bare))
-            .or_else(|| is_request(&bare).then_some(Class::Leave));
-        class.or_else(|| bare.is_empty().then_some(Class::Nothing))
+            .or_else(|| is_request(&bare).then_some(SentenceClass::Leave));
+        class.or_else(|| bare.is_empty().then_some(SentenceClass::Nothing))
     };
     let leaves = |text: &str| match class(text) {
-        Some(Class::LeaveSelf) => true,
+        Some(SentenceClass::LeaveSelf) => true,
         // An infinitive may belong to the clause before: "I was about to".
-        Some(Class::Leave) => {
+        Some(SentenceClass::Leave) => {
             is_about_oneself(text)
                 && (WORDS.polite.stand_in(text) || !WORDS.infinitives.stand_in(text))
         }
         _ => false,
     };
-    let lets = |text: &str| class(text).map(|class| !matches!(class, Class::Yes | Class::Join));
+    let lets = |text: &str| {
+        class(text).map(|class| !matches!(class, SentenceClass::Yes | SentenceClass::Join))
+    };
     sentence.len() <= LONGEST
         && Clauses::of(sentence).is_some_and(|clauses| clauses.leave(leaves, lets))
 }
 
-fn class_of_words(text: &str) -> Option<Class> {
+fn class_of_words(text: &str) -> Option<SentenceClass> {
     if text.is_empty() || text.len() > LONGEST {
         return None;
     }
-    let lists: [(&Patterns, Class); 6] = [
-        (&WORDS.yes, Class::Yes),
-        (&WORDS.leave_word, Class::LeaveWord),
-        (&WORDS.leave_self, Class::LeaveSelf),
-        (&WORDS.leave, Class::Leave),
-        (&WORDS.join, Class::Join),
-        (&WORDS.reason, Class::Reason),
+    let lists: [(&Patterns, SentenceClass); 6] = [
+        (&WORDS.yes, SentenceClass::Yes),
+        (&WORDS.leave_word, SentenceClass::LeaveWord),
+        (&WORDS.leave_self, SentenceClass::LeaveSelf),
+        (&WORDS.leave, SentenceClass::Leave),
+        (&WORDS.join, SentenceClass::Join),
+        (&WORDS.reason, SentenceClass::Reason),
     ];
     let found = lists.iter().find(|(patterns, _)| is_one_of(patterns, text));
     found.map(|(_, class)| *class)
@@ -336,22 +349,30 @@ fn is_request(text: &str) -> bool {
         && WORDS.asks.iter().any(|list| list.make(text))
 }
 
-fn leaves(sentences: &[(Class, String)]) -> bool {
-    let mut said: Vec<&(Class, String)> = sentences
+fn leaves(sentences: &[(SentenceClass, String)]) -> bool {
+    let mut said: Vec<&(SentenceClass, String)> = sentences
         .iter()
-        .filter(|(class, _)| !matches!(class, Class::Nothing | Class::Reason))
+        .filter(|(class, _)| !matches!(class, SentenceClass::Nothing | SentenceClass::Reason))
         .collect();
     // A name below, but never one before.
     while said.len() > 1
         && said.len() <= 4
-        && said.last().is_some_and(|(class, _)| *class == Class::Name)
+        && said
+            .last()
+            .is_some_and(|(class, _)| *class == SentenceClass::Name)
     {
         said.pop();
     }
-    let classes: Vec<Class> = said.iter().map(|(class, _)| *class).collect();
-    let is_leave = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf);
-    let stops = |class: &Class| matches!(class, Class::Leave | Class::LeaveSelf | Class::LeaveWord);
-    if classes == [Class::LeaveWord] {
+    let classes: Vec<SentenceClass> = said.iter().map(|(class, _)| *class).collect();
+    let is_leave =
+        |class: &SentenceClass| matches!(class, SentenceClass::Leave | SentenceClass::LeaveSelf);
+    let stops = |class: &SentenceClass| {
+        matches!(
+            class,
+            SentenceClass::Leave | SentenceClass::LeaveSelf | SentenceClass::LeaveWord
+        )
+    };
+    if classes == [SentenceClass::LeaveWord] {
         // "Not interested. Remove.", "I have unsubscribed before. Stop.", but not "Great work. Stop."
         let complains = |text: &String| {
             WORDS
@@ -363,47 +384,59 @@ fn leaves(sentences: &[(Class, String)]) -> bool {
             |text: &String| WORDS.negations.less_anywhere(text) != *text || complains(text);
         return sentences
             .iter()
-            .all(|(class, text)| *class != Class::Reason || denies(text));
+            .all(|(class, text)| *class != SentenceClass::Reason || denies(text));
     }
-    if !classes.contains(&Class::LeaveSelf) {
+    if !classes.contains(&SentenceClass::LeaveSelf) {
         return (1..=4).contains(&classes.len()) && classes.iter().all(is_leave);
     }
     let others = || said.iter().filter(|(class, _)| !stops(class));
     let count: usize = others().map(|(_, text)| text.split(' ').count()).sum();
     count <= MORE
         && others().all(|(class, text)| {
-            matches!(class, Class::Other | Class::Name | Class::Affirms) && is_harmless(text)
+            matches!(
+                class,
+                SentenceClass::Other | SentenceClass::Name | SentenceClass::Affirms
+            ) && is_harmless(text)
         })
 }
 
-fn says_yes(sentences: &[(Class, String)], lines: &[String], author: &Author<'_>) -> bool {
+fn says_yes(
+    sentences: &[(SentenceClass, String)],
+    lines: &[String],
+    author: &AnswerAuthor<'_>,
+) -> bool {
     // A name, but only as the last word: "Yes, thanks. Kit".
     let all = match sentences {
-        [said @ .., (Class::Name, _)] => said,
+        [said @ .., (SentenceClass::Name, _)] => said,
         said => said,
     };
-    let agrees = |class: Class| {
+    let agrees = |class: SentenceClass| {
         matches!(
             class,
-            Class::Nothing | Class::Yes | Class::Affirms | Class::Join
+            SentenceClass::Nothing
+                | SentenceClass::Yes
+                | SentenceClass::Affirms
+                | SentenceClass::Join
         )
     };
     all.iter().all(|(class, _)| agrees(*class))
-        && sentences.iter().any(|(class, _)| *class == Class::Yes)
-        || is_one_sentence(lines, author, &[Class::Yes])
+        && sentences
+            .iter()
+            .any(|(class, _)| *class == SentenceClass::Yes)
+        || is_one_sentence(lines, author, &[SentenceClass::Yes])
 }
 
-fn joins(sentences: &[(Class, String)]) -> bool {
+fn joins(sentences: &[(SentenceClass, String)]) -> bool {
     let mut said = sentences
         .iter()
         .map(|(class, _)| *class)
-        .filter(|class| !matches!(class, Class::Nothing | Class::Name))
+        .filter(|class| !matches!(class, SentenceClass::Nothing | SentenceClass::Name))
         .peekable();
-    said.peek().is_some() && said.all(|class| class == Class::Join)
+    said.peek().is_some() && said.all(|class| class == SentenceClass::Join)
 }
 
 /// Returns whether few lines are one sentence of those classes: telephones and some people break them anywhere.
-fn is_one_sentence(lines: &[String], author: &Author<'_>, classes: &[Class]) -> bool {
+fn is_one_sentence(lines: &[String], author: &AnswerAuthor<'_>, classes: &[SentenceClass]) -> bool {
     let whole = lines.join(" ");
     let is_short = (2..=5).contains(&lines.len()) && whole.split_whitespace().count() <= SHORT;
     is_short && parts_of(&whole).len() == 1 && classes.contains(&class_of(&whole, author))

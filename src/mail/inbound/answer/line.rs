@@ -18,7 +18,7 @@ pub enum Mark {
 
 /// A line of a text; empty where the text has an empty one.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct TextLine {
     pub text: String,
     /// The block or paragraph that it belongs to.
     pub paragraph: u32,
@@ -28,7 +28,7 @@ pub struct Line {
 }
 
 /// The lines of a plain text.
-pub fn lines_of(text: &str) -> Vec<Line> {
+pub fn lines_of(text: &str) -> Vec<TextLine> {
     let mut paragraph = 0;
     let mut lines = Vec::new();
     for line in less_pgp(text).take(LINES_MAX) {
@@ -39,7 +39,7 @@ pub fn lines_of(text: &str) -> Vec<Line> {
         } else {
             Mark::Own
         };
-        lines.push(Line {
+        lines.push(TextLine {
             text: line.to_owned(),
             paragraph,
             mark,

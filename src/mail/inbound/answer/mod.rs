@@ -21,16 +21,16 @@ mod phrases;
 mod spelling;
 mod subject;
 
-use super::mime::Parts;
-pub use judge::Author;
-pub use judge::Said;
+use super::mime::MimeParts;
+pub use judge::AnswerAuthor;
+pub use judge::AnswerMeaning;
 pub use judge::judge;
 pub use own_text::Names;
 pub use own_text::OwnText;
-pub use subject::Subject;
+pub use subject::AnswerSubject;
 
 /// Returns the part of a mail that its author wrote: from its text, or from its HTML where the text is empty or quoted as a whole.
-pub fn own_text(mail: &Parts) -> OwnText {
+pub fn own_text(mail: &MimeParts) -> OwnText {
     let names = Names::of(mail.headers.get("from").unwrap_or_default());
     let of_kind = |kind: &'static str| {
         mail.parts

@@ -9,8 +9,8 @@ use super::fold::words;
 use super::forms::FORMS;
 use super::forms::WORDS;
 use super::glob::Glob;
-use super::line::Line;
 use super::line::Mark;
+use super::line::TextLine;
 use super::line::is_rule;
 
 /// Lines of one's own that are looked at: nobody writes more to be let go.
@@ -69,12 +69,12 @@ pub struct OwnText {
 
 impl OwnText {
     /// Separates the author's own lines from all others.
-    pub fn of(mut lines: Vec<Line>, names: &Names) -> Self {
+    pub fn of(mut lines: Vec<TextLine>, names: &Names) -> Self {
         blocks::mark_quotations(&mut lines);
         let quotes = lines
             .iter()
             .any(|line| matches!(line.mark, Mark::Quote | Mark::Rest));
-        let unquoted: Vec<&Line> = lines
+        let unquoted: Vec<&TextLine> = lines
             .iter()
             .filter(|line| !matches!(line.mark, Mark::Quote | Mark::Rest))
             .take(OWN_MAX)
@@ -84,7 +84,7 @@ impl OwnText {
             .map(|line| line.text.as_str())
             .collect::<Vec<_>>()
             .join("\n");
-        let mut own: Vec<Line> = Vec::new();
+        let mut own: Vec<TextLine> = Vec::new();
         for segment in lines
             .chunk_by(|a, b| is_quotation(a) == is_quotation(b))
             .filter(|segment| !segment.first().is_some_and(is_quotation))
@@ -105,13 +105,13 @@ impl OwnText {
     }
 }
 
-fn is_quotation(line: &Line) -> bool {
+fn is_quotation(line: &TextLine) -> bool {
     matches!(line.mark, Mark::Quote | Mark::Rest)
 }
 
 /// The author's own of a stretch without quotations.
-fn own_of(segment: &[Line], is_first: bool, names: &Names) -> Vec<Line> {
-    let mut own: Vec<Line> = Vec::new();
+fn own_of(segment: &[TextLine], is_first: bool, names: &Names) -> Vec<TextLine> {
+    let mut own: Vec<TextLine> = Vec::new();
     let mut lines = segment.iter().peekable();
     while let Some(line) = lines.next() {
         let text = line.text.trim();
@@ -155,7 +155,7 @@ fn own_of(segment: &[Line], is_first: bool, names: &Names) -> Vec<Line> {
             }
             break;
         }
-        own.push(Line {
+        own.push(TextLine {
             text: kept,
             ..line.clone()
         });
@@ -165,7 +165,7 @@ fn own_of(segment: &[Line], is_first: bool, names: &Names) -> Vec<Line> {
 }
 
 /// The place at which a signature begins: a closing or the author's name below something else, above lines that nobody writes to say something.
-fn signature_at(own: &[Line], names: &Names) -> usize {
+fn signature_at(own: &[TextLine], names: &Names) -> usize {
     let begins = |at: &usize| is_closing(&own[*at].text) || names.is_name(&own[*at].text);
     let is_signature = |range: Range<usize>| {
         let lines = &own[range];
@@ -243,7 +243,7 @@ fn less_banner<'a>(folded: &str, text: &'a str) -> Option<&'a str> {
     Some(behind.unwrap_or(""))
 }
 
-fn is_disclaimer(line: &Line, segment: &[Line]) -> bool {
+fn is_disclaimer(line: &TextLine, segment: &[TextLine]) -> bool {
     let folded = fold(&line.text);
     if is_one(&FORMS.disclaimers, &folded) {
         return true;
@@ -291,10 +291,10 @@ fn less_links(text: &str) -> String {
 }
 
 /// Lines as they were before a program wrapped them.
-fn joined(own: &[Line]) -> Vec<String> {
-    let mut lines: Vec<(String, &Line)> = Vec::new();
+fn joined(own: &[TextLine]) -> Vec<String> {
+    let mut lines: Vec<(String, &TextLine)> = Vec::new();
     for line in own {
-        let continues = |(text, last): &(String, &Line)| {
+        let continues = |(text, last): &(String, &TextLine)| {
             last.is_wrapped
                 && last.paragraph == line.paragraph
                 && last.text.chars().count() >= WRAPPED

@@ -8,7 +8,7 @@ const MARKS: usize = 8;
 
 /// A subject, taken apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Subject {
+pub struct AnswerSubject {
     /// The subject without such marks, as it was written.
     pub rest: String,
     /// True if it is marked as an answer.
@@ -17,7 +17,7 @@ pub struct Subject {
     pub passes_on: bool,
 }
 
-impl Subject {
+impl AnswerSubject {
     /// Takes the marks off a subject.
     pub fn of(subject: &str) -> Self {
         let mut found = Self {
@@ -72,7 +72,7 @@ fn behind(text: &str, characters: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Subject;
+    use super::AnswerSubject;
 
     #[test]
     fn marks_of_answers_and_gateways_are_taken_off() {
@@ -90,8 +90,8 @@ mod tests {
             "Re: Re: Re: x",
         ] {
             assert_eq!(
-                Subject::of(subject),
-                Subject {
+                AnswerSubject::of(subject),
+                AnswerSubject {
                     rest: "x".into(),
                     answers: true,
                     passes_on: false
@@ -101,8 +101,8 @@ mod tests {
         }
         for subject in ["x", "Reminder: x", "x: re: y", "", "[4711] Re: x"] {
             assert_eq!(
-                Subject::of(subject),
-                Subject {
+                AnswerSubject::of(subject),
+                AnswerSubject {
                     rest: subject.into(),
                     answers: false,
                     passes_on: false
@@ -110,6 +110,6 @@ mod tests {
                 "{subject}"
             );
         }
-        assert!(Subject::of("Fwd: Re: x").passes_on && Subject::of("WG: x").passes_on);
+        assert!(AnswerSubject::of("Fwd: Re: x").passes_on && AnswerSubject::of("WG: x").passes_on);
     }
 }

@@ -151,7 +151,7 @@ async fn when_all_steps_together_take_too_long_the_last_one_is_named() {
         let url = format!("smtp://user:SeCrEt@{address}?tls={security}");
         let fault = transport(&url, LONG)
             .within(SHORT)
-            .connect(Fence::open())
+            .connect(WriteDeadline::open())
             .await
             .err()
             .expect("no connection");

@@ -101,7 +101,7 @@ impl Sink {
         sink
     }
 
-    pub(super) async fn connect(&self, query: &str) -> Connection {
+    pub(super) async fn connect(&self, query: &str) -> OpenTransport {
         connected(&format!("smtp://{}{query}", self.address)).await
     }
 

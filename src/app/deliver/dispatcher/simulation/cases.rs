@@ -1,7 +1,7 @@
 //! Single worlds: one trouble alone, and those that once stood still.
 
 use super::*;
-use crate::config::ListedRelay;
+use crate::config::ListedRelaySettings;
 use crate::config::PerDomain;
 
 /// A run of a single relay that has a trouble for so long.
@@ -45,27 +45,27 @@ fn the_end_of_our_lease_says_nothing_of_a_relay() {
 fn a_size_that_is_too_small_pauses_digests_alone_and_its_end_is_said() {
     let mut world = troubled(Trouble::TakesSmall, Duration::from_secs(700));
     world.run_until(Duration::from_secs(700));
-    let pause = crate::config::Pause::default().max;
+    let pause = crate::config::PauseSettings::default().max;
     assert_eq!(
         world.changes,
-        [Change::Opened(pause), Change::Opened(pause)],
+        [BreakerChange::Opened(pause), BreakerChange::Opened(pause)],
         "the second time at the end of the first pause"
     );
     let open = world
         .rows
         .iter()
-        .filter(|((mailing, _), row)| *mailing != DIGEST && row.state != Mail::Final)
+        .filter(|((mailing, _), row)| *mailing != DIGEST && row.state != SimMail::Final)
         .count();
     assert_eq!(open, 0, "transactional mail is small");
     world.run();
-    assert_eq!(world.changes.last(), Some(&Change::Closed));
+    assert_eq!(world.changes.last(), Some(&BreakerChange::Closed));
 }
 
 /// Settings that were drawn at random: each domain is given one mail at a time, and a connection is hardly ever idle for long enough
 /// to be closed. A connection that broke while its next mail was being marked kept that mail's place of its domain, for good.
 #[test]
 fn a_domain_is_given_mail_again_after_a_connection_broke() {
-    let relay = |name: &str, weight, connections, rate_per_second| ListedRelay {
+    let relay = |name: &str, weight, connections, rate_per_second| ListedRelaySettings {
         name: name.into(),
         transport: format!("smtp://{name}.example").into(),
         weight,

@@ -130,7 +130,7 @@ impl World {
             > self.relays[relay].bears;
         let (trouble, greeting) = (self.relays[relay].trouble, self.relays[relay].greeting);
         let refusal = |is_throttle, is_ours| {
-            Err(Refusal {
+            Err(ConnectionRefusal {
                 is_throttle,
                 is_ours,
             })
@@ -143,10 +143,10 @@ impl World {
             _ if is_full => (Duration::from_millis(1), refusal(true, false)),
             _ => (greeting, Ok(())),
         };
-        self.later(after, Happening::Greeted(id, greeted));
+        self.later(after, SimEvent::Greeted(id, greeted));
     }
 
-    pub(super) fn reply(&mut self, id: WorkerId, reply: Reply) {
+    pub(super) fn reply(&mut self, id: WorkerId, reply: WorkerReply) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -156,16 +156,16 @@ impl World {
             worker.at_hand = reply.next;
             match job.filter(|_| reply.may_go) {
                 Some(job) => self.send(id, job.key),
-                None => self.later(Duration::from_millis(1), Happening::Gone(id)),
+                None => self.later(Duration::from_millis(1), SimEvent::Gone(id)),
             }
             return;
         }
         match reply.next {
             Some(job) => {
                 worker.at_hand = Some(job);
-                self.later(Duration::from_millis(1), Happening::Prepared(id));
+                self.later(Duration::from_millis(1), SimEvent::Prepared(id));
             }
-            None => self.later(Duration::from_millis(20), Happening::Gone(id)),
+            None => self.later(Duration::from_millis(20), SimEvent::Gone(id)),
         }
     }
 
@@ -215,7 +215,7 @@ impl World {
             }
             Trouble::Breaks if self.random.random_bool(0.1) => {
                 let after = self.random.random_range(0..1_000);
-                self.later(Duration::from_millis(after), Happening::Broken(id));
+                self.later(Duration::from_millis(after), SimEvent::Broken(id));
                 (mail, Verdict::Accepted)
             }
             Trouble::LateDot => (Duration::from_secs(590), Verdict::Accepted),
@@ -230,7 +230,7 @@ impl World {
             }
         }
         self.note_sent(id, key);
-        self.later(after, Happening::Answered(id, verdict));
+        self.later(after, SimEvent::Answered(id, verdict));
     }
 
     pub(super) fn abandon(&mut self, id: WorkerId) {
@@ -265,7 +265,7 @@ impl World {
             }
         }
         self.requests.retain(|request| request.worker != id);
-        self.handle(Event::Ended(id, WorkerEnd::Aborted));
+        self.handle(DispatcherEvent::Ended(id, WorkerEnd::Aborted));
     }
 
     pub(super) fn answered(&mut self, id: WorkerId, verdict: Verdict, after: Duration) {
@@ -288,10 +288,10 @@ impl World {
         self.note_back(key);
         let again = self.now().wall + TimeDelta::from_std(after).expect("a time");
         let step = match &verdict {
-            Verdict::Accepted => Step::Sent,
-            Verdict::AboutRecipient => Step::Failed,
+            Verdict::Accepted => DeliveryUpdate::Sent,
+            Verdict::AboutRecipient => DeliveryUpdate::Failed,
             Verdict::InDoubt(_) => self.doubted(key, again),
-            _ => Step::Again(again),
+            _ => DeliveryUpdate::Again(again),
         };
         if matches!(verdict, Verdict::Accepted | Verdict::InDoubt(_)) {
             self.note_copy(key);
@@ -301,14 +301,14 @@ impl World {
             self.relays[relay].taken_at = self.at;
         }
         let result = MailResult {
-            done: Done {
+            done: Finished {
                 key,
                 step,
                 reply: String::new(),
             },
             verdict,
         };
-        self.request(Request {
+        self.request(WorkerRequest {
             worker: id,
             result: Some(result),
             begins,

@@ -6,7 +6,7 @@ use super::*;
 const RESERVED: [u64; 2] = [5, 50];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mail {
+pub(super) enum SimMail {
     /// Due at that time; in no sender's hands.
     Queued(Duration),
     Claimed,
@@ -15,9 +15,9 @@ pub(super) enum Mail {
 }
 
 #[derive(Debug)]
-pub(super) struct Row {
-    pub state: Mail,
-    pub batch: Option<ChunkKey>,
+pub(super) struct SimRow {
+    pub state: SimMail,
+    pub batch: Option<BatchKey>,
     pub domain: usize,
     pub attempts: u32,
     /// Mails that the reader may have.
@@ -28,10 +28,10 @@ pub(super) struct Row {
     pub due: Duration,
 }
 
-impl Row {
+impl SimRow {
     pub fn new(due: Duration, domain: usize, attempts: u32) -> Self {
         Self {
-            state: Mail::Queued(due),
+            state: SimMail::Queued(due),
             batch: None,
             domain,
             attempts,
@@ -43,30 +43,30 @@ impl Row {
     }
 
     pub fn is_free(&self, at: Duration) -> bool {
-        self.batch.is_none() && matches!(self.state, Mail::Queued(due) if due <= at)
+        self.batch.is_none() && matches!(self.state, SimMail::Queued(due) if due <= at)
     }
 }
 
 impl World {
-    pub(super) fn row(&mut self, key: DeliveryKey) -> &mut Row {
+    pub(super) fn row(&mut self, key: DeliveryKey) -> &mut SimRow {
         self.rows
             .get_mut(&(key.mailing, key.subscriber))
             .expect("a row")
     }
 
     /// The first doubt is sent again, the second one held.
-    pub(super) fn doubted(&mut self, key: DeliveryKey, again: Timestamp) -> Step {
-        Step::Doubted((self.row(key).doubts == 0).then_some(again))
+    pub(super) fn doubted(&mut self, key: DeliveryKey, again: Timestamp) -> DeliveryUpdate {
+        DeliveryUpdate::Doubted((self.row(key).doubts == 0).then_some(again))
     }
 
-    pub(super) fn settle(&mut self, job: &Job, batch: ChunkKey, is_in_doubt: bool) {
+    pub(super) fn settle(&mut self, job: &Job, batch: BatchKey, is_in_doubt: bool) {
         let now = self.now().wall;
         let step = if is_in_doubt {
             self.doubted(job.key, now + TimeDelta::seconds(1))
         } else {
-            Step::Again(now)
+            DeliveryUpdate::Again(now)
         };
-        let done = vec![Done {
+        let done = vec![Finished {
             key: job.key,
             step,
             reply: "settled".into(),
@@ -83,22 +83,22 @@ impl World {
             let (at, wall) = (self.at, self.now().wall);
             let row = self.row(done.key);
             // A worker that broke down may have had a mail that was never marked.
-            let is_known =
-                row.state == Mail::Sending || row.state == Mail::Claimed && done.reply == "settled";
-            row.doubts += u32::from(matches!(done.step, Step::Doubted(_)));
-            row.is_off |= matches!(done.step, Step::Failed);
-            let was_final = row.state == Mail::Final;
+            let is_known = row.state == SimMail::Sending
+                || row.state == SimMail::Claimed && done.reply == "settled";
+            row.doubts += u32::from(matches!(done.step, DeliveryUpdate::Doubted(_)));
+            row.is_off |= matches!(done.step, DeliveryUpdate::Failed);
+            let was_final = row.state == SimMail::Final;
             row.state = match done.step {
-                _ if was_final => Mail::Final,
-                Step::Again(due) | Step::Doubted(Some(due)) => {
-                    Mail::Queued(at + (due - wall).to_std().unwrap_or_default())
+                _ if was_final => SimMail::Final,
+                DeliveryUpdate::Again(due) | DeliveryUpdate::Doubted(Some(due)) => {
+                    SimMail::Queued(at + (due - wall).to_std().unwrap_or_default())
                 }
-                _ => Mail::Final,
+                _ => SimMail::Final,
             };
-            if let Mail::Queued(due) = row.state {
+            if let SimMail::Queued(due) = row.state {
                 row.due = due;
             }
-            let is_final = row.state == Mail::Final && !was_final;
+            let is_final = row.state == SimMail::Final && !was_final;
             self.left -= usize::from(is_final);
             self.must(is_known || was_final && done.reply == "settled", || {
                 format!("{:?} was not being sent", done.key)
@@ -108,8 +108,12 @@ impl World {
         for begin in &group.begins {
             let leaves = self.random.random_bool(0.003);
             let row = self.row(begin.key);
-            let is_claimed = row.state == Mail::Claimed;
-            row.state = if leaves { Mail::Final } else { Mail::Sending };
+            let is_claimed = row.state == SimMail::Claimed;
+            row.state = if leaves {
+                SimMail::Final
+            } else {
+                SimMail::Sending
+            };
             row.is_off |= leaves;
             row.attempts += u32::from(!leaves);
             self.left -= usize::from(leaves);
@@ -125,7 +129,7 @@ impl World {
     pub(super) fn claim(&mut self, request: ClaimRequest) {
         let failure = self.random.random_range(0..200);
         if failure == 0 {
-            return self.handle(Event::Claimed {
+            return self.handle(DispatcherEvent::Claimed {
                 jobs: None,
                 may_be_more: false,
             });
@@ -166,7 +170,7 @@ impl World {
             .into_iter()
             .filter(|(_, readers)| !readers.is_empty())
         {
-            let batch = ChunkKey {
+            let batch = BatchKey {
                 mailing,
                 last: readers.iter().max().copied().unwrap_or_default(),
             };
@@ -177,7 +181,7 @@ impl World {
             };
             for subscriber in readers {
                 let row = self.rows.get_mut(&(mailing, subscriber)).expect("a row");
-                (row.state, row.batch) = (Mail::Claimed, Some(batch));
+                (row.state, row.batch) = (SimMail::Claimed, Some(batch));
                 let key = DeliveryKey {
                     mailing,
                     subscriber,
@@ -193,20 +197,20 @@ impl World {
         }
         if failure == 1 {
             // What it took is taken.
-            return self.handle(Event::Claimed {
+            return self.handle(DispatcherEvent::Claimed {
                 jobs: None,
                 may_be_more: false,
             });
         }
         let may_be_more = request.room > 0 && room == 0;
-        self.handle(Event::Claimed {
+        self.handle(DispatcherEvent::Claimed {
             jobs: Some(jobs),
             may_be_more,
         });
     }
 
     /// A batch goes back but for those mails, which are batches of their own from then on.
-    fn release(&mut self, batch: ChunkKey, kept: &[i64]) {
+    fn release(&mut self, batch: BatchKey, kept: &[i64]) {
         let (mut wrong, at) = (None, self.at);
         for ((mailing, reader), row) in self
             .rows
@@ -214,7 +218,7 @@ impl World {
             .filter(|(_, row)| row.batch == Some(batch))
         {
             if kept.contains(reader) {
-                row.batch = Some(ChunkKey {
+                row.batch = Some(BatchKey {
                     mailing: *mailing,
                     last: *reader,
                 });
@@ -222,10 +226,10 @@ impl World {
             }
             row.batch = None;
             match row.state {
-                Mail::Claimed => (row.state, row.due) = (Mail::Queued(at), at),
-                Mail::Sending => wrong = Some(*reader),
-                Mail::Queued(due) => row.due = due.max(at),
-                Mail::Final => {}
+                SimMail::Claimed => (row.state, row.due) = (SimMail::Queued(at), at),
+                SimMail::Sending => wrong = Some(*reader),
+                SimMail::Queued(due) => row.due = due.max(at),
+                SimMail::Final => {}
             }
         }
         self.must(wrong.is_none(), || {
@@ -238,13 +242,13 @@ impl World {
         let at = self.at;
         for row in self.rows.values_mut() {
             row.batch = None;
-            if let Mail::Claimed | Mail::Queued(_) = row.state {
-                let due = if let Mail::Queued(due) = row.state {
+            if let SimMail::Claimed | SimMail::Queued(_) = row.state {
+                let due = if let SimMail::Queued(due) = row.state {
                     due
                 } else {
                     at
                 };
-                (row.state, row.due) = (Mail::Queued(due), due.max(at));
+                (row.state, row.due) = (SimMail::Queued(due), due.max(at));
             }
         }
     }
@@ -262,7 +266,7 @@ impl World {
             Ok(Some(wanted.min(allowed.saturating_sub(*reserved))))
         };
         *reserved += taken.ok().flatten().unwrap_or(0);
-        self.handle(Event::Reserved {
+        self.handle(DispatcherEvent::Reserved {
             relay,
             class,
             day,

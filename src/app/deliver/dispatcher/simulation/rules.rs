@@ -13,10 +13,10 @@
 
 mod flow;
 
-use super::ledger::Mail;
+use super::ledger::SimMail;
 use super::*;
 use crate::app::breaker::Permit;
-use flow::Counts;
+use flow::WorkerCounts;
 
 /// A healthy relay may have sent nothing for so long, and `mail.poll`: a greeting, a look of the prefetcher, a slow commit, the last mail.
 const HEALTHY_PAUSE: Duration = Duration::from_secs(8);
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Failures in a row that open a breaker.
 const RUN: u32 = 10;
 
-pub(super) struct Rules {
+pub(super) struct PromiseRules {
     healthy_pause: Duration,
     /// Relays have one weight, so that none waits for another.
     is_even: bool,
@@ -56,7 +56,7 @@ pub(super) struct Rules {
     /// Since when some worker has had nothing to do.
     waiting_since: Option<Duration>,
     /// Times since which a batch whose open mails all hang has held a retry that is due.
-    held_since: HashMap<ChunkKey, Duration>,
+    held_since: HashMap<BatchKey, Duration>,
     begun_fresh: Vec<Duration>,
     begun_retries: Vec<Duration>,
     room_max: usize,
@@ -65,7 +65,7 @@ pub(super) struct Rules {
     pub claiming: usize,
 }
 
-impl Rules {
+impl PromiseRules {
     pub fn of(settings: &DispatcherSettings, terms: &[RelayTerms]) -> Self {
         let limit = settings
             .domains
@@ -108,7 +108,7 @@ impl Rules {
 /// Throttling within this time counts once.
 const THROTTLE_STEP: Duration = Duration::from_secs(5);
 
-impl Rules {
+impl PromiseRules {
     fn note_throttled(&mut self, relay: usize, at: Duration) {
         let (steps, last) = &mut self.throttled[relay];
         if *last == Duration::ZERO || at - *last >= THROTTLE_STEP {
@@ -119,9 +119,9 @@ impl Rules {
 
 impl World {
     /// Results, as the dispatcher comes to know them.
-    pub(super) fn note_event(&mut self, event: &Event) {
+    pub(super) fn note_event(&mut self, event: &DispatcherEvent) {
         match event {
-            Event::Requests(requests) => {
+            DispatcherEvent::Requests(requests) => {
                 for request in requests {
                     let (Some(worker), Some(result)) =
                         (self.workers.get(&request.worker), &request.result)
@@ -158,7 +158,7 @@ impl World {
                 }
             }
             // Before the dispatcher forgets the worker.
-            Event::Ended(
+            DispatcherEvent::Ended(
                 id,
                 WorkerEnd::Unconnected(Unconnected {
                     is_throttle: true, ..
@@ -168,24 +168,26 @@ impl World {
                     self.rules.note_throttled(worker.relay, self.at);
                 }
             }
-            Event::Reserved { .. } => self.rules.reserving -= 1,
-            Event::Claimed { .. } => self.rules.claiming -= 1,
+            DispatcherEvent::Reserved { .. } => self.rules.reserving -= 1,
+            DispatcherEvent::Claimed { .. } => self.rules.claiming -= 1,
             _ => {}
         }
     }
 
-    pub(super) fn check_command(&mut self, command: &Command) {
+    pub(super) fn check_command(&mut self, command: &DispatcherCommand) {
         let begins = match command {
-            Command::Start(..) | Command::Claim(_) | Command::Reserve { .. } => true,
-            Command::Reply(_, reply) => reply.next.is_some(),
-            Command::Commit(group) => !group.begins.is_empty(),
+            DispatcherCommand::Start(..)
+            | DispatcherCommand::Claim(_)
+            | DispatcherCommand::Reserve { .. } => true,
+            DispatcherCommand::Reply(_, reply) => reply.next.is_some(),
+            DispatcherCommand::Commit(group) => !group.begins.is_empty(),
             _ => false,
         };
         self.must(!begins || self.stopped_at.is_none(), || {
             format!("{command:?} after a stop")
         });
         match command {
-            Command::Start(id, relay) => {
+            DispatcherCommand::Start(id, relay) => {
                 self.rules.last_worker = self.rules.last_worker.max(*id);
                 self.rules.probe_good[*relay] = 0;
                 let live = self
@@ -198,15 +200,15 @@ impl World {
                     format!("relay {relay} gets one more than {live} connections")
                 });
             }
-            Command::Reply(id, reply) if reply.next.is_some() => self.check_handed(*id),
-            Command::Claim(request) => {
+            DispatcherCommand::Reply(id, reply) if reply.next.is_some() => self.check_handed(*id),
+            DispatcherCommand::Claim(request) => {
                 self.rules.claiming += 1;
                 self.rules.room_max = self.rules.room_max.max(request.room);
             }
-            Command::Reserve { .. } => self.rules.reserving += 1,
-            Command::Changed {
+            DispatcherCommand::Reserve { .. } => self.rules.reserving += 1,
+            DispatcherCommand::Changed {
                 relay,
-                change: Change::Closed,
+                change: BreakerChange::Closed,
                 ..
             } => self.rules.failures[*relay] = 0,
             _ => {}
@@ -313,10 +315,10 @@ impl World {
         if self.stopped_at.is_some() {
             return;
         }
-        let mut counts = vec![Counts::default(); self.relays.len()];
+        let mut counts = vec![WorkerCounts::default(); self.relays.len()];
         for worker in self.dispatcher.workers.values() {
             counts[worker.relay].probes += usize::from(worker.is_probe);
-            counts[worker.relay].connecting += usize::from(worker.at == At::Connecting);
+            counts[worker.relay].connecting += usize::from(worker.at == WorkerPosition::Connecting);
         }
         for (relay, counts) in counts.into_iter().enumerate() {
             self.check_relay(relay, counts);
@@ -361,7 +363,10 @@ impl World {
         commands
             .into_iter()
             .for_each(|command| self.carry_out(command));
-        let open = self.rows.iter().find(|(_, row)| row.state == Mail::Sending);
+        let open = self
+            .rows
+            .iter()
+            .find(|(_, row)| row.state == SimMail::Sending);
         self.must(open.is_none(), || {
             format!("{open:?} is being sent after the end")
         });
@@ -380,8 +385,8 @@ impl World {
 
     /// Everybody has the mail, or may have it, or got none for a reason of their own.
     pub(super) fn check_rows(&self) {
-        let is_right = |row: &Row| {
-            row.state == Mail::Final && (row.copies >= 1 || row.doubts >= 2 || row.is_off)
+        let is_right = |row: &SimRow| {
+            row.state == SimMail::Final && (row.copies >= 1 || row.doubts >= 2 || row.is_off)
         };
         let wrong = self.rows.iter().find(|(_, row)| !is_right(row));
         self.must(wrong.is_none(), || format!("lost: {wrong:?}"));

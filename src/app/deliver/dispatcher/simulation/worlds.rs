@@ -144,7 +144,7 @@ impl World {
         }
         let retries = [0.0, 0.1, 0.6][random.random_range(0..3)];
         let row = |random: &mut StdRng| {
-            Row::new(
+            SimRow::new(
                 Duration::ZERO,
                 random.random_range(0..readers),
                 u32::from(random.random_bool(retries)),
@@ -156,12 +156,12 @@ impl World {
         let fresh = |terms: &RelayTerms| {
             (
                 terms.clone(),
-                RelayMemory::new(terms.connections, crate::config::Pause::default()),
+                RelayMemory::new(terms.connections, crate::config::PauseSettings::default()),
             )
         };
         let dispatcher =
             Dispatcher::new(settings.clone(), terms.iter().map(fresh).collect(), start);
-        let rules = Rules::of(&settings, &terms);
+        let rules = PromiseRules::of(&settings, &terms);
         let mut world = Self {
             random,
             seed,
@@ -194,7 +194,7 @@ impl World {
         };
         for sign_up in 0..SIGN_UPS {
             let at = Duration::from_millis(world.random.random_range(0..latest));
-            world.later(at, Happening::SignUp(SIGN_UPS_FROM + sign_up));
+            world.later(at, SimEvent::SignUp(SIGN_UPS_FROM + sign_up));
         }
         world
     }
@@ -203,7 +203,7 @@ impl World {
     fn with_stops(mut self) -> Self {
         for _ in 0..self.random.random_range(0..3) {
             let at = Duration::from_millis(self.random.random_range(0..60_000));
-            self.later(at, Happening::Stop);
+            self.later(at, SimEvent::Stop);
         }
         self
     }

@@ -1,6 +1,6 @@
 //! Rules of flow: a healthy relay sends while something is due, and a mail that hangs holds nothing but itself.
 
-use super::super::ledger::Mail;
+use super::super::ledger::SimMail;
 use super::super::*;
 use super::LOOK;
 use super::PROBE_MAILS;
@@ -9,14 +9,14 @@ use crate::app::breaker::Permit;
 
 /// Workers of a relay.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(super) struct WorkerCounts {
     pub(super) probes: usize,
     pub(super) connecting: usize,
 }
 
 impl World {
     /// No relay stands idle while it has mail, nor has fewer connections than it bears.
-    pub(super) fn check_relay(&self, at: usize, Counts { probes, connecting }: Counts) {
+    pub(super) fn check_relay(&self, at: usize, WorkerCounts { probes, connecting }: WorkerCounts) {
         let (now, queue) = (self.now().instant, &self.dispatcher.queue);
         let state = &self.dispatcher.relays[at];
         self.must(probes <= 1, || format!("relay {at} has {probes} probes"));
@@ -79,7 +79,7 @@ impl World {
         if self.settings.domains.is_empty() {
             return;
         }
-        let held = |worker: &Worker| {
+        let held = |worker: &WorkerEntry| {
             let held = [&worker.begun, &worker.ahead];
             let held = held.into_iter().flatten();
             held.filter(|held| class_of(&held.job) == MailClass::Digest)
@@ -119,7 +119,7 @@ impl World {
             });
         }
         let limit = self.rules.healthy_pause + SIGN_UP_WITHIN;
-        let waits = |row: &&Row| {
+        let waits = |row: &&SimRow| {
             row.attempts == 0 && !row.is_off && at - row.due.max(self.rules.began_at) > limit
         };
         let is_late = self
@@ -143,7 +143,9 @@ impl World {
             self.now().instant,
             SLOW_AFTER + Duration::from_secs(4),
         );
-        let stuck = |worker: &&Worker| worker.at == At::Sending && now - worker.since > long;
+        let stuck = |worker: &&WorkerEntry| {
+            worker.at == WorkerPosition::Sending && now - worker.since > long
+        };
         let behind = self
             .dispatcher
             .workers
@@ -187,7 +189,7 @@ impl World {
         self.must(kept.is_none(), || {
             format!("a mail is not taken back: {kept:?}")
         });
-        let mut batches: HashMap<ChunkKey, (bool, bool)> = HashMap::new();
+        let mut batches: HashMap<BatchKey, (bool, bool)> = HashMap::new();
         let hangs: HashSet<DeliveryKey> = self
             .dispatcher
             .workers
@@ -204,10 +206,10 @@ impl World {
                 subscriber: *subscriber,
             };
             match row.state {
-                Mail::Queued(due) => *has_due |= at.saturating_sub(due) > long,
-                Mail::Claimed => *is_at_work = true,
-                Mail::Sending => *is_at_work |= !hangs.contains(&key),
-                Mail::Final => {}
+                SimMail::Queued(due) => *has_due |= at.saturating_sub(due) > long,
+                SimMail::Claimed => *is_at_work = true,
+                SimMail::Sending => *is_at_work |= !hangs.contains(&key),
+                SimMail::Final => {}
             }
         }
         // Counted from when the last other mail of the batch was done: until then somebody was at work on it.
