@@ -19,7 +19,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use verdicts::domain::Timestamp;
 use verdicts::domain::address::EmailAddress;
-use verdicts::domain::letter::Rendered;
+use verdicts::domain::rendered_mail::Rendered;
 use verdicts::mail::Algorithm;
 use verdicts::mail::Mailbox;
 use verdicts::mail::MessageTemplate;

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use verdicts::domain::Timestamp;
 use verdicts::storage::Storage;
+use verdicts::storage::delivery_updates::DeliveryUpdate;
+use verdicts::storage::delivery_updates::Finished;
+use verdicts::storage::delivery_updates::Start;
 use verdicts::storage::ledger::Job;
-use verdicts::storage::steps::DeliveryUpdate;
-use verdicts::storage::steps::Finished;
-use verdicts::storage::steps::Start;
 
 use crate::stock::Database;
 use crate::stock::Stock;

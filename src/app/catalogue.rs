@@ -1,16 +1,19 @@
 //! Catalogue in and out, and the sample that a first start brings.
 
+pub mod document;
+pub(super) mod page_check;
+
 use std::path::Path;
 use std::path::PathBuf;
 
 use super::App;
 use super::Failure;
-use super::document::Catalogue;
-use super::document::Format;
+use crate::app::catalogue::document::Catalogue;
+use crate::app::catalogue::document::Format;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
-use crate::storage::stocking::ImportMode;
-use crate::storage::stocking::Imported;
+use crate::storage::catalogue_import::ImportMode;
+use crate::storage::catalogue_import::Imported;
 
 /// The sample catalogue, inside the program so that it needs no files to start. Every tool in it is invented.
 const SAMPLE: [(&str, &str); 7] = [

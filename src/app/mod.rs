@@ -1,59 +1,31 @@
 //! Floor 4: the use cases, where storage, rendering and mail meet. Writes go through here.
-//! Refusals and the brake: [`bounces`].
 //!
-//! Reading order: this file (what a process holds), [`joining`] with `quotas`, [`choosing`], [`account`], [`catalogue`] with [`document`], [`picking`],
-//! [`digests`], [`week`], [`publishing`], [`deliver`] with `relay`, [`breaker`] and [`letters`], [`waiting`] and [`missed`], [`people`] with [`spreadsheet`] and [`columns`],
-//! [`inbound`] with `by_mail`, `answers` and [`webhooks`], [`doctor`] with [`preflight`], `proxies`, `ways_out`, `addresses` and `standing`, [`keys`], `secrets`, [`connections`], [`users`].
+//! This file says what a process holds. The folders, in the order of a digest's life:
+//!
+//! - [`subscribing`]: signing up and leaving, preferences, votes, and the list as its operator handles it.
+//! - [`catalogue`]: tools and comparisons in and out.
+//! - [`issue`]: the week's issue, from the pick to its publication.
+//! - [`delivery`]: the sender, its relays and breakers, and the reasons why mail waits.
+//! - [`returns`]: what comes back, and what it means for its reader.
+//! - [`checks`]: `doctor`, metrics, upkeep.
+//! - [`users`]: people who run the newsletter; [`audit_log`]: what they changed.
+//!
+//! Beside them: [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
+//! (places at the doors).
 
-pub mod account;
-mod addresses;
-mod answers;
 pub mod audit_log;
-pub mod bounces;
-pub mod breaker;
-mod by_mail;
 pub mod catalogue;
-pub mod choosing;
-pub mod columns;
-mod compiled_in;
+pub mod checks;
 pub mod connections;
-pub mod deliver;
-pub mod digests;
-pub mod doctor;
-pub mod document;
-pub mod drafting;
-pub mod edition;
+pub mod delivery;
 mod failure;
-mod figures;
-pub mod finding;
-pub mod inbound;
-pub mod joining;
+pub mod issue;
 pub mod keys;
-pub mod letters;
-mod mailbox;
-pub mod missed;
-pub mod people;
-mod personal;
-pub mod picking;
-pub mod preflight;
-mod proxies;
-pub mod publishing;
-mod quotas;
-mod reading;
-mod relay;
+pub mod returns;
 mod secrets;
-pub mod sending;
-pub mod spreadsheet;
-mod standing;
-mod timing;
-mod upkeep;
+pub mod subscribing;
 pub mod users;
 pub mod views;
-pub mod waiting;
-mod ways_out;
-pub mod webhooks;
-pub mod week;
-mod zones;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -84,13 +56,13 @@ use crate::render::Site;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::sqlite_file;
-use deliver::Signing;
+use delivery::Signing;
+use delivery::relay::Relay;
 pub use failure::Failure;
 pub use failure::FailureKind;
 pub use failure::FieldFault;
 pub use failure::Outage;
-use relay::Relay;
-pub use webhooks::Fetch;
+pub use returns::webhooks::Fetch;
 
 /// Where `now` comes from: the caller brings it, so that a test can.
 #[derive(Clone)]
@@ -139,26 +111,26 @@ pub struct App {
     pub(crate) pick_times: Timetable,
     pub(crate) send_times: Timetable,
     /// The rules of time zones.
-    pub(crate) zones: zones::Zones,
-    pub(crate) letters: letters::TemplateCache,
+    pub(crate) zones: checks::zones::Zones,
+    pub(crate) letters: issue::template_cache::TemplateCache,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
     /// When the database's statistics were last gathered here.
     pub(crate) statistics_at: Mutex<Option<Timestamp>>,
     /// Readers in the next range of a digest that is being published.
-    pub(crate) range_size: publishing::RangeSize,
+    pub(crate) range_size: issue::publishing::RangeSize,
     /// What providers tell.
-    pub(crate) webhooks: webhooks::WebhookStates,
+    pub(crate) webhooks: returns::webhooks::WebhookStates,
     /// How this process's sends went lately, not written yet.
-    pub(crate) minutes: deliver::SendStats,
+    pub(crate) minutes: delivery::SendStats,
     /// How many mails of a send went to each domain, not written yet.
-    pub(crate) sends: deliver::Sends,
+    pub(crate) sends: delivery::Sends,
     /// State of this process's sender.
-    pub sending: deliver::SendStatus,
+    pub sending: delivery::SendStatus,
     /// Rung when there is something to deliver.
     pub(crate) doorbell: Notify,
     /// Warnings about standstill and clock that were given already.
-    pub(crate) said: waiting::StallNotices,
+    pub(crate) said: delivery::waiting::StallNotices,
     /// Time of the last count of readers for a page, and its result.
     pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
@@ -238,16 +210,16 @@ impl App {
             pick_times: parts.pick_times,
             send_times: parts.send_times,
             zones: parts.zones,
-            letters: letters::TemplateCache::default(),
+            letters: issue::template_cache::TemplateCache::default(),
             unpublished: Mutex::default(),
             statistics_at: Mutex::default(),
-            range_size: publishing::RangeSize::default(),
-            webhooks: webhooks::WebhookStates::new(fetch),
-            minutes: deliver::SendStats::default(),
-            sends: deliver::Sends::default(),
-            sending: deliver::SendStatus::default(),
+            range_size: issue::publishing::RangeSize::default(),
+            webhooks: returns::webhooks::WebhookStates::new(fetch),
+            minutes: delivery::SendStats::default(),
+            sends: delivery::Sends::default(),
+            sending: delivery::SendStatus::default(),
             doorbell: Notify::new(),
-            said: waiting::StallNotices::default(),
+            said: delivery::waiting::StallNotices::default(),
             readers_at: Mutex::default(),
             passwords: Passwords::default(),
             settings,
@@ -265,7 +237,7 @@ impl App {
     /// As [`App::check`].
     pub fn advice(settings: &Settings, now: Timestamp) -> Result<Vec<String>, Failure> {
         let (parts, schedule) = (AppParts::from(settings)?, &settings.schedule);
-        let timing = timing::Timing {
+        let timing = checks::schedule_times::Timing {
             pick: (&schedule.pick, &parts.pick_times),
             send: (&schedule.send, &parts.send_times),
             timezone: &parts.timezone,
@@ -347,7 +319,7 @@ pub(crate) struct AppParts {
     pub returns: Option<Account>,
     pub pick_times: Timetable,
     pub send_times: Timetable,
-    pub zones: zones::Zones,
+    pub zones: checks::zones::Zones,
     /// `site.timezone`
     pub timezone: Zone,
 }
@@ -397,7 +369,7 @@ impl AppParts {
                 .map_err(|error| fault(&key, &error))?;
             Ok::<_, Failure>(Arc::new(Relay::new(relay, transport)))
         };
-        let zones = zones::Zones::open(settings.site.zoneinfo.as_deref())
+        let zones = checks::zones::Zones::open(settings.site.zoneinfo.as_deref())
             .map_err(|error| fault("site.zoneinfo", &format_args!("{error}.")))?;
         let timezone = zones.get(&settings.site.timezone).ok_or_else(|| {
             let words = format_args!(

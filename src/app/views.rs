@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::App;
-use super::bounces::HeldRefusals;
-use super::digests::DigestStatus;
-use super::edition::LeftOut;
-use super::edition::Outlook;
-use super::missed::MissedDigest;
+use crate::app::issue::digests::DigestStatus;
+use crate::app::issue::edition::LeftOut;
+use crate::app::issue::edition::Outlook;
+use crate::app::issue::missed::MissedDigest;
+use crate::app::returns::bounces::HeldRefusals;
 use crate::domain::Timestamp;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
@@ -33,7 +33,7 @@ use crate::storage::people::Listed;
 use crate::storage::people::Person;
 
 /// A tool with its reviews: as in the catalogue document, so that what is shown can be imported again.
-pub use super::document::ToolEntry as ToolView;
+pub use crate::app::catalogue::document::ToolEntry as ToolView;
 
 /// A digest.
 #[derive(Debug, Clone, Serialize)]

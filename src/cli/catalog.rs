@@ -10,10 +10,10 @@ use crate::app::Failure;
 use crate::app::catalogue;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
-use crate::storage::stocking::Difference;
-use crate::storage::stocking::ImportMode;
-use crate::storage::stocking::Imported;
-use crate::storage::stocking::ImportedCounts;
+use crate::storage::catalogue_import::Difference;
+use crate::storage::catalogue_import::ImportMode;
+use crate::storage::catalogue_import::Imported;
+use crate::storage::catalogue_import::ImportedCounts;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum CatalogCommand {

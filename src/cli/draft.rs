@@ -8,7 +8,7 @@ use super::output::parse_digest;
 use super::output::parse_moment;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::drafting::Changes;
+use crate::app::issue::drafting::Changes;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;

@@ -16,7 +16,7 @@ use super::output::write_out;
 use super::turns::TurnLock;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::inbound::Returned;
+use crate::app::returns::inbound::Returned;
 use crate::config::Settings;
 use crate::domain::inbound::InboundChannel;
 use crate::storage::inbound::InboundResult;

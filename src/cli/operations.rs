@@ -12,9 +12,9 @@ use super::output::say;
 use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
-use crate::app::doctor::DOCTOR_MAX;
-use crate::app::finding::CheckResult;
-use crate::app::finding::Severity;
+use crate::app::checks::check_result::CheckResult;
+use crate::app::checks::check_result::Severity;
+use crate::app::checks::doctor::DOCTOR_MAX;
 use crate::config::Loaded;
 
 pub async fn migrate(app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {

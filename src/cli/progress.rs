@@ -10,10 +10,10 @@ use super::output::bar_with;
 use super::output::lines_instead_of_bars;
 use super::output::say;
 use crate::app::App;
-use crate::app::deliver::RelaySnapshot;
-use crate::app::deliver::RelayState;
-use crate::app::deliver::SendProgress;
-use crate::app::digests::DigestStatus;
+use crate::app::delivery::RelaySnapshot;
+use crate::app::delivery::RelayState;
+use crate::app::delivery::SendProgress;
+use crate::app::issue::digests::DigestStatus;
 use crate::domain::progress::drawn;
 use crate::domain::slot::Slot;
 

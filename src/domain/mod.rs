@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`letter`],
+//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`], [`user`].
 
 pub mod actor;
@@ -15,7 +15,6 @@ pub mod digest;
 pub mod due;
 pub mod history;
 pub mod inbound;
-pub mod letter;
 pub mod limits;
 pub mod network;
 pub mod next_state;
@@ -26,6 +25,7 @@ pub mod progress;
 pub mod quota;
 pub mod reader;
 pub mod refusal;
+pub mod rendered_mail;
 mod seal;
 pub mod secret;
 pub mod shared_domains;

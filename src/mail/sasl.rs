@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::Digest;
 use sha2::Sha256;
 
-use super::server::Login;
+use crate::mail::smtp::server::Login;
 
 /// Rounds that a server may ask for: its number is the work that it makes us do.
 const ROUNDS_MAX: u32 = 1_000_000;

@@ -4,16 +4,16 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::envelope::Envelope;
-use super::fault::ConnectFault;
 use super::maildir::Maildir;
-use super::outlet::WriteDeadline;
-use super::server::ConnectionLimits;
-use super::server::SmtpServer;
-use super::server::SmtpTimeouts;
-use super::smtp::SmtpConnection;
-use super::stream;
 use crate::domain::delivery::Outcome;
+use crate::mail::smtp::connect_fault::ConnectFault;
+use crate::mail::smtp::connection::SmtpConnection;
+use crate::mail::smtp::envelope::Envelope;
+use crate::mail::smtp::server::ConnectionLimits;
+use crate::mail::smtp::server::SmtpServer;
+use crate::mail::smtp::server::SmtpTimeouts;
+use crate::mail::smtp::stream;
+use crate::mail::smtp::writer::WriteDeadline;
 
 /// A server, or a folder that stands for one.
 #[derive(Clone)]

@@ -45,7 +45,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A day as people read it: "17 November 2026", at most [`crate::domain::letter::SINCE_LENGTH`] characters of ASCII.
+    /// A day as people read it: "17 November 2026", at most [`crate::domain::rendered_mail::SINCE_LENGTH`] characters of ASCII.
     pub fn day(&self, moment: Timestamp) -> String {
         date::Date::new(self, moment).words
     }

@@ -15,12 +15,12 @@ use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::RatedComparison;
 use crate::domain::catalogue::Verdict;
 use crate::domain::digest::DigestContent;
-use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_PLACEHOLDER;
 use crate::domain::reader::PanelPoint;
 use crate::domain::reader::Preferences;
 use crate::domain::reader::ReaderToolState;
 use crate::domain::reader::Saved;
+use crate::domain::rendered_mail::Rendered;
+use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use pages::DATA;
 
 /// How the one script begins that pages may have.

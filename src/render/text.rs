@@ -1,8 +1,8 @@
 //! Words made to fit: cleaned, cut, wrapped.
 
 use crate::domain::address::is_noncharacter;
-use crate::domain::letter::SINCE_HOLE;
-use crate::domain::letter::SINCE_LENGTH;
+use crate::domain::rendered_mail::SINCE_HOLE;
+use crate::domain::rendered_mail::SINCE_LENGTH;
 
 /// How far beyond a cut one must see to know whether a word or a sentence ends there.
 const AHEAD: usize = 8;

@@ -1,6 +1,6 @@
 //! The brake: hard refusals of one send that are alike are judged together, and held where they are too many to be right.
 //!
-//! A [lot](super::lots) is open while refusals of its kind may still come: until the send is over where they came in the dialogue, or for
+//! A [lot](crate::storage::refusal_groups) is open while refusals of its kind may still come: until the send is over where they came in the dialogue, or for
 //! `bounces.brake_wait` where they came as reports. Then it is held, or its subscriptions end. Each step is a short transaction, and
 //! what is left of a lot stands in its rows: a process that is killed leaves nothing half done, and any other goes on.
 
@@ -8,11 +8,6 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeAuthor;
-use super::lots::Stopped;
-use super::lots::has_untried;
-use super::lots::hold_domains;
-use super::lots::hold_relays;
-use super::lots::send_is_over;
 use super::refusals::LotKey;
 use super::refusals::end;
 use super::subscribers::history_of_digest;
@@ -26,6 +21,11 @@ use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
 use crate::domain::history::ReleaseReason;
 use crate::domain::slot::Slot;
+use crate::storage::refusal_groups::Stopped;
+use crate::storage::refusal_groups::has_untried;
+use crate::storage::refusal_groups::hold_domains;
+use crate::storage::refusal_groups::hold_relays;
+use crate::storage::refusal_groups::send_is_over;
 
 /// Readers whose subscriptions one transaction ends, and lots that it looks into: a sign-up waits for no more than that.
 const BATCH: i64 = 100;

@@ -8,10 +8,8 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
-use super::chunks::queue_again;
 use super::counts::counts_of;
 use super::counts::reached;
-use super::nudges::notify;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -21,9 +19,11 @@ use crate::domain::digest::Digest;
 use crate::domain::digest::DigestContent;
 use crate::domain::digest::DigestState;
 use crate::domain::from_millis;
-use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
+use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
+use crate::storage::delivery_batches::queue_again;
+use crate::storage::notifications::notify;
 
 /// Tells whether the digest `digests` is in the archive: published, and not cancelled before anybody got it.
 macro_rules! archived {
@@ -258,7 +258,7 @@ impl Storage {
                 now.timestamp_millis()
             )? > 0
             {
-                super::lots::send_is_over(&mut tx, id, now).await?;
+                crate::storage::refusal_groups::send_is_over(&mut tx, id, now).await?;
                 let slot = Slot::from_id(id);
                 let detail = json!({ "recipients": recipients });
                 self.author(&Actor::system())

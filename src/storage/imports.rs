@@ -152,7 +152,7 @@ async fn take_in(
             .iter()
             .any(|(_, arrival)| arrival.state == SubscriberState::Pending)
         {
-            super::nudges::notify(tx).await?;
+            crate::storage::notifications::notify(tx).await?;
         }
     }
     for (id, arrival) in &new {

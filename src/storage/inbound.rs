@@ -5,7 +5,6 @@ use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeAuthor;
 use super::audit_log::ChangeSubject;
-use super::lots::add_to_lots;
 use super::people::suppress;
 use super::refusals::Channel;
 use super::refusals::Effect;
@@ -25,6 +24,7 @@ use crate::domain::inbound::InboundChannel;
 use crate::domain::inbound::RecipientReport;
 use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
+use crate::storage::refusal_groups::add_to_lots;
 
 /// Whom a mail is about.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The ledger of deliveries: what waits, how all stand, and why some did not go out.
 //!
-//! A sender holds a row in `senders` and renews it. It claims [`chunks`](super::chunks) of deliveries, which stay `queued`, and before
+//! A sender holds a row in `senders` and renews it. It claims [`chunks`](crate::storage::delivery_batches) of deliveries, which stay `queued`, and before
 //! each message goes out [`Storage::step`] commits, in one transaction for all connections, the results so far and the marks
 //! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
 //! they are the ones in doubt, at most one for each connection.
@@ -12,7 +12,6 @@ use chrono::TimeDelta;
 use super::ReadConnection;
 use super::StorageError;
 use super::Tx;
-use super::chunks::DeliveryBatch;
 use super::counts::Skips;
 use super::counts::note_skips;
 use super::stored;
@@ -26,6 +25,7 @@ use crate::domain::from_millis;
 use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 use crate::domain::subscriber::SubscriberState;
+use crate::storage::delivery_batches::DeliveryBatch;
 
 /// A delivery in a chunk that this process has claimed.
 #[derive(Debug, Clone)]
@@ -178,7 +178,7 @@ pub(super) async fn skip(
         .into_iter()
         .for_each(|((mailing, _), times)| *ended.entry(mailing).or_default() += times);
     for (mailing, times) in ended {
-        super::minutes::add(
+        crate::storage::send_stats::add(
             tx,
             mailing,
             &MinuteStats {

@@ -1,16 +1,23 @@
 //! Floor 3: all SQL, and nothing but SQL, for SQLite and PostgreSQL.
-//! Refusals and the brake: [`refusals`], [`brake`], [`held`], `sends`.
 //!
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
-//! public function is a whole unit of work with its own transaction, which never leaves this module. Reading order:
-//! this file (transactions, macros) with `session`, `opening`, `migrating`, `servers`, `hosts`, `server_pool`, `bounded`, `call_limits`, `carry_over`, `writer`, `file` and `kept`, [`catalogue`], [`stocking`] with `changes`, [`votes`],
-//! [`browsing`], [`bookmarks`], [`preferences`], [`subscribers`] with [`quotas`] and `transactional`, [`people`], [`personal_data`], [`digests`], [`publishing`] with [`variants`], [`ledger`] with [`chunks`], `batches`, `returns`, `counts` and `senders` with [`clock`], [`links`], [`nudges`] and [`steps`], [`relays`], [`minutes`], [`waits`], [`audit`], [`audit_log`], [`observations`], `statistics`, [`users`] with `second_factors` and [`sessions`].
+//! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
+//!
+//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`; for PostgreSQL `servers`,
+//!   `hosts`, `server_pool`, `bounded`, `call_limits` and `pinned_connection`.
+//! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
+//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`people`], [`personal_data`], [`imports`], [`links`].
+//! - Digests: [`digests`], [`publishing`] with [`variants`].
+//! - Ledger: [`ledger`] with [`delivery_batches`], `held_batches`, `returned_batches`, `counts` and `senders` with [`clock`], [`notifications`] and
+//!   [`delivery_updates`], [`relays`], [`send_stats`], [`waits`], [`audit`].
+//! - What comes back: [`inbound`], [`webhooks`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
+//! - Operation: [`users`] with `second_factors` and [`sessions`], [`audit_log`], [`observations`], `statistics`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kept::PinnedConnection;
 use opening::Pooled;
+use pinned_connection::PinnedConnection;
 use server_pool::ServerPool;
 use session::Queryable;
 use session::ReadConnection;
@@ -104,7 +111,6 @@ macro_rules! repeated {
 
 pub mod audit;
 pub mod audit_log;
-mod batches;
 pub mod bookmarks;
 mod bounded;
 pub mod brake;
@@ -112,37 +118,40 @@ pub mod browsing;
 mod call_limits;
 mod carry_over;
 pub mod catalogue;
+pub mod catalogue_import;
 mod changes;
-pub mod chunks;
 pub mod clock;
 mod counts;
+pub mod delivery_batches;
+pub mod delivery_updates;
 pub mod digests;
 pub mod drafts;
 mod error;
 mod file;
-pub mod held;
+mod held_batches;
+pub mod held_refusals;
 mod hosts;
 mod ids;
 pub mod imports;
 pub mod inbound;
-mod kept;
 pub mod ledger;
 pub mod links;
-pub mod lots;
 mod migrating;
-pub mod minutes;
-pub mod nudges;
+pub mod notifications;
 pub mod observations;
 mod opening;
 pub mod people;
 pub mod personal_data;
+mod pinned_connection;
 pub mod preferences;
 pub mod publishing;
 pub mod quotas;
+pub mod refusal_groups;
 pub mod refusals;
 pub mod relays;
-mod returns;
+mod returned_batches;
 mod second_factors;
+pub mod send_stats;
 mod senders;
 mod sends;
 mod server_pool;
@@ -151,8 +160,6 @@ mod session;
 pub mod sessions;
 pub mod set_aside;
 mod statistics;
-pub mod steps;
-pub mod stocking;
 pub mod subscribers;
 mod transactional;
 pub mod unmatched;

@@ -20,11 +20,11 @@ use super::bounded::ServerHealth;
 use super::call_limits::CallLimits;
 use super::hosts::HostKind;
 use super::hosts::Hosts;
-use super::kept::PinnedConnection;
 use super::server_pool::ServerPool;
 use super::servers::DatabaseServer;
 use super::writer::LONGEST_TURN;
 use super::writer::SharedWriter;
+use crate::storage::pinned_connection::PinnedConnection;
 
 /// The file of a SQLite address; `None` for one that lives in memory only.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {

@@ -13,7 +13,6 @@ use super::audit_log::ChangeSubject;
 use super::counts::Skips;
 use super::counts::note_skips;
 use super::digests::write_picks;
-use super::nudges::notify;
 use super::stored;
 use super::variants::Variant;
 use super::variants::apply_verdict_alerts;
@@ -25,9 +24,10 @@ use crate::domain::audit::AuditAction;
 use crate::domain::digest::DigestContent;
 use crate::domain::due::DueTimes;
 use crate::domain::from_millis;
-use crate::domain::letter::Rendered;
 use crate::domain::pick::Pick;
+use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
+use crate::storage::notifications::notify;
 
 /// Content of a digest that is published: it never changes afterwards.
 #[derive(Debug, Clone, Copy)]

@@ -154,7 +154,7 @@ impl Storage {
 }
 
 /// Counts a refusal, once for each reader and digest, and ends the subscription if that is due. What belongs to a lot is added to
-/// `added`: the caller writes it at the end of its transaction ([`super::lots::add_to_lots`]), for a lot's row is shared by all.
+/// `added`: the caller writes it at the end of its transaction ([`crate::storage::refusal_groups::add_to_lots`]), for a lot's row is shared by all.
 pub(super) async fn record(
     tx: &mut Tx,
     key: DeliveryKey,

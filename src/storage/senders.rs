@@ -81,7 +81,7 @@ impl Storage {
             // It was given up for dead, and whoever did that has its chunks.
             return Ok(());
         }
-        if super::returns::release_all(&mut tx, id, now).await? {
+        if crate::storage::returned_batches::release_all(&mut tx, id, now).await? {
             execute!(tx, "delete from senders where id = $1", id)?;
         }
         Ok(tx.commit().await?)
@@ -124,7 +124,13 @@ impl Storage {
         let mut doubted = 0;
         for (mailing, first, last, sender) in orphans {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
-            super::returns::release(&mut tx, sender, BatchKey { mailing, last }, now).await?;
+            crate::storage::returned_batches::release(
+                &mut tx,
+                sender,
+                BatchKey { mailing, last },
+                now,
+            )
+            .await?;
         }
         tx.commit().await?;
         // What came back in the very moment in which its digest was cancelled: neither saw the other.

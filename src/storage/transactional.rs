@@ -30,7 +30,7 @@ pub(super) async fn queue(
     now: Timestamp,
 ) -> Result<(), StorageError> {
     insert(tx, subscriber, kind, payload, now).await?;
-    super::nudges::notify(tx).await
+    crate::storage::notifications::notify(tx).await
 }
 
 /// Queues a mail of that kind; the caller tells the senders.

@@ -16,9 +16,9 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestContent;
 use crate::domain::from_millis;
-use crate::domain::letter::Rendered;
 use crate::domain::reader::PreferenceGroup;
 use crate::domain::reader::VerdictChange;
+use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
 
 /// A digest as readers of one choice get it.

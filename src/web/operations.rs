@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Web;
 use super::guard::Operator;
-use crate::app::missed::MissedDigest;
+use crate::app::issue::missed::MissedDigest;
 use crate::domain::waiting::Wait;
 use crate::telemetry;
 

@@ -20,7 +20,7 @@ use super::choices::FormFields;
 use super::guard::MayAsk;
 use super::guard::MayChoose;
 use super::guard::Segment;
-use crate::app::account::ShortLink;
+use crate::app::subscribing::preferences::ShortLink;
 use crate::domain::address::EmailAddress;
 use crate::domain::catalogue::category_key;
 use crate::domain::reader::LONGEST_PAUSE;

@@ -11,9 +11,9 @@ use axum::routing::post;
 use super::Web;
 use super::answer::Problem;
 use super::guard::Segment;
-use crate::app::webhooks::Received;
+use crate::app::returns::webhooks::Received;
 use crate::domain::webhook::Provider;
-use crate::mail::events::Posted;
+use crate::mail::providers::Posted;
 
 /// The largest body that is read, in bytes: SendGrid sends up to a thousand events at once, Postmark a mail whole.
 const LARGEST: usize = 2 << 20;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use tokio_util::sync::CancellationToken;
 use verdicts::app::audit_log::AuditSubject;
-use verdicts::app::people::ImportTerms;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
+use verdicts::app::subscribing::list::ImportTerms;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::audit::AuditAction;
 use verdicts::domain::subscriber::SubscriberState;

@@ -10,8 +10,8 @@ use crate::support::on_both;
 use serde_json::Value;
 use serde_json::json;
 use verdicts::app::Clock;
-use verdicts::app::document::Catalogue;
-use verdicts::app::document::Format;
+use verdicts::app::catalogue::document::Catalogue;
+use verdicts::app::catalogue::document::Format;
 use verdicts::domain::Timestamp;
 
 const SEED: &str = include_str!("../fixtures/seed-comparison.toml");

@@ -54,8 +54,8 @@ fn program(place: &Place, sink: &SmtpSink) -> Program {
 }
 
 pub fn catalogue_json(now: verdicts::domain::Timestamp) -> String {
-    use verdicts::app::document::Catalogue;
-    use verdicts::app::document::Format;
+    use verdicts::app::catalogue::document::Catalogue;
+    use verdicts::app::catalogue::document::Format;
     let catalogue = Catalogue::parse(&catalogue::small(5, now), Format::Toml).expect("a catalogue");
     catalogue.write(Format::Json).expect("written")
 }

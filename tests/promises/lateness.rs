@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use reqwest::StatusCode;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::Sent;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::Sent;
 use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::subscriber::SubscriberState;
 

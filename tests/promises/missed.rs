@@ -7,12 +7,12 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::deliver::SendProgress;
-use verdicts::app::digests::Sent;
-use verdicts::app::missed::MissedDigest;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::delivery::SendProgress;
+use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::missed::MissedDigest;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
 use verdicts::config::Settings;
 use verdicts::domain::actor::Actor;
 

@@ -5,8 +5,8 @@ mod not_found;
 use chrono::TimeDelta;
 use reqwest::Method;
 use reqwest::StatusCode;
-use verdicts::app::document::Catalogue;
-use verdicts::app::document::Format;
+use verdicts::app::catalogue::document::Catalogue;
+use verdicts::app::catalogue::document::Format;
 use verdicts::domain::actor::Actor;
 
 use crate::joining::between;

@@ -401,7 +401,7 @@ impl std::io::Read for Breaking {
 on_both! {
     async fn a_file_that_breaks_off_in_the_middle_imports_nobody(place) {
         let house = crate::support::House::open(place).await;
-        let terms = verdicts::app::people::ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
+        let terms = verdicts::app::subscribing::list::ImportTerms { consent: "at the fair", confirmed: true, dry_run: false };
         let failure = house.app.import_subscribers(&Actor::cli(), Breaking(0), terms, |_| {}).await.expect_err("it broke off");
         assert!(failure.to_string().contains("the disk is gone"), "{failure}");
         assert!(house.app.storage.subscribers_after(0, 10).await.expect("a list").is_empty());

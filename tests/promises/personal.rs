@@ -5,7 +5,7 @@ use crate::support::House;
 use crate::support::catalogue;
 use crate::support::on_both;
 use chrono::TimeDelta;
-use verdicts::app::digests::Sent;
+use verdicts::app::issue::digests::Sent;
 use verdicts::domain::delivery::SkipReason;
 
 /// What somebody's newest digest says, as text.

@@ -6,7 +6,7 @@ use crate::support::Place;
 use crate::support::on_both;
 use chrono::TimeDelta;
 use reqwest::StatusCode;
-use verdicts::app::people::ImportTerms;
+use verdicts::app::subscribing::list::ImportTerms;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::subscriber::SubscriberState;
 

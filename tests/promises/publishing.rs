@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::preflight::Preflight;
+use verdicts::app::issue::preflight::Preflight;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;

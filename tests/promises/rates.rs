@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use serde_json::json;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::DigestStatus;
-use verdicts::app::digests::Sent;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::DigestStatus;
+use verdicts::app::issue::digests::Sent;
 use verdicts::config::Settings;
 
 use crate::support::Behaviour;

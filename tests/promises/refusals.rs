@@ -8,9 +8,9 @@ use verdicts::domain::inbound::SoftClass;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::domain::webhook::Provider;
 use verdicts::mail::RefusalStage;
-use verdicts::mail::events;
 use verdicts::mail::inbound::read;
 use verdicts::mail::outcome_of;
+use verdicts::mail::providers;
 
 use crate::delivery::tally;
 use crate::inbound::report;
@@ -162,7 +162,10 @@ fn a_text_is_judged_alike_at_three_doors() {
             .filter(|_| !matches!(stage.as_str(), "session" | "mail"))
         {
             let body = bounce_body(name, "ada@reader.example", "1", text).to_string();
-            check(name, of_finding(&events::read(*provider, &body)[0].finding));
+            check(
+                name,
+                of_finding(&providers::read(*provider, &body)[0].finding),
+            );
         }
     }
     assert_none(&differ);

@@ -11,7 +11,7 @@ use crate::support::Script;
 use crate::support::SmtpSink;
 use crate::support::on_both;
 use serde_json::json;
-use verdicts::app::digests::Sent;
+use verdicts::app::issue::digests::Sent;
 use verdicts::storage::relays::RelayUse;
 
 /// A service with `count` readers and two relays, `first` with three times the weight of `second`.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::deliver::SendProgress;
-use verdicts::app::digests::DigestStatus;
-use verdicts::app::digests::Sent;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::delivery::SendProgress;
+use verdicts::app::issue::digests::DigestStatus;
+use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
 use verdicts::config::Settings;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::slot::Slot;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::Sent;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::Sent;
 use verdicts::config::PauseSettings;
 use verdicts::config::Settings;
 use verdicts::domain::delivery::UncertainPolicy;

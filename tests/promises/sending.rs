@@ -10,8 +10,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use verdicts::app::Clock;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
 use verdicts::domain::Timestamp;
 use verdicts::domain::actor::Actor;
 

@@ -6,9 +6,9 @@ use reqwest::StatusCode;
 use sqlx::Connection;
 use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::steps::DeliveryUpdate;
-use verdicts::storage::steps::Finished;
-use verdicts::storage::steps::Start;
+use verdicts::storage::delivery_updates::DeliveryUpdate;
+use verdicts::storage::delivery_updates::Finished;
+use verdicts::storage::delivery_updates::Start;
 
 use crate::support::House;
 use crate::support::Place;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use reqwest::StatusCode;
 use tokio_util::sync::CancellationToken;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
 use verdicts::domain::actor::Actor;
 
 use crate::support::House;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
-use verdicts::app::deliver::MailStage;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::Sent;
+use verdicts::app::delivery::MailStage;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::Sent;
 use verdicts::config::PauseSettings;
 use verdicts::config::Settings;
 

@@ -110,10 +110,10 @@ async fn a_database_host_that_vanishes_in_the_middle_of_a_send_loses_nobody_and_
     house.enlist("ada", READERS).await;
     let (app, stop) = (house.app.clone(), CancellationToken::new());
     let (slot, ends) = (house.slot(), stop.clone());
-    let order = verdicts::app::sending::SendOrder {
+    let order = verdicts::app::issue::sending::SendOrder {
         slot: Some(slot),
         other_week: true,
-        preflight: verdicts::app::preflight::Preflight::Forced,
+        preflight: verdicts::app::issue::preflight::Preflight::Forced,
     };
     let sending = tokio::spawn(async move {
         app.send_digest(

@@ -14,10 +14,10 @@ use super::super::output::lines_instead_of_bars;
 use super::super::output::say;
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::columns::Mapping;
-use crate::app::people::ImportReport;
-use crate::app::people::ImportTerms;
 use crate::app::private_file;
+use crate::app::subscribing::columns::Mapping;
+use crate::app::subscribing::list::ImportReport;
+use crate::app::subscribing::list::ImportTerms;
 use crate::domain::actor::Actor;
 
 pub(super) async fn import(

@@ -2,7 +2,7 @@
 
 use super::wire::quoted;
 use crate::mail::sasl::SaslMechanism;
-use crate::mail::server::Login;
+use crate::mail::smtp::server::Login;
 
 /// Picks one of those that a server offers. LOGIN comes first, since accounts exist whose stored password fits no challenge though the
 /// server offers it; a server that offers ways of logging in and none by password means it.

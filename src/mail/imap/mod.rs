@@ -20,12 +20,12 @@ use tokio_rustls::TlsConnector;
 use url::Host;
 use url::Url;
 
-use super::server::Login;
-use super::server::TlsQuery;
-use super::server::parse_login;
-use super::server::percent_decoded;
 use super::tls;
 use crate::dial::Destination;
+use crate::mail::smtp::server::Login;
+use crate::mail::smtp::server::TlsQuery;
+use crate::mail::smtp::server::parse_login;
+use crate::mail::smtp::server::percent_decoded;
 pub use session::Fetched;
 pub use session::ImapSession;
 

@@ -1,31 +1,31 @@
 //! Mail that came back, read: what it means for whom. [`read`] takes any bytes, and answers in bounded time and memory.
 //!
-//! In reading order: `mime` takes a mail apart; `manner` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
-//! complaints (RFC 5965), `receipt` receipts and refusals by a reader's filter (RFC 8098, 5429), `sns` Amazon's notices, `notice` and `prose` what systems say in sentences, `originals` what they give back in them, `who` whom they failed
+//! In reading order: `mime` takes a mail apart; `sender_kind` tells who speaks; `report` reads delivery reports (RFC 3464), `feedback`
+//! complaints (RFC 5965), `receipt` receipts and refusals by a reader's filter (RFC 8098, 5429), `sns` Amazon's notices, `notice` and `free_text` what systems say in sentences, `originals` what they give back in them, `failed_recipients` whom they failed
 //! on, with `addresses`; `diagnosis` tells hard from soft by the words of `phrases`; `answer` finds a person's own lines and says what they mean, `request` hears by
-//! it those who join, leave or say yes; `substitute` knows a mailbox server's note in place of a mail; `clues` gathers what may tell whose mail it is,
+//! it those who join, leave or say yes; `substitute` knows a mailbox server's note in place of a mail; `correlation` gathers what may tell whose mail it is,
 //! `authentication` what a receiver has found of its author.
 
 pub(super) mod addresses;
 mod answer;
 mod authentication;
-mod clues;
+mod correlation;
 pub(super) mod diagnosis;
+mod failed_recipients;
 mod feedback;
+mod free_text;
 mod headers;
-mod manner;
 mod mime;
 mod notice;
 mod originals;
 mod own;
 mod phrases;
-mod prose;
 mod receipt;
 mod report;
 mod request;
+mod sender_kind;
 mod sns;
 mod substitute;
-mod who;
 
 use sha2::Digest;
 use sha2::Sha256;
@@ -34,12 +34,12 @@ use crate::domain::inbound::Classification;
 use crate::domain::inbound::ParsedReport;
 use crate::domain::inbound::RecipientReport;
 use crate::domain::inbound::severity;
-use manner::SenderClassification;
+use free_text::FreeText;
 use mime::MimeParts;
 use notice::TextReport;
-use prose::FreeText;
 use request::AuthorRequest;
 pub use request::answered_subject;
+use sender_kind::SenderClassification;
 pub use substitute::is_substitute;
 
 /// Reads a mail as it came (RFC 5322): from a byte to `inbound.size_max_mb`, which each door holds it to, lines ended by CR, LF or both,
@@ -49,7 +49,7 @@ pub fn read(raw: &[u8]) -> ParsedReport {
     let manner = SenderClassification::of(&mail);
     let prose = FreeText::of(&mail);
     let request = AuthorRequest::of(&mail, &manner);
-    let mut clues = clues::of(&mail, &prose, &request.own.lines, manner.author.clone());
+    let mut clues = correlation::of(&mail, &prose, &request.own.lines, manner.author.clone());
     let notice = sns::notice(&mail);
     let findings = match &notice {
         Some(notice) => {

@@ -3,15 +3,15 @@
 use super::diagnosis::diagnose;
 use super::diagnosis::reply_code;
 use super::head_of;
-use super::manner::SenderClassification;
 use super::mime::MimeParts;
 use super::phrases;
-use super::prose;
-use super::prose::FreeText;
 use super::short;
-use super::who::FailedRecipients;
 use crate::domain::inbound::Classification;
 use crate::domain::inbound::RecipientReport;
+use crate::mail::inbound::failed_recipients::FailedRecipients;
+use crate::mail::inbound::free_text;
+use crate::mail::inbound::free_text::FreeText;
+use crate::mail::inbound::sender_kind::SenderClassification;
 
 /// A mail that may be a report in sentences.
 pub struct TextReport<'a> {
@@ -35,7 +35,7 @@ impl TextReport<'_> {
         let late = phrases::is_delay_notice(self.said) && !phrases::is_certain_failure(self.said)
             || phrases::is_delay_subject(&self.manner.subject);
         let found = match late {
-            true => prose::late(self.prose, self.own, self.failed),
+            true => free_text::late(self.prose, self.own, self.failed),
             false => self.prose.failures(self.own, self.failed),
         };
         match found.is_empty() {

@@ -1,9 +1,9 @@
 //! The mail that a report gives back as part of its text.
 
 use super::headers::HeaderFields;
-use super::prose::LINES;
-use super::prose::LONGEST_LINE;
-use super::prose::floor;
+use crate::mail::inbound::free_text::LINES;
+use crate::mail::inbound::free_text::LONGEST_LINE;
+use crate::mail::inbound::free_text::floor;
 
 /// Where the given-back mail begins in a text: what is said before, and the rest.
 pub fn original_in(text: &str) -> Option<(&str, &str)> {

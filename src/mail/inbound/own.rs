@@ -3,11 +3,11 @@
 use super::addresses::find;
 use super::addresses::same;
 use super::headers::HeaderFields;
-use super::manner;
-use super::manner::SenderClassification;
 use super::mime::MimeParts;
-use super::prose::FreeText;
 use super::report;
+use crate::mail::inbound::free_text::FreeText;
+use crate::mail::inbound::sender_kind;
+use crate::mail::inbound::sender_kind::SenderClassification;
 
 /// `X-Failed-Recipients`, as Exim and Gmail write it.
 pub fn failed_recipients(head: &HeaderFields) -> Vec<String> {
@@ -20,7 +20,7 @@ pub fn failed_recipients(head: &HeaderFields) -> Vec<String> {
 
 /// Addresses that name us or the reporting system, in the mail's own header and in those it gives back.
 pub fn addresses(mail: &MimeParts, prose: &FreeText, manner: &SenderClassification) -> Vec<String> {
-    let mut own = manner::written_to(&mail.headers);
+    let mut own = sender_kind::written_to(&mail.headers);
     // An address that a server noted on a report is ours, unless the report is about it: the mail had gone there, or the text names it
     // and it is at another host than we are.
     let gone_to = prose.gone_to();
@@ -39,7 +39,7 @@ pub fn addresses(mail: &MimeParts, prose: &FreeText, manner: &SenderClassificati
         gone_to.iter().any(|known| is_one(known))
             || named.iter().any(|known| is_one(known)) && !beside_us(address)
     };
-    let noted: Vec<String> = manner::noted(&mail.headers)
+    let noted: Vec<String> = sender_kind::noted(&mail.headers)
         .into_iter()
         .filter(|address| !is_spoken_of(address))
         .collect();

@@ -2,15 +2,15 @@
 
 use super::addresses;
 use super::headers::HeaderFields;
-use super::manner::SenderClassification;
 use super::mime::MimeParts;
 use super::phrases;
-use super::prose::FreeText;
 use super::short;
 use crate::domain::inbound::Classification;
 use crate::domain::inbound::Reason;
 use crate::domain::inbound::RecipientReport;
 use crate::domain::inbound::SoftClass;
+use crate::mail::inbound::free_text::FreeText;
+use crate::mail::inbound::sender_kind::SenderClassification;
 
 /// Words with which a filter that works for a reader says that it refused a mail.
 const REFUSALS: &[&str] = &[

@@ -5,10 +5,10 @@ use super::addresses::of_field;
 use super::diagnosis::Diagnosis;
 use super::diagnosis::diagnose;
 use super::mime::MimeParts;
-use super::prose::FreeText;
 use crate::domain::inbound::Classification;
 use crate::domain::inbound::EnhancedStatus;
 use crate::domain::inbound::RecipientReport;
+use crate::mail::inbound::free_text::FreeText;
 
 /// Recipients of one report that are read.
 const RECIPIENTS: usize = 500;

@@ -6,10 +6,10 @@ use super::answer::AnswerAuthor;
 use super::answer::AnswerMeaning;
 use super::answer::AnswerSubject;
 use super::answer::OwnText;
-use super::manner::SenderClassification;
 use super::mime::MimeParts;
 use super::phrases::plain;
 use crate::domain::inbound::Classification;
+use crate::mail::inbound::sender_kind::SenderClassification;
 
 /// Request of a mail's author.
 pub struct AuthorRequest {

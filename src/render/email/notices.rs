@@ -1,8 +1,8 @@
 //! The mails about a reader's own data: a fresh link to it, and the change of an address, and the answer to words of leaving.
 
 use super::notice::NoticeWords;
-use crate::domain::letter::Rendered;
-use crate::domain::letter::TOKEN_PLACEHOLDER;
+use crate::domain::rendered_mail::Rendered;
+use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::text::clean;

@@ -15,7 +15,7 @@ use super::week::DIGESTS;
 use super::week::known;
 use super::week::refusal;
 use super::week_view::seen;
-use crate::app::drafting::Changes;
+use crate::app::issue::drafting::Changes;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestState;
 

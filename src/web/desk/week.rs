@@ -20,7 +20,7 @@ use super::access::Me;
 use super::answers;
 use super::week_view;
 use crate::app::Failure;
-use crate::app::preflight::Preflight;
+use crate::app::issue::preflight::Preflight;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::SendEnding;
+use verdicts::app::delivery::SendEnding;
 use verdicts::config::PauseSettings;
 use verdicts::domain::subscriber::SubscriberState;
 use verdicts::storage::ledger::Tally;

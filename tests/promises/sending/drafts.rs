@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use mail_parser::MessageParser;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::Sent;
-use verdicts::app::preflight::Preflight;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::preflight::Preflight;
 use verdicts::config::Approval;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;

@@ -1,10 +1,10 @@
 //! The week that is sent, whatever the clock of the machine says.
 
 use chrono::TimeDelta;
-use verdicts::app::deliver::SendEnding;
-use verdicts::app::digests::Sent;
-use verdicts::app::preflight::Preflight;
-use verdicts::app::sending::SendOrder;
+use verdicts::app::delivery::SendEnding;
+use verdicts::app::issue::digests::Sent;
+use verdicts::app::issue::preflight::Preflight;
+use verdicts::app::issue::sending::SendOrder;
 use verdicts::domain::actor::Actor;
 use verdicts::domain::digest::DigestState;
 

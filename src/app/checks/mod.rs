@@ -1,0 +1,13 @@
+//! Checks of everything around the service: `doctor`, its parts, metrics, upkeep.
+
+pub(super) mod addresses;
+pub mod check_result;
+pub(super) mod compiled_in;
+pub mod doctor;
+pub(super) mod metrics;
+pub(super) mod proxies;
+pub(super) mod relay_checks;
+pub(super) mod schedule_times;
+pub(super) mod sender_auth;
+pub(super) mod upkeep;
+pub(super) mod zones;

@@ -1,0 +1,377 @@
+//! Mails made ready to be filled: rendered once, encoded once, kept as long as they are sent.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use crate::app::App;
+use crate::app::Failure;
+use crate::app::subscribing::preferences;
+use crate::domain::Timestamp;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::delivery::DeliveryKind;
+use crate::domain::digest::DigestContent;
+use crate::domain::rendered_mail::Rendered;
+use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
+use crate::domain::rendered_mail::VERP_HOLE;
+use crate::domain::slot::Slot;
+use crate::domain::subject::SubjectPattern;
+use crate::mail::MessageTemplate;
+use crate::mail::TemplateHeaders;
+use crate::render::Site;
+use crate::render::email;
+use crate::storage::ledger::Job;
+
+/// Letters in memory at once: a digest with its variants, and the others; some 60 KB each.
+const KEPT: usize = 256;
+
+/// What a letter is kept under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TemplateName {
+    Transactional(DeliveryKind),
+    /// A digest, and which variant of it.
+    Digest(i64, Option<i64>),
+}
+
+/// A letter, and the date that all its copies carry (none: each its own, when it was first due: a digest that goes out over
+/// a day must not look a day old where it arrives last).
+pub(crate) struct CachedTemplate {
+    pub letter: MessageTemplate,
+    pub date: Option<Timestamp>,
+}
+
+/// The letters in use, newest last.
+#[derive(Default)]
+pub(crate) struct TemplateCache(Mutex<Vec<(TemplateName, Arc<CachedTemplate>)>>);
+
+impl TemplateCache {
+    fn find(&self, name: TemplateName) -> Option<Arc<CachedTemplate>> {
+        let kept = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, ready)| ready.clone())
+    }
+
+    fn keep(&self, name: TemplateName, ready: Arc<CachedTemplate>) {
+        let mut kept = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != name);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((name, ready));
+    }
+}
+
+impl App {
+    /// The letter that a delivery fills.
+    pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<CachedTemplate>, Failure> {
+        let name = match job.kind {
+            DeliveryKind::Digest => TemplateName::Digest(job.key.mailing, job.variant),
+            kind => TemplateName::Transactional(kind),
+        };
+        if let Some(ready) = self.letters.find(name) {
+            return Ok(ready);
+        }
+        // Apart, for its state would make that of every mail under way as large.
+        Box::pin(self.make_letter(name)).await
+    }
+
+    async fn make_letter(&self, name: TemplateName) -> Result<Arc<CachedTemplate>, Failure> {
+        let ready = match name {
+            TemplateName::Transactional(kind) => CachedTemplate {
+                letter: self.transactional_letter(kind)?,
+                date: None,
+            },
+            TemplateName::Digest(id, variant) => {
+                let frozen = match variant {
+                    Some(number) => self.storage.frozen_variant(id, number).await?,
+                    None => self.storage.frozen_mail(id).await?,
+                };
+                let (rendered, _) = frozen.ok_or_else(|| {
+                    Failure::internal(format!(
+                        "Digest {} has no frozen content.",
+                        self.mailing_name(id)
+                    ))
+                })?;
+                let slot = Slot::from_id(id)
+                    .ok_or_else(|| Failure::internal("A digest belongs to no week."))?;
+                CachedTemplate {
+                    letter: self.digest_letter(slot, &rendered),
+                    date: None,
+                }
+            }
+        };
+        let ready = Arc::new(ready);
+        self.letters.keep(name, ready.clone());
+        Ok(ready)
+    }
+
+    /// Makes the texts for the two kinds of holes in a delivery's letter. The life of a link counts from now, when the mail is made to be sent: one
+    /// that waited for a relay is as good as any other.
+    pub(crate) fn tokens_for(&self, job: &Job) -> (String, String) {
+        let (subscriber, now) = (job.key.subscriber, self.now());
+        let subscriber_token = match job.kind {
+            DeliveryKind::Digest | DeliveryKind::Welcome | DeliveryKind::AlreadySubscribed => {
+                return (
+                    self.unsubscribe_token(subscriber),
+                    self.reader_token(subscriber),
+                );
+            }
+            DeliveryKind::Confirmation => self.confirm_token(subscriber, now),
+            DeliveryKind::EmailChange => job
+                .token_id
+                .map_or_else(String::new, |id| self.move_token(id, now)),
+            DeliveryKind::AccountLink => self.account_token(subscriber, now),
+            DeliveryKind::PreferencesChanged => self.reader_token(subscriber),
+            DeliveryKind::LeaveLink | DeliveryKind::LeaveLinkByOther => {
+                self.unsubscribe_token(subscriber)
+            }
+            DeliveryKind::EmailChanged => String::new(),
+        };
+        (subscriber_token, String::new())
+    }
+
+    /// Makes the text that fills the address in a delivery's letter: the one to which a sign-up is confirmed, else the one to leave by.
+    pub(crate) fn verp_for(&self, job: &Job) -> String {
+        match job.kind {
+            DeliveryKind::Confirmation => self.return_path.verp(&self.secrets, job.key),
+            _ => self.return_path.leaving_verp(&self.secrets, job.key),
+        }
+    }
+
+    /// The mail of a digest, with a line in the log where it had to be cut to size.
+    /// `subject` stands in for `mail.subject`.
+    pub(crate) fn rendered_digest(
+        &self,
+        content: &DigestContent,
+        subject: Option<&SubjectPattern>,
+    ) -> Result<Rendered, Failure> {
+        let fitted = match subject {
+            None => email::digest(&self.site, content)?,
+            Some(pattern) => email::digest(
+                &Site {
+                    subject: pattern.clone(),
+                    ..self.site.clone()
+                },
+                content,
+            )?,
+        };
+        if fitted.is_shortened || fitted.moved > 0 {
+            tracing::warn!(
+                slot = %content.slot, bytes = fitted.mail.html.len(), takes_shortened = fitted.is_shortened, moved_to_links = fitted.moved,
+                "the digest was cut so that no server clips it"
+            );
+        }
+        Ok(fitted.mail)
+    }
+
+    /// A digest: bulk mail with the headers by which a mail program unsubscribes (RFC 2369, RFC 8058), finds the archive
+    /// and keeps its automatic answers to itself.
+    pub(crate) fn digest_letter(&self, slot: Slot, rendered: &Rendered) -> MessageTemplate {
+        let base = self.settings.base_url();
+        let extra = vec![
+            ("List-Id", self.list_id()),
+            ("List-Unsubscribe", self.list_unsubscribe()),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+            ("List-Archive", format!("<{base}/digests>")),
+            ("List-Help", format!("<{base}/>")),
+            (
+                "Feedback-ID",
+                format!("{slot}:digest:{}", sender_id(self.message_id_host())),
+            ),
+            // Of no standard (RFC 3834 section 2 knows it), and heeded by more programs than what is.
+            ("Precedence", "bulk".into()),
+        ];
+        MessageTemplate::new(
+            rendered,
+            &TemplateHeaders {
+                from: self.from.clone(),
+                reply_to: self.reply_to.clone(),
+                extra,
+            },
+        )
+    }
+
+    fn confirmation_letter(&self) -> Result<MessageTemplate, Failure> {
+        let within = in_words(self.settings.signup.confirm_within);
+        let answers = self.return_path.is_per_delivery();
+        let mail = email::confirmation(&self.site, &within, answers)?;
+        if !answers {
+            return Ok(self.by_hand(&mail));
+        }
+        // Where the return path is read, an answer confirms: it comes to the address of this one delivery, in nobody else's hands.
+        let extra = vec![
+            ("Auto-Submitted", "auto-generated".into()),
+            (
+                "Reply-To",
+                format!("<{}>", self.return_path.with(&VERP_HOLE.to_string())),
+            ),
+        ];
+        Ok(MessageTemplate::new(
+            &mail,
+            &TemplateHeaders {
+                from: self.from.clone(),
+                reply_to: None,
+                extra,
+            },
+        ))
+    }
+
+    fn transactional_letter(&self, kind: DeliveryKind) -> Result<MessageTemplate, Failure> {
+        let good_for = |life: chrono::TimeDelta| in_words(life.to_std().unwrap_or_default());
+        let rendered = match kind {
+            DeliveryKind::Confirmation => return self.confirmation_letter(),
+            DeliveryKind::Welcome => email::welcome(&self.site)?,
+            DeliveryKind::AlreadySubscribed => email::already(&self.site)?,
+            DeliveryKind::AccountLink => email::account(&self.site, &good_for(preferences::LINK))?,
+            DeliveryKind::EmailChange => {
+                email::new_address(&self.site, &good_for(preferences::MOVE))?
+            }
+            DeliveryKind::EmailChanged => email::old_address(&self.site)?,
+            DeliveryKind::PreferencesChanged => email::choices_changed(&self.site)?,
+            DeliveryKind::LeaveLink => email::leave_link(&self.site)?,
+            DeliveryKind::LeaveLinkByOther => email::leave_link_by_other(&self.site)?,
+            DeliveryKind::Digest => {
+                return Err(Failure::internal("A digest has a letter of its own."));
+            }
+        };
+        Ok(self.by_hand(&rendered))
+    }
+
+    /// A mail to one person who asked for it.
+    fn by_hand(&self, rendered: &Rendered) -> MessageTemplate {
+        let extra = vec![("Auto-Submitted", "auto-generated".into())];
+        MessageTemplate::new(
+            rendered,
+            &TemplateHeaders {
+                from: self.from.clone(),
+                reply_to: self.reply_to.clone(),
+                extra,
+            },
+        )
+    }
+
+    /// Exactly one web address, which RFC 8058 asks for; and where the return path is read, an address to write to, for the
+    /// programs that know no other way (RFC 2369). Who writes there is known by the address alone, and leaves whatever they write.
+    fn list_unsubscribe(&self) -> String {
+        let link = format!(
+            "<{}/unsubscribe/{TOKEN_PLACEHOLDER}>",
+            self.settings.base_url()
+        );
+        if !self.return_path.is_per_delivery() {
+            return link;
+        }
+        format!(
+            "{link}, <mailto:{}?subject=unsubscribe>",
+            self.return_path.with(&VERP_HOLE.to_string())
+        )
+    }
+
+    /// RFC 2919: a name of ours, and below it a domain of ours.
+    fn list_id(&self) -> String {
+        let host = match self.settings.site.base_url.host() {
+            Some(url::Host::Domain(domain)) => domain,
+            _ => "localhost",
+        };
+        let id = self
+            .settings
+            .mail
+            .list_id
+            .clone()
+            .unwrap_or_else(|| format!("verdicts.{host}"));
+        format!("{} <{id}>", self.settings.site.newsletter)
+    }
+
+    /// The right side of our message ids: the sender's own domain.
+    pub(crate) fn message_id_host(&self) -> &str {
+        self.from.domain()
+    }
+
+    /// The same for every attempt at a delivery, so that a copy in doubt is known as one. It carries a tag, for who answers or reports
+    /// with it is taken to have got the mail, and shows no number.
+    pub(crate) fn message_id(&self, key: DeliveryKey) -> String {
+        format!(
+            "{}@{}",
+            self.secrets.name_delivery(key),
+            self.message_id_host()
+        )
+    }
+
+    /// The name of a mailing in logs: a digest's slot, of another mail a text that shows no number.
+    pub(crate) fn mailing_name(&self, mailing: i64) -> String {
+        Slot::from_id(mailing).map_or_else(
+            || self.secrets.mailing_name(mailing),
+            |slot| slot.to_string(),
+        )
+    }
+
+    /// The name of a subscriber in logs and JSON, which shows no number.
+    pub fn subscriber_name(&self, subscriber: i64) -> String {
+        self.secrets.subscriber_name(subscriber)
+    }
+}
+
+/// Who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all
+/// our mail (support.google.com/mail/answer/6254652).
+fn sender_id(host: &str) -> String {
+    let letters = host.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    });
+    let id: String = letters.take(15).collect();
+    if id.len() < 5 {
+        format!("{id}-list")
+    } else {
+        id
+    }
+}
+
+/// "3 days", "90 minutes": the largest unit that says it without a rest.
+pub(in crate::app) fn in_words(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs().max(1);
+    let units = [
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let (size, name) = units
+        .into_iter()
+        .find(|(size, _)| seconds.is_multiple_of(*size))
+        .unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_sender_is_named_in_5_to_15_characters() {
+        assert_eq!(
+            ["news.example.org", "x.io", "", "Longer.Host.Example"].map(super::sender_id),
+            ["news-example-or", "x-io-list", "-list", "longer-host-exa"]
+        );
+    }
+
+    #[test]
+    fn a_duration_is_said_in_its_largest_whole_unit() {
+        let words = |seconds| super::in_words(std::time::Duration::from_secs(seconds));
+        assert_eq!(
+            (words(72 * 3600), words(5400), words(3600), words(1)),
+            (
+                "3 days".into(),
+                "90 minutes".into(),
+                "1 hour".into(),
+                "1 second".into()
+            )
+        );
+    }
+}

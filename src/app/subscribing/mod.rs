@@ -1,0 +1,9 @@
+//! Subscribers: signing up, preferences, votes, and the list as its operator handles it.
+
+pub mod columns;
+pub mod list;
+pub mod preferences;
+pub(super) mod quotas;
+pub mod sign_up;
+pub mod spreadsheet;
+pub mod votes;

@@ -1,0 +1,5 @@
+//! DKIM signatures and their keys.
+
+pub(super) mod canonical;
+pub(super) mod dkim;
+pub(super) mod signing_key;
