@@ -80,6 +80,7 @@ fn content() -> DigestContent {
         slot: slot(),
         items: sample.comparisons.iter().take(5).map(item).collect(),
         opening: Default::default(),
+        text: Default::default(),
     }
 }
 

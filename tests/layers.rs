@@ -16,9 +16,10 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Which libraries may be named in one room only.
-const HOMES: [(&str, &str); 19] = [
+const HOMES: [(&str, &str); 20] = [
     ("sqlx", "storage"),
     ("askama", "render"),
+    ("pulldown_cmark", "render"),
     ("resvg", "render"),
     ("skrifa", "render"),
     ("lettre", "mail"),

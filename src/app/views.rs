@@ -4,6 +4,7 @@
 //! A subscriber is named by an opaque id and a digest by its slot: no row id is in a view.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -14,8 +15,10 @@ use crate::app::issue::edition::Outlook;
 use crate::app::issue::missed::MissedDigest;
 use crate::app::returns::bounces::HeldRefusals;
 use crate::domain::Timestamp;
+use crate::domain::catalogue::Slug;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
+use crate::domain::issue_text::Sponsor;
 use crate::domain::pick::Pick;
 use crate::domain::progress::MinuteStats;
 use crate::domain::slot::Slot;
@@ -110,6 +113,76 @@ impl<'a> DigestStatusView<'a> {
             rate_per_minute: status.rate_per_minute.map(tenths),
             seconds_left: status.time_left.map(|left| left.num_seconds()),
         }
+    }
+}
+
+/// What people wrote of a digest, to change it elsewhere and save it with its revision.
+#[derive(Debug, Clone, Serialize)]
+pub struct DraftView<'a> {
+    slot: Slot,
+    state: Option<DigestState>,
+    revision: i64,
+    edited_at: Option<Timestamp>,
+    /// Pattern of the subject; null: `mail.subject`.
+    subject: Option<&'a str>,
+    /// The subject as readers see it.
+    subject_line: Option<&'a str>,
+    preheader: &'a str,
+    introduction: &'a str,
+    sponsor: Option<&'a Sponsor>,
+    question: &'a str,
+    sign_off: &'a str,
+    picks: Vec<Slug>,
+}
+
+impl<'a> DraftView<'a> {
+    /// The text of a digest.
+    pub fn new(slot: Slot, outlook: &'a Outlook) -> Self {
+        let edition = &outlook.edition;
+        let text = &edition.content.text;
+        Self {
+            slot,
+            state: edition.digest.as_ref().map(|digest| digest.state),
+            revision: edition.revision(),
+            edited_at: edition.draft.edited_at,
+            subject: edition.draft.subject.as_deref(),
+            subject_line: outlook.subject.as_deref(),
+            preheader: &text.preheader,
+            introduction: &text.introduction,
+            sponsor: text.sponsor.as_ref(),
+            question: &text.question,
+            sign_off: &text.sign_off,
+            picks: edition
+                .picks()
+                .into_iter()
+                .map(|pick| pick.comparison)
+                .collect(),
+        }
+    }
+}
+
+impl fmt::Display for DraftView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.map_or("not made", DigestState::as_str);
+        writeln!(f, "{}: {state}, revision {}", self.slot, self.revision)?;
+        let mut part = |name: &str, text: &str| match text {
+            "" => Ok(()),
+            text if text.contains('\n') => writeln!(f, "{name}:\n\n{text}\n"),
+            text => writeln!(f, "{name}: {text}"),
+        };
+        part("subject", self.subject.unwrap_or_default())?;
+        part("as readers see it", self.subject_line.unwrap_or_default())?;
+        part("preheader", self.preheader)?;
+        part("introduction", self.introduction)?;
+        if let Some(sponsor) = self.sponsor {
+            part("sponsor", &format!("{} ({})", sponsor.text, sponsor.url))?;
+        }
+        part("question", self.question)?;
+        part("sign-off", self.sign_off)?;
+        self.picks
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, slug)| writeln!(f, "{}. {slug}", at + 1))
     }
 }
 

@@ -53,8 +53,12 @@ pub enum DigestCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Make this week's digest now; it keeps the send time of the schedule
-    Draft,
+    /// Make this week's digest now; it keeps the send time of the schedule. With SLOT: print what people wrote of that digest
+    Draft {
+        /// Print this digest's subject, text and revision instead
+        #[arg(value_parser = parse_digest)]
+        slot: Option<Slot>,
+    },
     Edit(EditArguments),
     Send(SendArguments),
     /// All digests, newest first
@@ -107,7 +111,7 @@ impl DigestCommand {
             Self::Preview { as_of, id, out } => {
                 preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?
             }
-            Self::Draft => return draft::draft(&app, output).await,
+            Self::Draft { slot } => return draft::draft(&app, slot, output).await,
             Self::Edit(edit) => return edit.run(&app, output).await,
             Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,

@@ -1,6 +1,12 @@
 //! `digest draft` and `digest edit`: the digest before it goes out.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use serde_json::json;
 
 use super::digest::show;
 use super::output::Output;
@@ -9,12 +15,17 @@ use super::output::parse_moment;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::issue::drafting::Changes;
+use crate::app::issue::text::TextChanges;
+use crate::app::views::DraftView;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
 use crate::domain::slot::Slot;
 
-/// Change a digest that is not sent yet: its comparisons, subject or time
+/// Largest file that can hold an introduction.
+const TEXT_BYTES_MAX: u64 = 65_536;
+
+/// Change a digest that is not sent yet: its comparisons, subject, text or time
 ///
 /// Where schedule.approval is "required", a changed digest must be approved again.
 #[derive(Debug, clap::Args)]
@@ -34,6 +45,27 @@ pub struct EditArguments {
     /// Set the subject; {pair}, {more}, {count}, {week}, {site} and {newsletter} are filled in; "" goes back to mail.subject
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
+    /// Set the line that lists of mails show after the subject; filled in like the subject; "" makes it from the comparisons
+    #[arg(long, value_name = "TEXT")]
+    preheader: Option<String>,
+    /// Set the introduction to what a file holds, in Markdown ("-": standard input); an empty file takes it away
+    #[arg(long, value_name = "FILE")]
+    introduction: Option<PathBuf>,
+    /// Set the sign-off, in Markdown; "" takes it away
+    #[arg(long, value_name = "TEXT")]
+    sign_off: Option<String>,
+    /// Set the question to readers; "" takes it away
+    #[arg(long, value_name = "TEXT")]
+    question: Option<String>,
+    /// Set the text of the sponsor's block, which is marked as an advertisement; "" with --sponsor-link "" takes the block away
+    #[arg(long, value_name = "TEXT")]
+    sponsor: Option<String>,
+    /// Set the link of the sponsor's block
+    #[arg(long, value_name = "URL")]
+    sponsor_link: Option<String>,
+    /// Change nothing if the digest is at another revision than this, which `digest draft SLOT` prints
+    #[arg(long, value_name = "N")]
+    revision: Option<i64>,
     /// Set when it is sent (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     send_at: Option<Timestamp>,
@@ -48,38 +80,92 @@ impl EditArguments {
             order,
             subject,
             send_at,
+            preheader,
+            introduction,
+            sign_off,
+            question,
+            sponsor,
+            sponsor_link,
+            revision,
             ..
         } = self;
-        if leave_out.is_empty()
-            && add.is_empty()
-            && order.is_empty()
-            && subject.is_none()
-            && send_at.is_none()
-        {
+        let changes = Changes {
+            leave_out,
+            add,
+            order,
+            subject,
+            send_at,
+            text: TextChanges {
+                introduction: introduction.as_deref().map(read_text).transpose()?,
+                sponsor_text: sponsor,
+                sponsor_url: sponsor_link,
+                question,
+                sign_off,
+                preheader,
+            },
+            revision,
+        };
+        let named = Changes {
+            revision,
+            ..Changes::default()
+        };
+        if changes == named {
             return Err(Failure::invalid(
-                "Say what to change: --leave-out, --add, --order, --subject or --send-at.",
+                "Say what to change: --leave-out, --add, --order, --subject, --preheader, --introduction, --sign-off, --question, --sponsor, \
+                 --sponsor-link or --send-at.",
             ));
         }
-        app.edit_digest(
-            &Actor::cli(),
-            slot,
-            &Changes {
-                leave_out,
-                add,
-                order,
-                subject,
-                send_at,
-            },
-        )
-        .await?;
+        app.edit_digest(&Actor::cli(), slot, &changes).await?;
         print(app, slot, output).await
     }
 }
 
-/// Makes this week's draft.
-pub(super) async fn draft(app: &App, output: Output) -> Result<ExitCode, Failure> {
-    let slot = app.draft_digest(&Actor::cli()).await?;
-    print(app, slot, output).await
+/// Makes this week's draft, or prints what people wrote of a digest.
+pub(super) async fn draft(
+    app: &App,
+    slot: Option<Slot>,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let Some(slot) = slot else {
+        let slot = app.draft_digest(&Actor::cli()).await?;
+        return print(app, slot, output).await;
+    };
+    let outlook = app.outlook(slot).await?;
+    if outlook.edition.digest.is_none() {
+        return Err(Failure::not_found(format!(
+            "There is no digest {slot}; `verdicts digest draft` makes this week's."
+        )));
+    }
+    let view = DraftView::new(slot, &outlook);
+    output.print(&json!(view), || view.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a file, or of standard input.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let (mut bytes, limit) = (Vec::new(), TEXT_BYTES_MAX + 1);
+    let fault = |error: std::io::Error| {
+        Failure::invalid(format!("{} cannot be read: {error}.", path.display()))
+    };
+    if path == Path::new("-") {
+        std::io::stdin()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(fault)?;
+    } else {
+        File::open(path)
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(fault)?;
+    }
+    if bytes.len() as u64 == limit {
+        return Err(Failure::invalid(format!(
+            "{} is no introduction: it has more than 64 KiB.",
+            path.display()
+        )));
+    }
+    String::from_utf8(bytes)
+        .map(|text| text.trim_start_matches('\u{feff}').to_owned())
+        .map_err(|_| Failure::invalid(format!("{} is not UTF-8 text.", path.display())))
 }
 
 /// Prints a digest as it will go out.

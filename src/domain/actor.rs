@@ -98,6 +98,11 @@ impl Actor {
         &self.id
     }
 
+    /// Kind and id in one text, for a column that only compares: "user:u3f…", "cli:cli".
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.kind, self.id)
+    }
+
     /// Network that they act from, cut to /24 or /48.
     pub fn network(&self) -> Option<&str> {
         self.network.as_deref()

@@ -8,6 +8,7 @@ use super::catalogue::Panel;
 use super::catalogue::RatedComparison;
 use super::catalogue::RatedTool;
 use super::catalogue::Votes;
+use super::issue_text::IssueText;
 use super::named;
 use super::pick_reason::PickReason;
 use super::reader::VerdictChange;
@@ -48,6 +49,8 @@ pub struct Digest {
     pub finished_at: Option<Timestamp>,
     /// For how many people deliveries were made.
     pub recipients: i64,
+    /// Number of changes of what it shows.
+    pub revision: i64,
 }
 
 /// A picked comparison with all that is shown of it.
@@ -72,6 +75,9 @@ pub struct DigestContent {
     /// What comes before them.
     #[serde(default)]
     pub opening: Opening,
+    /// What people wrote of it.
+    #[serde(default, skip_serializing_if = "IssueText::is_empty")]
+    pub text: IssueText,
 }
 
 impl DigestContent {

@@ -3,7 +3,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`], [`user`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`].
 
 pub mod actor;
 pub mod address;
@@ -15,6 +15,7 @@ pub mod digest;
 pub mod due;
 pub mod history;
 pub mod inbound;
+pub mod issue_text;
 pub mod limits;
 pub mod network;
 pub mod next_state;

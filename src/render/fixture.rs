@@ -195,5 +195,6 @@ pub fn content(matchups: impl IntoIterator<Item = RatedComparison>) -> DigestCon
         slot: Slot::of(now(), &crate::domain::zone::Zone::utc()),
         items: matchups.into_iter().map(item).collect(),
         opening: Default::default(),
+        text: Default::default(),
     }
 }

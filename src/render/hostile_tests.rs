@@ -14,6 +14,9 @@ use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
 use crate::domain::digest::PreviousVotes;
 use crate::domain::digest::PreviousVotesTool;
+use crate::domain::issue_text::IssueField;
+use crate::domain::issue_text::IssueText;
+use crate::domain::issue_text::Sponsor;
 use crate::domain::reader::PreferenceGroup;
 use crate::domain::reader::VerdictChange;
 
@@ -89,7 +92,16 @@ proptest! {
         let turn = |name: &String| VerdictChange { tool: "x".parse().expect("a slug"), name: name.clone(), before: "Skip".into(), after: "Ship".into() };
         let decided = lines.split_first().map(|(first, rest)| PreviousVotes { tools: rest.iter().map(told).collect(), apart: Some(told(first)) });
         let opening = Opening { turns: lines.iter().take(PreferenceGroup::MOST_TURNS).map(turn).collect(), decided, has_saved };
-        let mail = email::digest(&fixture::site(), &DigestContent { opening, ..fixture::content(matchups) }).expect("a digest").mail;
+        let (mut picks, mut take) = (fixture::content(matchups), lines.iter());
+        let mut line = |field: IssueField| take.next().map(|line| line.chars().take(field.length_max()).collect::<String>()).unwrap_or_default();
+        picks.text = IssueText {
+            introduction: line(IssueField::Introduction),
+            sponsor: Some(Sponsor { text: line(IssueField::SponsorText), url: line(IssueField::SponsorUrl) }),
+            question: line(IssueField::Question),
+            sign_off: line(IssueField::SignOff),
+            preheader: line(IssueField::Preheader),
+        };
+        let mail = email::digest(&fixture::site(), &DigestContent { opening, ..picks }).expect("a digest").mail;
         wellformed::check(&mail.html);
         prop_assert!(mail.html.len() <= 80_000 && mail.text.len() <= 80_000, "{} and {}", mail.html.len(), mail.text.len());
         prop_assert!((1..=90).contains(&mail.subject.chars().count()) && !mail.subject.contains('\n'), "{:?}", mail.subject);

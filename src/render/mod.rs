@@ -1,12 +1,15 @@
 //! Floor 3: a mail or a page as text, from the domain's types and the templates in `templates/`.
 //!
 //! Everything is escaped by default; no catalogue text is ever marked safe. Reading order: [`page`], [`desk`], [`email`], [`picture`],
-//! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `date` and `text` (cutting and wrapping).
+//! and below them `lead` (how a digest begins), `view` (what all show of a comparison), `issue_text` with
+//! [`markdown`] (what people write of an issue), `date` and `text` (cutting and wrapping).
 
 mod date;
 pub mod desk;
 pub mod email;
+mod issue_text;
 mod lead;
+pub mod markdown;
 pub mod page;
 pub mod picture;
 mod text;

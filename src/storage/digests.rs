@@ -46,6 +46,7 @@ struct DigestRow {
     published_at: Option<i64>,
     finished_at: Option<i64>,
     recipients: i64,
+    revision: i64,
 }
 
 impl Storage {
@@ -90,7 +91,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let row: Option<DigestRow> = optional!(
             reader,
-            "select id, state, send_at, published_at, finished_at, recipients from digests where id = $1",
+            "select id, state, send_at, published_at, finished_at, recipients, revision from digests where id = $1",
             slot.id()
         )?;
         stored(row.map(digest_from).transpose())
@@ -101,7 +102,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<DigestRow> = all!(
             reader,
-            "select id, state, send_at, published_at, finished_at, recipients from digests order by id desc"
+            "select id, state, send_at, published_at, finished_at, recipients, revision from digests order by id desc"
         )?;
         stored(rows.into_iter().map(digest_from).collect())
     }
@@ -116,7 +117,7 @@ impl Storage {
         let before = before.map_or(i64::MAX, |slot| slot.id());
         let rows: Vec<DigestRow> = all!(
             reader,
-            "select id, state, send_at, published_at, finished_at, recipients from digests where id < $1 order by id desc limit $2",
+            "select id, state, send_at, published_at, finished_at, recipients, revision from digests where id < $1 order by id desc limit $2",
             before,
             most
         )?;
@@ -128,7 +129,7 @@ impl Storage {
         let mut reader = self.read().await?;
         let rows: Vec<DigestRow> = all!(
             reader,
-            "select id, state, case when approved_at > send_at then approved_at else send_at end as send_at, published_at, finished_at, recipients
+            "select id, state, case when approved_at > send_at then approved_at else send_at end as send_at, published_at, finished_at, recipients, revision
              from digests where state = 'approved' and send_at <= $1 and approved_at <= $1 order by id",
             now.timestamp_millis()
         )?;
@@ -399,6 +400,7 @@ fn digest_from(row: DigestRow) -> Result<Digest, StorageError> {
         published_at: row.published_at.map(from_millis),
         finished_at: row.finished_at.map(from_millis),
         recipients: row.recipients,
+        revision: row.revision,
     })
 }
 

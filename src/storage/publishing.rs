@@ -38,6 +38,8 @@ pub struct Issue<'a> {
     pub rendered: &'a Rendered,
     /// The mails to readers who chose categories.
     pub variants: &'a [Variant],
+    /// Revision of the digest that all of it was made from.
+    pub revision: i64,
 }
 
 /// Describes what freezing a digest did.
@@ -47,7 +49,7 @@ pub enum Frozen {
     Now,
     /// Nobody is on the list yet; nothing was changed.
     Nobody,
-    /// It is not approved (any more): somebody else published it, or took it back.
+    /// It is not approved (any more), or was changed since it was read: somebody else published it, took it back or edited it.
     NotApproved,
 }
 
@@ -130,6 +132,7 @@ impl Storage {
             content,
             rendered,
             variants,
+            revision,
         } = issue;
         let frozen = serde_json::to_string(content)
             .map_err(|error| StorageError::Stored(error.to_string()))?;
@@ -139,13 +142,14 @@ impl Storage {
             tx,
             "update digests set state = 'sending', published_at = $2, content = $3, subject = $4, html = $5, plain = $6,
                publish_order = (select coalesce(max(publish_order), 0) + 1 from digests)
-             where id = $1 and state = 'approved'",
+             where id = $1 and state = 'approved' and revision = $7",
             id,
             millis,
             frozen,
             &rendered.subject,
             &rendered.html,
-            &rendered.text
+            &rendered.text,
+            revision
         )?;
         if published == 0 {
             return Ok(Frozen::NotApproved);

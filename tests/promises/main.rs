@@ -24,6 +24,7 @@ mod desk_first_run;
 mod desk_roles;
 mod desk_sign_in;
 mod desk_week;
+mod desk_write;
 mod digests;
 mod disks;
 mod embedding;

@@ -243,6 +243,7 @@ const OTHERS: &[(&str, &str)] = &[
         "a visitor is no subscriber: their cookie is kept as a hash, and nothing ties it to an address",
     ),
     ("digests", "counts its recipients"),
+    ("digest_revisions", "what users wrote of an issue"),
     ("users", "who runs the newsletter, which is no subscriber"),
     ("sessions", "of users"),
     (

@@ -98,6 +98,8 @@ impl App {
         );
         findings.extend(sending);
         if usable && let Ok(edition) = self.edition(slot, now).await {
+            let subject = rendered.map_or("", |mail| mail.subject.as_str());
+            findings.extend(self.examine_text(&edition.content, subject).await);
             findings.push(
                 self.examine_links(&edition.content, &edition.left_out)
                     .await,
@@ -344,6 +346,7 @@ impl App {
                     slot,
                     items: items.collect(),
                     opening: Default::default(),
+                    text: Default::default(),
                 },
             )?
             .mail;

@@ -295,6 +295,7 @@ impl App {
                     content,
                     rendered: &rendered,
                     variants: &variants,
+                    revision: edition.revision(),
                 },
                 self.month_of(now),
                 &due(now),

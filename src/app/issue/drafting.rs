@@ -2,6 +2,9 @@
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::issue::text::TextChanges;
+use crate::app::issue::text::checked;
+use crate::app::issue::revising::check_subject;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -15,11 +18,10 @@ use crate::domain::pick::Pick;
 use crate::domain::pick::PickerRules;
 use crate::domain::pick::pick;
 use crate::domain::slot::Slot;
-use crate::domain::subject::SubjectPattern;
 use crate::storage::drafts::Edits;
 
 /// Changes that somebody asks for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// Comparisons to take out.
     pub leave_out: Vec<Slug>,
@@ -31,6 +33,10 @@ pub struct Changes {
     pub subject: Option<String>,
     /// When to send it.
     pub send_at: Option<Timestamp>,
+    /// Changes of its text.
+    pub text: TextChanges,
+    /// Revision that the changes were made from; another one is refused.
+    pub revision: Option<i64>,
 }
 
 impl App {
@@ -87,28 +93,17 @@ impl App {
         slot: Slot,
         changes: &Changes,
     ) -> Result<(), Failure> {
-        let Some(digest) = self.storage.digest(slot).await? else {
-            return Err(Failure::not_found(format!(
-                "There is no digest {slot} to change; `verdicts digest draft` makes this week's."
-            )));
-        };
-        if !matches!(digest.state, DigestState::Draft | DigestState::Approved) {
+        let digest = self.open_digest(slot).await?;
+        if let Some(revision) = changes.revision.filter(|named| *named != digest.revision) {
             return Err(Failure::conflict(format!(
-                "{slot} is {}: only a draft or an approved digest can be changed.",
-                digest.state
+                "{slot} is at revision {}, and these changes were made from {revision}: nothing was changed. `verdicts digest draft {slot}` \
+                 prints it as it is now.",
+                digest.revision
             )));
         }
-        if let Some(pattern) = changes
-            .subject
-            .as_deref()
-            .filter(|pattern| !pattern.is_empty())
-            && let Err(error) = pattern.parse::<SubjectPattern>()
-        {
-            return Err(Failure::invalid_field(
-                "subject",
-                format!("--subject: {error}."),
-            ));
-        }
+        check_subject(changes.subject.as_deref().unwrap_or_default())?;
+        let draft = self.storage.draft(slot).await?.unwrap_or_default();
+        let text = changes.text.applied(&draft.text).map(checked).transpose()?;
         if let Some(at) = changes.send_at.filter(|at| *at <= self.now()) {
             return Err(Failure::invalid_field(
                 "send_at",
@@ -119,18 +114,21 @@ impl App {
             ));
         }
         let picks = self.edited_picks(slot, changes).await?;
-        let to = match self.settings.schedule.approval {
-            Approval::Required => DigestState::Draft,
-            Approval::Auto => digest.state,
-        };
         let edits = Edits {
             picks,
             subject: changes.subject.clone(),
+            text,
             send_at: changes.send_at,
         };
+        // Its time is no part of what is approved.
+        let to = match edits.is_of_content() {
+            true => self.state_after_edit(digest.state),
+            false => digest.state,
+        };
+        let from = (digest.state, digest.revision);
         if !self
             .storage
-            .edit_digest(actor, slot, digest.state, to, &edits, self.now())
+            .edit_digest(actor, slot, from, to, &edits, self.now())
             .await?
         {
             return Err(Failure::conflict(format!(

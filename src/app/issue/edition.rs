@@ -14,6 +14,7 @@ use crate::domain::pick::Pick;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
 use crate::domain::subject::SubjectPattern;
+use crate::storage::drafts::Draft;
 
 /// A digest with what it would carry.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Edition {
     pub left_out: Vec<LeftOut>,
     /// The pattern of its subject, if a person gave it one.
     pub subject: Option<SubjectPattern>,
+    /// What people changed of it, as long as it is not published.
+    pub draft: Draft,
 }
 
 /// A digest as a person looks at it.
@@ -57,6 +60,11 @@ impl Edition {
             reasons: item.reasons.clone(),
         };
         self.content.items.iter().map(pick).collect()
+    }
+
+    /// Revision that it was read at: the digest's row is read before all else, so that what is newer shows as another revision.
+    pub fn revision(&self) -> i64 {
+        self.digest.as_ref().map_or(0, |digest| digest.revision)
     }
 
     /// Returns whether it stands as it will go out: a draft or an approved digest, or one that nobody made yet.
@@ -95,6 +103,7 @@ impl App {
             slot,
             items: Vec::new(),
             opening: Default::default(),
+            text: Default::default(),
         };
         let picks = match &digest {
             None => self.picks_at(at).await?,
@@ -109,6 +118,7 @@ impl App {
                     content,
                     left_out: Vec::new(),
                     subject: None,
+                    draft: Draft::default(),
                 });
             }
             Some(Digest {
@@ -118,11 +128,11 @@ impl App {
             Some(_) => Vec::new(),
         };
         let (items, left_out) = self.open_items(picks, goes_out).await?;
+        let draft = self.storage.draft(slot).await?.unwrap_or_default();
         // Checked when it was given.
-        let subject = self
-            .storage
-            .draft_subject(slot)
-            .await?
+        let subject = draft
+            .subject
+            .as_ref()
             .and_then(|pattern| pattern.parse().ok());
         let opening = if items.is_empty() {
             Default::default()
@@ -135,9 +145,11 @@ impl App {
                 slot,
                 items,
                 opening,
+                text: draft.text.clone(),
             },
             left_out,
             subject,
+            draft,
         })
     }
 

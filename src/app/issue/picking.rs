@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::checks::check_result::CheckResult;
 use crate::app::issue::edition::Edition;
+use crate::app::issue::revising::Written;
 use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::digest::DigestState;
@@ -16,6 +18,7 @@ use crate::domain::rendered_mail::SINCE_HOLE;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::domain::slot::Slot;
 use crate::mail::Recipient;
+use crate::render::email;
 
 /// A digest as one reader would get it.
 pub struct Preview {
@@ -27,6 +30,10 @@ pub struct Preview {
     pub items: usize,
     /// Which week it is.
     pub slot: Slot,
+    /// The line that a list of mails shows after the subject.
+    pub preheader: String,
+    /// Findings about the text and the links: see [`App::preflight`].
+    pub findings: Vec<CheckResult>,
 }
 
 impl App {
@@ -68,11 +75,31 @@ impl App {
     /// A sentence, when it would carry nothing.
     pub async fn preview(&self, slot: Slot, at: Timestamp) -> Result<Preview, Failure> {
         let edition = self.edition(slot, at).await?;
+        self.preview_of(&edition, at).await
+    }
+
+    /// The same with subject and text that are not saved.
+    pub async fn preview_written(
+        &self,
+        slot: Slot,
+        written: Written,
+    ) -> Result<Preview, Failure> {
+        let now = self.now();
+        let mut edition = self.edition(slot, now).await?;
+        if edition.is_open() {
+            edition.subject = written.subject.trim().parse().ok();
+            edition.content.text = written.text.normalized();
+        }
+        self.preview_of(&edition, now).await
+    }
+
+    async fn preview_of(&self, edition: &Edition, at: Timestamp) -> Result<Preview, Failure> {
+        let slot = edition.content.slot;
         let items = edition.content.items.len();
         if items == 0 {
-            return Err(Failure::conflict(why_empty(slot, &edition)));
+            return Err(Failure::conflict(why_empty(slot, edition)));
         }
-        let rendered = self.mail_of(&edition).await?;
+        let rendered = self.mail_of(edition).await?;
         let message = self.one_copy(slot, &rendered, at)?;
         let (token, reader, since) = (
             self.unsubscribe_token(0),
@@ -89,7 +116,17 @@ impl App {
             html: own(&rendered.html),
             text: own(&rendered.text),
         };
+        let mut findings = vec![
+            self.examine_links(&edition.content, &edition.left_out)
+                .await,
+        ];
+        findings.extend(
+            self.examine_text(&edition.content, &rendered.subject)
+                .await,
+        );
         Ok(Preview {
+            preheader: email::preheader_of(&rendered.html),
+            findings,
             rendered,
             message,
             items,

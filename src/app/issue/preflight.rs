@@ -48,6 +48,7 @@ impl App {
     ) -> Result<(), Failure> {
         let slot = content.slot;
         let mut findings = vec![self.examine_links(content, &[]).await];
+        findings.extend(self.examine_text(content, &rendered.subject).await);
         if self.transport().mailbox().is_none() && !self.is_tried_out() && self.readers().await > 0
         {
             findings.extend(self.examine_sending(slot, Some(rendered)).await);
@@ -81,7 +82,7 @@ impl App {
             "send".into()
         };
         Err(Failure::conflict(format!(
-            "{slot} is not sent and stays {state}, for its mails would be refused or hidden. {}. Mend that (`verdicts doctor` \
+            "{slot} is not sent and stays {state}, for its mails would be refused or hidden, or are not finished. {}. Mend that (`verdicts doctor` \
              looks at all of it), or send it as it is with `verdicts digest {anyway} --force`.",
             faults.join("; ")
         )))

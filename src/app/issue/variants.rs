@@ -254,5 +254,6 @@ fn content_for(
         slot: base.slot,
         items,
         opening,
+        text: base.text.clone(),
     })
 }

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::checks::check_result::CheckResult;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::edition::Edition;
 use crate::app::issue::preflight::Preflight;
@@ -18,6 +19,7 @@ use crate::domain::pick::PickedComparison;
 use crate::domain::pick::RunnerUp;
 use crate::domain::pick::runners_up;
 use crate::domain::slot::Slot;
+use crate::render::email;
 use crate::storage::drafts::Edits;
 
 /// Comparisons next in line that are shown.
@@ -36,8 +38,10 @@ pub struct Week {
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,
-    /// The pattern of the subject that somebody gave it.
-    pub subject_pattern: Option<String>,
+    /// The line that lists of mails show after the subject.
+    pub preheader: String,
+    /// Findings about its text.
+    pub findings: Vec<CheckResult>,
     /// Counts of its deliveries; none where nobody made the digest yet.
     pub status: Option<DigestStatus>,
     /// Time when it goes out, as far as anybody can know.
@@ -53,10 +57,15 @@ impl App {
     pub async fn look_at_week(&self, slot: Slot) -> Result<Week, Failure> {
         let now = self.now();
         let edition = self.edition(slot, now).await?;
-        let subject = match edition.content.items.is_empty() {
-            true => None,
-            false => Some(self.mail_of(&edition).await?.subject),
-        };
+        let (mut subject, mut preheader, mut findings) = (None, String::new(), Vec::new());
+        if !edition.content.items.is_empty() {
+            let mail = self.mail_of(&edition).await?;
+            preheader = email::preheader_of(&mail.html);
+            if edition.is_open() {
+                findings = self.examine_text(&edition.content, &mail.subject).await;
+            }
+            subject = Some(mail.subject);
+        }
         let status = match &edition.digest {
             Some(_) => Some(self.status(slot).await?),
             None => None,
@@ -74,7 +83,8 @@ impl App {
             is_present: slot == self.slot_at(now),
             slot,
             subject,
-            subject_pattern: self.storage.draft_subject(slot).await?,
+            preheader,
+            findings,
             status,
             send_at,
             readers,
@@ -169,7 +179,14 @@ impl App {
         };
         let is_moved = self
             .storage
-            .edit_digest(actor, slot, state, DigestState::Approved, &edits, now)
+            .edit_digest(
+                actor,
+                slot,
+                (state, edition.revision()),
+                DigestState::Approved,
+                &edits,
+                now,
+            )
             .await?;
         if !is_moved {
             return Err(Failure::conflict(format!(

@@ -6,6 +6,8 @@ pub mod links;
 pub mod second_factor;
 pub mod signing_in;
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 
 use self::signing_in::SignedIn;
@@ -16,6 +18,7 @@ use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::user::Role;
+use crate::domain::user::User;
 use crate::identity::password::HashError;
 use crate::identity::password::TypedPassword;
 
@@ -27,6 +30,26 @@ pub const ABSOLUTE: TimeDelta = TimeDelta::days(90);
 pub const HALF_WAY: TimeDelta = TimeDelta::minutes(10);
 /// Time for which a sign-in counts as recent, for what must not be done on somebody's unlocked machine.
 pub const RECENT: TimeDelta = TimeDelta::minutes(10);
+
+/// Names of users by [`Actor::key`].
+#[derive(Debug, Default)]
+pub struct Authors(HashMap<String, String>);
+
+impl Authors {
+    /// Name of an author: a user's, or what else acted.
+    pub fn name(&self, key: &str) -> &str {
+        if let Some(name) = self.0.get(key) {
+            return name;
+        }
+        match key.split(':').next() {
+            Some("cli") => "the command line",
+            Some("schedule") => "the schedule",
+            Some("token") => "a program",
+            Some("user") => "a former user",
+            _ => "the service",
+        }
+    }
+}
 
 impl App {
     /// Returns whether the desk answers: it is enabled, and somebody may use it.
@@ -46,6 +69,13 @@ impl App {
     /// The name of a user in addresses: it does not show their number.
     pub fn user_name(&self, user: i64) -> String {
         self.secrets.user_name(user)
+    }
+
+    /// Names of the authors that [`Actor::key`] stands for, for sentences.
+    pub async fn authors(&self) -> Result<Authors, Failure> {
+        let users = self.storage.users().await?;
+        let named = |user: User| (format!("user:{}", self.user_name(user.id)), user.name);
+        Ok(Authors(users.into_iter().map(named).collect()))
     }
 
     /// Returns the user of a session as the audit log names them.

@@ -1,10 +1,11 @@
 //! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`],
-//! a week and its mail in [`week`].
+//! a week and its mail in [`week`], its text in [`write`].
 
 mod account;
 mod gate;
 mod users;
 mod week;
+mod write;
 
 use std::sync::LazyLock;
 
@@ -40,6 +41,14 @@ pub use week::digests;
 pub use week::in_scheme;
 pub use week::preview;
 pub use week::week;
+pub use write::CheckView;
+pub use write::ClashView;
+pub use write::ConflictView;
+pub use write::LineView;
+pub use write::TextFieldView;
+pub use write::WriteView;
+pub use write::line;
+pub use write::write;
 
 /// The desk's own stylesheet.
 pub fn stylesheet() -> &'static Asset {
@@ -51,6 +60,18 @@ pub fn stylesheet() -> &'static Asset {
         )
     });
     &STYLESHEET
+}
+
+/// The desk's one script, without which everything works too.
+pub fn script() -> &'static Asset {
+    static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+        Asset::new(
+            "desk",
+            "js",
+            include_str!("../../../templates/desk/desk.js"),
+        )
+    });
+    &SCRIPT
 }
 
 /// A number as people read it: 12,431.
@@ -103,6 +124,7 @@ struct NavLink {
 pub struct DeskFrame<'a> {
     site: &'a Site,
     style: &'static str,
+    script: &'static str,
     title: String,
     user: Option<&'a User>,
     notice: Option<&'a str>,
@@ -115,6 +137,7 @@ impl<'a> DeskFrame<'a> {
         Self {
             site,
             style: &stylesheet().path,
+            script: &script().path,
             title: clean(title),
             user: None,
             notice: None,

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::DeskFrame;
+use super::write::CheckView;
 use crate::render::RenderError;
 
 /// A comparison of a digest, in words.
@@ -65,12 +66,8 @@ pub struct SumView {
 pub struct EditView {
     /// The comparisons as this page shows them: a change made on an older page is refused.
     pub seen: String,
-    /// The pattern of the subject that somebody gave it.
-    pub subject: String,
-    /// The pattern that else makes it.
-    pub usual: String,
-    /// Characters of the subject as readers see it.
-    pub length: usize,
+    /// Names of the parts that are written, for the button that leads to them.
+    pub written: String,
 }
 
 /// Content of the page.
@@ -95,6 +92,10 @@ pub struct WeekView {
     pub edit: Option<EditView>,
     /// The subject.
     pub subject: Option<String>,
+    /// The line that lists of mails show after it.
+    pub preheader: String,
+    /// Findings about text and links.
+    pub checks: Vec<CheckView>,
     /// Whose name the mail carries.
     pub sender: String,
     /// The comparisons.
@@ -162,6 +163,8 @@ pub struct PreviewView<'a> {
     pub slot: String,
     /// The subject.
     pub subject: &'a str,
+    /// The line after it.
+    pub preheader: &'a str,
     /// Whose name it carries.
     pub sender: String,
     /// Which look.

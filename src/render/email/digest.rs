@@ -17,9 +17,12 @@ use crate::domain::rendered_mail::READER_HOLE;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::domain::subject::Marks;
+use crate::domain::subject::SubjectPattern;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
+use crate::render::issue_text::TextView;
+use crate::render::markdown::Block;
 use crate::render::lead::Lead;
 use crate::render::text::clean;
 use crate::render::text::shorten;
@@ -60,6 +63,7 @@ struct DigestHtml<'a> {
     saved: &'a str,
     preferences: &'a str,
     opening: &'a OpeningView,
+    text: &'a TextView,
     online: &'a str,
 }
 
@@ -82,6 +86,10 @@ struct DigestText<'a> {
     decided: String,
     apart: String,
     has_saved: bool,
+    introduction: String,
+    sponsor: Option<(String, &'a str)>,
+    question: String,
+    sign_off: String,
     online: &'a str,
     postal_address: String,
 }
@@ -120,13 +128,15 @@ fn within(
     let lead = Lead::new(content, &all);
     let subject = subject(site, content, &all);
     let monday = Date::monday(site, content.slot);
-    let mut frame = MailFrame::new(site, &subject, &site.newsletter, &preheader(&lead));
+    let preheader = written_preheader(site, content, &all).unwrap_or_else(|| preheader(&lead));
+    let mut frame = MailFrame::new(site, &subject, &site.newsletter, &preheader);
     frame.week = Some(monday.clone());
     let why = super::why(site);
     let unsubscribe = site.link(&format!("/unsubscribe/{TOKEN_PLACEHOLDER}"));
     let saved = site.link(&format!("/saved/{READER_HOLE}"));
     let preferences = site.link(&format!("/preferences/{READER_HOLE}"));
     let opening = OpeningView::new(&content.opening, limits);
+    let written = TextView::new(&content.text);
     let online = site.link(&format!("/digests/{}", content.slot));
     let sample = content.is_sample();
     let item =
@@ -159,6 +169,13 @@ fn within(
         decided: plain::decided(&opening.decided),
         apart: paragraph(&opening.apart),
         has_saved: opening.has_saved,
+        introduction: plain::blocks(&written.introduction),
+        sponsor: written
+            .sponsor
+            .as_ref()
+            .map(|sponsor| (paragraph(&sponsor.text), sponsor.url.as_str())),
+        question: paragraph(&written.question),
+        sign_off: plain::blocks(&written.sign_off),
         online: &online,
         postal_address: frame.postal_address_in_lines(),
     };
@@ -175,6 +192,7 @@ fn within(
         saved: &saved,
         preferences: &preferences,
         opening: &opening,
+        text: &written,
         online: &online,
     };
     let mail = Rendered {
@@ -197,34 +215,49 @@ fn subject(site: &Site, content: &DigestContent, duels: &[ComparisonView<'_>]) -
     let Some(first) = duels.first() else {
         return plain();
     };
-    let rest = match content.items.len() - 1 {
-        0 => String::new(),
-        1 => "And 1 more verdict".into(),
-        more => format!("And {more} more verdicts"),
-    };
-    let count = content.items.len().to_string();
-    let form = |max: usize, more: &str| {
-        let pair = format!(
-            "{} or {}?",
-            shorten(&first.sides[0].name, max),
-            shorten(&first.sides[1].name, max)
-        );
-        let marks = Marks {
-            pair: &pair,
-            more,
-            count: &count,
-            week: &week,
-            site: &site.name,
-            newsletter: &site.newsletter,
-        };
-        clean(&site.subject.fill(&marks))
-    };
-    let forms = [form(60, &rest), form(60, ""), form(30, &rest)];
+    let form = |max: usize, more: bool| filled(&site.subject, site, content, first, (max, more));
+    let forms = [form(60, true), form(60, false), form(30, true)];
     let fitting = forms
         .into_iter()
         .find(|form| form.chars().count() <= SUBJECT);
-    let subject = fitting.unwrap_or_else(|| shorten(&form(30, ""), SUBJECT));
+    let subject = fitting.unwrap_or_else(|| shorten(&form(30, false), SUBJECT));
     if subject.is_empty() { plain() } else { subject }
+}
+
+/// A pattern with its marks filled: names of at most `max` characters, and `{more}` only if it may be said.
+fn filled(
+    pattern: &SubjectPattern,
+    site: &Site,
+    content: &DigestContent,
+    first: &ComparisonView<'_>,
+    (max, has_more): (usize, bool),
+) -> String {
+    let more = match content.items.len().saturating_sub(1) {
+        0 => String::new(),
+        _ if !has_more => String::new(),
+        1 => "And 1 more verdict".into(),
+        more => format!("And {more} more verdicts"),
+    };
+    let pair = format!(
+        "{} or {}?",
+        shorten(&first.sides[0].name, max),
+        shorten(&first.sides[1].name, max)
+    );
+    clean(&pattern.fill(&Marks {
+        pair: &pair,
+        more: &more,
+        count: &content.items.len().to_string(),
+        week: &content.slot.to_string(),
+        site: &site.name,
+        newsletter: &site.newsletter,
+    }))
+}
+
+/// The preheader that somebody wrote, if they did.
+fn written_preheader(site: &Site, content: &DigestContent, duels: &[ComparisonView<'_>]) -> Option<String> {
+    let pattern: SubjectPattern = content.text.preheader.parse().ok()?;
+    let line = filled(&pattern, site, content, duels.first()?, (60, true));
+    (!line.is_empty()).then_some(line)
 }
 
 /// What a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what

@@ -95,6 +95,28 @@ impl<'a> MailFrame<'a> {
     }
 }
 
+/// The line that a list of mails shows after the subject, as a rendered mail carries it.
+pub fn preheader_of(html: &str) -> String {
+    let hidden = html.split_once("class=\"pre\"").map_or("", |(_, rest)| rest);
+    let text = hidden.split_once('>').map_or("", |(_, rest)| rest);
+    let text = text.split(['<', '\u{a0}']).next().unwrap_or_default();
+    [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (code, letter)| {
+        text.replace(code, letter)
+    })
+}
+
 /// Why somebody gets a mail, and since when.
 fn why(site: &Site) -> String {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));

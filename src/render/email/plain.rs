@@ -1,6 +1,7 @@
 //! The digest's text, written to be read: lines of 78 columns, a table in plain characters, links on lines of their own.
 
 use super::MailFrame;
+use crate::render::markdown::Block;
 use crate::render::text::columns;
 use crate::render::text::wrap;
 use crate::render::view::ComparisonView;
@@ -141,6 +142,11 @@ fn row(cells: &[(&str, usize)]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     (0..height).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Text that people wrote, in lines that fit.
+pub(super) fn blocks(blocks: &[Block]) -> String {
+    crate::render::issue_text::plain(blocks, WIDTH)
 }
 
 pub(super) fn paragraph(text: &str) -> String {

@@ -12,7 +12,9 @@ use crate::domain::slot::Slot;
 use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
+use crate::render::issue_text::TextView;
 use crate::render::lead::Lead;
+use crate::render::markdown::Block;
 use crate::render::text::clean;
 use crate::render::view::ComparisonView;
 use crate::render::view::TextLimits;
@@ -91,6 +93,7 @@ struct DigestPage<'a> {
     monday: Date,
     published: Date,
     lead: Lead,
+    text: TextView,
     duels: Vec<ComparisonView<'a>>,
     sample: bool,
     earlier: Option<Slot>,
@@ -126,6 +129,7 @@ pub fn digest(
         monday,
         published: Date::new(site, published_at),
         lead,
+        text: TextView::new(&content.text),
         duels,
         sample: content.is_sample(),
         earlier,
@@ -156,6 +160,7 @@ struct FeedEntry {
 struct FeedEntryHtml<'a> {
     site: &'a Site,
     lead: Lead,
+    text: TextView,
     duels: Vec<ComparisonView<'a>>,
     sample: bool,
 }
@@ -192,6 +197,7 @@ fn feed_entry(
     let html = FeedEntryHtml {
         site,
         lead: Lead::new(content, &duels),
+        text: TextView::new(&content.text),
         duels,
         sample: content.is_sample(),
     };

@@ -7,6 +7,8 @@ use super::digest_of;
 use super::links_of_html;
 use super::unescaped;
 use crate::domain::catalogue::RatedComparison;
+use crate::domain::issue_text::IssueText;
+use crate::domain::issue_text::Sponsor;
 
 fn links_of_text(text: &str) -> Vec<&str> {
     text.split_whitespace()
@@ -31,6 +33,34 @@ fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
         );
         assert_eq!(links, links_of_text(&mail.text));
     }
+}
+
+#[test]
+fn text_that_people_write_has_the_same_links_in_both_parts_and_is_marked_where_it_is_paid_for() {
+    let mut content = content((1..=3).map(matchup));
+    content.text = IssueText {
+        introduction: "A [b **c** d](https://one.example/?x=1&y=2), [e](/no) and\n\n- [f](mailto:a@b.example)".into(),
+        sponsor: Some(Sponsor {
+            text: "Acme & sons".into(),
+            url: "https://acme.example/x".into(),
+        }),
+        question: "Which one?".into(),
+        sign_off: "**Ada**, [x](https://two.example)".into(),
+        preheader: "{pair} {count} <b>".into(),
+    };
+    let mail = email::digest(&site(), &content).expect("a digest").mail;
+    crate::render::wellformed::check(&mail.html);
+    let links: Vec<String> = links_of_html(&mail.html)
+        .into_iter()
+        .map(unescaped)
+        .filter(|link| link.contains("://"))
+        .collect();
+    assert_eq!(links, links_of_text(&mail.text));
+    assert!(links.contains(&"https://one.example/?x=1&y=2".to_owned()));
+    assert_eq!(mail.html.matches("one.example").count(), 1, "one link");
+    assert!(mail.html.contains("<b>Advertisement</b>") && mail.text.contains("ADVERTISEMENT"));
+    let preheader = email::preheader_of(&mail.html);
+    assert_eq!(preheader, "Llama 1 or Mistral Small 3.1? 3 <b>");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Changing a digest before it goes out: its comparisons, their order, its subject.
+//! Changing what a digest carries before it goes out: its comparisons and their order.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -29,7 +29,6 @@ pub(super) struct EditForm {
     down: Option<Slug>,
     leave_out: Option<Slug>,
     add: Option<Slug>,
-    subject: Option<String>,
 }
 
 pub(super) async fn edit(
@@ -74,8 +73,7 @@ pub(super) async fn edit(
             let withdrawn = " It was approved as it was: approve it again.";
             format!("{done}{}", if is_withdrawn { withdrawn } else { "" })
         }
-        // The use case speaks of the command line's option.
-        Err(failure) => refusal(failure)?.replace("--subject: ", "The subject was not saved: "),
+        Err(failure) => refusal(failure)?,
     };
     answers::done(&web, &who, &said, &back).await
 }
@@ -118,16 +116,6 @@ fn changes(asked: EditForm, mut slugs: Vec<Slug>) -> Option<(Changes, &'static s
                 ..Changes::default()
             };
             Some((changes, "It is added at the end."))
-        }
-        EditForm {
-            subject: Some(subject),
-            ..
-        } => {
-            let changes = Changes {
-                subject: Some(subject.trim().to_owned()),
-                ..Changes::default()
-            };
-            Some((changes, "The subject is saved."))
         }
         _ => None,
     }

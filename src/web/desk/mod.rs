@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`] with [`week_view`] and [`edit`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`] with [`week_view`], [`edit`] and [`write`].
 
 mod access;
 mod account;
@@ -12,8 +12,10 @@ mod sign_in;
 mod users;
 mod week;
 mod week_view;
+mod write;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -35,6 +37,9 @@ use crate::render::desk;
 use access::Route;
 
 pub use access::Demand;
+
+/// The largest form, in bytes: an introduction in the most verbose encoding.
+const LARGEST_TEXT: usize = 256 << 10;
 
 /// Every route of the desk, with what it demands: the one table, from which the router and the test of all roles are made.
 fn table() -> Vec<Route> {
@@ -74,6 +79,14 @@ fn table() -> Vec<Route> {
         Route::get("/desk/digests/{slot}/mail/{scheme}", results, week::mail),
         Route::post("/desk/draft", draft, week::draft),
         Route::post("/desk/digests/{slot}/edit", draft, edit::edit),
+        Route::get("/desk/digests/{slot}/write", draft, write::show),
+        Route::post("/desk/digests/{slot}/write", draft, write::save),
+        Route::post(
+            "/desk/digests/{slot}/write/preview",
+            draft,
+            write::preview,
+        ),
+        Route::post("/desk/digests/{slot}/write/line", draft, write::line),
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),
         Route::get("/desk/account", own, account::show),
@@ -135,6 +148,7 @@ pub(super) fn routes(web: &Web) -> Router<Web> {
         Err(_) => CsrfLayer::new(),
     };
     let desk = desk
+        .layer(DefaultBodyLimit::max(LARGEST_TEXT))
         .layer(from_fn_with_state(web.clone(), access::recognise))
         .layer(csrf.with_rejection_response(refuse_foreign))
         .layer(from_fn_with_state(web.clone(), access::open))
@@ -142,10 +156,15 @@ pub(super) fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(desk)
         .route(&desk::stylesheet().path, get(stylesheet))
+        .route(&desk::script().path, get(script))
 }
 
 async fn stylesheet() -> impl IntoResponse {
     immutable("text/css; charset=utf-8", desk::stylesheet().text)
+}
+
+async fn script() -> impl IntoResponse {
+    immutable("text/javascript; charset=utf-8", desk::script().text)
 }
 
 /// A form that another site's page sent with this browser's cookies.

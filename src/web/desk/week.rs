@@ -4,8 +4,6 @@ use axum::extract::FromRequestParts;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
-use axum::http::HeaderName;
-use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Html;
 use axum::response::IntoResponse;
@@ -15,10 +13,11 @@ use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
 use super::super::guard::Segment;
-use super::super::mailbox::MAIL_POLICY;
 use super::access::Me;
 use super::answers;
 use super::week_view;
+use super::write::checks;
+use super::write::framed_mail;
 use crate::app::Failure;
 use crate::app::issue::preflight::Preflight;
 use crate::app::users::signing_in::SignedIn;
@@ -48,7 +47,8 @@ pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(slot): Seg
 
 async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
     let week = web.app.look_at_week(slot).await?;
-    let view = week_view::week(web, &who.user, &week);
+    let checks = checks(slot, &week.findings);
+    let view = week_view::week(web, &who.user, &week, checks);
     let title = if here == "/desk" {
         "This week".to_owned()
     } else {
@@ -61,7 +61,7 @@ async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
 }
 
 /// The part of the desk that a week belongs to.
-fn place_of(web: &Web, slot: Slot) -> &'static str {
+pub(super) fn place_of(web: &Web, slot: Slot) -> &'static str {
     if slot == web.app.slot_at(web.app.now()) {
         "/desk"
     } else {
@@ -175,6 +175,7 @@ pub(super) async fn preview(
     let view = PreviewView {
         slot: slot.to_string(),
         subject: &preview.rendered.subject,
+        preheader: &preview.preheader,
         sender: web.app.sender_name(),
         show,
         text: &preview.rendered.text,
@@ -213,14 +214,7 @@ pub(super) async fn mail(
         _ => return Err(Problem::not_found()),
     };
     let preview = web.app.preview(slot, web.app.now()).await?;
-    let html = desk::in_scheme(&preview.rendered.html, is_dark);
-    // Links in the frame open beside the desk: its pages refuse to be framed.
-    let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
-        (HeaderName::from_static("x-frame-options"), "SAMEORIGIN"),
-    ];
-    Ok((headers, Html(html)).into_response())
+    Ok(framed_mail(&preview.rendered.html, is_dark))
 }
 
 /// Action on a digest: its address, and the state that it leads to.

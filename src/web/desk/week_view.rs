@@ -16,6 +16,7 @@ use crate::domain::user::AccessLevel;
 use crate::domain::user::Area;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
+use crate::render::desk::CheckView;
 use crate::render::desk::EditView;
 use crate::render::desk::PartView;
 use crate::render::desk::PickView;
@@ -31,7 +32,7 @@ pub struct Question {
 }
 
 /// A week's page for that user.
-pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
+pub fn week(web: &Web, user: &User, week: &Week, checks: Vec<CheckView>) -> WeekView {
     let state = week.status.as_ref().map(|status| status.digest.state);
     let may_send = user.role.may(Area::Send, AccessLevel::Write);
     let troubles = match &week.status {
@@ -49,12 +50,14 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
             Some(state) if may_send => actions(web, week.slot, state),
             _ => Vec::new(),
         },
-        edit: edit(web, user, week),
+        edit: edit(user, week),
         may_draft: state.is_none()
             && week.is_present
             && !week.edition.content.items.is_empty()
             && user.role.may(Area::Draft, AccessLevel::Write),
         subject: week.subject.clone(),
+        preheader: week.preheader.clone(),
+        checks,
         sender: web.app.sender_name(),
         picks: week
             .edition
@@ -87,14 +90,33 @@ pub fn week(web: &Web, user: &User, week: &Week) -> WeekView {
 }
 
 /// Form for changes of a draft or an approved digest, for users who may make them.
-fn edit(web: &Web, user: &User, week: &Week) -> Option<EditView> {
+fn edit(user: &User, week: &Week) -> Option<EditView> {
     let is_open = week.status.is_some() && week.edition.is_open();
     (is_open && user.role.may(Area::Draft, AccessLevel::Write)).then(|| EditView {
         seen: seen(&week.edition.picks()),
-        subject: week.subject_pattern.clone().unwrap_or_default(),
-        usual: web.app.settings.mail.subject.clone(),
-        length: week.subject.as_deref().unwrap_or_default().chars().count(),
+        written: written(week),
     })
+}
+
+/// "an introduction, a sponsor": what people wrote of it.
+fn written(week: &Week) -> String {
+    let text = &week.edition.content.text;
+    let parts = [
+        (week.edition.draft.subject.is_some(), "a subject"),
+        (!text.preheader.is_empty(), "a preheader"),
+        (!text.introduction.is_empty(), "an introduction"),
+        (text.sponsor.is_some(), "a sponsor"),
+        (!text.question.is_empty(), "a question"),
+        (!text.sign_off.is_empty(), "a sign-off"),
+    ];
+    let named: Vec<&str> = parts
+        .iter()
+        .filter_map(|(is_there, name)| is_there.then_some(*name))
+        .collect();
+    match named.is_empty() {
+        true => "Nothing is written yet: it has the usual subject, and begins with its comparisons.".into(),
+        false => format!("It has {}.", named.join(", ")),
+    }
 }
 
 /// The comparisons of a page, so that a change made on an older one is noticed.

@@ -1,0 +1,71 @@
+// The desk's script. Everything works without it: it saves presses and shows sooner what a press would show.
+(() => {
+  "use strict";
+  const WAIT = 400;
+  const form = document.querySelector("form[data-guard]");
+  if (!form) return;
+
+  // Changes that are not saved: the browser asks before they are lost.
+  const state = () => new URLSearchParams(new FormData(form)).toString();
+  let kept = state();
+  let leaving = false;
+  addEventListener("beforeunload", (event) => {
+    if (!leaving && state() !== kept) event.preventDefault();
+  });
+  form.addEventListener("submit", (event) => {
+    leaving = !(event.submitter && event.submitter.hasAttribute("data-live"));
+  });
+  addEventListener("pageshow", () => { leaving = false; });
+  addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "s") {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+
+  // Marks like {pair} become buttons that put them where the cursor is.
+  for (const marks of document.querySelectorAll(".marks")) {
+    const field = document.getElementById(marks.dataset.for);
+    for (const code of marks.querySelectorAll("code")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "chip";
+      button.textContent = code.textContent;
+      button.setAttribute("aria-label", "Insert " + code.textContent);
+      button.addEventListener("click", () => {
+        field.setRangeText(code.textContent, field.selectionStart, field.selectionEnd, "end");
+        field.focus();
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      });
+      code.replaceWith(button);
+    }
+  }
+
+  // Counts, the line of an inbox and the mail follow what is typed.
+  const live = form.querySelector("[data-live]");
+  const line = document.getElementById("line");
+  let timer = 0;
+  let asked = 0;
+  const look = async () => {
+    const number = ++asked;
+    const body = new URLSearchParams(new FormData(form));
+    try {
+      const answer = await fetch(form.dataset.line, { method: "POST", body });
+      if (answer.ok && number === asked) line.innerHTML = await answer.text();
+    } catch { /* The next change asks again. */ }
+    const frame = document.querySelector("iframe[name=mail]");
+    if (!frame || number !== asked) return;
+    // A new frame each time: a mail that replaced another would be a step back for the browser's button.
+    const top = frame.cloneNode(false);
+    top.removeAttribute("src");
+    frame.replaceWith(top);
+    form.requestSubmit(live);
+  };
+  form.addEventListener("input", (event) => {
+    const count = form.querySelector(`.count[data-for="${event.target.id}"]`);
+    if (count) count.textContent = [...event.target.value].length + " of " + event.target.maxLength;
+    clearTimeout(timer);
+    timer = setTimeout(look, WAIT);
+  });
+  if (live) live.hidden = true;
+})();
