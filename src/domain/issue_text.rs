@@ -149,7 +149,10 @@ impl IssueText {
         };
         if self.sponsor.is_some() {
             if sponsor.text.is_empty() {
-                return invalid(IssueField::SponsorText, "is missing: a link alone says nothing");
+                return invalid(
+                    IssueField::SponsorText,
+                    "is missing: a link alone says nothing",
+                );
             }
             if web_link(&sponsor.url).is_none() {
                 return invalid(
@@ -161,7 +164,10 @@ impl IssueText {
         if !self.preheader.is_empty()
             && let Err(error) = self.preheader.parse::<SubjectPattern>()
         {
-            return invalid(IssueField::Preheader, &format!("cannot be filled in: {error}"));
+            return invalid(
+                IssueField::Preheader,
+                &format!("cannot be filled in: {error}"),
+            );
         }
         Ok(())
     }
@@ -175,17 +181,24 @@ pub fn web_link(text: &str) -> Option<url::Url> {
 }
 
 fn kept(c: char) -> bool {
-    let turns = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    let turns =
+        matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
     !turns && !c.is_control() && !is_noncharacter(c)
 }
 
 /// Several lines, without what could break out of them.
 pub fn lines(text: &str) -> String {
-    let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let cleaned = text.lines().map(|line| {
         // Two spaces at the end of a line are a break in Markdown.
         let breaks = line.ends_with("  ") && !line.trim().is_empty();
-        let line: String = line.replace('\t', "    ").chars().filter(|c| kept(*c)).collect();
+        let line: String = line
+            .replace('\t', "    ")
+            .chars()
+            .filter(|c| kept(*c))
+            .collect();
         format!("{}{}", line.trim_end(), if breaks { "  " } else { "" })
     });
     let joined = cleaned.collect::<Vec<_>>().join("\n");
@@ -246,11 +259,33 @@ mod tests {
             of(&|t| t.introduction = long(IssueField::Introduction)),
             Err(IssueField::Introduction)
         );
-        assert_eq!(of(&|t| t.question = long(IssueField::Question)), Err(IssueField::Question));
-        assert_eq!(of(&|t| t.sign_off = long(IssueField::SignOff)), Err(IssueField::SignOff));
-        assert_eq!(of(&|t| t.preheader = "{nothing}".into()), Err(IssueField::Preheader));
-        for url in ["", "acme.example", "/offer", "javascript:alert(1)", "ftp://acme.example", "https://", "https://a:b@acme.example"] {
-            let change = |t: &mut IssueText| t.sponsor = Some(Sponsor { text: "Acme".into(), url: url.into() });
+        assert_eq!(
+            of(&|t| t.question = long(IssueField::Question)),
+            Err(IssueField::Question)
+        );
+        assert_eq!(
+            of(&|t| t.sign_off = long(IssueField::SignOff)),
+            Err(IssueField::SignOff)
+        );
+        assert_eq!(
+            of(&|t| t.preheader = "{nothing}".into()),
+            Err(IssueField::Preheader)
+        );
+        for url in [
+            "",
+            "acme.example",
+            "/offer",
+            "javascript:alert(1)",
+            "ftp://acme.example",
+            "https://",
+            "https://a:b@acme.example",
+        ] {
+            let change = |t: &mut IssueText| {
+                t.sponsor = Some(Sponsor {
+                    text: "Acme".into(),
+                    url: url.into(),
+                })
+            };
             assert_eq!(of(&change), Err(IssueField::SponsorUrl), "{url}");
         }
     }

@@ -306,7 +306,12 @@ impl Reading {
 impl Span {
     fn has_style_of(&self, other: &Self) -> bool {
         (self.is_strong, self.is_emphasis, self.is_code, &self.link)
-            == (other.is_strong, other.is_emphasis, other.is_code, &other.link)
+            == (
+                other.is_strong,
+                other.is_emphasis,
+                other.is_code,
+                &other.link,
+            )
     }
 }
 
@@ -346,7 +351,11 @@ mod tests {
                 Block::Paragraph(spans) => format!("p {}", text_of(spans)),
                 Block::Heading(spans) => format!("h {}", text_of(spans)),
                 Block::Quote(spans) => format!("q {}", text_of(spans)),
-                Block::List { is_ordered, first, items } => {
+                Block::List {
+                    is_ordered,
+                    first,
+                    items,
+                } => {
                     let items: Vec<String> = items.iter().map(|spans| text_of(spans)).collect();
                     format!("{is_ordered} {first} {items:?}")
                 }
@@ -368,7 +377,10 @@ mod tests {
         let Block::Paragraph(spans) = &blocks[1] else {
             panic!("a paragraph")
         };
-        let opened: Vec<&str> = spans.iter().filter_map(|span| span.opens.as_deref()).collect();
+        let opened: Vec<&str> = spans
+            .iter()
+            .filter_map(|span| span.opens.as_deref())
+            .collect();
         assert_eq!(opened, ["https://a.example/x?y=1&z=2"]);
         assert_eq!(spans.iter().filter(|span| span.closes).count(), 1);
     }
@@ -385,13 +397,18 @@ mod tests {
             })
             .collect();
         assert!(text_of(&all).contains("<script>") && text_of(&all).contains("<b>x</b>"));
-        let opened: Vec<&str> = all.iter().filter_map(|span| span.opens.as_deref()).collect();
+        let opened: Vec<&str> = all
+            .iter()
+            .filter_map(|span| span.opens.as_deref())
+            .collect();
         assert_eq!(opened, ["mailto:a@b.example"]);
         let faults = faults(text);
         assert!(faults.contains(&MarkdownFault::Picture("https://a.example/p.png".into())));
         assert!(faults.contains(&MarkdownFault::Scheme("javascript:alert(1)".into())));
         assert!(faults.contains(&MarkdownFault::Scheme("data:text/html,x".into())));
-        assert!(faults.iter().any(|fault| matches!(fault, MarkdownFault::Html(html) if html.starts_with("<script>"))));
+        assert!(faults.iter().any(
+            |fault| matches!(fault, MarkdownFault::Html(html) if html.starts_with("<script>"))
+        ));
         assert_eq!(links(text).len(), 4);
         assert!(super::faults("a < b, 3 > 2, <3 & [x](https://a.example)").is_empty());
     }

@@ -55,7 +55,13 @@ pub struct Draft {
 const REVISIONS_KEPT: i64 = 50;
 
 /// `revision, subject, issue_text, edited_by, edited_at`
-type DraftRow = (i64, Option<String>, Option<String>, Option<String>, Option<i64>);
+type DraftRow = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
 
 impl Storage {
     /// The slot whose digest was the last to be published, of those that went out to anybody.
@@ -107,11 +113,7 @@ impl Storage {
     }
 
     /// Subject and text as a revision of a digest had them; none if it is not kept.
-    pub async fn revision(
-        &self,
-        slot: Slot,
-        revision: i64,
-    ) -> Result<Option<Draft>, StorageError> {
+    pub async fn revision(&self, slot: Slot, revision: i64) -> Result<Option<Draft>, StorageError> {
         if revision == 0 {
             return Ok(Some(Draft::default()));
         }

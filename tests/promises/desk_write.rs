@@ -37,7 +37,11 @@ async fn house(place: Place) -> House {
     let house = House::open_with(place, desk).await;
     house.stock(&catalogue::small(6, house.app.now())).await;
     house.enlist("reader", 2).await;
-    house.app.draft_digest(&Actor::cli()).await.expect("a draft");
+    house
+        .app
+        .draft_digest(&Actor::cli())
+        .await
+        .expect("a draft");
     house
 }
 
@@ -46,7 +50,12 @@ fn write(house: &House) -> String {
 }
 
 async fn revision(house: &House) -> i64 {
-    let draft = house.app.storage.draft(house.slot()).await.expect("an answer");
+    let draft = house
+        .app
+        .storage
+        .draft(house.slot())
+        .await
+        .expect("an answer");
     draft.expect("a draft").revision
 }
 

@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::issue::revising::check_subject;
 use crate::app::issue::text::TextChanges;
 use crate::app::issue::text::checked;
-use crate::app::issue::revising::check_subject;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;

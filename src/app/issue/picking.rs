@@ -79,11 +79,7 @@ impl App {
     }
 
     /// The same with subject and text that are not saved.
-    pub async fn preview_written(
-        &self,
-        slot: Slot,
-        written: Written,
-    ) -> Result<Preview, Failure> {
+    pub async fn preview_written(&self, slot: Slot, written: Written) -> Result<Preview, Failure> {
         let now = self.now();
         let mut edition = self.edition(slot, now).await?;
         if edition.is_open() {
@@ -120,10 +116,7 @@ impl App {
             self.examine_links(&edition.content, &edition.left_out)
                 .await,
         ];
-        findings.extend(
-            self.examine_text(&edition.content, &rendered.subject)
-                .await,
-        );
+        findings.extend(self.examine_text(&edition.content, &rendered.subject).await);
         Ok(Preview {
             preheader: email::preheader_of(&rendered.html),
             findings,

@@ -85,7 +85,10 @@ pub(super) fn check_subject(pattern: &str) -> Result<(), Failure> {
     }
     let parsed = pattern.parse::<SubjectPattern>();
     parsed.map(|_| ()).map_err(|error| {
-        Failure::invalid_field("subject", format!("The subject cannot be filled in: {error}."))
+        Failure::invalid_field(
+            "subject",
+            format!("The subject cannot be filled in: {error}."),
+        )
     })
 }
 
@@ -163,7 +166,8 @@ impl App {
                 .await?;
             if is_saved {
                 tracing::info!(%slot, state = %to, "text of the digest changed");
-                let is_withdrawn = digest.state == DigestState::Approved && to == DigestState::Draft;
+                let is_withdrawn =
+                    digest.state == DigestState::Approved && to == DigestState::Draft;
                 return Ok(Saved::Now { is_withdrawn });
             }
         }
@@ -240,7 +244,11 @@ mod tests {
     fn changes_of_two_editors_are_merged_and_nothing_is_lost() {
         let before = "one\ntwo\nthree\nfour\nfive";
         assert_eq!(
-            both(before, "ONE\ntwo\nthree\nfour\nfive", "one\ntwo\nthree\nfour\nFIVE"),
+            both(
+                before,
+                "ONE\ntwo\nthree\nfour\nfive",
+                "one\ntwo\nthree\nfour\nFIVE"
+            ),
             "ONE\ntwo\nthree\nfour\nFIVE"
         );
         assert_eq!(both(before, before, "x"), "x");

@@ -66,12 +66,31 @@ impl TextChanges {
 const UNFINISHED: [&str; 6] = ["TK", "TKTK", "XXX", "TODO", "FIXME", "LOREM"];
 /// Words of a link that say nothing of where it leads (WCAG 2.4.4).
 const EMPTY_WORDS: [&str; 8] = [
-    "click here", "here", "click", "link", "this link", "read more", "more", "this",
+    "click here",
+    "here",
+    "click",
+    "link",
+    "this link",
+    "read more",
+    "more",
+    "this",
 ];
 /// Hosts that hide where a link leads, which spam filters count against a mail.
 const SHORTENERS: [&str; 14] = [
-    "bit.ly", "t.co", "goo.gl", "tinyurl.com", "ow.ly", "is.gd", "buff.ly", "rebrand.ly", "lnkd.in", "cutt.ly", "rb.gy", "t.ly",
-    "tiny.cc", "shorturl.at",
+    "bit.ly",
+    "t.co",
+    "goo.gl",
+    "tinyurl.com",
+    "ow.ly",
+    "is.gd",
+    "buff.ly",
+    "rebrand.ly",
+    "lnkd.in",
+    "cutt.ly",
+    "rb.gy",
+    "t.ly",
+    "tiny.cc",
+    "shorturl.at",
 ];
 /// Characters of a subject that phones show.
 const SHOWN: usize = 60;
@@ -98,10 +117,14 @@ pub(super) fn checked(text: IssueText) -> Result<IssueText, Failure> {
                 "The {name} has HTML in it ({html}), which mails do not carry. Write Markdown: **bold**, *italic*, [words](https://...)."
             ),
             MarkdownFault::Picture(address) => {
-                format!("The {name} has a picture in it ({address}), which most mail programs hide. Link to it instead.")
+                format!(
+                    "The {name} has a picture in it ({address}), which most mail programs hide. Link to it instead."
+                )
             }
             MarkdownFault::Scheme(address) => {
-                format!("The {name} links to {address}: only https, http and mailto links are allowed.")
+                format!(
+                    "The {name} links to {address}: only https, http and mailto links are allowed."
+                )
             }
         };
         return Err(Failure::invalid_field(field, sentence));
@@ -111,7 +134,11 @@ pub(super) fn checked(text: IssueText) -> Result<IssueText, Failure> {
 
 impl App {
     /// What people wrote of an issue, with the eyes of those who get it. Faults stop a send.
-    pub(in crate::app) async fn examine_text(&self, content: &DigestContent, subject: &str) -> Vec<CheckResult> {
+    pub(in crate::app) async fn examine_text(
+        &self,
+        content: &DigestContent,
+        subject: &str,
+    ) -> Vec<CheckResult> {
         let text = &content.text;
         let (now, mut findings) = (self.now(), Vec::new());
         let sponsor = text.sponsor.clone().unwrap_or_default();
@@ -126,7 +153,10 @@ impl App {
         for (what, text) in fields {
             // A subject that nobody wrote holds names of the catalogue.
             if let Some(word) = unfinished(text).filter(|_| what != "subject") {
-                findings.push(fault(what, format!("{word} is left in it: something is still to be written")));
+                findings.push(fault(
+                    what,
+                    format!("{word} is left in it: something is still to be written"),
+                ));
             }
             if let Some(year) = outdated(text, self.site.day(now).as_str()) {
                 findings.push(advice(what, format!("names the year {year}")));
@@ -134,9 +164,15 @@ impl App {
         }
         let length = subject.chars().count();
         if length > SHOWN {
-            findings.push(advice("subject", format!("has {length} characters; phones show about {SHOWN}")));
+            findings.push(advice(
+                "subject",
+                format!("has {length} characters; phones show about {SHOWN}"),
+            ));
         }
-        for (what, markdown) in [("introduction", &text.introduction), ("sign_off", &text.sign_off)] {
+        for (what, markdown) in [
+            ("introduction", &text.introduction),
+            ("sign_off", &text.sign_off),
+        ] {
             for link in markdown::links(markdown) {
                 findings.extend(self.examine_link(what, &link, now).await);
             }
@@ -149,7 +185,10 @@ impl App {
             findings.extend(self.examine_link("sponsor", &link, now).await);
         }
         if !text.question.is_empty() && self.reply_to.is_none() {
-            let words = format!("answers go to {}; set mail.reply_to to an address that somebody reads", self.from.address());
+            let words = format!(
+                "answers go to {}; set mail.reply_to to an address that somebody reads",
+                self.from.address()
+            );
             findings.push(advice("question", words));
         }
         findings
@@ -166,24 +205,50 @@ impl App {
             return None;
         }
         let Some(url) = web_link(address) else {
-            return Some(fault(what, format!("the link {address} is not whole: begin it with https://")));
+            return Some(fault(
+                what,
+                format!("the link {address} is not whole: begin it with https://"),
+            ));
         };
-        let host = url.host_str().unwrap_or_default().trim_start_matches("www.");
+        let host = url
+            .host_str()
+            .unwrap_or_default()
+            .trim_start_matches("www.");
         if SHORTENERS.contains(&host) {
-            return Some(advice(what, format!("{host} hides where the link leads, which spam filters dislike: link to the page itself")));
+            return Some(advice(
+                what,
+                format!(
+                    "{host} hides where the link leads, which spam filters dislike: link to the page itself"
+                ),
+            ));
         }
         let said = words.trim().to_lowercase();
         if EMPTY_WORDS.contains(&said.as_str()) {
-            return Some(advice(what, format!("a link says only \"{}\": name what it leads to", words.trim())));
+            return Some(advice(
+                what,
+                format!(
+                    "a link says only \"{}\": name what it leads to",
+                    words.trim()
+                ),
+            ));
         }
         if let Some(shown) = web_link(words.trim())
             && shown.host_str() != url.host_str()
         {
-            return Some(advice(what, format!("a link shows {} and leads to {host}, as fraud does", words.trim())));
+            return Some(advice(
+                what,
+                format!(
+                    "a link shows {} and leads to {host}, as fraud does",
+                    words.trim()
+                ),
+            ));
         }
         match self.is_dead(&url, now).await {
             Ok(false) => None,
-            Ok(true) => Some(fault(what, format!("{address} does not open: there is no such page here"))),
+            Ok(true) => Some(fault(
+                what,
+                format!("{address} does not open: there is no such page here"),
+            )),
             Err(failure) => Some(fault(what, failure.to_string())),
         }
     }

@@ -22,8 +22,8 @@ use crate::render::RenderError;
 use crate::render::Site;
 use crate::render::date::Date;
 use crate::render::issue_text::TextView;
-use crate::render::markdown::Block;
 use crate::render::lead::Lead;
+use crate::render::markdown::Block;
 use crate::render::text::clean;
 use crate::render::text::shorten;
 use crate::render::view::Badge;
@@ -254,7 +254,11 @@ fn filled(
 }
 
 /// The preheader that somebody wrote, if they did.
-fn written_preheader(site: &Site, content: &DigestContent, duels: &[ComparisonView<'_>]) -> Option<String> {
+fn written_preheader(
+    site: &Site,
+    content: &DigestContent,
+    duels: &[ComparisonView<'_>],
+) -> Option<String> {
     let pattern: SubjectPattern = content.text.preheader.parse().ok()?;
     let line = filled(&pattern, site, content, duels.first()?, (60, true));
     (!line.is_empty()).then_some(line)

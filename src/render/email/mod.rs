@@ -97,7 +97,9 @@ impl<'a> MailFrame<'a> {
 
 /// The line that a list of mails shows after the subject, as a rendered mail carries it.
 pub fn preheader_of(html: &str) -> String {
-    let hidden = html.split_once("class=\"pre\"").map_or("", |(_, rest)| rest);
+    let hidden = html
+        .split_once("class=\"pre\"")
+        .map_or("", |(_, rest)| rest);
     let text = hidden.split_once('>').map_or("", |(_, rest)| rest);
     let text = text.split(['<', '\u{a0}']).next().unwrap_or_default();
     [

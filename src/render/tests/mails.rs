@@ -39,7 +39,9 @@ fn both_parts_of_a_mail_have_the_same_links_in_the_same_order() {
 fn text_that_people_write_has_the_same_links_in_both_parts_and_is_marked_where_it_is_paid_for() {
     let mut content = content((1..=3).map(matchup));
     content.text = IssueText {
-        introduction: "A [b **c** d](https://one.example/?x=1&y=2), [e](/no) and\n\n- [f](mailto:a@b.example)".into(),
+        introduction:
+            "A [b **c** d](https://one.example/?x=1&y=2), [e](/no) and\n\n- [f](mailto:a@b.example)"
+                .into(),
         sponsor: Some(Sponsor {
             text: "Acme & sons".into(),
             url: "https://acme.example/x".into(),

@@ -81,11 +81,7 @@ fn table() -> Vec<Route> {
         Route::post("/desk/digests/{slot}/edit", draft, edit::edit),
         Route::get("/desk/digests/{slot}/write", draft, write::show),
         Route::post("/desk/digests/{slot}/write", draft, write::save),
-        Route::post(
-            "/desk/digests/{slot}/write/preview",
-            draft,
-            write::preview,
-        ),
+        Route::post("/desk/digests/{slot}/write/preview", draft, write::preview),
         Route::post("/desk/digests/{slot}/write/line", draft, write::line),
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),

@@ -114,7 +114,10 @@ fn written(week: &Week) -> String {
         .filter_map(|(is_there, name)| is_there.then_some(*name))
         .collect();
     match named.is_empty() {
-        true => "Nothing is written yet: it has the usual subject, and begins with its comparisons.".into(),
+        true => {
+            "Nothing is written yet: it has the usual subject, and begins with its comparisons."
+                .into()
+        }
         false => format!("It has {}.", named.join(", ")),
     }
 }

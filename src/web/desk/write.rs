@@ -93,7 +93,10 @@ pub(super) async fn show(
     let edition = web.app.edition(slot, web.app.now()).await?;
     if edition.digest.is_none() || !edition.is_open() {
         let said = match edition.digest {
-            Some(digest) => format!("{slot} is {}: its text can no longer be changed.", digest.state),
+            Some(digest) => format!(
+                "{slot} is {}: its text can no longer be changed.",
+                digest.state
+            ),
             None => format!("There is no digest {slot} yet: make the draft first."),
         };
         return answers::done(&web, &who, &said, &format!("{DIGESTS}/{slot}")).await;
@@ -167,13 +170,19 @@ fn fields(web: &Web, written: &Written) -> Vec<TextFieldView> {
             IssueField::Introduction,
             "Introduction",
             &text.introduction,
-            (10, "Markdown: **bold**, *italic*, [words](https://...), lists, quotations."),
+            (
+                10,
+                "Markdown: **bold**, *italic*, [words](https://...), lists, quotations.",
+            ),
         ),
         TextFieldView::lines(
             IssueField::SponsorText,
             "Sponsor",
             &sponsor.text,
-            (3, "Marked as an advertisement in the mail, its text part and on the page."),
+            (
+                3,
+                "Marked as an advertisement in the mail, its text part and on the page.",
+            ),
         ),
         TextFieldView::line(
             IssueField::SponsorUrl,
@@ -314,7 +323,9 @@ pub(super) async fn save(
 async fn conflict_view(web: &Web, conflict: &Conflict) -> Result<ConflictView, Problem> {
     let authors = web.app.authors().await?;
     let who = conflict.edited_by.as_deref().unwrap_or_default();
-    let at = conflict.edited_at.map(|at: Timestamp| answers::format_time(web, at));
+    let at = conflict
+        .edited_at
+        .map(|at: Timestamp| answers::format_time(web, at));
     let sentence = format!(
         "{} saved revision {} {} while you wrote. Nothing is lost, and nothing of yours is saved yet.",
         authors.name(who),
