@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use verdicts::domain::Timestamp;
 use verdicts::storage::Storage;
-use verdicts::storage::delivery_updates::DeliveryUpdate;
-use verdicts::storage::delivery_updates::Finished;
-use verdicts::storage::delivery_updates::Start;
 use verdicts::storage::ledger::Job;
+use verdicts::storage::ledger::updates::DeliveryUpdate;
+use verdicts::storage::ledger::updates::Finished;
+use verdicts::storage::ledger::updates::Start;
 
 use crate::stock::Database;
 use crate::stock::Stock;

@@ -15,6 +15,7 @@
 
 pub mod audit_log;
 pub mod catalogue;
+pub mod check_result;
 pub mod checks;
 pub mod connections;
 pub mod delivery;
@@ -112,7 +113,7 @@ pub struct App {
     pub(crate) send_times: Timetable,
     /// The rules of time zones.
     pub(crate) zones: checks::zones::Zones,
-    pub(crate) letters: issue::template_cache::TemplateCache,
+    pub(crate) letters: delivery::template_cache::TemplateCache,
     /// Why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
     /// When the database's statistics were last gathered here.
@@ -210,7 +211,7 @@ impl App {
             pick_times: parts.pick_times,
             send_times: parts.send_times,
             zones: parts.zones,
-            letters: issue::template_cache::TemplateCache::default(),
+            letters: delivery::template_cache::TemplateCache::default(),
             unpublished: Mutex::default(),
             statistics_at: Mutex::default(),
             range_size: issue::publishing::RangeSize::default(),

@@ -1,5 +1,8 @@
 //! `digest`: pick, preview, send, and the life of a digest.
 
+pub(super) mod draft;
+pub(super) mod send;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
@@ -8,14 +11,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::draft;
-use super::draft::EditArguments;
 use super::output::Output;
 use super::output::parse_digest;
 use super::output::parse_moment;
 use super::output::say;
 use super::progress;
-use super::send::SendArguments;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::issue::digests::DigestStatus;
@@ -25,6 +25,8 @@ use crate::app::issue::preflight::Preflight;
 use crate::app::views::AuditView;
 use crate::app::views::DigestStatusView;
 use crate::app::views::DigestView;
+use crate::cli::digest::draft::EditArguments;
+use crate::cli::digest::send::SendArguments;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::pick::Pick;

@@ -12,8 +12,8 @@ use super::output::say;
 use crate::app::App;
 use crate::app::Clock;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::Severity;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::Severity;
 use crate::app::checks::doctor::DOCTOR_MAX;
 use crate::config::Loaded;
 

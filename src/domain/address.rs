@@ -227,6 +227,14 @@ impl FromStr for EmailAddress {
 #[error("{0}")]
 pub struct InvalidAddress(&'static str);
 
+/// Returns the domain of an address, in lower case.
+pub fn domain_of(email: &str) -> String {
+    email
+        .rsplit_once('@')
+        .map_or(email, |(_, domain)| domain)
+        .to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::EmailAddress;

@@ -5,22 +5,7 @@
 
 use chrono::TimeDelta;
 
-use super::inbound::Classification;
-use super::inbound::RecipientReport;
-use super::inbound::SoftClass;
 use super::named;
-
-named! {
-    /// The weight of a refusal for the reader whose mail was refused.
-    RefusalClass {
-        /// Mail to the address can never arrive: counts toward `bounces.hard`.
-        Hard => "hard",
-        /// The mailbox exists and did not take the mail (full, locked, refused by the reader): counts toward `bounces.soft`.
-        Recipient => "recipient",
-        /// About us, the relay or a passing state: never counts.
-        Passing => "passing",
-    }
-}
 
 named! {
     /// The scope of a held lot.
@@ -115,25 +100,15 @@ impl Brake {
     }
 }
 
-impl RefusalClass {
-    /// Class of a finding that says that a mail did not arrive; `None` of any other.
-    pub fn of(finding: &RecipientReport) -> Option<Self> {
-        match (finding.meaning, finding.class) {
-            (Classification::Hard, _) => Some(Self::Hard),
-            (Classification::Soft, Some(class)) => Some(class.into()),
-            (Classification::Soft, None) => Some(Self::Passing),
-            _ => None,
-        }
-    }
-}
-
-impl From<SoftClass> for RefusalClass {
-    fn from(class: SoftClass) -> Self {
-        match class {
-            SoftClass::Recipient => Self::Recipient,
-            SoftClass::Passing => Self::Passing,
-        }
-    }
+/// When refusals end a subscription: `[bounces]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BouncePolicy {
+    /// Digests in a row that were refused because there is no such mailbox; 0: never.
+    pub hard: u32,
+    /// Digests in a row that were refused for a reason that lies with the recipient; 0: never.
+    pub soft: u32,
+    /// Limits on how many one send may end.
+    pub brake: Brake,
 }
 
 /// Words kept of a reply: ids and host names stand at its end.

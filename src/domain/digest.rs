@@ -7,11 +7,11 @@ use super::Timestamp;
 use super::catalogue::Panel;
 use super::catalogue::RatedComparison;
 use super::catalogue::RatedTool;
+use super::catalogue::Slug;
 use super::catalogue::Votes;
 use super::issue_text::IssueText;
 use super::named;
 use super::pick_reason::PickReason;
-use super::reader::VerdictChange;
 use super::slot::Slot;
 
 named! {
@@ -159,6 +159,26 @@ pub fn decided(matchups: &[RatedComparison]) -> Option<PreviousVotes> {
     let apart = furthest.map(|(_, tool)| tool.clone());
     tools.truncate(PreviousVotes::MOST);
     (!tools.is_empty()).then_some(PreviousVotes { tools, apart })
+}
+
+/// A panel's verdict that turned.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VerdictChange {
+    /// Of which tool.
+    pub tool: Slug,
+    /// Its name.
+    pub name: String,
+    /// The verdict's label before,
+    pub before: String,
+    /// and now.
+    pub after: String,
+}
+
+impl VerdictChange {
+    /// "Skip became Ship".
+    pub fn describe(&self) -> String {
+        format!("{} became {}", self.before, self.after)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Events in a subscriber's history: kept as codes with parameters, shown as sentences.
 
 use super::Timestamp;
-use super::brake::RefusalClass;
+use super::inbound::RefusalClass;
 use super::named;
 use super::slot::Slot;
 use super::subscriber::SubscriberState;

@@ -1,7 +1,5 @@
 //! What a mail that came back means: for whom, what, why, and by what it can be told whose mail it was an answer to.
 
-use super::brake::Brake;
-use super::brake::RefusalClass;
 use super::named;
 
 named! {
@@ -233,15 +231,37 @@ pub struct Authenticated {
     pub passed: Option<bool>,
 }
 
-/// When refusals end a subscription: `[bounces]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BouncePolicy {
-    /// Digests in a row that were refused because there is no such mailbox; 0: never.
-    pub hard: u32,
-    /// Digests in a row that were refused for a reason that lies with the recipient; 0: never.
-    pub soft: u32,
-    /// Limits on how many one send may end.
-    pub brake: Brake,
+named! {
+    /// The weight of a refusal for the reader whose mail was refused.
+    RefusalClass {
+        /// Mail to the address can never arrive: counts toward `bounces.hard`.
+        Hard => "hard",
+        /// The mailbox exists and did not take the mail (full, locked, refused by the reader): counts toward `bounces.soft`.
+        Recipient => "recipient",
+        /// About us, the relay or a passing state: never counts.
+        Passing => "passing",
+    }
+}
+
+impl RefusalClass {
+    /// Class of a finding that says that a mail did not arrive; `None` of any other.
+    pub fn of(finding: &RecipientReport) -> Option<Self> {
+        match (finding.meaning, finding.class) {
+            (Classification::Hard, _) => Some(Self::Hard),
+            (Classification::Soft, Some(class)) => Some(class.into()),
+            (Classification::Soft, None) => Some(Self::Passing),
+            _ => None,
+        }
+    }
+}
+
+impl From<SoftClass> for RefusalClass {
+    fn from(class: SoftClass) -> Self {
+        match class {
+            SoftClass::Recipient => Self::Recipient,
+            SoftClass::Passing => Self::Passing,
+        }
+    }
 }
 
 /// What a mail leads to for the subscriber whom it is about.

@@ -72,6 +72,23 @@ impl UnknownName {
     }
 }
 
+/// Words for a duration: "3 days", "90 minutes", in the largest unit that says it without a rest.
+pub fn duration_words(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs().max(1);
+    let units = [
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
+    let (size, name) = units
+        .into_iter()
+        .find(|(size, _)| seconds.is_multiple_of(*size))
+        .unwrap_or((1, "second"));
+    let count = seconds / size;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A state or kind with a fixed name in the database and in every answer: the enum and its names stand in one table.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $text:literal),+ $(,)? }) => {

@@ -17,10 +17,10 @@
 use chrono::TimeDelta;
 
 use super::Timestamp;
-use super::brake::RefusalClass;
 use super::delivery::Outcome;
 use super::delivery::RetryPolicy;
 use super::delivery::UncertainPolicy;
+use super::inbound::RefusalClass;
 use super::inbound::SoftClass;
 
 /// Settings that decide about the next state.

@@ -1,7 +1,6 @@
 //! What a reader does beyond reading: votes, tools saved for later, and what became of them since.
 
 use chrono::TimeDelta;
-use serde::Deserialize;
 use serde::Serialize;
 
 use super::Timestamp;
@@ -11,6 +10,7 @@ use super::catalogue::Slug;
 use super::catalogue::Verdict;
 use super::catalogue::category_key;
 use super::digest::DigestItem;
+use super::digest::VerdictChange;
 use super::pick_reason::PickReason;
 
 /// Longest pause, counted from when it began: whoever holds a digest can set one, so none lasts for ever.
@@ -91,26 +91,6 @@ impl PanelPoint {
     /// The mean score, rounded; `None` when nobody had spoken.
     pub fn mean(&self) -> Option<u32> {
         (2 * self.points + self.panel.total()).checked_div(2 * self.panel.total())
-    }
-}
-
-/// A panel's verdict that turned.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct VerdictChange {
-    /// Of which tool.
-    pub tool: Slug,
-    /// Its name.
-    pub name: String,
-    /// The verdict's label before,
-    pub before: String,
-    /// and now.
-    pub after: String,
-}
-
-impl VerdictChange {
-    /// "Skip became Ship".
-    pub fn describe(&self) -> String {
-        format!("{} became {}", self.before, self.after)
     }
 }
 

@@ -11,10 +11,17 @@ use sha1::Sha1;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::mail::smtp::server::Login;
+use crate::domain::secret::Secret;
 
 /// Rounds that a server may ask for: its number is the work that it makes us do.
 const ROUNDS_MAX: u32 = 1_000_000;
+
+/// User and password. With some providers the user is the secret.
+#[derive(Debug, Clone)]
+pub(in crate::mail) struct Login {
+    pub user: Secret,
+    pub password: Secret,
+}
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,11 +14,11 @@ use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
 use crate::domain::digest::PreviousVotes;
 use crate::domain::digest::PreviousVotesTool;
+use crate::domain::digest::VerdictChange;
 use crate::domain::issue_text::IssueField;
 use crate::domain::issue_text::IssueText;
 use crate::domain::issue_text::Sponsor;
 use crate::domain::reader::PreferenceGroup;
-use crate::domain::reader::VerdictChange;
 
 /// Texts that have broken templates before, among ordinary ones, some of them ten thousand characters long.
 fn words() -> impl Strategy<Value = String> {

@@ -3,13 +3,13 @@
 use super::ReadConnection;
 use super::Storage;
 use super::StorageError;
-use super::counts::StateCounts;
-use super::counts::counted;
-use super::counts::kept;
 use super::ledger::Tally;
 use crate::domain::Timestamp;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
+use crate::storage::ledger::counts::StateCounts;
+use crate::storage::ledger::counts::counted;
+use crate::storage::ledger::counts::kept;
 
 /// Two machines' clocks may differ by this, in milliseconds, before one that sent after the other unsubscribed is a fault.
 const CLOCKS_APART: i64 = 5_000;

@@ -9,7 +9,6 @@ use super::catalogue::assemble;
 use super::catalogue::contenders;
 use super::catalogue::placeholders;
 use super::catalogue::rows_in;
-use super::counts::reached;
 use super::digests::archived;
 use super::stored;
 use crate::domain::Timestamp;
@@ -18,6 +17,7 @@ use crate::domain::catalogue::RatedTool;
 use crate::domain::catalogue::Slug;
 use crate::domain::from_millis;
 use crate::domain::slot::Slot;
+use crate::storage::ledger::counts::reached;
 
 /// Addresses in one site map (sitemaps.org, "Sitemap index files": at most 50,000).
 const SITE_MAP_MAX: i64 = 50_000;

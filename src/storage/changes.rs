@@ -9,9 +9,9 @@ use crate::domain::Timestamp;
 use crate::domain::catalogue::Panel;
 use crate::domain::catalogue::Slug;
 use crate::domain::catalogue::Tool;
+use crate::domain::digest::VerdictChange;
 use crate::domain::from_millis;
 use crate::domain::reader::PanelPoint;
-use crate::domain::reader::VerdictChange;
 use crate::domain::reader::turns;
 
 #[derive(sqlx::FromRow)]

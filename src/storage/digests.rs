@@ -8,8 +8,6 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
-use super::counts::counts_of;
-use super::counts::reached;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
@@ -22,7 +20,9 @@ use crate::domain::from_millis;
 use crate::domain::pick::Pick;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
-use crate::storage::delivery_batches::queue_again;
+use crate::storage::ledger::batches::queue_again;
+use crate::storage::ledger::counts::counts_of;
+use crate::storage::ledger::counts::reached;
 use crate::storage::notifications::notify;
 
 /// Tells whether the digest `digests` is in the archive: published, and not cancelled before anybody got it.

@@ -4,7 +4,6 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
-use super::counts::reached;
 use super::digests::write_picks;
 use super::stored;
 use crate::domain::Timestamp;
@@ -15,6 +14,7 @@ use crate::domain::from_millis;
 use crate::domain::issue_text::IssueText;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
+use crate::storage::ledger::counts::reached;
 
 /// Changes to a digest that is not published yet. What is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq)]

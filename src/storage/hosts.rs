@@ -8,7 +8,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
+use sqlx::PgConnection;
 use sqlx::PgPool;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -18,12 +21,13 @@ use tokio::time::timeout;
 use super::StorageError;
 use super::bounded::ServerHealth;
 use super::bounded::is_connection_lost;
-use super::server_pool::connect;
 use super::servers::DatabaseServer;
 use super::servers::reachable;
 use crate::config::DatabaseHosts;
 use crate::dial::NEXT_ADDRESS;
 
+/// Upper bound on the wait for a connection to PostgreSQL.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// Upper bound on one host's answer, once others are there to be asked.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Lower bound on the time between two searches for the primary.
@@ -256,4 +260,39 @@ impl Hosts {
         let (options, _) = &self.0.hosts[host];
         format!("{}:{}", options.get_host(), options.get_port())
     }
+}
+
+/// Connects to a server outside of a pool, within [`CONNECT_MAX`]; with true if it is a standby.
+pub(super) async fn connect(
+    options: &PgConnectOptions,
+    kind: HostKind,
+) -> sqlx::Result<(PgConnection, bool)> {
+    bounded(async {
+        let mut connection = PgConnection::connect_with(options).await?;
+        let is_standby = set_up(&mut connection, kind).await?;
+        Ok((connection, is_standby))
+    })
+    .await
+}
+
+/// Sets a new session up; returns true if its server is a standby.
+pub(super) async fn set_up(connection: &mut PgConnection, kind: HostKind) -> sqlx::Result<bool> {
+    sqlx::raw_sql(kind.set_up())
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
+}
+
+/// Gives work on a connection that is being made as long as one may take, [`CONNECT_MAX`].
+pub(super) async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    timeout(CONNECT_MAX, work).await.unwrap_or_else(|_| {
+        let words = format!(
+            "the server did not answer within {}",
+            humantime::format_duration(CONNECT_MAX)
+        );
+        Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            words,
+        )))
+    })
 }

@@ -1,9 +1,17 @@
 //! The ledger of deliveries: what waits, how all stand, and why some did not go out.
 //!
-//! A sender holds a row in `senders` and renews it. It claims [`chunks`](crate::storage::delivery_batches) of deliveries, which stay `queued`, and before
+//! A sender holds a row in `senders` and renews it. It claims [`chunks`](crate::storage::ledger::batches) of deliveries, which stay `queued`, and before
 //! each message goes out [`Storage::step`] commits, in one transaction for all connections, the results so far and the marks
 //! `sending` of what goes out next. So at any instant the rows in `sending` are exactly those handed to a connection: killed then,
 //! they are the ones in doubt, at most one for each connection.
+
+pub mod batches;
+pub(super) mod counts;
+pub(super) mod held_batches;
+pub(super) mod returned_batches;
+pub mod send_stats;
+pub(super) mod senders;
+pub mod updates;
 
 use std::collections::BTreeMap;
 
@@ -12,8 +20,6 @@ use chrono::TimeDelta;
 use super::ReadConnection;
 use super::StorageError;
 use super::Tx;
-use super::counts::Skips;
-use super::counts::note_skips;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::delivery::BatchKey;
@@ -25,7 +31,9 @@ use crate::domain::from_millis;
 use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 use crate::domain::subscriber::SubscriberState;
-use crate::storage::delivery_batches::DeliveryBatch;
+use crate::storage::ledger::batches::DeliveryBatch;
+use crate::storage::ledger::counts::Skips;
+use crate::storage::ledger::counts::note_skips;
 
 /// A delivery in a chunk that this process has claimed.
 #[derive(Debug, Clone)]
@@ -178,7 +186,7 @@ pub(super) async fn skip(
         .into_iter()
         .for_each(|((mailing, _), times)| *ended.entry(mailing).or_default() += times);
     for (mailing, times) in ended {
-        crate::storage::send_stats::add(
+        crate::storage::ledger::send_stats::add(
             tx,
             mailing,
             &MinuteStats {

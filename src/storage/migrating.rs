@@ -15,9 +15,9 @@ use super::Storage;
 use super::StorageError;
 use super::carry_over::MigrationConnection;
 use super::carry_over::carry_over;
+use super::hosts::CONNECT_MAX;
 use super::hosts::HostKind;
-use super::server_pool::CONNECT_MAX;
-use super::server_pool::connect;
+use super::hosts::connect;
 
 /// Pause between two looks at the session that migrates.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -8,8 +8,8 @@
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`people`], [`personal_data`], [`imports`], [`links`].
 //! - Digests: [`digests`], [`publishing`] with [`variants`].
-//! - Ledger: [`ledger`] with [`delivery_batches`], `held_batches`, `returned_batches`, `counts` and `senders` with [`clock`], [`notifications`] and
-//!   [`delivery_updates`], [`relays`], [`send_stats`], [`waits`], [`audit`].
+//! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
+//!   judges leases; [`relays`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
 //! - Operation: [`users`] with `second_factors` and [`sessions`], [`audit_log`], [`observations`], `statistics`.
 
@@ -121,14 +121,10 @@ pub mod catalogue;
 pub mod catalogue_import;
 mod changes;
 pub mod clock;
-mod counts;
-pub mod delivery_batches;
-pub mod delivery_updates;
 pub mod digests;
 pub mod drafts;
 mod error;
 mod file;
-mod held_batches;
 pub mod held_refusals;
 mod hosts;
 mod ids;
@@ -149,10 +145,7 @@ pub mod quotas;
 pub mod refusal_groups;
 pub mod refusals;
 pub mod relays;
-mod returned_batches;
 mod second_factors;
-pub mod send_stats;
-mod senders;
 mod sends;
 mod server_pool;
 mod servers;

@@ -10,10 +10,9 @@ use super::Storage;
 use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeSubject;
-use super::counts::Skips;
-use super::counts::note_skips;
 use super::digests::write_picks;
 use super::stored;
+use super::variants::Readers;
 use super::variants::Variant;
 use super::variants::apply_verdict_alerts;
 use super::variants::assign_variants;
@@ -27,6 +26,8 @@ use crate::domain::from_millis;
 use crate::domain::pick::Pick;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
+use crate::storage::ledger::counts::Skips;
+use crate::storage::ledger::counts::note_skips;
 use crate::storage::notifications::notify;
 
 /// Content of a digest that is published: it never changes afterwards.
@@ -84,15 +85,6 @@ struct ProgressRow {
     due: String,
     month_at: i64,
     published_at: i64,
-}
-
-/// The readers of one range.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Readers {
-    /// Those with larger numbers,
-    pub after: i64,
-    /// up to this one.
-    pub until: i64,
 }
 
 /// The oldest digest whose deliveries are being made. On PostgreSQL another process may be at it just now, and then goes on with it.

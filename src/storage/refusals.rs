@@ -14,12 +14,12 @@ use super::stored;
 use super::subscribers::history_of_digest;
 use crate::domain::Timestamp;
 use crate::domain::audit::AuditAction;
-use crate::domain::brake::RefusalClass;
+use crate::domain::brake::BouncePolicy;
 use crate::domain::brake::RefusalOutcome;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::from_millis;
 use crate::domain::history::HistoryEvent;
-use crate::domain::inbound::BouncePolicy;
+use crate::domain::inbound::RefusalClass;
 use crate::domain::limits::day_of;
 use crate::domain::slot::Slot;
 

@@ -16,11 +16,11 @@ use super::StorageError;
 use super::bounded::BoundedConnection;
 use super::bounded::ServerHealth;
 use super::bounded::is_connection_lost;
-use super::hosts::HostKind;
+use super::hosts::CONNECT_MAX;
 use super::hosts::Hosts;
+use super::hosts::bounded;
+use super::hosts::set_up;
 
-/// Upper bound on the wait for a connection to PostgreSQL.
-pub(super) const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// Lower bound on the same once the pool is open, where it is as long as a call.
 const ACQUIRE_MIN: Duration = Duration::from_secs(5);
 /// A connection that lay idle longer is asked whether it still lives before it is used again; a round trip each time would
@@ -136,27 +136,6 @@ fn acquire_max(health: &ServerHealth) -> Duration {
     health.limits().call.clamp(ACQUIRE_MIN, CONNECT_MAX)
 }
 
-/// Connects to a server outside of a pool, within [`CONNECT_MAX`]; with true if it is a standby.
-pub(super) async fn connect(
-    options: &PgConnectOptions,
-    kind: HostKind,
-) -> sqlx::Result<(PgConnection, bool)> {
-    bounded(async {
-        let mut connection = PgConnection::connect_with(options).await?;
-        let is_standby = set_up(&mut connection, kind).await?;
-        Ok((connection, is_standby))
-    })
-    .await
-}
-
-/// Sets a new session up; returns true if its server is a standby.
-async fn set_up(connection: &mut PgConnection, kind: HostKind) -> sqlx::Result<bool> {
-    sqlx::raw_sql(kind.set_up())
-        .fetch_one(connection)
-        .await?
-        .try_get(0)
-}
-
 async fn encoding(options: &PgConnectOptions) -> sqlx::Result<String> {
     let mut connection = PgConnection::connect_with(options).await?;
     // By the simple protocol: behind a pooler the halves of a prepared query could meet two servers.
@@ -166,17 +145,4 @@ async fn encoding(options: &PgConnectOptions) -> sqlx::Result<String> {
         .try_get(0)?;
     connection.close().await?;
     Ok(encoding)
-}
-
-async fn bounded<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    timeout(CONNECT_MAX, work).await.unwrap_or_else(|_| {
-        let words = format!(
-            "the server did not answer within {}",
-            humantime::format_duration(CONNECT_MAX)
-        );
-        Err(sqlx::Error::Io(std::io::Error::new(
-            std::io::ErrorKind::TimedOut,
-            words,
-        )))
-    })
 }

@@ -10,16 +10,24 @@ use super::StorageError;
 use super::Tx;
 use super::changes::VerdictChanged;
 use super::changes::turned_since;
-use super::publishing::Readers;
 use super::stored;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestContent;
+use crate::domain::digest::VerdictChange;
 use crate::domain::from_millis;
 use crate::domain::reader::PreferenceGroup;
-use crate::domain::reader::VerdictChange;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::slot::Slot;
+
+/// The readers of one range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readers {
+    /// Those with larger numbers,
+    pub after: i64,
+    /// up to this one.
+    pub until: i64,
+}
 
 /// A digest as readers of one choice get it.
 #[derive(Debug, Clone)]

@@ -255,7 +255,6 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
             .merge(mailbox::routes())
             .merge(operations::routes())
             .merge(webhooks::routes())
-            .merge(problem_types::routes())
     };
     let routes = match pages {
         Pages::All => site().merge(desk::routes(&web)),

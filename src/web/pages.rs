@@ -14,6 +14,7 @@ use super::answer::Problem;
 use super::choices::visit;
 use super::cookies::Holder;
 use super::guard::Segment;
+use super::problem_types;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::DigestContent;
@@ -48,6 +49,7 @@ pub(super) fn routes() -> Router<Web> {
         .route(&page::script().path, get(script))
         .merge(icon_routes())
         .route("/robots.txt", get(robots))
+        .route("/problems/{code}", get(problem))
 }
 
 /// Routes that every listener has.
@@ -209,4 +211,19 @@ async fn icon() -> impl IntoResponse {
 async fn robots(State(web): State<Web>) -> String {
     let fixed = "User-agent: *\nDisallow: /confirm/\nDisallow: /unsubscribe/\nDisallow: /mailbox\nDisallow: /vote/\nDisallow: /save/\nDisallow: /saved\nDisallow: /preferences/\nDisallow: /account/\nDisallow: /move/\nDisallow: /desk\nDisallow: /search\n";
     format!("{fixed}Sitemap: {}/sitemap.xml\n", web.app.site.base_url)
+}
+
+/// Explains a code of problem documents.
+async fn problem(State(web): State<Web>, Segment(name): Segment) -> Page {
+    let known = problem_types::TYPES
+        .iter()
+        .find(|(_, code, _)| *code == name);
+    let (status, code, meaning) = known.ok_or_else(Problem::not_found)?;
+    let heading = format!("Problem: {code}");
+    let sentence = format!("Status {}. {meaning}", status.as_u16());
+    Ok(Html(page::notice_page(
+        &web.app.site,
+        &heading,
+        &[&sentence],
+    )?))
 }

@@ -1,19 +1,9 @@
 //! Types of problems: the stable word for each status, and the page to which the `type` of a problem document leads.
 
-use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Html;
-use axum::routing::get;
-
-use super::Web;
-use super::answer::Page;
-use super::answer::Problem;
-use super::guard::Segment;
-use crate::render::page;
 
 /// Every status with which a problem is answered, its word, and what it means for a program that meets it.
-const TYPES: [(StatusCode, &str, &str); 13] = [
+pub(super) const TYPES: [(StatusCode, &str, &str); 13] = [
     (
         StatusCode::NOT_FOUND,
         "not_found",
@@ -81,24 +71,8 @@ const TYPES: [(StatusCode, &str, &str); 13] = [
     ),
 ];
 
-pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/problems/{code}", get(show))
-}
-
 /// The stable word of a status.
 pub(super) fn code(status: StatusCode) -> &'static str {
     let known = TYPES.iter().find(|(known, ..)| *known == status);
     known.map_or("bad_request", |(_, code, _)| code)
-}
-
-async fn show(State(web): State<Web>, Segment(name): Segment) -> Page {
-    let known = TYPES.iter().find(|(_, code, _)| *code == name);
-    let (status, code, meaning) = known.ok_or_else(Problem::not_found)?;
-    let heading = format!("Problem: {code}");
-    let sentence = format!("Status {}. {meaning}", status.as_u16());
-    Ok(Html(page::notice_page(
-        &web.app.site,
-        &heading,
-        &[&sentence],
-    )?))
 }

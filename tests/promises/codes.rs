@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use verdicts::domain::brake::Decision;
 use verdicts::domain::brake::HeldBy;
-use verdicts::domain::brake::RefusalClass;
 use verdicts::domain::brake::RefusalGroupState;
 use verdicts::domain::brake::RefusalOutcome;
 use verdicts::domain::catalogue::Reviewer;
@@ -20,6 +19,7 @@ use verdicts::domain::inbound::Classification;
 use verdicts::domain::inbound::InboundChannel;
 use verdicts::domain::inbound::MailboxStep;
 use verdicts::domain::inbound::Reason;
+use verdicts::domain::inbound::RefusalClass;
 use verdicts::domain::inbound::SoftClass;
 use verdicts::domain::pick_reason::PickReason;
 use verdicts::domain::reader::UnsubscribeReason;

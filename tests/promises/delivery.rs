@@ -18,8 +18,8 @@ use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::digest::DigestState;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::delivery_updates::Start;
 use verdicts::storage::ledger::Tally;
+use verdicts::storage::ledger::updates::Start;
 
 use crate::journey::link;
 use crate::support::Behaviour;
@@ -251,8 +251,8 @@ on_both! {
         let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed").jobs[0].key;
         assert_eq!(storage.step(sender, &[], &[Start { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(&Actor::cli(), slot).await.expect("cancelled");
-        let again = verdicts::storage::delivery_updates::DeliveryUpdate::Again(now);
-        let done = verdicts::storage::delivery_updates::Finished { key, step: again, reply: "451".into() };
+        let again = verdicts::storage::ledger::updates::DeliveryUpdate::Again(now);
+        let done = verdicts::storage::ledger::updates::Finished { key, step: again, reply: "451".into() };
         storage.step(sender, &[done], &[], now).await.expect("written");
         storage.leave_sender(sender, now).await.expect("left");
         let tally = house.app.status(slot).await.expect("a status").tally;
@@ -274,7 +274,7 @@ on_both! {
         let later = house.app.now();
         assert_eq!(storage.recover(&[], UncertainPolicy::Resend, later).await.expect("recovered"), 1, "the one that was out is in doubt");
         assert!(!storage.renew_sender(slow, TimeDelta::seconds(60), None, later).await.expect("answered"), "it must stop");
-        let done = verdicts::storage::delivery_updates::Finished { key: next[0].key, step: verdicts::storage::delivery_updates::DeliveryUpdate::Failed, reply: "late".into() };
+        let done = verdicts::storage::ledger::updates::Finished { key: next[0].key, step: verdicts::storage::ledger::updates::DeliveryUpdate::Failed, reply: "late".into() };
         assert_eq!(storage.step(slow, &[done], &next[1..], later).await.expect("answered"), None, "nothing more may go out");
         house.wait(TimeDelta::minutes(2));
         assert_eq!(tally(&house.send_digest().await).sent, 2, "others have its work");

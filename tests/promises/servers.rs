@@ -6,9 +6,9 @@ use reqwest::StatusCode;
 use sqlx::Connection;
 use verdicts::domain::delivery::UncertainPolicy;
 use verdicts::domain::subscriber::SubscriberState;
-use verdicts::storage::delivery_updates::DeliveryUpdate;
-use verdicts::storage::delivery_updates::Finished;
-use verdicts::storage::delivery_updates::Start;
+use verdicts::storage::ledger::updates::DeliveryUpdate;
+use verdicts::storage::ledger::updates::Finished;
+use verdicts::storage::ledger::updates::Start;
 
 use crate::support::House;
 use crate::support::Place;

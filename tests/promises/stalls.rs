@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::json;
-use verdicts::app::checks::check_result::CheckResult;
+use verdicts::app::check_result::CheckResult;
 use verdicts::app::delivery::SendEnding;
 use verdicts::app::issue::digests::Sent;
 use verdicts::config::Settings;

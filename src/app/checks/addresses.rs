@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::app::App;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::good;
 
 /// How long an address has to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ fn finding(server: &str, addresses: &Addresses) -> Option<CheckResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::checks::check_result::Severity;
+    use crate::app::check_result::Severity;
 
     #[test]
     fn a_dead_address_among_others_is_named() {

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use chrono::TimeDelta;
 
 use crate::app::App;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::good;
 use crate::domain::Timestamp;
 
 /// Data of a dependency. `as_of` is the day on which that version was the newest one published: whoever renews the dependency
@@ -114,14 +114,14 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().expect("a moment");
         let young = examine(&COMPILED[0], at("2027-01-01T00:00:00Z"));
         assert!(
-            young.level == crate::app::checks::check_result::Severity::Good
+            young.level == crate::app::check_result::Severity::Good
                 && young
                     .words
                     .contains("psl 2.1.247 of 2026-11-29, 1 months old")
         );
         let old = examine(&COMPILED[0], at("2029-01-01T00:00:00Z"));
         assert!(
-            old.level == crate::app::checks::check_result::Severity::Advice
+            old.level == crate::app::check_result::Severity::Advice
                 && old.words.contains("A newer build"),
             "{old:?}"
         );

@@ -7,11 +7,11 @@ use tokio::time::timeout_at;
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::Severity;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::fault;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::Severity;
+use crate::app::check_result::advice;
+use crate::app::check_result::fault;
+use crate::app::check_result::good;
 use crate::app::delivery::process_name;
 use crate::app::delivery::waiting::SKEW_MAX;
 use crate::app::delivery::waiting::off_by;

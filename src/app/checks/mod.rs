@@ -1,7 +1,6 @@
 //! Checks of everything around the service: `doctor`, its parts, metrics, upkeep.
 
 pub(super) mod addresses;
-pub mod check_result;
 pub(super) mod compiled_in;
 pub mod doctor;
 pub(super) mod metrics;

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 
 use crate::app::App;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::good;
 use crate::domain::subscriber::network_of;
 
 /// The kind of observation that names an untrusted proxy.

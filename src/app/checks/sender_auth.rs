@@ -1,11 +1,11 @@
 //! What DNS says of the sender, judged: SPF, DKIM, DMARC, and where bounces go.
 
 use crate::app::App;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::Severity;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::fault;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::Severity;
+use crate::app::check_result::advice;
+use crate::app::check_result::fault;
+use crate::app::check_result::good;
 use crate::mail::BounceRoute;
 use crate::mail::DkimReport;
 use crate::mail::DmarcReport;

@@ -9,9 +9,9 @@ use chrono::Datelike;
 use chrono::TimeDelta;
 
 use crate::app::App;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::good;
 use crate::domain::Timestamp;
 use crate::domain::zone::Zone;
 

@@ -16,9 +16,9 @@ use super::lease::CommitWatch;
 use super::lease::Lease;
 use crate::app::App;
 use crate::domain::Timestamp;
-use crate::storage::delivery_updates::DeliveryUpdate;
-use crate::storage::delivery_updates::Finished;
-use crate::storage::delivery_updates::Start;
+use crate::storage::ledger::updates::DeliveryUpdate;
+use crate::storage::ledger::updates::Finished;
+use crate::storage::ledger::updates::Start;
 
 /// Writes groups for one sender.
 pub struct GroupCommitter {

@@ -25,6 +25,7 @@ mod sender;
 mod sends;
 mod signing;
 mod status;
+pub mod template_cache;
 #[cfg(test)]
 mod test_jobs;
 mod thread;
@@ -34,7 +35,6 @@ mod worker;
 pub(crate) use process::name as process_name;
 pub use send_stats::SendStats;
 pub use sends::Sends;
-pub(crate) use sends::domain_of;
 pub use signing::Signing;
 pub use status::MailStage;
 pub use status::OpenMail;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::app::issue::template_cache::CachedTemplate;
+use crate::app::delivery::template_cache::CachedTemplate;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::Outcome;
 use crate::domain::inbound::SoftClass;

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::domain::Timestamp;
-use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::AttemptOutcome;
 use crate::domain::delivery::MailClass;
+use crate::domain::inbound::RefusalClass;
 use crate::domain::progress::MinuteStats;
 use crate::domain::progress::minute_of;
 use crate::domain::slot::Slot;
-use crate::storage::delivery_updates::DeliveryUpdate;
+use crate::storage::ledger::updates::DeliveryUpdate;
 
 /// A killed process loses the figures of so long at most; the ledger loses nothing.
 const WRITE_EVERY: Duration = Duration::from_secs(2);

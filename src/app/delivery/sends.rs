@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::domain::Timestamp;
+use crate::domain::address::domain_of;
 use crate::storage::ledger::Job;
 use crate::storage::refusals::send_of;
 
@@ -149,12 +150,4 @@ impl Sends {
     fn state(&self) -> MutexGuard<'_, SendsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The domain of an address, in lower case.
-pub fn domain_of(email: &str) -> String {
-    email
-        .rsplit_once('@')
-        .map_or(email, |(_, domain)| domain)
-        .to_lowercase()
 }

@@ -39,9 +39,9 @@ use crate::app::App;
 use crate::app::delivery::prepared_message::PreparedMessage;
 use crate::app::delivery::relay::Relay;
 use crate::app::delta;
-use crate::domain::brake::RefusalClass;
 use crate::domain::delivery::Outcome;
 use crate::domain::delivery::RetryPolicy;
+use crate::domain::inbound::RefusalClass;
 use crate::domain::next_state::Attempt;
 use crate::domain::next_state::DeliveryPolicy;
 use crate::domain::next_state::EndedBy;
@@ -52,9 +52,9 @@ use crate::domain::next_state::words_of;
 use crate::mail::OpenTransport;
 use crate::mail::UNHEARD;
 use crate::mail::WriteDeadline;
-use crate::storage::delivery_updates::DeliveryUpdate;
-use crate::storage::delivery_updates::Finished;
 use crate::storage::ledger::Job;
+use crate::storage::ledger::updates::DeliveryUpdate;
+use crate::storage::ledger::updates::Finished;
 
 /// A request, and where the reply goes once all of it is committed.
 pub struct WorkerMessage {

@@ -10,7 +10,6 @@ pub mod preflight;
 pub mod publishing;
 pub mod revising;
 pub mod sending;
-pub mod template_cache;
 pub mod text;
 pub(super) mod variants;
 pub mod week;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
+use crate::app::check_result::CheckResult;
 use crate::app::issue::edition::Edition;
 use crate::app::issue::revising::Written;
 use crate::domain::Timestamp;

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::Severity;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::fault;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::Severity;
+use crate::app::check_result::advice;
+use crate::app::check_result::fault;
+use crate::app::check_result::good;
 use crate::app::issue::edition::LeftOut;
 use crate::domain::digest::DigestContent;
 use crate::domain::digest::DigestState;

@@ -27,7 +27,7 @@ pub struct Written {
 
 /// Result of a save.
 #[derive(Debug)]
-pub enum Saved {
+pub enum SaveOutcome {
     /// It is kept.
     Now {
         /// True if an approval was taken back by it.
@@ -127,7 +127,7 @@ impl App {
         slot: Slot,
         base: i64,
         written: Written,
-    ) -> Result<Saved, Failure> {
+    ) -> Result<SaveOutcome, Failure> {
         let mine = written.checked()?;
         for _ in 0..ATTEMPTS_MAX {
             let digest = self.open_digest(slot).await?;
@@ -136,14 +136,14 @@ impl App {
             };
             let theirs = Written::of(&draft);
             if mine == theirs {
-                return Ok(Saved::Unchanged);
+                return Ok(SaveOutcome::Unchanged);
             }
             if draft.revision != base {
                 let before = self.storage.revision(slot, base).await?;
                 let before = before.as_ref().map(Written::of);
                 if before.as_ref() != Some(&theirs) {
                     let merged = merged(&before.unwrap_or_default(), &mine, &theirs);
-                    return Ok(Saved::Conflict(Box::new(Conflict {
+                    return Ok(SaveOutcome::Conflict(Box::new(Conflict {
                         revision: draft.revision,
                         mine,
                         theirs,
@@ -168,7 +168,7 @@ impl App {
                 tracing::info!(%slot, state = %to, "text of the digest changed");
                 let is_withdrawn =
                     digest.state == DigestState::Approved && to == DigestState::Draft;
-                return Ok(Saved::Now { is_withdrawn });
+                return Ok(SaveOutcome::Now { is_withdrawn });
             }
         }
         Err(Failure::unavailable(format!(

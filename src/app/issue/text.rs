@@ -2,9 +2,9 @@
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::fault;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::fault;
 use crate::domain::Timestamp;
 use crate::domain::digest::DigestContent;
 use crate::domain::issue_text::InvalidText;

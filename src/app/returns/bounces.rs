@@ -2,17 +2,17 @@
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::delivery::domain_of;
 use crate::app::delta;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
+use crate::domain::address::domain_of;
+use crate::domain::brake::BouncePolicy;
 use crate::domain::brake::Brake;
 use crate::domain::brake::Decision;
 use crate::domain::brake::HeldBy;
-use crate::domain::brake::RefusalClass;
 use crate::domain::brake::like_words;
-use crate::domain::inbound::BouncePolicy;
+use crate::domain::inbound::RefusalClass;
 use crate::domain::limits::day_of;
 use crate::domain::slot::Slot;
 use crate::storage::held_refusals::RefusalGroup;

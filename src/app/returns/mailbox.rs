@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::advice;
-use crate::app::checks::check_result::fault;
-use crate::app::checks::check_result::good;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::advice;
+use crate::app::check_result::fault;
+use crate::app::check_result::good;
 use crate::domain::inbound::MailboxStep;
 use crate::mail::imap::Account;
 use crate::storage::set_aside::SET_ASIDE_MAX;

@@ -98,7 +98,7 @@ impl App {
 
     /// The same for people.
     pub fn quiet_in_words(&self) -> String {
-        crate::app::issue::template_cache::in_words(self.quiet().to_std().unwrap_or_default())
+        crate::domain::duration_words(self.quiet().to_std().unwrap_or_default())
     }
 
     fn unanswered(&self, mailbox: &str) -> Quota {

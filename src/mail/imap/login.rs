@@ -1,8 +1,8 @@
 //! Choice of the way to log in to an IMAP server.
 
 use super::wire::quoted;
+use crate::mail::sasl::Login;
 use crate::mail::sasl::SaslMechanism;
-use crate::mail::smtp::server::Login;
 
 /// Picks one of those that a server offers. LOGIN comes first, since accounts exist whose stored password fits no challenge though the
 /// server offers it; a server that offers ways of logging in and none by password means it.

@@ -22,7 +22,7 @@ use url::Url;
 
 use super::tls;
 use crate::dial::Destination;
-use crate::mail::smtp::server::Login;
+use crate::mail::sasl::Login;
 use crate::mail::smtp::server::TlsQuery;
 use crate::mail::smtp::server::parse_login;
 use crate::mail::smtp::server::percent_decoded;

@@ -26,13 +26,13 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::mail::sasl::Exchange;
+use crate::mail::sasl::Login;
 use crate::mail::sasl::SaslMechanism;
 use crate::mail::smtp::connect_fault::ConnectFault;
 pub(in crate::mail) use crate::mail::smtp::dialogue::Offers;
 use crate::mail::smtp::dialogue::SmtpDialogue;
 use crate::mail::smtp::dialogue::SmtpReply;
 use crate::mail::smtp::server::ConnectionSecurity;
-use crate::mail::smtp::server::Login;
 use crate::mail::smtp::server::SmtpServer;
 use crate::mail::smtp::stream;
 use crate::mail::smtp::stream::SmtpAddress;

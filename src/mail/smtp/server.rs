@@ -14,7 +14,7 @@ use url::Host;
 use url::Url;
 
 use crate::dial::Destination;
-use crate::domain::secret::Secret;
+use crate::mail::sasl::Login;
 use crate::mail::smtp::pipelining::Ahead;
 use crate::mail::tls;
 
@@ -73,13 +73,6 @@ pub(in crate::mail) enum ConnectionSecurity {
     StartTls(TlsConnector, ServerName<'static>),
     /// TLS from the first byte (RFC 8314) and a certificate we trust: `smtps`.
     Implicit(TlsConnector, ServerName<'static>),
-}
-
-/// User and password. With some providers the user is the secret.
-#[derive(Debug, Clone)]
-pub(in crate::mail) struct Login {
-    pub user: Secret,
-    pub password: Secret,
 }
 
 const EXPECTED: &str = "expected smtp://user:password@host:port?tls=none|opportunistic|required \

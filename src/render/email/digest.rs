@@ -12,7 +12,7 @@ use crate::domain::catalogue::Votes;
 use crate::domain::digest::DigestContent;
 use crate::domain::digest::Opening;
 use crate::domain::digest::PreviousVotesTool;
-use crate::domain::reader::VerdictChange;
+use crate::domain::digest::VerdictChange;
 use crate::domain::rendered_mail::READER_HOLE;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;

@@ -22,11 +22,11 @@ use super::week::known;
 use super::week::place_of;
 use super::week::refusal;
 use crate::app::FailureKind;
-use crate::app::checks::check_result::CheckResult;
-use crate::app::checks::check_result::Severity;
+use crate::app::check_result::CheckResult;
+use crate::app::check_result::Severity;
 use crate::app::issue::picking::Preview;
 use crate::app::issue::revising::Conflict;
-use crate::app::issue::revising::Saved;
+use crate::app::issue::revising::SaveOutcome;
 use crate::app::issue::revising::Written;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::Timestamp;
@@ -285,13 +285,15 @@ pub(super) async fn save(
         .save_written(&actor, slot, revision, written.clone())
         .await;
     match saved {
-        Ok(Saved::Now { is_withdrawn }) => {
+        Ok(SaveOutcome::Now { is_withdrawn }) => {
             let withdrawn = " It was approved as it was: approve it again.";
-            let said = format!("Saved.{}", if is_withdrawn { withdrawn } else { "" });
+            let said = format!("SaveOutcome.{}", if is_withdrawn { withdrawn } else { "" });
             answers::done(&web, &who, &said, &here).await
         }
-        Ok(Saved::Unchanged) => answers::done(&web, &who, "Nothing was changed.", &here).await,
-        Ok(Saved::Conflict(conflict)) => {
+        Ok(SaveOutcome::Unchanged) => {
+            answers::done(&web, &who, "Nothing was changed.", &here).await
+        }
+        Ok(SaveOutcome::Conflict(conflict)) => {
             let view = conflict_view(&web, &conflict).await?;
             let sheet = Sheet {
                 revision: conflict.revision,

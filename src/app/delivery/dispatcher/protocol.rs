@@ -13,8 +13,8 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::MailClass;
 use crate::domain::limits::DomainLimits;
 use crate::domain::next_state::Verdict;
-use crate::storage::delivery_updates::Finished;
 use crate::storage::ledger::Job;
+use crate::storage::ledger::updates::Finished;
 
 /// A worker's number; none is used twice in a run.
 pub type WorkerId = u64;

@@ -53,8 +53,8 @@ use crate::domain::delivery::MailClass;
 use crate::domain::from_millis;
 use crate::domain::limits::DomainLimit;
 use crate::domain::limits::DomainLimits;
-use crate::storage::delivery_updates::DeliveryUpdate;
-use crate::storage::delivery_updates::Finished;
+use crate::storage::ledger::updates::DeliveryUpdate;
+use crate::storage::ledger::updates::Finished;
 
 const DIGEST: i64 = 7;
 const SIGN_UPS: i64 = 12;

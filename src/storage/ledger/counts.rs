@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Queryable;
-use super::Storage;
-use super::StorageError;
-use super::Tx;
-use super::ledger::Tally;
 use crate::domain::Timestamp;
 use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::SkipReason;
 use crate::domain::from_millis;
+use crate::storage::Queryable;
+use crate::storage::Storage;
+use crate::storage::StorageError;
+use crate::storage::Tx;
+use crate::storage::ledger::Tally;
 
 /// Deliveries by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
-pub(super) struct StateCounts {
+pub(in crate::storage) struct StateCounts {
     pub queued: i64,
     pub sending: i64,
     pub sent: i64,
@@ -50,7 +50,7 @@ macro_rules! kept {
                select queued, 0, sent, failed, skipped, uncertain from delivery_batches where mailing_id = $1 and sender_id is null
                union all
                select ",
-            $crate::storage::counts::counted!(),
+            $crate::storage::ledger::counts::counted!(),
             " from delivery_batches c cross join deliveries d where c.mailing_id = $1 and c.sender_id is not null
                  and d.mailing_id = $1 and d.subscriber_id between c.first_id and c.last_id
              ) parts"
@@ -69,9 +69,9 @@ macro_rules! reached {
     };
 }
 
-pub(super) use counted;
-pub(super) use kept;
-pub(super) use reached;
+pub(in crate::storage) use counted;
+pub(in crate::storage) use kept;
+pub(in crate::storage) use reached;
 
 impl StateCounts {
     /// Deliveries that are in some final state.
@@ -151,7 +151,7 @@ impl Storage {
 
 /// How a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
 /// some a moment later than others.
-pub(super) async fn counts_of(
+pub(in crate::storage) async fn counts_of(
     conn: &mut impl Queryable,
     mailing: i64,
 ) -> Result<StateCounts, StorageError> {
@@ -200,7 +200,7 @@ struct BatchCountsRow {
 }
 
 /// Counts a range of a mailing's deliveries from its rows.
-pub(super) async fn count_range(
+pub(in crate::storage) async fn count_range(
     conn: &mut impl Queryable,
     mailing: i64,
     first: i64,
@@ -215,7 +215,7 @@ pub(super) async fn count_range(
 }
 
 /// Adds what stood in a chunk that came to its end. Not of transactional mails, which have no row.
-pub(super) async fn keep(
+pub(in crate::storage) async fn keep(
     tx: &mut Tx,
     mailing: i64,
     counts: &StateCounts,
@@ -234,7 +234,7 @@ pub(super) async fn keep(
 }
 
 /// Writes how the deliveries of a chunk stand.
-pub(super) async fn note_chunk(
+pub(in crate::storage) async fn note_chunk(
     tx: &mut Tx,
     key: BatchKey,
     counts: &StateCounts,
@@ -254,7 +254,7 @@ pub(super) async fn note_chunk(
 }
 
 /// Counts a digest anew from its rows: all of them into one chunk, from `first` to `last`.
-pub(super) async fn recount(
+pub(in crate::storage) async fn recount(
     tx: &mut Tx,
     mailing: i64,
     first: i64,
@@ -271,7 +271,7 @@ pub(super) async fn recount(
 
 /// Why deliveries failed: how often, by mailing and reply. In their order, so that two who write at once do not wait for each
 /// other in a circle.
-pub(super) type Reasons = BTreeMap<(i64, String), i64>;
+pub(in crate::storage) type Reasons = BTreeMap<(i64, String), i64>;
 
 /// Different replies that are counted apart for one digest; servers that put an id into each would fill the table.
 const REASONS_MAX: i64 = 200;
@@ -280,7 +280,10 @@ const OTHERS: &str = "other answers";
 const REPLY_MAX: usize = 300;
 
 /// Counts why deliveries of digests failed.
-pub(super) async fn note_failures(tx: &mut Tx, reasons: &Reasons) -> Result<(), StorageError> {
+pub(in crate::storage) async fn note_failures(
+    tx: &mut Tx,
+    reasons: &Reasons,
+) -> Result<(), StorageError> {
     for ((mailing, reply), times) in reasons {
         let reply: String = reply.chars().take(REPLY_MAX).collect();
         let counted = execute!(
@@ -309,10 +312,13 @@ pub(super) async fn note_failures(tx: &mut Tx, reasons: &Reasons) -> Result<(), 
 }
 
 /// Why deliveries were skipped: how often, by mailing and reason, in one order for all who write.
-pub(super) type Skips = BTreeMap<(i64, SkipReason), i64>;
+pub(in crate::storage) type Skips = BTreeMap<(i64, SkipReason), i64>;
 
 /// Counts why deliveries of digests were skipped.
-pub(super) async fn note_skips(tx: &mut Tx, reasons: &Skips) -> Result<(), StorageError> {
+pub(in crate::storage) async fn note_skips(
+    tx: &mut Tx,
+    reasons: &Skips,
+) -> Result<(), StorageError> {
     for ((mailing, reason), times) in reasons {
         execute!(
             tx,

@@ -7,9 +7,9 @@ use crate::domain::delivery::BatchKey;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
-use crate::storage::delivery_batches::DeliveryBatch;
 use crate::storage::ledger::Job;
-use crate::storage::returned_batches::release;
+use crate::storage::ledger::batches::DeliveryBatch;
+use crate::storage::ledger::returned_batches::release;
 
 impl Storage {
     /// Splits a batch of this sender: the mails to the readers in `kept` become batches of their own, which stay with it, and the rest goes
@@ -22,7 +22,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(());
         }
         let found: Option<(i64,)> = optional!(
@@ -70,7 +70,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<usize, StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(0);
         }
         let known: HashSet<(i64, i64)> = known.iter().map(|key| (key.mailing, key.last)).collect();

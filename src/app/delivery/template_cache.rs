@@ -10,6 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::delivery::DeliveryKind;
 use crate::domain::digest::DigestContent;
+use crate::domain::duration_words;
 use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::domain::rendered_mail::VERP_HOLE;
@@ -198,7 +199,7 @@ impl App {
     }
 
     fn confirmation_letter(&self) -> Result<MessageTemplate, Failure> {
-        let within = in_words(self.settings.signup.confirm_within);
+        let within = duration_words(self.settings.signup.confirm_within);
         let answers = self.return_path.is_per_delivery();
         let mail = email::confirmation(&self.site, &within, answers)?;
         if !answers {
@@ -223,7 +224,7 @@ impl App {
     }
 
     fn transactional_letter(&self, kind: DeliveryKind) -> Result<MessageTemplate, Failure> {
-        let good_for = |life: chrono::TimeDelta| in_words(life.to_std().unwrap_or_default());
+        let good_for = |life: chrono::TimeDelta| duration_words(life.to_std().unwrap_or_default());
         let rendered = match kind {
             DeliveryKind::Confirmation => return self.confirmation_letter(),
             DeliveryKind::Welcome => email::welcome(&self.site)?,
@@ -334,23 +335,6 @@ fn sender_id(host: &str) -> String {
     }
 }
 
-/// "3 days", "90 minutes": the largest unit that says it without a rest.
-pub(in crate::app) fn in_words(duration: std::time::Duration) -> String {
-    let seconds = duration.as_secs().max(1);
-    let units = [
-        (86_400, "day"),
-        (3_600, "hour"),
-        (60, "minute"),
-        (1, "second"),
-    ];
-    let (size, name) = units
-        .into_iter()
-        .find(|(size, _)| seconds.is_multiple_of(*size))
-        .unwrap_or((1, "second"));
-    let count = seconds / size;
-    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     #[test]
@@ -363,7 +347,8 @@ mod tests {
 
     #[test]
     fn a_duration_is_said_in_its_largest_whole_unit() {
-        let words = |seconds| super::in_words(std::time::Duration::from_secs(seconds));
+        let words =
+            |seconds| crate::domain::duration_words(std::time::Duration::from_secs(seconds));
         assert_eq!(
             (words(72 * 3600), words(5400), words(3600), words(1)),
             (

@@ -11,23 +11,23 @@ use crate::domain::delivery::UncertainPolicy;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
-use crate::storage::counts::StateCounts;
-use crate::storage::counts::counted;
-use crate::storage::counts::recount;
 use crate::storage::ledger::Job;
+use crate::storage::ledger::counts::StateCounts;
+use crate::storage::ledger::counts::counted;
+use crate::storage::ledger::counts::recount;
 use crate::storage::ledger::jobs_of;
+use crate::storage::ledger::returned_batches::release;
 use crate::storage::ledger::skip;
-use crate::storage::returned_batches::release;
 
 /// A stretch of a mailing's deliveries: readers `first..=key.last`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DeliveryBatch {
+pub(in crate::storage) struct DeliveryBatch {
     pub key: BatchKey,
     pub first: i64,
 }
 
 /// `mailing_id, first_id, last_id, is_split`
-pub(super) type BatchRow = (i64, i64, i64, i64);
+pub(in crate::storage) type BatchRow = (i64, i64, i64, i64);
 
 /// A chunk that may be claimed.
 #[derive(sqlx::FromRow)]
@@ -104,7 +104,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<ClaimResult, StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(ClaimResult::default());
         }
         for key in ended {
@@ -172,7 +172,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<Option<DeliveryBatch>, StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(None);
         }
         let mut found = next_free(&mut tx, digest, wanted, now).await?;
@@ -230,7 +230,7 @@ impl Storage {
 
     /// What is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
     /// it, and whoever writes meanwhile need not wait.
-    pub(super) async fn open_chunk(
+    pub(in crate::storage) async fn open_chunk(
         &self,
         sender: i64,
         chunk: DeliveryBatch,
@@ -239,7 +239,7 @@ impl Storage {
         let (jobs, skipped) = jobs_of(&mut self.read().await?, chunk, now).await?;
         if jobs.is_empty() || !skipped.is_empty() {
             let mut tx = self.begin().await?;
-            if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+            if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
                 return Ok(Vec::new());
             }
             skip(&mut tx, &skipped, now).await?;
@@ -342,7 +342,7 @@ async fn next_free(
 }
 
 /// After whom to cut so that `room` deliveries lie before, and how those stand; `None`: there are no more than that.
-pub(super) async fn cut_of(
+pub(in crate::storage) async fn cut_of(
     tx: &mut Tx,
     chunk: DeliveryBatch,
     room: i64,
@@ -401,7 +401,7 @@ struct BatchFront {
 }
 
 /// Takes the front of a free chunk, up to the reader `last`, out of it.
-pub(super) async fn shorten(
+pub(in crate::storage) async fn shorten(
     tx: &mut Tx,
     key: BatchKey,
     last: i64,
@@ -425,12 +425,12 @@ pub(super) async fn shorten(
 
 /// Puts a digest with open deliveries in no chunk into the queue, as one chunk of all that it has; `false`: nothing is open. Nothing
 /// makes such a one: a guard, so that a fault here would cost time and no mail.
-pub(super) async fn queue_again(
+pub(in crate::storage) async fn queue_again(
     tx: &mut Tx,
     mailing: i64,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
-    crate::storage::senders::doubt(
+    crate::storage::ledger::senders::doubt(
         tx,
         (mailing, i64::MIN, i64::MAX),
         UncertainPolicy::Resend,

@@ -11,8 +11,8 @@ use crate::domain::progress::minute_of;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
-use crate::storage::counts::counts_of;
 use crate::storage::ledger::Tally;
+use crate::storage::ledger::counts::counts_of;
 
 #[derive(sqlx::FromRow)]
 struct MinuteRow {
@@ -113,7 +113,7 @@ impl Storage {
 }
 
 /// Adds to a minute of a digest, in a transaction that may do more.
-pub(super) async fn add(
+pub(in crate::storage) async fn add(
     tx: &mut Tx,
     digest: i64,
     minute: &MinuteStats,

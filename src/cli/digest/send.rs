@@ -10,14 +10,6 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::digest::show;
-use super::output::Hangup;
-use super::output::Output;
-use super::output::parse_digest;
-use super::output::say;
-use super::output::stop_signal;
-use super::progress;
-use super::stopping;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::delivery::SendEnding;
@@ -26,6 +18,14 @@ use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::digests::Sent;
 use crate::app::issue::preflight::Preflight;
 use crate::app::issue::sending::SendOrder;
+use crate::cli::digest::show;
+use crate::cli::output::Hangup;
+use crate::cli::output::Output;
+use crate::cli::output::parse_digest;
+use crate::cli::output::say;
+use crate::cli::output::stop_signal;
+use crate::cli::progress;
+use crate::cli::stopping;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::digest::DigestState;
@@ -64,7 +64,11 @@ fn no_time(_: &str) -> Result<String, String> {
 }
 
 impl SendArguments {
-    pub(super) async fn run(self, app: Arc<App>, output: Output) -> Result<ExitCode, Failure> {
+    pub(in crate::cli) async fn run(
+        self,
+        app: Arc<App>,
+        output: Output,
+    ) -> Result<ExitCode, Failure> {
         if !self.to.is_empty() {
             return self.send_copies(&app, output).await;
         }

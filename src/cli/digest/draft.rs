@@ -8,15 +8,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::digest::show;
-use super::output::Output;
-use super::output::parse_digest;
-use super::output::parse_moment;
 use crate::app::App;
 use crate::app::Failure;
 use crate::app::issue::drafting::Changes;
 use crate::app::issue::text::TextChanges;
 use crate::app::views::DraftView;
+use crate::cli::digest::show;
+use crate::cli::output::Output;
+use crate::cli::output::parse_digest;
+use crate::cli::output::parse_moment;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::catalogue::Slug;
@@ -72,7 +72,7 @@ pub struct EditArguments {
 }
 
 impl EditArguments {
-    pub(super) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
+    pub(in crate::cli) async fn run(self, app: &App, output: Output) -> Result<ExitCode, Failure> {
         let slot = self.slot.unwrap_or_else(|| app.slot_at(app.now()));
         let Self {
             leave_out,
@@ -121,7 +121,7 @@ impl EditArguments {
 }
 
 /// Makes this week's draft, or prints what people wrote of a digest.
-pub(super) async fn draft(
+pub(in crate::cli) async fn draft(
     app: &App,
     slot: Option<Slot>,
     output: Output,
@@ -169,7 +169,11 @@ fn read_text(path: &Path) -> Result<String, Failure> {
 }
 
 /// Prints a digest as it will go out.
-pub(super) async fn print(app: &App, slot: Slot, output: Output) -> Result<ExitCode, Failure> {
+pub(in crate::cli) async fn print(
+    app: &App,
+    slot: Slot,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let status = app.status(slot).await?;
     show(app, &status, Some(&app.outlook(slot).await?), output)?;
     Ok(ExitCode::SUCCESS)

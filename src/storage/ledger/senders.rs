@@ -2,15 +2,15 @@
 
 use chrono::TimeDelta;
 
-use super::Pools;
-use super::Storage;
-use super::StorageError;
-use super::Tx;
-use super::clock::clock;
-use super::ids;
 use crate::domain::Timestamp;
 use crate::domain::delivery::BatchKey;
 use crate::domain::delivery::UncertainPolicy;
+use crate::storage::Pools;
+use crate::storage::Storage;
+use crate::storage::StorageError;
+use crate::storage::Tx;
+use crate::storage::clock::clock;
+use crate::storage::ids;
 
 impl Storage {
     /// Enters a new sender of the process named `process`, which may be silent for `lease`; answers its number.
@@ -81,7 +81,7 @@ impl Storage {
             // It was given up for dead, and whoever did that has its chunks.
             return Ok(());
         }
-        if crate::storage::returned_batches::release_all(&mut tx, id, now).await? {
+        if crate::storage::ledger::returned_batches::release_all(&mut tx, id, now).await? {
             execute!(tx, "delete from senders where id = $1", id)?;
         }
         Ok(tx.commit().await?)
@@ -124,7 +124,7 @@ impl Storage {
         let mut doubted = 0;
         for (mailing, first, last, sender) in orphans {
             doubted += doubt(&mut tx, (mailing, first, last), policy, now).await?;
-            crate::storage::returned_batches::release(
+            crate::storage::ledger::returned_batches::release(
                 &mut tx,
                 sender,
                 BatchKey { mailing, last },
@@ -140,7 +140,7 @@ impl Storage {
 }
 
 /// Marks as in doubt each mail of a range that is out with a sender that holds no lease; answers how many. A second doubt is held.
-pub(super) async fn doubt(
+pub(in crate::storage) async fn doubt(
     tx: &mut Tx,
     stretch: (i64, i64, i64),
     policy: UncertainPolicy,
@@ -166,7 +166,10 @@ pub(super) async fn doubt(
 
 /// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
 /// while it claims or finishes: first one, then the other, and the sweep of the second sees all. SQLite has one writer.
-pub(super) async fn holds_lease(tx: &mut Tx, sender: i64) -> Result<bool, StorageError> {
+pub(in crate::storage) async fn holds_lease(
+    tx: &mut Tx,
+    sender: i64,
+) -> Result<bool, StorageError> {
     let sql = if tx.is_postgres() {
         "select id from senders where id = $1 for share"
     } else {

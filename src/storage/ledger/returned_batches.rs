@@ -6,17 +6,17 @@ use crate::domain::delivery::SkipReason;
 use crate::storage::Storage;
 use crate::storage::StorageError;
 use crate::storage::Tx;
-use crate::storage::counts::Skips;
-use crate::storage::counts::StateCounts;
-use crate::storage::counts::count_range;
-use crate::storage::counts::counted;
-use crate::storage::counts::keep;
-use crate::storage::counts::note_chunk;
-use crate::storage::counts::note_skips;
-use crate::storage::delivery_batches::BatchRow;
-use crate::storage::delivery_batches::DeliveryBatch;
-use crate::storage::delivery_batches::cut_of;
-use crate::storage::delivery_batches::shorten;
+use crate::storage::ledger::batches::BatchRow;
+use crate::storage::ledger::batches::DeliveryBatch;
+use crate::storage::ledger::batches::cut_of;
+use crate::storage::ledger::batches::shorten;
+use crate::storage::ledger::counts::Skips;
+use crate::storage::ledger::counts::StateCounts;
+use crate::storage::ledger::counts::count_range;
+use crate::storage::ledger::counts::counted;
+use crate::storage::ledger::counts::keep;
+use crate::storage::ledger::counts::note_chunk;
+use crate::storage::ledger::counts::note_skips;
 
 /// A chunk with retries waits until a quarter of them is due, but no longer than this, in milliseconds: each look reads all of it.
 const LONGEST_GATHERING: i64 = 2_000;
@@ -26,7 +26,7 @@ const PATIENCE: i64 = 1_000;
 /// Gives back a chunk that `sender` has: for later if something in it waits, for good if not. One in which a mail of that sender is
 /// still out stays its own: `false`. The caller holds the lock of the sender's row (PostgreSQL), or two who give the same chunk back would
 /// both count it.
-pub(super) async fn release(
+pub(in crate::storage) async fn release(
     tx: &mut Tx,
     sender: i64,
     key: BatchKey,
@@ -246,7 +246,7 @@ impl Left {
 }
 
 /// Gives back all that `sender` has. `false`: some of it is still out.
-pub(super) async fn release_all(
+pub(in crate::storage) async fn release_all(
     tx: &mut Tx,
     sender: i64,
     now: Timestamp,

@@ -17,8 +17,8 @@ use crate::storage::StorageError;
 use crate::storage::Tx;
 use crate::storage::audit_log::ChangeAuthor;
 use crate::storage::bounded::BoundedConnection;
-use crate::storage::counts::Reasons;
-use crate::storage::counts::note_failures;
+use crate::storage::ledger::counts::Reasons;
+use crate::storage::ledger::counts::note_failures;
 use crate::storage::refusal_groups::add_to_lots;
 use crate::storage::refusals::Added;
 use crate::storage::refusals::Channel;
@@ -138,7 +138,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<Option<Vec<bool>>, StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(None);
         }
         let mut begun = Vec::with_capacity(next.len());
@@ -166,7 +166,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
-        if !crate::storage::senders::holds_lease(&mut tx, sender).await? {
+        if !crate::storage::ledger::senders::holds_lease(&mut tx, sender).await? {
             return Ok(false);
         }
         let (mut reasons, mut added) = (Reasons::new(), Vec::new());
