@@ -287,7 +287,7 @@ pub(super) async fn save(
     match saved {
         Ok(SaveOutcome::Now { is_withdrawn }) => {
             let withdrawn = " It was approved as it was: approve it again.";
-            let said = format!("SaveOutcome.{}", if is_withdrawn { withdrawn } else { "" });
+            let said = format!("Saved.{}", if is_withdrawn { withdrawn } else { "" });
             answers::done(&web, &who, &said, &here).await
         }
         Ok(SaveOutcome::Unchanged) => {
