@@ -65,7 +65,7 @@ pub use failure::FieldFault;
 pub use failure::Outage;
 pub use returns::webhooks::Fetch;
 
-/// Where `now` comes from: the caller brings it, so that a test can.
+/// Source of `now`: the caller brings it, so that a test can.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -90,13 +90,13 @@ impl Clock {
     }
 }
 
-/// What a process holds: the open database, the settings made ready for use, the clock.
+/// State of a process: the open database, the settings made ready for use, the clock.
 pub struct App {
     /// The settings in force.
     pub settings: Settings,
     /// Pages may read straight from it; writes go through the use cases.
     pub storage: Storage,
-    /// What every page and mail says of the site.
+    /// Facts about the site that every page and mail shows.
     pub site: Site,
     pub(crate) clock: Clock,
     pub(crate) secrets: Secrets,
@@ -114,17 +114,17 @@ pub struct App {
     /// The rules of time zones.
     pub(crate) zones: checks::zones::Zones,
     pub(crate) letters: delivery::template_cache::TemplateCache,
-    /// Why a digest whose time has come was last not published, so that each reason is said once.
+    /// Reason why a digest whose time has come was last not published, so that each reason is said once.
     pub(crate) unpublished: Mutex<String>,
-    /// When the database's statistics were last gathered here.
+    /// Time at which the database's statistics were last gathered here.
     pub(crate) statistics_at: Mutex<Option<Timestamp>>,
     /// Readers in the next range of a digest that is being published.
     pub(crate) range_size: issue::publishing::RangeSize,
-    /// What providers tell.
+    /// Webhooks of providers.
     pub(crate) webhooks: returns::webhooks::WebhookStates,
-    /// How this process's sends went lately, not written yet.
+    /// Recent statistics of this process's sends, not written yet.
     pub(crate) minutes: delivery::SendStats,
-    /// How many mails of a send went to each domain, not written yet.
+    /// Number of mails of a send to each domain, not written yet.
     pub(crate) sends: delivery::Sends,
     /// State of this process's sender.
     pub sending: delivery::SendStatus,
@@ -310,7 +310,7 @@ impl App {
     }
 }
 
-/// What the settings say, made ready for use; each fault names its key.
+/// The settings, made ready for use; each fault names its key.
 pub(crate) struct AppParts {
     pub relays: Vec<Arc<Relay>>,
     pub signing: Signing,

@@ -154,7 +154,7 @@ fn missing(settings: &Settings) -> String {
     }
 }
 
-/// Where the database is, without user and password.
+/// Returns where the database is, without user and password.
 fn place(settings: &Settings) -> String {
     match sqlite_file(settings.database.url.expose()) {
         Some(file) => std::path::absolute(&file)

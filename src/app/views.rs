@@ -116,7 +116,7 @@ impl<'a> DigestStatusView<'a> {
     }
 }
 
-/// What people wrote of a digest, to change it elsewhere and save it with its revision.
+/// Text that people wrote for a digest, to change it elsewhere and save it with its revision.
 #[derive(Debug, Clone, Serialize)]
 pub struct DraftView<'a> {
     slot: Slot,

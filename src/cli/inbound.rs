@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::domain::inbound::InboundChannel;
 use crate::storage::inbound::InboundResult;
 
-/// How long a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a
+/// Time that a command waits for its turn, and while the database server has no connection left: a mail server starts a pipe for each mail, a
 /// hundred at once after an outage, and each would give its mail back.
 const WAIT: Duration = Duration::from_secs(180);
 /// Connections to the database: it does one thing after the other.

@@ -74,7 +74,7 @@ enum Command {
     /// Hard refusals that the brake holds
     #[command(subcommand)]
     Bounces(bounces::BouncesCommand),
-    /// What was changed, by whom
+    /// Show what was changed, and by whom
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Keys that sign mails
@@ -125,7 +125,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// How long threads that still block may do so at the end.
+/// Time that threads may still block at the end.
 const LAST_WORK: std::time::Duration = std::time::Duration::from_millis(500);
 /// Exit code of `inbound` when nothing was kept (sysexits.h): a mail server that pipes a mail into it then tries again later, where
 /// any other code would return the mail or drop it.

@@ -12,7 +12,7 @@ use crate::app::Failure;
 use crate::domain::Timestamp;
 use crate::domain::slot::Slot;
 
-/// How answers are printed.
+/// Format of printed answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     /// As one JSON document.
@@ -97,7 +97,7 @@ pub fn bar_with(total: u64, what: &'static str, template: &str) -> ProgressBar {
     bar
 }
 
-/// Whether lines take the place of bars.
+/// Returns true if lines take the place of bars.
 pub fn lines_instead_of_bars() -> bool {
     !std::io::IsTerminal::is_terminal(&std::io::stderr())
 }

@@ -20,7 +20,7 @@ use crate::domain::slot::Slot;
 /// The widest drawing, in columns.
 const WIDEST: usize = 60;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// What others do is asked for so often, and a line said where there is no bar.
+/// Interval at which other processes' progress is read, and a line printed where there is no bar.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// A mail that is out for so long is named.
@@ -133,7 +133,7 @@ fn waits_for(app: &App) -> Option<String> {
     ))
 }
 
-/// How long the rest takes, or what it waits for: as `digest show` says it. Empty where nobody knows.
+/// Returns how long the rest takes, or what it waits for: as `digest show` says it. Empty where nobody knows.
 async fn outlook(app: &App, slot: Slot) -> String {
     let Ok(status) = app.status(slot).await else {
         return String::new();
@@ -147,7 +147,7 @@ async fn outlook(app: &App, slot: Slot) -> String {
     }
 }
 
-/// What `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
+/// Returns what `digest show` says of it, one line each: how far, how fast, how long, and a drawing.
 pub fn lines(app: &App, status: &DigestStatus) -> String {
     let ended = status.tally.sent + status.tally.failed + status.tally.skipped;
     let mut text = String::new();

@@ -25,7 +25,7 @@ use crate::web::Pages;
 /// Run the service until SIGTERM or ctrl-C: then stop taking work, finish what is in flight, and end.
 #[derive(Debug, clap::Args)]
 pub struct ServeArguments {
-    /// What this process does
+    /// Part of the service that this process runs
     #[arg(
         long,
         value_delimiter = ',',

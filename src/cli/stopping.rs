@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::app::Failure;
 
-/// How long what is under way at a stop may wait for a database that takes no writes: systemd and orchestrators kill what needs longer.
+/// Time that work under way at a stop may wait for a database that takes no writes: systemd and orchestrators kill what needs longer.
 const IN_VAIN: Duration = Duration::from_secs(8);
 /// The longest look at whether it takes some.
 const LOOK: Duration = Duration::from_secs(1);

@@ -38,7 +38,7 @@ pub enum SubscribersCommand {
     Import {
         /// The file, or - for standard input
         file: PathBuf,
-        /// What the people in the file agreed to, in your words: kept in each consent record
+        /// Text that the people in the file agreed to, in your words; kept in each consent record
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
         /// They confirmed elsewhere; otherwise each gets a confirmation mail
@@ -77,14 +77,14 @@ pub enum SubscribersCommand {
     Add {
         #[arg(value_parser = EmailAddress::parse_new)]
         email: EmailAddress,
-        /// What they agreed to, in your words
+        /// Text that they agreed to, in your words
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
     },
     /// Take somebody off the suppression list; they may be signed up again
     Lift {
         email: EmailAddress,
-        /// Why, in your words: kept
+        /// Reason, in your words; it is kept
         #[arg(long, value_name = "TEXT", value_parser = parse_note)]
         note: String,
     },

@@ -23,7 +23,7 @@ pub struct BounceSettings {
     pub brake_share: u32,
     /// Domains that refuse alike by one relay from which the relay's refusals are held.
     pub brake_domains: u32,
-    /// How long reports are gathered before they are judged.
+    /// Time that reports are gathered before they are judged.
     #[serde(with = "humantime_serde")]
     pub brake_wait: Duration,
 }

@@ -19,7 +19,7 @@ use super::within;
 pub struct DatabaseSettings {
     /// `sqlite:PATH` or `postgres://...`, of PostgreSQL also with several hosts ([`DatabaseHosts`]).
     pub url: SecretUrl,
-    /// Where a pooler in transaction mode (pgbouncer) stands at `url`: the PostgreSQL server behind it.
+    /// PostgreSQL server behind a pooler in transaction mode (pgbouncer), where one stands at `url`.
     pub direct_url: Option<SecretUrl>,
     /// Connections to PostgreSQL, or readers of SQLite, of this process.
     pub connections: u32,

@@ -23,7 +23,7 @@ const UNDO_MAX: Duration = Duration::from_secs(86_400);
 pub struct DeskSettings {
     /// True if there is a desk at all. It answers nobody before there is a user.
     pub enabled: bool,
-    /// Where it listens, if not where the site does.
+    /// Address on which it listens, if not the site's.
     pub listen: Option<SocketAddr>,
     /// Networks that it answers; empty: all.
     #[serde(deserialize_with = "one_or_many")]

@@ -60,7 +60,7 @@ fn sentence(fault: &Error) -> String {
     }
 }
 
-/// What a text is read as by a library, whose own words name its parts and not what to write.
+/// Returns what a text is read as by a library, whose own words name its parts and not what to write.
 fn parsed(key: &str) -> Option<&'static str> {
     match key {
         "site.base_url" => {
@@ -76,7 +76,7 @@ fn parsed(key: &str) -> Option<&'static str> {
     }
 }
 
-/// What the libraries expect, as they say it.
+/// Returns what the libraries expect, as they say it.
 fn in_words(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",

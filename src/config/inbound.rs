@@ -17,7 +17,7 @@ use crate::domain::address::EmailAddress;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InboundSettings {
-    /// Where the role `inbound` listens for LMTP: a loopback address with a port, or `unix:PATH`; empty: nowhere.
+    /// Address on which the role `inbound` listens for LMTP: a loopback address with a port, or `unix:PATH`; empty: nowhere.
     pub lmtp: String,
     /// Rights of the socket at `unix:PATH`, in octal: whoever may write to it may hand mail over.
     pub lmtp_mode: String,
@@ -25,14 +25,14 @@ pub struct InboundSettings {
     pub size_max_mb: u32,
     /// The mailbox that the role `inbound` watches: `imaps://user:password@host/INBOX`.
     pub imap: Option<SecretUrl>,
-    /// How often a mailbox is looked at, besides whenever its server tells of new mail.
+    /// Interval at which a mailbox is looked at, besides whenever its server tells of new mail.
     #[serde(with = "humantime_serde")]
     pub imap_every: Duration,
-    /// What becomes of a mail there that is done: `seen`, `delete` or `move:FOLDER`.
+    /// Fate of a mail there that is done: `seen`, `delete` or `move:FOLDER`.
     pub imap_after: String,
     /// The address that people write to who want to join; whatever they write there. A subject like `subscribe` does it anywhere.
     pub subscribe_address: Option<String>,
-    /// How long it is kept which mails came back.
+    /// Time that it is kept which mails came back.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
     /// Sign-ups by mail in an hour, all together: anybody can write in somebody else's name. 0: none.

@@ -24,13 +24,13 @@ use crate::domain::limits::WarmUp;
 pub struct MailSettings {
     /// `mailbox:DIR`, `smtp://...` or `smtps://...`.
     pub transport: SecretUrl,
-    /// Whom mails come from: `Name <address>`.
+    /// Sender of mails: `Name <address>`.
     pub from: String,
-    /// Where answers go.
+    /// Address for answers.
     pub reply_to: Option<String>,
     /// The envelope's sender, where bounces go; without it the address of `from`.
     pub return_path: Option<String>,
-    /// How a digest's subject is made ([`crate::domain::subject::SubjectPattern`]).
+    /// Pattern of a digest's subject ([`crate::domain::subject::SubjectPattern`]).
     pub subject: String,
     /// Printed in every digest, as the law asks of newsletters in many places.
     pub postal_address: Option<String>,
@@ -41,7 +41,7 @@ pub struct MailSettings {
     /// Name servers that are asked how this sender stands, in this order; without any those of this machine.
     #[serde(deserialize_with = "one_or_many")]
     pub resolver: Vec<SocketAddr>,
-    /// What we call ourselves in EHLO; without it the host of `site.base_url`.
+    /// Name in EHLO; without it the host of `site.base_url`.
     pub hello: Option<String>,
     /// Connections of this process.
     pub connections: usize,
@@ -62,15 +62,15 @@ pub struct MailSettings {
     pub transactional_share: u32,
     /// Several ways out, in place of `transport`.
     pub relays: Vec<ListedRelaySettings>,
-    /// What some recipient domains are spared.
+    /// Limits for some recipient domains.
     pub per_domain: Vec<PerDomain>,
-    /// When to try again.
+    /// Times of retries.
     pub retry: RetrySettings,
     /// Pauses of a relay that failed.
     pub pause: PauseSettings,
-    /// What becomes of a mail of which nobody can know whether it was taken.
+    /// Fate of a mail of which nobody can know whether it was taken.
     pub in_doubt: UncertainPolicy,
-    /// How long a sender may be silent before others take over its work.
+    /// Time that a sender may be silent before others take over its work.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
     /// The longest wait until mail is seen that nobody told this process of: a retry that became due, or what another process

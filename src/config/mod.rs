@@ -58,7 +58,7 @@ pub use site::SiteSettings;
 pub use votes::VoteSettings;
 pub use webhooks::WebhookSettings;
 
-/// Where the settings file is looked for when none is named.
+/// Path of the settings file when none is named.
 pub const DEFAULT_FILE: &str = "config/verdicts.toml";
 
 /// Every setting. `config/verdicts.toml` explains each key.
@@ -67,23 +67,23 @@ pub const DEFAULT_FILE: &str = "config/verdicts.toml";
 pub struct Settings {
     /// The site and its address.
     pub site: SiteSettings,
-    /// Where everything is kept.
+    /// The database.
     pub database: DatabaseSettings,
-    /// How mail leaves.
+    /// Outgoing mail.
     pub mail: MailSettings,
-    /// When digests are made and sent.
+    /// Time at which digests are made and sent.
     pub schedule: ScheduleSettings,
-    /// How comparisons are chosen.
+    /// The picker.
     pub picker: PickerSettings,
-    /// How people join.
+    /// Sign-up.
     pub signup: SignUpSettings,
-    /// How readers and visitors vote.
+    /// Votes of readers and visitors.
     pub votes: VoteSettings,
-    /// When what comes back ends a subscription.
+    /// Time at which what comes back ends a subscription.
     pub bounces: BounceSettings,
-    /// Where mail that comes back is taken in.
+    /// Listeners for mail that comes back.
     pub inbound: InboundSettings,
-    /// Which providers may tell of mails by webhook.
+    /// Providers that may tell of mails by webhook.
     pub webhooks: WebhookSettings,
     /// The publisher's web interface.
     pub desk: DeskSettings,
@@ -146,7 +146,7 @@ pub fn load(
 }
 
 impl Settings {
-    /// What types cannot say. Each fault names its key.
+    /// Checks what types cannot say. Each fault names its key.
     fn check(&self) -> Result<(), ConfigError> {
         self.site.check()?;
         self.database.check()?;
@@ -181,7 +181,7 @@ impl Settings {
         self.site.base_url.host_str().unwrap_or("localhost")
     }
 
-    /// Whether the database and the transport are the embedded defaults, so that a first start may bring its sample.
+    /// Returns whether the database and the transport are the embedded defaults, so that a first start may bring its sample.
     pub fn is_embedded_default(&self) -> bool {
         self.database.url == DatabaseSettings::default().url
             && self
@@ -231,7 +231,7 @@ fn one_or_many<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer.deserialize_any(OneOrMany(std::marker::PhantomData))
 }
 
-/// Whether the file is TOML at all. figment would quote the faulty line, and there may be a secret in it.
+/// Checks that the file is TOML at all. figment would quote the faulty line, and there may be a secret in it.
 fn check_syntax(path: &Path) -> Result<(), ConfigError> {
     let fault =
         |words: String| ConfigError(format!("The settings file {}: {words}.", path.display()));

@@ -18,10 +18,10 @@ pub struct PickerSettings {
     pub max_items: usize,
     /// With fewer the slot is skipped.
     pub min_items: usize,
-    /// How far back a comparison that was never sent is still news.
+    /// Age up to which a comparison that was never sent is still news.
     #[serde(with = "humantime_serde")]
     pub look_back: Duration,
-    /// How many of the 100 points of a comparison readers' votes can give at most.
+    /// Upper bound on the points, of a comparison's 100, that readers' votes give.
     pub votes_weight: u32,
 }
 

@@ -56,7 +56,7 @@ pub struct Relation {
 pub const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// The shortest that a call to PostgreSQL may last, however short the lease is.
 pub const DATABASE_CALL_MIN: Duration = Duration::from_secs(1);
-/// How long a turn to write into SQLite is waited for, and another process's lock on the file.
+/// Time that a turn to write into SQLite is waited for, and another process's lock on the file.
 pub const SQLITE_TURN_MAX: Duration = Duration::from_secs(60);
 
 const RETRY_FIRST: Limit = Limit::Setting("mail.retry.first", |s| s.mail.retry.first);

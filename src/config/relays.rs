@@ -21,7 +21,7 @@ const MOST_RELAYS: usize = 50;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedRelaySettings {
-    /// How it is called in the ledger and the figures.
+    /// Name in the ledger and the metrics.
     pub name: String,
     /// Like `mail.transport`.
     pub transport: SecretUrl,
@@ -45,7 +45,7 @@ const fn one() -> u32 {
 /// A way out with its limits, as it is in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelaySettings {
-    /// How it is called in the ledger and the figures; `default` where there is only `mail.transport`.
+    /// Name in the ledger and the metrics; `default` where there is only `mail.transport`.
     pub name: String,
     /// Like `mail.transport`.
     pub transport: SecretUrl,

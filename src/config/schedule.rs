@@ -28,7 +28,7 @@ pub struct ScheduleSettings {
     pub local_time: bool,
     /// Upper bound on the readers of one transaction while a digest is published.
     pub publish_range: u32,
-    /// Whether a person must approve a digest.
+    /// True if a person must approve a digest.
     pub approval: Approval,
 }
 

@@ -60,7 +60,7 @@ impl Serialize for SecretUrl {
     }
 }
 
-/// Where user, password and hosts begin and end.
+/// Returns where user, password and hosts begin and end.
 fn authority(text: &str) -> (usize, usize) {
     let begin = text.find("://").map_or(0, |at| at + 3);
     let end = text[begin..]

@@ -18,7 +18,7 @@ use crate::domain::secret::Secret;
 pub struct SiteSettings {
     /// Links in mails begin with it; no slash at the end.
     pub base_url: url::Url,
-    /// Where the service listens.
+    /// Address on which the service listens.
     pub listen: SocketAddr,
     /// The site's name.
     pub name: String,

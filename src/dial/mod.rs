@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 /// Connection attempt delay: how long an address has before the next one is tried beside it (RFC 8305, section 8).
 pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-/// How long a server has for its first step, once it took the connection, before the next address is tried beside it. A server that
+/// Time that a server has for its first step, once it took the connection, before the next address is tried beside it. A server that
 /// is slow each time (a tarpit, postscreen) gets twice what it took last time, so that it does not see two connections for one.
 const NEXT_IF_SILENT: Duration = Duration::from_secs(2);
 
@@ -109,7 +109,7 @@ impl<E: fmt::Display> fmt::Display for Unreached<E> {
     }
 }
 
-/// How far the attempt at one address came.
+/// Progress of the attempt at one address.
 enum Leg<T, E> {
     Connected(TcpStream),
     Done(T, Duration),

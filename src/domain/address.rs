@@ -98,12 +98,12 @@ impl EmailAddress {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// Whether sending to it needs SMTPUTF8 (RFC 6531): the part before the @ is not ASCII.
+    /// Returns whether sending to it needs SMTPUTF8 (RFC 6531): the part before the @ is not ASCII.
     pub fn needs_smtputf8(&self) -> bool {
         !self.0.is_ascii()
     }
 
-    /// What a log line may show: `a***@e***.org`.
+    /// Returns what a log line may show: `a***@e***.org`.
     pub fn masked(&self) -> String {
         mask(&self.0)
     }
@@ -222,7 +222,7 @@ impl FromStr for EmailAddress {
     }
 }
 
-/// Why a text is not an address, as a sentence for the person who typed it.
+/// Reason why a text is not an address, as a sentence for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidAddress(&'static str);

@@ -100,7 +100,7 @@ impl Brake {
     }
 }
 
-/// When refusals end a subscription: `[bounces]`.
+/// Time at which refusals end a subscription: `[bounces]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BouncePolicy {
     /// Digests in a row that were refused because there is no such mailbox; 0: never.

@@ -61,7 +61,7 @@ impl fmt::Display for Slug {
     }
 }
 
-/// What a reviewer thinks of a tool, 0 to 100.
+/// A reviewer's score of a tool, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Score(u8);
@@ -125,7 +125,7 @@ named! {
 pub struct Review {
     /// Who.
     pub reviewer: Reviewer,
-    /// How much they like it.
+    /// Their score.
     pub score: Score,
     /// Their answer.
     pub verdict: Verdict,
@@ -142,19 +142,19 @@ pub struct Tool {
     pub name: String,
     /// The shelf it stands on, like "Developer Tools".
     pub category: String,
-    /// What it is in a line; shown as "Best for".
+    /// Description in a line; shown as "Best for".
     pub tagline: String,
-    /// What it is in a paragraph.
+    /// Description in a paragraph.
     pub description: String,
     /// Its maker's page.
     pub url: Option<String>,
-    /// What it costs, in the maker's terms; empty when unknown.
+    /// Price, in the maker's terms; empty when unknown.
     pub pricing: String,
     /// The smallest amount one can start with; empty when unknown.
     pub entry_price: String,
-    /// When its verdict was first published.
+    /// Time at which its verdict was first published.
     pub published_at: Timestamp,
-    /// Whether it is invented, and must be shown as such.
+    /// True if it is invented, and must be shown as such.
     pub sample: bool,
     /// At most one of each reviewer, in the panel's order.
     pub reviews: Vec<Review>,
@@ -192,7 +192,7 @@ impl Tool {
         whole
     }
 
-    /// How the panel voted.
+    /// Returns how the panel voted.
     pub fn panel(&self) -> Panel {
         let ships = self
             .reviews
@@ -222,13 +222,13 @@ pub struct Comparison {
     pub left: Slug,
     /// The tool on the right, another one.
     pub right: Slug,
-    /// When it was published.
+    /// Time at which it was published.
     pub published_at: Timestamp,
-    /// Whether it compares invented tools, and must be shown as such.
+    /// True if it compares invented tools, and must be shown as such.
     pub sample: bool,
 }
 
-/// How a panel voted: its verdict is the ship share of its reviews.
+/// Votes of a panel: its verdict is the ship share of its reviews.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Panel {
     /// Reviewers who said *ship*.
@@ -243,7 +243,7 @@ impl Panel {
         self.ships + self.skips
     }
 
-    /// What the majority says; `None` when it is split in halves, or nobody spoke.
+    /// Returns what the majority says; `None` when it is split in halves, or nobody spoke.
     pub fn verdict(self) -> Option<Verdict> {
         match self.ships.cmp(&self.skips) {
             std::cmp::Ordering::Greater => Some(Verdict::Ship),
@@ -270,7 +270,7 @@ impl Panel {
     }
 }
 
-/// What readers voted on a tool: its community verdict.
+/// Readers' votes on a tool: its community verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Votes {
     /// Readers who said *ship*.
@@ -295,7 +295,7 @@ impl Votes {
             .then(|| (self.ships.saturating_mul(200).saturating_add(total)) / (2 * total))
     }
 
-    /// What `who` ("reader", "visitor") voted, for people; `None` when nobody did.
+    /// Returns what `who` ("reader", "visitor") voted, for people; `None` when nobody did.
     fn describe(self, who: &str) -> Option<String> {
         match (self.ship_percent(), self.total()) {
             (_, 0) => None,
@@ -311,9 +311,9 @@ impl Votes {
 pub struct RatedTool {
     /// The tool with its reviews.
     pub tool: Tool,
-    /// What readers think of it.
+    /// Readers' votes.
     pub votes: Votes,
-    /// What visitors of the site think of it, who are no subscribers: counted apart.
+    /// Votes of the site's visitors, who are no subscribers: counted apart.
     #[serde(default)]
     pub visitors: Votes,
 }
@@ -339,7 +339,7 @@ impl RatedTool {
 /// A comparison with all that is shown of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RatedComparison {
-    /// Which comparison.
+    /// Comparison.
     pub comparison: Comparison,
     /// The tool on the left.
     pub left: RatedTool,
@@ -358,7 +358,7 @@ impl RatedComparison {
         [&self.left, &self.right]
     }
 
-    /// Whether any of it is invented.
+    /// Returns whether any of it is invented.
     pub fn is_sample(&self) -> bool {
         self.comparison.sample || self.left.tool.sample || self.right.tool.sample
     }

@@ -51,7 +51,7 @@ named! {
 }
 
 named! {
-    /// Why a mail is not sent, on purpose. Codes in the database and in JSON.
+    /// Reason why a mail is not sent, on purpose. Codes in the database and in JSON.
     SkipReason {
         /// The subscriber paused.
         Paused => "paused",
@@ -177,7 +177,7 @@ pub struct BatchKey {
     pub last: i64,
 }
 
-/// What became of one attempt, and whose fault it was: decided by the reply, acted on by the ledger and the breaker.
+/// Outcome of one attempt, and whose fault it was: decided by the reply, acted on by the ledger and the breaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The server took it (2xx after the final dot).
@@ -189,7 +189,7 @@ pub enum Outcome {
     Later {
         /// The server's words, or ours about the connection.
         reply: String,
-        /// Whether it tells something about us or the relay rather than about this recipient: the breaker counts it.
+        /// True if it tells something about us or the relay rather than about this recipient: the breaker counts it.
         about_us: bool,
         /// Tells whether giving up on it counts toward `bounces.soft`.
         class: SoftClass,
@@ -204,7 +204,7 @@ pub enum Outcome {
     Refused {
         /// The server's words.
         reply: String,
-        /// Whether it tells something about us (policy, login, TLS): the breaker counts it.
+        /// True if it tells something about us (policy, login, TLS): the breaker counts it.
         about_us: bool,
         /// Tells whether it counts toward `bounces.soft`.
         class: SoftClass,
@@ -216,7 +216,7 @@ pub enum Outcome {
     },
     /// The connection died between our final dot and the answer: taken or not, nobody can know.
     InDoubt {
-        /// What happened.
+        /// Description of what happened.
         reply: String,
     },
 }
@@ -250,7 +250,7 @@ impl Outcome {
             && matches!(reply, [b'4', b'0'..=b'9', b'0'..=b'9', ..])
     }
 
-    /// Whether it speaks of us or the relay: a run of these opens the breaker.
+    /// Returns whether it speaks of us or the relay: a run of these opens the breaker.
     pub fn is_about_us(&self) -> bool {
         matches!(
             self,
@@ -261,7 +261,7 @@ impl Outcome {
     }
 }
 
-/// When to try again: after `first`, then twice as long each time, until `max_age` is over.
+/// Times of retries: after `first`, then twice as long each time, until `max_age` is over.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
     /// Wait after the first attempt.
@@ -296,7 +296,7 @@ impl RetryPolicy {
     }
 }
 
-/// What to do with a delivery in doubt: `mail.in_doubt`.
+/// Policy for a delivery in doubt: `mail.in_doubt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UncertainPolicy {

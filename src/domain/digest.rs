@@ -39,13 +39,13 @@ named! {
 pub struct Digest {
     /// `slot.id()`.
     pub slot: Slot,
-    /// Where it is in its life.
+    /// State of its life.
     pub state: DigestState,
-    /// When it is due to be sent.
+    /// Time at which it is due to be sent.
     pub send_at: Timestamp,
-    /// When it was published, which froze it.
+    /// Time at which it was published, which froze it.
     pub published_at: Option<Timestamp>,
-    /// When its last delivery became final.
+    /// Time at which its last delivery became final.
     pub finished_at: Option<Timestamp>,
     /// For how many people deliveries were made.
     pub recipients: i64,
@@ -56,38 +56,38 @@ pub struct Digest {
 /// A picked comparison with all that is shown of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DigestItem {
-    /// What is compared.
+    /// The comparison.
     pub matchup: RatedComparison,
     /// Points of the pick.
     pub score: f64,
-    /// Why it was picked.
+    /// Reason why it was picked.
     #[serde(deserialize_with = "super::pick_reason::from_any")]
     pub reasons: Vec<PickReason>,
 }
 
-/// What a digest says: frozen when it is published.
+/// Content of a digest: frozen when it is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DigestContent {
     /// Its week.
     pub slot: Slot,
     /// The comparisons, best first.
     pub items: Vec<DigestItem>,
-    /// What comes before them.
+    /// Part before them.
     #[serde(default)]
     pub opening: Opening,
-    /// What people wrote of it.
+    /// Text that people wrote for it.
     #[serde(default, skip_serializing_if = "IssueText::is_empty")]
     pub text: IssueText,
 }
 
 impl DigestContent {
-    /// Whether any of it is invented.
+    /// Returns whether any of it is invented.
     pub fn is_sample(&self) -> bool {
         self.items.iter().any(|item| item.matchup.is_sample())
     }
 }
 
-/// What a digest opens with, before its comparisons.
+/// Opening of a digest, before its comparisons.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
     /// The verdicts that turned, on tools that its reader voted on or saved: read first.
@@ -96,23 +96,23 @@ pub struct Opening {
     /// "What you decided last week", once somebody voted.
     #[serde(default)]
     pub decided: Option<PreviousVotes>,
-    /// Whether its reader has tools saved.
+    /// True if its reader has tools saved.
     #[serde(default)]
     pub has_saved: bool,
 }
 
-/// How readers voted on the tools of the digest before.
+/// Readers' votes on the tools of the digest before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviousVotes {
     /// Those that most readers voted on, at most [`PreviousVotes::MOST`], most votes first.
     #[serde(default)]
     pub tools: Vec<PreviousVotesTool>,
-    /// Where readers and panel are furthest apart, when both have said enough.
+    /// Tool on which readers and panel are furthest apart, when both have said enough.
     #[serde(default)]
     pub apart: Option<PreviousVotesTool>,
 }
 
-/// What readers and panel say of a tool.
+/// Votes of readers and panel on a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviousVotesTool {
     /// Its name.
@@ -131,7 +131,7 @@ impl PreviousVotes {
 }
 
 impl PreviousVotesTool {
-    /// How many per cent readers and panel are apart; `None` as long as one of them has not said enough.
+    /// Returns how many per cent readers and panel are apart; `None` as long as one of them has not said enough.
     fn distance(&self) -> Option<u64> {
         let readers = self.votes.ship_percent()?;
         (self.panel.total() > 0).then(|| readers.abs_diff(u64::from(self.panel.ship_percent())))

@@ -8,7 +8,7 @@ use super::zone::Zone;
 /// No zone's clock is further ahead of another's: a digest may be due that much before its time at the site.
 pub const LONGEST_LEAD: TimeDelta = TimeDelta::hours(26);
 
-/// How a digest of the schedule goes out: `schedule.spread`, `schedule.local_time`, and the site's own zone.
+/// Pace of a scheduled digest: `schedule.spread`, `schedule.local_time`, and the site's own zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pacing {
     /// Over how long its mails become due.
@@ -19,7 +19,7 @@ pub struct Pacing {
     pub home: Zone,
 }
 
-/// When the deliveries of one digest are due. `spread` is added on top, for each reader the same share of it each time.
+/// Time at which the deliveries of one digest are due. `spread` is added on top, for each reader the same share of it each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimes {
     /// For whoever is in none of `zones`.
@@ -40,7 +40,7 @@ impl DueTimes {
         }
     }
 
-    /// When the first of them can be due.
+    /// Returns when the first of them can be due.
     pub fn first(&self) -> Timestamp {
         self.zones
             .iter()
@@ -50,7 +50,7 @@ impl DueTimes {
 }
 
 impl Pacing {
-    /// When a digest meant for `send_at` has to be published: before the first clock anywhere shows its time.
+    /// Returns when a digest meant for `send_at` has to be published: before the first clock anywhere shows its time.
     pub fn publish_at(&self, send_at: Timestamp) -> Timestamp {
         self.in_zones(send_at)
             .into_iter()
@@ -59,7 +59,7 @@ impl Pacing {
             .unwrap_or(send_at)
     }
 
-    /// When its deliveries are due if it is published `now`: where its time is over, at once.
+    /// Returns when its deliveries are due if it is published `now`: where its time is over, at once.
     pub fn due_times(&self, send_at: Timestamp, now: Timestamp) -> DueTimes {
         let zones = self
             .in_zones(send_at)

@@ -17,7 +17,7 @@ named! {
 }
 
 named! {
-    /// Why a refusal that was held no longer counts.
+    /// Reason why a refusal that was held no longer counts.
     ReleaseReason {
         /// A later digest arrived.
         Arrived => "arrived",

@@ -3,7 +3,7 @@
 use super::named;
 
 named! {
-    /// What a mail means for one recipient.
+    /// Meaning of a mail for one recipient.
     Classification {
         /// Mail to this address will never arrive: no such mailbox, no such host.
         Hard => "hard",
@@ -47,7 +47,7 @@ named! {
 }
 
 named! {
-    /// Why a mail did not arrive.
+    /// Reason why a mail did not arrive.
     Reason {
         /// There is no such mailbox, or no longer.
         NoMailbox => "no_mailbox",
@@ -136,7 +136,7 @@ pub struct EnhancedStatus {
     pub class: u16,
     /// 1 address, 2 mailbox, 3 mail system, 4 network, 5 protocol, 6 content, 7 policy.
     pub subject: u16,
-    /// What exactly.
+    /// Detail.
     pub detail: u16,
 }
 
@@ -165,16 +165,16 @@ impl std::fmt::Display for EnhancedStatus {
     }
 }
 
-/// What a mail says of one recipient.
+/// Report of a mail on one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RecipientReport {
     /// The address as the mail writes it; `None` where it was blanked out or never named. Holds no white space or controls.
     pub address: Option<String>,
-    /// What it means.
+    /// Its meaning.
     pub meaning: Classification,
     /// The class of a soft failure; `None` for every other meaning.
     pub class: Option<SoftClass>,
-    /// Why, of a failure.
+    /// Reason of a failure.
     pub reason: Option<Reason>,
     /// The enhanced status code, if one was given.
     pub status: Option<EnhancedStatus>,
@@ -185,11 +185,11 @@ pub struct RecipientReport {
 /// A mail, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ParsedReport {
-    /// What it says; never empty.
+    /// Its reports; never empty.
     pub findings: Vec<RecipientReport>,
     /// By what it may be told whose it is.
     pub clues: CorrelationIds,
-    /// Whether anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
+    /// True if anything may be answered to it: not to machines, lists, or nobody (RFC 3834, section 2).
     pub answerable: bool,
     /// True if its author answers a mail, and says yes and nothing else in words of their own.
     pub agrees: bool,
@@ -203,7 +203,7 @@ pub struct ParsedReport {
     pub fingerprint: String,
 }
 
-/// What a mail carries of ours, unchecked: whatever is acted on must be checked first.
+/// Identifiers of ours in a mail, unchecked: whatever is acted on must be checked first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CorrelationIds {
     /// Addresses that it was sent to, or that the mail it is about was sent from: one may be a return path of ours.
@@ -264,7 +264,7 @@ impl From<SoftClass> for RefusalClass {
     }
 }
 
-/// What a mail leads to for the subscriber whom it is about.
+/// Action on the subscriber whom a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BounceAction {
     /// It counts as a refusal of that class, and may end the subscription as `bounced`.
@@ -289,7 +289,7 @@ impl RecipientReport {
     }
 }
 
-/// How much a meaning says against an address. Of what several targets of one alias answer, the least holds for the alias.
+/// Returns how much a meaning says against an address. Of what several targets of one alias answer, the least holds for the alias.
 pub fn severity(meaning: Classification, class: Option<SoftClass>) -> u8 {
     match (meaning, class) {
         (Classification::Hard, _) => 3,
@@ -313,7 +313,7 @@ impl ParsedReport {
         !self.clues.is_empty() && (self.findings.iter().any(acts) || self.agrees && self.answerable)
     }
 
-    /// What a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
+    /// Returns what a mail about a subscriber means for them. A mail of ours goes to one reader: other addresses in the report are
     /// those that theirs is passed on to, and of several of those one that is gone says little about the reader.
     pub fn about(&self, email: &str) -> Option<&RecipientReport> {
         let named = |finding: &&RecipientReport| {

@@ -72,7 +72,7 @@ pub fn digest_share(allowed: u64, reserved: u32) -> u64 {
 /// Throttling replies of one moment count as one: all connections hear them at once.
 const ONE_MOMENT: TimeDelta = TimeDelta::seconds(5);
 
-/// How many connections a relay bears: additive increase, multiplicative decrease, as TCP finds the width of a link
+/// Number of connections that a relay bears: additive increase, multiplicative decrease, as TCP finds the width of a link
 /// (RFC 5681). It begins at the most that the settings allow, so that a relay that never throttles never waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConcurrencyLimit {
@@ -97,7 +97,7 @@ impl ConcurrencyLimit {
         self.allowed as usize
     }
 
-    /// Whether throttling has narrowed it.
+    /// Returns whether throttling has narrowed it.
     pub fn is_narrowed(&self) -> bool {
         self.allowed < self.most
     }
@@ -128,7 +128,7 @@ impl ConcurrencyLimit {
 pub struct DomainName(String);
 
 impl DomainName {
-    /// Whether it stands for every domain that no other rule names.
+    /// Returns whether it stands for every domain that no other rule names.
     fn is_any(&self) -> bool {
         self.0 == "*"
     }
@@ -155,7 +155,7 @@ impl From<DomainName> for String {
     }
 }
 
-/// What one recipient domain gets from one process.
+/// Limits of one process on one recipient domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DomainLimit {
     /// Connections that carry mail to it at once; 0: no limit.
@@ -185,7 +185,7 @@ impl DomainLimits {
         limits
     }
 
-    /// Whether there is no rule at all, so that nobody needs to ask.
+    /// Returns whether there is no rule at all, so that nobody needs to ask.
     pub fn is_empty(&self) -> bool {
         self.named.is_empty()
     }

@@ -24,7 +24,7 @@ use super::pick_reason::PickReason;
 
 /// Thousandths of a point that all parts add up to at most.
 const ALL: u64 = 100_000;
-/// So many votes on the two tools together count in full.
+/// Number of votes on the two tools together that counts in full.
 const MANY_VOTES: u64 = 50;
 /// Points that a new comparison is ahead of older ones: more than all else together.
 const NEW: u64 = ALL;
@@ -32,24 +32,24 @@ const NEW: u64 = ALL;
 /// One of the two tools, as far as picking looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateTool {
-    /// Which tool.
+    /// The tool.
     pub tool: Slug,
     /// Its name, for the reasons.
     pub name: String,
     /// Its category.
     pub category: String,
-    /// How its panel voted.
+    /// Votes of its panel.
     pub panel: Panel,
-    /// How readers voted.
+    /// Votes of readers.
     pub votes: Votes,
 }
 
 /// A comparison that may be picked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Which comparison.
+    /// Comparison.
     pub comparison: Slug,
-    /// When it was published.
+    /// Time at which it was published.
     pub published_at: Timestamp,
     /// The tool on the left.
     pub left: CandidateTool,
@@ -64,7 +64,7 @@ pub struct PickerRules {
     pub max_items: usize,
     /// With fewer there is no digest.
     pub min_items: usize,
-    /// How old a comparison may be that was never sent.
+    /// Upper bound on the age of a comparison that was never sent.
     pub look_back: TimeDelta,
     /// Points that readers' votes give at most, 0 to 100.
     pub votes_weight: u32,
@@ -85,11 +85,11 @@ impl PickerRules {
 /// A chosen comparison, why, and how much it was worth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pick {
-    /// Which comparison.
+    /// Comparison.
     pub comparison: Slug,
     /// Points: 100 to 200 for a new one, 0 to 100 for an older one. Never rises from one pick to the next.
     pub score: f64,
-    /// Why, the weightiest first. JSON that others read has the sentences; the database keeps the codes.
+    /// Reasons, the weightiest first. JSON that others read has the sentences; the database keeps the codes.
     #[serde(
         serialize_with = "super::pick_reason::in_words",
         deserialize_with = "super::pick_reason::from_any"
@@ -167,7 +167,7 @@ pub struct RunnerUp {
     pub pick: Pick,
     /// Names of its tools.
     pub title: String,
-    /// Why it lost, in words.
+    /// Reason why it lost, in words.
     pub why: String,
     /// True if one of its tools is in the digest, so that it cannot be added.
     pub shares_tool: bool,

@@ -5,7 +5,7 @@ fn now() -> Timestamp {
     "2026-11-24T08:00:00Z".parse().expect("a moment")
 }
 
-/// When the last digest was frozen.
+/// Returns when the last digest was frozen.
 fn last_digest() -> Timestamp {
     now() - TimeDelta::hours(32)
 }

@@ -16,10 +16,10 @@ pub fn minute_of(moment: Timestamp) -> i64 {
     moment.timestamp_millis().div_euclid(MINUTE)
 }
 
-/// What became of a digest's mails in one minute, by all processes together.
+/// Outcomes of a digest's mails in one minute, by all processes together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct MinuteStats {
-    /// When it began.
+    /// Time at which it began.
     pub at: Timestamp,
     /// Taken by a relay.
     pub sent: u64,
@@ -77,7 +77,7 @@ pub fn average_per_minute(minutes: &[MinuteStats], since: Timestamp, until: Time
     ended as f64 * MINUTE as f64 / (until - since).num_milliseconds().max(1_000) as f64
 }
 
-/// How long `open` deliveries take at that rate, and no shorter than until the last of them is due. `None`: nobody knows, for
+/// Returns how long `open` deliveries take at that rate, and no shorter than until the last of them is due. `None`: nobody knows, for
 /// something is due and nothing goes out.
 pub fn time_left(
     open: u64,

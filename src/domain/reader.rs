@@ -67,21 +67,21 @@ impl UnsubscribeReason {
     }
 }
 
-/// What somebody did with a tool so far.
+/// A reader's vote on a tool and whether it is saved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReaderToolState {
     /// Their vote on it.
     pub vote: Option<Verdict>,
-    /// Whether it is among what they saved.
+    /// True if it is among what they saved.
     pub saved: bool,
 }
 
-/// How a tool's panel stood from some moment on.
+/// Votes of a tool's panel from some time on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PanelPoint {
     /// From when on.
     pub at: Timestamp,
-    /// How it had voted.
+    /// Its votes before.
     pub panel: Panel,
     /// The sum of its scores.
     pub points: u32,
@@ -110,15 +110,15 @@ pub fn turns(points: &[PanelPoint]) -> impl Iterator<Item = (Timestamp, Panel, P
 pub struct Saved {
     /// The tool as it is now.
     pub contender: RatedTool,
-    /// When it was saved.
+    /// Time at which it was saved.
     pub at: Timestamp,
-    /// How its panel stood then.
+    /// Votes of its panel then.
     pub then: Panel,
-    /// How its panel stood at each change since.
+    /// Votes of its panel at each change since.
     pub since: Vec<PanelPoint>,
 }
 
-/// What a reader wants to get.
+/// A reader's preferences.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Preferences {
     /// The categories that they follow; none: all.
@@ -149,19 +149,19 @@ fn key(categories: &[String]) -> String {
     serde_json::Value::from(categories.to_vec()).to_string()
 }
 
-/// Whether a text can be somebody's name: one line of at most 100 characters.
+/// Returns whether a text can be somebody's name: one line of at most 100 characters.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control)
 }
 
-/// What makes one reader's digest differ from another's.
+/// Preferences by which one reader's digest differs from another's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PreferenceGroup {
     /// The categories followed, sorted; none: all.
     pub categories: Vec<String>,
     /// Once a month.
     pub monthly: bool,
-    /// Whether they have tools saved, of which a line reminds.
+    /// True if they have tools saved, of which a line reminds.
     pub saved: bool,
     /// The verdicts that turned since their last digest, on tools that they voted on or saved.
     pub turns: Vec<VerdictChange>,
@@ -176,19 +176,19 @@ impl PreferenceGroup {
         key(&self.categories)
     }
 
-    /// Whether it is the digest as everybody gets it.
+    /// Returns whether it is the digest as everybody gets it.
     pub fn is_everybodys(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether that category is among those followed.
+    /// Returns whether that category is among those followed.
     pub fn follows(&self, category: &str) -> bool {
         self.categories
             .iter()
             .any(|followed| category_key(followed) == category_key(category))
     }
 
-    /// Whether one of the tools is of a category that is followed.
+    /// Returns whether one of the tools is of a category that is followed.
     pub fn wants(&self, item: &DigestItem) -> bool {
         item.matchup
             .contenders()

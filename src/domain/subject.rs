@@ -6,7 +6,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectPattern(String);
 
-/// What the marks of a [`SubjectPattern`] stand for.
+/// Values for the marks of a [`SubjectPattern`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Marks<'a> {
     /// `{pair}`: the first comparison, as a question.
@@ -85,7 +85,7 @@ impl SubjectPattern {
     }
 }
 
-/// Why a text is no pattern, as words for the operator.
+/// Reason why a text is no pattern, as words for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidSubject(String);

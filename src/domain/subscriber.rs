@@ -5,7 +5,7 @@ use super::zone::ZoneName;
 use super::named;
 
 named! {
-    /// Where somebody stands. `pending -> active -> unsubscribed`; a bad address or a complaint ends it for ever.
+    /// State of a subscription. `pending -> active -> unsubscribed`; a bad address or a complaint ends it for ever.
     SubscriberState {
         /// Signed up, not confirmed yet.
         Pending => "pending",
@@ -21,7 +21,7 @@ named! {
 }
 
 named! {
-    /// Why an address is on the suppression list: it never gets mail again, whatever is imported.
+    /// Reason why an address is on the suppression list: it never gets mail again, whatever is imported.
     Suppression {
         /// Erased on request; only the keyed hash of the address is left.
         Erased => "erased",
@@ -39,11 +39,11 @@ pub struct Subscriber {
     pub id: i64,
     /// As typed; the domain in ASCII.
     pub email: String,
-    /// What they want to be called, if they said.
+    /// Their name, if they gave one.
     pub name: Option<String>,
-    /// Where they stand.
+    /// State of the subscription.
     pub state: SubscriberState,
-    /// Whose clock they live by, if they said.
+    /// Their time zone, if they said.
     pub timezone: Option<ZoneName>,
 }
 
@@ -52,18 +52,18 @@ pub fn timezone(text: &str) -> Option<ZoneName> {
     ZoneName::parse(text)
 }
 
-/// What somebody agreed to, and how we know (GDPR Art. 7(1): the sender must be able to show it).
+/// Consent, and its proof (GDPR Art. 7(1): the sender must be able to show it).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Consent {
-    /// When they asked.
+    /// Time at which they asked.
     pub requested_at: super::Timestamp,
     /// The words that they were shown, or that the operator gives for an import.
     pub shown: String,
-    /// Where: `web form`, `api`, `import`, ...
+    /// Place: `web form`, `api`, `import`, ...
     pub source: String,
     /// The network that the request came from: an IPv4 address cut to /24, IPv6 to /48.
     pub network: Option<String>,
-    /// When the address was confirmed.
+    /// Time at which the address was confirmed.
     pub confirmed_at: Option<super::Timestamp>,
 }
 

@@ -23,7 +23,7 @@ const BYTES: usize = 29;
 /// Purpose, subscriber and expiry.
 const BODY: usize = 13;
 
-/// What a token lets its bearer do, and nothing else.
+/// The one thing that a token lets its bearer do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Turn a pending sign-up into a subscription.
@@ -49,7 +49,7 @@ impl Purpose {
     ];
 }
 
-/// What a signed token says.
+/// Content of a signed token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// The one thing it is good for.
@@ -61,7 +61,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Whether its time is over.
+    /// Returns whether its time is over.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }

@@ -91,7 +91,7 @@ impl Role {
 pub struct User {
     /// Number of its row; it never leaves the process.
     pub id: i64,
-    /// Where invitations go; also the name to sign in with.
+    /// Address for invitations; also the name to sign in with.
     pub email: EmailAddress,
     /// The name that others see.
     pub name: String,

@@ -17,7 +17,7 @@ use super::seal::BLOCK;
 use super::seal::Seal;
 use super::token::Secrets;
 
-/// What `mail.return_path` says where each delivery's own part goes.
+/// Mark in `mail.return_path` for each delivery's own part.
 pub const MARK: &str = "{verp}";
 
 /// The characters that fill the mark: what [`Secrets::sign_delivery`] makes.
@@ -31,7 +31,7 @@ const LONGEST_LOCAL_PART: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnPath {
     head: String,
-    /// What stands behind the mark, from there to the end; none without a mark.
+    /// Text behind the mark, to the end; none without a mark.
     tail: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl ReturnPath {
         })
     }
 
-    /// Whether each delivery has an address of its own, which is to say that somebody reads what comes back.
+    /// Returns whether each delivery has an address of its own, which is to say that somebody reads what comes back.
     pub fn is_per_delivery(&self) -> bool {
         self.tail.is_some()
     }
@@ -69,7 +69,7 @@ impl ReturnPath {
         }
     }
 
-    /// What fills the mark for a delivery; nothing without a mark.
+    /// Returns what fills the mark for a delivery; nothing without a mark.
     pub fn verp(&self, secrets: &Secrets, key: DeliveryKey) -> String {
         if self.is_per_delivery() {
             secrets.sign_delivery(key)
@@ -87,7 +87,7 @@ impl ReturnPath {
         }
     }
 
-    /// Whether mail to `address` comes back to us by this path, whatever fills the mark.
+    /// Returns whether mail to `address` comes back to us by this path, whatever fills the mark.
     pub fn is_one(&self, address: &str) -> bool {
         let Some(tail) = &self.tail else {
             return address.eq_ignore_ascii_case(&self.head);
@@ -134,7 +134,7 @@ impl ReturnPath {
     }
 }
 
-/// Why an address cannot be a return path, as a sentence for the operator.
+/// Reason why an address cannot be a return path, as a sentence for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReturnPath {
     /// The mark stands twice, or in the domain.

@@ -51,7 +51,7 @@ pub struct Wait {
     /// Over which relay, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
-    /// Which digest, where it is about one.
+    /// The digest, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
     /// Class of mail that waits; `None`: all.

@@ -6,7 +6,7 @@ use super::inbound::RecipientReport;
 use super::named;
 
 named! {
-    /// Who tells. The name stands in the settings, in the route and in the database.
+    /// A mail provider. Its name stands in the settings, in the route and in the database.
     Provider {
         /// Amazon SES, by way of SNS.
         Ses => "ses",

@@ -54,7 +54,7 @@ fn lock(memory: &SharedMemory) -> std::sync::MutexGuard<'_, Memory> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a visit ended before its time.
+/// Reason why a visit ended before its time.
 enum Ended {
     /// At the server.
     There(imap::ImapFault),

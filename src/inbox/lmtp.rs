@@ -18,14 +18,14 @@ use crate::domain::places::Phase;
 /// The longest command (RFC 5321 4.5.3.1.4 asks for 512 bytes, its extensions for more), and recipients of one mail.
 const COMMAND: usize = 4_096;
 const RECIPIENTS: usize = 100;
-/// How long the other side may be silent (RFC 5321, 4.5.3.2.7).
+/// Time that the other side may be silent (RFC 5321, 4.5.3.2.7).
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The longest that the other side may take nothing of what is said to it.
 const STALL: Duration = Duration::from_secs(30);
-/// How long a client that has not said LHLO yet may be silent: no mail server takes long over that.
+/// Time that a client that has not said LHLO yet may be silent: no mail server takes long over that.
 const GREETING: Duration = Duration::from_secs(30);
 
-/// Where a conversation stands.
+/// State of a conversation.
 #[derive(Default)]
 struct LmtpState {
     from: Option<String>,
@@ -199,7 +199,7 @@ enum LmtpInput {
     /// The other side has gone.
     Nothing,
     Line,
-    /// And whether CRLF ended it.
+    /// True if CRLF ended it.
     TooLong {
         is_ended: bool,
     },

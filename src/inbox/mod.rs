@@ -31,7 +31,7 @@ const CONVERSATIONS: PlaceLimits = PlaceLimits {
     spare_waiting_ms: 5_000,
     spare_working_ms: u64::MAX,
 };
-/// How long conversations may go on once the service stops.
+/// Time that conversations may go on once the service stops.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// An open door: a port of this machine, or a socket in its file system.
@@ -83,7 +83,7 @@ impl OpenListener {
         })
     }
 
-    /// Where it listens, if on a port.
+    /// Returns where it listens, if on a port.
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.listener {
             Listener::Tcp(listener) => listener.local_addr().ok(),

@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// What is made of a server's answer, and what the server was asked.
+    /// Returns what is made of a server's answer, and what the server was asked.
     async fn answered(answer: String) -> (Result<Vec<u8>, String>, String) {
         let url = Url::parse(
             "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=a%20b#part",

@@ -62,7 +62,7 @@ impl Maildir {
         Self { dir: dir.into() }
     }
 
-    /// Where it is.
+    /// Returns where it is.
     pub fn path(&self) -> &Path {
         &self.dir
     }

@@ -59,7 +59,7 @@ impl Transport {
         }
     }
 
-    /// What an operator may read of it; no secret.
+    /// Returns what an operator may read of it; no secret.
     pub fn describe(&self) -> String {
         match &self.0 {
             TransportKind::Folder(maildir) => format!("folder {}", maildir.path().display()),
@@ -208,7 +208,7 @@ impl OpenTransport {
         }
     }
 
-    /// Whether the next envelope may go with a mail's text. It can be taken back only by giving the connection up.
+    /// Returns whether the next envelope may go with a mail's text. It can be taken back only by giving the connection up.
     pub fn can_pipeline_next(&self) -> bool {
         matches!(&self.0, OpenKind::Smtp(smtp) if smtp.can_pipeline_next())
     }
@@ -221,7 +221,7 @@ impl OpenTransport {
         }
     }
 
-    /// Whether another mail can be opened on it. A connection that was idle for too long, is open for 5 minutes or has carried
+    /// Returns whether another mail can be opened on it. A connection that was idle for too long, is open for 5 minutes or has carried
     /// its number of mails cannot: close it and open another.
     pub fn is_usable(&self) -> bool {
         match &self.0 {
@@ -244,7 +244,7 @@ impl OpenTransport {
     }
 }
 
-/// Why a text is no transport: what was expected, with nothing in it of what may be a password. The caller names the key.
+/// Reason why a text is no transport: what was expected, with nothing in it of what may be a password. The caller names the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidTransport(String);

@@ -92,7 +92,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
     reading.blocks
 }
 
-/// What a mail cannot show of a text.
+/// Returns what a mail cannot show of a text.
 pub fn faults(text: &str) -> Vec<MarkdownFault> {
     let text = lines(text);
     let start = |text: &str| text.trim().chars().take(40).collect::<String>();

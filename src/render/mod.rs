@@ -28,22 +28,22 @@ use crate::domain::Timestamp;
 use crate::domain::subject::SubjectPattern;
 use crate::domain::zone::Zone;
 
-/// What every page and mail says of the site.
+/// Facts about the site that every page and mail shows.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// Where the site lives, without a slash at the end; every link in a mail starts with it.
+    /// Address of the site, without a slash at the end; every link in a mail starts with it.
     pub base_url: String,
     /// The site's name, like "Ship or Skip".
     pub name: String,
     /// The newsletter's name, like "Weekly AI Tool Verdicts".
     pub newsletter: String,
-    /// How a digest's subject is made.
+    /// Pattern of a digest's subject.
     pub subject: SubjectPattern,
     /// The calendar by which dates are shown.
     pub timezone: Zone,
-    /// Whose mail it is; shown under every mail when known.
+    /// Postal address of the sender; shown under every mail when known.
     pub postal_address: Option<String>,
-    /// Whether mail is captured at `/mailbox`, so that pages link to it.
+    /// True if mail is captured at `/mailbox`, so that pages link to it.
     pub has_mailbox: bool,
 }
 

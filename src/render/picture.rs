@@ -202,7 +202,7 @@ impl FittedText {
         fitted
     }
 
-    /// Where each line stands below the first, with its text.
+    /// Returns where each line stands below the first, with its text.
     fn rows(&self) -> impl Iterator<Item = (u32, &str)> {
         let step = u32::from(self.size) * 6 / 5;
         self.lines
@@ -258,7 +258,7 @@ fn width(text: &str, size: f32) -> f32 {
 static FACES: LazyLock<[FontRef<'static>; 2]> =
     LazyLock::new(|| [SERIF, SANS].map(|font| FontRef::new(font).expect("a font of ours")));
 
-/// What the fonts can draw of a text: signs that they lack are left out. `None` where they lack a letter (Chinese, say), for a
+/// Returns what the fonts can draw of a text: signs that they lack are left out. `None` where they lack a letter (Chinese, say), for a
 /// name without its letters is another name.
 fn drawable(text: &str) -> Option<String> {
     let has = |c: &char| FACES.iter().any(|font| font.charmap().map(*c).is_some());

@@ -23,7 +23,7 @@ use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use pages::DATA;
 
-/// How the one script begins that pages may have.
+/// Begin of the one script that pages may have.
 const OUR_SCRIPT: &str = "<script src=\"";
 
 /// Every page with this content on it, by name.
@@ -195,7 +195,7 @@ fn links_of_html(html: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What a program makes of the characters that are escaped.
+/// Returns what a program makes of the characters that are escaped.
 fn unescaped(html: &str) -> String {
     let marks = [
         ("&#34;", "\""),

@@ -4,7 +4,7 @@ use crate::domain::address::is_noncharacter;
 use crate::domain::rendered_mail::SINCE_HOLE;
 use crate::domain::rendered_mail::SINCE_LENGTH;
 
-/// How far beyond a cut one must see to know whether a word or a sentence ends there.
+/// Number of characters beyond a cut that decide whether a word or a sentence ends there.
 const AHEAD: usize = 8;
 
 /// One line without what could break out of it: white space is folded; control characters, noncharacters (they mark the
@@ -88,7 +88,7 @@ fn sentence_ends(line: &str) -> impl Iterator<Item = usize> {
         })
 }
 
-/// How many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
+/// Returns how many columns the text takes in a mail shown with letters of one width. East Asian letters and emoji take two.
 pub fn columns(text: &str) -> usize {
     let wide = |c: char| {
         matches!(u32::from(c), 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60

@@ -18,7 +18,7 @@ use crate::domain::digest::DigestItem;
 /// Said where the catalogue holds nothing.
 const UNKNOWN: &str = "Not stated";
 
-/// How many characters may be shown of what.
+/// Upper bounds on the characters that are shown.
 #[derive(Debug, Clone, Copy)]
 pub struct TextLimits {
     name: usize,
@@ -174,7 +174,7 @@ fn is_web_address(url: &str) -> bool {
         && !url.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-/// What one reviewer says of one tool.
+/// One reviewer's opinion of one tool.
 #[derive(Debug, Clone)]
 pub struct Opinion {
     pub score: u8,
@@ -200,7 +200,7 @@ pub struct ScoreRow {
 }
 
 impl ScoreRow {
-    /// Whether they wrote about either tool.
+    /// Returns whether they wrote about either tool.
     pub fn is_reviewed(&self) -> bool {
         self.opinions.iter().any(Option::is_some)
     }
@@ -234,7 +234,7 @@ pub struct ComparisonView<'a> {
     pub scorecard: Vec<ScoreRow>,
     /// One *ship* and one *skip*, where there are such.
     pub quotes: Vec<Quote>,
-    /// Why it was picked; empty where it was not.
+    /// Reason why it was picked; empty where it was not.
     pub reasons: Vec<String>,
     pub published: Date,
     pub sample: bool,
@@ -275,7 +275,7 @@ impl<'a> ComparisonView<'a> {
         format!("{} vs {}", self.sides[0].name, self.sides[1].name)
     }
 
-    /// What is said of both beside the scores, row by row.
+    /// Returns what is said of both beside the scores, row by row.
     pub fn facts(&self) -> [(&'static str, [&str; 2]); 3] {
         let [left, right] = &self.sides;
         [
@@ -285,12 +285,12 @@ impl<'a> ComparisonView<'a> {
         ]
     }
 
-    /// Why it was picked, in a row of sentences.
+    /// Returns why it was picked, in a row of sentences.
     pub fn why(&self) -> String {
         self.reasons.join(" ")
     }
 
-    /// What its link says: read aloud without the rest of the page, it still says where it leads.
+    /// Returns what its link says: read aloud without the rest of the page, it still says where it leads.
     pub fn button(&self) -> String {
         format!("Read {} in full", self.title())
     }

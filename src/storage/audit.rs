@@ -14,16 +14,16 @@ use crate::storage::ledger::counts::kept;
 /// Two machines' clocks may differ by this, in milliseconds, before one that sent after the other unsubscribed is a fault.
 const CLOCKS_APART: i64 = 5_000;
 
-/// What the ledger says of one digest, and whether it holds together.
+/// The ledger's sums for one digest, and whether they agree.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct LedgerAudit {
-    /// Which digest.
+    /// The digest.
     pub slot: Slot,
     /// For how many people deliveries were made.
     pub recipients: u64,
     /// True if more are still to be made.
     pub is_publishing: bool,
-    /// How they stand.
+    /// Their states.
     pub deliveries: Tally,
     /// Promises that do not hold, in words: empty when all is well.
     pub faults: Vec<String>,
@@ -37,7 +37,7 @@ pub struct UncertainDelivery {
     /// The number of its subscriber, which is for this process alone: whoever shows it shows a name in its place.
     #[serde(skip)]
     pub subscriber: i64,
-    /// Where it stands now.
+    /// Its present state.
     pub state: String,
     /// Since when.
     pub uncertain_at: Timestamp,

@@ -84,7 +84,7 @@ impl Storage {
             .collect()
     }
 
-    /// What a reader saved, newest first, at most `count`, with how each tool's panel stood since.
+    /// Returns what a reader saved, newest first, at most `count`, with how each tool's panel stood since.
     pub async fn saved_tools(
         &self,
         subscriber: i64,

@@ -65,7 +65,7 @@ impl Storage {
         ))
     }
 
-    /// Whether there is neither a tool nor a comparison.
+    /// Returns whether there is neither a tool nor a comparison.
     pub async fn is_catalogue_empty(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> =
@@ -73,7 +73,7 @@ impl Storage {
         Ok(found.is_none())
     }
 
-    /// What may be picked: the comparisons published from `since` up to `now`, without the texts.
+    /// Returns what may be picked: the comparisons published from `since` up to `now`, without the texts.
     pub async fn candidates(
         &self,
         since: Timestamp,

@@ -19,7 +19,7 @@ use crate::storage::catalogue::comparison_from;
 use crate::storage::catalogue::tools_by_slug;
 use crate::storage::changes::note_panel;
 
-/// What an import did with things of one kind.
+/// Counts of an import for things of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ImportedCounts {
     /// New here.
@@ -52,7 +52,7 @@ pub struct Difference {
     pub name: String,
 }
 
-/// What an import did.
+/// Counts of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Imported {
     /// Tools.
@@ -227,7 +227,7 @@ impl Storage {
     }
 }
 
-/// How each category is spelled: as the tools do that the document leaves alone, or as its first one does.
+/// Returns how each category is spelled: as the tools do that the document leaves alone, or as its first one does.
 async fn spellings(
     tx: &mut Tx,
     tools: &[Tool],

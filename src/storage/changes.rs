@@ -26,14 +26,14 @@ struct PointRow {
 const MOST: i64 = 600;
 
 impl Storage {
-    /// How a tool's panel stood over time, oldest first.
+    /// Returns how a tool's panel stood over time, oldest first.
     pub async fn panel_history(&self, tool: &Slug) -> Result<Vec<PanelPoint>, StorageError> {
         let mut reader = self.read().await?;
         points_since(&mut reader, tool, i64::MIN).await
     }
 }
 
-/// How a tool's panel stood from each change after `since` (milliseconds) on, oldest first.
+/// Returns how a tool's panel stood from each change after `since` (milliseconds) on, oldest first.
 pub(super) async fn points_since(
     conn: &mut impl Queryable,
     tool: &Slug,
@@ -102,20 +102,20 @@ fn point_from(row: PointRow) -> PanelPoint {
 
 /// A tool whose panel's verdict turned, with how it stood before the first turn and after each.
 pub(super) struct VerdictChanged {
-    /// Which tool.
+    /// The tool.
     pub tool: Slug,
     name: String,
-    /// When, and the verdict's label from then on; the first is from before.
+    /// Times, with the verdict's label from then on; the first is from before.
     labels: Vec<(i64, &'static str)>,
 }
 
 impl VerdictChanged {
-    /// When the first of its turns was.
+    /// Returns when the first of its turns was.
     pub fn first(&self) -> i64 {
         self.labels.get(1).map_or(i64::MAX, |(at, _)| *at)
     }
 
-    /// What somebody who last heard at `since` has not heard; `None` when it stands as it stood then.
+    /// Returns what somebody who last heard at `since` has not heard; `None` when it stands as it stood then.
     pub fn since(&self, since: i64) -> Option<VerdictChange> {
         let before = self
             .labels

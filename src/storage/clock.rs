@@ -15,7 +15,7 @@ use super::StorageError;
 use crate::domain::Timestamp;
 use crate::domain::from_millis;
 
-/// How far this process's clock is from the database's.
+/// Difference of this process's clock from the database's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skew {
     /// Ours less the database's: positive where ours is ahead.

@@ -136,7 +136,7 @@ impl Storage {
         stored(rows.into_iter().map(digest_from).collect())
     }
 
-    /// What was picked for the slot, best first.
+    /// Returns what was picked for the slot, best first.
     pub async fn picks(&self, slot: Slot) -> Result<Vec<Pick>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64, String)> = all!(
@@ -278,7 +278,7 @@ impl Storage {
         Ok(finished)
     }
 
-    /// Whether a digest is being sent.
+    /// Returns whether a digest is being sent.
     pub async fn is_sending(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
@@ -311,7 +311,7 @@ impl Storage {
         }))
     }
 
-    /// What a published digest says, and when it was published; not of one that was cancelled before anybody got it.
+    /// Returns what a published digest says, and when it was published; not of one that was cancelled before anybody got it.
     pub async fn frozen_content(
         &self,
         slot: Slot,
@@ -328,7 +328,7 @@ impl Storage {
         stored(row.map(content_from).transpose())
     }
 
-    /// What the newest published digests say, newest first; not those that were cancelled before anybody got them.
+    /// Returns what the newest published digests say, newest first; not those that were cancelled before anybody got them.
     pub async fn archive(
         &self,
         count: i64,

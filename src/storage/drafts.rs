@@ -25,7 +25,7 @@ pub struct Edits {
     pub subject: Option<String>,
     /// Text that people wrote of it.
     pub text: Option<IssueText>,
-    /// When it is due to be sent.
+    /// Time at which it is due to be sent.
     pub send_at: Option<Timestamp>,
 }
 
@@ -36,7 +36,7 @@ impl Edits {
     }
 }
 
-/// What people changed of a digest that is not published yet.
+/// People's changes to a digest that is not published yet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Draft {
     /// Number of changes so far.
@@ -85,7 +85,7 @@ impl Storage {
         Ok(newest.and_then(Slot::from_id))
     }
 
-    /// When the last digest before `moment` was frozen, of those that went out to anybody.
+    /// Returns when the last digest before `moment` was frozen, of those that went out to anybody.
     pub async fn last_freeze(&self, moment: Timestamp) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
@@ -100,7 +100,7 @@ impl Storage {
         Ok(row.map(|(at,)| from_millis(at)))
     }
 
-    /// What people changed of a digest that is not published yet.
+    /// Returns what people changed of a digest that is not published yet.
     pub async fn draft(&self, slot: Slot) -> Result<Option<Draft>, StorageError> {
         let mut reader = self.read().await?;
         // Publishing writes the subject as it went out into the same column.

@@ -8,7 +8,7 @@ use crate::domain::catalogue::ScoreError;
 use crate::domain::catalogue::SlugError;
 use crate::domain::slot::SlotError;
 
-/// What went wrong with the database. `Display` is for the log; [`StorageError::advice`] for the person.
+/// An error of the database. `Display` is for the log; [`StorageError::advice`] for the person.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The address is of no known kind.
@@ -29,7 +29,7 @@ pub enum StorageError {
     /// A query failed, or the connection did.
     #[error("{0}")]
     Query(#[from] sqlx::Error),
-    /// What is stored is not what this program stores.
+    /// A stored value that this program does not store.
     #[error("what is stored is not readable: {0}")]
     Stored(String),
 }
@@ -136,7 +136,7 @@ impl StorageError {
         }
     }
 
-    /// Whether the tables are missing or too old.
+    /// Returns whether the tables are missing or too old.
     pub fn is_not_migrated(&self) -> bool {
         let Self::Query(sqlx::Error::Database(error)) = self else {
             return false;
@@ -147,7 +147,7 @@ impl StorageError {
             || error.message().starts_with("no such column")
     }
 
-    /// What the operator should do.
+    /// Returns what the operator should do.
     pub fn advice(&self) -> String {
         match self {
             Self::Address => {

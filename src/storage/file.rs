@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 /// The bytes that must find room beside the database for it to count as writable: some hundred sign-ups.
 const ROOM: usize = 256 << 10;
 
-/// Which file a name stands for.
+/// Identity of the file that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,

@@ -114,7 +114,7 @@ impl Storage {
         Ok(held)
     }
 
-    /// How many readers' refusals are held.
+    /// Returns how many readers' refusals are held.
     pub async fn held_readers(&self) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
         let (count,): (i64,) = one!(
@@ -128,7 +128,7 @@ impl Storage {
         Ok(count as u64)
     }
 
-    /// How many readers' refusals wait to be judged.
+    /// Returns how many readers' refusals wait to be judged.
     pub async fn unjudged_readers(&self) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
         let (count,): (i64,) = one!(

@@ -86,7 +86,7 @@ struct HostsState {
     /// By the clock of [`ServerHealth`].
     looked_at: u64,
     last_look: Option<Instant>,
-    /// Why none was found.
+    /// Reason why none was found.
     why: Option<String>,
 }
 
@@ -238,7 +238,7 @@ impl Hosts {
         standby.map_or(HostSearch::Nothing(missed), HostSearch::Standby)
     }
 
-    /// Why no host can be used. What waiting does not mend (a wrong password, say) is the error itself.
+    /// Returns why no host can be used. What waiting does not mend (a wrong password, say) is the error itself.
     fn in_words(&self, mut missed: Vec<(usize, sqlx::Error)>) -> sqlx::Error {
         if let Some(at) = missed
             .iter()

@@ -30,11 +30,11 @@ pub struct ImportRow {
     pub timezone: Option<ZoneName>,
     /// The keyed hashes of the address, newest secret first.
     pub hashes: Vec<String>,
-    /// Where they came from.
+    /// Source of the subscription.
     pub source: String,
-    /// Where they stand from now on; `Pending` ones get a confirmation mail.
+    /// State from now on; `Pending` ones get a confirmation mail.
     pub state: SubscriberState,
-    /// When they confirmed elsewhere.
+    /// Time at which they confirmed elsewhere.
     pub confirmed_at: Option<Timestamp>,
 }
 

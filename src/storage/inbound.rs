@@ -26,7 +26,7 @@ use crate::domain::slot::Slot;
 use crate::domain::subscriber::SubscriberState;
 use crate::storage::refusal_groups::add_to_lots;
 
-/// Whom a mail is about.
+/// Subscriber and delivery that a mail is about.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// The subscriber.
@@ -46,9 +46,9 @@ pub struct InboundMail<'a> {
     pub fingerprint: &'a str,
     /// The way that it came.
     pub channel: InboundChannel,
-    /// What it means.
+    /// Its meaning.
     pub finding: &'a RecipientReport,
-    /// Whom it is about, if that is certain; what it leads to for them.
+    /// Subscriber whom it is about, if that is certain, and the action on them.
     pub about: Option<(About<'a>, InboundAction<'a>)>,
     /// Copy for another look, where nothing proves whose it is.
     pub unmatched: Option<Unmatched<'a>>,
@@ -69,7 +69,7 @@ pub enum InboundAction<'a> {
     Unsubscribe,
 }
 
-/// What became of it.
+/// Result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InboundResult {
     /// It was here before, and nothing was done.
@@ -159,7 +159,7 @@ impl Storage {
         Ok(taken)
     }
 
-    /// Whether a mail was here before.
+    /// Returns whether a mail was here before.
     pub async fn knows_inbound(&self, fingerprint: &str) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(
@@ -208,7 +208,7 @@ impl Storage {
         Ok(row.map(|(at,)| from_millis(at)))
     }
 
-    /// Whether there is such a delivery.
+    /// Returns whether there is such a delivery.
     pub async fn has_delivery(&self, key: DeliveryKey) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(i64,)> = optional!(

@@ -52,7 +52,7 @@ pub struct Job {
     pub first_at: Option<Timestamp>,
     /// Sum of the waits between its tries so far: what `mail.retry.max_age` bounds.
     pub waited: TimeDelta,
-    /// Which variant of the digest; `None`: as everybody gets it.
+    /// Variant of the digest; `None`: as everybody gets it.
     pub variant: Option<i64>,
     /// Subject of its link, where that is not the subscriber: a change of address.
     pub token_id: Option<i64>,
@@ -126,7 +126,7 @@ struct JobRow {
     requested_at: Option<i64>,
 }
 
-/// Why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
+/// Returns why a claimed delivery must not go out, if so: suppression and leaving are looked at now, not when it was queued.
 fn why_not(
     row: &JobRow,
     kind: DeliveryKind,

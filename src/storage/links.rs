@@ -13,7 +13,7 @@ use crate::domain::history::HistoryEvent;
 use crate::domain::history::SentLink;
 use crate::domain::quota::Quota;
 
-/// How often such mails go out, and to whom.
+/// Interval at which such mails go out, and to whom.
 #[derive(Debug, Clone)]
 pub struct LinkLimits {
     /// Counts all of them.

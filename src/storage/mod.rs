@@ -283,7 +283,7 @@ impl Storage {
         self.refresh_statistics().await
     }
 
-    /// Whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
+    /// Returns whether the tables are those of this program: `false` before [`Storage::migrate`], or after an update.
     pub async fn is_up_to_date(&self) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let done: Result<Vec<(i64, Vec<u8>)>, sqlx::Error> = all!(
@@ -303,7 +303,7 @@ impl Storage {
         }
     }
 
-    /// When this database was first set up: nothing scheduled before that was missed.
+    /// Returns when this database was first set up: nothing scheduled before that was missed.
     pub async fn created_at(&self) -> Result<Timestamp, StorageError> {
         let mut reader = self.read().await?;
         let (created_at,): (i64,) =
@@ -421,7 +421,7 @@ impl Storage {
         }
     }
 
-    /// Whether several machines can share it.
+    /// Returns whether several machines can share it.
     pub fn is_postgres(&self) -> bool {
         !matches!(self.pools, Pools::Sqlite { .. })
     }

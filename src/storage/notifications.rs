@@ -13,7 +13,7 @@ use crate::storage::StorageError;
 use crate::storage::Tx;
 
 const CHANNEL: &str = "verdicts_mail";
-/// How long a connection is waited for: who cannot hear should say so soon.
+/// Time that a connection is waited for: who cannot hear should say so soon.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// A connection that was silent for so long is asked whether the server is still there.

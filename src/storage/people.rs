@@ -24,9 +24,9 @@ use crate::domain::zone::ZoneName;
 pub struct Person {
     /// Who.
     pub subscriber: Subscriber,
-    /// What they agreed to, oldest first.
+    /// Their consents, oldest first.
     pub consents: Vec<Consent>,
-    /// What happened, oldest first.
+    /// Their history, oldest first.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -35,11 +35,11 @@ pub struct Person {
 pub struct Listed {
     /// Who.
     pub subscriber: Subscriber,
-    /// When they were first written down.
+    /// Time at which they were first written down.
     pub created_at: Timestamp,
-    /// When their last consent was confirmed.
+    /// Time at which their last consent was confirmed.
     pub confirmed_at: Option<Timestamp>,
-    /// Where that consent came from.
+    /// Source of that consent.
     pub source: Option<String>,
 }
 
@@ -138,7 +138,7 @@ impl Storage {
         )?)
     }
 
-    /// How many there are in each state.
+    /// Returns how many there are in each state.
     pub async fn count_subscribers(&self) -> Result<Vec<(SubscriberState, u64)>, StorageError> {
         let mut reader = self.read().await?.for_report().await?;
         let rows: Vec<(String, i64)> = all!(
@@ -246,7 +246,7 @@ impl Storage {
         Ok(true)
     }
 
-    /// Whether one of the keyed hashes is on the suppression list.
+    /// Returns whether one of the keyed hashes is on the suppression list.
     pub async fn is_suppressed(&self, hashes: &[String]) -> Result<bool, StorageError> {
         let mut tx = self.begin().await?;
         super::subscribers::is_suppressed(&mut tx, hashes).await

@@ -16,21 +16,21 @@ const ROWS: i64 = 5_000;
 /// Describes what is kept of somebody beside their address, name, state, consents, history and preferences.
 #[derive(Debug, Clone, Serialize)]
 pub struct PersonalData {
-    /// When they were first written down, and since when their state holds.
+    /// Time at which they were first written down, and since when their state holds.
     pub signed_up_at: Timestamp,
     /// Since when they are in their present state.
     pub state_since: Timestamp,
     /// An open sign-up that waits for its confirmation.
     pub waiting_since: Option<Timestamp>,
-    /// When a confirmation mail was last asked for.
+    /// Time at which a confirmation mail was last asked for.
     pub confirmation_at: Option<Timestamp>,
-    /// When they were last told that they are on the list already.
+    /// Time at which they were last told that they are on the list already.
     pub reminded_at: Option<Timestamp>,
     /// Time when a mail of theirs that was not understood was last answered with a link.
     pub link_sent_at: Option<Timestamp>,
     /// Language that they read, as a BCP 47 tag.
     pub locale: Option<String>,
-    /// When a pause that is set began.
+    /// Time at which a pause that is set began.
     pub paused_at: Option<Timestamp>,
     /// A change of address that waits for its confirmation.
     pub address_change: Option<AddressChange>,
@@ -48,7 +48,7 @@ pub struct PersonalData {
     pub came_back: Vec<CameBack>,
     /// Mails that name their address and that nothing proves to be about mail of ours.
     pub unproven: Vec<Unproven>,
-    /// Why no mail goes to the address, if it is on the suppression list.
+    /// Reason why no mail goes to the address, if it is on the suppression list.
     pub suppressions: Vec<Suppression>,
     /// Suppressions that were taken back.
     pub suppressions_removed: Vec<SuppressionRemoved>,
@@ -59,7 +59,7 @@ pub struct PersonalData {
 pub struct AddressChange {
     /// The new address.
     pub email: String,
-    /// When it was asked for.
+    /// Time at which it was asked for.
     pub requested_at: Timestamp,
 }
 
@@ -68,7 +68,7 @@ pub struct AddressChange {
 pub struct EarlierAddress {
     /// The address.
     pub email: String,
-    /// When it was left.
+    /// Time at which it was left.
     pub left_at: Timestamp,
 }
 
@@ -95,13 +95,13 @@ pub struct Vote {
 /// See [`PersonalData::saved`].
 #[derive(Debug, Clone, Serialize)]
 pub struct SavedTool {
-    /// Which tool.
+    /// The tool.
     pub tool: String,
     /// When.
     pub at: Timestamp,
-    /// How many of its panel said ship then.
+    /// Number of its panel that said ship then.
     pub panel_ships: i64,
-    /// How many said skip then.
+    /// Number of its panel that said skip then.
     pub panel_skips: i64,
 }
 
@@ -112,27 +112,27 @@ pub struct SentMail {
     pub kind: String,
     /// The week of a digest.
     pub slot: Option<Slot>,
-    /// Which form of the digest.
+    /// Variant of the digest.
     pub variant: Option<i64>,
     /// The other address that it went to.
     pub email: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: String,
-    /// When it was queued.
+    /// Time at which it was queued.
     pub at: Timestamp,
-    /// When it is or was due.
+    /// Time at which it is or was due.
     pub due_at: Timestamp,
-    /// When it was first tried.
+    /// Time at which it was first tried.
     pub first_at: Option<Timestamp>,
-    /// When it was last tried.
+    /// Time at which it was last tried.
     pub started_at: Option<Timestamp>,
-    /// When it was last unknown whether it had arrived.
+    /// Time at which it was last unknown whether it had arrived.
     pub uncertain_at: Option<Timestamp>,
-    /// When it became final.
+    /// Time at which it became final.
     pub finished_at: Option<Timestamp>,
-    /// How often it was tried.
+    /// Interval at which it was tried.
     pub attempts: i64,
-    /// Why it was not sent, if that was on purpose.
+    /// Reason why it was not sent, if that was on purpose.
     pub skip_reason: Option<String>,
     /// The server's last words.
     pub reply: Option<String>,
@@ -184,13 +184,13 @@ pub struct Suppression {
 /// See [`PersonalData::suppressions_removed`].
 #[derive(Debug, Clone, Serialize)]
 pub struct SuppressionRemoved {
-    /// When it was taken back.
+    /// Time at which it was taken back.
     pub at: Timestamp,
-    /// Why it was there.
+    /// Reason why it was there.
     pub reason: String,
     /// Since when.
     pub suppressed_at: Timestamp,
-    /// Why it was taken back.
+    /// Reason why it was taken back.
     pub note: String,
 }
 

@@ -23,7 +23,7 @@ use crate::domain::history::PauseChange;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 
-/// What asking for another address led to. Whoever asks is told none of it.
+/// Result of a request for another address. Whoever asks is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmailChangeRequested {
     /// A mail to the new address is queued.
@@ -63,7 +63,7 @@ pub enum ChoicesSet {
 }
 
 impl Storage {
-    /// What a reader wants to get; the defaults for who never said.
+    /// Returns what a reader wants to get; the defaults for who never said.
     pub async fn preferences(&self, subscriber: i64) -> Result<Preferences, StorageError> {
         let mut reader = self.read().await?;
         let row: Option<(String, i64, Option<i64>)> = optional!(
@@ -336,7 +336,7 @@ impl Storage {
         Ok(EmailChangeRequested::Queued)
     }
 
-    /// Whether a change of address still waits.
+    /// Returns whether a change of address still waits.
     pub async fn is_move_open(&self, id: i64) -> Result<bool, StorageError> {
         Ok(self.reader_who_moves(id).await?.is_some())
     }
@@ -415,7 +415,7 @@ impl Storage {
         }
     }
 
-    /// Whether that mailing went to another address than its subscriber's.
+    /// Returns whether that mailing went to another address than its subscriber's.
     pub async fn went_elsewhere(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(

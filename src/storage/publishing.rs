@@ -69,7 +69,7 @@ pub struct MadeRange {
     pub is_counted: bool,
 }
 
-/// When deliveries are due, as it is stored.
+/// Time at which deliveries are due, as it is stored.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Due {
     otherwise: i64,

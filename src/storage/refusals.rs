@@ -26,7 +26,7 @@ use crate::domain::slot::Slot;
 /// A refused mail of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRefusal {
-    /// How much it weighs.
+    /// Its weight.
     pub class: RefusalClass,
     /// The reply.
     pub line: String,
@@ -93,7 +93,7 @@ pub fn send_of(mailing: i64, now: Timestamp) -> i64 {
 /// A refusal as its reader may see it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RefusalForReader {
-    /// When it came.
+    /// Time at which it came.
     pub at: Timestamp,
     /// `hard`, `recipient` or `passing`.
     pub class: String,

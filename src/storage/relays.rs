@@ -14,7 +14,7 @@ pub struct RelayUse {
 }
 
 impl Storage {
-    /// How the relay of that name was used so far, and on `day` (see `domain::limits::day_of`).
+    /// Returns how the relay of that name was used so far, and on `day` (see `domain::limits::day_of`).
     pub async fn relay_use(&self, relay: &str, day: i64) -> Result<RelayUse, StorageError> {
         let mut reader = self.read().await?;
         let (first_day, begun): (Option<i64>, Option<i64>) = one!(

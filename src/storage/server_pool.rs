@@ -120,7 +120,7 @@ impl ServerPool {
         ))
     }
 
-    /// How the server that is used now is connected to.
+    /// Returns how the server that is used now is connected to.
     pub(super) fn options(&self) -> Arc<PgConnectOptions> {
         self.pool.connect_options()
     }

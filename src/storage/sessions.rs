@@ -41,7 +41,7 @@ pub struct UserSession {
 pub struct NewSession<'a> {
     /// SHA-256 of its token.
     pub token_sha256: &'a str,
-    /// Whose it is.
+    /// Its owner.
     pub user: i64,
     /// Stage of its sign-in.
     pub stage: Stage,

@@ -20,9 +20,9 @@ pub struct SetAside {
     pub key: (u32, u32),
     /// The step that failed.
     pub step: MailboxStep,
-    /// Why, in words of ours.
+    /// Reason, in words of ours.
     pub reason: String,
-    /// How often it was tried.
+    /// Interval at which it was tried.
     pub tries: u64,
     /// Time when it is tried again.
     pub next_at: Timestamp,

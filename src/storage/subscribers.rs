@@ -26,15 +26,15 @@ use crate::domain::zone::ZoneName;
 /// A request to join.
 #[derive(Debug)]
 pub struct SignUp<'a> {
-    /// Who, as typed.
+    /// Address, as typed.
     pub email: &'a EmailAddress,
-    /// What they want to be called.
+    /// Their name.
     pub name: Option<&'a str>,
-    /// Whose clock they live by.
+    /// Their time zone.
     pub timezone: Option<ZoneName>,
     /// The words of consent that they were shown.
     pub shown: &'a str,
-    /// Where they asked.
+    /// Source of the request.
     pub source: &'a str,
     /// From which network.
     pub network: Option<&'a str>,
@@ -46,7 +46,7 @@ pub struct SignUp<'a> {
     pub quotas: &'a MailQuotas,
 }
 
-/// What a request to join led to. Whoever asked is told none of it.
+/// Result of a request to join. Whoever asked is told none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignedUp {
     /// A confirmation mail is queued.
@@ -65,7 +65,7 @@ pub enum SignedUp {
     TooMany(TimeDelta),
 }
 
-/// What pressing the confirmation button led to.
+/// Result of pressing the confirmation button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmed {
     /// They are on the list from now on.
@@ -382,7 +382,7 @@ async fn consent(
     Ok(())
 }
 
-/// Whether one of the keyed hashes is on the suppression list.
+/// Returns whether one of the keyed hashes is on the suppression list.
 pub(super) async fn is_suppressed(tx: &mut Tx, hashes: &[String]) -> Result<bool, StorageError> {
     for hash in hashes {
         let found: Option<(String,)> = optional!(

@@ -32,15 +32,15 @@ pub(super) struct Readers {
 /// A digest as readers of one choice get it.
 #[derive(Debug, Clone)]
 pub struct Variant {
-    /// Whose it is.
+    /// Its owner.
     pub choice: PreferenceGroup,
-    /// What it says; `None`: there is nothing new in it, and they get no mail.
+    /// Its content; `None`: there is nothing new in it, and they get no mail.
     pub mail: Option<(DigestContent, Rendered)>,
 }
 
 /// Rows read at once where everybody who cares about a change is looked at.
 const PAGE: i64 = 5_000;
-/// How far back a change can be that somebody has not been told: whoever paused for half a year still is.
+/// Age of a change up to which somebody may not have been told: whoever paused for half a year still is.
 const TOLD_WITHIN: chrono::TimeDelta = chrono::TimeDelta::days(200);
 
 impl Storage {
@@ -79,7 +79,7 @@ impl Storage {
         Ok(choices.into_iter().collect())
     }
 
-    /// What the digests since `since` carried to readers of each choice of categories.
+    /// Returns what the digests since `since` carried to readers of each choice of categories.
     pub async fn carried(
         &self,
         slot: Slot,

@@ -17,7 +17,7 @@ pub struct Voter {
     pub network: String,
 }
 
-/// What became of a vote.
+/// Result of a vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Voted {
     /// It counts; an earlier one of the same person on the same tool no longer does.
@@ -109,7 +109,7 @@ impl Storage {
         })
     }
 
-    /// What the reader numbered `subscriber`, or else the visitor with that cookie's hash, did with each of the tools.
+    /// Returns what the reader numbered `subscriber`, or else the visitor with that cookie's hash, did with each of the tools.
     pub async fn standings(
         &self,
         tools: &[&Slug],
@@ -145,7 +145,7 @@ impl Storage {
         Ok(standings)
     }
 
-    /// Whether somebody is on the list: what their links can do ends with their subscription.
+    /// Returns whether somebody is on the list: what their links can do ends with their subscription.
     pub async fn is_active(&self, subscriber: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(

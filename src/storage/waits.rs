@@ -25,7 +25,7 @@ pub struct Deliverer {
     pub process: String,
     /// Reasons why its mail waits.
     pub waits: Vec<Wait>,
-    /// How far its clock is ahead of the database's, where that was measured.
+    /// Time by which its clock is ahead of the database's, where that was measured.
     pub ahead: Option<TimeDelta>,
 }
 

@@ -11,19 +11,19 @@ use crate::domain::webhook::WebhookKind;
 /// A request to be kept.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredRequest<'a> {
-    /// Who sent it.
+    /// Provider that sent it.
     pub provider: Provider,
     /// By what it is known when it is sent again.
     pub id: &'a str,
     /// Of its body: another body under the same name is not the same request.
     pub digest: &'a str,
-    /// Whether it is the invitation to a topic, and the body its address.
+    /// True if it is the invitation to a topic, and the body its address.
     pub is_invitation: bool,
-    /// What is to be acted on.
+    /// Body that is to be acted on.
     pub body: &'a str,
 }
 
-/// What became of it.
+/// Result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsertResult {
     /// It is kept, and waits to be acted on.
@@ -37,15 +37,15 @@ pub enum InsertResult {
 /// A request that waits to be acted on.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Who sent it.
+    /// Provider that sent it.
     pub provider: Provider,
     /// Its name.
     pub id: String,
-    /// Whether it is the invitation to a topic.
+    /// True if it is the invitation to a topic.
     pub is_invitation: bool,
-    /// When it came.
+    /// Time at which it came.
     pub received_at: Timestamp,
-    /// What is to be acted on.
+    /// Body that is to be acted on.
     pub body: String,
 }
 

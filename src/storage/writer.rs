@@ -17,7 +17,7 @@ use super::StorageError;
 use super::carry_over::carry_over;
 use super::file::DatabaseFile;
 
-/// How long a turn is waited for, and another process's lock on the file.
+/// Time that a turn is waited for, and another process's lock on the file.
 pub(super) const LONGEST_TURN: Duration = crate::config::relations::SQLITE_TURN_MAX;
 
 /// The writer, shared by all who write in this process.
@@ -31,7 +31,7 @@ pub(super) struct SharedWriter {
 #[derive(Debug)]
 pub(super) struct HeldConnection {
     connection: SqliteConnection,
-    /// Whether a text that was begun may have left a transaction open.
+    /// True if a text that was begun may have left a transaction open.
     is_unsure: bool,
     is_closed: bool,
 }

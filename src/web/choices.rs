@@ -103,7 +103,7 @@ async fn to_tool(Segment(slug): Segment) -> Result<Redirect, Problem> {
     Ok(Redirect::to(&format!("/tools/{slug}")))
 }
 
-/// Who looks at a page, and what they did with the tools on it.
+/// Returns who looks at a page, and what they did with the tools on it.
 pub(super) async fn visit(
     web: &Web,
     holder: &Holder,
@@ -260,7 +260,7 @@ fn safe(back: &str, slug: &Slug) -> String {
     }
 }
 
-/// What is at a link of a digest: whose it is, and the tool with what they did with it.
+/// Returns what is at a link of a digest: whose it is, and the tool with what they did with it.
 async fn behind(
     web: &Web,
     tool: &str,
@@ -359,7 +359,7 @@ fn over(web: &Web) -> Result<(StatusCode, Html<String>), Problem> {
     ))
 }
 
-/// What the reader whose link it is saved.
+/// Returns what the reader whose link it is saved.
 async fn saved(State(web): State<Web>, Segment(token): Segment) -> Page {
     let reader = web.app.reader_of(&token).ok_or_else(Problem::bad_link)?;
     let saved = web.app.saved_tools(reader).await?;

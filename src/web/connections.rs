@@ -66,7 +66,7 @@ pub fn holder(peer: SocketAddr, web_trusts: impl Fn(IpAddr) -> bool) -> Option<I
 pub struct Timed {
     inner: TcpStream,
     seat: SharedSeat,
-    /// When the answer that is being written was begun.
+    /// Time at which the answer that is being written was begun.
     answer_since: Option<Instant>,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,

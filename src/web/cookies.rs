@@ -15,10 +15,10 @@ use super::answer::Problem;
 
 const READER: &str = "reader";
 const VISITOR: &str = "visitor";
-/// What browsers keep a cookie at the most.
+/// Upper bound on the days for which browsers keep a cookie.
 const DAYS: i64 = 400;
 
-/// Who asks, as far as their cookies tell.
+/// Visitor, as far as their cookies tell.
 #[derive(Debug, Default)]
 pub struct Holder {
     /// The reader's number, and the token that says so.
@@ -87,7 +87,7 @@ impl FromRequestParts<Web> for OwnPage {
     }
 }
 
-/// Whether a browser says that a page of another site asks. What is no browser says nothing.
+/// Returns whether a browser says that a page of another site asks. What is no browser says nothing.
 pub fn is_foreign(headers: &HeaderMap, web: &Web) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {

@@ -24,7 +24,7 @@ use super::answer::Problem;
 use super::cookies::is_foreign;
 use crate::render::page;
 
-/// How long a browser may remember what it was allowed.
+/// Time that a browser may remember what it was allowed.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
 pub(super) fn routes() -> Router<Web> {
@@ -38,7 +38,7 @@ async fn embed(State(web): State<Web>) -> Page {
     )?))
 }
 
-/// What browsers are told that scripts of listed sites may do (the Fetch standard's CORS): send a sign-up and read its answer,
+/// Returns what browsers are told that scripts of listed sites may do (the Fetch standard's CORS): send a sign-up and read its answer,
 /// without cookies. To others nothing is allowed.
 pub(super) fn permissions(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
@@ -53,7 +53,7 @@ pub(super) fn permissions(origins: &[String]) -> CorsLayer {
         .max_age(REMEMBERED)
 }
 
-/// Whose page a sign-up comes from, as far as the browser says.
+/// Site whose page a sign-up comes from, as far as the browser says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FormOrigin {
     /// Ours, or no page at all.

@@ -27,14 +27,14 @@ use crate::domain::network::household;
 /// Networks kept in mind at once before those that have their full allowance again are forgotten.
 const MANY: usize = 10_000;
 
-/// So many of something an hour from one client.
+/// Allowance of one client for an hour.
 pub struct Allowance {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     tidied: Mutex<Instant>,
 }
 
 impl Allowance {
-    /// So many an hour, all at once if need be.
+    /// Makes an allowance of so many an hour, all at once if need be.
     pub fn new(per_hour: u32) -> Self {
         let per_hour = NonZeroU32::new(per_hour).unwrap_or(NonZeroU32::MIN);
         Self {

@@ -53,7 +53,7 @@ pub(super) fn private_routes() -> Router<Web> {
     Router::new().route("/confirm/{token}", get(show_confirmation).post(confirm))
 }
 
-/// What somebody typed, or a program sent. `website` is a field that people do not see: what fills it in is no person.
+/// Fields of a sign-up, typed or sent by a program. `website` is a field that people do not see: what fills it in is no person.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "an object")]
 struct SignUpRequest {

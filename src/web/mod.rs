@@ -79,7 +79,7 @@ const ATTEMPTS: u32 = 10;
 const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What every handler may ask for.
+/// State that every handler may ask for.
 #[derive(Clone)]
 struct Web {
     app: Arc<App>,
@@ -106,7 +106,7 @@ fn is_trusted(app: &App, address: IpAddr) -> bool {
         .any(|net| net.contains(&address))
 }
 
-/// Which pages a listener answers with.
+/// Pages that a listener answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
     /// The site's, and the desk's beside them.

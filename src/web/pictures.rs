@@ -75,7 +75,7 @@ async fn picture(
     Ok((about, [(header::CONTENT_TYPE, "image/png")], png).into_response())
 }
 
-/// Whether the client has it already (RFC 9110, 13.1.2).
+/// Returns whether the client has it already (RFC 9110, 13.1.2).
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers
         .get_all(header::IF_NONE_MATCH)

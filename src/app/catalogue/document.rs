@@ -31,7 +31,7 @@ pub struct Catalogue {
     pub comparisons: Vec<Comparison>,
 }
 
-/// How a document is written.
+/// Format of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `.toml`

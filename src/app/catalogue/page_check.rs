@@ -64,7 +64,7 @@ impl App {
             .map_err(|error| format!("its page fails: {error}")))
     }
 
-    /// Why a comparison has no page at that moment.
+    /// Returns why a comparison has no page at that moment.
     async fn why_closed(&self, slug: &Slug, moment: Timestamp) -> Result<String, Failure> {
         let Some(matchup) = self.storage.matchup(slug, Timestamp::MAX_UTC).await? else {
             return Ok("it was taken out of the catalogue".into());

@@ -8,7 +8,7 @@ use crate::app::check_result::CheckResult;
 use crate::app::check_result::advice;
 use crate::app::check_result::good;
 
-/// How long an address has to answer.
+/// Time that an address has to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Each address, and why it does not answer.

@@ -12,7 +12,7 @@ use crate::domain::subscriber::network_of;
 
 /// The kind of observation that names an untrusted proxy.
 const UNTRUSTED: &str = "untrusted_proxy";
-/// How long `doctor` speaks of one.
+/// Time that `doctor` speaks of one.
 const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
 impl App {

@@ -20,12 +20,12 @@ use crate::mail::SmtpTimeouts;
 use crate::mail::Transport;
 use crate::mail::WriteDeadline;
 
-/// How long one look at a relay may take, all its steps together: the longest that a send waits for it. With the rest that `doctor` does
+/// Time that one look at a relay may take, all its steps together: the longest that a send waits for it. With the rest that `doctor` does
 /// it fits into ten seconds, also where the system's name servers are silent.
 pub(in crate::app) const LONGEST_LOOK: Duration = Duration::from_secs(8);
 /// The same for each step of it, so that a look names the step that failed: some servers greet after six seconds (Postfix's postscreen).
 const LONGEST_STEP: Duration = Duration::from_secs(7);
-/// What is wrong with a relay for sure is looked at again after so long: the schedule asks each minute, and a login that is
+/// Time after which a relay's certain fault is looked at again: the schedule asks each minute, and a login that is
 /// refused each minute locks the account.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
@@ -162,7 +162,7 @@ async fn examine(
     }
 }
 
-/// Whether the demand for TLS could be made.
+/// Returns whether the demand for TLS could be made.
 async fn examine_encryption(encrypted: &Transport, ends_at: Instant) -> Option<CheckResult> {
     match timeout_at(ends_at, encrypted.connect(WriteDeadline::open()))
         .await

@@ -23,7 +23,7 @@ use crate::mail::check_sender_auth;
 const BULK: u64 = 5_000;
 
 impl App {
-    /// What DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
+    /// Returns what DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
     pub(in crate::app) async fn examine_standing(&self) -> Vec<CheckResult> {
         let from = self.from.domain();
         if !from.contains('.') {

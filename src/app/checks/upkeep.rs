@@ -9,9 +9,9 @@ use crate::app::Failure;
 use crate::app::delta;
 use crate::domain::Timestamp;
 
-/// How often statistics are gathered on SQLite.
+/// Interval at which statistics are gathered on SQLite.
 const STATISTICS_EVERY: TimeDelta = TimeDelta::hours(1);
-/// How long mail that matches nothing is kept for another look.
+/// Time that mail that matches nothing is kept for another look.
 const UNMATCHED_KEPT: TimeDelta = TimeDelta::days(30);
 /// Mails that are looked at again in each tick.
 const LOOKS_MAX: i64 = 200;

@@ -15,7 +15,7 @@ use crate::app::check_result::good;
 use crate::domain::Timestamp;
 use crate::domain::zone::Zone;
 
-/// Where systems keep the database as compiled files. `TZDIR` (tzset(3)) comes before them.
+/// Folders in which systems keep the database as compiled files. `TZDIR` (tzset(3)) comes before them.
 const FOLDERS: [&str; 3] = [
     "/usr/share/zoneinfo",
     "/usr/share/lib/zoneinfo",

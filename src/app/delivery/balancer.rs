@@ -89,7 +89,7 @@ impl RelayBalancer {
         *service = Some(service.map_or(took, |mean| mean + WEIGHT_OF_RESULT * (took - mean)));
     }
 
-    /// How far it has come: who is behind is next.
+    /// Returns how far it has come: who is behind is next.
     pub fn pass(&self, relay: usize) -> f64 {
         self.0[relay].pass
     }

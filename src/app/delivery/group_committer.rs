@@ -50,7 +50,7 @@ impl GroupCommitter {
         }
     }
 
-    /// Whether the next one can start.
+    /// Returns whether the next one can start.
     pub fn is_free(&self) -> bool {
         self.under_way.is_empty()
     }

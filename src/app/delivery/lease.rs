@@ -71,7 +71,7 @@ impl Drop for Lease {
     }
 }
 
-/// How long after the last sign of life this process may still write to a server: a tenth less than others wait for it, for
+/// Returns how long after the last sign of life this process may still write to a server: a tenth less than others wait for it, for
 /// their clocks are not ours.
 fn reach(app: &App) -> Duration {
     app.settings.mail.lease.mul_f64(0.9)

@@ -78,12 +78,12 @@ pub struct SendProgress {
     pub doubted: AtomicU64,
 }
 
-/// How delivering a digest ended for now.
+/// State of a digest's delivery when a send run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendEnding {
     /// Every delivery is final.
     Final,
-    /// What is left waits for a later retry.
+    /// The rest waits for a later retry.
     Waits,
     /// It was paused or cancelled meanwhile.
     Halted,

@@ -14,7 +14,7 @@ pub fn name() -> String {
     }
 }
 
-/// Whether the process with that name is surely gone: it was on this machine, in this boot, and is no more. Where this
+/// Returns whether the process with that name is surely gone: it was on this machine, in this boot, and is no more. Where this
 /// process may not look at others' (`hidepid`, `ProtectProc`), nothing is sure, and the lease decides.
 pub fn is_gone(name: &str) -> bool {
     let Some((place, rest)) = name.split_once(' ') else {

@@ -194,7 +194,7 @@ impl Relay {
         })
     }
 
-    /// What was found wrong with it after `since`.
+    /// Returns what was found wrong with it after `since`.
     pub fn known_fault(&self, since: Timestamp) -> Option<String> {
         self.fault
             .lock()
@@ -343,7 +343,7 @@ impl App {
         self.relays.iter().any(|relay| relay.asks_for_patience())
     }
 
-    /// What keeps mail from going out, in plain words; empty as long as one relay takes some.
+    /// Returns what keeps mail from going out, in plain words; empty as long as one relay takes some.
     pub(crate) fn trouble(&self) -> Option<String> {
         let now = self.now();
         let troubles: Option<Vec<(&str, String)>> = self

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::domain::Timestamp;
 use crate::mail::Signers;
 
-/// What signs each mail.
+/// Signers of each mail.
 pub struct Signing {
     signers: Signers,
     /// Without keys there are no threads.

@@ -38,7 +38,7 @@ pub struct RelaySnapshot {
     pub name: String,
     /// Its state.
     pub state: RelayState,
-    /// Why nothing goes out over it, in plain words, if so.
+    /// Reason why nothing goes out over it, in plain words, if so.
     pub reason: Option<String>,
     /// Time until which that holds at least, where it is known.
     pub until: Option<Timestamp>,
@@ -78,13 +78,13 @@ pub enum RelayState {
 pub struct OpenMail {
     /// Relay that has it.
     pub relay: String,
-    /// How far it has come.
+    /// Its progress.
     pub stage: MailStage,
     /// Time since which it is out.
     pub since: Timestamp,
 }
 
-/// How far a worker's mail has come.
+/// Progress of a worker's mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailStage {
     /// The connection is being made.

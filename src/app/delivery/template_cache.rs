@@ -25,7 +25,7 @@ use crate::storage::ledger::Job;
 /// Letters in memory at once: a digest with its variants, and the others; some 60 KB each.
 const KEPT: usize = 256;
 
-/// What a letter is kept under.
+/// Key of a cached template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TemplateName {
     Transactional(DeliveryKind),
@@ -317,7 +317,7 @@ impl App {
     }
 }
 
-/// Who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all
+/// Returns who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all
 /// our mail (support.google.com/mail/answer/6254652).
 fn sender_id(host: &str) -> String {
     let letters = host.chars().map(|c| {

@@ -39,9 +39,9 @@ use crate::storage::waits::Deliverer;
 use said::StallNews;
 pub use said::StallNotices;
 
-/// How often a process says that it sends.
+/// Interval at which a process says that it sends.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// How often the clock is held against the database's, in signs of life.
+/// Interval at which the clock is held against the database's, in signs of life.
 const MEASURE_EVERY: u64 = 12;
 /// At the end of a process the database is waited for no longer than this.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -153,7 +153,7 @@ impl App {
         Ok(quiet.is_some_and(|stall| stall.holds(MailClass::Digest)))
     }
 
-    /// How long the rest of a send takes: to its last day where its relays' allowances need more than one, else as long as it takes at
+    /// Returns how long the rest of a send takes: to its last day where its relays' allowances need more than one, else as long as it takes at
     /// that rate. Nobody knows while something is due and nothing goes out.
     pub(in crate::app) async fn time_left(
         &self,

@@ -62,7 +62,7 @@ pub struct WorkerMessage {
     pub reply: oneshot::Sender<WorkerReply>,
 }
 
-/// What a worker works with.
+/// Parts that a worker works with.
 pub struct Worker {
     pub app: Arc<App>,
     pub id: WorkerId,
@@ -73,7 +73,7 @@ pub struct Worker {
     pub fence: WriteDeadline,
     /// Cancelled when a mail that has no final dot is to be taken back.
     pub abandon: CancellationToken,
-    /// How far its mail has come, for others to look at.
+    /// Progress of its mail, for others to look at.
     pub stage: Arc<StageCell>,
 }
 

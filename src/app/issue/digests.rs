@@ -47,21 +47,21 @@ pub struct DigestStatus {
     pub digest: Digest,
     /// Its deliveries by state.
     pub tally: Tally,
-    /// Why deliveries were skipped, and how many for each reason, most frequent first.
+    /// Reason why deliveries were skipped, and how many for each reason, most frequent first.
     pub skips: Vec<(SkipReason, u64)>,
-    /// When the next one that waits is due.
+    /// Time at which the next one that waits is due.
     pub next_due: Option<Timestamp>,
-    /// Why deliveries failed, most frequent first, up to ten reasons.
+    /// Reason why deliveries failed, most frequent first, up to ten reasons.
     pub failures: Vec<(String, u64)>,
-    /// What keeps senders from sending, in plain words.
+    /// Reasons that keep senders from sending, in plain words.
     pub troubles: Vec<String>,
     /// Hard refusals of it that the brake holds.
     pub held: Vec<HeldRefusals>,
-    /// What became of its mails minute by minute, oldest first; the last seconds may be missing.
+    /// Outcomes of its mails minute by minute, oldest first; the last seconds may be missing.
     pub minutes: Vec<MinuteStats>,
-    /// How many deliveries end in a minute: lately while it is being sent, on the average once it is sent.
+    /// Number of deliveries that end in a minute: lately while it is being sent, on the average once it is sent.
     pub rate_per_minute: Option<f64>,
-    /// How long the rest takes, while it is being sent and anybody can know: not while something is due and nothing goes out.
+    /// Time that the rest takes, while it is being sent and anybody can know: not while something is due and nothing goes out.
     pub time_left: Option<TimeDelta>,
     /// Reasons why its mail waits, if some is due and none went out for a minute.
     pub stall: Option<Stall>,
@@ -69,7 +69,7 @@ pub struct DigestStatus {
     pub missed: Option<MissedDigest>,
 }
 
-/// What `digest send` came to.
+/// Result of `digest send`.
 #[derive(Debug, Clone)]
 pub enum Sent {
     /// The digest, and how delivering it ended for now.
@@ -79,7 +79,7 @@ pub enum Sent {
 }
 
 impl App {
-    /// What the clock wants done at this moment: forgets old sign-ups, picks, publishes. Doing it twice, or in two
+    /// Does what is due at this moment: forgets old sign-ups, picks, publishes. Doing it twice, or in two
     /// processes, is doing it once: the slot decides.
     pub async fn tick(&self) -> Result<(), Failure> {
         // Before publishing: whose subscription ends now gets no further digest.
@@ -309,7 +309,7 @@ impl App {
         Ok(frozen)
     }
 
-    /// Whether the last failure to publish was this one.
+    /// Returns whether the last failure to publish was this one.
     fn is_said(&self, slot: Slot, failure: &Failure) -> bool {
         let words = format!("{slot}: {failure}");
         let mut said = self

@@ -31,7 +31,7 @@ pub struct Changes {
     pub order: Vec<Slug>,
     /// The pattern of the subject; an empty one goes back to `mail.subject`.
     pub subject: Option<String>,
-    /// When to send it.
+    /// Time to send it.
     pub send_at: Option<Timestamp>,
     /// Changes of its text.
     pub text: TextChanges,
@@ -72,7 +72,7 @@ impl App {
         Ok(slot)
     }
 
-    /// When the schedule sends the digest that it picks in that week.
+    /// Returns when the schedule sends the digest that it picks in that week.
     pub(in crate::app) fn send_time_of(&self, slot: Slot) -> Option<Timestamp> {
         let week = slot.span(&self.site.timezone);
         let picked_at = self

@@ -27,7 +27,7 @@ pub struct Edition {
     pub left_out: Vec<LeftOut>,
     /// The pattern of its subject, if a person gave it one.
     pub subject: Option<SubjectPattern>,
-    /// What people changed of it, as long as it is not published.
+    /// People's changes to it, as long as it is not published.
     pub draft: Draft,
 }
 
@@ -38,14 +38,14 @@ pub struct Outlook {
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,
-    /// How many readers it would go to, as long as it is not published.
+    /// Number of readers that it would go to, as long as it is not published.
     pub readers: Option<u64>,
 }
 
 /// A pick that does not go out, and why, in words.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LeftOut {
-    /// Which comparison.
+    /// Comparison.
     pub comparison: Slug,
     /// Like "it was taken out of the catalogue".
     pub why: String,

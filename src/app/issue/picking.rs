@@ -26,9 +26,9 @@ pub struct Preview {
     pub rendered: Rendered,
     /// The whole message as it would be sent.
     pub message: Vec<u8>,
-    /// How many comparisons are in it.
+    /// Number of comparisons in it.
     pub items: usize,
-    /// Which week it is.
+    /// Week it is.
     pub slot: Slot,
     /// The line that a list of mails shows after the subject.
     pub preheader: String,
@@ -166,7 +166,7 @@ impl App {
     }
 }
 
-/// Why there is nothing to show of a digest.
+/// Returns why there is nothing to show of a digest.
 fn why_empty(slot: Slot, edition: &Edition) -> String {
     let left_out: Vec<_> = edition
         .left_out

@@ -22,10 +22,10 @@ use crate::domain::subscriber::SubscriberState;
 use crate::mail::inspect;
 use crate::mail::is_of_this_network;
 
-/// Whether a send begins with the look at what servers punish.
+/// True if a send begins with the look at what servers punish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preflight {
-    /// And is stopped by a fault.
+    /// A fault stops the send.
     Heeded,
     /// `--force`: it begins whatever is found.
     Forced,
@@ -88,7 +88,7 @@ impl App {
         )))
     }
 
-    /// What decides whether a digest arrives: the one list of what `doctor` and a send look at. `rendered` is left out where
+    /// Returns what decides whether a digest arrives: the one list of what `doctor` and a send look at. `rendered` is left out where
     /// there is none.
     pub(in crate::app) async fn examine_sending(
         &self,
@@ -110,7 +110,7 @@ impl App {
         findings
     }
 
-    /// Whether no reader's mail is meant: somebody is trying the program out.
+    /// Returns whether no reader's mail is meant: somebody is trying the program out.
     fn is_tried_out(&self) -> bool {
         is_near(self.settings.host()) && self.far_relays().is_empty()
     }
@@ -131,12 +131,12 @@ impl App {
         hosts.filter(|host| !is_near(host)).collect()
     }
 
-    /// Whether the sender's domain is one of those for examples, of which DNS has nothing to say, and nobody was named who has.
+    /// Returns whether the sender's domain is one of those for examples, of which DNS has nothing to say, and nobody was named who has.
     pub(in crate::app) fn is_example(&self) -> bool {
         self.settings.mail.resolver.is_empty() && is_example(self.from.domain())
     }
 
-    /// How many are on the list; a database that does not answer is found elsewhere.
+    /// Returns how many are on the list; a database that does not answer is found elsewhere.
     pub(in crate::app) async fn readers(&self) -> u64 {
         let counts = self.storage.count_subscribers().await.unwrap_or_default();
         counts
@@ -285,7 +285,7 @@ impl App {
     }
 }
 
-/// Whether a host is this machine or one of its network: an address of theirs, or a name that no other network knows.
+/// Returns whether a host is this machine or one of its network: an address of theirs, or a name that no other network knows.
 pub(in crate::app) fn is_near(host: &str) -> bool {
     match bare(host).parse::<IpAddr>() {
         Ok(address) => is_of_this_network(address),

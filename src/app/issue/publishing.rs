@@ -20,7 +20,7 @@ const FIRST_RANGE: u32 = 1_000;
 const FIRST_RANGE_POSTGRES: u32 = 4_000;
 /// Lower bound on a range: a commit costs as much as some hundred rows.
 const RANGE_MIN: u32 = 200;
-/// How often a digest is looked for that another process left unfinished.
+/// Interval at which a digest is looked for that another process left unfinished.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Readers of the next range, once one was made; held by the task of this process that publishes.

@@ -11,7 +11,7 @@ use crate::domain::slot::Slot;
 /// Describes what somebody asks for with `digest send`.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOrder {
-    /// Which week; by default the present one.
+    /// Week; by default the present one.
     pub slot: Option<Slot>,
     /// True if another week than the present one is meant.
     pub other_week: bool,
@@ -33,7 +33,7 @@ pub enum Audience {
 /// Describes what a send would do now.
 #[derive(Debug, Clone)]
 pub struct SendPlan {
-    /// Which week.
+    /// Week.
     pub slot: Slot,
     /// Readers who would get mail.
     pub audience: Audience,

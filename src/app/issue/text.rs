@@ -133,7 +133,7 @@ pub(super) fn checked(text: IssueText) -> Result<IssueText, Failure> {
 }
 
 impl App {
-    /// What people wrote of an issue, with the eyes of those who get it. Faults stop a send.
+    /// Returns what people wrote of an issue, with the eyes of those who get it. Faults stop a send.
     pub(in crate::app) async fn examine_text(
         &self,
         content: &DigestContent,

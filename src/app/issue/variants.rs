@@ -27,20 +27,20 @@ use crate::storage::variants::Variant;
 /// Digests that a month has at most.
 const OF_A_MONTH: i64 = 5;
 
-/// What every choice is made from; read once for a digest.
+/// Data that every choice is made from; read once for a digest.
 struct VariantInputs {
     /// Time after which what was published is new.
     new_since: Timestamp,
     candidates: Vec<Candidate>,
     sent: HashSet<Slug>,
-    /// What each choice's own digests carried before.
+    /// Comparisons that each choice's own digests carried before.
     carried: HashMap<String, HashSet<Slug>>,
-    /// What the digests of the last month carried, this one's first.
+    /// Comparisons of the last month's digests, this one's first.
     month: Vec<DigestItem>,
 }
 
 impl App {
-    /// When the month began that `at` falls into.
+    /// Returns when the month began that `at` falls into.
     pub(in crate::app) fn month_of(&self, at: Timestamp) -> Timestamp {
         let zone = &self.site.timezone;
         let first = at
@@ -51,7 +51,7 @@ impl App {
         first.map_or(at, |first| zone.moment_of(first))
     }
 
-    /// What the digest opens with for everybody: how last week's readers voted.
+    /// Returns what the digest opens with for everybody: how last week's readers voted.
     pub(in crate::app) async fn opening(&self, slot: Slot) -> Result<Opening, Failure> {
         let Some((last, _)) = self
             .storage
@@ -157,7 +157,7 @@ impl App {
         })
     }
 
-    /// What a choice of categories gets besides the top pick; nothing for one of all categories, or of once a month.
+    /// Returns what a choice of categories gets besides the top pick; nothing for one of all categories, or of once a month.
     fn own_picks(
         &self,
         base: &DigestContent,
@@ -204,7 +204,7 @@ impl App {
     }
 }
 
-/// What a choice gets; `None` when there is nothing new in it.
+/// Returns what a choice gets; `None` when there is nothing new in it.
 fn content_for(
     base: &DigestContent,
     choice: &PreferenceGroup,

@@ -30,7 +30,7 @@ const READERS_REMEMBERED: TimeDelta = TimeDelta::minutes(1);
 /// A week with what it carries, or would.
 #[derive(Debug, Clone)]
 pub struct Week {
-    /// Which week.
+    /// Week.
     pub slot: Slot,
     /// True for the present one.
     pub is_present: bool,

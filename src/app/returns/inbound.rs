@@ -53,9 +53,9 @@ pub enum MatchProof {
 /// A mail, read.
 #[derive(Debug, Clone)]
 pub struct Returned {
-    /// What it says.
+    /// Its content.
     pub reading: ParsedReport,
-    /// Whom it is about; `None` where nothing in it proves that.
+    /// Subscriber whom it is about; `None` where nothing in it proves that.
     pub whose: Option<MatchedSubscriber>,
 }
 
@@ -322,7 +322,7 @@ impl App {
         Ok(reason)
     }
 
-    /// Whose mail it is, by the first proof that holds.
+    /// Returns whose mail it is, by the first proof that holds.
     pub(in crate::app) async fn match_subscriber(
         &self,
         clues: &CorrelationIds,
@@ -439,7 +439,7 @@ fn hear_leaving(reading: &mut ParsedReport, whose: &MatchedSubscriber) {
 }
 
 impl Returned {
-    /// What is printed of it: each address with its meaning, `-` where none is known.
+    /// Returns what is printed of it: each address with its meaning, `-` where none is known.
     pub fn lines(&self) -> impl Iterator<Item = (&str, Classification)> {
         self.reading
             .findings

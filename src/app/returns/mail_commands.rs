@@ -23,7 +23,7 @@ use crate::render::email;
 use crate::storage::inbound::InboundResult;
 use crate::storage::subscribers::Confirmed;
 
-/// Where consent came from that was given by a mail to us.
+/// Source of consent that was given by a mail to us.
 const SOURCE: &str = "mail";
 
 impl App {
@@ -104,7 +104,7 @@ impl App {
         Ok(Some(InboundResult::Asked))
     }
 
-    /// Whether a mail asks to join: in so many words, or because it was sent where such mails go.
+    /// Returns whether a mail asks to join: in so many words, or because it was sent where such mails go.
     fn wants_to_join(&self, reading: &ParsedReport) -> bool {
         let sent_there = || {
             let place = self.settings.inbound.subscribe_address.as_deref();
@@ -172,7 +172,7 @@ impl App {
         }
     }
 
-    /// Whether mail to an address comes to us: nothing is answered there.
+    /// Returns whether mail to an address comes to us: nothing is answered there.
     fn is_ours(&self, address: &str) -> bool {
         let inbound = self.settings.inbound.subscribe_address.as_deref();
         let reply_to = self.reply_to.as_ref().map(crate::mail::Mailbox::address);

@@ -35,7 +35,7 @@ use crate::storage::webhooks::Waiting;
 
 /// Requests acted on between two looks at the database.
 const CHUNK: i64 = 50;
-/// How often the database is looked at when nothing rings: for what another process kept, or could not act on.
+/// Interval at which the database is looked at when nothing rings: for what another process kept, or could not act on.
 const LOOK: Duration = Duration::from_secs(30);
 /// That a request was here is remembered for longer than any provider's signature is good.
 const REMEMBERED: TimeDelta = TimeDelta::days(30);
@@ -50,7 +50,7 @@ const CERTIFICATES: usize = 32;
 /// Refusals are said in the log at most so often; all of them are counted.
 const COMPLAINTS: TimeDelta = TimeDelta::seconds(10);
 
-/// What became of a request.
+/// Result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
     /// The provider is not in the settings: there is no such door.
@@ -65,7 +65,7 @@ pub enum Received {
     Kept,
 }
 
-/// How something is fetched from an https address: the caller brings it, so that a test can.
+/// Function that fetches from an https address: the caller brings it, so that a test can.
 #[derive(Clone)]
 pub struct Fetch(Arc<dyn Fn(Url) -> Fetching + Send + Sync>);
 
@@ -88,14 +88,14 @@ impl Fetch {
 /// In PEM; `None` if it could not be had.
 type Certificate = Option<Arc<[u8]>>;
 
-/// What a process keeps in mind for its webhooks.
+/// Memory of a process for its webhooks.
 pub(crate) struct WebhookStates {
     fetch: Fetch,
-    /// What lay at an address, or that nothing could be had there, and until when that is believed.
+    /// Certificate at an address, or that none could be had there, and until when that is believed.
     certificates: Mutex<BTreeMap<Url, (Timestamp, Certificate)>>,
     /// One is fetched at a time: strangers can make us ask, and shall not make us ask much.
     fetching: tokio::sync::Mutex<()>,
-    /// When a refusal was last said: anybody can be refused as often as they like.
+    /// Time at which a refusal was last said: anybody can be refused as often as they like.
     complained: Mutex<Option<Timestamp>>,
     /// Rung when something is kept.
     bell: Notify,

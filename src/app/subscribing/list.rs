@@ -27,7 +27,7 @@ const NAMED: usize = 100;
 /// Rows read at once when the whole list is walked through.
 const PAGE: i64 = 1_000;
 
-/// What an import did; `read` is the sum of the rest.
+/// Counts of an import; `read` is the sum of the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ImportReport {
     /// Rows in the file.
@@ -42,11 +42,11 @@ pub struct ImportReport {
     pub refused: u64,
     /// The first of the refused rows.
     pub refusals: Vec<UnreadableRow>,
-    /// Whether it was only tried.
+    /// True if it was only tried.
     pub dry_run: bool,
     /// The service whose export it is, by its header.
     pub service: Option<&'static str>,
-    /// How its bytes were read.
+    /// Encoding by which its bytes were read.
     pub encoding: &'static str,
     /// Describes what each column that is read was taken for.
     pub columns: Vec<ColumnUse>,
@@ -63,10 +63,10 @@ pub struct ColumnUse {
     pub field: &'static str,
 }
 
-/// How an import is meant.
+/// Options of an import.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportTerms<'a> {
-    /// What the people in the file agreed to, in the operator's words: goes into each consent record.
+    /// Text that the people in the file agreed to, in the operator's words: goes into each consent record.
     pub consent: &'a str,
     /// They confirmed elsewhere; otherwise each gets a confirmation mail.
     pub confirmed: bool,

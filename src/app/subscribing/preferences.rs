@@ -20,16 +20,16 @@ use crate::storage::preferences::ChoicesSet;
 use crate::storage::preferences::EmailChangeRequested;
 use crate::storage::preferences::LinkRequested;
 
-/// How long a link to one's data is good, from when it is sent.
+/// Time that a link to one's data is good, from when it is sent.
 pub(crate) const LINK: TimeDelta = TimeDelta::hours(1);
 /// At most one such mail in this time.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 /// At most one mail about changed choices in this time.
 const TOLD: TimeDelta = TimeDelta::days(1);
-/// How long the link to a new address is good, from when it is sent.
+/// Time that the link to a new address is good, from when it is sent.
 pub(crate) const MOVE: TimeDelta = TimeDelta::days(2);
 
-/// What a link that is good for a short time is worth.
+/// State of a link that is good for a short time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShortLink {
     /// Ours and in time: what it is for, a reader or a move.
@@ -41,7 +41,7 @@ pub enum ShortLink {
 }
 
 impl App {
-    /// What a reader wants to get.
+    /// Returns what a reader wants to get.
     pub async fn preferences(&self, subscriber: i64) -> Result<Preferences, Failure> {
         Ok(self.storage.preferences(subscriber).await?)
     }
@@ -98,12 +98,12 @@ impl App {
         Ok(Ok(()))
     }
 
-    /// What a link to one's data is worth.
+    /// Returns what a link to one's data is worth.
     pub fn account_link(&self, token: &str) -> ShortLink {
         self.short_link(Purpose::Account, token)
     }
 
-    /// What a link that confirms a new address is worth.
+    /// Returns what a link that confirms a new address is worth.
     pub fn move_link(&self, token: &str) -> ShortLink {
         self.short_link(Purpose::Move, token)
     }

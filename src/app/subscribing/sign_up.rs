@@ -18,20 +18,20 @@ use crate::storage::subscribers::Confirmed;
 use crate::storage::subscribers::SignUp;
 use crate::storage::subscribers::SignedUp;
 
-/// Where a request to join came from.
+/// Origin of a request to join.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// `web form`, `api`, `operator`, `mail`.
     pub source: &'a str,
     /// The words of consent that were shown.
     pub shown: &'a str,
-    /// Whose clock the person lives by, if they said.
+    /// Time zone of the person, if they said.
     pub timezone: Option<ZoneName>,
     /// The client, which the record keeps cut to its network.
     pub client: Option<std::net::IpAddr>,
 }
 
-/// What a link's token means when its button is pressed, or before.
+/// Meaning of a link's token when its button is pressed, or before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfirmLink {
     /// Signed by us and in time.
@@ -78,7 +78,7 @@ impl App {
         Ok(result)
     }
 
-    /// What a confirmation link is worth, without doing anything.
+    /// Returns what a confirmation link is worth, without doing anything.
     pub fn look_at_confirm_link(&self, token: &str) -> ConfirmLink {
         match self.secrets.read(Purpose::Confirm, token) {
             None => ConfirmLink::Forged,

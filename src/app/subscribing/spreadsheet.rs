@@ -21,7 +21,7 @@ use crate::app::subscribing::columns::REFUSED_COLUMNS;
 pub struct UnreadableRow {
     /// Its line in the file, from 1.
     pub line: u64,
-    /// Why, and what was expected.
+    /// Reason, and what was expected.
     pub reason: String,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Spreadsheet<'a> {
         &self.columns
     }
 
-    /// How its bytes were read, for people.
+    /// Returns how its bytes were read, for people.
     pub fn encoding(&self) -> &'static str {
         match self.is_utf16 {
             true => "UTF-16",
@@ -287,7 +287,7 @@ struct PlainLines<R> {
     row_line: u64,
 }
 
-/// Where in a row the next byte stands.
+/// Position of the next byte in a row.
 #[derive(Clone, Copy, PartialEq)]
 enum CsvPosition {
     FieldStart,

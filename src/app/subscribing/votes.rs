@@ -17,7 +17,7 @@ use crate::storage::votes::Voter;
 const SHOWN: i64 = 200;
 
 impl App {
-    /// Whose link of a digest this is; `None` when it is not ours.
+    /// Returns whose link of a digest this is; `None` when it is not ours.
     pub fn reader_of(&self, token: &str) -> Option<i64> {
         self.secrets
             .read(Purpose::Read, token)
@@ -75,7 +75,7 @@ impl App {
         Ok(self.storage.forget_tool(tool, subscriber).await?)
     }
 
-    /// What a reader saved, newest first.
+    /// Returns what a reader saved, newest first.
     pub async fn saved_tools(&self, subscriber: i64) -> Result<Vec<Saved>, Failure> {
         Ok(self.storage.saved_tools(subscriber, SHOWN).await?)
     }

@@ -170,7 +170,7 @@ impl App {
         Ok(PendingSignIn { token, stage })
     }
 
-    /// Whose session a token is of.
+    /// Returns whose session a token is of.
     pub async fn session(&self, token: &str) -> Result<Option<SignedIn>, Failure> {
         let (hash, now) = (secret::sha256(token), self.now());
         let Some((session, credentials)) = self.storage.session(&hash, now - IDLE, now).await?

@@ -30,7 +30,7 @@ const TEXT_BYTES_MAX: u64 = 65_536;
 /// Where schedule.approval is "required", a changed digest must be approved again.
 #[derive(Debug, clap::Args)]
 pub struct EditArguments {
-    /// Which week, like 2026-W48 [default: this one]
+    /// Week, like 2026-W48 [default: this one]
     #[arg(value_parser = parse_digest)]
     slot: Option<Slot>,
     /// Take a comparison out

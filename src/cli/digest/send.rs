@@ -37,7 +37,7 @@ use crate::domain::slot::Slot;
 /// (4xx) is waited for, up to 15 minutes after the last mail that it took. Run again, it goes on; nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
 #[derive(Debug, clap::Args)]
 pub struct SendArguments {
-    /// Which week, like 2026-W48 [default: this one]
+    /// Week, like 2026-W48 [default: this one]
     #[arg(value_parser = parse_digest)]
     slot: Option<Slot>,
     /// Do not ask

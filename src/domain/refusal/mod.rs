@@ -61,7 +61,7 @@ pub enum Basis {
 /// Describes what a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
-    /// Why; it decides hard or soft, and the class of soft.
+    /// Reason; it decides hard or soft, and the class of soft.
     pub reason: Reason,
     /// The enhanced status code, the server's own first.
     pub status: Option<EnhancedStatus>,
@@ -183,7 +183,7 @@ fn is_temporary(said: &NormalizedText, refusal: Refusal<'_>) -> bool {
             && (said.causes.has(Cause::TryAgain) || !said.causes.has(Cause::NoHost)))
 }
 
-/// Why a mail did not arrive for now.
+/// Returns why a mail did not arrive for now.
 fn passing(said: &NormalizedText) -> Reason {
     let order = [
         (Cause::Expired, Reason::Expired),

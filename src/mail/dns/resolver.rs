@@ -26,12 +26,12 @@ use mail_auth::hickory_resolver::system_conf::read_system_conf;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
-/// How long a server may take for an answer.
+/// Time that a server may take for an answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long a look may take, with all its questions: two of them, and what else `doctor` does, fit into ten seconds.
+/// Time that a look may take, with all its questions: two of them, and what else `doctor` does, fit into ten seconds.
 pub const STANDING_MAX: Duration = Duration::from_secs(4);
 
-/// What came of a question.
+/// Result of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::mail) enum DnsAnswer<T> {
     Found(T),
@@ -46,7 +46,7 @@ pub(in crate::mail) enum DnsAnswer<T> {
 pub struct Source {
     /// The name server that answered last.
     pub server: Option<SocketAddr>,
-    /// How long a "there is none" may be remembered on the way (RFC 2308).
+    /// Time that a "there is none" may be remembered on the way (RFC 2308).
     pub remembered: Option<Duration>,
 }
 
@@ -201,7 +201,7 @@ impl Dns {
         }
     }
 
-    /// Why this DNS cannot be believed when it says "there is none": one that is cut off from the world says so of anything, even
+    /// Returns why this DNS cannot be believed when it says "there is none": one that is cut off from the world says so of anything, even
     /// of the top-level domain that a name is under.
     pub(in crate::mail) async fn isolation(&self, domain: &str) -> Option<String> {
         let top = domain.rsplit('.').next().unwrap_or(domain);

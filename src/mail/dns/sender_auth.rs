@@ -31,16 +31,16 @@ pub struct Told<T> {
     pub source: Source,
 }
 
-/// What DNS says of a sender.
+/// Records of a sender in DNS, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderAuthReport {
-    /// Who may send for the return path's domain.
+    /// Senders for the return path's domain.
     pub spf: Told<Spf>,
     /// Each key, in the order of the settings.
     pub dkim: Vec<(KeyRecord, Told<DkimReport>)>,
-    /// What is to be done with mail that is not from the domain of `From`.
+    /// Policy for mail that is not from the domain of `From`.
     pub dmarc: Told<DmarcReport>,
-    /// Whether bounces have somewhere to go.
+    /// True if bounces have somewhere to go.
     pub bounces: Told<BounceRoute>,
 }
 
@@ -111,13 +111,13 @@ pub enum DmarcReport {
         domain: String,
         /// The rule by which receivers find it.
         rule: Rule,
-        /// What is asked for mail that fails: `none`, `quarantine`, `reject`.
+        /// Policy for mail that fails: `none`, `quarantine`, `reject`.
         policy: &'static str,
         /// True if it is only being tried out (`t=y`, RFC 9989): receivers then ask for one step less.
         is_testing: bool,
-        /// Whether a key of ours stands for `From`.
+        /// True if a key of ours stands for `From`.
         dkim_aligned: bool,
-        /// Whether the return path does.
+        /// True if the return path does.
         spf_aligned: bool,
     },
     /// No record.
@@ -128,7 +128,7 @@ pub enum DmarcReport {
     Unknown(String),
 }
 
-/// Where bounces go.
+/// Route of bounces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BounceRoute {
     /// The domain has mail servers.
@@ -357,7 +357,7 @@ async fn bounces(dns: &Dns, domain: &str) -> BounceRoute {
     }
 }
 
-/// Why no mail can reach a mail server of that name; `None` if it can, or DNS does not say.
+/// Returns why no mail can reach a mail server of that name; `None` if it can, or DNS does not say.
 async fn unreachable(dns: &Dns, server: &str) -> Option<String> {
     // RFC 5321 5.1: an MX record holds a name.
     if server.parse::<IpAddr>().is_ok() {

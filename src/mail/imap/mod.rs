@@ -29,7 +29,7 @@ use crate::mail::smtp::server::percent_decoded;
 pub use session::Fetched;
 pub use session::ImapSession;
 
-/// How long a step may take; fetching a mail, ten times as long.
+/// Time that a step may take; fetching a mail, ten times as long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const EXPECTED: &str = "expected imaps://user:password@host/INBOX, or imap:// for STARTTLS (without it on this machine only: ?tls=none), \
@@ -161,7 +161,7 @@ fn is_folder(name: &str) -> bool {
     !name.is_empty() && name.len() <= 200 && name.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
-/// Why a step failed, as a sentence's end. Holds no password, and nothing that the server said: it may echo one.
+/// Reason why a step failed, as a sentence's end. Holds no password, and nothing that the server said: it may echo one.
 #[derive(Debug, thiserror::Error)]
 #[error("{step} failed: {why}")]
 pub struct ImapFault {

@@ -144,7 +144,7 @@ const NO_RECIPIENT: &[&str] = &[
     "보낸 사람",
 ];
 
-/// How sure it is that an address in a line is one that was not reached: 3 it begins the line, 2 the line speaks of failure, 1
+/// Returns how sure it is that an address in a line is one that was not reached: 3 it begins the line, 2 the line speaks of failure, 1
 /// neither, 0 the line tells whom to ask for help.
 fn weight_of(line: &str, lower: &str, found: FoundAddress<'_>) -> u8 {
     let before = line[..found.at]

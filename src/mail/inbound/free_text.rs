@@ -368,7 +368,7 @@ fn is_said(line: &str) -> bool {
     line.starts_with("<<<") || line.starts_with(">>>")
 }
 
-/// Where sendmail's transcript of another dialogue begins.
+/// Returns where sendmail's transcript of another dialogue begins.
 fn opens_dialogue(line: &str) -> bool {
     let line = line.trim_start().to_lowercase();
     line.starts_with(">>> mail") || line.starts_with("while talking to")

@@ -5,7 +5,7 @@ use crate::mail::inbound::free_text::LINES;
 use crate::mail::inbound::free_text::LONGEST_LINE;
 use crate::mail::inbound::free_text::floor;
 
-/// Where the given-back mail begins in a text: what is said before, and the rest.
+/// Returns where the given-back mail begins in a text: what is said before, and the rest.
 pub fn original_in(text: &str) -> Option<(&str, &str)> {
     let mut at = 0;
     for line in text.split_inclusive('\n').take(LINES) {

@@ -8,14 +8,14 @@ use mail_parser::PartType;
 /// Gmail shows so much of a mail, 102 KB, and a link to the rest.
 const CLIPPED_AT: usize = 102 * 1024;
 
-/// What was found in a mail.
+/// Findings in a mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
     /// The whole mail, in bytes.
     pub size: usize,
-    /// What servers refuse or hide a mail for, in words.
+    /// Faults for which servers refuse or hide a mail, in words.
     pub faults: Vec<String>,
-    /// What could be better, in words.
+    /// Possible improvements, in words.
     pub advice: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub fn inspect(message: &[u8], https: bool) -> Inspection {
     found
 }
 
-/// What `href` and `src` say. The HTML is our own, which writes them in double quotes.
+/// Returns what `href` and `src` say. The HTML is our own, which writes them in double quotes.
 fn links(html: &str) -> impl Iterator<Item = &str> {
     [" href=\"", " src=\""].into_iter().flat_map(move |name| {
         html.split(name)

@@ -3,7 +3,7 @@
 use crate::domain::address::EmailAddress;
 use crate::domain::address::is_noncharacter;
 
-/// What stands in `From` and `Reply-To` (RFC 5322 3.4): `Ship or Skip <news@example.org>`, or the bare address.
+/// Value of `From` and `Reply-To` (RFC 5322 3.4): `Ship or Skip <news@example.org>`, or the bare address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mailbox {
     name: String,
@@ -44,7 +44,7 @@ impl Mailbox {
         &self.address
     }
 
-    /// What stands behind its @.
+    /// Returns what stands behind its @.
     pub fn domain(&self) -> &str {
         self.address
             .rsplit_once('@')
@@ -83,7 +83,7 @@ fn unquoted(name: &str) -> String {
     .collect()
 }
 
-/// Why a text is not a sender, as a sentence for the operator.
+/// Reason why a text is not a sender, as a sentence for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidMailbox(&'static str);

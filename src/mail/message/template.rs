@@ -17,25 +17,25 @@ use crate::mail::message::template_builder::Placeholder;
 use crate::mail::message::template_builder::TOKEN_LENGTH;
 use crate::mail::message::template_builder::TemplateBuilder;
 
-/// What a mail's header says besides its subject and what [`Recipient`] adds.
+/// Header fields besides the subject and those that [`Recipient`] adds.
 pub struct TemplateHeaders {
-    /// Who it is from.
+    /// Sender.
     pub from: Mailbox,
-    /// Where answers go, when not there.
+    /// Address for answers, when not that of `from`.
     pub reply_to: Option<Mailbox>,
     /// More header lines, in this order: `List-Unsubscribe` and the like. A value may hold the holes of [`crate::domain::rendered_mail`]. A control
     /// character counts as a space; a word longer than 900 octets cannot stand in a header (RFC 5322 2.1.1) and is encoded.
     pub extra: Vec<(&'static str, String)>,
 }
 
-/// What differs from reader to reader.
+/// Parts that differ from reader to reader.
 pub struct Recipient<'a> {
     /// To whom; before the @ it may be UTF-8 and goes out as such (RFC 6532).
     pub to: &'a EmailAddress,
-    /// What fills each [`crate::domain::rendered_mail::TOKEN_HOLE`]: [`crate::mail::TOKEN_LENGTH`] of base64url's characters. A text with
+    /// Text that fills each [`crate::domain::rendered_mail::TOKEN_HOLE`]: [`crate::mail::TOKEN_LENGTH`] of base64url's characters. A text with
     /// others in it is no token, and leaves the holes empty.
     pub token: &'a str,
-    /// What fills each [`crate::domain::rendered_mail::READER_HOLE`], by the same rule.
+    /// Text that fills each [`crate::domain::rendered_mail::READER_HOLE`], by the same rule.
     pub reader: &'a str,
     /// The day since when they get the newsletter, as it is read ("17 November 2026"): ASCII letters, digits and spaces, at
     /// most [`crate::domain::rendered_mail::SINCE_LENGTH`]; anything else leaves its holes empty.

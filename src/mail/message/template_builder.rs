@@ -10,7 +10,7 @@ use crate::domain::verp::VERP_LENGTH;
 /// The room a line keeps for a token: what [`crate::domain::token::Secrets::sign`] makes.
 pub use crate::domain::token::TOKEN_LENGTH;
 
-/// What fills a hole.
+/// Value that fills a placeholder.
 #[derive(Clone, Copy)]
 pub(in crate::mail) enum Placeholder {
     To,
@@ -43,12 +43,12 @@ pub(in crate::mail) struct TemplateBuilder {
 }
 
 impl TemplateBuilder {
-    /// What is written as it goes out.
+    /// Returns what is written as it goes out.
     pub(in crate::mail) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Where something is put in, in order.
+    /// Returns where something is put in, in order.
     pub(in crate::mail) fn holes(&self) -> &[(usize, Placeholder)] {
         &self.holes
     }

@@ -81,7 +81,7 @@ fn expected(text: &str) -> String {
         .replace(VERP_HOLE, VERP)
 }
 
-/// What every mail keeps, whatever is in it.
+/// Checks the limits that every mail keeps, whatever is in it.
 fn check_lines(mail: &[u8]) {
     let mail = std::str::from_utf8(mail).expect("UTF-8");
     let (head, body) = mail.split_once("\r\n\r\n").expect("a header and a body");

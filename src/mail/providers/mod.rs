@@ -47,7 +47,7 @@ impl<'a> Posted<'a> {
     }
 }
 
-/// Why a request is not believed. Whoever sent it is told no more than that it is not.
+/// Reason why a request is not believed. Whoever sent it is told no more than that it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Untrusted {
     /// Nothing in it proves anything.
@@ -64,7 +64,7 @@ pub enum Untrusted {
     Elsewhere,
 }
 
-/// Whether the provider sent it, by one of the keys of the settings; answers the name by which the request is known when it is
+/// Returns whether the provider sent it, by one of the keys of the settings; answers the name by which the request is known when it is
 /// sent again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
 pub fn identify(
     provider: Provider,
@@ -82,7 +82,7 @@ pub fn identify(
     }
 }
 
-/// What it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
+/// Returns what it says that is worth acting on: nothing of mails that arrived, were opened or clicked, and nothing where it is not
 /// the provider's form. `body` is what was proven; of SES the message within the envelope.
 pub fn read(provider: Provider, body: &str) -> Vec<WebhookEvent> {
     let Ok(value) = serde_json::from_str::<Value>(body) else {

@@ -109,7 +109,7 @@ pub fn read(value: &Value) -> Vec<WebhookEvent> {
     )]
 }
 
-/// What the receiving server said. Where that is not given, Resend's message may be it, or a sentence of its own about the class
+/// Returns what the receiving server said. Where that is not given, Resend's message may be it, or a sentence of its own about the class
 /// of the bounce, which tells no more than the class.
 fn words(value: &Value) -> String {
     let codes = list(value, "/data/bounce/diagnosticCode")

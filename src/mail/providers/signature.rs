@@ -11,10 +11,10 @@ use sha2::Sha256;
 use super::Untrusted;
 use crate::domain::Timestamp;
 
-/// How far a provider's clock may run ahead of ours.
+/// Upper bound on a provider's clock ahead of ours.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// Whether one of the keys made that HMAC-SHA256 of the parts, one after another. Takes as long whatever is wrong with it.
+/// Returns whether one of the keys made that HMAC-SHA256 of the parts, one after another. Takes as long whatever is wrong with it.
 pub fn is_signed<'k>(
     mut keys: impl Iterator<Item = &'k [u8]>,
     parts: &[&[u8]],
@@ -29,7 +29,7 @@ pub fn is_signed<'k>(
     })
 }
 
-/// Whether two secrets are the same, without telling by the time it takes how much of them is.
+/// Returns whether two secrets are the same, without telling by the time it takes how much of them is.
 pub fn is_same(given: &[u8], secret: &[u8]) -> bool {
     verify_slices_are_equal(&Sha256::digest(given), &Sha256::digest(secret)).is_ok()
 }

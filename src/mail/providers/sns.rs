@@ -43,7 +43,7 @@ pub struct SnsEnvelope {
     token: Option<String>,
 }
 
-/// What lies in an envelope that is genuine.
+/// Content of a genuine notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnsMessage {
     /// A message of the topic.
@@ -65,7 +65,7 @@ impl SnsEnvelope {
         &self.message_id
     }
 
-    /// Where its certificate is, if it is of one of the topics.
+    /// Returns where its certificate is, if it is of one of the topics.
     pub fn certificate(&self, topics: &[String]) -> Result<Url, Untrusted> {
         if !topics.contains(&self.topic_arn) {
             return Err(Untrusted::Elsewhere);

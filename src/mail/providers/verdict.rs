@@ -14,7 +14,7 @@ use crate::mail::inbound::diagnosis::Diagnosis;
 use crate::mail::inbound::diagnosis::diagnose;
 use crate::mail::inbound::short;
 
-/// How sure the provider is that mail to the address never arrives.
+/// Certainty of the provider that mail to the address never arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressVerdict {
     /// It tells "no such mailbox" from every other refusal, and this is one: hard, unless the server's words say otherwise.
@@ -72,12 +72,12 @@ pub fn failed(
     }
 }
 
-/// Whether words say why a mail was refused.
+/// Returns whether words say why a mail was refused.
 pub fn is_telling(words: &str) -> bool {
     !diagnose(words, None).says_nothing()
 }
 
-/// What the reader did: a complaint, or leaving by the provider's own link.
+/// Returns what the reader did: a complaint, or leaving by the provider's own link.
 pub fn did(provider: &str, address: &str, meaning: Classification, words: &str) -> RecipientReport {
     let line = short(&format!("{provider}: {words}"));
     RecipientReport {

@@ -56,7 +56,7 @@ pub(in crate::mail) fn relaxed_body_hash(body: &[u8]) -> Digest {
     hash.0.finish()
 }
 
-/// Whether a body has lines that end in CRLF, the last one not an empty one, no tabs, and no spaces at a line's end.
+/// Returns whether a body has lines that end in CRLF, the last one not an empty one, no tabs, and no spaces at a line's end.
 pub(in crate::mail) fn has_only_runs_of_spaces(body: &[u8]) -> bool {
     body.ends_with(b"\r\n")
         && body != b"\r\n"

@@ -19,7 +19,7 @@ use crate::mail::signing::signing_key::Algorithm;
 use crate::mail::signing::signing_key::LONGEST_SIGNATURE;
 use crate::mail::signing::signing_key::SigningKey;
 
-/// What a signature covers. Each is named once more than the mail has it (RFC 6376 5.4.2), so that none can be added on the
+/// Fields that a signature covers. Each is named once more than the mail has it (RFC 6376 5.4.2), so that none can be added on the
 /// way: a second `From` or `Subject` that a reader's program might show, or a `List-Unsubscribe` of somebody else's.
 const OVERSIGNED: [&str; 10] = [
     "from",
@@ -40,7 +40,7 @@ const COVERED: [&str; 1] = ["feedback-id"];
 /// Each of them is in a mail of ours once at most.
 const MOST_FIELDS: usize = 2 * (OVERSIGNED.len() + COVERED.len());
 
-/// Where a line of ours ends (RFC 5322 2.1.1).
+/// Length of our lines (RFC 5322 2.1.1).
 const LINE: usize = 78;
 
 /// The keys that sign each mail: none, one, or several, say RSA and Ed25519, or the old and the new while they change.
@@ -57,13 +57,13 @@ struct Signer {
 /// A key, as its public half stands in DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Which kind of key.
+    /// Kind of key.
     pub algorithm: Algorithm,
     /// The domain that vouches.
     pub domain: String,
-    /// Where the record stands: `SELECTOR._domainkey.DOMAIN`.
+    /// Name of the record: `SELECTOR._domainkey.DOMAIN`.
     pub name: String,
-    /// What it says.
+    /// Its content.
     pub value: String,
 }
 
@@ -100,12 +100,12 @@ impl Signers {
             .map(Self)
     }
 
-    /// Whether no mail is signed.
+    /// Returns whether no mail is signed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What DNS has to say of each key.
+    /// Returns what DNS has to say of each key.
     pub fn records(&self) -> Vec<KeyRecord> {
         self.0
             .iter()
@@ -259,7 +259,7 @@ impl<'a> SignedFields<'a> {
             .map(|(_, field)| *field)
     }
 
-    /// What stands in `h=`.
+    /// Returns what stands in `h=`.
     fn names(&self) -> impl Iterator<Item = &'static str> {
         names_of_all().enumerate().flat_map(|(number, name)| {
             let once_more = usize::from(number < OVERSIGNED.len());
@@ -267,7 +267,7 @@ impl<'a> SignedFields<'a> {
         })
     }
 
-    /// What is signed of them; those that are not there are nothing (RFC 6376 3.5, `h=`).
+    /// Adds the bytes that are signed of them; those that are not there are nothing (RFC 6376 3.5, `h=`).
     fn cover(&self, out: &mut Vec<u8>) {
         for field in names_of_all()
             .enumerate()

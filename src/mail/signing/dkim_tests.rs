@@ -78,7 +78,7 @@ impl ResolverCache<Box<str>, Txt> for TestDns {
     fn insert(&self, _: Box<str>, _: Txt, _: std::time::Instant) {}
 }
 
-/// Whether each signature of a mail holds, by mail-auth.
+/// Returns whether each signature of a mail holds, by mail-auth.
 fn verdicts(mail: &[u8], signers: &Signers) -> Vec<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

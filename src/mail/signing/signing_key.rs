@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
-/// Which kind of key.
+/// Kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
@@ -170,7 +170,7 @@ impl SigningKey {
         Ok(length)
     }
 
-    /// What the TXT record has to say (RFC 6376 3.6.1, RFC 8463 4).
+    /// Returns what the TXT record has to say (RFC 6376 3.6.1, RFC 8463 4).
     pub(in crate::mail) fn record(&self) -> Result<String, Unspecified> {
         let public = match self {
             Self::Rsa(key) => {
@@ -186,7 +186,7 @@ impl SigningKey {
     }
 }
 
-/// Who has the key can send in the domain's name, so nobody else on the machine may have it. The group may read: that is how
+/// Checks that nobody else on the machine can read the key: whoever has it can send in the domain's name. The group may read it: that is how
 /// a file of root's is given to a service.
 #[cfg(unix)]
 fn refuse_unsafe(file: &File, path: &Path) -> Result<(), String> {

@@ -7,7 +7,7 @@ use crate::domain::delivery::Outcome;
 use crate::mail::smtp::reply::is_throttle;
 use crate::mail::smtp::server::SmtpServer;
 
-/// Why a connection could not be had. It says nothing about any mail or reader: every mail waits.
+/// Reason why a connection could not be had. It says nothing about any mail or reader: every mail waits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{outcome_words}")]
 pub struct ConnectFault {
@@ -159,7 +159,7 @@ impl ConnectFault {
         )
     }
 
-    /// Whether it may be over by itself: a server that starts anew, a network that is down, one that asks for patience. What
+    /// Returns whether it may be over by itself: a server that starts anew, a network that is down, one that asks for patience. What
     /// is wrong with our name, login or demands stays wrong.
     pub fn may_pass(&self) -> bool {
         matches!(
@@ -168,7 +168,7 @@ impl ConnectFault {
         )
     }
 
-    /// What it means for a mail that waited for the connection.
+    /// Returns what it means for a mail that waited for the connection.
     pub fn outcome(&self) -> Outcome {
         Outcome::later_for_us(self.outcome_words.clone())
     }

@@ -62,14 +62,14 @@ pub(in crate::mail) struct SmtpConnection {
     uses: u32,
     /// Refused recipients since the last mail that was taken.
     refusals: u32,
-    /// Whether the server and we are at the same place. False while something is under way, so that a step that was cut
+    /// True if the server and we are at the same place. False while something is under way, so that a step that was cut
     /// short, by an error, a time-out or a dropped future, can never leave a connection behind that is used again.
     in_step: bool,
     /// Set while the envelope of the next mail is out, and its answers are not read yet.
     ahead: Option<Leave>,
     /// True if the last mail was refused after its final dot: some servers keep its envelope (mox 0.0.15), until RSET.
     was_refused: bool,
-    /// Whether the text of the mail that was opened is out, but for its end.
+    /// True if the text of the mail that was opened is out, but for its end.
     text_is_out: bool,
     turned_away: bool,
     commands: Vec<u8>,
@@ -107,7 +107,7 @@ impl SmtpConnection {
         })
     }
 
-    /// Whether another mail can be opened on it.
+    /// Returns whether another mail can be opened on it.
     pub(in crate::mail) fn is_usable(&self) -> bool {
         self.in_step
             && (self.ahead.is_some()
@@ -121,7 +121,7 @@ impl SmtpConnection {
             || self.opened.elapsed() >= LONGEST_LIFE
     }
 
-    /// Whether the envelope of the next mail may go with the text of this one.
+    /// Returns whether the envelope of the next mail may go with the text of this one.
     pub(in crate::mail) fn can_pipeline_next(&self) -> bool {
         self.asks_at_once()
             && self.server.limits.takes_ahead
@@ -156,7 +156,7 @@ impl SmtpConnection {
         self.outlet.was_cut()
     }
 
-    /// Whether the last mail was not even looked at, for the server had enough of this connection.
+    /// Returns whether the last mail was not even looked at, for the server had enough of this connection.
     pub(in crate::mail) fn rejected_before_mail(&self) -> bool {
         self.turned_away
     }

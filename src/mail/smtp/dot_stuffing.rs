@@ -26,7 +26,7 @@ pub(in crate::mail) fn dot_stuffed<'a>(message: &'a [u8], room: &'a mut Vec<u8>)
     room
 }
 
-/// What ends a text: the final dot, behind the line end that the text brought or did not.
+/// Returns what ends a text: the final dot, behind the line end that the text brought or did not.
 pub(in crate::mail) fn end_of(message: &[u8]) -> &'static [u8] {
     if message.ends_with(b"\r\n") {
         b".\r\n"

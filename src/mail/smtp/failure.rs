@@ -3,7 +3,7 @@
 use crate::domain::delivery::Outcome;
 use crate::mail::smtp::reply::RefusalStage;
 
-/// Why a mail was not taken.
+/// Reason why a mail was not taken.
 pub(in crate::mail) enum SendFailure {
     /// The server said so, at that stage. `in_step`: it listens, and what was said since is answered.
     Answer {
@@ -98,7 +98,7 @@ impl SendFailure {
     }
 }
 
-/// Returns whether an answer lets us go on.
+/// Checks that a reply lets us go on.
 pub(in crate::mail) fn good(
     stage: RefusalStage,
     answer: Result<(u16, String), String>,

@@ -59,7 +59,7 @@ pub(in crate::mail) struct Greeted {
     pub offers: Offers,
 }
 
-/// What came of waiting for an answer.
+/// Result of waiting for a reply.
 pub(in crate::mail) type StepResult<T> = Result<Result<T, Error>, Elapsed>;
 
 /// A step on the way to a connection that is ready for mail.
@@ -86,7 +86,7 @@ impl GreetingStep {
     }
 }
 
-/// How far a connection came, for when its time is over. Clones are one.
+/// Progress of a connection, for when its time is over. Clones are one.
 #[derive(Clone)]
 pub(in crate::mail) struct GreetingProgress(Arc<Mutex<Reached>>);
 
@@ -354,7 +354,7 @@ fn without_secrets(text: String, login: &Login) -> String {
     }
 }
 
-/// What the server said, code and text; or the words of why it said nothing.
+/// Returns what the server said, code and text; or the words of why it said nothing.
 pub(in crate::mail) fn reply(
     limit: Duration,
     answer: StepResult<Response>,

@@ -18,7 +18,7 @@ use crate::mail::sasl::Login;
 use crate::mail::smtp::pipelining::Ahead;
 use crate::mail::tls;
 
-/// How long each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
+/// Time that each step may take; a connection on which one took longer is dropped, for nobody knows what it is at.
 /// RFC 5321 4.5.3.2 asks for minutes: servers look into a mail before they answer its final dot.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
@@ -35,7 +35,7 @@ pub struct SmtpTimeouts {
     pub finish: Duration,
 }
 
-/// How long a connection is used.
+/// Time that a connection is used.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     /// Mails on one connection; many servers allow a hundred or a few.
@@ -62,7 +62,7 @@ pub(in crate::mail) struct SmtpServer {
     pub holds_up: Arc<AtomicBool>,
 }
 
-/// What must be true of the line before a mail or a password goes over it.
+/// Security that a connection must have before a mail or a password goes over it.
 #[derive(Clone)]
 pub(in crate::mail) enum ConnectionSecurity {
     /// Nothing: `tls=none`.
@@ -157,7 +157,7 @@ impl SmtpServer {
         self.destination.place()
     }
 
-    /// What an operator may read of it. The user is left out: with some providers it is the secret.
+    /// Returns what an operator may read of it. The user is left out: with some providers it is the secret.
     pub(in crate::mail) fn describe(&self) -> String {
         let security = match self.security {
             ConnectionSecurity::Plain => "no TLS",

@@ -224,7 +224,7 @@ pub(in crate::mail) struct SmtpStream<S> {
     greeting: &'static [u8],
     /// True until lettre has said its EHLO, which goes nowhere: the server has had ours.
     drops_ehlo: bool,
-    /// How much of a line without its end was read.
+    /// Number of bytes read of a line without its end.
     unended: usize,
     text: Whole,
     inner: SharedStream<S>,

@@ -93,7 +93,7 @@ impl SmtpWriter {
         }
     }
 
-    /// How many bytes went out so far: tells whether the last of a mail can be on its way.
+    /// Returns how many bytes went out so far: tells whether the last of a mail can be on its way.
     pub(in crate::mail) fn written(&self) -> u64 {
         self.written
     }

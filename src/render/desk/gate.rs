@@ -66,7 +66,7 @@ pub struct GateForm<'a> {
     pub heading: String,
     /// Label.
     pub sentences: Vec<String>,
-    /// Where it goes.
+    /// Address that it is sent to.
     pub action: String,
     /// Fields that nobody sees.
     pub hidden: Vec<(&'static str, String)>,
@@ -78,7 +78,7 @@ pub struct GateForm<'a> {
     pub is_grave: bool,
     /// Fault of the input.
     pub problem: Option<String>,
-    /// Where else to go: a path and its words.
+    /// Another place to go: a path and its words.
     pub link: Option<(String, &'static str)>,
 }
 

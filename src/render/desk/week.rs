@@ -8,7 +8,7 @@ use crate::render::RenderError;
 
 /// A comparison of a digest, in words.
 pub struct PickView {
-    /// Where its page is.
+    /// Path of its page.
     pub href: String,
     /// Names of its tools.
     pub title: String,
@@ -18,7 +18,7 @@ pub struct PickView {
     pub bar: u64,
     /// True if it came since the last digest.
     pub is_new: bool,
-    /// Why it is in, or not.
+    /// Reason why it is in, or not.
     pub reasons: Vec<String>,
     /// Name in a form.
     pub slug: String,
@@ -44,7 +44,7 @@ pub struct PartView {
     pub means: &'static str,
     /// Count.
     pub count: String,
-    /// Where its bar begins,
+    /// Begin of its bar,
     pub from: f64,
     /// and how long it is, of 100.
     pub width: f64,
@@ -58,7 +58,7 @@ pub struct SumView {
     pub parts: Vec<PartView>,
     /// Progress in words, while it is sent.
     pub pace: Option<String>,
-    /// Why deliveries failed, with how often.
+    /// Reason why deliveries failed, with how often.
     pub failures: Vec<(String, String)>,
 }
 
@@ -96,7 +96,7 @@ pub struct WeekView {
     pub preheader: String,
     /// Findings about text and links.
     pub checks: Vec<CheckView>,
-    /// Whose name the mail carries.
+    /// Sender of the mail.
     pub sender: String,
     /// The comparisons.
     pub picks: Vec<PickView>,
@@ -165,9 +165,9 @@ pub struct PreviewView<'a> {
     pub subject: &'a str,
     /// The line after it.
     pub preheader: &'a str,
-    /// Whose name it carries.
+    /// Its sender.
     pub sender: String,
-    /// Which look.
+    /// The look.
     pub show: Show,
     /// The text part.
     pub text: &'a str,

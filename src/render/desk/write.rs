@@ -12,9 +12,9 @@ pub struct TextFieldView {
     pub name: &'static str,
     /// Its label.
     pub label: &'static str,
-    /// What stands in it.
+    /// Its value.
     pub value: String,
-    /// What to know before filling it in.
+    /// Hint for filling it in.
     pub hint: String,
     /// Maximum number of characters.
     pub max: usize,
@@ -65,17 +65,17 @@ pub struct CheckView {
     pub mood: &'static str,
     /// The mood in a word.
     pub word: &'static str,
-    /// What was looked at.
+    /// Subject of the check.
     pub what: &'static str,
-    /// What was found.
+    /// Result of the check.
     pub words: String,
-    /// Where it can be mended.
+    /// Path at which it can be mended.
     pub href: String,
 }
 
 /// The issue as a list of mails shows it.
 pub struct LineView {
-    /// Whose name it carries.
+    /// Its sender.
     pub sender: String,
     /// The subject.
     pub subject: String,
@@ -85,7 +85,7 @@ pub struct LineView {
     pub lengths: (usize, usize),
     /// Findings.
     pub checks: Vec<CheckView>,
-    /// Why there is nothing to show.
+    /// Reason why there is nothing to show.
     pub problem: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub struct ClashView {
 
 /// Another editor's save in between.
 pub struct ConflictView {
-    /// Who saved, and when.
+    /// Author and time of the save.
     pub sentence: String,
     /// The fields that differ.
     pub fields: Vec<ClashView>,
@@ -113,7 +113,7 @@ pub struct WriteView {
     pub slot: String,
     /// Revision that a save is made from.
     pub revision: i64,
-    /// Who saved it last, and when.
+    /// Author and time of the last save.
     pub saved: String,
     /// The form.
     pub fields: Vec<TextFieldView>,
@@ -121,7 +121,7 @@ pub struct WriteView {
     pub line: LineView,
     /// Another editor's save in between.
     pub conflict: Option<ConflictView>,
-    /// Why it was not saved.
+    /// Reason why it was not saved.
     pub problem: Option<String>,
 }
 

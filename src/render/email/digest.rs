@@ -34,7 +34,7 @@ use crate::render::view::TextLimits;
 const MOST: usize = 80_000;
 /// At most so many comparisons are shown in full; the rest are links.
 const FULL: usize = 8;
-/// And so many links: the digest's page has them all.
+/// Number of links beside them: the digest's page has them all.
 const BRIEF: usize = 30;
 const SAMPLE: &str = "Sample: the tools in this digest are invented.";
 
@@ -43,9 +43,9 @@ const SAMPLE: &str = "Sample: the tools in this digest are invented.";
 pub struct FittedDigest {
     /// The mail, with holes where what is a reader's own goes.
     pub mail: Rendered,
-    /// Whether takes had to be cut shorter than they usually are.
+    /// True if takes had to be cut shorter than they usually are.
     pub is_shortened: bool,
-    /// How many comparisons became links.
+    /// Number of comparisons that became links.
     pub moved: usize,
 }
 
@@ -264,7 +264,7 @@ fn written_preheader(
     (!line.is_empty()).then_some(line)
 }
 
-/// What a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what
+/// Returns what a list of mails shows after the subject, which already names the first pair: where the panel is split, or else what
 /// there is; 40 to 90 characters.
 fn preheader(lead: &Lead) -> String {
     let point = lead
@@ -286,13 +286,13 @@ fn preheader(lead: &Lead) -> String {
         .to_owned()
 }
 
-/// What a digest opens with, in words.
+/// Opening of a digest, in words.
 struct OpeningView {
     /// A tool, and what became of its verdict.
     turns: Vec<(String, String)>,
     /// A tool, what its readers say, what the panel says.
     decided: Vec<[String; 3]>,
-    /// Where they are furthest apart.
+    /// Tool on which they are furthest apart.
     apart: String,
     has_saved: bool,
 }

@@ -28,14 +28,14 @@ pub use notices::leave_link_by_other;
 pub use notices::new_address;
 pub use notices::old_address;
 
-/// What a list of mails shows of a subject.
+/// Characters of a subject that a list of mails shows.
 const SUBJECT: usize = 90;
-/// And of the line behind it.
+/// Characters of the line behind it.
 const PREHEADER: usize = 90;
-/// So far a list of mails may look for text to show behind a subject: what the preheader leaves of it is filled with blanks.
+/// Number of characters in which a list of mails may look for text to show behind a subject: what the preheader leaves of it is filled with blanks.
 const SEEN: usize = 150;
 
-/// What stands around every mail.
+/// Frame of every mail.
 struct MailFrame<'a> {
     site: &'a Site,
     title: String,
@@ -72,7 +72,7 @@ impl<'a> MailFrame<'a> {
         self.site.link(&format!("/comparisons/{slug}"))
     }
 
-    /// Where a vote on that tool is shown before it counts.
+    /// Returns where a vote on that tool is shown before it counts.
     fn vote(&self, tool: &Slug, verdict: &str) -> String {
         self.site
             .link(&format!("/vote/{tool}/{verdict}/{READER_HOLE}"))
@@ -119,7 +119,7 @@ pub fn preheader_of(html: &str) -> String {
     })
 }
 
-/// Why somebody gets a mail, and since when.
+/// Returns why somebody gets a mail, and since when.
 fn why(site: &Site) -> String {
     let (name, newsletter) = (clean(&site.name), clean(&site.newsletter));
     format!(

@@ -14,18 +14,18 @@ use crate::render::Site;
 use crate::render::text::clean;
 use crate::render::text::shorten;
 
-/// What one says.
+/// Words of a notice.
 pub(super) struct NoticeWords<'a> {
     pub subject: &'a str,
     pub heading: &'a str,
     pub preheader: &'a str,
     /// Before the button.
     pub paragraphs: &'a [String],
-    /// What the button says, and where it leads.
+    /// Words of the button, and where it leads.
     pub button: Option<(&'static str, &'a str)>,
     /// At its foot.
     pub footer: &'a str,
-    /// Where somebody on the list leaves.
+    /// Link by which a subscriber leaves.
     pub unsubscribe: Option<&'a str>,
 }
 

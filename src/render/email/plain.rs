@@ -104,7 +104,7 @@ fn table_row(head: &str, [left, right]: &[String; 2]) -> String {
     row(&[(head, 14), (left, 30), (right, 30)])
 }
 
-/// How readers and panel voted, in plain characters; nothing where nobody did.
+/// Returns how readers and panel voted, in plain characters; nothing where nobody did.
 pub(super) fn decided(tools: &[[String; 3]]) -> String {
     let line = |[name, readers, panel]: [&str; 3]| row(&[(name, 38), (readers, 20), (panel, 16)]);
     let rows = tools

@@ -24,11 +24,11 @@ use crate::render::view::TextLimits;
 pub struct DigestEntry {
     /// Its week.
     pub slot: Slot,
-    /// When it was published.
+    /// Time at which it was published.
     pub published_at: Timestamp,
     /// The titles of its comparisons.
     pub titles: Vec<String>,
-    /// Whether any of them is invented.
+    /// True if any of them is invented.
     pub sample: bool,
 }
 

@@ -16,7 +16,7 @@ use crate::render::view::ComparisonView;
 use crate::render::view::TextLimits;
 use crate::render::view::ToolView;
 
-/// Which part of a list is shown.
+/// Part of a list that is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct ListPart<'a> {
     /// Every category of the catalogue.

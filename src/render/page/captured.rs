@@ -13,7 +13,7 @@ use crate::render::text::shorten;
 pub struct CapturedRow {
     /// Its file's name, which is its address below `/mailbox/`.
     pub name: String,
-    /// Whom it is for.
+    /// Recipient.
     pub to: String,
     /// Its subject.
     pub subject: String,
@@ -26,15 +26,15 @@ pub struct CapturedRow {
 /// A captured mail.
 #[derive(Debug, Clone)]
 pub struct MailView {
-    /// What the list says of it.
+    /// Its row in the list.
     pub row: CapturedRow,
-    /// Whom it is from.
+    /// Sender.
     pub from: String,
     /// All its headers, as they stand.
     pub headers: String,
     /// Its text part, decoded.
     pub text: Option<String>,
-    /// Whether it has an HTML part, shown in a frame from `/mailbox/{name}/html`.
+    /// True if it has an HTML part, shown in a frame from `/mailbox/{name}/html`.
     pub has_html: bool,
 }
 

@@ -20,11 +20,11 @@ use crate::render::view::ToolView;
 /// Whoever looks at a page, and what they did so far.
 #[derive(Debug, Clone, Default)]
 pub struct VisitorView {
-    /// Whether they came with a reader's cookie.
+    /// True if they came with a reader's cookie.
     pub is_reader: bool,
-    /// What they did with each tool of the page, in the page's order.
+    /// Their votes and saved tools of the page, in the page's order.
     pub standings: Vec<ReaderToolState>,
-    /// What they saved last: slug and name.
+    /// Tools that they saved last: slug and name.
     pub saved: Vec<(Slug, String)>,
 }
 
@@ -213,11 +213,11 @@ struct SavedPage<'a> {
 struct SavedView<'a> {
     side: ToolView<'a>,
     at: Date,
-    /// What changed since, newest first.
+    /// Changes since, newest first.
     news: Vec<String>,
 }
 
-/// What a reader saved: each tool's verdict now, and what changed since it was saved.
+/// Returns what a reader saved: each tool's verdict now, and what changed since it was saved.
 pub fn saved_tools(site: &Site, saved: &[Saved], token: &str) -> Result<String, RenderError> {
     let rows = saved.iter().map(|saved| SavedView {
         side: ToolView::new(&saved.contender, TextLimits::PAGE),

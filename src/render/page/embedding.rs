@@ -11,7 +11,7 @@ use crate::render::Site;
 #[template(path = "web/embed.html", whitespace = "minimize")]
 struct Embed<'a> {
     frame: PageFrame<'a>,
-    /// Whether any site is listed.
+    /// True if any site is listed.
     is_open: bool,
     form: String,
     script: String,
@@ -32,7 +32,7 @@ struct Script<'a> {
     site: &'a Site,
 }
 
-/// How to have the sign-up form on another site.
+/// Returns how to have the sign-up form on another site.
 pub fn embed(site: &Site, is_open: bool) -> Result<String, RenderError> {
     let description = "A form for your own pages: whoever fills it in gets a mail with a link, and nothing else until they press it.";
     let page = Embed {

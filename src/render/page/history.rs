@@ -10,7 +10,7 @@ use crate::render::view::Badge;
 /// Columns of the drawing, which has 100 rows of scores; it is stretched to fit.
 const WIDTH: i64 = 600;
 
-/// How a tool's panel stood over time.
+/// Votes of a tool's panel over time.
 pub(super) struct HistoryView {
     /// Oldest first.
     pub rows: Vec<HistoryRow>,

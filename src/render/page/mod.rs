@@ -72,9 +72,9 @@ pub use preferences::preferences;
 /// The sign-up form as it is shown: empty at first; refused, it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SignUpForm<'a> {
-    /// What was typed.
+    /// Text as it was typed.
     pub email: &'a str,
-    /// What is wrong with it, as a sentence.
+    /// Fault in it, as a sentence.
     pub problem: Option<&'a str>,
 }
 
@@ -84,7 +84,7 @@ pub const ICON: &str = include_str!("../../../templates/web/icon.svg");
 /// A file that pages ask for.
 #[derive(Debug)]
 pub struct Asset {
-    /// Where it is served: the path changes with the text, so it may be cached for ever.
+    /// Path at which it is served. It changes with the text, so it may be cached for ever.
     pub path: String,
     /// Its text.
     pub text: &'static str,
@@ -125,7 +125,7 @@ pub fn script() -> &'static Asset {
     &SCRIPT
 }
 
-/// What a person agrees to by signing up: stands beside the button, and in the record of their consent.
+/// Returns what a person agrees to by signing up: stands beside the button, and in the record of their consent.
 pub fn consent_sentence(site: &Site) -> String {
     format!(
         "By signing up you agree to get {} from {} by email, about once a week, until you unsubscribe with the link in every digest.",
@@ -134,7 +134,7 @@ pub fn consent_sentence(site: &Site) -> String {
     )
 }
 
-/// What stands around every page.
+/// Frame of every page.
 struct PageFrame<'a> {
     site: &'a Site,
     style: &'static str,
@@ -145,9 +145,9 @@ struct PageFrame<'a> {
     canonical: Option<String>,
     /// Since when it stands, for what is an article.
     published: Option<String>,
-    /// What other sites show beside a link to it.
+    /// Picture that other sites show beside a link to it.
     picture: Option<PagePicture>,
-    /// What search engines read of it: JSON that can stand in a script element.
+    /// Data for search engines: JSON that can stand in a script element.
     data: Option<String>,
 }
 

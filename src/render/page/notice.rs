@@ -21,7 +21,7 @@ pub(super) struct NoticePage<'a> {
     pub(super) sentences: Vec<String>,
     pub(super) button: Option<Button<'a>>,
     pub(super) sign_up: Option<FormView<'a>>,
-    /// Where to go from here: a path and its words.
+    /// Next place: a path and its words.
     pub(super) link: Option<(Cow<'static, str>, &'static str)>,
 }
 

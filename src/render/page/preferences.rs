@@ -17,9 +17,9 @@ use crate::render::date::Date;
 pub struct RefusedField<'a> {
     /// `name` or `email`.
     pub field: &'static str,
-    /// What was typed.
+    /// Text as it was typed.
     pub typed: &'a str,
-    /// What is wrong with it.
+    /// Fault in it, as a sentence.
     pub sentence: &'a str,
 }
 
@@ -100,7 +100,7 @@ impl AccountPage<'_> {
     }
 }
 
-/// What can be done with one's data; it shows none of it.
+/// Returns what can be done with one's data; it shows none of it.
 pub fn account(
     site: &Site,
     token: &str,

@@ -20,7 +20,7 @@ use super::StorageError;
 
 static BEFORE_BASELINE: Migrator = sqlx::migrate!("./migrations/before_baseline");
 
-/// Where sqlx lists what was applied.
+/// Table in which sqlx lists what was applied.
 const APPLIED: &str = "_sqlx_migrations";
 
 /// The tables of the last migration before the baseline, each before those that it refers to.

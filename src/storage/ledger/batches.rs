@@ -81,12 +81,12 @@ macro_rules! claim_urgent {
     };
 }
 
-/// What a claim found.
+/// Result of a claim.
 #[derive(Debug, Default)]
 pub struct ClaimResult {
-    /// What is due.
+    /// Deliveries that are due.
     pub jobs: Vec<Job>,
-    /// Whether it stopped before it had seen all that is due.
+    /// True if it stopped before it had seen all that is due.
     pub may_be_more: bool,
 }
 
@@ -228,7 +228,7 @@ impl Storage {
         Ok(Some(chunk))
     }
 
-    /// What is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
+    /// Returns what is due in a chunk that this sender has. Read outside the transaction that claimed it: nobody else begins anything in
     /// it, and whoever writes meanwhile need not wait.
     pub(in crate::storage) async fn open_chunk(
         &self,
@@ -251,7 +251,7 @@ impl Storage {
         Ok(jobs)
     }
 
-    /// When the next delivery of a mailing that waits is looked at.
+    /// Returns when the next delivery of a mailing that waits is looked at.
     pub async fn next_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let (due,): (Option<i64>,) = one!(
@@ -262,7 +262,7 @@ impl Storage {
         Ok(due.map(crate::domain::from_millis))
     }
 
-    /// Whether some sender has deliveries of a mailing.
+    /// Returns whether some sender has deliveries of a mailing.
     pub async fn is_held(&self, mailing: i64) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
@@ -273,7 +273,7 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// Whether something waits to be claimed.
+    /// Returns whether something waits to be claimed.
     pub async fn has_due(&self, now: Timestamp) -> Result<bool, StorageError> {
         let mut reader = self.read().await?;
         let found: Option<(i64,)> = optional!(
@@ -288,7 +288,7 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// How many confirmation mails wait: for the readiness page and the figures.
+    /// Returns how many confirmation mails wait: for the readiness page and the figures.
     pub async fn waiting_confirmations(&self) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
         let (count,): (i64,) = one!(

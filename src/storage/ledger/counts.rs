@@ -101,12 +101,12 @@ impl StateCounts {
 }
 
 impl Storage {
-    /// How the deliveries of a digest stand.
+    /// Returns how the deliveries of a digest stand.
     pub async fn tally(&self, mailing: i64) -> Result<Tally, StorageError> {
         Ok(counts_of(&mut self.read().await?, mailing).await?.tally())
     }
 
-    /// Why deliveries of a digest were skipped, and how many for each reason, most frequent first.
+    /// Returns why deliveries of a digest were skipped, and how many for each reason, most frequent first.
     pub async fn skips(&self, mailing: i64) -> Result<Vec<(SkipReason, u64)>, StorageError> {
         let mut reader = self.read().await?;
         let rows: Vec<(String, i64)> = all!(
@@ -118,7 +118,7 @@ impl Storage {
         rows.into_iter().map(read).collect()
     }
 
-    /// Why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.
+    /// Returns why deliveries of a digest failed, most frequent first: the server's words (or ours), and how often.
     pub async fn failures(
         &self,
         mailing: i64,
@@ -137,7 +137,7 @@ impl Storage {
             .collect())
     }
 
-    /// When the last delivery of a digest that is not final is due, at the latest.
+    /// Returns when the last delivery of a digest that is not final is due, at the latest.
     pub async fn last_due(&self, mailing: i64) -> Result<Option<Timestamp>, StorageError> {
         let mut reader = self.read().await?;
         let (due,): (Option<i64>,) = one!(
@@ -149,7 +149,7 @@ impl Storage {
     }
 }
 
-/// How a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
+/// Returns how a digest's deliveries stand: what is kept, and then the rows of each chunk that a sender holds. Each delivery is counted once,
 /// some a moment later than others.
 pub(in crate::storage) async fn counts_of(
     conn: &mut impl Queryable,
@@ -269,7 +269,7 @@ pub(in crate::storage) async fn recount(
     note_chunk(tx, BatchKey { mailing, last }, &counts).await
 }
 
-/// Why deliveries failed: how often, by mailing and reply. In their order, so that two who write at once do not wait for each
+/// Reason why deliveries failed: how often, by mailing and reply. In their order, so that two who write at once do not wait for each
 /// other in a circle.
 pub(in crate::storage) type Reasons = BTreeMap<(i64, String), i64>;
 
@@ -311,7 +311,7 @@ pub(in crate::storage) async fn note_failures(
     Ok(())
 }
 
-/// Why deliveries were skipped: how often, by mailing and reason, in one order for all who write.
+/// Reason why deliveries were skipped: how often, by mailing and reason, in one order for all who write.
 pub(in crate::storage) type Skips = BTreeMap<(i64, SkipReason), i64>;
 
 /// Counts why deliveries of digests were skipped.

@@ -100,7 +100,7 @@ impl Storage {
         Ok(rows.into_iter().map(minute).collect())
     }
 
-    /// How many deliveries of a digest have ended so far, by its minutes.
+    /// Returns how many deliveries of a digest have ended so far, by its minutes.
     pub async fn ended_by_minutes(&self, digest: i64) -> Result<u64, StorageError> {
         let mut reader = self.read().await?;
         let (ended,): (Option<i64>,) = one!(

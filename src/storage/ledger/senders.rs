@@ -87,7 +87,7 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// What troubles the senders that are alive.
+    /// Returns what troubles the senders that are alive.
     pub async fn troubles(&self, now: Timestamp) -> Result<Vec<String>, StorageError> {
         let mut reader = self.read().await?;
         let millis = clock(&mut reader, now).await?.timestamp_millis();
@@ -164,7 +164,7 @@ pub(in crate::storage) async fn doubt(
     )?)
 }
 
-/// Whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
+/// Returns whether the sender is still entered. On PostgreSQL it takes the row's lock, so that nobody gives a sender up for dead
 /// while it claims or finishes: first one, then the other, and the sweep of the second sees all. SQLite has one writer.
 pub(in crate::storage) async fn holds_lease(
     tx: &mut Tx,

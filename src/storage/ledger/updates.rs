@@ -31,7 +31,7 @@ use crate::storage::writer::SharedWriter;
 pub struct Finished {
     /// Which.
     pub key: DeliveryKey,
-    /// What becomes of it.
+    /// Its update.
     pub step: DeliveryUpdate,
     /// The server's words.
     pub reply: String,
@@ -46,7 +46,7 @@ pub struct Start<'a> {
     pub relay: &'a str,
 }
 
-/// What becomes of a delivery after an attempt.
+/// Update of a delivery after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryUpdate {
     /// Delivered.
@@ -130,7 +130,7 @@ impl Storage {
         self.begun(sender, next, now).await
     }
 
-    /// Which of `next` a step of that moment has begun; `None` if the sender is not entered (any more).
+    /// Returns which of `next` a step of that moment has begun; `None` if the sender is not entered (any more).
     async fn begun(
         &self,
         sender: i64,
@@ -257,7 +257,7 @@ impl UpdateBatch<'_> {
     }
 }
 
-/// Whose SQL it is.
+/// Dialect of SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     Sqlite,
@@ -345,7 +345,7 @@ fn statement(dialect: Dialect, rows: usize) -> String {
     )
 }
 
-/// So many rows for so many values: a multiple of four, so that twenty connections need ten prepared statements and not forty.
+/// Returns the number of rows for so many values: a multiple of four, so that twenty connections need ten prepared statements and not forty.
 fn padded(count: usize) -> usize {
     count.next_multiple_of(4)
 }

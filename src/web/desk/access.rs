@@ -43,7 +43,7 @@ pub enum Demand {
     Enrol,
     /// A complete sign-in of a role that reaches this level.
     Level {
-        /// Which part of the desk.
+        /// Part of the desk.
         area: Area,
         /// Level in that area.
         level: AccessLevel,
@@ -226,7 +226,7 @@ fn forbidden(who: &SignedIn) -> Response {
     Problem::new(StatusCode::FORBIDDEN, "Not for your role", sentence).into_response()
 }
 
-/// Where a sign-in goes on that has come so far.
+/// Returns where a sign-in goes on that has come so far.
 pub fn go_on(who: &SignedIn) -> Response {
     Redirect::to(place_after(who.session.stage)).into_response()
 }
@@ -296,7 +296,7 @@ impl FromRequestParts<Web> for Perhaps {
     }
 }
 
-/// Where a request comes from, and by which program.
+/// Address and program that a request comes from.
 pub struct RequestOrigin {
     client: std::net::IpAddr,
     agent: String,

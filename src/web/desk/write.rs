@@ -236,7 +236,7 @@ fn line_view(slot: Slot, sender: String, preview: &Preview) -> LineView {
     }
 }
 
-/// What was found, with a way to the place; nothing of what is good.
+/// Returns what was found, with a way to the place; nothing of what is good.
 pub(super) fn checks(slot: Slot, findings: &[CheckResult]) -> Vec<CheckView> {
     let of = |finding: &CheckResult| {
         let (mood, word) = match finding.level {

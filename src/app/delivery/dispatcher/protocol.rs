@@ -74,7 +74,7 @@ pub struct MailResult {
     pub verdict: Verdict,
 }
 
-/// How a worker ended.
+/// End of a worker.
 #[derive(Debug)]
 pub enum WorkerEnd {
     /// In order, with nothing begun.

@@ -9,7 +9,7 @@ use crate::domain::address::is_noncharacter;
 /// The longest field that is read, in bytes.
 const LONGEST_FIELD: usize = 4_000;
 
-/// How bytes beyond ASCII are read: as UTF-8, or as Windows-1252 in a file where nothing was UTF-8 yet.
+/// Decoder of bytes beyond ASCII: as UTF-8, or as Windows-1252 in a file where nothing was UTF-8 yet.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Decode {
     has_utf8: bool,

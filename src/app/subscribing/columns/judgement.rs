@@ -88,7 +88,7 @@ pub(super) fn judge(
     })
 }
 
-/// Why a cell of that column is refused.
+/// Returns why a cell of that column is refused.
 pub(super) fn not_understood(column: &str, text: &str, standing: StateEncoding) -> String {
     let expected = match standing {
         StateEncoding::State => "one of pending, active, unsubscribed, bounced, complained",

@@ -47,17 +47,17 @@ pub struct ParsedRow {
     pub email: EmailAddress,
     /// Describes what they want to be called.
     pub name: Option<String>,
-    /// When they confirmed or gave consent.
+    /// Time at which they confirmed or gave consent.
     pub confirmed_at: Option<Timestamp>,
-    /// Where they came from.
+    /// Source of the subscription.
     pub source: Option<Cow<'static, str>>,
-    /// How somebody stood where the file comes from.
+    /// State of the subscription where the file comes from.
     pub state: Option<SubscriberState>,
     /// An IANA name.
     pub timezone: Option<ZoneName>,
 }
 
-/// Which column holds what.
+/// Meaning of each column.
 #[derive(Debug)]
 pub struct Columns {
     service: Option<&'static Service>,

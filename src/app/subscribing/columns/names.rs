@@ -22,7 +22,7 @@ pub enum ColumnRole {
     Standing(StateEncoding),
 }
 
-/// How the cells of a column say where somebody stands.
+/// Encoding of a subscription's state in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateEncoding {
     /// A word like "unsubscribed".
