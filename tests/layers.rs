@@ -387,3 +387,41 @@ fn parts_of_a_room_import_each_other_one_way() {
         .collect();
     assert!(left.is_empty(), "these lead in circles: {left:#?}");
 }
+
+/// A page that names a file or a type which has moved on misleads whoever reads it first.
+#[test]
+fn the_places_that_the_pages_name_exist() {
+    let files = parsed();
+    let mut types = BTreeSet::new();
+    for (_, _, file) in &files {
+        let mut names = Names::default();
+        names.visit_file(file);
+        types.extend(names.types);
+    }
+    let mut missing = Vec::new();
+    for page in ["ARCHITECTURE.md", "docs/GLOSSARY.md"] {
+        let text = fs::read_to_string(page).expect("a page");
+        for place in text.split('`').skip(1).step_by(2) {
+            let room = place.split('/').next().unwrap_or_default();
+            let is_path = place.contains('/') && floor_of(room).is_some();
+            let is_type = page.ends_with("GLOSSARY.md")
+                && place.starts_with(char::is_uppercase)
+                && place.contains(char::is_lowercase)
+                && place.chars().all(char::is_alphanumeric);
+            let path = Path::new("src").join(place);
+            let exists =
+                path.exists() || path.with_extension("rs").exists() || Path::new(place).exists();
+            // Codes and other enums are made by the macro `named!`, which a parser does not look into.
+            let is_named = |place: &str| {
+                files.iter().any(|(_, path, _)| {
+                    fs::read_to_string(path)
+                        .is_ok_and(|text| text.contains(&format!("    {place} {{")))
+                })
+            };
+            if is_path && !exists || is_type && !types.contains(place) && !is_named(place) {
+                missing.push(format!("{page}: {place}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
