@@ -215,6 +215,7 @@ async fn sign_ups(place: &Place) -> (f64, f64) {
             hashes: &[],
             quotas: &no_quotas,
             quiet_since: now(),
+            is_quiet: false,
         };
         storage
             .sign_up(&Actor::reader(), &request, now())
@@ -319,6 +320,7 @@ async fn bounce(storage: &Storage, id: i64) -> f64 {
         about: Some((about, InboundAction::Count(&refusal))),
         unmatched: None,
         is_again: false,
+        raw: None,
     };
     let began = Instant::now();
     storage.take_inbound(&mail, now()).await.expect("taken");

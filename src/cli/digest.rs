@@ -1,6 +1,7 @@
 //! `digest`: pick, preview, send, and the life of a digest.
 
 pub(super) mod draft;
+mod failed;
 pub(super) mod send;
 
 use std::fmt::Write as _;
@@ -69,6 +70,9 @@ pub enum DigestCommand {
     Show {
         #[arg(value_parser = parse_digest)]
         id: Slot,
+        /// List the subscribers whose delivery failed, each with the last reply
+        #[arg(long)]
+        failed: bool,
     },
     /// Approve a draft: it goes out at its time
     Approve {
@@ -117,7 +121,8 @@ impl DigestCommand {
             Self::Edit(edit) => return edit.run(&app, output).await,
             Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,
-            Self::Show { id } => return draft::print(&app, id, output).await,
+            Self::Show { id, failed: true } => failed::print(&app, id, output).await?,
+            Self::Show { id, .. } => return draft::print(&app, id, output).await,
             Self::Approve { id } => show(
                 &app,
                 &app.approve_digest(&Actor::cli(), id).await?,

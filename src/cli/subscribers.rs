@@ -1,6 +1,8 @@
 //! `subscribers`: import, export, list, show, add, erase.
 
+mod conditions;
 mod import;
+mod one;
 
 use std::io::BufWriter;
 use std::path::Path;
@@ -23,10 +25,13 @@ use crate::app::views::ListedView;
 use crate::app::views::PersonView;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
-use crate::domain::subscriber::SubscriberState;
+use crate::domain::subscriber_filter::SubscriberFilter;
 use crate::storage::people::Person;
+use crate::storage::subscriber_list::FoundSubscriber;
 use crate::storage::subscribers::SignedUp;
+use conditions::Conditions;
 use import::import;
+use one::Edit;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SubscribersCommand {
@@ -65,12 +70,10 @@ pub enum SubscribersCommand {
         /// The file, or - for standard output
         file: PathBuf,
     },
-    /// List everybody
-    List {
-        /// Only those in this state
-        #[arg(long)]
-        state: Option<SubscriberState>,
-    },
+    /// List subscribers, the newest first: everybody, or those whom all conditions hold for
+    List(Conditions),
+    /// Count subscribers: everybody, or those whom all conditions hold for
+    Count(Conditions),
     /// State, consent record and history of somebody
     Show { email: EmailAddress },
     /// Sign somebody up: they get the confirmation mail
@@ -80,7 +83,24 @@ pub enum SubscribersCommand {
         /// Text that they agreed to, in your words
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
+        /// Send no confirmation mail now; `subscribers resend` does
+        #[arg(long)]
+        no_confirmation: bool,
     },
+    /// End somebody's subscription; they can sign up again
+    Unsubscribe { email: EmailAddress },
+    /// Change somebody's address or pause
+    Edit {
+        email: EmailAddress,
+        #[command(flatten)]
+        change: Edit,
+    },
+    /// Send somebody who has not confirmed yet the confirmation mail once more
+    Resend { email: EmailAddress },
+    /// Print everything that is kept of somebody, as JSON
+    Data { email: EmailAddress },
+    /// Print the reports that came back for somebody, as they came
+    Reports { email: EmailAddress },
     /// Take somebody off the suppression list; they may be signed up again
     Lift {
         email: EmailAddress,
@@ -121,9 +141,22 @@ impl SubscribersCommand {
                 import(&app, &file, terms, &mapping, refused.as_deref(), output).await?
             }
             Self::Export { file } => export(&app, &file, output).await?,
-            Self::List { state } => list(&app, state, output).await?,
+            Self::List(conditions) => list(&app, &conditions.filter()?, output).await?,
+            Self::Count(conditions) => {
+                let count = app.count_all(&conditions.filter()?).await?;
+                output.print(&json!({ "subscribers": count }), || format!("{count}\n"))?;
+            }
             Self::Show { email } => show(&app, &app.person(&email).await?, output)?,
-            Self::Add { email, consent } => add(&app, &email, &consent, output).await?,
+            Self::Add {
+                email,
+                consent,
+                no_confirmation,
+            } => add(&app, &email, &consent, no_confirmation, output).await?,
+            Self::Unsubscribe { email } => one::unsubscribe(&app, &email, output).await?,
+            Self::Edit { email, change } => one::edit(&app, &email, change, output).await?,
+            Self::Resend { email } => one::resend(&app, &email, output).await?,
+            Self::Data { email } => one::data(&app, &email).await?,
+            Self::Reports { email } => one::reports(&app, &email, output).await?,
             Self::Lift { email, note } => {
                 let reason = app.lift_suppression(&Actor::cli(), &email, &note).await?;
                 output.print(&json!({ "status": "lifted", "reason": reason }), || {
@@ -195,20 +228,15 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
 }
 
 /// Prints page by page: a list of any length in little memory.
-async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Result<(), Failure> {
-    let (mut after, mut first) = (0, true);
+async fn list(app: &App, filter: &SubscriberFilter, output: Output) -> Result<(), Failure> {
+    let (query, mut after, mut first) = (app.list_query(filter), None, true);
     if output.json {
         write_out(b"{\"subscribers\":[")?;
     }
     loop {
-        let page = app.list_subscribers(after, 1_000).await?;
-        let Some(last) = page.last() else { break };
-        after = last.subscriber.id;
+        let walk = app.next_subscribers(&query, after, 1_000).await?;
         let mut text = String::new();
-        for listed in page
-            .iter()
-            .filter(|listed| state.is_none_or(|state| listed.subscriber.state == state))
-        {
+        for FoundSubscriber { listed, .. } in &walk.rows {
             if output.json {
                 text.push_str(if first { "\n" } else { ",\n" });
                 text.push_str(&json!(ListedView::new(app, listed)).to_string());
@@ -223,6 +251,10 @@ async fn list(app: &App, state: Option<SubscriberState>, output: Output) -> Resu
             first = false;
         }
         write_out(text.as_bytes())?;
+        after = walk.next;
+        if after.is_none() {
+            break;
+        }
     }
     if output.json {
         write_out(b"]}\n")
@@ -268,9 +300,15 @@ async fn add(
     app: &App,
     email: &EmailAddress,
     consent: &str,
+    is_quiet: bool,
     output: Output,
 ) -> Result<(), Failure> {
-    let (status, words) = match app.add_subscriber(&Actor::cli(), email, consent).await? {
+    let added = app.add_subscriber(&Actor::cli(), email, consent, is_quiet).await?;
+    let (status, words) = match added {
+        SignedUp::Added => (
+            "added",
+            "They are added and get no mail before `subscribers resend` sends the confirmation.",
+        ),
         SignedUp::ConfirmationQueued => (
             "check_inbox",
             "A confirmation mail is queued; a running `serve` sends it.",

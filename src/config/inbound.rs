@@ -35,6 +35,9 @@ pub struct InboundSettings {
     /// Time that it is kept which mails came back.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
+    /// How long the mails themselves are kept that came back about a subscriber, for the desk to show.
+    #[serde(with = "humantime_serde")]
+    pub keep_raw: Duration,
     /// Sign-ups by mail in an hour, all together: anybody can write in somebody else's name. 0: none.
     pub sign_ups_per_hour: u32,
     /// The same of the addresses at one domain.
@@ -56,6 +59,7 @@ impl Default for InboundSettings {
             imap_after: "seen".into(),
             subscribe_address: None,
             keep: days(400),
+            keep_raw: days(90),
             sign_ups_per_hour: 200,
             sign_ups_per_domain: 50,
             answers_per_hour: 200,

@@ -46,8 +46,16 @@ super::named! {
         SubscriberBounced => "subscriber.bounced",
         /// A subscription ended because its reader complained to their provider.
         SubscriberComplained => "subscriber.complained",
-        /// A subscription ended by a wish that came by mail or from a provider.
+        /// A subscription ended by an operator, or by a wish that came by mail or from a provider.
         SubscriberUnsubscribed => "subscriber.unsubscribed",
+        /// Mail to somebody was paused, or their pause ended.
+        SubscriberPaused => "subscriber.paused",
+        /// The confirmation mail was sent to somebody once more.
+        ConfirmationResent => "subscriber.confirmation_resent",
+        /// A new address of somebody was asked to confirm that it is theirs.
+        AddressChangeAsked => "subscriber.address_asked",
+        /// Everything that is kept of somebody was taken out.
+        SubscriberExported => "subscriber.exported",
         /// Somebody was erased.
         SubscriberErased => "subscriber.erased",
         /// An address was taken off the suppression list.

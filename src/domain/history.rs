@@ -13,6 +13,8 @@ named! {
         Link => "link",
         /// By a mail.
         Mail => "mail",
+        /// By an operator.
+        Operator => "operator",
     }
 }
 
@@ -118,6 +120,13 @@ pub enum HistoryEvent {
         /// Why.
         note: String,
     },
+    /// An operator paused the mail, or ended the pause.
+    PausedByOperator {
+        /// Time until which it lasts; `None`: it is over.
+        until: Option<Timestamp>,
+    },
+    /// An operator had the confirmation mail sent once more.
+    ConfirmationResent,
     /// A mail of theirs was answered with a link.
     LinkSent {
         /// Which.
@@ -235,6 +244,13 @@ impl std::fmt::Display for HistoryEvent {
             Self::Complained { reply } => write!(f, "complained: {reply}"),
             Self::SuppressionRemoved { note } => {
                 write!(f, "taken off the suppression list: {note}")
+            }
+            Self::PausedByOperator { until: Some(until) } => {
+                write!(f, "paused until {} (operator)", until.format("%Y-%m-%d"))
+            }
+            Self::PausedByOperator { until: None } => f.write_str("ended the pause (operator)"),
+            Self::ConfirmationResent => {
+                f.write_str("the confirmation mail was sent once more (operator)")
             }
             Self::LinkSent { link } => f.write_str(match link {
                 SentLink::Leave => {

@@ -2,7 +2,7 @@
 //! Refusals and the brake: [`brake`].
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
-//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
+//! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
 //! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`].
 
 pub mod actor;
@@ -33,6 +33,7 @@ pub mod shared_domains;
 pub mod slot;
 pub mod subject;
 pub mod subscriber;
+pub mod subscriber_filter;
 pub mod timetable;
 pub mod token;
 pub mod user;

@@ -168,6 +168,23 @@ impl Secrets {
         self.name(b'u', user)
     }
 
+    /// The subscriber whom [`Secrets::subscriber_name`] gave that name under any of the secrets; `None` for any other text. A name
+    /// says whom a page is about, and gives no right to see it.
+    pub fn subscriber_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b's', text)
+    }
+
+    fn id_named(&self, kind: u8, text: &str) -> Option<i64> {
+        let bytes = data_encoding::BASE32_NOPAD
+            .decode(text.to_ascii_uppercase().as_bytes())
+            .ok()?;
+        let sealed: [u8; BLOCK] = bytes.try_into().ok()?;
+        // A block that another key sealed opens to noise: that its first eight bytes are these by chance is one in 2^64.
+        let opened = self.0.iter().map(|key| key.reveal(Seal::Name, sealed));
+        let plain = opened.into_iter().find(|plain| plain[..8] == [kind, 0, 0, 0, 0, 0, 0, 0])?;
+        Some(i64::from_be_bytes(*plain.last_chunk()?))
+    }
+
     fn name(&self, kind: u8, id: i64) -> String {
         let mut plain = [0; BLOCK];
         plain[0] = kind;
@@ -358,6 +375,14 @@ mod tests {
             .collect();
         assert!(names.len() > 1_990, "{}", names.len());
         assert_eq!(keys.subscriber_name(7), keys.subscriber_name(7));
+        let rotated = secrets(&["new", "s"]);
+        for id in [0, 7, i64::MAX, -1] {
+            assert_eq!(rotated.subscriber_named(&keys.subscriber_name(id)), Some(id));
+            assert_eq!(keys.subscriber_named(&keys.user_name(id)), None);
+        }
+        for bad in ["", "x", &keys.subscriber_name(7)[1..], &secrets(&["other"]).subscriber_name(7)] {
+            assert_eq!(keys.subscriber_named(bad), None, "{bad}");
+        }
     }
 
     proptest! {

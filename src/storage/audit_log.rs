@@ -206,6 +206,23 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
+    /// Notes an action on a subscriber that changes nothing in the database.
+    pub async fn note_subscriber(
+        &self,
+        actor: &Actor,
+        what: AuditAction,
+        subscriber: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut tx = self.begin().await?;
+        let subject = Some(ChangeSubject::Subscriber(subscriber));
+        let detail = serde_json::json!({});
+        self.author(actor)
+            .note(&mut tx, what, subject, &detail, now)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// The newest `count` rows that pass the filter, newest first.
     pub async fn audit_log(
         &self,

@@ -5,6 +5,7 @@ use super::StorageError;
 use super::Tx;
 use super::audit_log::ChangeAuthor;
 use super::audit_log::ChangeSubject;
+use super::inbound_reports;
 use super::people::suppress;
 use super::refusals::Channel;
 use super::refusals::Effect;
@@ -54,6 +55,8 @@ pub struct InboundMail<'a> {
     pub unmatched: Option<Unmatched<'a>>,
     /// True if it was here before, matched nothing, and does now: then it counts as new.
     pub is_again: bool,
+    /// The mail or event itself.
+    pub raw: Option<&'a [u8]>,
 }
 
 /// Describes what is done about a mail that came back.
@@ -145,6 +148,9 @@ impl Storage {
         )?;
         if kept == 0 {
             return Ok(InboundResult::Before);
+        }
+        if let (Some(about), Some(raw)) = (about, mail.raw) {
+            inbound_reports::keep(&mut tx, mail.fingerprint, about.subscriber, raw, now).await?;
         }
         if let Some(unmatched) = &mail.unmatched {
             unmatched::keep(&mut tx, mail.fingerprint, mail.channel, unmatched, now).await?;

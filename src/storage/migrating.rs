@@ -18,6 +18,7 @@ use super::carry_over::carry_over;
 use super::hosts::CONNECT_MAX;
 use super::hosts::HostKind;
 use super::hosts::connect;
+use super::subscriber_list::POSTGRES_INDEXES;
 
 /// Pause between two looks at the session that migrates.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -52,7 +53,14 @@ async fn run(migrations: &Migrator, connection: &mut PgConnection) -> Result<(),
     let carried = carry_over(MigrationConnection::Postgres(connection)).await;
     connection.unlock().await?;
     carried?;
-    Ok(migrations.run(connection).await?)
+    migrations.run(&mut *connection).await?;
+    connection.lock().await?;
+    let indexed = sqlx::raw_sql(POSTGRES_INDEXES)
+        .execute(&mut *connection)
+        .await;
+    connection.unlock().await?;
+    indexed?;
+    Ok(())
 }
 
 async fn number_of(connection: &mut PgConnection) -> sqlx::Result<i32> {

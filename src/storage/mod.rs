@@ -3,14 +3,14 @@
 //! One SQL text per query; the macros `execute!`, `optional!` and `all!` run it on whichever database is open. Every
 //! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
 //!
-//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`; for PostgreSQL `servers`,
+//! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
 //!   `hosts`, `server_pool`, `bounded`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
-//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`people`], [`personal_data`], [`imports`], [`links`].
+//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`personal_data`], [`imports`], [`links`].
 //! - Digests: [`digests`], [`publishing`] with [`variants`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
-//!   judges leases; [`relays`], [`waits`], [`audit`].
-//! - What comes back: [`inbound`], [`webhooks`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
+//!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
+//! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
 //! - Operation: [`users`] with `second_factors` and [`sessions`], [`audit_log`], [`observations`], `statistics`.
 
 use std::sync::Arc;
@@ -27,9 +27,6 @@ use sqlx::SqlitePool;
 use writer::SharedWriter;
 
 use crate::domain::Timestamp;
-use crate::domain::actor::Actor;
-use crate::domain::audit::AuditAction;
-use crate::domain::secret::Secret;
 use crate::domain::token::Secrets;
 
 /// Runs `$body` with `$c` bound to the `PgConnection` within `$bounded`, for no longer than a call to the server may last.
@@ -123,19 +120,24 @@ mod changes;
 pub mod clock;
 pub mod digests;
 pub mod drafts;
+pub mod email_changes;
 mod error;
+pub mod failed_deliveries;
 mod file;
 pub mod held_refusals;
 mod hosts;
 mod ids;
 pub mod imports;
 pub mod inbound;
+pub mod inbound_reports;
+mod instance_secrets;
 pub mod ledger;
 pub mod links;
 mod migrating;
 pub mod notifications;
 pub mod observations;
 mod opening;
+pub mod operator;
 pub mod people;
 pub mod personal_data;
 mod pinned_connection;
@@ -153,6 +155,7 @@ mod session;
 pub mod sessions;
 pub mod set_aside;
 mod statistics;
+pub mod subscriber_list;
 pub mod subscribers;
 mod transactional;
 pub mod unmatched;
@@ -262,6 +265,7 @@ impl Storage {
             }
         }
         let mut tx = self.begin().await?;
+        subscriber_list::make_on_sqlite(&mut tx).await?;
         if tx.is_postgres() {
             // Room for the two versions that a row of the ledger will have: they stay on its page, and no index is touched (heap-only
             // tuples). SQLite has no such thing; a ledger in partitions says it for each (docs/partitions.sql).
@@ -321,91 +325,6 @@ impl Storage {
         )?;
         tx.commit().await?;
         Ok(noted > 0)
-    }
-
-    /// The secret kept under `name`, after keeping `fresh`, if given, where there was none.
-    pub async fn keep_secret(
-        &self,
-        name: &str,
-        fresh: Option<&Secret>,
-    ) -> Result<Option<Secret>, StorageError> {
-        if fresh.is_none() {
-            return self.instance_secret(name).await;
-        }
-        let mut tx = self.begin().await?;
-        if let Some(fresh) = fresh {
-            execute!(
-                tx,
-                "insert into instance_secrets (name, value) values ($1, $2) on conflict (name) do nothing",
-                name,
-                fresh.expose()
-            )?;
-        }
-        let value: Option<(String,)> = optional!(
-            tx,
-            "select value from instance_secrets where name = $1",
-            name
-        )?;
-        tx.commit().await?;
-        Ok(value.map(|(value,)| value.into()))
-    }
-
-    /// Reads the secret kept under `name`. A database of before the baseline has it in another table, and is not migrated without it.
-    async fn instance_secret(&self, name: &str) -> Result<Option<Secret>, StorageError> {
-        let found: Result<Option<(String,)>, sqlx::Error> = optional!(
-            self.read().await?,
-            "select value from instance_secrets where name = $1",
-            name
-        );
-        let found = match found.map_err(StorageError::from) {
-            Err(error) if error.is_not_migrated() => {
-                let sql = sqlx::AssertSqlSafe("select value from kept_secrets where name = $1");
-                optional!(self.read().await?, sql, name)?
-            }
-            found => found?,
-        };
-        Ok(found.map(|(value,): (String,)| value.into()))
-    }
-
-    /// The names of the secrets that this database was used with; none before it was migrated.
-    pub async fn secret_names(&self) -> Result<Vec<String>, StorageError> {
-        let mut reader = self.read().await?;
-        let rows: Result<Vec<(String,)>, sqlx::Error> = all!(
-            reader,
-            "select name from secret_names order by first_used_at, name limit 1000"
-        );
-        match rows.map_err(StorageError::from) {
-            Err(error) if error.is_not_migrated() => Ok(Vec::new()),
-            rows => Ok(rows?.into_iter().map(|(name,)| name).collect()),
-        }
-    }
-
-    /// Notes that a database is used with these secrets.
-    pub async fn note_secret_names(
-        &self,
-        names: &[String],
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        note_names(&mut tx, names, now).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Notes that a database is used with these secrets alone: those of before are lost for good.
-    pub async fn replace_secret_names(
-        &self,
-        actor: &Actor,
-        names: &[String],
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        let mut tx = self.begin().await?;
-        let lost = execute!(tx, "delete from secret_names")?;
-        note_names(&mut tx, names, now).await?;
-        let detail = serde_json::json!({ "lost": lost });
-        self.author(actor)
-            .note(&mut tx, AuditAction::SecretReplaced, None, &detail, now)
-            .await?;
-        Ok(tx.commit().await?)
     }
 
     /// Returns whether anybody is known here, or was: what a secret was needed for. `false` before the first migration.
@@ -491,18 +410,6 @@ impl Storage {
             Pools::Pooled(pooled) => Tx::Pooled(pooled.begin().await?),
         })
     }
-}
-
-async fn note_names(tx: &mut Tx, names: &[String], now: Timestamp) -> Result<(), StorageError> {
-    for name in names {
-        execute!(
-            tx,
-            "insert into secret_names (name, first_used_at) values ($1, $2) on conflict (name) do nothing",
-            name,
-            now.timestamp_millis()
-        )?;
-    }
-    Ok(())
 }
 
 /// Attempts of a unit of work that the server breaks off.

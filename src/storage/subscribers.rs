@@ -44,6 +44,8 @@ pub struct SignUp<'a> {
     pub quiet_since: Timestamp,
     /// The limits that it is held against.
     pub quotas: &'a MailQuotas,
+    /// True if no confirmation mail goes out now: an operator has it sent later.
+    pub is_quiet: bool,
 }
 
 /// Result of a request to join. Whoever asked is told none of it.
@@ -51,6 +53,8 @@ pub struct SignUp<'a> {
 pub enum SignedUp {
     /// A confirmation mail is queued.
     ConfirmationQueued,
+    /// They wait for the confirmation mail, which nobody asked for yet.
+    Added,
     /// There was one a short time ago.
     AskedRecently,
     /// They are on the list; a mail that says so is queued.
@@ -129,7 +133,7 @@ impl Storage {
         let reminds = answer == Some(SignedUp::AlreadyActive)
             && !asked_recently
             && !row.reminded_at.is_some_and(is_recent);
-        let confirms = answer.is_none() && !asked_recently;
+        let confirms = answer.is_none() && !asked_recently && !request.is_quiet;
         let limits = request
             .quotas
             .recipient
@@ -177,7 +181,7 @@ impl Storage {
             now.timestamp_millis(),
             request.timezone.map(ZoneName::name)
         )?;
-        if !asked_recently {
+        if confirms {
             queue_confirmation(&mut tx, row.id, now).await?;
         }
         consent(&mut tx, row.id, request, now).await?;
@@ -191,13 +195,15 @@ impl Storage {
         )
         .await?;
         let subject = Some(ChangeSubject::Subscriber(row.id));
-        let detail = serde_json::json!({ "mail": !asked_recently });
+        let detail = serde_json::json!({ "mail": confirms });
         self.author(actor)
             .note(&mut tx, AuditAction::SubscriberAdded, subject, &detail, now)
             .await?;
         tx.commit().await?;
         Ok(if asked_recently {
             SignedUp::AskedRecently
+        } else if request.is_quiet {
+            SignedUp::Added
         } else {
             SignedUp::ConfirmationQueued
         })
@@ -243,15 +249,17 @@ impl Storage {
     /// Ends the subscription of `id`, and any open sign-up; doing it twice is doing it once. `true` if it did something.
     pub async fn unsubscribe(
         &self,
+        actor: &Actor,
         id: i64,
         by: UnsubscribedBy,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        repeated!(self.unsubscribe_once(id, by, now))
+        repeated!(self.unsubscribe_once(actor, id, by, now))
     }
 
     async fn unsubscribe_once(
         &self,
+        actor: &Actor,
         id: i64,
         by: UnsubscribedBy,
         now: Timestamp,
@@ -266,6 +274,15 @@ impl Storage {
         )?;
         if left > 0 {
             history(&mut tx, id, now, &HistoryEvent::Unsubscribed { by }).await?;
+            self.author(actor)
+                .note(
+                    &mut tx,
+                    AuditAction::SubscriberUnsubscribed,
+                    Some(ChangeSubject::Subscriber(id)),
+                    &serde_json::json!({}),
+                    now,
+                )
+                .await?;
         }
         tx.commit().await?;
         Ok(left > 0)

@@ -123,8 +123,7 @@ async fn subscribe(
         source: &source,
         shown: &shown,
         timezone: timezone(&asked.timezone),
-        client: Some(client),
-    };
+        client: Some(client), is_quiet: false };
     match web
         .app
         .sign_up(&Actor::reader(), &email, name, origin)

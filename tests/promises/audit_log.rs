@@ -72,7 +72,7 @@ on_both! {
         let reader = READER.parse().expect("an address");
         house.app.lift_suppression(&Actor::cli(), &reader, "their server was broken, says ada@example.org").await.expect("lifted");
         let hand = Actor::user("u1", Some("203.0.113.0/24".into()));
-        house.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair").await.expect("added");
+        house.app.add_subscriber(&hand, &"bob@example.org".parse().expect("an address"), "at the fair", false).await.expect("added");
         let name = |entry: &AuditEntry| entry.row.subject.clone().expect("a subject");
         let of_reader = AuditSubject::Subscriber(READER.parse().expect("an address"));
         let about = house.app.audit_log(None, Some(&of_reader), 100).await.expect("rows");

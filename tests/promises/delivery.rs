@@ -200,7 +200,7 @@ on_both! {
         house.enlist("r", 3).await;
         house.send_digest().await;
         let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
-        house.app.storage.unsubscribe(reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left");
+        house.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left");
         let sink = SmtpSink::start_on(port, Script::accept_all()).await;
         tokio::time::sleep(pause).await;
         let sent = house.send_digest().await;

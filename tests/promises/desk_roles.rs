@@ -28,6 +28,7 @@ fn filled(house: &House, path: &str) -> String {
     let parts = [
         ("{token}", "x"),
         ("{name}", "nobody"),
+        ("{report}", "0"),
         ("{change}", "disable"),
         ("{slot}", &slot),
         ("{action}", "cancel"),

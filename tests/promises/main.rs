@@ -23,6 +23,8 @@ mod delivery;
 mod desk_first_run;
 mod desk_roles;
 mod desk_sign_in;
+mod desk_subscriber;
+mod desk_subscribers;
 mod desk_week;
 mod desk_write;
 mod digests;

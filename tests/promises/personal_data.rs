@@ -1,5 +1,7 @@
 //! The copy of what is kept of a person holds all of it: a walk over the schema fails on a column that it lacks.
 
+mod columns;
+
 use std::collections::BTreeSet;
 use verdicts::domain::actor::Actor;
 
@@ -13,228 +15,11 @@ use crate::journey::link;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::on_both;
+use columns::COLUMNS;
+use columns::In::Copy;
+use columns::In::Not;
 
 const ADA: &str = "reader0@example.org";
-
-/// Where a column stands in the copy, or why it does not.
-enum In {
-    /// At this place of the document; `*` stands for each of a list.
-    Copy(&'static str),
-    /// Left out, for this reason.
-    Not(&'static str),
-}
-use In::Copy;
-use In::Not;
-
-const NUMBER: In = Not("a number of ours, which leaves the process nowhere");
-const HASH: In = Not("what the row is found by; the address itself stands in the copy");
-const QUEUE: In = Not("how our senders share the work; says nothing of the person");
-
-/// Every table about people, and each of its columns.
-const COLUMNS: &[(&str, &[(&str, In)])] = &[
-    (
-        "subscribers",
-        &[
-            ("id", NUMBER),
-            ("email", Copy("/email")),
-            (
-                "email_key",
-                Not("the same address, as two spellings of it are compared"),
-            ),
-            ("name", Copy("/name")),
-            ("state", Copy("/state")),
-            ("state_at", Copy("/state_since")),
-            ("created_at", Copy("/signed_up_at")),
-            ("requested_at", Copy("/waiting_since")),
-            ("confirmation_at", Copy("/confirmation_at")),
-            ("reminded_at", Copy("/reminded_at")),
-            ("link_sent_at", Copy("/link_sent_at")),
-            ("timezone", Copy("/timezone")),
-            ("locale", Copy("/locale")),
-        ],
-    ),
-    (
-        "consents",
-        &[
-            ("subscriber_id", NUMBER),
-            ("requested_at", Copy("/consents/*/requested_at")),
-            ("shown", Copy("/consents/*/shown")),
-            ("source", Copy("/consents/*/source")),
-            ("network", Copy("/consents/*/network")),
-            ("confirmed_at", Copy("/consents/*/confirmed_at")),
-        ],
-    ),
-    (
-        "history",
-        &[
-            ("subscriber_id", NUMBER),
-            ("at", Copy("/history/*/at")),
-            ("code", Copy("/history/*/code")),
-            (
-                "parameters",
-                Not("the sentence that they make stands as `what`"),
-            ),
-            ("digest_id", Not("the week stands as `slot`")),
-        ],
-    ),
-    (
-        "preferences",
-        &[
-            ("subscriber_id", NUMBER),
-            ("categories", Copy("/preferences/categories")),
-            ("monthly", Copy("/preferences/monthly")),
-            ("paused_until", Copy("/preferences/paused_until")),
-            ("paused_at", Copy("/paused_at")),
-        ],
-    ),
-    (
-        "votes",
-        &[
-            ("subscriber_id", NUMBER),
-            ("tool", Copy("/votes/*/tool")),
-            ("verdict", Copy("/votes/*/verdict")),
-            ("voted_at", Copy("/votes/*/at")),
-        ],
-    ),
-    (
-        "bookmarks",
-        &[
-            ("subscriber_id", NUMBER),
-            ("tool", Copy("/saved/*/tool")),
-            ("saved_at", Copy("/saved/*/at")),
-            ("ships", Copy("/saved/*/panel_ships")),
-            ("skips", Copy("/saved/*/panel_skips")),
-        ],
-    ),
-    (
-        "email_changes",
-        &[
-            ("id", NUMBER),
-            ("subscriber_id", NUMBER),
-            ("email", Copy("/address_change/email")),
-            (
-                "email_key",
-                Not("the same address, as two spellings of it are compared"),
-            ),
-            ("requested_at", Copy("/address_change/requested_at")),
-        ],
-    ),
-    (
-        "former_addresses",
-        &[
-            ("email_key", Copy("/earlier_addresses/*/email")),
-            ("subscriber_id", NUMBER),
-            ("left_at", Copy("/earlier_addresses/*/left_at")),
-        ],
-    ),
-    (
-        "unsubscribe_reasons",
-        &[
-            ("subscriber_id", NUMBER),
-            ("reason", Copy("/unsubscribe_reason/reason")),
-            ("given_at", Copy("/unsubscribe_reason/at")),
-        ],
-    ),
-    (
-        "transactional_mails",
-        &[
-            ("mailing_id", NUMBER),
-            ("subscriber_id", NUMBER),
-            ("email", Copy("/mails/*/email")),
-            ("token_id", NUMBER),
-        ],
-    ),
-    (
-        "deliveries",
-        &[
-            ("mailing_id", Not("the week of a digest stands as `slot`")),
-            ("subscriber_id", NUMBER),
-            ("kind", Copy("/mails/*/kind")),
-            ("skip_reason", Copy("/mails/*/skip_reason")),
-            ("variant", Copy("/mails/*/variant")),
-            ("state", Copy("/mails/*/state")),
-            ("queued_at", Copy("/mails/*/at")),
-            ("due_at", Copy("/mails/*/due_at")),
-            ("attempts", Copy("/mails/*/attempts")),
-            ("sender_id", QUEUE),
-            ("started_at", Copy("/mails/*/started_at")),
-            ("first_at", Copy("/mails/*/first_at")),
-            ("waited_ms", QUEUE),
-            ("uncertain_at", Copy("/mails/*/uncertain_at")),
-            ("finished_at", Copy("/mails/*/finished_at")),
-            ("reply", Copy("/mails/*/reply")),
-            ("relay", Copy("/mails/*/relay")),
-        ],
-    ),
-    (
-        "inbound_mails",
-        &[
-            ("fingerprint", HASH),
-            ("received_at", Copy("/came_back/*/at")),
-            ("channel", Copy("/came_back/*/door")),
-            ("class", Copy("/came_back/*/meaning")),
-            ("soft_class", Copy("/came_back/*/class")),
-            ("reason", Copy("/came_back/*/reason")),
-            ("status", Copy("/came_back/*/status")),
-            ("reply", Copy("/came_back/*/line")),
-            ("subscriber_id", NUMBER),
-            ("mailing_id", Not("the week of a digest stands as `slot`")),
-        ],
-    ),
-    (
-        "inbound_unmatched",
-        &[
-            ("fingerprint", HASH),
-            ("received_at", Copy("/unproven/*/at")),
-            ("channel", Copy("/unproven/*/door")),
-            (
-                "report",
-                Not("what a stranger wrote, who may be anybody, of others too"),
-            ),
-            ("email_key", Not("the address")),
-            ("tried_with", Not("names of secrets")),
-        ],
-    ),
-    (
-        "refusals",
-        &[
-            ("subscriber_id", NUMBER),
-            ("mailing_id", Not("the week of a digest stands as `slot`")),
-            ("at", Copy("/refusals/*/at")),
-            ("class", Copy("/refusals/*/class")),
-            ("reply", Copy("/refusals/*/reply")),
-            ("pattern", Copy("/refusals/*/words")),
-            ("domain", Copy("/refusals/*/domain")),
-            ("relay", Copy("/refusals/*/relay")),
-            ("outcome", Copy("/refusals/*/verdict")),
-            ("address_hash", HASH),
-            ("key_name", HASH),
-        ],
-    ),
-    (
-        "suppressions",
-        &[
-            ("address_hash", HASH),
-            ("key_name", HASH),
-            ("reason", Copy("/suppressions/*/reason")),
-            ("created_at", Copy("/suppressions/*/at")),
-            ("note", Copy("/suppressions/*/note")),
-        ],
-    ),
-    (
-        "suppression_removals",
-        &[
-            ("address_hash", HASH),
-            ("lifted_at", Copy("/suppressions_removed/*/at")),
-            ("reason", Copy("/suppressions_removed/*/reason")),
-            (
-                "suppressed_at",
-                Copy("/suppressions_removed/*/suppressed_at"),
-            ),
-            ("note", Copy("/suppressions_removed/*/note")),
-        ],
-    ),
-];
 
 /// Tables with a column that sounds like a person's and is none, or none that anybody can tell whose it is.
 const OTHERS: &[(&str, &str)] = &[
@@ -260,7 +45,7 @@ fn is_personal(column: &str) -> bool {
         && !matches!(column, "content_hash" | "body_hash")
 }
 
-async fn columns(place: &Place) -> Vec<(String, String)> {
+async fn columns_of(place: &Place) -> Vec<(String, String)> {
     if place.is_postgres() {
         let pool = sqlx::PgPool::connect(&place.database_url)
             .await
@@ -401,7 +186,7 @@ on_both! {
     async fn a_readers_copy_holds_every_column_that_is_kept_of_them(place) {
         let (house, data) = house_with_a_full_life(place).await;
         let copy: Value = house.post(&format!("{data}/export")).await.json().await.expect("JSON");
-        let schema = columns(&house.place).await;
+        let schema = columns_of(&house.place).await;
         let personal: BTreeSet<&String> = schema.iter().filter(|(table, column)| is_personal(column) || COLUMNS.iter().any(|(known, _)| known == table)).map(|(table, _)| table).collect();
         for table in personal.into_iter().filter(|table| !OTHERS.iter().any(|(other, _)| other == table)) {
             let (_, known) = COLUMNS.iter().find(|(name, _)| name == table).unwrap_or_else(|| panic!("the table {table} is about people: put it into the copy (storage/personal_data.rs), or say here why not"));

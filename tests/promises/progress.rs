@@ -64,7 +64,7 @@ on_both! {
         house.set_clock("2026-11-24T09:00:30Z");
         house.app.tick().await.expect("picked and published");
         let reader = house.app.person(&"r1@example.org".parse().expect("an address")).await.expect("known");
-        house.app.storage.unsubscribe(reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left");
+        house.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), reader.subscriber.id, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left");
         house.send_digest().await;
         let minutes = house.app.storage.minutes(house.slot().id()).await.expect("minutes");
         assert_eq!((minutes.iter().map(|minute| minute.sent).sum::<u64>(), minutes.iter().map(|minute| minute.skipped).sum::<u64>()), (2, 1));

@@ -134,13 +134,13 @@ on_both! {
             async move { storage.person(&email.parse().expect("one")).await.expect("an answer").expect("somebody").subscriber.id }
         };
         let (back, leaver) = (id("r18@example.org").await, id("r19@example.org").await);
-        assert!(house.app.storage.unsubscribe(back, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
+        assert!(house.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), back, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
         freeze(&house).await;
         house.wait(chrono::TimeDelta::minutes(1));
         house.enlist("new", 5).await;
         house.sign_up("r18@example.org").await;
         house.app.storage.confirm(back, house.app.now()).await.expect("confirmed");
-        assert!(house.app.storage.unsubscribe(leaver, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
+        assert!(house.app.storage.unsubscribe(&verdicts::domain::actor::Actor::reader(), leaver, verdicts::domain::history::UnsubscribedBy::Link, house.app.now()).await.expect("left"));
         house.send_digest().await;
         // r19 left before their range was made, r18 came back after the freeze.
         let digests: BTreeSet<String> = sink.received().into_iter().map(|mail| mail.to).filter(|to| !to.starts_with("new")).collect();

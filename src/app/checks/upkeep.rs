@@ -29,6 +29,12 @@ impl App {
                 break;
             }
         }
+        let before = now - delta(self.settings.inbound.keep_raw);
+        for _ in 0..STEPS_MAX {
+            if self.storage.forget_raw_reports(before).await? == 0 {
+                break;
+            }
+        }
         for _ in 0..STEPS_MAX {
             if self.storage.forget_unmatched(now - UNMATCHED_KEPT).await? == 0 {
                 break;

@@ -315,6 +315,11 @@ impl App {
     pub fn subscriber_name(&self, subscriber: i64) -> String {
         self.secrets.subscriber_name(subscriber)
     }
+
+    /// The subscriber whom [`App::subscriber_name`] names so; `None` for a text that names nobody. They may be gone.
+    pub fn subscriber_named(&self, name: &str) -> Option<i64> {
+        self.secrets.subscriber_named(name)
+    }
 }
 
 /// Returns who we are in `Feedback-ID`, by which Gmail's Postmaster Tools tell senders apart: 5 to 15 characters, the same for all

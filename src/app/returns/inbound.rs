@@ -9,7 +9,6 @@
 
 use crate::app::App;
 use crate::app::Failure;
-use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::inbound::BounceAction;
@@ -69,6 +68,8 @@ pub(in crate::app) struct ReportSource<'a> {
     pub unmatched: Option<&'a AnotherLook>,
     /// True if it was here before, and matched nothing then.
     pub is_again: bool,
+    /// The mail or event itself.
+    pub raw: Option<&'a [u8]>,
 }
 
 /// A mail that matches nothing, as it is kept until it does.
@@ -109,7 +110,7 @@ impl App {
         channel: InboundChannel,
     ) -> Result<(Returned, InboundResult), Failure> {
         let returned = self.read_inbound(raw).await?;
-        let taken = self.act_on(&returned, channel).await?;
+        let taken = self.act_on(&returned, channel, Some(raw)).await?;
         Ok((returned, taken))
     }
 
@@ -117,6 +118,7 @@ impl App {
         &self,
         returned: &Returned,
         channel: InboundChannel,
+        raw: Option<&[u8]>,
     ) -> Result<InboundResult, Failure> {
         let (reading, whose) = (&returned.reading, returned.whose.as_ref());
         let email = whose.map(|whose| whose.email.as_str()).unwrap_or_default();
@@ -155,6 +157,7 @@ impl App {
             channel,
             unmatched: kept.as_ref(),
             is_again,
+            raw,
         };
         // Somebody else's words are kept as nobody's, and end nobody.
         let whose = whose.filter(|whose| self.is_heard(reading, finding, whose));
@@ -175,7 +178,7 @@ impl App {
             let reading = serde_json::from_str::<ParsedReport>(&untried.reading).ok();
             let taken = match reading {
                 Some(reading) => {
-                    self.act_on(&self.returned(reading).await?, untried.channel)
+                    self.act_on(&self.returned(reading).await?, untried.channel, None)
                         .await?
                 }
                 // Written by another version: it stays as it is until it is forgotten.
@@ -272,6 +275,7 @@ impl App {
             about,
             unmatched,
             is_again: arrival.is_again,
+            raw: arrival.raw,
         };
         let taken = self.storage.take_inbound(&mail, self.now()).await?;
         if taken != InboundResult::Before {
@@ -299,27 +303,6 @@ impl App {
             }
         }
         Ok(taken)
-    }
-
-    /// Takes somebody off the suppression list; answers why they were on it.
-    pub async fn lift_suppression(
-        &self,
-        actor: &Actor,
-        email: &EmailAddress,
-        note: &str,
-    ) -> Result<String, Failure> {
-        let hashes = self.secrets.address_hashes(email);
-        let lifted = self
-            .storage
-            .lift_suppression(actor, &email.key(), &hashes, note, self.now())
-            .await?;
-        let reason = lifted.ok_or_else(|| {
-            Failure::not_found(format!(
-                "{email} is not on the suppression list: nothing was changed."
-            ))
-        })?;
-        tracing::info!(email = email.masked(), reason, "a suppression was lifted");
-        Ok(reason)
     }
 
     /// Returns whose mail it is, by the first proof that holds.

@@ -97,8 +97,7 @@ impl App {
                 source: SOURCE,
                 shown: &shown,
                 timezone: None,
-                client: None,
-            },
+                client: None, is_quiet: false },
         )
         .await?;
         Ok(Some(InboundResult::Asked))

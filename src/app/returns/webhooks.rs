@@ -324,7 +324,10 @@ impl App {
         if request.is_invitation {
             return Ok(self.accept(request).await);
         }
-        for event in providers::read(request.provider, &request.body) {
+        let events = providers::read(request.provider, &request.body);
+        // A request about several people is no report of one of them.
+        let raw = (events.len() == 1).then_some(request.body.as_bytes());
+        for event in events {
             let whose = self.whose_event(request.provider, &event).await?;
             let fingerprint = &providers::hex_digest(&[
                 request.provider.as_str().as_bytes(),
@@ -336,6 +339,7 @@ impl App {
                 channel: request.provider.channel(),
                 unmatched: None,
                 is_again: false,
+                raw,
             };
             self.keep_finding(&event.finding, &arrival, whose.as_ref())
                 .await?;

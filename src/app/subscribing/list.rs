@@ -299,12 +299,13 @@ impl App {
         )))
     }
 
-    /// Signs somebody up by hand: they get the confirmation mail, as anybody does.
+    /// Signs somebody up by hand: they get the confirmation mail, as anybody does, unless it is to be sent later (`is_quiet`).
     pub async fn add_subscriber(
         &self,
         actor: &Actor,
         email: &EmailAddress,
         consent: &str,
+        is_quiet: bool,
     ) -> Result<SignedUp, Failure> {
         self.sign_up(
             actor,
@@ -315,6 +316,7 @@ impl App {
                 shown: consent,
                 timezone: None,
                 client: None,
+                is_quiet,
             },
         )
         .await

@@ -2,8 +2,10 @@
 
 pub mod columns;
 pub mod list;
+pub mod operator;
 pub mod preferences;
 pub(super) mod quotas;
 pub mod sign_up;
 pub mod spreadsheet;
+pub mod subscriber_list;
 pub mod votes;

@@ -17,7 +17,7 @@ use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
 use crate::storage::preferences::ChoicesSet;
-use crate::storage::preferences::EmailChangeRequested;
+use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::preferences::LinkRequested;
 
 /// Time that a link to one's data is good, from when it is sent.
@@ -153,12 +153,15 @@ impl App {
             Some(email),
         );
         let hashes = self.secrets.address_hashes(email);
-        let asked =
-            evenly(
-                self.storage
-                    .ask_to_move(subscriber, email, &hashes, &quotas, self.now()),
-            )
-            .await?;
+        let asked = evenly(self.storage.ask_to_move(
+            &Actor::reader(),
+            subscriber,
+            email,
+            &hashes,
+            &quotas,
+            self.now(),
+        ))
+        .await?;
         tracing::info!(subscriber = self.subscriber_name(subscriber), email = email.masked(), result = ?asked, "asked for another address");
         match asked {
             EmailChangeRequested::TooMany(wait) => return Ok(Err(wait)),
@@ -218,6 +221,7 @@ impl App {
             "history": person.history.iter().map(|entry| serde_json::json!({ "at": entry.at, "what": entry.event.to_string(), "code": entry.event.to_stored().0, "slot": entry.slot })).collect::<Vec<_>>(),
             "preferences": self.storage.preferences(subscriber).await?,
             "refusals": self.storage.refusals_of(subscriber).await?,
+            "raw_reports": self.storage.raw_reports(subscriber).await?,
         });
         if let (Some(all), Ok(serde_json::Value::Object(data))) =
             (everything.as_object_mut(), serde_json::to_value(data))

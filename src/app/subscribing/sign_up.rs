@@ -29,6 +29,8 @@ pub struct Origin<'a> {
     pub timezone: Option<ZoneName>,
     /// The client, which the record keeps cut to its network.
     pub client: Option<std::net::IpAddr>,
+    /// True if no confirmation mail goes out now.
+    pub is_quiet: bool,
 }
 
 /// Meaning of a link's token when its button is pressed, or before.
@@ -64,6 +66,7 @@ impl App {
             hashes: &hashes,
             quiet_since: now - self.quiet(),
             quotas: &self.mail_quotas(RequestedMail::Typed, origin.client, None, Some(email)),
+            is_quiet: origin.is_quiet,
         };
         // What is left of a difference in time disappears in this.
         let result = evenly(self.storage.sign_up(actor, &request, now)).await?;
@@ -151,7 +154,12 @@ impl App {
         };
         if self
             .storage
-            .unsubscribe(token.subscriber, UnsubscribedBy::Link, self.now())
+            .unsubscribe(
+                &Actor::reader(),
+                token.subscriber,
+                UnsubscribedBy::Link,
+                self.now(),
+            )
             .await?
         {
             metrics::counter!("verdicts_unsubscribes_total").increment(1);

@@ -18,6 +18,12 @@ pub enum Autocomplete {
     NewPassword,
     /// A code of their app.
     Code,
+    /// Somebody else's address: filled in by nobody but the user.
+    Address,
+    /// A sentence.
+    Sentence,
+    /// A day.
+    Day,
 }
 
 impl Autocomplete {
@@ -28,19 +34,21 @@ impl Autocomplete {
             Self::Password => "current-password",
             Self::NewPassword => "new-password",
             Self::Code => "one-time-code",
+            Self::Address | Self::Sentence | Self::Day => "off",
         }
     }
 
     fn kind(self) -> &'static str {
         match self {
             Self::Password | Self::NewPassword => "password",
-            Self::Username | Self::Name | Self::Code => "text",
+            Self::Day => "date",
+            Self::Username | Self::Name | Self::Code | Self::Address | Self::Sentence => "text",
         }
     }
 
     fn mode(self) -> &'static str {
         match self {
-            Self::Username => "email",
+            Self::Username | Self::Address => "email",
             _ => "text",
         }
     }
@@ -60,6 +68,16 @@ pub struct FormField<'a> {
     pub hint: Option<&'static str>,
 }
 
+/// A box to tick.
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Its words.
+    pub label: &'static str,
+    /// True if it is ticked.
+    pub is_on: bool,
+}
+
 /// A form.
 pub struct GateForm<'a> {
     /// Its heading.
@@ -72,6 +90,8 @@ pub struct GateForm<'a> {
     pub hidden: Vec<(&'static str, String)>,
     /// Fields.
     pub fields: Vec<FormField<'a>>,
+    /// A box to tick, below them.
+    pub check: Option<Check>,
     /// The words of its button.
     pub button: String,
     /// True if the button does what cannot be undone.

@@ -1,8 +1,10 @@
 //! The desk's pages. What stands around each is here; signing in is in [`gate`], one's own account in [`account`], users in [`users`],
-//! a week and its mail in [`week`], its text in [`write`].
+//! subscribers in [`subscribers`] and [`subscriber`], a week and its mail in [`week`], its text in [`write`].
 
 mod account;
 mod gate;
+mod subscriber;
+mod subscribers;
 mod users;
 mod week;
 mod write;
@@ -22,9 +24,24 @@ pub use account::account;
 pub use account::recovery_codes;
 pub use account::second_factor;
 pub use gate::Autocomplete;
+pub use gate::Check;
 pub use gate::FormField;
 pub use gate::GateForm;
 pub use gate::form;
+pub use subscriber::ConsentView;
+pub use subscriber::EventView;
+pub use subscriber::MailView;
+pub use subscriber::ReportView;
+pub use subscriber::ReturnedView;
+pub use subscriber::SubscriberView;
+pub use subscriber::report;
+pub use subscriber::subscriber;
+pub use subscribers::ChipView;
+pub use subscribers::ConditionField;
+pub use subscribers::Control;
+pub use subscribers::SubscriberRow;
+pub use subscribers::SubscribersView;
+pub use subscribers::subscribers;
 pub use users::UserView;
 pub use users::link;
 pub use users::users;
@@ -92,24 +109,34 @@ struct DeskPlace {
     path: &'static str,
     words: &'static str,
     area: Area,
+    level: AccessLevel,
 }
 
 /// The parts of the desk, in the order in which a week uses them.
-const PLACES: [DeskPlace; 3] = [
+const PLACES: [DeskPlace; 4] = [
     DeskPlace {
         path: "/desk",
         words: "This week",
         area: Area::Results,
+        level: AccessLevel::Read,
     },
     DeskPlace {
         path: "/desk/digests",
         words: "Digests",
         area: Area::Results,
+        level: AccessLevel::Read,
+    },
+    DeskPlace {
+        path: "/desk/subscribers",
+        words: "Subscribers",
+        area: Area::Subscribers,
+        level: AccessLevel::Masked,
     },
     DeskPlace {
         path: "/desk/users",
         words: "Users",
         area: Area::Settings,
+        level: AccessLevel::Read,
     },
 ];
 
@@ -155,7 +182,7 @@ impl<'a> DeskFrame<'a> {
     ) -> Self {
         let nav = PLACES
             .iter()
-            .filter(|place| user.role.may(place.area, AccessLevel::Read))
+            .filter(|place| user.role.may(place.area, place.level))
             .map(|place| NavLink {
                 path: place.path,
                 words: place.words,

@@ -38,6 +38,8 @@ pub struct ActionView {
 
 /// A part of the sum of a digest's recipients.
 pub struct PartView {
+    /// Address of the list of its people, for users who may see it.
+    pub href: Option<String>,
     /// Its name.
     pub name: &'static str,
     /// Meaning.
@@ -54,12 +56,14 @@ pub struct PartView {
 pub struct SumView {
     /// For how many deliveries were made.
     pub recipients: String,
+    /// Address of the list of them, for users who may see it.
+    pub href: Option<String>,
     /// The parts, which add up to it.
     pub parts: Vec<PartView>,
     /// Progress in words, while it is sent.
     pub pace: Option<String>,
-    /// Reason why deliveries failed, with how often.
-    pub failures: Vec<(String, String)>,
+    /// Reason why deliveries failed, with how often and the address of the list of their people.
+    pub failures: Vec<(String, String, Option<String>)>,
 }
 
 /// Form that changes a digest.

@@ -1,7 +1,7 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`week`] with [`week_view`], [`edit`] and [`write`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`week`] with [`week_view`], [`week_sum`], [`edit`] and [`write`].
 
 mod access;
 mod account;
@@ -9,8 +9,14 @@ mod answers;
 mod edit;
 mod first_run;
 mod sign_in;
+mod subscriber;
+mod subscriber_change;
+mod subscriber_new;
+mod subscriber_view;
+mod subscribers;
 mod users;
 mod week;
+mod week_sum;
 mod week_view;
 mod write;
 
@@ -50,6 +56,13 @@ fn table() -> Vec<Route> {
     let results = Demand::level(Area::Results, Read);
     let send = Demand::level(Area::Send, Write);
     let draft = Demand::level(Area::Draft, Write);
+    let listed = Demand::level(Area::Subscribers, AccessLevel::Masked);
+    let person = Demand::level(Area::Subscribers, Read);
+    let people = Demand::level(Area::Subscribers, Write);
+    let erase = Demand::level(Area::Erase, Write);
+    let recent_erase = Demand::recent(Area::Erase, Write);
+    let lift = Demand::level(Area::Suppressions, Write);
+    let recent_lift = Demand::recent(Area::Suppressions, Write);
     let settings = Demand::level(Area::Settings, Write);
     let recent_settings = Demand::recent(Area::Settings, Write);
     vec![
@@ -85,6 +98,26 @@ fn table() -> Vec<Route> {
         Route::post("/desk/digests/{slot}/write/line", draft, write::line),
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),
+        Route::get("/desk/subscribers", listed, subscribers::list),
+        Route::get("/desk/subscribers/new", people, subscriber_new::look),
+        Route::post("/desk/subscribers/new", people, subscriber_new::add),
+        Route::get("/desk/subscribers/{name}", person, subscriber::show),
+        Route::get(
+            "/desk/subscribers/{name}/reports/{report}",
+            person,
+            subscriber::report,
+        ),
+        Route::get("/desk/subscribers/{name}/erase", erase, subscriber_change::look_at_erasure),
+        Route::post("/desk/subscribers/{name}/erase", recent_erase, subscriber_change::erase),
+        Route::post("/desk/subscribers/{name}/data", recent_erase, subscriber::download),
+        Route::get("/desk/subscribers/{name}/lift", lift, subscriber_change::look_at_lifting),
+        Route::post("/desk/subscribers/{name}/lift", recent_lift, subscriber_change::lift),
+        Route::get(
+            "/desk/subscribers/{name}/{change}",
+            people,
+            subscriber_change::look_at_change,
+        ),
+        Route::post("/desk/subscribers/{name}/{change}", people, subscriber_change::change),
         Route::get("/desk/account", own, account::show),
         Route::post("/desk/account/password", own, account::change_password),
         Route::get(

@@ -222,6 +222,7 @@ pub(super) async fn look_at_change(
         action: format!("{HERE}/{name}/{change}"),
         hidden: Vec::new(),
         fields: Vec::new(),
+        check: None,
         button: asked.button.into(),
         is_grave: change != "enable",
         problem: None,

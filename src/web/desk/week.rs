@@ -286,6 +286,7 @@ pub(super) async fn ask(
         action: format!("{back}/{action}"),
         hidden: Vec::new(),
         fields: Vec::new(),
+        check: None,
         button: question.button,
         is_grave: action_of == DigestAction::Cancel,
         problem: None,

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::super::Web;
 use super::answers;
+use super::week_sum;
 use super::week::DigestAction;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::week::Week;
@@ -18,9 +19,7 @@ use crate::domain::user::User;
 use crate::render::desk::ActionView;
 use crate::render::desk::CheckView;
 use crate::render::desk::EditView;
-use crate::render::desk::PartView;
 use crate::render::desk::PickView;
-use crate::render::desk::SumView;
 use crate::render::desk::WeekView;
 use crate::render::desk::grouped;
 
@@ -85,7 +84,7 @@ pub fn week(web: &Web, user: &User, week: &Week, checks: Vec<CheckView>) -> Week
             .status
             .as_ref()
             .filter(|status| status.digest.published_at.is_some())
-            .map(sum),
+            .map(|status| week_sum::sum(user, status)),
     }
 }
 
@@ -266,7 +265,7 @@ fn people(count: u64) -> String {
 }
 
 /// "in 1 d 16 h", "in 4 min".
-fn in_words(left: TimeDelta) -> String {
+pub(super) fn in_words(left: TimeDelta) -> String {
     let (days, hours, minutes) = (
         left.num_days(),
         left.num_hours() % 24,
@@ -302,64 +301,6 @@ fn pick_view(title: String, pick: &Pick, why: Option<&str>) -> PickView {
             .collect(),
         slug: pick.comparison.to_string(),
         can_add: false,
-    }
-}
-
-/// The sum of a digest's recipients: each is in one part.
-fn sum(status: &DigestStatus) -> SumView {
-    let tally = &status.tally;
-    let parts = [
-        ("queued", "wait for their turn", tally.queued),
-        ("sending", "in a connection now", tally.sending),
-        ("sent", "taken by their mail server", tally.sent),
-        ("failed", "refused, or given up", tally.failed),
-        (
-            "uncertain",
-            "nobody knows whether it arrived",
-            tally.uncertain,
-        ),
-        (
-            "skipped",
-            "pause, follow nothing in it, or left",
-            tally.skipped,
-        ),
-    ];
-    let all: u64 = parts.iter().map(|(.., count)| count).sum();
-    let share = |count: u64| count as f64 * 100.0 / all.max(1) as f64;
-    let mut before = 0;
-    let parts = parts
-        .into_iter()
-        .map(|(name, means, count)| {
-            let from = share(before);
-            before += count;
-            PartView {
-                name,
-                means,
-                count: grouped(count),
-                from,
-                width: share(count),
-            }
-        })
-        .collect();
-    let pace = status.rate_per_minute.map(|rate| {
-        let left = status
-            .time_left
-            .map(|left| format!(", about {} left", in_words(left).trim_start_matches("in ")))
-            .unwrap_or_default();
-        format!("{} a minute{left}.", grouped(rate.round().max(0.0) as u64))
-    });
-    SumView {
-        recipients: grouped(all),
-        parts,
-        pace,
-        failures: status
-            .failures
-            .iter()
-            .map(|(reply, count)| (reply.clone(), grouped(*count)))
-            .chain(status.skips.iter().map(|(reason, count)| {
-                (format!("not sent: {}", reason.describe()), grouped(*count))
-            }))
-            .collect(),
     }
 }
 

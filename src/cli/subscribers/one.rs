@@ -1,0 +1,129 @@
+//! Commands about one subscriber: unsubscribe, edit, resend, data, reports.
+
+use chrono::NaiveDate;
+use chrono::NaiveTime;
+use serde_json::json;
+
+use super::super::output::Output;
+use super::super::output::write_out;
+use crate::app::App;
+use crate::app::Failure;
+use crate::domain::actor::Actor;
+use crate::domain::address::EmailAddress;
+use crate::storage::email_changes::EmailChangeRequested;
+use crate::storage::operator::Resent;
+
+/// Changes, of which one is given.
+#[derive(Debug, clap::Args)]
+#[group(id = "subscriber_change", required = true, multiple = false)]
+pub struct Edit {
+    /// New address: a mail asks there, and it counts once confirmed
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse_new)]
+    address: Option<EmailAddress>,
+    /// First day on which digests go to them again
+    #[arg(long, value_name = "DAY")]
+    pause_until: Option<NaiveDate>,
+    /// End their pause
+    #[arg(long)]
+    end_pause: bool,
+}
+
+fn over(email: &EmailAddress) -> Failure {
+    Failure::conflict(format!(
+        "The subscription of {email} is over or not confirmed: nothing was changed."
+    ))
+}
+
+pub(super) async fn unsubscribe(
+    app: &App,
+    email: &EmailAddress,
+    output: Output,
+) -> Result<(), Failure> {
+    let id = app.subscriber_id(email).await?;
+    let left = app.unsubscribe_by_operator(&Actor::cli(), id).await?;
+    let (status, words) = match left {
+        true => ("unsubscribed", "Unsubscribed: they get no more digests."),
+        false => ("already_over", "Their subscription was over: nothing was changed."),
+    };
+    output.print(&json!({ "status": status }), || format!("{words}\n"))
+}
+
+pub(super) async fn edit(
+    app: &App,
+    email: &EmailAddress,
+    change: Edit,
+    output: Output,
+) -> Result<(), Failure> {
+    let (id, actor) = (app.subscriber_id(email).await?, Actor::cli());
+    if let Some(address) = change.address {
+        match app.change_address(&actor, id, &address).await? {
+            EmailChangeRequested::Queued => {}
+            EmailChangeRequested::Over => return Err(over(email)),
+            EmailChangeRequested::Taken => {
+                return Err(Failure::conflict(format!(
+                    "{address} is on the list, or on the suppression list: nothing was changed."
+                )));
+            }
+            EmailChangeRequested::MailboxLimit | EmailChangeRequested::TooMany(_) => {
+                return Err(Failure::conflict(format!(
+                    "{address} gets no mail now: it had as many as one mailbox gets in a day, or answered none of the last ones."
+                )));
+            }
+        }
+        let words = "A mail asks at the new address; a running `serve` sends it. Once confirmed there, the address is theirs.";
+        return output.print(&json!({ "status": "address_asked" }), || format!("{words}\n"));
+    }
+    let until = change
+        .pause_until
+        .map(|day| app.site.timezone.moment_of(day.and_time(NaiveTime::MIN)));
+    if !app.pause_by_operator(&actor, id, until).await? {
+        return Err(over(email));
+    }
+    let json = json!({ "status": "pause", "until": until });
+    output.print(&json, || match until {
+        Some(until) => format!("No digest goes to them until {}.\n", app.local_time(until)),
+        None => "Their pause is over.\n".into(),
+    })
+}
+
+pub(super) async fn resend(
+    app: &App,
+    email: &EmailAddress,
+    output: Output,
+) -> Result<(), Failure> {
+    let id = app.subscriber_id(email).await?;
+    match app.resend_confirmation(&Actor::cli(), id).await? {
+        Resent::Queued => output.print(&json!({ "status": "check_inbox" }), || {
+            "The confirmation mail is queued; a running `serve` sends it.\n".into()
+        }),
+        Resent::NotWaiting => Err(Failure::conflict(format!(
+            "No sign-up of {email} waits for a confirmation: nothing was sent."
+        ))),
+        Resent::Limited => Err(Failure::conflict(format!(
+            "Nothing was sent to {email}: one such mail goes there in {}, and so many a day.",
+            app.quiet_in_words()
+        ))),
+    }
+}
+
+pub(super) async fn data(app: &App, email: &EmailAddress) -> Result<(), Failure> {
+    let id = app.subscriber_id(email).await?;
+    let data = app.export_subscriber(&Actor::cli(), id).await?;
+    write_out(format!("{:#}\n", data.unwrap_or_default()).as_bytes())
+}
+
+pub(super) async fn reports(
+    app: &App,
+    email: &EmailAddress,
+    output: Output,
+) -> Result<(), Failure> {
+    let id = app.subscriber_id(email).await?;
+    let reports = app.storage.raw_reports(id).await?;
+    output.print(&json!({ "reports": reports }), || {
+        let text = reports.iter().map(|report| {
+            let cut = if report.is_cut { " (cut)" } else { "" };
+            format!("--- {}{cut}\n{}\n", app.local_time(report.at), report.text)
+        });
+        text.collect()
+    })
+}
