@@ -303,7 +303,9 @@ async fn add(
     is_quiet: bool,
     output: Output,
 ) -> Result<(), Failure> {
-    let added = app.add_subscriber(&Actor::cli(), email, consent, is_quiet).await?;
+    let added = app
+        .add_subscriber(&Actor::cli(), email, consent, is_quiet)
+        .await?;
     let (status, words) = match added {
         SignedUp::Added => (
             "added",

@@ -189,7 +189,9 @@ impl SubscriberFilter {
             }
             let mut read = || -> Result<(), String> {
                 if value.len() > TEXT_MAX || value.chars().any(char::is_control) {
-                    return Err(format!("expected at most {TEXT_MAX} characters in one line."));
+                    return Err(format!(
+                        "expected at most {TEXT_MAX} characters in one line."
+                    ));
                 }
                 match key {
                     "search" => {
@@ -212,7 +214,13 @@ impl SubscriberFilter {
                     "bounced" => filter.bounced = at_least(value)?,
                     "votes" => filter.votes = at_least(value)?,
                     "consent_before" => filter.consent_before = Some(day(value)?),
-                    "issue" => issue = Some(value.parse().map_err(|_| "expected a week like 2026-W48.")?),
+                    "issue" => {
+                        issue = Some(
+                            value
+                                .parse()
+                                .map_err(|_| "expected a week like 2026-W48.")?,
+                        )
+                    }
                     _ => result = Some(value.parse()?),
                 }
                 Ok(())
@@ -244,7 +252,10 @@ impl SubscriberFilter {
             text("paused", self.paused.then(|| "yes".to_owned())),
             text("bounced", self.bounced.map(|count| count.to_string())),
             text("votes", self.votes.map(|count| count.to_string())),
-            text("consent_before", self.consent_before.map(|day| day.to_string())),
+            text(
+                "consent_before",
+                self.consent_before.map(|day| day.to_string()),
+            ),
             text("issue", issue.map(|slot| slot.to_string())),
             text("result", result.map(|result| result.to_string())),
         ]
@@ -321,7 +332,10 @@ mod tests {
             ("", None),
             (" @ ", None),
             ("@Example.ORG", Some(Search::Domain("example.org".into()))),
-            ("@bücher.example", Some(Search::Domain("xn--bcher-kva.example".into()))),
+            (
+                "@bücher.example",
+                Some(Search::Domain("xn--bcher-kva.example".into())),
+            ),
             ("Ada@exa", Some(Search::Address("ada@exa".into()))),
             ("ada@", Some(Search::Address("ada@".into()))),
             ("Ada Lovelace", Some(Search::Name("Ada Lovelace".into()))),
@@ -352,8 +366,18 @@ mod tests {
         assert_eq!(typed.map(|(key, _)| key), KEYS);
         let filter = SubscriberFilter::of(typed).expect("a filter");
         let pairs = filter.pairs();
-        assert_eq!(pairs.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>(), typed);
-        assert_eq!(filter.describe().len(), 12, "an issue and its result are one condition");
+        assert_eq!(
+            pairs
+                .iter()
+                .map(|(k, v)| (*k, v.as_str()))
+                .collect::<Vec<_>>(),
+            typed
+        );
+        assert_eq!(
+            filter.describe().len(),
+            12,
+            "an issue and its result are one condition"
+        );
         let none = SubscriberFilter::of([("search", " "), ("bounced", "0"), ("after", "x")]);
         assert!(none.expect("nobody is left out").is_everybody());
     }

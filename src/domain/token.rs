@@ -181,7 +181,9 @@ impl Secrets {
         let sealed: [u8; BLOCK] = bytes.try_into().ok()?;
         // A block that another key sealed opens to noise: that its first eight bytes are these by chance is one in 2^64.
         let opened = self.0.iter().map(|key| key.reveal(Seal::Name, sealed));
-        let plain = opened.into_iter().find(|plain| plain[..8] == [kind, 0, 0, 0, 0, 0, 0, 0])?;
+        let plain = opened
+            .into_iter()
+            .find(|plain| plain[..8] == [kind, 0, 0, 0, 0, 0, 0, 0])?;
         Some(i64::from_be_bytes(*plain.last_chunk()?))
     }
 
@@ -377,10 +379,18 @@ mod tests {
         assert_eq!(keys.subscriber_name(7), keys.subscriber_name(7));
         let rotated = secrets(&["new", "s"]);
         for id in [0, 7, i64::MAX, -1] {
-            assert_eq!(rotated.subscriber_named(&keys.subscriber_name(id)), Some(id));
+            assert_eq!(
+                rotated.subscriber_named(&keys.subscriber_name(id)),
+                Some(id)
+            );
             assert_eq!(keys.subscriber_named(&keys.user_name(id)), None);
         }
-        for bad in ["", "x", &keys.subscriber_name(7)[1..], &secrets(&["other"]).subscriber_name(7)] {
+        for bad in [
+            "",
+            "x",
+            &keys.subscriber_name(7)[1..],
+            &secrets(&["other"]).subscriber_name(7),
+        ] {
             assert_eq!(keys.subscriber_named(bad), None, "{bad}");
         }
     }

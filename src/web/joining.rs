@@ -123,7 +123,9 @@ async fn subscribe(
         source: &source,
         shown: &shown,
         timezone: timezone(&asked.timezone),
-        client: Some(client), is_quiet: false };
+        client: Some(client),
+        is_quiet: false,
+    };
     match web
         .app
         .sign_up(&Actor::reader(), &email, name, origin)

@@ -38,9 +38,20 @@ async fn state(house: &House) -> SubscriberState {
 
 /// The actions that the audit log has of a user, oldest first.
 async fn audited(house: &House) -> Vec<String> {
-    let log = house.app.storage.audit_log(Default::default(), 200).await.expect("the log");
-    let of_users = log.into_iter().rev().filter(|entry| entry.row.actor_kind == "user");
-    let mut actions: Vec<String> = of_users.map(|entry| entry.row.what).filter(|what| what.contains("subscri") || what.contains("suppression")).collect();
+    let log = house
+        .app
+        .storage
+        .audit_log(Default::default(), 200)
+        .await
+        .expect("the log");
+    let of_users = log
+        .into_iter()
+        .rev()
+        .filter(|entry| entry.row.actor_kind == "user");
+    let mut actions: Vec<String> = of_users
+        .map(|entry| entry.row.what)
+        .filter(|what| what.contains("subscri") || what.contains("suppression"))
+        .collect();
     // Of the suppression and of the subscriber.
     actions.dedup_by(|one, other| one == other && one == "suppression.removed");
     actions

@@ -43,7 +43,12 @@ pub fn link(page: &str, words: &str) -> Option<String> {
         return None;
     }
     let href = before.rsplit("href=\"").next()?;
-    Some(href.split('"').next()?.replace("&amp;", "&").replace("&#38;", "&"))
+    Some(
+        href.split('"')
+            .next()?
+            .replace("&amp;", "&")
+            .replace("&#38;", "&"),
+    )
 }
 
 /// Everybody whom a filter finds, by following the pages to the end.

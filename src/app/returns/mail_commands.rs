@@ -97,7 +97,9 @@ impl App {
                 source: SOURCE,
                 shown: &shown,
                 timezone: None,
-                client: None, is_quiet: false },
+                client: None,
+                is_quiet: false,
+            },
         )
         .await?;
         Ok(Some(InboundResult::Asked))

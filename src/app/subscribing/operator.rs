@@ -1,8 +1,8 @@
 //! What an operator does for one subscriber, by the desk or a command. Whom it is about is named by the subscriber's id.
 
+use super::quotas::RequestedMail;
 use crate::app::App;
 use crate::app::Failure;
-use super::quotas::RequestedMail;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
@@ -10,11 +10,11 @@ use crate::domain::audit::AuditAction;
 use crate::domain::history::UnsubscribedBy;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
+use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::inbound_reports::RawReport;
 use crate::storage::operator::Resent;
 use crate::storage::people::Person;
 use crate::storage::personal_data::PersonalData;
-use crate::storage::email_changes::EmailChangeRequested;
 use crate::storage::refusals::RefusalForReader;
 
 /// Everything that the desk shows of a subscriber.
@@ -163,7 +163,12 @@ impl App {
         let data = self.export_reader(subscriber).await?;
         if data.is_some() {
             self.storage
-                .note_subscriber(actor, AuditAction::SubscriberExported, subscriber, self.now())
+                .note_subscriber(
+                    actor,
+                    AuditAction::SubscriberExported,
+                    subscriber,
+                    self.now(),
+                )
                 .await?;
         }
         Ok(data)

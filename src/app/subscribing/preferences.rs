@@ -16,8 +16,8 @@ use crate::domain::address::EmailAddress;
 use crate::domain::reader::Preferences;
 use crate::domain::token::Purpose;
 use crate::domain::token::Token;
-use crate::storage::preferences::ChoicesSet;
 use crate::storage::email_changes::EmailChangeRequested;
+use crate::storage::preferences::ChoicesSet;
 use crate::storage::preferences::LinkRequested;
 
 /// Time that a link to one's data is good, from when it is sent.

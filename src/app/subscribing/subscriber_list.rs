@@ -41,11 +41,7 @@ impl App {
     ) -> Result<SubscriberPage, Failure> {
         let query = self.list_query(filter);
         let after = match after.and_then(|name| self.place_named(name)) {
-            Some((id, is_second)) => {
-                self.storage
-                    .position_in_list(&query, id, is_second)
-                    .await?
-            }
+            Some((id, is_second)) => self.storage.position_in_list(&query, id, is_second).await?,
             None => None,
         };
         let walk = self
@@ -65,7 +61,9 @@ impl App {
     /// Counts whom a filter means, up to 10,000.
     pub async fn count_page(&self, filter: &SubscriberFilter) -> Result<Counted, Failure> {
         let query = self.list_query(filter);
-        let counted = self.storage.count_listed(&query, COUNTED_MAX, COUNT_LOOKED_MAX);
+        let counted = self
+            .storage
+            .count_listed(&query, COUNTED_MAX, COUNT_LOOKED_MAX);
         Ok(counted.await?)
     }
 
@@ -96,7 +94,10 @@ impl App {
         let start = |day: NaiveDate| self.start_of(day).timestamp_millis();
         ListQuery {
             joined_from: filter.joined_from.map(start),
-            joined_before: filter.joined_until.and_then(|day| day.succ_opt()).map(start),
+            joined_before: filter
+                .joined_until
+                .and_then(|day| day.succ_opt())
+                .map(start),
             consent_before: filter.consent_before.map(start),
             now: self.now().timestamp_millis(),
             filter: filter.clone(),

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::cli::output::Output;
-use crate::cli::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
+use crate::cli::output::Output;
+use crate::cli::output::write_out;
 use crate::domain::slot::Slot;
 
 /// Rows that are read at once.

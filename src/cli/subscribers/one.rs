@@ -43,7 +43,10 @@ pub(super) async fn unsubscribe(
     let left = app.unsubscribe_by_operator(&Actor::cli(), id).await?;
     let (status, words) = match left {
         true => ("unsubscribed", "Unsubscribed: they get no more digests."),
-        false => ("already_over", "Their subscription was over: nothing was changed."),
+        false => (
+            "already_over",
+            "Their subscription was over: nothing was changed.",
+        ),
     };
     output.print(&json!({ "status": status }), || format!("{words}\n"))
 }
@@ -71,7 +74,9 @@ pub(super) async fn edit(
             }
         }
         let words = "A mail asks at the new address; a running `serve` sends it. Once confirmed there, the address is theirs.";
-        return output.print(&json!({ "status": "address_asked" }), || format!("{words}\n"));
+        return output.print(&json!({ "status": "address_asked" }), || {
+            format!("{words}\n")
+        });
     }
     let until = change
         .pause_until
@@ -86,11 +91,7 @@ pub(super) async fn edit(
     })
 }
 
-pub(super) async fn resend(
-    app: &App,
-    email: &EmailAddress,
-    output: Output,
-) -> Result<(), Failure> {
+pub(super) async fn resend(app: &App, email: &EmailAddress, output: Output) -> Result<(), Failure> {
     let id = app.subscriber_id(email).await?;
     match app.resend_confirmation(&Actor::cli(), id).await? {
         Resent::Queued => output.print(&json!({ "status": "check_inbox" }), || {

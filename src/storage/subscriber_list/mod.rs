@@ -20,9 +20,9 @@ use crate::domain::subscriber::Subscriber;
 use crate::domain::subscriber::timezone;
 use crate::domain::subscriber_filter::IssueResult;
 use crate::domain::subscriber_filter::SubscriberFilter;
+use indexes::Dialect;
 pub(super) use indexes::POSTGRES as POSTGRES_INDEXES;
 pub(super) use indexes::make_on_sqlite;
-use indexes::Dialect;
 use order::Order;
 use statement::ComposedQuery;
 use statement::Value;
@@ -159,7 +159,15 @@ impl Storage {
                 let end = slice_end(&mut reader, query, order, dialect, &at, slice).await?;
                 let wanted = count - walk.rows.len();
                 let until = end.clone().unwrap_or_else(Position::end);
-                let rows = rows(&mut reader, query, order, dialect, (&at, &until), wanted + 1).await?;
+                let rows = rows(
+                    &mut reader,
+                    query,
+                    order,
+                    dialect,
+                    (&at, &until),
+                    wanted + 1,
+                )
+                .await?;
                 let is_full = rows.len() > wanted;
                 for row in rows.into_iter().take(wanted) {
                     resume = Some(row.position(number));
@@ -171,7 +179,10 @@ impl Storage {
                 }
                 looked += slice;
                 let Some(end) = end else { break };
-                at = Position { order: number as i64, ..end };
+                at = Position {
+                    order: number as i64,
+                    ..end
+                };
                 resume = Some(at.clone());
                 if looked >= look_max {
                     walk.next = resume;
@@ -196,7 +207,11 @@ impl Storage {
         let (mut count, mut looked) = (0, 0);
         for order in &Order::of(&query.filter) {
             let mut at = Position::start();
-            let slice = order.slice(&query.filter, most.saturating_add(1).min(COUNTED_AT_ONCE), SLICE_MAX);
+            let slice = order.slice(
+                &query.filter,
+                most.saturating_add(1).min(COUNTED_AT_ONCE),
+                SLICE_MAX,
+            );
             loop {
                 let end = slice_end(&mut reader, query, order, dialect, &at, slice).await?;
                 let until = end.clone().unwrap_or_else(Position::end);
@@ -204,13 +219,19 @@ impl Storage {
                 sql.push("select count(*) from (select 1 as one");
                 order.add_from(&mut sql, query, dialect, (&at, &until));
                 query.add_conditions(&mut sql, order);
-                sql.add(" limit {}) counted", [Value::Number((most - count) as i64 + 1)]);
+                sql.add(
+                    " limit {}) counted",
+                    [Value::Number((most - count) as i64 + 1)],
+                );
                 let found: Vec<(i64,)> = sql.all(&mut reader).await?;
                 count += found.first().map_or(0, |(count,)| *count as usize);
                 looked += slice;
                 if count > most || (end.is_some() && looked >= look_max) {
                     let count = count.min(most) as u64;
-                    return Ok(Counted { count, is_cut: true });
+                    return Ok(Counted {
+                        count,
+                        is_cut: true,
+                    });
                 }
                 match end {
                     Some(end) => at = end,
@@ -219,7 +240,10 @@ impl Storage {
             }
         }
         let count = count as u64;
-        Ok(Counted { count, is_cut: false })
+        Ok(Counted {
+            count,
+            is_cut: false,
+        })
     }
 
     /// The place behind a subscriber in the order that a filter has; `None` if they are gone. `is_second`: see [`Position::is_second`].
@@ -239,9 +263,15 @@ impl Storage {
         let mut sql = ComposedQuery::default();
         sql.push("select s.id, s.created_at, coalesce(");
         sql.push(order.key(dialect));
-        sql.add(", '') as key from subscribers s where s.id = {}", [id.into()]);
+        sql.add(
+            ", '') as key from subscribers s where s.id = {}",
+            [id.into()],
+        );
         let found: Vec<Position> = sql.all(&mut reader).await?;
-        Ok(found.into_iter().next().map(|at| Position { order: number as i64, ..at }))
+        Ok(found.into_iter().next().map(|at| Position {
+            order: number as i64,
+            ..at
+        }))
     }
 
     /// The newest digest that each of these readers got, among the last ones.
@@ -261,7 +291,9 @@ impl Storage {
             }
         };
         let mut sql = ComposedQuery::default();
-        sql.push("select d.subscriber_id, max(d.mailing_id) from deliveries d where d.mailing_id in (");
+        sql.push(
+            "select d.subscriber_id, max(d.mailing_id) from deliveries d where d.mailing_id in (",
+        );
         list(&mut digests.into_iter().map(|(id,)| id), &mut sql);
         sql.push(") and d.subscriber_id in (");
         list(&mut readers.iter().copied(), &mut sql);
@@ -395,12 +427,16 @@ impl ListQuery {
                 [before.into()],
             );
         }
-        let Some((slot, result)) = filter.issue else { return };
+        let Some((slot, result)) = filter.issue else {
+            return;
+        };
         let (condition, is_had, value) = match result {
             IssueResult::Any => ("", true, None),
             IssueResult::NotGot => (" and d.state = 'sent'", false, None),
             IssueResult::State(state) => (" and d.state = {}", true, Some(state.as_str())),
-            IssueResult::Skipped(reason) => (" and d.skip_reason = {}", true, Some(reason.as_str())),
+            IssueResult::Skipped(reason) => {
+                (" and d.skip_reason = {}", true, Some(reason.as_str()))
+            }
         };
         sql.add(
             " and (select 1 from deliveries d where d.mailing_id = {} and d.subscriber_id = s.id",

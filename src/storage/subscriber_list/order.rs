@@ -172,12 +172,7 @@ impl Order {
                 " and x.mailing_id = {}",
                 vec![Value::Number(*mailing)],
             ),
-            Self::Refusals => (
-                "refusals",
-                "x.subscriber_id",
-                "",
-                Vec::new(),
-            ),
+            Self::Refusals => ("refusals", "x.subscriber_id", "", Vec::new()),
             Self::Source(source) => (
                 "consents",
                 "x.subscriber_id",
@@ -211,37 +206,67 @@ impl Order {
             Self::Joined | Self::Domain(_) => {
                 match self {
                     Self::Domain(domain) => {
-                        add(&[" and ", dialect.domain, " = {}"], vec![domain.as_str().into()]);
+                        add(
+                            &[" and ", dialect.domain, " = {}"],
+                            vec![domain.as_str().into()],
+                        );
                     }
                     _ => query.add_state_and_dates(sql),
                 }
                 for (at, than) in [(after, "<"), (until, ">=")] {
                     let values = [at.created_at.into(), at.id.into()];
-                    sql.add(&format!(" and (s.created_at, s.id) {than} ({{}}, {{}})"), values);
+                    sql.add(
+                        &format!(" and (s.created_at, s.id) {than} ({{}}, {{}})"),
+                        values,
+                    );
                 }
             }
             Self::Address(start) => {
                 let last = format!("{start}{LAST}");
-                add(&[" and ", dialect.address, " >= {} and ", dialect.address, " < {}"], vec![
-                    start.as_str().into(),
-                    last.as_str().into(),
-                ]);
+                add(
+                    &[
+                        " and ",
+                        dialect.address,
+                        " >= {} and ",
+                        dialect.address,
+                        " < {}",
+                    ],
+                    vec![start.as_str().into(), last.as_str().into()],
+                );
                 for (at, than) in [(after, " > {}"), (until, " <= {}")] {
-                    add(&[" and ", dialect.address, than], vec![at.key.as_str().into()]);
+                    add(
+                        &[" and ", dialect.address, than],
+                        vec![at.key.as_str().into()],
+                    );
                 }
             }
             Self::Name(start, but) => {
                 let name = dialect.name;
-                add(&[" and s.name is not null and ", name, " >= lower({}) and ", name, " < lower({})"], vec![
-                    start.as_str().into(),
-                    format!("{start}{LAST}").as_str().into(),
-                ]);
+                add(
+                    &[
+                        " and s.name is not null and ",
+                        name,
+                        " >= lower({}) and ",
+                        name,
+                        " < lower({})",
+                    ],
+                    vec![
+                        start.as_str().into(),
+                        format!("{start}{LAST}").as_str().into(),
+                    ],
+                );
                 if let Some(but) = but {
                     let last = format!("{but}{LAST}");
-                    add(&[" and not (", dialect.address, " >= {} and ", dialect.address, " < {})"], vec![
-                        but.as_str().into(),
-                        last.as_str().into(),
-                    ]);
+                    add(
+                        &[
+                            " and not (",
+                            dialect.address,
+                            " >= {} and ",
+                            dialect.address,
+                            " < {})",
+                        ],
+                        vec![but.as_str().into(), last.as_str().into()],
+                    );
                 }
                 for (at, than) in [(after, ">"), (until, "<=")] {
                     let values = vec![at.key.as_str().into(), at.id.into()];
@@ -253,11 +278,7 @@ impl Order {
     }
 }
 
-fn add_ids(
-    sql: &mut ComposedQuery,
-    column: &str,
-    (after, until): (&Position, &Position),
-) {
+fn add_ids(sql: &mut ComposedQuery, column: &str, (after, until): (&Position, &Position)) {
     for (at, than) in [(after, "<"), (until, ">=")] {
         sql.add(&format!(" and {column} {than} {{}}"), [at.id.into()]);
     }

@@ -107,17 +107,41 @@ fn table() -> Vec<Route> {
             person,
             subscriber::report,
         ),
-        Route::get("/desk/subscribers/{name}/erase", erase, subscriber_change::look_at_erasure),
-        Route::post("/desk/subscribers/{name}/erase", recent_erase, subscriber_change::erase),
-        Route::post("/desk/subscribers/{name}/data", recent_erase, subscriber::download),
-        Route::get("/desk/subscribers/{name}/lift", lift, subscriber_change::look_at_lifting),
-        Route::post("/desk/subscribers/{name}/lift", recent_lift, subscriber_change::lift),
+        Route::get(
+            "/desk/subscribers/{name}/erase",
+            erase,
+            subscriber_change::look_at_erasure,
+        ),
+        Route::post(
+            "/desk/subscribers/{name}/erase",
+            recent_erase,
+            subscriber_change::erase,
+        ),
+        Route::post(
+            "/desk/subscribers/{name}/data",
+            recent_erase,
+            subscriber::download,
+        ),
+        Route::get(
+            "/desk/subscribers/{name}/lift",
+            lift,
+            subscriber_change::look_at_lifting,
+        ),
+        Route::post(
+            "/desk/subscribers/{name}/lift",
+            recent_lift,
+            subscriber_change::lift,
+        ),
         Route::get(
             "/desk/subscribers/{name}/{change}",
             people,
             subscriber_change::look_at_change,
         ),
-        Route::post("/desk/subscribers/{name}/{change}", people, subscriber_change::change),
+        Route::post(
+            "/desk/subscribers/{name}/{change}",
+            people,
+            subscriber_change::change,
+        ),
         Route::get("/desk/account", own, account::show),
         Route::post("/desk/account/password", own, account::change_password),
         Route::get(

@@ -39,10 +39,17 @@ impl Known {
 }
 
 pub(super) async fn known(web: &Web, name: &str) -> Result<Known, Problem> {
-    let id = web.app.subscriber_named(name).ok_or_else(Problem::not_found)?;
+    let id = web
+        .app
+        .subscriber_named(name)
+        .ok_or_else(Problem::not_found)?;
     let record = web.app.subscriber_record(id).await?;
     let record = record.ok_or_else(Problem::not_found)?;
-    Ok(Known { name: name.to_owned(), id, record })
+    Ok(Known {
+        name: name.to_owned(),
+        id,
+        record,
+    })
 }
 
 /// The two open parts of the path.
@@ -70,7 +77,10 @@ pub(super) async fn report(
     Me(who): Me,
     Named(name, fingerprint): Named,
 ) -> Page {
-    let id = web.app.subscriber_named(&name).ok_or_else(Problem::not_found)?;
+    let id = web
+        .app
+        .subscriber_named(&name)
+        .ok_or_else(Problem::not_found)?;
     let report = web.app.raw_report(id, &fingerprint).await?;
     let report = report.ok_or_else(Problem::not_found)?;
     let view = ReportView {
@@ -95,7 +105,10 @@ pub(super) async fn download(
     let data = data.ok_or_else(Problem::not_found)?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"subscriber.json\""),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"subscriber.json\"",
+        ),
     ];
     Ok((headers, format!("{data:#}\n")).into_response())
 }

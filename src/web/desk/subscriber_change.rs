@@ -111,12 +111,33 @@ impl Change {
 
     fn field(self, value: &str) -> Option<FormField<'_>> {
         let (name, label, fills, hint) = match self {
-            Self::Pause => ("until", "Until", Autocomplete::Day, "The first day on which mail goes out again, at most 26 weeks ahead."),
-            Self::Address => ("email", "New address", Autocomplete::Address, "They must be able to read mail there."),
-            Self::Lift => ("note", "Why", Autocomplete::Sentence, "For example: the mailbox was full for a week and works again."),
+            Self::Pause => (
+                "until",
+                "Until",
+                Autocomplete::Day,
+                "The first day on which mail goes out again, at most 26 weeks ahead.",
+            ),
+            Self::Address => (
+                "email",
+                "New address",
+                Autocomplete::Address,
+                "They must be able to read mail there.",
+            ),
+            Self::Lift => (
+                "note",
+                "Why",
+                Autocomplete::Sentence,
+                "For example: the mailbox was full for a week and works again.",
+            ),
             _ => return None,
         };
-        Some(FormField { name, label, fills, value, hint: Some(hint) })
+        Some(FormField {
+            name,
+            label,
+            fills,
+            value,
+            hint: Some(hint),
+        })
     }
 }
 
@@ -142,7 +163,10 @@ fn question(
         problem,
         link: Some((known.path(), "No, back to the subscriber")),
     };
-    Ok(desk::form(answers::frame(web, who, "A change of a subscriber", HERE), form)?)
+    Ok(desk::form(
+        answers::frame(web, who, "A change of a subscriber", HERE),
+        form,
+    )?)
 }
 
 pub(super) async fn look_at_change(
@@ -199,7 +223,9 @@ pub(super) async fn change(
         Ok(said) => answers::done(&web, &who, &said, &known.path()).await,
         Err(failure) if !failure.kind().is_ours() => {
             let problem = Some(failure.to_string());
-            Ok(answers::refused(question(&web, &who, &known, change, typed, problem)?))
+            Ok(answers::refused(question(
+                &web, &who, &known, change, typed, problem,
+            )?))
         }
         Err(failure) => Err(failure.into()),
     }
@@ -246,10 +272,13 @@ async fn apply(
             let email = EmailAddress::parse_new(typed)
                 .map_err(|error| Failure::invalid_field("email", error.to_string()))?;
             match app.change_address(&actor, known.id, &email).await? {
-                EmailChangeRequested::Queued => "A mail asks at the new address. Once confirmed there, it is theirs.".into(),
+                EmailChangeRequested::Queued => {
+                    "A mail asks at the new address. Once confirmed there, it is theirs.".into()
+                }
                 EmailChangeRequested::Over => over(),
                 EmailChangeRequested::Taken => {
-                    let sentence = "Somebody on the list has that address, or it is on the suppression list.";
+                    let sentence =
+                        "Somebody on the list has that address, or it is on the suppression list.";
                     return Err(Failure::conflict(sentence));
                 }
                 EmailChangeRequested::MailboxLimit | EmailChangeRequested::TooMany(_) => {
@@ -269,7 +298,9 @@ pub(super) async fn erase(
 ) -> Result<Response, Problem> {
     let known = known(&web, &name).await?;
     let email = EmailAddress::parse(known.email()).map_err(|_| Problem::not_found())?;
-    web.app.erase_subscriber(&web.app.actor_of(&who), &email).await?;
+    web.app
+        .erase_subscriber(&web.app.actor_of(&who), &email)
+        .await?;
     let said = "One person is erased: only a keyed hash of the address is left.";
     answers::done(&web, &who, said, HERE).await
 }
@@ -283,13 +314,24 @@ pub(super) async fn lift(
     let known = known(&web, &name).await?;
     let note = asked.note.trim();
     if note.is_empty() || note.chars().count() > NOTE_MAX {
-        let problem = format!("Give a reason of 1 to {NOTE_MAX} characters: it is kept with what was taken back.");
-        return Ok(answers::refused(question(&web, &who, &known, Change::Lift, note, Some(problem))?));
+        let problem = format!(
+            "Give a reason of 1 to {NOTE_MAX} characters: it is kept with what was taken back."
+        );
+        return Ok(answers::refused(question(
+            &web,
+            &who,
+            &known,
+            Change::Lift,
+            note,
+            Some(problem),
+        )?));
     }
     let email = EmailAddress::parse(known.email()).map_err(|_| Problem::not_found())?;
     let actor = web.app.actor_of(&who);
     let said = match web.app.lift_suppression(&actor, &email, note).await {
-        Ok(reason) => format!("Taken off the suppression list, where they were as {reason}. A sign-up brings them back."),
+        Ok(reason) => format!(
+            "Taken off the suppression list, where they were as {reason}. A sign-up brings them back."
+        ),
         Err(failure) if !failure.kind().is_ours() => failure.to_string(),
         Err(failure) => return Err(failure.into()),
     };

@@ -35,7 +35,15 @@ pub(super) struct New {
 }
 
 pub(super) async fn look(State(web): State<Web>, Me(who): Me) -> Page {
-    Ok(Html(new_page(&web, &who, &New { confirmation: Some("yes".into()), ..New::default() }, None)?))
+    Ok(Html(new_page(
+        &web,
+        &who,
+        &New {
+            confirmation: Some("yes".into()),
+            ..New::default()
+        },
+        None,
+    )?))
 }
 
 fn new_page(
@@ -57,12 +65,17 @@ fn new_page(
             label: "What they agreed to",
             fills: Autocomplete::Sentence,
             value: &typed.consent,
-            hint: Some("In your words, like: asked for it at the spring fair. It is kept as their consent."),
+            hint: Some(
+                "In your words, like: asked for it at the spring fair. It is kept as their consent.",
+            ),
         },
     ];
     let form = GateForm {
         heading: "Add a subscriber".into(),
-        sentences: vec!["They get no digest before they have confirmed by the link in the confirmation mail.".into()],
+        sentences: vec![
+            "They get no digest before they have confirmed by the link in the confirmation mail."
+                .into(),
+        ],
         action: format!("{HERE}/new"),
         hidden: Vec::new(),
         fields,
@@ -76,7 +89,10 @@ fn new_page(
         problem,
         link: Some((HERE.into(), "Back to the list")),
     };
-    Ok(desk::form(answers::frame(web, who, "Add a subscriber", HERE), form)?)
+    Ok(desk::form(
+        answers::frame(web, who, "Add a subscriber", HERE),
+        form,
+    )?)
 }
 
 /// The form leaves the field out where its box is not ticked.
@@ -94,22 +110,39 @@ pub(super) async fn add(
     };
     let consent = asked.consent.trim();
     if consent.is_empty() || consent.chars().count() > CONSENT_MAX {
-        return refused(format!("Say in 1 to {CONSENT_MAX} characters what they agreed to."));
+        return refused(format!(
+            "Say in 1 to {CONSENT_MAX} characters what they agreed to."
+        ));
     }
     let actor = web.app.actor_of(&who);
-    let said = match web.app.add_subscriber(&actor, &email, consent, asked.confirmation.is_none()).await? {
+    let said = match web
+        .app
+        .add_subscriber(&actor, &email, consent, asked.confirmation.is_none())
+        .await?
+    {
         SignedUp::ConfirmationQueued => "Added. The confirmation mail is on its way.",
-        SignedUp::Added => "Added. No mail goes there before you send the confirmation from this page.",
-        SignedUp::AskedRecently => "They were added before: a confirmation mail went there within the last hour.",
+        SignedUp::Added => {
+            "Added. No mail goes there before you send the confirmation from this page."
+        }
+        SignedUp::AskedRecently => {
+            "They were added before: a confirmation mail went there within the last hour."
+        }
         SignedUp::ReminderQueued | SignedUp::AlreadyActive => "They are on the list already.",
         SignedUp::MailboxLimit | SignedUp::TooMany(_) => {
             return refused("That mailbox had as many mails as it gets in a day, or answered none of the last ones. Try again later.".into());
         }
         SignedUp::Suppressed => {
-            return refused("That address is on the suppression list: it never gets mail again.".into());
+            return refused(
+                "That address is on the suppression list: it never gets mail again.".into(),
+            );
         }
     };
-    let id = web.app.storage.subscriber_at(&email).await?.map(|(id, _)| id);
+    let id = web
+        .app
+        .storage
+        .subscriber_at(&email)
+        .await?
+        .map(|(id, _)| id);
     let to = match id {
         Some(id) => format!("{HERE}/{}", web.app.subscriber_name(id)),
         None => HERE.into(),

@@ -10,8 +10,8 @@ use crate::domain::delivery::DeliveryState;
 use crate::domain::delivery::SkipReason;
 use crate::domain::history::HistoryEvent;
 use crate::domain::subscriber::SubscriberState;
-use crate::domain::user::Area;
 use crate::domain::user::AccessLevel;
+use crate::domain::user::Area;
 use crate::domain::user::User;
 use crate::render::desk::ActionView;
 use crate::render::desk::ConsentView;
@@ -66,7 +66,10 @@ pub fn view(web: &Web, user: &User, name: &str, record: &SubscriberRecord) -> Su
             .collect(),
         mails: mails.take(MAILS).map(|sent| mail(web, sent)).collect(),
         mails_more: (left > 0).then(|| {
-            format!("{} older ones are in the file that \"Download their data\" makes.", grouped(left as u64))
+            format!(
+                "{} older ones are in the file that \"Download their data\" makes.",
+                grouped(left as u64)
+            )
         }),
         returned: data
             .came_back
@@ -107,7 +110,12 @@ fn why(web: &Web, record: &SubscriberRecord) -> String {
         )
         | (SubscriberState::Bounced, HistoryEvent::Bounced { .. })
         | (SubscriberState::Complained, HistoryEvent::Complained { .. }) => true,
-        (_, HistoryEvent::Imported { state: imported, .. }) => *imported == state,
+        (
+            _,
+            HistoryEvent::Imported {
+                state: imported, ..
+            },
+        ) => *imported == state,
         _ => false,
     };
     let since = web.app.site.day(record.data.state_since);
@@ -126,10 +134,16 @@ fn capitalised(word: &str) -> String {
 fn notes(web: &Web, record: &SubscriberRecord) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(until) = pause_of(web, record) {
-        notes.push(format!("No digest goes to them until {}: they have a pause.", answers::format_time(web, until)));
+        notes.push(format!(
+            "No digest goes to them until {}: they have a pause.",
+            answers::format_time(web, until)
+        ));
     }
     for suppression in &record.data.suppressions {
-        let note = suppression.note.as_deref().map_or_else(String::new, |note| format!(" ({note})"));
+        let note = suppression
+            .note
+            .as_deref()
+            .map_or_else(String::new, |note| format!(" ({note})"));
         notes.push(format!(
             "The address is on the suppression list since {} as {}{note}: no mail goes there.",
             web.app.site.day(suppression.at),
@@ -161,18 +175,48 @@ fn actions(web: &Web, user: &User, base: &str, record: &SubscriberRecord) -> Vec
     let is_paused = pause_of(web, record).is_some();
     let is_suppressed = !record.data.suppressions.is_empty();
     let all = [
-        (may_change && is_waiting, "confirmation", "Send the confirmation again", "plain"),
-        (may_change && is_active && !is_paused, "pause", "Pause", "plain"),
-        (may_change && is_active && is_paused, "resume", "End the pause", "plain"),
-        (may_change && is_active, "address", "Change the address", "plain"),
-        (may_change && (is_active || is_waiting), "unsubscribe", "Unsubscribe", "grave"),
+        (
+            may_change && is_waiting,
+            "confirmation",
+            "Send the confirmation again",
+            "plain",
+        ),
+        (
+            may_change && is_active && !is_paused,
+            "pause",
+            "Pause",
+            "plain",
+        ),
+        (
+            may_change && is_active && is_paused,
+            "resume",
+            "End the pause",
+            "plain",
+        ),
+        (
+            may_change && is_active,
+            "address",
+            "Change the address",
+            "plain",
+        ),
+        (
+            may_change && (is_active || is_waiting),
+            "unsubscribe",
+            "Unsubscribe",
+            "grave",
+        ),
         (
             user.role.may(Area::Suppressions, AccessLevel::Write) && is_suppressed,
             "lift",
             "Take off the suppression list",
             "plain",
         ),
-        (user.role.may(Area::Erase, AccessLevel::Write), "erase", "Erase", "grave"),
+        (
+            user.role.may(Area::Erase, AccessLevel::Write),
+            "erase",
+            "Erase",
+            "grave",
+        ),
     ];
     all.into_iter()
         .filter(|(is_offered, ..)| *is_offered)
@@ -193,9 +237,23 @@ fn facts(web: &Web, record: &SubscriberRecord) -> Vec<(&'static str, String)> {
     let zone = record.person.subscriber.timezone;
     let mut facts = vec![
         ("Categories", categories),
-        ("How often", if preferences.monthly { "monthly" } else { "weekly" }.into()),
-        ("Time zone", zone.map_or_else(|| "not known".into(), |zone| zone.to_string())),
-        ("Joined", answers::format_time(web, record.data.signed_up_at)),
+        (
+            "How often",
+            if preferences.monthly {
+                "monthly"
+            } else {
+                "weekly"
+            }
+            .into(),
+        ),
+        (
+            "Time zone",
+            zone.map_or_else(|| "not known".into(), |zone| zone.to_string()),
+        ),
+        (
+            "Joined",
+            answers::format_time(web, record.data.signed_up_at),
+        ),
     ];
     if let Some(reason) = &record.data.unsubscribe_reason {
         facts.push(("Said on leaving", reason.reason.replace('_', " ")));
@@ -203,14 +261,20 @@ fn facts(web: &Web, record: &SubscriberRecord) -> Vec<(&'static str, String)> {
     for earlier in &record.data.earlier_addresses {
         facts.push(("Earlier address", earlier.email.clone()));
     }
-    let counted = record.refusals.iter().filter(|refused| refused.class != "passing");
+    let counted = record
+        .refusals
+        .iter()
+        .filter(|refused| refused.class != "passing");
     facts.push(("Bounces", grouped(counted.count() as u64)));
     facts
 }
 
 fn mail(web: &Web, sent: &SentMail) -> MailView {
     let state: Option<DeliveryState> = sent.state.parse().ok();
-    let skipped: Option<SkipReason> = sent.skip_reason.as_deref().and_then(|text| text.parse().ok());
+    let skipped: Option<SkipReason> = sent
+        .skip_reason
+        .as_deref()
+        .and_then(|text| text.parse().ok());
     let reply = match skipped {
         Some(reason) => reason.describe().to_owned(),
         None => sent.reply.clone().unwrap_or_default(),
@@ -229,7 +293,10 @@ fn mail(web: &Web, sent: &SentMail) -> MailView {
             Some(DeliveryState::Queued | DeliveryState::Sending) => "under-way",
             Some(DeliveryState::Skipped) | None => "none",
         },
-        at: answers::format_time(web, sent.finished_at.or(sent.started_at).unwrap_or(sent.due_at)),
+        at: answers::format_time(
+            web,
+            sent.finished_at.or(sent.started_at).unwrap_or(sent.due_at),
+        ),
         attempts: grouped(sent.attempts.unsigned_abs()),
         relay: sent.relay.clone().unwrap_or_default(),
         reply,

@@ -18,8 +18,8 @@ use crate::domain::subscriber_filter::FilterFault;
 use crate::domain::subscriber_filter::IssueResult;
 use crate::domain::subscriber_filter::KEYS;
 use crate::domain::subscriber_filter::SubscriberFilter;
-use crate::domain::user::Area;
 use crate::domain::user::AccessLevel;
+use crate::domain::user::Area;
 use crate::domain::user::User;
 use crate::render::desk;
 use crate::render::desk::ChipView;
@@ -89,7 +89,11 @@ pub(super) async fn list(
     }
     view.first_page = given.after.as_ref().map(|_| path_of(&filter, None));
     view.next_page = page.next.map(|after| {
-        let words = if view.rows.len() < ROWS { "Search on" } else { "Next page" };
+        let words = if view.rows.len() < ROWS {
+            "Search on"
+        } else {
+            "Next page"
+        };
         (path_of(&filter, Some(&after)), words)
     });
     Ok(Html(desk::subscribers(frame, view)?).into_response())
@@ -116,13 +120,13 @@ pub(super) fn mood(state: SubscriberState) -> &'static str {
 /// The address of the list with these conditions.
 pub(super) fn path_of(filter: &SubscriberFilter, after: Option<&str>) -> String {
     let pairs = filter.pairs();
-    path(pairs.iter().map(|(key, value)| (*key, value.as_str())), after)
+    path(
+        pairs.iter().map(|(key, value)| (*key, value.as_str())),
+        after,
+    )
 }
 
-fn path<'a>(
-    pairs: impl Iterator<Item = (&'a str, &'a str)>,
-    after: Option<&'a str>,
-) -> String {
+fn path<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, after: Option<&'a str>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(pairs.chain(after.map(|after| ("after", after))));
     match query.finish() {
@@ -149,7 +153,11 @@ impl Given {
                 _ => {}
             }
         }
-        Self { pairs, after, has_empty }
+        Self {
+            pairs,
+            after,
+            has_empty,
+        }
     }
 
     fn path(&self) -> String {
@@ -170,10 +178,17 @@ impl Given {
     /// The filter. Where addresses are masked, none can be asked for: a guess that finds one row would say who is subscribed.
     pub(super) fn filter(&self, is_masked: bool) -> Result<SubscriberFilter, Vec<FilterFault>> {
         let filter = SubscriberFilter::of(self.pairs())?;
-        let names_somebody = filter.search.as_ref().is_some_and(|search| !search.is_anonymous());
+        let names_somebody = filter
+            .search
+            .as_ref()
+            .is_some_and(|search| !search.is_anonymous());
         if is_masked && names_somebody {
-            let sentence = "Your role sees no addresses, so it can look for a domain only, like @example.org.";
-            return Err(vec![FilterFault { key: "search", sentence: sentence.into() }]);
+            let sentence =
+                "Your role sees no addresses, so it can look for a domain only, like @example.org.";
+            return Err(vec![FilterFault {
+                key: "search",
+                sentence: sentence.into(),
+            }]);
         }
         Ok(filter)
     }
@@ -188,7 +203,10 @@ fn chips(filter: &SubscriberFilter) -> Vec<ChipView> {
     };
     let chips = filter.describe().into_iter();
     chips
-        .map(|(key, words)| ChipView { words, without: without(key) })
+        .map(|(key, words)| ChipView {
+            words,
+            without: without(key),
+        })
         .collect()
 }
 
@@ -196,7 +214,10 @@ fn chips(filter: &SubscriberFilter) -> Vec<ChipView> {
 pub(super) fn sentence(counted: Counted) -> String {
     let count = desk::grouped(counted.count);
     match counted {
-        Counted { count: 1, is_cut: false } => "1 subscriber".into(),
+        Counted {
+            count: 1,
+            is_cut: false,
+        } => "1 subscriber".into(),
         Counted { is_cut: false, .. } => format!("{count} subscribers"),
         Counted { count: 10_000, .. } => format!("{count}+ subscribers"),
         _ => format!("At least {count} subscribers: not all were looked at"),
@@ -209,14 +230,21 @@ async fn empty_view(
     faults: &[FilterFault],
 ) -> Result<SubscribersView, Problem> {
     let same = |texts: Vec<String>| texts.into_iter().map(|text| (text.clone(), text)).collect();
-    let states = SubscriberState::ALL.iter().map(ToString::to_string).collect();
+    let states = SubscriberState::ALL
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let issues = web.app.storage.digests_before(None, ISSUES).await?;
     let issues = issues.iter().filter(|digest| digest.published_at.is_some());
     let issues = issues.map(|digest| digest.slot.to_string()).collect();
     let results = IssueResult::all().map(|result| (result.to_string(), result.describe()));
     let categories = web.app.storage.categories(web.app.now()).await?;
     let fields = [
-        ("search", "Address, name, or @domain", Control::Text("ada or @example.org")),
+        (
+            "search",
+            "Address, name, or @domain",
+            Control::Text("ada or @example.org"),
+        ),
         ("state", "State", Control::Choice(same(states))),
         ("joined_from", "Joined from", Control::Day),
         ("joined_until", "Joined until", Control::Day),
@@ -227,7 +255,11 @@ async fn empty_view(
         ("votes", "Votes, at least", Control::Count),
         ("consent_before", "Consent before", Control::Day),
         ("issue", "Issue", Control::Choice(same(issues))),
-        ("result", "What became of it", Control::Choice(results.collect())),
+        (
+            "result",
+            "What became of it",
+            Control::Choice(results.collect()),
+        ),
         ("paused", "Has a pause", Control::Check),
     ];
     let field = |(key, label, mut control): (&'static str, &'static str, Control)| {
@@ -240,7 +272,13 @@ async fn empty_view(
         }
         let problem = faults.iter().find(|fault| fault.key == key);
         let problem = problem.map(|fault| fault.sentence.clone());
-        ConditionField { key, label, control, value, problem }
+        ConditionField {
+            key,
+            label,
+            control,
+            value,
+            problem,
+        }
     };
     let mut first: Vec<ConditionField> = fields.into_iter().map(field).collect();
     let more = first.split_off(FIRST);

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 
 use super::super::Web;
 use super::answers;
-use super::week_sum;
 use super::week::DigestAction;
+use super::week_sum;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::week::Week;
 use crate::config::Approval;

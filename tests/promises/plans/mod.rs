@@ -212,7 +212,10 @@ async fn list_subscribers(house: &House) {
             let mut after = None;
             // The second page begins behind the first.
             for _ in 0..2 {
-                let page = house.app.subscriber_page(&filter, after.as_deref(), 1).await;
+                let page = house
+                    .app
+                    .subscriber_page(&filter, after.as_deref(), 1)
+                    .await;
                 after = page.expect("a page").next;
                 if after.is_none() {
                     break;
@@ -345,9 +348,14 @@ fn statements(place: &Place) -> Vec<(String, String)> {
         .any(|mark| sql.contains(mark))
     };
     let is_for_sqlite = |sql: &str| {
-        ["instr(", "s.email_key >=", "and lower(s.name) >=", "order by s.email_key limit"]
-            .iter()
-            .any(|mark| sql.contains(mark))
+        [
+            "instr(",
+            "s.email_key >=",
+            "and lower(s.name) >=",
+            "order by s.email_key limit",
+        ]
+        .iter()
+        .any(|mark| sql.contains(mark))
     };
     source::read()
         .texts
