@@ -8,6 +8,7 @@
 //! - [`delivery`]: the sender, its relays and breakers, and the reasons why mail waits.
 //! - [`returns`]: what comes back, and what it means for its reader.
 //! - [`checks`]: `doctor`, metrics, upkeep.
+//! - [`jobs`]: imports, exports and changes of many, with progress.
 //! - [`users`]: people who run the newsletter; [`audit_log`]: what they changed.
 //!
 //! Beside them: [`views`] (things as programs see them), `failure` (errors with a kind), `secrets` and [`keys`] (what signs), [`connections`]
@@ -19,8 +20,10 @@ pub mod check_result;
 pub mod checks;
 pub mod connections;
 pub mod delivery;
+pub mod export;
 mod failure;
 pub mod issue;
+pub mod jobs;
 pub mod keys;
 pub mod returns;
 mod secrets;
@@ -136,6 +139,8 @@ pub struct App {
     pub(crate) readers_at: Mutex<Option<(Timestamp, u64)>>,
     /// Hashes passwords of the desk's users.
     pub(crate) passwords: Passwords,
+    /// Jobs of the desk that this process does.
+    pub(crate) jobs: jobs::Jobs,
 }
 
 /// Opens the database as the settings say.
@@ -223,6 +228,7 @@ impl App {
             said: delivery::waiting::StallNotices::default(),
             readers_at: Mutex::default(),
             passwords: Passwords::default(),
+            jobs: jobs::Jobs::default(),
             settings,
         }))
     }

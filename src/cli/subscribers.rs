@@ -17,6 +17,7 @@ use super::output::Output;
 use super::output::write_out;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::export::ExportFormat;
 use crate::app::private_file;
 use crate::app::subscribing::columns::Assignment;
 use crate::app::subscribing::columns::Mapping;
@@ -27,6 +28,7 @@ use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
 use crate::domain::subscriber_filter::SubscriberFilter;
 use crate::storage::people::Person;
+use crate::storage::segments::Segment;
 use crate::storage::subscriber_list::FoundSubscriber;
 use crate::storage::subscribers::SignedUp;
 use conditions::Conditions;
@@ -65,11 +67,18 @@ pub enum SubscribersCommand {
         #[arg(long, value_name = "FILE")]
         refused: Option<PathBuf>,
     },
-    /// Export everybody as CSV that an import can read again
+    /// Export everybody, or those whom all conditions hold for, as CSV that an import can read again
     Export {
         /// The file, or - for standard output
         file: PathBuf,
+        /// csv, or json: an object on each line
+        #[arg(long, value_parser = ["csv", "json"], default_value = "csv")]
+        format: String,
+        #[command(flatten)]
+        conditions: Conditions,
     },
+    /// List saved filters; the option --segment takes one
+    Segments,
     /// List subscribers, the newest first: everybody, or those whom all conditions hold for
     List(Conditions),
     /// Count subscribers: everybody, or those whom all conditions hold for
@@ -140,10 +149,28 @@ impl SubscribersCommand {
                 };
                 import(&app, &file, terms, &mapping, refused.as_deref(), output).await?
             }
-            Self::Export { file } => export(&app, &file, output).await?,
-            Self::List(conditions) => list(&app, &conditions.filter()?, output).await?,
+            Self::Export {
+                file,
+                format,
+                conditions,
+            } => {
+                let format = format.parse().unwrap_or(ExportFormat::Csv);
+                export(&app, &file, format, &conditions.filter(&app).await?, output).await?
+            }
+            Self::Segments => {
+                let segments = app.segments().await?;
+                let row = |segment: &Segment| json!({ "slug": segment.slug, "name": segment.name, "conditions": segment.filter.pairs().into_iter().collect::<std::collections::BTreeMap<_, _>>() });
+                let rows: Vec<_> = segments.iter().map(row).collect();
+                output.print(&json!({ "segments": rows }), || {
+                    segments
+                        .iter()
+                        .map(|segment| format!("{}  {}\n", segment.slug, segment.name))
+                        .collect()
+                })?;
+            }
+            Self::List(conditions) => list(&app, &conditions.filter(&app).await?, output).await?,
             Self::Count(conditions) => {
-                let count = app.count_all(&conditions.filter()?).await?;
+                let count = app.count_all(&conditions.filter(&app).await?).await?;
                 output.print(&json!({ "subscribers": count }), || format!("{count}\n"))?;
             }
             Self::Show { email } => show(&app, &app.person(&email).await?, output)?,
@@ -193,15 +220,27 @@ fn parse_note(text: &str) -> Result<String, String> {
     }
 }
 
-async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
+async fn export(
+    app: &App,
+    file: &Path,
+    format: ExportFormat,
+    filter: &SubscriberFilter,
+    output: Output,
+) -> Result<(), Failure> {
     if file == Path::new("-") && output.json {
         return Err(Failure::invalid(
-            "An export is CSV: name a file for it, or leave --json out.",
+            "An export is a document of its own: name a file for it, or leave --json out.",
         ));
     }
     if file == Path::new("-") {
         return app
-            .export_subscribers(&Actor::cli(), std::io::stdout().lock())
+            .export_filtered(
+                &Actor::cli(),
+                filter,
+                format,
+                std::io::stdout().lock(),
+                |_| true,
+            )
             .await
             .map(|_| ());
     }
@@ -212,9 +251,12 @@ async fn export(app: &App, file: &Path, output: Output) -> Result<(), Failure> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(".part");
     let written = app
-        .export_subscribers(
+        .export_filtered(
             &Actor::cli(),
+            filter,
+            format,
             BufWriter::new(private_file(Path::new(&draft)).map_err(fault)?),
+            |_| true,
         )
         .await;
     if written.is_err() {

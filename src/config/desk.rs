@@ -35,10 +35,54 @@ pub struct DeskSettings {
     /// Time between "send now" and the first mail, in which it can be stopped.
     #[serde(with = "humantime_serde")]
     pub undo: Duration,
+    /// Largest file that can be uploaded, like "64MiB".
+    pub largest_upload: ByteSize,
     /// The address of an owner whom `serve` adds where there is no user yet.
     pub owner: Option<String>,
     /// A file with that owner's password in it.
     pub owner_password_file: Option<PathBuf>,
+}
+
+/// Size in bytes, written like `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ByteSize(pub u64);
+
+/// Units, largest first.
+const UNITS: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+
+impl TryFrom<String> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let found = UNITS.iter().find_map(|(unit, bytes)| {
+            let number: u64 = text.trim().strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(*bytes)
+        });
+        let size = found.ok_or_else(|| format!("{text:?}: expected a size like 64MiB"))?;
+        Ok(Self(size))
+    }
+}
+
+impl std::fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = UNITS
+            .iter()
+            .find(|(_, bytes)| self.0.is_multiple_of(*bytes));
+        let (unit, bytes) = whole.copied().unwrap_or(("B", 1));
+        write!(f, "{}{unit}", self.0 / bytes)
+    }
+}
+
+impl From<ByteSize> for String {
+    fn from(size: ByteSize) -> Self {
+        size.to_string()
+    }
 }
 
 /// Roles that sign in with a code too.
@@ -62,6 +106,7 @@ impl Default for DeskSettings {
             base_url: None,
             second_factor: SecondFactor::Owner,
             undo: Duration::from_secs(300),
+            largest_upload: ByteSize(64 << 20),
             owner: None,
             owner_password_file: None,
         }
@@ -78,6 +123,9 @@ impl DeskSettings {
         }
         if self.undo > UNDO_MAX {
             return fault("desk.undo", "expected at most 1 day");
+        }
+        if !(1 << 10..=1 << 30).contains(&self.largest_upload.0) {
+            return fault("desk.largest_upload", "expected from 1KiB to 1GiB");
         }
         if let Some(owner) = &self.owner
             && let Err(error) = EmailAddress::parse_new(owner)

@@ -35,7 +35,7 @@ pub struct InboundSettings {
     /// Time that it is kept which mails came back.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
-    /// How long the mails themselves are kept that came back about a subscriber, for the desk to show.
+    /// Time for which the mails themselves are kept that came back about a subscriber, for the desk to show.
     #[serde(with = "humantime_serde")]
     pub keep_raw: Duration,
     /// Sign-ups by mail in an hour, all together: anybody can write in somebody else's name. 0: none.

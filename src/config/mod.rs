@@ -37,6 +37,7 @@ pub use bounces::BounceSettings;
 pub use database::DatabaseSettings;
 pub use database::Durability;
 pub use database_hosts::DatabaseHosts;
+pub use desk::ByteSize;
 pub use desk::DeskSettings;
 pub use desk::SecondFactor;
 pub use inbound::InboundSettings;

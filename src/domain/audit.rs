@@ -36,8 +36,12 @@ super::named! {
         SampleDropped => "catalogue.sample_dropped",
         /// A file of subscribers was imported.
         SubscribersImported => "subscribers.imported",
-        /// All subscribers were exported.
+        /// Subscribers were exported.
         SubscribersExported => "subscribers.exported",
+        /// A filter of the list was saved.
+        SegmentSaved => "segment.saved",
+        /// A saved filter was removed.
+        SegmentRemoved => "segment.removed",
         /// Sign-ups that nobody confirmed were forgotten.
         SignUpsForgotten => "subscribers.forgotten",
         /// Somebody was signed up by hand.
@@ -98,6 +102,8 @@ super::named! {
         Catalogue => "catalogue",
         /// A user of the desk, by an opaque id.
         User => "user",
+        /// A saved filter of the list, by its slug.
+        Segment => "segment",
         /// A recipient domain.
         Domain => "domain",
         /// A relay, by its name.

@@ -3,7 +3,7 @@
 //!
 //! A value is parsed at the door into a type that cannot be wrong; whatever needs the moment is given it as `now`.
 //! Reading order: [`actor`] with [`audit`], [`address`], [`catalogue`], [`zone`], [`slot`], [`timetable`], [`pick`] (the heart), [`digest`], [`subscriber`] with [`subscriber_filter`], [`reader`], [`secret`], [`token`] with `seal`, [`rendered_mail`](rendered_mail),
-//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`].
+//! [`delivery`], [`due`], [`inbound`], [`webhook`], [`limits`], [`quota`], [`network`], [`places`], [`progress`], [`waiting`], [`verp`], [`subject`] with [`issue_text`], [`user`], [`job`].
 
 pub mod actor;
 pub mod address;
@@ -16,6 +16,7 @@ pub mod due;
 pub mod history;
 pub mod inbound;
 pub mod issue_text;
+pub mod job;
 pub mod limits;
 pub mod network;
 pub mod next_state;

@@ -54,7 +54,7 @@ impl Search {
     }
 }
 
-/// What became of an issue for a reader.
+/// Result of an issue for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssueResult {
     /// There was a delivery, in whatever state.

@@ -174,6 +174,16 @@ impl Secrets {
         self.id_named(b's', text)
     }
 
+    /// The name of a job of the desk.
+    pub fn job_name(&self, job: i64) -> String {
+        self.name(b'j', job)
+    }
+
+    /// The job that [`Secrets::job_name`] gave that name; `None` for any other text.
+    pub fn job_named(&self, text: &str) -> Option<i64> {
+        self.id_named(b'j', text)
+    }
+
     fn id_named(&self, kind: u8, text: &str) -> Option<i64> {
         let bytes = data_encoding::BASE32_NOPAD
             .decode(text.to_ascii_uppercase().as_bytes())

@@ -36,6 +36,8 @@ pub(super) enum ChangeSubject<'a> {
     User(i64),
     /// A tool or a comparison, by its slug.
     Catalogue(&'a str),
+    /// By its slug.
+    Segment(&'a str),
     Domain(&'a str),
     Relay(&'a str),
     /// By the keyed hash.
@@ -87,6 +89,7 @@ impl ChangeAuthor<'_> {
                 (SubjectKind::User, name.unwrap_or_default())
             }
             ChangeSubject::Catalogue(slug) => (SubjectKind::Catalogue, slug.to_owned()),
+            ChangeSubject::Segment(slug) => (SubjectKind::Segment, slug.to_owned()),
             ChangeSubject::Domain(name) => (SubjectKind::Domain, name.to_owned()),
             ChangeSubject::Relay(name) => (SubjectKind::Relay, name.to_owned()),
             ChangeSubject::Suppression(hash) => (SubjectKind::Suppression, hash.to_owned()),

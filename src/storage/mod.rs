@@ -6,7 +6,7 @@
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
 //!   `hosts`, `server_pool`, `bounded`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
-//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`personal_data`], [`imports`], [`links`].
+//! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`].
 //! - Digests: [`digests`], [`publishing`] with [`variants`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
@@ -131,6 +131,7 @@ pub mod imports;
 pub mod inbound;
 pub mod inbound_reports;
 mod instance_secrets;
+pub mod jobs;
 pub mod ledger;
 pub mod links;
 mod migrating;
@@ -148,6 +149,7 @@ pub mod refusal_groups;
 pub mod refusals;
 pub mod relays;
 mod second_factors;
+pub mod segments;
 mod sends;
 mod server_pool;
 mod servers;

@@ -70,6 +70,8 @@ use guard::Allowance;
 const LARGEST_BODY: usize = 16 << 10;
 /// The longest that a request may take.
 const LONGEST: Duration = relations::REQUEST_MAX;
+/// The longest that a file may take to come.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(15 * 60);
 /// The longest until its header is whole, and that a connection may wait for its next request.
 const LONGEST_HEADER: Duration = Duration::from_secs(15);
 /// Attempts, refused ones included, for each request for mail that a client may have accepted.
@@ -279,7 +281,12 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
 
 /// Gives a request up that takes longer than [`LONGEST`], with words: it waits for a database that is locked, or for a body.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(LONGEST, next.run(request)).await {
+    let longest = match request.uri().path() {
+        // A file takes as long as its way.
+        desk::UPLOAD => LONGEST_UPLOAD,
+        _ => LONGEST,
+    };
+    match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => answer::Problem::out_of_time(LONGEST).into_response(),
     }

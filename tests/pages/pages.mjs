@@ -161,6 +161,15 @@ async function* desk(site) {
     yield { name: 'desk-account-second-factor', path: '/desk/account/second-factor', as };
     yield { name: 'desk-account-refused', path: '/desk/account/password', post: { old: 'x', new: 'y' }, status: 422, as };
     yield { name: 'desk-confirm', path: '/desk/confirm?next=%2Fdesk%2Fusers', as };
+    yield { name: 'desk-subscribers', path: '/desk/subscribers', as };
+    yield { name: 'desk-subscribers-found', path: '/desk/subscribers?search=bea&state=pending&paused=yes', as };
+    yield { name: 'desk-subscribers-refused', path: '/desk/subscribers?joined_from=yesterday&bounced=x', status: 422, as };
+    yield { name: 'desk-subscriber-new', path: '/desk/subscribers/new', as };
+    yield { name: 'desk-subscriber', path: '/desk/subscribers/new', post: { email: 'cy@reader.example', consent: `By phone. ${LONG.slice(0, 200)}` }, as };
+    yield { name: 'desk-import', path: '/desk/subscribers/import', as };
+    yield { name: 'desk-export', path: '/desk/subscribers/bulk?scope=all&change=export', as };
+    yield { name: 'desk-bulk-pause', path: '/desk/subscribers/bulk?scope=all&change=pause', as };
+    yield { name: 'desk-jobs', path: '/desk/jobs', as };
     yield { name: 'desk-users', path: '/desk/users', as };
     yield { name: 'desk-users-refused', path: '/desk/users', post: { email: 'nobody', name: 'X', role: 'writer' }, status: 422, as };
     yield { name: 'desk-user-link', path: '/desk/users', post: { email: 'eve@desk.example', name: 'Eve', role: 'analyst' }, as };

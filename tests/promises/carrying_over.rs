@@ -398,8 +398,7 @@ async fn is_carried_over(
     );
     let (unknown, empty) = codes::unknown(&house.place).await;
     assert_eq!(unknown, [""; 0]);
-    let is_younger =
-        |table: &&str| ["challenges", "sessions", "unsubscribe_reasons", "users"].contains(table);
+    let is_younger = |table: &&str| codes::YOUNGER.contains(table);
     let empty: Vec<_> = empty.iter().filter(|table| !is_younger(table)).collect();
     assert!(
         last == FIRST_PUBLISHED || empty.is_empty(),

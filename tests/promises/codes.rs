@@ -21,6 +21,8 @@ use verdicts::domain::inbound::MailboxStep;
 use verdicts::domain::inbound::Reason;
 use verdicts::domain::inbound::RefusalClass;
 use verdicts::domain::inbound::SoftClass;
+use verdicts::domain::job::JobKind;
+use verdicts::domain::job::JobState;
 use verdicts::domain::pick_reason::PickReason;
 use verdicts::domain::reader::UnsubscribeReason;
 use verdicts::domain::subscriber::SubscriberState;
@@ -50,7 +52,7 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 35] = [
+const CODES: [Code; 37] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
@@ -65,6 +67,8 @@ const CODES: [Code; 35] = [
     ("inbound_mails", "reason", is::<Reason>),
     ("inbound_mails", "soft_class", is::<SoftClass>),
     ("inbound_unmatched", "channel", is::<InboundChannel>),
+    ("jobs", "kind", is::<JobKind>),
+    ("jobs", "state", is::<JobState>),
     ("mailbox_retries", "step", is::<MailboxStep>),
     ("picks", "reasons", are_reasons),
     ("refusal_groups", "decision", is::<Decision>),
@@ -91,6 +95,15 @@ const CODES: [Code; 35] = [
         "case when (state = 'skipped') = (skip_reason is not null) then 'yes' else 'no' end",
         is_yes,
     ),
+];
+
+/// Tables with codes that a database of before the baseline did not have.
+pub const YOUNGER: [&str; 5] = [
+    "challenges",
+    "jobs",
+    "sessions",
+    "unsubscribe_reasons",
+    "users",
 ];
 
 fn is_unsubscribe_reason(text: &str) -> bool {

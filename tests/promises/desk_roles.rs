@@ -29,6 +29,8 @@ fn filled(house: &House, path: &str) -> String {
         ("{token}", "x"),
         ("{name}", "nobody"),
         ("{report}", "0"),
+        ("{upload}", "none"),
+        ("{job}", "none"),
         ("{change}", "disable"),
         ("{slot}", &slot),
         ("{action}", "cancel"),

@@ -28,7 +28,7 @@ async fn house(place: Place) -> House {
 
 /// The addresses in a page's table.
 pub fn addresses(page: &str) -> Vec<String> {
-    let rows = page.split("<tr><th scope=\"row\">").skip(1);
+    let rows = page.split("<th scope=\"row\">").skip(1);
     rows.map(|row| {
         let text = row.split("<bdi>").nth(1).expect("an address");
         text.split('<').next().expect("text").to_owned()

@@ -258,7 +258,7 @@ fn a_file_is_read_in_the_encodings_and_with_the_separators_of_spreadsheet_progra
         list["subscribers"]
             .as_array()
             .expect("a list")
-            .last()
+            .first()
             .expect("one")["name"]
             .as_str()
             .unwrap_or_default()

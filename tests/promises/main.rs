@@ -21,6 +21,7 @@ mod counting;
 mod crash;
 mod delivery;
 mod desk_first_run;
+mod desk_jobs;
 mod desk_roles;
 mod desk_sign_in;
 mod desk_subscriber;

@@ -40,6 +40,7 @@ impl App {
                 break;
             }
         }
+        self.keep_jobs(now).await?;
         self.match_again(LOOKS_MAX).await?;
         if self.are_statistics_due(now) {
             self.storage.refresh_statistics().await?;

@@ -11,12 +11,9 @@ use crate::app::subscribing::columns::ParsedRow;
 use crate::app::subscribing::sign_up::Origin;
 use crate::app::subscribing::spreadsheet::Spreadsheet;
 use crate::app::subscribing::spreadsheet::UnreadableRow;
-use crate::app::subscribing::spreadsheet::defused;
 use crate::domain::actor::Actor;
 use crate::domain::address::EmailAddress;
-use crate::domain::audit::AuditAction;
 use crate::domain::subscriber::SubscriberState;
-use crate::domain::zone::ZoneName;
 use crate::storage::imports::ImportRow;
 use crate::storage::people::Listed;
 use crate::storage::people::Person;
@@ -24,8 +21,6 @@ use crate::storage::subscribers::SignedUp;
 
 /// Refused rows that an answer names; all are counted.
 const NAMED: usize = 100;
-/// Rows read at once when the whole list is walked through.
-const PAGE: i64 = 1_000;
 
 /// Counts of an import; `read` is the sum of the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -220,59 +215,6 @@ impl App {
                 .confirmed_at
                 .or_else(|| (state == SubscriberState::Active).then(|| self.now())),
         }
-    }
-
-    /// Writes the whole list as CSV that an import can read again; answers how many there are.
-    pub async fn export_subscribers(
-        &self,
-        actor: &Actor,
-        file: impl Write,
-    ) -> Result<u64, Failure> {
-        let fault = |error: &dyn std::fmt::Display| {
-            Failure::internal(format!("The file cannot be written: {error}."))
-        };
-        let mut writer = csv::Writer::from_writer(file);
-        writer
-            .write_record([
-                "email",
-                "name",
-                "confirmed_at",
-                "source",
-                "state",
-                "timezone",
-            ])
-            .map_err(|error| fault(&error))?;
-        let mut count = 0;
-        let mut after = 0;
-        loop {
-            let page = self.list_subscribers(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.subscriber.id;
-            for listed in &page {
-                let confirmed = listed
-                    .confirmed_at
-                    .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
-                let email = defused(listed.subscriber.email.as_str());
-                let name = defused(listed.subscriber.name.as_deref().unwrap_or_default());
-                let source = defused(listed.source.as_deref().unwrap_or_default());
-                let fields = [
-                    &*email,
-                    &*name,
-                    confirmed.as_deref().unwrap_or_default(),
-                    &*source,
-                    listed.subscriber.state.as_str(),
-                    listed.subscriber.timezone.map_or("", ZoneName::name),
-                ];
-                writer.write_record(fields).map_err(|error| fault(&error))?;
-                count += 1;
-            }
-        }
-        writer.flush().map_err(|error| fault(&error))?;
-        let detail = serde_json::json!({ "subscribers": count });
-        self.storage
-            .note_action(actor, AuditAction::SubscribersExported, &detail, self.now())
-            .await?;
-        Ok(count)
     }
 
     /// A page of the list, after the subscriber numbered `after`.

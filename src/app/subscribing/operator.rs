@@ -1,4 +1,4 @@
-//! What an operator does for one subscriber, by the desk or a command. Whom it is about is named by the subscriber's id.
+//! Changes of one subscriber by an operator, from the desk or a command. The subscriber is named by the id.
 
 use super::quotas::RequestedMail;
 use crate::app::App;
@@ -20,11 +20,11 @@ use crate::storage::refusals::RefusalForReader;
 /// Everything that the desk shows of a subscriber.
 #[derive(Debug, Clone)]
 pub struct SubscriberRecord {
-    /// Who, what they agreed to, what happened.
+    /// The subscriber, with consents and history.
     pub person: Person,
     /// Mails, votes, what came back, suppressions.
     pub data: PersonalData,
-    /// What they want to get.
+    /// Preferences.
     pub preferences: Preferences,
     /// Refusals of their mails.
     pub refusals: Vec<RefusalForReader>,
@@ -101,15 +101,27 @@ impl App {
         until: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let now = self.now();
-        if until.is_some_and(|until| until <= now || until > now + LONGEST_PAUSE) {
-            let weeks = LONGEST_PAUSE.num_weeks();
-            return Err(Failure::invalid_field(
-                "until",
-                format!("until: expected a day from tomorrow on, at most {weeks} weeks ahead."),
-            ));
+        if let Some(until) = until {
+            self.check_pause(until)?;
         }
         let paused = self.storage.pause_subscriber(actor, subscriber, until, now);
         Ok(paused.await?)
+    }
+
+    /// Checks the end of a pause.
+    ///
+    /// # Errors
+    /// When the time is over, or further away than a pause may last.
+    pub fn check_pause(&self, until: Timestamp) -> Result<(), Failure> {
+        let now = self.now();
+        if until > now && until <= now + LONGEST_PAUSE {
+            return Ok(());
+        }
+        let weeks = LONGEST_PAUSE.num_weeks();
+        Err(Failure::invalid_field(
+            "until",
+            format!("until: expected a day from tomorrow on, at most {weeks} weeks ahead."),
+        ))
     }
 
     /// Queues the confirmation mail of an open sign-up once more, within the limits that hold for everybody.

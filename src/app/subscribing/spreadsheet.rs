@@ -43,43 +43,24 @@ impl<'a> Spreadsheet<'a> {
     /// # Errors
     /// A sentence: what is missing in the header, or which column must be explained.
     pub fn open(source: impl Read + Send + 'a, mapping: &Mapping) -> Result<Self, String> {
-        let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
-        let (source, encoding) = as_utf8(source).map_err(unreadable)?;
-        let (head, rest) = peeked(source).map_err(unreadable)?;
-        let has_mark = head.starts_with(b"\xEF\xBB\xBF");
-        let text = if has_mark { &head[3..] } else { &head[..] };
-        let (named, line) = separator_line(text);
-        let body = text[line..].to_vec();
-        let delimiter = named.unwrap_or_else(|| separator_of(&body));
-        let whole: Box<dyn Read + Send + 'a> = Box::new(std::io::Cursor::new(body).chain(rest));
-        let skipped = u64::from(line > 0);
-        let lines = PlainLines::new(whole, delimiter, 1 + skipped);
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .flexible(true)
-            .buffer_capacity(BUFFER)
-            .from_reader(lines);
-        let header = reader
-            .byte_headers()
-            .map_err(|error| format!("its header cannot be read: {error}"))?;
-        let mut decode = if has_mark || encoding.is_some() {
-            Decode::utf8()
-        } else {
-            Decode::default()
-        };
-        let names: Result<Vec<String>, String> = header
-            .iter()
-            .map(|name| Ok(decode.text(name)?.trim().to_owned()))
-            .collect();
-        let columns = Columns::of(names?, mapping)?;
+        let opened = OpenedSheet::of(source)?;
+        let columns = Columns::of(opened.names, mapping)?;
         Ok(Self {
-            reader,
+            reader: opened.reader,
             columns,
             record: ByteRecord::new(),
-            decode,
-            is_utf16: encoding.is_some(),
-            skipped,
+            decode: opened.decode,
+            is_utf16: opened.is_utf16,
+            skipped: opened.skipped,
         })
+    }
+
+    /// The names of its columns, whatever they hold.
+    ///
+    /// # Errors
+    /// A sentence: the header cannot be read.
+    pub fn header(source: impl Read + Send + 'a) -> Result<Vec<String>, String> {
+        Ok(OpenedSheet::of(source)?.names)
     }
 
     /// The next row, or why it is refused; `None` at the end. An error of reading ends everything.
@@ -158,6 +139,55 @@ impl<'a> Spreadsheet<'a> {
             file.write_field(text(field))?;
         }
         file.write_record(None::<&[u8]>)
+    }
+}
+
+/// A file whose header was read.
+struct OpenedSheet<'a> {
+    reader: csv::Reader<PlainLines<Box<dyn Read + Send + 'a>>>,
+    names: Vec<String>,
+    decode: Decode,
+    is_utf16: bool,
+    skipped: u64,
+}
+
+impl<'a> OpenedSheet<'a> {
+    fn of(source: impl Read + Send + 'a) -> Result<Self, String> {
+        let unreadable = |error: std::io::Error| format!("it cannot be read: {error}");
+        let (source, encoding) = as_utf8(source).map_err(unreadable)?;
+        let (head, rest) = peeked(source).map_err(unreadable)?;
+        let has_mark = head.starts_with(b"\xEF\xBB\xBF");
+        let text = if has_mark { &head[3..] } else { &head[..] };
+        let (named, line) = separator_line(text);
+        let body = text[line..].to_vec();
+        let delimiter = named.unwrap_or_else(|| separator_of(&body));
+        let whole: Box<dyn Read + Send + 'a> = Box::new(std::io::Cursor::new(body).chain(rest));
+        let skipped = u64::from(line > 0);
+        let lines = PlainLines::new(whole, delimiter, 1 + skipped);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .flexible(true)
+            .buffer_capacity(BUFFER)
+            .from_reader(lines);
+        let header = reader
+            .byte_headers()
+            .map_err(|error| format!("its header cannot be read: {error}"))?;
+        let mut decode = if has_mark || encoding.is_some() {
+            Decode::utf8()
+        } else {
+            Decode::default()
+        };
+        let names = header
+            .iter()
+            .map(|name| Ok(decode.text(name)?.trim().to_owned()))
+            .collect::<Result<Vec<String>, String>>()?;
+        Ok(Self {
+            reader,
+            names,
+            decode,
+            is_utf16: encoding.is_some(),
+            skipped,
+        })
     }
 }
 

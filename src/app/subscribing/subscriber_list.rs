@@ -14,10 +14,10 @@ use crate::storage::subscriber_list::Position;
 use crate::storage::subscriber_list::Walk;
 
 /// Subscribers that one page looks at when a condition is rare.
-const LOOKED_MAX: usize = 20_000;
+const LOOKED_MAX: usize = 10_000;
 /// Subscribers that a count goes up to, and that it looks at.
 const COUNTED_MAX: usize = 10_000;
-const COUNT_LOOKED_MAX: usize = 24_000;
+const COUNT_LOOKED_MAX: usize = 12_000;
 /// In the name of a place, before those who are found by name.
 const SECOND: &str = "n.";
 

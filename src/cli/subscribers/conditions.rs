@@ -1,5 +1,6 @@
 //! Options that say which subscribers are meant: the desk's conditions under the same names.
 
+use crate::app::App;
 use crate::app::Failure;
 use crate::domain::subscriber_filter::SubscriberFilter;
 
@@ -45,6 +46,9 @@ pub struct Conditions {
     /// Result of that issue: any, not-got, a state like sent or failed, or skipped:paused and the like
     #[arg(long, requires = "issue", value_parser = |text: &str| check("result", text))]
     result: Option<String>,
+    /// A saved filter, by its slug: its conditions, and those given beside it
+    #[arg(long, value_name = "SLUG")]
+    segment: Option<String>,
 }
 
 fn check(key: &str, text: &str) -> Result<String, String> {
@@ -56,7 +60,12 @@ fn check(key: &str, text: &str) -> Result<String, String> {
 
 impl Conditions {
     /// The filter.
-    pub(super) fn filter(&self) -> Result<SubscriberFilter, Failure> {
+    pub(super) async fn filter(&self, app: &App) -> Result<SubscriberFilter, Failure> {
+        let saved = match &self.segment {
+            Some(slug) => app.segment(slug).await?.filter.pairs(),
+            None => Vec::new(),
+        };
+        let saved = saved.iter().map(|(key, value)| (*key, value.as_str()));
         let paused = self.paused.then(|| "yes".to_owned());
         let pairs = [
             ("search", &self.search),
@@ -77,7 +86,7 @@ impl Conditions {
             .iter()
             .filter_map(|(key, value)| Some((*key, value.as_deref()?)));
         // Each was read by itself when the command line was.
-        SubscriberFilter::of(given).map_err(|faults| {
+        SubscriberFilter::of(saved.chain(given)).map_err(|faults| {
             let sentences: Vec<String> = faults
                 .into_iter()
                 .map(|fault| format!("--{}: {}", fault.key.replace('_', "-"), fault.sentence))

@@ -3,6 +3,7 @@
 
 mod account;
 mod gate;
+mod jobs;
 mod subscriber;
 mod subscribers;
 mod users;
@@ -28,6 +29,13 @@ pub use gate::Check;
 pub use gate::FormField;
 pub use gate::GateForm;
 pub use gate::form;
+pub use jobs::ColumnView;
+pub use jobs::ImportView;
+pub use jobs::JobView;
+pub use jobs::import;
+pub use jobs::job;
+pub use jobs::jobs;
+pub use jobs::upload;
 pub use subscriber::ConsentView;
 pub use subscriber::EventView;
 pub use subscriber::MailView;

@@ -10,7 +10,7 @@ use crate::render::RenderError;
 pub struct ConsentView {
     /// Time when it was given.
     pub at: String,
-    /// Where from, with the network.
+    /// Source, with the network.
     pub source: String,
     /// Time when it was confirmed.
     pub confirmed: String,
@@ -88,7 +88,7 @@ pub struct SubscriberView {
     pub mails: Vec<MailView>,
     /// Mails that are left out, in words.
     pub mails_more: Option<String>,
-    /// What came back, newest first.
+    /// Mails that came back, newest first.
     pub returned: Vec<ReturnedView>,
     /// Votes: tool and verdict.
     pub votes: Vec<(String, String)>,

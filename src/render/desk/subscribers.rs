@@ -25,7 +25,7 @@ pub struct ConditionField {
     pub key: &'static str,
     /// Its words.
     pub label: &'static str,
-    /// How it is given.
+    /// Control that it is given by.
     pub control: Control,
     /// Value as it was given.
     pub value: String,
@@ -71,6 +71,8 @@ pub struct ChipView {
 
 /// A subscriber in the list.
 pub struct SubscriberRow {
+    /// Name in a form, for users who may change them.
+    pub key: Option<String>,
     /// Address of their page, for users who may see it.
     pub href: Option<String>,
     /// Address, masked or not.
@@ -103,6 +105,12 @@ pub struct SubscribersView {
     pub is_open: bool,
     /// Conditions that hold.
     pub chips: Vec<ChipView>,
+    /// The conditions as names and values.
+    pub pairs: Vec<(&'static str, String)>,
+    /// Saved filters: slug, name, address.
+    pub segments: Vec<(String, String, String)>,
+    /// True if the user may erase and export.
+    pub may_erase: bool,
     /// True if a condition could not be read: nothing is listed.
     pub is_refused: bool,
     /// Sentence with the number found.

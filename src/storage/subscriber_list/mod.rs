@@ -95,7 +95,7 @@ impl Position {
 pub struct Walk {
     /// Subscribers.
     pub rows: Vec<FoundSubscriber>,
-    /// Where it goes on, if it does.
+    /// Place where it goes on, if it does.
     pub next: Option<Position>,
 }
 

@@ -17,19 +17,19 @@ pub(super) const LAST: char = '\u{10FFFF}';
 pub(super) enum Order {
     /// The newest first, of one state or of all.
     Joined,
-    /// Those at one domain, the newest first.
+    /// Subscribers at one domain, the newest first.
     Domain(String),
     /// By address, those whose address begins so.
     Address(String),
     /// By name, those whose name begins so, but for those whose address begins so too.
     Name(String, Option<String>),
-    /// Those who had a delivery of that mailing.
+    /// Subscribers with a delivery of that mailing.
     Deliveries(i64),
-    /// Those of whom a mail was refused.
+    /// Subscribers of whom a mail was refused.
     Refusals,
-    /// Those with a consent from there.
+    /// Subscribers with a consent from there.
     Source(String),
-    /// Those who chose what they get, or a pause.
+    /// Subscribers who chose categories, a rhythm or a pause.
     Preferences,
 }
 

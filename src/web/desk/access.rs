@@ -1,6 +1,7 @@
 //! Access: each route says what it demands, and one layer holds it.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
 use axum::extract::State;
@@ -76,6 +77,8 @@ pub struct Route {
     pub path: &'static str,
     pub demand: Demand,
     handler: MethodRouter<Web>,
+    /// True if a file may come: a body of up to `desk.largest_upload`.
+    takes_file: bool,
 }
 
 impl Route {
@@ -89,6 +92,7 @@ impl Route {
             path,
             demand,
             handler: on(MethodFilter::GET, handler),
+            takes_file: false,
         }
     }
 
@@ -102,12 +106,29 @@ impl Route {
             path,
             demand,
             handler: on(MethodFilter::POST, handler),
+            takes_file: false,
+        }
+    }
+
+    /// The same route, which takes a file.
+    pub(super) fn with_file(self) -> Self {
+        Self {
+            takes_file: true,
+            ..self
         }
     }
 
     pub(super) fn add_to(self, router: Router<Web>, web: &Web) -> Router<Web> {
         let guard = from_fn_with_state((web.clone(), self.demand), hold);
-        router.route(self.path, self.handler.route_layer(guard))
+        let handler = match self.takes_file {
+            true => {
+                // Around the file stands the form that it comes in.
+                let largest = web.app.settings.desk.largest_upload.0 as usize + (4 << 10);
+                self.handler.layer(DefaultBodyLimit::max(largest))
+            }
+            false => self.handler,
+        };
+        router.route(self.path, handler.route_layer(guard))
     }
 }
 

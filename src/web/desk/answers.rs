@@ -23,7 +23,7 @@ use crate::domain::user::Stage;
 use crate::render::desk::DeskFrame;
 
 /// Longest address of a page that somebody is led back to.
-const PLACE_MAX: usize = 500;
+const PLACE_MAX: usize = 4_000;
 
 /// Returns whether browsers ask the desk by https.
 pub fn is_https(web: &Web) -> bool {
@@ -159,7 +159,7 @@ mod tests {
             "/desk/\r\nX: y",
             "/desk\\evil",
             "/desk/ü",
-            &format!("/desk/{}", "a".repeat(500)),
+            &format!("/desk/{}", "a".repeat(4_000)),
         ] {
             assert!(!is_place(bad), "{bad}");
         }

@@ -1,13 +1,16 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`week`] with [`week_view`], [`week_sum`], [`edit`] and [`write`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`edit`] and [`write`].
 
 mod access;
 mod account;
 mod answers;
+mod bulk;
 mod edit;
 mod first_run;
+mod import;
+mod jobs;
 mod sign_in;
 mod subscriber;
 mod subscriber_change;
@@ -43,6 +46,9 @@ use crate::render::desk;
 use access::Route;
 
 pub use access::Demand;
+
+/// Address that a file is sent to.
+pub(super) const UPLOAD: &str = "/desk/subscribers/import";
 
 /// The largest form, in bytes: an introduction in the most verbose encoding.
 const LARGEST_TEXT: usize = 256 << 10;
@@ -99,6 +105,23 @@ fn table() -> Vec<Route> {
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),
         Route::get("/desk/subscribers", listed, subscribers::list),
+        Route::get("/desk/subscribers/import", people, import::look),
+        Route::post("/desk/subscribers/import", people, import::upload).with_file(),
+        Route::get(
+            "/desk/subscribers/import/{upload}",
+            people,
+            import::look_at_columns,
+        ),
+        Route::post("/desk/subscribers/import/{upload}", people, import::start),
+        Route::get("/desk/subscribers/bulk", people, bulk::ask),
+        Route::post("/desk/subscribers/bulk/erase", recent_erase, bulk::erase),
+        Route::post("/desk/subscribers/bulk/export", recent_erase, bulk::export),
+        Route::post("/desk/subscribers/bulk/{change}", people, bulk::change),
+        Route::post("/desk/subscribers/segments", people, bulk::segments),
+        Route::get("/desk/jobs", people, jobs::list),
+        Route::get("/desk/jobs/{job}", people, jobs::show),
+        Route::post("/desk/jobs/{job}/cancel", people, jobs::cancel),
+        Route::get("/desk/jobs/{job}/file", erase, jobs::file),
         Route::get("/desk/subscribers/new", people, subscriber_new::look),
         Route::post("/desk/subscribers/new", people, subscriber_new::add),
         Route::get("/desk/subscribers/{name}", person, subscriber::show),

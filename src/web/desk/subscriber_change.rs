@@ -197,7 +197,7 @@ pub(super) async fn look_at_lifting(
     Ok(Html(question(&web, &who, &known, Change::Lift, "", None)?))
 }
 
-/// What the form of a change sends.
+/// Fields of the form of a change.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {

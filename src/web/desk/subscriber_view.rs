@@ -98,7 +98,7 @@ pub fn view(web: &Web, user: &User, name: &str, record: &SubscriberRecord) -> Su
     }
 }
 
-/// Why they are in their state: the last event that led to it.
+/// Reason for their state: the last event that led to it.
 fn why(web: &Web, record: &SubscriberRecord) -> String {
     let state = record.person.subscriber.state;
     let leads = |event: &HistoryEvent| match (state, event) {

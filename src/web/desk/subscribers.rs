@@ -61,6 +61,15 @@ pub(super) async fn list(
         return Ok(answers::refused(desk::subscribers(frame, view)?));
     }
     view.chips = chips(&filter);
+    view.pairs = filter.pairs();
+    view.may_erase = who.user.role.may(Area::Erase, AccessLevel::Write);
+    let segments = web.app.segments().await?;
+    view.segments = segments
+        .into_iter()
+        // Where addresses are masked, a filter that names somebody would say who is subscribed.
+        .filter(|segment| !is_masked || !names_somebody(&segment.filter))
+        .map(|segment| (segment.slug, segment.name, path_of(&segment.filter, None)))
+        .collect();
     let page = web
         .app
         .subscriber_page(&filter, given.after.as_deref(), ROWS)
@@ -76,6 +85,9 @@ pub(super) async fn list(
         let subscriber = &found.listed.subscriber;
         let may_look = who.user.role.may(Area::Subscribers, AccessLevel::Read);
         view.rows.push(SubscriberRow {
+            key: view
+                .may_change
+                .then(|| web.app.subscriber_name(subscriber.id)),
             href: may_look.then(|| format!("{HERE}/{}", web.app.subscriber_name(subscriber.id))),
             email: shown(&who.user, &subscriber.email),
             name: subscriber.name.clone().filter(|_| !is_masked),
@@ -178,11 +190,7 @@ impl Given {
     /// The filter. Where addresses are masked, none can be asked for: a guess that finds one row would say who is subscribed.
     pub(super) fn filter(&self, is_masked: bool) -> Result<SubscriberFilter, Vec<FilterFault>> {
         let filter = SubscriberFilter::of(self.pairs())?;
-        let names_somebody = filter
-            .search
-            .as_ref()
-            .is_some_and(|search| !search.is_anonymous());
-        if is_masked && names_somebody {
+        if is_masked && names_somebody(&filter) {
             let sentence =
                 "Your role sees no addresses, so it can look for a domain only, like @example.org.";
             return Err(vec![FilterFault {
@@ -192,6 +200,13 @@ impl Given {
         }
         Ok(filter)
     }
+}
+
+fn names_somebody(filter: &SubscriberFilter) -> bool {
+    filter
+        .search
+        .as_ref()
+        .is_some_and(|search| !search.is_anonymous())
 }
 
 fn chips(filter: &SubscriberFilter) -> Vec<ChipView> {
@@ -284,6 +299,9 @@ async fn empty_view(
     let more = first.split_off(FIRST);
     Ok(SubscribersView {
         may_change: false,
+        may_erase: false,
+        pairs: Vec::new(),
+        segments: Vec::new(),
         is_open: more.iter().any(|field| !field.value.is_empty()),
         first,
         more,

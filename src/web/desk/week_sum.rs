@@ -1,4 +1,4 @@
-//! What became of a digest: one sum, whose parts lead to their people.
+//! Result of a digest: one sum, whose parts lead to their people.
 
 use super::subscribers::path_of;
 use super::week_view::in_words;

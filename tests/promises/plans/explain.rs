@@ -10,8 +10,9 @@ use sqlx::Row as _;
 use crate::support::Place;
 
 /// Tables that stay small, each with the reason. Any other grows.
-const SMALL: [(&str, &str); 26] = [
+const SMALL: [(&str, &str); 27] = [
     ("audit_head", "one row"),
+    ("segments", "saved filters, at most 200"),
     ("digests", "one a week"),
     ("picks", "some a week"),
     ("digest_revisions", "fifty a digest, read by digest"),
@@ -46,8 +47,9 @@ const SMALL: [(&str, &str); 26] = [
 ];
 
 /// Partial indexes that hold what waits just now, not what was.
-const OPEN_WORK: [&str; 9] = [
+const OPEN_WORK: [&str; 10] = [
     "audit_unchained",
+    "jobs_held",
     "delivery_batches_held",
     "delivery_batches_transactional",
     "subscribers_waiting",

@@ -121,7 +121,7 @@ const COMPOSED_AT: [&str; 14] = [
     "imports.rs: \"insert into history",
     "publishing.rs: \"with zones",
     "statistics.rs: sqlx::AssertSqlSafe(format!(\"analyze",
-    "delivery_updates.rs: sqlx::AssertSqlSafe(text_of",
+    "ledger/updates.rs: sqlx::AssertSqlSafe(text_of",
     "opening.rs: ",
     "writer.rs: sql",
 ];
@@ -276,6 +276,8 @@ const FILL: &str = "
     insert into unsubscribe_reasons (subscriber_id, reason, given_at) select id, 'other', 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound_mails (fingerprint, received_at, channel, class, subscriber_id, mailing_id)
       select 'f' || id, id, 'imap', 'soft', id, 190001 from subscribers where id between 1000000 and 1020000;
+    insert into jobs (id, kind, state, made_by, input, created_at, held_until, finished_at)
+      select id, 'export', 'done', 'u', '{}', id, id, case when id % 500 > 0 then id end from subscribers where id between 1000000 and 1020000;
     insert into inbound_reports (fingerprint, subscriber_id, received_at, raw, is_cut)
       select 'f' || id, id, id, 'raw', 0 from subscribers where id between 1000000 and 1020000;
     insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with)

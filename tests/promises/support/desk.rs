@@ -42,6 +42,12 @@ impl<'a> Browser<'a> {
         cookie.as_ref().map(|(_, value)| value.clone())
     }
 
+    /// The cookie's name and value.
+    pub fn cookie(&self) -> (String, String) {
+        let cookie = self.cookie.lock().expect("no panic");
+        cookie.clone().expect("signed in")
+    }
+
     pub async fn ask(
         &self,
         method: Method,
