@@ -12,6 +12,10 @@ const OPENING: usize = 18;
 
 /// Returns whether a sentence begins with a yes, and goes on with words that affirm alone, all in one language.
 pub fn affirms(text: &str) -> bool {
+    // "Oui c'est qui"
+    if WORDS.question_ends.less_at_end(text).is_some() {
+        return false;
+    }
     // A word is a yes whole: "bitte bestätigen" does not begin with "bestätige".
     let ends_word =
         |at: &usize| text[*at..].starts_with(' ') || text[*at..].starts_with(is_unspaced);
@@ -39,8 +43,18 @@ pub fn is_affirming(text: &str) -> bool {
         || text.len() <= LONGEST && text.split(' ').count() <= SHORT && agrees()
 }
 
+/// Returns whether words say that a link or button does not work: why somebody answers who was asked to press it.
+pub fn is_about_link(text: &str) -> bool {
+    text.len() <= LONGEST
+        && WORDS.links.stand_in(text)
+        && WORDS.troubles.iter().any(|list| list.make(text))
+}
+
+/// Returns whether words affirm alone, without a "not" but in what agrees ("can't wait").
 fn is_of_affirming_words(text: &str) -> bool {
-    text.len() <= LONGEST && WORDS.affirms.iter().any(|list| list.make(text))
+    text.len() <= LONGEST
+        && !WORDS.negations.stand_in(&WORDS.agrees.less_anywhere(text))
+        && WORDS.affirms.iter().any(|list| list.make(text))
 }
 
 fn has_agreement(text: &str) -> bool {

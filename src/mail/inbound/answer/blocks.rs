@@ -131,7 +131,21 @@ fn separator(lines: &[TextLine], at: usize) -> Option<Range<usize>> {
     let bare = text.trim_matches(|c: char| {
         is_of_rule(c) || c.is_whitespace() || matches!(c, ':' | '：' | '>' | '<')
     });
-    FORMS.is_separator(&fold(bare)).then_some(at..at + 1)
+    // Words that no table knows divide too, where what follows is a quotation: `----- Mail original -----`.
+    let divides = || {
+        is_in_rules(text)
+            && (fields(lines, next_at(lines, at + 1)).is_some()
+                || lines[at + 1..]
+                    .iter()
+                    .find(|line| !line.text.is_empty())
+                    .is_some_and(|line| line.mark == Mark::Quote))
+    };
+    (FORMS.is_separator(&fold(bare)) || divides()).then_some(at..at + 1)
+}
+
+/// Returns whether words stand between two rules of dashes.
+fn is_in_rules(text: &str) -> bool {
+    text.starts_with("---") && text.ends_with("---")
 }
 
 /// The line `On 24 May, Ada wrote:`, on up to four lines.
@@ -166,8 +180,8 @@ fn attribution(lines: &[TextLine], at: usize) -> Option<Range<usize>> {
 /// Returns whether a text is the line above a quotation. A form that begins with a star is looked for only where the first line may be a date, or
 /// it would take the writer's last words with it.
 fn is_attribution(text: &str, is_above_quote: bool, may_begin: bool) -> bool {
-    let is_in_rules = text.starts_with("---") && text.ends_with("---");
-    let ends = is_in_rules || is_above_quote || text.ends_with([':', '：']);
+    let has_colon = text.ends_with([':', '：']);
+    let ends = is_in_rules(text) || is_above_quote || has_colon;
     // GMX' telephone program leaves the colon out; a date and a time are there all the same.
     let is_dated = text.chars().filter(char::is_ascii_digit).count() >= DATED;
     if !ends && !is_dated {
@@ -179,6 +193,14 @@ fn is_attribution(text: &str, is_above_quote: bool, may_begin: bool) -> bool {
     let says_when = bare.chars().any(char::is_numeric) || bare.contains('@');
     if !says_when && !is_above_quote {
         return false;
+    }
+    // In a language or of a program that no form knows: a date with a time and an address before a colon, or either of them above `>`.
+    let is_addressed = bare.contains('@');
+    if may_begin
+        && has_colon
+        && (is_dated && is_addressed || is_above_quote && (is_dated || is_addressed))
+    {
+        return true;
     }
     let folded = fold(bare);
     FORMS

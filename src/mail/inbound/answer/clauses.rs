@@ -212,7 +212,7 @@ pub fn is_harmless(text: &str) -> bool {
             && !WORDS
                 .leave_stems
                 .iter()
-                .any(|stem| text.contains(stem.as_str()))
+                .any(|stem| rest.contains(stem.as_str()))
     };
     let rest: Vec<&str> = rest
         .split(' ')

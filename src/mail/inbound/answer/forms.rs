@@ -8,7 +8,10 @@ use super::fold::fold;
 use super::fold::words;
 use super::glob::Glob;
 use super::grammar::Patterns;
+use super::grammar::Things;
 use super::phrases::Phrases;
+use super::table::Table;
+use super::table::phrases_of;
 
 /// A field of the block above a quoted mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,9 +23,6 @@ pub enum QuoteField {
     Subject,
 }
 
-/// Parts of patterns within one another.
-const PARTS: usize = 3;
-
 /// The forms in which programs quote, sign and announce, by kind.
 pub struct Forms {
     /// Each label with the fields that it stands for: `de` is From in French and not in others.
@@ -30,6 +30,9 @@ pub struct Forms {
     separators: HashSet<String>,
     pub attributions: Vec<Glob>,
     pub sent_from: Vec<Glob>,
+    /// Names of programs and telephones, and words for sending and getting: a line with one of each advertises.
+    pub programs: Phrases,
+    pub sends: Phrases,
     pub banners: Vec<Glob>,
     pub disclaimers: Vec<Glob>,
     pub html_quotes: Vec<Glob>,
@@ -59,11 +62,14 @@ pub struct PhraseLists {
     pub reason: Patterns,
     /// Words that affirm, by language: `was` affirms in English and asks in German.
     pub affirms: Vec<Phrases>,
+    /// Words of a sentence about a link that does not work, by language, and those for the link.
+    pub troubles: Vec<Phrases>,
+    pub links: Phrases,
     pub polite: Phrases,
     pub greetings: Phrases,
     pub addressees: Phrases,
     pub closings: Phrases,
-    pub things: Phrases,
+    pub things: Things,
     pub against: HashSet<String>,
     pub against_parts: Vec<String>,
     /// Words that begin another clause, by what they say of it.
@@ -79,6 +85,8 @@ pub struct PhraseLists {
     pub goes_on: Phrases,
     /// Words that take a request back or change it, anywhere beside it.
     pub takes_back: Phrases,
+    /// What changes in a life and is a reason to leave: a job, a full mailbox.
+    pub lives: Phrases,
     /// Negations, and what they may deny beside a request.
     pub negations: Phrases,
     pub excuses: Phrases,
@@ -86,7 +94,13 @@ pub struct PhraseLists {
     pub selves: Phrases,
     /// Words that make a request of a question, and those that do so together with a polite word.
     pub requests: Phrases,
+    /// Words that end a question, with or without its mark.
+    pub question_ends: Phrases,
     pub permissions: Phrases,
+    /// Words that make a request of a question whose answer is about its writer.
+    pub requests_me: Phrases,
+    /// Words with which a where, when or why begins behind a request.
+    pub adjuncts: Phrases,
     /// Words against that do not take a request back.
     pub mild: HashSet<String>,
     /// Long words that are known with one letter wrong, too.
@@ -103,6 +117,8 @@ pub struct PhraseLists {
     pub leave_stems: Vec<String>,
     pub yes_stems: Vec<String>,
     pub machine: Vec<String>,
+    /// Whole sentences with which machines begin: "thank you for your message".
+    pub machine_sentence: Patterns,
 }
 
 /// The forms.
@@ -128,6 +144,8 @@ pub static FORMS: LazyLock<Forms> = LazyLock::new(|| {
         separators: table.of("separator").map(fold).collect(),
         attributions: globs("attribution"),
         sent_from: globs("sent-from"),
+        programs: Phrases::read(phrases_of(table.of("program"))),
+        sends: Phrases::read(phrases_of(table.of("sends"))),
         banners: globs("banner"),
         disclaimers: globs("disclaimer"),
         html_quotes: globs("html-quote"),
@@ -173,11 +191,13 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
         yes: patterns("yes"),
         reason: patterns("reason"),
         affirms: table.by_language(&["affirms"]),
+        troubles: table.by_language(&["trouble", "link"]),
+        links: phrases("link"),
         polite: phrases("polite"),
         greetings: phrases("greeting"),
         addressees: phrases("addressee"),
         closings: phrases("closing"),
-        things: phrases("thing"),
+        things: Things::read(&table.rows("thing")),
         against: list("against").into_iter().collect(),
         against_parts: list("against-part"),
         ands: phrases("and"),
@@ -188,11 +208,15 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
         conditions: phrases("condition"),
         goes_on: phrases("goes-on"),
         takes_back: phrases("takes-back"),
+        lives: phrases("life"),
         negations: phrases("negation"),
         excuses: phrases("excuse"),
         selves: phrases("self"),
         requests: phrases("request"),
+        question_ends: phrases("asks-end"),
         permissions: phrases("permission"),
+        requests_me: phrases("request-me"),
+        adjuncts: phrases("adjunct"),
         mild: list("mild").into_iter().collect(),
         misspelt: list("misspelt"),
         not_yes: patterns("not-yes"),
@@ -203,6 +227,7 @@ pub static WORDS: LazyLock<PhraseLists> = LazyLock::new(|| {
         leave_stems: list("leave-stem"),
         yes_stems: list("yes-stem"),
         machine: list("machine"),
+        machine_sentence: patterns("machine-sentence"),
     }
 });
 
@@ -216,103 +241,6 @@ impl Forms {
     pub fn is_separator(&self, text: &str) -> bool {
         self.separators.contains(text)
     }
-}
-
-/// Rows of a table by their kind, in order.
-struct Table(HashMap<&'static str, Vec<FormRow>>);
-
-/// A row: its language, and its pattern.
-#[derive(Clone, Copy)]
-struct FormRow {
-    language: &'static str,
-    pattern: &'static str,
-}
-
-impl Table {
-    /// Reads rows whose first column is the kind, whose language stands before the pattern, and whose pattern is the column of that number.
-    fn read(text: &'static str, column: usize) -> Self {
-        let mut rows: HashMap<&'static str, Vec<FormRow>> = HashMap::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let fields: Vec<&str> = line.split('\t').collect();
-            if let (Some(kind), Some(language), Some(pattern)) =
-                (fields.first(), fields.get(column - 1), fields.get(column))
-            {
-                rows.entry(kind)
-                    .or_default()
-                    .push(FormRow { language, pattern });
-            }
-        }
-        Self(rows)
-    }
-
-    fn of(&self, kind: &str) -> impl Iterator<Item = &'static str> + '_ {
-        self.0
-            .get(kind)
-            .into_iter()
-            .flatten()
-            .map(|row| row.pattern)
-    }
-
-    /// The patterns of a kind, with their parts: `{ask}` stands for the rows of kind `part-ask` in the language of the pattern.
-    fn patterns(&self, kind: &str) -> Vec<String> {
-        self.0
-            .get(kind)
-            .into_iter()
-            .flatten()
-            .map(|row| self.whole(row.pattern, row.language, PARTS))
-            .collect()
-    }
-
-    fn whole(&self, pattern: &str, language: &str, depth: usize) -> String {
-        let mut pieces = pattern.split('{');
-        let mut whole = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let (name, behind) = piece.split_once('}').unwrap_or((piece, ""));
-            match name {
-                "thing" => whole.push_str("{thing}"),
-                _ if depth == 0 => {}
-                _ => {
-                    let rows = self
-                        .0
-                        .get(format!("part-{name}").as_str())
-                        .into_iter()
-                        .flatten()
-                        .filter(|row| row.language == language);
-                    let parts: Vec<String> = rows
-                        .map(|row| self.whole(row.pattern, language, depth - 1))
-                        .collect();
-                    whole.push_str(&format!("({})", parts.join("|")));
-                }
-            }
-            whole.push_str(behind);
-        }
-        whole
-    }
-
-    /// The words of some kinds, by language, in the order of the first kind.
-    fn by_language(&self, kinds: &[&str]) -> Vec<Phrases> {
-        let first = self
-            .0
-            .get(kinds.first().copied().unwrap_or_default())
-            .into_iter()
-            .flatten();
-        let mut languages: Vec<&str> = first.map(|row| row.language).collect();
-        languages.sort_unstable();
-        languages.dedup();
-        let rows = || kinds.iter().flat_map(|kind| self.0.get(kind)).flatten();
-        let in_language = |language: &&str| {
-            let patterns = rows()
-                .filter(|row| row.language == *language)
-                .map(|row| row.pattern);
-            Phrases::read(phrases_of(patterns))
-        };
-        languages.iter().map(in_language).collect()
-    }
-}
-
-/// The phrases of patterns that are lists.
-fn phrases_of(patterns: impl Iterator<Item = &'static str>) -> impl Iterator<Item = &'static str> {
-    patterns.flat_map(|text| text.trim_matches(['(', ')']).split('|'))
 }
 
 fn longest_first(mut list: Vec<String>) -> Vec<String> {
@@ -380,7 +308,6 @@ mod tests {
             (&WORDS.lists, "newsletter"),
             (&WORDS.contents, "ads"),
             (&WORDS.onlys, "only"),
-            (&WORDS.things, "this"),
             (&WORDS.ands, "and"),
             (&WORDS.buts, "but"),
             (&WORDS.becauses, "because"),

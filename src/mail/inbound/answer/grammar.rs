@@ -4,12 +4,14 @@
 //! sentence makes it go back, so that its time is bounded by the length of both.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::fold::is_unspaced;
 use super::fold::words;
 use super::phrases::Phrases;
 use super::phrases::first_of;
 
+const ENGLISH: &str = "en";
 /// Words of `{thing}` one after another.
 const THINGS: usize = 24;
 
@@ -21,20 +23,56 @@ enum PatternPart {
     Things,
 }
 
-/// A pattern, read.
+/// Words of `{thing}` by language. English ones are among those of each: people everywhere say newsletter and mail.
+#[derive(Debug, Default)]
+pub struct Things(HashMap<String, Phrases>);
+
+impl Things {
+    /// Reads phrases with their languages.
+    pub fn read(rows: &[(&str, &str)]) -> Self {
+        let languages: HashSet<&str> = rows.iter().map(|(language, _)| *language).collect();
+        let of = |language: &str| {
+            let own = rows
+                .iter()
+                .filter(|(of, _)| *of == language || *of == ENGLISH)
+                .flat_map(|(_, text)| text.split('|'));
+            Phrases::read(own)
+        };
+        Self(
+            languages
+                .into_iter()
+                .map(|language| (language.to_owned(), of(language)))
+                .collect(),
+        )
+    }
+
+    fn of(&self, language: &str) -> Option<&Phrases> {
+        self.0.get(language).or_else(|| self.0.get(ENGLISH))
+    }
+}
+
+/// A pattern of a language, read.
 #[derive(Debug)]
-struct Pattern(Vec<PatternPart>);
+struct Pattern {
+    language: String,
+    parts: Vec<PatternPart>,
+}
 
 impl Pattern {
     /// Reads a pattern: `(a|b)`, `[a|b]`, `{thing}`, words.
-    fn read(text: &str) -> Self {
+    fn read(language: &str, text: &str) -> Self {
         let mut rest = text;
-        Self(sequence(&mut rest))
+        Self {
+            language: language.to_owned(),
+            parts: sequence(&mut rest),
+        }
     }
 
     /// Returns whether the pattern covers all of a sentence, which is made of [`words`].
-    fn covers(&self, sentence: &str, things: &Phrases) -> bool {
-        follow(&self.0, sentence, vec![0], things).contains(&sentence.len())
+    fn covers(&self, sentence: &str, things: &Things) -> bool {
+        things.of(&self.language).is_some_and(|things| {
+            follow(&self.parts, sentence, vec![0], things).contains(&sentence.len())
+        })
     }
 }
 
@@ -48,13 +86,13 @@ pub struct Patterns {
 }
 
 impl Patterns {
-    /// Reads patterns.
-    pub fn read(texts: &[impl AsRef<str>]) -> Self {
+    /// Reads patterns with their languages.
+    pub fn read(rows: &[(&str, impl AsRef<str>)]) -> Self {
         let mut found = Self::default();
-        for text in texts {
-            let pattern = Pattern::read(text.as_ref());
+        for (language, text) in rows {
+            let pattern = Pattern::read(language, text.as_ref());
             let number = found.all.len();
-            match needed(&pattern.0) {
+            match needed(&pattern.parts) {
                 Some(needed) => needed.iter().for_each(|word| {
                     found
                         .by_word
@@ -70,7 +108,7 @@ impl Patterns {
     }
 
     /// Returns whether one of them covers all of a sentence.
-    pub fn cover(&self, sentence: &str, things: &Phrases) -> bool {
+    pub fn cover(&self, sentence: &str, things: &Things) -> bool {
         // Without spaces a word may begin anywhere.
         if sentence.contains(is_unspaced) {
             return self
@@ -224,14 +262,14 @@ pub fn less_at_end<'a>(text: &'a str, literal: &str) -> Option<&'a str> {
 mod tests {
     use super::Pattern;
     use super::Patterns;
-    use super::Phrases;
+    use super::Things;
     use super::words;
 
     #[test]
     fn a_pattern_covers_a_sentence_whole_or_not_at_all() {
-        let things = Phrases::read(["this", "list", "mailing list"].into_iter());
+        let things = Things::read(&[("en", "this|list|mailing list")]);
         let covers =
-            |pattern: &str, text: &str| Pattern::read(pattern).covers(&words(text), &things);
+            |pattern: &str, text: &str| Pattern::read("en", pattern).covers(&words(text), &things);
         let pattern = "[i] (want|would like) to (leave|be taken off) [{thing}]";
         for said in [
             "I want to leave",
@@ -260,12 +298,13 @@ mod tests {
 
     #[test]
     fn patterns_are_found_by_a_word_that_they_need() {
-        let things = Phrases::read(["this", "list"].into_iter());
+        let things = Things::read(&[("en", "this|list"), ("fr", "la|liste")]);
         let all = Patterns::read(&[
-            "[i] (leave|quit) {thing}",
-            "{thing}",
-            "[please]",
-            "配信停止",
+            ("en", "[i] (leave|quit) {thing}"),
+            ("en", "{thing}"),
+            ("en", "[please]"),
+            ("ja", "配信停止"),
+            ("fr", "quitter {thing}"),
         ]);
         for said in [
             "i leave this list",
@@ -277,6 +316,11 @@ mod tests {
             assert!(all.cover(said, &things), "{said}");
         }
         assert!(!all.cover("i leave you", &things) && !all.cover("i this list", &things));
-        assert_eq!((all.by_word.len(), all.others.len()), (3, 2));
+        assert_eq!((all.by_word.len(), all.others.len()), (4, 2));
+        assert!(all.cover("quitter la list", &things));
+        assert!(
+            !all.cover("leave la liste", &things),
+            "each language has its own things, and English ones"
+        );
     }
 }

@@ -32,7 +32,9 @@ pub fn lines_of(text: &str) -> Vec<TextLine> {
     let mut paragraph = 0;
     let mut lines = Vec::new();
     for line in less_pgp(text).take(LINES_MAX) {
-        let line = line[..line.floor_char_boundary(LINE_MAX)].trim();
+        // QQ writes its spaces as HTML does, into the text too.
+        let line = line[..line.floor_char_boundary(LINE_MAX)].replace("&nbsp;", " ");
+        let line = line.trim();
         paragraph += u32::from(line.is_empty());
         let mark = if is_quoted(line) {
             Mark::Quote

@@ -1,7 +1,7 @@
 //! Answers by people: their own lines, and what those say.
 //!
 //! [`own_text`] takes a mail apart into what its author wrote and what programs and others did; [`judge`] says what that means. Both are pure,
-//! and bounded for any mail. In reading order: `fold` makes text comparable, `forms` reads the two tables (`forms.tsv`: how programs quote and sign;
+//! and bounded for any mail. In reading order: `fold` makes text comparable, `table` and `forms` read the two tables (`forms.tsv`: how programs quote and sign;
 //! `words.tsv`: what people say), `line` and `html` make lines, `blocks` finds quotations, `own_text` the author's lines, `phrases` finds words in lists, `spelling` forgives a wrong
 //! letter, `grammar` follows a pattern,
 //! `agreement` knows a yes, `clauses` weighs the words beside a request, `judge` judges.
@@ -20,6 +20,7 @@ mod own_text;
 mod phrases;
 mod spelling;
 mod subject;
+mod table;
 
 use super::mime::MimeParts;
 pub use judge::AnswerAuthor;

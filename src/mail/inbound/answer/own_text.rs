@@ -20,6 +20,8 @@ const WRAPPED: usize = 50;
 /// Lines of a signature, and characters of one.
 const SIGNATURE_LINES: usize = 16;
 const SIGNATURE_WIDTH: usize = 200;
+/// Characters that no advertisement of a program has.
+const ADVERTISEMENT: usize = 160;
 
 /// Names of a mail's author: words of the display name and of the address.
 #[derive(Debug, Default)]
@@ -125,11 +127,7 @@ fn own_of(segment: &[TextLine], is_first: bool, names: &Names) -> Vec<TextLine> 
             continue;
         }
         let folded = fold(&less_links(text));
-        if is_one(
-            &FORMS.sent_from,
-            folded.trim_matches(|c: char| !c.is_alphanumeric()),
-        ) && text.chars().count() < 160
-        {
+        if is_advertisement(&folded, text) {
             continue;
         }
         let mut kept = text.to_owned();
@@ -166,7 +164,15 @@ fn own_of(segment: &[TextLine], is_first: bool, names: &Names) -> Vec<TextLine> 
 
 /// The place at which a signature begins: a closing or the author's name below something else, above lines that nobody writes to say something.
 fn signature_at(own: &[TextLine], names: &Names) -> usize {
-    let begins = |at: &usize| is_closing(&own[*at].text) || names.is_name(&own[*at].text);
+    let begins = |at: &usize| {
+        let text = &own[*at].text;
+        // `Rogério Pinho | Analista`, `Ada Flint, Editor`
+        let name = text.split(['|', ',', '·', '•', '/', '(', '–', '—']);
+        is_closing(text)
+            || name.take(1).any(|name| {
+                names.is_name(name) && (name.len() == text.len() || name.trim().contains(' '))
+            })
+    };
     let is_signature = |range: Range<usize>| {
         let lines = &own[range];
         lines.len() <= SIGNATURE_LINES
@@ -241,6 +247,20 @@ fn less_banner<'a>(folded: &str, text: &'a str) -> Option<&'a str> {
         .and_then(|rest| rest.split_once([']', '】']))
         .map(|(_, behind)| behind.trim());
     Some(behind.unwrap_or(""))
+}
+
+/// Returns whether a line advertises the program or telephone that sent a mail: by a form, or by a program's name beside a word for sending or getting.
+fn is_advertisement(folded: &str, text: &str) -> bool {
+    if text.chars().count() >= ADVERTISEMENT {
+        return false;
+    }
+    let bare = folded.trim_matches(|c: char| !c.is_alphanumeric());
+    let text = words(bare);
+    let says = |list: &[String]| list.iter().any(|part| text.contains(part.as_str()));
+    is_one(&FORMS.sent_from, bare)
+        || FORMS.programs.stand_in(&text)
+            && FORMS.sends.stand_in(&text)
+            && !says(&WORDS.leave_stems)
 }
 
 fn is_disclaimer(line: &TextLine, segment: &[TextLine]) -> bool {

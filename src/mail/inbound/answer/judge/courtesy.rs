@@ -79,3 +79,11 @@ pub(super) fn may_be_name(sentence: &str, text: &str) -> bool {
         && !is_against(text)
         && !speaks_yes(text)
 }
+
+/// Returns whether a sentence is polite and says nothing else: "thanks".
+pub(super) fn thanks(sentence: &str, names: &Names) -> bool {
+    !sentence.contains(['?', '？', '؟']) && {
+        let text = words(sentence);
+        WORDS.polite.stand_in(&text) && less_polite(&text, names).is_empty()
+    }
+}
