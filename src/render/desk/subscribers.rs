@@ -36,6 +36,8 @@ pub struct ConditionField {
 impl ConditionField {
     fn kind(&self) -> &'static str {
         match self.control {
+            // A browser shows nothing of a value that its own field would not take.
+            _ if self.problem.is_some() => "text",
             Control::Day => "date",
             Control::Count => "number",
             _ => "text",
