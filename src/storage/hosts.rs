@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 use super::StorageError;
-use super::bounded::ServerHealth;
 use super::bounded::is_connection_lost;
+use super::server_health::ServerHealth;
 use super::servers::DatabaseServer;
 use super::servers::reachable;
 use crate::config::DatabaseHosts;

@@ -4,7 +4,7 @@
 //! public function is a whole unit of work with its own transaction, which never leaves this module. In reading order:
 //!
 //! - Connections: this file (transactions, macros), `session`, `opening`, `migrating`, `carry_over`, `writer`, `file`, `instance_secrets`; for PostgreSQL `servers`,
-//!   `hosts`, `server_pool`, `bounded`, `call_limits` and `pinned_connection`.
+//!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`].
 //! - Digests: [`digests`], [`publishing`] with [`variants`].
@@ -151,6 +151,7 @@ pub mod relays;
 mod second_factors;
 pub mod segments;
 mod sends;
+mod server_health;
 mod server_pool;
 mod servers;
 mod session;

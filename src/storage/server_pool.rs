@@ -14,18 +14,17 @@ use tokio::time::timeout;
 
 use super::StorageError;
 use super::bounded::BoundedConnection;
-use super::bounded::ServerHealth;
+use super::bounded::FRESH;
+use super::bounded::ReadyConnection;
 use super::bounded::is_connection_lost;
 use super::hosts::CONNECT_MAX;
 use super::hosts::Hosts;
 use super::hosts::bounded;
 use super::hosts::set_up;
+use super::server_health::ServerHealth;
 
 /// Lower bound on the same once the pool is open, where it is as long as a call.
 const ACQUIRE_MIN: Duration = Duration::from_secs(5);
-/// A connection that lay idle longer is asked whether it still lives before it is used again; a round trip each time would
-/// halve what one can do.
-const FRESH: Duration = Duration::from_secs(1);
 /// Upper bound on that question: a connection that does not answer it is closed, and another one made.
 const PING_MAX: Duration = Duration::from_secs(2);
 /// A connection that is waited for longer may lead to a host that is not the primary any more.
@@ -37,6 +36,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct ServerPool {
     pool: PgPool,
+    ready: ReadyConnection,
     hosts: Hosts,
     health: ServerHealth,
 }
@@ -82,6 +82,7 @@ impl ServerPool {
             });
         Ok(Self {
             pool: pool.connect_lazy_with(options),
+            ready: ReadyConnection::default(),
             hosts,
             health,
         })
@@ -102,6 +103,13 @@ impl ServerPool {
 
     async fn look_and_acquire(&self) -> sqlx::Result<BoundedConnection> {
         self.hosts.lead(&self.pool, &self.health).await?;
+        let lent = |connection, asked| {
+            BoundedConnection::new(connection, asked, self.ready.clone(), self.health.clone())
+        };
+        let _at_pool = match self.ready.take(&self.health) {
+            Ok(spare) => return Ok(lent(spare.connection, spare.acquired)),
+            Err(at_pool) => at_pool,
+        };
         let asked = std::time::Instant::now();
         let mut acquiring = pin!(self.pool.acquire());
         let connection = loop {
@@ -113,11 +121,7 @@ impl ServerPool {
                 }
             }
         };
-        Ok(BoundedConnection::new(
-            connection,
-            asked,
-            self.health.clone(),
-        ))
+        Ok(lent(connection, asked))
     }
 
     /// Returns how the server that is used now is connected to.
@@ -127,6 +131,7 @@ impl ServerPool {
 
     /// Closes all connections. One that a server holds up is left to the end of the process.
     pub(super) async fn close(&self) {
+        self.ready.close();
         let _ = timeout(CLOSE_MAX, self.pool.close()).await;
     }
 }
