@@ -42,12 +42,16 @@ pub(crate) struct CachedTemplate {
 
 /// The letters in use, newest last.
 #[derive(Default)]
-pub(crate) struct TemplateCache(Mutex<Vec<(TemplateName, Arc<CachedTemplate>)>>);
+pub(crate) struct TemplateCache {
+    known: Mutex<Vec<(TemplateName, Arc<CachedTemplate>)>>,
+    /// Held while one is made: at the beginning of a send all connections ask for the same.
+    making: tokio::sync::Mutex<()>,
+}
 
 impl TemplateCache {
     fn find(&self, name: TemplateName) -> Option<Arc<CachedTemplate>> {
         let kept = self
-            .0
+            .known
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.iter()
@@ -57,7 +61,7 @@ impl TemplateCache {
 
     fn keep(&self, name: TemplateName, ready: Arc<CachedTemplate>) {
         let mut kept = self
-            .0
+            .known
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.retain(|(known, _)| *known != name);
@@ -83,6 +87,10 @@ impl App {
     }
 
     async fn make_letter(&self, name: TemplateName) -> Result<Arc<CachedTemplate>, Failure> {
+        let _making = self.letters.making.lock().await;
+        if let Some(ready) = self.letters.find(name) {
+            return Ok(ready);
+        }
         let ready = match name {
             TemplateName::Transactional(kind) => CachedTemplate {
                 letter: self.transactional_letter(kind)?,

@@ -13,6 +13,7 @@ use crate::app::delta;
 use crate::app::issue::edition::LeftOut;
 use crate::app::issue::missed::MissedDigest;
 use crate::app::issue::preflight::Preflight;
+use crate::app::issue::sending::SendNews;
 use crate::app::issue::sending::SendOrder;
 use crate::app::returns::bounces::HeldRefusals;
 use crate::app::returns::bounces::STEPS_OF_TICK;
@@ -178,9 +179,13 @@ impl App {
                 .await?
                 .map_or(digest.send_at, |digest| digest.send_at);
             match self
-                .publish(&Actor::schedule(), digest.slot, Preflight::Heeded, |now| {
-                    pacing.due_times(send_at, now)
-                })
+                .publish(
+                    &Actor::schedule(),
+                    digest.slot,
+                    Preflight::Heeded,
+                    |now| pacing.due_times(send_at, now),
+                    &mut |_| {},
+                )
                 .await
             {
                 Ok(Frozen::Nobody)
@@ -248,6 +253,7 @@ impl App {
         slot: Slot,
         preflight: Preflight,
         due: impl FnOnce(Timestamp) -> DueTimes,
+        news: &mut impl FnMut(SendNews),
     ) -> Result<Frozen, Failure> {
         if preflight == Preflight::Heeded {
             self.check_order(slot).await?;
@@ -258,6 +264,9 @@ impl App {
         }
         for LeftOut { comparison, why } in &edition.left_out {
             tracing::warn!(%slot, %comparison, "left out of the digest: {why}");
+        }
+        if !edition.left_out.is_empty() {
+            news(SendNews::LeftOut(edition.left_out.clone()));
         }
         let content = &edition.content;
         if content.items.len() < self.settings.picker.min_items.max(1) {
@@ -275,7 +284,7 @@ impl App {
         }
         let rendered = self.mail_of(&edition).await?;
         if preflight == Preflight::Heeded {
-            self.preflight(DigestState::Approved, &rendered, content)
+            self.preflight(DigestState::Approved, &rendered, content, None)
                 .await?;
         }
         let now = self.now();
@@ -323,14 +332,14 @@ impl App {
     }
 
     /// `digest send`: picks if the slot has no digest, publishes, and delivers until every delivery is final or waits.
-    /// `started` is told how many deliveries there are before the first goes out.
+    /// `news` is told what is left out, and how many deliveries there are before the first goes out.
     pub async fn send_digest(
         self: &Arc<Self>,
         actor: &Actor,
         order: SendOrder,
         stop: &CancellationToken,
         progress: &Arc<SendProgress>,
-        started: impl FnOnce(u64),
+        mut news: impl FnMut(SendNews),
     ) -> Result<Sent, Failure> {
         self.judge_all_refusals().await?;
         let (slot, _) = self.check_send(&order).await?;
@@ -360,7 +369,7 @@ impl App {
             .is_some_and(|digest| digest.state == DigestState::Approved)
         {
             nobody = self
-                .publish(actor, slot, preflight, DueTimes::at_once)
+                .publish(actor, slot, preflight, DueTimes::at_once, &mut news)
                 .await?
                 == Frozen::Nobody;
         }
@@ -371,32 +380,12 @@ impl App {
             .is_some_and(|digest| digest.state == DigestState::Sending)
         {
             let tally = self.storage.tally(slot.id()).await?;
-            started(tally.queued + tally.sending);
+            news(SendNews::Begins(tally.queued + tally.sending));
             let ending = self.deliver_digest(slot, stop, progress).await?;
             return Ok(Sent::Delivered(self.status(slot).await?, ending));
         }
         let status = self.status(slot).await?;
-        let words = match status.digest.state {
-            DigestState::Approved if nobody => {
-                format!(
-                    "Nobody is on the list yet: {slot} was not sent. Sign up at {}, confirm, and send again.",
-                    self.settings.base_url()
-                )
-            }
-            DigestState::Sent => format!("{slot} was sent already; nobody gets it twice."),
-            DigestState::Skipped => {
-                format!("{slot} is skipped: there was nothing new to pick. Nobody gets mail.")
-            }
-            DigestState::Paused => {
-                format!("{slot} is paused; `verdicts digest resume {slot}` lets it go on.")
-            }
-            DigestState::Cancelled => format!("{slot} is cancelled; nothing more of it is sent."),
-            DigestState::Draft | DigestState::Approved | DigestState::Sending => {
-                format!(
-                    "{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`."
-                )
-            }
-        };
+        let words = self.why_not_sent(slot, status.digest.state, nobody);
         Ok(Sent::Not(status, words))
     }
 
@@ -578,7 +567,8 @@ impl App {
             && let Some((frozen, _)) = self.storage.frozen_mail(slot.id()).await?
             && let Some((content, _)) = self.storage.frozen_content(slot).await?
         {
-            self.preflight(DigestState::Paused, &frozen, &content)
+            let links = self.examine_links(&content, &[]).await;
+            self.preflight(DigestState::Paused, &frozen, &content, Some(links))
                 .await?;
         }
         self.move_digest(

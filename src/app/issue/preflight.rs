@@ -38,16 +38,17 @@ impl App {
     /// tries again for days, where a digest that was held back would miss its hour for nothing. And as long as one relay is left,
     /// mail goes that way, which is what several are for.
     ///
-    /// Only the links are looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
-    /// relays in it too.
+    /// Only `links` are looked at where mail stays in a folder, or is tried out: links that lead to this machine or network, and
+    /// relays in it too. `links` is left out where [`App::edition`] has just opened each comparison.
     pub(crate) async fn preflight(
         &self,
         state: DigestState,
         rendered: &Rendered,
         content: &DigestContent,
+        links: Option<CheckResult>,
     ) -> Result<(), Failure> {
         let slot = content.slot;
-        let mut findings = vec![self.examine_links(content, &[]).await];
+        let mut findings = Vec::from_iter(links);
         findings.extend(self.examine_text(content, &rendered.subject).await);
         if self.transport().mailbox().is_none() && !self.is_tried_out() && self.readers().await > 0
         {

@@ -37,8 +37,15 @@ pub struct SendPlan {
     pub slot: Slot,
     /// Readers who would get mail.
     pub audience: Audience,
-    /// Describes what was picked and would not go out.
-    pub left_out: Vec<LeftOut>,
+}
+
+/// News of a send under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendNews {
+    /// Picks that do not go out.
+    LeftOut(Vec<LeftOut>),
+    /// It begins, with so many deliveries.
+    Begins(u64),
 }
 
 impl App {
@@ -48,14 +55,14 @@ impl App {
     /// A sentence, when the order must not be followed: see [`App::check_send`].
     pub async fn plan_send(&self, order: &SendOrder) -> Result<SendPlan, Failure> {
         let (slot, audience) = self.check_send(order).await?;
-        let left_out = match audience {
-            Audience::Everybody => self.edition_now(slot).await?.left_out,
+        Ok(SendPlan { slot, audience })
+    }
+
+    /// Lists what was picked and would not go out by a plan. Opens each comparison, which the send itself does again: for a question.
+    pub async fn left_out_of(&self, plan: &SendPlan) -> Result<Vec<LeftOut>, Failure> {
+        Ok(match plan.audience {
+            Audience::Everybody => self.edition_now(plan.slot).await?.left_out,
             Audience::Remaining | Audience::Nobody => Vec::new(),
-        };
-        Ok(SendPlan {
-            slot,
-            audience,
-            left_out,
         })
     }
 
@@ -102,6 +109,31 @@ impl App {
             )));
         }
         Ok((slot, Audience::Everybody))
+    }
+
+    /// Says why a send sent nothing and left its digest in that state. `nobody`: it found no reader.
+    pub(super) fn why_not_sent(&self, slot: Slot, state: DigestState, nobody: bool) -> String {
+        match state {
+            DigestState::Approved if nobody => {
+                format!(
+                    "Nobody is on the list yet: {slot} was not sent. Sign up at {}, confirm, and send again.",
+                    self.settings.base_url()
+                )
+            }
+            DigestState::Sent => format!("{slot} was sent already; nobody gets it twice."),
+            DigestState::Skipped => {
+                format!("{slot} is skipped: there was nothing new to pick. Nobody gets mail.")
+            }
+            DigestState::Paused => {
+                format!("{slot} is paused; `verdicts digest resume {slot}` lets it go on.")
+            }
+            DigestState::Cancelled => format!("{slot} is cancelled; nothing more of it is sent."),
+            DigestState::Draft | DigestState::Approved | DigestState::Sending => {
+                format!(
+                    "{slot} was changed by somebody else meanwhile; look at `verdicts digest show {slot}`."
+                )
+            }
+        }
     }
 
     /// Counts the readers of a plan, for a question that names them. Reads the whole list, which a send that asks nothing is spared.

@@ -170,7 +170,8 @@ impl App {
             )));
         }
         let rendered = self.mail_of(&edition).await?;
-        self.preflight(state, &rendered, &edition.content).await?;
+        self.preflight(state, &rendered, &edition.content, None)
+            .await?;
         let now = self.now();
         let send_at = now + crate::app::delta(self.settings.desk.undo);
         let edits = Edits {

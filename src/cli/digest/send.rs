@@ -16,7 +16,9 @@ use crate::app::delivery::SendEnding;
 use crate::app::delivery::SendProgress;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::digests::Sent;
+use crate::app::issue::edition::LeftOut;
 use crate::app::issue::preflight::Preflight;
+use crate::app::issue::sending::SendNews;
 use crate::app::issue::sending::SendOrder;
 use crate::cli::digest::show;
 use crate::cli::output::Hangup;
@@ -83,22 +85,19 @@ impl SendArguments {
             preflight,
         };
         let plan = app.plan_send(&order).await?;
-        for left in &plan.left_out {
-            say(format_args!(
-                "Not in it: {}, for {}.",
-                left.comparison, left.why
-            ));
-        }
+        let mut left_out = LeftOutSaid::default();
         // Asked before signals are taken: ctrl-C here just ends it.
         if !self.yes && std::io::stdin().is_terminal() {
             let readers = app.count_audience(&plan).await?;
+            left_out.say(&app.left_out_of(&plan).await?);
             if readers > 0 && !agrees(plan.slot, readers) {
                 say("Nothing was sent.");
                 return Ok(ExitCode::FAILURE);
             }
         }
         let stop = stop_signal(Hangup::Ends);
-        stopping::in_time(&app, &stop, send(&app, order, plan.slot, &stop, output)).await
+        let sending = send(&app, order, plan.slot, left_out, &stop, output);
+        stopping::in_time(&app, &stop, sending).await
     }
 
     async fn send_copies(&self, app: &App, output: Output) -> Result<ExitCode, Failure> {
@@ -122,6 +121,25 @@ impl SendArguments {
     }
 }
 
+/// Picks that do not go out, of which somebody was told.
+#[derive(Default)]
+struct LeftOutSaid(Vec<LeftOut>);
+
+impl LeftOutSaid {
+    /// Tells of those of which nobody was told yet.
+    fn say(&mut self, left_out: &[LeftOut]) {
+        for left in left_out {
+            if !self.0.contains(left) {
+                say(format_args!(
+                    "Not in it: {}, for {}.",
+                    left.comparison, left.why
+                ));
+                self.0.push(left.clone());
+            }
+        }
+    }
+}
+
 /// Asks whoever sits at the terminal; anything but a yes is a no.
 fn agrees(slot: Slot, readers: u64) -> bool {
     let readers = if readers == 1 {
@@ -140,6 +158,7 @@ async fn send(
     app: &Arc<App>,
     order: SendOrder,
     slot: Slot,
+    mut left_out: LeftOutSaid,
     stop: &CancellationToken,
     output: Output,
 ) -> Result<ExitCode, Failure> {
@@ -153,7 +172,10 @@ async fn send(
             total,
         )))
     };
-    let started = |total| watcher = Some(watch(total));
+    let news = |news| match news {
+        SendNews::LeftOut(fresh) => left_out.say(&fresh),
+        SendNews::Begins(total) => watcher = Some(watch(total)),
+    };
     // The week that was asked about, should it change meanwhile.
     let order = SendOrder {
         slot: Some(slot),
@@ -161,7 +183,7 @@ async fn send(
         ..order
     };
     let sent = app
-        .send_digest(&Actor::cli(), order, stop, &done, started)
+        .send_digest(&Actor::cli(), order, stop, &done, news)
         .await;
     drop(watcher);
     let (status, words, done) = match sent? {
