@@ -11,7 +11,7 @@
 
 mod window;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ struct Batch {
 pub struct Prefetcher {
     window: PrefetchWindow,
     poll: Duration,
-    batches: HashMap<BatchKey, Batch>,
+    batches: BTreeMap<BatchKey, Batch>,
     ended: Vec<BatchKey>,
     split: Vec<(BatchKey, Vec<i64>)>,
     parked: usize,
@@ -93,7 +93,7 @@ impl Prefetcher {
         Self {
             window: PrefetchWindow::new(connections),
             poll,
-            batches: HashMap::new(),
+            batches: BTreeMap::new(),
             ended: Vec::new(),
             split: Vec::new(),
             parked: 0,

@@ -279,6 +279,9 @@ impl Queue {
 
     /// A mail that was handed out is no longer out.
     pub fn is_back(&mut self, key: DeliveryKey, now: Instant) {
+        if self.out.is_empty() {
+            return;
+        }
         let Some(name) = self.out.remove(&key) else {
             return;
         };

@@ -11,6 +11,7 @@
 
 mod errands;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ pub struct SendRun {
     claims: JoinSet<ClaimOutcome>,
     reservations: JoinSet<Option<Reserved>>,
     workers: JoinSet<WorkerEnd>,
-    seats: HashMap<WorkerId, WorkerHandle>,
+    seats: BTreeMap<WorkerId, WorkerHandle>,
     ids: HashMap<Id, WorkerId>,
     requests: mpsc::Sender<WorkerMessage>,
     commands: Vec<DispatcherCommand>,
@@ -143,7 +144,7 @@ impl SendRun {
             claims: JoinSet::new(),
             reservations: JoinSet::new(),
             workers: JoinSet::new(),
-            seats: HashMap::new(),
+            seats: BTreeMap::new(),
             ids: HashMap::new(),
             requests,
             commands: Vec::new(),

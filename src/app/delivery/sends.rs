@@ -4,6 +4,7 @@
 //! A process that is killed loses the counts of a few seconds. The share of refusals then comes out larger than it is, and the brake
 //! rather holds too much than ends somebody by mistake.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -32,13 +33,13 @@ pub struct Sends(Mutex<SendsState>);
 
 #[derive(Debug, Default)]
 struct SendsState {
-    sends: HashMap<i64, OneSend>,
+    sends: BTreeMap<i64, OneSend>,
     written_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct OneSend {
-    relays: HashMap<String, RelaySends>,
+    relays: BTreeMap<String, RelaySends>,
     noted_at: Instant,
 }
 
@@ -73,7 +74,7 @@ impl Sends {
             .sends
             .entry(send_of(job.key.mailing, now))
             .or_insert_with(|| OneSend {
-                relays: HashMap::new(),
+                relays: BTreeMap::new(),
                 noted_at,
             });
         send.noted_at = noted_at;

@@ -20,6 +20,11 @@ impl Envelope<'_> {
     /// A server's words as they may be stored and logged: one line, at most 500 bytes, the recipient's address masked, for
     /// servers love to repeat it and it would outlive an erasure in the ledger.
     pub(in crate::mail) fn tidied(&self, reply: &str) -> String {
+        // Most replies are one line that names nobody: they are looked at and copied once.
+        if reply.len() <= LONGEST_REPLY && !reply.contains('@') && !reply.contains(char::is_control)
+        {
+            return reply.to_owned();
+        }
         let line: String = reply
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })

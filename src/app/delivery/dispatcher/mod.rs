@@ -37,7 +37,7 @@ mod sweep;
 mod tests;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +128,8 @@ pub struct Dispatcher {
     balancer: RelayBalancer,
     queue: Queue,
     prefetcher: Prefetcher,
-    workers: HashMap<WorkerId, WorkerEntry>,
+    /// Few, and asked for some twenty times a mail: in a tree of one or two nodes nothing is hashed.
+    workers: BTreeMap<WorkerId, WorkerEntry>,
     last_worker: WorkerId,
     commands: Vec<DispatcherCommand>,
     stopping: Option<Instant>,
@@ -160,7 +161,7 @@ impl Dispatcher {
                 .collect(),
             queue: Queue::new(settings.domains.clone()),
             prefetcher: Prefetcher::new(connections, settings.poll),
-            workers: HashMap::new(),
+            workers: BTreeMap::new(),
             last_worker: 0,
             commands: Vec::new(),
             stopping: None,
