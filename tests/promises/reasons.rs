@@ -206,6 +206,35 @@ on_both! {
         assert!(finding(&house, "sending").await.words.contains("the digest's deliveries, which are being made"));
     }
 
+    async fn a_relays_pace_is_named_alone_where_nothing_else_is_waited_for(place) {
+        let sink = SmtpSink::start(Script::accept_all()).await;
+        let house = house_to(&sink, 40, place, |settings| {
+            patient(settings);
+            (settings.mail.connections, settings.mail.rate_per_second) = (1, 1);
+        }).await;
+        publish(&house).await;
+        let (stop, app) = (house.stop.child_token(), house.app.clone());
+        let token = stop.clone();
+        let serving = tokio::spawn(async move { app.deliver_until(&token).await });
+        until("a mail is out", async || sink.mails() > 0).await;
+        // A mail goes out each second, and then nothing waits: a minute passes by the service's clock until the next one.
+        until("the pace is named", async || {
+            let found = stall(&house).await;
+            if found.is_none() {
+                house.wait(TimeDelta::seconds(61));
+            }
+            found.is_some_and(|stall| reasons(&stall) == [WaitReason::Pace] && stall.waits[0].relay.is_some() && stall.waits[0].until.is_some())
+        }).await;
+        until("doctor names it", async || {
+            if stall(&house).await.is_none() {
+                house.wait(TimeDelta::seconds(61));
+            }
+            finding(&house, "sending").await.words.contains("the relay's pace (rate_per_second)")
+        }).await;
+        stop.cancel();
+        serving.await.expect("ended");
+    }
+
     async fn a_domain_that_waits_for_its_own_mail_is_named_beside_the_relay_that_has_it(place) {
         let good = SmtpSink::start(Script::accept_all()).await;
         let silent = SmtpSink::start(Script::accept_all().after_body("*", Behaviour::hold())).await;

@@ -12,6 +12,7 @@ use super::wire_to;
 use crate::support::House;
 use crate::support::Place;
 use crate::support::Program;
+use crate::support::behind_its_back;
 use crate::support::until;
 
 /// Another session, which holds a lock on a table until it is dropped.
@@ -100,6 +101,40 @@ async fn a_lock_that_somebody_else_holds_is_named_and_is_no_lost_server() {
         "{before:?} stay open: {after:?}"
     );
     drop(other);
+    until("all goes on", async || {
+        house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_takes_too_long_is_ended_by_the_server_and_is_no_lost_server() {
+    let Some(place) = Place::postgres() else {
+        return;
+    };
+    let house = House::open_with(place.again(), |settings| settings.mail.lease = LEASE).await;
+    assert_eq!(
+        house.sign_up("ada@reader.example").await.status(),
+        StatusCode::SEE_OTHER
+    );
+    behind_its_back(
+        &place,
+        "create function take_long() returns trigger language plpgsql as
+             'begin perform pg_sleep(60); return new; end';
+         create trigger take_long before insert on subscribers for each row execute function take_long()",
+    )
+    .await;
+    let before = sessions(&place, "state = 'idle'");
+    // By 57014 (query_canceled), after eight tenths of the limit of a call.
+    assert_later(&house.sign_up("bea@reader.example").await);
+    let after = sessions(&place, "true");
+    assert!(
+        !before.is_empty() && before.iter().all(|session| after.contains(session)),
+        "{before:?} stay open: {after:?}"
+    );
+    let program = Program::set_up(&place).with("VERDICTS_MAIL__LEASE", "3s");
+    program.run(&["subscribers", "list"]).good();
+    behind_its_back(&place, "drop function take_long cascade").await;
     until("all goes on", async || {
         house.sign_up("bea@reader.example").await.status() == StatusCode::SEE_OTHER
     })
