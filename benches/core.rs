@@ -81,6 +81,7 @@ fn content() -> DigestContent {
         items: sample.comparisons.iter().take(5).map(item).collect(),
         opening: Default::default(),
         text: Default::default(),
+        corrections: Vec::new(),
     }
 }
 

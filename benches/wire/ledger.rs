@@ -100,6 +100,7 @@ async fn work(place: &Place) -> (f64, f64) {
             .iter()
             .map(|job| Start {
                 key: job.key,
+                version: 0,
                 relay: "default",
             })
             .collect();

@@ -14,10 +14,13 @@ use crate::app::issue::edition::LeftOut;
 use crate::app::issue::edition::Outlook;
 use crate::app::issue::missed::MissedDigest;
 use crate::app::returns::bounces::HeldRefusals;
+use crate::app::users::Authors;
 use crate::domain::Timestamp;
 use crate::domain::catalogue::Slug;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
+use crate::domain::digest_note::DigestNote;
+use crate::domain::digest_note::NoteKind;
 use crate::domain::issue_text::Sponsor;
 use crate::domain::pick::Pick;
 use crate::domain::progress::MinuteStats;
@@ -183,6 +186,48 @@ impl fmt::Display for DraftView<'_> {
             .iter()
             .enumerate()
             .try_for_each(|(at, slug)| writeln!(f, "{}. {slug}", at + 1))
+    }
+}
+
+/// A note on a digest.
+#[derive(Debug, Clone, Serialize)]
+pub struct DigestNoteView<'a> {
+    at: Timestamp,
+    kind: NoteKind,
+    revision: i64,
+    author: &'a str,
+    said: &'a str,
+}
+
+impl<'a> DigestNoteView<'a> {
+    /// The note, with its author by name.
+    pub fn new(note: &'a DigestNote, authors: &'a Authors) -> Self {
+        Self {
+            at: note.at,
+            kind: note.kind,
+            revision: note.revision,
+            author: match &note.name {
+                Some(name) => name,
+                None => authors.name(&note.author),
+            },
+            said: &note.said,
+        }
+    }
+
+    /// Time when it was written.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+impl fmt::Display for DigestNoteView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.kind.words();
+        write!(f, "{} {what} (revision {})", self.author, self.revision)?;
+        match self.said {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod draft;
 mod failed;
+mod review;
 pub(super) mod send;
 
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use super::output::say;
 use super::progress;
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::issue::approving::ApprovalOrder;
 use crate::app::issue::digests::DigestStatus;
 use crate::app::issue::edition::Edition;
 use crate::app::issue::edition::Outlook;
@@ -26,6 +28,7 @@ use crate::app::issue::preflight::Preflight;
 use crate::app::views::AuditView;
 use crate::app::views::DigestStatusView;
 use crate::app::views::DigestView;
+use crate::cli::digest::draft::CorrectArguments;
 use crate::cli::digest::draft::EditArguments;
 use crate::cli::digest::send::SendArguments;
 use crate::domain::Timestamp;
@@ -63,6 +66,7 @@ pub enum DigestCommand {
         slot: Option<Slot>,
     },
     Edit(EditArguments),
+    Correct(CorrectArguments),
     Send(SendArguments),
     /// All digests, newest first
     List,
@@ -78,6 +82,50 @@ pub enum DigestCommand {
     Approve {
         #[arg(value_parser = parse_digest)]
         id: Slot,
+        /// Approve only this revision, which `digest draft SLOT` prints
+        #[arg(long, value_name = "N")]
+        revision: Option<i64>,
+        /// Approve although desk.two_people asks for a second person; the reason is kept
+        #[arg(long = "override", value_name = "REASON")]
+        overrides: Option<String>,
+    },
+    /// Make a digest a draft again, with a note that says what to change
+    SendBack {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
+        /// What to change
+        #[arg(long, value_name = "TEXT")]
+        note: String,
+    },
+    /// Leave a week without a digest
+    Skip {
+        /// Which week [default: this one]
+        #[arg(value_parser = parse_digest)]
+        id: Option<Slot>,
+        /// Why; the desk shows it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// What people decided and said about a digest before it went out
+    Notes {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
+        /// Add a note
+        #[arg(long, value_name = "TEXT")]
+        add: Option<String>,
+    },
+    /// Print a link by which people without an account look at a digest for seven days and remark on it
+    ReviewLink {
+        #[arg(value_parser = parse_digest)]
+        id: Slot,
+    },
+    /// Print the addresses that get test copies together, or save others in their place
+    TestGroup {
+        /// The new group, at most ten
+        addresses: Vec<String>,
+        /// Empty the group
+        #[arg(long, conflicts_with = "addresses")]
+        clear: bool,
     },
     /// Take an approval back: the digest is a draft again and does not go out before it is approved
     Withdraw {
@@ -119,47 +167,58 @@ impl DigestCommand {
             }
             Self::Draft { slot } => return draft::draft(&app, slot, output).await,
             Self::Edit(edit) => return edit.run(&app, output).await,
+            Self::Correct(correct) => correct.run(&app, output).await?,
             Self::Send(send) => return send.run(app, output).await,
             Self::List => list(&app, output).await?,
             Self::Show { id, failed: true } => failed::print(&app, id, output).await?,
             Self::Show { id, .. } => return draft::print(&app, id, output).await,
-            Self::Approve { id } => show(
-                &app,
-                &app.approve_digest(&Actor::cli(), id).await?,
-                None,
-                output,
-            )?,
-            Self::Withdraw { id } => show(
-                &app,
-                &app.withdraw_digest(&Actor::cli(), id).await?,
-                None,
-                output,
-            )?,
-            Self::Pause { id } => show(
-                &app,
-                &app.pause_digest(&Actor::cli(), id).await?,
-                None,
-                output,
-            )?,
+            Self::Approve {
+                id,
+                revision,
+                overrides,
+            } => {
+                let order = ApprovalOrder {
+                    revision,
+                    overrides,
+                };
+                let status = app.approve_revision(&Actor::cli(), id, &order).await?;
+                show(&app, &status, None, output)?;
+            }
+            Self::SendBack { id, note } => {
+                let status = app.send_back(&Actor::cli(), id, &note).await?;
+                show(&app, &status, None, output)?;
+            }
+            Self::Skip { id, reason } => {
+                let slot = id.unwrap_or_else(|| app.slot_at(app.now()));
+                let status = app.skip_week(&Actor::cli(), slot, &reason).await?;
+                show(&app, &status, None, output)?;
+            }
+            Self::Notes { id, add } => review::notes(&app, id, add, output).await?,
+            Self::ReviewLink { id } => review::review_link(&app, id, output).await?,
+            Self::TestGroup { addresses, clear } => {
+                review::test_group(&app, &addresses, clear, output).await?
+            }
+            Self::Withdraw { id } => {
+                let status = app.withdraw_digest(&Actor::cli(), id).await?;
+                show(&app, &status, None, output)?;
+            }
+            Self::Pause { id } => {
+                let status = app.pause_digest(&Actor::cli(), id).await?;
+                show(&app, &status, None, output)?;
+            }
             Self::Resume { id, force } => {
                 let preflight = if force {
                     Preflight::Forced
                 } else {
                     Preflight::Heeded
                 };
-                show(
-                    &app,
-                    &app.resume_digest(&Actor::cli(), id, preflight).await?,
-                    None,
-                    output,
-                )?;
+                let status = app.resume_digest(&Actor::cli(), id, preflight).await?;
+                show(&app, &status, None, output)?;
             }
-            Self::Cancel { id } => show(
-                &app,
-                &app.cancel_digest(&Actor::cli(), id).await?,
-                None,
-                output,
-            )?,
+            Self::Cancel { id } => {
+                let status = app.cancel_digest(&Actor::cli(), id).await?;
+                show(&app, &status, None, output)?;
+            }
             Self::Audit { id } => return audit(&app, id, output).await,
         }
         Ok(ExitCode::SUCCESS)

@@ -37,6 +37,8 @@ pub struct DeskSettings {
     pub undo: Duration,
     /// Largest file that can be uploaded, like "64MiB".
     pub largest_upload: ByteSize,
+    /// True if whoever changed a digest last may not approve it.
+    pub two_people: bool,
     /// The address of an owner whom `serve` adds where there is no user yet.
     pub owner: Option<String>,
     /// A file with that owner's password in it.
@@ -107,6 +109,7 @@ impl Default for DeskSettings {
             second_factor: SecondFactor::Owner,
             undo: Duration::from_secs(300),
             largest_upload: ByteSize(64 << 20),
+            two_people: false,
             owner: None,
             owner_password_file: None,
         }

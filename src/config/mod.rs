@@ -160,6 +160,12 @@ impl Settings {
         self.inbound.check()?;
         self.webhooks.check()?;
         self.desk.check()?;
+        if self.desk.two_people && self.schedule.approval != Approval::Required {
+            return fault(
+                "desk.two_people",
+                "needs schedule.approval = \"required\": where nobody has to approve, no second person is asked",
+            );
+        }
         relations::check(self)
     }
 

@@ -10,12 +10,16 @@ super::named! {
     AuditAction {
         /// A digest was made, as draft or approved.
         DigestDrafted => "digest.drafted",
-        /// A digest's picks, subject or time were changed.
+        /// A digest's picks, subject, text or time were changed.
         DigestEdited => "digest.edited",
         /// A digest was approved.
         DigestApproved => "digest.approved",
         /// An approval was taken back: the digest is a draft again.
         DigestWithdrawn => "digest.withdrawn",
+        /// A digest was sent back with a note: it is a draft.
+        DigestSentBack => "digest.sent_back",
+        /// A published digest was corrected.
+        DigestCorrected => "digest.corrected",
         /// A digest's content and readers were frozen, and it began to go out.
         DigestPublished => "digest.published",
         /// Sending a digest was paused.

@@ -78,6 +78,18 @@ pub struct DigestContent {
     /// Text that people wrote for it.
     #[serde(default, skip_serializing_if = "IssueText::is_empty")]
     pub text: IssueText,
+    /// Corrections after it was published, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<Correction>,
+}
+
+/// A correction of a published digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Time when it was made.
+    pub at: Timestamp,
+    /// What was wrong, for readers.
+    pub note: String,
 }
 
 impl DigestContent {

@@ -37,15 +37,18 @@ pub enum Purpose {
     Account = 4,
     /// Make the new address theirs: its number is that of the change, not of the subscriber.
     Move = 5,
+    /// Look at one revision of an issue, and remark on it: its number is that of the week and the revision, not of a subscriber.
+    Review = 6,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Confirm,
         Self::Unsubscribe,
         Self::Read,
         Self::Account,
         Self::Move,
+        Self::Review,
     ];
 }
 

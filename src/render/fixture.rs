@@ -196,5 +196,6 @@ pub fn content(matchups: impl IntoIterator<Item = RatedComparison>) -> DigestCon
         items: matchups.into_iter().map(item).collect(),
         opening: Default::default(),
         text: Default::default(),
+        corrections: Vec::new(),
     }
 }

@@ -136,6 +136,19 @@ impl Storage {
         stored(rows.into_iter().map(digest_from).collect())
     }
 
+    /// Weeks whose digest is approved and not out yet.
+    pub async fn approved_slots(&self) -> Result<Vec<Slot>, StorageError> {
+        let mut reader = self.read().await?;
+        let rows: Vec<(i64,)> = all!(
+            reader,
+            "select id from digests where state = 'approved' order by id"
+        )?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(id,)| Slot::from_id(id))
+            .collect())
+    }
+
     /// Returns what was picked for the slot, best first.
     pub async fn picks(&self, slot: Slot) -> Result<Vec<Pick>, StorageError> {
         let mut reader = self.read().await?;

@@ -146,7 +146,8 @@ impl Storage {
             "update digests set state = $3, approved_at = case when $3 = 'approved' then $4 else null end,
                send_at = coalesce($5, send_at),
                subject = case when $6 is null then subject when $6 = '' then null else $6 end,
-               issue_text = coalesce($7, issue_text)
+               issue_text = coalesce($7, issue_text),
+               approved_sha256 = case when $3 = 'draft' then null else approved_sha256 end
              where id = $1 and state = $2 and revision = $8 and published_at is null",
             slot.id(),
             from.as_str(),

@@ -54,6 +54,8 @@ pub struct Job {
     pub waited: TimeDelta,
     /// Variant of the digest; `None`: as everybody gets it.
     pub variant: Option<i64>,
+    /// Number of corrections of the digest that its mail is made from: those that it was begun with, else all.
+    pub version: i64,
     /// Subject of its link, where that is not the subscriber: a change of address.
     pub token_id: Option<i64>,
     /// To which address.
@@ -118,6 +120,7 @@ struct JobRow {
     first_at: Option<i64>,
     waited_ms: Option<i64>,
     variant: Option<i64>,
+    version: i64,
     token_id: Option<i64>,
     other_email: Option<String>,
     email: Option<String>,
@@ -213,6 +216,7 @@ pub(super) async fn jobs_of(
     let rows: Vec<JobRow> = all!(
         reader,
         "select d.mailing_id, d.subscriber_id, d.kind, d.attempts, d.queued_at, d.first_at, d.waited_ms, d.variant,
+           coalesce(case when d.first_at is null then (select g.corrections from digests g where g.id = $1) else d.version end, 0) as version,
            n.token_id, n.email as other_email, s.email, s.state, s.state_at, s.requested_at
          from deliveries d
          left join subscribers s on s.id = d.subscriber_id and s.id between $2 and $3
@@ -255,6 +259,7 @@ fn job_from(row: JobRow, kind: DeliveryKind, chunk: BatchKey) -> Job {
         first_at: row.first_at.map(from_millis),
         waited: TimeDelta::milliseconds(row.waited_ms.unwrap_or(0)),
         variant: row.variant,
+        version: row.version,
         token_id: row.token_id,
         email: row.other_email.or(row.email).unwrap_or_default(),
         since: from_millis(row.state_at.unwrap_or(row.queued_at)),

@@ -7,7 +7,7 @@
 //!   `hosts`, `server_pool`, `bounded`, `server_health`, `call_limits` and `pinned_connection`.
 //! - Catalogue: [`catalogue`], [`catalogue_import`] with `changes`, [`votes`], [`browsing`], [`bookmarks`].
 //! - Subscribers: [`subscribers`] with [`quotas`] and `transactional`, [`preferences`], [`email_changes`], [`people`], [`subscriber_list`], [`operator`], [`segments`], [`jobs`], [`personal_data`], [`imports`], [`links`].
-//! - Digests: [`digests`], [`publishing`] with [`variants`].
+//! - Digests: [`digests`] with [`drafts`] and [`approvals`], [`publishing`] with [`variants`] and [`corrections`].
 //! - Ledger: [`ledger`], a folder: batches under leases, updates in groups, counts, statistics. [`notifications`] wakes its senders, [`clock`]
 //!   judges leases; [`relays`], [`failed_deliveries`], [`waits`], [`audit`].
 //! - What comes back: [`inbound`], [`webhooks`], [`inbound_reports`], [`unmatched`], [`refusals`], [`brake`], [`held_refusals`], `sends`.
@@ -87,6 +87,7 @@ macro_rules! all {
 }
 
 mod ahead;
+pub mod approvals;
 /// Repeats a unit of work that the server broke off and rolled back as a whole, because two transactions met (a deadlock, 40P01, or a
 /// failed serialization, 40001; PostgreSQL, appendix A). After [`ATTEMPTS_MAX`] the error stands. The pause differs from one
 /// transaction to the next, so that the two do not meet again.
@@ -118,6 +119,7 @@ pub mod catalogue;
 pub mod catalogue_import;
 mod changes;
 pub mod clock;
+pub mod corrections;
 pub mod digests;
 pub mod drafts;
 pub mod email_changes;

@@ -115,6 +115,8 @@ pub struct SentMail {
     pub slot: Option<Slot>,
     /// Variant of the digest.
     pub variant: Option<i64>,
+    /// After how many corrections of the digest.
+    pub version: Option<i64>,
     /// The other address that it went to.
     pub email: Option<String>,
     /// Its state.

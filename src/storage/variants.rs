@@ -79,6 +79,53 @@ impl Storage {
         Ok(choices.into_iter().collect())
     }
 
+    /// The choice of one reader, as a digest of `slot` would follow it.
+    pub async fn choice_of(
+        &self,
+        slot: Slot,
+        subscriber: i64,
+        now: Timestamp,
+    ) -> Result<PreferenceGroup, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(String, i64, i64)> = optional!(
+            reader,
+            "select coalesce(p.categories, '[]'), coalesce(p.monthly, 0),
+                    cast(case when exists (select 1 from bookmarks b where b.subscriber_id = s.id) then 1 else 0 end as bigint)
+             from subscribers s left join preferences p on p.subscriber_id = s.id where s.id = $1",
+            subscriber
+        )?;
+        let Some((categories, monthly, saved)) = row else {
+            return Ok(PreferenceGroup::default());
+        };
+        let turned = turned_since(&mut reader, now - TOLD_WITHIN, now).await?;
+        let range = Readers {
+            after: subscriber - 1,
+            until: subscriber,
+        };
+        let told = subscribers_to_alert(&mut reader, &turned, slot.id(), range, now).await?;
+        let own = told.and_then(|(page, _)| page.into_iter().next());
+        match own {
+            Some((_, choice)) => Ok(choice),
+            None => stored(choice(&categories, monthly, saved, Vec::new())),
+        }
+    }
+
+    /// The variant of a published digest that a reader has; the outer none: they are no recipient of it.
+    pub async fn variant_of(
+        &self,
+        slot: Slot,
+        subscriber: i64,
+    ) -> Result<Option<Option<i64>>, StorageError> {
+        let mut reader = self.read().await?;
+        let row: Option<(Option<i64>,)> = optional!(
+            reader,
+            "select variant from deliveries where mailing_id = $1 and subscriber_id = $2",
+            slot.id(),
+            subscriber
+        )?;
+        Ok(row.map(|(variant,)| variant))
+    }
+
     /// Returns what the digests since `since` carried to readers of each choice of categories.
     pub async fn carried(
         &self,

@@ -22,6 +22,7 @@ mod pages;
 mod pictures;
 mod preferences;
 mod problem_types;
+mod review;
 mod webhooks;
 
 use std::net::IpAddr;
@@ -298,6 +299,7 @@ fn private_routes() -> Router<Web> {
         .merge(leaving::routes())
         .merge(choices::private_routes())
         .merge(preferences::routes())
+        .merge(review::routes())
 }
 
 /// For the pages behind a token: nobody learns the address from a link on them, and no cache keeps them.

@@ -32,7 +32,7 @@ const ARCHIVE: usize = 20;
 /// Digests in the feed.
 const FEED: i64 = 20;
 
-const EMPTY: SignUpForm<'static> = SignUpForm {
+pub(super) const EMPTY: SignUpForm<'static> = SignUpForm {
     email: "",
     problem: None,
 };

@@ -2,6 +2,63 @@
 (() => {
   "use strict";
   const WAIT = 400;
+  const POLL = 2000;
+
+  // A part of the page that changes by itself is fetched until it says that it is final.
+  for (const part of document.querySelectorAll("[data-refresh]")) {
+    const again = async () => {
+      if (!document.hidden) {
+        try {
+          const answer = await fetch(part.dataset.refresh);
+          if (answer.redirected) return;
+          if (answer.ok) part.innerHTML = await answer.text();
+          if (part.querySelector("[data-final]")) return location.reload();
+        } catch { /* The next round asks again. */ }
+      }
+      setTimeout(again, POLL);
+    };
+    setTimeout(again, POLL);
+  }
+
+  // Comparisons are dragged to another place; the buttons do the same.
+  for (const list of document.querySelectorAll("[data-reorder]")) {
+    let dragged = null;
+    const items = () => [...list.querySelectorAll(":scope > li")];
+    for (const item of items()) item.draggable = true;
+    list.addEventListener("dragstart", (event) => {
+      dragged = event.target.closest("li");
+      event.dataTransfer.effectAllowed = "move";
+      dragged.classList.add("dragged");
+    });
+    list.addEventListener("dragover", (event) => {
+      const over = event.target.closest("li");
+      if (!dragged || !over) return;
+      event.preventDefault();
+      if (over === dragged) return;
+      const box = over.getBoundingClientRect();
+      list.insertBefore(dragged, event.clientY < box.top + box.height / 2 ? over : over.nextSibling);
+    });
+    list.addEventListener("drop", (event) => event.preventDefault());
+    list.addEventListener("dragend", () => {
+      const order = items().map((item) => item.dataset.slug).join(" ");
+      dragged.classList.remove("dragged");
+      dragged = null;
+      if (order === list.dataset.seen) return;
+      const post = document.createElement("form");
+      post.method = "post";
+      post.action = list.dataset.reorder;
+      for (const [name, value] of [["seen", list.dataset.seen], ["order", order]]) {
+        const field = document.createElement("input");
+        field.type = "hidden";
+        field.name = name;
+        field.value = value;
+        post.append(field);
+      }
+      document.body.append(post);
+      post.submit();
+    });
+  }
+
   const form = document.querySelector("form[data-guard]");
   if (!form) return;
 
@@ -64,6 +121,7 @@
   form.addEventListener("input", (event) => {
     const count = form.querySelector(`.count[data-for="${event.target.id}"]`);
     if (count) count.textContent = [...event.target.value].length + " of " + event.target.maxLength;
+    if (!form.dataset.line) return;
     clearTimeout(timer);
     timer = setTimeout(look, WAIT);
   });

@@ -14,6 +14,7 @@ use verdicts::domain::delivery::DeliveryState;
 use verdicts::domain::delivery::MailClass;
 use verdicts::domain::delivery::SkipReason;
 use verdicts::domain::digest::DigestState;
+use verdicts::domain::digest_note::NoteKind;
 use verdicts::domain::history::HistoryEvent;
 use verdicts::domain::inbound::Classification;
 use verdicts::domain::inbound::InboundChannel;
@@ -52,13 +53,14 @@ fn are_reasons(text: &str) -> bool {
 type Code = (&'static str, &'static str, fn(&str) -> bool);
 
 /// Columns that hold codes, each with the enum that is the list of them.
-const CODES: [Code; 37] = [
+const CODES: [Code; 38] = [
     ("attempt_totals", "kind", is::<MailClass>),
     ("attempt_totals", "outcome", is::<AttemptOutcome>),
     ("deliveries", "kind", is::<DeliveryKind>),
     ("deliveries", "skip_reason", is::<SkipReason>),
     ("deliveries", "state", is::<DeliveryState>),
     ("delivery_batches", "class", is::<MailClass>),
+    ("digest_notes", "kind", is::<NoteKind>),
     ("digest_skips", "reason", is::<SkipReason>),
     ("digests", "state", is::<DigestState>),
     ("history", "code || chr(9) || parameters", is_event),

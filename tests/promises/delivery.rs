@@ -249,7 +249,7 @@ on_both! {
         let now = house.app.now();
         let sender = storage.register_sender("elsewhere", TimeDelta::seconds(60), now).await.expect("entered");
         let key = storage.claim(sender, &[], None, 10, now).await.expect("claimed").jobs[0].key;
-        assert_eq!(storage.step(sender, &[], &[Start { key, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
+        assert_eq!(storage.step(sender, &[], &[Start { key, version: 0, relay: "default" }], now).await.expect("begun"), Some(vec![true]));
         house.app.cancel_digest(&Actor::cli(), slot).await.expect("cancelled");
         let again = verdicts::storage::ledger::updates::DeliveryUpdate::Again(now);
         let done = verdicts::storage::ledger::updates::Finished { key, step: again, reply: "451".into() };
@@ -268,7 +268,7 @@ on_both! {
         let now = house.app.now();
         let slow = storage.register_sender("elsewhere", TimeDelta::milliseconds(1), now).await.expect("entered");
         let jobs = storage.claim(slow, &[], None, 10, now).await.expect("claimed").jobs;
-        let next: Vec<_> = jobs.iter().map(|job| Start { key: job.key, relay: "default" }).collect();
+        let next: Vec<_> = jobs.iter().map(|job| Start { key: job.key, version: 0, relay: "default" }).collect();
         assert_eq!(storage.step(slow, &[], &next[..1], now).await.expect("begun"), Some(vec![true]));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         let later = house.app.now();

@@ -29,6 +29,9 @@ const OTHERS: &[(&str, &str)] = &[
     ),
     ("digests", "counts its recipients"),
     ("digest_revisions", "what users wrote of an issue"),
+    ("digest_versions", "mails before a correction"),
+    ("digest_notes", "what is said about an issue"),
+    ("test_recipients", "the publisher's own people"),
     ("users", "who runs the newsletter, which is no subscriber"),
     ("sessions", "of users"),
     (
@@ -173,7 +176,7 @@ async fn house_with_a_full_life(place: Place) -> (House, String) {
         format!("insert into inbound_unmatched (fingerprint, received_at, channel, report, email_key, tried_with) values ('f', 1700000000009, 'a pipe', '{{}}', '{ADA}', 'x')"),
         "update refusals set outcome = 'released'".to_owned(),
         "update consents set network = '192.0.2.0/24'".to_owned(),
-        "update deliveries set uncertain_at = 1700000000004, relay = 'the relay', reply = '250 taken', variant = 7, skip_reason = 'left'".to_owned(),
+        "update deliveries set uncertain_at = 1700000000004, relay = 'the relay', reply = '250 taken', variant = 7, version = 3, skip_reason = 'left'".to_owned(),
         format!("insert into suppressions (address_hash, key_name, reason, created_at, note) values ('{hash}', 'x', 'bounced', 1700000000005, 'a note')"),
         format!("insert into suppression_removals (address_hash, lifted_at, reason, suppressed_at, note) values ('{hash}', 1700000000006, 'complained', 1700000000007, 'back again')"),
     ] {

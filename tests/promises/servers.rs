@@ -197,6 +197,7 @@ async fn a_sender_that_leaves_while_it_is_given_up_for_dead_counts_nothing_twice
         .iter()
         .map(|job| Start {
             key: job.key,
+            version: 0,
             relay: "default",
         })
         .collect();

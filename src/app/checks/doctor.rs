@@ -347,6 +347,7 @@ impl App {
                     items: items.collect(),
                     opening: Default::default(),
                     text: Default::default(),
+                    corrections: Vec::new(),
                 },
             )?
             .mail;

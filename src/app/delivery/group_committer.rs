@@ -91,6 +91,7 @@ impl GroupWriter {
             .iter()
             .map(|begin| Start {
                 key: begin.key,
+                version: begin.version,
                 relay: &relays[begin.relay].name,
             })
             .collect();

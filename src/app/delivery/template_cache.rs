@@ -29,8 +29,8 @@ const KEPT: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TemplateName {
     Transactional(DeliveryKind),
-    /// A digest, and which variant of it.
-    Digest(i64, Option<i64>),
+    /// A digest, which variant of it, and after how many corrections.
+    Digest(i64, Option<i64>, i64),
 }
 
 /// A letter, and the date that all its copies carry (none: each its own, when it was first due: a digest that goes out over
@@ -76,7 +76,9 @@ impl App {
     /// The letter that a delivery fills.
     pub(crate) async fn letter_for(&self, job: &Job) -> Result<Arc<CachedTemplate>, Failure> {
         let name = match job.kind {
-            DeliveryKind::Digest => TemplateName::Digest(job.key.mailing, job.variant),
+            DeliveryKind::Digest => {
+                TemplateName::Digest(job.key.mailing, job.variant, job.version)
+            }
             kind => TemplateName::Transactional(kind),
         };
         if let Some(ready) = self.letters.find(name) {
@@ -96,12 +98,9 @@ impl App {
                 letter: self.transactional_letter(kind)?,
                 date: None,
             },
-            TemplateName::Digest(id, variant) => {
-                let frozen = match variant {
-                    Some(number) => self.storage.frozen_variant(id, number).await?,
-                    None => self.storage.frozen_mail(id).await?,
-                };
-                let (rendered, _) = frozen.ok_or_else(|| {
+            TemplateName::Digest(id, variant, version) => {
+                let frozen = self.storage.mail_version(id, variant, version).await?;
+                let rendered = frozen.ok_or_else(|| {
                     Failure::internal(format!(
                         "Digest {} has no frozen content.",
                         self.mailing_name(id)

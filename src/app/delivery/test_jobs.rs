@@ -63,6 +63,7 @@ pub fn job_of(
         first_at: None,
         waited: chrono::TimeDelta::zero(),
         variant: None,
+        version: 0,
         token_id: None,
         email: email.into(),
         since: epoch,

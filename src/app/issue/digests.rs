@@ -20,9 +20,6 @@ use crate::app::returns::bounces::STEPS_OF_TICK;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
-use crate::domain::address::EmailAddress;
-use crate::domain::delivery::DeliveryKey;
-use crate::domain::delivery::Outcome;
 use crate::domain::delivery::SkipReason;
 use crate::domain::digest::Digest;
 use crate::domain::digest::DigestState;
@@ -34,9 +31,6 @@ use crate::domain::progress::MinuteStats;
 use crate::domain::slot::Slot;
 use crate::domain::waiting::Stall;
 use crate::domain::waiting::WaitReason;
-use crate::mail::Envelope;
-use crate::mail::Recipient;
-use crate::mail::WriteDeadline;
 use crate::storage::ledger::Tally;
 use crate::storage::publishing::Frozen;
 use crate::storage::publishing::Issue;
@@ -105,6 +99,7 @@ impl App {
         self.bring_forward(now).await?;
         self.keep_up(now).await?;
         self.pick_if_due(now).await?;
+        self.watch_approvals().await?;
         // The moment anew: what was just approved is due too.
         self.publish_if_due(self.now()).await?;
         // Last, so that what this tick did is chained too.
@@ -282,6 +277,9 @@ impl App {
                 .await?;
             return Ok(Frozen::NotApproved);
         }
+        if !self.is_as_approved(&edition).await? {
+            return Ok(Frozen::NotApproved);
+        }
         let rendered = self.mail_of(&edition).await?;
         if preflight == Preflight::Heeded {
             self.preflight(DigestState::Approved, &rendered, content, None)
@@ -389,71 +387,6 @@ impl App {
         Ok(Sent::Not(status, words))
     }
 
-    /// Sends one copy of what the slot's digest is or would be to one address; changes nothing. Its unsubscribe link
-    /// belongs to nobody.
-    pub async fn send_test_copy(
-        &self,
-        slot: Option<Slot>,
-        to: &EmailAddress,
-    ) -> Result<String, Failure> {
-        let now = self.now();
-        let preview = self
-            .preview(slot.unwrap_or_else(|| self.slot_at(now)), now)
-            .await?;
-        let message_id = format!(
-            "test.{}.{:016x}@{}",
-            preview.slot,
-            rand::random::<u64>(),
-            self.message_id_host()
-        );
-        let holes = crate::domain::rendered_mail::Rendered {
-            subject: format!("[Test] {}", preview.rendered.subject),
-            ..preview.rendered
-        };
-        let mut message = Vec::new();
-        let (token, reader) = (self.unsubscribe_token(0), self.reader_token(0));
-        let key = DeliveryKey {
-            mailing: preview.slot.id(),
-            subscriber: 0,
-        };
-        let (bounces, verp) = (
-            self.return_path.verp(&self.secrets, key),
-            self.return_path.leaving_verp(&self.secrets, key),
-        );
-        let recipient = Recipient {
-            to,
-            token: &token,
-            reader: &reader,
-            since: "",
-            verp: &verp,
-            message_id: &message_id,
-            date: self.now(),
-        };
-        self.digest_letter(preview.slot, &holes)
-            .fill(&recipient, &mut message);
-        let message = self.signing.seal(message, self.now()).await;
-        let connected = self.transport().connect(WriteDeadline::open()).await;
-        let mut connection = connected.map_err(|fault| Failure::unavailable(fault.to_string()))?;
-        let outcome = connection
-            .send(
-                &Envelope {
-                    from: &self.return_path.with(&bounces),
-                    to,
-                    file: &message_id,
-                },
-                &message,
-            )
-            .await;
-        connection.close().await;
-        match outcome {
-            Outcome::Accepted { reply } => Ok(reply),
-            other => Err(Failure::unavailable(format!(
-                "The test copy was not taken: {}.",
-                other.reply()
-            ))),
-        }
-    }
-
     /// A digest with its deliveries; a sentence if the slot has none.
     pub async fn status(&self, slot: Slot) -> Result<DigestStatus, Failure> {
         let digest = self.storage.digest(slot).await?;
@@ -524,18 +457,6 @@ impl App {
             rate_per_minute,
             digest,
         })
-    }
-
-    /// Approves a draft; it goes out at its time, or at once if that is over.
-    pub async fn approve_digest(&self, actor: &Actor, slot: Slot) -> Result<DigestStatus, Failure> {
-        self.move_digest(
-            actor,
-            slot,
-            &[DigestState::Draft],
-            DigestState::Approved,
-            "only a draft can be approved",
-        )
-        .await
     }
 
     /// Stops sending: within a message, in every process.

@@ -104,6 +104,7 @@ impl App {
             items: Vec::new(),
             opening: Default::default(),
             text: Default::default(),
+            corrections: Vec::new(),
         };
         let picks = match &digest {
             None => self.picks_at(at).await?,
@@ -146,6 +147,7 @@ impl App {
                 items,
                 opening,
                 text: draft.text.clone(),
+                corrections: Vec::new(),
             },
             left_out,
             subject,

@@ -8,6 +8,7 @@ use crate::app::check_result::CheckResult;
 use crate::app::issue::edition::Edition;
 use crate::app::issue::revising::Written;
 use crate::domain::Timestamp;
+use crate::domain::address::EmailAddress;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::digest::DigestState;
 use crate::domain::pick::Pick;
@@ -17,6 +18,7 @@ use crate::domain::rendered_mail::Rendered;
 use crate::domain::rendered_mail::SINCE_HOLE;
 use crate::domain::rendered_mail::TOKEN_PLACEHOLDER;
 use crate::domain::slot::Slot;
+use crate::domain::subscriber::SubscriberState;
 use crate::mail::Recipient;
 use crate::render::email;
 
@@ -85,6 +87,48 @@ impl App {
         if edition.is_open() {
             edition.subject = written.subject.trim().parse().ok();
             edition.content.text = written.text.normalized();
+        }
+        self.preview_of(&edition, now).await
+    }
+
+    /// The digest of a slot as one reader gets it, by what they chose.
+    ///
+    /// # Errors
+    /// A sentence, when they get none.
+    pub async fn preview_as(&self, slot: Slot, email: &EmailAddress) -> Result<Preview, Failure> {
+        let now = self.now();
+        let nobody = || Failure::not_found("There is no such reader on the list.".to_owned());
+        let person = self.storage.person(email).await?.ok_or_else(nobody)?;
+        let (id, state) = (person.subscriber.id, person.subscriber.state);
+        if state != SubscriberState::Active {
+            return Err(Failure::conflict(format!("They are {state}, and get no digest.")));
+        }
+        let mut edition = self.edition(slot, now).await?;
+        if edition.digest.as_ref().is_some_and(|digest| digest.published_at.is_some()) {
+            let variant = self.storage.variant_of(slot, id).await?;
+            let variant = variant.ok_or_else(|| Failure::conflict("They are no recipient of this digest."))?;
+            let mut preview = self.preview_of(&edition, now).await?;
+            if let Some(number) = variant {
+                let frozen = self.storage.frozen_variant(slot.id(), number).await?;
+                let (mail, _) = frozen.ok_or_else(|| Failure::conflict("There is nothing new in it for them: they get no mail."))?;
+                preview.preheader = email::preheader_of(&mail.html);
+                preview.rendered = mail;
+            }
+            return Ok(preview);
+        }
+        let preferences = self.storage.preferences(id).await?;
+        if let Some(until) = preferences.paused_until.filter(|until| *until > now) {
+            return Err(Failure::conflict(format!("They pause until {}.", self.site.day(until))));
+        }
+        let choice = self.storage.choice_of(slot, id, now).await?;
+        if !choice.is_everybodys() {
+            let subject = edition.subject.clone();
+            let variants = self
+                .variants_for(&edition.content, subject.as_ref(), vec![choice], now)
+                .await?;
+            let mail = variants.into_iter().next().and_then(|variant| variant.mail);
+            let (content, _) = mail.ok_or_else(|| Failure::conflict("There is nothing new in it for them: they get no mail."))?;
+            edition.content = content;
         }
         self.preview_of(&edition, now).await
     }

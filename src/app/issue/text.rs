@@ -34,6 +34,13 @@ pub struct TextChanges {
 }
 
 impl TextChanges {
+    /// The text that they make of none.
+    pub fn into_text(self) -> IssueText {
+        self.applied(&IssueText::default())
+            .unwrap_or_default()
+            .normalized()
+    }
+
     /// The text with these changes, if there are any.
     pub(super) fn applied(&self, text: &IssueText) -> Option<IssueText> {
         if *self == Self::default() {

@@ -82,6 +82,17 @@ impl App {
         now: Timestamp,
     ) -> Result<Vec<Variant>, Failure> {
         let choices = self.storage.choices(base.slot, now).await?;
+        self.variants_for(base, subject, choices, now).await
+    }
+
+    /// The digest as each of these choices gets it.
+    pub(super) async fn variants_for(
+        &self,
+        base: &DigestContent,
+        subject: Option<&SubjectPattern>,
+        choices: Vec<PreferenceGroup>,
+        now: Timestamp,
+    ) -> Result<Vec<Variant>, Failure> {
         if choices.is_empty() {
             return Ok(Vec::new());
         }
@@ -255,5 +266,6 @@ fn content_for(
         items,
         opening,
         text: base.text.clone(),
+        corrections: Vec::new(),
     })
 }

@@ -15,6 +15,7 @@ use crate::app::issue::sending::SendOrder;
 use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::digest::DigestState;
+use crate::domain::digest_note::DigestNote;
 use crate::domain::pick::PickedComparison;
 use crate::domain::pick::RunnerUp;
 use crate::domain::pick::runners_up;
@@ -42,6 +43,8 @@ pub struct Week {
     pub preheader: String,
     /// Findings about its text.
     pub findings: Vec<CheckResult>,
+    /// Notes on it, newest first.
+    pub notes: Vec<DigestNote>,
     /// Counts of its deliveries; none where nobody made the digest yet.
     pub status: Option<DigestStatus>,
     /// Time when it goes out, as far as anybody can know.
@@ -85,6 +88,7 @@ impl App {
             subject,
             preheader,
             findings,
+            notes: self.storage.notes(slot).await?,
             status,
             send_at,
             readers,
@@ -167,6 +171,11 @@ impl App {
         if self.readers().await == 0 {
             return Err(Failure::conflict(format!(
                 "Nobody is on the list yet: {slot} was not sent."
+            )));
+        }
+        if !self.is_as_approved(&edition).await? {
+            return Err(Failure::conflict(format!(
+                "Something that {slot} shows was changed after its approval: it is a draft again. Look at it, and approve it."
             )));
         }
         let rendered = self.mail_of(&edition).await?;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::Failure;
+use crate::app::issue::correcting::CorrectionOrder;
 use crate::app::issue::drafting::Changes;
 use crate::app::issue::text::TextChanges;
 use crate::app::views::DraftView;
@@ -117,6 +118,62 @@ impl EditArguments {
         }
         app.edit_digest(&Actor::cli(), slot, &changes).await?;
         print(app, slot, output).await
+    }
+}
+
+/// Correct a digest that is published: its page gets a dated note, and readers who have not got the mail yet get the corrected one
+#[derive(Debug, clap::Args)]
+pub struct CorrectArguments {
+    /// Which week
+    #[arg(value_parser = parse_digest)]
+    slot: Slot,
+    /// What was wrong; readers see it on the page
+    #[arg(long, value_name = "TEXT")]
+    note: String,
+    /// Set the subject for readers who have not got the mail
+    #[arg(long, value_name = "TEXT")]
+    subject: Option<String>,
+    /// Set the introduction to what a file holds, in Markdown ("-": standard input)
+    #[arg(long, value_name = "FILE")]
+    introduction: Option<PathBuf>,
+    /// Set the sign-off, in Markdown
+    #[arg(long, value_name = "TEXT")]
+    sign_off: Option<String>,
+    /// Set the question to readers
+    #[arg(long, value_name = "TEXT")]
+    question: Option<String>,
+    /// Set the text of the sponsor's block
+    #[arg(long, value_name = "TEXT")]
+    sponsor: Option<String>,
+    /// Set the link of the sponsor's block
+    #[arg(long, value_name = "URL")]
+    sponsor_link: Option<String>,
+    /// Take its comparisons as the catalogue has them now
+    #[arg(long)]
+    with_catalogue: bool,
+}
+
+impl CorrectArguments {
+    pub(in crate::cli) async fn run(self, app: &App, output: Output) -> Result<(), Failure> {
+        let order = CorrectionOrder {
+            note: self.note,
+            subject: self.subject,
+            text: TextChanges {
+                introduction: self.introduction.as_deref().map(read_text).transpose()?,
+                sponsor_text: self.sponsor,
+                sponsor_url: self.sponsor_link,
+                question: self.question,
+                sign_off: self.sign_off,
+                preheader: None,
+            },
+            with_catalogue: self.with_catalogue,
+        };
+        let slot = self.slot;
+        let corrected = app.correct_digest(&Actor::cli(), slot, &order).await?;
+        let remaining = corrected.remaining;
+        output.print(&json!({ "slot": slot, "remaining": remaining }), || {
+            format!("{slot} is corrected; {remaining} readers get the corrected mail\n")
+        })
     }
 }
 

@@ -54,6 +54,12 @@ pub struct SendArguments {
     /// Send test copies to these addresses and nothing to readers; changes nothing
     #[arg(long, value_name = "ADDRESS", num_args = 1..)]
     to: Vec<EmailAddress>,
+    /// Send test copies to the saved test group (`digest test-group`)
+    #[arg(long)]
+    to_group: bool,
+    /// Leave out the "[Test]" before the subject of test copies
+    #[arg(long)]
+    unmarked: bool,
     /// Refused with a sentence: everywhere else it means "later", and here it meant "now".
     #[arg(long, hide = true, value_name = "TIME", num_args = 0..=1, default_missing_value = "", value_parser = no_time)]
     at: Option<String>,
@@ -71,7 +77,7 @@ impl SendArguments {
         app: Arc<App>,
         output: Output,
     ) -> Result<ExitCode, Failure> {
-        if !self.to.is_empty() {
+        if !self.to.is_empty() || self.to_group {
             return self.send_copies(&app, output).await;
         }
         let preflight = if self.force {
@@ -101,9 +107,19 @@ impl SendArguments {
     }
 
     async fn send_copies(&self, app: &App, output: Output) -> Result<ExitCode, Failure> {
+        let mut addresses = self.to.clone();
+        if self.to_group {
+            let group = app.test_group().await?;
+            if group.is_empty() {
+                return Err(Failure::invalid(
+                    "The test group is empty; `verdicts digest test-group ADDRESS...` saves one.",
+                ));
+            }
+            addresses.extend(group);
+        }
         let mut copies = Vec::new();
-        for to in &self.to {
-            let reply = app.send_test_copy(self.slot, to).await?;
+        for to in &addresses {
+            let reply = app.send_test_copy(self.slot, to, !self.unmarked).await?;
             if !output.json {
                 output.print(&json!(null), || format!("A test copy went to {to}.\n"))?;
             }

@@ -110,6 +110,50 @@ pub struct WeekView {
     pub next: Vec<PickView>,
     /// Result.
     pub sum: Option<SumView>,
+    /// Relays of this process that send now.
+    pub relays: Vec<RelayView>,
+    /// True as long as the sum changes.
+    pub is_live: bool,
+    /// Notes, newest first.
+    pub notes: Vec<NoteView>,
+    /// Forms that prepare it, as long as it is not out and for users who may.
+    pub prepare: Option<PrepareView>,
+}
+
+/// A relay while a digest is sent.
+pub struct RelayView {
+    /// Its name.
+    pub name: String,
+    /// What it does, in words.
+    pub words: String,
+}
+
+/// A note on a digest.
+pub struct NoteView {
+    /// Author by name.
+    pub who: String,
+    /// What they did, in words.
+    pub what: &'static str,
+    /// Revision that it is about.
+    pub revision: i64,
+    /// Time.
+    pub when: String,
+    /// Their words.
+    pub said: String,
+}
+
+/// Forms that prepare a digest.
+pub struct PrepareView {
+    /// Address of this user.
+    pub me: String,
+    /// Addresses of the saved test group.
+    pub group: Vec<String>,
+    /// True if this user may send to others, change the time, skip the week and send it back.
+    pub may_send: bool,
+    /// Send time, as a browser's field takes it.
+    pub at: String,
+    /// Zone of that time.
+    pub zone: String,
 }
 
 #[derive(Template)]
@@ -135,11 +179,22 @@ pub enum Show {
     Phone,
     /// The text part.
     Text,
+    /// The page of the archive.
+    Archive,
+    /// As one reader gets it.
+    Reader,
 }
 
 impl Show {
     /// All, in the order of the tabs.
-    pub const ALL: [Self; 4] = [Self::Light, Self::Dark, Self::Phone, Self::Text];
+    pub const ALL: [Self; 6] = [
+        Self::Light,
+        Self::Dark,
+        Self::Phone,
+        Self::Text,
+        Self::Archive,
+        Self::Reader,
+    ];
 
     /// Its word in an address.
     pub fn as_str(self) -> &'static str {
@@ -148,6 +203,8 @@ impl Show {
             Self::Dark => "dark",
             Self::Phone => "phone",
             Self::Text => "text",
+            Self::Archive => "archive",
+            Self::Reader => "reader",
         }
     }
 
@@ -157,6 +214,8 @@ impl Show {
             Self::Dark => "Dark",
             Self::Phone => "Phone",
             Self::Text => "Text only",
+            Self::Archive => "Archive page",
+            Self::Reader => "As reader…",
         }
     }
 }
@@ -177,6 +236,8 @@ pub struct PreviewView<'a> {
     pub text: &'a str,
     /// Size of the message.
     pub size: String,
+    /// True if this user may look at it as one reader gets it.
+    pub may_be_reader: bool,
 }
 
 #[derive(Template)]
@@ -189,6 +250,42 @@ struct PreviewPage<'a> {
 /// The page around a mail.
 pub fn preview(frame: DeskFrame<'_>, view: PreviewView<'_>) -> Result<String, RenderError> {
     Ok(PreviewPage { frame, view }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "desk/review_link.html", whitespace = "minimize")]
+struct ReviewLinkPage<'a> {
+    frame: DeskFrame<'a>,
+    slot: &'a str,
+    url: &'a str,
+    until: &'a str,
+}
+
+/// The page that shows a link for reviewers.
+pub fn review_link(
+    frame: DeskFrame<'_>,
+    slot: &str,
+    url: &str,
+    until: &str,
+) -> Result<String, RenderError> {
+    Ok(ReviewLinkPage {
+        frame,
+        slot,
+        url,
+        until,
+    }
+    .render()?)
+}
+
+#[derive(Template)]
+#[template(path = "desk/progress.html", whitespace = "minimize")]
+struct ProgressPart<'a> {
+    view: &'a WeekView,
+}
+
+/// The sum of a digest, alone: a part of its page that is fetched while it changes.
+pub fn progress(view: &WeekView) -> Result<String, RenderError> {
+    Ok(ProgressPart { view }.render()?)
 }
 
 /// A mail's HTML as one scheme of colours shows it, whatever the browser's own is.

@@ -137,6 +137,34 @@ pub fn write(frame: DeskFrame<'_>, view: WriteView) -> Result<String, RenderErro
     Ok(WritePage { frame, view }.render()?)
 }
 
+/// Content of the page on which a digest that went out is corrected.
+pub struct CorrectView {
+    /// The week.
+    pub slot: String,
+    /// What a correction does, and for how many.
+    pub sentence: String,
+    /// The form.
+    pub fields: Vec<TextFieldView>,
+    /// True if the comparisons are to be taken anew.
+    pub with_catalogue: bool,
+    /// Why it was not corrected.
+    pub problem: Option<String>,
+    /// Words of the button.
+    pub button: String,
+}
+
+#[derive(Template)]
+#[template(path = "desk/correct.html", whitespace = "minimize")]
+struct CorrectPage<'a> {
+    frame: DeskFrame<'a>,
+    view: CorrectView,
+}
+
+/// The page on which a digest that went out is corrected.
+pub fn correct(frame: DeskFrame<'_>, view: CorrectView) -> Result<String, RenderError> {
+    Ok(CorrectPage { frame, view }.render()?)
+}
+
 #[derive(Template)]
 #[template(path = "desk/line.html", whitespace = "minimize")]
 struct LinePart<'a> {

@@ -94,6 +94,8 @@ struct DigestPage<'a> {
     published: Date,
     lead: Lead,
     text: TextView,
+    /// Day and words of each correction.
+    corrections: Vec<(Date, String)>,
     duels: Vec<ComparisonView<'a>>,
     sample: bool,
     earlier: Option<Slot>,
@@ -130,6 +132,11 @@ pub fn digest(
         published: Date::new(site, published_at),
         lead,
         text: TextView::new(&content.text),
+        corrections: content
+            .corrections
+            .iter()
+            .map(|correction| (Date::new(site, correction.at), clean(&correction.note)))
+            .collect(),
         duels,
         sample: content.is_sample(),
         earlier,

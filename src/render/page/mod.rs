@@ -10,6 +10,7 @@ mod embedding;
 mod history;
 mod notice;
 mod preferences;
+mod review;
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -68,6 +69,8 @@ pub use preferences::account;
 pub use preferences::confirm_erasure;
 pub use preferences::confirm_move;
 pub use preferences::preferences;
+pub use review::ReviewView;
+pub use review::review;
 
 /// The sign-up form as it is shown: empty at first; refused, it keeps what was typed and says what is wrong.
 #[derive(Debug, Clone, Copy, Default)]

@@ -42,6 +42,8 @@ pub struct Finished {
 pub struct Start<'a> {
     /// Which.
     pub key: DeliveryKey,
+    /// Number of the digest's corrections that its mail was made from.
+    pub version: i64,
     /// By which relay.
     pub relay: &'a str,
 }
@@ -210,21 +212,21 @@ macro_rules! run {
             query = query
                 .bind(done.key.mailing)
                 .bind(done.key.subscriber)
-                .bind(0)
+                .bind(0_i64)
                 .bind(done.reply.as_str());
         }
         for next in trip.next {
             query = query
                 .bind(next.key.mailing)
                 .bind(next.key.subscriber)
-                .bind(1)
+                .bind(1 + next.version)
                 .bind(next.relay);
         }
         for _ in trip.rows()..padded(trip.rows()) {
             query = query
                 .bind(PADDING_KEY.mailing)
                 .bind(PADDING_KEY.subscriber)
-                .bind(0)
+                .bind(0_i64)
                 .bind("");
         }
         query
@@ -285,7 +287,8 @@ fn text_of(dialect: Dialect, rows: usize) -> Arc<str> {
     text
 }
 
-/// A mail begun, where `begins` is 1; or one sent. A step that is repeated counts an attempt once.
+/// A mail begun, where `begins` is 1 and the number of corrections that it was made from; or one sent, where it is 0. A mail that was never
+/// begun must be made from all corrections of its digest; one that was keeps what it was begun with. A step that is repeated counts an attempt once.
 ///
 /// The fence: a sender that was given up for dead changes nothing, and what is not waiting is not begun. On PostgreSQL the lock on
 /// the sender's row makes whoever gives it up for dead wait: first one, then the other, and the sweep of the second sees all. A
@@ -322,18 +325,19 @@ fn statement(dialect: Dialect, rows: usize) -> String {
     format!(
         "with step (mailing, subscriber, begins, words) as (values {values}){locked}
          update deliveries set
-           state = case when step.begins = 1 then 'sending' else 'sent' end,
-           sender_id = case when step.begins = 1 then {sender} end,
-           attempts = attempts + case when step.begins = 1 and state <> 'sending' then 1 else 0 end,
-           started_at = case when step.begins = 1 then {moment} else started_at end,
-           first_at = case when step.begins = 1 then coalesce(first_at, {moment}) else first_at end,
-           finished_at = case when step.begins = 1 then null else {moment} end,
-           relay = case when step.begins = 1 then step.words else relay end,
-           reply = case when step.begins = 1 then reply else step.words end
+           state = case when step.begins > 0 then 'sending' else 'sent' end,
+           sender_id = case when step.begins > 0 then {sender} end,
+           attempts = attempts + case when step.begins > 0 and state <> 'sending' then 1 else 0 end,
+           started_at = case when step.begins > 0 then {moment} else started_at end,
+           first_at = case when step.begins > 0 then coalesce(first_at, {moment}) else first_at end,
+           version = case when step.begins > 1 and first_at is null then step.begins - 1 else version end,
+           finished_at = case when step.begins > 0 then null else {moment} end,
+           relay = case when step.begins > 0 then step.words else relay end,
+           reply = case when step.begins > 0 then reply else step.words end
          from step{fence}
          where mailing_id = step.mailing and subscriber_id = step.subscriber{is_entered}
            and ((step.begins = 0 and state = 'sending' and sender_id = {sender})
-             or (step.begins = 1 and finished_at is null
+             or (step.begins > 0 and finished_at is null
                and (state in ('queued', 'uncertain') or (state = 'sending' and sender_id = {sender} and started_at = {moment}))
                and ((kind <> 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id
@@ -341,7 +345,8 @@ fn statement(dialect: Dialect, rows: usize) -> String {
                              when kind in ('welcome', 'already_subscribed') then s.state = 'active' else true end))
                   or (kind = 'digest'
                      and exists (select 1 from subscribers s where s.id = deliveries.subscriber_id and s.state = 'active')
-                     and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending')))))"
+                     and exists (select 1 from digests d where d.id = deliveries.mailing_id and d.state = 'sending'
+                       and (first_at is not null or d.corrections = step.begins - 1))))))"
     )
 }
 

@@ -13,6 +13,7 @@ struct SentMailRow {
     kind: String,
     email: Option<String>,
     variant: Option<i64>,
+    version: Option<i64>,
     state: String,
     queued_at: i64,
     due_at: i64,
@@ -38,7 +39,7 @@ pub(super) async fn mails_of(
 ) -> Result<Vec<SentMail>, StorageError> {
     let mut mails: Vec<SentMailRow> = all!(
         reader,
-        "select d.mailing_id, d.kind, n.email, d.variant, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
+        "select d.mailing_id, d.kind, n.email, d.variant, d.version, d.state, d.queued_at, d.due_at, d.first_at, d.started_at,
            d.uncertain_at, d.finished_at, d.attempts, d.skip_reason, d.reply, d.relay
          from deliveries d left join transactional_mails n on n.mailing_id = d.mailing_id and n.subscriber_id = $1
          where d.subscriber_id = $1 and d.kind <> 'digest' order by d.queued_at limit $2",
@@ -55,7 +56,7 @@ pub(super) async fn mails_of(
         let id = |at: usize| block.get(at).map_or(0, |(id,)| *id);
         let found: Vec<SentMailRow> = all!(
             reader,
-            "select mailing_id, kind, cast(null as text) as email, variant, state, queued_at, due_at,
+            "select mailing_id, kind, cast(null as text) as email, variant, version, state, queued_at, due_at,
                first_at, started_at, uncertain_at, finished_at, attempts, skip_reason, reply, relay
              from deliveries where subscriber_id = $1 and mailing_id in ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             subscriber,
@@ -81,6 +82,7 @@ fn mail(row: SentMailRow) -> SentMail {
         kind: row.kind,
         slot: Slot::from_id(row.mailing_id),
         variant: row.variant,
+        version: row.version,
         email: row.email,
         state: row.state,
         at: from_millis(row.queued_at),

@@ -29,6 +29,8 @@ pub(super) struct EditForm {
     down: Option<Slug>,
     leave_out: Option<Slug>,
     add: Option<Slug>,
+    /// All of them in another order, with spaces between.
+    order: Option<String>,
 }
 
 pub(super) async fn edit(
@@ -116,6 +118,19 @@ fn changes(asked: EditForm, mut slugs: Vec<Slug>) -> Option<(Changes, &'static s
                 ..Changes::default()
             };
             Some((changes, "It is added at the end."))
+        }
+        EditForm {
+            order: Some(order), ..
+        } => {
+            let order: Vec<Slug> = order
+                .split(' ')
+                .filter_map(|slug| slug.parse().ok())
+                .collect();
+            let changes = Changes {
+                order: order.clone(),
+                ..Changes::default()
+            };
+            (order != slugs).then_some((changes, "The order is changed."))
         }
         _ => None,
     }

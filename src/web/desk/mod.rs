@@ -1,16 +1,19 @@
 //! The desk: the publisher's web interface, under `/desk`.
 //!
 //! Reading order: this file (all routes, each with what it demands), [`access`] (who may pass), [`answers`] (what a page and a write
-//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`edit`] and [`write`].
+//! answer with), then a file per resource: [`sign_in`], [`first_run`], [`account`], [`users`], [`subscribers`] with [`subscriber`], [`subscriber_view`], [`subscriber_change`] and [`subscriber_new`], [`import`], [`bulk`] and [`jobs`], [`week`] with [`week_view`], [`week_sum`], [`prepare_view`], [`edit`], [`write`], [`review`] and [`correct`].
 
 mod access;
 mod account;
 mod answers;
 mod bulk;
+mod correct;
 mod edit;
 mod first_run;
 mod import;
 mod jobs;
+mod prepare_view;
+mod review;
 mod sign_in;
 mod subscriber;
 mod subscriber_change;
@@ -102,6 +105,23 @@ fn table() -> Vec<Route> {
         Route::post("/desk/digests/{slot}/write", draft, write::save),
         Route::post("/desk/digests/{slot}/write/preview", draft, write::preview),
         Route::post("/desk/digests/{slot}/write/line", draft, write::line),
+        Route::get("/desk/digests/{slot}/archive", results, week::archive_page),
+        Route::get("/desk/digests/{slot}/progress", results, week::progress),
+        Route::post("/desk/digests/{slot}/as", person, review::as_reader),
+        Route::post("/desk/digests/{slot}/test", draft, review::test),
+        Route::post("/desk/digests/{slot}/test-group", send, review::save_group),
+        Route::post(
+            "/desk/digests/{slot}/review-link",
+            draft,
+            review::review_link,
+        ),
+        Route::post("/desk/digests/{slot}/note", draft, review::note),
+        Route::post("/desk/digests/{slot}/send-back", send, review::send_back),
+        Route::post("/desk/digests/{slot}/time", send, review::set_time),
+        Route::get("/desk/digests/{slot}/correct", send, correct::show),
+        Route::post("/desk/digests/{slot}/correct", send, correct::correct),
+        Route::get("/desk/digests/{slot}/skip", send, review::look_at_skip),
+        Route::post("/desk/digests/{slot}/skip", send, review::skip),
         Route::get("/desk/digests/{slot}/{action}", send, week::ask),
         Route::post("/desk/digests/{slot}/{action}", send, week::act),
         Route::get("/desk/subscribers", listed, subscribers::list),

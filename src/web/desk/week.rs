@@ -5,6 +5,8 @@ use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::request::Parts;
+use axum::http::HeaderName;
+use axum::http::header;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -12,18 +14,25 @@ use axum::response::Response;
 use super::super::Web;
 use super::super::answer::Page;
 use super::super::answer::Problem;
+use super::super::choices::FormFields;
 use super::super::guard::Segment;
+use super::super::pages::EMPTY;
 use super::access::Me;
 use super::answers;
+use super::prepare_view;
 use super::week_view;
 use super::write::checks;
 use super::write::framed_mail;
 use crate::app::Failure;
+use crate::app::issue::approving::ApprovalOrder;
 use crate::app::issue::preflight::Preflight;
 use crate::app::users::signing_in::SignedIn;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
+use crate::domain::user::Area;
+use crate::domain::user::AccessLevel;
 use crate::render::desk;
+use crate::render::page as site_pages;
 use crate::render::desk::DigestRowView;
 use crate::render::desk::GateForm;
 use crate::render::desk::PreviewView;
@@ -48,7 +57,8 @@ pub(super) async fn show(State(web): State<Web>, Me(who): Me, Segment(slot): Seg
 async fn page(web: &Web, who: &SignedIn, slot: Slot, here: &str) -> Page {
     let week = web.app.look_at_week(slot).await?;
     let checks = checks(slot, &week.findings);
-    let view = week_view::week(web, &who.user, &week, checks);
+    let mut view = week_view::week(web, &who.user, &week, checks);
+    prepare_view::add_notes(web, &who.user, &week, &mut view).await?;
     let title = if here == "/desk" {
         "This week".to_owned()
     } else {
@@ -180,6 +190,7 @@ pub(super) async fn preview(
         show,
         text: &preview.rendered.text,
         size: format!("{} KB", preview.rendered.html.len().div_ceil(1024)),
+        may_be_reader: who.user.role.may(Area::Subscribers, AccessLevel::Read),
     };
     let title = format!("The mail of {slot}");
     Ok(Html(desk::preview(
@@ -215,6 +226,50 @@ pub(super) async fn mail(
     };
     let preview = web.app.preview(slot, web.app.now()).await?;
     Ok(framed_mail(&preview.rendered.html, is_dark))
+}
+
+/// Nothing of the page runs or leads anywhere in its frame.
+const ARCHIVE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; \
+                              sandbox allow-popups";
+
+/// The digest's page as it will stand in the archive, for a frame of the preview.
+pub(super) async fn archive_page(
+    State(web): State<Web>,
+    Segment(slot): Segment,
+) -> Result<Response, Problem> {
+    let slot = known(&web, &slot).await?;
+    let edition = web.app.edition(slot, web.app.now()).await?;
+    let at = edition
+        .digest
+        .as_ref()
+        .map_or_else(|| web.app.now(), |digest| digest.published_at.unwrap_or(digest.send_at));
+    let neighbours = web.app.storage.neighbours(slot).await?;
+    let page = site_pages::digest(&web.app.site, &edition.content, at, neighbours, &EMPTY)?;
+    let page = page.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, ARCHIVE_POLICY),
+        (HeaderName::from_static("x-frame-options"), "SAMEORIGIN"),
+    ];
+    Ok((headers, Html(page)).into_response())
+}
+
+/// The sum of a digest that is being sent, alone: a part of its page that is fetched again as long as it changes.
+pub(super) async fn progress(
+    State(web): State<Web>,
+    Me(who): Me,
+    Segment(slot): Segment,
+) -> Page {
+    let slot = known(&web, &slot).await?;
+    let week = web.app.look_at_week(slot).await?;
+    let view = week_view::week(&web, &who.user, &week, Vec::new());
+    Ok(Html(desk::progress(&view)?))
+}
+
+/// Revision that an approval was made from.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct ActForm {
+    revision: Option<i64>,
 }
 
 /// Action on a digest: its address, and the state that it leads to.
@@ -284,7 +339,7 @@ pub(super) async fn ask(
         heading: question.heading.clone(),
         sentences: question.sentences,
         action: format!("{back}/{action}"),
-        hidden: Vec::new(),
+        hidden: vec![("revision", week.edition.revision().to_string())],
         fields: Vec::new(),
         check: None,
         button: question.button,
@@ -300,17 +355,26 @@ pub(super) async fn act(
     State(web): State<Web>,
     Me(who): Me,
     SlotPath(slot, action): SlotPath,
+    FormFields(form): FormFields<ActForm>,
 ) -> Result<Response, Problem> {
     let (slot, action) = (known(&web, &slot).await?, DigestAction::of(&action)?);
     let app = &web.app;
     let actor = &app.actor_of(&who);
     let done = match action {
-        DigestAction::Approve => app.approve_digest(actor, slot).await.map(|status| {
-            format!(
-                "Approved: {slot} goes out {}.",
-                answers::format_time(&web, status.digest.send_at)
-            )
-        }),
+        DigestAction::Approve => {
+            let order = ApprovalOrder {
+                revision: form.revision,
+                overrides: None,
+            };
+            app.approve_revision(actor, slot, &order)
+                .await
+                .map(|status| {
+                    format!(
+                        "Approved: {slot} goes out {}.",
+                        answers::format_time(&web, status.digest.send_at)
+                    )
+                })
+        }
         DigestAction::Send => app.send_soon(actor, slot).await.map(|at| {
             format!(
                 "{slot} goes out {}. Until then you can stop it.",

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::super::Web;
 use super::answers;
+use super::prepare_view;
 use super::week::DigestAction;
 use super::week_sum;
 use crate::app::issue::digests::DigestStatus;
@@ -11,6 +12,7 @@ use crate::app::issue::week::Week;
 use crate::config::Approval;
 use crate::domain::Timestamp;
 use crate::domain::digest::DigestState;
+use crate::domain::digest_note::NoteKind;
 use crate::domain::pick::Pick;
 use crate::domain::slot::Slot;
 use crate::domain::user::AccessLevel;
@@ -85,6 +87,10 @@ pub fn week(web: &Web, user: &User, week: &Week, checks: Vec<CheckView>) -> Week
             .as_ref()
             .filter(|status| status.digest.published_at.is_some())
             .map(|status| week_sum::sum(user, status)),
+        relays: prepare_view::relays(web, state),
+        is_live: matches!(state, Some(DigestState::Sending | DigestState::Paused)),
+        notes: Vec::new(),
+        prepare: None,
     }
 }
 
@@ -93,32 +99,8 @@ fn edit(user: &User, week: &Week) -> Option<EditView> {
     let is_open = week.status.is_some() && week.edition.is_open();
     (is_open && user.role.may(Area::Draft, AccessLevel::Write)).then(|| EditView {
         seen: seen(&week.edition.picks()),
-        written: written(week),
+        written: prepare_view::written(week),
     })
-}
-
-/// "an introduction, a sponsor": what people wrote of it.
-fn written(week: &Week) -> String {
-    let text = &week.edition.content.text;
-    let parts = [
-        (week.edition.draft.subject.is_some(), "a subject"),
-        (!text.preheader.is_empty(), "a preheader"),
-        (!text.introduction.is_empty(), "an introduction"),
-        (text.sponsor.is_some(), "a sponsor"),
-        (!text.question.is_empty(), "a question"),
-        (!text.sign_off.is_empty(), "a sign-off"),
-    ];
-    let named: Vec<&str> = parts
-        .iter()
-        .filter_map(|(is_there, name)| is_there.then_some(*name))
-        .collect();
-    match named.is_empty() {
-        true => {
-            "Nothing is written yet: it has the usual subject, and begins with its comparisons."
-                .into()
-        }
-        false => format!("It has {}.", named.join(", ")),
-    }
 }
 
 /// The comparisons of a page, so that a change made on an older one is noticed.
@@ -172,6 +154,7 @@ fn actions(web: &Web, slot: Slot, state: DigestState) -> Vec<ActionView> {
             words,
             look,
         })
+        .chain(prepare_view::correction(slot, state))
         .collect()
 }
 
@@ -222,9 +205,10 @@ fn headline(web: &Web, week: &Week) -> String {
             answers::format_time(web, digest.published_at.unwrap_or(digest.send_at)),
             people(digest.recipients.unsigned_abs())
         ),
-        DigestState::Skipped => {
-            "There was too little that is new: nobody gets mail this week.".into()
-        }
+        DigestState::Skipped => match skipped_by_hand(week) {
+            Some(reason) => format!("Skipped by hand: {reason} Nobody gets mail this week."),
+            None => "There was too little that is new: nobody gets mail this week.".into(),
+        },
         DigestState::Cancelled if digest.published_at.is_some() => {
             format!(
                 "Cancelled: {} have it, nobody else gets it.",
@@ -233,6 +217,13 @@ fn headline(web: &Web, week: &Week) -> String {
         }
         DigestState::Cancelled => "Cancelled: nobody gets it.".into(),
     }
+}
+
+/// The reason for which somebody skipped the week, as a sentence.
+fn skipped_by_hand(week: &Week) -> Option<String> {
+    let note = week.notes.iter().find(|note| note.kind == NoteKind::Skipped)?;
+    let end = if note.said.ends_with(['.', '!', '?']) { "" } else { "." };
+    Some(format!("{}{end}", note.said))
 }
 
 fn troubles(web: &Web, status: &DigestStatus) -> Vec<String> {

@@ -143,7 +143,6 @@ async fn page(web: &Web, who: &SignedIn, sheet: Sheet) -> Page {
 
 fn fields(web: &Web, written: &Written) -> Vec<TextFieldView> {
     let text = &written.text;
-    let sponsor = text.sponsor.clone().unwrap_or_default();
     let subject = TextFieldView {
         name: "subject",
         label: "Subject",
@@ -163,9 +162,16 @@ fn fields(web: &Web, written: &Written) -> Vec<TextFieldView> {
             "Lists of mails show it after the subject. Empty: made from the comparisons.",
         )
     };
+    [subject, preheader]
+        .into_iter()
+        .chain(text_fields(text))
+        .collect()
+}
+
+/// The fields of the text alone.
+pub(super) fn text_fields(text: &IssueText) -> Vec<TextFieldView> {
+    let sponsor = text.sponsor.clone().unwrap_or_default();
     vec![
-        subject,
-        preheader,
         TextFieldView::lines(
             IssueField::Introduction,
             "Introduction",
@@ -368,6 +374,16 @@ pub(super) async fn line(
     let slot = known(&web, &slot).await?;
     let line = line_of(&web, slot, form.into()).await?;
     Ok(Html(desk::line(&line)?))
+}
+
+/// A sentence in the place of a mail, for a frame of the desk.
+pub(super) fn framed_words(words: &str) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
+        (HeaderName::from_static("x-frame-options"), "SAMEORIGIN"),
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+    ];
+    (headers, words.to_owned()).into_response()
 }
 
 /// A mail's own HTML, for a frame of the desk: as in a mail program nothing in it runs.

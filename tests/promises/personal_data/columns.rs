@@ -136,6 +136,7 @@ pub const COLUMNS: &[(&str, &[(&str, In)])] = &[
             ("kind", Copy("/mails/*/kind")),
             ("skip_reason", Copy("/mails/*/skip_reason")),
             ("variant", Copy("/mails/*/variant")),
+            ("version", Copy("/mails/*/version")),
             ("state", Copy("/mails/*/state")),
             ("queued_at", Copy("/mails/*/at")),
             ("due_at", Copy("/mails/*/due_at")),

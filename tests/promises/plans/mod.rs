@@ -241,6 +241,9 @@ const FILL: &str = "
     insert into digests (id, state, created_at, send_at, published_at, recipients)
       with recursive n (i) as (select 1 union all select i + 1 from n where i < 30)
       select 190000 + i, 'sent', 0, 0, i, 4000 from n;
+    insert into digest_notes (id, digest_id, revision, kind, author, said, at)
+      with recursive n (i) as (select 1 union all select i + 1 from n where i < 300)
+      select g.id * 1000 + n.i, g.id, 0, 'comment', 'cli:cli', 'x', n.i from digests g cross join n where g.id < 195000;
     insert into digest_counts (mailing_id, sent, failed, skipped, uncertain)
       select id, 4000, 0, 0, 0 from digests where id < 195000;
     insert into deliveries (mailing_id, subscriber_id, kind, state, queued_at, due_at, attempts, started_at, first_at, finished_at)

@@ -245,6 +245,7 @@ impl Dispatcher {
                 group.begins.push(Begin {
                     worker: id,
                     key: held.job.key,
+                    version: held.job.version,
                     relay,
                 });
                 fits = self.relays[relay].took_size(class_of(&held.job), now.instant);

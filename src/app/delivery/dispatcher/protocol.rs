@@ -116,6 +116,8 @@ pub struct CommitGroup {
 pub struct Begin {
     pub worker: WorkerId,
     pub key: DeliveryKey,
+    /// [`Job::version`]
+    pub version: i64,
     pub relay: usize,
 }
 
