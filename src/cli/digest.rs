@@ -6,7 +6,6 @@ mod review;
 pub(super) mod send;
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -163,7 +162,7 @@ impl DigestCommand {
         match self {
             Self::Pick { as_of } => pick(&app, as_of.unwrap_or_else(|| app.now()), output).await?,
             Self::Preview { as_of, id, out } => {
-                preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?
+                review::preview(&app, id, as_of.unwrap_or_else(|| app.now()), &out, output).await?
             }
             Self::Draft { slot } => return draft::draft(&app, slot, output).await,
             Self::Edit(edit) => return edit.run(&app, output).await,
@@ -268,42 +267,6 @@ fn listed(edition: &Edition) -> String {
         let _ = writeln!(text, "not in it: {}, for {}", left.comparison, left.why);
     }
     text
-}
-
-async fn preview(
-    app: &App,
-    id: Option<Slot>,
-    at: Timestamp,
-    out: &Path,
-    output: Output,
-) -> Result<(), Failure> {
-    let slot = id.unwrap_or_else(|| app.slot_at(at));
-    if id.is_some() {
-        // A digest that is named must be there.
-        app.status(slot).await?;
-    }
-    let preview = app.preview(slot, at).await?;
-    let fault = |error: std::io::Error| {
-        Failure::internal(format!("{} cannot be written: {error}.", out.display()))
-    };
-    std::fs::create_dir_all(out).map_err(fault)?;
-    let files: [(&str, &[u8]); 3] = [
-        ("digest.html", preview.rendered.html.as_bytes()),
-        ("digest.txt", preview.rendered.text.as_bytes()),
-        ("digest.eml", &preview.message),
-    ];
-    for (name, bytes) in files {
-        std::fs::write(out.join(name), bytes).map_err(fault)?;
-    }
-    let sizes = json!({ "slot": slot, "subject": preview.rendered.subject, "items": preview.items, "html_bytes": preview.rendered.html.len() });
-    output.print(&sizes, || {
-        let (html, subject) = (preview.rendered.html.len(), &preview.rendered.subject);
-        format!(
-            "{slot}: {subject}\n{} comparisons, {html} bytes of HTML, in {}\n",
-            preview.items,
-            out.display()
-        )
-    })
 }
 
 async fn list(app: &App, output: Output) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
-//! `digest notes`, `review-link` and `test-group`: showing a digest to others before it goes out.
+//! `digest preview`, `notes`, `review-link` and `test-group`: a digest before it goes out.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -8,6 +9,7 @@ use crate::app::App;
 use crate::app::Failure;
 use crate::app::views::DigestNoteView;
 use crate::cli::output::Output;
+use crate::domain::Timestamp;
 use crate::domain::actor::Actor;
 use crate::domain::slot::Slot;
 
@@ -53,5 +55,42 @@ pub(super) async fn test_group(
     let group: Vec<&str> = group.iter().map(|email| email.as_str()).collect();
     output.print(&json!({ "addresses": group }), || {
         group.iter().map(|email| format!("{email}\n")).collect()
+    })
+}
+
+/// Writes a digest's mail into files, as one reader would get it.
+pub(super) async fn preview(
+    app: &App,
+    id: Option<Slot>,
+    at: Timestamp,
+    out: &Path,
+    output: Output,
+) -> Result<(), Failure> {
+    let slot = id.unwrap_or_else(|| app.slot_at(at));
+    if id.is_some() {
+        // A digest that is named must be there.
+        app.status(slot).await?;
+    }
+    let preview = app.preview(slot, at).await?;
+    let fault = |error: std::io::Error| {
+        Failure::internal(format!("{} cannot be written: {error}.", out.display()))
+    };
+    std::fs::create_dir_all(out).map_err(fault)?;
+    let files: [(&str, &[u8]); 3] = [
+        ("digest.html", preview.rendered.html.as_bytes()),
+        ("digest.txt", preview.rendered.text.as_bytes()),
+        ("digest.eml", &preview.message),
+    ];
+    for (name, bytes) in files {
+        std::fs::write(out.join(name), bytes).map_err(fault)?;
+    }
+    let sizes = json!({ "slot": slot, "subject": preview.rendered.subject, "items": preview.items, "html_bytes": preview.rendered.html.len() });
+    output.print(&sizes, || {
+        let (html, subject) = (preview.rendered.html.len(), &preview.rendered.subject);
+        format!(
+            "{slot}: {subject}\n{} comparisons, {html} bytes of HTML, in {}\n",
+            preview.items,
+            out.display()
+        )
     })
 }

@@ -249,6 +249,7 @@ pub(super) async fn look_at_skip(
             value: "",
             hint: Some("The desk shows it; readers do not see it."),
         }],
+        check: None,
         button: "Skip this week".into(),
         is_grave: true,
         problem: None,
