@@ -1,13 +1,13 @@
 //! verdicts: a weekly newsletter service for a site that compares AI tools.
 //!
-//! A house of six floors; an import may only point down, and `tests/layers.rs` holds that. In reading order, from the
+//! Six floors; an import may only point down, and `tests/layers.rs` checks it. In reading order, from the
 //! ground up:
 //!
 //! - [`domain`]: the product's words and rules. `domain::pick` is its heart.
 //! - [`config`], [`telemetry`], [`dial`]: settings; logs and figures; the way to another host.
 //! - [`storage`], [`render`], [`mail`], [`identity`]: arms, strangers to one another: the database, templates, the way out, and what
 //!   proves who somebody is.
-//! - [`app`]: the use cases, where the arms meet. `app::deliver` keeps the ledger's promises.
+//! - [`app`]: the use cases, where the arms meet. `app::delivery` sends what the ledger holds.
 //! - [`web`], [`schedule`], [`inbox`]: doors: a request, a tick or a mail becomes one use case.
 //! - [`cli`]: reads settings, builds the `App`, starts what was asked.
 

@@ -18,13 +18,13 @@ use crate::domain::brake::Decision;
 pub enum BouncesCommand {
     /// Show the hard refusals that are held, most readers first
     List,
-    /// The refusals are right: end the subscriptions of all readers held for a domain or relay
+    /// Confirm the held refusals of a domain or relay: end the subscriptions of their readers
     Accept {
         /// As `bounces list` names it
         #[arg(value_name = "DOMAIN|RELAY")]
         name: String,
     },
-    /// The refusals are wrong: drop them, and keep the subscriptions
+    /// Dismiss the held refusals of a domain or relay and keep the subscriptions
     Dismiss {
         /// As `bounces list` names it
         #[arg(value_name = "DOMAIN|RELAY")]

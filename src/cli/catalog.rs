@@ -29,10 +29,10 @@ pub enum CatalogCommand {
     Import {
         /// A file (.toml, .json), a folder of them, or - for JSON
         path: PathBuf,
-        /// Move all dates alike so that the newest is now: for samples
+        /// Shift all dates by the same amount so that the newest is now (for samples)
         #[arg(long)]
         dates_to_now: bool,
-        /// Remove tools, reviews and comparisons that are not in it: it is the whole catalogue
+        /// Also remove tools, reviews and comparisons that the file does not contain
         #[arg(long)]
         replace: bool,
     },

@@ -40,7 +40,7 @@ const LISTED: i64 = 1_000;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DigestCommand {
-    /// The draft's picks if there is one, else what would be picked, in order, with score and reasons; changes nothing
+    /// Show the draft's picks, or without a draft what would be picked, with score and reasons; changes nothing
     Pick {
         /// As of this time instead of now (RFC 3339)
         #[arg(long, alias = "at", value_parser = parse_moment, value_name = "TIME")]
@@ -58,7 +58,7 @@ pub enum DigestCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Make this week's digest now; it keeps the send time of the schedule. With SLOT: print what people wrote of that digest
+    /// Create this week's digest now; it is still sent at the scheduled time. With SLOT: print the subject, text and revision of that digest
     Draft {
         /// Print this digest's subject, text and revision instead
         #[arg(value_parser = parse_digest)]
@@ -126,17 +126,17 @@ pub enum DigestCommand {
         #[arg(long, conflicts_with = "addresses")]
         clear: bool,
     },
-    /// Take an approval back: the digest is a draft again and does not go out before it is approved
+    /// Withdraw an approval: the digest becomes a draft again and is not sent until it is approved
     Withdraw {
         #[arg(value_parser = parse_digest)]
         id: Slot,
     },
-    /// Stop sending for now
+    /// Pause sending; `digest resume` continues it
     Pause {
         #[arg(value_parser = parse_digest)]
         id: Slot,
     },
-    /// Go on sending
+    /// Resume sending a paused digest
     Resume {
         #[arg(value_parser = parse_digest)]
         id: Slot,
@@ -149,7 +149,7 @@ pub enum DigestCommand {
         #[arg(value_parser = parse_digest)]
         id: Slot,
     },
-    /// Check the ledger's promises and name what is in doubt
+    /// Check the ledger for contradictions and list uncertain deliveries
     Audit {
         /// That digest [default: all]
         #[arg(value_parser = parse_digest)]

@@ -29,10 +29,7 @@ pub(super) const CONNECTIONS: u32 = 2;
 /// Mails that matched nothing so far, of which so many are looked at again by each command that acts.
 const LOOKS: i64 = 20;
 
-/// Read mails that came back: bounces, complaints, automatic answers, those who join or leave by mail
-///
-/// Prints a line for each recipient found: the address (- if none is known), a tab, and hard, soft, complaint, auto, unsubscribe,
-/// subscribe or none.
+/// Arguments of `inbound`.
 #[derive(Debug, clap::Args)]
 pub struct InboundArguments {
     /// Files that hold a raw mail each, or - for standard input

@@ -23,7 +23,7 @@ pub enum KeysCommand {
         /// The file for the private key; it must not be there yet
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
-        /// Ed25519 instead of RSA with 2048 bits: beside one, for not every server knows it
+        /// Make an Ed25519 key instead of RSA-2048; use it in addition to an RSA key, since not every server supports it
         #[arg(long)]
         ed25519: bool,
         /// The domain that vouches for the mails [default: that of mail.from]
@@ -35,7 +35,7 @@ pub enum KeysCommand {
     },
     /// Make a new site secret for a database whose secret is lost
     Secret {
-        /// Go on although no link in a mail that was sent works any more, and erased addresses can be imported again
+        /// Accept that links in mails already sent stop working and that erased addresses can be imported again
         #[arg(long, required = true)]
         accept_loss: bool,
     },

@@ -54,6 +54,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service: pages, schedule and delivery
+    ///
+    /// It runs until SIGTERM or ctrl-C. Then it takes no new work, finishes what is in flight, and ends.
     Serve(serve::ServeArguments),
     /// Bring the database up to date
     Migrate,
@@ -63,15 +65,18 @@ enum Command {
     /// The weekly digest
     #[command(subcommand)]
     Digest(digest::DigestCommand),
-    /// The people on the list
+    /// Import, export and manage subscribers
     #[command(subcommand)]
     Subscribers(subscribers::SubscribersCommand),
     /// The people who may use the desk
     #[command(subcommand)]
     Users(users::UsersCommand),
-    /// Mails that came back
+    /// Read mails that came back: bounces, complaints, automatic replies, requests to join or leave
+    ///
+    /// Prints a line for each recipient found: the address (- if none is known), a tab, and hard, soft, complaint, auto, unsubscribe,
+    /// subscribe or none.
     Inbound(inbound::InboundArguments),
-    /// Hard refusals that the brake holds
+    /// Review hard refusals that the brake holds
     #[command(subcommand)]
     Bounces(bounces::BouncesCommand),
     /// Show what was changed, and by whom
@@ -80,7 +85,7 @@ enum Command {
     /// Keys that sign mails
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Look at everything that must be right before a real send
+    /// Check everything that must be right before a real send
     Doctor,
     /// Show the settings in force, and where each came from
     Config,

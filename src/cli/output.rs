@@ -1,4 +1,4 @@
-//! What commands share: printing, moments, progress bars, the stop signal.
+//! Parts that commands share: printing, times, progress bars, the stop signal.
 
 use std::io::Write;
 use std::time::Duration;
@@ -102,7 +102,7 @@ pub fn lines_instead_of_bars() -> bool {
     !std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
-/// Describes what SIGHUP does.
+/// Effect of SIGHUP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hangup {
     /// Ends the command in order, as SIGTERM does: its terminal was closed.

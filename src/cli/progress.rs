@@ -1,4 +1,4 @@
-//! How a send goes on, for the person who looks: a bar while it is sent, a line of figures and a drawing from elsewhere.
+//! Progress of a send, for the person who looks: a bar while it is sent, a line of figures and a drawing from elsewhere.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use crate::telemetry;
 use crate::web;
 use crate::web::Pages;
 
-/// Run the service until SIGTERM or ctrl-C: then stop taking work, finish what is in flight, and end.
+/// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArguments {
     /// Part of the service that this process runs

@@ -39,16 +39,16 @@ use one::Edit;
 pub enum SubscribersCommand {
     /// Import a CSV file with a header: email, and if you like name, confirmed_at, source, state, timezone
     ///
-    /// Exports of other services are known by their headers. Who left there, bounced or complained is taken in as such and gets no
-    /// mail, in any file. A file with a column that may say who left, and that is not understood, is refused until --map or
-    /// --ignore-column says what it is. docs/importing.md names the services and columns.
+    /// Exports of other services are known by their headers. People who unsubscribed, bounced or complained there are imported in
+    /// that state and get no mail, in any file. A file is refused if a column may say who unsubscribed but is not understood: explain the
+    /// column with --map or --ignore-column. docs/importing.md names the services and columns.
     Import {
         /// The file, or - for standard input
         file: PathBuf,
         /// Text that the people in the file agreed to, in your words; kept in each consent record
         #[arg(long, value_name = "TEXT", value_parser = parse_consent)]
         consent: String,
-        /// They confirmed elsewhere; otherwise each gets a confirmation mail
+        /// Import people as confirmed; without this, each gets a confirmation mail
         #[arg(long)]
         confirmed: bool,
         /// Count, and change nothing
@@ -117,7 +117,7 @@ pub enum SubscribersCommand {
         #[arg(long, value_name = "TEXT", value_parser = parse_note)]
         note: String,
     },
-    /// Forget somebody; only a keyed hash stays, on the suppression list
+    /// Erase a subscriber; only a keyed hash of the address stays, on the suppression list
     Erase { email: EmailAddress },
 }
 

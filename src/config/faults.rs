@@ -1,4 +1,4 @@
-//! What is wrong with a setting, for people: the libraries that read settings speak of `usize` and unit variants.
+//! Faults of settings, for people: the libraries that read settings speak of `usize` and unit variants.
 
 use figment::Error;
 use figment::error::Kind;

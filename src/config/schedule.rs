@@ -28,7 +28,7 @@ pub struct ScheduleSettings {
     pub local_time: bool,
     /// Upper bound on the readers of one transaction while a digest is published.
     pub publish_range: u32,
-    /// True if a person must approve a digest.
+    /// Approval of a picked digest: automatic, or by a person.
     pub approval: Approval,
 }
 

@@ -293,7 +293,7 @@ impl Destination {
                 |(_, why)| why.to_string(),
             );
             tracing::warn!(
-                "{}: the address {} leads nowhere ({why}); {} is used. Mend it or take it out of DNS; `verdicts doctor` tries each address",
+                "{}: address {} failed ({why}); using {}. Fix it or remove it from DNS; `verdicts doctor` tests each address",
                 self.place(),
                 address.ip(),
                 good.ip()

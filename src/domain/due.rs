@@ -1,4 +1,4 @@
-//! When a digest is due for whom: at once, at its time, spread over a window, or by each reader's own clock.
+//! Due times of a digest for each reader: at once, at its time, spread over a window, or by each reader's own clock.
 
 use chrono::TimeDelta;
 

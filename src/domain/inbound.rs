@@ -1,4 +1,4 @@
-//! What a mail that came back means: for whom, what, why, and by what it can be told whose mail it was an answer to.
+//! Meaning of a mail that came back: for whom, what, why, and by what it can be told whose mail it was an answer to.
 
 use super::named;
 
@@ -222,7 +222,7 @@ pub struct CorrelationIds {
     pub subject: String,
 }
 
-/// Describes what a server says of a mail's author: it believes that the mail is from the domain of the author's address (DMARC), or not.
+/// Judgement of a server on a mail's author: it believes that the mail is from the domain of the author's address (DMARC), or not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Authenticated {
     /// The name by which the server signs its results (RFC 8601, 2.5: authserv-id), in lower case.

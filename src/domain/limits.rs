@@ -1,4 +1,4 @@
-//! How much may go out: by the day, over how many connections, and to which domains.
+//! Limits on what may go out: by the day, over how many connections, and to which domains.
 //!
 //! Three rules that the delivery engine asks. [`allowance`]: what a relay may send today, with a new one warmed up day by
 //! day. [`ConcurrencyLimit`]: over how many connections, as the far end shows that it bears them. [`DomainLimits`]: what one

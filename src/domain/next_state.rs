@@ -63,7 +63,7 @@ pub enum NextState {
     Sent,
     /// Due again at that time.
     Queued(Timestamp),
-    /// Final; the class counts for the reader, and is what the brake hears.
+    /// Final. The class counts against the subscriber and is reported to the brake.
     Refused(RefusalClass),
     /// Taken or not, nobody knows: sent again at that time, or held for a person.
     Uncertain(Option<Timestamp>),

@@ -71,12 +71,12 @@ pub struct PickerRules {
 }
 
 impl PickerRules {
-    /// Thousandths of a point that votes give at most,
+    /// Maximum thousandths of a point that votes give.
     fn votes(&self) -> u64 {
         (u64::from(self.votes_weight) * 1000).min(ALL)
     }
 
-    /// and each of the other two.
+    /// Maximum thousandths of a point that freshness and the panel give, each.
     fn other(&self) -> u64 {
         (ALL - self.votes()) / 2
     }

@@ -1,4 +1,4 @@
-//! Why a comparison was picked: codes with parameters, shown as sentences.
+//! Reasons why a comparison was picked: codes with parameters, shown as sentences.
 
 use serde::Deserialize;
 use serde::Deserializer;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-/// Describes what a connection is at, as far as it matters for who goes first.
+/// Phase of a connection, as far as it matters for who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Waits for the client: for a request, or for it to read an answer.
@@ -17,7 +17,7 @@ pub enum Phase {
 /// A connection's number.
 pub type PlaceId = u64;
 
-/// Describes what becomes of a newcomer.
+/// Answer to a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Comes in, under that number.

@@ -1,4 +1,4 @@
-//! How a send goes on: what became of its mails minute by minute, its rate, the time that is left, and a drawing of it.
+//! Progress of a send: what became of its mails minute by minute, its rate, the time that is left, and a drawing of it.
 
 use chrono::TimeDelta;
 

@@ -9,7 +9,7 @@ use super::address::EmailAddress;
 /// algorithm, whose whole state is one timestamp, so that a quota is one row however much is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
-    /// Describes what is counted: a keyed hash, which names nobody.
+    /// Key that is counted: a keyed hash, which names nobody.
     pub key: String,
     /// Upper bound in `window`; 0 allows nothing.
     pub max: u32,

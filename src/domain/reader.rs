@@ -1,4 +1,4 @@
-//! What a reader does beyond reading: votes, tools saved for later, and what became of them since.
+//! Readers' actions beyond reading: votes, tools saved for later, and what became of them since.
 
 use chrono::TimeDelta;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What `render` hands to `mail`: a mail as text, rendered once, with holes where what is a reader's own goes.
+//! Mail as `render` hands it to `mail`: as text, rendered once, with holes where what is a reader's own goes.
 //!
 //! A hole is a Unicode noncharacter, which no text from outside can hold (see [`crate::domain::address::is_noncharacter`]) and no
 //! escaping touches. What fills one has a bounded width, so that lines are laid out once for all readers.

@@ -1,4 +1,4 @@
-//! When something is due: cron expressions on the calendar of the site's time zone.
+//! Timetables: cron expressions on the calendar of the site's time zone.
 //!
 //! croner computes on the zone's own calendar, so that 09:00 stays 09:00 when the clocks change: a time left out by the
 //! change moves to its end, a time that comes twice counts once. No clock here: what is due follows from `now`.

@@ -1,4 +1,4 @@
-//! What a mail provider tells of a mail of ours, over HTTP.
+//! Events of mail providers about our mails, over HTTP.
 
 use super::inbound::CorrelationIds;
 use super::inbound::InboundChannel;

@@ -131,7 +131,7 @@ pub async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection of the mail server was lost");
+                tracing::warn!(%error, "accepting a connection of the mail server failed");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

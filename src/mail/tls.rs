@@ -1,4 +1,4 @@
-//! Whom TLS trusts.
+//! Trust of TLS connections.
 
 use std::path::Path;
 use std::sync::Arc;

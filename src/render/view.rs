@@ -1,4 +1,4 @@
-//! What a page and a mail show of a comparison, cut to fit.
+//! Views of a comparison for pages and mails, cut to fit.
 
 use super::Site;
 use super::date::Date;

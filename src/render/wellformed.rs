@@ -1,4 +1,4 @@
-//! Whether a text is well-formed HTML, more strictly than browsers ask: each element closed where it was opened, each
+//! Check that a text is well-formed HTML, more strictly than browsers ask: each element closed where it was opened, each
 //! attribute in double quotes and once, each `&` the start of a reference.
 
 /// Elements without an end (HTML standard, 13.1.2).

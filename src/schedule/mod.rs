@@ -35,7 +35,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) -> Result<(), Failure> 
         if let Err(failure) = app.tick().await {
             tracing::error!(
                 cause = failure.cause(),
-                "what was due waits for the next minute: {failure}"
+                "scheduled work failed; retrying at the next minute: {failure}"
             );
         }
         if let Err(failure) = app.publish_ranges(&stop).await {

@@ -30,7 +30,7 @@ use crate::storage::refusal_groups::send_is_over;
 /// Readers whose subscriptions one transaction ends, and lots that it looks into: a sign-up waits for no more than that.
 const BATCH: i64 = 100;
 
-/// Describes what a step of [`Storage::end_judged`] did.
+/// Counts of one step of [`Storage::end_judged`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Worked {
     /// Subscriptions that ended.
@@ -331,7 +331,7 @@ async fn waiting(
     )?)
 }
 
-/// Describes what a later digest says of a reader.
+/// Evidence of a later digest about a reader.
 enum Later {
     /// It was accepted, and has not come back.
     Arrived,

@@ -32,7 +32,7 @@ pub struct ImportedCounts {
     pub removed: u64,
 }
 
-/// Describes what becomes of what a document does not mention, and whether anything is written.
+/// Treatment of what a document does not mention, and whether anything is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImportMode {
     /// The document is the whole catalogue: what it does not mention is taken out.

@@ -1,4 +1,4 @@
-//! How panels stood over time: a row for each change of a tool's reviews.
+//! Votes of panels over time: a row for each change of a tool's reviews.
 
 use super::Queryable;
 use super::Storage;

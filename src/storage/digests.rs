@@ -263,7 +263,7 @@ impl Storage {
             if !is_counted && queue_again(&mut tx, id, now).await? {
                 tracing::error!(
                     slot = Slot::from_id(id).map(tracing::field::display),
-                    "deliveries are open and in no chunk: they are queued again"
+                    "open deliveries belonged to no batch; queued them again"
                 );
             } else if execute!(
                 tx,

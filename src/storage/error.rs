@@ -1,4 +1,4 @@
-//! What goes wrong with a database, and what to do then.
+//! Errors of the database, with advice.
 
 use std::path::PathBuf;
 

@@ -29,7 +29,7 @@ pub struct RefusalGroup {
     pub refused: u64,
     /// Mails that the domain (or the relay) was sent; no fewer than were refused.
     pub mails: u64,
-    /// Describes what the replies have in common.
+    /// Words that the replies have in common.
     pub words: String,
     /// One of the replies, as it came.
     pub example: String,

@@ -194,7 +194,7 @@ impl Hosts {
         state.why = None;
         if host != state.current {
             tracing::warn!(
-                "the database is used at {} from now on; it was at {}",
+                "switched to database server {} (was {})",
                 self.place(host),
                 self.place(state.current)
             );

@@ -24,9 +24,9 @@ use crate::domain::zone::ZoneName;
 pub struct ImportRow {
     /// Who.
     pub email: EmailAddress,
-    /// Describes what they want to be called.
+    /// Name of the subscriber, if the file gives one.
     pub name: Option<String>,
-    /// Describes whose clock they live by.
+    /// Time zone of the subscriber, if the file gives one.
     pub timezone: Option<ZoneName>,
     /// The keyed hashes of the address, newest secret first.
     pub hashes: Vec<String>,
@@ -38,7 +38,7 @@ pub struct ImportRow {
     pub confirmed_at: Option<Timestamp>,
 }
 
-/// Describes what became of those who came from a file.
+/// Counts of those who came from a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ImportCounts {
     /// New on the list.
@@ -105,7 +105,7 @@ impl Storage {
     }
 }
 
-/// Describes what all rows of one import share.
+/// Facts that all rows of one import share.
 struct ImportRun<'a> {
     consent: &'a str,
     key_name: &'a str,

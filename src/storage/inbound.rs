@@ -59,7 +59,7 @@ pub struct InboundMail<'a> {
     pub raw: Option<&'a [u8]>,
 }
 
-/// Describes what is done about a mail that came back.
+/// Action on a mail that came back.
 #[derive(Debug, Clone, Copy)]
 pub enum InboundAction<'a> {
     /// Nothing but the record of it.

@@ -13,7 +13,7 @@ use crate::domain::history::HistoryEvent;
 use crate::domain::history::SentLink;
 use crate::domain::quota::Quota;
 
-/// Interval at which such mails go out, and to whom.
+/// Limits on such mails: a quota for all of them, a pause per subscriber, and the oldest sign-up that still gets one.
 #[derive(Debug, Clone)]
 pub struct LinkLimits {
     /// Counts all of them.

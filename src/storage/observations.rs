@@ -1,4 +1,4 @@
-//! Describes what a running service saw and `doctor`, another process, should say.
+//! Observations of a running service that `doctor`, another process, should say.
 
 use super::Storage;
 use super::StorageError;

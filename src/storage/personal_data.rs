@@ -14,7 +14,7 @@ use crate::domain::slot::Slot;
 /// Rows of one kind that a copy holds: a hundred years of weekly mails.
 const ROWS: i64 = 5_000;
 
-/// Describes what is kept of somebody beside their address, name, state, consents, history and preferences.
+/// Data that is kept of somebody beside their address, name, state, consents, history and preferences.
 #[derive(Debug, Clone, Serialize)]
 pub struct PersonalData {
     /// Time at which they were first written down, and since when their state holds.
@@ -45,7 +45,7 @@ pub struct PersonalData {
     pub saved: Vec<SavedTool>,
     /// Mails that were sent or are to be sent, newest last.
     pub mails: Vec<SentMail>,
-    /// Describes what came back.
+    /// Reports about mails to them: bounces, complaints and answers.
     pub came_back: Vec<CameBack>,
     /// Mails that name their address and that nothing proves to be about mail of ours.
     pub unproven: Vec<Unproven>,
@@ -133,7 +133,7 @@ pub struct SentMail {
     pub uncertain_at: Option<Timestamp>,
     /// Time at which it became final.
     pub finished_at: Option<Timestamp>,
-    /// Interval at which it was tried.
+    /// Number of attempts to send it.
     pub attempts: i64,
     /// Reason why it was not sent, if that was on purpose.
     pub skip_reason: Option<String>,
@@ -150,7 +150,7 @@ pub struct CameBack {
     pub at: Timestamp,
     /// By which way.
     pub door: String,
-    /// Describes what it means.
+    /// Its meaning.
     pub meaning: String,
     /// Tells whether a soft one is about the recipient, or passing.
     pub class: Option<String>,
@@ -183,7 +183,7 @@ pub struct Suppression {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
-    /// Describes what the operator noted.
+    /// Note of the operator.
     pub note: Option<String>,
 }
 

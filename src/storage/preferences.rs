@@ -1,4 +1,4 @@
-//! What readers want to get, and the change of an address.
+//! Preferences of readers, and the change of an address.
 
 use chrono::TimeDelta;
 
@@ -20,7 +20,7 @@ use crate::domain::history::PauseChange;
 use crate::domain::reader::LONGEST_PAUSE;
 use crate::domain::reader::Preferences;
 
-/// Describes what asking for the link to one's data led to. Whoever asks is told only of [`LinkRequested::TooMany`].
+/// Result of a request for the link to one's data. Whoever asks is told only of [`LinkRequested::TooMany`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkRequested {
     /// A mail with it is queued.
@@ -31,7 +31,7 @@ pub enum LinkRequested {
     TooMany(TimeDelta),
 }
 
-/// Describes what a press of the preferences' button led to.
+/// Result of saving preferences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChoicesSet {
     /// Nothing is other than before.

@@ -43,7 +43,7 @@ pub struct Issue<'a> {
     pub revision: i64,
 }
 
-/// Describes what freezing a digest did.
+/// Result of freezing a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frozen {
     /// It is published from now on, and its deliveries can be made.

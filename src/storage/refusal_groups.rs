@@ -22,7 +22,7 @@ pub struct Stopped {
     pub hard: i64,
     /// Out of how many mails.
     pub mails: i64,
-    /// Describes what they have in common.
+    /// Words that they have in common.
     pub words: String,
 }
 

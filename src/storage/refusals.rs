@@ -30,7 +30,7 @@ pub struct StoredRefusal {
     pub class: RefusalClass,
     /// The reply.
     pub line: String,
-    /// Describes what the reply has in common with others like it.
+    /// Words that the reply has in common with others like it.
     pub words: String,
     /// Recipient domain, in lower case.
     pub domain: String,
@@ -51,7 +51,7 @@ pub(super) enum Channel {
     Report,
 }
 
-/// Describes what a refusal led to.
+/// Effect of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     /// It was counted before, or its subscriber is gone.
@@ -101,13 +101,13 @@ pub struct RefusalForReader {
     pub slot: Option<Slot>,
     /// The reply.
     pub reply: String,
-    /// Describes what it has in common with others like it.
+    /// Words that it has in common with others like it.
     pub words: String,
     /// The recipient domain.
     pub domain: String,
     /// The relay that the mail went by.
     pub relay: String,
-    /// Describes what became of it, if it was judged.
+    /// Its outcome, if it was judged.
     pub verdict: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What each relay was given on each day, by all processes that share the database.
+//! Mails that each relay was given on each day, by all processes that share the database.
 
 use super::Storage;
 use super::StorageError;

@@ -1,4 +1,4 @@
-//! How many mails of a send went to each domain and by each relay: what a share of refusals is a share of.
+//! Numbers of mails of a send to each domain and by each relay: what a share of refusals is a share of.
 
 use super::Storage;
 use super::StorageError;

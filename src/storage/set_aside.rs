@@ -22,7 +22,7 @@ pub struct SetAside {
     pub step: MailboxStep,
     /// Reason, in words of ours.
     pub reason: String,
-    /// Interval at which it was tried.
+    /// Number of attempts.
     pub tries: u64,
     /// Time when it is tried again.
     pub next_at: Timestamp,

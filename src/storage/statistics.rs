@@ -1,4 +1,4 @@
-//! Describes what the databases know of their tables' sizes, for their planners.
+//! Statistics of the tables' sizes, for the databases' planners.
 //!
 //! Every statement is served by an index with and without it (`tests/promises/plans.rs`); fresh statistics choose the better of two.
 

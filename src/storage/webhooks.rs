@@ -1,4 +1,4 @@
-//! What providers sent: kept first, acted on afterwards, each once.
+//! Requests of providers: kept first, acted on afterwards, each once.
 
 use super::Storage;
 use super::StorageError;

@@ -1,4 +1,4 @@
-//! Who asks, and how often: guards are extractors.
+//! Guards: who asks, and how often. Guards are extractors.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -193,7 +193,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Describes what all connections have in common.
+/// State that all connections share.
 #[derive(Clone)]
 struct ServerContext {
     service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,

@@ -1,4 +1,4 @@
-//! What a reader wants to get, behind the digest's own link; and what is known of them, behind a fresh one.
+//! Preferences of a reader, behind the digest's own link; and the data that is kept of them, behind a fresh one.
 
 use axum::Router;
 use axum::extract::State;

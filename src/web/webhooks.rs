@@ -1,4 +1,4 @@
-//! What mail providers tell us. Nobody else has a reason to come here, so that answers are short and say little.
+//! Webhooks of mail providers. Nobody else has a reason to come here, so that answers are short and say little.
 
 use axum::Router;
 use axum::body::Bytes;

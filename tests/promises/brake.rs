@@ -313,7 +313,7 @@ on_both! {
         }
         assert!(sink.mails() < HALF, "the kills came in time");
         let said = program.run(&["digest", "send"]).good();
-        assert_eq!(said.err.matches("too many hard refusals alike").count(), 1, "{}", said.err);
+        assert_eq!(said.err.matches("too many similar hard refusals").count(), 1, "{}", said.err);
         assert!(said.err.contains("big.example") && !said.err.contains("gone1@"), "{}", said.err);
         let json = program.run(&["--json", "bounces", "list"]).good().json();
         assert_eq!((&json["held"][0]["readers"], &json["held"][0]["refused"], &json["unjudged"]), (&HALF.into(), &HALF.into(), &0.into()), "{json}");

@@ -109,7 +109,7 @@ async fn a_process_that_can_hear_nobody_looks_by_itself() {
     let _running = program.start("deliver", &["serve", "--role", "deliver"]);
     until("it says that it hears nobody", async || {
         std::fs::read_to_string(program.dir.join("deliver.err"))
-            .is_ok_and(|words| words.contains("nobody is heard"))
+            .is_ok_and(|words| words.contains("LISTEN connection lost"))
     })
     .await;
     pages.sign_up("ada@example.org").await;

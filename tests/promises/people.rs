@@ -1,4 +1,4 @@
-//! The people on the list, as their operator handles them.
+//! The list of subscribers, as its operator handles it.
 
 use crate::support::House;
 use crate::support::Place;

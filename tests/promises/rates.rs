@@ -102,7 +102,7 @@ on_both! {
         let began = Instant::now();
         assert_eq!(send(&house).await.0.tally.sent, 16);
         // The eighth mail of a domain waits for seven tenths of a second, however slow the machine is. That each domain has a limit of its
-        // own is held in virtual time (app::deliver::queue).
+        // own is held in virtual time (app::delivery::queue).
         assert!(began.elapsed() >= Duration::from_millis(700), "eight mails a domain in {:?}", began.elapsed());
     }
 

@@ -1,4 +1,4 @@
-//! What DNS says of the sender, judged: SPF, DKIM, DMARC, and where bounces go.
+//! Judgement of what DNS says of the sender: SPF, DKIM, DMARC, and where bounces go.
 
 use crate::app::App;
 use crate::app::check_result::CheckResult;

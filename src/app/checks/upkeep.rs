@@ -1,4 +1,4 @@
-//! Describes what keeps a database that grows as quick as it was: fresh statistics, and old rows that go in small steps.
+//! Upkeep of a growing database, so that it stays as quick as it was: fresh statistics, and old rows that go in small steps.
 
 use std::sync::PoisonError;
 

@@ -70,7 +70,7 @@ impl GroupCommitter {
         match self.under_way.join_next().await {
             Some(Ok(written)) => Some(written),
             Some(Err(error)) => {
-                tracing::error!(%error, "a commit broke down: this sender's lease is given up, its mails are in doubt now");
+                tracing::error!(%error, "the commit task failed; giving up this sender's lease, mails in flight become uncertain");
                 self.writer.lost.cancel();
                 None
             }

@@ -128,7 +128,7 @@ async fn renew_loop(
                 tracing::warn!(
                     sender,
                     waits_s = since.elapsed().as_secs(),
-                    "the ledger cannot be written, so the lease is not renewed"
+                    "a ledger commit takes longer than half of mail.lease; not renewing the lease until it ends"
                 );
             }
             continue;
@@ -153,6 +153,9 @@ async fn renew_loop(
             }
         }
     }
-    tracing::warn!(sender, "the lease is lost: others have this sender's work");
+    tracing::warn!(
+        sender,
+        "lease lost; other senders take over this sender's deliveries"
+    );
     lost.cancel();
 }

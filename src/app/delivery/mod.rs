@@ -108,7 +108,10 @@ impl App {
                 () = stopped_for(stop, LAST_LOOK) => break,
             };
             if let Err(failure) = looked {
-                tracing::warn!(cause = failure.cause(), "delivering waits: {failure}");
+                tracing::warn!(
+                    cause = failure.cause(),
+                    "checking for due mail failed; retrying after mail.poll: {failure}"
+                );
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -173,7 +176,10 @@ impl App {
             match looked {
                 // A run that is at work waits for the database by itself.
                 Err(failure) if sender.is_sending() => {
-                    tracing::warn!(cause = failure.cause(), "delivering goes on: {failure}")
+                    tracing::warn!(
+                        cause = failure.cause(),
+                        "checking the ledger failed; the current send run continues: {failure}"
+                    )
                 }
                 looked => looked?,
             }

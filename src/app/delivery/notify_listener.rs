@@ -21,7 +21,7 @@ impl App {
                 }
                 Err(failure) => tracing::warn!(
                     cause = failure.cause(),
-                    "nobody is heard: mail of other processes waits for the next look"
+                    "LISTEN connection lost; polling every mail.poll instead"
                 ),
             }
             is_said = true;

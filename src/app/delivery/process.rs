@@ -1,4 +1,4 @@
-//! Which process a sender is, so that a restart on the same machine goes on at once instead of waiting for the lease.
+//! Name of the process that a sender is, so that a restart on the same machine goes on at once instead of waiting for the lease.
 //!
 //! A process is named by the boot it runs in, its name space of process numbers (containers have their own), its number,
 //! and its start: nobody else ever has that name. Where `/proc` tells nothing, the name says so, and the lease decides.

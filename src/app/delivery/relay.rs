@@ -315,7 +315,7 @@ impl App {
             .reserve_quota(&relay.name, today, wanted, allowed)
             .await?;
         if taken == 0 {
-            tracing::info!(relay = relay.name, %class, allowed, "the day's allowance is spent: it goes on tomorrow (UTC)");
+            tracing::info!(relay = relay.name, %class, allowed, "daily limit of the relay reached for this class of mail; sending resumes at midnight UTC");
         }
         Ok(Some(taken))
     }
@@ -325,7 +325,7 @@ impl App {
         if count > 0
             && let Err(error) = self.storage.release_quota(&relay.name, day, count).await
         {
-            tracing::warn!(%error, relay = relay.name, count, "mails of the day's allowance are lost");
+            tracing::warn!(%error, relay = relay.name, count, "returning unused daily quota failed; the relay can send that many fewer mails today");
         }
     }
 

@@ -83,7 +83,7 @@ pub struct SendRun {
     committer: GroupCommitter,
     /// Groups that wait for the one under way.
     pending: VecDeque<CommitGroup>,
-    /// One at the most.
+    /// The claim in progress; there is at most one.
     claims: JoinSet<ClaimOutcome>,
     reservations: JoinSet<Option<Reserved>>,
     workers: JoinSet<WorkerEnd>,
@@ -252,7 +252,7 @@ impl SendRun {
             Ok((task, end)) => (task, end),
             Err(error) => {
                 if !error.is_cancelled() {
-                    tracing::error!(%error, "a worker broke down");
+                    tracing::error!(%error, "a worker task panicked");
                 }
                 (error.id(), WorkerEnd::Aborted)
             }

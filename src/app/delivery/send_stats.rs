@@ -1,4 +1,4 @@
-//! Describes what this process did, minute by minute and in all, added up here and written every few seconds.
+//! Statistics of this process, minute by minute and in all, added up here and written every few seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::storage::ledger::updates::DeliveryUpdate;
 /// A killed process loses the figures of so long at most; the ledger loses nothing.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
-/// Describes what is not written yet.
+/// Statistics that are not written yet.
 #[derive(Debug, Default)]
 pub struct SendStats(Mutex<UnwrittenStats>);
 
@@ -128,7 +128,9 @@ impl StatsWrite {
     pub async fn end(self) {
         self.ended.cancel();
         if self.task.await.is_err() {
-            tracing::error!("the minutes of this send run are lost; the ledger is whole");
+            tracing::error!(
+                "the last statistics of this send run are lost; the ledger is complete"
+            );
         }
     }
 }

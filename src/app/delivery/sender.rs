@@ -182,7 +182,7 @@ impl App {
         if doubted > 0 {
             tracing::warn!(
                 doubted,
-                "a sender died: these deliveries are in doubt, see `digest audit`"
+                "a sender died and left uncertain deliveries; see `digest audit`"
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! How many mails of a send went to each recipient domain and by each relay, added up here and written every few seconds: what a share of
+//! Numbers of mails of a send to each recipient domain and by each relay, added up here and written every few seconds: what a share of
 //! refusals is a share of.
 //!
 //! A process that is killed loses the counts of a few seconds. The share of refusals then comes out larger than it is, and the brake
@@ -114,7 +114,7 @@ impl Sends {
         let rows = self.take(app.settings.bounces.brake_count);
         for rows in rows.chunks(BATCH) {
             if let Err(error) = app.storage.add_send_domains(rows).await {
-                tracing::debug!(%error, "counts of a send are not written: the brake holds rather too much");
+                tracing::debug!(%error, "writing the mail counts per domain failed; the brake may hold more refusals than needed");
             }
         }
     }

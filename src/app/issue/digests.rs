@@ -120,7 +120,7 @@ impl App {
         if brought > 0 {
             tracing::warn!(
                 deliveries = brought,
-                "a clock ran ahead: deliveries that waited for a time far off are due now"
+                "a clock ran ahead and put deliveries off too far; they are due now"
             );
             self.wake_senders();
         }
@@ -186,7 +186,7 @@ impl App {
                 Ok(Frozen::Nobody)
                     if (TimeDelta::zero()..TimeDelta::minutes(5)).contains(&late) =>
                 {
-                    tracing::info!(slot = %digest.slot, "its time has come, and nobody is on the list yet");
+                    tracing::info!(slot = %digest.slot, "digest is due, but there are no active subscribers; not published");
                 }
                 Ok(_) => {}
                 // One that cannot be published must not keep back the others.
@@ -265,7 +265,7 @@ impl App {
         }
         let content = &edition.content;
         if content.items.len() < self.settings.picker.min_items.max(1) {
-            tracing::warn!(%slot, items = content.items.len(), "too little is left of what was picked: the slot is skipped");
+            tracing::warn!(%slot, items = content.items.len(), "fewer comparisons are left than picker.min_items; digest skipped");
             self.storage
                 .move_digest(
                     actor,

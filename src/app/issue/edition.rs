@@ -21,7 +21,7 @@ use crate::storage::drafts::Draft;
 pub struct Edition {
     /// Its slot's digest; `None` where nothing was picked yet.
     pub digest: Option<Digest>,
-    /// Describes what readers get: frozen once it is published.
+    /// Content for readers: frozen once it is published.
     pub content: DigestContent,
     /// Picked, and not in it any more.
     pub left_out: Vec<LeftOut>,
@@ -34,7 +34,7 @@ pub struct Edition {
 /// A digest as a person looks at it.
 #[derive(Debug, Clone)]
 pub struct Outlook {
-    /// Describes what it carries.
+    /// Its content.
     pub edition: Edition,
     /// The subject that readers see; none where it carries nothing.
     pub subject: Option<String>,

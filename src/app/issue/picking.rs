@@ -1,4 +1,4 @@
-//! What would be in a digest, and what it looks like.
+//! Picking and preview: the content of a digest before it is made, and its look.
 
 use chrono::TimeDelta;
 

@@ -1,4 +1,4 @@
-//! What must hold before mail goes out to all: what servers refuse or hide mail for is found here, not in ten thousand
+//! Preflight: checks before mail goes out to all. What servers refuse or hide mail for is found here, not in ten thousand
 //! answers. `doctor` looks at the same list.
 //!
 //! Only what is certain stops a send. DNS that does not answer, or that is cut off from the world, is a warning; so is a relay
@@ -22,7 +22,7 @@ use crate::domain::subscriber::SubscriberState;
 use crate::mail::inspect;
 use crate::mail::is_of_this_network;
 
-/// True if a send begins with the look at what servers punish.
+/// Handling of preflight faults before a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preflight {
     /// A fault stops the send.
@@ -188,7 +188,7 @@ impl App {
         )
     }
 
-    /// The digest as it would go out, with the eyes of those who get it.
+    /// Inspects the message as a recipient would get it: size, text part, links, one-click unsubscribe.
     fn examine_digest(&self, slot: Slot, rendered: &Rendered) -> CheckResult {
         let https = self.settings.site.base_url.scheme() == "https";
         let found = match self.one_copy(slot, rendered, self.now()) {

@@ -60,7 +60,10 @@ impl App {
                 Err(error) => Err(error.into()),
             };
             if let Err(failure) = published {
-                tracing::warn!(cause = failure.cause(), "publishing waits: {failure}");
+                tracing::warn!(
+                    cause = failure.cause(),
+                    "publishing failed; retrying: {failure}"
+                );
             }
             let _ = tokio::time::timeout(LOOK, stop.cancelled()).await;
         }

@@ -8,7 +8,7 @@ use crate::config::Approval;
 use crate::domain::digest::DigestState;
 use crate::domain::slot::Slot;
 
-/// Describes what somebody asks for with `digest send`.
+/// Request of `digest send`.
 #[derive(Debug, Clone, Copy)]
 pub struct SendOrder {
     /// Week; by default the present one.
@@ -30,7 +30,7 @@ pub enum Audience {
     Everybody,
 }
 
-/// Describes what a send would do now.
+/// Plan of a send, made now.
 #[derive(Debug, Clone)]
 pub struct SendPlan {
     /// Week.

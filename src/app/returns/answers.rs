@@ -191,7 +191,7 @@ impl App {
             tracing::info!(
                 subscriber,
                 link = mail.as_str(),
-                "a mail was not plain enough to act on: the link is sent"
+                "a mail from a subscriber was ambiguous; sent a link instead of acting on it"
             );
             self.wake_senders();
         }

@@ -47,7 +47,7 @@ pub struct HeldRefusals {
     pub mails: u64,
     /// Domains that refused.
     pub domains: u64,
-    /// Describes what the replies have in common.
+    /// Words that the replies have in common.
     pub words: String,
     /// One of them, its address masked.
     pub example: String,
@@ -264,7 +264,7 @@ fn say(stopped: &Stopped) {
     let send = label(*send);
     tracing::warn!(
         %send, %held_by, name, refused = hard, mails, words,
-        "too many hard refusals alike: nobody is ended before a person or the next send confirms them; see `verdicts bounces list`"
+        "brake: too many similar hard refusals in one send; no subscription ends until a person or the next send confirms them; see `verdicts bounces list`"
     );
 }
 

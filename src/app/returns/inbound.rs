@@ -34,11 +34,11 @@ pub struct MatchedSubscriber {
     pub email: String,
     /// The mailing that came back, if the mail tells.
     pub mailing: Option<i64>,
-    /// Describes what proves it.
+    /// Its proof.
     pub proof: MatchProof,
 }
 
-/// Describes what proves whom a mail is about.
+/// Proof of whom a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchProof {
     /// It was sent to the address that List-Unsubscribe names: that is the wish to leave, whatever stands in it.
@@ -194,7 +194,7 @@ impl App {
         if matched > 0 {
             tracing::info!(
                 mails = matched,
-                "mail that came back earlier is matched by the secret and return path of now"
+                "matched inbound mails that were kept earlier, with the current secret and return path"
             );
         }
         Ok(matched)

@@ -1,4 +1,4 @@
-//! What comes back: bounces, complaints, answers, providers' webhooks.
+//! Mail and events that come back: bounces, complaints, answers, providers' webhooks.
 
 pub(super) mod answers;
 pub mod bounces;

@@ -1,4 +1,4 @@
-//! What providers tell of our mails by webhook: proven, kept, answered, and then acted on by the same policy as a mail that came
+//! Webhooks of providers about our mails: proven, kept, answered, and then acted on by the same policy as a mail that came
 //! back.
 //!
 //! A request is answered once it is kept, so that nothing is lost and the provider is not kept waiting. It is acted on at
@@ -172,7 +172,7 @@ impl App {
     ) -> Result<Received, Failure> {
         let (is_invitation, body) = match content {
             sns::SnsMessage::Farewell => {
-                tracing::warn!(%provider, "a topic that is in the settings tells us nothing more: somebody ended our subscription to it");
+                tracing::warn!(%provider, "SNS subscription removed: a configured topic sends no more events");
                 return Ok(Received::Nothing);
             }
             sns::SnsMessage::Message(body) if providers::read(provider, &body).is_empty() => {
@@ -192,7 +192,7 @@ impl App {
         Ok(
             match self.storage.keep_webhook(request, self.now()).await? {
                 InsertResult::Taken => {
-                    tracing::warn!(%provider, "a webhook was refused: another one was here under the same name");
+                    tracing::warn!(%provider, "webhook refused: its id was used before with a different body");
                     Received::Used
                 }
                 InsertResult::Now => {
@@ -362,7 +362,7 @@ impl App {
             Err(error) if self.now() - request.received_at > INVITED => {
                 tracing::warn!(
                     error,
-                    "the invitation to a topic could not be accepted, and is given up: ask for another one at Amazon"
+                    "SNS subscription could not be confirmed within two days; request a new confirmation at Amazon"
                 );
                 true
             }

@@ -43,13 +43,13 @@ pub struct ImportReport {
     pub service: Option<&'static str>,
     /// Encoding by which its bytes were read.
     pub encoding: &'static str,
-    /// Describes what each column that is read was taken for.
+    /// Use of each column that is read.
     pub columns: Vec<ColumnUse>,
     /// The columns that nothing was read from.
     pub unused: Vec<String>,
 }
 
-/// Describes what a column was taken for.
+/// Use of a column.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ColumnUse {
     /// Its name in the file.

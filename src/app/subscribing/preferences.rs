@@ -1,4 +1,4 @@
-//! What a reader wants to get, and what is known of them.
+//! Preferences of a reader, and the data that is kept of them.
 //!
 //! The digest's own link leads to the choices that cost nobody anything: categories, rhythm, a pause. A digest is forwarded, so
 //! whatever shows, changes or erases a person's data needs a fresh link, good for [`LINK`], that is sent to their address.

@@ -1,4 +1,4 @@
-//! What readers choose: votes on tools, and tools saved for later.
+//! Readers' choices: votes on tools, and tools saved for later.
 
 use std::net::IpAddr;
 

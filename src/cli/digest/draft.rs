@@ -49,7 +49,7 @@ pub struct EditArguments {
     /// Set the line that lists of mails show after the subject; filled in like the subject; "" makes it from the comparisons
     #[arg(long, value_name = "TEXT")]
     preheader: Option<String>,
-    /// Set the introduction to what a file holds, in Markdown ("-": standard input); an empty file takes it away
+    /// Read the introduction from a Markdown file ("-": standard input); an empty file removes it
     #[arg(long, value_name = "FILE")]
     introduction: Option<PathBuf>,
     /// Set the sign-off, in Markdown; "" takes it away

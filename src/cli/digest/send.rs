@@ -35,8 +35,8 @@ use crate::domain::slot::Slot;
 
 /// Send a digest to all its readers now: pick (if the week has no digest), publish and deliver
 ///
-/// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. A relay that says "not now"
-/// (4xx) is waited for, up to 15 minutes after the last mail that it took. Run again, it goes on; nobody gets anything twice. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
+/// On a terminal it asks first. It ends when every delivery is final or waits for a later retry, which it says. If a relay
+/// defers all mail (4xx), it waits until 15 minutes, or twice mail.pause.max if that is longer, after the last accepted mail. Run the command again to continue; mails that were already sent are not sent again. SIGTERM, ctrl-C and SIGHUP (a closed terminal) end it in order.
 #[derive(Debug, clap::Args)]
 pub struct SendArguments {
     /// Week, like 2026-W48 [default: this one]

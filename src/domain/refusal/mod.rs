@@ -1,4 +1,4 @@
-//! Describes what a refusal means: the one judge for all doors, the SMTP dialogue, reports and webhooks. Pure.
+//! Classifier of refusals: the one judge for all doors, the SMTP dialogue, reports and webhooks. Pure.
 //!
 //! *Hard* only where it is certain. The order is: the stage of the dialogue (before `RCPT TO` no refusal is about a recipient);
 //! the innermost reply, where one server quotes another; the words, of which those that speak of us or of a passing state
@@ -47,7 +47,7 @@ pub struct Refusal<'t> {
     pub field: Option<EnhancedStatus>,
 }
 
-/// Describes what a judgement rests on.
+/// Basis of a judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// Words, or the stage.
@@ -58,14 +58,14 @@ pub enum Basis {
     Nothing,
 }
 
-/// Describes what a refusal means.
+/// Meaning of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
     /// Reason; it decides hard or soft, and the class of soft.
     pub reason: Reason,
     /// The enhanced status code, the server's own first.
     pub status: Option<EnhancedStatus>,
-    /// Describes what that rests on.
+    /// Basis of the judgement.
     pub basis: Basis,
 }
 

@@ -13,7 +13,7 @@ const TABLES: [&str; 2] = [include_str!("about_us.txt"), include_str!("recipient
 const GAP: usize = 60;
 
 named! {
-    /// Describes what a phrase says about a refusal; the names are the sections of the tables.
+    /// Cause that a phrase names; the names are the sections of the tables.
     Cause {
         /// More at once than the receiver takes.
         Rate => "rate",

@@ -16,7 +16,7 @@ const LONGEST: usize = 8 << 10;
 pub struct NormalizedText {
     /// The words, without names, in [`plain`] form.
     pub words: String,
-    /// Describes what they and the links speak of.
+    /// Words and links of the text.
     pub causes: Causes,
     /// The reply code.
     pub code: Option<u16>,

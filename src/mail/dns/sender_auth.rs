@@ -1,4 +1,4 @@
-//! How a sender stands with the world: what DNS says of its domains, judged as mail servers judge it.
+//! Authentication of a sender: records of its domains in DNS, judged as mail servers judge it.
 
 mod relays;
 

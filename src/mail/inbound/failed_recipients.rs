@@ -1,4 +1,4 @@
-//! Which of the addresses in a report's sentences is the one that was not reached: one that begins a line, or stands in a line
+//! Search for the address, among those in a report's sentences, that was not reached: one that begins a line, or stands in a line
 //! that speaks of failure.
 
 use crate::mail::inbound::addresses;

@@ -1,4 +1,4 @@
-//! Who a mail is from, or where answers go: a display name and an address.
+//! Sender of a mail, or the address for answers: a display name and an address.
 
 use crate::domain::address::EmailAddress;
 use crate::domain::address::is_noncharacter;

@@ -1,4 +1,4 @@
-//! What a reader's program sees, checked with mail-parser; and what a server sees: lengths, line ends, ASCII.
+//! View of a reader's program, checked with mail-parser; and what a server sees: lengths, line ends, ASCII.
 
 use mail_parser::HeaderValue;
 use mail_parser::Message;

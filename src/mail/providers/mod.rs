@@ -1,4 +1,4 @@
-//! What a provider tells by webhook: whether it is the provider who tells, and what it says. No I/O; bounded by the size of
+//! Webhooks of providers, read: whether it is the provider who tells, and what it says. No I/O; bounded by the size of
 //! what was posted.
 //!
 //! A file for each provider holds how its requests are proven ([`identify`]) and what its events mean ([`read`]): the page of
@@ -64,8 +64,8 @@ pub enum Untrusted {
     Elsewhere,
 }
 
-/// Returns whether the provider sent it, by one of the keys of the settings; answers the name by which the request is known when it is
-/// sent again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
+/// Checks with the configured keys that the provider sent the request; returns an id that stays the same when the provider sends it
+/// again. Not for [`Provider::Ses`], whose key is fetched: see [`sns`].
 pub fn identify(
     provider: Provider,
     keys: &[Secret],

@@ -1,4 +1,4 @@
-//! What events mean, as far as it is the same with all providers.
+//! Meaning of events, as far as it is the same with all providers.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Why there is no connection, in words for the operator.
+//! Reasons why there is no connection, in words for the operator.
 
 use std::fmt::Display;
 use std::time::Duration;

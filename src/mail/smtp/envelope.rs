@@ -1,4 +1,4 @@
-//! Whom a mail is handed over for, which is not what its header says (RFC 5321 2.3.1).
+//! Envelope of a mail: sender and recipient, which are not what its header says (RFC 5321 2.3.1).
 
 use crate::domain::address::EmailAddress;
 

@@ -72,7 +72,7 @@ impl Leave {
     pub(in crate::mail) fn not_borne(self) {
         if self.ahead.0.swap(NOT_BORNE, AcqRel) != NOT_BORNE {
             tracing::info!(
-                "the relay does not bear commands that travel with the end of a mail: each waits for its answer from now on"
+                "relay does not support pipelined envelopes; each command waits for the reply to the final dot from now on"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Describes what a server's answer in the SMTP dialogue becomes; docs/ledger.md has the table for people.
+//! Outcomes of replies in the SMTP dialogue; docs/ledger.md has the table for people.
 
 use crate::domain::delivery::Outcome;
 use crate::domain::inbound::Reason;

@@ -1,4 +1,4 @@
-//! What readers choose: votes and saved tools, on the pages and behind the links of a digest.
+//! Readers' choices: votes and saved tools, on the pages and behind the links of a digest.
 
 use askama::Template;
 

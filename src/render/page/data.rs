@@ -1,4 +1,4 @@
-//! What search engines read of a page: schema.org as JSON-LD, a block of data that no browser runs.
+//! Data of a page for search engines: schema.org as JSON-LD, a block of data that no browser runs.
 //!
 //! Reviews of the panel, and no `aggregateRating`: that is for ratings by many, and a vote is none.
 

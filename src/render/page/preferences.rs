@@ -1,4 +1,4 @@
-//! What a reader wants to get, and the page behind the fresh link to what is known of them.
+//! Page of a reader's preferences, and the page behind the fresh link to what is known of them.
 
 use askama::Template;
 

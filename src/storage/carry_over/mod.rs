@@ -104,7 +104,7 @@ async fn carry_over_within(connection: &mut MigrationConnection<'_>) -> Result<(
         return Ok(());
     };
     tracing::info!(
-        "the database is of before 0.2.0: it is carried over, in one transaction, which may take a minute for each ten million deliveries"
+        "upgrading a database from before 0.2.0 in one transaction; this may take a minute per ten million deliveries"
     );
     for migration in pending {
         connection.run(migration.sql.clone()).await?;

@@ -41,9 +41,8 @@ struct FreeBatch {
 
 /// Confirmations claimed at once, at the most.
 const URGENT: i64 = 100;
-/// As many chunks are looked into for one claim: where readers of many zones or many who get no mail stand side by side, little in
-/// each is due.
-const MOST_CHUNKS: usize = 16;
+/// Maximum number of batches examined for one claim: with many time zones or many skipped readers, little in each batch is due.
+const BATCHES_MAX: usize = 16;
 
 /// One text for both databases but for the lock. On PostgreSQL the front of a digest is waited for: to skip it would mean that
 /// there is nothing to do. SQLite has one writer and no such words.
@@ -136,7 +135,7 @@ impl Storage {
             .map(|(id,)| id)
             .filter(|id| only.is_none_or(|only| only == *id))
             .collect();
-        let (mut chunks, mut may_be_more) = (0..MOST_CHUNKS, false);
+        let (mut chunks, mut may_be_more) = (0..BATCHES_MAX, false);
         for wanted in [ClaimScope::Retries, ClaimScope::All] {
             let limit = match wanted {
                 ClaimScope::Retries => room.div_ceil(2),

@@ -1,4 +1,4 @@
-//! How the deliveries of a digest stand, kept instead of counted.
+//! Counts of a digest's deliveries by state, kept instead of counted.
 //!
 //! A chunk that comes to its end adds its counts to its digest's, a free one carries its own, and only the rows of chunks that
 //! senders hold are counted: a few thousand for each sender, however large the digest. Refused: a counter that each commit

@@ -1,4 +1,4 @@
-//! What became of digests' mails minute by minute: for progress, and so that a send can be drawn long after.
+//! Outcomes of digests' mails minute by minute: for progress, and so that a send can be drawn long after.
 //!
 //! Senders add up and write every few seconds, so a process that is killed takes its last ones with it. The truth about a
 //! send are its deliveries; these figures only tell how it went.

@@ -1,4 +1,4 @@
-//! Who sends: each sender holds a row and renews it, and what it held is given to others when it dies.
+//! Senders: each holds a row and renews it, and what it held is given to others when it dies.
 
 use chrono::TimeDelta;
 

@@ -206,7 +206,7 @@ impl RelayEntry {
         self.has_budget(class, today) && self.memory.too_large(class, now).is_none()
     }
 
-    /// Returns whether places are to be reserved; then they are under way.
+    /// Returns whether daily quota must be reserved now; if so, marks the reservation as in progress.
     pub fn reserves(&mut self, class: MailClass, now: Instant, today: i64) -> bool {
         let is_spent = self.memory.spent_on[class_index(class)] == Some(today);
         let has_budget = self.has_budget(class, today);

@@ -158,7 +158,7 @@ impl Dispatcher {
         self.taken_back.len() < TAKEN_BACK_MAX && !self.taken_back.contains(&held.job.key)
     }
 
-    /// Returns whether some relay took a mail since one is stuck, or another one than this is there to be tried.
+    /// Returns whether a stuck mail has somewhere else to go: another usable relay, or this one if it accepted a mail within `since`.
     fn works_beside(&self, relay: usize, now: Instant, since: Duration) -> bool {
         self.relays.iter().enumerate().any(|(at, other)| {
             other.permit(now) == Permit::All

@@ -22,9 +22,9 @@ use crate::domain::delivery::MailClass;
 use crate::storage::StorageError;
 use crate::storage::ledger::Job;
 
-/// Digest mails reserved at once of a relay's allowance for the day,
+/// Digest mails reserved at once from a relay's daily quota.
 const DIGESTS_RESERVED: u64 = 50;
-/// and transactional ones, which come one by one.
+/// Transactional mails reserved at once from a relay's daily quota; they come one by one.
 const TRANSACTIONAL_RESERVED: u64 = 5;
 
 impl SendRun {
@@ -79,7 +79,7 @@ impl SendRun {
                     relay = self.app.relays[relay].name,
                     reply,
                     connections,
-                    "throttled: over to fewer connections"
+                    "relay throttles; reducing the number of connections"
                 );
             }
         }
@@ -126,7 +126,7 @@ impl SendRun {
         if is_in_doubt {
             tracing::warn!(
                 mailing = self.app.mailing_name(job.key.mailing),
-                "a connection was cut before the server answered: its mail is in doubt"
+                "a connection ended before the reply to the final dot; its mail is uncertain"
             );
         }
         let done = vec![settled(&self.app, job, is_in_doubt)];
@@ -152,7 +152,7 @@ impl SendRun {
                     tracing::warn!(
                         cause = failure.cause(),
                         relay = terms.name,
-                        "its day's allowance is not known: {failure}"
+                        "reserving daily quota failed; retrying: {failure}"
                     );
                 });
             Some((relay, class, day, taken))
@@ -173,7 +173,7 @@ impl SendRun {
                     relay = name,
                     trouble,
                     pause_s,
-                    "sending waits: the relay says that it takes no mail for now"
+                    "sending over the relay is paused: it defers all mail (4xx)"
                 );
             }
             BreakerChange::Opened(pause) => {
@@ -182,7 +182,7 @@ impl SendRun {
                     relay = name,
                     trouble,
                     pause_s,
-                    "sending is paused: this is about the relay or our settings"
+                    "sending over the relay is paused after failures that are not about recipients; check the relay and its settings"
                 );
             }
             BreakerChange::Closed => {
@@ -206,7 +206,7 @@ async fn claim(app: &App, sender: i64, only: Option<i64>, request: ClaimRequest)
             if batches > 0 {
                 tracing::info!(
                     batches,
-                    "batches whose claim was lost on the way wait again"
+                    "gave back batches that were claimed in the ledger but never reached this sender"
                 );
             }
         }

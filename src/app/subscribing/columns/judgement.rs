@@ -1,11 +1,11 @@
-//! Describes what a cell says of somebody, by the kind of its column and its word.
+//! Meaning of a cell for its subscriber, by the kind of its column and its word.
 
 use super::names::StateEncoding;
 use super::words::Word;
 use super::words::word;
 use crate::domain::subscriber::SubscriberState;
 
-/// Describes what a cell says of somebody.
+/// Meaning of a cell for its subscriber.
 pub(super) enum CellMeaning {
     State(SubscriberState),
     /// That they did not leave, bounce or complain.

@@ -1,4 +1,4 @@
-//! Describes what the operator says of a file's columns: `--map FIELD=COLUMN` and `--ignore-column NAME`.
+//! Columns as the operator assigns them: `--map FIELD=COLUMN` and `--ignore-column NAME`.
 
 use std::str::FromStr;
 
@@ -64,10 +64,10 @@ impl FromStr for Assignment {
     }
 }
 
-/// Describes what the operator says of the columns of a file; the rest follows from their names.
+/// Assignments of a file's columns by the operator; the rest follows from their names.
 #[derive(Debug, Clone, Default)]
 pub struct Mapping {
-    /// Describes what these columns hold.
+    /// Columns assigned with `--map FIELD=COLUMN`.
     pub assigned: Vec<Assignment>,
     /// Columns, by name or number, that are not to be read.
     pub ignored: Vec<String>,

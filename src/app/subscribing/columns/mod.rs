@@ -1,4 +1,4 @@
-//! Describes what the columns of a subscriber file mean: our own, those of services that people come from, and any other.
+//! Meanings of the columns of a subscriber file: our own, those of services that people come from, and any other.
 //!
 //! A column is read by its name ([`names`]), in any file; the whole header tells which service it comes from ([`services`]); a cell says
 //! how somebody stands by its word ([`words`], [`judgement`]). Somebody who left, bounced or complained there is so here, and where several columns
@@ -45,7 +45,7 @@ pub const REFUSED_COLUMNS: [&str; 2] = ["refused_line", "refused_reason"];
 pub struct ParsedRow {
     /// The address.
     pub email: EmailAddress,
-    /// Describes what they want to be called.
+    /// Their name.
     pub name: Option<String>,
     /// Time at which they confirmed or gave consent.
     pub confirmed_at: Option<Timestamp>,

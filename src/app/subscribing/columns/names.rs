@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::words::squeezed;
 use crate::domain::subscriber::SubscriberState;
 
-/// Describes what a column holds.
+/// Content of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnRole {
     Email,

@@ -13,7 +13,7 @@ pub struct Service {
     needs: &'static [&'static str],
     /// One of them must be there too, where there are any.
     marks: &'static [&'static str],
-    /// Describes what else its exports have.
+    /// Further columns of its exports.
     knows: &'static [&'static str],
     /// True if a column beyond these means that it is another service's file.
     is_closed: bool,

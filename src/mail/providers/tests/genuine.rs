@@ -1,4 +1,4 @@
-//! Which events are genuine: the providers' own examples, and everything else.
+//! Genuine events and others: the providers' own examples, and everything else.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
